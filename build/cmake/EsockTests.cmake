@@ -1,0 +1,48 @@
+# tests/c/*_test.c: one program and one ctest each, linked with the scripted kernel. A new file needs no edit here.
+find_path(CMOCKA_INCLUDE cmocka.h)
+find_library(CMOCKA_LIBRARY cmocka)
+if(NOT CMOCKA_INCLUDE OR NOT CMOCKA_LIBRARY)
+    message(FATAL_ERROR "cmocka is missing: run build/deps, or configure with -DBUILD_TESTING=OFF")
+endif()
+
+add_library(esock_script STATIC tests/c/script.c)
+target_include_directories(esock_script PUBLIC tests/c ${CMOCKA_INCLUDE})
+target_link_libraries(esock_script PRIVATE esock_flags PUBLIC esock_static)
+
+# cmocka's assertions convert pointers and integers in the caller's code, and its tests take a state that few use.
+add_library(esock_test_flags INTERFACE)
+target_compile_options(esock_test_flags INTERFACE -Wno-conversion -Wno-unused-parameter)
+
+file(GLOB tests CONFIGURE_DEPENDS tests/c/*_test.c)
+foreach(file ${tests})
+    get_filename_component(name ${file} NAME_WE)
+    add_executable(${name} ${file})
+    target_link_libraries(${name} PRIVATE esock_flags esock_test_flags esock_script
+                          ${CMOCKA_LIBRARY} Threads::Threads)
+    add_test(NAME c/${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(c/${name} PROPERTIES TIMEOUT 60)
+endforeach()
+
+# The numbers that the option rows carry beside the constants' names are those of the headers.
+if(EXISTS ${PROJECT_SOURCE_DIR}/tests/c/gen_opt_numbers.sh)
+    add_custom_command(
+        OUTPUT opt_numbers.c
+        COMMAND sh ${PROJECT_SOURCE_DIR}/tests/c/gen_opt_numbers.sh
+                ${PROJECT_SOURCE_DIR}/csrc/esock_opt.def > opt_numbers.c
+        DEPENDS tests/c/gen_opt_numbers.sh csrc/esock_opt.def
+        VERBATIM)
+    add_library(opt_numbers OBJECT opt_numbers.c)
+    target_include_directories(opt_numbers PRIVATE csrc)
+    target_link_libraries(opt_numbers PRIVATE esock_flags)
+endif()
+
+# The install tree serves a consumer, through pkg-config and through find_package.
+if(NOT ESOCK_SANITIZE AND NOT ESOCK_FUZZ)
+    add_test(NAME install COMMAND bash ${PROJECT_SOURCE_DIR}/tests/install.sh
+             ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} ${CMAKE_COMMAND})
+    set_tests_properties(install PROPERTIES TIMEOUT 120)
+endif()
+
+# The bare C side of the benchmarks.
+add_executable(peer tests/bench/peer.c)
+target_link_libraries(peer PRIVATE esock_flags esock_runtime Threads::Threads)

@@ -1,0 +1,243 @@
+package esock
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// call is one operation on its way through a lane: what to do, how far it got. It lives on the caller's stack and is
+// copied into the lane while it is parked.
+type call struct {
+	op         Op
+	whole      bool // go on until everything has moved
+	finish     bool // connect: only finish
+	connecting bool // connect: the attempt was started
+	current    bool // the requester held the lane already
+	woken      bool // and a message, or an event, had said that it is worth trying
+	complete   bool // only the next one is asked for ({otp, select_read})
+	part       bool // something has moved: the next try carries on the request
+	flags      int
+	deadline   time.Duration // see until
+	buf        []byte
+	iov        []cIovec
+	addr       *cAddr
+	ctrl       []byte
+	msg        *Msg
+	recs       []cCmsg
+	out        *cMsg
+	accepted   *handle
+	file       *heldFile
+}
+
+// until is the call's deadline, fixed when it first has to wait; 0: none.
+func (c *call) until(w *Wait) time.Duration {
+	if c.deadline == 0 {
+		c.deadline = w.deadline()
+	}
+	return c.deadline
+}
+
+// peerDone is what the core answers when a message socket's peer has sent everything.
+const peerDone = -int(syscall.ESHUTDOWN)
+
+// try makes the system call once.
+func (c *call) try(s *Socket, how uint) int {
+	if c.part {
+		how |= howCont
+	}
+	var r int
+	switch c.op {
+	case OpRecv:
+		if c.whole {
+			how |= howFull
+		}
+		r = cRecv(s.h, c.buf, c.flags, how)
+	case OpRecvFrom:
+		r = cRecvFrom(s.h, c.buf, c.flags, how, c.addr)
+	case OpRecvMsg:
+		r = cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
+	case OpSend:
+		return cSend(s.h, c.buf, c.flags, how)
+	case OpSendTo:
+		return cSendTo(s.h, c.buf, c.flags, how, c.addr)
+	case OpSendMsg, OpSendV:
+		if c.iov != nil {
+			return cSendMsgV(s.h, c.iov, c.flags, how, c.addr, c.ctrl)
+		}
+		return cSendMsg(s.h, c.buf, c.flags, how, c.addr, c.ctrl)
+	case OpSendFile:
+		return c.file.send(s.h, how)
+	case OpAccept:
+		return cAccept(s.h, how, &c.accepted)
+	case OpConnect:
+		if c.connecting {
+			return cFinish(s.h)
+		}
+		r = cConnect(s.h, c.addr)
+		c.connecting = r == -int(syscall.EINPROGRESS)
+		return r
+	}
+	if r == -int(syscall.EAGAIN) && s.facts.Load()&factShutRead != 0 && s.typ != Stream {
+		// Linux: such a socket is readable for ever, and has nothing to read.
+		return peerDone
+	}
+	return r
+}
+
+// wouldBlock says whether r means to wait. A connect that says EAGAIN (the backlog of a unix listener is full) has
+// failed: nothing would ever end the wait.
+func (c *call) wouldBlock(r int) bool {
+	if c.op == OpConnect {
+		return r == -int(syscall.EINPROGRESS)
+	}
+	return r == -int(syscall.EAGAIN)
+}
+
+// advance notes that r was done and says whether the call is complete.
+func (c *call) advance(s *Socket, r int) bool {
+	switch {
+	case c.op == OpSendFile:
+		return c.file.advance(r)
+	case !c.whole:
+		return true
+	case r == 0 && c.op == OpRecv:
+		return true // the end
+	case c.iov != nil:
+		c.iov = advanceIov(c.iov, r)
+		c.part, c.ctrl, c.woken = true, nil, false
+		return len(c.iov) == 0
+	}
+	c.buf = c.buf[r:]
+	c.woken = false
+	if r > 0 {
+		c.part, c.ctrl = true, nil // control messages go with the first bytes only
+	}
+	return len(c.buf) == 0
+}
+
+// do takes the call through its lane: enter, try, wait, try again, leave. It returns what was moved in all, and
+// why it ended early.
+func (s *Socket) do(c *call, w *Wait) (n int, err error) {
+	d := c.op.direction()
+	if w.bad {
+		return 0, s.fail(c.op.String(), w.check())
+	}
+	if w.kind == waitContext {
+		if err := w.ctx.Err(); err != nil {
+			return 0, s.fail(c.op.String(), err)
+		}
+	}
+	if err := s.enter(c, w); err != nil {
+		return 0, s.fail(c.op.String(), err)
+	}
+	n, err = s.run(c, w)
+	o := s.otp.Load()
+	if o != nil && o.selectRead && err == nil && w.kind == waitAsync && d == reading && c.op != OpAccept {
+		c.complete = true
+		for err == nil {
+			err = s.selectOn(c, w)
+		}
+	}
+	if err != nil && c.part {
+		if _, selected := err.(*Select); !selected {
+			s.endRequest(d)
+		}
+	}
+	if atomic.LoadUint32((*uint32)(&s.block.wrapped)) != 0 {
+		s.noticeWrap()
+	}
+	var fatal error
+	if err != nil && s.isFatal(c, err) {
+		fatal = err
+	}
+	s.leave(d, fatal)
+	if o != nil && o.debug {
+		s.trace(c.op.String(), n, err)
+	}
+	if err != nil {
+		err = s.fail(c.op.String(), err)
+	}
+	return n, err
+}
+
+// run does the work of do between enter and leave.
+func (s *Socket) run(c *call, w *Wait) (n int, err error) {
+	l := &s.lanes[c.op.direction()]
+	budget := w.spin
+	if o := s.otp.Load(); budget == 0 && o != nil {
+		budget = o.spin
+	}
+	blocks := w.blocks()
+	var how uint
+	if w.kind != waitAsync {
+		how = howPoll // what follows a failed try tries again, and counts
+	}
+	for {
+		r := -int(syscall.EAGAIN)
+		if c.op == OpConnect || !blocks || !l.waited || budget > 0 {
+			if r = c.try(s, how); !c.wouldBlock(r) {
+				l.waited = false
+			} else if blocks && budget > 0 {
+				r = s.spin(c, w, budget)
+			}
+		}
+		if c.wouldBlock(r) {
+			switch {
+			case w.kind == waitAsync:
+				if err = s.selectOn(c, w); err == nil {
+					continue // an event came meanwhile
+				}
+			case blocks:
+				r, err = s.await(c, w)
+			default:
+				err = ErrTimeout
+			}
+			if err != nil {
+				return n, err
+			}
+		}
+		if r < 0 {
+			if r == peerDone && c.op.direction() == reading {
+				return n, io.EOF
+			}
+			return n, syscall.Errno(-r)
+		}
+		n += r
+		if c.advance(s, r) {
+			if r == 0 && c.op == OpRecv && s.typ == Stream && len(c.buf) > 0 {
+				return n, io.EOF
+			}
+			return n, nil
+		}
+	}
+}
+
+// isFatal says whether the error of a call ends those queued behind it as well.
+func (s *Socket) isFatal(c *call, err error) bool {
+	errno, ok := err.(syscall.Errno)
+	if !ok && err != io.EOF {
+		return false
+	}
+	if c.op.direction() == reading {
+		return true
+	}
+	// On message sockets the next message may well go out; EINVAL is about this call's arguments.
+	return c.op != OpConnect && s.typ == Stream && errno != syscall.EINVAL
+}
+
+// scratch is what a call with an address or several buffers needs for its duration.
+type scratch struct {
+	addr  cAddr
+	arena []byte
+	iov   []cIovec
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func (x *scratch) free() {
+	clear(x.iov)
+	scratches.Put(x)
+}

@@ -1,0 +1,415 @@
+package esock
+
+/*
+#cgo CFLAGS: -std=gnu11
+#include <errno.h>
+#include <stdlib.h>
+#include "csrc/esock.h"
+
+// No function of the core calls back, and none keeps a pointer to memory of Go's.
+#cgo noescape esock_open
+#cgo nocallback esock_open
+#cgo noescape esock_open_netns
+#cgo nocallback esock_open_netns
+#cgo noescape esock_adopt
+#cgo nocallback esock_adopt
+#cgo nocallback esock_fd
+#cgo nocallback esock_domain
+#cgo nocallback esock_type
+#cgo nocallback esock_protocol
+#cgo nocallback esock_refresh
+#cgo nocallback esock_disown
+#cgo nocallback esock_dup
+#cgo nocallback esock_nolinger
+#cgo noescape esock_close
+#cgo nocallback esock_close
+#cgo noescape esock_bind
+#cgo nocallback esock_bind
+#cgo nocallback esock_listen
+#cgo nocallback esock_shutdown
+#cgo noescape esock_sockname
+#cgo nocallback esock_sockname
+#cgo noescape esock_peername
+#cgo nocallback esock_peername
+#cgo noescape esock_connect
+#cgo nocallback esock_connect
+#cgo nocallback esock_finish
+#cgo noescape esock_accept
+#cgo nocallback esock_accept
+#cgo noescape esock_recv
+#cgo nocallback esock_recv
+#cgo noescape esock_recvfrom
+#cgo nocallback esock_recvfrom
+#cgo noescape esock_send
+#cgo nocallback esock_send
+#cgo noescape esock_sendto
+#cgo nocallback esock_sendto
+#cgo nocallback esock_end_read
+#cgo nocallback esock_end_write
+#cgo nocallback esock_iov_max
+#cgo noescape esock_recvmsg
+#cgo nocallback esock_recvmsg
+#cgo noescape esock_sendmsg
+#cgo nocallback esock_sendmsg
+#cgo noescape esock_sendmsgv
+#cgo nocallback esock_sendmsgv
+#cgo noescape esock_cmsg_next
+#cgo nocallback esock_cmsg_next
+#cgo noescape esock_cmsg_encode
+#cgo nocallback esock_cmsg_encode
+#cgo noescape esock_sendfile
+#cgo nocallback esock_sendfile
+#cgo nocallback esock_sendfile_done
+#cgo noescape esock_getopt
+#cgo nocallback esock_getopt
+#cgo noescape esock_setopt
+#cgo nocallback esock_setopt
+#cgo noescape esock_getopt_native
+#cgo nocallback esock_getopt_native
+#cgo noescape esock_setopt_native
+#cgo nocallback esock_setopt_native
+#cgo noescape esock_poller_new
+#cgo nocallback esock_poller_new
+#cgo nocallback esock_poller_fd
+#cgo nocallback esock_arm
+#cgo nocallback esock_disarm
+#cgo nocallback esock_fired
+#cgo nocallback esock_deregister
+#cgo noescape esock_poll
+#cgo nocallback esock_poll
+#cgo nocallback esock_counters_of
+#cgo nocallback esock_sendfile_counters_of
+#cgo nocallback esock_counters_wrapped
+#cgo nocallback esock_counters_width
+#cgo nocallback esock_opt_count
+#cgo nocallback esock_opt_hash
+*/
+import "C"
+
+import (
+	"syscall"
+	"unsafe"
+
+	_ "github.com/esock-go/esock/csrc" // the C core, compiled by the Go tool
+)
+
+// The C types that the rest of the package works with.
+type (
+	handle          = C.esock
+	pollerHandle    = C.esock_poller
+	cAddr           = C.esock_addr
+	cCmsg           = C.esock_cmsg
+	cMsg            = C.esock_msg
+	cEvent          = C.esock_event
+	cCounters       = C.esock_counters
+	cSendfileCounts = C.esock_sendfile_counters
+	cIovec          = C.struct_iovec
+
+	// The integers of their fields.
+	cU8  = C.uint8_t
+	cU16 = C.uint16_t
+	cU32 = C.uint32_t
+	cI32 = C.int32_t
+)
+
+const (
+	addrNone  = C.ESOCK_ADDR_NONE
+	addrKnown = C.ESOCK_ADDR_KNOWN
+	addrRaw   = C.ESOCK_ADDR_RAW
+
+	shortAny       = C.ESOCK_ANY
+	shortLoopback  = C.ESOCK_LOOPBACK
+	shortBroadcast = C.ESOCK_BROADCAST
+
+	howFull = C.ESOCK_FULL
+	howPoll = C.ESOCK_POLL
+	howCont = C.ESOCK_CONT
+
+	eventIn  = C.ESOCK_IN
+	eventOut = C.ESOCK_OUT
+	eventErr = C.ESOCK_ERR
+
+	adoptDup      = C.ESOCK_ADOPT_DUP
+	closeNoLinger = C.ESOCK_CLOSE_NOLINGER
+
+	cmsgRaw         = C.ESOCK_CMSG_RAW
+	cmsgInt         = C.ESOCK_CMSG_INT
+	cmsgRights      = C.ESOCK_CMSG_RIGHTS
+	cmsgCredentials = C.ESOCK_CMSG_CREDENTIALS
+	cmsgTime        = C.ESOCK_CMSG_TIME
+	cmsgPktInfo4    = C.ESOCK_CMSG_PKTINFO4
+	cmsgPktInfo6    = C.ESOCK_CMSG_PKTINFO6
+
+	codecBool   = C.ESOCK_BOOL
+	codecInt    = C.ESOCK_INT
+	codecUint   = C.ESOCK_UINT
+	codecString = C.ESOCK_STRING
+	codecLinger = C.ESOCK_LINGER
+	codecUcred  = C.ESOCK_UCRED
+
+	sendfileMax = C.ESOCK_SENDFILE_MAX
+)
+
+// The core answers with a count, or a negative errno. Here that stays one int: errnoOf makes an error of it.
+func errnoOf(r int) error {
+	if r >= 0 {
+		return nil
+	}
+	return syscall.Errno(-r)
+}
+
+func bufPtr(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
+
+func cVersion() string { return C.GoString(C.esock_version()) }
+
+// ---- Life
+
+func cOpen(domain, typ, proto int) (*handle, int) {
+	var h *handle
+	r := C.esock_open(&h, C.int(domain), C.int(typ), C.int(proto), nil)
+	return h, int(r)
+}
+
+func cOpenNetns(path string, domain, typ, proto int) (h *handle, lost bool, r int) {
+	p := C.CString(path)
+	defer C.free(unsafe.Pointer(p))
+	var l C.int
+	r = int(C.esock_open_netns(&h, p, C.int(domain), C.int(typ), C.int(proto), nil, &l))
+	return h, l != 0, r
+}
+
+func cAdopt(fd int, flags uint, domain, typ, proto int) (h *handle, missing string, r int) {
+	var m *C.char
+	r = int(C.esock_adopt(&h, C.int(fd), C.uint(flags), C.int(domain), C.int(typ), C.int(proto), nil, &m))
+	if m != nil {
+		missing = C.GoString(m)
+	}
+	return h, missing, r
+}
+
+func cFD(h *handle) int       { return int(C.esock_fd(h)) }
+func cDomain(h *handle) int   { return int(C.esock_domain(h)) }
+func cType(h *handle) int     { return int(C.esock_type(h)) }
+func cProtocol(h *handle) int { return int(C.esock_protocol(h)) }
+func cRefresh(h *handle)      { C.esock_refresh(h) }
+func cDisown(h *handle) int   { return int(C.esock_disown(h)) }
+func cDup(h *handle) int      { return int(C.esock_dup(h)) }
+func cNoLinger(h *handle)     { C.esock_nolinger(h) }
+
+func cClose(h *handle, flags uint, final *cCounters, sendfile *cSendfileCounts) int {
+	return int(C.esock_close(h, C.uint(flags), final, sendfile))
+}
+
+// ---- Names and connections
+
+func cBind(h *handle, a *cAddr) int      { return int(C.esock_bind(h, a)) }
+func cListen(h *handle, backlog int) int { return int(C.esock_listen(h, C.int(backlog))) }
+func cShutdown(h *handle, how int) int   { return int(C.esock_shutdown(h, C.int(how))) }
+func cSockName(h *handle, a *cAddr) int  { return int(C.esock_sockname(h, a)) }
+func cPeerName(h *handle, a *cAddr) int  { return int(C.esock_peername(h, a)) }
+func cConnect(h *handle, a *cAddr) int   { return int(C.esock_connect(h, a)) }
+func cFinish(h *handle) int              { return int(C.esock_finish(h)) }
+func cShorthand(a *cAddr, domain, which int) int {
+	return int(C.esock_addr_shorthand(a, C.int(domain), uint32(which)))
+}
+
+func cAccept(h *handle, how uint, out **handle) int {
+	return int(C.esock_accept(h, C.uint(how), out, nil))
+}
+
+// ---- Input and output
+
+func cRecv(h *handle, b []byte, flags int, how uint) int {
+	n := int(C.esock_recv(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how)))
+	raceWrite(bufPtr(b), min(n, len(b)))
+	return n
+}
+
+func cRecvFrom(h *handle, b []byte, flags int, how uint, from *cAddr) int {
+	n := int(C.esock_recvfrom(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), from))
+	raceWrite(bufPtr(b), min(n, len(b)))
+	return n
+}
+
+func cSend(h *handle, b []byte, flags int, how uint) int {
+	n := int(C.esock_send(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how)))
+	raceRead(bufPtr(b), n)
+	return n
+}
+
+func cSendTo(h *handle, b []byte, flags int, how uint, to *cAddr) int {
+	n := int(C.esock_sendto(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), to))
+	raceRead(bufPtr(b), n)
+	return n
+}
+
+func cEndRead(h *handle)  { C.esock_end_read(h) }
+func cEndWrite(h *handle) { C.esock_end_write(h) }
+func cIovMax() int        { return int(C.esock_iov_max()) }
+
+func cRecvMsg(h *handle, b []byte, flags int, how uint, ctrl []byte, recs []cCmsg, out *cMsg) int {
+	n := int(C.esock_recvmsg(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how),
+		bufPtr(ctrl), C.size_t(len(ctrl)), unsafe.SliceData(recs), C.size_t(len(recs)), out))
+	if n >= 0 {
+		raceWrite(bufPtr(b), min(n, len(b)))
+		raceWrite(bufPtr(ctrl), int(out.control_len))
+	}
+	return n
+}
+
+// cSendMsg sends one buffer; to may be nil, ctrl empty.
+func cSendMsg(h *handle, b []byte, flags int, how uint, to *cAddr, ctrl []byte) int {
+	n := int(C.esock_sendmsg(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), to,
+		bufPtr(ctrl), C.size_t(len(ctrl))))
+	raceRead(bufPtr(b), n)
+	return n
+}
+
+// cSendMsgV sends several buffers. What iov points to must be pinned.
+func cSendMsgV(h *handle, iov []cIovec, flags int, how uint, to *cAddr, ctrl []byte) int {
+	n := int(C.esock_sendmsgv(h, unsafe.SliceData(iov), C.size_t(len(iov)), C.int(flags), C.uint(how), to,
+		bufPtr(ctrl), C.size_t(len(ctrl))))
+	for left, i := n, 0; left > 0 && i < len(iov); i++ {
+		raceRead(iov[i].iov_base, min(left, int(iov[i].iov_len)))
+		left -= int(iov[i].iov_len)
+	}
+	return n
+}
+
+// iovecOf describes a buffer for cSendMsgV.
+func iovecOf(b []byte) cIovec {
+	return cIovec{iov_base: bufPtr(b), iov_len: C.size_t(len(b))}
+}
+
+// advanceIov drops the first n bytes of what iov describes.
+func advanceIov(iov []cIovec, n int) []cIovec {
+	for len(iov) > 0 && n >= int(iov[0].iov_len) {
+		n -= int(iov[0].iov_len)
+		iov = iov[1:]
+	}
+	if n > 0 && len(iov) > 0 {
+		iov[0].iov_base = unsafe.Add(iov[0].iov_base, n)
+		iov[0].iov_len -= C.size_t(n)
+	}
+	return iov
+}
+
+// cCmsgNext walks control data from *pos.
+func cCmsgNext(ctrl []byte, pos *uintptr, rec *cCmsg) int {
+	p := C.size_t(*pos)
+	r := int(C.esock_cmsg_next(bufPtr(ctrl), C.size_t(len(ctrl)), &p, rec))
+	*pos = uintptr(p)
+	return r
+}
+
+func cCmsgEncode(recs []cCmsg, data, out []byte) int {
+	return int(C.esock_cmsg_encode(unsafe.SliceData(recs), C.size_t(len(recs)), bufPtr(data), C.size_t(len(data)),
+		bufPtr(out), C.size_t(len(out))))
+}
+
+// The members of the union in cCmsg, which cgo shows as bytes.
+
+func cmsgIntValue(r *cCmsg) *int64 { return (*int64)(unsafe.Pointer(&r.v)) }
+
+type cmsgCredValue struct {
+	pid      int32
+	uid, gid uint32
+}
+
+func cmsgCred(r *cCmsg) *cmsgCredValue { return (*cmsgCredValue)(unsafe.Pointer(&r.v)) }
+
+type cmsgTimeValue struct{ sec, nsec int64 }
+
+func cmsgTimeOf(r *cCmsg) *cmsgTimeValue { return (*cmsgTimeValue)(unsafe.Pointer(&r.v)) }
+
+type cmsgPktInfo4Value struct {
+	ifindex       uint32
+	specDst, addr [4]byte
+}
+
+func cmsgPktInfo4Of(r *cCmsg) *cmsgPktInfo4Value { return (*cmsgPktInfo4Value)(unsafe.Pointer(&r.v)) }
+
+type cmsgPktInfo6Value struct {
+	ifindex uint32
+	addr    [16]byte
+}
+
+func cmsgPktInfo6Of(r *cCmsg) *cmsgPktInfo6Value { return (*cmsgPktInfo6Value)(unsafe.Pointer(&r.v)) }
+
+// ---- Files
+
+func cSendFile(h *handle, file int, offset *int64, count int, how uint) int {
+	return int(C.esock_sendfile(h, C.int(file), (*C.int64_t)(offset), C.size_t(count), C.uint(how)))
+}
+
+func cSendFileDone(h *handle, bytes int64, errno int) {
+	C.esock_sendfile_done(h, C.int64_t(bytes), C.int(errno))
+}
+
+// ---- Options
+
+func cGetOpt(h *handle, row int, i *int64, data []byte) (n, r int) {
+	l := C.size_t(len(data))
+	r = int(C.esock_getopt(h, C.uint(row), (*C.int64_t)(i), bufPtr(data), &l))
+	return int(l), r
+}
+
+func cSetOpt(h *handle, row int, i int64, data []byte) int {
+	return int(C.esock_setopt(h, C.uint(row), C.int64_t(i), bufPtr(data), C.size_t(len(data))))
+}
+
+func cGetOptNative(h *handle, level, opt int, val []byte) (n, r int) {
+	l := C.size_t(len(val))
+	r = int(C.esock_getopt_native(h, C.int(level), C.int(opt), bufPtr(val), &l))
+	return int(l), r
+}
+
+func cSetOptNative(h *handle, level, opt int, val []byte) int {
+	return int(C.esock_setopt_native(h, C.int(level), C.int(opt), bufPtr(val), C.size_t(len(val))))
+}
+
+func cOptCount() int   { return int(C.esock_opt_count()) }
+func cOptHash() uint64 { return uint64(C.esock_opt_hash()) }
+
+// ---- Readiness
+
+func cPollerNew() (*pollerHandle, int) {
+	var p *pollerHandle
+	r := C.esock_poller_new(&p, nil)
+	return p, int(r)
+}
+
+func cPollerFD(p *pollerHandle) int { return int(C.esock_poller_fd(p)) }
+
+func cArm(p *pollerHandle, h *handle, events int, again bool, user unsafe.Pointer) int {
+	var a C.int
+	if again {
+		a = 1
+	}
+	return int(C.esock_arm(p, h, C.uint(events), a, user))
+}
+
+func cDisarm(p *pollerHandle, h *handle, events int) {
+	C.esock_disarm(p, h, C.uint(events))
+}
+
+func cFired(p *pollerHandle, h *handle, events int) int {
+	return int(C.esock_fired(p, h, C.uint(events)))
+}
+
+func cDeregister(p *pollerHandle, h *handle) int { return int(C.esock_deregister(p, h)) }
+
+func cPoll(p *pollerHandle, events []cEvent) int {
+	return int(C.esock_poll(p, unsafe.SliceData(events), C.int(len(events)), 0))
+}
+
+// ---- Counters
+
+func cCountersOf(h *handle) *cCounters { return C.esock_counters_of(h) }
+
+// cSendfileCountersOf is nil before the first sendfile.
+func cSendfileCountersOf(h *handle) *cSendfileCounts { return C.esock_sendfile_counters_of(h) }
+
+func cWrapped(h *handle) uint32 { return uint32(C.esock_counters_wrapped(h)) }
+
+func cCountersWidth(h *handle, bits int) int { return int(C.esock_counters_width(h, C.int(bits))) }

@@ -1,0 +1,227 @@
+package esock
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Counters are what a socket has done since it was made. They are bumped where the result of a system call
+// is seen, and nowhere else: each byte that the kernel took or gave is counted once, peeked ones are not, and every
+// wait is counted. All have 64 bits.
+//
+// A try is one system call. A wait is a try that would have blocked and was waited for, by a blocking call or an
+// asynchronous one; Within(0) does not wait. A fail is a try that ended in an error, and for reads the end of a stream.
+// A package is one request of the caller's: a whole send or receive, with all its tries, also if it ended early.
+//
+// OTP: the counters of socket:info/1.
+type Counters struct {
+	ReadByte    uint64 // bytes received
+	ReadPkg     uint64 // receives that ended, having received something or an empty message
+	ReadPkgMax  uint64 // the most bytes of one of them
+	ReadTries   uint64 // calls of recv(2), recvfrom(2), recvmsg(2)
+	ReadWaits   uint64 // waits for data
+	ReadFails   uint64 // errors, and ends of stream
+	WriteByte   uint64 // bytes sent; those of SendFile are in SendFile
+	WritePkg    uint64 // sends that ended, having sent something or an empty message
+	WritePkgMax uint64 // the most bytes of one of them
+	WriteTries  uint64 // calls of send(2), sendto(2), sendmsg(2)
+	WriteWaits  uint64 // waits for room
+	WriteFails  uint64 // errors
+	AccTries    uint64 // calls of accept4(2)
+	AccSuccess  uint64 // connections accepted
+	AccWaits    uint64 // waits for a connection
+	AccFails    uint64 // errors
+
+	SendFile *SendFileCounters // nil before the first SendFile
+}
+
+// SendFileCounters are the counters of SendFile. They do not wrap.
+type SendFileCounters struct {
+	Calls  uint64 // calls of sendfile(2)
+	Byte   uint64 // bytes sent
+	Pkg    uint64 // calls that sent something
+	PkgMax uint64 // the most bytes of one call
+	Tries  uint64 // operations started
+	Max    uint64 // the most bytes of one operation
+	Waits  uint64 // waits for room
+	Fails  uint64 // operations that failed
+}
+
+// The names, in the order of the C blocks and of the methods fields below.
+var (
+	counterNames = [...]string{"read_byte", "read_pkg", "read_pkg_max", "read_tries", "read_waits", "read_fails",
+		"write_byte", "write_pkg", "write_pkg_max", "write_tries", "write_waits", "write_fails",
+		"acc_tries", "acc_success", "acc_waits", "acc_fails"}
+	sendFileCounterNames = [...]string{"sendfile", "sendfile_byte", "sendfile_pkg", "sendfile_pkg_max",
+		"sendfile_tries", "sendfile_max", "sendfile_waits", "sendfile_fails"}
+)
+
+// The layout of the C block that this file was written for: ESOCK_COUNTERS_LAYOUT. The lengths are compared
+// by the compiler, the number by a test.
+const countersLayout = 1
+
+var (
+	_ [len(counterNames)]struct{}         = [len(cCounters{}.value)]struct{}{}
+	_ [len(sendFileCounterNames)]struct{} = [len(cSendfileCounts{}.value)]struct{}{}
+	_ [8 * (len(counterNames) + 1)]byte   = [unsafe.Sizeof(cCounters{})]byte{}
+)
+
+func (c *Counters) fields() [len(counterNames)]*uint64 {
+	return [...]*uint64{&c.ReadByte, &c.ReadPkg, &c.ReadPkgMax, &c.ReadTries, &c.ReadWaits, &c.ReadFails,
+		&c.WriteByte, &c.WritePkg, &c.WritePkgMax, &c.WriteTries, &c.WriteWaits, &c.WriteFails,
+		&c.AccTries, &c.AccSuccess, &c.AccWaits, &c.AccFails}
+}
+
+func (c *SendFileCounters) fields() [len(sendFileCounterNames)]*uint64 {
+	return [...]*uint64{&c.Calls, &c.Byte, &c.Pkg, &c.PkgMax, &c.Tries, &c.Max, &c.Waits, &c.Fails}
+}
+
+// Counters reads the counters, of a closed socket as well. It does not call into C while the socket has sent no file,
+// and allocates only for SendFile. Each counter is read atomically, not all of them at one moment.
+// OTP: socket:info/1, key counters.
+func (s *Socket) Counters() Counters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.countersLocked()
+}
+
+// countersLocked is Counters with s.mu held, which keeps the handle.
+func (s *Socket) countersLocked() Counters {
+	var c Counters
+	for i, f := range c.fields() {
+		*f = atomic.LoadUint64((*uint64)(&s.block.value[i]))
+	}
+	if b := s.sendFileBlock(); b != nil {
+		c.SendFile = new(SendFileCounters)
+		for i, f := range c.SendFile.fields() {
+			*f = atomic.LoadUint64((*uint64)(&b.value[i]))
+		}
+	}
+	return c
+}
+
+// sendFileBlock is where the counters of sendfile are, nil before the first. s.mu is held.
+func (s *Socket) sendFileBlock() *cSendfileCounts {
+	if s.h != nil {
+		return cSendfileCountersOf(s.h)
+	}
+	if r := s.rare.Load(); r != nil && r.hasFiles {
+		return &r.sendfile
+	}
+	return nil
+}
+
+// Map is the counters by OTP's names, each a uint64: "read_byte", and from the first SendFile on
+// "sendfile_byte" and the others of its group.
+func (c Counters) Map() map[string]any {
+	m := make(map[string]any, len(counterNames)+len(sendFileCounterNames))
+	for i, f := range c.fields() {
+		m[counterNames[i]] = *f
+	}
+	if c.SendFile != nil {
+		for i, f := range c.SendFile.fields() {
+			m[sendFileCounterNames[i]] = *f
+		}
+	}
+	return m
+}
+
+// CountersFromMap makes counters of a map as Map returns it. Missing keys are 0; SendFile is there if one of its keys
+// is. Unknown keys and what is no count are refused by name: *InvalidError "counters".
+func CountersFromMap(m map[string]any) (Counters, error) {
+	var c Counters
+	var files SendFileCounters
+	r := mapReader{m: m}
+	for i, f := range c.fields() {
+		r.count(counterNames[i], f)
+	}
+	for i, f := range files.fields() {
+		if r.count(sendFileCounterNames[i], f) {
+			c.SendFile = &files
+		}
+	}
+	if cause := r.finish(); cause != "" {
+		return Counters{}, &InvalidError{What: "counters", Value: m, Cause: cause}
+	}
+	return c, nil
+}
+
+// count reads a counter into f, if the key is there.
+func (r *mapReader) count(key string, f *uint64) bool {
+	v, ok := r.get(key)
+	if !ok {
+		return false
+	}
+	if u, is := v.(uint64); is { // integer goes only to 63 bits
+		*f = u
+		return true
+	}
+	n, is := integer(v)
+	if !is || n < 0 {
+		r.wrong(key, "not a count")
+		return true
+	}
+	*f = uint64(n)
+	return true
+}
+
+// MarshalJSON writes what Map returns.
+func (c Counters) MarshalJSON() ([]byte, error) { return json.Marshal(c.Map()) }
+
+// UnmarshalJSON reads what MarshalJSON wrote, as CountersFromMap does.
+func (c *Counters) UnmarshalJSON(b []byte) error {
+	m, err := mapFromJSON(b)
+	if err == nil {
+		*c, err = CountersFromMap(m)
+	}
+	return err
+}
+
+// noticeWrap tells the owner which counters have wrapped, if {otp, iow} is on. The caller is inside the socket, so
+// that the handle is there.
+func (s *Socket) noticeWrap() {
+	bits := cWrapped(s.h)
+	if o := s.otp.Load(); o == nil || !o.iow {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.owner == nil {
+		return
+	}
+	for i, name := range counterNames {
+		if bits&(1<<i) != 0 {
+			_ = s.owner.Post(CounterWrapMsg{Sock: s, Counter: name}) // it fails when the owner is dying
+		}
+	}
+}
+
+// mapFromJSON reads a JSON object, its integers exactly.
+func mapFromJSON(b []byte) (map[string]any, error) {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(b, &raw); err != nil {
+		return nil, err
+	}
+	m := make(map[string]any, len(raw))
+	for k, v := range raw {
+		var err error
+		if len(v) > 0 && v[0] == '{' {
+			m[k], err = mapFromJSON(v)
+		} else if u, no := strconv.ParseUint(string(v), 10, 64); no == nil && u > math.MaxInt64 {
+			m[k] = u
+		} else if n, no := strconv.ParseInt(string(v), 10, 64); no == nil {
+			m[k] = n
+		} else {
+			var x any
+			err = json.Unmarshal(v, &x)
+			m[k] = x
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}

@@ -1,0 +1,283 @@
+/* A socket's life and its plain input and output, in the order of esock.h. */
+#include "esock_internal.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *esock_version(void) {
+    return ESOCK_VERSION;
+}
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+/* An int-valued option of level socket, or a negative errno. */
+static int int_option(const esock_sys *sys, int fd, int opt, int *val) {
+    socklen_t len = sizeof *val;
+    return sys->getsockopt(sys, fd, SOL_SOCKET, opt, val, &len);
+}
+
+esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol) {
+    esock *s = calloc(1, sizeof *s);
+    if (s == NULL) return NULL;
+    s->sys = sys;
+    s->fd = fd;
+    s->domain = domain;
+    s->type = type;
+    s->protocol = protocol;
+    s->flags = ESOCK__OWNS_FD | (type == SOCK_STREAM ? (uint32_t)ESOCK__STREAM : 0u);
+    s->width = 64;
+    s->counters.layout = ESOCK_COUNTERS_LAYOUT;
+    return s;
+}
+
+int esock_open(esock **out, int domain, int type, int protocol, const esock_sys *sys) {
+    if (sys == NULL) sys = esock_sys_libc();
+    if (type & (SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL; /* ours to set */
+    int fd = sys->socket(sys, domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+    if (fd < 0) return fd;
+    if (protocol == 0) int_option(sys, fd, SO_PROTOCOL, &protocol);
+    esock *s = esock__new(sys, fd, domain, type, protocol);
+    if (s == NULL) {
+        sys->close(sys, fd);
+        return -ENOMEM;
+    }
+    esock__trace(s, "open", fd);
+    *out = s;
+    return 0;
+}
+
+int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
+                const esock_sys *sys, const char **missing) {
+    if (sys == NULL) sys = esock_sys_libc();
+    int known;
+    if (int_option(sys, fd, SO_DOMAIN, &known) >= 0) domain = known;
+    if (int_option(sys, fd, SO_TYPE, &known) >= 0) type = known;
+    if (int_option(sys, fd, SO_PROTOCOL, &known) >= 0) protocol = known;
+    if (domain < 0 || type < 0) {
+        if (missing != NULL) *missing = domain < 0 ? "domain" : "type";
+        return -EINVAL;
+    }
+    if (missing != NULL) *missing = NULL;
+    if (flags & ESOCK_ADOPT_DUP) {
+        fd = sys->dup(sys, fd);
+        if (fd < 0) return fd;
+    }
+    int fl = sys->getfl(sys, fd);
+    int r = fl < 0 ? fl : sys->setfl(sys, fd, fl | O_NONBLOCK);
+    esock *s = r < 0 ? NULL : esock__new(sys, fd, domain, type, protocol < 0 ? 0 : protocol);
+    if (s == NULL) {
+        if (flags & ESOCK_ADOPT_DUP) sys->close(sys, fd);
+        return r < 0 ? r : -ENOMEM;
+    }
+    if (!(flags & ESOCK_ADOPT_DUP)) {
+        s->flags = (s->flags & ~(uint32_t)ESOCK__OWNS_FD) | ESOCK__RESTORE_FL;
+        s->saved_fl = fl;
+    }
+    *out = s;
+    return 0;
+}
+
+int esock_fd(const esock *s) {
+    return s->fd;
+}
+
+int esock_domain(const esock *s) {
+    return __atomic_load_n(&s->domain, __ATOMIC_RELAXED);
+}
+
+int esock_type(const esock *s) {
+    return s->type;
+}
+
+int esock_protocol(const esock *s) {
+    return s->protocol;
+}
+
+void esock_refresh(esock *s) {
+    int domain;
+    if (int_option(s->sys, s->fd, SO_DOMAIN, &domain) >= 0)
+        __atomic_store_n(&s->domain, domain, __ATOMIC_RELAXED);
+}
+
+int esock_disown(esock *s) {
+    __atomic_and_fetch(&s->flags, ~(uint32_t)ESOCK__OWNS_FD, __ATOMIC_RELAXED);
+    return s->fd;
+}
+
+int esock_dup(const esock *s) {
+    return s->sys->dup(s->sys, s->fd);
+}
+
+void esock_nolinger(esock *s) {
+    struct linger l = {0, 0};
+    socklen_t len = sizeof l;
+    if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, SO_LINGER, &l, &len) < 0) return;
+    if (!l.l_onoff || l.l_linger == 0) return;
+    l.l_onoff = 0;
+    s->sys->setsockopt(s->sys, s->fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
+}
+
+int esock_close(esock *s, unsigned flags, struct esock_counters *final,
+                struct esock_sendfile_counters *final_sendfile) {
+    int r = 0;
+    if (s->flags & ESOCK__OWNS_FD) {
+        if (flags & ESOCK_CLOSE_NOLINGER) esock_nolinger(s);
+        r = s->sys->close(s->sys, s->fd);
+    } else if (s->flags & ESOCK__RESTORE_FL) {
+        s->sys->setfl(s->sys, s->fd, s->saved_fl);
+    }
+    esock__trace(s, "close", r);
+    if (final != NULL) *final = s->counters;
+    if (final_sendfile != NULL) {
+        memset(final_sendfile, 0, sizeof *final_sendfile);
+        if (s->sendfile != NULL) *final_sendfile = *s->sendfile;
+    }
+    free(s->sendfile);
+    free(s);
+    return r;
+}
+
+/* ---- Names and connections ------------------------------------------------------------------- */
+
+int esock_bind(esock *s, const esock_addr *a) {
+    struct sockaddr_storage ss;
+    unsigned len;
+    int r = esock_addr_encode(a, &ss, &len);
+    if (r == 0) r = s->sys->bind(s->sys, s->fd, (const struct sockaddr *)&ss, len);
+    esock__trace(s, "bind", r);
+    return r;
+}
+
+int esock_listen(esock *s, int backlog) {
+    int r = s->sys->listen(s->sys, s->fd, backlog);
+    esock__trace(s, "listen", r);
+    return r;
+}
+
+int esock_shutdown(esock *s, int how) {
+    int r = s->sys->shutdown(s->sys, s->fd, how);
+    esock__trace(s, "shutdown", r);
+    return r;
+}
+
+typedef int name_fn(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len);
+
+static int get_name(esock *s, name_fn *fn, esock_addr *a) {
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    memset(&ss, 0, sizeof ss);
+    int r = fn(s->sys, s->fd, (struct sockaddr *)&ss, &len);
+    if (r >= 0) esock_addr_decode(&ss, len, a);
+    return r;
+}
+
+int esock_sockname(esock *s, esock_addr *a) {
+    return get_name(s, s->sys->getsockname, a);
+}
+
+int esock_peername(esock *s, esock_addr *a) {
+    return get_name(s, s->sys->getpeername, a);
+}
+
+int esock_connect(esock *s, const esock_addr *a) {
+    struct sockaddr_storage ss;
+    unsigned len;
+    int r = esock_addr_encode(a, &ss, &len);
+    if (r == 0) r = s->sys->connect(s->sys, s->fd, (const struct sockaddr *)&ss, len);
+    if (r == -EINTR) r = -EINPROGRESS; /* POSIX: the attempt goes on */
+    esock__trace(s, "connect", r);
+    return r;
+}
+
+int esock_finish(esock *s) {
+    /* SO_ERROR is 0 both for "connected" and for "still trying": only readiness tells them
+     * apart. */
+    struct pollfd p = {.fd = s->fd, .events = POLLOUT, .revents = 0};
+    int r;
+    ESOCK__RETRY(r, s->sys->poll(s->sys, &p, 1, 0));
+    if (r == 0) r = -EINPROGRESS;
+    if (r > 0) {
+        int error = 0;
+        r = int_option(s->sys, s->fd, SO_ERROR, &error);
+        if (r >= 0) r = -error;
+        /* Somebody else may have read the error: it is reported once. */
+        esock_addr peer;
+        if (r == 0 && (p.revents & (POLLERR | POLLHUP)) && esock_peername(s, &peer) == -ENOTCONN)
+            r = -ENOTCONN;
+    }
+    esock__trace(s, "finish", r);
+    return r;
+}
+
+int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    int fd;
+    ESOCK__RETRY(fd, s->sys->accept4(s->sys, s->fd, peer ? (struct sockaddr *)&ss : NULL,
+                                     peer ? &len : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (fd >= 0) {
+        esock *c = esock__new(s->sys, fd, s->domain, s->type, s->protocol);
+        if (c == NULL) {
+            s->sys->close(s->sys, fd);
+            fd = -ENOMEM;
+        } else {
+            if (peer != NULL) esock_addr_decode(&ss, len, peer);
+            *out = c;
+        }
+    }
+    esock__count_accept(s, fd, how);
+    return fd < 0 ? fd : 0;
+}
+
+/* ---- Input and output ------------------------------------------------------------------------ */
+
+int esock_iov_max(void) {
+    static int max;
+    int n = __atomic_load_n(&max, __ATOMIC_RELAXED);
+    if (n == 0) {
+        long l = sysconf(_SC_IOV_MAX);
+        n = l >= 16 && l <= 65536 ? (int)l : 16; /* _XOPEN_IOV_MAX, the least POSIX allows */
+        __atomic_store_n(&max, n, __ATOMIC_RELAXED);
+    }
+    return n;
+}
+
+ssize_t esock_recv(esock *s, void *buf, size_t len, int flags, unsigned how) {
+    if (len == 0) return s->flags & ESOCK__STREAM ? 0 : -EINVAL;
+    ssize_t n;
+    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS));
+    return esock__count_read(s, n, len, flags, how, "recv");
+}
+
+ssize_t esock_recvfrom(esock *s, void *buf, size_t len, int flags, unsigned how, esock_addr *from) {
+    if (len == 0) return s->flags & ESOCK__STREAM ? 0 : -EINVAL;
+    struct sockaddr_storage ss;
+    socklen_t alen;
+    ssize_t n;
+    do {
+        alen = sizeof ss;
+        n = s->sys->recvfrom(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS,
+                             (struct sockaddr *)&ss, &alen);
+    } while (n == -EINTR);
+    if (n >= 0) esock_addr_decode(&ss, alen, from);
+    return esock__count_read(s, n, len, flags, how, "recvfrom");
+}
+
+ssize_t esock_send(esock *s, const void *buf, size_t len, int flags, unsigned how) {
+    ssize_t n;
+    ESOCK__RETRY(n, s->sys->send(s->sys, s->fd, buf, len, flags | ESOCK__SEND_FLAGS));
+    return esock__count_write(s, n, len, how, "send");
+}
+
+ssize_t esock_sendto(esock *s, const void *buf, size_t len, int flags, unsigned how,
+                     const esock_addr *to) {
+    struct sockaddr_storage ss;
+    unsigned alen;
+    ssize_t n = esock_addr_encode(to, &ss, &alen);
+    if (n < 0) return n;
+    ESOCK__RETRY(n, s->sys->sendto(s->sys, s->fd, buf, len, flags | ESOCK__SEND_FLAGS,
+                                   (const struct sockaddr *)&ss, alen));
+    return esock__count_write(s, n, len, how, "sendto");
+}

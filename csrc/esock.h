@@ -1,0 +1,515 @@
+/* esock: a small socket core.
+ *
+ * esock puts a thin, complete layer over the kernel's sockets: every operation, every option, typed
+ * control messages, readiness, and counters of all that passed. It knows nothing of the program
+ * above it: no threads of its own, no allocation on an I/O path, no callbacks, no global error
+ * state.
+ *
+ * How it answers
+ *   A function returns a count or 0 on success, and a negative errno on failure (-EAGAIN,
+ *   -ECONNRESET). "Would block" is -EAGAIN; nothing ever sleeps, but for the two calls that say so:
+ *   esock_sendfile (a cold file) and esock_close (SO_LINGER). EINTR is retried inside, except by
+ *   connect (the attempt goes on by itself) and close (the number is gone).
+ *
+ * Who owns what
+ *   The caller owns every buffer and gets it back when the call returns. esock keeps two things:
+ *   the handle itself, from open to close, and the opaque pointer given to esock_arm.
+ *
+ * Threads
+ *   A handle may be used from several threads at once; the kernel's rules apply (two concurrent
+ *   receives each get something). Two limits: the per-request counters (*_pkg, *_pkg_max) are exact
+ *   only if one thread at a time works in each direction, and esock_close must be the last call.
+ *   The caveats at the end say what fork, linger and shared descriptors do.
+ */
+#ifndef ESOCK_H
+#define ESOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ESOCK_VERSION "0.1.0"
+
+/* Everything not marked ESOCK_API stays inside the shared library. */
+#define ESOCK_API __attribute__((visibility("default")))
+
+typedef struct esock esock;               /* one socket */
+typedef struct esock_poller esock_poller; /* one readiness queue */
+typedef struct esock_sys esock_sys;       /* the door to the kernel, esock_sys.h */
+
+/* The version of the library that is linked in, "major.minor.patch". */
+ESOCK_API const char *esock_version(void);
+
+/* ---- Addresses ------------------------------------------------------------------------------- */
+
+enum esock_addr_form {
+    ESOCK_ADDR_NONE = 0, /* the kernel gave no address; on input: none */
+    ESOCK_ADDR_KNOWN,    /* the members of the family are set */
+    ESOCK_ADDR_RAW       /* only family and data: a foreign family, or too short for its own */
+};
+
+#define ESOCK_ADDR_DATA 126 /* sizeof(struct sockaddr_storage) less the family */
+
+/* An address of any family, in host byte order throughout. `form` says which members count:
+ *
+ *   AF_INET    ip[0..3], port
+ *   AF_INET6   ip, port, flowinfo (20 bits), scope_id
+ *   AF_UNIX    data[0..len): a path without its NUL, an abstract name with its leading NUL, or
+ *              nothing (unnamed; binding to it lets Linux choose an abstract name)
+ *   AF_PACKET  protocol, ifindex, pkttype, hatype, data[0..len): the hardware address
+ *   AF_VSOCK   cid, port
+ *   others     data[0..len): what follows the family in the sockaddr
+ */
+typedef struct esock_addr {
+    uint16_t family;
+    uint8_t form; /* enum esock_addr_form */
+    uint8_t len;  /* bytes used in data */
+    uint32_t port;
+    uint32_t flowinfo;
+    uint32_t scope_id;
+    uint32_t cid;
+    int32_t ifindex;
+    uint16_t protocol;
+    uint16_t hatype;
+    uint8_t pkttype;
+    uint8_t ip[16];
+    uint8_t data[ESOCK_ADDR_DATA];
+} esock_addr;
+
+struct sockaddr_storage;
+
+/* Writes `a` as the kernel wants it, and its length to *len. An unnamed AF_UNIX address has the
+ * length of the family alone. -EINVAL: a member is out of range; -ENAMETOOLONG: more than 107 bytes
+ * of path (108 of an abstract name) or too much data; -EAFNOSUPPORT: form is ESOCK_ADDR_NONE. */
+ESOCK_API int esock_addr_encode(const esock_addr *a, struct sockaddr_storage *out, unsigned *len);
+
+/* Reads what the kernel wrote: `len` is the length that it reported, which may be 0 (no address) or
+ * more than the structure (Linux reports 111 for a 108-byte path). Never fails: see `form`. */
+ESOCK_API void esock_addr_decode(const struct sockaddr_storage *in, unsigned len, esock_addr *out);
+
+enum esock_shorthand { ESOCK_ANY, ESOCK_LOOPBACK, ESOCK_BROADCAST };
+
+/* Fills `a` with the any, loopback or broadcast address of `family`, port 0. -EAFNOSUPPORT: neither
+ * AF_INET nor AF_INET6. -EINVAL: broadcast on AF_INET6. */
+ESOCK_API int esock_addr_shorthand(esock_addr *a, int family, enum esock_shorthand which);
+
+/* ---- Life ------------------------------------------------------------------------------------ */
+
+/* Opens a socket: socket(2), close-on-exec and nonblocking. `sys` is NULL for the real kernel. When
+ * `protocol` is 0 the handle remembers the one that the kernel chose. Errors: those of
+ * socket(2). */
+ESOCK_API int esock_open(esock **out, int domain, int type, int protocol, const esock_sys *sys);
+
+/* esock_open inside the network namespace that the file at `path` names. The calling thread is in
+ * that namespace for the duration of the call. If it cannot be brought back, *lost is set to 1, the
+ * socket is closed and an error returned: the thread is then of no further use and should end. */
+ESOCK_API int esock_open_netns(esock **out, const char *path, int domain, int type, int protocol,
+                               const esock_sys *sys, int *lost);
+
+enum esock_adopt_flags {
+    ESOCK_ADOPT_DUP = 1 /* work on a duplicate; fd stays the caller's */
+};
+
+/* Makes a handle of an existing descriptor. Domain, type and protocol are asked of the kernel;
+ * where it does not say, the values pointed to are taken if they are >= 0, and *missing names the
+ * first that is unknown ("domain", "type"; "protocol" is never missed, it is 0), with -EINVAL.
+ * Without ESOCK_ADOPT_DUP the descriptor stays the caller's: esock_close only gives it its old
+ * flags back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
+ * set. */
+ESOCK_API int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
+                          const esock_sys *sys, const char **missing);
+
+/* Facts about a handle: its descriptor, and what it was opened as. No system call. */
+ESOCK_API int esock_fd(const esock *s);
+ESOCK_API int esock_domain(const esock *s);
+ESOCK_API int esock_type(const esock *s);
+ESOCK_API int esock_protocol(const esock *s);
+
+/* Notes that the descriptor's domain changed (IPV6_ADDRFORM does that). */
+ESOCK_API void esock_refresh(esock *s);
+
+/* The handle stops owning its descriptor, which the caller must now close; returns the descriptor.
+ * Everything but esock_close works on as before. */
+ESOCK_API int esock_disown(esock *s);
+
+/* A close-on-exec duplicate of the handle's descriptor, the caller's to close. */
+ESOCK_API int esock_dup(const esock *s);
+
+enum esock_close_flags {
+    ESOCK_CLOSE_NOLINGER = 1 /* do not wait for unsent data; a linger of 0 seconds (abort) stays */
+};
+
+/* Switches a linger of more than 0 seconds off, for a descriptor that is closed on somebody's
+ * behalf. */
+ESOCK_API void esock_nolinger(esock *s);
+
+/* Closes the descriptor if the handle owns it, and frees the handle, whatever it returns. Sleeps
+ * for as long as SO_LINGER says. `final`, if not NULL, receives the last state of the counters.
+ * Deregister from every poller first. Errors: those of close(2); the descriptor is gone all the
+ * same. */
+struct esock_counters;
+struct esock_sendfile_counters;
+ESOCK_API int esock_close(esock *s, unsigned flags, struct esock_counters *final,
+                          struct esock_sendfile_counters *final_sendfile);
+
+/* ---- Names and connections ------------------------------------------------------------------- */
+
+/* bind(2), listen(2), shutdown(2), getsockname(2), getpeername(2). `how` is SHUT_RD, SHUT_WR,
+ * SHUT_RDWR. */
+ESOCK_API int esock_bind(esock *s, const esock_addr *a);
+ESOCK_API int esock_listen(esock *s, int backlog);
+ESOCK_API int esock_shutdown(esock *s, int how);
+ESOCK_API int esock_sockname(esock *s, esock_addr *a);
+ESOCK_API int esock_peername(esock *s, esock_addr *a);
+
+/* Starts to connect. 0: connected. -EINPROGRESS: wait for ESOCK_OUT, then call esock_finish. Other
+ * errors are final; -EAGAIN (a unix listener's backlog is full) among them: no readiness follows
+ * it. */
+ESOCK_API int esock_connect(esock *s, const esock_addr *a);
+
+/* How the attempt went. 0: connected. -EINPROGRESS: not decided yet. Other: why it failed. */
+ESOCK_API int esock_finish(esock *s);
+
+/* Takes one connection. *out is a new handle with this one's domain, type, protocol and sys;
+ * `peer`, if not NULL, its address. -EAGAIN: none there. */
+ESOCK_API int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer);
+
+/* ---- Input and output ------------------------------------------------------------------------ */
+
+/* How a call belongs to a request. What the kernel moves is counted the same; these say where one
+ * request ends and the next begins, and whether -EAGAIN will be followed by a wait. */
+enum esock_how {
+    ESOCK_FULL = 1, /* receive: on a stream the request goes on until len bytes have come */
+    ESOCK_POLL = 2, /* nobody waits after -EAGAIN: do not count a wait */
+    ESOCK_CONT = 4  /* carries on the request before it */
+};
+
+/* All receives carry MSG_DONTWAIT and MSG_CMSG_CLOEXEC, all sends MSG_DONTWAIT and MSG_NOSIGNAL.
+ * `flags` are the other MSG_ flags.
+ *
+ * A receive returns the number of bytes; 0 is the end of a stream, or an empty message. The end of a
+ * seqpacket connection is -ESHUTDOWN (an empty message that is the very last cannot be told from it, unless control
+ * messages come with it). A receive
+ * into 0 bytes is answered with 0 on a stream without asking the kernel (it would read as the end).
+ * With MSG_TRUNC the kernel reports the whole length of a datagram, which may exceed `len`: so do
+ * these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched. A send returns how
+ * many bytes were taken; fewer than given only on a stream. */
+ESOCK_API ssize_t esock_recv(esock *s, void *buf, size_t len, int flags, unsigned how);
+ESOCK_API ssize_t esock_recvfrom(esock *s, void *buf, size_t len, int flags, unsigned how,
+                                 esock_addr *from);
+ESOCK_API ssize_t esock_send(esock *s, const void *buf, size_t len, int flags, unsigned how);
+ESOCK_API ssize_t esock_sendto(esock *s, const void *buf, size_t len, int flags, unsigned how,
+                               const esock_addr *to);
+
+/* Ends the request in progress early (a time-out, an error, a caller who gave up): it counts as a
+ * package if it moved anything, and the next call begins a new one. */
+ESOCK_API void esock_end_read(esock *s);
+ESOCK_API void esock_end_write(esock *s);
+
+/* The iovecs that one sendmsg(2) takes here (1024 on Linux). */
+ESOCK_API int esock_iov_max(void);
+
+/* ---- Messages and control messages ----------------------------------------------------------- */
+
+/* Which member of esock_cmsg.v is set. */
+enum esock_cmsg_kind {
+    ESOCK_CMSG_RAW = 0,     /* none: only the bytes */
+    ESOCK_CMSG_INT,         /* i */
+    ESOCK_CMSG_RIGHTS,      /* rights: that many descriptors (C int) at the place */
+    ESOCK_CMSG_CREDENTIALS, /* cred */
+    ESOCK_CMSG_TIME,        /* time: SCM_TIMESTAMP, as seconds and nanoseconds */
+    ESOCK_CMSG_PKTINFO4,    /* pktinfo4 */
+    ESOCK_CMSG_PKTINFO6     /* pktinfo6 */
+};
+
+/* One control message. The bytes that it was decoded from, or that will be sent, are
+ * data[0..length) at `offset` in the buffer that goes with the array. */
+typedef struct esock_cmsg {
+    int32_t level;
+    int32_t type;
+    uint32_t offset;
+    uint32_t length;
+    uint32_t kind; /* enum esock_cmsg_kind */
+    uint32_t spare;
+    union {
+        int64_t i;
+        uint32_t rights;
+        struct {
+            int32_t pid;
+            uint32_t uid, gid;
+        } cred;
+        struct {
+            int64_t sec, nsec;
+        } time;
+        struct {
+            uint32_t ifindex;
+            uint8_t spec_dst[4], addr[4];
+        } pktinfo4;
+        struct {
+            uint32_t ifindex;
+            uint8_t addr[16];
+        } pktinfo6;
+    } v;
+} esock_cmsg;
+
+/* What a received message was. */
+typedef struct esock_msg {
+    esock_addr addr;      /* sender; form ESOCK_ADDR_NONE when the kernel named none */
+    int32_t flags;        /* MSG_ flags of the result, without MSG_CMSG_CLOEXEC unless asked for */
+    uint32_t control_len; /* bytes of the control buffer that are used */
+    uint32_t cmsgs;    /* control messages that were there; may exceed the array: walk the rest */
+    uint32_t bad;      /* 1: the control data ended in something that is not a control message */
+    uint64_t full_len; /* length before it was cut (MSG_TRUNC asked for), else as returned */
+} esock_msg;
+
+/* Receives one message, decoding its control messages into `cmsgs` in the same call. Returns the
+ * bytes stored. Descriptors that came in control data which the kernel had to truncate (MSG_CTRUNC)
+ * are closed, all of them, and their records say so with rights = 0 and length 0. */
+ESOCK_API ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how,
+                                void *control, size_t control_len, esock_cmsg *cmsgs,
+                                size_t cmsgs_max, esock_msg *out);
+
+/* Sends one message: `to` and `control` may be NULL. `control` is as esock_cmsg_encode writes
+ * it. */
+ESOCK_API ssize_t esock_sendmsg(esock *s, const void *buf, size_t len, int flags, unsigned how,
+                                const esock_addr *to, const void *control, size_t control_len);
+
+/* The same from several buffers. More than esock_iov_max() of them: on a stream they are sent in
+ * slices, back to back, the control data with the first only; on other sockets trailing empty ones
+ * are ignored, and more is -EMSGSIZE. An error after the first slice is not lost: the bytes taken
+ * are returned, the next call meets the error. */
+ESOCK_API ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int flags,
+                                 unsigned how, const esock_addr *to, const void *control,
+                                 size_t control_len);
+
+/* Walks control data. *pos is 0 at the start. Returns 1 and the next message, 0 at the end,
+ * -EBADMSG when what follows is not a control message. Reads nothing outside control[0..len). */
+ESOCK_API int esock_cmsg_next(const void *control, size_t len, size_t *pos, esock_cmsg *out);
+
+/* Writes n control messages in the kernel's form. The bytes of each are at cmsgs[i].offset in
+ * `data`, unless its kind is one with a value that can be sent (INT, CREDENTIALS, TIME, PKTINFO4,
+ * PKTINFO6): then the value is. Returns the bytes written; -ENOBUFS: `cap` is too small; -EINVAL: a
+ * place outside `data`, or a value whose type does not exist for sending. */
+ESOCK_API ssize_t esock_cmsg_encode(const esock_cmsg *cmsgs, size_t n, const void *data,
+                                    size_t data_len, void *out, size_t cap);
+
+/* Closes every descriptor found in SCM_RIGHTS messages of control data that nobody took. Returns
+ * how many. */
+ESOCK_API int esock_cmsg_close_rights(const esock *s, const void *control, size_t len);
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+#define ESOCK_SENDFILE_MAX (4u << 20) /* bytes one call moves at the most */
+
+/* sendfile(2): moves up to `count` bytes of the file, from *offset, which it advances. Returns the
+ * bytes moved; 0 at the end of the file. Sleeps for the disk when the file is not in memory. A
+ * reset peer gives -EPIPE and no SIGPIPE. */
+ESOCK_API ssize_t esock_sendfile(esock *s, int in_fd, int64_t *offset, size_t count, unsigned how);
+
+/* Says that one whole sendfile operation is over, having moved `bytes`: for sendfile_tries,
+ * sendfile_max and, with a negative errno, sendfile_fails. */
+ESOCK_API void esock_sendfile_done(esock *s, int64_t bytes, int error);
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+/* How an option's value looks (esock_opt.def has a row for each option). Scalars travel in `i`, the
+ * rest in `data`, in host byte order. */
+enum esock_codec {
+    ESOCK_BOOL = 1, /* i: 0 or 1 */
+    ESOCK_INT,      /* i: a C int */
+    ESOCK_UINT,     /* i: a C unsigned int */
+    ESOCK_STRING,   /* data: bytes without NUL */
+    ESOCK_LINGER,   /* data: esock_linger */
+    ESOCK_UCRED     /* data: esock_ucred */
+};
+
+enum esock_direction { ESOCK_GET = 1, ESOCK_SET = 2, ESOCK_GETSET = 3 };
+
+typedef struct esock_linger {
+    int32_t onoff;
+    int32_t seconds;
+} esock_linger;
+
+typedef struct esock_ucred {
+    int32_t pid;
+    uint32_t uid, gid;
+} esock_ucred;
+
+typedef struct esock_optrow {
+    const char *level;    /* "tcp" */
+    const char *name;     /* "nodelay" */
+    const char *constant; /* "TCP_NODELAY" */
+    int level_number;     /* IPPROTO_TCP */
+    int number;           /* 1; 0 is a number like any other */
+    uint8_t codec;        /* enum esock_codec */
+    uint8_t direction;    /* enum esock_direction */
+    uint16_t max;         /* bytes of data at the most, 0 for scalars */
+    const char *since;    /* first Linux that has it */
+    const char *doc;
+} esock_optrow;
+
+/* The option table: how many rows, one row (NULL past the end), and a hash over all of them that
+ * changes with any edit. */
+ESOCK_API unsigned esock_opt_count(void);
+ESOCK_API const esock_optrow *esock_opt_row(unsigned row);
+ESOCK_API uint64_t esock_opt_hash(void);
+
+/* Reads or sets a typed option. -ENOENT: no such row; -ENOTSUP: wrong direction; -ERANGE: the value
+ * does not fit the option's type; else the errors of getsockopt(2), setsockopt(2). For data, *len
+ * is the room on entry and the size on return. */
+ESOCK_API int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len);
+ESOCK_API int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len);
+
+/* Any option by its numbers, as bytes. *len is the room on entry and the kernel's length on return;
+ * the bytes there on entry reach the kernel (options that read before they write). -EINVAL: *len
+ * over 1 MiB. */
+ESOCK_API int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len);
+ESOCK_API int esock_setopt_native(esock *s, int level, int opt, const void *val, size_t len);
+
+/* ---- Readiness ------------------------------------------------------------------------------- */
+
+enum esock_events {
+    ESOCK_IN = 1,  /* a receive or an accept would not block */
+    ESOCK_OUT = 2, /* a send would not block; a connection attempt is decided */
+    ESOCK_ERR = 4  /* an error or a queued one, or hang-up; in an event only */
+};
+
+typedef struct esock_event {
+    void *user;      /* what esock_arm was given */
+    uint32_t events; /* enum esock_events */
+    uint32_t spare;
+} esock_event;
+
+ESOCK_API int esock_poller_new(esock_poller **out, const esock_sys *sys);
+ESOCK_API void esock_poller_free(esock_poller *p);
+
+/* The poller's own descriptor: readable while events wait, so that pollers nest. Nonblocking. */
+ESOCK_API int esock_poller_fd(const esock_poller *p);
+
+/* Asks for one notification of each of `events`, in addition to those already asked for. One event
+ * answers, after which esock_fired must be called before anything is armed again. `user` comes back
+ * in the event; it is the same for all arms of one registration.
+ *
+ * `again` says that the last notification proved empty (the call still would block). Then the
+ * registration turns edge-triggered, so that a condition that does not go away (a queued error
+ * nobody reads) does not wake for ever; such events may arrive without being armed: they mean "look
+ * again". Arming without `again` turns it back. */
+ESOCK_API int esock_arm(esock_poller *p, esock *s, unsigned events, int again, void *user);
+
+/* Takes back what was asked for. An event that is under way may still arrive. */
+ESOCK_API int esock_disarm(esock_poller *p, esock *s, unsigned events);
+
+/* To be called for each event received, with its bits: returns what of the armed set it answers
+ * (ESOCK_ERR answers all of it), and arms the rest again. */
+ESOCK_API int esock_fired(esock_poller *p, esock *s, unsigned events);
+
+/* Ends the registration. Needed before esock_close: a closed descriptor whose description lives on
+ * in another process keeps reporting, and can then not be removed any more. */
+ESOCK_API int esock_deregister(esock_poller *p, esock *s);
+
+/* Collects up to `max` events; timeout in ms, 0 to look, -1 for ever. Returns how many. */
+ESOCK_API int esock_poll(esock_poller *p, esock_event *events, int max, int timeout_ms);
+
+/* ---- Counters -------------------------------------------------------------------------------- */
+
+/* Bits of esock_counters.wrapped, and the order of the counters in the block. */
+enum esock_counter {
+    ESOCK_READ_BYTE,
+    ESOCK_READ_PKG,
+    ESOCK_READ_PKG_MAX,
+    ESOCK_READ_TRIES,
+    ESOCK_READ_WAITS,
+    ESOCK_READ_FAILS,
+    ESOCK_WRITE_BYTE,
+    ESOCK_WRITE_PKG,
+    ESOCK_WRITE_PKG_MAX,
+    ESOCK_WRITE_TRIES,
+    ESOCK_WRITE_WAITS,
+    ESOCK_WRITE_FAILS,
+    ESOCK_ACC_SUCCESS,
+    ESOCK_ACC_TRIES,
+    ESOCK_ACC_WAITS,
+    ESOCK_ACC_FAILS,
+    ESOCK_COUNTERS
+};
+
+#define ESOCK_COUNTERS_LAYOUT 1 /* changes when struct esock_counters does */
+
+/* The counter block, inside the handle. Each member is written with relaxed atomic stores and may
+ * be read at any time with plain atomic loads of 8 bytes (4 for `wrapped`).
+ *
+ *   _tries  calls into the kernel           _waits  tries that would block, and were waited for
+ *   _fails  end of stream, and errors       _byte   bytes moved, each once; peeked ones are not
+ *   _pkg    requests that ended             _pkg_max  the most bytes of one request
+ */
+typedef struct esock_counters {
+    uint64_t value[ESOCK_COUNTERS] __attribute__((aligned(8)));
+    uint32_t wrapped; /* a bit for each counter that passed its width since it was last cleared */
+    uint32_t layout;  /* ESOCK_COUNTERS_LAYOUT */
+} esock_counters;
+
+/* Made at the first sendfile; its bytes are not in write_byte. */
+enum esock_sendfile_counter {
+    ESOCK_SENDFILE,         /* system calls */
+    ESOCK_SENDFILE_BYTE,    /* bytes moved */
+    ESOCK_SENDFILE_PKG,     /* system calls that moved something */
+    ESOCK_SENDFILE_PKG_MAX, /* the most that one of them moved */
+    ESOCK_SENDFILE_TRIES,   /* operations started */
+    ESOCK_SENDFILE_MAX_OP,  /* the most bytes one operation moved */
+    ESOCK_SENDFILE_WAITS,   /* tries that would block, and were waited for */
+    ESOCK_SENDFILE_FAILS,   /* operations that failed */
+    ESOCK_SENDFILE_COUNTERS
+};
+
+typedef struct esock_sendfile_counters {
+    uint64_t value[ESOCK_SENDFILE_COUNTERS] __attribute__((aligned(8)));
+} esock_sendfile_counters;
+
+/* The block; valid until esock_close. */
+ESOCK_API const esock_counters *esock_counters_of(const esock *s);
+
+/* The sendfile block, or NULL before the first sendfile. */
+ESOCK_API const esock_sendfile_counters *esock_sendfile_counters_of(const esock *s);
+
+/* Takes the wrap bits: returns and clears them. */
+ESOCK_API uint32_t esock_counters_wrapped(esock *s);
+
+/* Lets the counters wrap at 8 to 64 bits, instead of 64, so that a wrap can be seen in a test.
+ * -EINVAL: else. */
+ESOCK_API int esock_counters_width(esock *s, int bits);
+
+/* ---- Trace ----------------------------------------------------------------------------------- */
+
+/* Called after each operation of a handle with tracing on: the handle's descriptor, the operation's
+ * name, and its result. For C programs: it must not call back into a language runtime. One for the
+ * process. */
+typedef void esock_trace_fn(void *arg, int fd, const char *op, long result);
+ESOCK_API void esock_set_trace(esock_trace_fn *fn, void *arg);
+ESOCK_API void esock_trace(esock *s, int on);
+
+/* ---- Caveats ------------------------------------------------------------------------------------
+ *
+ * fork      The child shares every open file description: data read there is gone here, and
+ *           O_NONBLOCK cleared there is cleared here (which is why every send and receive asks for
+ *           MSG_DONTWAIT as well; accept and connect have no such flag). A poller is not usable in
+ *           the child.
+ * linger    With SO_LINGER on and seconds > 0, Linux's close sleeps for that long, on a nonblocking
+ *           descriptor too, and returns 0 even when the data did not get out.
+ * shared    A description that others hold (dup, fork, SCM_RIGHTS) stays registered in the poller
+ *           after this handle is closed, unless esock_deregister came first.
+ * unix      Connecting to a unix listener with a full backlog is -EAGAIN and nothing signals when it
+ *           would work. Linux ignores MSG_ERRQUEUE on unix sockets and reads data.
+ * threads   esock_close while another thread is inside a call on the same handle is the caller's
+ *           bug: wait first.
+ */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,199 @@
+/* Counters: one function per direction sees the result of every system call, and nothing else
+ * counts. The trace hangs on the same place. */
+#include "esock_internal.h"
+
+#include <stdlib.h>
+
+static struct {
+    esock_trace_fn *fn;
+    void *arg;
+} trace;
+
+void esock_set_trace(esock_trace_fn *fn, void *arg) {
+    __atomic_store_n(&trace.arg, arg, __ATOMIC_RELEASE);
+    __atomic_store_n(&trace.fn, fn, __ATOMIC_RELEASE);
+}
+
+void esock_trace(esock *s, int on) {
+    if (on)
+        __atomic_or_fetch(&s->flags, ESOCK__TRACE, __ATOMIC_RELAXED);
+    else
+        __atomic_and_fetch(&s->flags, ~(uint32_t)ESOCK__TRACE, __ATOMIC_RELAXED);
+}
+
+void esock__trace(const esock *s, const char *op, long result) {
+    if (!(__atomic_load_n(&s->flags, __ATOMIC_RELAXED) & ESOCK__TRACE)) return;
+    esock_trace_fn *fn = __atomic_load_n(&trace.fn, __ATOMIC_ACQUIRE);
+    if (fn != NULL) fn(__atomic_load_n(&trace.arg, __ATOMIC_ACQUIRE), s->fd, op, result);
+}
+
+/* Adds n. The width is 64 but for tests, which want to see a wrap in their lifetime. */
+static void add(esock *s, enum esock_counter c, uint64_t n) {
+    uint64_t *v = &s->counters.value[c];
+    uint64_t old, new;
+    if (s->width == 64) {
+        old = __atomic_fetch_add(v, n, __ATOMIC_RELAXED);
+        new = old + n;
+    } else {
+        uint64_t mask = (UINT64_C(1) << s->width) - 1;
+        old = __atomic_load_n(v, __ATOMIC_RELAXED);
+        do {
+            new = (old + n) & mask;
+        } while (
+            !__atomic_compare_exchange_n(v, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    }
+    if (new < old || (s->width < 64 && n >> s->width != 0))
+        __atomic_or_fetch(&s->counters.wrapped, 1u << c, __ATOMIC_RELAXED);
+}
+
+static void raise_to(uint64_t *v, uint64_t n) {
+    uint64_t old = __atomic_load_n(v, __ATOMIC_RELAXED);
+    while (old < n &&
+           !__atomic_compare_exchange_n(v, &old, n, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+/* A request in progress: how much it has moved, and that it is open. */
+static void request_add(uint64_t *sum, uint8_t *open, uint64_t n) {
+    __atomic_store_n(sum, __atomic_load_n(sum, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+    __atomic_store_n(open, 1, __ATOMIC_RELAXED);
+}
+
+static void end_request(esock *s, uint64_t *sum, uint8_t *open, enum esock_counter pkg,
+                        enum esock_counter pkg_max) {
+    if (!__atomic_load_n(open, __ATOMIC_RELAXED)) return;
+    uint64_t n = __atomic_load_n(sum, __ATOMIC_RELAXED);
+    __atomic_store_n(open, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(sum, 0, __ATOMIC_RELAXED);
+    add(s, pkg, 1);
+    raise_to(&s->counters.value[pkg_max], n);
+}
+
+void esock_end_read(esock *s) {
+    end_request(s, &s->read_sum, &s->read_open, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX);
+}
+
+void esock_end_write(esock *s) {
+    end_request(s, &s->write_sum, &s->write_open, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX);
+}
+
+/* The end of a seqpacket connection looks like an empty message. The peer having shut down tells them apart, but
+ * for an empty message that was its last. */
+static bool at_end(const esock *s) {
+    struct pollfd p = {.fd = s->fd, .events = POLLRDHUP, .revents = 0};
+    int r;
+    ESOCK__RETRY(r, s->sys->poll(s->sys, &p, 1, 0));
+    return r > 0 && (p.revents & (POLLRDHUP | POLLHUP));
+}
+
+ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
+                          const char *op) {
+    bool stream = s->flags & ESOCK__STREAM;
+    if (!(how & ESOCK_CONT)) esock_end_read(s);
+    add(s, ESOCK_READ_TRIES, 1);
+    if (n == 0 && s->type == SOCK_SEQPACKET && !(how & ESOCK__MESSAGE) && at_end(s)) n = -ESHUTDOWN;
+    if (n == -EAGAIN) {
+        if (!(how & ESOCK_POLL)) add(s, ESOCK_READ_WAITS, 1);
+    } else if (n < 0 || (n == 0 && stream)) {
+        add(s, ESOCK_READ_FAILS, 1);
+        esock_end_read(s);
+    } else if (!(flags & MSG_PEEK)) {
+        /* MSG_TRUNC makes a message socket report more than it stored; on TCP the bytes are
+         * consumed. */
+        uint64_t got = (uint64_t)n;
+        if (!stream && got > want) got = want;
+        add(s, ESOCK_READ_BYTE, got);
+        request_add(&s->read_sum, &s->read_open, got);
+        if (!(stream && (how & ESOCK_FULL) && got < want)) esock_end_read(s);
+    }
+    esock__trace(s, op, (long)n);
+    return n;
+}
+
+ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op) {
+    bool stream = s->flags & ESOCK__STREAM;
+    if (!(how & ESOCK_CONT)) esock_end_write(s);
+    add(s, ESOCK_WRITE_TRIES, 1);
+    if (n == -EAGAIN) {
+        if (!(how & ESOCK_POLL)) add(s, ESOCK_WRITE_WAITS, 1);
+    } else if (n < 0) {
+        add(s, ESOCK_WRITE_FAILS, 1);
+        esock_end_write(s);
+    } else {
+        add(s, ESOCK_WRITE_BYTE, (uint64_t)n);
+        request_add(&s->write_sum, &s->write_open, (uint64_t)n);
+        if (!(stream && (size_t)n < want)) esock_end_write(s);
+    }
+    esock__trace(s, op, (long)n);
+    return n;
+}
+
+int esock__count_accept(esock *s, int r, unsigned how) {
+    add(s, ESOCK_ACC_TRIES, 1);
+    if (r >= 0)
+        add(s, ESOCK_ACC_SUCCESS, 1);
+    else if (r != -EAGAIN)
+        add(s, ESOCK_ACC_FAILS, 1);
+    else if (!(how & ESOCK_POLL))
+        add(s, ESOCK_ACC_WAITS, 1);
+    esock__trace(s, "accept", r);
+    return r;
+}
+
+/* The sendfile block, made when it is first needed. NULL: no memory. */
+static esock_sendfile_counters *sendfile_block(esock *s) {
+    esock_sendfile_counters *b = __atomic_load_n(&s->sendfile, __ATOMIC_ACQUIRE);
+    if (b != NULL) return b;
+    esock_sendfile_counters *fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL) return NULL;
+    if (__atomic_compare_exchange_n(&s->sendfile, &b, fresh, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
+        return fresh;
+    free(fresh);
+    return b;
+}
+
+static void add_sendfile(esock_sendfile_counters *b, enum esock_sendfile_counter c, uint64_t n) {
+    __atomic_fetch_add(&b->value[c], n, __ATOMIC_RELAXED);
+}
+
+ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how) {
+    esock_sendfile_counters *b = sendfile_block(s);
+    if (b == NULL) return n;
+    add_sendfile(b, ESOCK_SENDFILE, 1);
+    if (!(how & ESOCK_CONT)) add_sendfile(b, ESOCK_SENDFILE_TRIES, 1);
+    if (n > 0) {
+        add_sendfile(b, ESOCK_SENDFILE_BYTE, (uint64_t)n);
+        add_sendfile(b, ESOCK_SENDFILE_PKG, 1);
+        raise_to(&b->value[ESOCK_SENDFILE_PKG_MAX], (uint64_t)n);
+    } else if (n == -EAGAIN && !(how & ESOCK_POLL)) {
+        add_sendfile(b, ESOCK_SENDFILE_WAITS, 1);
+    }
+    esock__trace(s, "sendfile", (long)n);
+    return n;
+}
+
+void esock_sendfile_done(esock *s, int64_t bytes, int error) {
+    esock_sendfile_counters *b = sendfile_block(s);
+    if (b == NULL) return;
+    if (bytes > 0) raise_to(&b->value[ESOCK_SENDFILE_MAX_OP], (uint64_t)bytes);
+    if (error < 0) add_sendfile(b, ESOCK_SENDFILE_FAILS, 1);
+}
+
+const esock_counters *esock_counters_of(const esock *s) {
+    return &s->counters;
+}
+
+const esock_sendfile_counters *esock_sendfile_counters_of(const esock *s) {
+    return __atomic_load_n(&s->sendfile, __ATOMIC_ACQUIRE);
+}
+
+uint32_t esock_counters_wrapped(esock *s) {
+    return __atomic_exchange_n(&s->counters.wrapped, 0, __ATOMIC_RELAXED);
+}
+
+int esock_counters_width(esock *s, int bits) {
+    if (bits < 8 || bits > 64) return -EINVAL;
+    s->width = (uint8_t)bits;
+    return 0;
+}

@@ -1,0 +1,78 @@
+/* What the files of the core share and nobody else sees. */
+#ifndef ESOCK_INTERNAL_H
+#define ESOCK_INTERNAL_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4, setns, struct ucred, ... */
+#endif
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "esock.h"
+#include "esock_sys.h"
+
+enum esock__flag {
+    ESOCK__OWNS_FD = 1,    /* esock_close closes it */
+    ESOCK__RESTORE_FL = 2, /* adopted without dup: esock_close gives the old flags back */
+    ESOCK__STREAM = 4,     /* bytes without message borders */
+    ESOCK__TRACE = 8
+};
+
+/* 208 bytes, so that malloc's chunk is 224: an idle socket should cost little. */
+struct esock {
+    esock_counters counters;
+    const esock_sys *sys;
+    int fd;
+    int domain;
+    int type;
+    int protocol;
+    uint32_t flags;                    /* enum esock__flag */
+    int saved_fl;                      /* with ESOCK__RESTORE_FL */
+    uint64_t read_sum;                 /* bytes of the receive request in progress */
+    uint64_t write_sum;                /* bytes of the send request in progress */
+    esock_sendfile_counters *sendfile; /* made at the first sendfile, atomically */
+    void *user;                        /* what the poller reports; set while registered */
+    uint8_t armed;                     /* enum esock_events asked for and not yet answered */
+    uint8_t registered;                /* what epoll was told to watch */
+    uint8_t edge;                      /* the registration is edge-triggered */
+    uint8_t in_poller;                 /* there is a registration */
+    uint8_t width;                     /* bits at which counters wrap, 64 */
+    uint8_t read_open;                 /* a receive request is in progress */
+    uint8_t write_open;                /* a send request is in progress */
+    uint8_t spare;
+};
+
+_Static_assert(sizeof(struct esock) <= 216, "keep the handle within one 224-byte malloc chunk");
+_Static_assert(sizeof(esock_counters) == ESOCK_COUNTERS * 8 + 8,
+               "the counter block has a public layout");
+
+/* A new handle around `fd`, or NULL. esock.c */
+esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol);
+
+/* With enum esock_how: a message of no bytes is known to be one, and not the end. */
+#define ESOCK__MESSAGE 0x100u
+
+/* The results of system calls, counted. `n` is what the call returned, `flags` the MSG_ flags and `want`
+ * the buffer's length. They return what the caller is told: n, or -ESHUTDOWN at the end of a message
+ * socket that has one. esock_count.c */
+ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
+                          const char *op);
+ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op);
+int esock__count_accept(esock *s, int r, unsigned how);
+ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how);
+
+/* Reports to the trace function, when the handle asks for it. esock_count.c */
+void esock__trace(const esock *s, const char *op, long result);
+
+/* Runs a system call again as long as it is interrupted. `r` must be assigned by `call`. */
+#define ESOCK__RETRY(r, call) \
+    do {                      \
+        (r) = (call);         \
+    } while ((r) == -EINTR)
+
+/* MSG_ flags that every receive and every send carries. */
+#define ESOCK__RECV_FLAGS (MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+#define ESOCK__SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
+
+#endif

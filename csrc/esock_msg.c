@@ -1,0 +1,141 @@
+/* recvmsg and sendmsg. */
+#include "esock_internal.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* Decodes what is in `control` into the caller's array, and counts the rest. */
+static void decode_control(const void *control, esock_cmsg *cmsgs, size_t max, esock_msg *out) {
+    esock_cmsg beyond;
+    size_t pos = 0;
+    int r;
+    for (;;) {
+        esock_cmsg *c = out->cmsgs < max ? &cmsgs[out->cmsgs] : &beyond;
+        r = esock_cmsg_next(control, out->control_len, &pos, c);
+        if (r != 1) break;
+        out->cmsgs++;
+    }
+    out->bad = r < 0;
+}
+
+/* Closes the descriptors, and takes their numbers out of the records and out of the bytes: whoever walks these
+ * would find numbers that may be somebody else's by then. */
+static void drop_rights(const esock *s, void *control, esock_cmsg *cmsgs, size_t max,
+                        const esock_msg *out) {
+    esock_cmsg c;
+    size_t pos = 0;
+    esock_cmsg_close_rights(s, control, out->control_len);
+    for (size_t i = 0; esock_cmsg_next(control, out->control_len, &pos, &c) == 1; i++) {
+        if (c.kind != ESOCK_CMSG_RIGHTS) continue;
+        memset((char *)control + c.offset, 0xff, c.length);
+        if (i < max) {
+            cmsgs[i].length = 0;
+            cmsgs[i].v.rights = 0;
+        }
+    }
+}
+
+ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, void *control,
+                      size_t control_len, esock_cmsg *cmsgs, size_t cmsgs_max, esock_msg *out) {
+    bool stream = s->flags & ESOCK__STREAM;
+    struct sockaddr_storage from;
+    struct iovec iov = {.iov_base = buf, .iov_len = len};
+    struct msghdr m;
+    ssize_t n;
+
+    memset(out, 0, sizeof *out);
+    /* On a message socket the kernel would take a message and store nothing of it. */
+    if (len == 0) return stream ? 0 : -EINVAL;
+    if (control == NULL) control_len = 0;
+    if (control_len > INT_MAX) control_len = INT_MAX; /* Linux: ENOBUFS beyond */
+    do {
+        m = (struct msghdr){.msg_name = &from,
+                            .msg_namelen = sizeof from,
+                            .msg_iov = &iov,
+                            .msg_iovlen = 1,
+                            .msg_control = control_len > 0 ? control : NULL,
+                            .msg_controllen = control_len};
+        n = s->sys->recvmsg(s->sys, s->fd, &m, flags | ESOCK__RECV_FLAGS);
+    } while (n == -EINTR);
+    /* A message of no bytes that brings control data is no end. */
+    if (n == 0 && m.msg_controllen > 0) how |= ESOCK__MESSAGE;
+    n = esock__count_read(s, n, len, flags, how, "recvmsg");
+    if (n < 0) return n;
+
+    esock_addr_decode(&from, m.msg_namelen, &out->addr);
+    out->flags = m.msg_flags;
+    /* Linux reports MSG_CMSG_CLOEXEC back. */
+    if (!(flags & MSG_CMSG_CLOEXEC)) out->flags &= ~MSG_CMSG_CLOEXEC;
+    out->control_len = (uint32_t)(m.msg_controllen < control_len ? m.msg_controllen : control_len);
+    out->full_len = (uint64_t)n;
+    decode_control(control, cmsgs, cmsgs_max, out);
+    if (m.msg_flags & MSG_CTRUNC) drop_rights(s, control, cmsgs, cmsgs_max, out);
+    return (size_t)n < len ? n : (ssize_t)len;
+}
+
+ssize_t esock_sendmsg(esock *s, const void *buf, size_t len, int flags, unsigned how,
+                      const esock_addr *to, const void *control, size_t control_len) {
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+    return esock_sendmsgv(s, &iov, 1, flags, how, to, control, control_len);
+}
+
+/* The bytes of n buffers, or -1 when they are more than a result can say. */
+static ssize_t sum(const struct iovec *iov, size_t n) {
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (iov[i].iov_len > SSIZE_MAX - total) return -1;
+        total += iov[i].iov_len;
+    }
+    return (ssize_t)total;
+}
+
+ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int flags, unsigned how,
+                       const esock_addr *to, const void *control, size_t control_len) {
+    bool stream = s->flags & ESOCK__STREAM;
+    size_t max = (size_t)esock_iov_max();
+    struct sockaddr_storage ss;
+    struct msghdr m = {0};
+
+    if (to != NULL) {
+        unsigned len;
+        int r = esock_addr_encode(to, &ss, &len);
+        if (r < 0) return r;
+        m.msg_name = &ss;
+        m.msg_namelen = len;
+    }
+    if (control != NULL && control_len > 0) {
+        m.msg_control = (void *)(uintptr_t)control;
+        m.msg_controllen = control_len;
+    }
+    while (!stream && iovlen > max && iov[iovlen - 1].iov_len == 0)
+        iovlen--;
+    if (!stream && iovlen > max) return -EMSGSIZE;
+    ssize_t total = sum(iov, iovlen);
+    if (total < 0) return -EINVAL;
+
+    ssize_t sent = 0;
+    size_t at = 0;
+    do {
+        size_t slice = iovlen - at < max ? iovlen - at : max;
+        ssize_t bytes = sum(iov + at, slice);
+        m.msg_iov = (struct iovec *)(uintptr_t)(iov + at);
+        m.msg_iovlen = slice;
+        at += slice;
+        /* Control data needs a byte to travel with (unix(7)), and an empty send does nothing on a stream. */
+        if (bytes == 0 && total > 0) continue;
+
+        ssize_t n;
+        ESOCK__RETRY(n, s->sys->sendmsg(s->sys, s->fd, &m, flags | ESOCK__SEND_FLAGS));
+        /* Nobody waits after a later slice's EAGAIN: the caller is told of the bytes taken and calls again. */
+        unsigned later = sent > 0 ? ESOCK_CONT | ESOCK_POLL : 0;
+        esock__count_write(s, n, (size_t)(total - sent), how | later, "sendmsg");
+        if (n < 0) return sent > 0 ? sent : n;
+        sent += n;
+        if (n < bytes || total == 0) break;
+        m.msg_name = NULL;
+        m.msg_namelen = 0;
+        m.msg_control = NULL;
+        m.msg_controllen = 0;
+    } while (at < iovlen);
+    return sent;
+}

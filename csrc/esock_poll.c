@@ -1,0 +1,133 @@
+/* Readiness: epoll, one-shot. One registration serves both directions of a socket. */
+#include "esock_internal.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+struct esock_poller {
+    const esock_sys *sys;
+    int ep;
+    /* Guards the registration state of every handle in this poller. The kernel holds a lock of its
+     * own over the same stretch (one epoll_ctl at a time), so this one adds no contention. */
+    pthread_mutex_t mu;
+};
+
+int esock_poller_new(esock_poller **out, const esock_sys *sys) {
+    if (sys == NULL) sys = esock_sys_libc();
+    esock_poller *p = calloc(1, sizeof *p);
+    if (p == NULL) return -ENOMEM;
+    p->sys = sys;
+    p->ep = sys->epoll_create(sys);
+    if (p->ep < 0) {
+        int r = p->ep;
+        free(p);
+        return r;
+    }
+    /* Runtimes that take a descriptor into their own poller look at O_NONBLOCK. */
+    int fl = sys->getfl(sys, p->ep);
+    if (fl >= 0) sys->setfl(sys, p->ep, fl | O_NONBLOCK);
+    pthread_mutex_init(&p->mu, NULL);
+    *out = p;
+    return 0;
+}
+
+void esock_poller_free(esock_poller *p) {
+    if (p == NULL) return;
+    p->sys->close(p->sys, p->ep);
+    pthread_mutex_destroy(&p->mu);
+    free(p);
+}
+
+int esock_poller_fd(const esock_poller *p) {
+    return p->ep;
+}
+
+/* Tells epoll to watch `events`. p->mu is held. */
+static int watch(esock_poller *p, esock *s, unsigned events, int edge) {
+    struct epoll_event ev = {
+        .events = (events & ESOCK_IN ? EPOLLIN : 0u) | (events & ESOCK_OUT ? EPOLLOUT : 0u) |
+                  (edge ? EPOLLET : EPOLLONESHOT),
+        .data.ptr = s->user,
+    };
+    int r =
+        p->sys->epoll_ctl(p->sys, p->ep, s->in_poller ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev);
+    if (r < 0) return r;
+    s->in_poller = 1;
+    s->registered = (uint8_t)events;
+    s->edge = (uint8_t)edge;
+    return 0;
+}
+
+int esock_arm(esock_poller *p, esock *s, unsigned events, int again, void *user) {
+    int edge = again != 0;
+    int r = 0;
+    pthread_mutex_lock(&p->mu);
+    s->user = user;
+    unsigned want = s->armed | (events & (ESOCK_IN | ESOCK_OUT));
+    /* What epoll already watches needs no call. In the edge-triggered case it must not be made:
+     * modifying a registration reports a condition that is still there once more, and so for
+     * ever. */
+    if (s->edge != edge || (s->registered & want) != want)
+        r = watch(p, s, want | (edge && s->edge ? s->registered : 0u), edge);
+    if (r == 0) s->armed = (uint8_t)want;
+    pthread_mutex_unlock(&p->mu);
+    return r;
+}
+
+int esock_disarm(esock_poller *p, esock *s, unsigned events) {
+    /* Only the note is taken back: one event that nobody waits for costs less than a call now. */
+    pthread_mutex_lock(&p->mu);
+    s->armed = (uint8_t)(s->armed & ~events);
+    pthread_mutex_unlock(&p->mu);
+    return 0;
+}
+
+int esock_fired(esock_poller *p, esock *s, unsigned events) {
+    pthread_mutex_lock(&p->mu);
+    unsigned answered = events & ESOCK_ERR ? s->armed : s->armed & events;
+    s->armed = (uint8_t)(s->armed & ~answered);
+    if (s->in_poller && !s->edge) {
+        s->registered = 0; /* one shot, for both directions */
+        if (s->armed != 0 && watch(p, s, s->armed, 0) < 0) {
+            /* It cannot be watched any more: say so to those who wait, they will meet the
+             * reason. */
+            answered |= s->armed;
+            s->armed = 0;
+        }
+    }
+    pthread_mutex_unlock(&p->mu);
+    return (int)answered;
+}
+
+int esock_deregister(esock_poller *p, esock *s) {
+    int r = 0;
+    pthread_mutex_lock(&p->mu);
+    if (s->in_poller) {
+        struct epoll_event ev = {0};
+        r = p->sys->epoll_ctl(p->sys, p->ep, EPOLL_CTL_DEL, s->fd, &ev);
+    }
+    s->in_poller = s->edge = s->armed = s->registered = 0;
+    s->user = NULL;
+    pthread_mutex_unlock(&p->mu);
+    return r;
+}
+
+int esock_poll(esock_poller *p, esock_event *events, int max, int timeout_ms) {
+    struct epoll_event ev[64];
+    if (max <= 0) return -EINVAL;
+    if (max > 64) max = 64;
+    int n;
+    do {
+        n = p->sys->epoll_wait(p->sys, p->ep, ev, max, timeout_ms);
+    } while (n == -EINTR && timeout_ms < 0);
+    if (n == -EINTR) return 0; /* how much of the time is left is the caller's to know */
+    for (int i = 0; i < n; i++) {
+        events[i].user = ev[i].data.ptr;
+        events[i].events = (ev[i].events & EPOLLIN ? ESOCK_IN : 0u) |
+                           (ev[i].events & EPOLLOUT ? ESOCK_OUT : 0u) |
+                           (ev[i].events & (EPOLLERR | EPOLLHUP) ? ESOCK_ERR : 0u);
+        events[i].spare = 0;
+    }
+    return n;
+}

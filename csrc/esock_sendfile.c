@@ -1,0 +1,18 @@
+/* sendfile(2). */
+#include "esock_internal.h"
+
+ssize_t esock_sendfile(esock *s, int in_fd, int64_t *offset, size_t count, unsigned how) {
+    if (count > ESOCK_SENDFILE_MAX) count = ESOCK_SENDFILE_MAX;
+    off_t at = (off_t)*offset;
+    uint64_t saved;
+    ssize_t n;
+    /* sendfile knows no MSG_NOSIGNAL: hold SIGPIPE back, and take the one that this call caused. */
+    int r = s->sys->sigpipe_block(s->sys, &saved);
+    if (r < 0) return r;
+    ESOCK__RETRY(n, s->sys->sendfile(s->sys, s->fd, in_fd, &at, count));
+    /* A short count may hide a signal: what went out before the peer was found gone is reported,
+     * the rest not. */
+    s->sys->sigpipe_restore(s->sys, saved, n == -EPIPE || (n >= 0 && (size_t)n < count));
+    if (n > 0) *offset += n;
+    return esock__count_sendfile(s, n, how);
+}

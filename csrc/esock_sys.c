@@ -1,0 +1,224 @@
+/* The real kernel: each entry calls libc and turns errno into a negative result. */
+#define _GNU_SOURCE
+#include "esock_sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/sendfile.h>
+#include <time.h>
+#include <unistd.h>
+
+static int result(int r) {
+    return r < 0 ? -errno : r;
+}
+
+static ssize_t count(ssize_t n) {
+    return n < 0 ? -errno : n;
+}
+
+static int sys_socket(const esock_sys *sys, int domain, int type, int protocol) {
+    (void)sys;
+    return result(socket(domain, type, protocol));
+}
+
+static int sys_accept4(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len,
+                       int flags) {
+    (void)sys;
+    return result(accept4(fd, addr, len, flags));
+}
+
+static int sys_dup(const esock_sys *sys, int fd) {
+    (void)sys;
+    return result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+static int sys_getfl(const esock_sys *sys, int fd) {
+    (void)sys;
+    return result(fcntl(fd, F_GETFL));
+}
+
+static int sys_setfl(const esock_sys *sys, int fd, int flags) {
+    (void)sys;
+    return result(fcntl(fd, F_SETFL, flags));
+}
+
+static int sys_close(const esock_sys *sys, int fd) {
+    (void)sys;
+    return result(close(fd));
+}
+
+static int sys_bind(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len) {
+    (void)sys;
+    return result(bind(fd, addr, len));
+}
+
+static int sys_connect(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len) {
+    (void)sys;
+    return result(connect(fd, addr, len));
+}
+
+static int sys_listen(const esock_sys *sys, int fd, int backlog) {
+    (void)sys;
+    return result(listen(fd, backlog));
+}
+
+static int sys_shutdown(const esock_sys *sys, int fd, int how) {
+    (void)sys;
+    return result(shutdown(fd, how));
+}
+
+static int sys_getsockname(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len) {
+    (void)sys;
+    return result(getsockname(fd, addr, len));
+}
+
+static int sys_getpeername(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len) {
+    (void)sys;
+    return result(getpeername(fd, addr, len));
+}
+
+static int sys_getsockopt(const esock_sys *sys, int fd, int level, int opt, void *val,
+                          socklen_t *len) {
+    (void)sys;
+    return result(getsockopt(fd, level, opt, val, len));
+}
+
+static int sys_setsockopt(const esock_sys *sys, int fd, int level, int opt, const void *val,
+                          socklen_t len) {
+    (void)sys;
+    return result(setsockopt(fd, level, opt, val, len));
+}
+
+static ssize_t sys_recv(const esock_sys *sys, int fd, void *buf, size_t len, int flags) {
+    (void)sys;
+    return count(recv(fd, buf, len, flags));
+}
+
+static ssize_t sys_recvfrom(const esock_sys *sys, int fd, void *buf, size_t len, int flags,
+                            struct sockaddr *addr, socklen_t *addrlen) {
+    (void)sys;
+    return count(recvfrom(fd, buf, len, flags, addr, addrlen));
+}
+
+static ssize_t sys_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int flags) {
+    (void)sys;
+    return count(recvmsg(fd, msg, flags));
+}
+
+static ssize_t sys_send(const esock_sys *sys, int fd, const void *buf, size_t len, int flags) {
+    (void)sys;
+    return count(send(fd, buf, len, flags));
+}
+
+static ssize_t sys_sendto(const esock_sys *sys, int fd, const void *buf, size_t len, int flags,
+                          const struct sockaddr *addr, socklen_t addrlen) {
+    (void)sys;
+    return count(sendto(fd, buf, len, flags, addr, addrlen));
+}
+
+static ssize_t sys_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg, int flags) {
+    (void)sys;
+    return count(sendmsg(fd, msg, flags));
+}
+
+static ssize_t sys_sendfile(const esock_sys *sys, int out_fd, int in_fd, off_t *offset, size_t n) {
+    (void)sys;
+    return count(sendfile(out_fd, in_fd, offset, n));
+}
+
+/* *saved: bit 0, SIGPIPE was blocked before; bit 1, one was pending before (and is not ours to
+ * take). */
+static int sys_sigpipe_block(const esock_sys *sys, uint64_t *saved) {
+    (void)sys;
+    sigset_t pipe, old, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigemptyset(&pending);
+    int r = pthread_sigmask(SIG_BLOCK, &pipe, &old);
+    if (r != 0) return -r;
+    sigpending(&pending);
+    *saved = (sigismember(&old, SIGPIPE) == 1 ? 1u : 0u) |
+             (sigismember(&pending, SIGPIPE) == 1 ? 2u : 0u);
+    return 0;
+}
+
+static void sys_sigpipe_restore(const esock_sys *sys, uint64_t saved, int take) {
+    (void)sys;
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    if (take && !(saved & 2)) {
+        struct timespec now = {0, 0};
+        while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR) {
+        }
+    }
+    if (!(saved & 1)) pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
+}
+
+static int sys_poll(const esock_sys *sys, struct pollfd *fds, nfds_t n, int timeout_ms) {
+    (void)sys;
+    return result(poll(fds, n, timeout_ms));
+}
+
+static int sys_epoll_create(const esock_sys *sys) {
+    (void)sys;
+    return result(epoll_create1(EPOLL_CLOEXEC));
+}
+
+static int sys_epoll_ctl(const esock_sys *sys, int ep, int op, int fd, struct epoll_event *ev) {
+    (void)sys;
+    return result(epoll_ctl(ep, op, fd, ev));
+}
+
+static int sys_epoll_wait(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
+                          int timeout_ms) {
+    (void)sys;
+    return result(epoll_wait(ep, ev, max, timeout_ms));
+}
+
+static int sys_open(const esock_sys *sys, const char *path) {
+    (void)sys;
+    return result(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+static int sys_setns(const esock_sys *sys, int fd) {
+    (void)sys;
+    return result(setns(fd, CLONE_NEWNET));
+}
+
+const esock_sys *esock_sys_libc(void) {
+    static const esock_sys libc = {
+        .socket = sys_socket,
+        .accept4 = sys_accept4,
+        .dup = sys_dup,
+        .getfl = sys_getfl,
+        .setfl = sys_setfl,
+        .close = sys_close,
+        .bind = sys_bind,
+        .connect = sys_connect,
+        .listen = sys_listen,
+        .shutdown = sys_shutdown,
+        .getsockname = sys_getsockname,
+        .getpeername = sys_getpeername,
+        .getsockopt = sys_getsockopt,
+        .setsockopt = sys_setsockopt,
+        .recv = sys_recv,
+        .recvfrom = sys_recvfrom,
+        .recvmsg = sys_recvmsg,
+        .send = sys_send,
+        .sendto = sys_sendto,
+        .sendmsg = sys_sendmsg,
+        .sendfile = sys_sendfile,
+        .sigpipe_block = sys_sigpipe_block,
+        .sigpipe_restore = sys_sigpipe_restore,
+        .poll = sys_poll,
+        .epoll_create = sys_epoll_create,
+        .epoll_ctl = sys_epoll_ctl,
+        .epoll_wait = sys_epoll_wait,
+        .open = sys_open,
+        .setns = sys_setns,
+    };
+    return &libc;
+}

@@ -1,0 +1,67 @@
+/* The door to the kernel: every system call that esock makes goes through one of these tables.
+ *
+ * A table is chosen per handle and per poller (NULL: the real kernel), and each function is given
+ * its table, so a test that embeds `struct esock_sys` as the first member of its own structure
+ * keeps its script there, and tests with different scripts run side by side.
+ *
+ * Every function returns what the system call returns, or a negative errno. None retries: EINTR is
+ * the caller's matter. */
+#ifndef ESOCK_SYS_H
+#define ESOCK_SYS_H
+
+#include <poll.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "esock.h"
+
+struct esock_sys {
+    /* life */
+    int (*socket)(const esock_sys *sys, int domain, int type, int protocol);
+    int (*accept4)(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len, int flags);
+    int (*dup)(const esock_sys *sys, int fd); /* F_DUPFD_CLOEXEC */
+    int (*getfl)(const esock_sys *sys, int fd);
+    int (*setfl)(const esock_sys *sys, int fd, int flags);
+    int (*close)(const esock_sys *sys, int fd);
+    /* names */
+    int (*bind)(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len);
+    int (*connect)(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len);
+    int (*listen)(const esock_sys *sys, int fd, int backlog);
+    int (*shutdown)(const esock_sys *sys, int fd, int how);
+    int (*getsockname)(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len);
+    int (*getpeername)(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len);
+    /* options */
+    int (*getsockopt)(const esock_sys *sys, int fd, int level, int opt, void *val, socklen_t *len);
+    int (*setsockopt)(const esock_sys *sys, int fd, int level, int opt, const void *val,
+                      socklen_t len);
+    /* input and output */
+    ssize_t (*recv)(const esock_sys *sys, int fd, void *buf, size_t len, int flags);
+    ssize_t (*recvfrom)(const esock_sys *sys, int fd, void *buf, size_t len, int flags,
+                        struct sockaddr *addr, socklen_t *addrlen);
+    ssize_t (*recvmsg)(const esock_sys *sys, int fd, struct msghdr *msg, int flags);
+    ssize_t (*send)(const esock_sys *sys, int fd, const void *buf, size_t len, int flags);
+    ssize_t (*sendto)(const esock_sys *sys, int fd, const void *buf, size_t len, int flags,
+                      const struct sockaddr *addr, socklen_t addrlen);
+    ssize_t (*sendmsg)(const esock_sys *sys, int fd, const struct msghdr *msg, int flags);
+    ssize_t (*sendfile)(const esock_sys *sys, int out_fd, int in_fd, off_t *offset, size_t count);
+    /* SIGPIPE around sendfile: block it and say whether it was pending; take the one that was
+     * caused */
+    int (*sigpipe_block)(const esock_sys *sys, uint64_t *saved);
+    void (*sigpipe_restore)(const esock_sys *sys, uint64_t saved, int take);
+    /* readiness */
+    int (*poll)(const esock_sys *sys, struct pollfd *fds, nfds_t n, int timeout_ms);
+    int (*epoll_create)(const esock_sys *sys);
+    int (*epoll_ctl)(const esock_sys *sys, int ep, int op, int fd, struct epoll_event *ev);
+    int (*epoll_wait)(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
+                      int timeout_ms);
+    /* network namespaces */
+    int (*open)(const esock_sys *sys, const char *path);
+    int (*setns)(const esock_sys *sys, int fd);
+};
+
+/* The real kernel, through libc. */
+ESOCK_API const esock_sys *esock_sys_libc(void);
+
+#endif

@@ -1,0 +1,342 @@
+package esock
+
+import (
+	"encoding/json"
+	"math"
+)
+
+// LibraryInfo is what Info tells of the library. Its JSON is its Map.
+type LibraryInfo struct {
+	Debug       bool   // new sockets start with their trace on: DebugAll
+	SocketDebug bool   // the library's own trace is on: SocketDebug
+	EEI         bool   // extended error information instead of errno: never
+	UseRegistry bool   // new sockets enter the registry: UseRegistry
+	IOW         bool   // new sockets tell when a counter wraps: never, {otp, iow} is set for each
+	IOVMax      int    // buffers that one system call takes
+	IOBackend   string // who waits, by OTP's name for it: "unix_essio", readiness
+	NumCntBits  int    // the width of the counters
+	Gauges      Gauges // how many sockets are open
+}
+
+// Info tells of the library: its switches, and how many sockets are open. OTP: socket:info/0.
+func Info() LibraryInfo {
+	return LibraryInfo{
+		Debug:       globalDebug.Load(),
+		SocketDebug: socketDebug.Load(),
+		UseRegistry: useRegistry.Load(),
+		IOVMax:      cIovMax(),
+		IOBackend:   "unix_essio",
+		NumCntBits:  64,
+		Gauges:      gauges.read(),
+	}
+}
+
+// Map is the information with OTP's keys: debug, socket_debug, eei, use_registry, iow, iov_max, io_backend
+// (a map with name) and counters (a map with num_cnt_bits, num_sockets, num_tstreams and so on, each an int64).
+func (i LibraryInfo) Map() map[string]any {
+	c := map[string]any{"num_cnt_bits": int64(i.NumCntBits)}
+	for n, f := range i.Gauges.fields() {
+		c[gaugeNames[n]] = *f
+	}
+	return map[string]any{
+		"debug": i.Debug, "socket_debug": i.SocketDebug, "eei": i.EEI, "use_registry": i.UseRegistry, "iow": i.IOW,
+		"iov_max": i.IOVMax, "io_backend": map[string]any{"name": i.IOBackend}, "counters": c,
+	}
+}
+
+// LibraryInfoFromMap reads a map as Map returns it. Missing keys are zero. Unknown keys, in the inner maps too, and wrong
+// types are refused by name: *InvalidError "info".
+func LibraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
+	var i LibraryInfo
+	r := mapReader{m: m}
+	i.Debug, i.SocketDebug, i.EEI = r.truth("debug"), r.truth("socket_debug"), r.truth("eei")
+	i.UseRegistry, i.IOW = r.truth("use_registry"), r.truth("iow")
+	i.IOVMax = int(r.number("iov_max", 0, math.MaxInt32, 0))
+	backend, counters := r.inner("io_backend"), r.inner("counters")
+	i.IOBackend = backend.text("name")
+	i.NumCntBits = int(counters.number("num_cnt_bits", 0, 64, 0))
+	for n, f := range i.Gauges.fields() {
+		*f = counters.number(gaugeNames[n], 0, math.MaxInt64, 0)
+	}
+	for _, in := range []*mapReader{&r, backend, counters} {
+		if cause := in.finish(); cause != "" {
+			return LibraryInfo{}, &InvalidError{What: "info", Value: m, Cause: cause}
+		}
+	}
+	return i, nil
+}
+
+// MarshalJSON writes what Map returns.
+func (i LibraryInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
+
+// UnmarshalJSON reads what MarshalJSON wrote, as LibraryInfoFromMap does.
+func (i *LibraryInfo) UnmarshalJSON(b []byte) error {
+	m, err := mapFromJSON(b)
+	if err == nil {
+		*i, err = LibraryInfoFromMap(m)
+	}
+	return err
+}
+
+// SocketInfo is what Socket.Info tells. Its JSON is its Map.
+type SocketInfo struct {
+	Domain   Domain
+	Type     Type
+	Protocol Protocol
+	Owner    string // the owner's name, as Mailbox.String; empty if there is none
+
+	// The states, in this order, of the reading side: bound, listening, accepting, selected, closing, closed; of the
+	// writing side: connecting, connected, selected, closing, closed. selected says that it was ever asked for
+	// readiness, and accepting that a call waits. Closing adds its own to what there was.
+	RStates, WStates []string
+
+	// FromFD says that the socket was adopted, and DupOf what it is a duplicate of: -1 if it is none, and works on
+	// the adopted descriptor itself. OTP: ctype, which is normal, fromfd, or {fromfd, FD}.
+	FromFD bool
+	DupOf  int
+
+	Counters Counters
+
+	// How many calls wait, by operation; connects are none of these.
+	NumReaders, NumWriters, NumAcceptors int
+}
+
+// Info tells of the socket, also of a closed one, which has no owner. It takes the lock of the socket's
+// lanes. OTP: socket:info/1.
+func (s *Socket) Info() SocketInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, w := &s.lanes[reading], &s.lanes[writing]
+	i := SocketInfo{
+		Domain: s.Domain(), Type: s.typ, Protocol: s.proto,
+		RStates: s.rstates(), WStates: s.wstates(),
+		DupOf:        -1,
+		Counters:     s.countersLocked(),
+		NumReaders:   r.count(OpRecv, OpRecvMsg),
+		NumAcceptors: r.count(OpAccept, OpAccept),
+		NumWriters:   w.count(OpSend, OpSendFile),
+	}
+	if s.owner != nil {
+		i.Owner = s.owner.String()
+	}
+	if f := s.facts.Load(); f&factFromFD != 0 {
+		i.FromFD = true
+		if f&factBorrowed == 0 {
+			i.DupOf = s.rare.Load().fromFD
+		}
+	}
+	return i
+}
+
+// current is the operation that the lane waits for, OpNone if nobody waits. s.mu is held.
+func (l *lane) current() Op {
+	switch {
+	case l.cur != nil:
+		return l.cur.op
+	case l.parked:
+		return l.op
+	}
+	return OpNone
+}
+
+// count is how many calls wait in the lane for one of the operations from first to last. s.mu is held.
+func (l *lane) count(first, last Op) int {
+	n := 0
+	if op := l.current(); op >= first && op <= last {
+		n++
+	}
+	for h := l.head; h != nil; h = h.next {
+		if h.op >= first && h.op <= last {
+			n++
+		}
+	}
+	return n
+}
+
+// keepStates notes, before closing ends the calls, the states that hang on them. s.mu is held.
+func (s *Socket) keepStates() {
+	if s.lanes[reading].current() == OpAccept {
+		s.facts.Or(factAccepting)
+	}
+	if s.lanes[writing].current() == OpConnect {
+		s.facts.Or(factConnecting)
+	}
+}
+
+// rstates lists the states of the reading side. s.mu is held.
+func (s *Socket) rstates() []string {
+	f := s.facts.Load()
+	return states(
+		state{"bound", f&factBound != 0},
+		state{"listening", f&factListening != 0},
+		state{"accepting", f&factAccepting != 0 || s.lanes[reading].current() == OpAccept},
+		state{"selected", f&factSelectedRead != 0},
+		state{"closing", s.closing()},
+		state{"closed", f&factClosed != 0},
+	)
+}
+
+// wstates lists the states of the writing side. s.mu is held.
+func (s *Socket) wstates() []string {
+	f := s.facts.Load()
+	return states(
+		state{"connecting", f&factConnecting != 0 || s.lanes[writing].current() == OpConnect},
+		state{"connected", f&factConnected != 0},
+		state{"selected", f&factSelectedWrite != 0},
+		state{"closing", s.closing()},
+		state{"closed", f&factClosed != 0},
+	)
+}
+
+type state struct {
+	name string
+	on   bool
+}
+
+func states(all ...state) []string {
+	list := []string{}
+	for _, st := range all {
+		if st.on {
+			list = append(list, st.name)
+		}
+	}
+	return list
+}
+
+// Map is the information with OTP's keys: domain, type and protocol (names, or integers where there is none),
+// owner (text, nil if there is none), rstates and wstates (lists of names), ctype ("normal", "fromfd", or a map
+// with the descriptor under fromfd), counters, num_readers, num_writers, num_acceptors.
+func (i SocketInfo) Map() map[string]any {
+	m := map[string]any{
+		"domain":   plainName(domainNames, int(i.Domain)),
+		"type":     plainName(typeNames, int(i.Type)),
+		"protocol": plainName(protocolNames, int(i.Protocol)),
+		"owner":    nil,
+		"rstates":  append([]string{}, i.RStates...), "wstates": append([]string{}, i.WStates...),
+		"ctype":       "normal",
+		"counters":    i.Counters.Map(),
+		"num_readers": i.NumReaders, "num_writers": i.NumWriters, "num_acceptors": i.NumAcceptors,
+	}
+	if i.Owner != "" {
+		m["owner"] = i.Owner
+	}
+	if i.FromFD {
+		m["ctype"] = "fromfd"
+		if i.DupOf >= 0 {
+			m["ctype"] = map[string]any{"fromfd": i.DupOf}
+		}
+	}
+	return m
+}
+
+// SocketInfoFromMap reads a map as Map returns it. Missing keys are zero. Unknown keys and wrong types are refused by
+// name: *InvalidError "info", or what the part is called that is wrong.
+func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
+	i := SocketInfo{DupOf: -1}
+	r := mapReader{m: m}
+	i.Domain = Domain(r.named("domain", domainNames, math.MaxInt32, 0))
+	i.Type = Type(r.named("type", typeNames, math.MaxInt32, 0))
+	i.Protocol = Protocol(r.named("protocol", protocolNames, math.MaxInt32, 0))
+	if m["owner"] != nil {
+		i.Owner = r.text("owner")
+	} else {
+		r.get("owner")
+	}
+	i.RStates, i.WStates = r.texts("rstates"), r.texts("wstates")
+	if _, ok := m["ctype"].(map[string]any); ok {
+		ctype := r.inner("ctype")
+		i.FromFD, i.DupOf = true, int(ctype.number("fromfd", 0, math.MaxInt32, -1))
+		if cause := ctype.finish(); cause != "" {
+			r.wrong("ctype", cause)
+		} else if i.DupOf < 0 {
+			r.wrong("ctype", "the key fromfd is missing")
+		}
+	} else {
+		switch r.text("ctype") {
+		case "", "normal":
+		case "fromfd":
+			i.FromFD = true
+		default:
+			r.wrong("ctype", "neither normal nor fromfd")
+		}
+	}
+	var err error
+	if i.Counters, err = CountersFromMap(r.inner("counters").m); err != nil {
+		return SocketInfo{}, err
+	}
+	for key, n := range map[string]*int{
+		"num_readers": &i.NumReaders, "num_writers": &i.NumWriters, "num_acceptors": &i.NumAcceptors,
+	} {
+		*n = int(r.number(key, 0, math.MaxInt32, 0))
+	}
+	if cause := r.finish(); cause != "" {
+		return SocketInfo{}, &InvalidError{What: "info", Value: m, Cause: cause}
+	}
+	return i, nil
+}
+
+// MarshalJSON writes what Map returns.
+func (i SocketInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
+
+// UnmarshalJSON reads what MarshalJSON wrote, as SocketInfoFromMap does.
+func (i *SocketInfo) UnmarshalJSON(b []byte) error {
+	m, err := mapFromJSON(b)
+	if err == nil {
+		*i, err = SocketInfoFromMap(m)
+	}
+	return err
+}
+
+// truth reads a boolean, false if the key is missing.
+func (r *mapReader) truth(key string) bool {
+	v, ok := r.get(key)
+	b, is := v.(bool)
+	if ok && !is {
+		r.wrong(key, "not a boolean")
+	}
+	return b
+}
+
+// text reads a string, empty if the key is missing.
+func (r *mapReader) text(key string) string {
+	v, ok := r.get(key)
+	s, is := v.(string)
+	if ok && !is {
+		r.wrong(key, "not a string")
+	}
+	return s
+}
+
+// texts reads a list of strings.
+func (r *mapReader) texts(key string) []string {
+	list := []string{}
+	v, ok := r.get(key)
+	switch v := v.(type) {
+	case []string:
+		return append(list, v...)
+	case []any:
+		for _, e := range v {
+			s, is := e.(string)
+			if !is {
+				r.wrong(key, "not a list of strings")
+				break
+			}
+			list = append(list, s)
+		}
+	default:
+		if ok {
+			r.wrong(key, "not a list of strings")
+		}
+	}
+	return list
+}
+
+// inner reads a map, an empty one if the key is missing.
+func (r *mapReader) inner(key string) *mapReader {
+	v, ok := r.get(key)
+	m, is := v.(map[string]any)
+	if ok && !is {
+		r.wrong(key, "not a map")
+	}
+	return &mapReader{m: m}
+}

@@ -1,0 +1,261 @@
+package esock
+
+import (
+	"io"
+	"runtime"
+	"strconv"
+)
+
+// Every operation here has the same shape: describe the call, take it through its lane (do), hand back what it
+// moved. Counts are exact also beside an error: what was received is in the buffer, what was sent is gone.
+
+// Recv receives what is there, up to len(buf) bytes, waiting for the first. On a message socket that is
+// one message, cut to the buffer if it is longer.
+//
+// io.EOF: the peer has sent everything. An empty buffer receives nothing: 0 and no error on a stream, an error on a
+// message socket, whose message it would lose. With MsgTrunc TCP discards up to len(buf) bytes and returns how
+// many. OTP: socket:recv/2,3,4 with length 0; recv(2).
+func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
+	c := call{op: OpRecv, buf: buf, flags: int(flags)}
+	if len(buf) == 0 {
+		return 0, s.emptyRecv("recv")
+	}
+	n, err := s.do(&c, &w)
+	return min(n, len(buf)), err // with MsgTrunc the kernel tells the message's whole length
+}
+
+// emptyRecv is the result of receiving into no bytes: it must not reach the kernel, where it would look like the end
+// of a stream, or throw a message away.
+func (s *Socket) emptyRecv(op string) error {
+	if err := s.ref(op); err != nil {
+		return err
+	}
+	s.unref()
+	if s.typ == Stream {
+		return nil
+	}
+	return s.fail(op, &InvalidError{What: "data_size", Value: 0, Cause: "a message needs a buffer"})
+}
+
+// RecvFull receives exactly len(buf) bytes on a stream; ended early, it returns how many came and why. With MsgPeek, and
+// on message sockets, it is Recv. OTP: socket:recv/2,3,4 with a length.
+//
+// An asynchronous call that got only some returns their count and a *Select: go on with buf[n:].
+func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
+	c := call{op: OpRecv, buf: buf, flags: int(flags)}
+	if len(buf) == 0 {
+		return 0, s.emptyRecv("recv")
+	}
+	c.whole = s.typ == Stream && flags&(MsgPeek|MsgOOB) == 0
+	c.part = c.whole && w.cont != nil
+	n, err := s.do(&c, &w)
+	return min(n, len(buf)), err
+}
+
+// maxRecv is the most that the library makes a buffer for: what the kernel moves in one call.
+const maxRecv = 0x7ffff000
+
+// RecvBytes receives into a buffer that the library makes. With a length it is RecvFull; with 0 it returns
+// what is there, up to the {otp, rcvbuf} size, and with {N, Size} there goes on as long as whole buffers come,
+// at most N of them. The result is as long as the data. Errors: as Recv; *InvalidError for a negative length.
+// OTP: socket:recv/1,2,3,4.
+func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
+	if length < 0 || length > maxRecv {
+		return nil, s.fail("recv", &InvalidError{What: "data_size", Value: length})
+	}
+	if length > 0 {
+		b := make([]byte, length)
+		n, err := s.RecvFull(b, flags, w)
+		if n == 0 && err != nil {
+			return nil, err
+		}
+		return exact(b[:n]), err
+	}
+	o := s.options()
+	buf := buffers.get(o.rcvbuf)
+	defer buffers.put(buf)
+	n, err := s.Recv(*buf, flags, w)
+	if err != nil && n == 0 {
+		return nil, err
+	}
+	out := append(make([]byte, 0, n), (*buf)[:n]...)
+	for i := 1; i < o.rcvbufN && n == len(*buf) && err == nil && s.typ == Stream && flags&MsgPeek == 0; i++ {
+		n, err = s.Recv(*buf, flags, Within(0))
+		out = append(out, (*buf)[:n]...)
+	}
+	if err == ErrTimeout || err == io.EOF {
+		err = nil // what came is the answer; the end is met again by the next call
+	}
+	return out, err
+}
+
+// exact is b without the room behind it, when that is much.
+func exact(b []byte) []byte {
+	if cap(b)-len(b) < 512 {
+		return b
+	}
+	return append([]byte(nil), b...)
+}
+
+// RecvFrom is Recv with the sender's address. An address that the kernel does not give is the zero Addr.
+// OTP: socket:recvfrom/2,3,4; recvfrom(2).
+func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error) {
+	if len(buf) == 0 {
+		return 0, Addr{}, s.emptyRecv("recvfrom")
+	}
+	x := scratches.Get().(*scratch)
+	c := call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}
+	n, err := s.do(&c, &w)
+	var from Addr
+	if err == nil || n > 0 {
+		from = addrFromC(&x.addr, Addr{})
+	}
+	x.free()
+	if err == nil && n == 0 && s.typ == Stream {
+		err = io.EOF
+	}
+	return min(n, len(buf)), from, err
+}
+
+// RecvMsg receives one message with everything that belongs to it: data, sender, flags, control messages. m is used again and
+// again without allocation; see Msg for its buffers. OTP: socket:recvmsg/1,2,3,5; recvmsg(2).
+func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
+	if m == nil {
+		return s.fail("recvmsg", &InvalidError{What: "msg", Cause: "it is nil"})
+	}
+	o := s.options()
+	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)
+	if len(buf) == 0 {
+		return s.emptyRecv("recvmsg")
+	}
+	c := call{op: OpRecvMsg, buf: buf, flags: int(flags), ctrl: ctrl, recs: recs, out: out}
+	n, err := s.do(&c, &w)
+	if err != nil && !isComplete(err) {
+		return err
+	}
+	m.received(n)
+	if n == 0 && s.typ == Stream {
+		return io.EOF
+	}
+	return err
+}
+
+// isComplete reports that the error only says that the next call is asked for ({otp, select_read}).
+func isComplete(err error) bool {
+	sel, ok := err.(*Select)
+	return ok && sel.complete
+}
+
+// Send sends buf, all of it on a stream, waiting as often as the kernel's buffer is full; nobody else's data comes
+// between. On a message socket it is one message. Sending nothing on a stream does nothing.
+//
+// Ended early it returns how much was taken. So does an asynchronous call, with a *Select: go on with buf[n:]
+// and w.Continue, or Cancel and leave it at that. OTP: socket:send/2,3,4; send(2).
+func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
+	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream, part: w.cont != nil}
+	return s.do(&c, &w)
+}
+
+// SendTo is Send to an address. OTP: socket:sendto/3,4,5; sendto(2).
+func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error) {
+	x := scratches.Get().(*scratch)
+	if err := to.toC(&x.addr); err != nil {
+		x.free()
+		return 0, s.fail("sendto", err)
+	}
+	c := call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, whole: s.typ == Stream, part: w.cont != nil}
+	n, err := s.do(&c, &w)
+	x.free()
+	return n, err
+}
+
+// SendMsg sends the message m: m.Iov, to m.Addr if it is set, with the control messages of m.SetControl. On a
+// stream all of it is sent; the control messages go with the first bytes, once. m is not changed. To continue a
+// partial one, give what is left in m.Iov and w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2).
+func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
+	if m == nil {
+		return 0, s.fail("sendmsg", &InvalidError{What: "msg", Cause: "it is nil"})
+	}
+	to, ctrl, err := m.sendParts(s.options().sndctrlbuf)
+	if err != nil {
+		return 0, s.fail("sendmsg", err)
+	}
+	if w.cont != nil {
+		ctrl = nil
+	}
+	c := call{op: OpSendMsg, flags: int(flags), addr: to, ctrl: ctrl}
+	return s.gather(&c, m.Iov, &w)
+}
+
+// SendV sends the buffers one after the other, as one message or piece of a stream. On a stream there may be any number;
+// elsewhere at most as many as the kernel takes (LibraryInfo's IovMax). OTP: socket:sendv/2,3; sendmsg(2).
+func (s *Socket) SendV(bufs [][]byte, w Wait) (int, error) {
+	c := call{op: OpSendV}
+	return s.gather(&c, bufs, &w)
+}
+
+// Slices from this size are given to the kernel where they are; smaller ones are copied into one.
+const pinFrom = 4096
+
+// gather sends several buffers. They are copied together while they are small; large ones are pinned for the
+// duration of the call, because C is not given Go pointers inside Go memory otherwise.
+func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
+	c.whole, c.part = s.typ == Stream, w.cont != nil
+	if len(bufs) == 1 {
+		c.buf = bufs[0]
+		return s.do(c, w)
+	}
+	if err := s.checkIov(bufs); err != nil {
+		return 0, s.fail(c.op.String(), err)
+	}
+	total := 0
+	for _, b := range bufs {
+		total += len(b)
+	}
+	x := scratches.Get().(*scratch)
+	defer x.free()
+	if total < pinFrom*len(bufs) && total <= 1<<20 {
+		x.arena = x.arena[:0]
+		for _, b := range bufs {
+			x.arena = append(x.arena, b...)
+		}
+		c.buf = x.arena
+		return s.do(c, w)
+	}
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	x.iov = x.iov[:0]
+	for _, b := range bufs {
+		if len(b) > 0 {
+			pin.Pin(&b[0])
+			x.iov = append(x.iov, iovecOf(b))
+		}
+	}
+	c.iov = x.iov
+	return s.do(c, w)
+}
+
+// checkIov refuses more buffers than one message may have.
+func (s *Socket) checkIov(bufs [][]byte) error {
+	if s.typ == Stream || len(bufs) <= iovMax {
+		return nil
+	}
+	n := len(bufs)
+	for n > iovMax && len(bufs[n-1]) == 0 {
+		n--
+	}
+	if n > iovMax {
+		return &InvalidError{What: "iov", Value: len(bufs), Cause: "a message has at most " + strconv.Itoa(iovMax) + " buffers"}
+	}
+	return nil
+}
+
+var iovMax = cIovMax()
+
+// options is what {otp, ...} options say, defaults included.
+func (s *Socket) options() *otpOptions {
+	if o := s.otp.Load(); o != nil {
+		return o
+	}
+	return &defaultOptions
+}

@@ -1,0 +1,576 @@
+package esock
+
+import (
+	"net"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// A lane is one direction of a socket: who works in it now, who holds it for the next call, and who is
+// queued behind.
+//
+// The state word says, for each lane, whether it is owned (a call is inside), whether it is slow (somebody
+// holds it or is queued, so entering needs the mutex), and whether an event met its owner (note). Entering
+// takes the reference to the socket and the lane in one step; leaving gives both back in one. Ownership
+// spans the whole call, waits included; s.mu never spans a system call on data.
+//
+// Everything in the structure is guarded by s.mu, except waited, which is the owner's.
+type lane struct {
+	cur        *Handle // the asynchronous requester that holds the lane
+	head, tail *Handle // those behind, first come first
+	op         Op      // what the owner waits for, while it is parked
+	parked     bool    // the owner waits; it is the current request
+	waited     bool    // the last blocking call had to wait
+}
+
+const (
+	stClosing uint64 = 1 << 0
+	stRef     uint64 = 1 << 8 // references are counted from this bit up
+)
+
+func stOwned(d direction) uint64 { return 1 << (1 + 3*d) }
+func stSlow(d direction) uint64  { return 1 << (2 + 3*d) }
+func stNote(d direction) uint64  { return 1 << (3 + 3*d) }
+
+// bits is what the poller calls the direction.
+func (d direction) bits() int {
+	if d == reading {
+		return eventIn
+	}
+	return eventOut
+}
+
+// ref takes a reference, so that the handle stays while it is held.
+func (s *Socket) ref(op string) error {
+	for {
+		st := s.state.Load()
+		if st&stClosing != 0 {
+			return s.fail(op, net.ErrClosed)
+		}
+		if s.state.CompareAndSwap(st, st+stRef) {
+			return nil
+		}
+	}
+}
+
+// unref gives a reference back.
+func (s *Socket) unref() {
+	if st := s.state.Add(^(stRef - 1)); st&stClosing != 0 && st < stRef {
+		close(s.rare.Load().drained)
+	}
+}
+
+func (s *Socket) closing() bool { return s.state.Load()&stClosing != 0 }
+
+// enter takes a reference and the lane for one call. Errors: net.ErrClosed, ErrState, ErrTimeout, a context's, and
+// a *Select when the call was queued.
+func (s *Socket) enter(c *call, w *Wait) error {
+	d := c.op.direction()
+	busy := stClosing | stOwned(d) | stSlow(d)
+	for {
+		st := s.state.Load()
+		if st&busy != 0 || w.cont != nil {
+			return s.enterSlow(c, w)
+		}
+		if s.state.CompareAndSwap(st, (st+stRef)|stOwned(d)) {
+			return nil
+		}
+	}
+}
+
+// enterSlow is enter where somebody is before us, or seems to be.
+func (s *Socket) enterSlow(c *call, w *Wait) error {
+	d := c.op.direction()
+	l := &s.lanes[d]
+	mb := w.requester()
+	for {
+		s.mu.Lock()
+		if s.closing() {
+			s.mu.Unlock()
+			return net.ErrClosed
+		}
+		// From here nobody enters without the mutex, and an owner that leaves will come for it.
+		owned := s.state.Or(stSlow(d))&stOwned(d) != 0
+		mine := l.cur != nil && l.cur.mb == mb
+		err := s.clash(l, c, w, owned, mine)
+		switch {
+		case err != nil:
+		case !owned && mine:
+			if err = s.replace(l, c, w); err == nil {
+				s.state.Add(stRef | stOwned(d))
+			}
+		case !owned && l.cur == nil && l.head == nil:
+			s.state.Add(stRef | stOwned(d))
+		case owned && !l.parked && (mine || w.polls() || c.op == OpConnect):
+			// The owner is inside a system call, which does not block: it is soon out, or waits.
+			s.settle(d)
+			s.mu.Unlock()
+			runtime.Gosched()
+			continue
+		case w.polls():
+			err = ErrTimeout
+		case w.kind == waitAsync:
+			err = s.queueAsync(l, c, w)
+		default:
+			wt := newWaiter(s, c.op)
+			l.push(&wt.h)
+			s.mu.Unlock()
+			return s.awaitTurn(d, wt, w, c.until(w))
+		}
+		s.settle(d)
+		s.mu.Unlock()
+		return err
+	}
+}
+
+// clash reports why a call cannot even wait for the lane. s.mu is held.
+func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
+	var current Op // what the lane waits for
+	switch {
+	case l.cur != nil:
+		current = l.cur.op
+	case owned && l.parked:
+		current = l.op
+	}
+	if w.cont != nil && (l.cur != w.cont.Handle() || l.cur.op != c.op) {
+		return errNotInProgress
+	}
+	switch {
+	case c.finish && (current != OpConnect || !mine):
+		return stateError("no connect of this requester is in progress")
+	case current == OpNone:
+		return nil
+	case (c.op == OpAccept) != (current == OpAccept) && c.op.direction() == reading:
+		return stateError("an accept and a receive exclude each other")
+	case c.op == OpConnect && current == OpConnect:
+		if !mine {
+			return ErrAlready
+		}
+	case c.op == OpConnect || current == OpConnect:
+		return stateError("a connect and a send exclude each other")
+	case c.op == OpSendFile && current == OpSendFile && l.cur != nil && w.cont == nil:
+		if f := l.cur.heldFile(); !mine || f != nil && f.started {
+			return stateError("a sendfile is in progress")
+		}
+	}
+	return nil
+}
+
+// replace lets the requester that holds the lane make its next call. The handle that it held it with is
+// over: if nobody has seen a message for it yet, the message is an abort. s.mu is held.
+func (s *Socket) replace(l *lane, c *call, w *Wait) error {
+	h := l.cur
+	if w.h == h && h.state == handleArmed {
+		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+	}
+	if w.h != nil && w.h != h && w.h.inUse() {
+		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+	}
+	c.current = true
+	c.woken = h.state == handleSelected
+	c.connecting = h.op == OpConnect
+	if f := h.heldFile(); f != nil {
+		h.ext.file = nil
+		if w.cont != nil {
+			c.file = f
+		} else {
+			f.close()
+		}
+	}
+	named := w.h == h || w.cont != nil
+	unseen := h.state == handleArmed || h.mb.unseen(h)
+	l.cur = nil
+	h.state = handleIdle
+	switch {
+	case named:
+		h.mb.withdraw(h)
+		h.mb.release(h)
+	case unseen:
+		h.mb.aborted(h, ErrCancelled)
+	default:
+		h.mb.release(h)
+	}
+	return nil
+}
+
+// queueAsync puts an asynchronous call behind the others. s.mu is held.
+func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
+	for h := l.head; h != nil; h = h.next {
+		if h.mb == w.mb {
+			return stateError("a call of this mailbox is queued already")
+		}
+	}
+	h := w.h
+	if h == nil {
+		h = w.mb.NewHandle()
+	}
+	if err := w.mb.claim(h, s); err != nil {
+		return err
+	}
+	h.op, h.state = c.op, handleQueued
+	if c.file != nil {
+		h.extend().file, c.file = c.file, nil
+	}
+	l.push(h)
+	return (*Select)(h)
+}
+
+func (l *lane) push(h *Handle) {
+	h.prev, h.next = l.tail, nil
+	if l.tail == nil {
+		l.head = h
+	} else {
+		l.tail.next = h
+	}
+	l.tail = h
+}
+
+func (l *lane) remove(h *Handle) {
+	if h.prev == nil {
+		l.head = h.next
+	} else {
+		h.prev.next = h.next
+	}
+	if h.next == nil {
+		l.tail = h.prev
+	} else {
+		h.next.prev = h.prev
+	}
+	h.prev, h.next = nil, nil
+}
+
+// settle makes the slow bit say whether anybody holds the lane or is queued. s.mu is held.
+func (s *Socket) settle(d direction) {
+	l := &s.lanes[d]
+	if l.cur == nil && l.head == nil {
+		s.state.And(^stSlow(d))
+	} else {
+		s.state.Or(stSlow(d))
+	}
+}
+
+// leave gives the lane and the reference back. fatal, if not nil, ends the calls queued behind as well.
+func (s *Socket) leave(d direction, fatal error) {
+	if fatal != nil {
+		s.mu.Lock()
+		s.abortQueue(&s.lanes[d], fatal)
+		s.settle(d)
+		s.mu.Unlock()
+	}
+	st := s.state.Add(^(stRef + stOwned(d) - 1))
+	if st&(stSlow(d)|stClosing) == 0 {
+		return
+	}
+	if st&stClosing != 0 {
+		if st < stRef {
+			close(s.rare.Load().drained)
+		}
+		return
+	}
+	s.mu.Lock()
+	s.promote(d)
+	s.mu.Unlock()
+}
+
+// promote lets the next in the queue have the lane, if it is free: a blocking call gets it, an
+// asynchronous one holds it and waits for readiness. s.mu is held.
+func (s *Socket) promote(d direction) {
+	l := &s.lanes[d]
+	for !s.closing() && l.cur == nil && l.head != nil && s.state.Load()&stOwned(d) == 0 {
+		h := l.head
+		l.remove(h)
+		if h.mb == nil {
+			s.state.Add(stRef | stOwned(d))
+			h.ext.reason = nil
+			h.ext.wake <- struct{}{}
+			break
+		}
+		if err := s.hold(d, h, false); err != nil {
+			h.state = handleIdle
+			h.dropFile()
+			h.mb.aborted(h, err)
+		}
+	}
+	s.settle(d)
+}
+
+// hold makes h the current request and arms it. s.mu is held.
+func (s *Socket) hold(d direction, h *Handle, again bool) error {
+	l := &s.lanes[d]
+	if s.state.And(^stNote(d))&stNote(d) != 0 {
+		// Something happened that nobody has looked at.
+		l.cur, h.state = h, handleSelected
+		h.mb.selected(h)
+		return nil
+	}
+	if err := s.arm(d, again); err != nil {
+		return err
+	}
+	l.cur, h.state = h, handleArmed
+	return nil
+}
+
+// selectOn ends an asynchronous call that would block: its requester holds the lane. It answers nil when an event came
+// meanwhile: try again.
+func (s *Socket) selectOn(c *call, w *Wait) error {
+	d := c.op.direction()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing() {
+		return net.ErrClosed
+	}
+	if s.state.And(^stNote(d))&stNote(d) != 0 {
+		return nil
+	}
+	h := w.h
+	if h == nil {
+		h = w.mb.NewHandle()
+	}
+	if err := w.mb.claim(h, s); err != nil {
+		return err
+	}
+	h.op, h.complete = c.op, c.complete
+	if err := s.hold(d, h, c.woken); err != nil {
+		w.mb.release(h)
+		return err
+	}
+	if c.file != nil {
+		h.extend().file, c.file = c.file, nil
+	}
+	s.settle(d)
+	return (*Select)(h)
+}
+
+// abortQueue ends every call that is queued in l. s.mu is held.
+func (s *Socket) abortQueue(l *lane, reason error) {
+	for l.head != nil {
+		h := l.head
+		l.remove(h)
+		h.state = handleIdle
+		if h.mb == nil {
+			h.ext.reason = reason
+			h.ext.wake <- struct{}{}
+			continue
+		}
+		h.dropFile()
+		h.mb.aborted(h, reason)
+	}
+}
+
+// abortAll ends everything that waits in the lane, because the socket closes. s.mu is held.
+func (s *Socket) abortAll(d direction) {
+	l := &s.lanes[d]
+	if h := l.cur; h != nil {
+		l.cur = nil
+		h.dropFile()
+		if h.state == handleArmed {
+			h.mb.aborted(h, net.ErrClosed)
+		} else {
+			h.mb.release(h) // its message was sent: the next call sees that the socket is closed
+		}
+		h.state = handleIdle
+	}
+	s.abortQueue(l, net.ErrClosed)
+}
+
+// Cancel takes an asynchronous call back. After nil, no message about it will be seen: one that waits in the
+// mailbox is withdrawn. Whoever is next in the queue moves up. An attempt to connect goes on in the
+// kernel. Errors: net.ErrClosed; *InvalidError "select": it is not in progress. OTP: socket:cancel/2.
+func (s *Socket) Cancel(sel *Select) error {
+	if sel == nil || sel.mb == nil {
+		return s.fail("cancel", &InvalidError{What: "select", Cause: "it is nil"})
+	}
+	h := sel.Handle()
+	err := s.cancel(h)
+	if err != nil {
+		if h.Socket() == s {
+			h.mb.withdraw(h)
+		}
+		return s.fail("cancel", err)
+	}
+	return nil
+}
+
+func (s *Socket) cancel(h *Handle) error {
+	if h.Socket() != s {
+		return errNotInProgress
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing() {
+		return net.ErrClosed
+	}
+	for d := reading; d <= writing; d++ {
+		l := &s.lanes[d]
+		switch {
+		case l.cur == h:
+			s.dropCurrent(d)
+		case l.has(h):
+			l.remove(h)
+			h.state = handleIdle
+			h.dropFile()
+		default:
+			continue
+		}
+		h.mb.withdraw(h)
+		h.mb.release(h)
+		s.promote(d)
+		return nil
+	}
+	return errNotInProgress
+}
+
+var errNotInProgress = &InvalidError{What: "select", Cause: "it is not in progress here"}
+
+// dropCurrent ends the current request of a lane without a word. s.mu is held.
+func (s *Socket) dropCurrent(d direction) {
+	l := &s.lanes[d]
+	h := l.cur
+	l.cur = nil
+	if h.state == handleArmed {
+		cDisarm(poller.p, s.h, d.bits())
+	}
+	h.state = handleIdle
+	h.dropFile()
+	s.endRequest(d)
+}
+
+func (l *lane) has(h *Handle) bool {
+	for q := l.head; q != nil; q = q.next {
+		if q == h {
+			return true
+		}
+	}
+	return false
+}
+
+// forget is cancel for a requester that has died: nobody is told.
+func (s *Socket) forget(h *Handle) {
+	if s.cancel(h) != nil {
+		h.mb.withdraw(h)
+		h.mb.release(h)
+	}
+}
+
+// endRequest tells the counters that the request in progress goes no further. The handle must be there.
+func (s *Socket) endRequest(d direction) {
+	if d == reading {
+		cEndRead(s.h)
+	} else {
+		cEndWrite(s.h)
+	}
+}
+
+// event is what the poller reports about the socket. It is a hint: what it was about may have happened already,
+// or to the socket that had the address before.
+func (s *Socket) event(events int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing() || s.ptr == nil {
+		return
+	}
+	answered := cFired(poller.p, s.h, events)
+	if events&eventErr != 0 {
+		events |= eventIn | eventOut
+	}
+	for d := reading; d <= writing; d++ {
+		l := &s.lanes[d]
+		switch {
+		case events&d.bits() == 0:
+		case l.cur != nil && l.cur.state == handleArmed && answered&d.bits() != 0:
+			l.cur.state = handleSelected
+			l.cur.mb.selected(l.cur)
+		case s.blk != nil && s.blk.parks[d].onPoller != nil && answered&d.bits() != 0:
+			s.blk.parks[d].onPoller.give(nil)
+			s.blk.parks[d].onPoller = nil
+		default:
+			// Nobody waits for it now. Whoever arms next must look first.
+			s.state.Or(stNote(d))
+		}
+	}
+}
+
+// A waiter is a blocking call that waits in a lane's queue, or on the C poller, or for a lane.
+type waiter struct {
+	h     Handle
+	ext   handleExt
+	timer *time.Timer
+}
+
+var waiters = sync.Pool{New: func() any {
+	w := &waiter{timer: time.NewTimer(time.Hour)}
+	w.timer.Stop()
+	w.ext.wake = make(chan struct{}, 1)
+	w.h.ext = &w.ext
+	return w
+}}
+
+func newWaiter(s *Socket, op Op) *waiter {
+	w := waiters.Get().(*waiter)
+	w.h.sock, w.h.op = s, op
+	return w
+}
+
+func (w *waiter) free() {
+	w.h.sock = nil
+	w.ext.reason = nil
+	waiters.Put(w)
+}
+
+// give ends the wait.
+func (w *waiter) give(reason error) {
+	w.ext.reason = reason
+	w.ext.wake <- struct{}{}
+}
+
+// wait waits for give, the deadline (0: none) or the context. given says which it was.
+func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) {
+	var done <-chan struct{}
+	if wt.kind == waitContext {
+		done = wt.ctx.Done()
+	}
+	var expired <-chan time.Time
+	if deadline != 0 {
+		w.timer.Reset(deadline - time.Since(epoch))
+		expired = w.timer.C
+		defer w.timer.Stop()
+	}
+	select {
+	case <-w.ext.wake:
+		return true, w.ext.reason
+	case <-expired:
+		return false, ErrTimeout
+	case <-done:
+		return false, wt.ctx.Err()
+	}
+}
+
+// awaitTurn waits, in the lane's queue, until the lane is ours.
+func (s *Socket) awaitTurn(d direction, wt *waiter, w *Wait, deadline time.Duration) error {
+	given, err := wt.wait(w, deadline)
+	if !given {
+		s.mu.Lock()
+		l := &s.lanes[d]
+		queued := l.has(&wt.h)
+		if queued {
+			l.remove(&wt.h)
+			s.settle(d)
+		}
+		s.mu.Unlock()
+		if !queued {
+			// The turn came at the same moment: for a late call that is enough to look once, a call that was
+			// called off passes it on.
+			<-wt.ext.wake
+			switch {
+			case wt.ext.reason != nil:
+			case err == ErrTimeout:
+				err = nil
+			default:
+				s.leave(d, nil)
+			}
+		}
+	}
+	wt.free()
+	return err
+}

@@ -1,0 +1,343 @@
+package esock
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// Message is what a Mailbox receives: SelectMsg, AbortMsg, DownMsg, CounterWrapMsg, or what Post put in.
+type Message interface {
+	// Socket is the socket that the message is about.
+	Socket() *Socket
+}
+
+// SelectMsg says that the handle's call is worth repeating. OTP: {'$socket', Socket, select, Handle}.
+type SelectMsg struct{ Handle *Handle }
+
+// Socket is the socket to repeat the call on.
+func (m SelectMsg) Socket() *Socket { return m.Handle.Socket() }
+
+// AbortMsg says that the handle's call is over without a SelectMsg: the socket was closed (net.ErrClosed), the
+// requester replaced the handle (ErrCancelled), or the call before it in the queue met an error that concerns
+// all (a syscall.Errno, io.EOF). OTP: {'$socket', Socket, abort, {Handle, Reason}}.
+type AbortMsg struct {
+	Handle *Handle
+	Reason error
+}
+
+// Socket is the socket the call was made on.
+func (m AbortMsg) Socket() *Socket { return m.Handle.Socket() }
+
+// CounterWrapMsg says that a counter of the socket passed its width; it goes to the owner, if {otp, iow} is on.
+type CounterWrapMsg struct {
+	Sock    *Socket
+	Counter string // its name, as in Counters.Map
+}
+
+// Socket is the socket whose counter it is.
+func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
+
+// Mailbox stands where Erlang has a process: it makes asynchronous calls, receives the messages about them, and can own
+// sockets. Closing it is the owner's death.
+//
+// Any number of goroutines may use one; each message is received once. Messages come in the order they
+// were sent, and one that Cancel takes back is never seen.
+type Mailbox struct {
+	mu      sync.Mutex
+	head    *Handle // messages nobody has seen
+	tail    *Handle
+	n       int
+	pending *Handle // handles in progress
+	owned   *Socket // sockets it owns, linked through ownPrev and ownNext
+	closed  bool
+	wake    chan struct{} // buffer of 1: there may be messages
+	id      uint64
+}
+
+var lastMailboxID atomic.Uint64
+
+// NewMailbox makes an empty mailbox.
+func NewMailbox() *Mailbox { return &Mailbox{wake: make(chan struct{}, 1), id: lastMailboxID.Add(1)} }
+
+// String is "#Mailbox<n>", n counting the mailboxes of the process.
+func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.id, 10) + ">" }
+
+// NewHandle makes a handle for calls With it. OTP: make_ref().
+func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m} }
+
+// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed.
+func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
+	for {
+		if msg, ok := m.Poll(); ok {
+			return msg, nil
+		}
+		if m.isClosed() {
+			m.signal() // for the next receiver
+			return nil, net.ErrClosed
+		}
+		select {
+		case <-m.wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Poll takes the next message, if there is one.
+func (m *Mailbox) Poll() (Message, bool) {
+	m.mu.Lock()
+	h := m.head
+	if h == nil {
+		m.mu.Unlock()
+		return nil, false
+	}
+	kind := h.posted
+	m.unlink(h)
+	more := m.head != nil
+	var msg Message
+	switch kind {
+	case messageSelect:
+		msg = SelectMsg{h}
+	case messageAbort:
+		msg = AbortMsg{h, h.ext.reason}
+	default:
+		msg = h.ext.msg
+	}
+	m.mu.Unlock()
+	if more {
+		m.signal() // another receiver may be waiting
+	}
+	return msg, true
+}
+
+// Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
+// Poll until it answers false.
+func (m *Mailbox) Wake() <-chan struct{} { return m.wake }
+
+// Len is the number of messages waiting.
+func (m *Mailbox) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.n
+}
+
+// Post puts a message of the caller's into the mailbox. Errors: net.ErrClosed.
+func (m *Mailbox) Post(msg Message) error {
+	if msg == nil {
+		return &InvalidError{What: "msg", Cause: "the message is nil"}
+	}
+	h := &Handle{mb: m, ext: &handleExt{msg: msg}}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return net.ErrClosed
+	}
+	m.link(h, messageOther)
+	return nil
+}
+
+// Close is the death of a process: the sockets that the mailbox owns are closed without lingering, its calls
+// in progress are taken back and those behind them let through, and its messages are dropped. Later calls
+// with it fail. Closing again does nothing.
+func (m *Mailbox) Close() error {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return nil
+	}
+	m.closed = true
+	for m.head != nil {
+		m.unlink(m.head)
+	}
+	var owned []*Socket
+	for s := m.owned; s != nil; s = s.ownNext {
+		owned = append(owned, s)
+	}
+	type held struct {
+		h *Handle
+		s *Socket
+	}
+	var pending []held
+	for h := m.pending; h != nil; h = h.pnext {
+		pending = append(pending, held{h, h.sock})
+	}
+	m.mu.Unlock()
+	m.signal()
+
+	for _, s := range owned {
+		s.close(closeNoLinger)
+	}
+	for _, p := range pending {
+		p.s.forget(p.h)
+	}
+	monitors.forget(m)
+	return nil
+}
+
+func (m *Mailbox) isClosed() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.closed
+}
+
+// signal wakes a receiver.
+func (m *Mailbox) signal() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// link appends a message about h and wakes a receiver. m.mu is held.
+func (m *Mailbox) link(h *Handle, kind messageKind) {
+	h.posted = kind
+	h.prev, h.next = m.tail, nil
+	if m.tail == nil {
+		m.head = h
+	} else {
+		m.tail.next = h
+	}
+	m.tail = h
+	m.n++
+	m.signal()
+}
+
+// unlink takes the message about h out. m.mu is held.
+func (m *Mailbox) unlink(h *Handle) {
+	if h.prev == nil {
+		m.head = h.next
+	} else {
+		h.prev.next = h.next
+	}
+	if h.next == nil {
+		m.tail = h.prev
+	} else {
+		h.next.prev = h.prev
+	}
+	h.prev, h.next = nil, nil
+	h.posted = messageNone
+	m.n--
+}
+
+// claim takes h for a call on s: it must be in no other. Errors: net.ErrClosed, *InvalidError.
+func (m *Mailbox) claim(h *Handle, s *Socket) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return net.ErrClosed
+	}
+	if h.busy || h.posted != messageNone {
+		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+	}
+	h.busy, h.sock = true, s
+	h.pprev, h.pnext = nil, m.pending
+	if m.pending != nil {
+		m.pending.pprev = h
+	}
+	m.pending = h
+	return nil
+}
+
+// release is the end of the call that h was claimed for.
+func (m *Mailbox) release(h *Handle) {
+	m.mu.Lock()
+	m.unclaim(h)
+	m.mu.Unlock()
+}
+
+// unclaim is release with m.mu held.
+func (m *Mailbox) unclaim(h *Handle) {
+	if !h.busy {
+		return
+	}
+	h.busy = false
+	if h.pprev == nil {
+		m.pending = h.pnext
+	} else {
+		h.pprev.pnext = h.pnext
+	}
+	if h.pnext != nil {
+		h.pnext.pprev = h.pprev
+	}
+	h.pprev, h.pnext = nil, nil
+}
+
+// selected tells the mailbox that h is ready.
+func (m *Mailbox) selected(h *Handle) {
+	m.mu.Lock()
+	if !m.closed {
+		m.link(h, messageSelect)
+	}
+	m.mu.Unlock()
+}
+
+// aborted ends h's call and tells the mailbox why. A select message that nobody has seen gives way to it.
+func (m *Mailbox) aborted(h *Handle, reason error) {
+	m.mu.Lock()
+	m.unclaim(h)
+	if !m.closed {
+		h.extend().reason = reason
+		if h.posted == messageNone {
+			m.link(h, messageAbort)
+		} else {
+			h.posted = messageAbort
+		}
+	}
+	m.mu.Unlock()
+}
+
+// unseen reports whether a message about h waits in the mailbox.
+func (m *Mailbox) unseen(h *Handle) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return h.posted != messageNone
+}
+
+// inUse reports whether h is in a lane, or a message about it waits.
+func (h *Handle) inUse() bool {
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	return h.busy || h.posted != messageNone
+}
+
+// withdraw takes back the message about h, if nobody has seen it.
+func (m *Mailbox) withdraw(h *Handle) {
+	m.mu.Lock()
+	if h.posted != messageNone {
+		m.unlink(h)
+	}
+	m.mu.Unlock()
+}
+
+// own makes the mailbox the owner of s; false: it is closed. s.mu is held.
+func (m *Mailbox) own(s *Socket) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return false
+	}
+	s.ownPrev, s.ownNext = nil, m.owned
+	if m.owned != nil {
+		m.owned.ownPrev = s
+	}
+	m.owned = s
+	return true
+}
+
+// disown is the end of owning s. s.mu is held.
+func (m *Mailbox) disown(s *Socket) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.ownPrev == nil {
+		m.owned = s.ownNext
+	} else {
+		s.ownPrev.ownNext = s.ownNext
+	}
+	if s.ownNext != nil {
+		s.ownNext.ownPrev = s.ownPrev
+	}
+	s.ownPrev, s.ownNext = nil, nil
+}

@@ -1,0 +1,109 @@
+package esock
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind. The
+// poller's goroutine lives as long as the process.
+func TestMain(m *testing.M) {
+	before := descriptors()
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
+			goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller")); err != nil {
+			fmt.Println("goroutines left:", err)
+			code = 1
+		}
+		// The poller and the runtime's own keep theirs.
+		if after := descriptors(); len(after) > len(before)+4 {
+			fmt.Printf("descriptors left: %d before, now %v\n", len(before), after)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// descriptors lists what the process has open.
+func descriptors() []string {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	var fds []string
+	for _, e := range entries {
+		target, _ := os.Readlink("/proc/self/fd/" + e.Name())
+		fds = append(fds, e.Name()+":"+target)
+	}
+	return fds
+}
+
+// pair is two connected unix sockets of a type.
+func pair(t testing.TB, typ Type, opts ...OpenOption) (a, b *Socket) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, int(typ)|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	var socks [2]*Socket
+	for i, fd := range fds {
+		socks[i], err = Adopt(fd, opts...)
+		require.NoError(t, err)
+		syscall.Close(fd)
+		t.Cleanup(func() { socks[i].Close() })
+	}
+	return socks[0], socks[1]
+}
+
+// eventually waits until cond holds, yielding in between.
+func eventually(t testing.TB, cond func() bool, what string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !cond() {
+		if time.Now().After(deadline) {
+			t.Fatalf("never came: %s", what)
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+}
+
+// receive takes the next message of a mailbox, which must come.
+func receive(t testing.TB, mb *Mailbox) Message {
+	t.Helper()
+	var msg Message
+	eventually(t, func() bool {
+		var ok bool
+		msg, ok = mb.Poll()
+		return ok
+	}, "a message")
+	return msg
+}
+
+// parked waits until a call waits in the direction.
+func parked(t testing.TB, s *Socket, d direction) {
+	t.Helper()
+	eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.lanes[d].parked
+	}, "a parked call")
+}
+
+// queued waits until n calls are queued in the direction.
+func queued(t testing.TB, s *Socket, d direction, n int) {
+	t.Helper()
+	eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		k := 0
+		for h := s.lanes[d].head; h != nil; h = h.next {
+			k++
+		}
+		return k == n
+	}, "queued calls")
+}

@@ -1,0 +1,189 @@
+package esock
+
+import (
+	"cmp"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// Monitor is a mailbox's request to be told when a socket is closed. It ends with its DownMsg, with Cancel, or with the
+// mailbox. OTP: the reference that socket:monitor/1 returns.
+type Monitor struct {
+	s  *Socket
+	mb *Mailbox
+	id uint64
+}
+
+// Socket is the socket that is watched.
+func (m *Monitor) Socket() *Socket { return m.s }
+
+// Mailbox is who watches.
+func (m *Monitor) Mailbox() *Mailbox { return m.mb }
+
+// String is "#Monitor<n>".
+func (m *Monitor) String() string { return "#Monitor<" + strconv.FormatUint(m.id, 10) + ">" }
+
+// DownMsg says that a monitored socket is closed. OTP: {'DOWN', MonRef, socket, Socket, closed}.
+type DownMsg struct {
+	Monitor *Monitor
+	Reason  error // net.ErrClosed
+}
+
+// Socket is the socket that was closed.
+func (m DownMsg) Socket() *Socket {
+	if m.Monitor == nil {
+		return nil
+	}
+	return m.Monitor.s
+}
+
+var _ Message = DownMsg{}
+
+// monitors holds the monitors that have not fired. Its lock comes before those of the mailboxes.
+var monitors = monitorSet{of: map[*Socket][]*Monitor{}, by: map[*Mailbox]map[*Monitor]struct{}{}}
+
+type monitorSet struct {
+	mu sync.Mutex
+	n  int
+	of map[*Socket][]*Monitor // in the order they were made
+	by map[*Mailbox]map[*Monitor]struct{}
+}
+
+var lastMonitorID atomic.Uint64
+
+// Monitor asks for a DownMsg to mb when the socket is closed; at once, if it is closed already. A socket may have
+// many monitors, of one mailbox too, each with its message. The socket enters the registry, if it was not
+// there. Errors: *InvalidError "mailbox" (nil); net.ErrClosed: mb is closed. OTP: socket:monitor/1.
+func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
+	const op = "monitor"
+	if mb == nil {
+		return nil, s.fail(op, &InvalidError{What: "mailbox", Cause: "it is nil"})
+	}
+	// First this, then the look at factClosed: close does the two the other way round, so that one sees the other.
+	s.facts.Or(factMonitored)
+	if !s.registered() && !s.closing() {
+		registry.add(s)
+		on := true
+		_ = s.edit(func(o *otpOptions) { o.registry = &on }) // it fails when the socket is being closed
+	}
+	m := &Monitor{s: s, mb: mb, id: lastMonitorID.Add(1)}
+	monitors.mu.Lock()
+	defer monitors.mu.Unlock()
+	if mb.isClosed() {
+		return nil, s.fail(op, net.ErrClosed)
+	}
+	if s.facts.Load()&factClosed != 0 {
+		_ = mb.Post(DownMsg{m, net.ErrClosed}) // it fails when mb is closed meanwhile
+		return m, nil
+	}
+	monitors.link(m)
+	return m, nil
+}
+
+// Cancel takes the monitor back. True: its DownMsg will not come. False: it was sent already, or the monitor ended
+// with its mailbox or by Cancel. OTP: socket:cancel_monitor/1.
+func (m *Monitor) Cancel() bool {
+	if m == nil {
+		return false
+	}
+	monitors.mu.Lock()
+	defer monitors.mu.Unlock()
+	if _, ok := monitors.by[m.mb][m]; !ok {
+		return false
+	}
+	monitors.unlink(m)
+	return true
+}
+
+// link enters a monitor. t.mu is held.
+func (t *monitorSet) link(m *Monitor) {
+	t.of[m.s] = append(t.of[m.s], m)
+	if t.by[m.mb] == nil {
+		t.by[m.mb] = map[*Monitor]struct{}{}
+	}
+	t.by[m.mb][m] = struct{}{}
+	t.n++
+}
+
+// unlink takes out a monitor that is in. t.mu is held.
+func (t *monitorSet) unlink(m *Monitor) {
+	of := t.of[m.s]
+	if i := slices.Index(of, m); len(of) > 1 {
+		t.of[m.s] = slices.Delete(of, i, i+1)
+	} else {
+		delete(t.of, m.s)
+	}
+	t.unlinkMailbox(m)
+}
+
+// unlinkMailbox is unlink but for the socket's list. t.mu is held.
+func (t *monitorSet) unlinkMailbox(m *Monitor) {
+	if by := t.by[m.mb]; len(by) > 1 {
+		delete(by, m)
+	} else {
+		delete(t.by, m.mb)
+	}
+	t.n--
+}
+
+// down tells the monitors of a socket that is closed now.
+func (t *monitorSet) down(s *Socket) {
+	if s.facts.Load()&factMonitored == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	of := t.of[s]
+	delete(t.of, s)
+	for _, m := range of {
+		t.unlinkMailbox(m)
+		_ = m.mb.Post(DownMsg{m, net.ErrClosed}) // it fails when the mailbox is being closed
+	}
+}
+
+// forget drops the monitors of a mailbox that is closed now.
+func (t *monitorSet) forget(mb *Mailbox) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for m := range maps.Clone(t.by[mb]) {
+		t.unlink(m)
+	}
+}
+
+// MonitoredBy lists the mailboxes that watch the socket, each once. OTP: socket:monitored_by/1.
+func (s *Socket) MonitoredBy() []*Mailbox {
+	var list []*Mailbox
+	for _, m := range s.WhichMonitors() {
+		if !slices.Contains(list, m.mb) {
+			list = append(list, m.mb)
+		}
+	}
+	return list
+}
+
+// WhichMonitors lists the socket's monitors in the order they were made. OTP: socket:which_monitors/1.
+func (s *Socket) WhichMonitors() []*Monitor {
+	monitors.mu.Lock()
+	defer monitors.mu.Unlock()
+	return slices.Clone(monitors.of[s])
+}
+
+// WhichMonitors lists the monitors that the mailbox has made, in that order. OTP: socket:which_monitors/1.
+func (m *Mailbox) WhichMonitors() []*Monitor {
+	monitors.mu.Lock()
+	list := slices.Collect(maps.Keys(monitors.by[m]))
+	monitors.mu.Unlock()
+	slices.SortFunc(list, func(a, b *Monitor) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// NumberOfMonitors is the number of monitors that wait, of all sockets. OTP: socket:number_of_monitors/0.
+func NumberOfMonitors() int {
+	monitors.mu.Lock()
+	defer monitors.mu.Unlock()
+	return monitors.n
+}

@@ -1,0 +1,246 @@
+package esock
+
+import (
+	"fmt"
+	"iter"
+	"math"
+	"os"
+	"slices"
+	"syscall"
+)
+
+// Msg is a message for Socket.SendMsg and Socket.RecvMsg: data, an address, control messages. The zero Msg is ready
+// for use. Used again and again it allocates nothing. It belongs to one call at a time, and must not be copied once
+// it was used.
+//
+// To send, set Iov and, where needed, Addr and SetControl. After a receive, Iov has exactly one element, the data;
+// Addr is the sender; Control gives the control messages; and the Msg can be sent back as it is (with what
+// SetControl set, not with what was received).
+//
+// Descriptors that came with a message (SCM_RIGHTS) and were not taken with TakeFDs or TakeFiles are closed by the
+// next receive into the Msg, and by Reset.
+type Msg struct {
+	// Buf is where a receive puts the data. If it is nil, the Msg makes itself a buffer of {otp,rcvbuf} bytes
+	// and keeps it.
+	Buf []byte
+
+	// Iov is the data: what to send, or what came.
+	Iov [][]byte
+
+	// Addr is where to send to, or who sent; the zero Addr when the socket is connected, or the kernel named
+	// nobody.
+	Addr Addr
+
+	// Flags are the flags of a received message: MsgTrunc if data, MsgCTrunc if control messages were cut.
+	Flags MsgFlags
+
+	// FullLen is the length of a received message. It is more than what Iov has if the message was cut and the
+	// call had MsgTrunc; without, the kernel does not tell.
+	FullLen int
+
+	// Receiving.
+	data  []byte    // where the data goes: Buf, or own
+	own   []byte    // the buffer that the Msg made
+	iov   [1][]byte // Iov's array
+	ctrl  []byte    // control data as received
+	recs  []cCmsg   // the decoded records of it
+	out   cMsg
+	taken bool // the caller has the descriptors
+	came  bool // holds a received message
+
+	// Sending.
+	to       cAddr
+	send     []byte  // encoded control messages
+	sendRecs []cCmsg // scratch of SetControl
+	sendData []byte
+}
+
+// Control messages beyond these are decoded by further calls into the core.
+const msgRecords = 8
+
+// Data is the data of a received message: the one element of Iov. It is overwritten by the next receive.
+func (m *Msg) Data() []byte {
+	if len(m.Iov) == 0 {
+		return nil
+	}
+	return m.Iov[0]
+}
+
+// SetControl sets the control messages that go with every send of this Msg from now on; none ends that. What cannot
+// be encoded is an *InvalidError "msg", and then there are none.
+func (m *Msg) SetControl(cs ...ControlMessage) error {
+	m.send, m.sendRecs, m.sendData = m.send[:0], m.sendRecs[:0], m.sendData[:0]
+	size := 0
+	for i := range cs {
+		rec, cause := cs[i].sent()
+		if cause != "" {
+			return ctrlError(i, cause)
+		}
+		if rec.kind == cmsgRaw {
+			if len(cs[i].Data) > math.MaxInt32-len(m.sendData) {
+				return ctrlError(i, "too much data")
+			}
+			rec.offset, rec.length = cU32(len(m.sendData)), cU32(len(cs[i].Data))
+			m.sendData = append(m.sendData, cs[i].Data...)
+		}
+		// The header, the bytes (no value has more than 32) and the padding of both.
+		size += 32 + max(len(cs[i].Data), 32) + 8
+		m.sendRecs = append(m.sendRecs, rec)
+	}
+	if len(cs) == 0 {
+		return nil
+	}
+	m.send = slices.Grow(m.send, size)
+	n := cCmsgEncode(m.sendRecs, m.sendData, m.send[:size])
+	if err := errnoOf(n); err != nil {
+		return &InvalidError{What: "msg", Cause: "ctrl: not a control message that can be sent"}
+	}
+	m.send = m.send[:n]
+	return nil
+}
+
+func ctrlError(i int, cause string) error {
+	return &InvalidError{What: "msg", Cause: fmt.Sprintf("ctrl: element %d: %s", i+1, cause)}
+}
+
+// Control goes over the control messages of a received message. They belong to the Msg, and end with the next receive.
+func (m *Msg) Control() iter.Seq[ControlMessage] {
+	return func(yield func(ControlMessage) bool) { m.eachControl(yield) }
+}
+
+// ControlDamaged says that the received control data ended in something that is no control message. OTP: bad_data.
+func (m *Msg) ControlDamaged() bool { return m.came && m.out.bad != 0 }
+
+func (m *Msg) eachControl(yield func(ControlMessage) bool) {
+	if !m.came {
+		return
+	}
+	n := int(m.out.cmsgs)
+	for i := range m.recs[:min(n, len(m.recs))] {
+		if !yield(controlOf(&m.recs[i], m.ctrl)) {
+			return
+		}
+	}
+	if n <= len(m.recs) {
+		return
+	}
+	m.walk(m.ctrl[:m.out.control_len], len(m.recs), yield)
+}
+
+// walk decodes control data from its start, and skips what the records had.
+func (m *Msg) walk(ctrl []byte, skip int, yield func(ControlMessage) bool) {
+	var pos uintptr
+	var rec cCmsg
+	for i := 0; cCmsgNext(ctrl, &pos, &rec) > 0; i++ {
+		if i < skip {
+			continue
+		}
+		if rec.kind == cmsgRights && m.came && m.Flags&MsgCTrunc != 0 {
+			rec.length = 0 // the core has closed them
+		}
+		if !yield(controlOf(&rec, ctrl)) {
+			return
+		}
+	}
+}
+
+func controlOf(rec *cCmsg, ctrl []byte) ControlMessage {
+	end := rec.offset + rec.length
+	return ControlMessage{Level: int(rec.level), Type: int(rec._type), Data: ctrl[rec.offset:end:end], rec: *rec}
+}
+
+// TakeFDs makes the descriptors that came with the message the caller's, who must close them. They are close-on-exec.
+// A second call finds none.
+func (m *Msg) TakeFDs() []int {
+	if m.taken {
+		return nil
+	}
+	m.taken = true
+	return m.appendFDs(nil)
+}
+
+// TakeFiles is TakeFDs with an *os.File around each.
+func (m *Msg) TakeFiles() []*os.File {
+	var files []*os.File
+	for _, fd := range m.TakeFDs() {
+		files = append(files, os.NewFile(uintptr(fd), fmt.Sprintf("fd %d", fd)))
+	}
+	return files
+}
+
+func (m *Msg) appendFDs(fds []int) []int {
+	for c := range m.Control() {
+		fds = c.AppendFDs(fds)
+	}
+	return fds
+}
+
+// closeFDs closes the descriptors that nobody took.
+func (m *Msg) closeFDs() {
+	if m.taken || !m.came || m.out.cmsgs == 0 {
+		return
+	}
+	m.taken = true
+	var few [16]int
+	for _, fd := range m.appendFDs(few[:0]) {
+		syscall.Close(fd)
+	}
+}
+
+// Reset closes the descriptors that came and were not taken, and makes the Msg empty: no data, no address, nothing
+// to send. Its buffers stay for the next use.
+func (m *Msg) Reset() {
+	m.closeFDs()
+	m.came, m.data = false, nil
+	m.Buf, m.Iov, m.iov[0] = nil, nil, nil
+	m.Addr, m.Flags, m.FullLen = Addr{}, 0, 0
+	m.send = m.send[:0]
+}
+
+// recvBuffers prepares a receive, and gives what cRecvMsg takes. The sizes are those of {otp,rcvbuf} and
+// {otp,rcvctrlbuf}.
+func (m *Msg) recvBuffers(dataSize, ctrlSize int) (buf, ctrl []byte, recs []cCmsg, out *cMsg) {
+	m.closeFDs()
+	m.came = false
+	m.data = m.Buf
+	if m.Buf == nil {
+		if cap(m.own) < dataSize {
+			m.own = make([]byte, dataSize)
+		}
+		m.data = m.own[:dataSize]
+	}
+	if cap(m.ctrl) < ctrlSize {
+		m.ctrl = make([]byte, ctrlSize)
+	}
+	m.ctrl = m.ctrl[:ctrlSize]
+	if m.recs == nil {
+		m.recs = make([]cCmsg, msgRecords)
+	}
+	return m.data, m.ctrl, m.recs, &m.out
+}
+
+// received notes the result of a receive into what recvBuffers gave: n bytes, and what the core wrote.
+func (m *Msg) received(n int) {
+	m.came, m.taken = true, false
+	m.iov[0] = m.data[:min(n, len(m.data))]
+	m.Iov = m.iov[:]
+	m.Addr = addrFromC(&m.out.addr, m.Addr)
+	m.Flags = MsgFlags(m.out.flags)
+	m.FullLen = int(m.out.full_len)
+}
+
+// sendParts gives the address (nil: none) and the control data to send. More control data than limit, the
+// {otp,sndctrlbuf}, is an *InvalidError "msg".
+func (m *Msg) sendParts(limit int) (to *cAddr, ctrl []byte, err error) {
+	if len(m.send) > limit {
+		return nil, nil, &InvalidError{What: "msg",
+			Cause: fmt.Sprintf("ctrl: %d bytes of control messages, and {otp,sndctrlbuf} is %d", len(m.send), limit)}
+	}
+	if m.Addr.IsZero() {
+		return nil, m.send, nil
+	}
+	if err := m.Addr.toC(&m.to); err != nil {
+		return nil, nil, err
+	}
+	return &m.to, m.send, nil
+}

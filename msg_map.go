@@ -1,0 +1,147 @@
+package esock
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Map is the message with OTP's keys, in plain data that does not change with the Msg: iov (a list of byte strings),
+// ctrl (as ControlMessage.Map; "bad_data" ends a list that was damaged), flags (names, unknown bits as one integer
+// at the end), and addr (as Addr.Map) unless there is none. For a Msg that nothing was received into, ctrl is
+// what SetControl set.
+func (m *Msg) Map() map[string]any {
+	iov := make([][]byte, len(m.Iov))
+	for i, b := range m.Iov {
+		iov[i] = slices.Clone(b)
+	}
+	ctrl := []any{}
+	add := func(c ControlMessage) bool {
+		ctrl = append(ctrl, c.Map())
+		return true
+	}
+	if m.came {
+		m.eachControl(add)
+	} else {
+		m.walk(m.send, 0, add)
+	}
+	if m.ControlDamaged() {
+		ctrl = append(ctrl, "bad_data")
+	}
+	out := map[string]any{"iov": iov, "ctrl": ctrl, "flags": m.Flags.list()}
+	if !m.Addr.IsZero() {
+		out["addr"] = m.Addr.Map()
+	}
+	return out
+}
+
+// MsgFromMap makes a message to send of a map with the keys iov (needed: a list of byte strings), addr (an Addr, or a
+// map for AddrFromMap), ctrl (a list of maps for ControlMessageFromMap) and flags. Unknown keys, and what cannot be
+// sent, are refused by name: an *InvalidError "msg", or one of the part that is wrong.
+func MsgFromMap(in map[string]any) (*Msg, error) {
+	bad := func(cause string) (*Msg, error) {
+		return nil, &InvalidError{What: "msg", Value: in, Cause: cause}
+	}
+	m := new(Msg)
+	r := mapReader{m: in}
+	iov, ok := r.get("iov")
+	addr, hasAddr := r.get("addr")
+	ctrl, hasCtrl := r.get("ctrl")
+	flags, hasFlags := r.get("flags")
+	if cause := r.finish(); cause != "" {
+		return bad(cause)
+	}
+	if !ok {
+		return bad("the key iov is missing")
+	}
+	var err error
+	if m.Iov, err = iovFromAny(iov); err != nil {
+		return nil, err
+	}
+	if hasAddr {
+		switch a := addr.(type) {
+		case Addr:
+			m.Addr = a
+		case map[string]any:
+			if m.Addr, err = AddrFromMap(a); err != nil {
+				return nil, err
+			}
+		default:
+			return bad("addr is not an address")
+		}
+	}
+	if hasCtrl {
+		if err := m.setControlFromAny(ctrl); err != nil {
+			return nil, err
+		}
+	}
+	if hasFlags {
+		if m.Flags, err = msgFlagsFromAny(flags); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *Msg) setControlFromAny(v any) error {
+	var cs []ControlMessage
+	add := func(i int, v any) error {
+		switch v := v.(type) {
+		case ControlMessage:
+			cs = append(cs, v)
+		case map[string]any:
+			c, err := ControlMessageFromMap(v)
+			if err != nil {
+				return err
+			}
+			cs = append(cs, c)
+		default:
+			return ctrlError(i, "not a map")
+		}
+		return nil
+	}
+	switch v := v.(type) {
+	case []ControlMessage:
+		cs = v
+	case []map[string]any:
+		for i, e := range v {
+			if err := add(i, e); err != nil {
+				return err
+			}
+		}
+	case []any:
+		for i, e := range v {
+			if err := add(i, e); err != nil {
+				return err
+			}
+		}
+	default:
+		return &InvalidError{What: "msg", Value: v, Cause: "ctrl is not a list"}
+	}
+	return m.SetControl(cs...)
+}
+
+// iovFromAny reads a list of byte strings, or a single one. Anything else is an *InvalidError "iov".
+func iovFromAny(v any) ([][]byte, error) {
+	switch v := v.(type) {
+	case [][]byte:
+		return v, nil
+	case []byte:
+		return [][]byte{v}, nil
+	case string:
+		return [][]byte{[]byte(v)}, nil
+	case []any:
+		iov := make([][]byte, len(v))
+		for i, e := range v {
+			switch e := e.(type) {
+			case []byte:
+				iov[i] = e
+			case string:
+				iov[i] = []byte(e)
+			default:
+				return nil, &InvalidError{What: "iov", Value: e, Cause: fmt.Sprintf("element %d is not bytes", i+1)}
+			}
+		}
+		return iov, nil
+	}
+	return nil, &InvalidError{What: "iov", Value: v, Cause: "not a list of byte strings"}
+}

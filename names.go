@@ -1,0 +1,357 @@
+package esock
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Domain is an address family and the protocol family of the same number: the first argument of socket(2).
+// Families without a constant here work by their number.
+type Domain int
+
+// The domains that have a name in OTP (Netlink has none there, and is here for its users).
+const (
+	Unspec  Domain = syscall.AF_UNSPEC
+	Local   Domain = syscall.AF_UNIX
+	Inet    Domain = syscall.AF_INET
+	Inet6   Domain = syscall.AF_INET6
+	Netlink Domain = syscall.AF_NETLINK
+	Packet  Domain = syscall.AF_PACKET
+	VSock   Domain = 40
+)
+
+// Type is a socket's type: the second argument of socket(2).
+type Type int
+
+// The socket types. RDM can be asked for like the others; no common protocol of Linux has it.
+const (
+	Stream    Type = syscall.SOCK_STREAM
+	Dgram     Type = syscall.SOCK_DGRAM
+	Raw       Type = syscall.SOCK_RAW
+	RDM       Type = syscall.SOCK_RDM
+	SeqPacket Type = syscall.SOCK_SEQPACKET
+)
+
+// Protocol is the third argument of socket(2).
+type Protocol int
+
+// The protocols with a name. Default lets the kernel choose by domain and type.
+const (
+	Default  Protocol = 0
+	ICMP     Protocol = syscall.IPPROTO_ICMP
+	IGMP     Protocol = syscall.IPPROTO_IGMP
+	TCP      Protocol = syscall.IPPROTO_TCP
+	UDP      Protocol = syscall.IPPROTO_UDP
+	ICMPv6   Protocol = syscall.IPPROTO_ICMPV6
+	SCTP     Protocol = 132
+	UDPLite  Protocol = syscall.IPPROTO_UDPLITE
+	RawProto Protocol = syscall.IPPROTO_RAW
+	MPTCP    Protocol = 262
+)
+
+// namedNumber is one row of a table of names. Each number has one name and each name one number.
+type namedNumber struct {
+	number int
+	text   string
+}
+
+var domainNames = []namedNumber{
+	{int(Unspec), "unspec"}, {int(Local), "local"}, {int(Inet), "inet"}, {int(Inet6), "inet6"},
+	{int(Netlink), "netlink"}, {int(Packet), "packet"}, {int(VSock), "vsock"},
+}
+
+var typeNames = []namedNumber{
+	{int(Stream), "stream"}, {int(Dgram), "dgram"}, {int(Raw), "raw"}, {int(RDM), "rdm"},
+	{int(SeqPacket), "seqpacket"},
+}
+
+// The names are fixed, and do not come from the system's protocol database: its aliases differ from
+// system to system.
+var protocolNames = []namedNumber{
+	{int(Default), "default"}, {int(ICMP), "icmp"}, {int(IGMP), "igmp"}, {int(TCP), "tcp"}, {int(UDP), "udp"},
+	{int(ICMPv6), "ipv6-icmp"}, {int(SCTP), "sctp"}, {int(UDPLite), "udplite"}, {int(RawProto), "raw"},
+	{int(MPTCP), "mptcp"},
+}
+
+// Levels of options and control messages: SOL_SOCKET, and the protocols' SOL_ numbers (of which mptcp's
+// differs from its protocol number).
+var levelNames = []namedNumber{
+	{solSocket, "socket"}, {solIP, "ip"}, {solIPv6, "ipv6"}, {int(ICMPv6), "ipv6-icmp"}, {solTCP, "tcp"}, {int(UDP), "udp"},
+	{int(UDPLite), "udplite"}, {int(RawProto), "raw"}, {int(SCTP), "sctp"}, {263, "packet"}, {270, "netlink"}, {284, "mptcp"},
+	{287, "vsock"},
+}
+
+const (
+	solSocket = syscall.SOL_SOCKET
+	solIP     = syscall.SOL_IP
+	solIPv6   = syscall.SOL_IPV6
+	solTCP    = syscall.SOL_TCP
+)
+
+// nameOf gives the name of a number, and false for one that has none.
+func nameOf(table []namedNumber, number int) (string, bool) {
+	for _, n := range table {
+		if n.number == number {
+			return n.text, true
+		}
+	}
+	return "", false
+}
+
+// numberOf gives the number of a name, and false for a name that is not in the table.
+func numberOf(table []namedNumber, text string) (int, bool) {
+	for _, n := range table {
+		if n.text == text {
+			return n.number, true
+		}
+	}
+	return 0, false
+}
+
+// nameOrNumber is what String methods print.
+func nameOrNumber(table []namedNumber, number int) string {
+	if s, ok := nameOf(table, number); ok {
+		return s
+	}
+	return strconv.Itoa(number)
+}
+
+// plainName is a name as maps have it: the text, or the number where there is no name.
+func plainName(table []namedNumber, number int) any {
+	if s, ok := nameOf(table, number); ok {
+		return s
+	}
+	return number
+}
+
+// parseName reads a name of the table, or a number that fits a C int.
+func parseName(what string, table []namedNumber, text string) (int, error) {
+	if n, ok := numberOf(table, text); ok {
+		return n, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil {
+		return 0, &InvalidError{What: what, Value: text, Cause: "neither a known name nor a number"}
+	}
+	return int(n), nil
+}
+
+// nameFromAny reads a name as maps have it: its text, or a number of any type.
+func nameFromAny(what string, table []namedNumber, v any) (int, error) {
+	switch v := v.(type) {
+	case string:
+		return parseName(what, table, v)
+	case Domain:
+		return int(v), nil
+	case Type:
+		return int(v), nil
+	case Protocol:
+		return int(v), nil
+	}
+	if n, ok := integer(v); ok && fitsCInt(n) {
+		return int(n), nil
+	}
+	return 0, &InvalidError{What: what, Value: v, Cause: "neither a known name nor a number"}
+}
+
+// fitsCInt says whether n can be handed to C as an int.
+func fitsCInt(n int64) bool { return n >= math.MinInt32 && n <= math.MaxInt32 }
+
+// integer reads an integer of any type, and floating-point numbers without a fraction, which is how numbers
+// arrive from JSON.
+func integer(v any) (int64, bool) {
+	switch v := v.(type) {
+	case int:
+		return int64(v), true
+	case int8:
+		return int64(v), true
+	case int16:
+		return int64(v), true
+	case int32:
+		return int64(v), true
+	case int64:
+		return v, true
+	case uint:
+		return int64(v), uint64(v) <= math.MaxInt64
+	case uint8:
+		return int64(v), true
+	case uint16:
+		return int64(v), true
+	case uint32:
+		return int64(v), true
+	case uint64:
+		return int64(v), v <= math.MaxInt64
+	case float64:
+		// 2^53: above it neighbouring integers are one float64.
+		if v != math.Trunc(v) || math.Abs(v) > 1<<53 {
+			return 0, false
+		}
+		return int64(v), true
+	}
+	return 0, false
+}
+
+// String is the name that OTP has for the domain, or its number.
+func (d Domain) String() string { return nameOrNumber(domainNames, int(d)) }
+
+// String is the name that OTP has for the type, or its number.
+func (t Type) String() string { return nameOrNumber(typeNames, int(t)) }
+
+// String is the protocol's canonical name, or its number.
+func (p Protocol) String() string { return nameOrNumber(protocolNames, int(p)) }
+
+// MarshalText is String, for JSON and flags.
+func (d Domain) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// MarshalText is String, for JSON and flags.
+func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// MarshalText is String, for JSON and flags.
+func (p Protocol) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText is ParseDomain.
+func (d *Domain) UnmarshalText(b []byte) (err error) {
+	*d, err = ParseDomain(string(b))
+	return err
+}
+
+// UnmarshalText is ParseType.
+func (t *Type) UnmarshalText(b []byte) (err error) {
+	*t, err = ParseType(string(b))
+	return err
+}
+
+// UnmarshalText is ParseProtocol.
+func (p *Protocol) UnmarshalText(b []byte) (err error) {
+	*p, err = ParseProtocol(string(b))
+	return err
+}
+
+// ParseDomain reads a domain's name ("inet") or number ("2"). Other text is an *InvalidError "domain".
+func ParseDomain(text string) (Domain, error) {
+	n, err := parseName("domain", domainNames, text)
+	return Domain(n), err
+}
+
+// ParseType reads a type's name ("stream") or number ("1"). Other text is an *InvalidError "type".
+func ParseType(text string) (Type, error) {
+	n, err := parseName("type", typeNames, text)
+	return Type(n), err
+}
+
+// ParseProtocol reads a protocol's name ("tcp") or number ("6"). Names are case-sensitive and have no
+// aliases. Other text is an *InvalidError "protocol".
+func ParseProtocol(text string) (Protocol, error) {
+	n, err := parseName("protocol", protocolNames, text)
+	return Protocol(n), err
+}
+
+// MsgFlags are the MSG_ flags of send(2) and recv(2), of a call or of a received message. Bits without a
+// constant here go to the kernel as they are.
+type MsgFlags int
+
+// The flags that have a name in OTP.
+const (
+	MsgOOB         MsgFlags = syscall.MSG_OOB          // out-of-band data
+	MsgPeek        MsgFlags = syscall.MSG_PEEK         // receive and leave it in the queue
+	MsgDontRoute   MsgFlags = syscall.MSG_DONTROUTE    // send to hosts on the own networks only
+	MsgCTrunc      MsgFlags = syscall.MSG_CTRUNC       // received: control messages were cut
+	MsgTrunc       MsgFlags = syscall.MSG_TRUNC        // call: report the full length; received: data was cut
+	MsgEOR         MsgFlags = syscall.MSG_EOR          // end of a record
+	MsgConfirm     MsgFlags = syscall.MSG_CONFIRM      // the neighbour is known to be there
+	MsgErrQueue    MsgFlags = syscall.MSG_ERRQUEUE     // receive from the error queue
+	MsgNoSignal    MsgFlags = syscall.MSG_NOSIGNAL     // no SIGPIPE; esock always asks for it
+	MsgMore        MsgFlags = syscall.MSG_MORE         // more data will follow
+	MsgCmsgCloexec MsgFlags = syscall.MSG_CMSG_CLOEXEC // descriptors close on exec; esock always asks for it
+)
+
+// In the order in which OTP lists them.
+var msgFlagNames = []namedNumber{
+	{int(MsgCmsgCloexec), "cmsg_cloexec"}, {int(MsgConfirm), "confirm"}, {int(MsgCTrunc), "ctrunc"},
+	{int(MsgDontRoute), "dontroute"}, {int(MsgEOR), "eor"}, {int(MsgErrQueue), "errqueue"}, {int(MsgMore), "more"},
+	{int(MsgNoSignal), "nosignal"}, {int(MsgOOB), "oob"}, {int(MsgPeek), "peek"}, {int(MsgTrunc), "trunc"},
+}
+
+// Names lists the flags in OTP's order. The bits that have no name come back as rest.
+func (f MsgFlags) Names() (names []string, rest MsgFlags) {
+	for _, n := range msgFlagNames {
+		if int(f)&n.number != 0 {
+			names = append(names, n.text)
+			f &^= MsgFlags(n.number)
+		}
+	}
+	return names, f
+}
+
+// String is the names with bars between them, in OTP's order, the rest in hexadecimal: "peek|trunc|0x40".
+// No flags are "".
+func (f MsgFlags) String() string {
+	names, rest := f.Names()
+	if rest != 0 {
+		names = append(names, "0x"+strconv.FormatUint(uint64(uint32(rest)), 16))
+	}
+	return strings.Join(names, "|")
+}
+
+// ParseMsgFlags reads what String prints: names and numbers (as in Go source), with bars between them.
+// An unknown name is an *InvalidError "msg_flag".
+func ParseMsgFlags(text string) (MsgFlags, error) {
+	var f MsgFlags
+	if text == "" {
+		return 0, nil
+	}
+	for part := range strings.SplitSeq(text, "|") {
+		n, ok := numberOf(msgFlagNames, part)
+		if !ok {
+			u, err := strconv.ParseUint(part, 0, 32)
+			if err != nil {
+				return 0, &InvalidError{What: "msg_flag", Value: part, Cause: "neither a known name nor a number"}
+			}
+			n = int(int32(u))
+		}
+		f |= MsgFlags(n)
+	}
+	return f, nil
+}
+
+// list is the flags as maps have them: the names, and the rest as one integer at the end.
+func (f MsgFlags) list() []any {
+	names, rest := f.Names()
+	l := make([]any, 0, len(names)+1)
+	for _, n := range names {
+		l = append(l, n)
+	}
+	if rest != 0 {
+		l = append(l, int(rest))
+	}
+	return l
+}
+
+// msgFlagsFromAny reads flags as maps have them: a list of names and integers, a text as String prints it, or a
+// number.
+func msgFlagsFromAny(v any) (MsgFlags, error) {
+	switch v := v.(type) {
+	case MsgFlags:
+		return v, nil
+	case string:
+		return ParseMsgFlags(v)
+	case []string:
+		return ParseMsgFlags(strings.Join(v, "|"))
+	case []any:
+		var f MsgFlags
+		for _, e := range v {
+			g, err := msgFlagsFromAny(e)
+			if err != nil {
+				return 0, err
+			}
+			f |= g
+		}
+		return f, nil
+	}
+	if n, ok := integer(v); ok && fitsCInt(n) {
+		return MsgFlags(n), nil
+	}
+	return 0, &InvalidError{What: "msg_flag", Value: v, Cause: "neither a name nor a number"}
+}

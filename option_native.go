@@ -1,0 +1,67 @@
+package esock
+
+import "encoding/binary"
+
+// The most bytes that a native option takes: more is surely a mistake.
+const nativeOptionMax = 1 << 20
+
+// GetOptionNative reads any option of any level by its numbers into val, and returns the length that the kernel
+// gave, at most len(val). What is in val goes to the kernel: some options take a question there. Nil asks with
+// no buffer at all. Errors: *InvalidError "value_spec" (more than 1 MiB, or numbers that are no C ints),
+// net.ErrClosed, and those of getsockopt(2). OTP: socket:getopt_native/3.
+func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
+	if len(val) > nativeOptionMax {
+		return 0, s.fail(opGetOptNative, &InvalidError{What: "value_spec", Value: len(val), Cause: "over 1 MiB"})
+	}
+	if !fitsCInt(int64(level)) || !fitsCInt(int64(opt)) {
+		return 0, s.fail(opGetOptNative, &InvalidError{What: "value_spec", Cause: "level and option are C ints"})
+	}
+	if err := s.ref(opGetOptNative); err != nil {
+		return 0, err
+	}
+	defer s.unref()
+	n, r := cGetOptNative(s.h, level, opt, val)
+	if err := errnoOf(r); err != nil {
+		return 0, s.fail(opGetOptNative, err)
+	}
+	return min(n, len(val)), nil
+}
+
+// GetOptionNativeInt reads an option that is a C int; a boolean one is not 0 when it is on. Kernels that answer with
+// a single byte (the ip level's may) are understood. Errors as GetOptionNative.
+func (s *Socket) GetOptionNativeInt(level, opt int) (int, error) {
+	var val [4]byte
+	n, err := s.GetOptionNative(level, opt, val[:])
+	switch {
+	case err != nil:
+		return 0, err
+	case n == 1:
+		return int(val[0]), nil
+	}
+	return int(int32(binary.NativeEndian.Uint32(val[:]))), nil
+}
+
+// SetOptionNative sets any option of any level by its numbers. The value is bytes ([]byte or string) as the kernel
+// takes them, or an integer or bool, which goes as a C int. Errors: *InvalidError "value", net.ErrClosed, and
+// those of setsockopt(2). OTP: socket:setopt_native/3.
+func (s *Socket) SetOptionNative(level, opt int, value any) error {
+	b, ok := nativeBytes(value)
+	switch {
+	case !ok:
+		return s.fail(opSetOptNative, &InvalidError{What: "value", Value: value,
+			Cause: "neither bytes, nor a boolean, nor an integer that fits a C int"})
+	case len(b) > nativeOptionMax:
+		return s.fail(opSetOptNative, &InvalidError{What: "value", Cause: "over 1 MiB"})
+	case !fitsCInt(int64(level)) || !fitsCInt(int64(opt)):
+		return s.fail(opSetOptNative, &InvalidError{What: "value", Cause: "level and option are C ints"})
+	}
+	if err := s.ref(opSetOptNative); err != nil {
+		return err
+	}
+	defer s.unref()
+	if err := errnoOf(cSetOptNative(s.h, level, opt, b)); err != nil {
+		return s.fail(opSetOptNative, err)
+	}
+	s.optionWasSet(level, opt)
+	return nil
+}

@@ -1,0 +1,340 @@
+package esock
+
+import (
+	"context"
+	"net"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// The blocking side of a socket: made at the first call that has to wait, so that a socket that never waits costs
+// none of it, and parking allocates nothing.
+type blocking struct {
+	file  *os.File        // how the runtime's poller knows the descriptor; owns it, unless it was adopted
+	raw   syscall.RawConn // of file; nil if the runtime refuses the descriptor
+	parks [2]park
+}
+
+// park is where the owner of a lane waits.
+type park struct {
+	s        *Socket
+	d        direction
+	try      func(fd uintptr) bool // one try of c, for the runtime's poller
+	c        call                  // the call that waits
+	result   int                   // of its last try
+	tries    int
+	waiting  bool    // guarded by s.mu, as are the following
+	dirty    bool    // the descriptor's deadline is set
+	onPoller *waiter // waits on the C poller
+
+	// The context that wakes the lane, known by its Done channel. The first park with a channel stops its function on
+	// return; the second in a row leaves it, so that steady use registers nothing.
+	done   <-chan struct{} // registered
+	stop   func() bool
+	kept   bool
+	before <-chan struct{} // that of the last park
+
+	busySince time.Duration // the owner's: when it last parked, while spinning
+}
+
+// blockingSide makes the blocking side. s.mu is held.
+func (s *Socket) blockingSide() *blocking {
+	if s.blk != nil {
+		return s.blk
+	}
+	b := &blocking{}
+	for d := range b.parks {
+		p := &b.parks[d]
+		p.s, p.d = s, direction(d)
+		p.try = func(uintptr) bool {
+			p.tries++
+			p.result = p.c.try(s, 0)
+			return !p.c.wouldBlock(p.result)
+		}
+	}
+	s.blk = b
+	return b
+}
+
+// open gives the descriptor to the runtime's poller. From then on the File closes it. A descriptor that is not
+// ours is given as a duplicate. s.mu is held.
+func (b *blocking) open(s *Socket) {
+	if b.file != nil {
+		return
+	}
+	var fd int
+	if s.facts.Load()&factBorrowed != 0 {
+		if fd = cDup(s.h); fd < 0 {
+			return
+		}
+	} else {
+		fd = cDisown(s.h)
+	}
+	b.file = os.NewFile(uintptr(fd), "esock")
+	// NewFile hides a failed registration; a deadline reveals it.
+	if b.file.SetDeadline(time.Time{}) == nil {
+		b.raw, _ = b.file.SyscallConn()
+	}
+}
+
+// setDeadline sets one direction's deadline. s.mu is held.
+func (b *blocking) setDeadline(d direction, t time.Time) {
+	if b.raw == nil {
+		return
+	}
+	if d == reading {
+		b.file.SetReadDeadline(t)
+	} else {
+		b.file.SetWriteDeadline(t)
+	}
+	b.parks[d].dirty = !t.IsZero()
+}
+
+// past is a deadline that wakes whoever waits.
+var past = time.Unix(1, 0)
+
+// wake ends the wait in a lane. s.mu is held.
+func (s *Socket) wake(d direction) {
+	if s.blk == nil {
+		return
+	}
+	p := &s.blk.parks[d]
+	if p.waiting {
+		s.blk.setDeadline(d, past)
+	}
+	if p.onPoller != nil {
+		p.onPoller.give(nil)
+		p.onPoller = nil
+	}
+}
+
+// await waits until the call can make progress, and makes it: the result of a try that did not block, or why the
+// wait ended. The caller owns the lane.
+func (s *Socket) await(c *call, w *Wait) (int, error) {
+	d := c.op.direction()
+	l := &s.lanes[d]
+	deadline := c.until(w)
+	if w.kind == waitContext {
+		if err := w.ctx.Err(); err != nil {
+			return 0, err
+		}
+	}
+	for {
+		s.mu.Lock()
+		if s.closing() {
+			s.mu.Unlock()
+			return 0, net.ErrClosed
+		}
+		b := s.blockingSide()
+		p := &b.parks[d]
+		onRuntime := c.op != OpConnect // a client that only selects never enters the runtime's poller
+		if onRuntime {
+			b.open(s)
+			onRuntime = b.raw != nil
+		}
+		l.parked, l.op = true, c.op
+		var err error
+		if onRuntime {
+			switch {
+			case deadline != 0:
+				b.setDeadline(d, epoch.Add(deadline))
+			case p.dirty:
+				b.setDeadline(d, time.Time{})
+			}
+			if w.kind == waitContext {
+				p.watch(w.ctx)
+			}
+			p.c, p.tries, p.waiting = *c, 0, true
+			s.mu.Unlock()
+			if d == reading {
+				err = b.raw.Read(p.try)
+			} else {
+				err = b.raw.Write(p.try)
+			}
+			s.mu.Lock()
+			*c, p.c = p.c, call{}
+			p.waiting = false
+			p.unwatch()
+			l.waited = p.tries > 1 || err != nil
+		}
+		l.parked = onRuntime && err != nil || !onRuntime
+		s.mu.Unlock()
+
+		if onRuntime && err == nil {
+			return p.result, nil
+		}
+		// Woken by a deadline: the call's, a context's, a close's, or one left by the wait before.
+		// Or the runtime would not wait: an error alone is pending on the descriptor.
+		expired := onRuntime && isDeadline(err)
+		var r int
+		if !expired {
+			if r = c.try(s, howPoll); !c.wouldBlock(r) {
+				s.unpark(l)
+				return r, nil
+			}
+			given, werr := s.waitOnPoller(d, c, w, deadline)
+			switch {
+			case given && werr == nil:
+				if r = c.try(s, howPoll); !c.wouldBlock(r) {
+					s.unpark(l)
+					return r, nil
+				}
+				c.woken = true
+				continue
+			case werr != nil && werr != ErrTimeout:
+				s.unpark(l)
+				return 0, werr
+			}
+		}
+		s.unpark(l)
+		switch {
+		case s.closing():
+			return 0, net.ErrClosed
+		case w.kind == waitContext && w.ctx.Err() != nil:
+			return 0, w.ctx.Err()
+		case deadline != 0 && time.Since(epoch) >= deadline:
+			// What came at the last moment still counts.
+			if r = c.try(s, howPoll); !c.wouldBlock(r) {
+				return r, nil
+			}
+			return 0, ErrTimeout
+		}
+	}
+}
+
+func (s *Socket) unpark(l *lane) {
+	s.mu.Lock()
+	l.parked = false
+	s.mu.Unlock()
+}
+
+func isDeadline(err error) bool { return err == os.ErrDeadlineExceeded }
+
+// waitOnPoller waits for one event of the C poller.
+func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline time.Duration) (given bool, err error) {
+	s.mu.Lock()
+	if s.closing() {
+		s.mu.Unlock()
+		return false, net.ErrClosed
+	}
+	p := &s.blk.parks[d]
+	if s.state.And(^stNote(d))&stNote(d) != 0 {
+		s.mu.Unlock()
+		return true, nil
+	}
+	if err := s.arm(d, c.woken); err != nil {
+		s.mu.Unlock()
+		return false, err
+	}
+	wt := newWaiter(s, c.op)
+	p.onPoller = wt
+	s.mu.Unlock()
+
+	given, err = wt.wait(w, deadline)
+	if !given {
+		s.mu.Lock()
+		mine := p.onPoller == wt
+		if mine {
+			p.onPoller = nil
+			if !s.closing() {
+				cDisarm(poller.p, s.h, d.bits())
+			}
+		}
+		s.mu.Unlock()
+		if !mine {
+			<-wt.ext.wake
+		}
+	}
+	wt.free()
+	return given, err
+}
+
+// watch registers the context that ends the wait which begins. s.mu is held.
+func (p *park) watch(ctx context.Context) {
+	done := ctx.Done()
+	if done == p.done {
+		return
+	}
+	p.drop()
+	if done == nil {
+		return
+	}
+	p.done = done
+	p.stop = context.AfterFunc(ctx, func() {
+		p.s.mu.Lock()
+		defer p.s.mu.Unlock()
+		if p.done != done {
+			return
+		}
+		p.done, p.stop, p.kept = nil, nil, false
+		if p.waiting {
+			p.s.blk.setDeadline(p.d, past)
+		}
+	})
+}
+
+// unwatch is the end of that wait. s.mu is held.
+func (p *park) unwatch() {
+	if p.done == nil || p.kept {
+		return
+	}
+	if p.done == p.before {
+		p.kept = true
+		return
+	}
+	p.before = p.done
+	p.drop()
+}
+
+// drop forgets the registered context. s.mu is held.
+func (p *park) drop() {
+	if p.stop != nil {
+		p.stop()
+	}
+	p.done, p.stop, p.kept = nil, nil, false
+}
+
+// spinners is how many calls spin now.
+var spinners atomic.Int32
+
+// spin tries again and again, yielding to other goroutines in between, for as long as the budget lasts.
+// It reports the last result, which would block if nothing came.
+func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
+	if int(spinners.Add(1)) > runtime.GOMAXPROCS(0)/2 {
+		spinners.Add(-1)
+		return -int(syscall.EAGAIN)
+	}
+	defer spinners.Add(-1)
+	d := c.op.direction()
+	s.mu.Lock()
+	p := &s.blockingSide().parks[d]
+	s.mu.Unlock()
+	start := time.Since(epoch)
+	end := start + budget
+	if deadline := c.until(w); deadline != 0 && deadline < end {
+		end = deadline
+	}
+	if p.busySince == 0 {
+		p.busySince = start
+	}
+	for {
+		runtime.Gosched()
+		r := c.try(s, howPoll)
+		if !c.wouldBlock(r) || s.closing() {
+			return r
+		}
+		now := time.Since(epoch)
+		if now >= end || w.kind == waitContext && w.ctx.Err() != nil {
+			p.busySince = 0 // it parks now
+			return r
+		}
+		if now-p.busySince > time.Millisecond {
+			// The scheduler looks at the network only when somebody sleeps: yields alone starve the others.
+			time.Sleep(5 * time.Microsecond)
+			p.busySince = time.Since(epoch)
+		}
+	}
+}

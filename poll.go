@@ -1,0 +1,96 @@
+package esock
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	pointer "github.com/mattn/go-pointer"
+)
+
+// The Go half of the C poller: one goroutine serves every handle of the process. The C poller's own descriptor is
+// in the runtime's poller, so that waiting for events costs no thread, and each wake-up collects a batch of
+// them in one crossing.
+var poller struct {
+	once sync.Once
+	p    *pollerHandle
+	err  error
+}
+
+// SelectFailedError is the reason when a socket could not be watched for readiness. OTP: {select_failed, N}.
+type SelectFailedError struct{ Errno syscall.Errno }
+
+func (e SelectFailedError) Error() string { return "cannot wait for readiness: " + e.Errno.Error() }
+
+// Unwrap returns the errno of epoll_ctl(2) or epoll_create1(2).
+func (e SelectFailedError) Unwrap() error { return e.Errno }
+
+func startPoller() {
+	p, r := cPollerNew()
+	if r < 0 {
+		poller.err = SelectFailedError{syscall.Errno(-r)}
+		return
+	}
+	f := os.NewFile(uintptr(cPollerFD(p)), "esock poller")
+	if f.SetDeadline(time.Time{}) != nil {
+		poller.err = SelectFailedError{syscall.EPERM}
+		return
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		poller.err = SelectFailedError{syscall.EPERM}
+		return
+	}
+	poller.p = p
+	go servePoller(f, raw)
+}
+
+// servePoller hands events to the sockets they are about, for as long as the process lives.
+func servePoller(f *os.File, raw syscall.RawConn) {
+	var events [64]cEvent
+	var n int
+	collect := func(uintptr) bool {
+		n = cPoll(poller.p, events[:])
+		return n != 0
+	}
+	for raw.Read(collect) == nil && n > 0 {
+		for i := range n {
+			// An event that was fetched before its socket was deregistered finds nobody, or the next one that has
+			// the address.
+			if s, ok := pointer.Restore(events[i].user).(*Socket); ok {
+				s.event(int(events[i].events))
+			}
+		}
+	}
+	runtime.KeepAlive(f)
+}
+
+// arm asks for one event in a direction. again says that the last one proved empty. s.mu is held.
+func (s *Socket) arm(d direction, again bool) error {
+	poller.once.Do(startPoller)
+	if poller.err != nil {
+		return poller.err
+	}
+	if s.ptr == nil {
+		s.ptr = pointer.Save(s)
+	}
+	s.facts.Or(d.selectedFact())
+	if r := cArm(poller.p, s.h, d.bits(), again, s.ptr); r < 0 {
+		return SelectFailedError{syscall.Errno(-r)}
+	}
+	return nil
+}
+
+// deregister takes the socket out of the poller. Nobody uses the handle any more.
+func (s *Socket) deregister() {
+	s.mu.Lock()
+	ptr := s.ptr
+	s.ptr = nil
+	s.mu.Unlock()
+	if ptr != nil {
+		cDeregister(poller.p, s.h)
+		pointer.Unref(ptr)
+	}
+}

@@ -1,0 +1,183 @@
+package esock
+
+import (
+	"cmp"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// The registry knows the open sockets. It is sharded, so that short-lived sockets do not meet at one lock, and
+// synchronous: a socket is in it when Open returns, and out of it when Close does. The links are in the
+// sockets, so that an entry allocates nothing.
+var registry registryShards
+
+type registryShards [16]struct {
+	mu   sync.Mutex
+	root Socket // of a ring; only its links are used
+	n    int
+}
+
+// useRegistry is whether new sockets are registered, where nobody said otherwise.
+var useRegistry atomic.Bool
+
+func init() { useRegistry.Store(registryWanted(os.Getenv("ESOCK_USE_SOCKET_REGISTRY"))) }
+
+// registryWanted reads the environment variable: on, unless it says off.
+func registryWanted(env string) bool {
+	switch strings.ToLower(env) {
+	case "false", "off", "0":
+		return false
+	}
+	return true
+}
+
+// UseRegistry says whether new sockets enter the registry; Registered overrides it for one socket, and accepted ones do
+// as their listener was told. It is on, unless the environment has ESOCK_USE_SOCKET_REGISTRY set to false,
+// off or 0 when the process starts. OTP: socket:use_registry/1.
+func UseRegistry(on bool) { useRegistry.Store(on) }
+
+// registered reports whether the socket uses the registry, or, once closed, whether it did.
+func (s *Socket) registered() bool { return s.facts.Load()&factRegistered != 0 }
+
+// add enters s, unless it is there or closed.
+func (r *registryShards) add(s *Socket) {
+	sh := &r[s.id%uint64(len(r))]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	// Close notes factClosed before it comes here to remove.
+	if s.regNext != nil || s.facts.Load()&factClosed != 0 {
+		return
+	}
+	if sh.root.regNext == nil {
+		sh.root.regPrev, sh.root.regNext = &sh.root, &sh.root
+	}
+	last := sh.root.regPrev
+	s.regPrev, s.regNext = last, &sh.root
+	last.regNext, sh.root.regPrev = s, s
+	sh.n++
+	s.facts.Or(factRegistered)
+}
+
+// remove takes s out, if it is in.
+func (r *registryShards) remove(s *Socket) {
+	sh := &r[s.id%uint64(len(r))]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.regNext == nil {
+		return
+	}
+	s.regPrev.regNext, s.regNext.regPrev = s.regNext, s.regPrev
+	s.regPrev, s.regNext = nil, nil
+	sh.n--
+}
+
+// all lists the sockets in the order in which they were made.
+func (r *registryShards) all() []*Socket {
+	var list []*Socket
+	for i := range r {
+		sh := &r[i]
+		sh.mu.Lock()
+		if sh.n > 0 {
+			for s := sh.root.regNext; s != &sh.root; s = s.regNext {
+				list = append(list, s)
+			}
+		}
+		sh.mu.Unlock()
+	}
+	slices.SortFunc(list, func(a, b *Socket) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// NumberOf is the number of sockets in the registry. OTP: socket:number_of/0.
+func NumberOf() int {
+	n := 0
+	for i := range registry {
+		sh := &registry[i]
+		sh.mu.Lock()
+		n += sh.n
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+// Filter chooses sockets for WhichSockets and WriteTable. It is called without a lock, so it may use the socket,
+// which may be closed meanwhile.
+type Filter func(*Socket) bool
+
+// InDomain chooses the sockets of a domain. OTP: the filters inet, inet6, local.
+func InDomain(d Domain) Filter { return func(s *Socket) bool { return s.Domain() == d } }
+
+// OfType chooses the sockets of a type. OTP: the filters stream, dgram, seqpacket.
+func OfType(t Type) Filter { return func(s *Socket) bool { return s.Type() == t } }
+
+// OfProtocol chooses the sockets of a protocol. OTP: the filters tcp, udp, sctp.
+func OfProtocol(p Protocol) Filter { return func(s *Socket) bool { return s.Protocol() == p } }
+
+// OwnedBy chooses the sockets that mb owns; nil: those nobody owns. OTP: a pid as filter.
+func OwnedBy(mb *Mailbox) Filter { return func(s *Socket) bool { return s.Owner() == mb } }
+
+// Where chooses by what Info tells. OTP: a fun as filter.
+func Where(f func(SocketInfo) bool) Filter {
+	if f == nil {
+		return nil
+	}
+	return func(s *Socket) bool { return f(s.Info()) }
+}
+
+// FilterByName makes the filter that OTP has under a word: inet, inet6, local; stream, dgram, seqpacket; sctp, tcp,
+// udp. Errors: *InvalidError "filter".
+func FilterByName(word string) (Filter, error) {
+	switch word {
+	case "inet", "inet6", "local":
+		d, err := ParseDomain(word)
+		return InDomain(d), err
+	case "stream", "dgram", "seqpacket":
+		t, err := ParseType(word)
+		return OfType(t), err
+	case "sctp", "tcp", "udp":
+		p, err := ParseProtocol(word)
+		return OfProtocol(p), err
+	}
+	return nil, &InvalidError{What: "filter", Value: word,
+		Cause: "not one of inet, inet6, local, stream, dgram, seqpacket, sctp, tcp, udp"}
+}
+
+// WhichSockets lists the registered sockets that pass all the filters, in the order in which they were made. Without
+// filters there is no error. Errors: *InvalidError "filter", when one is nil or panics; its Value is then what
+// the filter panicked with. OTP: socket:which_sockets/0,1.
+func WhichSockets(filters ...Filter) ([]*Socket, error) {
+	for _, f := range filters {
+		if f == nil {
+			return nil, &InvalidError{What: "filter", Cause: "it is nil"}
+		}
+	}
+	var list []*Socket
+	for _, s := range registry.all() {
+		ok, err := passes(s, filters)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
+
+// passes asks the filters, and makes an error of a panic.
+func passes(s *Socket, filters []Filter) (ok bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			ok, err = false, &InvalidError{What: "filter", Value: p, Cause: "it panicked on " + s.String()}
+		}
+	}()
+	for _, f := range filters {
+		if !f(s) {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,135 @@
+package esock
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+)
+
+// heldFile is the file of a sendfile in progress: a duplicate, so that the caller may close his.
+type heldFile struct {
+	fd      int
+	offset  int64
+	left    int64 // -1: to the end of the file
+	sent    int64
+	started bool // the kernel has been asked
+}
+
+// hold duplicates f's descriptor.
+func holdFile(f *os.File, offset, count int64) (*heldFile, error) {
+	if f == nil {
+		return nil, &InvalidError{What: "file", Cause: "it is nil"}
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	h := &heldFile{offset: offset, left: count}
+	var errno syscall.Errno
+	err = raw.Control(func(fd uintptr) {
+		var r uintptr
+		if r, _, errno = syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0); errno == 0 {
+			h.fd = int(r)
+		}
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case errno != 0:
+		return nil, errno
+	}
+	// Whoever holds it closes it; this is for a handle that is forgotten together with its socket.
+	runtime.SetFinalizer(h, (*heldFile).close)
+	return h, nil
+}
+
+func (f *heldFile) close() {
+	if f.fd >= 0 {
+		syscall.Close(f.fd)
+		f.fd = -1
+		runtime.SetFinalizer(f, nil)
+	}
+}
+
+// send asks the kernel once.
+func (f *heldFile) send(h *handle, how uint) int {
+	if f.started {
+		how |= howCont
+	}
+	count := int64(sendfileMax)
+	if f.left >= 0 && f.left < count {
+		count = f.left
+	}
+	f.started = true
+	return cSendFile(h, f.fd, &f.offset, int(count), how)
+}
+
+// advance notes that n bytes went, and says whether that was all. The core moved the offset on.
+func (f *heldFile) advance(n int) bool {
+	f.sent += int64(n)
+	if f.left >= 0 {
+		f.left -= int64(n)
+	}
+	return n == 0 || f.left == 0
+}
+
+// heldFile is the file of the sendfile that h stands for, nil if it is none.
+func (h *Handle) heldFile() *heldFile {
+	if h.ext == nil {
+		return nil
+	}
+	return h.ext.file
+}
+
+// dropFile closes that file: the operation is over.
+func (h *Handle) dropFile() {
+	if f := h.heldFile(); f != nil {
+		h.ext.file = nil
+		f.close()
+	}
+}
+
+// SendFile sends count bytes of f from offset, 0: to its end; f's own position does not matter and does not move. It returns
+// how many were sent, fewer than count if the file ended. It works on a duplicate of f, which may be closed meanwhile.
+// A file that is not in memory makes the call wait for the disk.
+//
+// Asynchronously: the count beside the *Select is what this call sent; with w.Continue the operation goes on where it is,
+// and f, offset and count are not looked at. Errors: *InvalidError for a negative count; EINVAL for a negative offset,
+// a pipe or a directory (or ESPIPE); those of send. OTP: socket:sendfile/2,3,4,5; sendfile(2).
+func (s *Socket) SendFile(f *os.File, offset, count int64, w Wait) (int64, error) {
+	const op = "sendfile"
+	c := call{op: OpSendFile}
+	if w.cont == nil {
+		if count < 0 {
+			return 0, s.fail(op, &InvalidError{What: "count", Value: count})
+		}
+		if count == 0 {
+			count = -1
+		}
+		if err := s.ref(op); err != nil {
+			return 0, err
+		}
+		held, err := holdFile(f, offset, count)
+		if err != nil {
+			cSendFileDone(s.h, 0, -int(syscall.EBADF))
+		}
+		s.unref()
+		if err != nil {
+			return 0, s.fail(op, fileError(err))
+		}
+		c.file = held
+	}
+	n, err := s.do(&c, &w)
+	if c.file != nil { // it is not held for a continuation
+		if s.ref(op) == nil {
+			failed := 0
+			if errno := errnoIn(err); errno != 0 {
+				failed = -int(errno)
+			}
+			cSendFileDone(s.h, c.file.sent, failed)
+			s.unref()
+		}
+		c.file.close()
+	}
+	return int64(n), err
+}

@@ -1,0 +1,549 @@
+package esock
+
+import (
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+)
+
+// Socket is one socket. Any method may be called from any goroutine: receives and accepts go one at a time, in the order
+// they came, and so do sends; the two directions do not meet. Close may be called at any time.
+//
+// Closing is the caller's duty. A socket that is registered, owned or armed stays; one that is none of
+// these and is forgotten is closed by the garbage collector.
+type Socket struct {
+	state atomic.Uint64 // lane.go
+	h     *handle       // the C handle: valid while a reference is held; nil once closed, guarded by mu
+	block *cCounters    // its counters
+
+	mu    sync.Mutex // guards the lanes and what says so; never held over a system call on data
+	lanes [2]lane
+	blk   *blocking      // park.go; nil until a call parks
+	ptr   unsafe.Pointer // what the poller carries: go-pointer's name of this socket; nil until armed
+
+	owner            *Mailbox // guarded by mu
+	ownPrev, ownNext *Socket  // guarded by owner.mu
+	regPrev, regNext *Socket  // guarded by the registry's shard
+
+	otp   atomic.Pointer[otpOptions] // nil: all at their defaults
+	rare  atomic.Pointer[rareState]  // nil until needed
+	id    uint64
+	typ   Type
+	dom   atomic.Int32
+	proto Protocol
+	facts atomic.Uint32
+}
+
+// rareState is what few sockets need, or only in their last moment.
+type rareState struct {
+	drained  chan struct{} // closed when nobody is inside any more
+	cleanup  runtime.Cleanup
+	final    cCounters       // once closed
+	sendfile cSendfileCounts // once closed
+	hasFiles bool            // sendfile is set
+	fromFD   int             // what an adopted socket was made of
+}
+
+// What has been seen of a socket.
+const (
+	factBound uint32 = 1 << iota
+	factListening
+	factConnected
+	factSelectedRead
+	factSelectedWrite
+	factShutRead
+	factShutWrite
+	factFromFD     // adopted
+	factBorrowed   // adopted without dup: the descriptor is not ours to close
+	factRegistered // uses the registry
+	factClosed     // the descriptor is gone
+	factMonitored  // has, or had, a monitor
+	factAccepting  // had a current acceptor when it was closed
+	factConnecting // and a connect in progress
+)
+
+func (d direction) selectedFact() uint32 {
+	if d == reading {
+		return factSelectedRead
+	}
+	return factSelectedWrite
+}
+
+var lastID atomic.Uint64
+
+// OpenOption changes how Open, OpenIn and Adopt make a socket.
+type OpenOption func(*openConfig)
+
+type openConfig struct {
+	netns    string
+	owner    *Mailbox
+	debug    *bool
+	registry *bool
+	dup      bool
+	fd       int
+	domain   int
+	typ      int
+	proto    int
+}
+
+// NetNS opens the socket in the network namespace that the file at path names, "/run/netns/blue". It needs
+// CAP_SYS_ADMIN. OTP: the netns key; setns(2).
+func NetNS(path string) OpenOption { return func(c *openConfig) { c.netns = path } }
+
+// Owner makes mb own the socket from the start: when mb is closed, so is the socket. OTP: the calling process.
+func Owner(mb *Mailbox) OpenOption { return func(c *openConfig) { c.owner = mb } }
+
+// Debug switches the socket's trace on or off. OTP: the debug key.
+func Debug(on bool) OpenOption { return func(c *openConfig) { c.debug = &on } }
+
+// Registered says whether the socket enters the registry, whatever UseRegistry says. OTP: the use_registry key.
+func Registered(on bool) OpenOption { return func(c *openConfig) { c.registry = &on } }
+
+// NoDup makes Adopt work on the descriptor itself: closing the socket gives it back, with the flags it had.
+// OTP: dup => false.
+func NoDup() OpenOption { return func(c *openConfig) { c.dup = false } }
+
+// KnownAs tells Adopt what the descriptor is, where the kernel does not say.
+func KnownAs(d Domain, t Type, p Protocol) OpenOption {
+	return func(c *openConfig) { c.domain, c.typ, c.proto = int(d), int(t), int(p) }
+}
+
+// Open opens a socket. Protocol 0 (Default) lets the kernel choose; Protocol() then tells which. Errors: those of
+// socket(2) as syscall.Errno, *InvalidError. OTP: socket:open/2,3,4.
+func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
+	cfg := openConfig{}
+	for _, o := range opts {
+		o(&cfg)
+	}
+	if t == RDM {
+		return nil, openError(&InvalidError{What: "type", Value: t})
+	}
+	if t < 0 || t&^0xf != 0 {
+		return nil, openError(&InvalidError{What: "type", Value: int(t)})
+	}
+	var h *handle
+	var r int
+	if cfg.netns == "" {
+		h, r = cOpen(int(d), int(t), int(p))
+	} else {
+		h, r = openIn(cfg.netns, int(d), int(t), int(p))
+	}
+	if r < 0 {
+		return nil, openError(syscall.Errno(-r))
+	}
+	return finishOpen(h, 0, &cfg)
+}
+
+func openError(err error) error { return &Error{Op: "open", Reason: err} }
+
+// openIn opens a socket in another network namespace, on a thread of its own: if the thread cannot be brought
+// back, it ends with its goroutine.
+func openIn(path string, d, t, p int) (h *handle, r int) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		var lost bool
+		if h, lost, r = cOpenNetns(path, d, t, p); !lost {
+			runtime.UnlockOSThread()
+		}
+	}()
+	<-done
+	return h, r
+}
+
+// Adopt makes a socket of a descriptor that exists already. It works on a duplicate, unless NoDup is given. The
+// descriptor becomes nonblocking, for everybody who shares its description. Domain, type and protocol are asked of the
+// kernel, then taken from KnownAs. Errors: *InvalidError "options" when neither knows; those of fcntl(2).
+// OTP: socket:open/1,2.
+func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
+	cfg := openConfig{dup: true, fd: fd, domain: -1, typ: -1, proto: -1}
+	for _, o := range opts {
+		o(&cfg)
+	}
+	flags := uint(0)
+	facts := factFromFD | factBorrowed
+	if cfg.dup {
+		flags, facts = adoptDup, factFromFD
+	}
+	h, missing, r := cAdopt(fd, flags, cfg.domain, cfg.typ, cfg.proto)
+	if r < 0 {
+		if missing != "" {
+			return nil, openError(&InvalidError{What: "options", Value: missing,
+				Cause: "the kernel does not tell it of descriptor " + strconv.Itoa(fd) + ", and neither did the caller"})
+		}
+		return nil, openError(syscall.Errno(-r))
+	}
+	var peer cAddr
+	if cPeerName(h, &peer) >= 0 {
+		facts |= factConnected
+	}
+	return finishOpen(h, facts, &cfg)
+}
+
+// finishOpen makes the socket around a handle.
+func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
+	var o *otpOptions
+	if cfg.debug != nil && *cfg.debug != globalDebug.Load() {
+		o = &otpOptions{debug: *cfg.debug}
+	} else if globalDebug.Load() && cfg.debug == nil {
+		o = &otpOptions{debug: true}
+	}
+	s := newSocket(h, facts, o)
+	if facts&factFromFD != 0 {
+		s.rarely().fromFD = cfg.fd
+	}
+	registered := useRegistry.Load()
+	if cfg.registry != nil {
+		registered = *cfg.registry
+	}
+	if err := s.settleIn(registered, cfg.owner); err != nil {
+		s.Close()
+		return nil, openError(err)
+	}
+	s.traceOpen("open")
+	return s, nil
+}
+
+func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
+	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: Type(cType(h)), proto: Protocol(cProtocol(h))}
+	s.dom.Store(int32(cDomain(h)))
+	s.facts.Store(facts)
+	s.otp.Store(o)
+	gauges.add(s, 1)
+	return s
+}
+
+// settleIn gives a new socket its place: registry, owner, or neither, and then the garbage collector watches it.
+func (s *Socket) settleIn(registered bool, owner *Mailbox) error {
+	if registered {
+		registry.add(s)
+	}
+	if owner != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !owner.own(s) {
+			return &InvalidError{What: "owner", Cause: "its mailbox is closed"}
+		}
+		s.owner = owner
+	}
+	if !registered {
+		// An owner, or the poller, keeps it as well. What follows must not hold the socket.
+		s.rarely().cleanup = runtime.AddCleanup(s, closeForgotten, forgotten{s.h, s.id})
+	}
+	return nil
+}
+
+type forgotten struct {
+	h  *handle
+	id uint64
+}
+
+// closeForgotten closes what nobody closed and nobody can reach any more.
+func closeForgotten(f forgotten) {
+	traceForgotten(f.id)
+	gauges.forget(f.h)
+	cClose(f.h, closeNoLinger, nil, nil)
+}
+
+// rarely is the rare state, made when it is first needed.
+func (s *Socket) rarely() *rareState {
+	if r := s.rare.Load(); r != nil {
+		return r
+	}
+	s.rare.CompareAndSwap(nil, new(rareState))
+	return s.rare.Load()
+}
+
+// String is "#Socket<n>", n counting the sockets of the process. OTP: socket:to_list/1.
+func (s *Socket) String() string { return "#Socket<" + strconv.FormatUint(s.id, 10) + ">" }
+
+// ID is the number in String. It is never used again.
+func (s *Socket) ID() uint64 { return s.id }
+
+// Domain, Type and Protocol are what the socket was opened as.
+func (s *Socket) Domain() Domain { return Domain(s.dom.Load()) }
+
+// Type is the socket's type; see Domain.
+func (s *Socket) Type() Type { return s.typ }
+
+// Protocol is the socket's protocol, the kernel's choice when it was opened with Default.
+func (s *Socket) Protocol() Protocol { return s.proto }
+
+// simple runs a call that waits for nothing.
+func (s *Socket) simple(op string, f func(h *handle) int) error {
+	if err := s.ref(op); err != nil {
+		return err
+	}
+	r := f(s.h)
+	s.unref()
+	var err error
+	if r < 0 {
+		err = s.fail(op, syscall.Errno(-r))
+	}
+	s.traceOp(op, max(r, 0), err)
+	return err
+}
+
+// Bind gives the socket its address; Any, Loopback and Broadcast stand for those of its family, port 0. SockName
+// tells the port that the kernel chose. OTP: socket:bind/2; bind(2).
+func (s *Socket) Bind(a Addr) error {
+	a, err := a.resolve(s.Domain())
+	var c cAddr
+	if err == nil {
+		err = a.toC(&c)
+	}
+	if err != nil {
+		return s.fail("bind", err)
+	}
+	if err = s.simple("bind", func(h *handle) int { return cBind(h, &c) }); err == nil {
+		s.facts.Or(factBound)
+	}
+	return err
+}
+
+// Listen makes the socket take connections; the kernel keeps up to backlog of them until they are accepted. A negative
+// backlog is refused. OTP: socket:listen/2; listen(2).
+func (s *Socket) Listen(backlog int) error {
+	if backlog < 0 || backlog > 1<<30 {
+		return s.fail("listen", &InvalidError{What: "backlog", Value: backlog})
+	}
+	err := s.simple("listen", func(h *handle) int { return cListen(h, backlog) })
+	if err == nil {
+		s.facts.Or(factListening)
+	}
+	return err
+}
+
+// Accept takes a connection. The new socket is owned by the asynchronous caller's mailbox, else by nobody; it
+// has this one's options of level otp, but not its meta. Errors of accept4(2) are passed on as they are: EMFILE and
+// ECONNABORTED are the caller's to judge. OTP: socket:accept/2.
+func (s *Socket) Accept(w Wait) (*Socket, error) {
+	c := call{op: OpAccept}
+	_, err := s.do(&c, &w)
+	if err != nil {
+		return nil, err
+	}
+	o := s.otp.Load()
+	if o != nil && o.meta != nil {
+		inherited := *o
+		inherited.meta = nil
+		o = &inherited
+	}
+	n := newSocket(c.accepted, factConnected, o)
+	registered := useRegistry.Load()
+	if o != nil && o.registry != nil {
+		registered = *o.registry
+	}
+	if err := n.settleIn(registered, w.requester()); err != nil {
+		n.Close()
+		return nil, s.fail("accept", err)
+	}
+	n.traceOpen("accept")
+	return n, nil
+}
+
+// Connect connects to an address; of a datagram socket it sets the peer, and RawAddr(Unspec, nil) dissolves that. A Select
+// is answered by Connect again, the address then being ignored, or by FinishConnect.
+//
+// After a failure or a time-out the kernel's attempt may be in any state: close the socket and open
+// another. A unix listener whose backlog is full is EAGAIN, and nothing tells when it would work.
+// Errors: ErrAlready, ErrState, ErrTimeout; those of connect(2). OTP: socket:connect/2,3.
+func (s *Socket) Connect(a Addr, w Wait) error {
+	x := scratches.Get().(*scratch)
+	defer x.free()
+	if err := a.toC(&x.addr); err != nil {
+		return s.fail("connect", err)
+	}
+	return s.connect(&call{op: OpConnect, addr: &x.addr}, &w)
+}
+
+// FinishConnect finishes the connect that a Select, with the same mailbox, began: nil once connected, a *Select when it is
+// still under way, or why it failed. OTP: socket:connect/1.
+func (s *Socket) FinishConnect(w Wait) error {
+	return s.connect(&call{op: OpConnect, finish: true}, &w)
+}
+
+func (s *Socket) connect(c *call, w *Wait) error {
+	_, err := s.do(c, w)
+	switch {
+	case err == nil:
+		s.facts.Or(factConnected)
+	case err == ErrTimeout:
+		return &Error{Op: "connect", Socket: s, Reason: errConnectTimeout{}}
+	}
+	return err
+}
+
+// How says which directions Shutdown ends.
+type How int
+
+// The directions of shutdown(2).
+const (
+	ShutRead      How = syscall.SHUT_RD
+	ShutWrite     How = syscall.SHUT_WR
+	ShutReadWrite How = syscall.SHUT_RDWR
+)
+
+// Shutdown ends one direction, or both. Data that has arrived, or still arrives, is delivered after ShutRead;
+// then comes the end. Errors: ENOTCONN; *InvalidError "how". OTP: socket:shutdown/2; shutdown(2).
+func (s *Socket) Shutdown(how How) error {
+	if how < ShutRead || how > ShutReadWrite {
+		return s.fail("shutdown", &InvalidError{What: "how", Value: int(how)})
+	}
+	err := s.simple("shutdown", func(h *handle) int { return cShutdown(h, int(how)) })
+	// A datagram socket that is not connected is shut although the kernel says it is not connected.
+	if err == nil || s.typ != Stream && errors.Is(err, syscall.ENOTCONN) {
+		if how != ShutWrite {
+			s.facts.Or(factShutRead)
+		}
+		if how != ShutRead {
+			s.facts.Or(factShutWrite)
+		}
+	}
+	return err
+}
+
+// SockName is the address the socket is bound to. OTP: socket:sockname/1; getsockname(2).
+func (s *Socket) SockName() (Addr, error) { return s.name("sockname", cSockName) }
+
+// PeerName is the address the socket is connected to. Errors: ENOTCONN. OTP: socket:peername/1; getpeername(2).
+func (s *Socket) PeerName() (Addr, error) { return s.name("peername", cPeerName) }
+
+func (s *Socket) name(op string, get func(*handle, *cAddr) int) (Addr, error) {
+	var c cAddr
+	if err := s.simple(op, func(h *handle) int { return get(h, &c) }); err != nil {
+		return Addr{}, err
+	}
+	return addrFromC(&c, Addr{}), nil
+}
+
+// Close closes the socket. Whoever waits on it is told: blocking calls return net.ErrClosed, handles get an AbortMsg with
+// it. With {socket, linger} on and unsent data, Close waits for as long as that says. Errors: net.ErrClosed if it was
+// closed before; those of close(2), after which it is closed all the same. OTP: socket:close/1.
+func (s *Socket) Close() error { return s.close(0) }
+
+// close is Close; with closeNoLinger nobody waits for unsent data, because the closer is not the owner.
+func (s *Socket) close(flags uint) error {
+	rare := s.rarely()
+	s.mu.Lock()
+	if s.closing() {
+		s.mu.Unlock()
+		return s.fail("close", net.ErrClosed)
+	}
+	rare.drained = make(chan struct{})
+	s.keepStates()
+	inside := s.state.Or(stClosing) >= stRef
+	for d := reading; d <= writing; d++ {
+		s.abortAll(d)
+		s.wake(d)
+	}
+	s.mu.Unlock()
+	if inside {
+		<-rare.drained
+	}
+
+	// Nobody is inside any more, and nobody comes.
+	s.deregister()
+	rare.cleanup.Stop()
+	if flags&closeNoLinger != 0 {
+		cNoLinger(s.h)
+	}
+	s.mu.Lock()
+	h, blk := s.h, s.blk
+	s.blk = nil
+	if blk != nil {
+		for d := range blk.parks {
+			blk.parks[d].drop()
+		}
+	}
+	s.mu.Unlock()
+	gauges.add(s, -1)
+
+	// The counters have moved for the last time. Info and Counters read them here from now on.
+	s.mu.Lock()
+	rare.final = *s.block
+	if b := cSendfileCountersOf(h); b != nil {
+		rare.sendfile, rare.hasFiles = *b, true
+	}
+	s.h, s.block = nil, &rare.final
+	s.mu.Unlock()
+
+	// The descriptor has one owner: the File, once there is one. Either may wait for linger.
+	var err error
+	if blk != nil && blk.file != nil {
+		err = fileError(blk.file.Close())
+	}
+	if r := cClose(h, 0, nil, nil); r < 0 {
+		err = syscall.Errno(-r)
+	}
+	s.mu.Lock()
+	owner := s.owner
+	s.owner = nil
+	if owner != nil {
+		owner.disown(s)
+	}
+	s.facts.Or(factClosed)
+	s.mu.Unlock()
+	s.dropMeta()
+	registry.remove(s)
+	monitors.down(s)
+	s.traceOp("close", 0, err)
+	if err != nil {
+		return s.fail("close", err)
+	}
+	return nil
+}
+
+// fileError is the errno in what os.File.Close returns.
+func fileError(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// Owner is the mailbox that owns the socket, nil if none does.
+func (s *Socket) Owner() *Mailbox {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owner
+}
+
+// ControllingProcess gives the socket another owner; from must be the present one, nil if there is none, and so
+// may to. A closed mailbox as the new owner is an owner that dies at once: the socket is closed. Calls in progress
+// stay with who made them. Errors: *InvalidError "not_owner"; net.ErrClosed. OTP: {otp, controlling_process}.
+func (s *Socket) ControllingProcess(from, to *Mailbox) error {
+	const op = "controlling_process"
+	s.mu.Lock()
+	switch {
+	case s.closing():
+		s.mu.Unlock()
+		return s.fail(op, net.ErrClosed)
+	case s.owner != from:
+		s.mu.Unlock()
+		return s.fail(op, &InvalidError{What: "not_owner"})
+	}
+	if from != nil {
+		from.disown(s)
+	}
+	s.owner = nil
+	alive := true
+	if to != nil {
+		if alive = to.own(s); alive {
+			s.owner = to
+		}
+	}
+	s.mu.Unlock()
+	if !alive {
+		s.close(closeNoLinger)
+	}
+	return nil
+}

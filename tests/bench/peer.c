@@ -1,0 +1,135 @@
+/* The bare C side of the benchmarks: the same work without esock. Each mode prints one JSON line.
+ *
+ *   peer pingpong-ready N   one thread, unix seqpacket pair: N times send and receive 64 bytes
+ *   peer openclose N        N times socket(2) and close(2)
+ *   peer stream             1 MiB writes over a loopback connection, two threads, 1 GiB in all
+ *   peer echo               prints the port of 127.0.0.1 it listens on, then echoes the 64-byte
+ *                           messages of one connection
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MESSAGE = 64, CHUNK = 1 << 20 };
+
+static void need(int ok, const char *what) {
+    if (!ok) {
+        perror(what);
+        exit(1);
+    }
+}
+
+static double now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static int listen_here(struct sockaddr_in *at) {
+    socklen_t len = sizeof *at;
+    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    need(l >= 0 && bind(l, (struct sockaddr *)at, len) == 0 && listen(l, 1) == 0 &&
+             getsockname(l, (struct sockaddr *)at, &len) == 0,
+         "listen");
+    return l;
+}
+
+static void pingpong_ready(long n) {
+    int fd[2];
+    char buf[MESSAGE] = {0};
+    need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fd) == 0, "socketpair");
+    double start = now_ns();
+    for (long i = 0; i < n; i++) {
+        need(send(fd[0], buf, sizeof buf, MSG_NOSIGNAL) == MESSAGE, "send");
+        need(recv(fd[1], buf, sizeof buf, 0) == MESSAGE, "recv");
+    }
+    printf("{\"mode\":\"pingpong-ready\",\"n\":%ld,\"ns_per_op\":%.1f}\n", n,
+           (now_ns() - start) / (double)n);
+}
+
+static void openclose(long n) {
+    double start = now_ns();
+    for (long i = 0; i < n; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        need(fd >= 0, "socket");
+        close(fd);
+    }
+    printf("{\"mode\":\"openclose\",\"n\":%ld,\"ns_per_op\":%.1f}\n", n,
+           (now_ns() - start) / (double)n);
+}
+
+static void *drain(void *arg) {
+    static char buf[CHUNK];
+    ssize_t n;
+    while ((n = recv(*(int *)arg, buf, sizeof buf, 0)) > 0) {
+    }
+    need(n == 0, "recv");
+    return NULL;
+}
+
+static void stream(void) {
+    static char buf[CHUNK];
+    struct sockaddr_in at;
+    pthread_t t;
+    const int chunks = 1024;
+    int l = listen_here(&at), c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    need(connect(c, (struct sockaddr *)&at, sizeof at) == 0, "connect");
+    int s = accept(l, NULL, NULL);
+    need(s >= 0 && pthread_create(&t, NULL, drain, &s) == 0, "accept");
+    double start = now_ns();
+    for (int i = 0; i < chunks; i++) {
+        for (size_t sent = 0; sent < sizeof buf;) {
+            ssize_t n = send(c, buf + sent, sizeof buf - sent, MSG_NOSIGNAL);
+            need(n > 0, "send");
+            sent += (size_t)n;
+        }
+    }
+    shutdown(c, SHUT_WR);
+    pthread_join(t, NULL);
+    double ns = now_ns() - start;
+    printf("{\"mode\":\"stream\",\"bytes\":%.0f,\"mb_per_s\":%.1f}\n", (double)chunks * CHUNK,
+           (double)chunks * CHUNK / 1e6 / (ns / 1e9));
+}
+
+static void echo(void) {
+    struct sockaddr_in at;
+    char buf[MESSAGE];
+    long rounds = 0;
+    int on = 1, l = listen_here(&at);
+    printf("{\"mode\":\"echo\",\"port\":%d}\n", ntohs(at.sin_port));
+    fflush(stdout);
+    int s = accept(l, NULL, NULL);
+    need(s >= 0 && setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "accept");
+    while (recv(s, buf, sizeof buf, MSG_WAITALL) == MESSAGE &&
+           send(s, buf, sizeof buf, MSG_NOSIGNAL) == MESSAGE) {
+        rounds++;
+    }
+    printf("{\"mode\":\"echo\",\"rounds\":%ld}\n", rounds);
+}
+
+int main(int argc, char **argv) {
+    const char *mode = argc > 1 ? argv[1] : "";
+    long n = argc > 2 ? strtol(argv[2], NULL, 10) : 1000000;
+    if (strcmp(mode, "pingpong-ready") == 0 && n > 0) {
+        pingpong_ready(n);
+    } else if (strcmp(mode, "openclose") == 0 && n > 0) {
+        openclose(n);
+    } else if (strcmp(mode, "stream") == 0) {
+        stream();
+    } else if (strcmp(mode, "echo") == 0) {
+        echo();
+    } else {
+        fprintf(stderr, "usage: peer pingpong-ready|openclose [N] | stream | echo\n");
+        return 2;
+    }
+    return 0;
+}

@@ -1,0 +1,152 @@
+/* connect and how it ends. */
+#include "fixture.h"
+
+static void refused_connection_says_so_at_the_end(void **state) {
+    esock_addr at;
+    shut(bound(NULL, SOCK_STREAM, &at)); /* a port where nobody listens */
+    esock *c;
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    int r = esock_connect(c, &at);
+    if (r == -EINPROGRESS) {
+        await(esock_fd(c), POLLOUT);
+        r = esock_finish(c);
+    }
+    assert_int_equal(r, -ECONNREFUSED);
+    shut(c);
+}
+
+static void datagram_socket_connects_at_once(void **state) {
+    esock_addr at, peer;
+    esock *s = bound(NULL, SOCK_DGRAM, &at), *c;
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_DGRAM, 0, NULL), 0);
+    assert_int_equal(esock_connect(c, &at), 0);
+    assert_int_equal(esock_peername(c, &peer), 0);
+    assert_int_equal(peer.port, at.port);
+    shut(c);
+    shut(s);
+}
+
+static void interrupted_connect_goes_on_and_is_not_repeated(void **state) {
+    esock_addr at;
+    struct script k;
+    esock *l = listener(NULL, 4, &at), *c;
+    script_init(&k);
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
+    script_answer(&k, K_CONNECT, -EINTR);
+    assert_int_equal(esock_connect(c, &at), -EINPROGRESS);
+    assert_int_equal(script_count(&k, K_CONNECT), 1);
+    shut(c);
+    shut(l);
+}
+
+/* T5: SO_ERROR is 0 while the attempt is undecided; that is not success. */
+static void T5_finish_before_readiness_is_still_in_progress(void **state) {
+    esock_addr at;
+    esock *l = listener(NULL, 0, &at), *c[4];
+    for (size_t i = 0; i < LEN(c); i++) {
+        assert_int_equal(esock_open(&c[i], AF_INET, SOCK_STREAM, 0, NULL), 0);
+        int r = esock_connect(c[i], &at);
+        assert_true(r == 0 || r == -EINPROGRESS);
+    }
+    /* A backlog of 0 holds one connection: the last attempt hangs in SYN_SENT. */
+    esock *hanging = c[LEN(c) - 1];
+    int error = -1;
+    size_t len = sizeof error;
+    assert_int_equal(esock_getopt_native(hanging, SOL_SOCKET, SO_ERROR, &error, &len), 0);
+    assert_int_equal(error, 0);
+    assert_int_equal(esock_finish(hanging), -EINPROGRESS);
+    for (size_t i = 0; i < LEN(c); i++) {
+        shut(c[i]);
+    }
+    shut(l);
+}
+
+static void finish_is_repeated_when_interrupted(void **state) {
+    esock_addr at;
+    struct script k;
+    script_init(&k);
+    esock *l = listener(NULL, 4, &at);
+    esock *c = client(&k.sys, &at);
+    script_times(&k, K_POLL, 50, -EINTR);
+    assert_int_equal(esock_finish(c), 0);
+    shut(c);
+    shut(l);
+}
+
+static void finish_does_not_believe_an_error_that_somebody_else_read(void **state) {
+    struct script k;
+    esock *c;
+    script_init(&k);
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
+    /* The attempt failed and its error was taken: SO_ERROR is 0 again, but there is no peer. */
+    script_put(&k, K_POLL,
+               (struct script_answer){.result = 1, .revents = POLLOUT | POLLERR | POLLHUP});
+    assert_int_equal(esock_finish(c), -ENOTCONN);
+    shut(c);
+}
+
+static void unix_connect_to_a_full_backlog_is_a_final_error(void **state) {
+    esock *l;
+    esock_addr at = {.family = AF_UNIX, .form = ESOCK_ADDR_KNOWN};
+    assert_int_equal(esock_open(&l, AF_UNIX, SOCK_STREAM, 0, NULL), 0);
+    assert_int_equal(esock_bind(l, &at), 0); /* Linux chooses an abstract name */
+    assert_int_equal(esock_sockname(l, &at), 0);
+    assert_int_equal(esock_listen(l, 0), 0);
+    esock *c[4];
+    int r = 0;
+    size_t n = 0;
+    while (r == 0 && n < LEN(c)) {
+        assert_int_equal(esock_open(&c[n], AF_UNIX, SOCK_STREAM, 0, NULL), 0);
+        r = esock_connect(c[n++], &at);
+    }
+    assert_int_equal(r, -EAGAIN);
+    /* And no readiness would tell when to try again: poll says "writable" at once. */
+    struct pollfd p = {.fd = esock_fd(c[n - 1]), .events = POLLOUT};
+    assert_int_equal(poll(&p, 1, 0), 1);
+    while (n > 0) {
+        shut(c[--n]);
+    }
+    shut(l);
+}
+
+static void connect_refuses_no_address(void **state) {
+    struct script k;
+    esock_addr none = {0};
+    esock *c;
+    script_init(&k);
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
+    assert_int_equal(esock_connect(c, &none), -EAFNOSUPPORT);
+    assert_int_equal(script_count(&k, K_CONNECT), 0);
+    shut(c);
+}
+
+static void out_of_local_ports_is_an_error_and_the_socket_stays_usable(void **state) {
+    esock_addr at;
+    struct script k;
+    script_init(&k);
+    esock *l = listener(NULL, 4, &at), *c;
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
+    script_answer(&k, K_CONNECT, -EADDRNOTAVAIL);
+    script_answer(&k, K_CONNECT, -ENOBUFS);
+    assert_int_equal(esock_connect(c, &at), -EADDRNOTAVAIL);
+    assert_int_equal(esock_connect(c, &at), -ENOBUFS);
+    int r = esock_connect(c, &at);
+    assert_true(r == 0 || r == -EINPROGRESS);
+    shut(c);
+    shut(l);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refused_connection_says_so_at_the_end),
+        cmocka_unit_test(datagram_socket_connects_at_once),
+        cmocka_unit_test(interrupted_connect_goes_on_and_is_not_repeated),
+        cmocka_unit_test(T5_finish_before_readiness_is_still_in_progress),
+        cmocka_unit_test(finish_is_repeated_when_interrupted),
+        cmocka_unit_test(finish_does_not_believe_an_error_that_somebody_else_read),
+        cmocka_unit_test(unix_connect_to_a_full_backlog_is_a_final_error),
+        cmocka_unit_test(connect_refuses_no_address),
+        cmocka_unit_test(out_of_local_ports_is_an_error_and_the_socket_stays_usable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

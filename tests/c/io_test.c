@@ -1,0 +1,273 @@
+/* send, sendto, recv, recvfrom. */
+#include "fixture.h"
+
+#define STORM 50 /* interruptions in a row */
+
+static void short_write_is_returned_and_the_rest_can_follow(void **state) {
+    struct script k;
+    esock *a, *b;
+    char buf[16];
+    script_init(&k);
+    unix_pair(&k.sys, SOCK_STREAM, &a, &b);
+    script_cut(&k, K_SEND, 3);
+    assert_int_equal(esock_send(a, "abcdefgh", 8, 0, 0), 3);
+    assert_int_equal(esock_send(a, "defgh", 5, 0, ESOCK_CONT), 5);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 8);
+    assert_memory_equal(buf, "abcdefgh", 8);
+    assert_true(script_used_up(&k));
+    shut(a);
+    shut(b);
+}
+
+static void interrupted_calls_are_repeated_and_counted_once(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_addr from;
+    char buf[4];
+    script_init(&k);
+    unix_pair(&k.sys, SOCK_DGRAM, &a, &b);
+    script_times(&k, K_SEND, STORM, -EINTR);
+    assert_int_equal(esock_send(a, "ab", 2, 0, 0), 2);
+    assert_int_equal(script_count(&k, K_SEND), STORM + 1);
+    assert_int_equal(counter(a, ESOCK_WRITE_TRIES), 1);
+    script_times(&k, K_RECV, STORM, -EINTR);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 2);
+    assert_int_equal(script_count(&k, K_RECV), STORM + 1);
+    assert_int_equal(counter(b, ESOCK_READ_TRIES), 1);
+    assert_int_equal(esock_send(a, "cd", 2, 0, 0), 2);
+    script_times(&k, K_RECVFROM, STORM, -EINTR);
+    assert_int_equal(esock_recvfrom(b, buf, sizeof buf, 0, 0, &from), 2);
+    assert_int_equal(script_count(&k, K_RECVFROM), STORM + 1);
+    shut(a);
+    shut(b);
+}
+
+static void interrupted_message_calls_are_repeated(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_msg m;
+    char buf[4];
+    script_init(&k);
+    unix_pair(&k.sys, SOCK_DGRAM, &a, &b);
+    script_times(&k, K_SENDMSG, STORM, -EINTR);
+    assert_int_equal(esock_sendmsg(a, "ab", 2, 0, 0, NULL, NULL, 0), 2);
+    assert_int_equal(script_count(&k, K_SENDMSG), STORM + 1);
+    script_times(&k, K_RECVMSG, STORM, -EINTR);
+    assert_int_equal(esock_recvmsg(b, buf, sizeof buf, 0, 0, NULL, 0, NULL, 0, &m), 2);
+    assert_int_equal(script_count(&k, K_RECVMSG), STORM + 1);
+    shut(a);
+    shut(b);
+}
+
+static void interrupted_sendto_is_repeated(void **state) {
+    struct script k;
+    esock_addr at, from;
+    char buf[4];
+    script_init(&k);
+    esock *a = bound(&k.sys, SOCK_DGRAM, &from);
+    esock *b = bound(NULL, SOCK_DGRAM, &at);
+    script_times(&k, K_SENDTO, STORM, -EINTR);
+    assert_int_equal(esock_sendto(a, "ab", 2, 0, 0, &at), 2);
+    assert_int_equal(script_count(&k, K_SENDTO), STORM + 1);
+    await(esock_fd(b), POLLIN);
+    esock_addr seen;
+    assert_int_equal(esock_recvfrom(b, buf, sizeof buf, 0, 0, &seen), 2);
+    assert_int_equal(seen.form, ESOCK_ADDR_KNOWN);
+    assert_int_equal(seen.port, from.port);
+    shut(a);
+    shut(b);
+}
+
+static void would_block_after_readiness_is_just_that(void **state) {
+    struct script k;
+    esock *a, *b;
+    char buf[4];
+    script_init(&k);
+    unix_pair(&k.sys, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_send(a, "x", 1, 0, 0), 1);
+    await(esock_fd(b), POLLIN);
+    script_answer(&k, K_RECV,
+                  -EAGAIN); /* as after a bad checksum: poll said yes, receive says no */
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), -EAGAIN);
+    assert_int_equal(counter(b, ESOCK_READ_FAILS), 0);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, ESOCK_CONT), 1);
+    shut(a);
+    shut(b);
+}
+
+static void every_call_asks_for_what_its_safety_needs(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_addr from, at;
+    esock_msg m;
+    char buf[4];
+    const int out = MSG_DONTWAIT | MSG_NOSIGNAL, in = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
+    script_init(&k);
+    unix_pair(&k.sys, SOCK_DGRAM, &a, &b);
+    assert_int_equal(esock_addr_shorthand(&at, AF_INET, ESOCK_LOOPBACK), 0);
+    esock_send(a, "x", 1, 0, 0);
+    esock_sendto(a, "x", 1, 0, 0, &at);
+    esock_sendmsg(a, "x", 1, 0, 0, NULL, NULL, 0);
+    esock_recv(b, buf, 1, MSG_PEEK, 0);
+    esock_recvfrom(b, buf, 1, 0, 0, &from);
+    esock_recvmsg(b, buf, 1, 0, 0, NULL, 0, NULL, 0, &m);
+    assert_int_equal(script_last(&k, K_SEND)->a & out, out);
+    assert_int_equal(script_last(&k, K_SENDTO)->a & out, out);
+    assert_int_equal(script_last(&k, K_SENDMSG)->a & out, out);
+    assert_int_equal(script_last(&k, K_RECV)->a, in | MSG_PEEK);
+    assert_int_equal(script_last(&k, K_RECVFROM)->a & in, in);
+    assert_int_equal(script_last(&k, K_RECVMSG)->a & in, in);
+    shut(a);
+    shut(b);
+}
+
+static void description_made_blocking_by_somebody_else_does_not_block(void **state) {
+    esock *a, *b;
+    static char big[65536];
+    char buf[4];
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    int other = esock_dup(a);
+    assert_int_equal(fcntl(other, F_SETFL, fcntl(other, F_GETFL) & ~O_NONBLOCK), 0);
+    assert_false(fcntl(esock_fd(a), F_GETFL) & O_NONBLOCK);
+    assert_int_equal(esock_recv(a, buf, sizeof buf, 0, 0), -EAGAIN);
+    ssize_t n;
+    while ((n = esock_send(a, big, sizeof big, 0, 0)) > 0) {
+    }
+    assert_int_equal(n, -EAGAIN);
+    close(other);
+    shut(a);
+    shut(b);
+}
+
+static void send_to_a_closed_peer_is_an_error_and_no_signal(void **state) {
+    esock *a, *b;
+    esock_msg m;
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    shut(b);
+    assert_int_equal(esock_send(a, "x", 1, 0, 0), -EPIPE); /* SIGPIPE would end this process */
+    assert_int_equal(esock_sendmsg(a, "x", 1, 0, 0, NULL, NULL, 0), -EPIPE);
+    assert_int_equal(esock_recvmsg(a, &m, 1, 0, 0, NULL, 0, NULL, 0, &m), 0);
+    shut(a);
+}
+
+static void receive_into_nothing_is_not_the_end_of_a_stream(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_addr from;
+    char buf[4];
+    script_init(&k);
+    unix_pair(&k.sys, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_send(a, "x", 1, 0, 0), 1);
+    assert_int_equal(esock_recv(b, buf, 0, 0, 0), 0);
+    assert_int_equal(esock_recvfrom(b, buf, 0, 0, 0, &from), 0);
+    assert_int_equal(script_count(&k, K_RECV) + script_count(&k, K_RECVFROM), 0);
+    assert_int_equal(counter(b, ESOCK_READ_FAILS), 0);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 1);
+    shut(a);
+    shut(b);
+}
+
+static void sending_nothing_is_legal(void **state) {
+    esock *a, *b;
+    char buf[4];
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_send(a, NULL, 0, 0, 0), 0);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), -EAGAIN);
+    shut(a);
+    shut(b);
+    unix_pair(NULL, SOCK_DGRAM, &a, &b);
+    assert_int_equal(esock_send(a, NULL, 0, 0, 0), 0); /* an empty datagram travels */
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 0);
+    assert_int_equal(counter(b, ESOCK_READ_FAILS), 0);
+    assert_int_equal(counter(b, ESOCK_READ_PKG), 1);
+    shut(a);
+    shut(b);
+}
+
+static void the_end_of_a_stream_is_zero(void **state) {
+    esock *a, *b;
+    char buf[4];
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_send(a, "xy", 2, 0, 0), 2);
+    assert_int_equal(esock_shutdown(a, SHUT_WR), 0);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 2);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 0);
+    shut(a);
+    shut(b);
+}
+
+static void trunc_reports_the_whole_length_of_a_datagram(void **state) {
+    esock *a, *b;
+    char buf[2];
+    unix_pair(NULL, SOCK_DGRAM, &a, &b);
+    assert_int_equal(esock_send(a, "abcdef", 6, 0, 0), 6);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, MSG_TRUNC, 0), 6);
+    assert_int_equal(counter(b, ESOCK_READ_BYTE), 2); /* what was stored */
+    shut(a);
+    shut(b);
+}
+
+static void sendto_refuses_no_address(void **state) {
+    struct script k;
+    esock_addr none = {0};
+    esock *s;
+    script_init(&k);
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, &k.sys), 0);
+    assert_int_equal(esock_sendto(s, "x", 1, 0, 0, &none), -EAFNOSUPPORT);
+    assert_int_equal(script_count(&k, K_SENDTO), 0);
+    shut(s);
+}
+
+struct traced {
+    int calls, fd;
+    long result;
+    char op[16];
+};
+
+static void on_trace(void *arg, int fd, const char *op, long result) {
+    struct traced *t = arg;
+    t->calls++;
+    t->fd = fd;
+    t->result = result;
+    snprintf(t->op, sizeof t->op, "%s", op);
+}
+
+static void trace_sees_the_handles_that_ask_for_it(void **state) {
+    struct traced t = {0};
+    esock *a, *b;
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_set_trace(on_trace, &t);
+    assert_int_equal(esock_send(a, "x", 1, 0, 0), 1);
+    assert_int_equal(t.calls, 0);
+    esock_trace(a, 1);
+    assert_int_equal(esock_send(a, "xy", 2, 0, 0), 2);
+    assert_int_equal(t.calls, 1);
+    assert_int_equal(t.fd, esock_fd(a));
+    assert_int_equal(t.result, 2);
+    assert_string_equal(t.op, "send");
+    esock_trace(a, 0);
+    shut(a);
+    shut(b);
+    assert_int_equal(t.calls, 1);
+    esock_set_trace(NULL, NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(short_write_is_returned_and_the_rest_can_follow),
+        cmocka_unit_test(interrupted_calls_are_repeated_and_counted_once),
+        cmocka_unit_test(interrupted_message_calls_are_repeated),
+        cmocka_unit_test(interrupted_sendto_is_repeated),
+        cmocka_unit_test(would_block_after_readiness_is_just_that),
+        cmocka_unit_test(every_call_asks_for_what_its_safety_needs),
+        cmocka_unit_test(description_made_blocking_by_somebody_else_does_not_block),
+        cmocka_unit_test(send_to_a_closed_peer_is_an_error_and_no_signal),
+        cmocka_unit_test(receive_into_nothing_is_not_the_end_of_a_stream),
+        cmocka_unit_test(sending_nothing_is_legal),
+        cmocka_unit_test(the_end_of_a_stream_is_zero),
+        cmocka_unit_test(trunc_reports_the_whole_length_of_a_datagram),
+        cmocka_unit_test(sendto_refuses_no_address),
+        cmocka_unit_test(trace_sees_the_handles_that_ask_for_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,280 @@
+/* open, adopt, disown, close. */
+#include "fixture.h"
+
+static const int no_room[] = {-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM};
+
+static void open_is_close_on_exec_and_nonblocking(void **state) {
+    esock *s;
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    assert_true(fcntl(esock_fd(s), F_GETFD) & FD_CLOEXEC);
+    assert_true(fcntl(esock_fd(s), F_GETFL) & O_NONBLOCK);
+    shut(s);
+}
+
+static void open_remembers_the_protocol_that_the_kernel_chose(void **state) {
+    esock *s;
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    assert_int_equal(esock_domain(s), AF_INET);
+    assert_int_equal(esock_type(s), SOCK_STREAM);
+    assert_int_equal(esock_protocol(s), IPPROTO_TCP);
+    shut(s);
+}
+
+static void open_refuses_creation_flags(void **state) {
+    esock *s = NULL;
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0, NULL), -EINVAL);
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0, NULL), -EINVAL);
+    assert_null(s);
+}
+
+static void open_without_room_is_an_error_and_leaks_nothing(void **state) {
+    int before = script_open_fds();
+    for (size_t i = 0; i < LEN(no_room); i++) {
+        struct script k;
+        script_init(&k);
+        script_answer(&k, K_SOCKET, no_room[i]);
+        esock *s = NULL;
+        assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, &k.sys), no_room[i]);
+        assert_null(s);
+        assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, &k.sys), 0);
+        shut(s);
+        assert_int_equal(script_count(&k, K_CLOSE), 1);
+    }
+    assert_int_equal(script_open_fds(), before);
+}
+
+static void adopt_learns_what_the_descriptor_is(void **state) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    esock *s;
+    const char *missing = "unset";
+    assert_int_equal(esock_adopt(&s, fd, 0, AF_UNIX, SOCK_DGRAM, 99, NULL, &missing), 0);
+    assert_null(missing);
+    assert_int_equal(esock_fd(s), fd);
+    assert_int_equal(esock_domain(s), AF_INET); /* the kernel knows better than the caller */
+    assert_int_equal(esock_type(s), SOCK_STREAM);
+    assert_int_equal(esock_protocol(s), IPPROTO_TCP);
+    shut(s);
+    close(fd);
+}
+
+static void adopt_gives_the_flags_back_and_leaves_the_descriptor_open(void **state) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int before = fcntl(fd, F_GETFL);
+    assert_false(before & O_NONBLOCK);
+    esock *s;
+    assert_int_equal(esock_adopt(&s, fd, 0, -1, -1, -1, NULL, NULL), 0);
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    shut(s);
+    assert_int_equal(fcntl(fd, F_GETFL), before);
+    close(fd);
+}
+
+static void adopt_with_dup_owns_its_duplicate_alone(void **state) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    esock *s;
+    assert_int_equal(esock_adopt(&s, fd, ESOCK_ADOPT_DUP, -1, -1, -1, NULL, NULL), 0);
+    int dup = esock_fd(s);
+    assert_int_not_equal(dup, fd);
+    assert_true(fcntl(dup, F_GETFD) & FD_CLOEXEC);
+    shut(s);
+    assert_int_equal(fcntl(dup, F_GETFD), -1);
+    assert_int_not_equal(fcntl(fd, F_GETFD), -1);
+    close(fd);
+}
+
+static void adopt_names_what_is_missing(void **state) {
+    esock *s = NULL;
+    const char *missing = NULL;
+    assert_int_equal(esock_adopt(&s, -1, 0, -1, -1, -1, NULL, &missing), -EINVAL);
+    assert_string_equal(missing, "domain");
+
+    struct script k;
+    int domain = AF_INET;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    script_init(&k);
+    script_put(&k, K_GETSOCKOPT,
+               (struct script_answer){.data = &domain, .data_len = sizeof domain});
+    script_answer(&k, K_GETSOCKOPT, -ENOPROTOOPT);
+    assert_int_equal(esock_adopt(&s, fd, 0, -1, -1, -1, &k.sys, &missing), -EINVAL);
+    assert_string_equal(missing, "type");
+    assert_null(s);
+    close(fd);
+}
+
+static void adopt_takes_the_callers_word_where_the_kernel_is_silent(void **state) {
+    struct script k;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    esock *s;
+    script_init(&k);
+    script_times(&k, K_GETSOCKOPT, 3, -ENOPROTOOPT);
+    assert_int_equal(esock_adopt(&s, fd, 0, AF_INET, SOCK_DGRAM, -1, &k.sys, NULL), 0);
+    assert_int_equal(esock_domain(s), AF_INET);
+    assert_int_equal(esock_protocol(s), 0);
+    shut(s);
+    close(fd);
+}
+
+static void adopt_of_a_bad_descriptor_with_everything_said_is_ebadf(void **state) {
+    esock *s = NULL;
+    assert_int_equal(esock_adopt(&s, -1, 0, AF_INET, SOCK_DGRAM, 0, NULL, NULL), -EBADF);
+    assert_int_equal(esock_adopt(&s, -1, ESOCK_ADOPT_DUP, AF_INET, SOCK_DGRAM, 0, NULL, NULL),
+                     -EBADF);
+    assert_null(s);
+}
+
+static void adopt_that_fails_half_way_leaks_nothing(void **state) {
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    int before = script_open_fds();
+    esock *s = NULL;
+    struct script k;
+    for (size_t i = 0; i < LEN(no_room); i++) {
+        script_init(&k);
+        script_answer(&k, K_DUP, no_room[i]);
+        assert_int_equal(esock_adopt(&s, fd, ESOCK_ADOPT_DUP, -1, -1, -1, &k.sys, NULL),
+                         no_room[i]);
+        assert_int_equal(script_count(&k, K_CLOSE), 0);
+    }
+    script_init(&k);
+    script_answer(&k, K_SETFL, -EPERM);
+    assert_int_equal(esock_adopt(&s, fd, ESOCK_ADOPT_DUP, -1, -1, -1, &k.sys, NULL), -EPERM);
+    assert_int_equal(script_count(&k, K_CLOSE), 1);
+    assert_null(s);
+    assert_int_equal(script_open_fds(), before);
+    close(fd);
+}
+
+static void disowned_descriptor_is_the_callers_to_close(void **state) {
+    struct script k;
+    esock *s;
+    script_init(&k);
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
+    int fd = esock_disown(s);
+    assert_int_equal(fd, esock_fd(s));
+    esock_addr a;
+    assert_int_equal(esock_sockname(s, &a), 0); /* everything but close works on */
+    shut(s);
+    assert_int_equal(script_count(&k, K_CLOSE), 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void dup_is_close_on_exec_and_the_callers(void **state) {
+    esock *s;
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    int fd = esock_dup(s);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    shut(s);
+    assert_int_equal(close(fd), 0);
+}
+
+static void close_that_is_interrupted_is_not_repeated(void **state) {
+    struct script k;
+    esock *s;
+    int before = script_open_fds();
+    script_init(&k);
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
+    script_answer(&k, K_CLOSE, -EINTR);
+    assert_int_equal(esock_close(s, 0, NULL, NULL),
+                     -EINTR); /* and the handle is freed: a leak check sees */
+    assert_int_equal(script_count(&k, K_CLOSE), 1);
+    assert_int_equal(script_open_fds(), before);
+}
+
+static void set_linger(esock *s, int on, int seconds) {
+    struct linger l = {on, seconds};
+    assert_int_equal(esock_setopt_native(s, SOL_SOCKET, SO_LINGER, &l, sizeof l), 0);
+}
+
+static esock *lingering(struct script *k, int on, int seconds) {
+    esock *s;
+    script_init(k);
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, &k->sys), 0);
+    set_linger(s, on, seconds);
+    return s;
+}
+
+static void close_without_linger_switches_a_positive_one_off_first(void **state) {
+    struct script k;
+    struct linger seen;
+    esock *s = lingering(&k, 1, 2);
+    assert_int_equal(esock_close(s, ESOCK_CLOSE_NOLINGER, NULL, NULL), 0);
+    assert_int_equal(script_count(&k, K_SETSOCKOPT), 2);
+    const struct script_seen *set = script_last(&k, K_SETSOCKOPT);
+    assert_int_equal(set->b, SO_LINGER);
+    memcpy(&seen, set->data, sizeof seen);
+    assert_int_equal(seen.l_onoff, 0);
+    assert_true(set < script_last(&k, K_CLOSE));
+}
+
+static void close_without_linger_keeps_an_abort(void **state) {
+    struct script k;
+    esock *s = lingering(&k, 1, 0);
+    assert_int_equal(esock_close(s, ESOCK_CLOSE_NOLINGER, NULL, NULL), 0);
+    assert_int_equal(script_count(&k, K_SETSOCKOPT), 1);
+}
+
+static void close_leaves_linger_alone_unless_asked(void **state) {
+    struct script k;
+    esock *s = lingering(&k, 1, 1); /* nothing unsent: close does not sleep */
+    shut(s);
+    assert_int_equal(script_count(&k, K_SETSOCKOPT), 1);
+}
+
+static void close_copies_the_counters_out(void **state) {
+    esock *a, *b;
+    esock_counters c;
+    esock_sendfile_counters f;
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_send(a, "abc", 3, 0, 0), 3);
+    memset(&f, 0xff, sizeof f);
+    assert_int_equal(esock_close(a, 0, &c, &f), 0);
+    assert_int_equal(c.value[ESOCK_WRITE_BYTE], 3);
+    assert_int_equal(c.layout, ESOCK_COUNTERS_LAYOUT);
+    assert_int_equal(f.value[ESOCK_SENDFILE], 0); /* no sendfile: zeros */
+    shut(b);
+}
+
+static void refresh_learns_a_changed_domain(void **state) {
+    struct script k;
+    int domain = AF_INET;
+    esock *s;
+    script_init(&k);
+    assert_int_equal(esock_open(&s, AF_UNIX, SOCK_STREAM, 0, &k.sys), 0);
+    script_put(&k, K_GETSOCKOPT,
+               (struct script_answer){.data = &domain, .data_len = sizeof domain});
+    esock_refresh(s);
+    assert_int_equal(esock_domain(s), AF_INET);
+    script_answer(&k, K_GETSOCKOPT, -EBADF);
+    esock_refresh(s);
+    assert_int_equal(esock_domain(s), AF_INET); /* no answer changes nothing */
+    shut(s);
+}
+
+static void version_is_the_headers(void **state) {
+    assert_string_equal(esock_version(), ESOCK_VERSION);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(open_is_close_on_exec_and_nonblocking),
+        cmocka_unit_test(open_remembers_the_protocol_that_the_kernel_chose),
+        cmocka_unit_test(open_refuses_creation_flags),
+        cmocka_unit_test(open_without_room_is_an_error_and_leaks_nothing),
+        cmocka_unit_test(adopt_learns_what_the_descriptor_is),
+        cmocka_unit_test(adopt_gives_the_flags_back_and_leaves_the_descriptor_open),
+        cmocka_unit_test(adopt_with_dup_owns_its_duplicate_alone),
+        cmocka_unit_test(adopt_names_what_is_missing),
+        cmocka_unit_test(adopt_takes_the_callers_word_where_the_kernel_is_silent),
+        cmocka_unit_test(adopt_of_a_bad_descriptor_with_everything_said_is_ebadf),
+        cmocka_unit_test(adopt_that_fails_half_way_leaks_nothing),
+        cmocka_unit_test(disowned_descriptor_is_the_callers_to_close),
+        cmocka_unit_test(dup_is_close_on_exec_and_the_callers),
+        cmocka_unit_test(close_that_is_interrupted_is_not_repeated),
+        cmocka_unit_test(close_without_linger_switches_a_positive_one_off_first),
+        cmocka_unit_test(close_without_linger_keeps_an_abort),
+        cmocka_unit_test(close_leaves_linger_alone_unless_asked),
+        cmocka_unit_test(close_copies_the_counters_out),
+        cmocka_unit_test(refresh_learns_a_changed_domain),
+        cmocka_unit_test(version_is_the_headers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,381 @@
+/* Readiness. An event is collected with a long time-out where it must come, with none where it must
+ * not. */
+#include "fixture.h"
+
+static esock_poller *poller(const esock_sys *sys) {
+    esock_poller *p;
+    assert_int_equal(esock_poller_new(&p, sys), 0);
+    return p;
+}
+
+static void event_comes(esock_poller *p, void *user, unsigned bits) {
+    esock_event ev = {0};
+    assert_int_equal(esock_poll(p, &ev, 1, WAIT_MS), 1);
+    assert_ptr_equal(ev.user, user);
+    assert_int_equal(ev.events & bits, bits);
+}
+
+static void nothing_comes(esock_poller *p) {
+    esock_event ev;
+    assert_int_equal(esock_poll(p, &ev, 1, 0), 0);
+}
+
+static void put(esock *s) {
+    assert_int_equal(esock_send(s, "x", 1, 0, 0), 1);
+}
+
+static void take(esock *s) {
+    char c;
+    assert_int_equal(esock_recv(s, &c, 1, 0, 0), 1);
+}
+
+static void an_arm_is_answered_once(void **state) {
+    esock *a, *b;
+    int me;
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
+    nothing_comes(p);
+    put(b);
+    event_comes(p, &me, ESOCK_IN);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+    put(b);
+    nothing_comes(p); /* not asked for again */
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
+    event_comes(p, &me, ESOCK_IN); /* data that was there before the arm counts */
+    assert_int_equal(esock_deregister(p, a), 0);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void arming_a_write_does_not_lose_the_read(void **state) {
+    esock *a, *b;
+    int me;
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
+    assert_int_equal(esock_arm(p, a, ESOCK_OUT, 0, &me), 0);
+    event_comes(p, &me, ESOCK_OUT);
+    assert_int_equal(esock_fired(p, a, ESOCK_OUT), ESOCK_OUT);
+    nothing_comes(p);
+    put(b);
+    event_comes(p, &me, ESOCK_IN);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+    esock_deregister(p, a);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void both_directions_can_fire_together(void **state) {
+    esock *a, *b;
+    int me;
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    put(b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN | ESOCK_OUT, 0, &me), 0);
+    event_comes(p, &me, ESOCK_IN | ESOCK_OUT);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN | ESOCK_OUT), ESOCK_IN | ESOCK_OUT);
+    esock_deregister(p, a);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void event_of_a_cancelled_arm_answers_nothing(void **state) {
+    esock *a, *b;
+    int me;
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
+    put(b);
+    event_comes(p, &me, ESOCK_IN);
+    assert_int_equal(esock_disarm(p, a, ESOCK_IN), 0);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), 0);
+    nothing_comes(p);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0); /* and a new one is answered */
+    event_comes(p, &me, ESOCK_IN);
+    esock_deregister(p, a);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void cancelling_one_direction_keeps_the_other(void **state) {
+    esock *a, *b;
+    int me;
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
+    assert_int_equal(esock_arm(p, a, ESOCK_OUT, 0, &me), 0);
+    assert_int_equal(esock_disarm(p, a, ESOCK_OUT), 0);
+    event_comes(p, &me, ESOCK_OUT); /* under way: allowed, and answers nothing */
+    assert_int_equal(esock_fired(p, a, ESOCK_OUT), 0);
+    put(b);
+    event_comes(p, &me, ESOCK_IN);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+    esock_deregister(p, a);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void hang_up_answers_everything(void **state) {
+    esock *a, *b;
+    int me;
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN | ESOCK_OUT, 0, &me), 0);
+    shut(b);
+    event_comes(p, &me, ESOCK_ERR);
+    assert_int_equal(esock_fired(p, a, ESOCK_ERR), ESOCK_IN | ESOCK_OUT);
+    esock_deregister(p, a);
+    shut(a);
+    esock_poller_free(p);
+}
+
+/* A datagram socket with an error in its queue that nobody reads: epoll reports it for ever. */
+static esock *with_queued_error(esock_addr *at) {
+    esock_addr nobody;
+    int on = 1;
+    esock *s = bound(NULL, SOCK_DGRAM, at);
+    assert_int_equal(esock_setopt_native(s, IPPROTO_IP, IP_RECVERR, &on, sizeof on), 0);
+    shut(bound(NULL, SOCK_DGRAM, &nobody));
+    assert_int_equal(esock_sendto(s, "x", 1, 0, 0, &nobody), 1);
+    await(esock_fd(s), POLLERR);
+    /* The pending error of the socket itself is reported once; the queue stays. */
+    char c;
+    assert_int_equal(esock_recv(s, &c, 1, 0, 0), -ECONNREFUSED);
+    assert_int_equal(esock_recv(s, &c, 1, 0, 0), -EAGAIN);
+    return s;
+}
+
+static void queued_error_wakes_a_waiter_twice_and_then_is_quiet(void **state) {
+    esock_addr at;
+    int me;
+    esock_event ev;
+    esock_poller *p = poller(NULL);
+    esock *s = with_queued_error(&at), *other;
+    assert_int_equal(esock_arm(p, s, ESOCK_IN, 0, &me), 0);
+    int woken = 0;
+    while (woken < 100 && esock_poll(p, &ev, 1, 0) == 1) {
+        woken++;
+        assert_int_equal(esock_fired(p, s, ev.events), ESOCK_IN);
+        assert_int_equal(esock_arm(p, s, ESOCK_IN, 1, &me), 0); /* it was empty: look again later */
+    }
+    assert_in_range(woken, 1, 2);
+    nothing_comes(p);
+
+    /* Quiet, but not deaf. */
+    assert_int_equal(esock_open(&other, AF_INET, SOCK_DGRAM, 0, NULL), 0);
+    assert_int_equal(esock_sendto(other, "x", 1, 0, 0, &at), 1);
+    event_comes(p, &me, ESOCK_IN);
+    take(s);
+
+    /* And after a success the waiter is one-shot again. */
+    assert_int_equal(esock_fired(p, s, ESOCK_IN), ESOCK_IN);
+    assert_int_equal(esock_arm(p, s, ESOCK_IN, 0, &me), 0);
+    event_comes(p, &me, ESOCK_ERR);
+    nothing_comes(p);
+    esock_deregister(p, s);
+    shut(s);
+    shut(other);
+    esock_poller_free(p);
+}
+
+static void quiet_waiter_still_gets_its_other_direction(void **state) {
+    esock_addr at;
+    int me;
+    esock_event ev;
+    esock_poller *p = poller(NULL);
+    esock *s = with_queued_error(&at);
+    assert_int_equal(esock_arm(p, s, ESOCK_IN, 0, &me), 0);
+    for (int i = 0; i < 3 && esock_poll(p, &ev, 1, 0) == 1; i++) {
+        esock_fired(p, s, ev.events);
+        assert_int_equal(esock_arm(p, s, ESOCK_IN, 1, &me), 0);
+    }
+    nothing_comes(p);
+    assert_int_equal(esock_arm(p, s, ESOCK_OUT, 0, &me), 0);
+    event_comes(p, &me, ESOCK_OUT);
+    esock_deregister(p, s);
+    shut(s);
+    esock_poller_free(p);
+}
+
+static void duplicate_of_a_deregistered_socket_reports_nothing(void **state) {
+    esock *a, *b;
+    int me;
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    int alive = esock_dup(a); /* keeps the description, and with it epoll's registration */
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
+    assert_int_equal(esock_deregister(p, a), 0);
+    shut(a);
+    put(b);
+    nothing_comes(p);
+    close(alive);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void deregistering_twice_or_never_registered_is_nothing(void **state) {
+    struct script k;
+    esock *a, *b;
+    script_init(&k);
+    esock_poller *p = poller(&k.sys);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_deregister(p, a), 0);
+    assert_int_equal(script_count(&k, K_EPOLL_CTL), 0);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &k), 0);
+    assert_int_equal(esock_deregister(p, a), 0);
+    assert_int_equal(esock_deregister(p, a), 0);
+    assert_int_equal(script_count(&k, K_EPOLL_CTL), 2);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void arm_that_fails_leaves_nothing_armed(void **state) {
+    static const int errors[] = {-ENOMEM, -ENOSPC, -EPERM};
+    struct script k;
+    esock *a, *b;
+    script_init(&k);
+    esock_poller *p = poller(&k.sys);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    for (size_t i = 0; i < LEN(errors); i++) {
+        script_answer(&k, K_EPOLL_CTL, errors[i]);
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &k), errors[i]);
+        assert_int_equal(esock_fired(p, a, ESOCK_IN), 0);
+    }
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &k), 0);
+    put(b);
+    event_comes(p, &k, ESOCK_IN);
+    esock_deregister(p, a);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void rest_that_cannot_be_armed_again_is_told(void **state) {
+    struct script k;
+    esock *a, *b;
+    script_init(&k);
+    esock_poller *p = poller(&k.sys);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN | ESOCK_OUT, 0, &k), 0);
+    event_comes(p, &k, ESOCK_OUT);
+    script_answer(&k, K_EPOLL_CTL, -ENOMEM);
+    /* Whoever waits to read would wait for ever: it is woken, and meets the reason itself. */
+    assert_int_equal(esock_fired(p, a, ESOCK_OUT), ESOCK_IN | ESOCK_OUT);
+    esock_deregister(p, a);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void pollers_nest(void **state) {
+    esock *a, *b;
+    int me;
+    esock_poller *p = poller(NULL);
+    int fd = esock_poller_fd(p);
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
+    struct pollfd outer = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&outer, 1, 0), 0);
+    put(b);
+    assert_int_equal(poll(&outer, 1, WAIT_MS), 1);
+    event_comes(p, &me, ESOCK_IN);
+    assert_int_equal(poll(&outer, 1, 0), 0);
+    esock_deregister(p, a);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void interrupted_wait_goes_on_if_it_was_for_ever(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_event ev;
+    script_init(&k);
+    esock_poller *p = poller(&k.sys);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    put(b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &k), 0);
+    script_times(&k, K_EPOLL_WAIT, 50, -EINTR);
+    assert_int_equal(esock_poll(p, &ev, 1, -1), 1);
+    assert_int_equal(script_count(&k, K_EPOLL_WAIT), 51);
+    /* With a time-out the caller knows what is left of it. */
+    script_answer(&k, K_EPOLL_WAIT, -EINTR);
+    assert_int_equal(esock_poll(p, &ev, 1, 1000), 0);
+    script_answer(&k, K_EPOLL_WAIT, -EBADF);
+    assert_int_equal(esock_poll(p, &ev, 1, 0), -EBADF);
+    assert_int_equal(esock_poll(p, &ev, 0, 0), -EINVAL);
+    esock_deregister(p, a);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
+static void poller_without_room_is_an_error_and_leaks_nothing(void **state) {
+    static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};
+    int before = script_open_fds();
+    for (size_t i = 0; i < LEN(errors); i++) {
+        struct script k;
+        esock_poller *p = NULL;
+        script_init(&k);
+        script_answer(&k, K_EPOLL_CREATE, errors[i]);
+        assert_int_equal(esock_poller_new(&p, &k.sys), errors[i]);
+        assert_null(p);
+    }
+    assert_int_equal(script_open_fds(), before);
+}
+
+static void many_events_come_in_one_batch(void **state) {
+    enum { N = 40 };
+    esock *a[N], *b[N];
+    esock_event ev[N];
+    bool seen[N] = {false};
+    esock_poller *p = poller(NULL);
+    for (int i = 0; i < N; i++) {
+        unix_pair(NULL, SOCK_STREAM, &a[i], &b[i]);
+        put(b[i]);
+        assert_int_equal(esock_arm(p, a[i], ESOCK_IN, 0, &seen[i]), 0);
+    }
+    assert_int_equal(esock_poll(p, ev, N, 0), N);
+    for (int i = 0; i < N; i++) {
+        bool *mine = ev[i].user;
+        assert_false(*mine);
+        *mine = true;
+    }
+    for (int i = 0; i < N; i++) {
+        esock_deregister(p, a[i]);
+        shut(a[i]);
+        shut(b[i]);
+    }
+    esock_poller_free(p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_arm_is_answered_once),
+        cmocka_unit_test(arming_a_write_does_not_lose_the_read),
+        cmocka_unit_test(both_directions_can_fire_together),
+        cmocka_unit_test(event_of_a_cancelled_arm_answers_nothing),
+        cmocka_unit_test(cancelling_one_direction_keeps_the_other),
+        cmocka_unit_test(hang_up_answers_everything),
+        cmocka_unit_test(queued_error_wakes_a_waiter_twice_and_then_is_quiet),
+        cmocka_unit_test(quiet_waiter_still_gets_its_other_direction),
+        cmocka_unit_test(duplicate_of_a_deregistered_socket_reports_nothing),
+        cmocka_unit_test(deregistering_twice_or_never_registered_is_nothing),
+        cmocka_unit_test(arm_that_fails_leaves_nothing_armed),
+        cmocka_unit_test(rest_that_cannot_be_armed_again_is_told),
+        cmocka_unit_test(pollers_nest),
+        cmocka_unit_test(interrupted_wait_goes_on_if_it_was_for_ever),
+        cmocka_unit_test(poller_without_room_is_an_error_and_leaks_nothing),
+        cmocka_unit_test(many_events_come_in_one_batch),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,418 @@
+#include "script.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const esock_sys *real(void) {
+    return esock_sys_libc();
+}
+
+void script_put(struct script *k, enum script_call call, struct script_answer answer) {
+    if (k->tail[call] - k->head[call] == SCRIPT_DEPTH) {
+        fprintf(stderr, "script: more than %d answers for one call\n", SCRIPT_DEPTH);
+        abort();
+    }
+    if (answer.times == 0) {
+        answer.times = 1;
+    }
+    k->queue[call][k->tail[call]++ % SCRIPT_DEPTH] = answer;
+}
+
+void script_answer(struct script *k, enum script_call call, long result) {
+    script_times(k, call, 1, result);
+}
+
+void script_times(struct script *k, enum script_call call, unsigned n, long result) {
+    script_put(k, call, (struct script_answer){.result = result, .times = n});
+}
+
+void script_cut(struct script *k, enum script_call call, size_t max) {
+    script_put(k, call, (struct script_answer){.pass = true, .cut = max});
+}
+
+void script_pass(struct script *k, enum script_call call) {
+    script_put(k, call, (struct script_answer){.pass = true, .cut = SIZE_MAX});
+}
+
+unsigned script_count(const struct script *k, enum script_call call) {
+    return k->calls[call];
+}
+
+const struct script_seen *script_last(const struct script *k, enum script_call call) {
+    for (unsigned i = k->logged; i-- > 0;) {
+        if (k->log[i].call == call) {
+            return &k->log[i];
+        }
+    }
+    return NULL;
+}
+
+bool script_used_up(const struct script *k) {
+    for (int c = 0; c < K_CALLS; c++) {
+        if (k->head[c] != k->tail[c]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int script_open_fds(void) {
+    DIR *d = opendir("/proc/self/fd");
+    int n = 0;
+    if (d == NULL) {
+        return -1;
+    }
+    while (readdir(d) != NULL) {
+        n++;
+    }
+    closedir(d);
+    return n - 3; /* ".", ".." and the directory itself */
+}
+
+/* Logs a call and takes the answer prepared for it; true when the kernel is not to be asked. */
+struct turn {
+    struct script_answer answer;
+    struct script_seen *seen;
+    struct script_seen overflow;
+};
+
+static bool begin(const esock_sys *sys, enum script_call call, int fd, long a, long b, size_t len,
+                  struct turn *t) {
+    struct script *k =
+        (struct script *)(uintptr_t)sys; /* sys is its first member, and it is not const */
+    k->calls[call]++;
+    t->seen = k->logged < SCRIPT_LOG ? &k->log[k->logged++] : &t->overflow;
+    *t->seen = (struct script_seen){.call = call, .fd = fd, .a = a, .b = b, .len = len};
+    t->answer = (struct script_answer){.pass = true, .cut = SIZE_MAX};
+    if (k->head[call] != k->tail[call]) {
+        struct script_answer *q = &k->queue[call][k->head[call] % SCRIPT_DEPTH];
+        t->answer = *q;
+        if (--q->times == 0) {
+            k->head[call]++;
+        }
+    }
+    return !t->answer.pass;
+}
+
+static long end(struct turn *t, long result) {
+    t->seen->result = result;
+    return result;
+}
+
+static size_t at_most(size_t n, size_t max) {
+    return n < max ? n : max;
+}
+
+static void give(const struct turn *t, void *to, size_t room) {
+    if (t->answer.data != NULL && to != NULL) {
+        memcpy(to, t->answer.data, at_most(t->answer.data_len, room));
+    }
+}
+
+static void give_len(const struct turn *t, void *to, socklen_t *len) {
+    if (len != NULL && to != NULL && t->answer.data != NULL) {
+        give(t, to, *len);
+        *len = (socklen_t)t->answer.data_len;
+    }
+}
+
+static int k_socket(const esock_sys *sys, int domain, int type, int protocol) {
+    struct turn t;
+    bool canned = begin(sys, K_SOCKET, -1, type, protocol, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->socket(real(), domain, type, protocol));
+}
+
+static int k_accept4(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len,
+                     int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_ACCEPT4, fd, flags, 0, 0, &t);
+    if (canned) {
+        give_len(&t, addr, len);
+    }
+    return (int)end(&t, canned ? t.answer.result : real()->accept4(real(), fd, addr, len, flags));
+}
+
+static int k_dup(const esock_sys *sys, int fd) {
+    struct turn t;
+    bool canned = begin(sys, K_DUP, fd, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->dup(real(), fd));
+}
+
+static int k_getfl(const esock_sys *sys, int fd) {
+    struct turn t;
+    bool canned = begin(sys, K_GETFL, fd, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->getfl(real(), fd));
+}
+
+static int k_setfl(const esock_sys *sys, int fd, int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_SETFL, fd, flags, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->setfl(real(), fd, flags));
+}
+
+/* Linux frees the number before it reports an error, so a failing close of a real descriptor closes
+ * it too. */
+static int k_close(const esock_sys *sys, int fd) {
+    struct turn t;
+    bool canned = begin(sys, K_CLOSE, fd, 0, 0, 0, &t);
+    int r = real()->close(real(), fd);
+    return (int)end(&t, canned ? t.answer.result : r);
+}
+
+static int k_bind(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len) {
+    struct turn t;
+    bool canned = begin(sys, K_BIND, fd, 0, 0, len, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->bind(real(), fd, addr, len));
+}
+
+static int k_connect(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len) {
+    struct turn t;
+    bool canned = begin(sys, K_CONNECT, fd, 0, 0, len, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->connect(real(), fd, addr, len));
+}
+
+static int k_listen(const esock_sys *sys, int fd, int backlog) {
+    struct turn t;
+    bool canned = begin(sys, K_LISTEN, fd, backlog, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->listen(real(), fd, backlog));
+}
+
+static int k_shutdown(const esock_sys *sys, int fd, int how) {
+    struct turn t;
+    bool canned = begin(sys, K_SHUTDOWN, fd, how, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->shutdown(real(), fd, how));
+}
+
+static int k_getsockname(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len) {
+    struct turn t;
+    bool canned = begin(sys, K_GETSOCKNAME, fd, 0, 0, *len, &t);
+    if (canned) {
+        give_len(&t, addr, len);
+    }
+    return (int)end(&t, canned ? t.answer.result : real()->getsockname(real(), fd, addr, len));
+}
+
+static int k_getpeername(const esock_sys *sys, int fd, struct sockaddr *addr, socklen_t *len) {
+    struct turn t;
+    bool canned = begin(sys, K_GETPEERNAME, fd, 0, 0, *len, &t);
+    if (canned) {
+        give_len(&t, addr, len);
+    }
+    return (int)end(&t, canned ? t.answer.result : real()->getpeername(real(), fd, addr, len));
+}
+
+static int k_getsockopt(const esock_sys *sys, int fd, int level, int opt, void *val,
+                        socklen_t *len) {
+    struct turn t;
+    bool canned = begin(sys, K_GETSOCKOPT, fd, level, opt, *len, &t);
+    if (canned) {
+        give_len(&t, val, len);
+    }
+    return (int)end(&t, canned ? t.answer.result
+                               : real()->getsockopt(real(), fd, level, opt, val, len));
+}
+
+static int k_setsockopt(const esock_sys *sys, int fd, int level, int opt, const void *val,
+                        socklen_t len) {
+    struct turn t;
+    bool canned = begin(sys, K_SETSOCKOPT, fd, level, opt, len, &t);
+    if (val != NULL) {
+        memcpy(t.seen->data, val, at_most(len, sizeof t.seen->data));
+    }
+    return (int)end(&t, canned ? t.answer.result
+                               : real()->setsockopt(real(), fd, level, opt, val, len));
+}
+
+static ssize_t k_recv(const esock_sys *sys, int fd, void *buf, size_t len, int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_RECV, fd, flags, 0, len, &t);
+    if (canned) {
+        give(&t, buf, len);
+        return end(&t, t.answer.result);
+    }
+    return end(&t, real()->recv(real(), fd, buf, at_most(len, t.answer.cut), flags));
+}
+
+static ssize_t k_recvfrom(const esock_sys *sys, int fd, void *buf, size_t len, int flags,
+                          struct sockaddr *addr, socklen_t *addrlen) {
+    struct turn t;
+    bool canned = begin(sys, K_RECVFROM, fd, flags, 0, len, &t);
+    if (canned) {
+        give(&t, buf, len);
+        if (addrlen != NULL) {
+            *addrlen = 0;
+        }
+        return end(&t, t.answer.result);
+    }
+    return end(&t,
+               real()->recvfrom(real(), fd, buf, at_most(len, t.answer.cut), flags, addr, addrlen));
+}
+
+static ssize_t k_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_RECVMSG, fd, flags, 0, 0, &t);
+    if (!canned) {
+        return end(&t, real()->recvmsg(real(), fd, msg, flags));
+    }
+    if (msg->msg_iovlen > 0) {
+        give(&t, msg->msg_iov[0].iov_base, msg->msg_iov[0].iov_len);
+    }
+    size_t control =
+        t.answer.control != NULL ? at_most(t.answer.control_len, msg->msg_controllen) : 0;
+    if (control > 0) {
+        memcpy(msg->msg_control, t.answer.control, control);
+    }
+    msg->msg_controllen = control;
+    msg->msg_flags = t.answer.msg_flags;
+    msg->msg_namelen = 0;
+    return end(&t, t.answer.result);
+}
+
+static ssize_t k_send(const esock_sys *sys, int fd, const void *buf, size_t len, int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_SEND, fd, flags, 0, len, &t);
+    return end(&t, canned ? t.answer.result
+                          : real()->send(real(), fd, buf, at_most(len, t.answer.cut), flags));
+}
+
+static ssize_t k_sendto(const esock_sys *sys, int fd, const void *buf, size_t len, int flags,
+                        const struct sockaddr *addr, socklen_t addrlen) {
+    struct turn t;
+    bool canned = begin(sys, K_SENDTO, fd, flags, 0, len, &t);
+    return end(&t, canned ? t.answer.result
+                          : real()->sendto(real(), fd, buf, at_most(len, t.answer.cut), flags, addr,
+                                           addrlen));
+}
+
+static ssize_t k_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg, int flags) {
+    struct turn t;
+    size_t len = 0;
+    for (size_t i = 0; i < msg->msg_iovlen; i++) {
+        len += msg->msg_iov[i].iov_len;
+    }
+    bool canned = begin(sys, K_SENDMSG, fd, flags, (long)msg->msg_iovlen, len, &t);
+    if (canned) {
+        return end(&t, t.answer.result);
+    }
+    if (t.answer.cut == SIZE_MAX) {
+        return end(&t, real()->sendmsg(real(), fd, msg, flags));
+    }
+    /* A cut send is one of the first buffer alone. */
+    struct msghdr cut = *msg;
+    struct iovec first = {0};
+    if (msg->msg_iovlen > 0) {
+        first = msg->msg_iov[0];
+        first.iov_len = at_most(first.iov_len, t.answer.cut);
+    }
+    cut.msg_iov = &first;
+    cut.msg_iovlen = 1;
+    return end(&t, real()->sendmsg(real(), fd, &cut, flags));
+}
+
+static ssize_t k_sendfile(const esock_sys *sys, int out_fd, int in_fd, off_t *offset,
+                          size_t count) {
+    struct turn t;
+    bool canned = begin(sys, K_SENDFILE, out_fd, in_fd, 0, count, &t);
+    if (canned) {
+        if (t.answer.result > 0 && offset != NULL) {
+            *offset += t.answer.result;
+        }
+        return end(&t, t.answer.result);
+    }
+    return end(&t, real()->sendfile(real(), out_fd, in_fd, offset, at_most(count, t.answer.cut)));
+}
+
+static int k_sigpipe_block(const esock_sys *sys, uint64_t *saved) {
+    struct turn t;
+    bool canned = begin(sys, K_SIGPIPE_BLOCK, -1, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->sigpipe_block(real(), saved));
+}
+
+static void k_sigpipe_restore(const esock_sys *sys, uint64_t saved, int take) {
+    struct turn t;
+    if (!begin(sys, K_SIGPIPE_RESTORE, -1, take, 0, 0, &t)) {
+        real()->sigpipe_restore(real(), saved, take);
+    }
+}
+
+static int k_poll(const esock_sys *sys, struct pollfd *fds, nfds_t n, int timeout_ms) {
+    struct turn t;
+    bool canned = begin(sys, K_POLL, n > 0 ? fds[0].fd : -1, timeout_ms, 0, n, &t);
+    if (canned && n > 0) {
+        fds[0].revents = (short)t.answer.revents;
+    }
+    return (int)end(&t, canned ? t.answer.result : real()->poll(real(), fds, n, timeout_ms));
+}
+
+static int k_epoll_create(const esock_sys *sys) {
+    struct turn t;
+    bool canned = begin(sys, K_EPOLL_CREATE, -1, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->epoll_create(real()));
+}
+
+static int k_epoll_ctl(const esock_sys *sys, int ep, int op, int fd, struct epoll_event *ev) {
+    struct turn t;
+    bool canned = begin(sys, K_EPOLL_CTL, fd, op, ev != NULL ? (long)ev->events : 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->epoll_ctl(real(), ep, op, fd, ev));
+}
+
+static int k_epoll_wait(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
+                        int timeout_ms) {
+    struct turn t;
+    bool canned = begin(sys, K_EPOLL_WAIT, ep, timeout_ms, max, 0, &t);
+    if (canned) {
+        give(&t, ev, (size_t)max * sizeof *ev);
+    }
+    return (int)end(&t,
+                    canned ? t.answer.result : real()->epoll_wait(real(), ep, ev, max, timeout_ms));
+}
+
+static int k_open(const esock_sys *sys, const char *path) {
+    struct turn t;
+    bool canned = begin(sys, K_OPEN, -1, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->open(real(), path));
+}
+
+static int k_setns(const esock_sys *sys, int fd) {
+    struct turn t;
+    bool canned = begin(sys, K_SETNS, fd, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->setns(real(), fd));
+}
+
+void script_init(struct script *k) {
+    memset(k, 0, sizeof *k);
+    k->sys = (esock_sys){
+        .socket = k_socket,
+        .accept4 = k_accept4,
+        .dup = k_dup,
+        .getfl = k_getfl,
+        .setfl = k_setfl,
+        .close = k_close,
+        .bind = k_bind,
+        .connect = k_connect,
+        .listen = k_listen,
+        .shutdown = k_shutdown,
+        .getsockname = k_getsockname,
+        .getpeername = k_getpeername,
+        .getsockopt = k_getsockopt,
+        .setsockopt = k_setsockopt,
+        .recv = k_recv,
+        .recvfrom = k_recvfrom,
+        .recvmsg = k_recvmsg,
+        .send = k_send,
+        .sendto = k_sendto,
+        .sendmsg = k_sendmsg,
+        .sendfile = k_sendfile,
+        .sigpipe_block = k_sigpipe_block,
+        .sigpipe_restore = k_sigpipe_restore,
+        .poll = k_poll,
+        .epoll_create = k_epoll_create,
+        .epoll_ctl = k_epoll_ctl,
+        .epoll_wait = k_epoll_wait,
+        .open = k_open,
+        .setns = k_setns,
+    };
+}

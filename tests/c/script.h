@@ -1,0 +1,122 @@
+/* A scripted kernel: a table of system calls that gives canned answers where a test has put some,
+ * and asks the real kernel where it has not. It counts and logs every call.
+ *
+ *     struct script k;
+ *     script_init(&k);
+ *     script_answer(&k, K_SOCKET, -EMFILE);
+ *     assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, &k.sys), -EMFILE);
+ *
+ * One script serves one thread; tests with different scripts run side by side. */
+#ifndef SCRIPT_H
+#define SCRIPT_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "esock_sys.h"
+
+enum script_call {
+    K_SOCKET,
+    K_ACCEPT4,
+    K_DUP,
+    K_GETFL,
+    K_SETFL,
+    K_CLOSE,
+    K_BIND,
+    K_CONNECT,
+    K_LISTEN,
+    K_SHUTDOWN,
+    K_GETSOCKNAME,
+    K_GETPEERNAME,
+    K_GETSOCKOPT,
+    K_SETSOCKOPT,
+    K_RECV,
+    K_RECVFROM,
+    K_RECVMSG,
+    K_SEND,
+    K_SENDTO,
+    K_SENDMSG,
+    K_SENDFILE,
+    K_SIGPIPE_BLOCK,
+    K_SIGPIPE_RESTORE,
+    K_POLL,
+    K_EPOLL_CREATE,
+    K_EPOLL_CTL,
+    K_EPOLL_WAIT,
+    K_OPEN,
+    K_SETNS,
+    K_CALLS
+};
+
+/* One answer, or a modified passage to the real kernel. The pointers stay the test's and must live
+ * until the answer has been given. */
+struct script_answer {
+    long result;         /* what the call returns */
+    bool pass;           /* ask the real kernel after all */
+    size_t cut;          /* with pass: let at most this many bytes through */
+    unsigned times;      /* how often; 0 is once */
+    const void *data;    /* what the call "read": bytes, an address, an option's value, events */
+    size_t data_len;     /* its length */
+    const void *control; /* recvmsg: control data */
+    size_t control_len;
+    int msg_flags; /* recvmsg: flags of the result */
+    int revents;   /* poll: what the first descriptor reports */
+};
+
+/* What a call was given and what it answered. a and b are what tells calls apart: MSG_ or open
+ * flags for I/O, level and option for options, op and mask for epoll_ctl, how or backlog else. */
+struct script_seen {
+    enum script_call call;
+    int fd;
+    long a, b;
+    size_t len;
+    long result;
+    unsigned char data[16]; /* setsockopt: the start of the value */
+};
+
+#define SCRIPT_DEPTH 16
+#define SCRIPT_LOG 512
+
+struct script {
+    esock_sys sys; /* first: the core is given a pointer to this */
+    struct script_answer queue[K_CALLS][SCRIPT_DEPTH];
+    unsigned head[K_CALLS], tail[K_CALLS];
+    unsigned calls[K_CALLS];
+    struct script_seen log[SCRIPT_LOG]; /* the first SCRIPT_LOG calls, in order */
+    unsigned logged;
+};
+
+/* An empty script: everything goes to the real kernel. */
+void script_init(struct script *k);
+
+/* The next call, or the next n calls, of that kind answer `result`. Answers queue up behind earlier
+ * ones. */
+void script_answer(struct script *k, enum script_call call, long result);
+void script_times(struct script *k, enum script_call call, unsigned n, long result);
+
+/* The next call of that kind goes to the kernel, with its length cut to `max`: a real short write
+ * or read. */
+void script_cut(struct script *k, enum script_call call, size_t max);
+
+/* The next call of that kind goes to the kernel, so that answers queued behind it meet the call
+ * after. */
+void script_pass(struct script *k, enum script_call call);
+
+/* The general form. */
+void script_put(struct script *k, enum script_call call, struct script_answer answer);
+
+/* How many calls of that kind were made; the last one, or NULL; whether all answers were given. */
+unsigned script_count(const struct script *k, enum script_call call);
+const struct script_seen *script_last(const struct script *k, enum script_call call);
+bool script_used_up(const struct script *k);
+
+/* How many descriptors this process has open: a test compares before and after. */
+int script_open_fds(void);
+
+#endif

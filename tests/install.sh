@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# The install tree serves a program that knows nothing of this repository: through pkg-config, linked with the shared
+# and with the static library, and through find_package.
+#   tests/install.sh BUILD_DIR CC CMAKE
+set -euo pipefail
+
+build=$1 cc=$2 cmake=$3
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+prefix=$tmp/prefix
+
+"$cmake" --install "$build" --prefix "$prefix" >/dev/null
+pc=$(find "$prefix" -name esock.pc)
+lib=$(dirname "$(dirname "$pc")")
+export PKG_CONFIG_PATH=${pc%/*}
+
+mkdir "$tmp/consumer"
+cd "$tmp/consumer"
+cat >main.c <<'C'
+#include <esock.h>
+#include <esock_sys.h>
+#include <stdio.h>
+#include <string.h>
+
+int main(void)
+{
+    esock *s;
+    if (esock_open(&s, AF_INET, SOCK_STREAM, 0, esock_sys_libc()) < 0) return 1;
+    if (esock_close(s, 0, NULL, NULL) < 0) return 1;
+    puts(esock_version());
+    return strcmp(esock_version(), ESOCK_VERSION);
+}
+C
+cat >CMakeLists.txt <<'CMAKE'
+cmake_minimum_required(VERSION 3.25)
+project(consumer C)
+find_package(esock REQUIRED)
+foreach(kind static shared)
+    add_executable(${kind} main.c)
+    target_link_libraries(${kind} esock::${kind})
+endforeach()
+CMAKE
+
+read -ra flags <<<"$(pkg-config --cflags --libs esock)"
+"$cc" -std=c11 -Wall -Wextra -Werror -D_GNU_SOURCE main.c -o shared "${flags[@]}"
+version=$(LD_LIBRARY_PATH=$lib ./shared)
+[[ $version == "$(pkg-config --modversion esock)" ]]
+
+read -ra flags <<<"$(pkg-config --cflags esock)"
+"$cc" main.c -o static "${flags[@]}" "$lib/libesock.a" -pthread
+./static >/dev/null
+
+# A shared library has a soname and shows the public names, not those that are shared inside.
+[[ $(readlink "$lib/libesock.so") == libesock.so.* ]]
+readelf -d "$lib/libesock.so" | grep -q 'SONAME.*libesock\.so\.'
+names=$(nm -D --defined-only "$lib/libesock.so" | awk '{ print $3 }')
+if grep -v '^esock_[^_]' <<<"$names"; then
+    echo 'the shared library shows the names above'
+    exit 1
+fi
+
+"$cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -B out >/dev/null
+"$cmake" --build out >/dev/null
+out/static >/dev/null
+out/shared >/dev/null
+echo "installed, linked and ran: $version"

@@ -1,0 +1,258 @@
+package esock
+
+import (
+	"context"
+	"time"
+)
+
+// Op names an operation that can wait.
+type Op uint8
+
+// The operations, by their names in OTP's socket module.
+const (
+	OpNone Op = iota
+	OpAccept
+	OpRecv
+	OpRecvFrom
+	OpRecvMsg
+	OpConnect
+	OpSend
+	OpSendTo
+	OpSendMsg
+	OpSendV
+	OpSendFile
+)
+
+var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "connect", "send", "sendto", "sendmsg",
+	"sendv", "sendfile"}
+
+func (o Op) String() string { return opNames[o] }
+
+// direction says which of a socket's two lanes an operation uses.
+type direction uint8
+
+const (
+	reading direction = iota
+	writing
+)
+
+func (o Op) direction() direction {
+	if o >= OpConnect {
+		return writing
+	}
+	return reading
+}
+
+type waitKind uint8
+
+const (
+	waitForever waitKind = iota
+	waitFor
+	waitUntil
+	waitContext
+	waitAsync
+)
+
+// Wait says what a call does when the kernel answers "would block". It is a value: make it once, use it often.
+//
+//	Forever      wait (the zero value)
+//	Within(d)    wait for at most d; Within(0) only looks
+//	Until(t)     wait until t
+//	Context(ctx) wait until ctx ends
+//	NoWait(mb)   do not wait: return a *Select, and a message comes to mb when it is worth trying again
+//	With(h)      the same with a handle of the caller's
+//
+// A blocking call that finds others waiting in its direction queues behind them, first come first served;
+// so does an asynchronous one, and its *Select then stands for its place. Within(0) does not queue: it
+// answers ErrTimeout.
+type Wait struct {
+	ctx  context.Context
+	mb   *Mailbox
+	h    *Handle
+	cont *Select
+	d    time.Duration // waitFor: the time; waitUntil: the moment, as time since epoch
+	spin time.Duration
+	kind waitKind
+	bad  bool // an argument was invalid
+}
+
+// Forever waits for as long as it takes. OTP: infinity.
+var Forever = Wait{}
+
+// epoch is where monotonic moments are counted from.
+var epoch = time.Now()
+
+// Within waits for at most d, which must not be negative. Within(0) looks and does not wait. The time runs
+// from the moment the call first has to wait. OTP: a time-out in milliseconds.
+func Within(d time.Duration) Wait { return Wait{kind: waitFor, d: d, bad: d < 0} }
+
+// Until waits until t. A moment in the past looks and does not wait.
+func Until(t time.Time) Wait { return Wait{kind: waitUntil, d: t.Sub(epoch)} }
+
+// Context waits until ctx ends; the call then returns ctx.Err(). A context that can end costs no goroutine
+// and, when it is used again on the same socket, no allocation.
+func Context(ctx context.Context) Wait { return Wait{kind: waitContext, ctx: ctx, bad: ctx == nil} }
+
+// NoWait does not wait: a call that would block returns a *Select, and mb gets a SelectMsg when it is
+// worth repeating. The mailbox is the requester: until it repeats the call or cancels, it holds the
+// socket's direction and others queue behind it. OTP: nowait.
+func NoWait(mb *Mailbox) Wait { return Wait{kind: waitAsync, mb: mb, bad: mb == nil} }
+
+// With is NoWait with a handle that the caller made (Mailbox.NewHandle) and may use again for one call after another,
+// which then allocates nothing. OTP: a caller-made reference.
+func With(h *Handle) Wait {
+	if h == nil {
+		return Wait{kind: waitAsync, bad: true}
+	}
+	return Wait{kind: waitAsync, mb: h.mb, h: h, bad: h.mb == nil}
+}
+
+// Spin lets a blocking call look again and again, for up to d, before it parks: lower latency for
+// processor time. At most half of the processors (GOMAXPROCS) spin at once; with one, nobody does. Without it the socket's
+// {otp, spin} applies.
+func (w Wait) Spin(d time.Duration) Wait {
+	w.spin = d
+	w.bad = w.bad || d < 0
+	return w
+}
+
+// Continue says that the call carries on the partial one that returned sel: same operation, same
+// requester. Its flags and destination are given again; control messages are not sent again, and a
+// SendFile goes on with the file, offset and count it had. OTP: the continuation form of a call.
+func (w Wait) Continue(sel *Select) Wait {
+	w.cont = sel
+	if sel == nil {
+		w.bad = true
+	}
+	return w
+}
+
+// check reports what is wrong with the value.
+func (w *Wait) check() error {
+	if !w.bad {
+		return nil
+	}
+	switch {
+	case w.spin < 0:
+		return &InvalidError{What: "timeout", Value: w.spin, Cause: "a spin budget is not negative"}
+	case w.kind == waitFor && w.d < 0:
+		return &InvalidError{What: "timeout", Value: w.d, Cause: "a time is not negative"}
+	case w.kind == waitContext && w.ctx == nil:
+		return &InvalidError{What: "timeout", Cause: "the context is nil"}
+	case w.kind == waitAsync && w.mb == nil:
+		return &InvalidError{What: "timeout", Cause: "no mailbox to answer to"}
+	}
+	return &InvalidError{What: "select", Cause: "there is nothing to continue"}
+}
+
+// polls reports whether the call only looks.
+func (w *Wait) polls() bool { return w.kind == waitFor && w.d == 0 }
+
+// blocks reports whether the caller's goroutine waits.
+func (w *Wait) blocks() bool { return w.kind != waitAsync && !w.polls() }
+
+// requester is the mailbox that makes the call, nil for a blocking call of its own.
+func (w *Wait) requester() *Mailbox {
+	if w.kind == waitAsync {
+		return w.mb
+	}
+	if w.cont != nil {
+		return w.cont.mb
+	}
+	return nil
+}
+
+// deadline is the moment, since epoch, when the wait ends; 0: never. Called when the wait begins.
+func (w *Wait) deadline() time.Duration {
+	switch w.kind {
+	case waitFor:
+		return time.Since(epoch) + w.d
+	case waitUntil:
+		return max(w.d, 1)
+	}
+	return 0
+}
+
+type handleState uint8
+
+const (
+	handleIdle     handleState = iota // in no lane
+	handleQueued                      // behind others
+	handleArmed                       // has the slot; a message will come
+	handleSelected                    // has the slot; the message was sent
+)
+
+// messageKind says which message about a handle is in its mailbox.
+type messageKind uint8
+
+const (
+	messageNone messageKind = iota
+	messageSelect
+	messageAbort
+	messageOther // ext.msg
+)
+
+// Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It
+// serves one call at a time; using it while one is in progress is an error.
+//
+// It is also its own place in a lane's queue and in a mailbox's list of messages, so that neither allocates.
+type Handle struct {
+	mb         *Mailbox // the requester; nil for a blocking call waiting its turn
+	sock       *Socket  // where it was last used; guarded by mb.mu
+	prev, next *Handle  // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
+	pprev      *Handle  // in the mailbox's list of handles in progress, guarded by mb.mu
+	pnext      *Handle
+	ext        *handleExt // what few handles have
+	op         Op
+	state      handleState // guarded by the socket's mu
+	posted     messageKind // guarded by mb.mu
+	busy       bool        // in a lane; guarded by mb.mu
+	complete   bool        // see Select.Complete
+}
+
+// handleExt is what only some handles need.
+type handleExt struct {
+	wake   chan struct{} // a blocking call waits here for its turn; buffer of 1
+	reason error         // of an abort
+	msg    Message       // messageOther
+	file   *heldFile     // the sendfile in progress
+}
+
+// Socket is the socket the handle was last used on, nil before.
+func (h *Handle) Socket() *Socket {
+	if h.mb == nil {
+		return h.sock
+	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	return h.sock
+}
+
+// Mailbox is the mailbox that the handle belongs to.
+func (h *Handle) Mailbox() *Mailbox { return h.mb }
+
+func (h *Handle) extend() *handleExt {
+	if h.ext == nil {
+		h.ext = new(handleExt)
+	}
+	return h.ext
+}
+
+// Select is the error of an asynchronous call that would block. It is not a failure: a message for the handle will
+// come to the mailbox, after which the call is repeated, or Socket.Cancel takes it back. The count
+// beside it says what was done already. OTP: {select, SelectInfo}.
+type Select Handle
+
+var _ error = (*Select)(nil)
+
+func (s *Select) Error() string { return "esock: " + s.op.String() + " would block: selected" }
+
+// Handle is the handle that messages about this call name.
+func (s *Select) Handle() *Handle { return (*Handle)(s) }
+
+// Op is the operation to repeat.
+func (s *Select) Op() Op { return s.op }
+
+// Complete reports that the call beside it is complete, and the Select is about the next one: {otp, select_read}
+// is on. OTP: select_read.
+func (s *Select) Complete() bool { return s.complete }
