@@ -6,6 +6,53 @@ package esock
 #include <stdlib.h>
 #include "csrc/esock.h"
 
+// The core takes buffers as void *. Go would then search the whole object that a buffer lies in for pointers, at
+// a price, and refuse a buffer that is part of a structure with some. Bytes have none: these say so.
+typedef unsigned char bytes;
+
+static inline ssize_t go_recv(esock *s, bytes *b, size_t len, int flags, unsigned how) {
+	return esock_recv(s, b, len, flags, how);
+}
+static inline ssize_t go_recvfrom(esock *s, bytes *b, size_t len, int flags, unsigned how, esock_addr *from) {
+	return esock_recvfrom(s, b, len, flags, how, from);
+}
+static inline ssize_t go_send(esock *s, bytes *b, size_t len, int flags, unsigned how) {
+	return esock_send(s, b, len, flags, how);
+}
+static inline ssize_t go_sendto(esock *s, bytes *b, size_t len, int flags, unsigned how, esock_addr *to) {
+	return esock_sendto(s, b, len, flags, how, to);
+}
+static inline ssize_t go_recvmsg(esock *s, bytes *b, size_t len, int flags, unsigned how, bytes *control,
+                                 size_t control_len, esock_cmsg *cmsgs, size_t max, esock_msg *out) {
+	return esock_recvmsg(s, b, len, flags, how, control, control_len, cmsgs, max, out);
+}
+static inline ssize_t go_sendmsg(esock *s, bytes *b, size_t len, int flags, unsigned how, esock_addr *to,
+                                 bytes *control, size_t control_len) {
+	return esock_sendmsg(s, b, len, flags, how, to, control, control_len);
+}
+static inline ssize_t go_sendmsgv(esock *s, struct iovec *iov, size_t n, int flags, unsigned how, esock_addr *to,
+                                  bytes *control, size_t control_len) {
+	return esock_sendmsgv(s, iov, n, flags, how, to, control, control_len);
+}
+static inline int go_cmsg_next(bytes *control, size_t len, size_t *pos, esock_cmsg *out) {
+	return esock_cmsg_next(control, len, pos, out);
+}
+static inline ssize_t go_cmsg_encode(esock_cmsg *cmsgs, size_t n, bytes *data, size_t len, bytes *out, size_t cap) {
+	return esock_cmsg_encode(cmsgs, n, data, len, out, cap);
+}
+static inline int go_getopt(esock *s, unsigned row, int64_t *i, bytes *data, size_t *len) {
+	return esock_getopt(s, row, i, data, len);
+}
+static inline int go_setopt(esock *s, unsigned row, int64_t i, bytes *data, size_t len) {
+	return esock_setopt(s, row, i, data, len);
+}
+static inline int go_getopt_native(esock *s, int level, int opt, bytes *val, size_t *len) {
+	return esock_getopt_native(s, level, opt, val, len);
+}
+static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, size_t len) {
+	return esock_setopt_native(s, level, opt, val, len);
+}
+
 // No function of the core calls back, and none keeps a pointer to memory of Go's.
 #cgo noescape esock_open
 #cgo nocallback esock_open
@@ -36,38 +83,38 @@ package esock
 #cgo nocallback esock_finish
 #cgo noescape esock_accept
 #cgo nocallback esock_accept
-#cgo noescape esock_recv
-#cgo nocallback esock_recv
-#cgo noescape esock_recvfrom
-#cgo nocallback esock_recvfrom
-#cgo noescape esock_send
-#cgo nocallback esock_send
-#cgo noescape esock_sendto
-#cgo nocallback esock_sendto
+#cgo noescape go_recv
+#cgo nocallback go_recv
+#cgo noescape go_recvfrom
+#cgo nocallback go_recvfrom
+#cgo noescape go_send
+#cgo nocallback go_send
+#cgo noescape go_sendto
+#cgo nocallback go_sendto
 #cgo nocallback esock_end_read
 #cgo nocallback esock_end_write
 #cgo nocallback esock_iov_max
-#cgo noescape esock_recvmsg
-#cgo nocallback esock_recvmsg
-#cgo noescape esock_sendmsg
-#cgo nocallback esock_sendmsg
-#cgo noescape esock_sendmsgv
-#cgo nocallback esock_sendmsgv
-#cgo noescape esock_cmsg_next
-#cgo nocallback esock_cmsg_next
-#cgo noescape esock_cmsg_encode
-#cgo nocallback esock_cmsg_encode
+#cgo noescape go_recvmsg
+#cgo nocallback go_recvmsg
+#cgo noescape go_sendmsg
+#cgo nocallback go_sendmsg
+#cgo noescape go_sendmsgv
+#cgo nocallback go_sendmsgv
+#cgo noescape go_cmsg_next
+#cgo nocallback go_cmsg_next
+#cgo noescape go_cmsg_encode
+#cgo nocallback go_cmsg_encode
 #cgo noescape esock_sendfile
 #cgo nocallback esock_sendfile
 #cgo nocallback esock_sendfile_done
-#cgo noescape esock_getopt
-#cgo nocallback esock_getopt
-#cgo noescape esock_setopt
-#cgo nocallback esock_setopt
-#cgo noescape esock_getopt_native
-#cgo nocallback esock_getopt_native
-#cgo noescape esock_setopt_native
-#cgo nocallback esock_setopt_native
+#cgo noescape go_getopt
+#cgo nocallback go_getopt
+#cgo noescape go_setopt
+#cgo nocallback go_setopt
+#cgo noescape go_getopt_native
+#cgo nocallback go_getopt_native
+#cgo noescape go_setopt_native
+#cgo nocallback go_setopt_native
 #cgo noescape esock_poller_new
 #cgo nocallback esock_poller_new
 #cgo nocallback esock_poller_fd
@@ -158,7 +205,7 @@ func errnoOf(r int) error {
 	return syscall.Errno(-r)
 }
 
-func bufPtr(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
+func bufPtr(b []byte) *C.bytes { return (*C.bytes)(unsafe.SliceData(b)) }
 
 func cVersion() string { return C.GoString(C.esock_version()) }
 
@@ -214,32 +261,35 @@ func cShorthand(a *cAddr, domain, which int) int {
 }
 
 func cAccept(h *handle, how uint, out **handle) int {
-	return int(C.esock_accept(h, C.uint(how), out, nil))
+	var c *handle // not out itself: it may lie in an object with Go pointers
+	r := int(C.esock_accept(h, C.uint(how), &c, nil))
+	*out = c
+	return r
 }
 
 // ---- Input and output
 
 func cRecv(h *handle, b []byte, flags int, how uint) int {
-	n := int(C.esock_recv(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how)))
-	raceWrite(bufPtr(b), min(n, len(b)))
+	n := int(C.go_recv(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how)))
+	raceWrite(unsafe.Pointer(bufPtr(b)), min(n, len(b)))
 	return n
 }
 
 func cRecvFrom(h *handle, b []byte, flags int, how uint, from *cAddr) int {
-	n := int(C.esock_recvfrom(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), from))
-	raceWrite(bufPtr(b), min(n, len(b)))
+	n := int(C.go_recvfrom(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), from))
+	raceWrite(unsafe.Pointer(bufPtr(b)), min(n, len(b)))
 	return n
 }
 
 func cSend(h *handle, b []byte, flags int, how uint) int {
-	n := int(C.esock_send(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how)))
-	raceRead(bufPtr(b), n)
+	n := int(C.go_send(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how)))
+	raceRead(unsafe.Pointer(bufPtr(b)), n)
 	return n
 }
 
 func cSendTo(h *handle, b []byte, flags int, how uint, to *cAddr) int {
-	n := int(C.esock_sendto(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), to))
-	raceRead(bufPtr(b), n)
+	n := int(C.go_sendto(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), to))
+	raceRead(unsafe.Pointer(bufPtr(b)), n)
 	return n
 }
 
@@ -248,26 +298,26 @@ func cEndWrite(h *handle) { C.esock_end_write(h) }
 func cIovMax() int        { return int(C.esock_iov_max()) }
 
 func cRecvMsg(h *handle, b []byte, flags int, how uint, ctrl []byte, recs []cCmsg, out *cMsg) int {
-	n := int(C.esock_recvmsg(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how),
+	n := int(C.go_recvmsg(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how),
 		bufPtr(ctrl), C.size_t(len(ctrl)), unsafe.SliceData(recs), C.size_t(len(recs)), out))
 	if n >= 0 {
-		raceWrite(bufPtr(b), min(n, len(b)))
-		raceWrite(bufPtr(ctrl), int(out.control_len))
+		raceWrite(unsafe.Pointer(bufPtr(b)), min(n, len(b)))
+		raceWrite(unsafe.Pointer(bufPtr(ctrl)), int(out.control_len))
 	}
 	return n
 }
 
 // cSendMsg sends one buffer; to may be nil, ctrl empty.
 func cSendMsg(h *handle, b []byte, flags int, how uint, to *cAddr, ctrl []byte) int {
-	n := int(C.esock_sendmsg(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), to,
+	n := int(C.go_sendmsg(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), to,
 		bufPtr(ctrl), C.size_t(len(ctrl))))
-	raceRead(bufPtr(b), n)
+	raceRead(unsafe.Pointer(bufPtr(b)), n)
 	return n
 }
 
 // cSendMsgV sends several buffers. What iov points to must be pinned.
 func cSendMsgV(h *handle, iov []cIovec, flags int, how uint, to *cAddr, ctrl []byte) int {
-	n := int(C.esock_sendmsgv(h, unsafe.SliceData(iov), C.size_t(len(iov)), C.int(flags), C.uint(how), to,
+	n := int(C.go_sendmsgv(h, unsafe.SliceData(iov), C.size_t(len(iov)), C.int(flags), C.uint(how), to,
 		bufPtr(ctrl), C.size_t(len(ctrl))))
 	for left, i := n, 0; left > 0 && i < len(iov); i++ {
 		raceRead(iov[i].iov_base, min(left, int(iov[i].iov_len)))
@@ -278,7 +328,7 @@ func cSendMsgV(h *handle, iov []cIovec, flags int, how uint, to *cAddr, ctrl []b
 
 // iovecOf describes a buffer for cSendMsgV.
 func iovecOf(b []byte) cIovec {
-	return cIovec{iov_base: bufPtr(b), iov_len: C.size_t(len(b))}
+	return cIovec{iov_base: unsafe.Pointer(bufPtr(b)), iov_len: C.size_t(len(b))}
 }
 
 // advanceIov drops the first n bytes of what iov describes.
@@ -297,13 +347,13 @@ func advanceIov(iov []cIovec, n int) []cIovec {
 // cCmsgNext walks control data from *pos.
 func cCmsgNext(ctrl []byte, pos *uintptr, rec *cCmsg) int {
 	p := C.size_t(*pos)
-	r := int(C.esock_cmsg_next(bufPtr(ctrl), C.size_t(len(ctrl)), &p, rec))
+	r := int(C.go_cmsg_next(bufPtr(ctrl), C.size_t(len(ctrl)), &p, rec))
 	*pos = uintptr(p)
 	return r
 }
 
 func cCmsgEncode(recs []cCmsg, data, out []byte) int {
-	return int(C.esock_cmsg_encode(unsafe.SliceData(recs), C.size_t(len(recs)), bufPtr(data), C.size_t(len(data)),
+	return int(C.go_cmsg_encode(unsafe.SliceData(recs), C.size_t(len(recs)), bufPtr(data), C.size_t(len(data)),
 		bufPtr(out), C.size_t(len(out))))
 }
 
@@ -350,22 +400,22 @@ func cSendFileDone(h *handle, bytes int64, errno int) {
 
 func cGetOpt(h *handle, row int, i *int64, data []byte) (n, r int) {
 	l := C.size_t(len(data))
-	r = int(C.esock_getopt(h, C.uint(row), (*C.int64_t)(i), bufPtr(data), &l))
+	r = int(C.go_getopt(h, C.uint(row), (*C.int64_t)(i), bufPtr(data), &l))
 	return int(l), r
 }
 
 func cSetOpt(h *handle, row int, i int64, data []byte) int {
-	return int(C.esock_setopt(h, C.uint(row), C.int64_t(i), bufPtr(data), C.size_t(len(data))))
+	return int(C.go_setopt(h, C.uint(row), C.int64_t(i), bufPtr(data), C.size_t(len(data))))
 }
 
 func cGetOptNative(h *handle, level, opt int, val []byte) (n, r int) {
 	l := C.size_t(len(val))
-	r = int(C.esock_getopt_native(h, C.int(level), C.int(opt), bufPtr(val), &l))
+	r = int(C.go_getopt_native(h, C.int(level), C.int(opt), bufPtr(val), &l))
 	return int(l), r
 }
 
 func cSetOptNative(h *handle, level, opt int, val []byte) int {
-	return int(C.esock_setopt_native(h, C.int(level), C.int(opt), bufPtr(val), C.size_t(len(val))))
+	return int(C.go_setopt_native(h, C.int(level), C.int(opt), bufPtr(val), C.size_t(len(val))))
 }
 
 func cOptCount() int   { return int(C.esock_opt_count()) }

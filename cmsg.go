@@ -102,7 +102,7 @@ func Rights(fds ...int) ControlMessage {
 	return c
 }
 
-// RightsOf is Rights for open files. The caller keeps them open until the message was sent. A closed file is an
+// RightsOf is Rights for open files. The caller keeps them open until the message was sent. A closed file gives an
 // os.ErrClosed.
 func RightsOf(files ...*os.File) (ControlMessage, error) {
 	fds := make([]int, len(files))
@@ -111,8 +111,8 @@ func RightsOf(files ...*os.File) (ControlMessage, error) {
 		if err != nil {
 			return ControlMessage{}, err
 		}
-		if err := rc.Control(func(fd uintptr) { fds[i] = int(fd) }); err != nil {
-			return ControlMessage{}, err
+		if rc.Control(func(fd uintptr) { fds[i] = int(fd) }) != nil {
+			return ControlMessage{}, &os.PathError{Op: "pass", Path: f.Name(), Err: os.ErrClosed}
 		}
 	}
 	return Rights(fds...), nil

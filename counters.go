@@ -54,7 +54,7 @@ type SendFileCounters struct {
 var (
 	counterNames = [...]string{"read_byte", "read_pkg", "read_pkg_max", "read_tries", "read_waits", "read_fails",
 		"write_byte", "write_pkg", "write_pkg_max", "write_tries", "write_waits", "write_fails",
-		"acc_tries", "acc_success", "acc_waits", "acc_fails"}
+		"acc_success", "acc_tries", "acc_waits", "acc_fails"}
 	sendFileCounterNames = [...]string{"sendfile", "sendfile_byte", "sendfile_pkg", "sendfile_pkg_max",
 		"sendfile_tries", "sendfile_max", "sendfile_waits", "sendfile_fails"}
 )
@@ -72,7 +72,7 @@ var (
 func (c *Counters) fields() [len(counterNames)]*uint64 {
 	return [...]*uint64{&c.ReadByte, &c.ReadPkg, &c.ReadPkgMax, &c.ReadTries, &c.ReadWaits, &c.ReadFails,
 		&c.WriteByte, &c.WritePkg, &c.WritePkgMax, &c.WriteTries, &c.WriteWaits, &c.WriteFails,
-		&c.AccTries, &c.AccSuccess, &c.AccWaits, &c.AccFails}
+		&c.AccSuccess, &c.AccTries, &c.AccWaits, &c.AccFails}
 }
 
 func (c *SendFileCounters) fields() [len(sendFileCounterNames)]*uint64 {
@@ -105,11 +105,13 @@ func (s *Socket) countersLocked() Counters {
 
 // sendFileBlock is where the counters of sendfile are, nil before the first. s.mu is held.
 func (s *Socket) sendFileBlock() *cSendfileCounts {
-	if s.h != nil {
+	switch {
+	case s.facts.Load()&factFiles == 0:
+		return nil
+	case s.h != nil:
 		return cSendfileCountersOf(s.h)
-	}
-	if r := s.rare.Load(); r != nil && r.hasFiles {
-		return &r.sendfile
+	case s.rare.Load().hasFiles:
+		return &s.rare.Load().sendfile
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func (s *Socket) enter(c *call, w *Wait) error {
 	busy := stClosing | stOwned(d) | stSlow(d)
 	for {
 		st := s.state.Load()
-		if st&busy != 0 || w.cont != nil {
+		if st&busy != 0 || w.cont != nil || c.finish {
 			return s.enterSlow(c, w)
 		}
 		if s.state.CompareAndSwap(st, (st+stRef)|stOwned(d)) {

@@ -186,6 +186,7 @@ const ipv6AddrForm = 1
 func (s *Socket) optionWasSet(level, number int) {
 	if level == solIPv6 && number == ipv6AddrForm {
 		cRefresh(s.h)
+		s.dom.Store(int32(cDomain(s.h)))
 	}
 }
 

@@ -50,8 +50,11 @@ func (s *Socket) blockingSide() *blocking {
 		p := &b.parks[d]
 		p.s, p.d = s, direction(d)
 		p.try = func(uintptr) bool {
-			p.tries++
-			p.result = p.c.try(s, 0)
+			how := uint(0)
+			if p.tries++; p.tries > 1 {
+				how = howPoll // it is one wait, however often it is woken for nothing
+			}
+			p.result = p.c.try(s, how)
 			return !p.c.wouldBlock(p.result)
 		}
 	}

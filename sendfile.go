@@ -109,6 +109,7 @@ func (s *Socket) SendFile(f *os.File, offset, count int64, w Wait) (int64, error
 		if err := s.ref(op); err != nil {
 			return 0, err
 		}
+		s.facts.Or(factFiles)
 		held, err := holdFile(f, offset, count)
 		if err != nil {
 			cSendFileDone(s.h, 0, -int(syscall.EBADF))

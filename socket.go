@@ -64,6 +64,7 @@ const (
 	factRegistered // uses the registry
 	factClosed     // the descriptor is gone
 	factMonitored  // has, or had, a monitor
+	factFiles      // SendFile was called: there may be counters for it
 	factAccepting  // had a current acceptor when it was closed
 	factConnecting // and a connect in progress
 )

@@ -101,6 +101,11 @@ void esock_refresh(esock *s) {
         __atomic_store_n(&s->domain, domain, __ATOMIC_RELAXED);
 }
 
+void esock__nonblock(const esock *s) {
+    int fl = s->sys->getfl(s->sys, s->fd);
+    if (fl >= 0 && !(fl & O_NONBLOCK)) s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
+}
+
 int esock_disown(esock *s) {
     __atomic_and_fetch(&s->flags, ~(uint32_t)ESOCK__OWNS_FD, __ATOMIC_RELAXED);
     return s->fd;
@@ -185,6 +190,7 @@ int esock_connect(esock *s, const esock_addr *a) {
     struct sockaddr_storage ss;
     unsigned len;
     int r = esock_addr_encode(a, &ss, &len);
+    if (r == 0) esock__nonblock(s);
     if (r == 0) r = s->sys->connect(s->sys, s->fd, (const struct sockaddr *)&ss, len);
     if (r == -EINTR) r = -EINPROGRESS; /* POSIX: the attempt goes on */
     esock__trace(s, "connect", r);
@@ -215,6 +221,7 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
     int fd;
+    esock__nonblock(s);
     ESOCK__RETRY(fd, s->sys->accept4(s->sys, s->fd, peer ? (struct sockaddr *)&ss : NULL,
                                      peer ? &len : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd >= 0) {

@@ -89,7 +89,8 @@ struct sockaddr_storage;
 ESOCK_API int esock_addr_encode(const esock_addr *a, struct sockaddr_storage *out, unsigned *len);
 
 /* Reads what the kernel wrote: `len` is the length that it reported, which may be 0 (no address) or
- * more than the structure (Linux reports 111 for a 108-byte path). Never fails: see `form`. */
+ * more than the structure (Linux reports 111 for a 108-byte path). Never fails: see `form`.
+ * What is too short even for a family is raw data of family 0. */
 ESOCK_API void esock_addr_decode(const struct sockaddr_storage *in, unsigned len, esock_addr *out);
 
 enum esock_shorthand { ESOCK_ANY, ESOCK_LOOPBACK, ESOCK_BROADCAST };
@@ -193,12 +194,13 @@ enum esock_how {
  * `flags` are the other MSG_ flags.
  *
  * A receive returns the number of bytes; 0 is the end of a stream, or an empty message. The end of a
- * seqpacket connection is -ESHUTDOWN (an empty message that is the very last cannot be told from it, unless control
- * messages come with it). A receive
- * into 0 bytes is answered with 0 on a stream without asking the kernel (it would read as the end).
- * With MSG_TRUNC the kernel reports the whole length of a datagram, which may exceed `len`: so do
- * these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched. A send returns how
- * many bytes were taken; fewer than given only on a stream. */
+ * seqpacket connection is -ESHUTDOWN; an empty message that is the very last cannot be told from it,
+ * unless control messages come with it. A receive into 0 bytes never reaches the kernel: it is 0 on a
+ * stream, where it would read as the end, and -EINVAL on a message socket, where it would throw a
+ * message away. With MSG_TRUNC the kernel reports the whole length of a datagram, which may exceed
+ * `len`: so do these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched.
+ *
+ * A send returns how many bytes were taken; fewer than given only on a stream. */
 ESOCK_API ssize_t esock_recv(esock *s, void *buf, size_t len, int flags, unsigned how);
 ESOCK_API ssize_t esock_recvfrom(esock *s, void *buf, size_t len, int flags, unsigned how,
                                  esock_addr *from);
@@ -353,21 +355,24 @@ typedef struct esock_optrow {
     const char *doc;
 } esock_optrow;
 
-/* The option table: how many rows, one row (NULL past the end), and a hash over all of them that
- * changes with any edit. */
+/* The option table: how many rows, one row (NULL past the end), and a hash over all of them:
+ * FNV-1a, 64 bits, over one line for each, with the numbers in decimal:
+ * "level name constant level_number number codec direction max\n". */
 ESOCK_API unsigned esock_opt_count(void);
 ESOCK_API const esock_optrow *esock_opt_row(unsigned row);
 ESOCK_API uint64_t esock_opt_hash(void);
 
 /* Reads or sets a typed option. -ENOENT: no such row; -ENOTSUP: wrong direction; -ERANGE: the value
- * does not fit the option's type; else the errors of getsockopt(2), setsockopt(2). For data, *len
- * is the room on entry and the size on return. */
+ * does not fit the option's type, or the string its maximum; -EINVAL: a NUL in a string, or a structure
+ * of another size; -EBADMSG: the kernel's answer has another size; else the errors of getsockopt(2),
+ * setsockopt(2). For data, *len is the room on entry (-ENOBUFS: too little) and the size on return.
+ * Setting {ip,tos}, here or natively, keeps SO_PRIORITY, which Linux would change with it. */
 ESOCK_API int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len);
 ESOCK_API int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len);
 
-/* Any option by its numbers, as bytes. *len is the room on entry and the kernel's length on return;
- * the bytes there on entry reach the kernel (options that read before they write). -EINVAL: *len
- * over 1 MiB. */
+/* Any option by its numbers, as bytes. *len is the room on entry and what the kernel used of it on
+ * return; the bytes there on entry reach the kernel (options that read before they write). -EINVAL:
+ * *len over 1 MiB. */
 ESOCK_API int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len);
 ESOCK_API int esock_setopt_native(esock *s, int level, int opt, const void *val, size_t len);
 
@@ -496,8 +501,8 @@ ESOCK_API void esock_trace(esock *s, int on);
  *
  * fork      The child shares every open file description: data read there is gone here, and
  *           O_NONBLOCK cleared there is cleared here (which is why every send and receive asks for
- *           MSG_DONTWAIT as well; accept and connect have no such flag). A poller is not usable in
- *           the child.
+ *           MSG_DONTWAIT as well, and accept, connect and sendfile set it again). A poller is not
+ *           usable in the child.
  * linger    With SO_LINGER on and seconds > 0, Linux's close sleeps for that long, on a nonblocking
  *           descriptor too, and returns 0 even when the data did not get out.
  * shared    A description that others hold (dup, fork, SCM_RIGHTS) stays registered in the poller

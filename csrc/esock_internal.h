@@ -50,6 +50,10 @@ _Static_assert(sizeof(esock_counters) == ESOCK_COUNTERS * 8 + 8,
 /* A new handle around `fd`, or NULL. esock.c */
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol);
 
+/* For the calls that know no MSG_DONTWAIT: whoever shares the description may have cleared
+ * O_NONBLOCK. esock.c */
+void esock__nonblock(const esock *s);
+
 /* With enum esock_how: a message of no bytes is known to be one, and not the end. */
 #define ESOCK__MESSAGE 0x100u
 

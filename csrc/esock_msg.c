@@ -114,13 +114,13 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
     if (total < 0) return -EINVAL;
 
     ssize_t sent = 0;
-    size_t at = 0;
     do {
-        size_t slice = iovlen - at < max ? iovlen - at : max;
-        ssize_t bytes = sum(iov + at, slice);
-        m.msg_iov = (struct iovec *)(uintptr_t)(iov + at);
+        size_t slice = iovlen < max ? iovlen : max;
+        ssize_t bytes = sum(iov, slice);
+        m.msg_iov = (struct iovec *)(uintptr_t)iov;
         m.msg_iovlen = slice;
-        at += slice;
+        if (slice > 0) iov += slice;
+        iovlen -= slice;
         /* Control data needs a byte to travel with (unix(7)), and an empty send does nothing on a stream. */
         if (bytes == 0 && total > 0) continue;
 
@@ -136,6 +136,6 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
         m.msg_namelen = 0;
         m.msg_control = NULL;
         m.msg_controllen = 0;
-    } while (at < iovlen);
+    } while (iovlen > 0);
     return sent;
 }

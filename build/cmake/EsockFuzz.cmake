@@ -1,4 +1,5 @@
-# tests/fuzz/*_fuzz.c: one libFuzzer program each; its ctest replays the corpus, build/fuzz searches on.
+# tests/fuzz/*_fuzz.c: one libFuzzer program each. Its ctest replays the corpus, build/fuzz searches
+# on.
 if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
     message(FATAL_ERROR "the fuzz targets need clang: use the preset \"fuzz\"")
 endif()

@@ -1,4 +1,5 @@
-# tests/c/*_test.c: one program and one ctest each, linked with the scripted kernel. A new file needs no edit here.
+# tests/c/*_test.c: one program and one ctest each, linked with the scripted kernel. A new file needs
+# no edit here.
 find_path(CMOCKA_INCLUDE cmocka.h)
 find_library(CMOCKA_LIBRARY cmocka)
 if(NOT CMOCKA_INCLUDE OR NOT CMOCKA_LIBRARY)
@@ -9,7 +10,8 @@ add_library(esock_script STATIC tests/c/script.c)
 target_include_directories(esock_script PUBLIC tests/c ${CMOCKA_INCLUDE})
 target_link_libraries(esock_script PRIVATE esock_flags PUBLIC esock_static)
 
-# cmocka's assertions convert pointers and integers in the caller's code, and its tests take a state that few use.
+# cmocka's assertions convert pointers and integers in the caller's code, and its tests take a state
+# that few use.
 add_library(esock_test_flags INTERFACE)
 target_compile_options(esock_test_flags INTERFACE -Wno-conversion -Wno-unused-parameter)
 

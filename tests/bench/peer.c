@@ -1,15 +1,21 @@
-/* The bare C side of the benchmarks: the same work without esock. Each mode prints one JSON line.
+//go:build ignore
+
+/* The bare C side of the benchmarks: the same work without esock. Each mode prints one JSON line. (The line
+ * above keeps the Go tool from taking this file for a part of the Go program beside it.)
  *
  *   peer pingpong-ready N   one thread, unix seqpacket pair: N times send and receive 64 bytes
  *   peer openclose N        N times socket(2) and close(2)
- *   peer stream             1 MiB writes over a loopback connection, two threads, 1 GiB in all
+ *   peer stream N           N times 1 MiB written over a loopback connection, two threads
  *   peer echo               prints the port of 127.0.0.1 it listens on, then echoes the 64-byte
  *                           messages of one connection
+ *   peer drain              prints its port, then throws away what comes, connection by connection, and
+ *                           answers the end of each with a byte; until standard input ends
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,17 +82,16 @@ static void *drain(void *arg) {
     return NULL;
 }
 
-static void stream(void) {
+static void stream(long chunks) {
     static char buf[CHUNK];
     struct sockaddr_in at;
     pthread_t t;
-    const int chunks = 1024;
     int l = listen_here(&at), c = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     need(connect(c, (struct sockaddr *)&at, sizeof at) == 0, "connect");
     int s = accept(l, NULL, NULL);
     need(s >= 0 && pthread_create(&t, NULL, drain, &s) == 0, "accept");
     double start = now_ns();
-    for (int i = 0; i < chunks; i++) {
+    for (long i = 0; i < chunks; i++) {
         for (size_t sent = 0; sent < sizeof buf;) {
             ssize_t n = send(c, buf + sent, sizeof buf - sent, MSG_NOSIGNAL);
             need(n > 0, "send");
@@ -116,6 +121,23 @@ static void echo(void) {
     printf("{\"mode\":\"echo\",\"rounds\":%ld}\n", rounds);
 }
 
+static void throw_away(void) {
+    static char buf[CHUNK];
+    struct sockaddr_in at;
+    int l = listen_here(&at);
+    printf("{\"mode\":\"drain\",\"port\":%d}\n", ntohs(at.sin_port));
+    fflush(stdout);
+    struct pollfd p[2] = {{.fd = l, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+    while (poll(p, 2, -1) > 0 && p[1].revents == 0) {
+        int s = accept(l, NULL, NULL);
+        need(s >= 0, "accept");
+        while (recv(s, buf, sizeof buf, MSG_TRUNC) > 0) { /* TCP: discarded, not copied */
+        }
+        send(s, buf, 1, MSG_NOSIGNAL);
+        close(s);
+    }
+}
+
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
     long n = argc > 2 ? strtol(argv[2], NULL, 10) : 1000000;
@@ -123,12 +145,14 @@ int main(int argc, char **argv) {
         pingpong_ready(n);
     } else if (strcmp(mode, "openclose") == 0 && n > 0) {
         openclose(n);
-    } else if (strcmp(mode, "stream") == 0) {
-        stream();
+    } else if (strcmp(mode, "stream") == 0 && n > 0) {
+        stream(argc > 2 ? n : 1024);
     } else if (strcmp(mode, "echo") == 0) {
         echo();
+    } else if (strcmp(mode, "drain") == 0) {
+        throw_away();
     } else {
-        fprintf(stderr, "usage: peer pingpong-ready|openclose [N] | stream | echo\n");
+        fprintf(stderr, "usage: peer pingpong-ready|openclose|stream [N] | echo | drain\n");
         return 2;
     }
     return 0;

@@ -49,7 +49,8 @@ static void inet(void **state) {
     memcpy(&in, &ss, sizeof in);
     assert_int_equal(in.sin_port, htons(0x1234));
     assert_int_equal(in.sin_addr.s_addr, htonl(0x0A010203));
-    for (size_t i = 0; i < sizeof in.sin_zero; i++) assert_int_equal(in.sin_zero[i], 0);
+    for (size_t i = 0; i < sizeof in.sin_zero; i++)
+        assert_int_equal(in.sin_zero[i], 0);
 
     a.port = 65535;
     round_trip(&a);
@@ -65,7 +66,8 @@ static void inet6(void **state) {
     a.port = 443;
     a.flowinfo = 0x12345;
     a.scope_id = 0xFFFFFFFE; /* unsigned: a signed path would show a negative number */
-    for (unsigned i = 0; i < 16; i++) a.ip[i] = (uint8_t)(i + 1);
+    for (unsigned i = 0; i < 16; i++)
+        a.ip[i] = (uint8_t)(i + 1);
     assert_int_equal(round_trip(&a), sizeof in);
     assert_int_equal(encode(&a, &ss, &len), 0);
     memcpy(&in, &ss, sizeof in);
@@ -80,7 +82,8 @@ static void inet6(void **state) {
     a.port = 65536;
     assert_int_equal(encode(&a, &ss, &len), -EINVAL);
 
-    in.sin6_flowinfo = htonl(0x0AB12345); /* with a traffic class, as IPV6_FLOWINFO_SEND delivers it */
+    in.sin6_flowinfo =
+        htonl(0x0AB12345); /* with a traffic class, as IPV6_FLOWINFO_SEND delivers it */
     memcpy(&ss, &in, sizeof in);
     esock_addr_decode(&ss, sizeof in, &a);
     assert_int_equal(a.flowinfo, 0x12345);
@@ -294,11 +297,16 @@ static void shorthand(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(inet),        cmocka_unit_test(inet6),
-        cmocka_unit_test(unix_lengths), cmocka_unit_test(unix_decode),
-        cmocka_unit_test(unix_kernel_108), cmocka_unit_test(unix_kernel_autobind),
-        cmocka_unit_test(packet),      cmocka_unit_test(vsock),
-        cmocka_unit_test(raw),         cmocka_unit_test(too_short),
+        cmocka_unit_test(inet),
+        cmocka_unit_test(inet6),
+        cmocka_unit_test(unix_lengths),
+        cmocka_unit_test(unix_decode),
+        cmocka_unit_test(unix_kernel_108),
+        cmocka_unit_test(unix_kernel_autobind),
+        cmocka_unit_test(packet),
+        cmocka_unit_test(vsock),
+        cmocka_unit_test(raw),
+        cmocka_unit_test(too_short),
         cmocka_unit_test(shorthand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

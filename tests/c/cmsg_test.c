@@ -80,9 +80,12 @@ static void ints(void **state) {
     static const struct {
         int level, type;
         bool bytes, sendable;
-    } all[] = {{IPPROTO_IP, IP_TOS, true, true},          {IPPROTO_IP, IP_RECVTOS, true, false},
-               {IPPROTO_IP, IP_TTL, true, true},          {IPPROTO_IP, IP_RECVTTL, true, false},
-               {IPPROTO_IPV6, IPV6_HOPLIMIT, false, true}, {IPPROTO_IPV6, IPV6_TCLASS, false, true},
+    } all[] = {{IPPROTO_IP, IP_TOS, true, true},
+               {IPPROTO_IP, IP_RECVTOS, true, false},
+               {IPPROTO_IP, IP_TTL, true, true},
+               {IPPROTO_IP, IP_RECVTTL, true, false},
+               {IPPROTO_IPV6, IPV6_HOPLIMIT, false, true},
+               {IPPROTO_IPV6, IPV6_TCLASS, false, true},
                {IPPROTO_IPV6, IPV6_RECVTCLASS, false, false}};
     for (size_t i = 0; i < LEN(all); i++) {
         char buf[64];
@@ -146,11 +149,15 @@ static void short_data_is_raw(void **state) {
     static const struct {
         int level, type;
         size_t min;
-    } all[] = {{SOL_SOCKET, SCM_RIGHTS, 4},    {SOL_SOCKET, SCM_CREDENTIALS, 12},
+    } all[] = {{SOL_SOCKET, SCM_RIGHTS, 4},
+               {SOL_SOCKET, SCM_CREDENTIALS, 12},
                {SOL_SOCKET, SCM_TIMESTAMP, sizeof(struct timeval)},
-               {IPPROTO_IP, IP_TOS, 1},        {IPPROTO_IP, IP_TTL, 1},
-               {IPPROTO_IP, IP_PKTINFO, 12},   {IPPROTO_IPV6, IPV6_PKTINFO, 20},
-               {IPPROTO_IPV6, IPV6_HOPLIMIT, 4}, {IPPROTO_IPV6, IPV6_TCLASS, 4}};
+               {IPPROTO_IP, IP_TOS, 1},
+               {IPPROTO_IP, IP_TTL, 1},
+               {IPPROTO_IP, IP_PKTINFO, 12},
+               {IPPROTO_IPV6, IPV6_PKTINFO, 20},
+               {IPPROTO_IPV6, IPV6_HOPLIMIT, 4},
+               {IPPROTO_IPV6, IPV6_TCLASS, 4}};
     char zero[32] = {0};
     for (size_t i = 0; i < LEN(all); i++) {
         for (size_t n = 0; n < all[i].min; n++) {
@@ -164,7 +171,8 @@ static void short_data_is_raw(void **state) {
             assert_int_equal(c.length, n);
             free(exact);
         }
-        assert_int_not_equal(received(all[i].level, all[i].type, zero, all[i].min).kind, ESOCK_CMSG_RAW);
+        assert_int_not_equal(received(all[i].level, all[i].type, zero, all[i].min).kind,
+                             ESOCK_CMSG_RAW);
     }
     assert_int_equal(received(SOL_SOCKET, 9999, zero, 4).kind, ESOCK_CMSG_RAW);
     assert_int_equal(received(IPPROTO_TCP, IP_TOS, zero, 4).kind, ESOCK_CMSG_RAW);
@@ -193,7 +201,8 @@ static void cut_at_every_byte(void **state) {
             before = pos;
             whole++;
         }
-        while (expect < 3 && ends[expect] <= n) expect++;
+        while (expect < 3 && ends[expect] <= n)
+            expect++;
         assert_int_equal(whole, expect);
         bool clean = n <= starts[expect]; /* nothing, or only padding, is left */
         assert_int_equal(r, clean ? 0 : -EBADMSG);
@@ -253,7 +262,8 @@ static void encode_bytes(void **state) {
     assert_int_equal(c.level, 1);
     assert_int_equal(c.type, 2);
     assert_memory_equal(out + c.offset, "3456", 4);
-    for (size_t i = CMSG_LEN(4); i < CMSG_SPACE(4); i++) assert_int_equal(out[i], 0);
+    for (size_t i = CMSG_LEN(4); i < CMSG_SPACE(4); i++)
+        assert_int_equal(out[i], 0);
     assert_int_equal(esock_cmsg_next(out, all, &pos, &c), 1);
     assert_true(c.v.i == 64);
     assert_int_equal(esock_cmsg_next(out, all, &pos, &c), 1);
@@ -265,15 +275,18 @@ static void encode_bytes(void **state) {
 static void encode_refuses(void **state) {
     char out[256];
     static const char data[10];
-    esock_cmsg bad[] = {
-        bytes_of(1, 2, 0, 11),          bytes_of(1, 2, 10, 1),
-        bytes_of(1, 2, 11, 0),          bytes_of(1, 2, UINT32_MAX, 2),
-        bytes_of(1, 2, 2, UINT32_MAX),  value_of(1, 2, (enum esock_cmsg_kind)99),
-        value_of(SOL_SOCKET, SCM_RIGHTS, ESOCK_CMSG_INT),
-        value_of(IPPROTO_IPV6, IPV6_PKTINFO, ESOCK_CMSG_PKTINFO4),
-        value_of(SOL_SOCKET, 9999, ESOCK_CMSG_TIME)};
+    esock_cmsg bad[] = {bytes_of(1, 2, 0, 11),
+                        bytes_of(1, 2, 10, 1),
+                        bytes_of(1, 2, 11, 0),
+                        bytes_of(1, 2, UINT32_MAX, 2),
+                        bytes_of(1, 2, 2, UINT32_MAX),
+                        value_of(1, 2, (enum esock_cmsg_kind)99),
+                        value_of(SOL_SOCKET, SCM_RIGHTS, ESOCK_CMSG_INT),
+                        value_of(IPPROTO_IPV6, IPV6_PKTINFO, ESOCK_CMSG_PKTINFO4),
+                        value_of(SOL_SOCKET, 9999, ESOCK_CMSG_TIME)};
     for (size_t i = 0; i < LEN(bad); i++)
-        assert_int_equal(esock_cmsg_encode(&bad[i], 1, data, sizeof data, out, sizeof out), -EINVAL);
+        assert_int_equal(esock_cmsg_encode(&bad[i], 1, data, sizeof data, out, sizeof out),
+                         -EINVAL);
 
     /* A type nobody knows takes an int: any level, any number. */
     esock_cmsg c = value_of(999, 0, ESOCK_CMSG_INT);
@@ -289,7 +302,8 @@ static void close_rights_closes_all(void **state) {
     assert_int_equal(esock_open(&s, AF_UNIX, SOCK_STREAM, 0, &k.sys), 0);
     int before = script_open_fds();
     int fds[3];
-    for (size_t i = 0; i < LEN(fds); i++) fds[i] = dup(0);
+    for (size_t i = 0; i < LEN(fds); i++)
+        fds[i] = dup(0);
     int more[] = {fds[2], -1};
     size_t n = put(buf, 0, SOL_SOCKET, SCM_RIGHTS, fds, 2 * sizeof *fds);
     n = put(buf, n, IPPROTO_IP, SCM_RIGHTS, fds, sizeof fds); /* IP_TOS, not rights */

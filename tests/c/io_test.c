@@ -252,6 +252,59 @@ static void trace_sees_the_handles_that_ask_for_it(void **state) {
     esock_set_trace(NULL, NULL);
 }
 
+static void the_end_of_a_seqpacket_connection_is_no_empty_message(void **state) {
+    esock *a, *b;
+    char buf[4];
+    unix_pair(NULL, SOCK_SEQPACKET, &a, &b);
+    assert_int_equal(esock_send(a, "", 0, 0, 0), 0);
+    assert_int_equal(esock_send(a, "x", 1, 0, 0), 1);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 0); /* an empty message */
+    assert_int_equal(counter(b, ESOCK_READ_FAILS), 0);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 1);
+    shut(a);
+    esock_addr from;
+    esock_msg m;
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), -ESHUTDOWN);
+    assert_int_equal(esock_recvfrom(b, buf, sizeof buf, 0, 0, &from), -ESHUTDOWN);
+    assert_int_equal(esock_recvmsg(b, buf, sizeof buf, 0, 0, NULL, 0, NULL, 0, &m), -ESHUTDOWN);
+    assert_int_equal(counter(b, ESOCK_READ_FAILS), 3);
+    shut(b);
+}
+
+static void a_last_empty_seqpacket_message_with_control_data_is_a_message(void **state) {
+    esock *a, *b;
+    char buf[4], control[64];
+    esock_cmsg c;
+    esock_msg m;
+    int on = 1;
+    unix_pair(NULL, SOCK_SEQPACKET, &a, &b);
+    assert_int_equal(esock_setopt_native(b, SOL_SOCKET, SO_PASSCRED, &on, sizeof on), 0);
+    assert_int_equal(esock_send(a, "", 0, 0, 0), 0);
+    shut(a);
+    assert_int_equal(esock_recvmsg(b, buf, sizeof buf, 0, 0, control, sizeof control, &c, 1, &m),
+                     0);
+    assert_int_equal(m.cmsgs, 1);
+    assert_int_equal(esock_recvmsg(b, buf, sizeof buf, 0, 0, control, sizeof control, &c, 1, &m),
+                     -ESHUTDOWN);
+    shut(b);
+}
+
+static void calls_without_a_flag_for_it_make_the_description_nonblocking_again(void **state) {
+    esock_addr at;
+    esock *l = listener(NULL, 4, &at), *c;
+    int fl = fcntl(esock_fd(l), F_GETFL);
+    assert_int_equal(fcntl(esock_fd(l), F_SETFL, fl & ~O_NONBLOCK), 0);
+    assert_int_equal(esock_accept(l, 0, &c, NULL), -EAGAIN);
+    assert_int_equal(fcntl(esock_fd(l), F_GETFL), fl);
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    assert_int_equal(fcntl(esock_fd(c), F_SETFL, fl & ~O_NONBLOCK), 0);
+    int r = esock_connect(c, &at);
+    assert_true(r == 0 || r == -EINPROGRESS);
+    assert_true(fcntl(esock_fd(c), F_GETFL) & O_NONBLOCK);
+    shut(c);
+    shut(l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(short_write_is_returned_and_the_rest_can_follow),
@@ -261,6 +314,9 @@ int main(void) {
         cmocka_unit_test(would_block_after_readiness_is_just_that),
         cmocka_unit_test(every_call_asks_for_what_its_safety_needs),
         cmocka_unit_test(description_made_blocking_by_somebody_else_does_not_block),
+        cmocka_unit_test(the_end_of_a_seqpacket_connection_is_no_empty_message),
+        cmocka_unit_test(a_last_empty_seqpacket_message_with_control_data_is_a_message),
+        cmocka_unit_test(calls_without_a_flag_for_it_make_the_description_nonblocking_again),
         cmocka_unit_test(send_to_a_closed_peer_is_an_error_and_no_signal),
         cmocka_unit_test(receive_into_nothing_is_not_the_end_of_a_stream),
         cmocka_unit_test(sending_nothing_is_legal),

@@ -1,0 +1,38 @@
+// Package esock is sockets as the operating system has them: every operation, option and control message, in a form
+// that a Go program can wait on, cancel and count. The contract is that of Erlang/OTP's socket module; the core
+// is C, in csrc/, and useful without Go.
+//
+// A [Socket] is opened, bound, connected and closed as with the system calls of the same names. Every call that can
+// block takes a [Wait], which says what to do then: wait ([Forever], [Within], [Until], [Context]), only look
+// (Within(0)), or return a [Select] and send a message to a [Mailbox] later ([NoWait], [With]). Calls of one direction
+// take turns in the order they came, whichever form they have, and a whole Send is never mixed with another.
+//
+// # Messages
+//
+// Send and Recv move bytes, SendTo and RecvFrom datagrams. SendMsg and RecvMsg move a [Msg]: data, address, flags and
+// [ControlMessage] values, decoded in the same crossing that received them and without allocation. SendFile
+// hands a file to the kernel.
+//
+// # Options
+//
+// An [Option] is a typed variable named after its level and OTP's name: TCPNoDelay.Set(s, true). Socket.Option and
+// Socket.SetOption take names instead, which also reach the library's own options of level "otp"; GetOptionNative and
+// SetOptionNative take any numbers and any bytes.
+//
+// # Errors
+//
+// A failed operation returns an [Error]; errors.Is finds the syscall.Errno, net.ErrClosed when the socket was closed
+// here, and context errors in it. The end of a stream is io.EOF and the end of a call's time is [ErrTimeout], both bare.
+// Counts beside an error are exact. Mistakes of the caller are an [InvalidError], never a panic.
+//
+// # Inspection
+//
+// Every socket counts what it does ([Counters]). Unless told otherwise it is in a registry that [WhichSockets] and
+// [WriteTable] show, its state is in [SocketInfo], and [Socket.Monitor] tells when it is closed.
+//
+// # Costs and limits
+//
+// A call crosses into C once. The calls above allocate nothing when they are repeated on the same socket; an
+// asynchronous one may cost its Select. A socket that never waits has no part in the runtime's poller, one that never
+// selects none in the library's, and an idle one takes some 600 bytes. The package needs cgo, and Linux.
+package esock

@@ -1,0 +1,251 @@
+package esock_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/esock-go/esock"
+)
+
+// An echo server and its client, as in the manual of OTP's socket module.
+func Example() {
+	server, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	if err = server.Bind(esock.Loopback); err != nil {
+		log.Fatal(err)
+	}
+	if err = server.Listen(128); err != nil {
+		log.Fatal(err)
+	}
+	addr, _ := server.SockName()
+
+	go func() {
+		c, err := server.Accept(esock.Forever)
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		buf := make([]byte, 512)
+		for {
+			n, err := c.Recv(buf, 0, esock.Forever)
+			if err != nil {
+				return // io.EOF: the client has sent everything
+			}
+			if _, err = c.Send(buf[:n], 0, esock.Within(5*time.Second)); err != nil {
+				return
+			}
+		}
+	}()
+
+	client, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	if err = client.Connect(addr, esock.Within(5*time.Second)); err != nil {
+		log.Fatal(err)
+	}
+	client.Send([]byte("hello"), 0, esock.Forever)
+	client.Shutdown(esock.ShutWrite)
+	reply := make([]byte, 5)
+	if _, err = client.RecvFull(reply, 0, esock.Forever); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", reply)
+	fmt.Println(client.Counters().ReadByte, "bytes received")
+	// Output:
+	// hello
+	// 5 bytes received
+}
+
+// Datagrams with what the kernel knows about them: the time to live, and where they came in.
+func ExampleSocket_RecvMsg() {
+	receiver, _ := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
+	defer receiver.Close()
+	receiver.Bind(esock.Loopback)
+	esock.IPRecvTTL.Set(receiver, true)
+	esock.IPPktInfo.Set(receiver, true)
+	to, _ := receiver.SockName()
+
+	sender, _ := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
+	defer sender.Close()
+	out := esock.Msg{Iov: [][]byte{[]byte("ping")}, Addr: to}
+	if err := out.SetControl(esock.TTL(7)); err != nil {
+		log.Fatal(err)
+	}
+	if _, err := sender.SendMsg(&out, 0, esock.Forever); err != nil {
+		log.Fatal(err)
+	}
+
+	var in esock.Msg // used again and again: no allocation
+	if err := receiver.RecvMsg(&in, 0, esock.Within(5*time.Second)); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", in.Data())
+	for c := range in.Control() {
+		if ttl, ok := c.TTL(); ok {
+			fmt.Println("ttl", ttl)
+		}
+		if p, ok := c.PktInfo4(); ok {
+			fmt.Println("sent to", p.Addr)
+		}
+	}
+	// Unordered output:
+	// ping
+	// ttl 7
+	// sent to 127.0.0.1
+}
+
+// A receive that does not wait: a message says when to repeat it. Another is cancelled.
+func ExampleNoWait() {
+	server, client := connected()
+	defer server.Close()
+	defer client.Close()
+
+	mb := esock.NewMailbox()
+	defer mb.Close()
+	buf := make([]byte, 16)
+	_, err := client.Recv(buf, 0, esock.NoWait(mb))
+	var sel *esock.Select
+	if errors.As(err, &sel) {
+		fmt.Println("selected:", sel.Op())
+	}
+
+	server.Send([]byte("now"), 0, esock.Forever)
+	msg, _ := mb.Receive(context.Background())
+	switch msg := msg.(type) {
+	case esock.SelectMsg:
+		n, _ := msg.Socket().Recv(buf, 0, esock.NoWait(mb))
+		fmt.Printf("received: %s\n", buf[:n])
+	case esock.AbortMsg:
+		fmt.Println("aborted:", msg.Reason)
+	}
+
+	_, err = client.Recv(buf, 0, esock.NoWait(mb))
+	if errors.As(err, &sel) {
+		fmt.Println("cancelled:", client.Cancel(sel) == nil)
+	}
+	server.Send([]byte("late"), 0, esock.Forever)
+	_, seen := mb.Poll()
+	fmt.Println("message after the cancel:", seen)
+	// Output:
+	// selected: recv
+	// received: now
+	// cancelled: true
+	// message after the cancel: false
+}
+
+// A file goes out without passing through the program.
+func ExampleSocket_SendFile() {
+	name := filepath.Join(os.TempDir(), "esock-example")
+	os.WriteFile(name, []byte("from a file"), 0o600)
+	defer os.Remove(name)
+	f, err := os.Open(name)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+
+	server, client := connected()
+	defer client.Close()
+	n, err := server.SendFile(f, 5, 0, esock.Within(5*time.Second)) // from byte 5 to the end
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Close()
+	buf := make([]byte, 32)
+	m, err := client.RecvFull(buf, 0, esock.Forever)
+	fmt.Println(n, err == io.EOF, string(buf[:m]))
+	// Output: 6 true a file
+}
+
+// Any option of any level, also one that the library has no name for.
+func ExampleSocket_SetOptionNative() {
+	s, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	const ipprotoTCP, tcpQuickAck = 6, 12
+	if err = s.SetOptionNative(ipprotoTCP, tcpQuickAck, 0); err != nil {
+		log.Fatal(err)
+	}
+	v, err := s.GetOptionNativeInt(ipprotoTCP, tcpQuickAck)
+	fmt.Println(v, err)
+	// Output: 0 <nil>
+}
+
+// An open file is handed to whoever holds the other end of a unix socket.
+func ExampleRights() {
+	addr := esock.UnixAddr("") // Linux chooses an abstract name
+	l, _ := esock.Open(esock.Local, esock.Dgram, esock.Default)
+	defer l.Close()
+	l.Bind(addr)
+	addr, _ = l.SockName()
+
+	r, w, err := os.Pipe()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	giver, _ := esock.Open(esock.Local, esock.Dgram, esock.Default)
+	defer giver.Close()
+	c, err := esock.RightsOf(w)
+	if err != nil {
+		log.Fatal(err)
+	}
+	m := esock.Msg{Iov: [][]byte{[]byte("a pipe")}, Addr: addr}
+	m.SetControl(c)
+	if _, err = giver.SendMsg(&m, 0, esock.Forever); err != nil {
+		log.Fatal(err)
+	}
+	w.Close()
+
+	var in esock.Msg
+	if err = l.RecvMsg(&in, 0, esock.Within(5*time.Second)); err != nil {
+		log.Fatal(err)
+	}
+	files := in.TakeFiles() // what is not taken is closed by the next receive
+	fmt.Fprint(files[0], "through the passed descriptor")
+	files[0].Close()
+	text, _ := io.ReadAll(r)
+	fmt.Printf("%s: %s\n", in.Data(), text)
+	// Output: a pipe: through the passed descriptor
+}
+
+// connected is two ends of a TCP connection.
+func connected() (server, client *esock.Socket) {
+	l, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer l.Close()
+	if err = l.Bind(esock.Inet4Addr(netip.MustParseAddr("127.0.0.1"), 0)); err != nil {
+		log.Fatal(err)
+	}
+	if err = l.Listen(1); err != nil {
+		log.Fatal(err)
+	}
+	addr, _ := l.SockName()
+	client, err = esock.Open(esock.Inet, esock.Stream, esock.TCP)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err = client.Connect(addr, esock.Forever); err != nil {
+		log.Fatal(err)
+	}
+	if server, err = l.Accept(esock.Forever); err != nil {
+		log.Fatal(err)
+	}
+	return server, client
+}

@@ -1,0 +1,3 @@
+package esock
+
+import _ "github.com/esock-go/esock/internal/needcgo" // without cgo: one sentence instead of forty errors

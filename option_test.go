@@ -1,0 +1,206 @@
+package esock
+
+import (
+	"math"
+	"reflect"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestGoAndCHaveTheSameOptionTable(t *testing.T) {
+	require.NoError(t, optionTableError(), "run go generate")
+	require.Equal(t, cOptCount(), len(optionRows))
+}
+
+func TestDifferentOptionTablesAreAnErrorOfEveryCall(t *testing.T) {
+	for _, err := range []error{
+		compareOptionTables(len(optionRows)+1, optionHash),
+		compareOptionTables(len(optionRows), optionHash+1),
+	} {
+		assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
+		assert.ErrorContains(t, err, "go generate")
+	}
+	defer func(f func() error) { optionTableError = f }(optionTableError)
+	optionTableError = func() error { return compareOptionTables(0, 0) }
+	s := new(Socket)
+	_, err := TCPNoDelay.Get(s)
+	assert.ErrorContains(t, err, "go generate")
+	assert.ErrorContains(t, TCPNoDelay.Set(s, true), "go generate")
+	_, err = s.Option("tcp", "nodelay")
+	assert.ErrorContains(t, err, "go generate")
+	assert.ErrorContains(t, s.SetOption("tcp", "nodelay", true), "go generate")
+}
+
+func TestEveryRowIsFoundByItsNames(t *testing.T) {
+	for i, r := range optionRows {
+		assert.Equal(t, i, findOption(r.Level, r.Name))
+		n, ok := numberOf(levelNames, r.Level)
+		assert.True(t, ok, r.Level)
+		assert.Equal(t, r.LevelNumber, n)
+		assert.NotEmpty(t, r.Doc)
+		assert.NotEmpty(t, r.Since)
+		assert.True(t, r.CanGet || r.CanSet)
+	}
+	assert.Equal(t, -1, findOption("ip", "nodelay"))
+	n := 0
+	for range Options() {
+		n++
+	}
+	assert.Equal(t, len(optionRows), n)
+	for o := range Options() {
+		assert.Equal(t, optionRows[0], o)
+		break
+	}
+}
+
+func TestLayoutsAreThoseOfTheCore(t *testing.T) {
+	assert.Equal(t, uintptr(8), reflect.TypeFor[cLinger]().Size())
+	assert.Equal(t, uintptr(12), reflect.TypeFor[cmsgCredValue]().Size())
+}
+
+func TestTimesAreRoundedUp(t *testing.T) {
+	for d, want := range map[time.Duration]int64{0: 0, 1: 1, time.Second: 1, time.Second + 1: 2, math.MaxInt32 * time.Second: math.MaxInt32} {
+		i, _, cause := intSeconds.encode(d)
+		assert.Empty(t, cause)
+		assert.Equal(t, want, i)
+	}
+	for _, d := range []time.Duration{-1, math.MinInt64, math.MaxInt32*time.Second + 1, math.MaxInt64} {
+		_, _, cause := intSeconds.encode(d)
+		assert.NotEmpty(t, cause, d)
+	}
+	i, _, cause := uintMilliseconds.encode(1500 * time.Microsecond)
+	assert.Empty(t, cause)
+	assert.Equal(t, int64(2), i)
+	assert.Equal(t, 2*time.Millisecond, uintMilliseconds.decode(2, nil))
+}
+
+// T35: a number that does not fit is an invalid option, like any other value that does not.
+func TestT35OptionValuesOutOfRangeAreInvalid(t *testing.T) {
+	s := new(Socket)
+	for _, err := range []error{
+		SocketRcvBuf.Set(s, math.MaxInt32+1),
+		IPTTL.Set(s, math.MinInt32-1),
+		TCPUserTimeout.Set(s, -1),
+		TCPUserTimeout.Set(s, (math.MaxUint32+1)*time.Millisecond),
+		TCPKeepIdle.Set(s, math.MaxInt64),
+		SocketLinger.Set(s, Linger{On: true, Time: -1}),
+		s.SetOption("socket", "rcvbuf", int64(math.MaxInt32+1)),
+		s.SetOption("socket", "rcvbuf", uint64(math.MaxUint64)),
+		s.SetOption("tcp", "user_timeout", -1),
+		s.SetOption("tcp", "user_timeout", math.MaxUint32+1),
+	} {
+		assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
+	}
+}
+
+func TestValuesOfAnotherTypeAreInvalid(t *testing.T) {
+	s := new(Socket)
+	for level, options := range map[string]map[string][]any{
+		"socket": {
+			"reuseaddr":    {2, "true", nil, []byte{1}},
+			"rcvbuf":       {true, "5", 1.5, nil, time.Second},
+			"bindtodevice": {1, nil},
+			"linger": {"never", 5, nil, map[string]any{"onoff": true}, map[string]any{"linger": 5},
+				map[string]any{"onoff": true, "linger": -1}, map[string]any{"onoff": "yes", "linger": 1},
+				map[string]any{"onoff": true, "linger": 1, "lingre": 1}},
+		},
+		"ip":      {"tos": {"lowdelai"}},
+		"tcp":     {"keepidle": {5 * time.Second}, "nodely": {true}},
+		"nowhere": {"ttl": {1}},
+	} {
+		for name, values := range options {
+			for _, v := range values {
+				assert.ErrorIs(t, s.SetOption(level, name, v), &InvalidError{What: "socket_option"}, "%s %s %v", level, name, v)
+			}
+		}
+	}
+	_, err := s.Option("tcp", "nodely")
+	assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
+	assert.ErrorContains(t, err, "tcp.nodely")
+	var zero Option[int]
+	_, err = zero.Get(s)
+	assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, zero.Set(s, 1), &InvalidError{What: "socket_option"})
+}
+
+func TestPlainValuesOfEveryCodec(t *testing.T) {
+	row := func(level, name string) int {
+		i := findOption(level, name)
+		require.GreaterOrEqual(t, i, 0)
+		return i
+	}
+	for _, c := range []struct {
+		row int
+		in  any
+		out any
+	}{
+		{row("tcp", "nodelay"), true, true},
+		{row("tcp", "nodelay"), 1.0, true},
+		{row("socket", "rcvbuf"), int8(5), 5},
+		{row("socket", "type"), "stream", "stream"},
+		{row("socket", "type"), Dgram, "dgram"},
+		{row("socket", "domain"), 38, 38},
+		{row("socket", "protocol"), "tcp", "tcp"},
+		{row("ip", "tos"), "lowdelay", 16},
+		{row("tcp", "user_timeout"), uint32(math.MaxUint32), math.MaxUint32},
+		{row("tcp", "congestion"), []byte("reno"), "reno"},
+		{row("socket", "linger"), "abort", map[string]any{"onoff": true, "linger": 0}},
+		{row("socket", "linger"), Linger{Time: 7 * time.Second}, map[string]any{"onoff": false, "linger": 7}},
+		{row("socket", "linger"), map[string]any{"onoff": 1, "linger": 7.0}, map[string]any{"onoff": true, "linger": 7}},
+		{row("socket", "peercred"), Credentials{1, 2, 3}, map[string]any{"pid": 1, "uid": 2, "gid": 3}},
+		{row("socket", "peercred"), map[string]any{"pid": 1, "gid": 3}, map[string]any{"pid": 1, "uid": 0, "gid": 3}},
+	} {
+		i, data, cause := optionFromPlain(c.row, c.in)
+		require.Empty(t, cause, "%v", c.in)
+		assert.Equal(t, c.out, plainOption(c.row, i, data))
+	}
+}
+
+// T16: Linux counts the NUL in the length it returns for SO_BINDTODEVICE, and hands out all 16 bytes of the name of
+// the congestion control.
+func TestT16StringsEndAtTheirNUL(t *testing.T) {
+	h, r := cOpen(int(Inet), int(Stream), 0)
+	require.NoError(t, errnoOf(r))
+	defer cClose(h, 0, nil, nil)
+	for _, name := range []string{"socket.bindtodevice", "tcp.congestion"} {
+		for i, row := range optionRows {
+			if row.Level+"."+row.Name != name {
+				continue
+			}
+			var unused int64
+			data := make([]byte, row.max)
+			n, r := cGetOpt(h, i, &unused, data)
+			require.NoError(t, errnoOf(r))
+			assert.NotContains(t, string(data[:n]), "\x00", name)
+		}
+	}
+}
+
+func TestNativeSizesAreRefusedAtOnce(t *testing.T) {
+	s := new(Socket)
+	// T52: OTP burnt seconds with a negative size; here a size is a slice, so only too large ones exist.
+	_, err := s.GetOptionNative(6, 13, make([]byte, nativeOptionMax+1))
+	assert.ErrorIs(t, err, &InvalidError{What: "value_spec"})
+	_, err = s.GetOptionNative(math.MaxInt32+1, 1, nil)
+	assert.ErrorIs(t, err, &InvalidError{What: "value_spec"})
+	for _, v := range []any{nil, 1.5, int64(math.MaxInt32 + 1), []int{1}, make([]byte, nativeOptionMax+1)} {
+		assert.ErrorIs(t, s.SetOptionNative(6, 1, v), &InvalidError{What: "value"})
+	}
+	assert.ErrorIs(t, s.SetOptionNative(6, math.MinInt32-1, 1), &InvalidError{What: "value"})
+}
+
+func TestWrongDirectionIsToldFromTheKernelsRefusal(t *testing.T) {
+	s := new(Socket)
+	get, both := findOption("socket", "type"), findOption("tcp", "nodelay")
+	err := s.optionResult(opSetOpt, get, 1, -int(syscall.ENOTSUP))
+	assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
+	err = s.optionResult(opSetOpt, both, 1, -int(syscall.ENOTSUP))
+	assert.ErrorIs(t, err, syscall.ENOTSUP)
+	assert.NotErrorIs(t, err, &InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, s.optionResult(opSetOpt, both, 1, -int(syscall.ERANGE)), &InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, s.optionResult(opGetOpt, both, nil, -int(syscall.ENOPROTOOPT)), syscall.ENOPROTOOPT)
+}

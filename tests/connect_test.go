@@ -1,0 +1,276 @@
+package tests
+
+import (
+	"context"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+)
+
+func TestConnect_Preconditions(t *testing.T) {
+	addr := pendingAddr(t)
+	connecting := func(t *testing.T) (s *esock.Socket, mb *esock.Mailbox, sel *esock.Select) {
+		s, mb = open(t, esock.Inet, esock.Stream, esock.TCP), esock.NewMailbox()
+		sel = selected(t, s.Connect(addr, esock.NoWait(mb)))
+		assert.Equal(t, []string{"connecting", "selected"}, s.Info().WStates)
+		return s, mb, sel
+	}
+
+	t.Run("not open", func(t *testing.T) {
+		s := open(t, esock.Inet, esock.Stream, esock.TCP)
+		s.Close()
+		assert.ErrorIs(t, s.Connect(addr, esock.Forever), errClosed)
+		assert.ErrorIs(t, s.FinishConnect(esock.Forever), errClosed)
+	})
+	t.Run("a current writer exists", func(t *testing.T) {
+		a, _ := pair(t, esock.Stream)
+		mb := esock.NewMailbox()
+		fill(t, a)
+		sendSelect(t, a, mb)
+		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(mb)} {
+			assert.ErrorIs(t, a.Connect(esock.UnixAddr("/x"), w), esock.ErrState)
+			assert.ErrorIs(t, a.FinishConnect(w), esock.ErrState)
+		}
+	})
+	t.Run("a parked writer exists", func(t *testing.T) {
+		a, b := pair(t, esock.Stream)
+		n := fill(t, a)
+		sent := sendStart(t, a, []byte("x"), esock.Forever, 1)
+		assert.ErrorIs(t, a.Connect(esock.UnixAddr("/x"), esock.Forever), esock.ErrState)
+		drain(t, b, n+1)
+		assert.Equal(t, outcome{1, nil}, result(t, sent))
+	})
+	t.Run("somebody else is connecting", func(t *testing.T) {
+		s, _, sel := connecting(t)
+		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(esock.NewMailbox())} {
+			assert.ErrorIs(t, s.Connect(addr, w), esock.ErrAlready)
+			assert.ErrorIs(t, s.FinishConnect(w), esock.ErrState)
+		}
+		require.NoError(t, s.Cancel(sel))
+	})
+	t.Run("somebody else is connecting and waits", func(t *testing.T) {
+		s := open(t, esock.Inet, esock.Stream, esock.TCP)
+		done := start(func() (int, error) { return 0, s.Connect(addr, esock.Forever) })
+		eventually(t, "connecting", func() bool { return hasState(s.Info().WStates, "connecting") })
+		assert.ErrorIs(t, s.Connect(addr, esock.Forever), esock.ErrAlready)
+		require.NoError(t, s.Close())
+		assert.ErrorIs(t, result(t, done).err, errClosed, "close by somebody else")
+	})
+	t.Run("nobody is connecting", func(t *testing.T) {
+		s := open(t, esock.Inet, esock.Stream, esock.TCP)
+		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(esock.NewMailbox())} {
+			assert.ErrorIs(t, s.FinishConnect(w), esock.ErrState)
+		}
+	})
+	t.Run("a send while connecting", func(t *testing.T) {
+		s, mb, _ := connecting(t)
+		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(mb)} {
+			_, err := s.Send([]byte("x"), 0, w)
+			assert.ErrorIs(t, err, esock.ErrState)
+		}
+		assert.Contains(t, s.Info().WStates, "connecting")
+	})
+	t.Run("T5 finished before it is ready, it is still connecting", func(t *testing.T) {
+		s, mb, sel := connecting(t)
+		again := selected(t, s.FinishConnect(esock.NoWait(mb)))
+		assert.Equal(t, esock.OpConnect, again.Op())
+		assert.Contains(t, s.Info().WStates, "connecting")
+		assert.NotContains(t, s.Info().WStates, "connected")
+		assert.Equal(t, abortOf(sel, esock.ErrCancelled), message(t, mb))
+		assert.Zero(t, mb.Len())
+		_, err := s.PeerName()
+		assert.ErrorIs(t, err, syscall.ENOTCONN)
+	})
+	t.Run("T6 cancelled twice", func(t *testing.T) {
+		s, mb, sel := connecting(t)
+		require.NoError(t, s.Cancel(sel))
+		assert.NotContains(t, s.Info().WStates, "connecting")
+		assert.ErrorIs(t, s.Cancel(sel), &esock.InvalidError{What: "select"})
+		assert.ErrorIs(t, s.Connect(addr, esock.NoWait(mb)), syscall.EALREADY, "the kernel goes on")
+		assert.Zero(t, mb.Len())
+	})
+	t.Run("close", func(t *testing.T) {
+		s, mb, sel := connecting(t)
+		require.NoError(t, s.Close())
+		assert.Equal(t, abortOf(sel, errClosed), message(t, mb))
+		assert.Contains(t, s.Info().WStates, "connecting", "what was there stays")
+	})
+}
+
+func TestConnect_SelectThenFinish(t *testing.T) {
+	l, addr := listener(t, 5)
+	for name, finish := range map[string]func(*esock.Socket, esock.Wait) error{
+		"connect to nowhere": func(s *esock.Socket, w esock.Wait) error {
+			return s.Connect(esock.Inet4Addr(loopback, 1), w) // the address is ignored
+		},
+		"finish": (*esock.Socket).FinishConnect,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, mb := open(t, esock.Inet, esock.Stream, esock.TCP), esock.NewMailbox()
+			sel := selected(t, s.Connect(addr, esock.NoWait(mb)))
+			assert.Equal(t, selectOf(sel), message(t, mb))
+			require.NoError(t, finish(s, esock.NoWait(mb)))
+			assert.Equal(t, []string{"connected", "selected"}, s.Info().WStates)
+			peer, err := l.Accept(esock.Within(patience))
+			require.NoError(t, err)
+			closeAtEnd(t, peer)
+			echoes(t, s, peer)
+			assert.Zero(t, mb.Len())
+		})
+	}
+}
+
+func TestConnect_Results(t *testing.T) {
+	l, addr := listener(t, 5)
+	defer l.Close()
+	dir := t.TempDir()
+	unheard := open(t, esock.Local, esock.Stream, esock.Default)
+	require.NoError(t, unheard.Bind(esock.UnixAddr(filepath.Join(dir, "unheard"))))
+	dgram := open(t, esock.Local, esock.Dgram, esock.Default)
+	require.NoError(t, dgram.Bind(esock.UnixAddr(filepath.Join(dir, "dgram"))))
+	for name, c := range map[string]struct {
+		d   esock.Domain
+		typ esock.Type
+		to  esock.Addr
+		err error
+	}{
+		"tcp":                    {esock.Inet, esock.Stream, addr, nil},
+		"tcp refused":            {esock.Inet, esock.Stream, nobody(t, esock.Stream), syscall.ECONNREFUSED},
+		"udp completes at once":  {esock.Inet, esock.Dgram, addr, nil},
+		"local without listener": {esock.Local, esock.Stream, sockName(t, unheard), syscall.ECONNREFUSED},
+		"local to nothing":       {esock.Local, esock.Stream, esock.UnixAddr(filepath.Join(dir, "none")), syscall.ENOENT},
+		"local to another type":  {esock.Local, esock.Stream, sockName(t, dgram), syscall.EPROTOTYPE},
+		"wrong family":           {esock.Inet, esock.Stream, esock.UnixAddr("/x"), syscall.EAFNOSUPPORT},
+		"no address":             {esock.Inet, esock.Stream, esock.Addr{}, &esock.InvalidError{What: "sockaddr"}},
+		"shorthand":              {esock.Inet, esock.Stream, esock.Loopback, &esock.InvalidError{What: "sockaddr"}},
+	} {
+		for _, form := range []string{"waiting", "asynchronous"} {
+			t.Run(name+" "+form, func(t *testing.T) {
+				s, mb := open(t, c.d, c.typ, esock.Default), esock.NewMailbox()
+				w := esock.Within(patience)
+				if form == "asynchronous" {
+					w = esock.NoWait(mb)
+				}
+				err := s.Connect(c.to, w)
+				if sel, ok := err.(*esock.Select); ok {
+					assert.Equal(t, selectOf(sel), message(t, mb))
+					err = s.FinishConnect(w)
+				}
+				if c.err == nil {
+					require.NoError(t, err)
+					assert.Contains(t, s.Info().WStates, "connected")
+				} else {
+					assert.ErrorIs(t, err, c.err)
+					assert.NotContains(t, s.Info().WStates, "connected")
+				}
+				assert.NotContains(t, s.Info().WStates, "connecting")
+				assert.Zero(t, mb.Len())
+			})
+		}
+	}
+}
+
+func TestConnect_AgainWhenConnected(t *testing.T) {
+	_, addr := listener(t, 5)
+	s := dial(t, addr)
+	// Linux: the first answers for the connection that was made.
+	if err := s.Connect(addr, esock.Within(patience)); err != nil {
+		assert.ErrorIs(t, err, syscall.EISCONN)
+	}
+	assert.ErrorIs(t, s.Connect(addr, esock.Within(patience)), syscall.EISCONN)
+	assert.Contains(t, s.Info().WStates, "connected")
+}
+
+func TestConnect_OutOfTime(t *testing.T) {
+	addr := pendingAddr(t)
+	cancelled, cancel := context.WithCancel(context.Background())
+	for name, c := range map[string]struct {
+		w   esock.Wait
+		err error
+	}{
+		"at once":       {esock.Within(0), esock.ErrTimeout},
+		"within":        {esock.Within(time.Millisecond), esock.ErrTimeout},
+		"until":         {esock.Until(time.Now().Add(time.Millisecond)), esock.ErrTimeout},
+		"until earlier": {esock.Until(time.Now().Add(-time.Hour)), esock.ErrTimeout},
+		"context":       {esock.Context(cancelled), context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, esock.Inet, esock.Stream, esock.TCP)
+			done := start(func() (int, error) { return 0, s.Connect(addr, c.w) })
+			if name == "context" {
+				eventually(t, "connecting", func() bool { return hasState(s.Info().WStates, "connecting") })
+				cancel()
+			}
+			err := result(t, done).err
+			assert.ErrorIs(t, err, c.err)
+			if c.err == esock.ErrTimeout {
+				assert.ErrorContains(t, err, "open another", "it says what to do")
+			}
+			assert.NotContains(t, s.Info().WStates, "connecting", "the connector is dropped")
+			assert.ErrorIs(t, s.Connect(addr, esock.Within(0)), syscall.EALREADY, "the kernel goes on connecting")
+		})
+	}
+	cancel()
+}
+
+func TestConnect_AfterFailureTheSocketIsToBeClosed(t *testing.T) {
+	s := open(t, esock.Inet, esock.Stream, esock.TCP)
+	require.ErrorIs(t, s.Connect(nobody(t, esock.Stream), esock.Within(patience)), syscall.ECONNREFUSED)
+	// Documented: the next attempt reports the old failure, or fails or succeeds as the kernel likes; what counts is
+	// that it answers, and that the socket can be closed.
+	_, addr := listener(t, 5)
+	err := s.Connect(addr, esock.Within(patience))
+	_, isSelect := err.(*esock.Select)
+	assert.False(t, isSelect)
+	assert.NotContains(t, s.Info().WStates, "connecting")
+	assert.NoError(t, s.Close())
+}
+
+func TestConnect_UnixBacklogFullIsAnError(t *testing.T) {
+	for _, form := range []string{"waiting", "asynchronous"} {
+		t.Run(form, func(t *testing.T) {
+			l := open(t, esock.Local, esock.Stream, esock.Default)
+			require.NoError(t, l.Bind(esock.UnixAddr("")))
+			require.NoError(t, l.Listen(0))
+			addr, mb := sockName(t, l), esock.NewMailbox()
+			w := esock.Forever
+			if form == "asynchronous" {
+				w = esock.NoWait(mb)
+			}
+			require.NoError(t, open(t, esock.Local, esock.Stream, esock.Default).Connect(addr, w))
+			s := open(t, esock.Local, esock.Stream, esock.Default)
+			require.ErrorIs(t, s.Connect(addr, w), syscall.EAGAIN)
+			assert.NotContains(t, s.Info().WStates, "connecting")
+			assert.Zero(t, mb.Len())
+			a, err := l.Accept(esock.Forever)
+			require.NoError(t, err)
+			closeAtEnd(t, a)
+			assert.NoError(t, s.Connect(addr, w), "with room it works, on the same socket")
+		})
+	}
+}
+
+func TestT41_UDPReconnectAndDissolve(t *testing.T) {
+	s := open(t, esock.Inet, esock.Dgram, esock.UDP)
+	p1, a1 := udp(t)
+	p2, a2 := udp(t)
+	require.NoError(t, s.Connect(a1, esock.Forever))
+	send(t, s, "one")
+	assert.Equal(t, "one", recv(t, p1))
+	source := sockName(t, s)
+	require.NoError(t, s.Connect(a2, esock.Forever), "another peer")
+	send(t, s, "two")
+	assert.Equal(t, "two", recv(t, p2))
+	assert.Equal(t, source, sockName(t, s), "Linux keeps the source")
+	require.NoError(t, s.Connect(esock.RawAddr(esock.Unspec, nil), esock.Forever), "dissolved")
+	_, err := s.PeerName()
+	assert.ErrorIs(t, err, syscall.ENOTCONN)
+	_, err = s.Send([]byte("x"), 0, esock.Forever)
+	assert.ErrorIs(t, err, syscall.EDESTADDRREQ)
+}

@@ -1,0 +1,91 @@
+// Package tests tests esock from outside, through the real kernel: every row of the contract's state tables, and
+// every trap. Tests are named after the row or trap that they show.
+package tests
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/esock-go/esock"
+)
+
+// TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind. The
+// poller's goroutine and descriptors live as long as the process.
+func TestMain(m *testing.M) {
+	startPollers()
+	before := len(descriptors())
+	code := m.Run()
+	if code == 0 {
+		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller")); err != nil {
+			fmt.Println("goroutines left:", err)
+			code = 1
+		}
+		if after := descriptors(); len(after) > before+1 { // +1: the listing itself
+
+			fmt.Printf("descriptors left: %d before, now %v\n", before, after)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// startPollers makes both pollers open what they keep for ever.
+func startPollers() {
+	s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
+	if err != nil {
+		panic(err)
+	}
+	defer s.Close()
+	s.Recv(make([]byte, 1), 0, esock.Within(time.Nanosecond))
+	s.Recv(make([]byte, 1), 0, esock.NoWait(esock.NewMailbox()))
+}
+
+// descriptors lists what the process has open.
+func descriptors() []string {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	var fds []string
+	for _, e := range entries {
+		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+			fds = append(fds, e.Name()+":"+target)
+		}
+	}
+	return fds
+}
+
+// patience is how long a test waits for what must come. It is not a measure of anything: only a test that
+// fails waits that long.
+const patience = 20 * time.Second
+
+// eventually waits until cond holds.
+func eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !cond(); time.Sleep(50 * time.Microsecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never came: %s", what)
+		}
+	}
+}
+
+// sameDescriptors fails the test if, at its end, more descriptors are open than now. Call it first, so that it
+// runs after the other cleanups.
+func sameDescriptors(t testing.TB) {
+	t.Helper()
+	before := descriptors()
+	t.Cleanup(func() {
+		deadline := time.Now().Add(patience)
+		for len(descriptors()) > len(before) {
+			if time.Now().After(deadline) {
+				t.Errorf("descriptors left: before %v, now %v", before, descriptors())
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
