@@ -125,6 +125,9 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	if w.bad {
 		return 0, s.fail(c.op.String(), w.check())
 	}
+	if !fitsCInt(int64(c.flags)) {
+		return 0, s.fail(c.op.String(), &InvalidError{What: "msg_flag", Value: c.flags})
+	}
 	if w.kind == waitContext {
 		if err := w.ctx.Err(); err != nil {
 			return 0, s.fail(c.op.String(), err)

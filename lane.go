@@ -133,7 +133,7 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 	case owned && l.parked:
 		current = l.op
 	}
-	if w.cont != nil && (l.cur != w.cont.Handle() || l.cur.op != c.op) {
+	if w.cont != nil && (l.cur != w.cont.Handle() || !mine || l.cur.op != c.op) {
 		return errNotInProgress
 	}
 	switch {
@@ -208,7 +208,7 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	if err := w.mb.claim(h, s); err != nil {
 		return err
 	}
-	h.op, h.state = c.op, handleQueued
+	h.op, h.complete, h.state = c.op, false, handleQueued
 	if c.file != nil {
 		h.extend().file, c.file = c.file, nil
 	}
@@ -384,21 +384,19 @@ func (s *Socket) Cancel(sel *Select) error {
 	h := sel.Handle()
 	err := s.cancel(h)
 	if err != nil {
-		if h.Socket() == s {
-			h.mb.withdraw(h)
-		}
 		return s.fail("cancel", err)
 	}
 	return nil
 }
 
 func (s *Socket) cancel(h *Handle) error {
-	if h.Socket() != s {
-		return errNotInProgress
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if h.Socket() != s { // claiming it for this socket needs s.mu
+		return errNotInProgress
+	}
 	if s.closing() {
+		h.mb.withdraw(h)
 		return net.ErrClosed
 	}
 	for d := reading; d <= writing; d++ {
@@ -418,6 +416,7 @@ func (s *Socket) cancel(h *Handle) error {
 		s.promote(d)
 		return nil
 	}
+	h.mb.withdraw(h)
 	return errNotInProgress
 }
 

@@ -4,5 +4,7 @@ package esock
 
 import "unsafe"
 
+const raceEnabled = false
+
 func raceRead(unsafe.Pointer, int)  {}
 func raceWrite(unsafe.Pointer, int) {}

@@ -40,19 +40,6 @@ type RcvBuf struct {
 	Size int // bytes; 0: the default
 }
 
-// edit changes the options under s.mu, which keeps changes apart; readers take no lock.
-func (s *Socket) edit(f func(o *otpOptions)) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing() {
-		return net.ErrClosed
-	}
-	o := *s.options()
-	f(&o)
-	s.otp.Store(&o)
-	return nil
-}
-
 // dropMeta forgets the cookie, at close.
 func (s *Socket) dropMeta() {
 	s.mu.Lock()
@@ -64,150 +51,182 @@ func (s *Socket) dropMeta() {
 	}
 }
 
-// Names of the options of level otp.
-var otpNames = []string{"controlling_process", "debug", "domain", "fd", "iow", "meta", "rcvbuf", "rcvctrlbuf",
-	"select_read", "sndctrlbuf", "spin", "use_registry"}
-
-func badOTP(name string) error {
-	return &InvalidError{What: "socket_option", Value: "otp." + name}
+// An otpOption is one option of level otp. get is nil where it cannot be read, set where it cannot be set; set
+// answers why a value is refused, "" if it is not.
+type otpOption struct {
+	name string
+	get  func(s *Socket, o *otpOptions) any
+	set  func(s *Socket, o *otpOptions, v any) (cause string)
 }
 
-func badOTPValue(name string, v any, cause string) error {
-	return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: cause + ", not " + describe(v)}
-}
-
-// otpOption reads an option of level otp.
+// The options of level otp by name:
 //
-//	debug, iow, select_read, use_registry  bool
-//	rcvbuf                                 int, or RcvBuf when N was set
-//	rcvctrlbuf, sndctrlbuf, fd             int
-//	spin                                   time.Duration
-//	domain                                 Domain
+//	controlling_process                    *Mailbox; set where there is no owner yet, else see ControllingProcess
+//	debug, iow, select_read, use_registry  bool; use_registry can only be switched on
+//	domain                                 Domain; not set
+//	fd                                     int; not set
 //	meta                                   any
-//	controlling_process                    *Mailbox
-func (s *Socket) otpOption(name string) (any, error) {
-	if name == "use_registry" { // of a closed socket, too
-		return s.registered(), nil
-	}
-	if err := s.ref("getopt"); err != nil {
-		return nil, net.ErrClosed
-	}
-	defer s.unref()
-	o := s.options()
-	switch name {
-	case "debug":
-		return o.debug, nil
-	case "iow":
-		return o.iow, nil
-	case "select_read":
-		return o.selectRead, nil
-	case "rcvbuf":
+//	rcvbuf                                 int, or RcvBuf when N was set; "default"; a list [N, Size]
+//	rcvctrlbuf, sndctrlbuf                 int; "default"
+//	spin                                   time.Duration, or its text
+var otpTable = []otpOption{
+	{"controlling_process", func(s *Socket, _ *otpOptions) any { return s.Owner() }, nil},
+	{"debug", func(_ *Socket, o *otpOptions) any { return o.debug }, otpBool(func(o *otpOptions, on bool) { o.debug = on })},
+	{"domain", func(s *Socket, _ *otpOptions) any { return s.Domain() }, nil},
+	{"fd", func(s *Socket, _ *otpOptions) any { return cFD(s.h) }, nil},
+	{"iow", func(_ *Socket, o *otpOptions) any { return o.iow }, otpBool(func(o *otpOptions, on bool) { o.iow = on })},
+	{"meta", func(_ *Socket, o *otpOptions) any { return o.meta },
+		func(_ *Socket, o *otpOptions, v any) string { o.meta = v; return "" }},
+	{"rcvbuf", func(_ *Socket, o *otpOptions) any {
 		if o.rcvbufN > 0 {
-			return RcvBuf{o.rcvbufN, o.rcvbuf}, nil
+			return RcvBuf{o.rcvbufN, o.rcvbuf}
 		}
-		return o.rcvbuf, nil
-	case "rcvctrlbuf":
-		return o.rcvctrlbuf, nil
-	case "sndctrlbuf":
-		return o.sndctrlbuf, nil
-	case "spin":
-		return o.spin, nil
-	case "meta":
-		return o.meta, nil
-	case "fd":
-		return cFD(s.h), nil
-	case "domain":
-		return s.Domain(), nil
-	case "controlling_process":
-		return s.Owner(), nil
-	}
-	return nil, badOTP(name)
+		return o.rcvbuf
+	}, setRcvBuf},
+	{"rcvctrlbuf", func(_ *Socket, o *otpOptions) any { return o.rcvctrlbuf },
+		otpSize(DefaultRcvCtrlBuf, func(o *otpOptions) *int { return &o.rcvctrlbuf })},
+	{"select_read", func(_ *Socket, o *otpOptions) any { return o.selectRead },
+		otpBool(func(o *otpOptions, on bool) { o.selectRead = on })},
+	{"sndctrlbuf", func(_ *Socket, o *otpOptions) any { return o.sndctrlbuf },
+		otpSize(DefaultSndCtrlBuf, func(o *otpOptions) *int { return &o.sndctrlbuf })},
+	{"spin", func(_ *Socket, o *otpOptions) any { return o.spin }, setSpin},
+	{"use_registry", func(s *Socket, _ *otpOptions) any { return s.registered() }, setRegistered},
 }
 
-// setOTPOption sets an option of level otp. fd and domain cannot be set; use_registry only to true; sizes take an int or
-// "default", rcvbuf also a RcvBuf. controlling_process goes from no owner to one; else call ControllingProcess.
-func (s *Socket) setOTPOption(name string, v any) error {
-	switch name {
-	case "debug", "iow", "select_read", "use_registry":
+func otpBool(f func(o *otpOptions, on bool)) func(*Socket, *otpOptions, any) string {
+	return func(_ *Socket, o *otpOptions, v any) string {
 		on, ok := v.(bool)
 		if !ok {
-			return badOTPValue(name, v, "it takes a boolean")
+			return "it takes a boolean"
 		}
-		switch name {
-		case "debug":
-			return s.edit(func(o *otpOptions) { o.debug = on })
-		case "iow":
-			return s.edit(func(o *otpOptions) { o.iow = on })
-		case "select_read":
-			return s.edit(func(o *otpOptions) { o.selectRead = on })
-		}
-		if !on {
-			return badOTPValue(name, v, "it can only be switched on")
-		}
-		if s.closing() {
-			return net.ErrClosed
-		}
-		registry.add(s)
-		return s.edit(func(o *otpOptions) { o.registry = &on })
-	case "rcvbuf":
-		size, n, ok := rcvBufValue(v)
-		if !ok {
-			return badOTPValue(name, v, "it takes a size from 1, RcvBuf, or default")
-		}
-		return s.edit(func(o *otpOptions) { o.rcvbuf, o.rcvbufN = size, n })
-	case "rcvctrlbuf":
-		size, ok := sizeValue(v, DefaultRcvCtrlBuf)
-		if !ok {
-			return badOTPValue(name, v, "it takes a size from 1, or default")
-		}
-		return s.edit(func(o *otpOptions) { o.rcvctrlbuf = size })
-	case "sndctrlbuf":
-		size, ok := sizeValue(v, DefaultSndCtrlBuf)
-		if !ok {
-			return badOTPValue(name, v, "it takes a size from 1, or default")
-		}
-		return s.edit(func(o *otpOptions) { o.sndctrlbuf = size })
-	case "spin":
-		d, ok := v.(time.Duration)
-		if !ok || d < 0 {
-			return badOTPValue(name, v, "it takes a time.Duration from 0")
-		}
-		return s.edit(func(o *otpOptions) { o.spin = d })
-	case "meta":
-		return s.edit(func(o *otpOptions) { o.meta = v })
-	case "controlling_process":
-		mb, ok := v.(*Mailbox)
-		if !ok {
-			return badOTPValue(name, v, "it takes a *Mailbox")
-		}
-		return s.ControllingProcess(nil, mb)
-	case "fd", "domain":
-		return badOTPValue(name, v, "it cannot be set")
+		f(o, on)
+		return ""
 	}
-	return badOTP(name)
 }
 
-// maxBuffer is the largest buffer the library makes by itself.
+// maxBuffer is the largest buffer the library makes by itself, in bytes.
 const maxBuffer = 1 << 30
 
-func sizeValue(v any, def int) (int, bool) {
+// size is a buffer size that a value stands for.
+func size(v any, def int) (int, bool) {
 	if v == "default" {
 		return def, true
 	}
-	n, ok := v.(int)
-	return n, ok && n > 0 && n <= maxBuffer
+	n, ok := integer(v)
+	return int(n), ok && n > 0 && n <= maxBuffer
 }
 
-func rcvBufValue(v any) (size, n int, ok bool) {
-	if b, is := v.(RcvBuf); is {
-		if b.Size == 0 {
-			b.Size = DefaultRcvBuf
+func otpSize(def int, field func(o *otpOptions) *int) func(*Socket, *otpOptions, any) string {
+	return func(_ *Socket, o *otpOptions, v any) string {
+		n, ok := size(v, def)
+		if !ok {
+			return "it takes a size from 1, or default"
 		}
-		size, ok = sizeValue(b.Size, 0)
-		return size, b.N, ok && b.N >= 0 && b.N <= 1<<20
+		*field(o) = n
+		return ""
 	}
-	size, ok = sizeValue(v, DefaultRcvBuf)
-	return size, 0, ok
+}
+
+func setRcvBuf(_ *Socket, o *otpOptions, v any) string {
+	const cause = "it takes a size from 1, default, or a count and a size"
+	var n int64
+	switch b := v.(type) {
+	case RcvBuf:
+		n, v = int64(b.N), any(b.Size)
+		if b.Size == 0 {
+			v = "default"
+		}
+	case []any:
+		var ok bool
+		if len(b) != 2 {
+			return cause
+		}
+		if n, ok = integer(b[0]); !ok || n < 1 {
+			return cause
+		}
+		v = b[1]
+	}
+	bytes, ok := size(v, DefaultRcvBuf)
+	if !ok || n < 0 || n > 1<<20 {
+		return cause
+	}
+	o.rcvbuf, o.rcvbufN = bytes, int(n)
+	return ""
+}
+
+func setSpin(_ *Socket, o *otpOptions, v any) string {
+	d, ok := v.(time.Duration)
+	if text, is := v.(string); is {
+		var err error
+		d, err = time.ParseDuration(text)
+		ok = err == nil
+	}
+	if !ok || d < 0 {
+		return "it takes a time from 0"
+	}
+	o.spin = d
+	return ""
+}
+
+func setRegistered(s *Socket, o *otpOptions, v any) string {
+	if v != true {
+		return "it can only be switched on"
+	}
+	registry.add(s)
+	o.registry = &registered
+	return ""
+}
+
+var registered = true
+
+func otpNamed(name string) (*otpOption, error) {
+	for i := range otpTable {
+		if otpTable[i].name == name {
+			return &otpTable[i], nil
+		}
+	}
+	return nil, &InvalidError{What: "socket_option", Value: "otp." + name}
+}
+
+// otpOption reads an option of level otp. use_registry can be read of a closed socket, too.
+func (s *Socket) otpOption(name string) (any, error) {
+	row, err := otpNamed(name)
+	if err != nil {
+		return nil, err
+	}
+	if name == "use_registry" {
+		return s.registered(), nil
+	}
+	if s.ref("getopt") != nil {
+		return nil, net.ErrClosed
+	}
+	defer s.unref()
+	return row.get(s, s.options()), nil
+}
+
+// setOTPOption sets an option of level otp.
+func (s *Socket) setOTPOption(name string, v any) error {
+	row, err := otpNamed(name)
+	if err != nil {
+		return err
+	}
+	if mb, ok := v.(*Mailbox); ok && name == "controlling_process" {
+		return s.ControllingProcess(nil, mb)
+	}
+	cause := "it cannot be set"
+	if row.set != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closing() {
+			return net.ErrClosed
+		}
+		o := *s.options()
+		if cause = row.set(s, &o, v); cause == "" {
+			s.otp.Store(&o)
+			return nil
+		}
+	}
+	return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: cause + ", not " + describe(v)}
 }
 
 // buffers are reused receive buffers, by size class. A result is copied out at its exact length, so that a

@@ -2,6 +2,7 @@ package esock
 
 import (
 	"context"
+	"math"
 	"net"
 	"os"
 	"runtime"
@@ -312,11 +313,14 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	}
 	defer spinners.Add(-1)
 	d := c.op.direction()
+	l := &s.lanes[d]
 	s.mu.Lock()
 	p := &s.blockingSide().parks[d]
+	l.parked, l.op = true, c.op // it waits, and a call that only looks does not wait for it
 	s.mu.Unlock()
+	defer s.unpark(l)
 	start := time.Since(epoch)
-	end := start + budget
+	end := start + min(budget, math.MaxInt64-start)
 	if deadline := c.until(w); deadline != 0 && deadline < end {
 		end = deadline
 	}

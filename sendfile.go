@@ -34,7 +34,7 @@ func holdFile(f *os.File, offset, count int64) (*heldFile, error) {
 	})
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, os.ErrClosed // all that Control knows, but not by this name
 	case errno != 0:
 		return nil, errno
 	}

@@ -122,11 +122,15 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	for _, o := range opts {
 		o(&cfg)
 	}
-	if t == RDM {
+	switch {
+	case !fitsCInt(int64(d)):
+		return nil, openError(&InvalidError{What: "domain", Value: int(d)})
+	case t == RDM: // it can be reported, but OTP opens none
 		return nil, openError(&InvalidError{What: "type", Value: t})
-	}
-	if t < 0 || t&^0xf != 0 {
+	case t < 0 || t > 0xf: // the rest are flags, and the core's to set
 		return nil, openError(&InvalidError{What: "type", Value: int(t)})
+	case !fitsCInt(int64(p)):
+		return nil, openError(&InvalidError{What: "protocol", Value: int(p)})
 	}
 	var h *handle
 	var r int

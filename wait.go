@@ -2,6 +2,7 @@ package esock
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -166,7 +167,10 @@ func (w *Wait) requester() *Mailbox {
 func (w *Wait) deadline() time.Duration {
 	switch w.kind {
 	case waitFor:
-		return time.Since(epoch) + w.d
+		if now := time.Since(epoch); w.d <= math.MaxInt64-now {
+			return now + w.d
+		}
+		return math.MaxInt64
 	case waitUntil:
 		return max(w.d, 1)
 	}

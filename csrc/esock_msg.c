@@ -57,8 +57,8 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
                             .msg_controllen = control_len};
         n = s->sys->recvmsg(s->sys, s->fd, &m, flags | ESOCK__RECV_FLAGS);
     } while (n == -EINTR);
-    /* A message of no bytes that brings control data is no end. */
-    if (n == 0 && m.msg_controllen > 0) how |= ESOCK__MESSAGE;
+    /* A message of no bytes that brings control data, or would have, is no end. */
+    if (n == 0 && (m.msg_controllen > 0 || m.msg_flags & MSG_CTRUNC)) how |= ESOCK__MESSAGE;
     n = esock__count_read(s, n, len, flags, how, "recvmsg");
     if (n < 0) return n;
 

@@ -130,6 +130,24 @@ static void stream_end(void **state) {
     shut(b);
 }
 
+/* Linux: with SO_PASSCRED an empty message carries a control message, or MSG_CTRUNC for want of room; the end
+ * of the connection neither. */
+static void empty_message_before_the_end(void **state) {
+    for (size_t room = 0; room <= CONTROL; room += CONTROL) {
+        esock *a, *b;
+        esock_msg m;
+        char buf[4], control[CONTROL];
+        unix_pair(NULL, SOCK_SEQPACKET, &a, &b);
+        assert_int_equal(option_on(b, SOL_SOCKET, SO_PASSCRED), 0);
+        assert_int_equal(esock_sendmsg(a, "", 0, 0, 0, NULL, NULL, 0), 0);
+        shut(a);
+        assert_int_equal(esock_recvmsg(b, buf, 4, 0, 0, control, room, NULL, 0, &m), 0);
+        assert_int_equal(counter(b, ESOCK_READ_PKG), 1);
+        assert_int_equal(esock_recvmsg(b, buf, 4, 0, 0, control, room, NULL, 0, &m), -ESHUTDOWN);
+        shut(b);
+    }
+}
+
 static void rights_arrive_close_on_exec(void **state) {
     int before = script_open_fds();
     esock *a, *b;
@@ -419,6 +437,7 @@ int main(void) {
         cmocka_unit_test(call_flags),
         cmocka_unit_test(interrupted),
         cmocka_unit_test(stream_end),
+        cmocka_unit_test(empty_message_before_the_end),
         cmocka_unit_test(rights_arrive_close_on_exec),
         cmocka_unit_test(rights_in_truncated_control_are_closed),
         cmocka_unit_test(more_messages_than_records),

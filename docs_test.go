@@ -1,0 +1,81 @@
+package esock
+
+import (
+	"go/ast"
+	"go/doc"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestEveryExportedNameIsDocumented reads the package as its users do.
+func TestEveryExportedNameIsDocumented(t *testing.T) {
+	fset := token.NewFileSet()
+	pkgs, err := parser.ParseDir(fset, ".", func(f fs.FileInfo) bool {
+		return !strings.HasSuffix(f.Name(), "_test.go")
+	}, parser.ParseComments)
+	require.NoError(t, err)
+	p := doc.New(pkgs["esock"], "github.com/esock-go/esock", 0)
+	require.NotEmpty(t, p.Doc)
+
+	// Error, String and the like say what they are by their names.
+	plain := map[string]bool{"Error": true, "String": true, "Unwrap": true, "Is": true, "Timeout": true,
+		"Temporary": true, "LogValue": true}
+	check := func(kind, name, text string) {
+		if ast.IsExported(name) && strings.TrimSpace(text) == "" && !plain[name] {
+			t.Errorf("%s %s has no comment", kind, name)
+		}
+	}
+	values := func(vs []*doc.Value) {
+		for _, v := range vs {
+			for _, spec := range v.Decl.Specs {
+				s := spec.(*ast.ValueSpec)
+				for _, n := range s.Names {
+					check("value", n.Name, v.Doc+s.Doc.Text()+s.Comment.Text())
+				}
+			}
+		}
+	}
+	funcs := func(fs []*doc.Func) {
+		for _, f := range fs {
+			check("function", f.Name, f.Doc)
+		}
+	}
+	values(p.Consts)
+	values(p.Vars)
+	funcs(p.Funcs)
+	for _, typ := range p.Types {
+		check("type", typ.Name, typ.Doc)
+		values(typ.Consts)
+		values(typ.Vars)
+		funcs(typ.Funcs)
+		funcs(typ.Methods)
+		fields(typ, func(field, text string) { check("field", typ.Name+"."+field, text) })
+	}
+}
+
+// fields calls f for each exported field of a structure, with its comment or, failing that, that of the group it
+// stands in or of the type.
+func fields(typ *doc.Type, f func(name, text string)) {
+	for _, spec := range typ.Decl.Specs {
+		s, ok := spec.(*ast.TypeSpec).Type.(*ast.StructType)
+		if !ok {
+			continue
+		}
+		group := typ.Doc
+		for _, field := range s.Fields.List {
+			if text := field.Doc.Text() + field.Comment.Text(); text != "" {
+				group = text
+			}
+			for _, n := range field.Names {
+				if n.IsExported() {
+					f(n.Name, group)
+				}
+			}
+		}
+	}
+}
