@@ -18,6 +18,9 @@ type LibraryInfo struct {
 	Gauges      Gauges // how many sockets are open
 }
 
+// Version is the version of the C core that is linked in, "major.minor.patch".
+func Version() string { return cVersion() }
+
 // Info tells of the library: its switches, and how many sockets are open. OTP: socket:info/0.
 func Info() LibraryInfo {
 	return LibraryInfo{

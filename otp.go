@@ -213,20 +213,20 @@ func (s *Socket) setOTPOption(name string, v any) error {
 	if mb, ok := v.(*Mailbox); ok && name == "controlling_process" {
 		return s.ControllingProcess(nil, mb)
 	}
-	cause := "it cannot be set"
-	if row.set != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.closing() {
-			return net.ErrClosed
-		}
-		o := *s.options()
-		if cause = row.set(s, &o, v); cause == "" {
-			s.otp.Store(&o)
-			return nil
-		}
+	if row.set == nil {
+		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "it can only be read"}
 	}
-	return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: cause + ", not " + describe(v)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing() {
+		return net.ErrClosed
+	}
+	o := *s.options()
+	if cause := row.set(s, &o, v); cause != "" {
+		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: cause + ", not " + describe(v)}
+	}
+	s.otp.Store(&o)
+	return nil
 }
 
 // buffers are reused receive buffers, by size class. A result is copied out at its exact length, so that a

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/esock-go/esock"
+)
+
+type infoCmd struct {
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+func (c *infoCmd) Run(out *output) error {
+	i := esock.Info()
+	if c.JSON {
+		return out.writeJSON(i)
+	}
+	g := i.Gauges
+	return writePairs(out, [][2]string{
+		{"io backend", i.IOBackend},
+		{"iov max", fmt.Sprintf("%d buffers in one call", i.IOVMax)},
+		{"counters", fmt.Sprintf("%d bits", i.NumCntBits)},
+		{"use registry", fmt.Sprint(i.UseRegistry)},
+		{"debug", fmt.Sprint(i.Debug)},
+		{"socket debug", fmt.Sprint(i.SocketDebug)},
+		{"iow", fmt.Sprint(i.IOW)},
+		{"eei", fmt.Sprint(i.EEI)},
+		{"sockets", fmt.Sprint(g.Sockets)},
+		{"  by type", fmt.Sprintf("stream %d, dgram %d, seqpacket %d", g.Streams, g.Dgrams, g.SeqPackets)},
+		{"  by domain", fmt.Sprintf("inet %d, inet6 %d, local %d", g.Inet, g.Inet6, g.Local)},
+		{"  by protocol", fmt.Sprintf("tcp %d, udp %d, sctp %d, ip %d", g.TCP, g.UDP, g.SCTP, g.IP)},
+	})
+}
+
+// writePairs writes names and values in two columns.
+func writePairs(out *output, pairs [][2]string) error {
+	var b strings.Builder
+	for _, p := range pairs {
+		fmt.Fprintf(&b, "%-16s%s\n", p[0], p[1])
+	}
+	_, err := out.Write([]byte(b.String()))
+	return err
+}

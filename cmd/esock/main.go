@@ -1,0 +1,75 @@
+// Command esock shows what the library does and asks the system about sockets: a demonstration on real
+// input, the table of sockets, and options by name or number.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+type commands struct {
+	Demo    demoCmd    `cmd:"" help:"Use sockets of every kind on real input, and show each step."`
+	I       tableCmd   `cmd:"" help:"Print the table of sockets, of a small sample that it opens."`
+	Info    infoCmd    `cmd:"" help:"Print the library's settings and how many sockets are open."`
+	Opt     optCmd     `cmd:"" help:"Read and set socket options on a fresh socket, by name or by number."`
+	Version versionCmd `cmd:"" help:"Print the versions of the library, its C core, Go and the kernel."`
+}
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the whole command; what it returns is the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	var cli commands
+	exited, code := false, exitOK
+	parser, err := kong.New(&cli,
+		kong.Name("esock"),
+		kong.Vars{"columns": strings.Join(tableColumns, ", ")},
+		kong.Description("Sockets as Erlang/OTP's socket module has them, for Go."),
+		kong.Writers(stdout, stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		// --help calls it, and then parsing goes on.
+		kong.Exit(func(c int) { exited, code = true, c }),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "esock:", err)
+		return exitFailed
+	}
+	ctx, err := parser.Parse(args)
+	if exited {
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "esock: %v; esock --help shows the usage\n", err)
+		return exitUsage
+	}
+	if err := ctx.Run(&output{Writer: stdout, terminal: isTerminal(stdout)}); err != nil {
+		if !errors.Is(err, errReported) {
+			fmt.Fprintf(stderr, "%s: %s\n", commandOf(ctx), plain(err))
+		}
+		return exitFailed
+	}
+	return exitOK
+}
+
+// commandOf is "esock opt get": the command without its arguments.
+func commandOf(ctx *kong.Context) string {
+	name := "esock"
+	for _, p := range ctx.Path {
+		if p.Command != nil {
+			name += " " + p.Command.Name
+		}
+	}
+	return name
+}

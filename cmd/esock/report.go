@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// report is what a command tells, step by step. As text each line goes out when it is known; as JSON all of
+// it goes out at the end, as one document.
+type report struct {
+	out  *output
+	json bool
+	mu   sync.Mutex // steps may be told by several goroutines
+
+	failed error // why the text could not be written
+
+	Steps []*step `json:"steps"`
+}
+
+// The layout of the text.
+const (
+	pageWidth = 100
+	indent    = "   "
+	keyWidth  = 18
+	laneWidth = 47 // of one of two parties
+	callWidth = 24 // of a call in it
+)
+
+// step is one part of a report.
+type step struct {
+	Name    string           `json:"name"`
+	Title   string           `json:"title"`
+	Text    string           `json:"text"`
+	Skipped string           `json:"skipped,omitempty"` // why
+	Failed  string           `json:"failed,omitempty"`  // what
+	Calls   []call           `json:"calls,omitempty"`
+	Facts   facts            `json:"facts,omitempty"`
+	Tables  map[string][]any `json:"tables,omitempty"`
+
+	r       *report
+	parties []string
+}
+
+// call is what one party did and what came of it.
+type call struct {
+	Who    string `json:"who"`
+	Call   string `json:"call"`
+	Result string `json:"result"`
+}
+
+// facts are names and values in the order in which they were told.
+type facts []fact
+
+type fact struct {
+	key   string
+	value any
+}
+
+func (f facts) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, x := range f {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		key, _ := json.Marshal(x.key) // a string always can
+		value, err := json.Marshal(x.value)
+		if err != nil {
+			return nil, err
+		}
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(value)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+func newReport(out *output, asJSON bool) *report { return &report{out: out, json: asJSON} }
+
+// line writes a line of text; as JSON it is nothing.
+func (r *report) line(format string, args ...any) {
+	if r.json {
+		return
+	}
+	_, err := fmt.Fprintln(r.out, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	if r.failed == nil {
+		r.failed = err
+	}
+}
+
+// paragraph writes text, indented and wrapped.
+func (r *report) paragraph(text string) {
+	for _, l := range wrap(text, pageWidth-len(indent)) {
+		r.line("%s%s", indent, l)
+	}
+}
+
+// step begins the next step: its name for JSON, its title, and a sentence about it.
+func (r *report) step(name, title, text string) *step {
+	st := &step{Name: name, Title: title, Text: text, r: r}
+	r.Steps = append(r.Steps, st)
+	r.line("")
+	r.line("%s", r.out.bold(fmt.Sprintf("%d  %s", len(r.Steps), title)))
+	r.paragraph(text)
+	r.line("")
+	return st
+}
+
+// skip says why the step is left out.
+func (st *step) skip(why string) {
+	st.Skipped = why
+	st.r.paragraph("skipped: " + why)
+}
+
+// fact tells a name and a value. The text, if given, is how the value reads.
+func (st *step) fact(key string, value any, text ...string) {
+	st.r.mu.Lock()
+	defer st.r.mu.Unlock()
+	st.Facts = append(st.Facts, fact{strings.ToLower(strings.NewReplacer(" ", "_", "()", "").Replace(key)), value})
+	s := fmt.Sprint(value)
+	if len(text) > 0 {
+		s = text[0]
+	}
+	lines := wrap(s, pageWidth-len(indent)-keyWidth)
+	for i, l := range lines {
+		if i > 0 {
+			key = ""
+		}
+		st.r.line("%s%-*s%s", indent, keyWidth, key, shorten(l, pageWidth-len(indent)-keyWidth))
+	}
+}
+
+// between names the two parties whose calls follow, side by side.
+func (st *step) between(left, right string) {
+	st.parties = []string{left, right}
+	st.r.line("%s%-*s%s", indent, laneWidth, left, right)
+	st.r.line("%s%-*s%s", indent, laneWidth, strings.Repeat("-", laneWidth-3), strings.Repeat("-", laneWidth-3))
+}
+
+// call tells what a party did and what came of it, once that is known.
+func (st *step) call(who, what, result string) {
+	st.r.mu.Lock()
+	defer st.r.mu.Unlock()
+	st.tell(who, what, result)
+}
+
+// act makes a call that need not wait for the other party, and tells it before the other can tell what follows of it.
+func (st *step) act(who, what string, f func() (string, error)) error {
+	st.r.mu.Lock()
+	defer st.r.mu.Unlock()
+	result, err := f()
+	if err == nil {
+		st.tell(who, what, result)
+	}
+	return err
+}
+
+// tell is call with r.mu held.
+func (st *step) tell(who, what, result string) {
+	st.Calls = append(st.Calls, call{who, what, result})
+	pad := ""
+	if len(st.parties) == 2 && who == st.parties[1] {
+		pad = strings.Repeat(" ", laneWidth)
+	}
+	room := laneWidth - 3 - callWidth - 1
+	st.r.line("%s%s%-*s %s", indent, pad, callWidth, shorten(what, callWidth), shorten(result, room))
+}
+
+// table tells rows. Above them the keys stand, a word a line. Numbers are aligned to the right, and 0 is a dot.
+func (st *step) table(name string, keys []string, rows [][]any) {
+	var cells [][]string
+	for _, row := range rows {
+		object := make(facts, len(row))
+		texts := make([]string, len(row))
+		for i, v := range row {
+			object[i] = fact{keys[i], v}
+			if texts[i] = fmt.Sprint(v); texts[i] == "0" {
+				texts[i] = "."
+			}
+		}
+		cells = append(cells, texts)
+		st.tableRow(name, object)
+	}
+	cells = append(headerLines(keys), cells...)
+	width := make([]int, len(keys))
+	for _, row := range cells {
+		for i, c := range row {
+			width[i] = max(width[i], utf8.RuneCountInString(c))
+		}
+	}
+	for _, row := range cells {
+		var b strings.Builder
+		for i, c := range row {
+			w := width[i]
+			if _, text := rows[0][i].(string); text {
+				w = -w // to the left
+			}
+			fmt.Fprintf(&b, "%*s ", w, c)
+		}
+		st.r.line("%s%s", indent, b.String())
+	}
+}
+
+// headerLines puts the words of the keys below each other, the last ones into one line.
+func headerLines(keys []string) [][]string {
+	height := 0
+	for _, k := range keys {
+		height = max(height, 1+strings.Count(k, "_"))
+	}
+	lines := make([][]string, height)
+	for i := range lines {
+		lines[i] = make([]string, len(keys))
+	}
+	for i, k := range keys {
+		words := strings.Split(k, "_")
+		for j, w := range words {
+			lines[height-len(words)+j][i] = w
+		}
+	}
+	return lines
+}
+
+// tableRow notes a row for JSON.
+func (st *step) tableRow(name string, row any) {
+	if st.Tables == nil {
+		st.Tables = map[string][]any{}
+	}
+	st.Tables[name] = append(st.Tables[name], row)
+}
