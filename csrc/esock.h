@@ -376,6 +376,109 @@ ESOCK_API int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, 
 ESOCK_API int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len);
 ESOCK_API int esock_setopt_native(esock *s, int level, int opt, const void *val, size_t len);
 
+/* ---- Requests: ioctl(2) ----------------------------------------------------------------------- */
+
+#define ESOCK_IFNAME 16 /* bytes of an interface's name, with its NUL */
+
+/* The requests, by OTP's names; those from ESOCK_GIFNAME on are netdevice(7)'s. */
+enum esock_request {
+    ESOCK_GIFCONF,
+    ESOCK_NREAD,
+    ESOCK_NWRITE,
+    ESOCK_NSPACE,
+    ESOCK_ATMARK,
+    ESOCK_TCP_INFO,
+    ESOCK_GIFNAME,
+    ESOCK_GIFINDEX,
+    ESOCK_GIFADDR,
+    ESOCK_GIFDSTADDR,
+    ESOCK_GIFBRDADDR,
+    ESOCK_GIFNETMASK,
+    ESOCK_GIFHWADDR,
+    ESOCK_GIFMTU,
+    ESOCK_GIFTXQLEN,
+    ESOCK_GIFFLAGS,
+    ESOCK_GIFMAP,
+    ESOCK_SIFFLAGS,
+    ESOCK_SIFADDR,
+    ESOCK_SIFDSTADDR,
+    ESOCK_SIFBRDADDR,
+    ESOCK_SIFNETMASK,
+    ESOCK_SIFHWADDR,
+    ESOCK_SIFMTU,
+    ESOCK_SIFTXQLEN,
+    ESOCK_RCVALL,
+    ESOCK_RCVALL_IGMPMCAST,
+    ESOCK_RCVALL_MCAST,
+    ESOCK_REQUESTS
+};
+
+/* What a request is about. */
+enum esock_iokey {
+    ESOCK_IOKEY_NONE = 0, /* the socket, or the whole system */
+    ESOCK_IOKEY_NAME,     /* the interface called `name` */
+    ESOCK_IOKEY_INDEX     /* the interface with the index `i` */
+};
+
+/* The value that a request answers with, or sets. */
+enum esock_ioform {
+    ESOCK_IO_INT = 1, /* i */
+    ESOCK_IO_BOOL,    /* i: 0 or 1 */
+    ESOCK_IO_SPACE,   /* i; made of two answers */
+    ESOCK_IO_NAME,    /* name */
+    ESOCK_IO_ADDR,    /* addr, of AF_INET */
+    ESOCK_IO_HWADDR,  /* addr, raw: an ARPHRD_ type as its family, the address as its data */
+    ESOCK_IO_FLAGS,   /* i: IFF_ flags; when they are set: those to switch on, in `off` those to
+                         switch off. A flag in both is switched on */
+    ESOCK_IO_MAP,     /* map */
+    ESOCK_IO_CONF,    /* by esock_ifconf */
+    ESOCK_IO_INFO     /* by the option TCP_INFO */
+};
+
+typedef struct esock_iorow {
+    const char *name;     /* "gifmtu" */
+    const char *constant; /* "SIOCGIFMTU"; NULL: this system has none */
+    unsigned long number;
+    uint8_t key;   /* enum esock_iokey */
+    uint8_t value; /* enum esock_ioform */
+    uint8_t set;   /* 1: the value is the caller's, 0: the answer */
+    const char *doc;
+} esock_iorow;
+
+typedef struct esock_ifmap {
+    uint64_t mem_start, mem_end;
+    uint16_t base_addr;
+    uint8_t irq, dma, port;
+} esock_ifmap;
+
+typedef struct esock_ioarg {
+    char name[ESOCK_IFNAME];
+    int64_t i;
+    uint32_t off;
+    esock_addr addr;
+    esock_ifmap map;
+} esock_ioarg;
+
+typedef struct esock_ifaddr {
+    char name[ESOCK_IFNAME];
+    esock_addr addr;
+} esock_ifaddr;
+
+/* The row of a request, NULL for a number that is none. */
+ESOCK_API const esock_iorow *esock_ioctl_row(unsigned request);
+
+/* Makes a request. -ENOENT: no such request; -ENOTSUP: this system has none, or another call answers
+ * it; -ENAMETOOLONG: no NUL in the name; -ERANGE: a number that does not fit; -EAFNOSUPPORT: an
+ * address that is not AF_INET; -EINVAL: a hardware address of another length than the device's. Else the
+ * kernel's: -ENODEV (no such interface), -EADDRNOTAVAIL (it has no address), -ENOTTY (not on this kind of
+ * socket: gifaddr, gifdstaddr, gifbrdaddr, gifnetmask need AF_INET), -EPERM (sets need CAP_NET_ADMIN). */
+ESOCK_API int esock_ioctl(esock *s, unsigned request, esock_ioarg *arg);
+
+/* The addresses of all interfaces, IPv4 only. Returns how many were stored. As many as `max` means that there may
+ * be more: the kernel stops at the end of the room and does not tell. With `max` 0 `out` may be NULL, and the
+ * number there is now is returned. */
+ESOCK_API ssize_t esock_ifconf(esock *s, esock_ifaddr *out, size_t max);
+
 /* ---- Readiness ------------------------------------------------------------------------------- */
 
 enum esock_events {

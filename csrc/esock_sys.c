@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,6 +90,11 @@ static int sys_setsockopt(const esock_sys *sys, int fd, int level, int opt, cons
                           socklen_t len) {
     (void)sys;
     return result(setsockopt(fd, level, opt, val, len));
+}
+
+static int sys_ioctl(const esock_sys *sys, int fd, unsigned long request, void *arg) {
+    (void)sys;
+    return result(ioctl(fd, request, arg));
 }
 
 static ssize_t sys_recv(const esock_sys *sys, int fd, void *buf, size_t len, int flags) {
@@ -204,6 +210,7 @@ const esock_sys *esock_sys_libc(void) {
         .getpeername = sys_getpeername,
         .getsockopt = sys_getsockopt,
         .setsockopt = sys_setsockopt,
+        .ioctl = sys_ioctl,
         .recv = sys_recv,
         .recvfrom = sys_recvfrom,
         .recvmsg = sys_recvmsg,
