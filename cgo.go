@@ -37,6 +37,9 @@ static inline ssize_t go_sendmsgv(esock *s, struct iovec *iov, size_t n, int fla
 static inline int go_cmsg_next(bytes *control, size_t len, size_t *pos, esock_cmsg *out) {
 	return esock_cmsg_next(control, len, pos, out);
 }
+static inline int go_cmsg_offender(bytes *control, size_t len, esock_cmsg *c, esock_addr *out) {
+	return esock_cmsg_offender(control, len, c, out);
+}
 static inline ssize_t go_cmsg_encode(esock_cmsg *cmsgs, size_t n, bytes *data, size_t len, bytes *out, size_t cap) {
 	return esock_cmsg_encode(cmsgs, n, data, len, out, cap);
 }
@@ -67,6 +70,7 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback esock_refresh
 #cgo nocallback esock_disown
 #cgo nocallback esock_dup
+#cgo nocallback esock_reclaim
 #cgo nocallback esock_nolinger
 #cgo noescape esock_close
 #cgo nocallback esock_close
@@ -102,6 +106,8 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_sendmsgv
 #cgo noescape go_cmsg_next
 #cgo nocallback go_cmsg_next
+#cgo noescape go_cmsg_offender
+#cgo nocallback go_cmsg_offender
 #cgo noescape go_cmsg_encode
 #cgo nocallback go_cmsg_encode
 #cgo noescape esock_sendfile
@@ -117,6 +123,7 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_setopt_native
 #cgo noescape esock_poller_new
 #cgo nocallback esock_poller_new
+#cgo nocallback esock_poller_forget
 #cgo nocallback esock_poller_fd
 #cgo nocallback esock_arm
 #cgo nocallback esock_disarm
@@ -186,6 +193,8 @@ const (
 	cmsgTime        = C.ESOCK_CMSG_TIME
 	cmsgPktInfo4    = C.ESOCK_CMSG_PKTINFO4
 	cmsgPktInfo6    = C.ESOCK_CMSG_PKTINFO6
+	cmsgRecvErr     = C.ESOCK_CMSG_RECVERR
+	cmsgPidFD       = C.ESOCK_CMSG_PIDFD
 
 	codecBool   = C.ESOCK_BOOL
 	codecInt    = C.ESOCK_INT
@@ -241,6 +250,7 @@ func cProtocol(h *handle) int { return int(C.esock_protocol(h)) }
 func cRefresh(h *handle)      { C.esock_refresh(h) }
 func cDisown(h *handle) int   { return int(C.esock_disown(h)) }
 func cDup(h *handle) int      { return int(C.esock_dup(h)) }
+func cReclaim(h *handle)      { C.esock_reclaim(h) }
 func cNoLinger(h *handle)     { C.esock_nolinger(h) }
 
 func cClose(h *handle, flags uint, final *cCounters, sendfile *cSendfileCounts) int {
@@ -352,6 +362,11 @@ func cCmsgNext(ctrl []byte, pos *uintptr, rec *cCmsg) int {
 	return r
 }
 
+// cCmsgOffender reads the address behind an error; out is the zero address when there is none.
+func cCmsgOffender(ctrl []byte, rec *cCmsg, out *cAddr) {
+	C.go_cmsg_offender(bufPtr(ctrl), C.size_t(len(ctrl)), rec, out)
+}
+
 func cCmsgEncode(recs []cCmsg, data, out []byte) int {
 	return int(C.go_cmsg_encode(unsafe.SliceData(recs), C.size_t(len(recs)), bufPtr(data), C.size_t(len(data)),
 		bufPtr(out), C.size_t(len(out))))
@@ -385,6 +400,17 @@ type cmsgPktInfo6Value struct {
 }
 
 func cmsgPktInfo6Of(r *cCmsg) *cmsgPktInfo6Value { return (*cmsgPktInfo6Value)(unsafe.Pointer(&r.v)) }
+
+type cmsgRecvErrValue struct {
+	error             uint32
+	origin, typ, code uint8
+	_                 uint8
+	info, data        uint32
+}
+
+func cmsgRecvErrOf(r *cCmsg) *cmsgRecvErrValue { return (*cmsgRecvErrValue)(unsafe.Pointer(&r.v)) }
+
+func cmsgFD(r *cCmsg) *int32 { return (*int32)(unsafe.Pointer(&r.v)) }
 
 // ---- Files
 
@@ -428,6 +454,9 @@ func cPollerNew() (*pollerHandle, int) {
 	r := C.esock_poller_new(&p, nil)
 	return p, int(r)
 }
+
+// cPollerForget frees a poller whose descriptor is closed already.
+func cPollerForget(p *pollerHandle) { C.esock_poller_forget(p) }
 
 func cPollerFD(p *pollerHandle) int { return int(C.esock_poller_fd(p)) }
 

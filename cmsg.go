@@ -20,6 +20,9 @@ const (
 	ipv6PktInfo    = syscall.IPV6_PKTINFO
 	ipv6HopLimit   = syscall.IPV6_HOPLIMIT
 	ipv6TClass     = syscall.IPV6_TCLASS
+	scmPidFD       = 4 // Linux 6.5
+	ipRecvErr      = syscall.IP_RECVERR
+	ipv6RecvErr    = syscall.IPV6_RECVERR
 )
 
 // ControlMessage is one control message (ancillary data; cmsg(3)): received, from Msg.Control, or to be sent,
@@ -215,10 +218,23 @@ func (c ControlMessage) PktInfo6() (PktInfo6, bool) {
 	return PktInfo6{IfIndex: int(v.ifindex), Addr: netip.AddrFrom16(v.addr)}, true
 }
 
-// AppendFDs adds the numbers of the descriptors that the message carries to dst; none if it is not SCM_RIGHTS, or
-// if the kernel had to cut the control data (they are closed then). Looking does not make them the caller's:
-// that is Msg.TakeFDs.
+// PidFD is a descriptor of the sender's process (SCM_PIDFD, Linux 6.5; asked for with SO_PASSPIDFD), false also if
+// the kernel could make none or had to cut the control data. Looking does not make it the caller's: that is
+// Msg.TakeFDs.
+func (c ControlMessage) PidFD() (int, bool) {
+	if c.rec.kind != cmsgPidFD || *cmsgFD(&c.rec) < 0 {
+		return 0, false
+	}
+	return int(*cmsgFD(&c.rec)), true
+}
+
+// AppendFDs adds the numbers of the descriptors that the message carries to dst; none if it is neither SCM_RIGHTS nor
+// SCM_PIDFD, or if the kernel had to cut the control data (they are closed then). Looking does not make them the
+// caller's: that is Msg.TakeFDs.
 func (c ControlMessage) AppendFDs(dst []int) []int {
+	if fd, ok := c.PidFD(); ok {
+		return append(dst, fd)
+	}
 	if c.Level != solSocket || c.Type != scmRights {
 		return dst
 	}
@@ -241,8 +257,9 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 	r := c.rec
 	r.level, r._type = cI32(c.Level), cI32(c.Type)
 	r.offset, r.length = 0, 0
-	if r.kind == cmsgRights {
-		r.kind = cmsgRaw // the bytes are all there is to it
+	switch r.kind {
+	case cmsgRights, cmsgRecvErr, cmsgPidFD:
+		r.kind = cmsgRaw // the bytes are all there is to send
 	}
 	return r, ""
 }

@@ -10,11 +10,12 @@ import (
 
 // Control message types by OTP's names, for each level.
 var cmsgTypeNames = map[int][]namedNumber{
-	solSocket: {{scmTimestamp, "timestamp"}, {scmRights, "rights"}, {scmCredentials, "credentials"}},
-	solIP: {{ipTOS, "tos"}, {ipTTL, "ttl"}, {ipPktInfo, "pktinfo"}, {11, "recverr"}, {12, "recvttl"}, {13, "recvtos"},
+	solSocket: {{scmTimestamp, "timestamp"}, {scmRights, "rights"}, {scmCredentials, "credentials"},
+		{scmPidFD, "pidfd"}},
+	solIP: {{ipTOS, "tos"}, {ipTTL, "ttl"}, {ipPktInfo, "pktinfo"}, {ipRecvErr, "recverr"}, {12, "recvttl"}, {13, "recvtos"},
 		{20, "origdstaddr"}},
 	solIPv6: {{ipv6PktInfo, "pktinfo"}, {ipv6HopLimit, "hoplimit"}, {ipv6TClass, "tclass"}, {66, "recvtclass"},
-		{25, "recverr"}},
+		{ipv6RecvErr, "recverr"}},
 }
 
 // Map is the control message with OTP's keys: level and type (names, or numbers without one), data (a copy of
@@ -25,6 +26,7 @@ var cmsgTypeNames = map[int][]namedNumber{
 //	credentials                  {pid, uid, gid}
 //	ip pktinfo                   {ifindex, spec_dst, addr}
 //	ipv6 pktinfo                 {ifindex, addr}
+//	recverr                      {error, origin, type, code, info, data, offender}: see ExtendedError.Map
 func (c ControlMessage) Map() map[string]any {
 	m := map[string]any{
 		"level": plainName(levelNames, c.Level),
@@ -55,6 +57,9 @@ func (c *ControlMessage) plainValue() any {
 	case cmsgPktInfo6:
 		v, _ := c.PktInfo6()
 		return map[string]any{"ifindex": v.IfIndex, "addr": v.Addr.String()}
+	case cmsgRecvErr:
+		v, _ := c.ExtendedError()
+		return v.Map()
 	}
 	return nil
 }

@@ -47,7 +47,6 @@ func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
 		return 0, s.emptyRecv("recv")
 	}
 	c.whole = s.typ == Stream && flags&(MsgPeek|MsgOOB) == 0
-	c.part = c.whole && w.cont != nil
 	n, err := s.do(&c, &w)
 	return min(n, len(buf)), err
 }
@@ -55,38 +54,46 @@ func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
 // maxRecv is the most that the library makes a buffer for: what the kernel moves in one call.
 const maxRecv = 0x7ffff000
 
+// maxFill is the most that {N, Size} in {otp, rcvbuf} makes of one buffer.
+const maxFill = 1 << 20
+
 // RecvBytes receives into a buffer that the library makes. With a length it is RecvFull; with 0 it returns
-// what is there, up to the {otp, rcvbuf} size, and with {N, Size} there goes on as long as whole buffers come,
-// at most N of them. The result is as long as the data. Errors: as Recv; *InvalidError for a negative length.
-// OTP: socket:recv/1,2,3,4.
+// what is there, up to the {otp, rcvbuf} size; on a stream, with {N, Size} there, up to N times Size, at most 1 MiB or
+// Size. The result is as long as the data. Errors: as Recv; *InvalidError for a negative length, and for MsgTrunc on
+// TCP, which brings no data. OTP: socket:recv/1,2,3,4.
 func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	if length < 0 || length > maxRecv {
 		return nil, s.fail("recv", &InvalidError{What: "data_size", Value: length})
 	}
+	if s.discards(flags) {
+		return nil, s.fail("recv", &InvalidError{What: "msg_flag", Value: MsgTrunc, Cause: "TCP discards the data; see Recv"})
+	}
 	if length > 0 {
 		b := make([]byte, length)
 		n, err := s.RecvFull(b, flags, w)
-		if n == 0 && err != nil {
+		if n == 0 && err != nil && !isComplete(err) {
 			return nil, err
 		}
 		return exact(b[:n]), err
 	}
 	o := s.options()
-	buf := buffers.get(o.rcvbuf)
-	defer buffers.put(buf)
+	size := o.rcvbuf
+	if s.typ == Stream && o.rcvbufN > 1 {
+		size = max(size, min(size*o.rcvbufN, maxFill))
+	}
+	buf := buffers.get(size)
 	n, err := s.Recv(*buf, flags, w)
-	if err != nil && n == 0 {
-		return nil, err
+	var out []byte
+	if err == nil || n > 0 || isComplete(err) {
+		out = append(make([]byte, 0, n), (*buf)[:n]...)
 	}
-	out := append(make([]byte, 0, n), (*buf)[:n]...)
-	for i := 1; i < o.rcvbufN && n == len(*buf) && err == nil && s.typ == Stream && flags&MsgPeek == 0; i++ {
-		n, err = s.Recv(*buf, flags, Within(0))
-		out = append(out, (*buf)[:n]...)
-	}
-	if err == ErrTimeout || err == io.EOF {
-		err = nil // what came is the answer; the end is met again by the next call
-	}
+	buffers.put(buf)
 	return out, err
+}
+
+// discards reports that a receive with the flags counts bytes and stores none: MsgTrunc on TCP.
+func (s *Socket) discards(flags MsgFlags) bool {
+	return flags&MsgTrunc != 0 && s.typ == Stream && s.Domain() != Local
 }
 
 // exact is b without the room behind it, when that is much.
@@ -111,9 +118,6 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 		from = addrFromC(&x.addr, Addr{})
 	}
 	x.free()
-	if err == nil && n == 0 && s.typ == Stream {
-		err = io.EOF
-	}
 	return min(n, len(buf)), from, err
 }
 
@@ -125,18 +129,20 @@ func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	}
 	o := s.options()
 	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)
-	if len(buf) == 0 {
+	if len(buf) == 0 && flags&MsgErrQueue == 0 {
 		return s.emptyRecv("recvmsg")
 	}
 	c := call{op: OpRecvMsg, buf: buf, flags: int(flags), ctrl: ctrl, recs: recs, out: out}
 	n, err := s.do(&c, &w)
-	if err != nil && !isComplete(err) {
+	if err != nil && err != io.EOF && !isComplete(err) {
+		return err
+	}
+	if s.discards(flags) {
+		m.received(0)
+		m.FullLen = n
 		return err
 	}
 	m.received(n)
-	if n == 0 && s.typ == Stream {
-		return io.EOF
-	}
 	return err
 }
 
@@ -152,7 +158,7 @@ func isComplete(err error) bool {
 // Ended early it returns how much was taken. So does an asynchronous call, with a *Select: go on with buf[n:]
 // and w.Continue, or Cancel and leave it at that. OTP: socket:send/2,3,4; send(2).
 func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
-	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream, part: w.cont != nil}
+	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}
 	return s.do(&c, &w)
 }
 
@@ -163,7 +169,7 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 		x.free()
 		return 0, s.fail("sendto", err)
 	}
-	c := call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, whole: s.typ == Stream, part: w.cont != nil}
+	c := call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, whole: s.typ == Stream}
 	n, err := s.do(&c, &w)
 	x.free()
 	return n, err
@@ -179,9 +185,6 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 	to, ctrl, err := m.sendParts(s.options().sndctrlbuf)
 	if err != nil {
 		return 0, s.fail("sendmsg", err)
-	}
-	if w.cont != nil {
-		ctrl = nil
 	}
 	c := call{op: OpSendMsg, flags: int(flags), addr: to, ctrl: ctrl}
 	return s.gather(&c, m.Iov, &w)
@@ -200,7 +203,7 @@ const pinFrom = 4096
 // gather sends several buffers. They are copied together while they are small; large ones are pinned for the
 // duration of the call, because C is not given Go pointers inside Go memory otherwise.
 func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
-	c.whole, c.part = s.typ == Stream, w.cont != nil
+	c.whole = s.typ == Stream
 	if len(bufs) == 1 {
 		c.buf = bufs[0]
 		return s.do(c, w)

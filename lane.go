@@ -10,9 +10,10 @@ import (
 // A lane is one direction of a socket: who works in it now, who holds it for the next call, and who is
 // queued behind.
 //
-// The state word says, for each lane, whether it is owned (a call is inside), whether it is slow (somebody
-// holds it or is queued, so entering needs the mutex), and whether an event met its owner (note). Entering
-// takes the reference to the socket and the lane in one step; leaving gives both back in one. Ownership
+// The state word says, for each lane, whether it is owned (a call is inside), whether by an operation that excludes
+// the others of its direction (accept, connect), whether it is slow (somebody holds it or is queued, so entering needs
+// the mutex), and whether an event met its owner (note). Entering takes the reference to the socket and the lane in one
+// step; leaving gives both back in one. Ownership
 // spans the whole call, waits included; s.mu never spans a system call on data.
 //
 // Everything in the structure is guarded by s.mu, except waited, which is the owner's.
@@ -26,12 +27,25 @@ type lane struct {
 
 const (
 	stClosing uint64 = 1 << 0
-	stRef     uint64 = 1 << 8 // references are counted from this bit up
+	stRef     uint64 = 1 << 16 // references are counted from this bit up
 )
 
-func stOwned(d direction) uint64 { return 1 << (1 + 3*d) }
-func stSlow(d direction) uint64  { return 1 << (2 + 3*d) }
-func stNote(d direction) uint64  { return 1 << (3 + 3*d) }
+func stOwned(d direction) uint64     { return 1 << (1 + 4*d) }
+func stSlow(d direction) uint64      { return 1 << (2 + 4*d) }
+func stNote(d direction) uint64      { return 1 << (3 + 4*d) }
+func stExclusive(d direction) uint64 { return 1 << (4 + 4*d) }
+
+// exclusive reports an operation that the others of its direction cannot wait with.
+func (o Op) exclusive() bool { return o == OpAccept || o == OpConnect }
+
+// hold is what entering a lane for the operation adds to the state word, and leaving takes from it.
+func (o Op) hold() uint64 {
+	d := o.direction()
+	if o.exclusive() {
+		return stRef | stOwned(d) | stExclusive(d)
+	}
+	return stRef | stOwned(d)
+}
 
 // bits is what the poller calls the direction.
 func (d direction) bits() int {
@@ -57,8 +71,16 @@ func (s *Socket) ref(op string) error {
 // unref gives a reference back.
 func (s *Socket) unref() {
 	if st := s.state.Add(^(stRef - 1)); st&stClosing != 0 && st < stRef {
-		close(s.rare.Load().drained)
+		s.lastOut()
 	}
+}
+
+// lastOut tells the closer that nobody is inside any more.
+func (s *Socket) lastOut() {
+	s.mu.Lock() // until close has said where it waits
+	drained := s.rare.Load().drained
+	s.mu.Unlock()
+	close(drained)
 }
 
 func (s *Socket) closing() bool { return s.state.Load()&stClosing != 0 }
@@ -67,13 +89,13 @@ func (s *Socket) closing() bool { return s.state.Load()&stClosing != 0 }
 // a *Select when the call was queued.
 func (s *Socket) enter(c *call, w *Wait) error {
 	d := c.op.direction()
-	busy := stClosing | stOwned(d) | stSlow(d)
+	busy, hold := stClosing|stOwned(d)|stSlow(d), c.op.hold()
 	for {
 		st := s.state.Load()
 		if st&busy != 0 || w.cont != nil || c.finish {
 			return s.enterSlow(c, w)
 		}
-		if s.state.CompareAndSwap(st, (st+stRef)|stOwned(d)) {
+		if s.state.CompareAndSwap(st, st+hold) {
 			return nil
 		}
 	}
@@ -91,19 +113,21 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 			return net.ErrClosed
 		}
 		// From here nobody enters without the mutex, and an owner that leaves will come for it.
-		owned := s.state.Or(stSlow(d))&stOwned(d) != 0
+		st := s.state.Or(stSlow(d))
+		owned := st&stOwned(d) != 0
+		other := owned && !l.parked && c.op.exclusive() != (st&stExclusive(d) != 0)
 		mine := l.cur != nil && l.cur.mb == mb
 		err := s.clash(l, c, w, owned, mine)
 		switch {
 		case err != nil:
 		case !owned && mine:
 			if err = s.replace(l, c, w); err == nil {
-				s.state.Add(stRef | stOwned(d))
+				s.state.Add(c.op.hold())
 			}
 		case !owned && l.cur == nil && l.head == nil:
-			s.state.Add(stRef | stOwned(d))
-		case owned && !l.parked && (mine || w.polls() || c.op == OpConnect):
-			// The owner is inside a system call, which does not block: it is soon out, or waits.
+			s.state.Add(c.op.hold())
+		case owned && !l.parked && (mine || other || w.polls() || c.op == OpConnect):
+			// The owner is inside a system call, which does not block: it is soon out, or waits. Then we know more.
 			s.settle(d)
 			s.mu.Unlock()
 			runtime.Gosched()
@@ -116,7 +140,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 			wt := newWaiter(s, c.op)
 			l.push(&wt.h)
 			s.mu.Unlock()
-			return s.awaitTurn(d, wt, w, c.until(w))
+			return s.awaitTurn(c, wt, w)
 		}
 		s.settle(d)
 		s.mu.Unlock()
@@ -171,13 +195,13 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	c.woken = h.state == handleSelected
 	c.connecting = h.op == OpConnect
 	if f := h.heldFile(); f != nil {
-		h.ext.file = nil
 		if w.cont != nil {
-			c.file = f
+			h.ext.file, c.file = nil, f
 		} else {
-			f.close()
+			s.dropFile(h)
 		}
 	}
+	c.part = w.cont != nil && h.moved
 	named := w.h == h || w.cont != nil
 	unseen := h.state == handleArmed || h.mb.unseen(h)
 	l.cur = nil
@@ -208,7 +232,7 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	if err := w.mb.claim(h, s); err != nil {
 		return err
 	}
-	h.op, h.complete, h.state = c.op, false, handleQueued
+	h.op, h.complete, h.moved, h.state = c.op, false, false, handleQueued
 	if c.file != nil {
 		h.extend().file, c.file = c.file, nil
 	}
@@ -251,20 +275,21 @@ func (s *Socket) settle(d direction) {
 }
 
 // leave gives the lane and the reference back. fatal, if not nil, ends the calls queued behind as well.
-func (s *Socket) leave(d direction, fatal error) {
+func (s *Socket) leave(op Op, fatal error) {
+	d := op.direction()
 	if fatal != nil {
 		s.mu.Lock()
 		s.abortQueue(&s.lanes[d], fatal)
 		s.settle(d)
 		s.mu.Unlock()
 	}
-	st := s.state.Add(^(stRef + stOwned(d) - 1))
+	st := s.state.Add(^(op.hold() - 1))
 	if st&(stSlow(d)|stClosing) == 0 {
 		return
 	}
 	if st&stClosing != 0 {
 		if st < stRef {
-			close(s.rare.Load().drained)
+			s.lastOut()
 		}
 		return
 	}
@@ -281,14 +306,14 @@ func (s *Socket) promote(d direction) {
 		h := l.head
 		l.remove(h)
 		if h.mb == nil {
-			s.state.Add(stRef | stOwned(d))
+			s.state.Add(h.op.hold())
 			h.ext.reason = nil
 			h.ext.wake <- struct{}{}
 			break
 		}
 		if err := s.hold(d, h, false); err != nil {
 			h.state = handleIdle
-			h.dropFile()
+			s.dropFile(h)
 			h.mb.aborted(h, err)
 		}
 	}
@@ -330,7 +355,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	if err := w.mb.claim(h, s); err != nil {
 		return err
 	}
-	h.op, h.complete = c.op, c.complete
+	h.op, h.complete, h.moved = c.op, c.complete, c.part
 	if err := s.hold(d, h, c.woken); err != nil {
 		w.mb.release(h)
 		return err
@@ -353,7 +378,7 @@ func (s *Socket) abortQueue(l *lane, reason error) {
 			h.ext.wake <- struct{}{}
 			continue
 		}
-		h.dropFile()
+		s.dropFile(h)
 		h.mb.aborted(h, reason)
 	}
 }
@@ -363,7 +388,7 @@ func (s *Socket) abortAll(d direction) {
 	l := &s.lanes[d]
 	if h := l.cur; h != nil {
 		l.cur = nil
-		h.dropFile()
+		s.dropFile(h)
 		if h.state == handleArmed {
 			h.mb.aborted(h, net.ErrClosed)
 		} else {
@@ -407,7 +432,7 @@ func (s *Socket) cancel(h *Handle) error {
 		case l.has(h):
 			l.remove(h)
 			h.state = handleIdle
-			h.dropFile()
+			s.dropFile(h)
 		default:
 			continue
 		}
@@ -431,7 +456,7 @@ func (s *Socket) dropCurrent(d direction) {
 		cDisarm(poller.p, s.h, d.bits())
 	}
 	h.state = handleIdle
-	h.dropFile()
+	s.dropFile(h)
 	s.endRequest(d)
 }
 
@@ -546,8 +571,9 @@ func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) 
 }
 
 // awaitTurn waits, in the lane's queue, until the lane is ours.
-func (s *Socket) awaitTurn(d direction, wt *waiter, w *Wait, deadline time.Duration) error {
-	given, err := wt.wait(w, deadline)
+func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
+	d := c.op.direction()
+	given, err := wt.wait(w, c.until(w))
 	if !given {
 		s.mu.Lock()
 		l := &s.lanes[d]
@@ -566,7 +592,7 @@ func (s *Socket) awaitTurn(d direction, wt *waiter, w *Wait, deadline time.Durat
 			case err == ErrTimeout:
 				err = nil
 			default:
-				s.leave(d, nil)
+				s.leave(c.op, nil)
 			}
 		}
 	}

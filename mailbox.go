@@ -54,13 +54,16 @@ type Mailbox struct {
 	owned   *Socket // sockets it owns, linked through ownPrev and ownNext
 	closed  bool
 	wake    chan struct{} // buffer of 1: there may be messages
+	gone    chan struct{} // closed by Close, which every receiver sees
 	id      uint64
 }
 
 var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
-func NewMailbox() *Mailbox { return &Mailbox{wake: make(chan struct{}, 1), id: lastMailboxID.Add(1)} }
+func NewMailbox() *Mailbox {
+	return &Mailbox{wake: make(chan struct{}, 1), gone: make(chan struct{}), id: lastMailboxID.Add(1)}
+}
 
 // String is "#Mailbox<n>", n counting the mailboxes of the process.
 func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.id, 10) + ">" }
@@ -75,11 +78,11 @@ func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 			return msg, nil
 		}
 		if m.isClosed() {
-			m.signal() // for the next receiver
 			return nil, net.ErrClosed
 		}
 		select {
 		case <-m.wake:
+		case <-m.gone:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -165,10 +168,11 @@ func (m *Mailbox) Close() error {
 		pending = append(pending, held{h, h.sock})
 	}
 	m.mu.Unlock()
-	m.signal()
+	close(m.gone)
+	m.signal() // for who looks at Wake
 
 	for _, s := range owned {
-		s.close(closeNoLinger)
+		s.closeFor(m)
 	}
 	for _, p := range pending {
 		p.s.forget(p.h)
@@ -222,12 +226,15 @@ func (m *Mailbox) unlink(h *Handle) {
 	m.n--
 }
 
-// claim takes h for a call on s: it must be in no other. Errors: net.ErrClosed, *InvalidError.
+// errMailboxClosed is the answer to calls of a requester that is dead.
+var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
+
+// claim takes h for a call on s: it must be in no other. Errors: *InvalidError.
 func (m *Mailbox) claim(h *Handle, s *Socket) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return net.ErrClosed
+		return errMailboxClosed
 	}
 	if h.busy || h.posted != messageNone {
 		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}

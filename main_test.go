@@ -60,8 +60,14 @@ func pair(t testing.TB, typ Type, opts ...OpenOption) (a, b *Socket) {
 	return socks[0], socks[1]
 }
 
+// failer is what eventually needs of a testing.TB, or of a property.
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // eventually waits until cond holds, yielding in between.
-func eventually(t testing.TB, cond func() bool, what string) {
+func eventually(t failer, cond func() bool, what string) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !cond() {

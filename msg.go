@@ -17,8 +17,8 @@ import (
 // Addr is the sender; Control gives the control messages; and the Msg can be sent back as it is (with what
 // SetControl set, not with what was received).
 //
-// Descriptors that came with a message (SCM_RIGHTS) and were not taken with TakeFDs or TakeFiles are closed by the
-// next receive into the Msg, and by Reset.
+// Descriptors that came with a message (SCM_RIGHTS, SCM_PIDFD) and were not taken with TakeFDs or TakeFiles are closed
+// by the next receive into the Msg, and by Reset.
 type Msg struct {
 	// Buf is where a receive puts the data. If it is nil, the Msg makes itself a buffer of {otp,rcvbuf} bytes
 	// and keeps it.
@@ -135,7 +135,7 @@ func (m *Msg) walk(ctrl []byte, skip int, yield func(ControlMessage) bool) {
 		if i < skip {
 			continue
 		}
-		if rec.kind == cmsgRights && m.came && m.Flags&MsgCTrunc != 0 {
+		if (rec.kind == cmsgRights || rec.kind == cmsgPidFD) && m.came && m.Flags&MsgCTrunc != 0 {
 			rec.length = 0 // the core has closed them
 		}
 		if !yield(controlOf(&rec, ctrl)) {

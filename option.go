@@ -185,8 +185,10 @@ const ipv6AddrForm = 1
 // optionWasSet notes what a setting changes in the socket itself.
 func (s *Socket) optionWasSet(level, number int) {
 	if level == solIPv6 && number == ipv6AddrForm {
+		gauges.add(s, -1)
 		cRefresh(s.h)
 		s.dom.Store(int32(cDomain(s.h)))
+		gauges.add(s, 1)
 	}
 }
 

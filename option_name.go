@@ -15,7 +15,11 @@ import "math"
 // that are not known. OTP: socket:getopt/2.
 func (s *Socket) Option(level, name string) (any, error) {
 	if level == "otp" {
-		return s.otpOption(name)
+		v, err := s.otpOption(name)
+		if err != nil {
+			err = s.fail(opGetOpt, err)
+		}
+		return v, err
 	}
 	row := findOption(level, name)
 	if row < 0 {
@@ -34,7 +38,10 @@ func (s *Socket) Option(level, name string) (any, error) {
 // fit. OTP: socket:setopt/3.
 func (s *Socket) SetOption(level, name string, value any) error {
 	if level == "otp" {
-		return s.setOTPOption(name, value)
+		if err := s.setOTPOption(name, value); err != nil {
+			return s.fail(opSetOpt, err)
+		}
+		return nil
 	}
 	row := findOption(level, name)
 	if row < 0 {

@@ -217,15 +217,20 @@ func (s *Socket) setOTPOption(name string, v any) error {
 		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "it can only be read"}
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing() {
-		return net.ErrClosed
+	closing, o := s.closing(), *s.options()
+	cause := ""
+	if !closing {
+		if cause = row.set(s, &o, v); cause == "" {
+			s.otp.Store(&o)
+		}
 	}
-	o := *s.options()
-	if cause := row.set(s, &o, v); cause != "" {
+	s.mu.Unlock()
+	switch {
+	case closing:
+		return net.ErrClosed
+	case cause != "":
 		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: cause + ", not " + describe(v)}
 	}
-	s.otp.Store(&o)
 	return nil
 }
 

@@ -78,6 +78,9 @@ func (b *blocking) open(s *Socket) {
 		fd = cDisown(s.h)
 	}
 	b.file = os.NewFile(uintptr(fd), "esock")
+	if r := s.rare.Load(); r != nil && r.forgotten != nil {
+		r.forgotten.file = b.file
+	}
 	// NewFile hides a failed registration; a deadline reveals it.
 	if b.file.SetDeadline(time.Time{}) == nil {
 		b.raw, _ = b.file.SyscallConn()

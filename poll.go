@@ -14,9 +14,8 @@ import (
 // in the runtime's poller, so that waiting for events costs no thread, and each wake-up collects a batch of
 // them in one crossing.
 var poller struct {
-	once sync.Once
-	p    *pollerHandle
-	err  error
+	p  *pollerHandle // set once, before the first socket is armed
+	mu sync.Mutex    // guards the start
 }
 
 // SelectFailedError is the reason when a socket could not be watched for readiness. OTP: {select_failed, N}.
@@ -27,24 +26,32 @@ func (e SelectFailedError) Error() string { return "cannot wait for readiness: "
 // Unwrap returns the errno of epoll_ctl(2) or epoll_create1(2).
 func (e SelectFailedError) Unwrap() error { return e.Errno }
 
-func startPoller() {
+// startPoller starts the poller, if it is not running: an attempt that fails is made again by the next who needs it.
+func startPoller() error {
+	poller.mu.Lock()
+	defer poller.mu.Unlock()
+	if poller.p != nil {
+		return nil
+	}
 	p, r := cPollerNew()
 	if r < 0 {
-		poller.err = SelectFailedError{syscall.Errno(-r)}
-		return
+		return SelectFailedError{syscall.Errno(-r)}
 	}
+	// The File takes the descriptor over. If the runtime refuses it, closing the File closes it.
 	f := os.NewFile(uintptr(cPollerFD(p)), "esock poller")
-	if f.SetDeadline(time.Time{}) != nil {
-		poller.err = SelectFailedError{syscall.EPERM}
-		return
+	err := f.SetDeadline(time.Time{})
+	var raw syscall.RawConn
+	if err == nil {
+		raw, err = f.SyscallConn()
 	}
-	raw, err := f.SyscallConn()
 	if err != nil {
-		poller.err = SelectFailedError{syscall.EPERM}
-		return
+		f.Close()
+		cPollerForget(p)
+		return SelectFailedError{syscall.EPERM}
 	}
 	poller.p = p
 	go servePoller(f, raw)
+	return nil
 }
 
 // servePoller hands events to the sockets they are about, for as long as the process lives.
@@ -69,11 +76,10 @@ func servePoller(f *os.File, raw syscall.RawConn) {
 
 // arm asks for one event in a direction. again says that the last one proved empty. s.mu is held.
 func (s *Socket) arm(d direction, again bool) error {
-	poller.once.Do(startPoller)
-	if poller.err != nil {
-		return poller.err
-	}
 	if s.ptr == nil {
+		if err := startPoller(); err != nil {
+			return err
+		}
 		s.ptr = pointer.Save(s)
 	}
 	s.facts.Or(d.selectedFact())

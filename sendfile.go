@@ -81,12 +81,20 @@ func (h *Handle) heldFile() *heldFile {
 	return h.ext.file
 }
 
-// dropFile closes that file: the operation is over.
-func (h *Handle) dropFile() {
+// dropFile closes that file, because the operation goes no further. The C handle must be there.
+func (s *Socket) dropFile(h *Handle) {
 	if f := h.heldFile(); f != nil {
 		h.ext.file = nil
-		f.close()
+		s.endSendFile(f, nil)
 	}
+}
+
+// endSendFile tells the counters that the operation is over, and closes its file. The C handle must be there.
+func (s *Socket) endSendFile(f *heldFile, err error) {
+	if f.started {
+		cSendFileDone(s.h, f.sent, -int(errnoIn(err)))
+	}
+	f.close()
 }
 
 // SendFile sends count bytes of f from offset, 0: to its end; f's own position does not matter and does not move. It returns
@@ -121,16 +129,8 @@ func (s *Socket) SendFile(f *os.File, offset, count int64, w Wait) (int64, error
 		c.file = held
 	}
 	n, err := s.do(&c, &w)
-	if c.file != nil { // it is not held for a continuation
-		if s.ref(op) == nil {
-			failed := 0
-			if errno := errnoIn(err); errno != 0 {
-				failed = -int(errno)
-			}
-			cSendFileDone(s.h, c.file.sent, failed)
-			s.unref()
-		}
-		c.file.close()
+	if c.file != nil {
+		c.file.close() // the lane was not to be had
 	}
 	return int64(n), err
 }

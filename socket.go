@@ -42,12 +42,13 @@ type Socket struct {
 
 // rareState is what few sockets need, or only in their last moment.
 type rareState struct {
-	drained  chan struct{} // closed when nobody is inside any more
-	cleanup  runtime.Cleanup
-	final    cCounters       // once closed
-	sendfile cSendfileCounts // once closed
-	hasFiles bool            // sendfile is set
-	fromFD   int             // what an adopted socket was made of
+	drained   chan struct{} // closed when nobody is inside any more
+	cleanup   runtime.Cleanup
+	forgotten *forgotten      // the cleanup's
+	final     cCounters       // once closed
+	sendfile  cSendfileCounts // once closed
+	hasFiles  bool            // sendfile is set
+	fromFD    int             // what an adopted socket was made of
 }
 
 // What has been seen of a socket.
@@ -172,6 +173,9 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	for _, o := range opts {
 		o(&cfg)
 	}
+	if !fitsCInt(int64(fd)) {
+		return nil, openError(syscall.EBADF)
+	}
 	flags := uint(0)
 	facts := factFromFD | factBorrowed
 	if cfg.dup {
@@ -227,33 +231,49 @@ func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
 
 // settleIn gives a new socket its place: registry, owner, or neither, and then the garbage collector watches it.
 func (s *Socket) settleIn(registered bool, owner *Mailbox) error {
-	if registered {
-		registry.add(s)
-	}
 	if owner != nil {
 		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !owner.own(s) {
+		alive := owner.own(s)
+		if alive {
+			s.owner = owner
+		}
+		s.mu.Unlock()
+		if !alive {
 			return &InvalidError{What: "owner", Cause: "its mailbox is closed"}
 		}
-		s.owner = owner
 	}
-	if !registered {
+	if registered {
+		registry.add(s) // last: from here others find it, and may close it
+	} else {
 		// An owner, or the poller, keeps it as well. What follows must not hold the socket.
-		s.rarely().cleanup = runtime.AddCleanup(s, closeForgotten, forgotten{s.h, s.id})
+		r := s.rarely()
+		r.forgotten = &forgotten{h: s.h, id: s.id, borrowed: s.facts.Load()&factBorrowed != 0}
+		r.cleanup = runtime.AddCleanup(s, closeForgotten, r.forgotten)
 	}
 	return nil
 }
 
+// forgotten is what has to be closed when nobody can reach the socket any more.
 type forgotten struct {
-	h  *handle
-	id uint64
+	h        *handle
+	id       uint64
+	file     *os.File // it owns the descriptor, once a call has parked
+	borrowed bool     // the descriptor is not ours, and may be another's by now
 }
 
-// closeForgotten closes what nobody closed and nobody can reach any more.
-func closeForgotten(f forgotten) {
+// closeForgotten closes what nobody closed. It runs where the whole program's cleanups run, so it does not wait.
+func closeForgotten(f *forgotten) {
 	traceForgotten(f.id)
 	gauges.forget(f.h)
+	switch {
+	case f.borrowed:
+		cDisown(f.h)
+	case f.file != nil:
+		cNoLinger(f.h)
+	}
+	if f.file != nil {
+		f.file.Close()
+	}
 	cClose(f.h, closeNoLinger, nil, nil)
 }
 
@@ -402,15 +422,19 @@ func (s *Socket) Shutdown(how How) error {
 	if how < ShutRead || how > ShutReadWrite {
 		return s.fail("shutdown", &InvalidError{What: "how", Value: int(how)})
 	}
+	var shut uint32
+	if how != ShutWrite {
+		shut |= factShutRead
+	}
+	if how != ShutRead {
+		shut |= factShutWrite
+	}
+	// Noted first: the reader that the kernel wakes must find it, because no other wake-up follows.
+	was := s.facts.Or(shut)
 	err := s.simple("shutdown", func(h *handle) int { return cShutdown(h, int(how)) })
 	// A datagram socket that is not connected is shut although the kernel says it is not connected.
-	if err == nil || s.typ != Stream && errors.Is(err, syscall.ENOTCONN) {
-		if how != ShutWrite {
-			s.facts.Or(factShutRead)
-		}
-		if how != ShutRead {
-			s.facts.Or(factShutWrite)
-		}
+	if err != nil && (s.typ == Stream || !errors.Is(err, syscall.ENOTCONN)) {
+		s.facts.And(was | ^shut)
 	}
 	return err
 }
@@ -432,19 +456,24 @@ func (s *Socket) name(op string, get func(*handle, *cAddr) int) (Addr, error) {
 // Close closes the socket. Whoever waits on it is told: blocking calls return net.ErrClosed, handles get an AbortMsg with
 // it. With {socket, linger} on and unsent data, Close waits for as long as that says. Errors: net.ErrClosed if it was
 // closed before; those of close(2), after which it is closed all the same. OTP: socket:close/1.
-func (s *Socket) Close() error { return s.close(0) }
+func (s *Socket) Close() error { return s.close(nil, true) }
 
-// close is Close; with closeNoLinger nobody waits for unsent data, because the closer is not the owner.
-func (s *Socket) close(flags uint) error {
+// closeFor is the death of the owner: nobody waits for unsent data. It does nothing if the owner is another by now.
+func (s *Socket) closeFor(owner *Mailbox) { s.close(owner, false) }
+
+// close closes the socket, if owner is nil or owns it, and waits for unsent data if linger says so.
+func (s *Socket) close(owner *Mailbox, linger bool) error {
 	rare := s.rarely()
 	s.mu.Lock()
-	if s.closing() {
+	if s.closing() || owner != nil && s.owner != owner {
 		s.mu.Unlock()
 		return s.fail("close", net.ErrClosed)
 	}
-	rare.drained = make(chan struct{})
 	s.keepStates()
 	inside := s.state.Or(stClosing) >= stRef
+	if inside {
+		rare.drained = make(chan struct{})
+	}
 	for d := reading; d <= writing; d++ {
 		s.abortAll(d)
 		s.wake(d)
@@ -457,7 +486,7 @@ func (s *Socket) close(flags uint) error {
 	// Nobody is inside any more, and nobody comes.
 	s.deregister()
 	rare.cleanup.Stop()
-	if flags&closeNoLinger != 0 {
+	if !linger && s.facts.Load()&factBorrowed == 0 {
 		cNoLinger(s.h)
 	}
 	s.mu.Lock()
@@ -471,8 +500,11 @@ func (s *Socket) close(flags uint) error {
 	s.mu.Unlock()
 	gauges.add(s, -1)
 
-	// The counters have moved for the last time. Info and Counters read them here from now on.
+	// What was in progress, and nobody continued, has ended. The counters have moved for the last time: Info and
+	// Counters read them here from now on.
 	s.mu.Lock()
+	s.endRequest(reading)
+	s.endRequest(writing)
 	rare.final = *s.block
 	if b := cSendfileCountersOf(h); b != nil {
 		rare.sendfile, rare.hasFiles = *b, true
@@ -480,19 +512,20 @@ func (s *Socket) close(flags uint) error {
 	s.h, s.block = nil, &rare.final
 	s.mu.Unlock()
 
-	// The descriptor has one owner: the File, once there is one. Either may wait for linger.
+	// The descriptor has one owner: the File, once there is one. Only the core can wait for linger without being
+	// disturbed by the runtime's signals.
 	var err error
 	if blk != nil && blk.file != nil {
+		cReclaim(h)
 		err = fileError(blk.file.Close())
 	}
 	if r := cClose(h, 0, nil, nil); r < 0 {
 		err = syscall.Errno(-r)
 	}
 	s.mu.Lock()
-	owner := s.owner
-	s.owner = nil
-	if owner != nil {
-		owner.disown(s)
+	if s.owner != nil {
+		s.owner.disown(s)
+		s.owner = nil
 	}
 	s.facts.Or(factClosed)
 	s.mu.Unlock()
@@ -548,7 +581,7 @@ func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 	}
 	s.mu.Unlock()
 	if !alive {
-		s.close(closeNoLinger)
+		s.close(nil, false)
 	}
 	return nil
 }

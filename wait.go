@@ -88,7 +88,15 @@ var epoch = time.Now()
 func Within(d time.Duration) Wait { return Wait{kind: waitFor, d: d, bad: d < 0} }
 
 // Until waits until t. A moment in the past looks and does not wait.
-func Until(t time.Time) Wait { return Wait{kind: waitUntil, d: t.Sub(epoch)} }
+func Until(t time.Time) Wait {
+	// By how far it is from now: what t has may be the time of a wall clock, which jumps.
+	return Wait{kind: waitUntil, d: later(time.Since(epoch), time.Until(t))}
+}
+
+// later is d after t, or the end of time.
+func later(t, d time.Duration) time.Duration {
+	return t + min(d, math.MaxInt64-t)
+}
 
 // Context waits until ctx ends; the call then returns ctx.Err(). A context that can end costs no goroutine
 // and, when it is used again on the same socket, no allocation.
@@ -167,10 +175,7 @@ func (w *Wait) requester() *Mailbox {
 func (w *Wait) deadline() time.Duration {
 	switch w.kind {
 	case waitFor:
-		if now := time.Since(epoch); w.d <= math.MaxInt64-now {
-			return now + w.d
-		}
-		return math.MaxInt64
+		return later(time.Since(epoch), w.d)
 	case waitUntil:
 		return max(w.d, 1)
 	}
@@ -212,6 +217,7 @@ type Handle struct {
 	posted     messageKind // guarded by mb.mu
 	busy       bool        // in a lane; guarded by mb.mu
 	complete   bool        // see Select.Complete
+	moved      bool        // a part of the request has moved; guarded by the socket's mu
 }
 
 // handleExt is what only some handles need.

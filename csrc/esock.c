@@ -107,8 +107,22 @@ void esock__nonblock(const esock *s) {
 }
 
 int esock_disown(esock *s) {
-    __atomic_and_fetch(&s->flags, ~(uint32_t)ESOCK__OWNS_FD, __ATOMIC_RELAXED);
+    __atomic_and_fetch(&s->flags, ~(uint32_t)(ESOCK__OWNS_FD | ESOCK__RESTORE_FL),
+                       __ATOMIC_RELAXED);
     return s->fd;
+}
+
+int esock_reclaim(esock *s) {
+    struct linger l;
+    socklen_t len = sizeof l;
+    if (s->flags & (ESOCK__OWNS_FD | ESOCK__RESTORE_FL)) return 0;
+    if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, SO_LINGER, &l, &len) < 0) return 0;
+    if (!l.l_onoff || l.l_linger == 0) return 0;
+    int fd = s->sys->dup(s->sys, s->fd);
+    if (fd < 0) return fd;
+    s->fd = fd;
+    __atomic_or_fetch(&s->flags, ESOCK__OWNS_FD, __ATOMIC_RELAXED);
+    return 0;
 }
 
 int esock_dup(const esock *s) {

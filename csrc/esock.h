@@ -135,8 +135,13 @@ ESOCK_API int esock_protocol(const esock *s);
 ESOCK_API void esock_refresh(esock *s);
 
 /* The handle stops owning its descriptor, which the caller must now close; returns the descriptor.
- * Everything but esock_close works on as before. */
+ * esock_close then only frees the handle; everything else works on as before. */
 ESOCK_API int esock_disown(esock *s);
+
+/* For who closes a disowned descriptor, just before: if that close would wait for linger, the handle owns a duplicate
+ * from now on, so that esock_close is the one that waits. 0, or dup's error: then the close waits itself, and a signal
+ * may end that. */
+ESOCK_API int esock_reclaim(esock *s);
 
 /* A close-on-exec duplicate of the handle's descriptor, the caller's to close. */
 ESOCK_API int esock_dup(const esock *s);
@@ -197,8 +202,12 @@ enum esock_how {
  * seqpacket connection is -ESHUTDOWN; an empty message that is the very last cannot be told from it,
  * unless control messages come with it. A receive into 0 bytes never reaches the kernel: it is 0 on a
  * stream, where it would read as the end, and -EINVAL on a message socket, where it would throw a
- * message away. With MSG_TRUNC the kernel reports the whole length of a datagram, which may exceed
+ * message away (esock_recvmsg knows an exception). With MSG_TRUNC the kernel reports the whole length of a datagram, which may exceed
  * `len`: so do these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched.
+ *
+ * With MSG_ERRQUEUE they take one record of the error queue, on a stream too: 0 bytes are then a
+ * record without a payload, not the end. MSG_PEEK does not keep it there. Only esock_recvmsg shows
+ * what the error was.
  *
  * A send returns how many bytes were taken; fewer than given only on a stream. */
 ESOCK_API ssize_t esock_recv(esock *s, void *buf, size_t len, int flags, unsigned how);
@@ -226,7 +235,9 @@ enum esock_cmsg_kind {
     ESOCK_CMSG_CREDENTIALS, /* cred */
     ESOCK_CMSG_TIME,        /* time: SCM_TIMESTAMP, as seconds and nanoseconds */
     ESOCK_CMSG_PKTINFO4,    /* pktinfo4 */
-    ESOCK_CMSG_PKTINFO6     /* pktinfo6 */
+    ESOCK_CMSG_PKTINFO6,    /* pktinfo6 */
+    ESOCK_CMSG_RECVERR,     /* recverr: IP_RECVERR, IPV6_RECVERR; see esock_cmsg_offender */
+    ESOCK_CMSG_PIDFD        /* fd: SCM_PIDFD, one descriptor, or a negative errno instead */
 };
 
 /* One control message. The bytes that it was decoded from, or that will be sent, are
@@ -256,6 +267,13 @@ typedef struct esock_cmsg {
             uint32_t ifindex;
             uint8_t addr[16];
         } pktinfo6;
+        struct {
+            uint32_t error;             /* an errno, positive; 0 in a zero-copy notice */
+            uint8_t origin, type, code; /* SO_EE_ORIGIN_ of <linux/errqueue.h>; ICMP type, code */
+            uint8_t spare;
+            uint32_t info, data; /* by origin: the MTU of an EMSGSIZE, the range of a notice */
+        } recverr;
+        int32_t fd;
     } v;
 } esock_cmsg;
 
@@ -271,7 +289,14 @@ typedef struct esock_msg {
 
 /* Receives one message, decoding its control messages into `cmsgs` in the same call. Returns the
  * bytes stored. Descriptors that came in control data which the kernel had to truncate (MSG_CTRUNC)
- * are closed, all of them, and their records say so with rights = 0 and length 0. */
+ * are closed, all of them, and their records say so with rights = 0 or fd = -1, and length 0.
+ *
+ * With MSG_ERRQUEUE the data is the packet that the error is about, `addr` its destination, and the
+ * error a control message of kind ESOCK_CMSG_RECVERR; the result's flags have MSG_ERRQUEUE. It is
+ * -EAGAIN when the queue is empty. Whoever wants no payload may give a `len` of 0 on TCP, UDP, ICMP
+ * and raw sockets of AF_INET and AF_INET6, and on AF_PACKET: the payload is a copy of what was sent,
+ * no received data. On other sockets, where Linux may ignore the flag and receive a message, a `len`
+ * of 0 is answered as without it. */
 ESOCK_API ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how,
                                 void *control, size_t control_len, esock_cmsg *cmsgs,
                                 size_t cmsgs_max, esock_msg *out);
@@ -296,12 +321,19 @@ ESOCK_API int esock_cmsg_next(const void *control, size_t len, size_t *pos, esoc
 /* Writes n control messages in the kernel's form. The bytes of each are at cmsgs[i].offset in
  * `data`, unless its kind is one with a value that can be sent (INT, CREDENTIALS, TIME, PKTINFO4,
  * PKTINFO6): then the value is. Returns the bytes written; -ENOBUFS: `cap` is too small; -EINVAL: a
- * place outside `data`, or a value whose type does not exist for sending. */
+ * place outside `data`, or a value whose type does not exist for sending (RECVERR, PIDFD). */
 ESOCK_API ssize_t esock_cmsg_encode(const esock_cmsg *cmsgs, size_t n, const void *data,
                                     size_t data_len, void *out, size_t cap);
 
-/* Closes every descriptor found in SCM_RIGHTS messages of control data that nobody took. Returns
- * how many. */
+/* Who reported an error: the address behind an ESOCK_CMSG_RECVERR record `c` of control[0..len), a
+ * router's or the destination's, with port 0. Returns 1; 0, and *out of form ESOCK_ADDR_NONE, when
+ * the record has none (the error is local), or no room for it, or is of another kind. Reads nothing
+ * outside control[0..len), whatever `c` says. */
+ESOCK_API int esock_cmsg_offender(const void *control, size_t len, const esock_cmsg *c,
+                                  esock_addr *out);
+
+/* Closes every descriptor found in SCM_RIGHTS and SCM_PIDFD messages of control data that nobody
+ * took. Returns how many. */
 ESOCK_API int esock_cmsg_close_rights(const esock *s, const void *control, size_t len);
 
 /* ---- Files ----------------------------------------------------------------------------------- */
@@ -495,6 +527,9 @@ typedef struct esock_event {
 
 ESOCK_API int esock_poller_new(esock_poller **out, const esock_sys *sys);
 ESOCK_API void esock_poller_free(esock_poller *p);
+
+/* Frees a poller whose descriptor the caller has closed, or keeps. */
+ESOCK_API void esock_poller_forget(esock_poller *p);
 
 /* The poller's own descriptor: readable while events wait, so that pollers nest. Nonblocking. */
 ESOCK_API int esock_poller_fd(const esock_poller *p);

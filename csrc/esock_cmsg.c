@@ -1,9 +1,14 @@
 /* Control messages: the walk, and the values of the types that have a row. */
 #include "esock_internal.h"
 
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/time.h>
+
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04 /* Linux 6.5, the same on every architecture; headers lag behind */
+#endif
 
 #define HEADER CMSG_LEN(0)
 #define VALUE_MAX 32 /* at least the longest value that a row writes */
@@ -14,6 +19,11 @@ _Static_assert(sizeof(struct in_pktinfo) == 12 && sizeof(struct in6_pktinfo) == 
 _Static_assert(sizeof(struct ucred) == 12, "kernel layout");
 _Static_assert(sizeof(struct timeval) <= VALUE_MAX && sizeof(struct in6_pktinfo) <= VALUE_MAX,
                "room");
+_Static_assert(sizeof(struct sock_extended_err) == 16 &&
+                   offsetof(struct sock_extended_err, ee_origin) == 4 &&
+                   offsetof(struct sock_extended_err, ee_info) == 8 &&
+                   offsetof(struct sock_extended_err, ee_data) == 12,
+               "kernel layout; the offender follows at once");
 
 /* One control message type. decode is called with at least `min` bytes and sets out->v; false: these bytes are no
  * such value. encode writes the value and returns its length, or a negative errno; NULL: a type that is only
@@ -102,13 +112,32 @@ ssize_t esock_cmsg_encode(const esock_cmsg *cmsgs, size_t n, const void *data, s
     return (ssize_t)at;
 }
 
+/* SO_EE_OFFENDER: a sockaddr right behind the error, of family 0 where there is nobody to name. The kernel leaves
+ * out, or cuts, what the control buffer has no room for. */
+int esock_cmsg_offender(const void *control, size_t len, const esock_cmsg *c, esock_addr *out) {
+    const size_t at = sizeof(struct sock_extended_err);
+    struct sockaddr_storage ss;
+
+    memset(out, 0, sizeof *out);
+    if (c->kind != ESOCK_CMSG_RECVERR || c->offset > len || c->length > len - c->offset) return 0;
+    if (c->length < at) return 0;
+    size_t n = c->length - at;
+    if (n > sizeof ss) n = sizeof ss;
+    memset(&ss, 0, sizeof ss);
+    memcpy(&ss, (const char *)control + c->offset + at, n);
+    esock_addr_decode(&ss, (unsigned)n, out);
+    if (out->form == ESOCK_ADDR_KNOWN) return 1; /* neither unspecified nor cut */
+    memset(out, 0, sizeof *out);
+    return 0;
+}
+
 int esock_cmsg_close_rights(const esock *s, const void *control, size_t len) {
     esock_cmsg c;
     size_t pos = 0;
     int closed = 0;
     while (esock_cmsg_next(control, len, &pos, &c) == 1) {
-        if (c.kind != ESOCK_CMSG_RIGHTS) continue;
-        for (uint32_t i = 0; i < c.v.rights; i++) {
+        uint32_t n = c.kind == ESOCK_CMSG_RIGHTS ? c.v.rights : c.kind == ESOCK_CMSG_PIDFD;
+        for (uint32_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, (const char *)control + c.offset + i * sizeof fd, sizeof fd);
             if (fd < 0) continue;
@@ -144,6 +173,12 @@ static int put_int(const esock_cmsg *c, void *out) {
 static bool get_rights(const void *data, size_t len, esock_cmsg *out) {
     (void)data;
     out->v.rights = (uint32_t)(len / sizeof(int));
+    return true;
+}
+
+static bool get_pidfd(const void *data, size_t len, esock_cmsg *out) {
+    (void)len;
+    memcpy(&out->v.fd, data, sizeof out->v.fd);
     return true;
 }
 
@@ -221,10 +256,24 @@ static int put_pktinfo6(const esock_cmsg *c, void *out) {
     return sizeof p;
 }
 
+static bool get_recverr(const void *data, size_t len, esock_cmsg *out) {
+    struct sock_extended_err e;
+    (void)len;
+    memcpy(&e, data, sizeof e);
+    out->v.recverr.error = e.ee_errno;
+    out->v.recverr.origin = e.ee_origin;
+    out->v.recverr.type = e.ee_type;
+    out->v.recverr.code = e.ee_code;
+    out->v.recverr.info = e.ee_info;
+    out->v.recverr.data = e.ee_data;
+    return true;
+}
+
 /* IP_RECVTOS, IP_RECVTTL and IPV6_RECVTCLASS name options; Linux delivers IP_TOS, IP_TTL and IPV6_TCLASS, other
  * systems the option's own number. */
 static const struct row rows[] = {
     {SOL_SOCKET, SCM_RIGHTS, ESOCK_CMSG_RIGHTS, sizeof(int), get_rights, NULL},
+    {SOL_SOCKET, SCM_PIDFD, ESOCK_CMSG_PIDFD, sizeof(int), get_pidfd, NULL},
     {SOL_SOCKET, SCM_CREDENTIALS, ESOCK_CMSG_CREDENTIALS, sizeof(struct ucred), get_credentials,
      put_credentials},
     {SOL_SOCKET, SCM_TIMESTAMP, ESOCK_CMSG_TIME, sizeof(struct timeval), get_timeval, put_timeval},
@@ -234,6 +283,10 @@ static const struct row rows[] = {
     {IPPROTO_IP, IP_RECVTTL, ESOCK_CMSG_INT, 1, get_byte_or_int, NULL},
     {IPPROTO_IP, IP_PKTINFO, ESOCK_CMSG_PKTINFO4, sizeof(struct in_pktinfo), get_pktinfo4,
      put_pktinfo4},
+    {IPPROTO_IP, IP_RECVERR, ESOCK_CMSG_RECVERR, sizeof(struct sock_extended_err), get_recverr,
+     NULL},
+    {IPPROTO_IPV6, IPV6_RECVERR, ESOCK_CMSG_RECVERR, sizeof(struct sock_extended_err), get_recverr,
+     NULL},
     {IPPROTO_IPV6, IPV6_PKTINFO, ESOCK_CMSG_PKTINFO6, sizeof(struct in6_pktinfo), get_pktinfo6,
      put_pktinfo6},
     {IPPROTO_IPV6, IPV6_HOPLIMIT, ESOCK_CMSG_INT, sizeof(int), get_int, put_int},

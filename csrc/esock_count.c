@@ -77,18 +77,27 @@ void esock_end_write(esock *s) {
     end_request(s, &s->write_sum, &s->write_open, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX);
 }
 
-/* The end of a seqpacket connection looks like an empty message. The peer having shut down tells them apart, but
- * for an empty message that was its last. */
+/* The end of a seqpacket connection looks like an empty message. The peer having shut down tells them apart, and
+ * that nothing is to be seen behind: the peer may have shut down after more messages. Only an empty message with
+ * nothing, or another empty one, behind it is taken for the end. */
 static bool at_end(const esock *s) {
     struct pollfd p = {.fd = s->fd, .events = POLLRDHUP, .revents = 0};
     int r;
     ESOCK__RETRY(r, s->sys->poll(s->sys, &p, 1, 0));
-    return r > 0 && (p.revents & (POLLRDHUP | POLLHUP));
+    if (r <= 0 || !(p.revents & (POLLRDHUP | POLLHUP))) return false;
+    char next;
+    ssize_t n;
+    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT));
+    return n <= 0;
 }
 
 ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
                           const char *op) {
-    bool stream = s->flags & ESOCK__STREAM;
+    /* What an error queue gives is a message also on a stream; a zero-copy notice has no bytes. Unix sockets have no
+     * such queue and ignore the flag; recvmsg leaves it out if the kernel did. */
+    bool queued = flags & MSG_ERRQUEUE && s->domain != AF_UNIX;
+    bool stream = s->flags & ESOCK__STREAM && !queued;
+    if (queued) how |= ESOCK__MESSAGE;
     if (!(how & ESOCK_CONT)) esock_end_read(s);
     add(s, ESOCK_READ_TRIES, 1);
     if (n == 0 && s->type == SOCK_SEQPACKET && !(how & ESOCK__MESSAGE) && at_end(s)) n = -ESHUTDOWN;
@@ -97,7 +106,7 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
     } else if (n < 0 || (n == 0 && stream)) {
         add(s, ESOCK_READ_FAILS, 1);
         esock_end_read(s);
-    } else if (!(flags & MSG_PEEK)) {
+    } else if (queued || !(flags & MSG_PEEK)) { /* Linux takes a queued error out, peek or not */
         /* MSG_TRUNC makes a message socket report more than it stored; on TCP the bytes are
          * consumed. */
         uint64_t got = (uint64_t)n;

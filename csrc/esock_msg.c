@@ -2,6 +2,7 @@
 #include "esock_internal.h"
 
 #include <limits.h>
+#include <netinet/in.h>
 #include <string.h>
 
 /* Decodes what is in `control` into the caller's array, and counts the rest. */
@@ -26,13 +27,31 @@ static void drop_rights(const esock *s, void *control, esock_cmsg *cmsgs, size_t
     size_t pos = 0;
     esock_cmsg_close_rights(s, control, out->control_len);
     for (size_t i = 0; esock_cmsg_next(control, out->control_len, &pos, &c) == 1; i++) {
-        if (c.kind != ESOCK_CMSG_RIGHTS) continue;
+        if (c.kind != ESOCK_CMSG_RIGHTS && c.kind != ESOCK_CMSG_PIDFD) continue;
         memset((char *)control + c.offset, 0xff, c.length);
-        if (i < max) {
-            cmsgs[i].length = 0;
+        if (i >= max) continue;
+        cmsgs[i].length = 0;
+        if (c.kind == ESOCK_CMSG_RIGHTS)
             cmsgs[i].v.rights = 0;
-        }
+        else
+            cmsgs[i].v.fd = -1;
     }
+}
+
+/* Whether every Linux takes MSG_ERRQUEUE here for what it says. Unix and netlink sockets, L2TP, vsock before 6.7 and
+ * SCTP before 6.9 ignore it and receive data. */
+static bool has_error_queue(const esock *s) {
+    if (s->domain == AF_PACKET) return true;
+    if (s->domain != AF_INET && s->domain != AF_INET6) return false;
+    switch (s->protocol) {
+    case IPPROTO_TCP:
+    case IPPROTO_UDP:
+    case IPPROTO_UDPLITE:
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
+        return true;
+    }
+    return s->type == SOCK_RAW;
 }
 
 ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, void *control,
@@ -45,7 +64,7 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
 
     memset(out, 0, sizeof *out);
     /* On a message socket the kernel would take a message and store nothing of it. */
-    if (len == 0) return stream ? 0 : -EINVAL;
+    if (len == 0 && !(flags & MSG_ERRQUEUE && has_error_queue(s))) return stream ? 0 : -EINVAL;
     if (control == NULL) control_len = 0;
     if (control_len > INT_MAX) control_len = INT_MAX; /* Linux: ENOBUFS beyond */
     do {
@@ -59,7 +78,8 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
     } while (n == -EINTR);
     /* A message of no bytes that brings control data, or would have, is no end. */
     if (n == 0 && (m.msg_controllen > 0 || m.msg_flags & MSG_CTRUNC)) how |= ESOCK__MESSAGE;
-    n = esock__count_read(s, n, len, flags, how, "recvmsg");
+    /* The kernel says whether it heeded the flag. */
+    n = esock__count_read(s, n, len, flags & (m.msg_flags | ~MSG_ERRQUEUE), how, "recvmsg");
     if (n < 0) return n;
 
     esock_addr_decode(&from, m.msg_namelen, &out->addr);

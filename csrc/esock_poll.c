@@ -35,6 +35,10 @@ int esock_poller_new(esock_poller **out, const esock_sys *sys) {
 void esock_poller_free(esock_poller *p) {
     if (p == NULL) return;
     p->sys->close(p->sys, p->ep);
+    esock_poller_forget(p);
+}
+
+void esock_poller_forget(esock_poller *p) {
     pthread_mutex_destroy(&p->mu);
     free(p);
 }

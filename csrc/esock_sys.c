@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,9 +46,20 @@ static int sys_setfl(const esock_sys *sys, int fd, int flags) {
     return result(fcntl(fd, F_SETFL, flags));
 }
 
+/* Linux: a signal ends the wait for linger early, and close returns 0 all the same. Go sends its threads SIGURG
+ * all the time. So the wait takes no signals: they come afterwards, or to another thread. */
 static int sys_close(const esock_sys *sys, int fd) {
     (void)sys;
-    return result(close(fd));
+    struct linger l;
+    socklen_t len = sizeof l;
+    if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len) < 0 || !l.l_onoff || l.l_linger == 0)
+        return result(close(fd));
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = result(close(fd));
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return r;
 }
 
 static int sys_bind(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len) {
@@ -97,15 +109,25 @@ static int sys_ioctl(const esock_sys *sys, int fd, unsigned long request, void *
     return result(ioctl(fd, request, arg));
 }
 
+/* libc's send and recv are places where a thread can be cancelled, which costs a threaded program more than the rest
+ * of their work. Nobody cancels threads in here. */
+#if defined(SYS_sendto) && defined(SYS_recvfrom)
+#define RECVFROM(...) syscall(SYS_recvfrom, __VA_ARGS__)
+#define SENDTO(...) syscall(SYS_sendto, __VA_ARGS__)
+#else
+#define RECVFROM recvfrom
+#define SENDTO sendto
+#endif
+
 static ssize_t sys_recv(const esock_sys *sys, int fd, void *buf, size_t len, int flags) {
     (void)sys;
-    return count(recv(fd, buf, len, flags));
+    return count(RECVFROM(fd, buf, len, flags, NULL, NULL));
 }
 
 static ssize_t sys_recvfrom(const esock_sys *sys, int fd, void *buf, size_t len, int flags,
                             struct sockaddr *addr, socklen_t *addrlen) {
     (void)sys;
-    return count(recvfrom(fd, buf, len, flags, addr, addrlen));
+    return count(RECVFROM(fd, buf, len, flags, addr, addrlen));
 }
 
 static ssize_t sys_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int flags) {
@@ -115,13 +137,13 @@ static ssize_t sys_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int
 
 static ssize_t sys_send(const esock_sys *sys, int fd, const void *buf, size_t len, int flags) {
     (void)sys;
-    return count(send(fd, buf, len, flags));
+    return count(SENDTO(fd, buf, len, flags, NULL, 0));
 }
 
 static ssize_t sys_sendto(const esock_sys *sys, int fd, const void *buf, size_t len, int flags,
                           const struct sockaddr *addr, socklen_t addrlen) {
     (void)sys;
-    return count(sendto(fd, buf, len, flags, addr, addrlen));
+    return count(SENDTO(fd, buf, len, flags, addr, addrlen));
 }
 
 static ssize_t sys_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg, int flags) {

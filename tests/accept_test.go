@@ -122,8 +122,9 @@ func TestAccept_FatalErrorAbortsTheQueue(t *testing.T) {
 
 func TestT27_RepeatedByCurrentAbortsTheOldHandle(t *testing.T) {
 	l, addr := listener(t, 5)
-	a, b := pair(t, esock.Stream)
-	fill(t, a)
+	full, reader := pair(t, esock.Stream)
+	fill(t, full)
+	x, y := pair(t, esock.Stream)
 	for name, c := range map[string]struct {
 		call    func(w esock.Wait) error
 		trigger func()
@@ -135,16 +136,12 @@ func TestT27_RepeatedByCurrentAbortsTheOldHandle(t *testing.T) {
 			}
 			return err
 		}, func() { dial(t, addr) }},
-		"recv": {func(w esock.Wait) error { _, err := b.Recv(make([]byte, 1), esock.MsgOOB, w); return err }, nil},
-		"send": {func(w esock.Wait) error { _, err := a.Send([]byte("x"), 0, w); return err },
-			func() { b.RecvBytes(1<<20, 0, esock.Within(time.Millisecond)) }},
+		"recv": {func(w esock.Wait) error { _, err := y.Recv(make([]byte, 1), 0, w); return err },
+			func() { send(t, x, "x") }},
+		"send": {func(w esock.Wait) error { _, err := full.Send([]byte("x"), 0, w); return err },
+			func() { reader.RecvBytes(1<<20, 0, esock.Within(time.Millisecond)) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if name == "recv" {
-				x, y := pair(t, esock.Stream)
-				c.call = func(w esock.Wait) error { _, err := y.Recv(make([]byte, 1), 0, w); return err }
-				c.trigger = func() { send(t, x, "x") }
-			}
 			mb := esock.NewMailbox()
 			s1 := selected(t, c.call(esock.NoWait(mb)))
 			s2 := selected(t, c.call(esock.NoWait(mb)))

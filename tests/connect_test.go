@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"net/netip"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -146,7 +147,7 @@ func TestConnect_Results(t *testing.T) {
 		"local without listener": {esock.Local, esock.Stream, sockName(t, unheard), syscall.ECONNREFUSED},
 		"local to nothing":       {esock.Local, esock.Stream, esock.UnixAddr(filepath.Join(dir, "none")), syscall.ENOENT},
 		"local to another type":  {esock.Local, esock.Stream, sockName(t, dgram), syscall.EPROTOTYPE},
-		"wrong family":           {esock.Inet, esock.Stream, esock.UnixAddr("/x"), syscall.EAFNOSUPPORT},
+		"wrong family":           {esock.Inet, esock.Stream, esock.Inet6Addr(netip.IPv6Loopback(), 1, 0), syscall.EAFNOSUPPORT},
 		"no address":             {esock.Inet, esock.Stream, esock.Addr{}, &esock.InvalidError{What: "sockaddr"}},
 		"shorthand":              {esock.Inet, esock.Stream, esock.Loopback, &esock.InvalidError{What: "sockaddr"}},
 	} {

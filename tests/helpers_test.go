@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -301,3 +302,5 @@ func cancellable(t testing.TB) (context.Context, context.CancelFunc) {
 
 // errClosed is what calls on a socket that is closed here say.
 var errClosed = net.ErrClosed
+
+func isError(err, target error) bool { return errors.Is(err, target) }

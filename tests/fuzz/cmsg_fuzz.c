@@ -96,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
                 memcpy(&fd, control + c.offset + i * sizeof fd, sizeof fd);
                 wanted += fd >= 0;
             }
+        wanted += c.kind == ESOCK_CMSG_PIDFD && c.v.fd >= 0;
         encode_again(&c, control, size);
         before = pos;
         count++;

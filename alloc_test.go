@@ -1,0 +1,286 @@
+package esock
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// In the steady state no operation allocates, whether it finds everything there, parks, or is asynchronous.
+
+// allocRuns is how often each operation is done.
+const allocRuns = 200
+
+// noAllocations does op again and again, which must not allocate: in this goroutine, or in those that serve it.
+func noAllocations(t *testing.T, op func() error) {
+	t.Helper()
+	allocations(t, 0, op)
+}
+
+func allocations(t *testing.T, most float64, op func() error) {
+	t.Helper()
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	for range 20 { // buffers, pools, the blocking side, the poller
+		require.NoError(t, op())
+	}
+	goroutines := runtime.NumGoroutine()
+	var failed error
+	n := testing.AllocsPerRun(allocRuns, func() {
+		if err := op(); err != nil {
+			failed = err
+		}
+	})
+	require.NoError(t, failed)
+	assert.LessOrEqual(t, n, most, "allocations")
+	assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines, "goroutines")
+}
+
+// boundUDP is a datagram socket, and its address.
+func boundUDP(t *testing.T) (*Socket, Addr) {
+	t.Helper()
+	s, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	require.NoError(t, s.Bind(Loopback))
+	at, err := s.SockName()
+	require.NoError(t, err)
+	return s, at
+}
+
+func TestAllocReady(t *testing.T) {
+	buf := make([]byte, 64)
+	for _, typ := range []Type{Stream, SeqPacket, Dgram} {
+		t.Run("send and recv, "+typ.String(), func(t *testing.T) {
+			a, b := pair(t, typ)
+			noAllocations(t, func() error {
+				_, err := a.Send(buf, 0, Forever)
+				_, err2 := b.Recv(buf, 0, Forever)
+				return errors.Join(err, err2)
+			})
+		})
+	}
+	t.Run("sendto and recvfrom", func(t *testing.T) {
+		a, _ := boundUDP(t)
+		b, at := boundUDP(t)
+		noAllocations(t, func() error {
+			_, err := a.SendTo(buf, at, 0, Forever)
+			_, _, err2 := b.RecvFrom(buf, 0, Forever)
+			return errors.Join(err, err2)
+		})
+	})
+	t.Run("sendmsg and recvmsg", func(t *testing.T) {
+		a, _ := boundUDP(t)
+		b, at := boundUDP(t)
+		require.NoError(t, IPRecvTTL.Set(b, true))
+		require.NoError(t, IPPktInfo.Set(b, true))
+		out, in := &Msg{Addr: at, Iov: [][]byte{buf, buf}}, new(Msg)
+		require.NoError(t, out.SetControl(TTL(33)))
+		noAllocations(t, func() error {
+			_, err := a.SendMsg(out, 0, Forever)
+			err2 := b.RecvMsg(in, 0, Forever)
+			ttl := 0
+			var to netip.Addr
+			for c := range in.Control() {
+				if v, ok := c.TTL(); ok {
+					ttl = v
+				} else if v, ok := c.PktInfo4(); ok {
+					to = v.Addr
+				}
+			}
+			if ttl != 33 || to != at.IP() {
+				return errors.New("the control messages are not there")
+			}
+			return errors.Join(err, err2)
+		})
+	})
+	t.Run("sendv", func(t *testing.T) {
+		a, b := pair(t, Stream)
+		small := [][]byte{buf, buf, buf}
+		in := make([]byte, 3*len(buf))
+		noAllocations(t, func() error {
+			_, err := a.SendV(small, Forever)
+			_, err2 := b.RecvFull(in, 0, Forever)
+			return errors.Join(err, err2)
+		})
+	})
+	t.Run("a poll that finds nothing", func(t *testing.T) {
+		a, _ := pair(t, Stream)
+		noAllocations(t, func() error {
+			if _, err := a.Recv(buf, 0, Within(0)); err != ErrTimeout {
+				return err
+			}
+			return nil
+		})
+	})
+}
+
+// TestAllocParked has every receive wait: what it waits for is sent by a goroutine that has to be woken first.
+func TestAllocParked(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	buf, echoed := make([]byte, 64), make([]byte, 64)
+	in := &Msg{Buf: make([]byte, 64)}
+	waits := []struct {
+		name string
+		w    Wait
+	}{
+		{"forever", Forever}, {"time", Within(time.Hour)}, {"deadline", Until(time.Now().Add(time.Hour))},
+		{"context", Context(ctx)},
+	}
+	for _, wait := range waits {
+		w := wait.w
+		receives := map[string]func(*Socket) error{
+			"recv":     func(s *Socket) error { _, err := s.Recv(buf, 0, w); return err },
+			"recvfrom": func(s *Socket) error { _, _, err := s.RecvFrom(buf, 0, w); return err },
+			"recvmsg":  func(s *Socket) error { return s.RecvMsg(in, 0, w) },
+		}
+		for name, receive := range receives {
+			t.Run(name+", "+wait.name, func(t *testing.T) {
+				a, b := pair(t, SeqPacket)
+				go func() {
+					for {
+						if _, err := b.Recv(echoed, 0, Forever); err != nil {
+							return
+						}
+						b.Send(echoed, 0, Forever)
+					}
+				}()
+				noAllocations(t, func() error {
+					_, err := a.Send(buf, 0, w)
+					return errors.Join(err, receive(a))
+				})
+				require.NotNil(t, a.blk, "it parked")
+			})
+		}
+	}
+
+	// A send that is larger than what the kernel holds waits for the receiver.
+	large := make([]byte, 1<<19)
+	out := &Msg{Iov: [][]byte{large[:len(large)/2], large[len(large)/2:]}}
+	sends := map[string]func(s *Socket, w Wait) error{
+		"send":    func(s *Socket, w Wait) error { _, err := s.Send(large, 0, w); return err },
+		"sendmsg": func(s *Socket, w Wait) error { _, err := s.SendMsg(out, 0, w); return err },
+		"sendv":   func(s *Socket, w Wait) error { _, err := s.SendV(out.Iov, w); return err },
+	}
+	for _, wait := range waits {
+		for name, send := range sends {
+			t.Run(name+", "+wait.name, func(t *testing.T) {
+				a, b := pair(t, Stream)
+				require.NoError(t, SocketSndBuf.Set(a, 1<<15))
+				go drainFor(b)
+				noAllocations(t, func() error { return send(a, wait.w) })
+				require.NotNil(t, a.blk, "it parked")
+			})
+		}
+	}
+}
+
+// drainFor receives until the end.
+func drainFor(s *Socket) {
+	buf := make([]byte, 1<<15)
+	for {
+		if _, err := s.Recv(buf, 0, Forever); err != nil {
+			return
+		}
+	}
+}
+
+// TestAllocAsync arms, waits for the message, and repeats the call. A handle of the caller's costs nothing; without
+// one there is a *Select each time.
+func TestAllocAsync(t *testing.T) {
+	buf, data := make([]byte, 64), make([]byte, 64)
+	in := &Msg{Buf: buf}
+	receives := map[string]func(*Socket, Wait) error{
+		"recv":     func(s *Socket, w Wait) error { _, err := s.Recv(buf, 0, w); return err },
+		"recvfrom": func(s *Socket, w Wait) error { _, _, err := s.RecvFrom(buf, 0, w); return err },
+		"recvmsg":  func(s *Socket, w Wait) error { return s.RecvMsg(in, 0, w) },
+	}
+	mb := NewMailbox()
+	defer mb.Close()
+	for name, receive := range receives {
+		t.Run(name, func(t *testing.T) {
+			for kind, w := range map[string]Wait{"handle": With(mb.NewHandle()), "none": NoWait(mb)} {
+				most := map[string]float64{"handle": 0, "none": 1}[kind]
+				a, b := pair(t, SeqPacket)
+				allocations(t, most, func() error {
+					if err := wantSelect(receive(a, w)); err != nil {
+						return err
+					}
+					if _, err := b.Send(data, 0, Forever); err != nil {
+						return err
+					}
+					if err := wantMessage(mb); err != nil {
+						return err
+					}
+					return receive(a, w)
+				})
+			}
+		})
+	}
+
+	out := &Msg{Iov: [][]byte{data, data}}
+	sends := map[string]func(*Socket, Wait) (int, error){
+		"send":    func(s *Socket, w Wait) (int, error) { return s.Send(data, 0, w) },
+		"sendmsg": func(s *Socket, w Wait) (int, error) { return s.SendMsg(out, 0, w) },
+	}
+	for name, send := range sends {
+		t.Run(name, func(t *testing.T) {
+			a, b := pair(t, SeqPacket)
+			w := With(mb.NewHandle())
+			noAllocations(t, func() error {
+				sent, err := 0, error(nil)
+				for ; err == nil; sent++ {
+					_, err = send(a, w)
+				}
+				if err := wantSelect(err); err != nil {
+					return err
+				}
+				for range sent - 1 {
+					if _, err := b.Recv(buf, 0, Forever); err != nil {
+						return err
+					}
+				}
+				return wantMessage(mb)
+			})
+		})
+	}
+
+	t.Run("arm and cancel", func(t *testing.T) {
+		a, _ := pair(t, SeqPacket)
+		w := With(mb.NewHandle())
+		noAllocations(t, func() error {
+			_, err := a.Recv(buf, 0, w)
+			sel, ok := err.(*Select)
+			if !ok {
+				return err
+			}
+			return a.Cancel(sel)
+		})
+	})
+}
+
+func wantSelect(err error) error {
+	if _, ok := err.(*Select); ok {
+		return nil
+	}
+	return errors.Join(errors.New("not selected"), err)
+}
+
+func wantMessage(mb *Mailbox) error {
+	msg, err := mb.Receive(context.Background())
+	if err != nil {
+		return err
+	}
+	if _, ok := msg.(SelectMsg); !ok {
+		return errors.New("another message")
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package esock
+
+import (
+	"bytes"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fill sends until the kernel's buffer is full, and says how much went.
+func fill(t testing.TB, s *Socket) int {
+	t.Helper()
+	n, chunk := 0, make([]byte, 4096)
+	for {
+		k, err := s.Send(chunk, 0, Within(0))
+		n += k
+		if err != nil {
+			require.Equal(t, ErrTimeout, err)
+			return n
+		}
+	}
+}
+
+// drain receives n bytes.
+func drain(t testing.TB, s *Socket, n int) {
+	t.Helper()
+	k, err := s.RecvFull(make([]byte, n), 0, Within(10*time.Second))
+	require.NoError(t, err)
+	require.Equal(t, n, k)
+}
+
+func TestReadAndWriteArmedTogether(t *testing.T) {
+	for _, readFirst := range []bool{true, false} {
+		a, b := pair(t, Stream)
+		mb := NewMailbox()
+		full := fill(t, b)
+		buf := make([]byte, 1)
+		var r, w *Select
+		armRead := func() { _, err := b.Recv(buf, 0, NoWait(mb)); require.ErrorAs(t, err, &r) }
+		armWrite := func() { _, err := b.Send([]byte("z"), 0, NoWait(mb)); require.ErrorAs(t, err, &w) }
+		if readFirst {
+			armRead()
+			armWrite()
+		} else {
+			armWrite()
+			armRead()
+		}
+		a.Send([]byte("x"), 0, Forever)
+		sameMessage(t, SelectMsg{r.Handle()}, receive(t, mb))
+		// One event for one direction takes both out of the kernel; the other is armed again.
+		drain(t, a, full)
+		sameMessage(t, SelectMsg{w.Handle()}, receive(t, mb))
+		n, err := b.Recv(buf, 0, NoWait(mb))
+		assert.NoError(t, err)
+		assert.Equal(t, 1, n)
+		n, err = b.Send([]byte("z"), 0, NoWait(mb).Continue(w))
+		assert.NoError(t, err)
+		assert.Equal(t, 1, n)
+		assert.Zero(t, mb.Len())
+	}
+}
+
+func TestOneMessagePerArming(t *testing.T) {
+	a, b := pair(t, Stream)
+	mb := NewMailbox()
+	h := mb.NewHandle()
+	buf := make([]byte, 64)
+	for range 200 {
+		_, err := b.Recv(buf, 0, With(h))
+		require.ErrorAs(t, err, new(*Select))
+		for range 5 {
+			a.Send([]byte("x"), 0, Forever)
+		}
+		sameMessage(t, SelectMsg{h}, receive(t, mb))
+		// Events that were under way have been handed out when another socket's, armed later, has.
+		c, d := pair(t, Stream)
+		_, err = d.Recv(buf, 0, NoWait(mb))
+		require.ErrorAs(t, err, new(*Select))
+		c.Send([]byte("y"), 0, Forever)
+		require.False(t, receive(t, mb) == Message(SelectMsg{h}), "a second message")
+		c.Close()
+		d.Close()
+		for got := 0; got < 5; {
+			n, err := b.Recv(buf, 0, Within(0))
+			if err == ErrTimeout { // the requester holds the lane: it must be the one to read
+				n, err = b.Recv(buf, 0, With(h))
+			}
+			require.NoError(t, err)
+			got += n
+		}
+		require.Zero(t, mb.Len())
+	}
+}
+
+// {otp, select_read}: what is left in the kernel after a receive is announced, every time.
+func TestSelectReadAnnouncesWhatIsLeft(t *testing.T) {
+	a, b := pair(t, Stream)
+	require.NoError(t, b.setOTPOption("select_read", true))
+	mb := NewMailbox()
+	buf := make([]byte, 1)
+	_, err := b.Recv(buf, 0, NoWait(mb))
+	require.ErrorAs(t, err, new(*Select))
+	a.Send([]byte("abcdefgh"), 0, Forever)
+	for _, want := range []byte("abcdefgh") {
+		require.IsType(t, SelectMsg{}, receive(t, mb))
+		n, err := b.Recv(buf, 0, NoWait(mb))
+		require.Equal(t, 1, n)
+		require.Equal(t, want, buf[0])
+		var sel *Select
+		require.ErrorAs(t, err, &sel)
+		require.True(t, sel.Complete())
+	}
+	assert.Zero(t, mb.Len())
+}
+
+// A wake-up that proved empty goes to edge-triggered and back: nothing is lost on the way.
+func TestEmptyWakeUpLosesNothing(t *testing.T) {
+	a, b := pair(t, Stream)
+	mb := NewMailbox()
+	buf := make([]byte, 1)
+	thief := func() { // takes the byte behind the back of the library
+		require.Equal(t, 1, must(syscall.Read(fdOf(b), buf)))
+	}
+	for range 50 {
+		_, err := b.Recv(buf, 0, NoWait(mb))
+		require.ErrorAs(t, err, new(*Select))
+		for range 3 {
+			a.Send([]byte("x"), 0, Forever)
+			require.IsType(t, SelectMsg{}, receive(t, mb))
+			thief()
+			_, err = b.Recv(buf, 0, NoWait(mb))
+			require.ErrorAs(t, err, new(*Select))
+		}
+		a.Send([]byte("yz"), 0, Forever)
+		require.IsType(t, SelectMsg{}, receive(t, mb))
+		n, err := b.Recv(buf, 0, NoWait(mb))
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		n, err = b.Recv(buf, 0, NoWait(mb))
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	}
+}
+
+func must(n int, err error) int {
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// fdOf is a socket's descriptor, as long as it is open.
+func fdOf(s *Socket) int {
+	v, err := s.otpOption("fd")
+	if err != nil {
+		panic(err)
+	}
+	return v.(int)
+}
+
+// A number that is closed while its description lives on elsewhere reports nothing any more.
+func TestClosedNumberWhoseDescriptionLivesOn(t *testing.T) {
+	for range 50 {
+		a, b := pair(t, Stream)
+		mb := NewMailbox()
+		_, err := b.Recv(make([]byte, 1), 0, NoWait(mb))
+		require.ErrorAs(t, err, new(*Select))
+		dup, err := syscall.Dup(fdOf(b))
+		require.NoError(t, err)
+		require.NoError(t, b.Close())
+		assert.IsType(t, AbortMsg{}, receive(t, mb))
+		a.Send([]byte("x"), 0, Forever)
+		c, d := pair(t, Stream) // takes the number, and perhaps the name
+		_, err = d.Recv(make([]byte, 1), 0, NoWait(mb))
+		require.ErrorAs(t, err, new(*Select))
+		e, f := pair(t, Stream)
+		_, err = f.Recv(make([]byte, 1), 0, NoWait(mb))
+		sel := err.(*Select)
+		e.Send([]byte("y"), 0, Forever)
+		sameMessage(t, SelectMsg{sel.Handle()}, receive(t, mb))
+		syscall.Close(dup)
+		for _, s := range []*Socket{a, c, d, e, f} {
+			s.Close()
+		}
+	}
+}
+
+func TestPartialSendAcrossSelectsIsOneRequest(t *testing.T) {
+	a, b := pair(t, Stream)
+	mb := NewMailbox()
+	data := bytes.Repeat([]byte("x"), 1<<20)
+	off, err := a.Send(data, 0, NoWait(mb))
+	sel := err.(*Select)
+	require.Positive(t, off)
+	assert.Equal(t, uint64(off), a.Counters().WriteByte)
+	require.NoError(t, a.Cancel(sel))
+	c := a.Counters()
+	assert.Equal(t, uint64(1), c.WritePkg, "ended by Cancel")
+	assert.Equal(t, uint64(off), c.WritePkgMax)
+	drain(t, b, off)
+
+	n, err := a.Send(data, 0, NoWait(mb))
+	require.ErrorAs(t, err, &sel)
+	require.NoError(t, a.Close())
+	c = a.Counters()
+	assert.Equal(t, uint64(off+n), c.WriteByte)
+	assert.Equal(t, uint64(2), c.WritePkg, "ended by Close")
+}
+
+func TestPartialReceiveEndedByClose(t *testing.T) {
+	a, b := pair(t, Stream)
+	a.Send([]byte("abc"), 0, Forever)
+	n, err := b.RecvFull(make([]byte, 10), 0, NoWait(NewMailbox()))
+	require.ErrorAs(t, err, new(*Select))
+	require.Equal(t, 3, n)
+	require.NoError(t, b.Close())
+	c := b.Counters()
+	assert.Equal(t, uint64(1), c.ReadPkg)
+	assert.Equal(t, uint64(3), c.ReadPkgMax)
+}

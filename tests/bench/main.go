@@ -1,0 +1,89 @@
+// Bench measures esock beside its peers: Go's net, bare system calls, and a C program without esock.
+//
+// All contenders of a benchmark take turns in one run, so that a machine that gets slower or faster meanwhile does so
+// for all of them. Every figure is the median of its turns; the ratio is esock's median over the peer's.
+//
+//	go run ./tests/bench [-quick] [-json FILE] [-svg FILE] [NAME...]
+//
+// NAME chooses the benchmarks whose name contains it. ESOCK_PEER is the C program; build/bench makes it.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// benchmarks, in the order of the table.
+var benchmarks = []benchmark{ready, blocked, processes, processesSpin, stream, sendfile, accept, openClose,
+	openBindClose, recvmsg, idle, allocs}
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == childWord {
+		child(os.Args[2:])
+		return
+	}
+	quick := flag.Bool("quick", false, "shorter turns: for a look, not for figures to quote")
+	jsonFile := flag.String("json", "", "write the figures to `FILE`")
+	svgFile := flag.String("svg", "", "write a picture of them to `FILE`")
+	cpuProfile := flag.String("cpuprofile", "", "write a processor profile of the run to `FILE`")
+	list := flag.Bool("list", false, "name the benchmarks and stop")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: build/bench [FLAGS] [NAME...]\n\nNAME chooses the benchmarks that contain it.")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if *list {
+		for _, b := range benchmarks {
+			fmt.Printf("%-16s %s\n", b.name, b.about)
+		}
+		return
+	}
+	if *cpuProfile != "" {
+		stop, err := profileTo(*cpuProfile)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		defer stop()
+	}
+	if err := runAll(effort{quick: *quick}, flag.Args(), *jsonFile, *svgFile); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func runAll(e effort, names []string, jsonFile, svgFile string) error {
+	start := time.Now()
+	var results []result
+	for _, b := range benchmarks {
+		wanted := len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(b.name, n) })
+		if !wanted {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s: %s\n", b.name, b.about)
+		rs, err := b.run(e)
+		if err != nil {
+			return fmt.Errorf("%s: %w", b.name, err)
+		}
+		results = append(results, rs...)
+	}
+	if len(results) == 0 {
+		return fmt.Errorf("no benchmark is called that; -list names them")
+	}
+	rep := report{Machine: thisMachine(), Quick: e.quick, Results: results}
+	rep.Seconds = time.Since(start).Seconds()
+	writeTable(os.Stdout, &rep)
+	if jsonFile != "" {
+		if err := writeJSON(jsonFile, &rep); err != nil {
+			return err
+		}
+	}
+	if svgFile != "" {
+		return os.WriteFile(svgFile, []byte(picture(&rep)), 0o644)
+	}
+	return nil
+}

@@ -1,0 +1,156 @@
+package tests
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+)
+
+func TestShutdown_Errors(t *testing.T) {
+	s := open(t, esock.Inet, esock.Stream, esock.TCP)
+	for _, how := range []esock.How{-1, 3, 99} {
+		assert.ErrorIs(t, s.Shutdown(how), &esock.InvalidError{What: "how"})
+	}
+	assert.ErrorIs(t, s.Shutdown(esock.ShutRead), syscall.ENOTCONN)
+	s.Close()
+	assert.ErrorIs(t, s.Shutdown(esock.ShutRead), errClosed)
+}
+
+func TestShutdown_TCPRead(t *testing.T) {
+	a, b := tcpPair(t)
+	send(t, a, "queued")
+	readable(t, b)
+	require.NoError(t, b.Shutdown(esock.ShutRead))
+	assert.Equal(t, "queued", recv(t, b), "what is queued is delivered")
+	_, err := b.Recv(make([]byte, 10), 0, esock.Forever)
+	assert.Equal(t, ioEOF, err)
+	send(t, a, "later")
+	readable(t, b)
+	eventually(t, "what arrives later is delivered, too", func() bool {
+		got, err := b.RecvBytes(0, 0, esock.Within(0))
+		return err == nil && string(got) == "later"
+	})
+	_, err = b.Recv(make([]byte, 10), 0, esock.Forever)
+	assert.Equal(t, ioEOF, err)
+	require.NoError(t, b.Shutdown(esock.ShutRead), "again")
+	send(t, b, "the other direction goes on")
+	assert.Equal(t, "the other direction goes on", recv(t, a))
+}
+
+func TestShutdown_TCPWrite(t *testing.T) {
+	a, b := tcpPair(t)
+	send(t, a, "last")
+	require.NoError(t, a.Shutdown(esock.ShutWrite))
+	assert.Equal(t, "last", recv(t, b))
+	_, err := b.Recv(make([]byte, 10), 0, esock.Within(patience))
+	assert.Equal(t, ioEOF, err)
+	_, err = a.Send([]byte("x"), 0, esock.Forever)
+	assert.ErrorIs(t, err, syscall.EPIPE)
+	send(t, b, "back")
+	assert.Equal(t, "back", recv(t, a))
+	assert.Equal(t, []string{"connected"}, a.Info().WStates, "no state changes")
+}
+
+func TestShutdown_BothEndsFinishedIsNotConnected(t *testing.T) {
+	a, b := tcpPair(t)
+	require.NoError(t, a.Shutdown(esock.ShutWrite))
+	require.NoError(t, b.Shutdown(esock.ShutReadWrite))
+	_, err := a.Recv(make([]byte, 1), 0, esock.Within(patience))
+	assert.Equal(t, ioEOF, err)
+	eventually(t, "the end of the connection", func() bool {
+		_, err := b.PeerName()
+		return isError(err, syscall.ENOTCONN)
+	})
+	assert.ErrorIs(t, b.Shutdown(esock.ShutWrite), syscall.ENOTCONN)
+	assert.NotContains(t, b.Info().RStates, "closed", "and open all the same")
+}
+
+func TestShutdown_Listener(t *testing.T) {
+	l, addr := listener(t, 5)
+	require.NoError(t, l.Shutdown(esock.ShutWrite), "without effect")
+	dial(t, addr)
+	a, err := l.Accept(esock.Within(patience))
+	require.NoError(t, err)
+	a.Close()
+	require.NoError(t, l.Shutdown(esock.ShutRead))
+	_, err = l.Accept(esock.Forever)
+	assert.ErrorIs(t, err, syscall.EINVAL)
+	c := open(t, esock.Inet, esock.Stream, esock.TCP)
+	assert.ErrorIs(t, c.Connect(addr, esock.Within(patience)), syscall.ECONNREFUSED)
+	on, err := esock.SocketAcceptConn.Get(l)
+	require.NoError(t, err)
+	assert.False(t, on)
+}
+
+// Waiting calls are woken by the readiness that a shutdown makes.
+func TestShutdown_WakesWaitingCalls(t *testing.T) {
+	for _, async := range []bool{false, true} {
+		mb := esock.NewMailbox()
+		a, _ := tcpPair(t)
+		x, _ := tcpPair(t)
+		fill(t, x)
+		if async {
+			r, w := recvSelect(t, a, mb), sendSelect(t, x, mb)
+			require.NoError(t, a.Shutdown(esock.ShutRead))
+			assert.Equal(t, selectOf(r), message(t, mb))
+			_, err := a.Recv(make([]byte, 1), 0, esock.NoWait(mb))
+			assert.Equal(t, ioEOF, err)
+			require.NoError(t, x.Shutdown(esock.ShutWrite))
+			assert.Equal(t, selectOf(w), message(t, mb))
+			_, err = x.Send([]byte("x"), 0, esock.NoWait(mb))
+			assert.ErrorIs(t, err, syscall.EPIPE)
+			continue
+		}
+		got := recvStart(t, a, make([]byte, 1), esock.Forever, 1)
+		require.NoError(t, a.Shutdown(esock.ShutRead))
+		assert.Equal(t, outcome{0, ioEOF}, result(t, got))
+		sent := sendStart(t, x, []byte("x"), esock.Forever, 1)
+		require.NoError(t, x.Shutdown(esock.ShutWrite))
+		assert.ErrorIs(t, result(t, sent).err, syscall.EPIPE)
+	}
+}
+
+// T50: such a socket is readable for ever, and recv says EAGAIN. Waiting for it must neither spin nor hang.
+func TestT50_DatagramAfterShutdownRead(t *testing.T) {
+	connected, to := udp(t)
+	peer, _ := udp(t)
+	require.NoError(t, peer.Connect(to, esock.Forever))
+	unconnected, _ := udp(t)
+	unixDgram, _ := pair(t, esock.Dgram)
+	_ = connected
+	for name, s := range map[string]*esock.Socket{"udp connected": peer, "udp not connected": unconnected, "unix": unixDgram} {
+		t.Run(name, func(t *testing.T) {
+			d := twin(t, s)
+			d.Close()
+			parked := recvStart(t, s, make([]byte, 1), esock.Forever, 1)
+			if err := s.Shutdown(esock.ShutRead); err != nil {
+				assert.ErrorIs(t, err, syscall.ENOTCONN, "and it is shut all the same")
+			}
+			assert.Equal(t, ioEOF, result(t, parked).err)
+			mb := esock.NewMailbox()
+			for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.Within(patience), esock.NoWait(mb)} {
+				eachReceiver(t, func(t *testing.T, way receiver) {
+					_, err := way.recv(s, make([]byte, 1), w)
+					assert.Equal(t, ioEOF, err)
+				})
+			}
+			assert.Zero(t, mb.Len())
+			assert.Less(t, s.Counters().ReadTries, uint64(40), "no spinning")
+		})
+	}
+}
+
+func TestT50_SelectedDatagramReader(t *testing.T) {
+	a, _ := pair(t, esock.Dgram)
+	mb := esock.NewMailbox()
+	sel := recvSelect(t, a, mb)
+	require.NoError(t, a.Shutdown(esock.ShutRead))
+	assert.Equal(t, selectOf(sel), message(t, mb))
+	_, err := a.Recv(make([]byte, 1), 0, esock.NoWait(mb))
+	assert.Equal(t, ioEOF, err)
+	assert.Zero(t, mb.Len())
+}
