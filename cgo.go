@@ -37,6 +37,9 @@ static inline ssize_t go_sendmsgv(esock *s, struct iovec *iov, size_t n, int fla
 static inline int go_cmsg_next(bytes *control, size_t len, size_t *pos, esock_cmsg *out) {
 	return esock_cmsg_next(control, len, pos, out);
 }
+static inline uint32_t go_cmsg_decode(bytes *control, size_t len, esock_cmsg *cmsgs, size_t max, uint32_t *bad) {
+	return esock_cmsg_decode(control, len, cmsgs, max, bad);
+}
 static inline int go_cmsg_offender(bytes *control, size_t len, esock_cmsg *c, esock_addr *out) {
 	return esock_cmsg_offender(control, len, c, out);
 }
@@ -106,6 +109,8 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_sendmsgv
 #cgo noescape go_cmsg_next
 #cgo nocallback go_cmsg_next
+#cgo noescape go_cmsg_decode
+#cgo nocallback go_cmsg_decode
 #cgo noescape go_cmsg_offender
 #cgo nocallback go_cmsg_offender
 #cgo noescape go_cmsg_encode
@@ -195,6 +200,15 @@ const (
 	cmsgPktInfo6    = C.ESOCK_CMSG_PKTINFO6
 	cmsgRecvErr     = C.ESOCK_CMSG_RECVERR
 	cmsgPidFD       = C.ESOCK_CMSG_PIDFD
+	cmsgBytes       = C.ESOCK_CMSG_BYTES
+	cmsgStamps      = C.ESOCK_CMSG_TIMESTAMPING
+	cmsgAddr        = C.ESOCK_CMSG_ADDR
+	cmsgAuxData     = C.ESOCK_CMSG_AUXDATA
+	cmsgSCTPInit    = C.ESOCK_CMSG_SCTP_INIT
+	cmsgSCTPSndRcv  = C.ESOCK_CMSG_SCTP_SNDRCV
+	cmsgSCTPSndInfo = C.ESOCK_CMSG_SCTP_SNDINFO
+	cmsgSCTPRcvInfo = C.ESOCK_CMSG_SCTP_RCVINFO
+	cmsgSCTPNxtInfo = C.ESOCK_CMSG_SCTP_NXTINFO
 
 	codecBool   = C.ESOCK_BOOL
 	codecInt    = C.ESOCK_INT
@@ -362,6 +376,12 @@ func cCmsgNext(ctrl []byte, pos *uintptr, rec *cCmsg) int {
 	return r
 }
 
+// cCmsgDecode takes control data apart at once: the messages that there were, of which recs has the first.
+func cCmsgDecode(ctrl []byte, recs []cCmsg, bad *uint32) int {
+	return int(C.go_cmsg_decode(bufPtr(ctrl), C.size_t(len(ctrl)), unsafe.SliceData(recs), C.size_t(len(recs)),
+		(*C.uint32_t)(bad)))
+}
+
 // cCmsgOffender reads the address behind an error; out is the zero address when there is none.
 func cCmsgOffender(ctrl []byte, rec *cCmsg, out *cAddr) {
 	C.go_cmsg_offender(bufPtr(ctrl), C.size_t(len(ctrl)), rec, out)
@@ -411,6 +431,29 @@ type cmsgRecvErrValue struct {
 func cmsgRecvErrOf(r *cCmsg) *cmsgRecvErrValue { return (*cmsgRecvErrValue)(unsafe.Pointer(&r.v)) }
 
 func cmsgFD(r *cCmsg) *int32 { return (*int32)(unsafe.Pointer(&r.v)) }
+
+type cmsgStampsValue struct {
+	softwareSec, hardwareSec   int64
+	softwareNsec, hardwareNsec uint32
+}
+
+func cmsgStampsOf(r *cCmsg) *cmsgStampsValue { return (*cmsgStampsValue)(unsafe.Pointer(&r.v)) }
+
+type cmsgAddrValue struct {
+	family, port      uint16
+	flowinfo, scopeID uint32
+	ip                [16]byte
+}
+
+func cmsgAddrOf(r *cCmsg) *cmsgAddrValue { return (*cmsgAddrValue)(unsafe.Pointer(&r.v)) }
+
+// These have the fields of the core's structures, in their order and sizes.
+func cmsgAuxDataOf(r *cCmsg) *AuxData         { return (*AuxData)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPInitOf(r *cCmsg) *SCTPInit       { return (*SCTPInit)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPSndRcvOf(r *cCmsg) *SCTPSndRcv   { return (*SCTPSndRcv)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPSndInfoOf(r *cCmsg) *SCTPSndInfo { return (*SCTPSndInfo)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPRcvInfoOf(r *cCmsg) *SCTPRcvInfo { return (*SCTPRcvInfo)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPNxtInfoOf(r *cCmsg) *SCTPNxtInfo { return (*SCTPNxtInfo)(unsafe.Pointer(&r.v)) }
 
 // ---- Files
 

@@ -229,15 +229,24 @@ ESOCK_API int esock_iov_max(void);
 
 /* Which member of esock_cmsg.v is set. */
 enum esock_cmsg_kind {
-    ESOCK_CMSG_RAW = 0,     /* none: only the bytes */
-    ESOCK_CMSG_INT,         /* i */
-    ESOCK_CMSG_RIGHTS,      /* rights: that many descriptors (C int) at the place */
-    ESOCK_CMSG_CREDENTIALS, /* cred */
-    ESOCK_CMSG_TIME,        /* time: SCM_TIMESTAMP, as seconds and nanoseconds */
-    ESOCK_CMSG_PKTINFO4,    /* pktinfo4 */
-    ESOCK_CMSG_PKTINFO6,    /* pktinfo6 */
-    ESOCK_CMSG_RECVERR,     /* recverr: IP_RECVERR, IPV6_RECVERR; see esock_cmsg_offender */
-    ESOCK_CMSG_PIDFD        /* fd: SCM_PIDFD, one descriptor, or a negative errno instead */
+    ESOCK_CMSG_RAW = 0,      /* none: only the bytes */
+    ESOCK_CMSG_INT,          /* i */
+    ESOCK_CMSG_RIGHTS,       /* rights: that many descriptors (C int) at the place */
+    ESOCK_CMSG_CREDENTIALS,  /* cred */
+    ESOCK_CMSG_TIME,         /* time: SCM_TIMESTAMP, SCM_TIMESTAMPNS */
+    ESOCK_CMSG_PKTINFO4,     /* pktinfo4 */
+    ESOCK_CMSG_PKTINFO6,     /* pktinfo6 */
+    ESOCK_CMSG_RECVERR,      /* recverr: what an error queue has; see esock_cmsg_offender */
+    ESOCK_CMSG_PIDFD,        /* fd: SCM_PIDFD, one descriptor, or a negative errno instead */
+    ESOCK_CMSG_BYTES,        /* none: the bytes are the value (a label, IP options, a header) */
+    ESOCK_CMSG_TIMESTAMPING, /* stamps: SCM_TIMESTAMPING */
+    ESOCK_CMSG_ADDR,         /* addr: IP_ORIGDSTADDR, IPV6_ORIGDSTADDR */
+    ESOCK_CMSG_AUXDATA,      /* auxdata: PACKET_AUXDATA */
+    ESOCK_CMSG_SCTP_INIT,    /* init */
+    ESOCK_CMSG_SCTP_SNDRCV,  /* sndrcv */
+    ESOCK_CMSG_SCTP_SNDINFO, /* sndinfo */
+    ESOCK_CMSG_SCTP_RCVINFO, /* rcvinfo */
+    ESOCK_CMSG_SCTP_NXTINFO  /* nxtinfo */
 };
 
 /* One control message. The bytes that it was decoded from, or that will be sent, are
@@ -250,7 +259,7 @@ typedef struct esock_cmsg {
     uint32_t kind; /* enum esock_cmsg_kind */
     uint32_t spare;
     union {
-        int64_t i;
+        int64_t i; /* in host byte order; SCM_TXTIME, unsigned in the kernel, as the same 64 bits */
         uint32_t rights;
         struct {
             int32_t pid;
@@ -274,7 +283,45 @@ typedef struct esock_cmsg {
             uint32_t info, data; /* by origin: the MTU of an EMSGSIZE, the range of a notice */
         } recverr;
         int32_t fd;
-    } v;
+        struct { /* a clock that did not look at the packet has 0, 0 */
+            int64_t software_sec, hardware_sec;
+            uint32_t software_nsec, hardware_nsec;
+        } stamps;
+        struct {
+            uint16_t family, port; /* AF_INET: ip[0..3] */
+            uint32_t flowinfo, scope_id;
+            uint8_t ip[16];
+        } addr;
+        struct {
+            uint32_t status, len, snaplen; /* TP_STATUS_ of <linux/if_packet.h> */
+            uint16_t mac, net, vlan_tci, vlan_tpid;
+        } auxdata;
+        struct {
+            uint16_t num_ostreams, max_instreams, max_attempts, max_init_timeo;
+        } init;
+        struct {
+            uint16_t stream, ssn, flags;
+            uint16_t spare;
+            uint32_t ppid, context, timetolive, tsn, cumtsn;
+            int32_t assoc_id;
+        } sndrcv;
+        struct {
+            uint16_t sid, flags;
+            uint32_t ppid, context;
+            int32_t assoc_id;
+        } sndinfo;
+        struct {
+            uint16_t sid, ssn, flags;
+            uint16_t spare;
+            uint32_t ppid, tsn, cumtsn, context;
+            int32_t assoc_id;
+        } rcvinfo;
+        struct {
+            uint16_t sid, flags;
+            uint32_t ppid, length;
+            int32_t assoc_id;
+        } nxtinfo;
+    } v; /* 32 bytes. The payload protocol of SCTP (ppid) is as the peers agreed: no byte is moved */
 } esock_cmsg;
 
 /* What a received message was. */
@@ -318,10 +365,15 @@ ESOCK_API ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovle
  * -EBADMSG when what follows is not a control message. Reads nothing outside control[0..len). */
 ESOCK_API int esock_cmsg_next(const void *control, size_t len, size_t *pos, esock_cmsg *out);
 
+/* The whole of control data at once, into up to `max` records. Returns how many messages there
+ * were, which may be more than `max`; *bad, if not NULL, is 1 if it ended in something else. */
+ESOCK_API uint32_t esock_cmsg_decode(const void *control, size_t len, esock_cmsg *cmsgs, size_t max,
+                                     uint32_t *bad);
+
 /* Writes n control messages in the kernel's form. The bytes of each are at cmsgs[i].offset in
- * `data`, unless its kind is one with a value that can be sent (INT, CREDENTIALS, TIME, PKTINFO4,
- * PKTINFO6): then the value is. Returns the bytes written; -ENOBUFS: `cap` is too small; -EINVAL: a
- * place outside `data`, or a value whose type does not exist for sending (RECVERR, PIDFD). */
+ * `data`, unless its kind has a member of `v` and its type can be sent: then the value is. Returns
+ * the bytes written; -ENOBUFS: `cap` is too small; -EINVAL: a place outside `data`, a value that
+ * does not fit the type, or one whose type does not exist for sending (RECVERR, PIDFD, ADDR, ...). */
 ESOCK_API ssize_t esock_cmsg_encode(const esock_cmsg *cmsgs, size_t n, const void *data,
                                     size_t data_len, void *out, size_t cap);
 
