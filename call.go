@@ -62,6 +62,8 @@ func (c *call) try(s *Socket, how uint) int {
 		r = cRecvFrom(s.h, c.buf, c.flags, how, c.addr)
 	case OpRecvMsg:
 		r = cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
+	case OpRecvErr:
+		return cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
 	case OpSend:
 		return cSend(s.h, c.buf, c.flags, how)
 	case OpSendTo:
@@ -191,7 +193,7 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 
 // run does the work of do between enter and leave.
 func (s *Socket) run(c *call, w *Wait) (n int, err error) {
-	l := &s.lanes[c.op.direction()]
+	l := s.lane(c.op.direction())
 	budget := w.spin
 	if o := s.otp.Load(); budget == 0 && o != nil {
 		budget = o.spin
@@ -248,8 +250,12 @@ func (s *Socket) isFatal(c *call, err error) bool {
 	if !ok && err != io.EOF {
 		return false
 	}
-	if c.op.direction() == reading {
-		return true
+	switch c.op.direction() {
+	case erring:
+		return false
+	case reading:
+		// What came back of a datagram to somebody does not keep others from sending: who serves many goes on.
+		return s.typ != Dgram || s.facts.Load()&factConnected != 0
 	}
 	// On message sockets the next message may well go out; EINVAL is about this call's arguments.
 	return c.op != OpConnect && s.typ == Stream && errno != syscall.EINVAL

@@ -568,7 +568,7 @@ ESOCK_API ssize_t esock_ifconf(esock *s, esock_ifaddr *out, size_t max);
 enum esock_events {
     ESOCK_IN = 1,  /* a receive or an accept would not block */
     ESOCK_OUT = 2, /* a send would not block; a connection attempt is decided */
-    ESOCK_ERR = 4  /* an error or a queued one, or hang-up; in an event only */
+    ESOCK_ERR = 4  /* an error or a queued one, or hang-up; comes also to those who wait for others */
 };
 
 typedef struct esock_event {
