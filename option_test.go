@@ -172,7 +172,7 @@ func TestT16StringsEndAtTheirNUL(t *testing.T) {
 				continue
 			}
 			var unused int64
-			data := make([]byte, row.max)
+			data := make([]byte, cOptMax(i))
 			n, r := cGetOpt(h, i, &unused, data)
 			require.NoError(t, errnoOf(r))
 			assert.NotContains(t, string(data[:n]), "\x00", name)

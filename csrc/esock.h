@@ -404,18 +404,40 @@ ESOCK_API void esock_sendfile_done(esock *s, int64_t bytes, int error);
 /* ---- Options --------------------------------------------------------------------------------- */
 
 /* How an option's value looks (esock_opt.def has a row for each option). Scalars travel in `i`, the
- * rest in `data`, in host byte order. */
+ * rest in `data`. */
 enum esock_codec {
     ESOCK_BOOL = 1, /* i: 0 or 1 */
     ESOCK_INT,      /* i: a C int */
     ESOCK_UINT,     /* i: a C unsigned int */
     ESOCK_STRING,   /* data: bytes without NUL */
-    ESOCK_LINGER,   /* data: esock_linger */
-    ESOCK_UCRED     /* data: esock_ucred */
+    ESOCK_U64,      /* i: an unsigned 64-bit number, as its bits */
+    ESOCK_BE32,     /* i: a C unsigned int that the kernel takes in network order */
+    ESOCK_TIMEVAL,  /* i: microseconds */
+    ESOCK_BYTES,    /* data: any bytes */
+    ESOCK_STRUCT,   /* data: the kernel's structure, and a list behind it if it has one */
+    ESOCK_FILTER    /* data: an array of struct sock_filter */
 };
 
-enum esock_direction { ESOCK_GET = 1, ESOCK_SET = 2, ESOCK_GETSET = 3 };
+/* With ESOCK_ASK, reading takes a value that says what of: in `i`, or in `data` with `*len` its room. */
+enum esock_direction {
+    ESOCK_GET = 1,
+    ESOCK_SET = 2,
+    ESOCK_GETSET = 3,
+    ESOCK_ASK = 5,
+    ESOCK_ASKSET = 7
+};
 
+/* What an option needs besides a socket of its kind. Capabilities: for some values at least. */
+enum esock_needs {
+    ESOCK_NEEDS_NOTHING,
+    ESOCK_NEEDS_CONNECTED,
+    ESOCK_NEEDS_LISTENING,
+    ESOCK_NEEDS_REPAIR,
+    ESOCK_NEEDS_NET_ADMIN,
+    ESOCK_NEEDS_NET_RAW
+};
+
+/* SO_LINGER, SO_PEERCRED: as the kernel has them. */
 typedef struct esock_linger {
     int32_t onoff;
     int32_t seconds;
@@ -426,6 +448,25 @@ typedef struct esock_ucred {
     uint32_t uid, gid;
 } esock_ucred;
 
+/* A field of an option's structure, for those who do not know the structure. */
+typedef struct esock_optfield {
+    const char *name; /* "rtt" */
+    const char *kind; /* "US"; esock_opt_struct.def says what it means */
+    uint16_t offset;
+    uint16_t size; /* 0 for a list */
+} esock_optfield;
+
+/* The structure of an option. `data` has `size` bytes, and `element` more for each element of the list;
+ * fields that the running kernel does not know yet are 0. */
+typedef struct esock_optshape {
+    const char *name; /* "tcp_info" */
+    uint16_t size;
+    uint16_t least; /* the bytes that the kernel gives at least */
+    uint16_t element;
+    uint16_t count; /* of fields */
+    const esock_optfield *fields;
+} esock_optshape;
+
 typedef struct esock_optrow {
     const char *level;    /* "tcp" */
     const char *name;     /* "nodelay" */
@@ -434,14 +475,20 @@ typedef struct esock_optrow {
     int number;           /* 1; 0 is a number like any other */
     uint8_t codec;        /* enum esock_codec */
     uint8_t direction;    /* enum esock_direction */
-    uint16_t max;         /* bytes of data at the most, 0 for scalars */
-    const char *since;    /* first Linux that has it */
+    uint8_t needs;        /* enum esock_needs */
+    uint8_t spare;
+    uint16_t max;   /* bytes of data at the most, 0 for scalars */
+    uint16_t kinds; /* the sockets it applies to, a bit for each kind of esock_opt.def */
+    const esock_optshape *shape; /* of ESOCK_STRUCT, else NULL */
+    const char *since;           /* first Linux that has it */
+    const char *sample;          /* a value to try; esock_opt.def has the form */
     const char *doc;
 } esock_optrow;
 
-/* The option table: how many rows, one row (NULL past the end), and a hash over all of them:
- * FNV-1a, 64 bits, over one line for each, with the numbers in decimal:
- * "level name constant level_number number codec direction max\n". */
+/* The option table: how many rows, one row (NULL past the end), and a hash over all of them: FNV-1a, 64
+ * bits, over one line for each, with the numbers in decimal, "level name constant level_number number
+ * codec direction needs kinds max shape\n" (max only of strings and bytes, else 0; shape: the name or
+ * "-"), and one for each field of a row's shape, "name kind\n". */
 ESOCK_API unsigned esock_opt_count(void);
 ESOCK_API const esock_optrow *esock_opt_row(unsigned row);
 ESOCK_API uint64_t esock_opt_hash(void);
@@ -453,6 +500,23 @@ ESOCK_API uint64_t esock_opt_hash(void);
  * Setting {ip,tos}, here or natively, keeps SO_PRIORITY, which Linux would change with it. */
 ESOCK_API int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len);
 ESOCK_API int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len);
+
+/* One option of a batch. Its data is at `offset` in the batch's, `len` bytes: room, and then what was
+ * used of it. A place outside is -EINVAL. */
+typedef struct esock_optcall {
+    uint32_t row;
+    int32_t result; /* as esock_getopt and esock_setopt return it */
+    int64_t i;
+    uint32_t offset;
+    uint32_t len;
+} esock_optcall;
+
+/* Reads or sets n options, in order; each has its own result, and none stops the others. Returns how
+ * many succeeded. */
+ESOCK_API size_t esock_getopts(esock *s, esock_optcall *calls, size_t n, void *data,
+                               size_t data_len);
+ESOCK_API size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const void *data,
+                               size_t data_len);
 
 /* Any option by its numbers, as bytes. *len is the room on entry and what the kernel used of it on
  * return; the bytes there on entry reach the kernel (options that read before they write). -EINVAL:
