@@ -102,7 +102,7 @@ func HopOpts(header []byte) ControlMessage { return bytesControl(solIPv6, ipv6Ho
 // CAP_NET_RAW.
 func DstOpts(header []byte) ControlMessage { return bytesControl(solIPv6, ipv6DstOpts, header) }
 
-// RTHdr sends a datagram with this routing header (IPV6_RTHDR; RFC 3542).
+// RTHdr sends a datagram with this routing header (IPV6_RTHDR; RFC 3542). Linux takes it so only of type 2, others as the option.
 func RTHdr(header []byte) ControlMessage { return bytesControl(solIPv6, ipv6RTHdr, header) }
 
 // UDPSegment sends the data as several datagrams of n bytes, the last one as long as it gets (UDP_SEGMENT, Linux 4.18).

@@ -195,7 +195,7 @@ enum esock_how {
     ESOCK_CONT = 4  /* carries on the request before it */
 };
 
-/* All receives carry MSG_DONTWAIT and MSG_CMSG_CLOEXEC, all sends MSG_DONTWAIT and MSG_NOSIGNAL.
+/* All receives carry MSG_DONTWAIT and MSG_CMSG_CLOEXEC (but for AF_PACKET, which refuses it), all sends MSG_DONTWAIT and MSG_NOSIGNAL.
  * `flags` are the other MSG_ flags.
  *
  * A receive returns the number of bytes; 0 is the end of a stream, or an empty message. The end of a
@@ -632,7 +632,8 @@ ESOCK_API ssize_t esock_ifconf(esock *s, esock_ifaddr *out, size_t max);
 enum esock_events {
     ESOCK_IN = 1,  /* a receive or an accept would not block */
     ESOCK_OUT = 2, /* a send would not block; a connection attempt is decided */
-    ESOCK_ERR = 4  /* an error or a queued one, or hang-up; comes also to those who wait for others */
+    ESOCK_ERR =
+        4 /* an error or a queued one, or hang-up; comes also to those who wait for others */
 };
 
 typedef struct esock_event {

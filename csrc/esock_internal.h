@@ -93,7 +93,8 @@ const esock__cmsg_row *esock__cmsg_row_of(int level, int type);
     } while ((r) == -EINTR)
 
 /* MSG_ flags that every receive and every send carries. */
-#define ESOCK__RECV_FLAGS (MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+#define ESOCK__RECV_FLAGS(s) \
+    (MSG_DONTWAIT | ((s)->domain == AF_PACKET ? 0 : MSG_CMSG_CLOEXEC)) /* packet: EINVAL */
 #define ESOCK__SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 
 #endif

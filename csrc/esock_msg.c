@@ -60,7 +60,7 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
                             .msg_iovlen = 1,
                             .msg_control = control_len > 0 ? control : NULL,
                             .msg_controllen = control_len};
-        n = s->sys->recvmsg(s->sys, s->fd, &m, flags | ESOCK__RECV_FLAGS);
+        n = s->sys->recvmsg(s->sys, s->fd, &m, flags | ESOCK__RECV_FLAGS(s));
     } while (n == -EINTR);
     /* A message of no bytes that brings control data, or would have, is no end. */
     if (n == 0 && (m.msg_controllen > 0 || m.msg_flags & MSG_CTRUNC)) how |= ESOCK__MESSAGE;
