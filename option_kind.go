@@ -50,14 +50,14 @@ var kindArguments = [len(kindNames)]struct {
 	{Inet, Stream, MPTCP}, {Inet, Stream, SCTP}, {Inet, Dgram, UDPLite},
 }
 
-// Open opens a socket of the first kind in the set. Errors as Open's; *InvalidError "kind" for the empty set.
-func (s SocketKinds) Open() (*Socket, error) {
+// Open opens a socket of the first kind in the set. Options and errors as Open's; *InvalidError "kind" for the empty set.
+func (s SocketKinds) Open(opts ...OpenOption) (*Socket, error) {
 	i := bits.TrailingZeros16(uint16(s))
 	if i >= len(kindArguments) {
 		return nil, &InvalidError{What: "kind", Cause: "no kind of socket"}
 	}
 	a := kindArguments[i]
-	return Open(a.domain, a.typ, a.protocol)
+	return Open(a.domain, a.typ, a.protocol, opts...)
 }
 
 // kind is the socket's, 0 if there is no name for it.

@@ -502,10 +502,10 @@ func addrFromAny(v any) (Addr, error) {
 }
 
 // SndWScale is the window scaling of what is sent.
-func (v TCPInfoValue) SndWScale() int { return int(lowBits(v.Wscale, 0, 4)) }
+func (v TCPInfoValue) SndWScale() int { return int(lowBits(v.WScale, 0, 4)) }
 
 // RcvWScale is the window scaling of what is received.
-func (v TCPInfoValue) RcvWScale() int { return int(lowBits(v.Wscale, 4, 4)) }
+func (v TCPInfoValue) RcvWScale() int { return int(lowBits(v.WScale, 4, 4)) }
 
 // DeliveryRateAppLimited says that DeliveryRate was limited by the sender having nothing to send.
 func (v TCPInfoValue) DeliveryRateAppLimited() bool { return lowBits(v.AppLimited, 0, 1) != 0 }
@@ -521,9 +521,9 @@ func lowBits(b uint8, at, width int) uint8 {
 	return b >> at & (1<<width - 1)
 }
 
-// SampleValue is a value of the option to try: what to set, or to ask with, and what it then reads, nil for anything.
+// SampleValue is a value of the option to try on a socket of the kind: what to set, or to ask with, and what it then reads, nil for anything.
 // Where nothing can be tried on a socket alone, why says so. Options that can only be read have no sample.
-func (o OptionInfo) SampleValue() (set, want any, why string) {
+func (o OptionInfo) SampleValue(kind SocketKinds) (set, want any, why string) {
 	if strings.HasPrefix(o.Sample, "!") {
 		return nil, nil, o.Sample[1:]
 	}
@@ -533,18 +533,25 @@ func (o OptionInfo) SampleValue() (set, want any, why string) {
 		}
 		return nil, nil, ""
 	}
-	text, after, differs := strings.Cut(o.Sample, ">")
-	set = o.parseSample(text)
+	sample := o.Sample
+	if o.Level == "tcp" && kind == KindTCP6 {
+		sample = strings.Replace(sample, "=127.0.0.", "=::", 1) // ::1, and ::0
+	}
+	text, after, differs := strings.Cut(sample, ">")
+	set = o.ParseValue(text)
 	switch {
 	case !differs:
 		return set, set, ""
 	case after == "*":
 		return set, nil, ""
 	}
-	return set, o.parseSample(after), ""
+	return set, o.ParseValue(after), ""
 }
 
-func (o OptionInfo) parseSample(text string) any {
+// ParseValue makes a value for SetOption of a text, in the form of Sample: numbers, true and false, names, 0x and
+// hexadecimal digits for bytes; of structures field=value with commas between; of filters code:jt:jf:k with "+" between.
+// What does not fit is refused when it is set.
+func (o OptionInfo) ParseValue(text string) any {
 	switch o.Codec {
 	case "struct":
 		if o.Struct == "in_addr" {

@@ -40,7 +40,7 @@ var codecOfMemInfo = structCodec[MemInfo]("sk_meminfo")
 
 // IPMreq is the value of IPAddMembership, IPDropMembership: struct ip_mreqn.
 type IPMreq struct {
-	Multiaddr netip.Addr `esock:"multiaddr"` // the group
+	MultiAddr netip.Addr `esock:"multiaddr"` // the group
 	Interface netip.Addr `esock:"interface"` // an address of the interface, or any
 	IfIndex   int32      `esock:"ifindex"`   // the interface's number, before its address; 0 for none
 }
@@ -49,19 +49,19 @@ var codecOfIPMreq = structCodec[IPMreq]("ip_mreqn")
 
 // IPMreqSource is the value of IPUnblockSource, IPBlockSource, IPAddSourceMembership, IPDropSourceMembership: struct ip_mreq_source.
 type IPMreqSource struct {
-	Multiaddr  netip.Addr `esock:"multiaddr"`  // the group
+	MultiAddr  netip.Addr `esock:"multiaddr"`  // the group
 	Interface  netip.Addr `esock:"interface"`  // an address of the interface, or any
-	Sourceaddr netip.Addr `esock:"sourceaddr"` // the sender
+	SourceAddr netip.Addr `esock:"sourceaddr"` // the sender
 }
 
 var codecOfIPMreqSource = structCodec[IPMreqSource]("ip_mreq_source")
 
 // IPSourceFilter is the value of IPMsFilter: struct ip_msfilter.
 type IPSourceFilter struct {
-	Multiaddr netip.Addr   `esock:"multiaddr"` // the group
+	MultiAddr netip.Addr   `esock:"multiaddr"` // the group
 	Interface netip.Addr   `esock:"interface"` // an address of the interface, or any
 	Mode      FilterMode   `esock:"mode"`      // what the list means
-	Slist     []netip.Addr `esock:"slist"`     // the senders
+	SList     []netip.Addr `esock:"slist"`     // the senders
 }
 
 var codecOfIPSourceFilter = structCodec[IPSourceFilter]("ip_msfilter")
@@ -88,14 +88,14 @@ type GroupFilter struct {
 	Interface uint32     `esock:"interface"` // the interface's number
 	Group     Addr       `esock:"group"`     // the group
 	Mode      FilterMode `esock:"mode"`      // what the list means
-	Slist     []Addr     `esock:"slist"`     // the senders
+	SList     []Addr     `esock:"slist"`     // the senders
 }
 
 var codecOfGroupFilter = structCodec[GroupFilter]("group_filter")
 
 // IPv6Mreq is the value of IPv6AddMembership, IPv6DropMembership, IPv6JoinGroup, IPv6LeaveGroup, IPv6JoinAnycast, IPv6LeaveAnycast: struct ipv6_mreq.
 type IPv6Mreq struct {
-	Multiaddr netip.Addr `esock:"multiaddr"` // the group
+	MultiAddr netip.Addr `esock:"multiaddr"` // the group
 	Interface uint32     `esock:"interface"` // the interface's number, 0 for any
 }
 
@@ -131,7 +131,7 @@ type TCPInfoValue struct {
 	Probes             uint8         `esock:"probes"`          // unanswered probes
 	Backoff            uint8         `esock:"backoff"`         // how often the time-out was doubled
 	Options            uint8         `esock:"options"`         // 1 timestamps, 2 SACK, 4 window scaling, 8 ECN, 16 ECN seen, 32 SYN data
-	Wscale             uint8         `esock:"wscale"`          // window scaling, both: see SndWScale and RcvWScale
+	WScale             uint8         `esock:"wscale"`          // window scaling, both: see SndWScale and RcvWScale
 	AppLimited         uint8         `esock:"app_limited"`     // bits: see DeliveryRateAppLimited and FastOpenClientFail
 	RTO                time.Duration `esock:"rto"`             // retransmission time-out
 	Ato                time.Duration `esock:"ato"`             // delayed acknowledgement time-out
@@ -149,7 +149,7 @@ type TCPInfoValue struct {
 	PMTU               uint32        `esock:"pmtu"`            // path MTU, bytes
 	RcvSSThresh        uint32        `esock:"rcv_ssthresh"`    // bytes
 	RTT                time.Duration `esock:"rtt"`             // smoothed round-trip time
-	Rttvar             time.Duration `esock:"rttvar"`          // its mean deviation
+	RTTVar             time.Duration `esock:"rttvar"`          // its mean deviation
 	SndSSThresh        uint32        `esock:"snd_ssthresh"`    // segments
 	SndCwnd            uint32        `esock:"snd_cwnd"`        // congestion window, segments
 	AdvMSS             uint32        `esock:"advmss"`          // bytes
@@ -163,7 +163,7 @@ type TCPInfoValue struct {
 	BytesReceived      uint64        `esock:"bytes_received"`
 	SegsOut            uint32        `esock:"segs_out"`
 	SegsIn             uint32        `esock:"segs_in"`
-	NotsentBytes       uint32        `esock:"notsent_bytes"` // in the send queue
+	NotSentBytes       uint32        `esock:"notsent_bytes"` // in the send queue
 	MinRTT             time.Duration `esock:"min_rtt"`       // the shortest round-trip time seen lately
 	DataSegsIn         uint32        `esock:"data_segs_in"`
 	DataSegsOut        uint32        `esock:"data_segs_out"`
@@ -201,8 +201,8 @@ var codecOfTCPInfoValue = structCodec[TCPInfoValue]("tcp_info")
 type TCPMD5SigValue struct {
 	Addr      Addr     `esock:"addr"`      // the peer
 	Flags     uint8    `esock:"flags"`     // 1 prefix, 2 interface; for the extended option
-	Prefixlen uint8    `esock:"prefixlen"` // bits of addr that count
-	Keylen    uint16   `esock:"keylen"`    // bytes of the key; 0 removes it
+	PrefixLen uint8    `esock:"prefixlen"` // bits of addr that count
+	KeyLen    uint16   `esock:"keylen"`    // bytes of the key; 0 removes it
 	IfIndex   int32    `esock:"ifindex"`   // the interface's number
 	Key       [80]byte `esock:"key"`       // the key
 }
@@ -393,13 +393,13 @@ type SCTPInitMsgValue struct {
 
 var codecOfSCTPInitMsgValue = structCodec[SCTPInitMsgValue]("sctp_initmsg")
 
-// SCTPSetpeerprim is the value of SCTPSetPeerPrimaryAddr: struct sctp_setpeerprim.
-type SCTPSetpeerprim struct {
+// SCTPSetPeerPrim is the value of SCTPSetPeerPrimaryAddr: struct sctp_setpeerprim.
+type SCTPSetPeerPrim struct {
 	AssocID int32 `esock:"assoc_id"` // the association
 	Addr    Addr  `esock:"addr"`
 }
 
-var codecOfSCTPSetpeerprim = structCodec[SCTPSetpeerprim]("sctp_setpeerprim")
+var codecOfSCTPSetPeerPrim = structCodec[SCTPSetPeerPrim]("sctp_setpeerprim")
 
 // SCTPPrim is the value of SCTPPrimaryAddr: struct sctp_prim.
 type SCTPPrim struct {
@@ -409,30 +409,30 @@ type SCTPPrim struct {
 
 var codecOfSCTPPrim = structCodec[SCTPPrim]("sctp_prim")
 
-// SCTPSetadaptation is the value of SCTPAdaptionLayer: struct sctp_setadaptation.
-type SCTPSetadaptation struct {
+// SCTPSetAdaptation is the value of SCTPAdaptionLayer: struct sctp_setadaptation.
+type SCTPSetAdaptation struct {
 	AdaptationInd uint32 `esock:"adaptation_ind"`
 }
 
-var codecOfSCTPSetadaptation = structCodec[SCTPSetadaptation]("sctp_setadaptation")
+var codecOfSCTPSetAdaptation = structCodec[SCTPSetAdaptation]("sctp_setadaptation")
 
-// SCTPPaddrparams is the value of SCTPPeerAddrParams: struct sctp_paddrparams.
-type SCTPPaddrparams struct {
+// SCTPPeerAddrParamsValue is the value of SCTPPeerAddrParams: struct sctp_paddrparams.
+type SCTPPeerAddrParamsValue struct {
 	AssocID       int32         `esock:"assoc_id"`   // the association
 	Address       Addr          `esock:"address"`    // of the peer; none for all
 	HBInterval    time.Duration `esock:"hbinterval"` // between heartbeats
 	Pathmaxrxt    uint16        `esock:"pathmaxrxt"` // retransmissions before it counts as failed
 	PathMTU       uint32        `esock:"pathmtu"`    // bytes
-	Sackdelay     time.Duration `esock:"sackdelay"`
+	SackDelay     time.Duration `esock:"sackdelay"`
 	Flags         uint32        `esock:"flags"` // SPP_ flags
 	IPv6FlowLabel uint32        `esock:"ipv6_flowlabel"`
 	DSCP          uint8         `esock:"dscp"`
 }
 
-var codecOfSCTPPaddrparams = structCodec[SCTPPaddrparams]("sctp_paddrparams")
+var codecOfSCTPPeerAddrParamsValue = structCodec[SCTPPeerAddrParamsValue]("sctp_paddrparams")
 
-// SCTPSndrcvinfo is the value of SCTPDefaultSendParams: struct sctp_sndrcvinfo.
-type SCTPSndrcvinfo struct {
+// SCTPSndRcvInfo is the value of SCTPDefaultSendParams: struct sctp_sndrcvinfo.
+type SCTPSndRcvInfo struct {
 	Stream     uint16        `esock:"stream"`
 	Ssn        uint16        `esock:"ssn"`
 	Flags      uint16        `esock:"flags"`
@@ -444,7 +444,7 @@ type SCTPSndrcvinfo struct {
 	AssocID    int32         `esock:"assoc_id"` // the association
 }
 
-var codecOfSCTPSndrcvinfo = structCodec[SCTPSndrcvinfo]("sctp_sndrcvinfo")
+var codecOfSCTPSndRcvInfo = structCodec[SCTPSndRcvInfo]("sctp_sndrcvinfo")
 
 // SCTPEventSubscribe is the value of SCTPEvents: struct sctp_event_subscribe.
 type SCTPEventSubscribe struct {
@@ -479,8 +479,8 @@ type SCTPStreamValue struct {
 
 var codecOfSCTPStreamValue = structCodec[SCTPStreamValue]("sctp_stream_value")
 
-// SCTPPaddrinfo is the value of SCTPGetPeerAddrInfo: struct sctp_paddrinfo.
-type SCTPPaddrinfo struct {
+// SCTPPeerAddrInfo is the value of SCTPGetPeerAddrInfo: struct sctp_paddrinfo.
+type SCTPPeerAddrInfo struct {
 	AssocID int32         `esock:"assoc_id"` // the association
 	Address Addr          `esock:"address"`  // of the peer
 	State   int32         `esock:"state"`    // 0 inactive, 1 nearly failed, 2 active, 3 unconfirmed
@@ -490,7 +490,7 @@ type SCTPPaddrinfo struct {
 	MTU     uint32        `esock:"mtu"` // bytes
 }
 
-var codecOfSCTPPaddrinfo = structCodec[SCTPPaddrinfo]("sctp_paddrinfo")
+var codecOfSCTPPeerAddrInfo = structCodec[SCTPPeerAddrInfo]("sctp_paddrinfo")
 
 // SCTPStatusValue is the value of SCTPStatus: struct sctp_status.
 type SCTPStatusValue struct {
@@ -522,44 +522,44 @@ type SCTPSackInfo struct {
 
 var codecOfSCTPSackInfo = structCodec[SCTPSackInfo]("sctp_sack_info")
 
-// SCTPAuthchunk is the value of SCTPAuthChunk: struct sctp_authchunk.
-type SCTPAuthchunk struct {
+// SCTPAuthChunkValue is the value of SCTPAuthChunk: struct sctp_authchunk.
+type SCTPAuthChunkValue struct {
 	Chunk uint8 `esock:"chunk"` // the type
 }
 
-var codecOfSCTPAuthchunk = structCodec[SCTPAuthchunk]("sctp_authchunk")
+var codecOfSCTPAuthChunkValue = structCodec[SCTPAuthChunkValue]("sctp_authchunk")
 
-// SCTPHmacalgo is the value of SCTPHmacIdent: struct sctp_hmacalgo.
-type SCTPHmacalgo struct {
+// SCTPHMACAlgo is the value of SCTPHMACIdent: struct sctp_hmacalgo.
+type SCTPHMACAlgo struct {
 	Idents []uint16 `esock:"idents"` // 1 SHA-1, 3 SHA-256; the best first
 }
 
-var codecOfSCTPHmacalgo = structCodec[SCTPHmacalgo]("sctp_hmacalgo")
+var codecOfSCTPHMACAlgo = structCodec[SCTPHMACAlgo]("sctp_hmacalgo")
 
-// SCTPAuthkey is the value of SCTPAuthKey: struct sctp_authkey.
-type SCTPAuthkey struct {
+// SCTPAuthKeyValue is the value of SCTPAuthKey: struct sctp_authkey.
+type SCTPAuthKeyValue struct {
 	AssocID   int32  `esock:"assoc_id"` // the association
 	Keynumber uint16 `esock:"keynumber"`
 	Key       []byte `esock:"key"` // the key
 }
 
-var codecOfSCTPAuthkey = structCodec[SCTPAuthkey]("sctp_authkey")
+var codecOfSCTPAuthKeyValue = structCodec[SCTPAuthKeyValue]("sctp_authkey")
 
-// SCTPAuthkeyid is the value of SCTPAuthActiveKey, SCTPAuthDeleteKey, SCTPAuthDeactivateKey: struct sctp_authkeyid.
-type SCTPAuthkeyid struct {
+// SCTPAuthKeyID is the value of SCTPAuthActiveKey, SCTPAuthDeleteKey, SCTPAuthDeactivateKey: struct sctp_authkeyid.
+type SCTPAuthKeyID struct {
 	AssocID   int32  `esock:"assoc_id"` // the association
 	Keynumber uint16 `esock:"keynumber"`
 }
 
-var codecOfSCTPAuthkeyid = structCodec[SCTPAuthkeyid]("sctp_authkeyid")
+var codecOfSCTPAuthKeyID = structCodec[SCTPAuthKeyID]("sctp_authkeyid")
 
-// SCTPAuthchunks is the value of SCTPPeerAuthChunks, SCTPLocalAuthChunks: struct sctp_authchunks.
-type SCTPAuthchunks struct {
+// SCTPAuthChunkS is the value of SCTPPeerAuthChunks, SCTPLocalAuthChunks: struct sctp_authchunks.
+type SCTPAuthChunkS struct {
 	AssocID int32  `esock:"assoc_id"` // the association
 	Chunks  []byte `esock:"chunks"`   // the types
 }
 
-var codecOfSCTPAuthchunks = structCodec[SCTPAuthchunks]("sctp_authchunks")
+var codecOfSCTPAuthChunkS = structCodec[SCTPAuthChunkS]("sctp_authchunks")
 
 // SCTPAssocIDs is the value of SCTPGetAssocIDList: struct sctp_assoc_ids.
 type SCTPAssocIDs struct {
@@ -568,18 +568,18 @@ type SCTPAssocIDs struct {
 
 var codecOfSCTPAssocIDs = structCodec[SCTPAssocIDs]("sctp_assoc_ids")
 
-// SCTPPaddrthlds is the value of SCTPPeerAddrThlds: struct sctp_paddrthlds.
-type SCTPPaddrthlds struct {
+// SCTPPeerAddrThldsValue is the value of SCTPPeerAddrThlds: struct sctp_paddrthlds.
+type SCTPPeerAddrThldsValue struct {
 	AssocID    int32  `esock:"assoc_id"`   // the association
 	Address    Addr   `esock:"address"`    // of the peer; none for all
 	Pathmaxrxt uint16 `esock:"pathmaxrxt"` // errors before it counts as failed
 	Pathpfthld uint16 `esock:"pathpfthld"` // errors before it counts as nearly failed
 }
 
-var codecOfSCTPPaddrthlds = structCodec[SCTPPaddrthlds]("sctp_paddrthlds")
+var codecOfSCTPPeerAddrThldsValue = structCodec[SCTPPeerAddrThldsValue]("sctp_paddrthlds")
 
-// SCTPSndinfo is the value of SCTPDefaultSndinfo: struct sctp_sndinfo.
-type SCTPSndinfo struct {
+// SCTPSendDefaults is the value of SCTPDefaultSndInfo: struct sctp_sndinfo.
+type SCTPSendDefaults struct {
 	Sid     uint16 `esock:"sid"`
 	Flags   uint16 `esock:"flags"`
 	PPID    uint32 `esock:"ppid"`
@@ -587,16 +587,16 @@ type SCTPSndinfo struct {
 	AssocID int32  `esock:"assoc_id"` // the association
 }
 
-var codecOfSCTPSndinfo = structCodec[SCTPSndinfo]("sctp_sndinfo")
+var codecOfSCTPSendDefaults = structCodec[SCTPSendDefaults]("sctp_sndinfo")
 
-// SCTPDefaultPrinfoValue is the value of SCTPDefaultPrinfo: struct sctp_default_prinfo.
-type SCTPDefaultPrinfoValue struct {
+// SCTPDefaultPrInfoValue is the value of SCTPDefaultPrInfo: struct sctp_default_prinfo.
+type SCTPDefaultPrInfoValue struct {
 	AssocID int32  `esock:"assoc_id"` // the association
 	Value   uint32 `esock:"value"`
 	Policy  uint16 `esock:"policy"` // 0 none, 16 time, 32 retransmissions, 48 priority
 }
 
-var codecOfSCTPDefaultPrinfoValue = structCodec[SCTPDefaultPrinfoValue]("sctp_default_prinfo")
+var codecOfSCTPDefaultPrInfoValue = structCodec[SCTPDefaultPrInfoValue]("sctp_default_prinfo")
 
 // SCTPResetStreamsValue is the value of SCTPResetStreams: struct sctp_reset_streams.
 type SCTPResetStreamsValue struct {
@@ -625,20 +625,20 @@ type SCTPEventValue struct {
 
 var codecOfSCTPEventValue = structCodec[SCTPEventValue]("sctp_event")
 
-// SCTPUdpencaps is the value of SCTPRemoteUDPEncapsPort: struct sctp_udpencaps.
-type SCTPUdpencaps struct {
+// SCTPUDPEncaps is the value of SCTPRemoteUDPEncapsPort: struct sctp_udpencaps.
+type SCTPUDPEncaps struct {
 	AssocID int32  `esock:"assoc_id"` // the association
 	Address Addr   `esock:"address"`  // of the peer; none for all
 	Port    uint16 `esock:"port"`
 }
 
-var codecOfSCTPUdpencaps = structCodec[SCTPUdpencaps]("sctp_udpencaps")
+var codecOfSCTPUDPEncaps = structCodec[SCTPUDPEncaps]("sctp_udpencaps")
 
-// SCTPProbeinterval is the value of SCTPPlpmtudProbeInterval: struct sctp_probeinterval.
-type SCTPProbeinterval struct {
+// SCTPProbeInterval is the value of SCTPPLPMTUDProbeInterval: struct sctp_probeinterval.
+type SCTPProbeInterval struct {
 	AssocID  int32         `esock:"assoc_id"` // the association
 	Address  Addr          `esock:"address"`  // of the peer; none for all
 	Interval time.Duration `esock:"interval"`
 }
 
-var codecOfSCTPProbeinterval = structCodec[SCTPProbeinterval]("sctp_probeinterval")
+var codecOfSCTPProbeInterval = structCodec[SCTPProbeInterval]("sctp_probeinterval")

@@ -32,12 +32,12 @@ var (
 
 	// SocketDontRoute is SO_DONTROUTE, {socket,dontroute}; can be read and set; since Linux 2.2.
 	// Sends to directly connected hosts only, past the gateways. socket(7)
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketDontRoute = Option[bool]{4, &boolCodec}
 
 	// SocketBroadcast is SO_BROADCAST, {socket,broadcast}; can be read and set; since Linux 2.2.
 	// Lets a datagram socket send to a broadcast address. socket(7)
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketBroadcast = Option[bool]{5, &boolCodec}
 
 	// SocketSndBuf is SO_SNDBUF, {socket,sndbuf}; can be read and set; since Linux 2.2.
@@ -57,7 +57,7 @@ var (
 
 	// SocketOOBInline is SO_OOBINLINE, {socket,oobinline}; can be read and set; since Linux 2.2.
 	// Leaves out-of-band data in the stream of the normal data. socket(7)
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketOOBInline = Option[bool]{9, &boolCodec}
 
 	// SocketNoCheck is SO_NO_CHECK, {socket,no_check}; can be read and set; since Linux 2.2.
@@ -119,12 +119,12 @@ var (
 
 	// SocketAttachFilter is SO_ATTACH_FILTER, {socket,attach_filter}; can be read and set; since Linux 2.2.
 	// A classic BPF program that says how many bytes of each message to take. socket(7)
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketAttachFilter = Option[[]SockFilter]{21, &filterCodec}
 
 	// SocketDetachFilter is SO_DETACH_FILTER, {socket,detach_filter}; can be set; since Linux 2.2.
 	// Takes the program away, classic or extended; the value is ignored. socket(7)
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketDetachFilter = Option[int]{22, &intCodec}
 
 	// SocketTimestamp is SO_TIMESTAMP, {socket,timestamp}; can be read and set; since Linux 2.2.
@@ -184,17 +184,17 @@ var (
 
 	// SocketRXQOvfl is SO_RXQ_OVFL, {socket,rxq_ovfl}; can be read and set; since Linux 2.6.33.
 	// Receives the number of messages dropped so far as a control message. socket(7)
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketRXQOvfl = Option[bool]{34, &boolCodec}
 
 	// SocketWifiStatus is SO_WIFI_STATUS, {socket,wifi_status}; can be read and set; since Linux 3.3.
 	// Receives whether a wireless frame was acknowledged, through the error queue. linux/wireless
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketWifiStatus = Option[bool]{35, &boolCodec}
 
 	// SocketPeekOff is SO_PEEK_OFF, {socket,peek_off}; can be read and set; since Linux 3.4.
 	// Where in the queue a peek begins, in bytes; -1 for off. UDP since 4.8, TCP since 6.9. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg.
+	// Sockets: tcp4 tcp6 udp4 udp6 unix unixdg.
 	SocketPeekOff = Option[int]{36, &intCodec}
 
 	// SocketNoFCS is SO_NOFCS, {socket,nofcs}; can be read and set; since Linux 3.4.
@@ -204,12 +204,12 @@ var (
 
 	// SocketLockFilter is SO_LOCK_FILTER, {socket,lock_filter}; can be read and set; since Linux 3.9.
 	// Keeps the filter from being changed; only CAP_NET_ADMIN may clear it. socket(7)
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketLockFilter = Option[bool]{38, &boolCodec}
 
 	// SocketSelectErrQueue is SO_SELECT_ERR_QUEUE, {socket,select_err_queue}; can be read and set; since Linux 3.10.
 	// Lets select report a queued error as an exception. socket(7)
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketSelectErrQueue = Option[bool]{39, &boolCodec}
 
 	// SocketBusyPoll is SO_BUSY_POLL, {socket,busy_poll}; can be read and set; since Linux 3.11.
@@ -219,7 +219,7 @@ var (
 
 	// SocketMaxPacingRate is SO_MAX_PACING_RATE, {socket,max_pacing_rate}; can be read and set; since Linux 3.13.
 	// The most bytes per second to send; all ones for no limit. 32 bits before 4.20. socket(7)
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketMaxPacingRate = Option[uint64]{41, &uint64Codec}
 
 	// SocketBPFExtensions is SO_BPF_EXTENSIONS, {socket,bpf_extensions}; can be read; since Linux 3.14.
@@ -249,7 +249,7 @@ var (
 
 	// SocketCnxAdvice is SO_CNX_ADVICE, {socket,cnx_advice}; can be set; since Linux 4.6.
 	// 1: the connection makes bad progress, look for another route. linux commit a87cb3e48ee8
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 mptcp.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6.
 	SocketCnxAdvice = Option[int]{47, &intCodec}
 
 	// SocketMemInfo is SO_MEMINFO, {socket,meminfo}; can be read; since Linux 4.12.
@@ -279,7 +279,7 @@ var (
 
 	// SocketTXTime is SO_TXTIME, {socket,txtime}; can be read and set; since Linux 4.19.
 	// Sends each message at the time given in a control message; clocks but monotonic need CAP_NET_ADMIN. socket(7)
-	// Sockets: all. Needs: CAP_NET_ADMIN.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_ADMIN.
 	SocketTXTime = Option[TXTimeConfig]{53, &codecOfTXTimeConfig}
 
 	// SocketBindToIfIndex is SO_BINDTOIFINDEX, {socket,bindtoifindex}; can be read and set; since Linux 5.1.
@@ -297,9 +297,9 @@ var (
 	// Sockets: all. Needs: CAP_NET_ADMIN.
 	SocketPreferBusyPoll = Option[bool]{56, &boolCodec}
 
-	// SocketBusyPollBudget is SO_BUSY_POLL_BUDGET, {socket,busy_poll_budget}; can be read and set; since Linux 5.11.
+	// SocketBusyPollBudget is SO_BUSY_POLL_BUDGET, {socket,busy_poll_budget}; can be set; since Linux 5.11.
 	// The packets that one round of busy polling handles at the most. Documentation/networking/napi.rst
-	// Sockets: all. Needs: CAP_NET_ADMIN.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_ADMIN.
 	SocketBusyPollBudget = Option[int]{57, &intCodec}
 
 	// SocketNetNSCookie is SO_NETNS_COOKIE, {socket,netns_cookie}; can be read; since Linux 5.14.
@@ -309,7 +309,7 @@ var (
 
 	// SocketBufLock is SO_BUF_LOCK, {socket,buf_lock}; can be read and set; since Linux 5.15.
 	// Which buffers the kernel must not resize: 1 the send buffer, 2 the receive buffer. asm-generic/socket.h
-	// Sockets: all.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
 	SocketBufLock = Option[uint]{59, &uintCodec}
 
 	// SocketReserveMem is SO_RESERVE_MEM, {socket,reserve_mem}; can be read and set; since Linux 5.16.
@@ -319,12 +319,12 @@ var (
 
 	// SocketTXRehash is SO_TXREHASH, {socket,txrehash}; can be read and set; since Linux 5.18.
 	// Whether a connection in trouble tries another path: 1 yes, 0 no, -1 as the system says. ip-sysctl.rst
-	// Sockets: tcp4 tcp6 mptcp.
+	// Sockets: tcp4 tcp6.
 	SocketTXRehash = Option[int]{61, &intCodec}
 
 	// SocketRcvMark is SO_RCVMARK, {socket,rcvmark}; can be read and set; since Linux 6.0.
 	// Receives the mark of each packet as a control message. socket(7)
-	// Sockets: all. Needs: CAP_NET_RAW.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_RAW.
 	SocketRcvMark = Option[bool]{62, &boolCodec}
 
 	// SocketPassPIDFD is SO_PASSPIDFD, {socket,passpidfd}; can be read and set; since Linux 6.5.
@@ -339,7 +339,7 @@ var (
 
 	// SocketRcvPriority is SO_RCVPRIORITY, {socket,rcvpriority}; can be read and set; since Linux 6.14.
 	// Receives the priority of each packet as a control message. asm-generic/socket.h
-	// Sockets: all. Needs: CAP_NET_RAW.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_RAW.
 	SocketRcvPriority = Option[bool]{65, &boolCodec}
 
 	// SocketPassRights is SO_PASSRIGHTS, {socket,passrights}; can be read and set; since Linux 6.16.
@@ -347,7 +347,7 @@ var (
 	// Sockets: unix unixdg.
 	SocketPassRights = Option[bool]{66, &boolCodec}
 
-	// SocketInq is SO_INQ, {socket,inq}; can be read and set; since Linux 6.17.
+	// SocketInq is SO_INQ, {socket,inq}; can be set; since Linux 6.17.
 	// Receives the number of bytes left in the queue as a control message. asm-generic/socket.h
 	// Sockets: unix.
 	SocketInq = Option[bool]{67, &boolCodec}
@@ -589,7 +589,7 @@ var (
 
 	// IPv6AddrForm is IPV6_ADDRFORM, {ipv6,addrform}; can be read and set; since Linux 2.2.
 	// Setting inet turns the socket of a v4-mapped connection into an IPv4 socket. ipv6(7)
-	// Sockets: tcp6 udp6 raw6. Needs: connected.
+	// Sockets: tcp6 udp6. Needs: connected.
 	IPv6AddrForm = Option[Domain]{115, &domainCodec}
 
 	// IPv6RFC2292PktInfo is IPV6_2292PKTINFO, {ipv6,rfc2292_pktinfo}; can be read and set; since Linux 2.2.
@@ -732,7 +732,7 @@ var (
 	// Sockets: udp6 raw6.
 	IPv6RecvErrRFC4884 = Option[bool]{143, &boolCodec}
 
-	// IPv6FlowLabelMgr is IPV6_FLOWLABEL_MGR, {ipv6,flowlabel_mgr}; can be asked with Ask, and set; since Linux 2.2.
+	// IPv6FlowLabelMgr is IPV6_FLOWLABEL_MGR, {ipv6,flowlabel_mgr}; can be set; since Linux 2.2.
 	// Leases a flow label: action 0 get, 1 put, 2 renew. linux/in6.h
 	// Sockets: tcp6 udp6 raw6.
 	IPv6FlowLabelMgr = Option[FlowLabelReq]{144, &codecOfFlowLabelReq}
@@ -986,7 +986,7 @@ var (
 
 	// TCPQuickACK is TCP_QUICKACK, {tcp,quickack}; can be read and set; since Linux 2.4.4.
 	// Acknowledges at once; not kept, the kernel switches back. tcp(7)
-	// Sockets: tcp4 tcp6 mptcp.
+	// Sockets: tcp4 tcp6.
 	TCPQuickACK = Option[bool]{194, &boolCodec}
 
 	// TCPCongestion is TCP_CONGESTION, {tcp,congestion}; can be read and set; since Linux 2.6.13.
@@ -1045,10 +1045,10 @@ var (
 	// Sockets: tcp4 tcp6.
 	TCPTimestamp = Option[uint]{205, &uintCodec}
 
-	// TCPNotsentLowat is TCP_NOTSENT_LOWAT, {tcp,notsent_lowat}; can be read and set; since Linux 3.12.
+	// TCPNotSentLowat is TCP_NOTSENT_LOWAT, {tcp,notsent_lowat}; can be read and set; since Linux 3.12.
 	// The bytes not yet sent up to which the socket is ready to take more. tcp(7)
 	// Sockets: tcp4 tcp6 mptcp.
-	TCPNotsentLowat = Option[uint]{206, &uintCodec}
+	TCPNotSentLowat = Option[uint]{206, &uintCodec}
 
 	// TCPCCInfo is TCP_CC_INFO, {tcp,cc_info}; can be read; since Linux 4.1.
 	// What the congestion control tells of itself: union tcp_cc_info of the algorithm. linux/inet_diag.h
@@ -1237,7 +1237,7 @@ var (
 	// SCTPSetPeerPrimaryAddr is SCTP_SET_PEER_PRIMARY_ADDR, {sctp,set_peer_primary_addr}; can be set; since Linux 2.5.
 	// Asks the peer to use one of our addresses. RFC 6458
 	// Sockets: sctp. Needs: connected.
-	SCTPSetPeerPrimaryAddr = Option[SCTPSetpeerprim]{243, &codecOfSCTPSetpeerprim}
+	SCTPSetPeerPrimaryAddr = Option[SCTPSetPeerPrim]{243, &codecOfSCTPSetPeerPrim}
 
 	// SCTPPrimaryAddr is SCTP_PRIMARY_ADDR, {sctp,primary_addr}; can be asked with Ask, and set; since Linux 2.5.
 	// The peer's address that is used first. RFC 6458
@@ -1247,7 +1247,7 @@ var (
 	// SCTPAdaptionLayer is SCTP_ADAPTATION_LAYER, {sctp,adaption_layer}; can be read and set; since Linux 2.5.
 	// The adaptation layer indication sent to the peer. RFC 6458
 	// Sockets: sctp.
-	SCTPAdaptionLayer = Option[SCTPSetadaptation]{245, &codecOfSCTPSetadaptation}
+	SCTPAdaptionLayer = Option[SCTPSetAdaptation]{245, &codecOfSCTPSetAdaptation}
 
 	// SCTPDisableFragments is SCTP_DISABLE_FRAGMENTS, {sctp,disable_fragments}; can be read and set; since Linux 2.5.
 	// Never fragments: what is too long to send is an error. RFC 6458
@@ -1257,12 +1257,12 @@ var (
 	// SCTPPeerAddrParams is SCTP_PEER_ADDR_PARAMS, {sctp,peer_addr_params}; can be asked with Ask, and set; since Linux 2.5.
 	// Heartbeats, path MTU and delays for a peer's address. RFC 6458
 	// Sockets: sctp.
-	SCTPPeerAddrParams = Option[SCTPPaddrparams]{247, &codecOfSCTPPaddrparams}
+	SCTPPeerAddrParams = Option[SCTPPeerAddrParamsValue]{247, &codecOfSCTPPeerAddrParamsValue}
 
 	// SCTPDefaultSendParams is SCTP_DEFAULT_SEND_PARAM, {sctp,default_send_params}; can be asked with Ask, and set; since Linux 2.5.
 	// What a send without a control message uses. RFC 6458
 	// Sockets: sctp.
-	SCTPDefaultSendParams = Option[SCTPSndrcvinfo]{248, &codecOfSCTPSndrcvinfo}
+	SCTPDefaultSendParams = Option[SCTPSndRcvInfo]{248, &codecOfSCTPSndRcvInfo}
 
 	// SCTPEvents is SCTP_EVENTS, {sctp,events}; can be read and set; since Linux 2.5.
 	// Which notifications are received. sctp(7), RFC 6458
@@ -1287,7 +1287,7 @@ var (
 	// SCTPGetPeerAddrInfo is SCTP_GET_PEER_ADDR_INFO, {sctp,get_peer_addr_info}; can be asked with Ask; since Linux 2.5.
 	// Reachability, window and times of a peer's address. RFC 6458
 	// Sockets: sctp. Needs: connected.
-	SCTPGetPeerAddrInfo = Option[SCTPPaddrinfo]{253, &codecOfSCTPPaddrinfo}
+	SCTPGetPeerAddrInfo = Option[SCTPPeerAddrInfo]{253, &codecOfSCTPPeerAddrInfo}
 
 	// SCTPDelayedAckTime is SCTP_DELAYED_ACK_TIME, {sctp,delayed_ack_time}; can be asked with Ask, and set; since Linux 2.5.
 	// How long acknowledgements are delayed, in milliseconds, and how many packets. RFC 6458
@@ -1317,37 +1317,37 @@ var (
 	// SCTPAuthChunk is SCTP_AUTH_CHUNK, {sctp,auth_chunk}; can be set; since Linux 2.6.24.
 	// A chunk type that is received only with authentication. RFC 6458
 	// Sockets: sctp.
-	SCTPAuthChunk = Option[SCTPAuthchunk]{259, &codecOfSCTPAuthchunk}
+	SCTPAuthChunk = Option[SCTPAuthChunkValue]{259, &codecOfSCTPAuthChunkValue}
 
-	// SCTPHmacIdent is SCTP_HMAC_IDENT, {sctp,hmac_ident}; can be read and set; since Linux 2.6.24.
+	// SCTPHMACIdent is SCTP_HMAC_IDENT, {sctp,hmac_ident}; can be read and set; since Linux 2.6.24.
 	// The algorithms of authentication that the peer may use. RFC 6458
 	// Sockets: sctp.
-	SCTPHmacIdent = Option[SCTPHmacalgo]{260, &codecOfSCTPHmacalgo}
+	SCTPHMACIdent = Option[SCTPHMACAlgo]{260, &codecOfSCTPHMACAlgo}
 
 	// SCTPAuthKey is SCTP_AUTH_KEY, {sctp,auth_key}; can be set; since Linux 2.6.24.
 	// Adds a key. RFC 6458
 	// Sockets: sctp.
-	SCTPAuthKey = Option[SCTPAuthkey]{261, &codecOfSCTPAuthkey}
+	SCTPAuthKey = Option[SCTPAuthKeyValue]{261, &codecOfSCTPAuthKeyValue}
 
 	// SCTPAuthActiveKey is SCTP_AUTH_ACTIVE_KEY, {sctp,auth_active_key}; can be asked with Ask, and set; since Linux 2.6.24.
 	// The key that is used. RFC 6458
 	// Sockets: sctp.
-	SCTPAuthActiveKey = Option[SCTPAuthkeyid]{262, &codecOfSCTPAuthkeyid}
+	SCTPAuthActiveKey = Option[SCTPAuthKeyID]{262, &codecOfSCTPAuthKeyID}
 
 	// SCTPAuthDeleteKey is SCTP_AUTH_DELETE_KEY, {sctp,auth_delete_key}; can be set; since Linux 2.6.24.
 	// Removes a key. RFC 6458
 	// Sockets: sctp.
-	SCTPAuthDeleteKey = Option[SCTPAuthkeyid]{263, &codecOfSCTPAuthkeyid}
+	SCTPAuthDeleteKey = Option[SCTPAuthKeyID]{263, &codecOfSCTPAuthKeyID}
 
 	// SCTPPeerAuthChunks is SCTP_PEER_AUTH_CHUNKS, {sctp,peer_auth_chunks}; can be asked with Ask; since Linux 2.6.24.
 	// The chunk types that the peer wants authenticated. RFC 6458
 	// Sockets: sctp. Needs: connected.
-	SCTPPeerAuthChunks = Option[SCTPAuthchunks]{264, &codecOfSCTPAuthchunks}
+	SCTPPeerAuthChunks = Option[SCTPAuthChunkS]{264, &codecOfSCTPAuthChunkS}
 
 	// SCTPLocalAuthChunks is SCTP_LOCAL_AUTH_CHUNKS, {sctp,local_auth_chunks}; can be asked with Ask; since Linux 2.6.24.
 	// The chunk types that are wanted authenticated here. RFC 6458
 	// Sockets: sctp.
-	SCTPLocalAuthChunks = Option[SCTPAuthchunks]{265, &codecOfSCTPAuthchunks}
+	SCTPLocalAuthChunks = Option[SCTPAuthChunkS]{265, &codecOfSCTPAuthChunkS}
 
 	// SCTPGetAssocNumber is SCTP_GET_ASSOC_NUMBER, {sctp,get_assoc_number}; can be read; since Linux 2.6.30.
 	// How many associations a one-to-many socket has. RFC 6458
@@ -1367,27 +1367,27 @@ var (
 	// SCTPPeerAddrThlds is SCTP_PEER_ADDR_THLDS, {sctp,peer_addr_thlds}; can be asked with Ask, and set; since Linux 3.6.
 	// The errors after which a peer's address counts as failed. RFC 7829
 	// Sockets: sctp.
-	SCTPPeerAddrThlds = Option[SCTPPaddrthlds]{269, &codecOfSCTPPaddrthlds}
+	SCTPPeerAddrThlds = Option[SCTPPeerAddrThldsValue]{269, &codecOfSCTPPeerAddrThldsValue}
 
-	// SCTPRecvRcvinfo is SCTP_RECVRCVINFO, {sctp,recvrcvinfo}; can be read and set; since Linux 3.17.
+	// SCTPRecvRcvInfo is SCTP_RECVRCVINFO, {sctp,recvrcvinfo}; can be read and set; since Linux 3.17.
 	// Receives what is known of each message as a control message. RFC 6458
 	// Sockets: sctp.
-	SCTPRecvRcvinfo = Option[bool]{270, &boolCodec}
+	SCTPRecvRcvInfo = Option[bool]{270, &boolCodec}
 
-	// SCTPRecvNxtinfo is SCTP_RECVNXTINFO, {sctp,recvnxtinfo}; can be read and set; since Linux 3.17.
+	// SCTPRecvNxtInfo is SCTP_RECVNXTINFO, {sctp,recvnxtinfo}; can be read and set; since Linux 3.17.
 	// Receives what is known of the next message as a control message. RFC 6458
 	// Sockets: sctp.
-	SCTPRecvNxtinfo = Option[bool]{271, &boolCodec}
+	SCTPRecvNxtInfo = Option[bool]{271, &boolCodec}
 
-	// SCTPDefaultSndinfo is SCTP_DEFAULT_SNDINFO, {sctp,default_sndinfo}; can be asked with Ask, and set; since Linux 3.17.
+	// SCTPDefaultSndInfo is SCTP_DEFAULT_SNDINFO, {sctp,default_sndinfo}; can be asked with Ask, and set; since Linux 3.17.
 	// What a send without a control message uses. RFC 6458
 	// Sockets: sctp.
-	SCTPDefaultSndinfo = Option[SCTPSndinfo]{272, &codecOfSCTPSndinfo}
+	SCTPDefaultSndInfo = Option[SCTPSendDefaults]{272, &codecOfSCTPSendDefaults}
 
 	// SCTPAuthDeactivateKey is SCTP_AUTH_DEACTIVATE_KEY, {sctp,auth_deactivate_key}; can be set; since Linux 4.17.
 	// No longer uses a key to send. RFC 6458
 	// Sockets: sctp.
-	SCTPAuthDeactivateKey = Option[SCTPAuthkeyid]{273, &codecOfSCTPAuthkeyid}
+	SCTPAuthDeactivateKey = Option[SCTPAuthKeyID]{273, &codecOfSCTPAuthKeyID}
 
 	// SCTPReusePort is SCTP_REUSE_PORT, {sctp,reuse_port}; can be read and set; since Linux 4.19.
 	// Lets several one-to-one sockets share an address. RFC 6458
@@ -1404,10 +1404,10 @@ var (
 	// Sockets: sctp.
 	SCTPPRSupported = Option[SCTPAssocValue]{276, &codecOfSCTPAssocValue}
 
-	// SCTPDefaultPrinfo is SCTP_DEFAULT_PRINFO, {sctp,default_prinfo}; can be asked with Ask, and set; since Linux 4.8.
+	// SCTPDefaultPrInfo is SCTP_DEFAULT_PRINFO, {sctp,default_prinfo}; can be asked with Ask, and set; since Linux 4.8.
 	// The policy of partial reliability of messages. RFC 7496
 	// Sockets: sctp.
-	SCTPDefaultPrinfo = Option[SCTPDefaultPrinfoValue]{277, &codecOfSCTPDefaultPrinfoValue}
+	SCTPDefaultPrInfo = Option[SCTPDefaultPrInfoValue]{277, &codecOfSCTPDefaultPrInfoValue}
 
 	// SCTPReconfigSupported is SCTP_RECONFIG_SUPPORTED, {sctp,reconfig_supported}; can be asked with Ask, and set; since Linux 4.11.
 	// Whether streams can be reset. RFC 6525
@@ -1477,12 +1477,12 @@ var (
 	// SCTPRemoteUDPEncapsPort is SCTP_REMOTE_UDP_ENCAPS_PORT, {sctp,remote_udp_encaps_port}; can be asked with Ask, and set; since Linux 5.11.
 	// The port that SCTP over UDP is sent to. RFC 6951
 	// Sockets: sctp.
-	SCTPRemoteUDPEncapsPort = Option[SCTPUdpencaps]{291, &codecOfSCTPUdpencaps}
+	SCTPRemoteUDPEncapsPort = Option[SCTPUDPEncaps]{291, &codecOfSCTPUDPEncaps}
 
-	// SCTPPlpmtudProbeInterval is SCTP_PLPMTUD_PROBE_INTERVAL, {sctp,plpmtud_probe_interval}; can be asked with Ask, and set; since Linux 5.14.
+	// SCTPPLPMTUDProbeInterval is SCTP_PLPMTUD_PROBE_INTERVAL, {sctp,plpmtud_probe_interval}; can be asked with Ask, and set; since Linux 5.14.
 	// The time between probes of the path MTU, in milliseconds. RFC 8899
 	// Sockets: sctp.
-	SCTPPlpmtudProbeInterval = Option[SCTPProbeinterval]{292, &codecOfSCTPProbeinterval}
+	SCTPPLPMTUDProbeInterval = Option[SCTPProbeInterval]{292, &codecOfSCTPProbeInterval}
 
 	// MPTCPInfo is MPTCP_INFO, {mptcp,info}; can be read; since Linux 5.16.
 	// What the kernel knows of the MPTCP connection; fields it does not have are 0. mptcp.rst
@@ -1564,10 +1564,10 @@ var (
 	// Sockets: packet.
 	PacketLoss = Option[bool]{308, &boolCodec}
 
-	// PacketVnetHdr is PACKET_VNET_HDR, {packet,vnet_hdr}; can be read and set; since Linux 2.6.34.
+	// PacketVNetHdr is PACKET_VNET_HDR, {packet,vnet_hdr}; can be read and set; since Linux 2.6.34.
 	// Packets begin with a virtio_net_hdr. packet_mmap.rst
 	// Sockets: packet.
-	PacketVnetHdr = Option[bool]{309, &boolCodec}
+	PacketVNetHdr = Option[bool]{309, &boolCodec}
 
 	// PacketTimestamp is PACKET_TIMESTAMP, {packet,timestamp}; can be read and set; since Linux 2.6.36.
 	// Whose timestamps the ring shows: SOF_TIMESTAMPING_ flags. packet(7)
@@ -1604,10 +1604,10 @@ var (
 	// Sockets: packet.
 	PacketIgnoreOutgoing = Option[bool]{316, &boolCodec}
 
-	// PacketVnetHdrSz is PACKET_VNET_HDR_SZ, {packet,vnet_hdr_sz}; can be read and set; since Linux 6.6.
+	// PacketVNetHdrSz is PACKET_VNET_HDR_SZ, {packet,vnet_hdr_sz}; can be read and set; since Linux 6.6.
 	// The size of the virtio_net_hdr that packets begin with, in bytes, 0 for none. linux/if_packet.h
 	// Sockets: packet.
-	PacketVnetHdrSz = Option[int]{317, &intCodec}
+	PacketVNetHdrSz = Option[int]{317, &intCodec}
 
 	// NetlinkAddMembership is NETLINK_ADD_MEMBERSHIP, {netlink,add_membership}; can be set; since Linux 2.6.14.
 	// Joins a multicast group, by its number. netlink(7)
@@ -1634,10 +1634,10 @@ var (
 	// Sockets: netlink.
 	NetlinkNoEnobufs = Option[bool]{322, &boolCodec}
 
-	// NetlinkListenAllNsid is NETLINK_LISTEN_ALL_NSID, {netlink,listen_all_nsid}; can be read and set; since Linux 4.2.
+	// NetlinkListenAllNSID is NETLINK_LISTEN_ALL_NSID, {netlink,listen_all_nsid}; can be read and set; since Linux 4.2.
 	// Receives from all network namespaces that have a number here. netlink(7)
 	// Sockets: netlink. Needs: CAP_NET_ADMIN.
-	NetlinkListenAllNsid = Option[bool]{323, &boolCodec}
+	NetlinkListenAllNSID = Option[bool]{323, &boolCodec}
 
 	// NetlinkListMembershipS is NETLINK_LIST_MEMBERSHIPS, {netlink,list_memberships}; can be read; since Linux 4.2.
 	// The groups joined, a bit each. netlink(7)

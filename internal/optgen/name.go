@@ -8,6 +8,12 @@ var levels = map[string]string{"ip": "IP", "ipv6": "IPv6", "tcp": "TCP", "udp": 
 // The words that OTP's names are put together of, as Go spells them. Longer ones come first where one begins like
 // another. What is not here stays one word.
 var words = []string{
+	"setpeerprim:SetPeerPrim", "paddrparams:PeerAddrParams", "paddrinfo:PeerAddrInfo", "paddrthlds:PeerAddrThlds",
+	"sndrcvinfo:SndRcvInfo", "sndinfo:SndInfo", "rcvinfo:RcvInfo", "nxtinfo:NxtInfo", "authkeyid:AuthKeyID",
+	"authkey:AuthKey", "authchunk:AuthChunk", "hmacalgo:HMACAlgo", "hmac:HMAC", "udpencaps:UDPEncaps",
+	"probeinterval:ProbeInterval", "plpmtud:PLPMTUD", "setadaptation:SetAdaptation", "prinfo:PrInfo", "vnet:VNet",
+	"nsid:NSID", "multiaddr:MultiAddr", "sourceaddr:SourceAddr", "slist:SList", "keylen:KeyLen", "prefixlen:PrefixLen",
+	"wscale:WScale", "rttvar:RTTVar", "notsent:NotSent", "sackdelay:SackDelay", "sackinfo:SackInfo",
 	"acceptconn:AcceptConn", "addrform:AddrForm", "advmss:AdvMSS", "associnfo:AssocInfo", "assocparams:AssocParams",
 	"autoclose:AutoClose", "autoflowlabel:AutoFlowLabel", "auxdata:AuxData", "bindtodevice:BindToDevice",
 	"bindtoifindex:BindToIfIndex", "bpf:BPF", "ca:CA", "cbpf:CBPF", "cc:CC", "ce:CE", "cid:CID", "cpu:CPU", "cscov:CsCov",
@@ -77,7 +83,7 @@ func (r row) goName() string {
 // structNames are structures whose C name says too little or too much for a Go type.
 var structNames = map[string]string{"sock_txtime": "TXTimeConfig", "so_timestamping": "TimestampingConfig", "sk_meminfo": "MemInfo",
 	"ip_mreqn": "IPMreq", "in6_flowlabel_req": "FlowLabelReq", "ip6_mtuinfo": "MTUInfo", "ip_msfilter": "IPSourceFilter",
-	"tpacket_req": "PacketRing", "tpacket_stats": "PacketStats", "tpacket_rollover_stats": "PacketRollovers"}
+	"sctp_sndinfo": "SCTPSendDefaults", "tpacket_req": "PacketRing", "tpacket_stats": "PacketStats", "tpacket_rollover_stats": "PacketRollovers"}
 
 func (s *structure) goName() string {
 	if n, ok := structNames[s.name]; ok {
