@@ -50,7 +50,7 @@ var kindArguments = [len(kindNames)]struct {
 	{Inet, Stream, MPTCP}, {Inet, Stream, SCTP}, {Inet, Dgram, UDPLite},
 }
 
-// Open opens a socket of the first kind in the set. Options and errors as Open's; *InvalidError "kind" for the empty set.
+// Open opens a socket of the first kind in the set. Options and errors are Open's; *InvalidError "kind" for the empty set.
 func (s SocketKinds) Open(opts ...OpenOption) (*Socket, error) {
 	i := bits.TrailingZeros16(uint16(s))
 	if i >= len(kindArguments) {
