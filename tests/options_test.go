@@ -570,8 +570,12 @@ func TestDomainFollowsAddrForm(t *testing.T) {
 	c := tcp6(t)
 	require.NoError(t, c.Connect(esock.Inet6Addr(addr.IP(), uint16(addr.Port()), 0), esock.Within(patience)))
 	require.Equal(t, esock.Inet6, c.Domain())
-	require.NoError(t, c.SetOptionNative(syscall.IPPROTO_IPV6, syscall.IPV6_ADDRFORM, syscall.AF_INET))
+	before := esock.Info().Gauges
+	require.NoError(t, c.SetOption("ipv6", "addrform", "inet"))
 	assert.Equal(t, esock.Inet, c.Domain())
+	after := esock.Info().Gauges
+	assert.Equal(t, before.Inet6-1, after.Inet6)
+	assert.Equal(t, before.Inet+1, after.Inet)
 	a, err := c.PeerName()
 	require.NoError(t, err)
 	assert.Equal(t, addr, a)
