@@ -503,6 +503,46 @@ func TestMulticastMembershipsAsStructures(t *testing.T) {
 	assert.ErrorContains(t, s.SetOption("ip", "add_membership", map[string]any{"multiadr": "239.1.1.1"}), "multiadr")
 }
 
+// The rows whose sample says that something must have been joined or blocked before, in an order in which it was.
+func TestGroupsAndSourcesAreJoinedBlockedAndLeft(t *testing.T) {
+	type step struct {
+		name  string
+		value map[string]any
+	}
+	v4 := map[string]any{"interface": 1, "group": "239.1.2.9"}
+	v4s := map[string]any{"interface": 1, "group": "239.1.2.9", "source": "127.0.0.7"}
+	old := map[string]any{"multiaddr": "239.1.2.8", "interface": "127.0.0.1"}
+	olds := map[string]any{"multiaddr": "239.1.2.8", "interface": "127.0.0.1", "sourceaddr": "127.0.0.7"}
+	v6 := map[string]any{"interface": 1, "group": "ff02::1:99"}
+	v6s := map[string]any{"interface": 1, "group": "ff02::1:99", "source": "::1"}
+	mreq := map[string]any{"multiaddr": "ff02::1:98", "interface": 1}
+	for level, steps := range map[string][]step{
+		"ip": {
+			{"add_membership", old}, {"block_source", olds}, {"unblock_source", olds}, {"drop_membership", old},
+			{"add_source_membership", olds}, {"drop_source_membership", olds},
+			{"join_group", v4}, {"block_group_source", v4s}, {"unblock_group_source", v4s}, {"leave_group", v4},
+			{"join_source_group", v4s},
+			{"group_filter", map[string]any{"interface": 1, "group": "239.1.2.9", "mode": "include", "slist": []any{"127.0.0.7"}}},
+			{"leave_source_group", v4s},
+		},
+		"ipv6": {
+			{"add_membership", mreq}, {"drop_membership", mreq}, {"join_group", mreq}, {"leave_group", mreq},
+			{"mcast_join_group", v6}, {"block_group_source", v6s}, {"unblock_group_source", v6s}, {"mcast_leave_group", v6},
+			{"join_source_group", v6s}, {"leave_source_group", v6s},
+		},
+	} {
+		s := udp4(t)
+		if level == "ipv6" {
+			s = udp6(t)
+		}
+		for _, st := range steps {
+			require.NoError(t, s.SetOption(level, st.name, st.value), "%s.%s", level, st.name)
+		}
+		assert.ErrorIs(t, s.SetOption(level, "leave_group", map[string]map[string]any{"ip": v4, "ipv6": mreq}[level]),
+			syscall.EADDRNOTAVAIL)
+	}
+}
+
 func TestFiltersAreSetReadAndTakenAway(t *testing.T) {
 	s := udp4(t)
 	program := []esock.SockFilter{{Code: 6, K: 100}}
@@ -512,7 +552,10 @@ func TestFiltersAreSetReadAndTakenAway(t *testing.T) {
 	assert.Equal(t, program, got)
 	require.NoError(t, esock.SocketDetachFilter.Set(s, 0))
 	assert.ErrorIs(t, esock.SocketDetachFilter.Set(s, 0), syscall.ENOENT)
+	s = open(t, esock.Inet, esock.Dgram, esock.UDP) // not bound yet
 	require.NoError(t, esock.SocketReusePort.Set(s, true))
+	require.NoError(t, esock.SocketAttachReusePortCBPF.Set(s, []esock.SockFilter{{Code: 6}}))
+	require.NoError(t, esock.SocketDetachReusePortBPF.Set(s, 0))
 }
 
 func TestBatchesHaveAResultForEachOption(t *testing.T) {
