@@ -55,7 +55,7 @@ static void encode_again(const esock_cmsg *c, const char *data, size_t len) {
     MUST(esock_cmsg_next(out, (size_t)n, &pos, &d) == 1);
     MUST(pos == (size_t)n);
     MUST(d.level == c->level && d.type == c->type && d.kind == c->kind);
-    if (c->kind == ESOCK_CMSG_RAW || c->kind == ESOCK_CMSG_RIGHTS) {
+    if (c->kind == ESOCK_CMSG_RAW || c->kind == ESOCK_CMSG_RIGHTS || c->kind == ESOCK_CMSG_BYTES) {
         MUST(d.length == c->length);
         MUST(d.length == 0 || memcmp(out + d.offset, data + c->offset, d.length) == 0);
     }
@@ -104,6 +104,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     MUST(r == 0 ? pos == size : pos < size);
 
     MUST(esock_cmsg_close_rights(s, control, size) == (int)wanted && closed == wanted);
+
+    /* All at once, into fewer records than there are. */
+    esock_cmsg some[2];
+    uint32_t bad = 7;
+    MUST(esock_cmsg_decode(control, size, some, 2, &bad) == count && bad == (r < 0));
+    pos = 0;
+    for (unsigned i = 0; i < 2 && i < count; i++)
+        MUST(esock_cmsg_next(control, size, &pos, &c) == 1 && memcmp(&c, &some[i], sizeof c) == 0);
 
     /* The same through a receive, with fewer records than messages, and truncated or not. */
     esock_cmsg few[3];

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/esock-go/esock"
+)
+
+type watchCmd struct {
+	Addr  string `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (127.0.0.1 and a free port)."`
+	Count int    `help:"Stop after this many datagrams (0: when interrupted)."`
+	JSON  bool   `name:"json" help:"Print one JSON document a line."`
+}
+
+// Help is what --help adds.
+func (watchCmd) Help() string {
+	return "Receives UDP datagrams and prints each with its control messages. Every option that makes the kernel send some is " +
+		"switched on, as far as the socket accepts it."
+}
+
+// receiveOptions make the kernel send control messages with a datagram. Those of the other family are refused, and of older
+// kernels.
+var receiveOptions = []struct {
+	name       string
+	level, opt int
+	value      int
+}{
+	{"socket timestampns", unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1},
+	{"socket timestamping", unix.SOL_SOCKET, unix.SO_TIMESTAMPING, int(esock.TimestampRxSoftware | esock.TimestampSoftware |
+		esock.TimestampRxHardware | esock.TimestampRawHardware)},
+	{"socket rxq_ovfl", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1},
+	{"socket rcvmark", unix.SOL_SOCKET, 75, 1},
+	{"socket rcvpriority", unix.SOL_SOCKET, 82, 1},
+	{"ip pktinfo", unix.SOL_IP, unix.IP_PKTINFO, 1},
+	{"ip recvttl", unix.SOL_IP, unix.IP_RECVTTL, 1},
+	{"ip recvtos", unix.SOL_IP, unix.IP_RECVTOS, 1},
+	{"ip recvopts", unix.SOL_IP, unix.IP_RECVOPTS, 1},
+	{"ip retopts", unix.SOL_IP, unix.IP_RETOPTS, 1},
+	{"ip recvorigdstaddr", unix.SOL_IP, unix.IP_RECVORIGDSTADDR, 1},
+	{"ip recvfragsize", unix.SOL_IP, unix.IP_RECVFRAGSIZE, 1},
+	{"ip checksum", unix.SOL_IP, unix.IP_CHECKSUM, 1},
+	{"ipv6 recvpktinfo", unix.SOL_IPV6, unix.IPV6_RECVPKTINFO, 1},
+	{"ipv6 recvhoplimit", unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
+	{"ipv6 recvtclass", unix.SOL_IPV6, unix.IPV6_RECVTCLASS, 1},
+	{"ipv6 flowinfo", unix.SOL_IPV6, 11, 1},
+	{"ipv6 recvhopopts", unix.SOL_IPV6, unix.IPV6_RECVHOPOPTS, 1},
+	{"ipv6 recvdstopts", unix.SOL_IPV6, unix.IPV6_RECVDSTOPTS, 1},
+	{"ipv6 recvrthdr", unix.SOL_IPV6, unix.IPV6_RECVRTHDR, 1},
+	{"ipv6 recvorigdstaddr", unix.SOL_IPV6, unix.IPV6_RECVORIGDSTADDR, 1},
+	{"ipv6 recvfragsize", unix.SOL_IPV6, unix.IPV6_RECVFRAGSIZE, 1},
+	{"udp gro", unix.SOL_UDP, unix.UDP_GRO, 1},
+}
+
+func (c *watchCmd) Run(out *output) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	at, err := net.ResolveUDPAddr("udp", c.Addr)
+	if err != nil {
+		return err
+	}
+	ap := at.AddrPort()
+	host := ap.Addr().Unmap()
+	if at.IP == nil {
+		host = netip.IPv4Unspecified()
+	}
+	to := esock.AddrFrom(netip.AddrPortFrom(host, ap.Port()))
+	domain := to.Family()
+	s, err := esock.Open(domain, esock.Dgram, esock.UDP)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.Bind(to); err != nil {
+		return err
+	}
+	name, err := s.SockName()
+	if err != nil {
+		return err
+	}
+	var on, refused []string
+	for _, o := range receiveOptions {
+		if s.SetOptionNative(o.level, o.opt, o.value) == nil {
+			on = append(on, o.name)
+		} else {
+			refused = append(refused, o.name)
+		}
+	}
+	if err := c.begin(out, name, on, refused); err != nil {
+		return err
+	}
+	m := esock.Msg{Buf: make([]byte, 1<<16)}
+	for n := 0; c.Count == 0 || n < c.Count; n++ {
+		switch err := s.RecvMsg(&m, 0, esock.Context(ctx)); {
+		case errors.Is(err, context.Canceled):
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := c.print(out, &m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin says where datagrams may be sent to.
+func (c *watchCmd) begin(out *output, at esock.Addr, on, refused []string) error {
+	if c.JSON {
+		return json.NewEncoder(out).Encode(map[string]any{"listening": at.String(), "options": on, "refused": refused})
+	}
+	fmt.Fprintf(out, "listening on %s with %d options that bring control messages\n", out.bold(at.String()), len(on))
+	if len(refused) == 0 {
+		return nil
+	}
+	for i, line := range wrap("refused: "+strings.Join(refused, ", "), 98) {
+		if _, err := fmt.Fprintf(out, "%s%s\n", strings.Repeat("  ", min(i, 1)), line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *watchCmd) print(out *output, m *esock.Msg) error {
+	if c.JSON {
+		return json.NewEncoder(out).Encode(m.Map())
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s  %s  %d bytes", time.Now().Format("15:04:05.000"), out.bold(m.Addr.String()), m.FullLen)
+	if m.Flags != 0 {
+		fmt.Fprintf(&b, "  %v", m.Flags)
+	}
+	fmt.Fprintf(&b, "\n  %s\n", shorten(strconv.Quote(string(m.Data()[:min(len(m.Data()), 200)])), 96))
+	for cm := range m.Control() {
+		v := cm.Map()
+		fmt.Fprintf(&b, "  %-7v %-13v %s\n", v["level"], v["type"], shorten(controlText(cm, v["value"]), 74))
+	}
+	if m.ControlDamaged() {
+		b.WriteString("  what follows is no control message\n")
+	}
+	_, err := out.Write([]byte(b.String()))
+	return err
+}
+
+// controlText is a control message's value for people.
+func controlText(c esock.ControlMessage, value any) string {
+	if t, ok := c.Time(); ok {
+		return t.Format("2006-01-02 15:04:05.000000000")
+	}
+	if v, ok := c.Timestamping(); ok {
+		var clocks []string
+		if !v.Software.IsZero() {
+			clocks = append(clocks, "software "+v.Software.Format("15:04:05.000000000"))
+		}
+		if !v.Hardware.IsZero() {
+			clocks = append(clocks, fmt.Sprintf("hardware %d.%09d", v.Hardware.Unix(), v.Hardware.Nanosecond()))
+		}
+		return strings.Join(clocks, ", ")
+	}
+	if a, ok := c.OrigDstAddr(); ok {
+		return a.String()
+	}
+	if n, ok := c.TOS(); ok {
+		return fmt.Sprintf("%#02x", n)
+	}
+	if n, ok := c.TClass(); ok {
+		return fmt.Sprintf("%#02x", n)
+	}
+	if n, ok := c.FlowInfo(); ok {
+		return fmt.Sprintf("label %#05x, class %#02x", n&0xfffff, n>>20)
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		var parts []string
+		for k, v := range v {
+			parts = append(parts, fmt.Sprintf("%s %v", k, v))
+		}
+		slices.Sort(parts)
+		return strings.Join(parts, ", ")
+	case nil:
+		return fmt.Sprintf("% x", c.Data)
+	}
+	return fmt.Sprint(value)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+)
+
+// watching runs esock watch, and gives its lines, its exit code when it ends, and where it listens.
+func watching(t *testing.T, args ...string) (lines *bufio.Scanner, code <-chan int, first string) {
+	t.Helper()
+	r, w := io.Pipe()
+	ch := make(chan int, 1)
+	go func() {
+		ch <- run(append([]string{"watch"}, args...), w, os.Stderr)
+		w.Close()
+	}()
+	lines = bufio.NewScanner(r)
+	require.True(t, lines.Scan())
+	return lines, ch, lines.Text()
+}
+
+func sendTo(t *testing.T, to string, data string, cs ...esock.ControlMessage) {
+	t.Helper()
+	at, err := net.ResolveUDPAddr("udp", to)
+	require.NoError(t, err)
+	a := esock.AddrFrom(at.AddrPort())
+	s, err := esock.Open(a.Family(), esock.Dgram, esock.UDP)
+	require.NoError(t, err)
+	defer s.Close()
+	m := esock.Msg{Iov: [][]byte{[]byte(data)}, Addr: a}
+	require.NoError(t, m.SetControl(cs...))
+	_, err = s.SendMsg(&m, 0, esock.Within(time.Second))
+	require.NoError(t, err)
+}
+
+func TestWatchPrintsControlMessages(t *testing.T) {
+	lines, code, first := watching(t, "--count", "1")
+	to := strings.Fields(first)[2]
+	sendTo(t, to, "hello\n", esock.TTL(42), esock.TOS(0x20))
+	var out strings.Builder
+	for lines.Scan() {
+		assert.LessOrEqual(t, len([]rune(lines.Text())), 100)
+		out.WriteString(lines.Text() + "\n")
+	}
+	assert.Equal(t, 0, <-code)
+	for _, want := range []string{"refused: ipv6", `"hello\n"`, "6 bytes", "ip      ttl           42\n", "ip      tos           0x20\n",
+		"ip      origdstaddr   " + to + "\n", "socket  timestampns   20", "addr 127.0.0.1, ifindex 1"} {
+		assert.Contains(t, out.String(), want)
+	}
+}
+
+func TestWatchAsJSONUntilInterrupted(t *testing.T) {
+	lines, code, first := watching(t, "--json", "--addr", "[::1]:0")
+	var begin struct {
+		Listening string   `json:"listening"`
+		Options   []string `json:"options"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(first), &begin))
+	assert.Contains(t, begin.Options, "ipv6 recvhoplimit")
+	for range 2 {
+		sendTo(t, begin.Listening, "hello", esock.HopLimit(42))
+		require.True(t, lines.Scan())
+		var m struct {
+			Ctrl []struct {
+				Level, Type string
+				Value       any
+			}
+			Addr map[string]any
+		}
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &m))
+		values := map[string]any{}
+		for _, c := range m.Ctrl {
+			values[c.Level+" "+c.Type] = c.Value
+		}
+		assert.EqualValues(t, 42, values["ipv6 hoplimit"])
+		assert.Contains(t, values, "socket timestampns")
+		assert.Equal(t, "inet6", m.Addr["family"])
+	}
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGINT))
+	assert.False(t, lines.Scan())
+	assert.Equal(t, 0, <-code)
+}
+
+func TestWatchSaysWhatIsWrong(t *testing.T) {
+	for _, addr := range []string{"nonsense", "192.0.2.1:1"} {
+		code, _, errs := command(t, "watch", "--addr", addr)
+		assert.Equal(t, 1, code)
+		assert.NotEmpty(t, errs)
+	}
+}
