@@ -145,6 +145,124 @@ static void structs(void **state) {
     assert_int_equal(c.length, 12);
 }
 
+/* Every type with a row: its kind, the fewest bytes, and whether a value of it can be sent. */
+static void every_row(void **state) {
+    enum { TV = 2 * sizeof(long), STAMPS = 6 * sizeof(long) };
+    static const struct {
+        int level, type;
+        enum esock_cmsg_kind kind;
+        size_t min;
+        bool sendable;
+    } all[] = {{SOL_SOCKET, SCM_RIGHTS, ESOCK_CMSG_RIGHTS, 4, true},
+               {SOL_SOCKET, SCM_CREDENTIALS, ESOCK_CMSG_CREDENTIALS, 12, true},
+               {SOL_SOCKET, 3 /* SCM_SECURITY */, ESOCK_CMSG_BYTES, 0, true},
+               {SOL_SOCKET, 4 /* SCM_PIDFD */, ESOCK_CMSG_PIDFD, 4, false},
+               {SOL_SOCKET, SO_PRIORITY, ESOCK_CMSG_INT, 4, true},
+               {SOL_SOCKET, SO_MARK, ESOCK_CMSG_INT, 4, true},
+               {SOL_SOCKET, 29, ESOCK_CMSG_TIME, TV, true},
+               {SOL_SOCKET, 35, ESOCK_CMSG_TIME, TV, true},
+               {SOL_SOCKET, 37, ESOCK_CMSG_TIMESTAMPING, STAMPS, false},
+               {SOL_SOCKET, 63, ESOCK_CMSG_TIME, 16, true},
+               {SOL_SOCKET, 64, ESOCK_CMSG_TIME, 16, true},
+               {SOL_SOCKET, 65, ESOCK_CMSG_TIMESTAMPING, 48, false},
+               {SOL_SOCKET, SO_RXQ_OVFL, ESOCK_CMSG_INT, 4, false},
+               {SOL_SOCKET, SO_WIFI_STATUS, ESOCK_CMSG_INT, 4, false},
+               {SOL_SOCKET, 61 /* SCM_TXTIME */, ESOCK_CMSG_INT, 8, true},
+               {SOL_SOCKET, 81 /* SCM_TS_OPT_ID */, ESOCK_CMSG_INT, 4, true},
+               {IPPROTO_IP, IP_RECVOPTS, ESOCK_CMSG_BYTES, 0, true},
+               {IPPROTO_IP, IP_RETOPTS, ESOCK_CMSG_BYTES, 0, true},
+               {IPPROTO_IP, IP_RECVERR, ESOCK_CMSG_RECVERR, 16, false},
+               {IPPROTO_IP, 23 /* IP_CHECKSUM */, ESOCK_CMSG_INT, 4, false},
+               {IPPROTO_IP, 25 /* IP_RECVFRAGSIZE */, ESOCK_CMSG_INT, 4, false},
+               {IPPROTO_IPV6, 11 /* IPV6_FLOWINFO */, ESOCK_CMSG_INT, 4, true},
+               {IPPROTO_IPV6, IPV6_RECVERR, ESOCK_CMSG_RECVERR, 16, false},
+               {IPPROTO_IPV6, IPV6_HOPOPTS, ESOCK_CMSG_BYTES, 0, true},
+               {IPPROTO_IPV6, IPV6_DSTOPTS, ESOCK_CMSG_BYTES, 0, true},
+               {IPPROTO_IPV6, IPV6_RTHDRDSTOPTS, ESOCK_CMSG_BYTES, 0, true},
+               {IPPROTO_IPV6, IPV6_RTHDR, ESOCK_CMSG_BYTES, 0, true},
+               {IPPROTO_IPV6, 77 /* IPV6_RECVFRAGSIZE */, ESOCK_CMSG_INT, 4, false},
+               {IPPROTO_UDP, 103 /* UDP_SEGMENT */, ESOCK_CMSG_INT, 2, true},
+               {IPPROTO_UDP, 104 /* UDP_GRO */, ESOCK_CMSG_INT, 4, false},
+               {IPPROTO_TCP, 36 /* TCP_CM_INQ */, ESOCK_CMSG_INT, 4, false},
+               {263 /* SOL_PACKET */, 8, ESOCK_CMSG_AUXDATA, 20, false},
+               {263, 16, ESOCK_CMSG_RECVERR, 16, false},
+               {287 /* SOL_VSOCK */, 1, ESOCK_CMSG_RECVERR, 16, false},
+               {132 /* SOL_SCTP */, 0, ESOCK_CMSG_SCTP_INIT, 8, true},
+               {132, 1, ESOCK_CMSG_SCTP_SNDRCV, 32, true},
+               {132, 2, ESOCK_CMSG_SCTP_SNDINFO, 16, true},
+               {132, 3, ESOCK_CMSG_SCTP_RCVINFO, 28, false},
+               {132, 4, ESOCK_CMSG_SCTP_NXTINFO, 16, false}};
+    char data[64] = {0}, buf[128], out[128];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)(i % 8 == 0); /* small numbers in every place */
+    for (size_t i = 0; i < LEN(all); i++) {
+        size_t n = put(buf, 0, all[i].level, all[i].type, data, all[i].min);
+        esock_cmsg c = only(buf, n), d;
+        assert_int_equal(c.kind, all[i].kind);
+        if (all[i].min > 0)
+            assert_int_equal(received(all[i].level, all[i].type, data, all[i].min - 1).kind,
+                             ESOCK_CMSG_RAW);
+        ssize_t r = esock_cmsg_encode(&c, 1, buf, n, out, sizeof out);
+        if (!all[i].sendable) {
+            assert_int_equal(r, -EINVAL);
+            continue;
+        }
+        assert_int_equal(r, n);
+        d = only(out, (size_t)r);
+        assert_memory_equal(&d, &c, sizeof d);
+    }
+    /* Numbers at the edges of the tables, and beyond. */
+    static const int levels[] = {SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_UDP, IPPROTO_TCP,
+                                 132,        263,        287,          -1};
+    for (size_t i = 0; i < LEN(levels); i++) {
+        static const int types[] = {-1, INT32_MIN, 105, 1000, INT32_MAX};
+        for (size_t j = 0; j < LEN(types); j++)
+            assert_int_equal(received(levels[i], types[j], data, sizeof data).kind, ESOCK_CMSG_RAW);
+    }
+}
+
+static void addresses(void **state) {
+    struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(80)};
+    memcpy(&a4.sin_addr, "\1\2\3\4", 4);
+    esock_cmsg c = received(IPPROTO_IP, IP_ORIGDSTADDR, &a4, sizeof a4);
+    assert_int_equal(c.kind, ESOCK_CMSG_ADDR);
+    assert_int_equal(c.v.addr.family, AF_INET);
+    assert_int_equal(c.v.addr.port, 80);
+    assert_memory_equal(c.v.addr.ip, "\1\2\3\4", 4);
+    struct sockaddr_in6 a6 = {.sin6_family = AF_INET6,
+                              .sin6_port = htons(81),
+                              .sin6_flowinfo = htonl(0x12345),
+                              .sin6_scope_id = 7};
+    memset(&a6.sin6_addr, 0xFE, 16);
+    c = received(IPPROTO_IPV6, 74 /* IPV6_ORIGDSTADDR */, &a6, sizeof a6);
+    assert_int_equal(c.kind, ESOCK_CMSG_ADDR);
+    assert_int_equal(c.v.addr.port, 81);
+    assert_true(c.v.addr.flowinfo == 0x12345 && c.v.addr.scope_id == 7);
+    assert_memory_equal(c.v.addr.ip, &a6.sin6_addr, 16);
+    a4.sin_family = AF_INET6;
+    assert_int_equal(received(IPPROTO_IP, IP_ORIGDSTADDR, &a4, sizeof a4).kind, ESOCK_CMSG_RAW);
+    a6.sin6_family = AF_INET;
+    assert_int_equal(received(IPPROTO_IPV6, 74, &a6, sizeof a6).kind, ESOCK_CMSG_RAW);
+}
+
+static void all_at_once(void **state) {
+    char buf[128];
+    int v = 5;
+    size_t n = put(buf, 0, IPPROTO_IP, IP_TTL, &v, sizeof v);
+    n = put(buf, n, IPPROTO_IP, IP_TOS, &v, 1);
+    n = put(buf, n, 77, 88, &v, 4);
+    esock_cmsg c[2];
+    uint32_t bad = 1;
+    assert_int_equal(esock_cmsg_decode(buf, n, c, 2, &bad), 3);
+    assert_int_equal(bad, 0);
+    assert_true(c[0].type == IP_TTL && c[1].type == IP_TOS && c[1].v.i == 5);
+    assert_int_equal(esock_cmsg_decode(buf, n, NULL, 0, NULL), 3);
+    assert_int_equal(esock_cmsg_decode(buf, n - 9, c, 2, &bad), 2);
+    assert_int_equal(bad, 1);
+    assert_int_equal(esock_cmsg_decode(NULL, 0, c, 2, &bad), 0);
+    assert_int_equal(bad, 0);
+}
+
 static void short_data_is_raw(void **state) {
     static const struct {
         int level, type;
@@ -320,6 +438,9 @@ int main(void) {
         cmocka_unit_test(tos_is_the_whole_byte),
         cmocka_unit_test(ints),
         cmocka_unit_test(structs),
+        cmocka_unit_test(every_row),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(all_at_once),
         cmocka_unit_test(short_data_is_raw),
         cmocka_unit_test(cut_at_every_byte),
         cmocka_unit_test(bad_lengths_end_the_walk),

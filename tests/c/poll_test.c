@@ -203,6 +203,44 @@ static void quiet_waiter_still_gets_its_other_direction(void **state) {
     esock_poller_free(p);
 }
 
+/* Who waits for the error queue alone is not woken by data, and not kept awake by an error that has no record there. */
+static void waiting_for_errors_alone(void **state) {
+    esock *s, *from;
+    int me, one = 1;
+    esock_addr gone, at;
+    esock_poller *p = poller(NULL);
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, NULL), 0);
+    assert_int_equal(esock_open(&from, AF_INET, SOCK_DGRAM, 0, NULL), 0);
+    assert_int_equal(esock_addr_shorthand(&gone, AF_INET, ESOCK_LOOPBACK), 0);
+    assert_int_equal(esock_bind(s, &gone), 0);
+    assert_int_equal(esock_sockname(s, &at), 0);
+    assert_int_equal(esock_bind(from, &gone), 0);
+    assert_int_equal(esock_sockname(from, &gone), 0);
+    assert_int_equal(setsockopt(esock_fd(s), IPPROTO_IP, IP_RECVERR, &one, sizeof one), 0);
+
+    assert_int_equal(esock_arm(p, s, ESOCK_ERR, 0, &me), 0);
+    assert_int_equal(esock_sendto(from, "x", 1, 0, 0, &at), 1);
+    nothing_comes(p);
+    shut(from); /* the port is closed now */
+    assert_int_equal(esock_sendto(s, "x", 1, 0, 0, &gone), 1);
+    event_comes(p, &me, ESOCK_ERR);
+    assert_int_equal(esock_fired(p, s, ESOCK_ERR), ESOCK_ERR);
+
+    /* Nobody takes it out: armed again it wakes once more, edge-triggered, and then no more. */
+    assert_int_equal(esock_arm(p, s, ESOCK_ERR, 1, &me), 0);
+    event_comes(p, &me, ESOCK_ERR);
+    assert_int_equal(esock_fired(p, s, ESOCK_ERR), ESOCK_ERR);
+    assert_int_equal(esock_arm(p, s, ESOCK_ERR, 1, &me), 0);
+    nothing_comes(p);
+    /* A reader beside it is answered with what it asked for, and the wait for errors goes on. */
+    assert_int_equal(esock_arm(p, s, ESOCK_IN, 1, &me), 0);
+    event_comes(p, &me, ESOCK_IN);
+    assert_int_equal(esock_fired(p, s, ESOCK_IN), ESOCK_IN);
+    assert_int_equal(esock_deregister(p, s), 0);
+    shut(s);
+    esock_poller_free(p);
+}
+
 static void duplicate_of_a_deregistered_socket_reports_nothing(void **state) {
     esock *a, *b;
     int me;
@@ -368,6 +406,7 @@ int main(void) {
         cmocka_unit_test(hang_up_answers_everything),
         cmocka_unit_test(queued_error_wakes_a_waiter_twice_and_then_is_quiet),
         cmocka_unit_test(quiet_waiter_still_gets_its_other_direction),
+        cmocka_unit_test(waiting_for_errors_alone),
         cmocka_unit_test(duplicate_of_a_deregistered_socket_reports_nothing),
         cmocka_unit_test(deregistering_twice_or_never_registered_is_nothing),
         cmocka_unit_test(arm_that_fails_leaves_nothing_armed),
