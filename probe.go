@@ -173,16 +173,16 @@ func (o *OptionInfo) judge(err error) (ProbeResult, string) {
 	needs := ""
 	switch o.Needs {
 	case "connected", "listening":
-		needs = "needs a socket that is " + o.Needs
+		needs = "the socket must be " + o.Needs
 	case "repair":
-		needs = "needs tcp.repair, with CAP_NET_ADMIN"
+		needs = "tcp.repair must be on"
 	}
 	var errno syscall.Errno
 	errors.As(err, &errno)
 	switch {
 	case errno == syscall.ENOTCONN || errno == syscall.ENODATA:
 		if needs == "" {
-			needs = "needs a socket that is connected"
+			needs = "the socket must be connected"
 		}
 		return ProbeState, needs
 	case errno == syscall.ENOPROTOOPT || errno == syscall.EOPNOTSUPP:

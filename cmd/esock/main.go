@@ -17,7 +17,7 @@ type commands struct {
 	I       tableCmd   `cmd:"" help:"Print the table of sockets, of a small sample that it opens."`
 	Info    infoCmd    `cmd:"" help:"Print the library's settings and how many sockets are open."`
 	Opt     optCmd     `cmd:"" help:"Read and set socket options on a fresh socket, by name or by number."`
-	Watch   watchCmd   `cmd:"" help:"Print UDP datagrams with every control message, until interrupted."`
+	Options optionsCmd `cmd:"" help:"List all options; with --probe, try them on this kernel."`
 	Version versionCmd `cmd:"" help:"Print the versions of the library, its C core, Go and the kernel."`
 }
 

@@ -15,7 +15,7 @@ import (
 func TestUsage(t *testing.T) {
 	code, out, _ := command(t, "--help")
 	assert.Equal(t, 0, code)
-	for _, s := range []string{"demo", "info", "opt get", "opt set", "version"} {
+	for _, s := range []string{"demo", "info", "opt get", "opt set", "options", "version"} {
 		assert.Contains(t, out, s)
 	}
 	for _, args := range [][]string{{}, {"nonsense"}, {"demo", "--nonsense"}, {"opt", "get", "tcp"}} {
@@ -121,7 +121,8 @@ type noWriter struct{}
 func (noWriter) Write([]byte) (int, error) { return 0, errors.New("no room") }
 
 func TestOutputThatCannotBeWritten(t *testing.T) {
-	for _, args := range [][]string{{"demo"}, {"demo", "--json"}, {"info"}, {"version", "--json"}, {"i"}, {"opt", "get", "tcp", "nodelay"}} {
+	for _, args := range [][]string{{"demo"}, {"demo", "--json"}, {"info"}, {"version", "--json"}, {"i"}, {"opt", "get", "tcp", "nodelay"}, {"options"},
+		{"options", "--probe", "--level", "udp"}} {
 		var errs strings.Builder
 		assert.Equal(t, 1, run(args, noWriter{}, &errs), args)
 		assert.Contains(t, errs.String(), "no room")

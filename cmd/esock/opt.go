@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,9 +24,9 @@ type optArgs struct {
 	Level string `arg:"" help:"The level: otp, socket, ip, ipv6, tcp, udp, or its number."`
 	Name  string `arg:"" help:"The option's name, nodelay for one, or its number."`
 
-	Domain   string `help:"Domain of the socket: inet, inet6, local or another. The level's, if it is not given."`
-	Type     string `help:"Type of the socket: stream, dgram, seqpacket, raw. The level's, if it is not given."`
-	Protocol string `help:"Protocol of the socket: tcp, udp or another. That of domain and type, if it is not given."`
+	Domain   string `help:"Domain of the socket: inet, inet6, local or another. One that has the option, if it is not given."`
+	Type     string `help:"Type of the socket: stream, dgram, seqpacket, raw. One that has the option, if it is not given."`
+	Protocol string `help:"Protocol of the socket: tcp, udp or another. One that has the option, if it is not given."`
 
 	Integer    bool `xor:"form" help:"Native: the value is a C int. So it is if nothing else is said."`
 	Boolean    bool `xor:"form" help:"Native: the value is a C int, true if it is not 0."`
@@ -34,11 +35,14 @@ type optArgs struct {
 	JSON       bool `name:"json" help:"Print one JSON document."`
 }
 
-type optGetCmd struct{ optArgs }
+type optGetCmd struct {
+	optArgs
+	Ask string `placeholder:"VALUE" help:"What to ask for, of options that take a value which says what of. The option's sample, if it is not given."`
+}
 
 type optSetCmd struct {
 	optArgs
-	Value string `arg:"" help:"The value, after -- if it begins with a minus. Linger: off, abort or seconds."`
+	Value string `arg:"" help:"The value, after -- if it begins with a minus. Structures: field=value,field=value or JSON, as it is printed. Bytes: 0x and hexadecimal digits. Linger: off, abort or seconds."`
 }
 
 // optResult is what an option command prints.
@@ -59,6 +63,9 @@ type optResult struct {
 func (c *optGetCmd) Run(out *output) error {
 	t, err := c.target()
 	if err != nil {
+		return err
+	}
+	if t.question, err = t.asked(c.Ask); err != nil {
 		return err
 	}
 	s, res, err := c.open(t)
@@ -90,6 +97,9 @@ func (c *optSetCmd) Run(out *output) error {
 	}
 	defer s.Close()
 	res.Set = shown(value)
+	if t.known && t.info.Asks {
+		t.question = value
+	}
 	if before, err := t.get(s); err == nil {
 		res.Before = before
 	}
@@ -115,22 +125,34 @@ func (a *optArgs) print(out *output, r *optResult) error {
 		option += fmt.Sprintf(" (level %d, number %d)", *r.Level, *r.Number)
 	}
 	pairs := [][2]string{{"option", option + ", " + r.Codec}}
-	if r.Doc != "" {
-		for i, l := range wrap(r.Doc, pageWidth-16) {
-			pairs = append(pairs, [2]string{[]string{"about", ""}[min(i, 1)], l})
+	add := func(name, text string) {
+		for i, l := range wrap(text, pageWidth-16) {
+			pairs = append(pairs, [2]string{[]string{name, ""}[min(i, 1)], l})
 		}
+	}
+	value := func(name string, v any) {
+		switch v.(type) {
+		case map[string]any, []any:
+			add(name, valueText(v))
+		default:
+			pairs = append(pairs, [2]string{name, valueText(v)})
+		}
+	}
+	if r.Doc != "" {
+		add("about", r.Doc)
 	}
 	pairs = append(pairs, [2]string{"socket", r.Socket})
 	if r.Set != nil {
 		if r.Before != nil {
-			pairs = append(pairs, [2]string{"before", valueText(r.Before)})
+			value("before", r.Before)
 		}
-		pairs = append(pairs, [2]string{"set", valueText(r.Set)})
+		value("set", r.Set)
 	}
 	if r.Unread != "" {
 		return writePairs(out, append(pairs, [2]string{"value", "cannot be read back: " + r.Unread}))
 	}
-	return writePairs(out, append(pairs, [2]string{"value", valueText(r.Value)}))
+	value("value", r.Value)
+	return writePairs(out, pairs)
 }
 
 // target is the option that is meant.
@@ -143,6 +165,7 @@ type target struct {
 	size        int    // native, hex: bytes to read
 	info        esock.OptionInfo
 	known       bool // info is set
+	question    any  // what an option that asks is asked
 }
 
 // The options of the library's own level, and what they take.
@@ -267,50 +290,12 @@ func (t *target) codec() string {
 
 // open opens a socket that has the option.
 func (a *optArgs) open(t *target) (*esock.Socket, *optResult, error) {
-	domain, typ, protocol := a.Domain, a.Type, a.Protocol
-	if domain == "" {
-		domain = "inet"
-		switch {
-		case t.level == "ipv6":
-			domain = "inet6"
-		case t.level == "socket" && (t.name == "passcred" || t.name == "peercred"):
-			domain = "local"
-		}
+	s, err := a.openKind(t)
+	if s == nil && err == nil {
+		s, err = a.openNamed(t)
 	}
-	if typ == "" {
-		typ = "stream"
-		if t.levelNumber == int(esock.UDP) || protocol == "udp" {
-			typ = "dgram"
-		}
-	}
-	if protocol == "" {
-		protocol = "default"
-		switch {
-		case !strings.HasPrefix(domain, "inet"):
-		case typ == "stream":
-			protocol = "tcp"
-		case typ == "dgram":
-			protocol = "udp"
-		}
-	}
-	d, err := esock.ParseDomain(domain)
 	if err != nil {
-		return nil, nil, fmt.Errorf("there is no domain %q%s", domain,
-			didYouMean(domain, []string{"inet", "inet6", "local", "netlink", "packet", "vsock"}))
-	}
-	y, err := esock.ParseType(typ)
-	if err != nil {
-		return nil, nil, fmt.Errorf("there is no type %q%s", typ,
-			didYouMean(typ, []string{"stream", "dgram", "seqpacket", "raw", "rdm"}))
-	}
-	p, err := esock.ParseProtocol(protocol)
-	if err != nil {
-		return nil, nil, fmt.Errorf("there is no protocol %q%s", protocol,
-			didYouMean(protocol, []string{"default", "tcp", "udp", "icmp", "ipv6-icmp", "sctp", "udplite", "mptcp", "raw"}))
-	}
-	s, err := esock.Open(d, y, p)
-	if err != nil {
-		return nil, nil, fmt.Errorf("no socket of %s, %s, %s can be opened: %s", domain, typ, protocol, reason(err))
+		return nil, nil, err
 	}
 	r := &optResult{Option: t.label(), Codec: t.codec(), Constant: t.info.Constant, Doc: t.info.Doc,
 		Socket: fmt.Sprintf("%v, %v, %v", s.Domain(), s.Type(), s.Protocol())}
@@ -320,9 +305,121 @@ func (a *optArgs) open(t *target) (*esock.Socket, *optResult, error) {
 	return s, r, nil
 }
 
+// socketArgs are the arguments that say which socket; nil for those that were not given.
+func (a *optArgs) socketArgs() (d *esock.Domain, y *esock.Type, p *esock.Protocol, err error) {
+	if a.Domain != "" {
+		v, err := esock.ParseDomain(a.Domain)
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("there is no domain %q%s", a.Domain,
+				didYouMean(a.Domain, []string{"inet", "inet6", "local", "netlink", "packet", "vsock"}))
+		}
+		d = &v
+	}
+	if a.Type != "" {
+		v, err := esock.ParseType(a.Type)
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("there is no type %q%s", a.Type,
+				didYouMean(a.Type, []string{"stream", "dgram", "seqpacket", "raw", "rdm"}))
+		}
+		y = &v
+	}
+	if a.Protocol != "" {
+		v, err := esock.ParseProtocol(a.Protocol)
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("there is no protocol %q%s", a.Protocol,
+				didYouMean(a.Protocol, []string{"default", "tcp", "udp", "icmp", "ipv6-icmp", "sctp", "udplite", "mptcp", "raw"}))
+		}
+		p = &v
+	}
+	return d, y, p, nil
+}
+
+// openKind opens the first kind of socket that has the option and is what the arguments ask for; nil if none is.
+func (a *optArgs) openKind(t *target) (*esock.Socket, error) {
+	d, y, p, err := a.socketArgs()
+	if err != nil || !t.known {
+		return nil, err
+	}
+	var refused error
+	for _, kind := range esock.AllSocketKinds() {
+		if !t.info.Kinds.Has(kind) {
+			continue
+		}
+		s, err := kind.Open()
+		if err != nil {
+			if refused == nil {
+				refused = fmt.Errorf("%s is for sockets of kind %s, and none can be opened: %s", t.label(), t.info.Kinds, reason(err))
+			}
+			continue
+		}
+		if (d == nil || *d == s.Domain()) && (y == nil || *y == s.Type()) && (p == nil || *p == s.Protocol()) {
+			return s, nil
+		}
+		s.Close()
+		refused = errNotThisKind
+	}
+	if refused == errNotThisKind || a.Domain+a.Type+a.Protocol != "" {
+		return nil, nil
+	}
+	return nil, refused
+}
+
+var errNotThisKind = errors.New("not the kind of socket that the arguments ask for")
+
+// openNamed opens what the arguments ask for, and where they do not say it a stream or datagram socket of the internet.
+func (a *optArgs) openNamed(t *target) (*esock.Socket, error) {
+	d, y, p, err := a.socketArgs()
+	if err != nil {
+		return nil, err
+	}
+	domain, typ, protocol := esock.Inet, esock.Stream, esock.Default
+	if t.levelNumber == int(esock.UDP) || p != nil && *p == esock.UDP {
+		typ = esock.Dgram
+	}
+	if d != nil {
+		domain = *d
+	} else if t.level == "ipv6" {
+		domain = esock.Inet6
+	}
+	if y != nil {
+		typ = *y
+	}
+	switch {
+	case p != nil:
+		protocol = *p
+	case domain != esock.Inet && domain != esock.Inet6:
+	case typ == esock.Stream:
+		protocol = esock.TCP
+	case typ == esock.Dgram:
+		protocol = esock.UDP
+	}
+	s, err := esock.Open(domain, typ, protocol)
+	if err != nil {
+		return nil, fmt.Errorf("no socket of %v, %v, %v can be opened: %s", domain, typ, protocol, reason(err))
+	}
+	return s, nil
+}
+
+// asked is what an option that asks is asked: what the arguments say, or else the sample of its row.
+func (t *target) asked(text string) (any, error) {
+	switch {
+	case text != "" && (t.native || !t.known || !t.info.Asks):
+		return nil, fmt.Errorf("%s does not take a value when it is read", t.label())
+	case t.native || !t.known || !t.info.Asks:
+		return nil, nil
+	case text == "":
+		question, _, _ := t.info.SampleValue(t.info.Kinds)
+		return question, nil
+	}
+	return t.parseKnown(text)
+}
+
 // get reads the option.
 func (t *target) get(s *esock.Socket) (any, error) {
 	switch {
+	case !t.native && t.question != nil:
+		v, err := s.AskOption(t.level, t.name, t.question)
+		return shown(v), err
 	case !t.native:
 		v, err := s.Option(t.level, t.name)
 		return shown(v), err
@@ -358,16 +455,33 @@ func reason(err error) string {
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
-		return errno.Error() + " (" + unix.ErrnoName(errno) + ")"
+		text := errno.Error() + " (" + unix.ErrnoName(errno) + ")"
+		if _, cause, ok := strings.Cut(err.Error(), errno.Error()+": "); ok {
+			text += ": " + cause
+		}
+		return text
 	}
 	return plain(err)
 }
 
-// shown is a value in a form for text and JSON.
+// shown is a value in a form for text and JSON. Bytes are in hexadecimal; inside of values, where they stand for
+// themselves, as 0x….
 func shown(v any) any {
 	switch v := v.(type) {
 	case []byte:
 		return hex.EncodeToString(v)
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for key, x := range v {
+			m[key] = shownIn(x)
+		}
+		return m
+	case []any:
+		list := make([]any, len(v))
+		for i, x := range v {
+			list[i] = shownIn(x)
+		}
+		return list
 	case *esock.Mailbox: // of a fresh socket: nobody
 		return nil
 	case fmt.Stringer:
@@ -376,6 +490,13 @@ func shown(v any) any {
 		return map[string]any{"n": v.N, "size": v.Size}
 	}
 	return v
+}
+
+func shownIn(v any) any {
+	if b, ok := v.([]byte); ok {
+		return "0x" + hex.EncodeToString(b)
+	}
+	return shown(v)
 }
 
 // valueText is a value for people; maps have their keys in order.
@@ -388,12 +509,29 @@ func valueText(v any) string {
 			return `""`
 		}
 	case map[string]any:
-		var parts []string
-		for key, x := range v {
-			parts = append(parts, key+" "+fmt.Sprint(x))
+		keys := slices.Sorted(maps.Keys(v))
+		parts := make([]string, len(keys))
+		for i, key := range keys {
+			parts[i] = key + " " + nestedText(v[key])
 		}
-		slices.Sort(parts)
+		return strings.Join(parts, ", ")
+	case []any:
+		if len(v) == 0 {
+			return "an empty list"
+		}
+		parts := make([]string, len(v))
+		for i, x := range v {
+			parts[i] = nestedText(x)
+		}
 		return strings.Join(parts, ", ")
 	}
 	return fmt.Sprint(v)
+}
+
+func nestedText(v any) string {
+	switch v.(type) {
+	case map[string]any, []any:
+		return "{" + valueText(v) + "}"
+	}
+	return valueText(v)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,14 +19,91 @@ func (t *target) parse(text string) (any, error) {
 	if t.known && !t.info.CanSet || readOnly[t.codec()] {
 		return nil, fmt.Errorf("%s can only be read", t.label())
 	}
-	if c := t.info.Codec; t.known && t.info.Struct != "linger" && (c == "struct" || c == "filter" || c == "bytes") {
-		return t.info.ParseValue(text), nil
+	if t.known {
+		return t.parseKnown(text)
 	}
 	v, wants := parseValue(t.codec(), text)
 	if wants != "" {
 		return nil, fmt.Errorf("%s takes %s, not %q", t.label(), wants, text)
 	}
 	return v, nil
+}
+
+// parseKnown reads the text of a value of an option with a row.
+func (t *target) parseKnown(text string) (any, error) {
+	switch codec := t.info.Codec; {
+	case t.info.Struct == "linger" && !strings.ContainsAny(text, "{="):
+	case codec == "struct" || codec == "filter":
+		if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
+			return t.parseJSON(text)
+		}
+		if codec == "struct" && t.info.Struct != "in_addr" && !strings.Contains(text, "=") {
+			return nil, fmt.Errorf("%s takes a structure, as JSON or field=value,field=value, not %q", t.label(), text)
+		}
+		return t.info.ParseValue(text), nil
+	case codec == "bytes":
+		b, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
+		if err != nil {
+			return nil, fmt.Errorf("%s takes bytes, in hexadecimal digits, not %q", t.label(), text)
+		}
+		return b, nil
+	case timeUnits[codec] != 0:
+		if d, err := time.ParseDuration(text); err == nil && text != "0" {
+			unit := timeUnits[codec]
+			return int((d + unit - 1) / unit), nil
+		}
+	}
+	v, wants := parseValue(t.codec(), text)
+	if wants != "" {
+		return nil, fmt.Errorf("%s takes %s, not %q", t.label(), wants, text)
+	}
+	return v, nil
+}
+
+// timeUnits are the units of times, which may be given as a number of them or as a duration.
+var timeUnits = map[string]time.Duration{"sec": time.Second, "msec": time.Millisecond, "usec": time.Microsecond,
+	"timeval": time.Microsecond}
+
+// parseJSON reads a value as the command prints it.
+func (t *target) parseJSON(text string) (v any, err error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber() // 64 bits do not fit a float
+	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("the value of %s is not JSON: %v", t.label(), err)
+	}
+	if d.More() {
+		return nil, fmt.Errorf("the value of %s is more than one JSON value", t.label())
+	}
+	return fromJSON(v), nil
+}
+
+// fromJSON makes integers of numbers, and bytes of texts that begin with 0x.
+func fromJSON(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, x := range v {
+			v[key] = fromJSON(x)
+		}
+	case []any:
+		for i, x := range v {
+			v[i] = fromJSON(x)
+		}
+	case json.Number:
+		if n, err := strconv.ParseInt(v.String(), 10, 64); err == nil {
+			return int(n)
+		}
+		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
+			return n
+		}
+		return v.String() // no integer: the library says so
+	case string:
+		if digits, ok := strings.CutPrefix(v, "0x"); ok {
+			if b, err := hex.DecodeString(digits); err == nil {
+				return b
+			}
+		}
+	}
+	return v
 }
 
 // readOnly are the kinds of values of level otp that cannot be given as text, or not be set at all.

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/esock-go/esock"
+)
+
+type optionsCmd struct {
+	Level string `placeholder:"LEVEL" help:"Only the options of this level: socket, ip, ipv6, tcp, udp or another."`
+	Probe bool   `help:"Try each on fresh sockets, and print what this kernel and privilege answer."`
+	JSON  bool   `name:"json" help:"Print one JSON document: an array with an element for each option."`
+}
+
+// optionRow is an option as JSON has it. Result, why and answers come with --probe.
+type optionRow struct {
+	Level       string                  `json:"level"`
+	Name        string                  `json:"name"`
+	Constant    string                  `json:"constant"`
+	LevelNumber int                     `json:"level_number"`
+	Number      int                     `json:"number"`
+	Type        string                  `json:"type"`
+	Access      string                  `json:"access"`
+	Kinds       []string                `json:"kinds"`
+	Needs       string                  `json:"needs,omitempty"`
+	Since       string                  `json:"since"`
+	Doc         string                  `json:"doc"`
+	Result      string                  `json:"result,omitempty"`
+	Why         string                  `json:"why,omitempty"`
+	Answers     map[string]optionAnswer `json:"answers,omitempty"` // by kind of socket
+}
+
+type optionAnswer struct {
+	Result string `json:"result"`
+	Why    string `json:"why,omitempty"`
+}
+
+func newOptionRow(o esock.OptionInfo) optionRow {
+	return optionRow{Level: o.Level, Name: o.Name, Constant: o.Constant, LevelNumber: o.LevelNumber, Number: o.Number,
+		Type: optionType(o), Access: optionAccess(o), Kinds: o.Kinds.Names(), Needs: o.Needs, Since: o.Since, Doc: o.Doc}
+}
+
+// optionType is the structure's name, or the form of the value.
+func optionType(o esock.OptionInfo) string {
+	if o.Struct != "" {
+		return o.Struct
+	}
+	return o.Codec
+}
+
+// optionAccess is r: can be read, w: can be set, a: can be asked, with a value that says what of.
+func optionAccess(o esock.OptionInfo) string {
+	access := ""
+	switch {
+	case o.Asks:
+		access = "a"
+	case o.CanGet:
+		access = "r"
+	}
+	if o.CanSet {
+		access += "w"
+	}
+	return access
+}
+
+func (c *optionsCmd) Run(out *output) error {
+	var rows []esock.OptionInfo
+	var levels []string
+	for o := range esock.Options() {
+		if len(levels) == 0 || levels[len(levels)-1] != o.Level {
+			levels = append(levels, o.Level)
+		}
+		if c.Level == "" || c.Level == o.Level {
+			rows = append(rows, o)
+		}
+	}
+	if len(rows) == 0 {
+		return fmt.Errorf("there is no level %q with options by name%s", c.Level, didYouMean(c.Level, levels))
+	}
+	if c.Probe {
+		probes := make([]esock.OptionProbe, len(rows))
+		for i, o := range rows {
+			probes[i] = o.Probe()
+		}
+		return c.writeProbes(out, probes)
+	}
+	if c.JSON {
+		doc := make([]optionRow, len(rows))
+		for i, o := range rows {
+			doc[i] = newOptionRow(o)
+		}
+		return out.writeJSON(doc)
+	}
+	var b strings.Builder
+	const layout = "%-7s %-22s %-36s %-20s %-2s %s\n"
+	b.WriteString(out.bold(fmt.Sprintf(layout, "level", "name", "constant", "type", "rw", "since")))
+	for _, o := range rows {
+		fmt.Fprintf(&b, layout, o.Level, o.Name, o.Constant, shorten(optionType(o), 20), optionAccess(o), o.Since)
+	}
+	fmt.Fprintf(&b, "\n%d options. rw: r can be read, w set, a asked, with a value that says what of. since: the first\n"+
+		"Linux that has it; 2.2 stands for all older ones.\n", len(rows))
+	_, err := fmt.Fprint(out, b.String())
+	return err
+}
+
+// cells are the results in the matrix.
+var cells = [...]string{
+	esock.ProbeRoundTrips: "ok", esock.ProbeReads: "r", esock.ProbeSets: "w", esock.ProbePrivilege: "priv", esock.ProbeState: "peer",
+	esock.ProbeDiffers: "diff", esock.ProbeRefused: "err", esock.ProbeLacks: "no", esock.ProbeNoSocket: "-",
+}
+
+// kindHeads are the kinds of sockets, in up to four letters.
+var kindHeads = map[string]string{"packet": "pack", "netlink": "nlnk", "vsock": "vsk", "mptcp": "mptc", "unixdg": "undg",
+	"udplite": "udpl"}
+
+func (c *optionsCmd) writeProbes(out *output, probes []esock.OptionProbe) error {
+	if c.JSON {
+		doc := make([]optionRow, len(probes))
+		for i, p := range probes {
+			doc[i] = newOptionRow(p.Option)
+			doc[i].Result, doc[i].Why, doc[i].Answers = p.Result.String(), p.Why, map[string]optionAnswer{}
+			for _, a := range p.Answers {
+				doc[i].Answers[a.Kind.String()] = optionAnswer{a.Result.String(), a.Why}
+			}
+		}
+		return out.writeJSON(doc)
+	}
+	var b strings.Builder
+	for rest := probes; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].Option.Level == rest[0].Option.Level {
+			n++
+		}
+		writeMatrix(&b, out, rest[:n])
+		rest = rest[n:]
+	}
+	writeReasons(&b, out, probes)
+	writeSummary(&b, probes)
+	_, err := fmt.Fprint(out, b.String())
+	return err
+}
+
+// writeMatrix writes the options of one level, with a column for each kind of socket that any of them applies to.
+func writeMatrix(b *strings.Builder, out *output, probes []esock.OptionProbe) {
+	var used esock.SocketKinds
+	width := 0
+	for _, p := range probes {
+		used |= p.Option.Kinds
+		width = max(width, len(p.Option.Name))
+	}
+	columns := slices.DeleteFunc(esock.AllSocketKinds(), func(k esock.SocketKinds) bool { return !used.Has(k) })
+	line := func(name string, cell func(esock.SocketKinds) string) string {
+		text := fmt.Sprintf("%-*s", width, name)
+		for _, k := range columns {
+			text += fmt.Sprintf(" %-4s", cell(k))
+		}
+		return strings.TrimRight(text, " ")
+	}
+	b.WriteString(out.bold(line(probes[0].Option.Level, func(k esock.SocketKinds) string {
+		if short, ok := kindHeads[k.String()]; ok {
+			return short
+		}
+		return k.String()
+	})) + "\n")
+	for _, p := range probes {
+		b.WriteString(line(p.Option.Name, func(k esock.SocketKinds) string {
+			for _, a := range p.Answers {
+				if a.Kind == k {
+					return cells[a.Result]
+				}
+			}
+			return ""
+		}) + "\n")
+	}
+	b.WriteString("\n")
+}
+
+// writeReasons says why options do not work here, each reason once, with the options that have it.
+func writeReasons(b *strings.Builder, out *output, probes []esock.OptionProbe) {
+	type reason struct {
+		result esock.ProbeResult
+		why    string
+	}
+	var order []reason
+	options := map[reason][]string{}
+	for _, p := range probes {
+		if p.Result.Works() {
+			continue
+		}
+		r := reason{p.Result, p.Why}
+		if options[r] == nil {
+			order = append(order, r)
+		}
+		options[r] = append(options[r], p.Option.Level+"."+p.Option.Name)
+	}
+	if len(order) == 0 {
+		return
+	}
+	slices.SortStableFunc(order, func(x, y reason) int { return int(x.result) - int(y.result) })
+	b.WriteString(out.bold("Why not") + "\n")
+	for _, r := range order {
+		fmt.Fprintf(b, "%s: %s\n", r.result, r.why)
+		for _, l := range wrap(strings.Join(options[r], ", "), pageWidth-len(indent)) {
+			b.WriteString(indent + l + "\n")
+		}
+	}
+	b.WriteString("\n")
+}
+
+func writeSummary(b *strings.Builder, probes []esock.OptionProbe) {
+	n := map[esock.ProbeResult]int{}
+	for _, p := range probes {
+		n[p.Result]++
+	}
+	for _, l := range wrap("ok: set and read back. r: read. w: set. priv: needs a privilege. peer: needs a peer or another state. "+
+		"diff: reads something else than was set. err: refused. no: not in this kernel. -: no such socket here. "+
+		"Blank: the option is not for such sockets.", pageWidth) {
+		b.WriteString(l + "\n")
+	}
+	b.WriteString("\n")
+	text := fmt.Sprintf("%d options: %d round-trip here, %d were only read, %d only set; %d need a privilege, %d a peer or "+
+		"another state; this kernel lacks %d: %d by themselves, %d with their kind of socket", len(probes),
+		n[esock.ProbeRoundTrips], n[esock.ProbeReads], n[esock.ProbeSets], n[esock.ProbePrivilege], n[esock.ProbeState],
+		n[esock.ProbeLacks]+n[esock.ProbeNoSocket], n[esock.ProbeLacks], n[esock.ProbeNoSocket])
+	if odd := n[esock.ProbeDiffers] + n[esock.ProbeRefused]; odd > 0 {
+		text += fmt.Sprintf("; %d did something else", odd)
+	}
+	for _, l := range wrap(text+".", pageWidth) {
+		b.WriteString(l + "\n")
+	}
+}
