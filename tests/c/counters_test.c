@@ -193,6 +193,20 @@ static void block_has_the_layout_that_readers_expect(void **state) {
     shut(s);
 }
 
+static void close_ends_the_request_in_progress(void **state) {
+    esock *a, *b;
+    char buf[8];
+    esock_counters final;
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_send(a, "abc", 3, 0, 0), 3);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, ESOCK_FULL), 3);
+    assert_int_equal(counter(b, ESOCK_READ_PKG), 0); /* five more are to come */
+    assert_int_equal(esock_close(b, 0, &final, NULL), 0);
+    assert_int_equal(final.value[ESOCK_READ_PKG], 1);
+    assert_int_equal(final.value[ESOCK_READ_PKG_MAX], 3);
+    shut(a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_is_counted_once_and_peeks_are_not),
@@ -205,6 +219,7 @@ int main(void) {
         cmocka_unit_test(one_step_over_the_whole_width_is_a_wrap),
         cmocka_unit_test(tries_wrap_too),
         cmocka_unit_test(width_is_8_to_64_bits),
+        cmocka_unit_test(close_ends_the_request_in_progress),
         cmocka_unit_test(block_has_the_layout_that_readers_expect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
