@@ -143,7 +143,7 @@ func TestCountersMapAndJSONGoBothWays(t *testing.T) {
 func TestCountersAllocateNothing(t *testing.T) {
 	a, _ := pair(t, Stream)
 	var c Counters
-	assert.Zero(t, testing.AllocsPerRun(100, func() { c = a.Counters() }))
+	assert.Zero(t, allocsPerRun(100, func() { c = a.Counters() }))
 	_ = c
 }
 

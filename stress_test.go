@@ -76,7 +76,7 @@ func TestStressConnections(t *testing.T) {
 	t.Logf("%d connections: Go heap %+d bytes, other memory %+d", n, heapOnce-heap, otherOnce-other)
 	// The runtime keeps its part of what was parked, and maps keep their size: 0.6 kB for each of 2n sockets.
 	assert.Less(t, heapOnce-heap, int64(2*n*600+1<<20))
-	if !raceEnabled { // the detector's own memory is among it
+	if !instrumented { // the detector's own memory is among it
 		assert.Less(t, otherOnce-other, int64(2*n*600+4<<20))
 	}
 	// All that is used again, the next time.
@@ -87,7 +87,7 @@ func TestStressConnections(t *testing.T) {
 	heapTwice, otherTwice := memory()
 	t.Logf("the same again: Go heap %+d bytes, other memory %+d", heapTwice-heapOnce, otherTwice-otherOnce)
 	assert.Less(t, heapTwice-heapOnce, int64(512<<10))
-	if !raceEnabled {
+	if !instrumented {
 		assert.Less(t, otherTwice-otherOnce, int64(4<<20)) // arenas of malloc: it goes to 0 from round to round
 	}
 }
@@ -284,7 +284,7 @@ func calledOff(t *testing.T, c *Socket, r *rand.Rand, i int) {
 // Sockets closed at every stage under everything that can be under way, while others take the numbers at once.
 func TestStressClose(t *testing.T) {
 	rounds := 8500
-	if raceEnabled {
+	if instrumented {
 		rounds = 4000
 	}
 	if testing.Short() {
@@ -591,7 +591,7 @@ func TestStressArmsAndCancels(t *testing.T) {
 
 // A socket's life, ended at different stages, many times: what it took is given back, to a few bytes.
 func TestStressNothingIsLeft(t *testing.T) {
-	if raceEnabled {
+	if instrumented {
 		t.Skip("the race detector's own memory hides it")
 	}
 	lives := 20_000

@@ -87,7 +87,7 @@ static bool at_end(const esock *s) {
     if (r <= 0 || !(p.revents & (POLLRDHUP | POLLHUP))) return false;
     char next;
     ssize_t n;
-    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT));
+    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, &next, 1, MSG_PEEK | ESOCK__RECV_FLAGS));
     return n <= 0;
 }
 
