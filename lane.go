@@ -3,8 +3,6 @@ package esock
 import (
 	"net"
 	"runtime"
-	"sync"
-	"time"
 )
 
 // A lane is one direction of a socket: who works in it now, who holds it for the next call, and who is
@@ -19,7 +17,7 @@ import (
 // Everything in the structure is guarded by s.mu, except waited, which is the owner's.
 type lane struct {
 	cur        *Handle // the asynchronous requester that holds the lane
-	head, tail *Handle // those behind, first come first
+	handleList         // those behind, first come first
 	op         Op      // what the owner waits for, while it is parked
 	parked     bool    // the owner waits; it is the current request
 	waited     bool    // the last blocking call had to wait
@@ -240,30 +238,6 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	return (*Select)(h)
 }
 
-func (l *lane) push(h *Handle) {
-	h.prev, h.next = l.tail, nil
-	if l.tail == nil {
-		l.head = h
-	} else {
-		l.tail.next = h
-	}
-	l.tail = h
-}
-
-func (l *lane) remove(h *Handle) {
-	if h.prev == nil {
-		l.head = h.next
-	} else {
-		h.prev.next = h.next
-	}
-	if h.next == nil {
-		l.tail = h.prev
-	} else {
-		h.next.prev = h.prev
-	}
-	h.prev, h.next = nil, nil
-}
-
 // settle makes the slow bit say whether anybody holds the lane or is queued. s.mu is held.
 func (s *Socket) settle(d direction) {
 	l := &s.lanes[d]
@@ -460,15 +434,6 @@ func (s *Socket) dropCurrent(d direction) {
 	s.endRequest(d)
 }
 
-func (l *lane) has(h *Handle) bool {
-	for q := l.head; q != nil; q = q.next {
-		if q == h {
-			return true
-		}
-	}
-	return false
-}
-
 // forget is cancel for a requester that has died: nobody is told.
 func (s *Socket) forget(h *Handle) {
 	if s.cancel(h) != nil {
@@ -513,89 +478,4 @@ func (s *Socket) event(events int) {
 			s.state.Or(stNote(d))
 		}
 	}
-}
-
-// A waiter is a blocking call that waits in a lane's queue, or on the C poller, or for a lane.
-type waiter struct {
-	h     Handle
-	ext   handleExt
-	timer *time.Timer
-}
-
-var waiters = sync.Pool{New: func() any {
-	w := &waiter{timer: time.NewTimer(time.Hour)}
-	w.timer.Stop()
-	w.ext.wake = make(chan struct{}, 1)
-	w.h.ext = &w.ext
-	return w
-}}
-
-func newWaiter(s *Socket, op Op) *waiter {
-	w := waiters.Get().(*waiter)
-	w.h.sock, w.h.op = s, op
-	return w
-}
-
-func (w *waiter) free() {
-	w.h.sock = nil
-	w.ext.reason = nil
-	waiters.Put(w)
-}
-
-// give ends the wait.
-func (w *waiter) give(reason error) {
-	w.ext.reason = reason
-	w.ext.wake <- struct{}{}
-}
-
-// wait waits for give, the deadline (0: none) or the context. given says which it was.
-func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) {
-	var done <-chan struct{}
-	if wt.kind == waitContext {
-		done = wt.ctx.Done()
-	}
-	var expired <-chan time.Time
-	if deadline != 0 {
-		w.timer.Reset(deadline - time.Since(epoch))
-		expired = w.timer.C
-		defer w.timer.Stop()
-	}
-	select {
-	case <-w.ext.wake:
-		return true, w.ext.reason
-	case <-expired:
-		return false, ErrTimeout
-	case <-done:
-		return false, wt.ctx.Err()
-	}
-}
-
-// awaitTurn waits, in the lane's queue, until the lane is ours.
-func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
-	d := c.op.direction()
-	given, err := wt.wait(w, c.until(w))
-	if !given {
-		s.mu.Lock()
-		l := &s.lanes[d]
-		queued := l.has(&wt.h)
-		if queued {
-			l.remove(&wt.h)
-			s.settle(d)
-		}
-		s.mu.Unlock()
-		if !queued {
-			// The turn came at the same moment: for a late call that is enough to look once, a call that was
-			// called off passes it on.
-			<-wt.ext.wake
-			switch {
-			case wt.ext.reason != nil:
-			case err == ErrTimeout:
-				err = nil
-			default:
-				s.leave(c.op, nil)
-			}
-		}
-	}
-	wt.free()
-	return err
 }

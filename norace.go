@@ -4,6 +4,5 @@ package esock
 
 import "unsafe"
 
-
 func raceRead(unsafe.Pointer, int)  {}
 func raceWrite(unsafe.Pointer, int) {}

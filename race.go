@@ -7,7 +7,6 @@ import (
 	"unsafe"
 )
 
-
 // The race detector does not see what C reads and writes. These tell it.
 
 func raceRead(p unsafe.Pointer, n int) {

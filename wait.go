@@ -201,6 +201,44 @@ const (
 	messageOther // ext.msg
 )
 
+// handleList is a list of handles, each in one list at a time: the calls queued in a lane, a mailbox's messages.
+type handleList struct{ head, tail *Handle }
+
+// push appends h.
+func (l *handleList) push(h *Handle) {
+	h.prev, h.next = l.tail, nil
+	if l.tail == nil {
+		l.head = h
+	} else {
+		l.tail.next = h
+	}
+	l.tail = h
+}
+
+// remove takes h out; it must be in.
+func (l *handleList) remove(h *Handle) {
+	if h.prev == nil {
+		l.head = h.next
+	} else {
+		h.prev.next = h.next
+	}
+	if h.next == nil {
+		l.tail = h.prev
+	} else {
+		h.next.prev = h.prev
+	}
+	h.prev, h.next = nil, nil
+}
+
+func (l *handleList) has(h *Handle) bool {
+	for q := l.head; q != nil; q = q.next {
+		if q == h {
+			return true
+		}
+	}
+	return false
+}
+
 // Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It
 // serves one call at a time; using it while one is in progress is an error.
 //
