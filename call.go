@@ -150,18 +150,18 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 
 // admit checks the call and takes the lane for it.
 func (s *Socket) admit(c *call, w *Wait) error {
-	if w.bad {
-		return w.check()
+	if w.kind == waitBad {
+		return w.ref.(error)
 	}
 	if !fitsCInt(int64(c.flags)) {
 		return &InvalidError{What: "msg_flag", Value: c.flags}
 	}
 	if w.kind == waitContext {
-		if err := w.ctx.Err(); err != nil {
+		if err := w.context().Err(); err != nil {
 			return err
 		}
 	}
-	if w.kind == waitAsync && w.mb.isClosed() {
+	if w.kind == waitAsync && w.requester().isClosed() {
 		return errMailboxClosed
 	}
 	if err := s.enter(c, w); err != nil {
@@ -216,7 +216,7 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 // run does the work of complete while the lane is owned.
 func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	l := &s.lanes[c.op.direction()]
-	budget := w.spin
+	budget := time.Duration(w.spin)
 	if o := s.otp.Load(); budget == 0 && o != nil {
 		budget = o.spin
 	}

@@ -90,7 +90,7 @@ func (s *Socket) enter(c *call, w *Wait) error {
 	busy, hold := stClosing|stOwned(d)|stSlow(d), c.op.hold()
 	for {
 		st := s.state.Load()
-		if st&busy != 0 || w.cont != nil || c.finish {
+		if st&busy != 0 || c.finish || w.continues() != nil {
 			return s.enterSlow(c, w)
 		}
 		if s.state.CompareAndSwap(st, st+hold) {
@@ -155,7 +155,8 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 	case owned && l.parked:
 		current = l.op
 	}
-	if w.cont != nil && (l.cur != w.cont.Handle() || !mine || l.cur.op != c.op) {
+	cont := w.continues()
+	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op) {
 		return errNotInProgress
 	}
 	switch {
@@ -171,7 +172,7 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 		}
 	case c.op == OpConnect || current == OpConnect:
 		return stateError("a connect and a send exclude each other")
-	case c.op == OpSendFile && current == OpSendFile && l.cur != nil && w.cont == nil:
+	case c.op == OpSendFile && current == OpSendFile && l.cur != nil && cont == nil:
 		if f := l.cur.heldFile(); !mine || f != nil && f.started {
 			return stateError("a sendfile is in progress")
 		}
@@ -182,25 +183,25 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 // replace lets the requester that holds the lane make its next call. The handle that it held it with is
 // over: if nobody has seen a message for it yet, the message is an abort. s.mu is held.
 func (s *Socket) replace(l *lane, c *call, w *Wait) error {
-	h := l.cur
-	if w.h == h && h.state == handleArmed {
+	h, own, cont := l.cur, w.handle(), w.continues()
+	if own == h && h.state == handleArmed {
 		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
 	}
-	if w.h != nil && w.h != h && w.h.inUse() {
+	if own != nil && own != h && own.inUse() {
 		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
 	}
 	c.current = true
 	c.woken = h.state == handleSelected
 	c.connecting = h.op == OpConnect
 	if f := h.heldFile(); f != nil {
-		if w.cont != nil {
+		if cont != nil {
 			h.ext.file, c.file = nil, f
 		} else {
 			s.dropFile(h)
 		}
 	}
-	c.part = w.cont != nil && h.moved
-	named := w.h == h || w.cont != nil
+	c.part = cont != nil && h.moved
+	named := own == h || cont != nil
 	unseen := h.state == handleArmed || h.mb.unseen(h)
 	l.cur = nil
 	h.state = handleIdle
@@ -218,16 +219,17 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 
 // queueAsync puts an asynchronous call behind the others. s.mu is held.
 func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
+	mb := w.requester()
 	for h := l.head; h != nil; h = h.next {
-		if h.mb == w.mb {
+		if h.mb == mb {
 			return stateError("a call of this mailbox is queued already")
 		}
 	}
-	h := w.h
+	h := w.handle()
 	if h == nil {
-		h = w.mb.NewHandle()
+		h = mb.NewHandle()
 	}
-	if err := w.mb.claim(h, s); err != nil {
+	if err := mb.claim(h, s); err != nil {
 		return err
 	}
 	h.op, h.complete, h.moved, h.state = c.op, false, false, handleQueued
@@ -322,16 +324,16 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	if s.state.And(^stNote(d))&stNote(d) != 0 {
 		return nil
 	}
-	h := w.h
+	h, mb := w.handle(), w.requester()
 	if h == nil {
-		h = w.mb.NewHandle()
+		h = mb.NewHandle()
 	}
-	if err := w.mb.claim(h, s); err != nil {
+	if err := mb.claim(h, s); err != nil {
 		return err
 	}
 	h.op, h.complete, h.moved = c.op, c.complete, c.part
 	if err := s.hold(d, h, c.woken); err != nil {
-		w.mb.release(h)
+		mb.release(h)
 		return err
 	}
 	if c.file != nil {

@@ -1,6 +1,8 @@
 package esock
 
 import (
+	"bytes"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -124,4 +126,26 @@ func TestRecvBytesFillsUpToNBuffers(t *testing.T) {
 	assert.Equal(t, 2, cap(got))
 	_, err = b.RecvBytes(-1, 0, Forever)
 	assert.ErrorIs(t, err, &InvalidError{What: "data_size"})
+}
+
+func TestDebugLeavesTheOtherOptionsAlone(t *testing.T) {
+	var log bytes.Buffer
+	SetLogger(slog.New(slog.NewTextHandler(&log, nil)))
+	defer SetLogger(nil)
+	a, b := pair(t, Stream, Debug(true))
+	_, err := a.Send([]byte("traced"), 0, Forever)
+	require.NoError(t, err)
+	got, err := b.RecvBytes(0, 0, Forever)
+	require.NoError(t, err)
+	assert.Equal(t, "traced", string(got))
+	for _, name := range []string{"rcvbuf", "rcvctrlbuf", "sndctrlbuf"} {
+		v, err := b.Option("otp", name)
+		require.NoError(t, err)
+		assert.Positive(t, v, name)
+	}
+	assert.Contains(t, log.String(), "op=open")
+	assert.Contains(t, log.String(), "op=send n=6 result=ok")
+	assert.Contains(t, log.String(), "op=recv n=6 result=ok")
+	require.NoError(t, a.Close())
+	assert.Contains(t, log.String(), "op=close")
 }

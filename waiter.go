@@ -42,7 +42,7 @@ func (w *waiter) give(reason error) {
 func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) {
 	var done <-chan struct{}
 	if wt.kind == waitContext {
-		done = wt.ctx.Done()
+		done = wt.context().Done()
 	}
 	var expired <-chan time.Time
 	if deadline != 0 {
@@ -56,7 +56,7 @@ func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) 
 	case <-expired:
 		return false, ErrTimeout
 	case <-done:
-		return false, wt.ctx.Err()
+		return false, wt.context().Err()
 	}
 }
 

@@ -246,6 +246,7 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
             s->sys->close(s->sys, fd);
             fd = -ENOMEM;
         } else {
+            c->flags |= s->flags & ESOCK__ALONE;
             if (peer != NULL) esock_addr_decode(&ss, len, peer);
             *out = c;
         }

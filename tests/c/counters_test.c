@@ -207,6 +207,34 @@ static void close_ends_the_request_in_progress(void **state) {
     shut(a);
 }
 
+static void handles_worked_on_alone_count_the_same(void **state) {
+    esock *a, *b, *c;
+    esock_addr at;
+    char buf[8];
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_alone(a);
+    esock_alone(b);
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(esock_send(a, "abcd", 4, 0, 0), 4);
+        assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 4);
+        assert_int_equal(counter(a, ESOCK_WRITE_BYTE), 4 * i);
+        assert_int_equal(counter(b, ESOCK_READ_BYTE), 4 * i);
+        assert_int_equal(counter(b, ESOCK_READ_PKG), i);
+        assert_int_equal(counter(b, ESOCK_READ_TRIES), i);
+    }
+    shut(a);
+    shut(b);
+    esock *l = listener(NULL, 4, &at);
+    esock_alone(l);
+    a = client(NULL, &at);
+    await(esock_fd(l), POLLIN);
+    assert_int_equal(esock_accept(l, 0, &c, NULL), 0);
+    assert_int_equal(counter(l, ESOCK_ACC_SUCCESS), 1);
+    shut(c);
+    shut(a);
+    shut(l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_is_counted_once_and_peeks_are_not),
@@ -220,6 +248,7 @@ int main(void) {
         cmocka_unit_test(tries_wrap_too),
         cmocka_unit_test(width_is_8_to_64_bits),
         cmocka_unit_test(close_ends_the_request_in_progress),
+        cmocka_unit_test(handles_worked_on_alone_count_the_same),
         cmocka_unit_test(block_has_the_layout_that_readers_expect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
