@@ -125,7 +125,7 @@ func (c *call) advance(s *Socket, r int) bool {
 
 // ends reports that receiving nothing is the end of the stream: the buffer has room, and it was the data that was asked for.
 func (c *call) ends(s *Socket) bool {
-	return s.typ == Stream && c.op >= OpRecv && c.op <= OpRecvMsg && len(c.buf) > 0 && c.flags&int(MsgErrQueue) == 0
+	return s.typ == Stream && c.op >= OpRecv && c.op <= OpRecvMsg && len(c.buf) > 0 && (c.flags&int(MsgErrQueue) == 0 || s.Domain() == Local)
 }
 
 // do takes the call through its lane: enter, try, wait, try again, leave. It returns what was moved in all, and

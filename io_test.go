@@ -127,8 +127,8 @@ func TestDiscardedDataIsNotGivenOut(t *testing.T) {
 	require.NoError(t, err)
 	for _, length := range []int{0, 5} {
 		got, err := b.RecvBytes(length, MsgTrunc, Forever)
-		assert.ErrorIs(t, err, &InvalidError{What: "msg_flag"})
-		assert.Nil(t, got)
+		require.ErrorIs(t, err, &InvalidError{What: "msg_flag"})
+		require.Nil(t, got)
 	}
 	got, err := b.RecvBytes(2, 0, Forever)
 	require.NoError(t, err)
@@ -179,8 +179,8 @@ func TestEndOfStreamIsToldByEveryReceive(t *testing.T) {
 				require.NoError(t, a.SetOption("otp", "select_read", selectRead))
 				require.NoError(t, b.Close())
 				for range 2 {
-					assert.Equal(t, io.EOF, recv(a, NoWait(mb)))
-					assert.True(t, laneIsFree(a, reading), "no handle is left in it")
+					require.Equal(t, io.EOF, recv(a, NoWait(mb)))
+					require.True(t, laneIsFree(a, reading), "no handle is left in it")
 				}
 				assert.Equal(t, io.EOF, recv(a, Within(0)))
 				assert.Equal(t, io.EOF, recv(a, Forever))
@@ -202,12 +202,12 @@ func TestEndOfStreamEndsTheQueue(t *testing.T) {
 				var s1, s2 *Select
 				require.ErrorAs(t, recv(a, NoWait(m1)), &s1)
 				require.ErrorAs(t, recv(a, NoWait(m2)), &s2)
-				blocked := make(chan error)
+				blocked := make(chan error, 1)
 				go func() { blocked <- recv(a, Forever) }()
 				queued(t, a, reading, 2)
 				require.NoError(t, b.Close())
 				sameMessage(t, SelectMsg{s1.Handle()}, receive(t, m1))
-				assert.Equal(t, io.EOF, recv(a, NoWait(m1)))
+				require.Equal(t, io.EOF, recv(a, NoWait(m1)))
 				sameMessage(t, AbortMsg{s2.Handle(), io.EOF}, receive(t, m2))
 				assert.Equal(t, io.EOF, <-blocked)
 				assert.True(t, laneIsFree(a, reading))
@@ -293,4 +293,14 @@ func TestErrorQueueOfAStreamIsNotItsEnd(t *testing.T) {
 	receive(t, mb) // b's abort
 	receive(t, mb)
 	assert.Equal(t, io.EOF, a.RecvMsg(&m, 0, NoWait(mb)))
+}
+
+// Unix sockets have no error queue: the flag says nothing there, and the stream ends.
+func TestErrorQueueFlagOfAUnixStreamHidesNoEnd(t *testing.T) {
+	a, b := pair(t, Stream)
+	require.NoError(t, b.Close())
+	assert.Equal(t, io.EOF, a.RecvMsg(new(Msg), MsgErrQueue, Within(0)))
+	_, err := a.Recv(make([]byte, 1), MsgErrQueue, Within(0))
+	assert.Equal(t, io.EOF, err)
+	assert.Equal(t, uint64(2), a.Counters().ReadFails)
 }

@@ -149,3 +149,29 @@ func TestDebugLeavesTheOtherOptionsAlone(t *testing.T) {
 	require.NoError(t, a.Close())
 	assert.Contains(t, log.String(), "op=close")
 }
+
+func TestOTPOptionErrorsNameTheOperationAndTheSocket(t *testing.T) {
+	s, _ := pair(t, Stream)
+	get := func(name string) error { _, err := s.Option("otp", name); return err }
+	set := func(name string, v any) error { return s.SetOption("otp", name, v) }
+	check := func(op string, reason, err error) {
+		t.Helper()
+		var e *Error
+		if assert.ErrorAs(t, err, &e) {
+			assert.Equal(t, op, e.Op)
+			assert.Same(t, s, e.Socket)
+			assert.ErrorIs(t, err, reason)
+		}
+	}
+	invalid := &InvalidError{What: "socket_option"}
+	check("getopt", invalid, get("nonsense"))
+	check("setopt", invalid, set("nonsense", 1))
+	check("setopt", invalid, set("rcvbuf", "big"))
+	check("setopt", invalid, set("fd", 3))
+	require.NoError(t, set("controlling_process", NewMailbox()))
+	check("controlling_process", &InvalidError{What: "not_owner"}, set("controlling_process", NewMailbox()))
+	require.NoError(t, s.Close())
+	check("getopt", net.ErrClosed, get("rcvbuf"))
+	check("setopt", net.ErrClosed, set("rcvbuf", 10))
+	check("controlling_process", net.ErrClosed, set("controlling_process", NewMailbox()))
+}
