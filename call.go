@@ -62,6 +62,8 @@ func (c *call) try(s *Socket, how uint) int {
 		r = cRecvFrom(s.h, c.buf, c.flags, how, c.addr)
 	case OpRecvMsg:
 		r = cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
+	case OpRecvErr:
+		return cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
 	case OpSend:
 		return cSend(s.h, c.buf, c.flags, how)
 	case OpSendTo:
@@ -137,7 +139,7 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	// The usual case by itself: the kernel is ready, and does all of it at once. After a system call every
 	// branch is a surprise to the processor, so there are few.
 	tried, r := false, 0
-	if len(c.buf) > 0 && w.kind != waitAsync && !s.lanes[c.op.direction()].waited && s.otp.Load() == nil {
+	if len(c.buf) > 0 && w.kind != waitAsync && !s.lane(c.op.direction()).waited && s.otp.Load() == nil {
 		r = c.try(s, howPoll)
 		if r > 0 && (!c.whole || r == len(c.buf)) && atomic.LoadUint32((*uint32)(&s.block.wrapped)) == 0 {
 			s.leave(c.op, nil)
@@ -215,7 +217,7 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 
 // run does the work of complete while the lane is owned.
 func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
-	l := &s.lanes[c.op.direction()]
+	l := s.lane(c.op.direction())
 	budget := time.Duration(w.spin)
 	if o := s.otp.Load(); budget == 0 && o != nil {
 		budget = o.spin
@@ -276,8 +278,12 @@ func (s *Socket) isFatal(c *call, err error) bool {
 	if !ok && err != io.EOF {
 		return false
 	}
-	if c.op.direction() == reading {
-		return true
+	switch c.op.direction() {
+	case erring:
+		return false
+	case reading:
+		// What came back of a datagram to somebody does not keep others from sending: who serves many goes on.
+		return s.typ != Dgram || s.facts.Load()&factConnected != 0
 	}
 	// On message sockets the next message may well go out; EINVAL is about this call's arguments.
 	return c.op != OpConnect && s.typ == Stream && errno != syscall.EINVAL

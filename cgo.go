@@ -37,6 +37,9 @@ static inline ssize_t go_sendmsgv(esock *s, struct iovec *iov, size_t n, int fla
 static inline int go_cmsg_next(bytes *control, size_t len, size_t *pos, esock_cmsg *out) {
 	return esock_cmsg_next(control, len, pos, out);
 }
+static inline uint32_t go_cmsg_decode(bytes *control, size_t len, esock_cmsg *cmsgs, size_t max, uint32_t *bad) {
+	return esock_cmsg_decode(control, len, cmsgs, max, bad);
+}
 static inline int go_cmsg_offender(bytes *control, size_t len, esock_cmsg *c, esock_addr *out) {
 	return esock_cmsg_offender(control, len, c, out);
 }
@@ -49,6 +52,19 @@ static inline int go_getopt(esock *s, unsigned row, int64_t *i, bytes *data, siz
 static inline int go_setopt(esock *s, unsigned row, int64_t i, bytes *data, size_t len) {
 	return esock_setopt(s, row, i, data, len);
 }
+static inline size_t go_getopts(esock *s, esock_optcall *calls, size_t n, bytes *data, size_t len) {
+	return esock_getopts(s, calls, n, data, len);
+}
+static inline size_t go_setopts(esock *s, esock_optcall *calls, size_t n, bytes *data, size_t len) {
+	return esock_setopts(s, calls, n, data, len);
+}
+// The offset of field k of a row's structure; behind the last, sizes: of the structure, then of a list's element.
+static inline int go_opt_offset(unsigned row, unsigned k) {
+	const esock_optshape *shape = esock_opt_row(row)->shape;
+	if (k < shape->count) return shape->fields[k].offset;
+	return k == shape->count ? shape->size : shape->element;
+}
+static inline int go_opt_max(unsigned row) { return esock_opt_row(row)->max; }
 static inline int go_getopt_native(esock *s, int level, int opt, bytes *val, size_t *len) {
 	return esock_getopt_native(s, level, opt, val, len);
 }
@@ -106,6 +122,8 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_sendmsgv
 #cgo noescape go_cmsg_next
 #cgo nocallback go_cmsg_next
+#cgo noescape go_cmsg_decode
+#cgo nocallback go_cmsg_decode
 #cgo noescape go_cmsg_offender
 #cgo nocallback go_cmsg_offender
 #cgo noescape go_cmsg_encode
@@ -117,10 +135,21 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_getopt
 #cgo noescape go_setopt
 #cgo nocallback go_setopt
+#cgo noescape go_getopts
+#cgo nocallback go_getopts
+#cgo noescape go_setopts
+#cgo nocallback go_setopts
+#cgo nocallback go_opt_offset
+#cgo nocallback go_opt_max
 #cgo noescape go_getopt_native
 #cgo nocallback go_getopt_native
 #cgo noescape go_setopt_native
 #cgo nocallback go_setopt_native
+#cgo nocallback esock_ioctl_row
+#cgo noescape esock_ioctl
+#cgo nocallback esock_ioctl
+#cgo noescape esock_ifconf
+#cgo nocallback esock_ifconf
 #cgo noescape esock_poller_new
 #cgo nocallback esock_poller_new
 #cgo nocallback esock_poller_forget
@@ -196,13 +225,26 @@ const (
 	cmsgPktInfo6    = C.ESOCK_CMSG_PKTINFO6
 	cmsgRecvErr     = C.ESOCK_CMSG_RECVERR
 	cmsgPidFD       = C.ESOCK_CMSG_PIDFD
+	cmsgBytes       = C.ESOCK_CMSG_BYTES
+	cmsgStamps      = C.ESOCK_CMSG_TIMESTAMPING
+	cmsgAddr        = C.ESOCK_CMSG_ADDR
+	cmsgAuxData     = C.ESOCK_CMSG_AUXDATA
+	cmsgSCTPInit    = C.ESOCK_CMSG_SCTP_INIT
+	cmsgSCTPSndRcv  = C.ESOCK_CMSG_SCTP_SNDRCV
+	cmsgSCTPSndInfo = C.ESOCK_CMSG_SCTP_SNDINFO
+	cmsgSCTPRcvInfo = C.ESOCK_CMSG_SCTP_RCVINFO
+	cmsgSCTPNxtInfo = C.ESOCK_CMSG_SCTP_NXTINFO
 
-	codecBool   = C.ESOCK_BOOL
-	codecInt    = C.ESOCK_INT
-	codecUint   = C.ESOCK_UINT
-	codecString = C.ESOCK_STRING
-	codecLinger = C.ESOCK_LINGER
-	codecUcred  = C.ESOCK_UCRED
+	codecBool    = C.ESOCK_BOOL
+	codecInt     = C.ESOCK_INT
+	codecUint    = C.ESOCK_UINT
+	codecString  = C.ESOCK_STRING
+	codecU64     = C.ESOCK_U64
+	codecBE32    = C.ESOCK_BE32
+	codecTimeval = C.ESOCK_TIMEVAL
+	codecBytes   = C.ESOCK_BYTES
+	codecStruct  = C.ESOCK_STRUCT
+	codecFilter  = C.ESOCK_FILTER
 
 	sendfileMax = C.ESOCK_SENDFILE_MAX
 )
@@ -363,6 +405,12 @@ func cCmsgNext(ctrl []byte, pos *uintptr, rec *cCmsg) int {
 	return r
 }
 
+// cCmsgDecode takes control data apart at once: the messages that there were, of which recs has the first.
+func cCmsgDecode(ctrl []byte, recs []cCmsg, bad *uint32) int {
+	return int(C.go_cmsg_decode(bufPtr(ctrl), C.size_t(len(ctrl)), unsafe.SliceData(recs), C.size_t(len(recs)),
+		(*C.uint32_t)(bad)))
+}
+
 // cCmsgOffender reads the address behind an error; out is the zero address when there is none.
 func cCmsgOffender(ctrl []byte, rec *cCmsg, out *cAddr) {
 	C.go_cmsg_offender(bufPtr(ctrl), C.size_t(len(ctrl)), rec, out)
@@ -413,6 +461,29 @@ func cmsgRecvErrOf(r *cCmsg) *cmsgRecvErrValue { return (*cmsgRecvErrValue)(unsa
 
 func cmsgFD(r *cCmsg) *int32 { return (*int32)(unsafe.Pointer(&r.v)) }
 
+type cmsgStampsValue struct {
+	softwareSec, hardwareSec   int64
+	softwareNsec, hardwareNsec uint32
+}
+
+func cmsgStampsOf(r *cCmsg) *cmsgStampsValue { return (*cmsgStampsValue)(unsafe.Pointer(&r.v)) }
+
+type cmsgAddrValue struct {
+	family, port      uint16
+	flowinfo, scopeID uint32
+	ip                [16]byte
+}
+
+func cmsgAddrOf(r *cCmsg) *cmsgAddrValue { return (*cmsgAddrValue)(unsafe.Pointer(&r.v)) }
+
+// These have the fields of the core's structures, in their order and sizes.
+func cmsgAuxDataOf(r *cCmsg) *AuxData         { return (*AuxData)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPInitOf(r *cCmsg) *SCTPInit       { return (*SCTPInit)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPSndRcvOf(r *cCmsg) *SCTPSndRcv   { return (*SCTPSndRcv)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPSndInfoOf(r *cCmsg) *SCTPSndInfo { return (*SCTPSndInfo)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPRcvInfoOf(r *cCmsg) *SCTPRcvInfo { return (*SCTPRcvInfo)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPNxtInfoOf(r *cCmsg) *SCTPNxtInfo { return (*SCTPNxtInfo)(unsafe.Pointer(&r.v)) }
+
 // ---- Files
 
 func cSendFile(h *handle, file int, offset *int64, count int, how uint) int {
@@ -445,8 +516,105 @@ func cSetOptNative(h *handle, level, opt int, val []byte) int {
 	return int(C.go_setopt_native(h, C.int(level), C.int(opt), bufPtr(val), C.size_t(len(val))))
 }
 
-func cOptCount() int   { return int(C.esock_opt_count()) }
-func cOptHash() uint64 { return uint64(C.esock_opt_hash()) }
+// cOptCall is one option of a batch.
+type cOptCall = C.esock_optcall
+
+func newOptCall(row int, i int64, offset, n int) cOptCall {
+	return cOptCall{row: C.uint32_t(row), i: C.int64_t(i), offset: C.uint32_t(offset), len: C.uint32_t(n)}
+}
+
+func cGetOpts(h *handle, calls []cOptCall, data []byte) {
+	C.go_getopts(h, unsafe.SliceData(calls), C.size_t(len(calls)), bufPtr(data), C.size_t(len(data)))
+}
+
+func cSetOpts(h *handle, calls []cOptCall, data []byte) {
+	C.go_setopts(h, unsafe.SliceData(calls), C.size_t(len(calls)), bufPtr(data), C.size_t(len(data)))
+}
+
+func cOptOffset(row, field int) int { return int(C.go_opt_offset(C.uint(row), C.uint(field))) }
+func cOptMax(row int) int           { return int(C.go_opt_max(C.uint(row))) }
+func cOptCount() int                { return int(C.esock_opt_count()) }
+func cOptHash() uint64              { return uint64(C.esock_opt_hash()) }
+
+// ---- Requests
+
+type (
+	cIOArg  = C.esock_ioarg
+	cIfAddr = C.esock_ifaddr
+	cI64    = C.int64_t
+)
+
+const (
+	ioGIFConf    = C.ESOCK_GIFCONF
+	ioNRead      = C.ESOCK_NREAD
+	ioNWrite     = C.ESOCK_NWRITE
+	ioNSpace     = C.ESOCK_NSPACE
+	ioAtMark     = C.ESOCK_ATMARK
+	ioTCPInfo    = C.ESOCK_TCP_INFO
+	ioGIFName    = C.ESOCK_GIFNAME
+	ioGIFIndex   = C.ESOCK_GIFINDEX
+	ioGIFAddr    = C.ESOCK_GIFADDR
+	ioGIFDstAddr = C.ESOCK_GIFDSTADDR
+	ioGIFBrdAddr = C.ESOCK_GIFBRDADDR
+	ioGIFNetmask = C.ESOCK_GIFNETMASK
+	ioGIFHWAddr  = C.ESOCK_GIFHWADDR
+	ioGIFMTU     = C.ESOCK_GIFMTU
+	ioGIFTXQLen  = C.ESOCK_GIFTXQLEN
+	ioGIFFlags   = C.ESOCK_GIFFLAGS
+	ioGIFMap     = C.ESOCK_GIFMAP
+	ioSIFFlags   = C.ESOCK_SIFFLAGS
+	ioSIFAddr    = C.ESOCK_SIFADDR
+	ioSIFDstAddr = C.ESOCK_SIFDSTADDR
+	ioSIFBrdAddr = C.ESOCK_SIFBRDADDR
+	ioSIFNetmask = C.ESOCK_SIFNETMASK
+	ioSIFHWAddr  = C.ESOCK_SIFHWADDR
+	ioSIFMTU     = C.ESOCK_SIFMTU
+	ioSIFTXQLen  = C.ESOCK_SIFTXQLEN
+	ioRequests   = C.ESOCK_REQUESTS
+
+	ioKeyNone  = C.ESOCK_IOKEY_NONE
+	ioKeyName  = C.ESOCK_IOKEY_NAME
+	ioKeyIndex = C.ESOCK_IOKEY_INDEX
+
+	ioFormInt    = C.ESOCK_IO_INT
+	ioFormBool   = C.ESOCK_IO_BOOL
+	ioFormSpace  = C.ESOCK_IO_SPACE
+	ioFormName   = C.ESOCK_IO_NAME
+	ioFormAddr   = C.ESOCK_IO_ADDR
+	ioFormHWAddr = C.ESOCK_IO_HWADDR
+	ioFormFlags  = C.ESOCK_IO_FLAGS
+	ioFormMap    = C.ESOCK_IO_MAP
+	ioFormConf   = C.ESOCK_IO_CONF
+	ioFormInfo   = C.ESOCK_IO_INFO
+
+	ifNameMax = C.ESOCK_IFNAME - 1
+)
+
+func cIOCtlRow(request int) IOCtlInfo {
+	row := C.esock_ioctl_row(C.uint(request))
+	i := IOCtlInfo{Name: C.GoString(row.name), Doc: C.GoString(row.doc), Number: uint(row.number), Set: row.set != 0,
+		key: uint8(row.key), form: uint8(row.value)}
+	if row.constant != nil {
+		i.Constant = C.GoString(row.constant)
+	}
+	return i
+}
+
+func cIOCtl(h *handle, request int, arg *cIOArg) int {
+	return int(C.esock_ioctl(h, C.uint(request), arg))
+}
+
+func cIfConf(h *handle, list []cIfAddr) int {
+	return int(C.esock_ifconf(h, unsafe.SliceData(list), C.size_t(len(list))))
+}
+
+func cIfName(name *[ifNameMax + 1]C.char) string { return C.GoString(&name[0]) }
+
+func cSetIfName(name *[ifNameMax + 1]C.char, s string) {
+	for i := range len(s) {
+		name[i] = C.char(s[i])
+	}
+}
 
 // ---- Readiness
 

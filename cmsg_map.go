@@ -8,25 +8,43 @@ import (
 	"time"
 )
 
-// Control message types by OTP's names, for each level.
+// Control message types by OTP's names, for each level, and in its manner for those that it does not know.
 var cmsgTypeNames = map[int][]namedNumber{
 	solSocket: {{scmTimestamp, "timestamp"}, {scmRights, "rights"}, {scmCredentials, "credentials"},
-		{scmPidFD, "pidfd"}},
-	solIP: {{ipTOS, "tos"}, {ipTTL, "ttl"}, {ipPktInfo, "pktinfo"}, {ipRecvErr, "recverr"}, {12, "recvttl"}, {13, "recvtos"},
-		{20, "origdstaddr"}},
-	solIPv6: {{ipv6PktInfo, "pktinfo"}, {ipv6HopLimit, "hoplimit"}, {ipv6TClass, "tclass"}, {66, "recvtclass"},
-		{ipv6RecvErr, "recverr"}},
+		{scmSecurity, "security"}, {scmPidFD, "pidfd"}, {scmPriority, "priority"}, {scmTimestampNS, "timestampns"},
+		{scmMark, "mark"}, {scmTimestamping, "timestamping"}, {scmRxqOvfl, "rxq_ovfl"}, {scmWifiStatus, "wifi_status"},
+		{scmTxTime, "txtime"}, {scmTimestampNew, "timestamp_new"}, {scmTimestampNSNew, "timestampns_new"},
+		{scmTimestampingNew, "timestamping_new"}, {scmTimestampID, "ts_opt_id"}},
+	solIP: {{ipTOS, "tos"}, {ipTTL, "ttl"}, {ipPktInfo, "pktinfo"}, {ipRecvErr, "recverr"}, {ipRecvTTL, "recvttl"},
+		{ipRecvTOS, "recvtos"}, {ipOrigDstAddr, "origdstaddr"}, {ipRecvOpts, "recvopts"}, {ipRetOpts, "retopts"},
+		{ipChecksum, "checksum"}, {ipRecvFragSize, "recvfragsize"}},
+	solIPv6: {{ipv6PktInfo, "pktinfo"}, {ipv6HopLimit, "hoplimit"}, {ipv6TClass, "tclass"}, {ipv6RecvTClass, "recvtclass"},
+		{ipv6RecvErr, "recverr"}, {ipv6FlowInfo, "flowinfo"}, {ipv6HopOpts, "hopopts"}, {ipv6DstOpts, "dstopts"},
+		{ipv6RTHdrDstOpts, "rthdrdstopts"}, {ipv6RTHdr, "rthdr"}, {ipv6OrigDstAddr, "origdstaddr"},
+		{ipv6RecvFragSize, "recvfragsize"}},
+	solTCP: {{tcpInq, "inq"}},
+	solUDP: {{udpSegment, "segment"}, {udpGRO, "gro"}},
+	solSCTP: {{sctpInit, "init"}, {sctpSndRcv, "sndrcv"}, {sctpSndInfo, "sndinfo"}, {sctpRcvInfo, "rcvinfo"},
+		{sctpNxtInfo, "nxtinfo"}},
+	solPacket: {{packetAuxData, "auxdata"}, {packetTxTime, "tx_timestamp"}},
+	solVSock:  {{vsockRecvErr, "recverr"}},
 }
 
 // Map is the control message with OTP's keys: level and type (names, or numbers without one), data (a copy of
 // the bytes) and, if its kind is known, value:
 //
-//	ttl, tos, hoplimit, tclass   an integer
+//	ttl, tos, hoplimit, tclass   an integer; so with mark, priority, rxq_ovfl, wifi_status, txtime, ts_opt_id,
+//	                             checksum, recvfragsize, flowinfo, segment, gro, inq
 //	timestamp                    {sec, usec}
+//	timestampns                  {sec, nsec}
+//	timestamping                 {software, hardware}, each {sec, nsec} and there if it is known
 //	credentials                  {pid, uid, gid}
 //	ip pktinfo                   {ifindex, spec_dst, addr}
 //	ipv6 pktinfo                 {ifindex, addr}
+//	origdstaddr                  as Addr.Map
 //	recverr                      {error, origin, type, code, info, data, offender}: see ExtendedError.Map
+//	security                     the text
+//	auxdata, of level sctp all   the fields of the structure, by their names without the prefix
 func (c ControlMessage) Map() map[string]any {
 	m := map[string]any{
 		"level": plainName(levelNames, c.Level),
@@ -47,7 +65,13 @@ func (c *ControlMessage) plainValue() any {
 		return int(*cmsgIntValue(&c.rec))
 	case cmsgTime:
 		v := cmsgTimeOf(&c.rec)
-		return map[string]any{"sec": int(v.sec), "usec": int(v.nsec / 1000)}
+		if c.Type == scmTimestamp || c.Type == scmTimestampNew {
+			return map[string]any{"sec": int(v.sec), "usec": int(v.nsec / 1000)}
+		}
+		return map[string]any{"sec": int(v.sec), "nsec": int(v.nsec)}
+	case cmsgStamps:
+		v, _ := c.Timestamping()
+		return v.Map()
 	case cmsgCredentials:
 		v, _ := c.Credentials()
 		return map[string]any{"pid": v.PID, "uid": int(v.UID), "gid": int(v.GID)}
@@ -60,8 +84,68 @@ func (c *ControlMessage) plainValue() any {
 	case cmsgRecvErr:
 		v, _ := c.ExtendedError()
 		return v.Map()
+	case cmsgAddr:
+		v, _ := c.OrigDstAddr()
+		return v.Map()
+	case cmsgBytes:
+		if v, ok := c.SecurityLabel(); ok {
+			return string(v)
+		}
+	case cmsgAuxData:
+		v, _ := c.AuxData()
+		return fieldMap(v.fields())
+	case cmsgSCTPInit:
+		v, _ := c.SCTPInit()
+		return fieldMap(v.fields())
+	case cmsgSCTPSndRcv:
+		v, _ := c.SCTPSndRcv()
+		return fieldMap(v.fields())
+	case cmsgSCTPSndInfo:
+		v, _ := c.SCTPSndInfo()
+		return fieldMap(v.fields())
+	case cmsgSCTPRcvInfo:
+		v, _ := c.SCTPRcvInfo()
+		return fieldMap(v.fields())
+	case cmsgSCTPNxtInfo:
+		v, _ := c.SCTPNxtInfo()
+		return fieldMap(v.fields())
 	}
 	return nil
+}
+
+// field is a member of a structure by its name: a pointer to a uint16, uint32 or int32.
+type field struct {
+	name string
+	at   any
+}
+
+func fieldMap(fields []field) map[string]any {
+	m := make(map[string]any, len(fields))
+	for _, f := range fields {
+		switch at := f.at.(type) {
+		case *uint16:
+			m[f.name] = int(*at)
+		case *uint32:
+			m[f.name] = int(*at)
+		case *int32:
+			m[f.name] = int(*at)
+		}
+	}
+	return m
+}
+
+// fields reads the members that the map has; the others stay.
+func (r *mapReader) fields(fields []field) {
+	for _, f := range fields {
+		switch at := f.at.(type) {
+		case *uint16:
+			*at = uint16(r.number(f.name, 0, math.MaxUint16, int64(*at)))
+		case *uint32:
+			*at = uint32(r.number(f.name, 0, math.MaxUint32, int64(*at)))
+		case *int32:
+			*at = int32(r.number(f.name, math.MinInt32, math.MaxInt32, int64(*at)))
+		}
+	}
 }
 
 // ControlMessageFromMap makes a control message to send of a map with the keys level, type, and exactly one of data
@@ -110,20 +194,32 @@ func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	return c, nil
 }
 
+// isScalar says whether a number is sent as this type.
+func isScalar(level, typ int) bool {
+	switch level {
+	case solSocket:
+		return typ == scmMark || typ == scmPriority || typ == scmTxTime || typ == scmTimestampID
+	case solIP:
+		return typ == ipTTL || typ == ipTOS
+	case solIPv6:
+		return typ == ipv6HopLimit || typ == ipv6TClass || typ == ipv6FlowInfo
+	}
+	return level == solUDP && typ == udpSegment
+}
+
 func controlFromValue(level, typ int, value any) (c ControlMessage, cause string) {
-	scalar := level == solIP && (typ == ipTTL || typ == ipTOS) ||
-		level == solIPv6 && (typ == ipv6HopLimit || typ == ipv6TClass)
-	if scalar {
+	if isScalar(level, typ) {
 		n, ok := integer(value)
 		if s, isText := value.(string); isText && level == solIP && typ == ipTOS {
 			var t int
 			t, ok = numberOf(tosNames, s)
 			n = int64(t)
 		}
-		if !ok || !fitsCInt(n) {
-			return c, "value is not an integer that fits a C int"
+		if !ok {
+			return c, "value is not an integer"
 		}
-		return intControl(level, typ, int(n)), ""
+		c = intControl(level, typ, int(n))
+		return c, c.misfit(n)
 	}
 	v, isMap := value.(map[string]any)
 	r := mapReader{m: v}
@@ -132,6 +228,18 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 		sec := r.number("sec", math.MinInt64, math.MaxInt64, 0)
 		usec := r.number("usec", 0, 999_999, 0)
 		c = Timestamp(time.Unix(sec, usec*1000))
+	case level == solSCTP && typ == sctpInit:
+		var v SCTPInit
+		r.fields(v.fields())
+		c = v.Control()
+	case level == solSCTP && typ == sctpSndRcv:
+		var v SCTPSndRcv
+		r.fields(v.fields())
+		c = v.Control()
+	case level == solSCTP && typ == sctpSndInfo:
+		var v SCTPSndInfo
+		r.fields(v.fields())
+		c = v.Control()
 	case level == solSocket && typ == scmCredentials:
 		c = Credentials{
 			PID: int(r.number("pid", 0, math.MaxInt32, 0)),

@@ -1,6 +1,11 @@
 package esock
 
-import "syscall"
+import (
+	"errors"
+	"iter"
+	"syscall"
+	"time"
+)
 
 // ExtendedError is an error of a packet that was sent, or a notice about one, from the socket's error queue:
 // struct sock_extended_err, ip(7), ipv6(7). IP_RECVERR or IPV6_RECVERR asks for it, a RecvMsg with MsgErrQueue
@@ -159,4 +164,132 @@ func (e ExtendedError) Map() map[string]any {
 		m["offender"] = e.Offender.Map()
 	}
 	return m
+}
+
+// QueuedError is one record of a socket's error queue: an error, a notice, or a timestamp.
+type QueuedError struct {
+	ExtendedError
+	Stamps Timestamps // of a transmit timestamp: see ExtendedError.Timestamp
+}
+
+// RecvErr takes one record out of the socket's error queue, waiting until there is one. m has the rest: Data is the packet
+// that it is about, or its start (none, with TimestampOptTSOnly), Addr where the packet went. m is used again and again
+// without allocation.
+//
+// Waiting for errors is apart from receiving: both may go on at once, and those who wait for errors queue among
+// themselves. What puts records there is asked for: IPRecvErr, IPv6RecvErr, Socket.TxTimestamps, Socket.ZeroCopy, SO_TXTIME.
+//
+// With IPRecvErr, an error also comes back once from the next send or receive, whomever that is about; a server that serves many
+// goes on after it, and RecvErr says what it was. Errors: EOPNOTSUPP on sockets without an error queue (unix and others).
+// OTP: socket:recvmsg with the flag errqueue; recvmsg(2), ip(7).
+func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
+	if m == nil {
+		return QueuedError{}, s.fail("recverr", &InvalidError{What: "msg", Cause: "it is nil"})
+	}
+	if !s.hasErrorQueue() {
+		return QueuedError{}, s.fail("recverr", syscall.EOPNOTSUPP)
+	}
+	o := s.options()
+	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)
+	c := call{op: OpRecvErr, buf: buf, flags: int(MsgErrQueue), ctrl: ctrl, recs: recs, out: out}
+	n, err := s.do(&c, &w)
+	if err != nil {
+		return QueuedError{}, err
+	}
+	m.received(n)
+	return m.queuedError(), nil
+}
+
+// Errors takes what is in the error queue now, and does not wait. m is used for each.
+//
+//	for e, err := range s.Errors(&m) { … }
+func (s *Socket) Errors(m *Msg) iter.Seq2[QueuedError, error] {
+	return func(yield func(QueuedError, error) bool) {
+		for {
+			e, err := s.RecvErr(m, Within(0))
+			if errors.Is(err, ErrTimeout) || !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// hasErrorQueue says whether the kernel takes MSG_ERRQUEUE for what it says: elsewhere it may ignore it, and give data.
+func (s *Socket) hasErrorQueue() bool {
+	switch Domain(s.dom.Load()) {
+	case Inet, Inet6:
+		return s.proto != SCTP // before Linux 6.9
+	case Packet:
+		return true
+	}
+	return false
+}
+
+// queuedError is what the control messages say.
+func (m *Msg) queuedError() (e QueuedError) {
+	for i := range m.recs[:min(int(m.out.cmsgs), len(m.recs))] {
+		c := controlOf(&m.recs[i], m.ctrl)
+		if x, ok := c.ExtendedError(); ok {
+			e.ExtendedError = x
+		} else if t, ok := c.Timestamping(); ok {
+			e.Stamps = t
+		}
+	}
+	return e
+}
+
+// TxStage says which moment of a packet's way a transmit timestamp is.
+type TxStage uint32
+
+// The stages: SCM_TSTAMP_ of <linux/errqueue.h>.
+const (
+	TxSent      TxStage = iota // given to the driver, or sent by the hardware
+	TxScheduled                // about to enter the queueing discipline
+	TxAcked                    // TCP: acknowledged by the peer
+	TxDone                     // the hardware says that it was sent (Linux 6.15)
+)
+
+var txStageNames = []namedNumber{{int(TxSent), "sent"}, {int(TxScheduled), "scheduled"}, {int(TxAcked), "acked"},
+	{int(TxDone), "done"}}
+
+// String is the stage's name, or its number.
+func (s TxStage) String() string { return nameOrNumber(txStageNames, int(s)) }
+
+// Timestamp says that the record is a transmit timestamp: of which stage, and of which send. With TimestampOptID the key
+// counts datagrams, or bytes of a stream, of which it names the last one; Socket.TxTimestamps pairs it with the send.
+func (e ExtendedError) Timestamp() (stage TxStage, key uint32, ok bool) {
+	if e.Origin != OriginTxStatus || e.Errno != syscall.ENOMSG {
+		return 0, 0, false
+	}
+	return TxStage(e.Info), e.Data, true
+}
+
+// ZeroCopyRange is a notice that the kernel is done with the memory of some sends with MsgZeroCopy, counted from 0: those from
+// First to Last. Both wrap.
+type ZeroCopyRange struct {
+	First, Last uint32
+	Copied      bool // the kernel had to copy after all: MSG_ZEROCOPY does not pay here
+}
+
+// ZeroCopy says that the record is about sends without copying.
+func (e ExtendedError) ZeroCopy() (ZeroCopyRange, bool) {
+	if e.Origin != OriginZeroCopy || e.Errno != 0 {
+		return ZeroCopyRange{}, false
+	}
+	return ZeroCopyRange{First: e.Info, Last: e.Data, Copied: e.Code.Number()&1 != 0}, true
+}
+
+// TxTimeMiss is a packet that was not sent at the moment that TxTime asked for.
+type TxTimeMiss struct {
+	At      time.Duration // the moment
+	Invalid bool          // it was no moment that could be met: past, or too near
+}
+
+// TxTime says that the record is about a packet that was not sent when it should (SO_TXTIME).
+func (e ExtendedError) TxTime() (TxTimeMiss, bool) {
+	if e.Origin != OriginTxTime {
+		return TxTimeMiss{}, false
+	}
+	at := time.Duration(uint64(e.Data)<<32 | uint64(e.Info))
+	return TxTimeMiss{At: at, Invalid: e.Code.Number() == 1}, true
 }

@@ -47,10 +47,29 @@ func (o Op) hold() uint64 {
 
 // bits is what the poller calls the direction.
 func (d direction) bits() int {
-	if d == reading {
+	switch d {
+	case reading:
 		return eventIn
+	case erring:
+		return eventErr
 	}
 	return eventOut
+}
+
+// lane is the lane of a direction. That of the error queue is made when it is first needed.
+func (s *Socket) lane(d direction) *lane {
+	if d == erring {
+		return &s.rarely().errs
+	}
+	return &s.lanes[d]
+}
+
+// lastLane is the last of the socket's lanes: few have one for the error queue.
+func (s *Socket) lastLane() direction {
+	if s.rare.Load() == nil {
+		return writing
+	}
+	return erring
 }
 
 // ref takes a reference, so that the handle stays while it is held.
@@ -102,7 +121,7 @@ func (s *Socket) enter(c *call, w *Wait) error {
 // enterSlow is enter where somebody is before us, or seems to be.
 func (s *Socket) enterSlow(c *call, w *Wait) error {
 	d := c.op.direction()
-	l := &s.lanes[d]
+	l := s.lane(d)
 	mb := w.requester()
 	for {
 		s.mu.Lock()
@@ -242,7 +261,7 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 
 // settle makes the slow bit say whether anybody holds the lane or is queued. s.mu is held.
 func (s *Socket) settle(d direction) {
-	l := &s.lanes[d]
+	l := s.lane(d)
 	if l.cur == nil && l.head == nil {
 		s.state.And(^stSlow(d))
 	} else {
@@ -255,7 +274,7 @@ func (s *Socket) leave(op Op, fatal error) {
 	d := op.direction()
 	if fatal != nil {
 		s.mu.Lock()
-		s.abortQueue(&s.lanes[d], fatal)
+		s.abortQueue(s.lane(d), fatal)
 		s.settle(d)
 		s.mu.Unlock()
 	}
@@ -277,7 +296,7 @@ func (s *Socket) leave(op Op, fatal error) {
 // promote lets the next in the queue have the lane, if it is free: a blocking call gets it, an
 // asynchronous one holds it and waits for readiness. s.mu is held.
 func (s *Socket) promote(d direction) {
-	l := &s.lanes[d]
+	l := s.lane(d)
 	for !s.closing() && l.cur == nil && l.head != nil && s.state.Load()&stOwned(d) == 0 {
 		h := l.head
 		l.remove(h)
@@ -298,7 +317,7 @@ func (s *Socket) promote(d direction) {
 
 // hold makes h the current request and arms it. s.mu is held.
 func (s *Socket) hold(d direction, h *Handle, again bool) error {
-	l := &s.lanes[d]
+	l := s.lane(d)
 	if s.state.And(^stNote(d))&stNote(d) != 0 {
 		// Something happened that nobody has looked at.
 		l.cur, h.state = h, handleSelected
@@ -361,7 +380,7 @@ func (s *Socket) abortQueue(l *lane, reason error) {
 
 // abortAll ends everything that waits in the lane, because the socket closes. s.mu is held.
 func (s *Socket) abortAll(d direction) {
-	l := &s.lanes[d]
+	l := s.lane(d)
 	if h := l.cur; h != nil {
 		l.cur = nil
 		s.dropFile(h)
@@ -400,8 +419,8 @@ func (s *Socket) cancel(h *Handle) error {
 		h.mb.withdraw(h)
 		return net.ErrClosed
 	}
-	for d := reading; d <= writing; d++ {
-		l := &s.lanes[d]
+	for d := reading; d <= s.lastLane(); d++ {
+		l := s.lane(d)
 		switch {
 		case l.cur == h:
 			s.dropCurrent(d)
@@ -425,7 +444,7 @@ var errNotInProgress = &InvalidError{What: "select", Cause: "it is not in progre
 
 // dropCurrent ends the current request of a lane without a word. s.mu is held.
 func (s *Socket) dropCurrent(d direction) {
-	l := &s.lanes[d]
+	l := s.lane(d)
 	h := l.cur
 	l.cur = nil
 	if h.state == handleArmed {
@@ -446,9 +465,10 @@ func (s *Socket) forget(h *Handle) {
 
 // endRequest tells the counters that the request in progress goes no further. The handle must be there.
 func (s *Socket) endRequest(d direction) {
-	if d == reading {
+	switch d {
+	case reading:
 		cEndRead(s.h)
-	} else {
+	case writing:
 		cEndWrite(s.h)
 	}
 }
@@ -463,18 +483,18 @@ func (s *Socket) event(events int) {
 	}
 	answered := cFired(poller.p, s.h, events)
 	if events&eventErr != 0 {
-		events |= eventIn | eventOut
+		events |= eventIn | eventOut // whatever it is, every direction looks
 	}
-	for d := reading; d <= writing; d++ {
-		l := &s.lanes[d]
+	for d := reading; d <= s.lastLane(); d++ {
+		l := s.lane(d)
 		switch {
 		case events&d.bits() == 0:
 		case l.cur != nil && l.cur.state == handleArmed && answered&d.bits() != 0:
 			l.cur.state = handleSelected
 			l.cur.mb.selected(l.cur)
-		case s.blk != nil && s.blk.parks[d].onPoller != nil && answered&d.bits() != 0:
-			s.blk.parks[d].onPoller.give(nil)
-			s.blk.parks[d].onPoller = nil
+		case s.blk != nil && s.blk.onPoller[d] != nil && answered&d.bits() != 0:
+			s.blk.onPoller[d].give(nil)
+			s.blk.onPoller[d] = nil
 		default:
 			// Nobody waits for it now. Whoever arms next must look first.
 			s.state.Or(stNote(d))

@@ -78,9 +78,9 @@ var protocolNames = []namedNumber{
 // Levels of options and control messages: SOL_SOCKET, and the protocols' SOL_ numbers (of which mptcp's
 // differs from its protocol number).
 var levelNames = []namedNumber{
-	{solSocket, "socket"}, {solIP, "ip"}, {solIPv6, "ipv6"}, {int(ICMPv6), "ipv6-icmp"}, {solTCP, "tcp"}, {int(UDP), "udp"},
+	{solSocket, "socket"}, {solIP, "ip"}, {solIPv6, "ipv6"}, {int(ICMPv6), "icmpv6"}, {solTCP, "tcp"}, {int(UDP), "udp"},
 	{int(UDPLite), "udplite"}, {int(RawProto), "raw"}, {int(SCTP), "sctp"}, {263, "packet"}, {270, "netlink"}, {284, "mptcp"},
-	{287, "vsock"},
+	{40, "vsock"}, {287, "sol_vsock"},
 }
 
 const (

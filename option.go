@@ -2,11 +2,7 @@ package esock
 
 import (
 	"iter"
-	"math"
 	"sync"
-	"syscall"
-	"time"
-	"unsafe"
 )
 
 //go:generate go run ./internal/optgen
@@ -31,16 +27,38 @@ type codec[T any] struct {
 func (o Option[T]) Info() OptionInfo { return optionRows[o.row] }
 
 // Get reads the option: getsockopt(2), OTP socket:getopt/2. Errors: *InvalidError "socket_option" (it can only
-// be set), net.ErrClosed, and the system's.
+// be set), net.ErrClosed, and the system's, with the cause where it can be known.
 func (o Option[T]) Get(s *Socket) (v T, err error) {
 	if o.codec == nil {
 		return v, s.fail(opGetOpt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
-	i, data, err := s.getRow(o.row)
+	return o.get(s, 0, nil)
+}
+
+// Ask is Get for options that take a value which says what of: an association, a version. What of the question the
+// kernel does not use comes back. OTP 29: socket:getopt/3.
+func (o Option[T]) Ask(s *Socket, question T) (v T, err error) {
+	if o.codec == nil {
+		return v, s.fail(opGetOpt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+	}
+	i, data, cause := o.codec.encode(question)
+	if cause != "" {
+		return v, s.fail(opGetOpt, optionError(o.row, question, cause))
+	}
+	return o.get(s, i, data)
+}
+
+func (o Option[T]) get(s *Socket, i int64, question []byte) (v T, err error) {
+	b, err := s.getRow(o.row, &i, question)
 	if err != nil {
 		return v, err
 	}
-	return o.codec.decode(i, data), nil
+	if b == nil {
+		return o.codec.decode(i, nil), nil
+	}
+	v = o.codec.decode(i, *b)
+	optionBuffers.put(b)
+	return v, nil
 }
 
 // Set sets the option: setsockopt(2), OTP socket:setopt/3. Errors: *InvalidError "socket_option" (it can only be
@@ -70,14 +88,18 @@ type OptionInfo struct {
 	Constant    string // "TCP_NODELAY"
 	LevelNumber int    // the number of IPPROTO_TCP
 	Number      int    // the number of TCP_NODELAY on Linux
-	Codec       string // what the kernel takes: "bool", "int", "uint", "string", "linger", "ucred"
+	Codec       string // the form of the value: "bool", "int", "sec", "string", "struct", …
+	Struct      string // of the codec "struct": its name, "tcp_info"
 	CanGet      bool
 	CanSet      bool
-	Since       string // the first Linux that has it
-	Doc         string // what it does, and units
+	Asks        bool        // reading takes a value that says what of
+	Kinds       SocketKinds // the sockets it applies to
+	Needs       string      // a capability ("CAP_NET_ADMIN", for some values at least), a state ("connected"), or ""
+	Since       string      // the first Linux that has it
+	Sample      string      // see SampleValue
+	Doc         string      // what it does, and units
 
 	codec uint8
-	max   int // bytes of data at the most
 }
 
 // Options lists all options that esock knows, except level otp, in the order of levels.
@@ -124,44 +146,59 @@ func compareOptionTables(count int, hash uint64) error {
 		Cause: "option_table.go and csrc/esock_opt.def differ: run go generate, and build again"}
 }
 
-// optionResult is what the core's answer to an option call means.
-func (s *Socket) optionResult(op string, row int, value any, r int) error {
-	switch err := errnoOf(r); err {
-	case nil:
-		return nil
-	case syscall.ENOTSUP:
-		// The core says so of the wrong direction, but Linux of options on the wrong kind of socket, too.
-		if op == opGetOpt && !optionRows[row].CanGet {
-			return s.fail(op, optionError(row, nil, "can only be set"))
-		}
-		if op == opSetOpt && !optionRows[row].CanSet {
-			return s.fail(op, optionError(row, nil, "can only be read"))
-		}
-		return s.fail(op, err)
-	case syscall.ERANGE:
-		return s.fail(op, optionError(row, value, "out of range"))
-	default:
-		return s.fail(op, err)
+// optionBuffers are what the core reads values into: codecs copy out of them.
+var optionBuffers = optionPool{}
+
+type optionPool struct{ pool sync.Pool }
+
+func (p *optionPool) get(n int) *[]byte {
+	b, ok := p.pool.Get().(*[]byte)
+	if !ok || cap(*b) < n {
+		s := make([]byte, n)
+		return &s
 	}
+	*b = (*b)[:n]
+	return b
 }
 
-// getRow reads an option. data is the caller's.
-func (s *Socket) getRow(row int) (i int64, data []byte, err error) {
+func (p *optionPool) put(b *[]byte) { p.pool.Put(b) }
+
+// optionMax is the most bytes of data that a row's value has, 0 for scalars.
+var optionMax = sync.OnceValue(func() []int {
+	sizes := make([]int, len(optionRows))
+	for i := range sizes {
+		sizes[i] = cOptMax(i)
+	}
+	return sizes
+})
+
+// getRow reads an option. The data is the caller's, to be put back; nil for scalars. question is what an option that
+// takes one is asked.
+func (s *Socket) getRow(row int, i *int64, question []byte) (data *[]byte, err error) {
 	if err := optionTableError(); err != nil {
-		return 0, nil, s.fail(opGetOpt, err)
+		return nil, s.fail(opGetOpt, err)
 	}
 	if err := s.ref(opGetOpt); err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	defer s.unref()
-	if n := optionRows[row].max; n > 0 {
-		data = make([]byte, n)
+	var room []byte
+	if n := optionMax()[row]; n > 0 {
+		data = optionBuffers.get(n)
+		room = *data
+		clear(room[copy(room, question):])
 	}
-	n, r := cGetOpt(s.h, row, &i, data)
-	if err := s.optionResult(opGetOpt, row, nil, r); err != nil {
-		return 0, nil, err
+	n, r := cGetOpt(s.h, row, i, room)
+	if r < 0 {
+		if data != nil {
+			optionBuffers.put(data)
+		}
+		return nil, s.optionResult(opGetOpt, row, nil, r)
 	}
-	return i, data[:min(n, len(data))], nil
+	if data != nil {
+		*data = room[:min(n, len(room))]
+	}
+	return data, nil
 }
 
 // setRow sets an option; value is what the caller gave, for the error.
@@ -173,8 +210,8 @@ func (s *Socket) setRow(row int, value any, i int64, data []byte) error {
 		return err
 	}
 	defer s.unref()
-	if err := s.optionResult(opSetOpt, row, value, cSetOpt(s.h, row, i, data)); err != nil {
-		return err
+	if r := cSetOpt(s.h, row, i, data); r < 0 {
+		return s.optionResult(opSetOpt, row, value, r)
 	}
 	s.optionWasSet(optionRows[row].LevelNumber, optionRows[row].Number)
 	return nil
@@ -190,117 +227,4 @@ func (s *Socket) optionWasSet(level, number int) {
 		s.dom.Store(int32(cDomain(s.h)))
 		gauges.add(s, 1)
 	}
-}
-
-// Linger says what close does with data that was not sent yet: SO_LINGER, socket(7).
-type Linger struct {
-	On   bool
-	Time time.Duration // how long close waits, in whole seconds (rounded up); On with 0 aborts: data is thrown away
-}
-
-// The codecs. Each is one value, which the generated variables share.
-var (
-	boolCodec = codec[bool]{
-		encode: func(v bool) (int64, []byte, string) {
-			if v {
-				return 1, nil, ""
-			}
-			return 0, nil, ""
-		},
-		decode: func(i int64, _ []byte) bool { return i != 0 },
-	}
-	intCodec      = numberCodec[int](math.MinInt32, math.MaxInt32)
-	uintCodec     = numberCodec[uint](0, math.MaxUint32)
-	domainCodec   = numberCodec[Domain](math.MinInt32, math.MaxInt32)
-	typeCodec     = numberCodec[Type](math.MinInt32, math.MaxInt32)
-	protocolCodec = numberCodec[Protocol](math.MinInt32, math.MaxInt32)
-	errnoCodec    = numberCodec[syscall.Errno](0, math.MaxInt32)
-
-	intSeconds       = durationCodec(time.Second, math.MaxInt32)
-	uintMilliseconds = durationCodec(time.Millisecond, math.MaxUint32)
-
-	stringCodec = codec[string]{
-		encode: func(v string) (int64, []byte, string) { return 0, []byte(v), "" },
-		decode: func(_ int64, data []byte) string { return string(data) },
-	}
-	lingerCodec = codec[Linger]{
-		encode: func(v Linger) (int64, []byte, string) {
-			n, cause := wholeUnits(v.Time, time.Second, math.MaxInt32)
-			l := cLinger{onoff: int32(boolInt(v.On)), seconds: int32(n)}
-			return 0, bytesOf(&l), cause
-		},
-		decode: func(_ int64, data []byte) Linger {
-			l := valueOf[cLinger](data)
-			return Linger{On: l.onoff != 0, Time: time.Duration(l.seconds) * time.Second}
-		},
-	}
-	ucredCodec = codec[Credentials]{
-		encode: func(v Credentials) (int64, []byte, string) {
-			if !fitsCInt(int64(v.PID)) {
-				return 0, nil, "the pid does not fit a C int"
-			}
-			u := cmsgCredValue{pid: int32(v.PID), uid: v.UID, gid: v.GID}
-			return 0, bytesOf(&u), ""
-		},
-		decode: func(_ int64, data []byte) Credentials {
-			u := valueOf[cmsgCredValue](data)
-			return Credentials{PID: int(u.pid), UID: u.uid, GID: u.gid}
-		},
-	}
-)
-
-// cLinger has the layout of esock_linger, cmsgCredValue that of esock_ucred.
-type cLinger struct{ onoff, seconds int32 }
-
-func numberCodec[T ~int | ~uint | ~uintptr](low, high int64) codec[T] {
-	return codec[T]{
-		encode: func(v T) (int64, []byte, string) {
-			// A uint above the greatest int64 turns negative here.
-			n := int64(v)
-			if n < low || n > high {
-				return 0, nil, "out of range"
-			}
-			return n, nil, ""
-		},
-		decode: func(i int64, _ []byte) T { return T(i) },
-	}
-}
-
-func durationCodec(unit time.Duration, high int64) codec[time.Duration] {
-	return codec[time.Duration]{
-		encode: func(v time.Duration) (int64, []byte, string) {
-			n, cause := wholeUnits(v, unit, high)
-			return n, nil, cause
-		},
-		decode: func(i int64, _ []byte) time.Duration { return time.Duration(i) * unit },
-	}
-}
-
-// wholeUnits is d in units, rounded up: a time is never cut to 0, which often means something else.
-func wholeUnits(d, unit time.Duration, high int64) (n int64, cause string) {
-	n = int64(d / unit)
-	if d%unit > 0 {
-		n++
-	}
-	if d < 0 || n > high {
-		return 0, "out of range"
-	}
-	return n, ""
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func bytesOf[T any](v *T) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
-}
-
-// valueOf is the T whose bytes these are; missing ones are 0.
-func valueOf[T any](data []byte) (v T) {
-	copy(bytesOf(&v), data)
-	return v
 }

@@ -1,6 +1,9 @@
 package esock
 
-import "math"
+import (
+	"bytes"
+	"math"
+)
 
 // Option reads an option by OTP's names of level and option: "tcp", "nodelay". The value is plain data:
 //
@@ -8,8 +11,12 @@ import "math"
 //	string             a string
 //	linger             {onoff, linger (seconds)}
 //	ucred              {pid, uid, gid}
+//	other structures   a map, with the names of docs/options.md; an in_addr is a text; groups are a list of numbers
 //	type, domain,
-//	protocol           the name, or the number where there is none
+//	protocol, pmtu     the name, or the number where there is none
+//	bytes              bytes
+//	filter             a list of {code, jt, jf, k}
+//	control messages   a list, as ControlMessage.Map makes them
 //
 // Level "otp" has esock's own options. Errors are those of Option.Get, and *InvalidError "socket_option" for names
 // that are not known. OTP: socket:getopt/2.
@@ -25,11 +32,33 @@ func (s *Socket) Option(level, name string) (any, error) {
 	if row < 0 {
 		return nil, s.fail(opGetOpt, unknownOption(level, name))
 	}
-	i, data, err := s.getRow(row)
+	return s.plainRow(row, 0, nil)
+}
+
+// AskOption is Option for options that take a question: a value as Option returns it, of which the kernel reads what
+// the answer depends on. OTP 29: socket:getopt/3.
+func (s *Socket) AskOption(level, name string, question any) (any, error) {
+	row := findOption(level, name)
+	if row < 0 {
+		return nil, s.fail(opGetOpt, unknownOption(level, name))
+	}
+	i, data, cause := optionFromPlain(row, question)
+	if cause != "" {
+		return nil, s.fail(opGetOpt, optionError(row, question, cause))
+	}
+	return s.plainRow(row, i, data)
+}
+
+func (s *Socket) plainRow(row int, i int64, question []byte) (any, error) {
+	b, err := s.getRow(row, &i, question)
 	if err != nil {
 		return nil, err
 	}
-	return plainOption(row, i, data), nil
+	if b == nil {
+		return plainOption(row, i, nil), nil
+	}
+	defer optionBuffers.put(b)
+	return plainOption(row, i, *b), nil
 }
 
 // SetOption sets an option by OTP's names of level and option. The value is as Option returns it: integers of any
@@ -55,47 +84,100 @@ func (s *Socket) SetOption(level, name string, value any) error {
 }
 
 func unknownOption(level, name string) error {
-	return &InvalidError{What: "socket_option", Value: level + "." + name, Cause: "not a known option"}
+	cause := "not a known option"
+	for _, o := range otherOptions {
+		if o.Level == level && o.Name == name {
+			cause = "Linux does not have it, but " + o.Where
+		}
+	}
+	return &InvalidError{What: "socket_option", Value: level + "." + name, Cause: cause}
 }
 
-// optionNames are the options whose numbers have names.
+// optionNames are the names of a codec's numbers.
 func optionNames(row int) []namedNumber {
-	switch r := &optionRows[row]; r.Level + "." + r.Name {
-	case "socket.domain", "ipv6.addrform":
+	switch optionRows[row].Codec {
+	case "domain":
 		return domainNames
-	case "socket.type":
+	case "type":
 		return typeNames
-	case "socket.protocol":
+	case "protocol":
 		return protocolNames
+	case "pmtu":
+		return pmtuNames
 	}
 	return nil
 }
 
 func plainOption(row int, i int64, data []byte) any {
-	switch optionRows[row].codec {
+	o := &optionRows[row]
+	switch o.codec {
 	case codecBool:
 		return i != 0
-	case codecInt, codecUint:
+	case codecInt, codecUint, codecBE32, codecTimeval:
 		return plainName(optionNames(row), int(i))
+	case codecU64:
+		if i < 0 {
+			return uint64(i)
+		}
+		return int(i)
 	case codecString:
 		return string(data)
-	case codecLinger:
-		l := valueOf[cLinger](data)
-		return map[string]any{"onoff": l.onoff != 0, "linger": int(l.seconds)}
-	case codecUcred:
-		u := valueOf[cmsgCredValue](data)
-		return map[string]any{"pid": int(u.pid), "uid": int(u.uid), "gid": int(u.gid)}
+	case codecFilter:
+		list := []any{}
+		for _, f := range filterCodec.decode(0, data) {
+			list = append(list, map[string]any{"code": int(f.Code), "jt": int(f.JT), "jf": int(f.JF), "k": int(f.K)})
+		}
+		return list
+	case codecStruct:
+		return plainStruct(o.Struct, data)
 	}
-	return data
+	if o.Codec == "ctrl" {
+		list := []any{}
+		for _, c := range controlCodec.decode(0, data) {
+			list = append(list, c.Map())
+		}
+		return list
+	}
+	return bytes.Clone(data)
+}
+
+func plainStruct(name string, data []byte) any {
+	switch name {
+	case "in_addr":
+		return inAddrCodec.decode(0, data).String()
+	case "gids":
+		return plainList(gidsCodec.decode(0, data))
+	case "netlink_groups":
+		return plainList(groupsCodec.decode(0, data))
+	}
+	return shapes()[name].plain(data)
+}
+
+func plainList(numbers []int) []any {
+	list := make([]any, len(numbers))
+	for i, n := range numbers {
+		list[i] = n
+	}
+	return list
 }
 
 func optionFromPlain(row int, value any) (i int64, data []byte, cause string) {
-	switch optionRows[row].codec {
+	o := &optionRows[row]
+	switch o.codec {
 	case codecBool:
 		return boolFromPlain(value)
-	case codecInt, codecUint:
+	case codecInt, codecUint, codecBE32, codecTimeval:
 		return numberFromPlain(row, value)
-	case codecString:
+	case codecU64:
+		if u, ok := value.(uint64); ok {
+			return int64(u), nil, ""
+		}
+		n, ok := integer(value)
+		if !ok || n < 0 {
+			return 0, nil, "not an integer from 0"
+		}
+		return n, nil, ""
+	case codecString, codecBytes:
 		switch v := value.(type) {
 		case string:
 			return 0, []byte(v), ""
@@ -103,12 +185,61 @@ func optionFromPlain(row int, value any) (i int64, data []byte, cause string) {
 			return 0, v, ""
 		}
 		return 0, nil, "not a string"
-	case codecLinger:
-		return lingerFromPlain(value)
-	case codecUcred:
-		return ucredFromPlain(value)
+	case codecFilter:
+		return filterFromPlain(value)
+	case codecStruct:
+		return structFromPlain(o.Struct, value)
 	}
 	return 0, nil, "cannot be set by name"
+}
+
+func filterFromPlain(value any) (i int64, data []byte, cause string) {
+	if f, ok := value.([]SockFilter); ok {
+		return filterCodec.encode(f)
+	}
+	list, ok := listOf(value)
+	if !ok {
+		return 0, nil, "not a list"
+	}
+	program := make([]SockFilter, len(list))
+	for k, e := range list {
+		m, ok := e.(map[string]any)
+		if !ok {
+			return 0, nil, "not a list of {code, jt, jf, k}"
+		}
+		r := mapReader{m: m}
+		program[k] = SockFilter{
+			Code: uint16(r.number("code", 0, math.MaxUint16, 0)),
+			JT:   uint8(r.number("jt", 0, math.MaxUint8, 0)),
+			JF:   uint8(r.number("jf", 0, math.MaxUint8, 0)),
+			K:    uint32(r.number("k", 0, math.MaxUint32, 0)),
+		}
+		if cause := r.finish(); cause != "" {
+			return 0, nil, cause
+		}
+	}
+	return filterCodec.encode(program)
+}
+
+func structFromPlain(name string, value any) (i int64, data []byte, cause string) {
+	switch name {
+	case "linger":
+		return lingerFromPlain(value)
+	case "ucred":
+		return ucredFromPlain(value)
+	case "in_addr":
+		data = make([]byte, 4)
+		if value == "any" {
+			return 0, data, ""
+		}
+		return 0, data, (&placedField{shapeField: shapeField{"addr", "IN4"}}).fromPlain(data, value)
+	}
+	m, ok := value.(map[string]any)
+	if !ok {
+		return 0, nil, "not a map"
+	}
+	data, cause = shapes()[name].fromPlain(m)
+	return 0, data, cause
 }
 
 func boolFromPlain(value any) (i int64, data []byte, cause string) {
@@ -123,8 +254,11 @@ func boolFromPlain(value any) (i int64, data []byte, cause string) {
 
 func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	low, high := int64(math.MinInt32), int64(math.MaxInt32)
-	if optionRows[row].codec == codecUint {
+	switch optionRows[row].codec {
+	case codecUint, codecBE32:
 		low, high = 0, math.MaxUint32
+	case codecTimeval:
+		low, high = 0, math.MaxInt64
 	}
 	names := optionNames(row)
 	if r := &optionRows[row]; r.Level == "ip" && r.Name == "tos" {

@@ -2,6 +2,7 @@ package esock
 
 import (
 	"math"
+	"net/netip"
 	"reflect"
 	"syscall"
 	"testing"
@@ -172,7 +173,7 @@ func TestT16StringsEndAtTheirNUL(t *testing.T) {
 				continue
 			}
 			var unused int64
-			data := make([]byte, row.max)
+			data := make([]byte, cOptMax(i))
 			n, r := cGetOpt(h, i, &unused, data)
 			require.NoError(t, errnoOf(r))
 			assert.NotContains(t, string(data[:n]), "\x00", name)
@@ -203,4 +204,52 @@ func TestWrongDirectionIsToldFromTheKernelsRefusal(t *testing.T) {
 	assert.NotErrorIs(t, err, &InvalidError{What: "socket_option"})
 	assert.ErrorIs(t, s.optionResult(opSetOpt, both, 1, -int(syscall.ERANGE)), &InvalidError{What: "socket_option"})
 	assert.ErrorIs(t, s.optionResult(opGetOpt, both, nil, -int(syscall.ENOPROTOOPT)), syscall.ENOPROTOOPT)
+}
+
+// What the running kernel cannot show: every structure's sample goes into its bytes and out again, by name and as
+// the Go type.
+func TestStructuresKeepTheirValues(t *testing.T) {
+	for row, o := range optionRows {
+		set, _, why := o.SampleValue(KindTCP4)
+		if o.Struct == "" || why != "" || set == nil {
+			continue
+		}
+		_, data, cause := optionFromPlain(row, set)
+		require.Empty(t, cause, "%s.%s", o.Level, o.Name)
+		got := plainOption(row, 0, data)
+		again, ok := got.(map[string]any)
+		if !ok {
+			assert.Equal(t, set, got)
+			continue
+		}
+		_, same, cause := optionFromPlain(row, again)
+		require.Empty(t, cause, "%s.%s", o.Level, o.Name)
+		assert.Equal(t, data, same, "%s.%s", o.Level, o.Name)
+	}
+}
+
+func TestStructuresWithListsCountThem(t *testing.T) {
+	v := SCTPHMACAlgo{Idents: []uint16{3, 1}}
+	_, data, cause := codecOfSCTPHMACAlgo.encode(v)
+	require.Empty(t, cause)
+	assert.Len(t, data, 8)
+	assert.Equal(t, v, codecOfSCTPHMACAlgo.decode(0, data))
+	// A count beyond the bytes is not believed.
+	data[0] = 200
+	assert.Equal(t, v, codecOfSCTPHMACAlgo.decode(0, data))
+	assert.Empty(t, codecOfSCTPHMACAlgo.decode(0, nil).Idents)
+
+	g := GroupFilter{Interface: 1, Group: Inet4Addr(netip.MustParseAddr("232.1.1.1"), 0), Mode: Include,
+		SList: []Addr{Inet6Addr(netip.IPv6Loopback(), 5, 7)}}
+	_, data, cause = codecOfGroupFilter.encode(g)
+	require.Empty(t, cause)
+	assert.Equal(t, g, codecOfGroupFilter.decode(0, data))
+	_, _, cause = codecOfGroupFilter.encode(GroupFilter{Group: UnixAddr("/x")})
+	assert.NotEmpty(t, cause)
+	m := SCTPRTOInfoValue{AssocID: -1, Initial: time.Second, Max: time.Minute, Min: time.Millisecond}
+	_, data, cause = codecOfSCTPRTOInfoValue.encode(m)
+	require.Empty(t, cause)
+	assert.Equal(t, m, codecOfSCTPRTOInfoValue.decode(0, data))
+	_, _, cause = codecOfSCTPRTOInfoValue.encode(SCTPRTOInfoValue{Max: -1})
+	assert.NotEmpty(t, cause)
 }

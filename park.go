@@ -14,22 +14,22 @@ import (
 // The blocking side of a socket: made at the first call that has to wait, so that a socket that never waits costs
 // none of it, and parking allocates nothing.
 type blocking struct {
-	file  *os.File        // how the runtime's poller knows the descriptor; owns it, unless it was adopted
-	raw   syscall.RawConn // of file; nil if the runtime refuses the descriptor
-	parks [2]park
+	file     *os.File        // how the runtime's poller knows the descriptor; owns it, unless it was adopted
+	raw      syscall.RawConn // of file; nil if the runtime refuses the descriptor
+	parks    [2]park         // of the directions that wait on the runtime's poller
+	onPoller [3]*waiter      // per direction: who waits on the C poller; guarded by s.mu
 }
 
 // park is where the owner of a lane waits.
 type park struct {
-	s        *Socket
-	d        direction
-	try      func(fd uintptr) bool // one try of c, for the runtime's poller
-	c        call                  // the call that waits
-	result   int                   // of its last try
-	tries    int
-	waiting  bool    // guarded by s.mu, as are the following
-	dirty    bool    // the descriptor's deadline is set
-	onPoller *waiter // waits on the C poller
+	s       *Socket
+	d       direction
+	try     func(fd uintptr) bool // one try of c, for the runtime's poller
+	c       call                  // the call that waits
+	result  int                   // of its last try
+	tries   int
+	waiting bool // guarded by s.mu, as are the following
+	dirty   bool // the descriptor's deadline is set
 
 	// The context that wakes the lane, known by its Done channel. The first park with a channel stops its function on
 	// return; the second in a row leaves it, so that steady use registers nothing.
@@ -108,13 +108,12 @@ func (s *Socket) wake(d direction) {
 	if s.blk == nil {
 		return
 	}
-	p := &s.blk.parks[d]
-	if p.waiting {
+	if d != erring && s.blk.parks[d].waiting {
 		s.blk.setDeadline(d, past)
 	}
-	if p.onPoller != nil {
-		p.onPoller.give(nil)
-		p.onPoller = nil
+	if wt := s.blk.onPoller[d]; wt != nil {
+		wt.give(nil)
+		s.blk.onPoller[d] = nil
 	}
 }
 
@@ -122,7 +121,7 @@ func (s *Socket) wake(d direction) {
 // wait ended. The caller owns the lane.
 func (s *Socket) await(c *call, w *Wait) (int, error) {
 	d := c.op.direction()
-	l := &s.lanes[d]
+	l := s.lane(d)
 	deadline := c.until(w)
 	if w.kind == waitContext {
 		if err := w.context().Err(); err != nil {
@@ -136,8 +135,9 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			return 0, net.ErrClosed
 		}
 		b := s.blockingSide()
-		p := &b.parks[d]
-		onRuntime := c.op != OpConnect // a client that only selects never enters the runtime's poller
+		var p *park
+		// A client that only selects never enters the runtime's poller, and that knows nothing of error queues.
+		onRuntime := c.op != OpConnect && d != erring
 		if onRuntime {
 			b.open(s)
 			onRuntime = b.raw != nil
@@ -145,6 +145,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		l.parked, l.op = true, c.op
 		var err error
 		if onRuntime {
+			p = &b.parks[d]
 			switch {
 			case deadline != 0:
 				b.setDeadline(d, epoch.Add(deadline))
@@ -178,7 +179,11 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		expired := onRuntime && isDeadline(err)
 		var r int
 		if !expired {
-			if r = c.try(s, howPoll); !c.wouldBlock(r) {
+			how := uint(howPoll)
+			if d == erring && !c.woken {
+				how = 0 // this is the one that counts the wait
+			}
+			if r = c.try(s, how); !c.wouldBlock(r) {
 				s.unpark(l)
 				return r, nil
 			}
@@ -227,7 +232,6 @@ func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline time.Durat
 		s.mu.Unlock()
 		return false, net.ErrClosed
 	}
-	p := &s.blk.parks[d]
 	if s.state.And(^stNote(d))&stNote(d) != 0 {
 		s.mu.Unlock()
 		return true, nil
@@ -237,15 +241,16 @@ func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline time.Durat
 		return false, err
 	}
 	wt := newWaiter(s, c.op)
-	p.onPoller = wt
+	blk := s.blk
+	blk.onPoller[d] = wt
 	s.mu.Unlock()
 
 	given, err = wt.wait(w, deadline)
 	if !given {
 		s.mu.Lock()
-		mine := p.onPoller == wt
+		mine := blk.onPoller[d] == wt
 		if mine {
-			p.onPoller = nil
+			blk.onPoller[d] = nil
 			if !s.closing() {
 				cDisarm(poller.p, s.h, d.bits())
 			}
@@ -316,7 +321,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	}
 	defer spinners.Add(-1)
 	d := c.op.direction()
-	l := &s.lanes[d]
+	l := s.lane(d)
 	s.mu.Lock()
 	p := &s.blockingSide().parks[d]
 	l.parked, l.op = true, c.op // it waits, and a call that only looks does not wait for it

@@ -42,6 +42,7 @@ type Socket struct {
 
 // rareState is what few sockets need, or only in their last moment.
 type rareState struct {
+	errs      lane          // of the error queue; guarded by mu
 	drained   chan struct{} // closed when nobody is inside any more
 	cleanup   runtime.Cleanup
 	forgotten *forgotten      // the cleanup's
@@ -71,10 +72,13 @@ const (
 )
 
 func (d direction) selectedFact() uint32 {
-	if d == reading {
+	switch d {
+	case reading:
 		return factSelectedRead
+	case writing:
+		return factSelectedWrite
 	}
-	return factSelectedWrite
+	return 0
 }
 
 var lastID atomic.Uint64
@@ -478,7 +482,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 	if inside {
 		rare.drained = make(chan struct{})
 	}
-	for d := reading; d <= writing; d++ {
+	for d := reading; d <= s.lastLane(); d++ {
 		s.abortAll(d)
 		s.wake(d)
 	}

@@ -22,23 +22,29 @@ const (
 	OpSendMsg
 	OpSendV
 	OpSendFile
+	OpRecvErr
 )
 
 var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "connect", "send", "sendto", "sendmsg",
-	"sendv", "sendfile"}
+	"sendv", "sendfile", "recverr"}
 
 func (o Op) String() string { return opNames[o] }
 
-// direction says which of a socket's two lanes an operation uses.
+// direction says which of a socket's lanes an operation uses. The error queue has one of its own: whoever waits
+// for an error neither holds up a receiver nor waits behind one.
 type direction uint8
 
 const (
 	reading direction = iota
 	writing
+	erring
 )
 
 func (o Op) direction() direction {
-	if o >= OpConnect {
+	switch {
+	case o == OpRecvErr:
+		return erring
+	case o >= OpConnect:
 		return writing
 	}
 	return reading

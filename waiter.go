@@ -66,7 +66,7 @@ func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
 	given, err := wt.wait(w, c.until(w))
 	if !given {
 		s.mu.Lock()
-		l := &s.lanes[d]
+		l := s.lane(d)
 		queued := l.has(&wt.h)
 		if queued {
 			l.remove(&wt.h)

@@ -271,7 +271,7 @@ int esock_iov_max(void) {
 ssize_t esock_recv(esock *s, void *buf, size_t len, int flags, unsigned how) {
     if (len == 0) return s->flags & ESOCK__STREAM ? 0 : -EINVAL;
     ssize_t n;
-    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS));
+    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS(s)));
     return esock__count_read(s, n, len, flags, how, "recv");
 }
 
@@ -282,7 +282,7 @@ ssize_t esock_recvfrom(esock *s, void *buf, size_t len, int flags, unsigned how,
     ssize_t n;
     do {
         alen = sizeof ss;
-        n = s->sys->recvfrom(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS,
+        n = s->sys->recvfrom(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS(s),
                              (struct sockaddr *)&ss, &alen);
     } while (n == -EINTR);
     if (n >= 0) esock_addr_decode(&ss, alen, from);

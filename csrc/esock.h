@@ -195,7 +195,8 @@ enum esock_how {
     ESOCK_CONT = 4  /* carries on the request before it */
 };
 
-/* All receives carry MSG_DONTWAIT and MSG_CMSG_CLOEXEC, all sends MSG_DONTWAIT and MSG_NOSIGNAL.
+/* All receives carry MSG_DONTWAIT and MSG_CMSG_CLOEXEC (but for AF_PACKET, which refuses it), all
+ * sends MSG_DONTWAIT and MSG_NOSIGNAL.
  * `flags` are the other MSG_ flags.
  *
  * A receive returns the number of bytes; 0 is the end of a stream, or an empty message. The end of a
@@ -229,15 +230,24 @@ ESOCK_API int esock_iov_max(void);
 
 /* Which member of esock_cmsg.v is set. */
 enum esock_cmsg_kind {
-    ESOCK_CMSG_RAW = 0,     /* none: only the bytes */
-    ESOCK_CMSG_INT,         /* i */
-    ESOCK_CMSG_RIGHTS,      /* rights: that many descriptors (C int) at the place */
-    ESOCK_CMSG_CREDENTIALS, /* cred */
-    ESOCK_CMSG_TIME,        /* time: SCM_TIMESTAMP, as seconds and nanoseconds */
-    ESOCK_CMSG_PKTINFO4,    /* pktinfo4 */
-    ESOCK_CMSG_PKTINFO6,    /* pktinfo6 */
-    ESOCK_CMSG_RECVERR,     /* recverr: IP_RECVERR, IPV6_RECVERR; see esock_cmsg_offender */
-    ESOCK_CMSG_PIDFD        /* fd: SCM_PIDFD, one descriptor, or a negative errno instead */
+    ESOCK_CMSG_RAW = 0,      /* none: only the bytes */
+    ESOCK_CMSG_INT,          /* i */
+    ESOCK_CMSG_RIGHTS,       /* rights: that many descriptors (C int) at the place */
+    ESOCK_CMSG_CREDENTIALS,  /* cred */
+    ESOCK_CMSG_TIME,         /* time: SCM_TIMESTAMP, SCM_TIMESTAMPNS */
+    ESOCK_CMSG_PKTINFO4,     /* pktinfo4 */
+    ESOCK_CMSG_PKTINFO6,     /* pktinfo6 */
+    ESOCK_CMSG_RECVERR,      /* recverr: what an error queue has; see esock_cmsg_offender */
+    ESOCK_CMSG_PIDFD,        /* fd: SCM_PIDFD, one descriptor, or a negative errno instead */
+    ESOCK_CMSG_BYTES,        /* none: the bytes are the value (a label, IP options, a header) */
+    ESOCK_CMSG_TIMESTAMPING, /* stamps: SCM_TIMESTAMPING */
+    ESOCK_CMSG_ADDR,         /* addr: IP_ORIGDSTADDR, IPV6_ORIGDSTADDR */
+    ESOCK_CMSG_AUXDATA,      /* auxdata: PACKET_AUXDATA */
+    ESOCK_CMSG_SCTP_INIT,    /* init */
+    ESOCK_CMSG_SCTP_SNDRCV,  /* sndrcv */
+    ESOCK_CMSG_SCTP_SNDINFO, /* sndinfo */
+    ESOCK_CMSG_SCTP_RCVINFO, /* rcvinfo */
+    ESOCK_CMSG_SCTP_NXTINFO  /* nxtinfo */
 };
 
 /* One control message. The bytes that it was decoded from, or that will be sent, are
@@ -250,7 +260,7 @@ typedef struct esock_cmsg {
     uint32_t kind; /* enum esock_cmsg_kind */
     uint32_t spare;
     union {
-        int64_t i;
+        int64_t i; /* in host byte order; SCM_TXTIME, unsigned in the kernel, as the same 64 bits */
         uint32_t rights;
         struct {
             int32_t pid;
@@ -274,7 +284,45 @@ typedef struct esock_cmsg {
             uint32_t info, data; /* by origin: the MTU of an EMSGSIZE, the range of a notice */
         } recverr;
         int32_t fd;
-    } v;
+        struct { /* a clock that did not look at the packet has 0, 0 */
+            int64_t software_sec, hardware_sec;
+            uint32_t software_nsec, hardware_nsec;
+        } stamps;
+        struct {
+            uint16_t family, port; /* AF_INET: ip[0..3] */
+            uint32_t flowinfo, scope_id;
+            uint8_t ip[16];
+        } addr;
+        struct {
+            uint32_t status, len, snaplen; /* TP_STATUS_ of <linux/if_packet.h> */
+            uint16_t mac, net, vlan_tci, vlan_tpid;
+        } auxdata;
+        struct {
+            uint16_t num_ostreams, max_instreams, max_attempts, max_init_timeo;
+        } init;
+        struct {
+            uint16_t stream, ssn, flags;
+            uint16_t spare;
+            uint32_t ppid, context, timetolive, tsn, cumtsn;
+            int32_t assoc_id;
+        } sndrcv;
+        struct {
+            uint16_t sid, flags;
+            uint32_t ppid, context;
+            int32_t assoc_id;
+        } sndinfo;
+        struct {
+            uint16_t sid, ssn, flags;
+            uint16_t spare;
+            uint32_t ppid, tsn, cumtsn, context;
+            int32_t assoc_id;
+        } rcvinfo;
+        struct {
+            uint16_t sid, flags;
+            uint32_t ppid, length;
+            int32_t assoc_id;
+        } nxtinfo;
+    } v; /* 32 bytes. The payload protocol of SCTP (ppid) is as the peers agreed: no byte is moved */
 } esock_cmsg;
 
 /* What a received message was. */
@@ -318,10 +366,15 @@ ESOCK_API ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovle
  * -EBADMSG when what follows is not a control message. Reads nothing outside control[0..len). */
 ESOCK_API int esock_cmsg_next(const void *control, size_t len, size_t *pos, esock_cmsg *out);
 
+/* The whole of control data at once, into up to `max` records. Returns how many messages there
+ * were, which may be more than `max`; *bad, if not NULL, is 1 if it ended in something else. */
+ESOCK_API uint32_t esock_cmsg_decode(const void *control, size_t len, esock_cmsg *cmsgs, size_t max,
+                                     uint32_t *bad);
+
 /* Writes n control messages in the kernel's form. The bytes of each are at cmsgs[i].offset in
- * `data`, unless its kind is one with a value that can be sent (INT, CREDENTIALS, TIME, PKTINFO4,
- * PKTINFO6): then the value is. Returns the bytes written; -ENOBUFS: `cap` is too small; -EINVAL: a
- * place outside `data`, or a value whose type does not exist for sending (RECVERR, PIDFD). */
+ * `data`, unless its kind has a member of `v` and its type can be sent: then the value is. Returns
+ * the bytes written; -ENOBUFS: `cap` is too small; -EINVAL: a place outside `data`, a value that
+ * does not fit the type, or one whose type does not exist for sending (RECVERR, PIDFD, ADDR, ...). */
 ESOCK_API ssize_t esock_cmsg_encode(const esock_cmsg *cmsgs, size_t n, const void *data,
                                     size_t data_len, void *out, size_t cap);
 
@@ -352,18 +405,40 @@ ESOCK_API void esock_sendfile_done(esock *s, int64_t bytes, int error);
 /* ---- Options --------------------------------------------------------------------------------- */
 
 /* How an option's value looks (esock_opt.def has a row for each option). Scalars travel in `i`, the
- * rest in `data`, in host byte order. */
+ * rest in `data`. */
 enum esock_codec {
     ESOCK_BOOL = 1, /* i: 0 or 1 */
     ESOCK_INT,      /* i: a C int */
     ESOCK_UINT,     /* i: a C unsigned int */
     ESOCK_STRING,   /* data: bytes without NUL */
-    ESOCK_LINGER,   /* data: esock_linger */
-    ESOCK_UCRED     /* data: esock_ucred */
+    ESOCK_U64,      /* i: an unsigned 64-bit number, as its bits */
+    ESOCK_BE32,     /* i: a C unsigned int that the kernel takes in network order */
+    ESOCK_TIMEVAL,  /* i: microseconds */
+    ESOCK_BYTES,    /* data: any bytes */
+    ESOCK_STRUCT,   /* data: the kernel's structure, and a list behind it if it has one */
+    ESOCK_FILTER    /* data: an array of struct sock_filter */
 };
 
-enum esock_direction { ESOCK_GET = 1, ESOCK_SET = 2, ESOCK_GETSET = 3 };
+/* With ESOCK_ASK, reading takes a value that says what of: in `i`, or in `data` with `*len` its room. */
+enum esock_direction {
+    ESOCK_GET = 1,
+    ESOCK_SET = 2,
+    ESOCK_GETSET = 3,
+    ESOCK_ASK = 5,
+    ESOCK_ASKSET = 7
+};
 
+/* What an option needs besides a socket of its kind. Capabilities: for some values at least. */
+enum esock_needs {
+    ESOCK_NEEDS_NOTHING,
+    ESOCK_NEEDS_CONNECTED,
+    ESOCK_NEEDS_LISTENING,
+    ESOCK_NEEDS_REPAIR,
+    ESOCK_NEEDS_NET_ADMIN,
+    ESOCK_NEEDS_NET_RAW
+};
+
+/* SO_LINGER, SO_PEERCRED: as the kernel has them. */
 typedef struct esock_linger {
     int32_t onoff;
     int32_t seconds;
@@ -374,6 +449,25 @@ typedef struct esock_ucred {
     uint32_t uid, gid;
 } esock_ucred;
 
+/* A field of an option's structure, for those who do not know the structure. */
+typedef struct esock_optfield {
+    const char *name; /* "rtt" */
+    const char *kind; /* "US"; esock_opt_struct.def says what it means */
+    uint16_t offset;
+    uint16_t size; /* 0 for a list */
+} esock_optfield;
+
+/* The structure of an option. `data` has `size` bytes, and `element` more for each element of the list;
+ * fields that the running kernel does not know yet are 0. */
+typedef struct esock_optshape {
+    const char *name; /* "tcp_info" */
+    uint16_t size;
+    uint16_t least; /* the bytes that the kernel gives at least */
+    uint16_t element;
+    uint16_t count; /* of fields */
+    const esock_optfield *fields;
+} esock_optshape;
+
 typedef struct esock_optrow {
     const char *level;    /* "tcp" */
     const char *name;     /* "nodelay" */
@@ -382,14 +476,20 @@ typedef struct esock_optrow {
     int number;           /* 1; 0 is a number like any other */
     uint8_t codec;        /* enum esock_codec */
     uint8_t direction;    /* enum esock_direction */
-    uint16_t max;         /* bytes of data at the most, 0 for scalars */
-    const char *since;    /* first Linux that has it */
+    uint8_t needs;        /* enum esock_needs */
+    uint8_t spare;
+    uint16_t max;   /* bytes of data at the most, 0 for scalars */
+    uint16_t kinds; /* the sockets it applies to, a bit for each kind of esock_opt.def */
+    const esock_optshape *shape; /* of ESOCK_STRUCT, else NULL */
+    const char *since;           /* first Linux that has it */
+    const char *sample;          /* a value to try; esock_opt.def has the form */
     const char *doc;
 } esock_optrow;
 
-/* The option table: how many rows, one row (NULL past the end), and a hash over all of them:
- * FNV-1a, 64 bits, over one line for each, with the numbers in decimal:
- * "level name constant level_number number codec direction max\n". */
+/* The option table: how many rows, one row (NULL past the end), and a hash over all of them: FNV-1a, 64
+ * bits, over one line for each, with the numbers in decimal, "level name constant level_number number
+ * codec direction needs kinds max shape\n" (max only of strings and bytes, else 0; shape: the name or
+ * "-"), and one for each field of a row's shape, "name kind\n". */
 ESOCK_API unsigned esock_opt_count(void);
 ESOCK_API const esock_optrow *esock_opt_row(unsigned row);
 ESOCK_API uint64_t esock_opt_hash(void);
@@ -402,18 +502,139 @@ ESOCK_API uint64_t esock_opt_hash(void);
 ESOCK_API int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len);
 ESOCK_API int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len);
 
+/* One option of a batch. Its data is at `offset` in the batch's, `len` bytes: room, and then what was
+ * used of it. A place outside is -EINVAL. */
+typedef struct esock_optcall {
+    uint32_t row;
+    int32_t result; /* as esock_getopt and esock_setopt return it */
+    int64_t i;
+    uint32_t offset;
+    uint32_t len;
+} esock_optcall;
+
+/* Reads or sets n options, in order; each has its own result, and none stops the others. Returns how
+ * many succeeded. */
+ESOCK_API size_t esock_getopts(esock *s, esock_optcall *calls, size_t n, void *data,
+                               size_t data_len);
+ESOCK_API size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const void *data,
+                               size_t data_len);
+
 /* Any option by its numbers, as bytes. *len is the room on entry and what the kernel used of it on
  * return; the bytes there on entry reach the kernel (options that read before they write). -EINVAL:
  * *len over 1 MiB. */
 ESOCK_API int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len);
 ESOCK_API int esock_setopt_native(esock *s, int level, int opt, const void *val, size_t len);
 
+/* ---- Requests: ioctl(2) ----------------------------------------------------------------------- */
+
+#define ESOCK_IFNAME 16 /* bytes of an interface's name, with its NUL */
+
+/* The requests, by OTP's names; those from ESOCK_GIFNAME on are netdevice(7)'s. */
+enum esock_request {
+    ESOCK_GIFCONF,
+    ESOCK_NREAD,
+    ESOCK_NWRITE,
+    ESOCK_NSPACE,
+    ESOCK_ATMARK,
+    ESOCK_TCP_INFO,
+    ESOCK_GIFNAME,
+    ESOCK_GIFINDEX,
+    ESOCK_GIFADDR,
+    ESOCK_GIFDSTADDR,
+    ESOCK_GIFBRDADDR,
+    ESOCK_GIFNETMASK,
+    ESOCK_GIFHWADDR,
+    ESOCK_GIFMTU,
+    ESOCK_GIFTXQLEN,
+    ESOCK_GIFFLAGS,
+    ESOCK_GIFMAP,
+    ESOCK_SIFFLAGS,
+    ESOCK_SIFADDR,
+    ESOCK_SIFDSTADDR,
+    ESOCK_SIFBRDADDR,
+    ESOCK_SIFNETMASK,
+    ESOCK_SIFHWADDR,
+    ESOCK_SIFMTU,
+    ESOCK_SIFTXQLEN,
+    ESOCK_RCVALL,
+    ESOCK_RCVALL_IGMPMCAST,
+    ESOCK_RCVALL_MCAST,
+    ESOCK_REQUESTS
+};
+
+/* What a request is about. */
+enum esock_iokey {
+    ESOCK_IOKEY_NONE = 0, /* the socket, or the whole system */
+    ESOCK_IOKEY_NAME,     /* the interface called `name` */
+    ESOCK_IOKEY_INDEX     /* the interface with the index `i` */
+};
+
+/* The value that a request answers with, or sets. */
+enum esock_ioform {
+    ESOCK_IO_INT = 1, /* i */
+    ESOCK_IO_BOOL,    /* i: 0 or 1 */
+    ESOCK_IO_SPACE,   /* i; made of two answers */
+    ESOCK_IO_NAME,    /* name */
+    ESOCK_IO_ADDR,    /* addr, of AF_INET */
+    ESOCK_IO_HWADDR,  /* addr, raw: an ARPHRD_ type as its family, the address as its data */
+    ESOCK_IO_FLAGS,   /* i: IFF_ flags; when they are set: those to switch on, in `off` those to
+                         switch off. A flag in both is switched on */
+    ESOCK_IO_MAP,     /* map */
+    ESOCK_IO_CONF,    /* by esock_ifconf */
+    ESOCK_IO_INFO     /* by the option TCP_INFO */
+};
+
+typedef struct esock_iorow {
+    const char *name;     /* "gifmtu" */
+    const char *constant; /* "SIOCGIFMTU"; NULL: this system has none */
+    unsigned long number;
+    uint8_t key;   /* enum esock_iokey */
+    uint8_t value; /* enum esock_ioform */
+    uint8_t set;   /* 1: the value is the caller's, 0: the answer */
+    const char *doc;
+} esock_iorow;
+
+typedef struct esock_ifmap {
+    uint64_t mem_start, mem_end;
+    uint16_t base_addr;
+    uint8_t irq, dma, port;
+} esock_ifmap;
+
+typedef struct esock_ioarg {
+    char name[ESOCK_IFNAME];
+    int64_t i;
+    uint32_t off;
+    esock_addr addr;
+    esock_ifmap map;
+} esock_ioarg;
+
+typedef struct esock_ifaddr {
+    char name[ESOCK_IFNAME];
+    esock_addr addr;
+} esock_ifaddr;
+
+/* The row of a request, NULL for a number that is none. */
+ESOCK_API const esock_iorow *esock_ioctl_row(unsigned request);
+
+/* Makes a request. -ENOENT: no such request; -ENOTSUP: this system has none, or another call answers
+ * it; -ENAMETOOLONG: no NUL in the name; -ERANGE: a number that does not fit; -EAFNOSUPPORT: an
+ * address that is not AF_INET; -EINVAL: a hardware address of another length than the device's. Else the
+ * kernel's: -ENODEV (no such interface), -EADDRNOTAVAIL (it has no address), -ENOTTY (not on this kind of
+ * socket: gifaddr, gifdstaddr, gifbrdaddr, gifnetmask need AF_INET), -EPERM (sets need CAP_NET_ADMIN). */
+ESOCK_API int esock_ioctl(esock *s, unsigned request, esock_ioarg *arg);
+
+/* The addresses of all interfaces, IPv4 only. Returns how many were stored. As many as `max` means that there may
+ * be more: the kernel stops at the end of the room and does not tell. With `max` 0 `out` may be NULL, and the
+ * number there is now is returned. */
+ESOCK_API ssize_t esock_ifconf(esock *s, esock_ifaddr *out, size_t max);
+
 /* ---- Readiness ------------------------------------------------------------------------------- */
 
 enum esock_events {
     ESOCK_IN = 1,  /* a receive or an accept would not block */
     ESOCK_OUT = 2, /* a send would not block; a connection attempt is decided */
-    ESOCK_ERR = 4  /* an error or a queued one, or hang-up; in an event only */
+    ESOCK_ERR =
+        4 /* an error or a queued one, or hang-up; comes also to those who wait for others */
 };
 
 typedef struct esock_event {

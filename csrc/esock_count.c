@@ -104,17 +104,37 @@ static bool at_end(const esock *s) {
     if (r <= 0 || !(p.revents & (POLLRDHUP | POLLHUP))) return false;
     char next;
     ssize_t n;
-    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, &next, 1, MSG_PEEK | ESOCK__RECV_FLAGS));
+    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, &next, 1, MSG_PEEK | ESOCK__RECV_FLAGS(s)));
     return n <= 0;
+}
+
+/* What an error queue gives is one message, on a stream too, and a zero-copy notice has no bytes. Who reads it need not
+ * be who receives: a receive in progress goes on. Linux takes a record out, peek or not. */
+static void count_queued(esock *s, ssize_t n, size_t want, unsigned how) {
+    add(s, ESOCK_READ_TRIES, 1);
+    if (n == -EAGAIN) {
+        if (!(how & ESOCK_POLL)) add(s, ESOCK_READ_WAITS, 1);
+        return;
+    }
+    if (n < 0) {
+        add(s, ESOCK_READ_FAILS, 1);
+        return;
+    }
+    uint64_t got = (uint64_t)n < want ? (uint64_t)n : want;
+    add(s, ESOCK_READ_BYTE, got);
+    add(s, ESOCK_READ_PKG, 1);
+    raise_to(&s->counters.value[ESOCK_READ_PKG_MAX], got);
 }
 
 ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
                           const char *op) {
-    /* What an error queue gives is a message also on a stream; a zero-copy notice has no bytes. Unix sockets have no
-     * such queue and ignore the flag; recvmsg leaves it out if the kernel did. */
-    bool queued = flags & MSG_ERRQUEUE && s->domain != AF_UNIX;
-    bool stream = s->flags & ESOCK__STREAM && !queued;
-    if (queued) how |= ESOCK__MESSAGE;
+    /* Unix sockets have no error queue and ignore the flag; recvmsg leaves it out if the kernel did. */
+    if (flags & MSG_ERRQUEUE && s->domain != AF_UNIX) {
+        count_queued(s, n, want, how);
+        esock__trace(s, op, (long)n);
+        return n;
+    }
+    bool stream = s->flags & ESOCK__STREAM;
     if (!(how & ESOCK_CONT)) esock_end_read(s);
     add(s, ESOCK_READ_TRIES, 1);
     if (n == 0 && s->type == SOCK_SEQPACKET && !(how & ESOCK__MESSAGE) && at_end(s)) n = -ESHUTDOWN;
@@ -123,7 +143,7 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
     } else if (n < 0 || (n == 0 && stream)) {
         add(s, ESOCK_READ_FAILS, 1);
         esock_end_read(s);
-    } else if (queued || !(flags & MSG_PEEK)) { /* Linux takes a queued error out, peek or not */
+    } else if (!(flags & MSG_PEEK)) {
         /* MSG_TRUNC makes a message socket report more than it stored; on TCP the bytes are
          * consumed. */
         uint64_t got = (uint64_t)n;

@@ -70,6 +70,23 @@ ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how);
 /* Reports to the trace function, when the handle asks for it. esock_count.c */
 void esock__trace(const esock *s, const char *op, long result);
 
+/* One type of control message. decode is called with at least `min` bytes and sets out->v; false: these bytes are
+ * no such value. encode writes the value, at most ESOCK__CMSG_VALUE bytes, and returns its length, or a negative
+ * errno; NULL: a type that is only received, or that is its bytes. esock_cmsg_rows.c */
+typedef struct esock__cmsg_row {
+    uint8_t kind; /* enum esock_cmsg_kind */
+    uint8_t min;
+    bool (*decode)(const void *data, size_t len, esock_cmsg *out);
+    int (*encode)(const esock_cmsg *c, void *out);
+} esock__cmsg_row;
+
+#define ESOCK__CMSG_VALUE 32
+
+extern const esock__cmsg_row esock__cmsg_any_int; /* what no row says may be sent as a C int */
+
+/* The row of a type, or NULL. */
+const esock__cmsg_row *esock__cmsg_row_of(int level, int type);
+
 /* Runs a system call again as long as it is interrupted. `r` must be assigned by `call`. */
 #define ESOCK__RETRY(r, call) \
     do {                      \
@@ -77,7 +94,8 @@ void esock__trace(const esock *s, const char *op, long result);
     } while ((r) == -EINTR)
 
 /* MSG_ flags that every receive and every send carries. */
-#define ESOCK__RECV_FLAGS (MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+#define ESOCK__RECV_FLAGS(s) \
+    (MSG_DONTWAIT | ((s)->domain == AF_PACKET ? 0 : MSG_CMSG_CLOEXEC)) /* packet: EINVAL */
 #define ESOCK__SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 
 #endif

@@ -5,20 +5,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* Decodes what is in `control` into the caller's array, and counts the rest. */
-static void decode_control(const void *control, esock_cmsg *cmsgs, size_t max, esock_msg *out) {
-    esock_cmsg beyond;
-    size_t pos = 0;
-    int r;
-    for (;;) {
-        esock_cmsg *c = out->cmsgs < max ? &cmsgs[out->cmsgs] : &beyond;
-        r = esock_cmsg_next(control, out->control_len, &pos, c);
-        if (r != 1) break;
-        out->cmsgs++;
-    }
-    out->bad = r < 0;
-}
-
 /* Closes the descriptors, and takes their numbers out of the records and out of the bytes: whoever walks these
  * would find numbers that may be somebody else's by then. */
 static void drop_rights(const esock *s, void *control, esock_cmsg *cmsgs, size_t max,
@@ -74,7 +60,7 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
                             .msg_iovlen = 1,
                             .msg_control = control_len > 0 ? control : NULL,
                             .msg_controllen = control_len};
-        n = s->sys->recvmsg(s->sys, s->fd, &m, flags | ESOCK__RECV_FLAGS);
+        n = s->sys->recvmsg(s->sys, s->fd, &m, flags | ESOCK__RECV_FLAGS(s));
     } while (n == -EINTR);
     /* A message of no bytes that brings control data, or would have, is no end. */
     if (n == 0 && (m.msg_controllen > 0 || m.msg_flags & MSG_CTRUNC)) how |= ESOCK__MESSAGE;
@@ -88,7 +74,7 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
     if (!(flags & MSG_CMSG_CLOEXEC)) out->flags &= ~MSG_CMSG_CLOEXEC;
     out->control_len = (uint32_t)(m.msg_controllen < control_len ? m.msg_controllen : control_len);
     out->full_len = (uint64_t)n;
-    decode_control(control, cmsgs, cmsgs_max, out);
+    out->cmsgs = esock_cmsg_decode(control, out->control_len, cmsgs, cmsgs_max, &out->bad);
     if (m.msg_flags & MSG_CTRUNC) drop_rights(s, control, cmsgs, cmsgs_max, out);
     return (size_t)n < len ? n : (ssize_t)len;
 }

@@ -68,7 +68,7 @@ int esock_arm(esock_poller *p, esock *s, unsigned events, int again, void *user)
     int r = 0;
     pthread_mutex_lock(&p->mu);
     s->user = user;
-    unsigned want = s->armed | (events & (ESOCK_IN | ESOCK_OUT));
+    unsigned want = s->armed | (events & (ESOCK_IN | ESOCK_OUT | ESOCK_ERR));
     /* What epoll already watches needs no call. In the edge-triggered case it must not be made:
      * modifying a registration reports a condition that is still there once more, and so for
      * ever. */

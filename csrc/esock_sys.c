@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -101,6 +102,11 @@ static int sys_setsockopt(const esock_sys *sys, int fd, int level, int opt, cons
                           socklen_t len) {
     (void)sys;
     return result(setsockopt(fd, level, opt, val, len));
+}
+
+static int sys_ioctl(const esock_sys *sys, int fd, unsigned long request, void *arg) {
+    (void)sys;
+    return result(ioctl(fd, request, arg));
 }
 
 /* libc's send and recv are places where a thread can be cancelled, which costs a threaded program more than the rest
@@ -226,6 +232,7 @@ const esock_sys *esock_sys_libc(void) {
         .getpeername = sys_getpeername,
         .getsockopt = sys_getsockopt,
         .setsockopt = sys_setsockopt,
+        .ioctl = sys_ioctl,
         .recv = sys_recv,
         .recvfrom = sys_recvfrom,
         .recvmsg = sys_recvmsg,

@@ -36,6 +36,7 @@ struct esock_sys {
     int (*getsockopt)(const esock_sys *sys, int fd, int level, int opt, void *val, socklen_t *len);
     int (*setsockopt)(const esock_sys *sys, int fd, int level, int opt, const void *val,
                       socklen_t len);
+    int (*ioctl)(const esock_sys *sys, int fd, unsigned long request, void *arg);
     /* input and output */
     ssize_t (*recv)(const esock_sys *sys, int fd, void *buf, size_t len, int flags);
     ssize_t (*recvfrom)(const esock_sys *sys, int fd, void *buf, size_t len, int flags,

@@ -31,11 +31,12 @@ if(EXISTS ${PROJECT_SOURCE_DIR}/tests/c/gen_opt_numbers.sh)
         OUTPUT opt_numbers.c
         COMMAND sh ${PROJECT_SOURCE_DIR}/tests/c/gen_opt_numbers.sh
                 ${PROJECT_SOURCE_DIR}/csrc/esock_opt.def > opt_numbers.c
-        DEPENDS tests/c/gen_opt_numbers.sh csrc/esock_opt.def
+        DEPENDS tests/c/gen_opt_numbers.sh csrc/esock_opt.def csrc/esock_opt_struct.def
         VERBATIM)
     add_library(opt_numbers OBJECT opt_numbers.c)
     target_include_directories(opt_numbers PRIVATE csrc)
     target_link_libraries(opt_numbers PRIVATE esock_flags)
+    target_link_libraries(opt_test PRIVATE opt_numbers)
 endif()
 
 # The install tree serves a consumer, through pkg-config and through find_package.

@@ -257,6 +257,8 @@ func (t *target) codec() string {
 	switch {
 	case t.native:
 		return "native " + t.form
+	case t.known && t.info.Struct != "":
+		return t.info.Struct
 	case t.known:
 		return t.info.Codec
 	}

@@ -18,6 +18,9 @@ func (t *target) parse(text string) (any, error) {
 	if t.known && !t.info.CanSet || readOnly[t.codec()] {
 		return nil, fmt.Errorf("%s can only be read", t.label())
 	}
+	if c := t.info.Codec; t.known && t.info.Struct != "linger" && (c == "struct" || c == "filter" || c == "bytes") {
+		return t.info.ParseValue(text), nil
+	}
 	v, wants := parseValue(t.codec(), text)
 	if wants != "" {
 		return nil, fmt.Errorf("%s takes %s, not %q", t.label(), wants, text)

@@ -3,164 +3,331 @@ package main
 import (
 	"fmt"
 	"hash/fnv"
+	"math/bits"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// row is one ESOCK_OPT of the file.
+// table is what the two files say.
+type table struct {
+	levels    map[string]int
+	kinds     []kind
+	composite map[string]int // names of kinds, one or several
+	elsewhere []elsewhere
+	rows      []row
+	structs   map[string]*structure
+	order     []*structure
+}
+
+// kind is an ESOCK_KIND: a kind of socket.
+type kind struct {
+	name string
+	text string
+}
+
+// elsewhere is an ESOCK_ELSEWHERE: an option of other platforms.
+type elsewhere struct{ level, name, where string }
+
+// row is one ESOCK_OPT.
 type row struct {
 	level, name string
 	levelNumber int
 	constant    string
 	number      int
-	codec       string
-	direction   int // enum esock_direction
-	max         int
-	since, doc  string
+	codec       string // "STRUCT"
+	argument    string // "tcp_info"
+	direction   string
+	kinds       string
+	kindBits    int
+	needs       string
+	since       string
+	sample      string
+	doc         string
+	shape       *structure
 }
 
-// codecs are enum esock_codec: number, the constant in Go without "codec", the type and codec value of Option, and
-// the bytes that a value needs (0: the row says).
+// structure is an ESOCK_STRUCT with its fields.
+type structure struct {
+	name, ctype string
+	fields      []field
+	taken       bool // a variable has the Go name that it would have
+}
+
+type field struct{ name, kind, doc string }
+
+// codecs are the codecs of the rows: enum esock_codec, and the type and codec value of Option.
 var codecs = map[string]struct {
 	number int
-	suffix string
 	goType string
 	value  string
-	room   int
 }{
-	"BOOL":   {1, "Bool", "bool", "boolCodec", 0},
-	"INT":    {2, "Int", "int", "intCodec", 0},
-	"UINT":   {3, "Uint", "uint", "uintCodec", 0},
-	"STRING": {4, "String", "string", "stringCodec", 0},
-	"LINGER": {5, "Linger", "Linger", "lingerCodec", 8},
-	"UCRED":  {6, "Ucred", "Credentials", "ucredCodec", 12},
+	"BOOL":     {1, "bool", "boolCodec"},
+	"INT":      {2, "int", "intCodec"},
+	"UINT":     {3, "uint", "uintCodec"},
+	"STRING":   {4, "string", "stringCodec"},
+	"U64":      {5, "uint64", "uint64Codec"},
+	"BE32":     {6, "uint", "uintCodec"},
+	"TIMEVAL":  {7, "time.Duration", "microseconds"},
+	"BYTES":    {8, "[]byte", "bytesCodec"},
+	"STRUCT":   {9, "", ""},
+	"FILTER":   {10, "[]SockFilter", "filterCodec"},
+	"SEC":      {2, "time.Duration", "intSeconds"},
+	"MSEC":     {3, "time.Duration", "uintMilliseconds"},
+	"USEC":     {3, "time.Duration", "uintMicroseconds"},
+	"DOMAIN":   {2, "Domain", "domainCodec"},
+	"TYPE":     {2, "Type", "typeCodec"},
+	"PROTOCOL": {2, "Protocol", "protocolCodec"},
+	"ERRNO":    {2, "syscall.Errno", "errnoCodec"},
+	"PMTU":     {2, "PMTUDiscover", "pmtuCodec"},
+	"FD":       {2, "int", "intCodec"},
+	"CTRL":     {8, "[]ControlMessage", "controlCodec"},
 }
 
-var directions = map[string]int{"GET": 1, "SET": 2, "GETSET": 3}
+var directions = map[string]int{"GET": 1, "SET": 2, "GETSET": 3, "ASK": 5, "ASKSET": 7}
+
+var needs = map[string]int{"NOTHING": 0, "CONNECTED": 1, "LISTENING": 2, "REPAIR": 3, "NET_ADMIN": 4, "NET_RAW": 5}
+
+// Structures whose Go type is written by hand.
+var handmade = map[string]struct{ goType, codec string }{
+	"linger":         {"Linger", "lingerCodec"},
+	"ucred":          {"Credentials", "ucredCodec"},
+	"in_addr":        {"netip.Addr", "inAddrCodec"},
+	"in6_pktinfo":    {"PktInfo6", "pktInfo6Codec"},
+	"gids":           {"[]int", "gidsCodec"},
+	"netlink_groups": {"[]int", "groupsCodec"},
+}
 
 // A row is two lines; the second is the text.
 var (
-	rowStart = regexp.MustCompile(`^ESOCK_OPT\((\w+), (\w+), \w+, (-?\d+), (\w+), (-?\d+), (\w+), (\w+), (\d+), "([^"]+)",$`)
-	rowText  = regexp.MustCompile(`^ +"([^"\\]+)"\)$`)
+	levelLine  = regexp.MustCompile(`^ESOCK_LEVEL\((\w+), \w+, (\d+)\)$`)
+	kindLine   = regexp.MustCompile(`^ESOCK_KIND\((\w+), (\d+), "(\w+)"\)$`)
+	kindsLine  = regexp.MustCompile(`^ESOCK_KINDS\((\w+), ([\w |]+)\)$`)
+	elseLine   = regexp.MustCompile(`^ESOCK_ELSEWHERE\((\w+), (\w+), "([^"]+)"\)$`)
+	rowStart   = regexp.MustCompile(`^ESOCK_OPT\((\w+), (\w+), (\w+), (-?\d+), (\w+)(?:\((\w+)\))?, (\w+), (\w+), (\w+), "([^"]+)", "([^"\\]*)",$`)
+	rowText    = regexp.MustCompile(`^ +"([^"\\]+)"\)$`)
+	structLine = regexp.MustCompile(`^ESOCK_STRUCT\((\w+), ([\w \[\]]+), (?:FULL|SHORT)\)$`)
+	fieldLine  = regexp.MustCompile(`^ESOCK_FIELD\((\w+), (\w+), [\w.-]+, (\w+), "([^"\\]*)"\)$`)
+	endLine    = regexp.MustCompile(`^ESOCK_END\((\w+), (?:NATURAL|PACKED4), (\d+)\)$`)
 )
 
-func parse(text string) ([]row, error) {
-	var rows []row
+// parse reads the rows and the structures.
+func parse(rows, structs string) (*table, error) {
+	t := &table{levels: map[string]int{}, composite: map[string]int{}, structs: map[string]*structure{}}
+	if err := t.parseStructs(structs); err != nil {
+		return nil, fmt.Errorf("%s: %w", structSource, err)
+	}
+	if err := t.parseRows(rows); err != nil {
+		return nil, fmt.Errorf("%s: %w", source, err)
+	}
+	return t, nil
+}
+
+func (t *table) parseStructs(text string) error {
+	var open *structure
+	for i, line := range strings.Split(text, "\n") {
+		wrong := fmt.Errorf("line %d is not understood", i+1)
+		switch {
+		case strings.HasPrefix(line, "ESOCK_STRUCT("):
+			m := structLine.FindStringSubmatch(line)
+			if m == nil || open != nil || t.structs[m[1]] != nil {
+				return wrong
+			}
+			open = &structure{name: m[1], ctype: m[2]}
+			t.structs[open.name] = open
+			t.order = append(t.order, open)
+		case strings.HasPrefix(line, "ESOCK_FIELD("):
+			m := fieldLine.FindStringSubmatch(line)
+			if m == nil || open == nil || m[1] != open.name || fieldTypes[m[3]] == "" {
+				return wrong
+			}
+			open.fields = append(open.fields, field{m[2], m[3], m[4]})
+		case strings.HasPrefix(line, "ESOCK_END("):
+			m := endLine.FindStringSubmatch(line)
+			if m == nil || open == nil || m[1] != open.name || len(open.fields) == 0 {
+				return wrong
+			}
+			open = nil
+		}
+	}
+	return nil
+}
+
+func (t *table) parseRows(text string) error {
 	seen := make(map[string]bool)
 	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
-		if !strings.HasPrefix(lines[i], "ESOCK_OPT(") {
+		wrong := fmt.Errorf("line %d is not understood", i+1)
+		word, _, ok := strings.Cut(lines[i], "(")
+		if !ok || !strings.HasPrefix(word, "ESOCK_") {
 			continue
 		}
-		m := rowStart.FindStringSubmatch(lines[i])
-		if m == nil || i+1 == len(lines) {
-			return nil, fmt.Errorf("line %d: not the first line of a row", i+1)
-		}
-		i++
-		t := rowText.FindStringSubmatch(lines[i])
-		if t == nil {
-			return nil, fmt.Errorf("line %d: not the second line of a row", i+1)
-		}
-		r := row{level: m[1], name: m[2], constant: m[4], codec: m[6], direction: directions[m[7]], since: m[9], doc: t[1]}
-		var errs [3]error
-		r.levelNumber, errs[0] = strconv.Atoi(m[3])
-		r.number, errs[1] = strconv.Atoi(m[5])
-		r.max, errs[2] = strconv.Atoi(m[8])
-		for _, err := range errs {
-			if err != nil {
-				return nil, fmt.Errorf("line %d: %w", i, err)
+		switch word {
+		case "ESOCK_LEVEL":
+			m := levelLine.FindStringSubmatch(lines[i])
+			if m == nil {
+				return wrong
 			}
+			t.levels[m[1]], _ = strconv.Atoi(m[2])
+		case "ESOCK_KIND":
+			m := kindLine.FindStringSubmatch(lines[i])
+			if m == nil || m[2] != strconv.Itoa(len(t.kinds)) {
+				return wrong
+			}
+			t.composite[m[1]] = 1 << len(t.kinds)
+			t.kinds = append(t.kinds, kind{m[1], m[3]})
+		case "ESOCK_KINDS":
+			m := kindsLine.FindStringSubmatch(lines[i])
+			if m == nil {
+				return wrong
+			}
+			for name := range strings.SplitSeq(m[2], " | ") {
+				if t.composite[name] == 0 {
+					return wrong
+				}
+				t.composite[m[1]] |= t.composite[name]
+			}
+		case "ESOCK_ELSEWHERE":
+			m := elseLine.FindStringSubmatch(lines[i])
+			if m == nil {
+				return wrong
+			}
+			t.elsewhere = append(t.elsewhere, elsewhere{m[1], m[2], m[3]})
+		case "ESOCK_OPT":
+			if i+1 == len(lines) {
+				return wrong
+			}
+			r, cause := t.parseRow(lines[i], lines[i+1])
+			if cause != "" {
+				return fmt.Errorf("line %d: %s", i+1, cause)
+			}
+			i++
+			key := r.level + "." + r.name
+			if seen[key] {
+				return fmt.Errorf("line %d: a second row of %s", i, key)
+			}
+			seen[key] = true
+			t.rows = append(t.rows, r)
 		}
-		if _, ok := codecs[r.codec]; !ok || r.direction == 0 {
-			return nil, fmt.Errorf("line %d: unknown codec or direction", i)
-		}
-		key := r.level + "." + r.name
-		if seen[key] {
-			return nil, fmt.Errorf("line %d: a second row of %s", i, key)
-		}
-		seen[key] = true
-		rows = append(rows, r)
 	}
-	if len(rows) == 0 {
-		return nil, fmt.Errorf("no rows")
+	if len(t.rows) == 0 {
+		return fmt.Errorf("no rows")
 	}
-	return rows, nil
+	for _, s := range t.order {
+		s.taken = slices.ContainsFunc(t.rows, func(r row) bool { return r.goName() == s.goName() })
+	}
+	return nil
 }
 
-// hash is esock_opt_hash: FNV-1a over a line for each row.
-func hash(rows []row) uint64 {
+func (t *table) parseRow(first, second string) (r row, cause string) {
+	m, d := rowStart.FindStringSubmatch(first), rowText.FindStringSubmatch(second)
+	if m == nil || d == nil {
+		return r, "a row is eleven fields on two lines"
+	}
+	r = row{level: m[1], name: m[2], constant: m[3], codec: m[5], argument: m[6], direction: m[7], kinds: m[8], needs: m[9],
+		since: m[10], sample: m[11], doc: d[1]}
+	var err error
+	if r.number, err = strconv.Atoi(m[4]); err != nil {
+		return r, err.Error()
+	}
+	var ok bool
+	if r.levelNumber, ok = t.levels[r.level]; !ok {
+		return r, "unknown level"
+	}
+	if _, ok = codecs[r.codec]; !ok {
+		return r, "unknown codec"
+	}
+	if directions[r.direction] == 0 {
+		return r, "unknown direction"
+	}
+	if _, ok = needs[r.needs]; !ok {
+		return r, "unknown need"
+	}
+	if r.kindBits = t.composite[r.kinds]; r.kindBits == 0 {
+		return r, "unknown kinds"
+	}
+	takes := r.codec == "STRING" || r.codec == "BYTES" || r.codec == "CTRL"
+	switch {
+	case r.codec == "STRUCT":
+		if r.shape = t.structs[r.argument]; r.shape == nil {
+			return r, "unknown structure"
+		}
+	case takes != (r.max() > 0) || !takes && r.argument != "":
+		return r, "strings and bytes have a maximum, and others have none"
+	}
+	return r, ""
+}
+
+// max is the longest string in bytes.
+func (r row) max() int {
+	n, _ := strconv.Atoi(r.argument)
+	return n
+}
+
+// hash is esock_opt_hash: FNV-1a over lines for each row.
+func hash(t *table) uint64 {
 	h := fnv.New64a()
-	for _, r := range rows {
-		fmt.Fprintf(h, "%s %s %s %d %d %d %d %d\n", r.level, r.name, r.constant, r.levelNumber, r.number,
-			codecs[r.codec].number, r.direction, r.max)
+	for _, r := range t.rows {
+		shape := "-"
+		if r.shape != nil {
+			shape = r.shape.name
+		}
+		fmt.Fprintf(h, "%s %s %s %d %d %d %d %d %d %d %s\n", r.level, r.name, r.constant, r.levelNumber, r.number,
+			codecs[r.codec].number, directions[r.direction], needs[r.needs], r.kindBits, r.max(), shape)
+		if r.shape != nil {
+			for _, f := range r.shape.fields {
+				fmt.Fprintf(h, "%s %s\n", f.name, f.kind)
+			}
+		}
 	}
 	return h.Sum64()
 }
 
-func (r row) codecName() string { return strings.ToLower(r.codec) }
-
-// room is the bytes of data that the core needs for the value.
-func (r row) room() int { return max(r.max, codecs[r.codec].room) }
-
 func (r row) access() string {
-	return [...]string{1: "can be read", 2: "can be set", 3: "can be read and set"}[r.direction]
+	return map[string]string{"GET": "can be read", "SET": "can be set", "GETSET": "can be read and set",
+		"ASK": "can be asked with Ask", "ASKSET": "can be asked with Ask, and set"}[r.direction]
 }
 
-// Options whose value means more than its codec says.
-var meanings = map[string]struct{ goType, codec string }{
-	"socket.domain":    {"Domain", "domainCodec"},
-	"socket.type":      {"Type", "typeCodec"},
-	"socket.protocol":  {"Protocol", "protocolCodec"},
-	"socket.error":     {"syscall.Errno", "errnoCodec"},
-	"tcp.keepidle":     {"time.Duration", "intSeconds"},
-	"tcp.keepintvl":    {"time.Duration", "intSeconds"},
-	"tcp.user_timeout": {"time.Duration", "uintMilliseconds"},
+// need is what a row needs, in words.
+func (r row) need() string {
+	switch r.needs {
+	case "NOTHING":
+		return ""
+	case "NET_ADMIN", "NET_RAW":
+		return "CAP_" + r.needs
+	}
+	return strings.ToLower(r.needs)
+}
+
+// kindNames are the kinds that a row applies to.
+func (t *table) kindNames(r row) string {
+	if r.kindBits == t.composite["ANY"] {
+		return "all"
+	}
+	var names []string
+	for b := r.kindBits; b != 0; b &= b - 1 {
+		names = append(names, t.kinds[bits.TrailingZeros(uint(b))].text)
+	}
+	return strings.Join(names, " ")
 }
 
 func (r row) goType() (goType, codec string) {
-	if m, ok := meanings[r.level+"."+r.name]; ok {
-		return m.goType, m.codec
+	if r.shape != nil {
+		if h, ok := handmade[r.shape.name]; ok {
+			return h.goType, h.codec
+		}
+		return r.shape.goName(), r.shape.codecName()
 	}
 	c := codecs[r.codec]
 	return c.goType, c.value
 }
 
-var levels = map[string]string{"ip": "IP", "ipv6": "IPv6", "tcp": "TCP", "udp": "UDP", "sctp": "SCTP", "mptcp": "MPTCP"}
-
-// The words that OTP's names are put together of, as Go spells them. Longer ones come first where one begins like
-// another. What is not here stays one word.
-var words = []string{
-	"acceptconn:AcceptConn", "bindtodevice:BindToDevice", "dontroute:DontRoute", "hoplimit:HopLimit", "hops:Hops",
-	"keepalive:KeepAlive", "keepcnt:KeepCnt", "keepidle:KeepIdle", "keepintvl:KeepIntvl", "maxseg:MaxSeg",
-	"nodelay:NoDelay", "oobinline:OOBInline", "passcred:PassCred", "peercred:PeerCred", "pktinfo:PktInfo",
-	"rcvbuf:RcvBuf", "rcvlowat:RcvLowat", "recv:Recv", "reuseaddr:ReuseAddr", "reuseport:ReusePort",
-	"sndbuf:SndBuf", "tclass:TClass", "tos:TOS", "ttl:TTL", "v6only:V6Only",
+// fieldTypes are the Go types of the kinds of fields; "-" for one that Go makes itself.
+var fieldTypes = map[string]string{
+	"U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "I32": "int32", "BE16": "uint16", "BE32": "uint32",
+	"BOOL": "bool", "BOOL8": "bool", "IN4": "netip.Addr", "IN6": "netip.Addr", "SA": "Addr", "SA6": "Addr",
+	"SEC": "time.Duration", "MS": "time.Duration", "US": "time.Duration", "US64": "time.Duration", "FMODE": "FilterMode",
+	"B8": "[8]byte", "B80": "[80]byte", "COUNT16": "-", "COUNT32": "-",
+	"LU8": "[]byte", "LU16": "[]uint16", "LU32": "[]uint32", "LIN4": "[]netip.Addr", "LSA": "[]Addr", "TAIL": "[]byte",
 }
-
-// goName is the exported name: level and words.
-func (r row) goName() string {
-	level, ok := levels[r.level]
-	if !ok {
-		level = capital(r.level)
-	}
-	var b strings.Builder
-	b.WriteString(level)
-	for part := range strings.SplitSeq(r.name, "_") {
-		for part != "" {
-			word := part
-			spelt := capital(part)
-			for _, w := range words {
-				if from, to, _ := strings.Cut(w, ":"); strings.HasPrefix(part, from) {
-					word, spelt = from, to
-					break
-				}
-			}
-			b.WriteString(spelt)
-			part = part[len(word):]
-		}
-	}
-	return b.String()
-}
-
-func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -1,6 +1,9 @@
 /* Options: the rows, the codecs, and what setting one must not disturb. */
 #include "fixture.h"
 
+#include <linux/filter.h>
+#include <sys/time.h>
+
 static unsigned row(const char *level, const char *name) {
     for (unsigned i = 0; i < esock_opt_count(); i++) {
         const esock_optrow *r = esock_opt_row(i);
@@ -27,21 +30,40 @@ static int set(esock *s, const char *level, const char *name, int64_t i) {
 }
 
 static void rows_are_sound(void **state) {
-    assert_true(esock_opt_count() > 30);
+    assert_true(esock_opt_count() >= 200);
     assert_null(esock_opt_row(esock_opt_count()));
     assert_null(esock_opt_row(UINT32_MAX));
     for (unsigned i = 0; i < esock_opt_count(); i++) {
         const esock_optrow *r = esock_opt_row(i);
-        assert_in_range(r->codec, ESOCK_BOOL, ESOCK_UCRED);
-        assert_in_range(r->direction, ESOCK_GET, ESOCK_GETSET);
-        assert_int_equal(r->max > 0, r->codec == ESOCK_STRING);
+        assert_in_range(r->codec, ESOCK_BOOL, ESOCK_FILTER);
+        assert_in_range(r->direction, ESOCK_GET, ESOCK_ASKSET);
+        assert_true(r->kinds != 0 && r->needs <= ESOCK_NEEDS_NET_RAW);
+        assert_int_equal(r->shape != NULL, r->codec == ESOCK_STRUCT);
+        assert_int_equal(r->max > 0, r->codec == ESOCK_STRING || r->codec >= ESOCK_BYTES);
         assert_true(strlen(r->doc) > 10 && strlen(r->since) > 2);
         for (unsigned k = 0; k < i; k++) {
             const esock_optrow *o = esock_opt_row(k);
-            assert_false(o->level_number == r->level_number && o->number == r->number);
             assert_false(strcmp(o->level, r->level) == 0 && strcmp(o->name, r->name) == 0);
         }
     }
+}
+
+/* In the generated file that knows the headers. */
+int opt_layouts_checked(void);
+const char *opt_layout_that_differs(void);
+
+static void layouts_are_those_of_the_headers(void **state) {
+    const char *wrong = opt_layout_that_differs();
+    if (wrong != NULL) fail_msg("%s", wrong);
+    assert_true(opt_layouts_checked() > 200);
+}
+
+static uint64_t fnv(uint64_t h, const char *text) {
+    for (const char *p = text; *p; p++) {
+        h ^= (unsigned char)*p;
+        h *= UINT64_C(1099511628211);
+    }
+    return h;
 }
 
 /* The text that the hash is over, built here a second time. */
@@ -50,13 +72,18 @@ static void hash_is_over_the_documented_text(void **state) {
     for (unsigned i = 0; i < esock_opt_count(); i++) {
         const esock_optrow *r = esock_opt_row(i);
         char *text;
-        assert_true(asprintf(&text, "%s %s %s %d %d %d %d %d\n", r->level, r->name, r->constant,
-                             r->level_number, r->number, r->codec, r->direction, r->max) > 0);
-        for (const char *p = text; *p; p++) {
-            h ^= (unsigned char)*p;
-            h *= UINT64_C(1099511628211);
-        }
+        int max = r->codec == ESOCK_STRING || r->codec == ESOCK_BYTES ? r->max : 0;
+        assert_true(asprintf(&text, "%s %s %s %d %d %d %d %d %d %d %s\n", r->level, r->name,
+                             r->constant, r->level_number, r->number, r->codec, r->direction,
+                             r->needs, r->kinds, max, r->shape ? r->shape->name : "-") > 0);
+        h = fnv(h, text);
         free(text);
+        for (unsigned k = 0; r->shape != NULL && k < r->shape->count; k++) {
+            assert_true(
+                asprintf(&text, "%s %s\n", r->shape->fields[k].name, r->shape->fields[k].kind) > 0);
+            h = fnv(h, text);
+            free(text);
+        }
     }
     assert_true(h == esock_opt_hash());
 }
@@ -269,9 +296,8 @@ static void linger(void **state) {
     assert_int_equal(len, sizeof got);
     assert_int_equal(got.onoff, 1);
     assert_int_equal(got.seconds, 7);
-    l.seconds = -1;
-    assert_int_equal(esock_setopt(s, r, 0, &l, sizeof l), -ERANGE);
     assert_int_equal(esock_setopt(s, r, 0, &l, sizeof l - 1), -EINVAL);
+    assert_int_equal(esock_setopt(s, r, 0, &l, sizeof l + 1), -EINVAL);
     len = sizeof got - 1;
     assert_int_equal(esock_getopt(s, r, NULL, &got, &len), -ENOBUFS);
     l = (esock_linger){0};
@@ -293,6 +319,111 @@ static void peercred(void **state) {
     assert_int_equal(esock_getopt(a, row("socket", "peercred"), NULL, &u, &len), -ENOBUFS);
     shut(a);
     shut(b);
+}
+
+/* A kernel that knows less gives less, and what is missing is 0; one that knows more gives no more than asked for. */
+static void structures_of_any_length(void **state) {
+    struct script k;
+    unsigned char data[512], answer[300];
+    unsigned r = row("tcp", "info");
+    const esock_optshape *shape = esock_opt_row(r)->shape;
+    memset(answer, 7, sizeof answer);
+    script_init(&k);
+    esock *s = open_socket(&k.sys, AF_INET, SOCK_STREAM);
+    for (size_t n = 0; n < sizeof answer; n += 4) {
+        size_t len = sizeof data, known = n < shape->size ? n : shape->size;
+        memset(data, 0x55, sizeof data);
+        script_put(&k, K_GETSOCKOPT, (struct script_answer){.data = answer, .data_len = n});
+        int got = esock_getopt(s, r, NULL, data, &len);
+        if (n == 0) {
+            assert_int_equal(got, -EBADMSG);
+            continue;
+        }
+        assert_int_equal(got, 0);
+        assert_int_equal(len, shape->size);
+        for (size_t i = 0; i < len; i++)
+            assert_int_equal(data[i], i < known ? 7 : 0);
+        assert_int_equal(data[len], 0x55);
+    }
+    shut(s);
+}
+
+/* T48: SCTP_RTOINFO is number 0, which is one like any other. */
+static void t48_number_zero(void **state) {
+    struct script k;
+    int32_t v[4] = {1, 2, 3, 4};
+    size_t len = sizeof v;
+    unsigned r = row("sctp", "rtoinfo");
+    assert_int_equal(esock_opt_row(r)->number, 0);
+    script_init(&k);
+    esock *s = open_socket(&k.sys, AF_INET, SOCK_STREAM);
+    script_answer(&k, K_SETSOCKOPT, 0);
+    assert_int_equal(esock_setopt(s, r, 0, v, sizeof v), 0);
+    assert_int_equal(script_last(&k, K_SETSOCKOPT)->a, IPPROTO_SCTP);
+    assert_int_equal(script_last(&k, K_SETSOCKOPT)->b, 0);
+    assert_memory_equal(script_last(&k, K_SETSOCKOPT)->data, v, sizeof v);
+    script_put(&k, K_GETSOCKOPT, (struct script_answer){.data = v, .data_len = sizeof v});
+    assert_int_equal(esock_getopt(s, r, NULL, v, &len), 0);
+    assert_int_equal(len, sizeof v);
+    shut(s);
+}
+
+/* T12: the microseconds are not the seconds. */
+static void t12_timeval(void **state) {
+    esock *s = open_socket(NULL, AF_INET, SOCK_STREAM);
+    struct timeval tv;
+    socklen_t len = sizeof tv;
+    assert_int_equal(set(s, "socket", "rcvtimeo", 3250000), 0);
+    assert_int_equal(getsockopt(esock_fd(s), SOL_SOCKET, SO_RCVTIMEO, &tv, &len), 0);
+    assert_int_equal(tv.tv_sec, 3);
+    assert_in_range(tv.tv_usec, 250000, 260000); /* in steps of the kernel's clock */
+    assert_in_range(get(s, "socket", "rcvtimeo"), 3250000, 3260000);
+    assert_int_equal(set(s, "socket", "rcvtimeo", -1), -ERANGE);
+    shut(s);
+}
+
+static void filters(void **state) {
+    esock *s = open_socket(NULL, AF_INET, SOCK_DGRAM);
+    struct sock_filter program[2] = {{0x30, 0, 0, 0}, {6, 0, 0, 100}}, got[4];
+    unsigned r = row("socket", "attach_filter");
+    size_t len = sizeof got;
+    assert_int_equal(esock_getopt(s, r, NULL, got, &len), 0);
+    assert_int_equal(len, 0);
+    assert_int_equal(esock_setopt(s, r, 0, program, 7), -EINVAL);
+    assert_int_equal(esock_setopt(s, r, 0, program, 0), -EINVAL);
+    assert_int_equal(esock_setopt(s, r, 0, program, sizeof program), 0);
+    len = sizeof got;
+    assert_int_equal(esock_getopt(s, r, NULL, got, &len), 0);
+    assert_int_equal(len, sizeof program);
+    assert_memory_equal(got, program, sizeof program);
+    len = sizeof program - 1;
+    assert_int_equal(esock_getopt(s, r, NULL, got, &len), -ENOBUFS);
+    assert_int_equal(set(s, "socket", "detach_filter", 0), 0);
+    shut(s);
+}
+
+static void batches(void **state) {
+    esock *s = open_socket(NULL, AF_INET, SOCK_STREAM);
+    char data[32] = "reno";
+    esock_optcall set_calls[] = {{.row = row("tcp", "nodelay"), .i = 1},
+                                 {.row = row("tcp", "congestion"), .len = 4},
+                                 {.row = row("socket", "type")},
+                                 {.row = UINT32_MAX},
+                                 {.row = row("tcp", "congestion"), .offset = 30, .len = 3}};
+    assert_int_equal(esock_setopts(s, set_calls, LEN(set_calls), data, sizeof data), 2);
+    assert_int_equal(set_calls[2].result, -ENOTSUP);
+    assert_int_equal(set_calls[3].result, -ENOENT);
+    assert_int_equal(set_calls[4].result, -EINVAL);
+    esock_optcall get_calls[] = {{.row = row("tcp", "congestion"), .offset = 8, .len = 16},
+                                 {.row = row("tcp", "nodelay")},
+                                 {.row = row("tcp", "congestion"), .offset = 24, .len = 2}};
+    assert_int_equal(esock_getopts(s, get_calls, LEN(get_calls), data, sizeof data), 2);
+    assert_int_equal(get_calls[0].len, 4);
+    assert_memory_equal(data + 8, "reno", 4);
+    assert_int_equal(get_calls[1].i, 1);
+    assert_int_equal(get_calls[2].result, -ENOBUFS);
+    assert_int_equal(esock_getopts(s, NULL, 0, NULL, 0), 0);
+    shut(s);
 }
 
 static void tos_keeps_priority(void **state) {
@@ -437,6 +568,7 @@ static void interrupted(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_sound),
+        cmocka_unit_test(layouts_are_those_of_the_headers),
         cmocka_unit_test(hash_is_over_the_documented_text),
         cmocka_unit_test(round_trips),
         cmocka_unit_test(facts),
@@ -448,6 +580,11 @@ int main(void) {
         cmocka_unit_test(strings_against_the_kernel),
         cmocka_unit_test(linger),
         cmocka_unit_test(peercred),
+        cmocka_unit_test(structures_of_any_length),
+        cmocka_unit_test(t48_number_zero),
+        cmocka_unit_test(t12_timeval),
+        cmocka_unit_test(filters),
+        cmocka_unit_test(batches),
         cmocka_unit_test(tos_keeps_priority),
         cmocka_unit_test(nothing_else_costs_more_than_one_call),
         cmocka_unit_test(restoring_priority),

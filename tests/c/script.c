@@ -226,6 +226,17 @@ static int k_setsockopt(const esock_sys *sys, int fd, int level, int opt, const 
                                : real()->setsockopt(real(), fd, level, opt, val, len));
 }
 
+/* What an answer holds is written over the request; how much of one the real kernel would is its own
+ * affair. */
+static int k_ioctl(const esock_sys *sys, int fd, unsigned long request, void *arg) {
+    struct turn t;
+    bool canned = begin(sys, K_IOCTL, fd, (long)request, 0, 0, &t);
+    if (canned) {
+        give(&t, arg, t.answer.data_len);
+    }
+    return (int)end(&t, canned ? t.answer.result : real()->ioctl(real(), fd, request, arg));
+}
+
 static ssize_t k_recv(const esock_sys *sys, int fd, void *buf, size_t len, int flags) {
     struct turn t;
     bool canned = begin(sys, K_RECV, fd, flags, 0, len, &t);
@@ -399,6 +410,7 @@ void script_init(struct script *k) {
         .getpeername = k_getpeername,
         .getsockopt = k_getsockopt,
         .setsockopt = k_setsockopt,
+        .ioctl = k_ioctl,
         .recv = k_recv,
         .recvfrom = k_recvfrom,
         .recvmsg = k_recvmsg,

@@ -36,6 +36,7 @@ enum script_call {
     K_GETPEERNAME,
     K_GETSOCKOPT,
     K_SETSOCKOPT,
+    K_IOCTL,
     K_RECV,
     K_RECVFROM,
     K_RECVMSG,
@@ -70,7 +71,7 @@ struct script_answer {
 };
 
 /* What a call was given and what it answered. a and b are what tells calls apart: MSG_ or open
- * flags for I/O, level and option for options, op and mask for epoll_ctl, how or backlog else. */
+ * flags for I/O, level and option for options, the request for ioctl, op and mask for epoll_ctl, how or backlog else. */
 struct script_seen {
     enum script_call call;
     int fd;

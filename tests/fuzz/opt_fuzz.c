@@ -54,7 +54,7 @@ static int fake_close(const esock_sys *sys, int fd) {
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     struct {
-        uint8_t row, room, result, spare;
+        uint16_t row, room;
         uint32_t len;
         int64_t value;
     } in = {0};
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     sys.getsockopt = fake_getsockopt;
     sys.setsockopt = fake_setsockopt;
     sys.close = fake_close;
-    answer.result = in.result % 4 == 3 ? -EPERM : 0;
+    answer.result = in.room % 4 == 3 ? -EPERM : 0;
     answer.len = in.len;
     answer.data = bytes;
     answer.size = size;
@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
 
     unsigned row = in.row % (esock_opt_count() + 1);
     const esock_optrow *o = esock_opt_row(row);
-    size_t room = in.room, len = room;
+    size_t room = in.room >> 2, len = room;
     char *data = malloc(room > 0 ? room : 1);
     memset(data, 0x55, room);
     int64_t i = INT64_MIN;
@@ -92,20 +92,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
             MUST(i >= INT32_MIN && i <= INT32_MAX);
             break;
         case ESOCK_UINT:
+        case ESOCK_BE32:
             MUST(i >= 0 && i <= UINT32_MAX);
             break;
+        case ESOCK_U64:
+            break;
+        case ESOCK_TIMEVAL:
+            MUST(i >= 0);
+            break;
         case ESOCK_STRING:
-            MUST(len <= room && len <= o->max + 1u && memchr(data, 0, len) == NULL);
+            MUST(len <= room && len <= o->max + 1u && (len == 0 || memchr(data, 0, len) == NULL));
             break;
-        case ESOCK_LINGER:
-            MUST(len == sizeof(esock_linger));
+        case ESOCK_BYTES:
+            MUST(len <= room && len <= o->max);
             break;
-        case ESOCK_UCRED:
-            MUST(len == sizeof(esock_ucred));
+        case ESOCK_STRUCT:
+            MUST(len >= o->shape->size && len <= room && len <= o->max);
+            MUST(o->shape->element > 0 || len == o->shape->size);
+            break;
+        case ESOCK_FILTER:
+            MUST(len <= room && len % 8 == 0);
             break;
         }
         /* What can be read can be set, where the option can be set at all. */
-        if (o->codec <= ESOCK_UINT) {
+        if (o->codec <= ESOCK_UINT || o->codec == ESOCK_BE32 || o->codec == ESOCK_TIMEVAL) {
             int again = esock_setopt(s, row, i, NULL, 0);
             MUST(again == (o->direction & ESOCK_SET ? answer.result : -ENOTSUP));
         }
@@ -113,6 +123,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
 
     r = esock_setopt(s, row, in.value, bytes, size);
     MUST(r == 0 || r == -ENOENT || r == -ENOTSUP || r == -ERANGE || r == -EINVAL || r == -EPERM);
+
+    esock_optcall calls[3];
+    memset(calls, 0, sizeof calls);
+    if (size >= sizeof calls) memcpy(calls, bytes, sizeof calls);
+    esock_setopts(s, calls, 3, bytes, size);
+    MUST(esock_getopts(s, calls, 3, data, room) <= 3);
 
     len = room;
     if (esock_getopt_native(s, (int)in.value, (int)(in.value >> 32), data, &len) == 0)

@@ -1,0 +1,339 @@
+package esock
+
+import (
+	"encoding/binary"
+	"math"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// The codecs by themselves: of the kinds that need hardware, a security module or SCTP there is no other test
+// (docs/limits.md).
+
+// nativeOf is the numbers as the kernel has them, one after the other.
+func nativeOf(v ...any) (b []byte) {
+	for _, v := range v {
+		b, _ = binary.Append(b, binary.NativeEndian, v)
+	}
+	return b
+}
+
+func TestControlMessagesThatFewMachinesReceive(t *testing.T) {
+	raw := func(level, typ int, v ...any) ControlMessage {
+		return carry(t, ControlMessage{Level: level, Type: typ, Data: nativeOf(v...)})[0]
+	}
+	zero := int64(0)
+
+	stamps, ok := raw(solSocket, scmTimestamping, int64(5), int64(6), zero, zero, int64(7), int64(8)).Timestamping()
+	assert.True(t, ok)
+	assert.Equal(t, Timestamps{Software: time.Unix(5, 6), Hardware: time.Unix(7, 8)}, stamps)
+	stamps, ok = raw(solSocket, scmTimestampingNew, zero, zero, zero, zero, int64(7), int64(8)).Timestamping()
+	assert.True(t, ok)
+	assert.Equal(t, Timestamps{Hardware: time.Unix(7, 8)}, stamps)
+	for _, bad := range []int64{-1, 1e9} {
+		_, ok = raw(solSocket, scmTimestamping, zero, bad, zero, zero, zero, zero).Timestamping()
+		assert.False(t, ok)
+		_, ok = raw(solSocket, scmTimestamping, zero, zero, zero, zero, zero, bad).Timestamping()
+		assert.False(t, ok)
+	}
+
+	label, ok := raw(solSocket, scmSecurity, []byte("user_t:s0\x00")).SecurityLabel()
+	assert.True(t, ok)
+	assert.Equal(t, "user_t:s0", string(label))
+	label, ok = raw(solSocket, scmSecurity, []byte("unconfined")).SecurityLabel()
+	assert.True(t, ok)
+	assert.Equal(t, "unconfined", string(label))
+
+	for n, want := range []bool{false, true} {
+		acked, ok := raw(solSocket, scmWifiStatus, int32(n)).WifiStatus()
+		assert.True(t, ok)
+		assert.Equal(t, want, acked)
+	}
+	sum, ok := raw(solIP, ipChecksum, uint32(0xfffefdfc)).Checksum()
+	assert.True(t, ok)
+	assert.Equal(t, uint32(0xfffefdfc), sum)
+	b, ok := raw(solIPv6, ipv6RTHdrDstOpts, []byte("12345678")).RTHdrDstOpts()
+	assert.True(t, ok)
+	assert.Equal(t, "12345678", string(b))
+
+	rcv, ok := raw(solSCTP, sctpRcvInfo, uint16(1), uint16(2), uint16(3), uint16(0), uint32(4), uint32(5), uint32(6), uint32(7),
+		int32(-8)).SCTPRcvInfo()
+	assert.True(t, ok)
+	assert.Equal(t, SCTPRcvInfo{SID: 1, SSN: 2, Flags: 3, PPID: 4, TSN: 5, CumTSN: 6, Context: 7, AssocID: -8}, rcv)
+	nxt, ok := raw(solSCTP, sctpNxtInfo, uint16(1), uint16(2), uint32(3), uint32(4), int32(-5)).SCTPNxtInfo()
+	assert.True(t, ok)
+	assert.Equal(t, SCTPNxtInfo{SID: 1, Flags: 2, PPID: 3, Length: 4, AssocID: -5}, nxt)
+
+	e, ok := raw(solPacket, packetTxTime, uint32(syscall.ENOMSG), uint8(4), uint8(0), uint8(0), uint8(0), uint32(0),
+		uint32(9)).ExtendedError()
+	assert.True(t, ok)
+	_, key, ok := e.Timestamp()
+	assert.True(t, ok)
+	assert.Equal(t, uint32(9), key)
+	_, ok = raw(solVSock, vsockRecvErr, uint32(0), uint8(5), uint8(0), uint8(1), uint8(0), uint32(1), uint32(2)).ExtendedError()
+	assert.True(t, ok)
+}
+
+func TestSentControlMessagesSurviveTheKernelsForm(t *testing.T) {
+	snd := SCTPSndInfo{SID: 1, Flags: 2, PPID: math.MaxUint32, Context: 4, AssocID: -5}
+	sndrcv := SCTPSndRcv{Stream: 1, SSN: 2, Flags: 3, PPID: 4, Context: 5, TimeToLive: 6, TSN: 7, CumTSN: 8, AssocID: -9}
+	init := SCTPInit{NumOStreams: 1, MaxInStreams: 2, MaxAttempts: 3, MaxInitTimeout: math.MaxUint16}
+	for _, c := range carry(t, snd.Control(), sndrcv.Control(), init.Control(), Mark(math.MaxUint32), Priority(6),
+		TxTime(math.MaxInt64), TimestampID(math.MaxUint32), FlowInfo(0xfffffff), UDPSegment(math.MaxUint16)) {
+		n, isInt := *cmsgIntValue(&c.rec), c.rec.kind == cmsgInt
+		switch {
+		case c.Level == solSCTP && c.Type == sctpSndInfo:
+			v, ok := c.SCTPSndInfo()
+			assert.True(t, ok)
+			assert.Equal(t, snd, v)
+		case c.Level == solSCTP && c.Type == sctpSndRcv:
+			v, ok := c.SCTPSndRcv()
+			assert.True(t, ok)
+			assert.Equal(t, sndrcv, v)
+		case c.Level == solSCTP && c.Type == sctpInit:
+			v, ok := c.SCTPInit()
+			assert.True(t, ok)
+			assert.Equal(t, init, v)
+		case c.Type == scmTxTime && c.Level == solSocket:
+			assert.True(t, isInt)
+			assert.Equal(t, int64(math.MaxInt64), n)
+			assert.Len(t, c.Data, 8)
+		case c.Level == solUDP:
+			assert.Equal(t, int64(math.MaxUint16), n)
+			assert.Len(t, c.Data, 2)
+		case c.Level == solIPv6:
+			assert.Equal(t, []byte{0x0f, 0xff, 0xff, 0xff}, c.Data, "in the order of the network")
+			v, ok := c.FlowInfo()
+			assert.True(t, ok)
+			assert.Equal(t, uint32(0xfffffff), v)
+		case c.Type == scmPriority:
+			assert.Equal(t, int64(6), n)
+		default:
+			assert.Equal(t, int64(math.MaxUint32), n)
+		}
+		// As a map, and back.
+		m := c.Map()
+		delete(m, "data")
+		again, err := ControlMessageFromMap(m)
+		require.NoError(t, err, "%v", m)
+		assert.Equal(t, c.Data, carry(t, again)[0].Data, "%v", m)
+	}
+	var m Msg
+	for _, c := range []ControlMessage{UDPSegment(math.MaxUint16 + 1), UDPSegment(-1), TTL(math.MaxInt32 + 1)} {
+		assert.ErrorIs(t, m.SetControl(c), &InvalidError{What: "msg"})
+	}
+	_, err := ControlMessageFromMap(map[string]any{"level": "sctp", "type": "sndinfo", "value": map[string]any{"sid": 1 << 16}})
+	assert.ErrorContains(t, err, "sid: out of range")
+	_, err = ControlMessageFromMap(map[string]any{"level": "socket", "type": "mark", "value": -1})
+	assert.ErrorContains(t, err, "does not fit")
+}
+
+func TestEveryRowHasANameAndAValue(t *testing.T) {
+	data := make([]byte, 64)
+	binary.NativeEndian.PutUint16(data, uint16(Inet))
+	for level, names := range cmsgTypeNames {
+		for _, n := range names {
+			d := data
+			if level == solIPv6 && n.number == ipv6OrigDstAddr {
+				d = make([]byte, 64)
+				binary.NativeEndian.PutUint16(d, uint16(Inet6))
+			}
+			c := carry(t, ControlMessage{Level: level, Type: n.number, Data: d})[0]
+			m := c.Map()
+			assert.Equal(t, n.text, m["type"])
+			assert.IsType(t, "", m["level"], "level %d", level)
+			switch c.rec.kind {
+			case cmsgRaw:
+				t.Errorf("%v %v is not decoded", m["level"], n.text)
+			case cmsgRights, cmsgPidFD:
+			case cmsgBytes:
+				assert.NotNil(t, m["data"])
+			default:
+				assert.NotNil(t, m["value"], "%v %v", m["level"], n.text)
+			}
+		}
+	}
+}
+
+func TestNoticesOfTheErrorQueue(t *testing.T) {
+	e := ExtendedError{Origin: OriginTxTime, Code: 1, Info: 0x01020304, Data: 0x05060708}
+	miss, ok := e.TxTime()
+	assert.True(t, ok)
+	assert.Equal(t, TxTimeMiss{At: 0x0506070801020304, Invalid: true}, miss)
+	e.Code = 2
+	miss, _ = e.TxTime()
+	assert.False(t, miss.Invalid)
+	_, ok = ExtendedError{Origin: OriginICMP, Errno: syscall.ECONNREFUSED}.TxTime()
+	assert.False(t, ok)
+	assert.Equal(t, "acked", TxAcked.String())
+}
+
+func TestErrorsOfOthersAbortNobodyBehind(t *testing.T) {
+	s, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	defer s.Close()
+	assert.False(t, s.isFatal(&call{op: OpRecvFrom}, syscall.ECONNREFUSED), "an unconnected socket serves others too")
+	assert.False(t, s.isFatal(&call{op: OpRecvErr}, syscall.ENOMEM))
+	require.NoError(t, s.Connect(Inet4Addr(netip.MustParseAddr("127.0.0.1"), 9), Forever))
+	assert.True(t, s.isFatal(&call{op: OpRecvFrom}, syscall.ECONNREFUSED))
+}
+
+// stampFor is a transmit timestamp with a key.
+func stampFor(key uint32) QueuedError {
+	return QueuedError{ExtendedError: ExtendedError{Errno: syscall.ENOMSG, Origin: OriginTxStatus, Data: key}}
+}
+
+func TestTxTimestampsPairAcrossTheWrap(t *testing.T) {
+	d := &TxTimestamps{total: 1<<32 - 2, sends: 1<<32 - 2}
+	for range 4 {
+		d.Send(func() (int, error) { return 0, nil })
+	}
+	for key, send := range map[uint32]uint64{math.MaxUint32 - 1: 1<<32 - 2, math.MaxUint32: 1<<32 - 1, 0: 1 << 32, 1: 1<<32 + 1} {
+		p, ok := d.Pair(stampFor(key))
+		assert.True(t, ok)
+		assert.Equal(t, send, p.Send)
+	}
+	_, _, err := d.Send(func() (int, error) { return 0, syscall.ENOBUFS })
+	assert.Equal(t, syscall.ENOBUFS, err)
+	assert.Equal(t, uint64(1<<32+2), d.total, "what was not sent is not counted")
+
+	s := &TxTimestamps{stream: true, ends: make([]uint64, txRemember)}
+	_, ok := s.Pair(stampFor(0))
+	assert.False(t, ok, "nothing was sent")
+	for range 5 {
+		s.Send(func() (int, error) { return 1 << 30, nil })
+	}
+	for _, c := range []struct {
+		at    uint64
+		send  uint64
+		whole bool
+	}{{1<<30 - 1, 0, true}, {1 << 30, 1, false}, {4<<30 - 1, 3, true}, {5<<30 - 1, 4, true}, {4<<30 + 5, 4, false}} {
+		if c.at < 1<<30 {
+			continue // more than 4 GiB ago: the key names another by now
+		}
+		p, ok := s.Pair(stampFor(uint32(c.at)))
+		assert.True(t, ok, "%d", c.at)
+		assert.Equal(t, c.send, p.Send, "%d", c.at)
+		assert.Equal(t, c.whole, p.Whole, "%d", c.at)
+	}
+	s = &TxTimestamps{stream: true, ends: make([]uint64, txRemember)}
+	for range txRemember + 2 {
+		s.Send(func() (int, error) { return 1, nil })
+	}
+	_, ok = s.Pair(stampFor(1))
+	assert.False(t, ok, "too long ago")
+	p, ok := s.Pair(stampFor(txRemember))
+	assert.True(t, ok)
+	assert.Equal(t, uint64(txRemember), p.Send)
+	_, ok = s.Pair(QueuedError{})
+	assert.False(t, ok)
+}
+
+func TestZeroCopyNoticesInAnyOrder(t *testing.T) {
+	notice := func(first, last uint32, copied bool) QueuedError {
+		e := QueuedError{ExtendedError: ExtendedError{Origin: OriginZeroCopy, Info: first, Data: last}}
+		if copied {
+			e.Code = 1
+		}
+		return e
+	}
+	a, b, c := []byte("a"), []byte("b"), []byte("c")
+	top := uint32(math.MaxUint32)
+	z := &ZeroCopy{next: 2, pending: []zeroCopySend{
+		{buf: a, first: top - 1, calls: 1, left: 1}, {buf: b, first: top, calls: 2, left: 2}, {buf: c, first: 1, calls: 1, left: 1}}}
+	assert.Empty(t, z.Done(notice(0, 0, true)), "the second call of b")
+	assert.Equal(t, []ZeroCopied{{Buf: c}}, z.Done(notice(1, 1, false)))
+	assert.Equal(t, []ZeroCopied{{Buf: a}, {Buf: b, Copied: true}}, z.Done(notice(top-1, top, false)))
+	assert.Zero(t, z.Pending())
+}
+
+// threeControls is control data as a datagram brings it: ttl, tos, pktinfo.
+func threeControls(tb testing.TB) []byte {
+	var m Msg
+	require.NoError(tb, m.SetControl(TTL(64), ControlMessage{Level: solIP, Type: ipTOS, Data: []byte{0x10}},
+		PktInfo4{IfIndex: 3, Addr: ip4}.Control()))
+	return m.send
+}
+
+type threeValues struct {
+	ttl, tos, ifindex int
+	to                netip.Addr
+}
+
+func (m *Msg) threeValues() (v threeValues) {
+	for c := range m.Control() {
+		if n, ok := c.TTL(); ok {
+			v.ttl = n
+		} else if n, ok := c.TOS(); ok {
+			v.tos = n
+		} else if p, ok := c.PktInfo4(); ok {
+			v.ifindex, v.to = p.IfIndex, p.Addr
+		}
+	}
+	return v
+}
+
+func threeValuesBySys(oob []byte) (v threeValues) {
+	cms, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		panic(err)
+	}
+	for _, cm := range cms {
+		if cm.Header.Level != unix.SOL_IP {
+			continue
+		}
+		switch cm.Header.Type {
+		case unix.IP_TTL:
+			v.ttl = int(binary.NativeEndian.Uint32(cm.Data))
+		case unix.IP_TOS:
+			v.tos = int(cm.Data[0])
+		case unix.IP_PKTINFO:
+			v.ifindex = int(binary.NativeEndian.Uint32(cm.Data))
+			v.to = netip.AddrFrom4([4]byte(cm.Data[8:12]))
+		}
+	}
+	return v
+}
+
+func TestControlDecodesWithoutAllocation(t *testing.T) {
+	var m Msg
+	ctrl := threeControls(t)
+	_, into, recs, out := m.recvBuffers(16, 256)
+	n := copy(into, ctrl)
+	decode := func() threeValues {
+		out.control_len = cU32(n)
+		out.cmsgs = cU32(cCmsgDecode(into[:n], recs, nil))
+		m.received(0)
+		return m.threeValues()
+	}
+	assert.Equal(t, threeValuesBySys(ctrl), decode())
+	assert.Zero(t, testing.AllocsPerRun(100, func() { decode() }))
+}
+
+func BenchmarkControl(b *testing.B) {
+	ctrl := threeControls(b)
+	b.Run("esock", func(b *testing.B) {
+		var m Msg
+		_, into, recs, out := m.recvBuffers(16, 256)
+		n := copy(into, ctrl)
+		b.ReportAllocs()
+		for range b.N {
+			out.control_len = cU32(n)
+			out.cmsgs = cU32(cCmsgDecode(into[:n], recs, nil))
+			m.came = true
+			m.threeValues()
+		}
+	})
+	b.Run("x_sys", func(b *testing.B) {
+		b.ReportAllocs()
+		for range b.N {
+			threeValuesBySys(ctrl)
+		}
+	})
+}

@@ -1,0 +1,156 @@
+package esock
+
+// Control messages of SCTP: RFC 6458, section 5.3. The payload protocol (PPID) goes as it is: the peers agree on the order
+// of its bytes. An association's number is 0 on a one-to-one socket.
+
+// Types of level sctp.
+const (
+	sctpInit = iota
+	sctpSndRcv
+	sctpSndInfo
+	sctpRcvInfo
+	sctpNxtInfo
+)
+
+// SCTPInit says how an association is set up that a send makes: struct sctp_initmsg. 0: the socket's default.
+type SCTPInit struct {
+	NumOStreams    uint16 // streams to send on
+	MaxInStreams   uint16 // streams to receive on, at most
+	MaxAttempts    uint16
+	MaxInitTimeout uint16 // between attempts at the longest, in milliseconds
+}
+
+// SCTPSndRcv tells how to send, and how a message came: struct sctp_sndrcvinfo. SCTPSndInfo and SCTPRcvInfo have taken
+// its place.
+type SCTPSndRcv struct {
+	Stream     uint16
+	SSN        uint16 // number in the stream; received only
+	Flags      uint16
+	_          uint16
+	PPID       uint32
+	Context    uint32
+	TimeToLive uint32 // in milliseconds; sent only
+	TSN        uint32 // received only, as CumTSN
+	CumTSN     uint32
+	AssocID    int32
+}
+
+// SCTPSndInfo says how a message is sent: struct sctp_sndinfo.
+type SCTPSndInfo struct {
+	SID     uint16 // stream
+	Flags   uint16
+	PPID    uint32
+	Context uint32
+	AssocID int32
+}
+
+// SCTPRcvInfo says how a message came: struct sctp_rcvinfo, asked for with SCTP_RECVRCVINFO.
+type SCTPRcvInfo struct {
+	SID     uint16 // stream
+	SSN     uint16 // number in the stream
+	Flags   uint16
+	_       uint16
+	PPID    uint32
+	TSN     uint32
+	CumTSN  uint32
+	Context uint32
+	AssocID int32
+}
+
+// SCTPNxtInfo says what the next message will be: struct sctp_nxtinfo, asked for with SCTP_RECVNXTINFO.
+type SCTPNxtInfo struct {
+	SID     uint16 // stream
+	Flags   uint16
+	PPID    uint32
+	Length  uint32
+	AssocID int32
+}
+
+func (v *SCTPInit) fields() []field {
+	return []field{{"num_ostreams", &v.NumOStreams}, {"max_instreams", &v.MaxInStreams},
+		{"max_attempts", &v.MaxAttempts}, {"max_init_timeo", &v.MaxInitTimeout}}
+}
+
+func (v *SCTPSndRcv) fields() []field {
+	return []field{{"stream", &v.Stream}, {"ssn", &v.SSN}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"context", &v.Context},
+		{"timetolive", &v.TimeToLive}, {"tsn", &v.TSN}, {"cumtsn", &v.CumTSN}, {"assoc_id", &v.AssocID}}
+}
+
+func (v *SCTPSndInfo) fields() []field {
+	return []field{{"sid", &v.SID}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"context", &v.Context},
+		{"assoc_id", &v.AssocID}}
+}
+
+func (v *SCTPRcvInfo) fields() []field {
+	return []field{{"sid", &v.SID}, {"ssn", &v.SSN}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"tsn", &v.TSN},
+		{"cumtsn", &v.CumTSN}, {"context", &v.Context}, {"assoc_id", &v.AssocID}}
+}
+
+func (v *SCTPNxtInfo) fields() []field {
+	return []field{{"sid", &v.SID}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"length", &v.Length},
+		{"assoc_id", &v.AssocID}}
+}
+
+// Control sets an association up with the first message (SCTP_INIT).
+func (v SCTPInit) Control() ControlMessage {
+	c := ControlMessage{Level: solSCTP, Type: sctpInit}
+	c.rec.kind = cmsgSCTPInit
+	*cmsgSCTPInitOf(&c.rec) = v
+	return c
+}
+
+// Control sends a message so (SCTP_SNDRCV).
+func (v SCTPSndRcv) Control() ControlMessage {
+	c := ControlMessage{Level: solSCTP, Type: sctpSndRcv}
+	c.rec.kind = cmsgSCTPSndRcv
+	*cmsgSCTPSndRcvOf(&c.rec) = v
+	return c
+}
+
+// Control sends a message so (SCTP_SNDINFO).
+func (v SCTPSndInfo) Control() ControlMessage {
+	c := ControlMessage{Level: solSCTP, Type: sctpSndInfo}
+	c.rec.kind = cmsgSCTPSndInfo
+	*cmsgSCTPSndInfoOf(&c.rec) = v
+	return c
+}
+
+// SCTPInit is what a message to set an association up says.
+func (c ControlMessage) SCTPInit() (SCTPInit, bool) {
+	if c.rec.kind != cmsgSCTPInit {
+		return SCTPInit{}, false
+	}
+	return *cmsgSCTPInitOf(&c.rec), true
+}
+
+// SCTPSndRcv says how a message came.
+func (c ControlMessage) SCTPSndRcv() (SCTPSndRcv, bool) {
+	if c.rec.kind != cmsgSCTPSndRcv {
+		return SCTPSndRcv{}, false
+	}
+	return *cmsgSCTPSndRcvOf(&c.rec), true
+}
+
+// SCTPSndInfo is what a message that could not be sent was to be sent with.
+func (c ControlMessage) SCTPSndInfo() (SCTPSndInfo, bool) {
+	if c.rec.kind != cmsgSCTPSndInfo {
+		return SCTPSndInfo{}, false
+	}
+	return *cmsgSCTPSndInfoOf(&c.rec), true
+}
+
+// SCTPRcvInfo says how a message came.
+func (c ControlMessage) SCTPRcvInfo() (SCTPRcvInfo, bool) {
+	if c.rec.kind != cmsgSCTPRcvInfo {
+		return SCTPRcvInfo{}, false
+	}
+	return *cmsgSCTPRcvInfoOf(&c.rec), true
+}
+
+// SCTPNxtInfo says what the next message will be.
+func (c ControlMessage) SCTPNxtInfo() (SCTPNxtInfo, bool) {
+	if c.rec.kind != cmsgSCTPNxtInfo {
+		return SCTPNxtInfo{}, false
+	}
+	return *cmsgSCTPNxtInfoOf(&c.rec), true
+}

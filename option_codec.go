@@ -1,0 +1,256 @@
+package esock
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"net/netip"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// SockFilter is one instruction of a classic BPF program: struct sock_filter, Documentation/networking/filter.rst.
+type SockFilter struct {
+	Code   uint16
+	JT, JF uint8
+	K      uint32
+}
+
+// PMTUDiscover is how a socket finds out the path MTU: IP_MTU_DISCOVER, ip(7).
+type PMTUDiscover int
+
+// The ways of path MTU discovery.
+const (
+	PMTUDont      PMTUDiscover = iota // fragments
+	PMTUWant                          // as the route says
+	PMTUDo                            // never fragments
+	PMTUProbe                         // never fragments, and ignores the path MTU
+	PMTUInterface                     // the interface's MTU; ignores the path's
+	PMTUOmit                          // as PMTUInterface, but fragments what is longer
+)
+
+var pmtuNames = []namedNumber{{0, "dont"}, {1, "want"}, {2, "do"}, {3, "probe"}}
+
+// String is OTP's name, or the number.
+func (p PMTUDiscover) String() string { return nameOrNumber(pmtuNames, int(p)) }
+
+// FilterMode says what the list of a source filter means.
+type FilterMode uint32
+
+// The modes of source filters.
+const (
+	Exclude FilterMode = iota // all but those listed
+	Include                   // only those listed
+)
+
+var filterModeNames = []namedNumber{{0, "exclude"}, {1, "include"}}
+
+// String is OTP's name, or the number.
+func (m FilterMode) String() string { return nameOrNumber(filterModeNames, int(m)) }
+
+// controlMessages are the control messages that an option's bytes hold: the same walk as for those that were received.
+func controlMessages(data []byte) []ControlMessage {
+	var all []ControlMessage
+	var pos uintptr
+	for {
+		var c ControlMessage
+		if cCmsgNext(data, &pos, &c.rec) != 1 {
+			return all
+		}
+		c.Level, c.Type = int(c.rec.level), int(c.rec._type)
+		c.Data = data[c.rec.offset : c.rec.offset+c.rec.length]
+		all = append(all, c)
+	}
+}
+
+// Linger says what close does with data that was not sent yet: SO_LINGER, socket(7).
+type Linger struct {
+	On   bool
+	Time time.Duration // how long close waits, in whole seconds (rounded up); On with 0 aborts: data is thrown away
+}
+
+// The codecs. Each is one value, which the generated variables share.
+var (
+	boolCodec = codec[bool]{
+		encode: func(v bool) (int64, []byte, string) {
+			if v {
+				return 1, nil, ""
+			}
+			return 0, nil, ""
+		},
+		decode: func(i int64, _ []byte) bool { return i != 0 },
+	}
+	intCodec      = numberCodec[int](math.MinInt32, math.MaxInt32)
+	uintCodec     = numberCodec[uint](0, math.MaxUint32)
+	domainCodec   = numberCodec[Domain](math.MinInt32, math.MaxInt32)
+	typeCodec     = numberCodec[Type](math.MinInt32, math.MaxInt32)
+	protocolCodec = numberCodec[Protocol](math.MinInt32, math.MaxInt32)
+	errnoCodec    = numberCodec[syscall.Errno](0, math.MaxInt32)
+
+	intSeconds       = durationCodec(time.Second, math.MaxInt32)
+	uintMilliseconds = durationCodec(time.Millisecond, math.MaxUint32)
+	uintMicroseconds = durationCodec(time.Microsecond, math.MaxUint32)
+	microseconds     = durationCodec(time.Microsecond, math.MaxInt64)
+	pmtuCodec        = numberCodec[PMTUDiscover](math.MinInt32, math.MaxInt32)
+	uint64Codec      = codec[uint64]{
+		encode: func(v uint64) (int64, []byte, string) { return int64(v), nil, "" },
+		decode: func(i int64, _ []byte) uint64 { return uint64(i) },
+	}
+	bytesCodec = codec[[]byte]{
+		encode: func(v []byte) (int64, []byte, string) { return 0, v, "" },
+		decode: func(_ int64, data []byte) []byte { return bytes.Clone(data) },
+	}
+	filterCodec = codec[[]SockFilter]{
+		encode: func(v []SockFilter) (int64, []byte, string) {
+			var b []byte
+			for i := range v {
+				b = append(b, bytesOf(&v[i])...)
+			}
+			return 0, b, ""
+		},
+		decode: func(_ int64, data []byte) []SockFilter {
+			f := make([]SockFilter, len(data)/8)
+			for i := range f {
+				f[i] = valueOf[SockFilter](data[8*i:])
+			}
+			return f
+		},
+	}
+	controlCodec = codec[[]ControlMessage]{
+		encode: func([]ControlMessage) (int64, []byte, string) { return 0, nil, "can only be read" },
+		decode: func(_ int64, data []byte) []ControlMessage { return controlMessages(bytes.Clone(data)) },
+	}
+	inAddrCodec = codec[netip.Addr]{
+		encode: func(v netip.Addr) (int64, []byte, string) {
+			if v.IsValid() && !v.Unmap().Is4() {
+				return 0, nil, "not an IPv4 address"
+			}
+			a := as4(v)
+			return 0, a[:], ""
+		},
+		decode: func(_ int64, data []byte) netip.Addr { return netip.AddrFrom4(valueOf[[4]byte](data)) },
+	}
+	pktInfo6Codec = codec[PktInfo6]{
+		encode: func(v PktInfo6) (int64, []byte, string) {
+			b := make([]byte, 20)
+			if v.Addr.IsValid() {
+				a := v.Addr.As16()
+				copy(b, a[:])
+			}
+			binary.NativeEndian.PutUint32(b[16:], uint32(v.IfIndex))
+			return 0, b, ""
+		},
+		decode: func(_ int64, data []byte) PktInfo6 {
+			return PktInfo6{Addr: netip.AddrFrom16(valueOf[[16]byte](data)), IfIndex: int(binary.NativeEndian.Uint32(data[16:]))}
+		},
+	}
+	gidsCodec = codec[[]int]{
+		encode: func([]int) (int64, []byte, string) { return 0, nil, "can only be read" },
+		decode: func(_ int64, data []byte) []int {
+			ids := make([]int, 0, len(data)/4)
+			for ; len(data) >= 4; data = data[4:] {
+				ids = append(ids, int(binary.NativeEndian.Uint32(data)))
+			}
+			return ids
+		},
+	}
+	groupsCodec = codec[[]int]{
+		encode: gidsCodec.encode,
+		decode: func(_ int64, data []byte) []int {
+			groups := []int{}
+			for n := 0; len(data) >= 4; data, n = data[4:], n+32 {
+				for w := binary.NativeEndian.Uint32(data); w != 0; w &= w - 1 {
+					groups = append(groups, n+bits.TrailingZeros32(w)+1)
+				}
+			}
+			return groups
+		},
+	}
+
+	stringCodec = codec[string]{
+		encode: func(v string) (int64, []byte, string) { return 0, []byte(v), "" },
+		decode: func(_ int64, data []byte) string { return string(data) },
+	}
+	lingerCodec = codec[Linger]{
+		encode: func(v Linger) (int64, []byte, string) {
+			n, cause := wholeUnits(v.Time, time.Second, math.MaxInt32)
+			l := cLinger{onoff: int32(boolInt(v.On)), seconds: int32(n)}
+			return 0, bytesOf(&l), cause
+		},
+		decode: func(_ int64, data []byte) Linger {
+			l := valueOf[cLinger](data)
+			return Linger{On: l.onoff != 0, Time: time.Duration(l.seconds) * time.Second}
+		},
+	}
+	ucredCodec = codec[Credentials]{
+		encode: func(v Credentials) (int64, []byte, string) {
+			if !fitsCInt(int64(v.PID)) {
+				return 0, nil, "the pid does not fit a C int"
+			}
+			u := cmsgCredValue{pid: int32(v.PID), uid: v.UID, gid: v.GID}
+			return 0, bytesOf(&u), ""
+		},
+		decode: func(_ int64, data []byte) Credentials {
+			u := valueOf[cmsgCredValue](data)
+			return Credentials{PID: int(u.pid), UID: u.uid, GID: u.gid}
+		},
+	}
+)
+
+// cLinger has the layout of esock_linger, cmsgCredValue that of esock_ucred.
+type cLinger struct{ onoff, seconds int32 }
+
+func numberCodec[T ~int | ~uint | ~uintptr](low, high int64) codec[T] {
+	return codec[T]{
+		encode: func(v T) (int64, []byte, string) {
+			// A uint above the greatest int64 turns negative here.
+			n := int64(v)
+			if n < low || n > high {
+				return 0, nil, "out of range"
+			}
+			return n, nil, ""
+		},
+		decode: func(i int64, _ []byte) T { return T(i) },
+	}
+}
+
+func durationCodec(unit time.Duration, high int64) codec[time.Duration] {
+	return codec[time.Duration]{
+		encode: func(v time.Duration) (int64, []byte, string) {
+			n, cause := wholeUnits(v, unit, high)
+			return n, nil, cause
+		},
+		decode: func(i int64, _ []byte) time.Duration { return time.Duration(i) * unit },
+	}
+}
+
+// wholeUnits is d in units, rounded up: a time is never cut to 0, which often means something else.
+func wholeUnits(d, unit time.Duration, high int64) (n int64, cause string) {
+	n = int64(d / unit)
+	if d%unit > 0 {
+		n++
+	}
+	if d < 0 || n > high {
+		return 0, "out of range"
+	}
+	return n, ""
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func bytesOf[T any](v *T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
+}
+
+// valueOf is the T whose bytes these are; missing ones are 0.
+func valueOf[T any](data []byte) (v T) {
+	copy(bytesOf(&v), data)
+	return v
+}

@@ -1,0 +1,62 @@
+package esock
+
+import (
+	"strings"
+	"syscall"
+)
+
+// optionFailure is the system's refusal with the cause, where the option's row knows it. errors.Is finds the number.
+type optionFailure struct {
+	errno syscall.Errno
+	cause string
+}
+
+func (e *optionFailure) Error() string { return e.errno.Error() + ": " + e.cause }
+func (e *optionFailure) Unwrap() error { return e.errno }
+
+// optionResult is what the core's refusal of an option call means.
+func (s *Socket) optionResult(op string, row int, value any, r int) error {
+	errno, ok := errnoOf(r).(syscall.Errno)
+	if !ok {
+		return nil
+	}
+	switch {
+	// The core says ENOTSUP of the wrong direction, but Linux of options on the wrong kind of socket, too.
+	case errno == syscall.ENOTSUP && op == opGetOpt && !optionRows[row].CanGet:
+		return s.fail(op, optionError(row, nil, "can only be set"))
+	case errno == syscall.ENOTSUP && op == opSetOpt && !optionRows[row].CanSet:
+		return s.fail(op, optionError(row, nil, "can only be read"))
+	case errno == syscall.ERANGE && op == opSetOpt:
+		return s.fail(op, optionError(row, value, "out of range"))
+	}
+	var kind SocketKinds
+	if s.h != nil {
+		kind = s.kind()
+	}
+	if cause := explainOption(&optionRows[row], kind, errno); cause != "" {
+		return s.fail(op, &optionFailure{errno, optionRows[row].Level + "." + optionRows[row].Name + " " + cause})
+	}
+	return s.fail(op, errno)
+}
+
+// explainOption is why the kernel refuses the option on a socket of the kind, "" where that is not known.
+func explainOption(o *OptionInfo, kind SocketKinds, errno syscall.Errno) string {
+	unknown := errno == syscall.ENOPROTOOPT || errno == syscall.EOPNOTSUPP
+	wrongKind := kind != 0 && !o.Kinds.Has(kind)
+	switch {
+	case wrongKind && kind == KindMPTCP && (unknown || errno == syscall.EINVAL):
+		return "is not available on an MPTCP socket"
+	case wrongKind && (unknown || errno == syscall.EINVAL || errno == syscall.ENOTCONN || errno == syscall.ENODATA):
+		return "is for sockets of kind " + strings.Join(o.Kinds.Names(), ", ") + ", and this is " + kind.String()
+	case (errno == syscall.EPERM || errno == syscall.EACCES) && strings.HasPrefix(o.Needs, "CAP_"):
+		return "needs " + o.Needs
+	case errno == syscall.EPERM && o.Needs == "repair":
+		return "needs repair mode: tcp.repair, with CAP_NET_ADMIN"
+	case errno == syscall.ENOTCONN,
+		o.Needs == "connected" && (errno == syscall.EINVAL || errno == syscall.ENODATA) && o.Codec != "string":
+		return "needs a connected socket, and this one is not"
+	case unknown && kind != 0:
+		return "is not known to this kernel, or not built into it (it is in Linux since " + o.Since + ")"
+	}
+	return ""
+}

@@ -1,0 +1,593 @@
+package esock
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"net/netip"
+	"reflect"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// shapeField is a field of an option's structure; esock_opt_struct.def says what the kinds mean.
+type shapeField struct{ name, kind string }
+
+// shape is a structure of the kernel's: where the core says its fields are.
+type shape struct {
+	size    int // without the list
+	element int // bytes of an element of the list, 0 if it has none
+	fields  []placedField
+}
+
+type placedField struct {
+	shapeField
+	offset int
+}
+
+// shapeOf finds out where the fields of a structure are.
+func shapeOf(name string) *shape {
+	for row := range optionRows {
+		if optionRows[row].Struct != name {
+			continue
+		}
+		fields := optionShapes[name]
+		sh := &shape{size: cOptOffset(row, len(fields)), element: cOptOffset(row, len(fields)+1)}
+		for k, f := range fields {
+			sh.fields = append(sh.fields, placedField{f, cOptOffset(row, k)})
+		}
+		return sh
+	}
+	panic("esock: no option has the structure " + name)
+}
+
+var shapes = sync.OnceValue(func() map[string]*shape {
+	all := make(map[string]*shape, len(optionShapes))
+	for name := range optionShapes {
+		all[name] = shapeOf(name)
+	}
+	return all
+})
+
+// structCodec is the codec of a generated structure type, whose fields are those of the kernel's in order.
+func structCodec[T any](name string) codec[T] {
+	return codec[T]{
+		encode: func(v T) (int64, []byte, string) {
+			data, cause := shapes()[name].encode(reflect.ValueOf(v))
+			return 0, data, cause
+		},
+		decode: func(_ int64, data []byte) (v T) {
+			shapes()[name].decode(data, reflect.ValueOf(&v).Elem())
+			return v
+		},
+	}
+}
+
+// hidden are fields that Go has no use for: how many elements a list has.
+func (f *placedField) hidden() bool { return strings.HasPrefix(f.kind, "COUNT") }
+
+func (f *placedField) isList() bool { return f.kind[0] == 'L' || f.kind == "TAIL" }
+
+// encode makes the kernel's form of a Go structure.
+func (sh *shape) encode(v reflect.Value) ([]byte, string) {
+	data := make([]byte, sh.size)
+	count := -1
+	for k, g := 0, 0; k < len(sh.fields); k++ {
+		f := &sh.fields[k]
+		if f.hidden() {
+			count = k
+			continue
+		}
+		from := v.Field(g)
+		g++
+		if !f.isList() {
+			if cause := f.put(data[f.offset:], from); cause != "" {
+				return nil, f.name + ": " + cause
+			}
+			continue
+		}
+		for e := range from.Len() {
+			at := len(data)
+			data = append(data, make([]byte, sh.element)...)
+			if cause := (&placedField{shapeField: shapeField{f.name, elementKind(f.kind)}}).put(data[at:], from.Index(e)); cause != "" {
+				return nil, f.name + ": " + cause
+			}
+		}
+		if count >= 0 {
+			if !putCount(data[sh.fields[count].offset:], sh.fields[count].kind, from.Len()) {
+				return nil, f.name + ": too many"
+			}
+		}
+	}
+	return data, ""
+}
+
+func putCount(b []byte, kind string, n int) bool {
+	if kind == "COUNT16" {
+		binary.NativeEndian.PutUint16(b, uint16(n))
+		return n <= math.MaxUint16
+	}
+	binary.NativeEndian.PutUint32(b, uint32(n))
+	return true
+}
+
+// elementKind is the kind of the elements of a list.
+func elementKind(kind string) string {
+	if kind == "TAIL" {
+		return "U8"
+	}
+	return kind[1:]
+}
+
+// decode reads the kernel's form into a Go structure.
+func (sh *shape) decode(data []byte, v reflect.Value) {
+	if len(data) < sh.size {
+		data = append(bytes.Clone(data), make([]byte, sh.size-len(data))...)
+	}
+	for k, g := 0, 0; k < len(sh.fields); k++ {
+		f := &sh.fields[k]
+		if f.hidden() {
+			continue
+		}
+		to := v.Field(g)
+		g++
+		if !f.isList() {
+			f.get(data[f.offset:], to)
+			continue
+		}
+		n := sh.listed(data, k)
+		list := reflect.MakeSlice(to.Type(), n, n)
+		element := placedField{shapeField: shapeField{f.name, elementKind(f.kind)}}
+		for e := range n {
+			element.get(data[sh.size+e*sh.element:], list.Index(e))
+		}
+		to.Set(list)
+	}
+}
+
+// listed is how many elements are there: what the count says, and no more than the bytes hold.
+func (sh *shape) listed(data []byte, k int) int {
+	n := (len(data) - sh.size) / sh.element
+	if k > 0 {
+		switch c := sh.fields[k-1]; c.kind {
+		case "COUNT16":
+			n = min(n, int(binary.NativeEndian.Uint16(data[c.offset:])))
+		case "COUNT32":
+			n = min(n, int(binary.NativeEndian.Uint32(data[c.offset:])))
+		}
+	}
+	return n
+}
+
+// units are the kinds that are times.
+var units = map[string]time.Duration{"SEC": time.Second, "MS": time.Millisecond, "US": time.Microsecond, "US64": time.Microsecond}
+
+// number reads a field that is one.
+func (f *placedField) number(b []byte) uint64 {
+	switch f.kind {
+	case "U8", "BOOL8":
+		return uint64(b[0])
+	case "U16":
+		return uint64(binary.NativeEndian.Uint16(b))
+	case "BE16":
+		return uint64(binary.BigEndian.Uint16(b))
+	case "BE32":
+		return uint64(binary.BigEndian.Uint32(b))
+	case "I32", "SEC":
+		return uint64(int64(int32(binary.NativeEndian.Uint32(b))))
+	case "U64", "US64":
+		return binary.NativeEndian.Uint64(b)
+	}
+	return uint64(binary.NativeEndian.Uint32(b))
+}
+
+// putNumber writes it; false: it does not fit.
+func (f *placedField) putNumber(b []byte, n uint64) bool {
+	switch f.kind {
+	case "U8", "BOOL8":
+		b[0] = byte(n)
+		return n <= math.MaxUint8
+	case "U16":
+		binary.NativeEndian.PutUint16(b, uint16(n))
+		return n <= math.MaxUint16
+	case "BE16":
+		binary.BigEndian.PutUint16(b, uint16(n))
+		return n <= math.MaxUint16
+	case "BE32":
+		binary.BigEndian.PutUint32(b, uint32(n))
+		return n <= math.MaxUint32
+	case "U64", "US64":
+		binary.NativeEndian.PutUint64(b, n)
+		return true
+	case "I32", "SEC":
+		binary.NativeEndian.PutUint32(b, uint32(n))
+		return fitsCInt(int64(n))
+	}
+	binary.NativeEndian.PutUint32(b, uint32(n))
+	return n <= math.MaxUint32
+}
+
+func (f *placedField) get(b []byte, to reflect.Value) {
+	switch f.kind {
+	case "BOOL", "BOOL8":
+		to.SetBool(f.number(b) != 0)
+	case "SEC", "MS", "US", "US64":
+		to.SetInt(int64(min(f.number(b), math.MaxInt64/uint64(units[f.kind]))) * int64(units[f.kind]))
+	case "I32":
+		to.SetInt(int64(f.number(b)))
+	case "IN4":
+		*to.Addr().Interface().(*netip.Addr) = netip.AddrFrom4([4]byte(b))
+	case "IN6":
+		*to.Addr().Interface().(*netip.Addr) = netip.AddrFrom16([16]byte(b))
+	case "SA":
+		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:128])
+	case "SA6":
+		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:28])
+	case "B8", "B80":
+		reflect.Copy(to, reflect.ValueOf(b))
+	default:
+		to.SetUint(f.number(b))
+	}
+}
+
+func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
+	switch f.kind {
+	case "BOOL", "BOOL8":
+		f.putNumber(b, uint64(boolInt(from.Bool())))
+	case "SEC", "MS", "US", "US64":
+		high := int64(math.MaxUint32)
+		switch f.kind {
+		case "SEC":
+			high = math.MaxInt32
+		case "US64":
+			high = math.MaxInt64
+		}
+		n, cause := wholeUnits(time.Duration(from.Int()), units[f.kind], high)
+		f.putNumber(b, uint64(n))
+		return cause
+	case "I32":
+		f.putNumber(b, uint64(from.Int()))
+	case "IN4":
+		a := from.Interface().(netip.Addr)
+		if a.IsValid() && !a.Unmap().Is4() {
+			return "not an IPv4 address"
+		}
+		v := as4(a)
+		copy(b, v[:])
+	case "IN6":
+		if a := from.Interface().(netip.Addr); a.IsValid() {
+			v := a.As16()
+			copy(b, v[:])
+		}
+	case "SA", "SA6":
+		return putStorage(b, from.Interface().(Addr))
+	case "B8", "B80":
+		reflect.Copy(reflect.ValueOf(b[:from.Len()]), from)
+	default:
+		if !f.putNumber(b, from.Uint()) {
+			return "out of range"
+		}
+	}
+	return ""
+}
+
+// addrOfStorage is the address in a sockaddr_storage.
+func addrOfStorage(b []byte) Addr {
+	family := Domain(binary.NativeEndian.Uint16(b))
+	switch family {
+	case Unspec:
+		return Addr{}
+	case Inet:
+		return Inet4Addr(netip.AddrFrom4([4]byte(b[4:])), binary.BigEndian.Uint16(b[2:]))
+	case Inet6:
+		return Inet6Addr(netip.AddrFrom16([16]byte(b[8:])), binary.BigEndian.Uint16(b[2:]), binary.NativeEndian.Uint32(b[24:])).
+			WithFlowInfo(binary.BigEndian.Uint32(b[4:]) & flowInfoMax)
+	}
+	return RawAddr(family, bytes.Clone(b[2:]))
+}
+
+// putStorage writes an inet or inet6 address, or none.
+func putStorage(b []byte, a Addr) (cause string) {
+	if a == (Addr{}) {
+		return ""
+	}
+	if a.form != formKnown || a.Family() != Inet && a.Family() != Inet6 {
+		return "not an address of inet or inet6"
+	}
+	binary.NativeEndian.PutUint16(b, uint16(a.Family()))
+	binary.BigEndian.PutUint16(b[2:], uint16(a.port))
+	if a.Family() == Inet {
+		v := a.ip.As4()
+		copy(b[4:], v[:])
+		return ""
+	}
+	v := a.ip.As16()
+	binary.BigEndian.PutUint32(b[4:], a.a)
+	copy(b[8:], v[:])
+	binary.NativeEndian.PutUint32(b[24:], a.b)
+	return ""
+}
+
+// plain is a structure as a map: numbers, booleans, texts of addresses, bytes; times in the kernel's unit.
+func (sh *shape) plain(data []byte) map[string]any {
+	if len(data) < sh.size {
+		data = append(bytes.Clone(data), make([]byte, sh.size-len(data))...)
+	}
+	m := make(map[string]any, len(sh.fields))
+	for k := range sh.fields {
+		f := &sh.fields[k]
+		switch {
+		case f.hidden():
+		case f.kind == "LU8" || f.kind == "TAIL":
+			m[f.name] = bytes.Clone(data[sh.size : sh.size+sh.listed(data, k)])
+		case f.isList():
+			list := []any{}
+			element := placedField{shapeField: shapeField{f.name, elementKind(f.kind)}}
+			for e := range sh.listed(data, k) {
+				list = append(list, element.plain(data[sh.size+e*sh.element:]))
+			}
+			m[f.name] = list
+		default:
+			m[f.name] = f.plain(data[f.offset:])
+		}
+	}
+	return m
+}
+
+func (f *placedField) plain(b []byte) any {
+	switch f.kind {
+	case "BOOL", "BOOL8":
+		return f.number(b) != 0
+	case "IN4":
+		return netip.AddrFrom4([4]byte(b)).String()
+	case "IN6":
+		return netip.AddrFrom16([16]byte(b)).String()
+	case "SA":
+		return addrOfStorage(b[:128]).Map()
+	case "SA6":
+		return addrOfStorage(b[:28]).Map()
+	case "B8":
+		return bytes.Clone(b[:8])
+	case "B80":
+		return bytes.Clone(b[:80])
+	case "FMODE":
+		return plainName(filterModeNames, int(f.number(b)))
+	}
+	n := f.number(b)
+	if f.kind != "I32" && f.kind != "SEC" && n > math.MaxInt64 {
+		return n
+	}
+	return int(n)
+}
+
+// fromPlain makes the kernel's form of a map. Missing keys are 0; unknown ones are refused.
+func (sh *shape) fromPlain(m map[string]any) ([]byte, string) {
+	data := make([]byte, sh.size)
+	r := mapReader{m: m}
+	for k := range sh.fields {
+		f := &sh.fields[k]
+		if f.hidden() {
+			continue
+		}
+		v, ok := r.get(f.name)
+		if !ok {
+			continue
+		}
+		if !f.isList() {
+			if cause := f.fromPlain(data[f.offset:], v); cause != "" {
+				r.wrong(f.name, cause)
+			}
+			continue
+		}
+		list, ok := listOf(v)
+		if !ok {
+			r.wrong(f.name, "not a list")
+			continue
+		}
+		element := placedField{shapeField: shapeField{f.name, elementKind(f.kind)}}
+		for _, e := range list {
+			at := len(data)
+			data = append(data, make([]byte, sh.element)...)
+			if cause := element.fromPlain(data[at:], e); cause != "" {
+				r.wrong(f.name, cause)
+			}
+		}
+		if k > 0 && sh.fields[k-1].hidden() && !putCount(data[sh.fields[k-1].offset:], sh.fields[k-1].kind, len(list)) {
+			r.wrong(f.name, "too many")
+		}
+	}
+	return data, r.finish()
+}
+
+func listOf(v any) ([]any, bool) {
+	if l, ok := v.([]any); ok {
+		return l, true
+	}
+	if rv := reflect.ValueOf(v); rv.Kind() == reflect.Slice {
+		l := make([]any, rv.Len())
+		for i := range l {
+			l[i] = rv.Index(i).Interface()
+		}
+		return l, true
+	}
+	return nil, false
+}
+
+func (f *placedField) fromPlain(b []byte, v any) (cause string) {
+	switch f.kind {
+	case "BOOL", "BOOL8":
+		n, _, cause := boolFromPlain(v)
+		f.putNumber(b, uint64(n))
+		return cause
+	case "IN4", "IN6":
+		a, ok := v.(netip.Addr)
+		if text, is := v.(string); is {
+			var err error
+			a, err = netip.ParseAddr(text)
+			ok = err == nil
+		}
+		if !ok || (f.kind == "IN4" && !a.Unmap().Is4()) || a.Zone() != "" {
+			return "not an address of the right family"
+		}
+		return f.put(b, reflect.ValueOf(a))
+	case "SA", "SA6":
+		a, err := addrFromAny(v)
+		if err != nil {
+			return err.Error()
+		}
+		return putStorage(b, a)
+	case "B8", "B80":
+		room := b[:8]
+		if f.kind == "B80" {
+			room = b[:80]
+		}
+		from, ok := v.([]byte)
+		if text, is := v.(string); is {
+			from, ok = []byte(text), true
+		}
+		if !ok || len(from) > len(room) {
+			return fmt.Sprintf("not up to %d bytes", len(room))
+		}
+		copy(room, from)
+		return ""
+	case "FMODE":
+		if text, ok := v.(string); ok {
+			n, ok := numberOf(filterModeNames, text)
+			if !ok {
+				return "not a known name"
+			}
+			v = n
+		}
+	}
+	if u, ok := v.(uint64); ok && f.kind == "U64" {
+		f.putNumber(b, u)
+		return ""
+	}
+	n, ok := integer(v)
+	if !ok {
+		return "not an integer"
+	}
+	if n < 0 && f.kind != "I32" || !f.putNumber(b, uint64(n)) {
+		return "out of range"
+	}
+	return ""
+}
+
+// addrFromAny reads an address: an Addr, a map as Addr.Map makes it, a netip value, or the text of an IP address.
+func addrFromAny(v any) (Addr, error) {
+	switch v := v.(type) {
+	case Addr:
+		return v, nil
+	case map[string]any:
+		if v["family"] == "unspec" {
+			return Addr{}, nil
+		}
+		return AddrFromMap(v)
+	case netip.AddrPort:
+		return AddrFrom(v), nil
+	case netip.Addr:
+		return AddrFrom(netip.AddrPortFrom(v, 0)), nil
+	case string:
+		ip, err := netip.ParseAddr(v)
+		if err != nil {
+			return Addr{}, err
+		}
+		return AddrFrom(netip.AddrPortFrom(ip, 0)), nil
+	}
+	return Addr{}, syscall.EINVAL
+}
+
+// SndWScale is the window scaling of what is sent.
+func (v TCPInfoValue) SndWScale() int { return int(lowBits(v.WScale, 0, 4)) }
+
+// RcvWScale is the window scaling of what is received.
+func (v TCPInfoValue) RcvWScale() int { return int(lowBits(v.WScale, 4, 4)) }
+
+// DeliveryRateAppLimited says that DeliveryRate was limited by the sender having nothing to send.
+func (v TCPInfoValue) DeliveryRateAppLimited() bool { return lowBits(v.AppLimited, 0, 1) != 0 }
+
+// FastOpenClientFail is why fast open did not work: 0 it did or was not tried, and TFO_ numbers of linux/tcp.h.
+func (v TCPInfoValue) FastOpenClientFail() int { return int(lowBits(v.AppLimited, 1, 2)) }
+
+// lowBits is the bit field that a C compiler places at a bit: from the low end, or the high one on big-endian systems.
+func lowBits(b uint8, at, width int) uint8 {
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		at = 8 - at - width
+	}
+	return b >> at & (1<<width - 1)
+}
+
+// SampleValue is a value of the option to try on a socket of the kind: what to set, or to ask with, and what it then reads, nil for anything.
+// Where nothing can be tried on a socket alone, why says so. Options that can only be read have no sample.
+func (o OptionInfo) SampleValue(kind SocketKinds) (set, want any, why string) {
+	if strings.HasPrefix(o.Sample, "!") {
+		return nil, nil, o.Sample[1:]
+	}
+	if o.Sample == "" {
+		if o.Codec == "bool" {
+			return true, true, ""
+		}
+		return nil, nil, ""
+	}
+	sample := o.Sample
+	if o.Level == "tcp" && kind == KindTCP6 {
+		sample = strings.Replace(sample, "=127.0.0.", "=::", 1) // ::1, and ::0
+	}
+	text, after, differs := strings.Cut(sample, ">")
+	set = o.ParseValue(text)
+	switch {
+	case !differs:
+		return set, set, ""
+	case after == "*":
+		return set, nil, ""
+	}
+	return set, o.ParseValue(after), ""
+}
+
+// ParseValue makes a value for SetOption of a text, in the form of Sample: numbers, true and false, names, 0x and
+// hexadecimal digits for bytes; of structures field=value with commas between; of filters code:jt:jf:k with "+" between.
+// What does not fit is refused when it is set.
+func (o OptionInfo) ParseValue(text string) any {
+	switch o.Codec {
+	case "struct":
+		if o.Struct == "in_addr" {
+			return text
+		}
+		m := map[string]any{}
+		for part := range strings.SplitSeq(text, ",") {
+			name, value, _ := strings.Cut(part, "=")
+			m[name] = sampleScalar(value)
+		}
+		return m
+	case "filter":
+		var list []any
+		for one := range strings.SplitSeq(text, "+") {
+			var f SockFilter
+			fmt.Sscanf(one, "%d:%d:%d:%d", &f.Code, &f.JT, &f.JF, &f.K)
+			list = append(list, map[string]any{"code": int(f.Code), "jt": int(f.JT), "jf": int(f.JF), "k": int(f.K)})
+		}
+		return list
+	case "string":
+		return text
+	}
+	return sampleScalar(text)
+}
+
+func sampleScalar(text string) any {
+	var n int
+	switch {
+	case text == "true" || text == "false":
+		return text == "true"
+	case strings.HasPrefix(text, "0x"):
+		b, _ := hex.DecodeString(text[2:])
+		return b
+	}
+	if c, err := fmt.Sscanf(text, "%d", &n); c == 1 && err == nil && fmt.Sprint(n) == text {
+		return n
+	}
+	return text
+}

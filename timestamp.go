@@ -1,0 +1,155 @@
+package esock
+
+import (
+	"encoding/binary"
+	"errors"
+	"sort"
+	"sync"
+	"syscall"
+)
+
+// TimestampFlags are the bits of SO_TIMESTAMPING: SOF_TIMESTAMPING_ of <linux/net_tstamp.h>,
+// Documentation/networking/timestamping.rst.
+type TimestampFlags uint32
+
+// Which packets are stamped (Tx, Rx), what is reported of the stamps, and how.
+const (
+	TimestampTxHardware  TimestampFlags = 1 << 0  // by the network adapter, when it sends
+	TimestampTxSoftware  TimestampFlags = 1 << 1  // when the driver gets the packet
+	TimestampRxHardware  TimestampFlags = 1 << 2  // by the network adapter, when it receives
+	TimestampRxSoftware  TimestampFlags = 1 << 3  // when the packet enters the kernel
+	TimestampSoftware    TimestampFlags = 1 << 4  // report the software's
+	TimestampRawHardware TimestampFlags = 1 << 6  // report the hardware's
+	TimestampOptID       TimestampFlags = 1 << 7  // say which send it is about
+	TimestampTxSched     TimestampFlags = 1 << 8  // when the packet enters the queueing discipline
+	TimestampTxAck       TimestampFlags = 1 << 9  // TCP: when the peer has acknowledged all of it
+	TimestampOptCmsg     TimestampFlags = 1 << 10 // packet info in the error queue
+	TimestampOptTSOnly   TimestampFlags = 1 << 11 // without the packet
+	TimestampOptStats    TimestampFlags = 1 << 12 // TCP: statistics with it
+	TimestampOptPktInfo  TimestampFlags = 1 << 13 // interface and length with hardware's
+	TimestampOptTxSwHw   TimestampFlags = 1 << 14 // both, of a sent packet
+	TimestampBindPHC     TimestampFlags = 1 << 15 // from the adapter's clock that is named
+	TimestampOptIDTCP    TimestampFlags = 1 << 16 // TCP: count from this call on (Linux 6.2)
+	TimestampOptRxFilter TimestampFlags = 1 << 17 // received: only those asked for here (Linux 6.12)
+	TimestampTxDone      TimestampFlags = 1 << 18 // when the hardware says that it was sent (Linux 6.15)
+)
+
+// TxTimestamps pairs the transmit timestamps of a socket with the sends that they belong to. One such value per socket.
+//
+//	tx, err := s.TxTimestamps(esock.TimestampTxSoftware)
+//	send, n, err := tx.Send(func() (int, error) { return s.SendTo(data, to, 0, esock.Forever) })
+//	for e, err := range s.Errors(&m) {
+//		if t, ok := tx.Pair(e); ok { … t.Send == send, t.Stamps.Software … }
+//	}
+//
+// Its methods may be called from any goroutine.
+type TxTimestamps struct {
+	mu     sync.Mutex
+	stream bool
+	total  uint64 // datagrams, or bytes, sent so far
+	sends  uint64
+	first  uint64   // the oldest send in ends
+	ends   []uint64 // stream: where sends end, by their number modulo the length
+}
+
+// txRemember is how many sends on a stream can wait for their timestamps.
+const txRemember = 1024
+
+// TxTimestamp is a transmit timestamp, paired with its send.
+type TxTimestamp struct {
+	Send   uint64 // the number that Send gave, from 0
+	Stage  TxStage
+	Whole  bool // false: of a part of the send, which the kernel took in several pieces
+	Stamps Timestamps
+}
+
+// TxTimestamps switches SO_TIMESTAMPING on, with flags (at least one that begins with TimestampTx) and what pairing needs:
+// a key without the packet (TimestampOptID, TimestampOptTSOnly), and the software's stamps. A stream must be connected.
+// Before Linux 6.2 nothing may be on its way yet on the stream. Errors: *InvalidError "flags"; those of setsockopt(2).
+func (s *Socket) TxTimestamps(flags TimestampFlags) (*TxTimestamps, error) {
+	const tx = TimestampTxHardware | TimestampTxSoftware | TimestampTxSched | TimestampTxAck | TimestampTxDone
+	if flags&tx == 0 {
+		return nil, s.fail("setopt", &InvalidError{What: "flags", Value: uint32(flags), Cause: "nothing that is sent gets a timestamp"})
+	}
+	flags |= TimestampOptID | TimestampOptTSOnly | TimestampSoftware
+	if flags&TimestampTxHardware != 0 {
+		flags |= TimestampRawHardware
+	}
+	stream := s.typ == Stream
+	if stream {
+		flags |= TimestampOptIDTCP
+	}
+	// The kernel starts to count where the flag was off before.
+	if err := s.setTimestamping(flags &^ (TimestampOptID | TimestampOptIDTCP)); err != nil {
+		return nil, err
+	}
+	err := s.setTimestamping(flags)
+	if stream && errors.Is(err, syscall.EINVAL) {
+		err = s.setTimestamping(flags &^ TimestampOptIDTCP)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &TxTimestamps{stream: stream}
+	if stream {
+		t.ends = make([]uint64, txRemember)
+	}
+	return t, nil
+}
+
+func (s *Socket) setTimestamping(flags TimestampFlags) error {
+	return s.SetOptionNative(solSocket, scmTimestamping, binary.NativeEndian.AppendUint32(nil, uint32(flags)))
+}
+
+// Send calls send, which must send once on the socket (Send, SendTo, SendMsg, SendV), and gives the send a number, by which
+// Pair names it. A datagram must not be part of another (MsgMore), and all that is sent goes through here. Others who Send
+// or Pair wait meanwhile: a timestamp may come before send returns.
+func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	number = t.sends
+	n, err = send()
+	switch {
+	case t.stream && n > 0:
+		t.total += uint64(n)
+	case !t.stream && err == nil:
+		t.total++
+	default:
+		return number, n, err // it got no key
+	}
+	if t.sends++; !t.stream {
+		return number, n, nil
+	}
+	t.ends[number%txRemember] = t.total
+	if t.sends-t.first > txRemember {
+		t.first++
+	}
+	return number, n, err
+}
+
+// Pair finds the send that a record of the error queue is a timestamp of; false if it is none, or of a send that went another
+// way, or too long ago (1,024 sends on a stream).
+func (t *TxTimestamps) Pair(e QueuedError) (TxTimestamp, bool) {
+	stage, key, ok := e.Timestamp()
+	if !ok {
+		return TxTimestamp{}, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	// The key is the low half of the number of the last datagram, or byte, that it is about.
+	back := uint64(uint32(t.total) - 1 - key)
+	if back >= t.total {
+		return TxTimestamp{}, false
+	}
+	at := t.total - 1 - back
+	p := TxTimestamp{Send: at, Stage: stage, Whole: true, Stamps: e.Stamps}
+	if t.stream {
+		n := sort.Search(int(t.sends-t.first), func(i int) bool { return t.ends[(t.first+uint64(i))%txRemember] > at })
+		p.Send = t.first + uint64(n)
+		if p.Send == t.sends || n == 0 && t.first > 0 {
+			return TxTimestamp{}, false
+		}
+		p.Whole = t.ends[p.Send%txRemember] == at+1
+	}
+	return p, true
+}
