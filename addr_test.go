@@ -278,7 +278,7 @@ func TestAddrAllocatesNothing(t *testing.T) {
 	for _, a := range []Addr{Inet4Addr(ip4, 80), Inet6Addr(ip6, 80, 3), UnixAddr("/run/a/socket"), AbstractAddr("n"), VSockAddr(1, 2)} {
 		var c cAddr
 		prev := a
-		n := testing.AllocsPerRun(100, func() {
+		n := allocsPerRun(100, func() {
 			if prev.toC(&c) != nil {
 				t.Fatal("toC")
 			}

@@ -25,8 +25,8 @@ func noAllocations(t *testing.T, op func() error) {
 
 func allocations(t *testing.T, most float64, op func() error) {
 	t.Helper()
-	if raceEnabled {
-		t.Skip("the race detector allocates")
+	if instrumented {
+		t.Skip("detectors and sanitizers allocate")
 	}
 	for range 20 { // buffers, pools, the blocking side, the poller
 		require.NoError(t, op())

@@ -127,34 +127,58 @@ func (c *call) advance(s *Socket, r int) bool {
 
 // ends reports that receiving nothing is the end of the stream: the buffer has room, and it was the data that was asked for.
 func (c *call) ends(s *Socket) bool {
-	return s.typ == Stream && c.op >= OpRecv && c.op <= OpRecvMsg && len(c.buf) > 0 && c.flags&int(MsgErrQueue) == 0
+	return s.typ == Stream && c.op >= OpRecv && c.op <= OpRecvMsg && len(c.buf) > 0 && (c.flags&int(MsgErrQueue) == 0 || s.Domain() == Local)
 }
 
 // do takes the call through its lane: enter, try, wait, try again, leave. It returns what was moved in all, and
 // why it ended early.
 func (s *Socket) do(c *call, w *Wait) (n int, err error) {
-	d := c.op.direction()
-	if w.bad {
-		return 0, s.fail(c.op.String(), w.check())
+	if err := s.admit(c, w); err != nil {
+		return 0, s.fail(c.op.String(), err)
+	}
+	// The usual case by itself: the kernel is ready, and does all of it at once. After a system call every
+	// branch is a surprise to the processor, so there are few.
+	tried, r := false, 0
+	if len(c.buf) > 0 && w.kind != waitAsync && !s.lane(c.op.direction()).waited && s.otp.Load() == nil {
+		r = c.try(s, howPoll)
+		if r > 0 && (!c.whole || r == len(c.buf)) && atomic.LoadUint32((*uint32)(&s.block.wrapped)) == 0 {
+			s.leave(c.op, nil)
+			return r, nil
+		}
+		tried = true
+	}
+	return s.complete(c, w, tried, r)
+}
+
+// admit checks the call and takes the lane for it.
+func (s *Socket) admit(c *call, w *Wait) error {
+	if w.kind == waitBad {
+		return w.ref.(error)
 	}
 	if !fitsCInt(int64(c.flags)) {
-		return 0, s.fail(c.op.String(), &InvalidError{What: "msg_flag", Value: c.flags})
+		return &InvalidError{What: "msg_flag", Value: c.flags}
 	}
 	if w.kind == waitContext {
-		if err := w.ctx.Err(); err != nil {
-			return 0, s.fail(c.op.String(), err)
+		if err := w.context().Err(); err != nil {
+			return err
 		}
 	}
-	if w.kind == waitAsync && w.mb.isClosed() {
-		return 0, s.fail(c.op.String(), errMailboxClosed)
+	if w.kind == waitAsync && w.requester().isClosed() {
+		return errMailboxClosed
 	}
 	if err := s.enter(c, w); err != nil {
-		return 0, s.fail(c.op.String(), err)
+		return err
 	}
 	if c.part {
 		c.ctrl = nil // control messages went with the first bytes
 	}
-	n, err = s.run(c, w)
+	return nil
+}
+
+// complete does the rest of do, whatever it takes; r is the result of the first try, if it was tried.
+func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error) {
+	d := c.op.direction()
+	n, err = s.run(c, w, tried, r)
 	o := s.otp.Load()
 	if o != nil && o.selectRead && err == nil && w.kind == waitAsync && d == reading && c.op != OpAccept {
 		c.complete = true
@@ -191,10 +215,10 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	return n, err
 }
 
-// run does the work of do between enter and leave.
-func (s *Socket) run(c *call, w *Wait) (n int, err error) {
+// run does the work of complete while the lane is owned.
+func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	l := s.lane(c.op.direction())
-	budget := w.spin
+	budget := time.Duration(w.spin)
 	if o := s.otp.Load(); budget == 0 && o != nil {
 		budget = o.spin
 	}
@@ -203,14 +227,18 @@ func (s *Socket) run(c *call, w *Wait) (n int, err error) {
 	if w.kind != waitAsync {
 		how = howPoll // what follows a failed try tries again, and counts
 	}
-	for {
-		r := -int(syscall.EAGAIN)
-		if c.op == OpConnect || !blocks || !l.waited || budget > 0 {
-			if r = c.try(s, how); !c.wouldBlock(r) {
-				l.waited = false
-			} else if blocks && budget > 0 {
-				r = s.spin(c, w, budget)
+	for ; ; tried = false {
+		if !tried {
+			r = -int(syscall.EAGAIN)
+			if c.op == OpConnect || !blocks || !l.waited || budget > 0 {
+				r = c.try(s, how)
 			}
+		}
+		switch {
+		case !c.wouldBlock(r):
+			l.waited = false
+		case blocks && budget > 0:
+			r = s.spin(c, w, budget)
 		}
 		if c.wouldBlock(r) {
 			switch {

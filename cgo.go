@@ -164,6 +164,7 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback esock_sendfile_counters_of
 #cgo nocallback esock_counters_wrapped
 #cgo nocallback esock_counters_width
+#cgo nocallback esock_alone
 #cgo nocallback esock_opt_count
 #cgo nocallback esock_opt_hash
 */
@@ -658,5 +659,8 @@ func cCountersOf(h *handle) *cCounters { return C.esock_counters_of(h) }
 func cSendfileCountersOf(h *handle) *cSendfileCounts { return C.esock_sendfile_counters_of(h) }
 
 func cWrapped(h *handle) uint32 { return uint32(C.esock_counters_wrapped(h)) }
+
+// cAlone says that lanes keep calls of one direction apart.
+func cAlone(h *handle) { C.esock_alone(h) }
 
 func cCountersWidth(h *handle, bits int) int { return int(C.esock_counters_width(h, C.int(bits))) }

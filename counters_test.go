@@ -3,6 +3,7 @@ package esock
 import (
 	"encoding/json"
 	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -143,7 +144,7 @@ func TestCountersMapAndJSONGoBothWays(t *testing.T) {
 func TestCountersAllocateNothing(t *testing.T) {
 	a, _ := pair(t, Stream)
 	var c Counters
-	assert.Zero(t, testing.AllocsPerRun(100, func() { c = a.Counters() }))
+	assert.Zero(t, allocsPerRun(100, func() { c = a.Counters() }))
 	_ = c
 }
 
@@ -248,5 +249,23 @@ func TestGaugesForgetAHandle(t *testing.T) {
 	defer cClose(h, 0, nil, nil)
 	gauges.book(Inet, Dgram, UDP, 1)
 	gauges.forget(h)
+	assert.Equal(t, before, gauges.read())
+}
+
+// IPV6_ADDRFORM makes a socket one of another domain, for the gauges as well.
+func TestGaugesFollowASocketIntoAnotherDomain(t *testing.T) {
+	before := gauges.read()
+	s, err := Open(Inet6, Dgram, UDP)
+	require.NoError(t, err)
+	defer s.Close()
+	set := func() error { return s.SetOptionNative(solIPv6, ipv6AddrForm, int(Inet)) }
+	assert.Error(t, set(), "it is not connected")
+	assert.Equal(t, Gauges{Sockets: 1, Dgrams: 1, Inet6: 1, UDP: 1}, minus(gauges.read(), before))
+	mapped := netip.AddrFrom16(netip.AddrFrom4([4]byte{127, 0, 0, 1}).As16())
+	require.NoError(t, s.Connect(Inet6Addr(mapped, 9, 0), Forever))
+	require.NoError(t, set())
+	assert.Equal(t, Inet, s.Domain())
+	assert.Equal(t, Gauges{Sockets: 1, Dgrams: 1, Inet: 1, UDP: 1}, minus(gauges.read(), before))
+	require.NoError(t, s.Close())
 	assert.Equal(t, before, gauges.read())
 }

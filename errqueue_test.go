@@ -231,7 +231,7 @@ func TestExtendedErrorAllocatesNothing(t *testing.T) {
 	}
 	step()
 	require.Equal(t, 2, seen)
-	assert.Zero(t, testing.AllocsPerRun(100, step))
+	assert.Zero(t, allocsPerRun(100, step))
 }
 
 // passPidFD asks for SCM_PIDFD (SO_PASSPIDFD), which is younger than some kernels.

@@ -3,8 +3,6 @@ package esock
 import (
 	"net"
 	"runtime"
-	"sync"
-	"time"
 )
 
 // A lane is one direction of a socket: who works in it now, who holds it for the next call, and who is
@@ -19,7 +17,7 @@ import (
 // Everything in the structure is guarded by s.mu, except waited, which is the owner's.
 type lane struct {
 	cur        *Handle // the asynchronous requester that holds the lane
-	head, tail *Handle // those behind, first come first
+	handleList         // those behind, first come first
 	op         Op      // what the owner waits for, while it is parked
 	parked     bool    // the owner waits; it is the current request
 	waited     bool    // the last blocking call had to wait
@@ -111,7 +109,7 @@ func (s *Socket) enter(c *call, w *Wait) error {
 	busy, hold := stClosing|stOwned(d)|stSlow(d), c.op.hold()
 	for {
 		st := s.state.Load()
-		if st&busy != 0 || w.cont != nil || c.finish {
+		if st&busy != 0 || c.finish || w.continues() != nil {
 			return s.enterSlow(c, w)
 		}
 		if s.state.CompareAndSwap(st, st+hold) {
@@ -176,7 +174,8 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 	case owned && l.parked:
 		current = l.op
 	}
-	if w.cont != nil && (l.cur != w.cont.Handle() || !mine || l.cur.op != c.op) {
+	cont := w.continues()
+	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op) {
 		return errNotInProgress
 	}
 	switch {
@@ -192,7 +191,7 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 		}
 	case c.op == OpConnect || current == OpConnect:
 		return stateError("a connect and a send exclude each other")
-	case c.op == OpSendFile && current == OpSendFile && l.cur != nil && w.cont == nil:
+	case c.op == OpSendFile && current == OpSendFile && l.cur != nil && cont == nil:
 		if f := l.cur.heldFile(); !mine || f != nil && f.started {
 			return stateError("a sendfile is in progress")
 		}
@@ -203,25 +202,25 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 // replace lets the requester that holds the lane make its next call. The handle that it held it with is
 // over: if nobody has seen a message for it yet, the message is an abort. s.mu is held.
 func (s *Socket) replace(l *lane, c *call, w *Wait) error {
-	h := l.cur
-	if w.h == h && h.state == handleArmed {
+	h, own, cont := l.cur, w.handle(), w.continues()
+	if own == h && h.state == handleArmed {
 		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
 	}
-	if w.h != nil && w.h != h && w.h.inUse() {
+	if own != nil && own != h && own.inUse() {
 		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
 	}
 	c.current = true
 	c.woken = h.state == handleSelected
 	c.connecting = h.op == OpConnect
 	if f := h.heldFile(); f != nil {
-		if w.cont != nil {
+		if cont != nil {
 			h.ext.file, c.file = nil, f
 		} else {
 			s.dropFile(h)
 		}
 	}
-	c.part = w.cont != nil && h.moved
-	named := w.h == h || w.cont != nil
+	c.part = cont != nil && h.moved
+	named := own == h || cont != nil
 	unseen := h.state == handleArmed || h.mb.unseen(h)
 	l.cur = nil
 	h.state = handleIdle
@@ -239,16 +238,17 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 
 // queueAsync puts an asynchronous call behind the others. s.mu is held.
 func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
+	mb := w.requester()
 	for h := l.head; h != nil; h = h.next {
-		if h.mb == w.mb {
+		if h.mb == mb {
 			return stateError("a call of this mailbox is queued already")
 		}
 	}
-	h := w.h
+	h := w.handle()
 	if h == nil {
-		h = w.mb.NewHandle()
+		h = mb.NewHandle()
 	}
-	if err := w.mb.claim(h, s); err != nil {
+	if err := mb.claim(h, s); err != nil {
 		return err
 	}
 	h.op, h.complete, h.moved, h.state = c.op, false, false, handleQueued
@@ -257,30 +257,6 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	}
 	l.push(h)
 	return (*Select)(h)
-}
-
-func (l *lane) push(h *Handle) {
-	h.prev, h.next = l.tail, nil
-	if l.tail == nil {
-		l.head = h
-	} else {
-		l.tail.next = h
-	}
-	l.tail = h
-}
-
-func (l *lane) remove(h *Handle) {
-	if h.prev == nil {
-		l.head = h.next
-	} else {
-		h.prev.next = h.next
-	}
-	if h.next == nil {
-		l.tail = h.prev
-	} else {
-		h.next.prev = h.prev
-	}
-	h.prev, h.next = nil, nil
 }
 
 // settle makes the slow bit say whether anybody holds the lane or is queued. s.mu is held.
@@ -367,16 +343,16 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	if s.state.And(^stNote(d))&stNote(d) != 0 {
 		return nil
 	}
-	h := w.h
+	h, mb := w.handle(), w.requester()
 	if h == nil {
-		h = w.mb.NewHandle()
+		h = mb.NewHandle()
 	}
-	if err := w.mb.claim(h, s); err != nil {
+	if err := mb.claim(h, s); err != nil {
 		return err
 	}
 	h.op, h.complete, h.moved = c.op, c.complete, c.part
 	if err := s.hold(d, h, c.woken); err != nil {
-		w.mb.release(h)
+		mb.release(h)
 		return err
 	}
 	if c.file != nil {
@@ -479,15 +455,6 @@ func (s *Socket) dropCurrent(d direction) {
 	s.endRequest(d)
 }
 
-func (l *lane) has(h *Handle) bool {
-	for q := l.head; q != nil; q = q.next {
-		if q == h {
-			return true
-		}
-	}
-	return false
-}
-
 // forget is cancel for a requester that has died: nobody is told.
 func (s *Socket) forget(h *Handle) {
 	if s.cancel(h) != nil {
@@ -533,89 +500,4 @@ func (s *Socket) event(events int) {
 			s.state.Or(stNote(d))
 		}
 	}
-}
-
-// A waiter is a blocking call that waits in a lane's queue, or on the C poller, or for a lane.
-type waiter struct {
-	h     Handle
-	ext   handleExt
-	timer *time.Timer
-}
-
-var waiters = sync.Pool{New: func() any {
-	w := &waiter{timer: time.NewTimer(time.Hour)}
-	w.timer.Stop()
-	w.ext.wake = make(chan struct{}, 1)
-	w.h.ext = &w.ext
-	return w
-}}
-
-func newWaiter(s *Socket, op Op) *waiter {
-	w := waiters.Get().(*waiter)
-	w.h.sock, w.h.op = s, op
-	return w
-}
-
-func (w *waiter) free() {
-	w.h.sock = nil
-	w.ext.reason = nil
-	waiters.Put(w)
-}
-
-// give ends the wait.
-func (w *waiter) give(reason error) {
-	w.ext.reason = reason
-	w.ext.wake <- struct{}{}
-}
-
-// wait waits for give, the deadline (0: none) or the context. given says which it was.
-func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) {
-	var done <-chan struct{}
-	if wt.kind == waitContext {
-		done = wt.ctx.Done()
-	}
-	var expired <-chan time.Time
-	if deadline != 0 {
-		w.timer.Reset(deadline - time.Since(epoch))
-		expired = w.timer.C
-		defer w.timer.Stop()
-	}
-	select {
-	case <-w.ext.wake:
-		return true, w.ext.reason
-	case <-expired:
-		return false, ErrTimeout
-	case <-done:
-		return false, wt.ctx.Err()
-	}
-}
-
-// awaitTurn waits, in the lane's queue, until the lane is ours.
-func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
-	d := c.op.direction()
-	given, err := wt.wait(w, c.until(w))
-	if !given {
-		s.mu.Lock()
-		l := s.lane(d)
-		queued := l.has(&wt.h)
-		if queued {
-			l.remove(&wt.h)
-			s.settle(d)
-		}
-		s.mu.Unlock()
-		if !queued {
-			// The turn came at the same moment: for a late call that is enough to look once, a call that was
-			// called off passes it on.
-			<-wt.ext.wake
-			switch {
-			case wt.ext.reason != nil:
-			case err == ErrTimeout:
-				err = nil
-			default:
-				s.leave(c.op, nil)
-			}
-		}
-	}
-	wt.free()
-	return err
 }

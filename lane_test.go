@@ -3,8 +3,10 @@ package esock
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -101,7 +103,7 @@ func TestSelectThenMessageThenData(t *testing.T) {
 		assert.Equal(t, OpRecv, sel.Op())
 		a.Send([]byte("x"), 0, Forever)
 		msg := receive(t, mb)
-		assert.Equal(t, SelectMsg{sel.Handle()}, msg)
+		sameMessage(t, SelectMsg{sel.Handle()}, msg)
 		assert.Equal(t, b, msg.Socket())
 		n, err := b.Recv(buf, 0, NoWait(mb))
 		require.NoError(t, err)
@@ -122,7 +124,7 @@ func TestHandleReused(t *testing.T) {
 	_, err = a.Recv(buf, 0, With(h))
 	assert.ErrorIs(t, err, &InvalidError{What: "handle"})
 	a.Send([]byte("x"), 0, Forever)
-	assert.Equal(t, SelectMsg{h}, receive(t, mb))
+	sameMessage(t, SelectMsg{h}, receive(t, mb))
 	n, err := b.Recv(buf, 0, With(h))
 	assert.NoError(t, err)
 	assert.Equal(t, 1, n)
@@ -175,13 +177,13 @@ func TestQueueIsFIFOAcrossKinds(t *testing.T) {
 	assert.ErrorIs(t, err, ErrState, "queued once")
 
 	a.Send([]byte("123"), 0, Forever)
-	assert.Equal(t, SelectMsg{s1.Handle()}, receive(t, m1))
+	sameMessage(t, SelectMsg{s1.Handle()}, receive(t, m1))
 	assert.Empty(t, got)
 	n, err := b.Recv(buf, 0, NoWait(m1))
 	require.NoError(t, err)
 	assert.Equal(t, "1", string(buf[:n]))
 	assert.Equal(t, byte('2'), <-got)
-	assert.Equal(t, SelectMsg{s2.Handle()}, receive(t, m2))
+	sameMessage(t, SelectMsg{s2.Handle()}, receive(t, m2))
 	n, err = b.Recv(buf, 0, NoWait(m2))
 	require.NoError(t, err)
 	assert.Equal(t, "3", string(buf[:n]))
@@ -298,5 +300,126 @@ func TestConnectUnixBacklogFullIsAnError(t *testing.T) {
 			assert.ErrorIs(t, err, syscall.EAGAIN)
 			return
 		}
+	}
+}
+
+// An accept or a connect that is inside its system call will soon be out again, or wait. A call that it would exclude
+// if it waited is not queued behind it, and neither is it behind such a call.
+func TestNobodyIsQueuedBehindAnExclusiveCallInsideTheKernel(t *testing.T) {
+	send := func(s *Socket, w Wait) error { _, err := s.Send([]byte("x"), 0, w); return err }
+	recv := func(s *Socket, w Wait) error { _, err := s.Recv(make([]byte, 1), 0, w); return err }
+	accept := func(s *Socket, w Wait) error {
+		n, err := s.Accept(w)
+		if err == nil {
+			n.Close()
+		}
+		return err
+	}
+	for name, c := range map[string]struct {
+		inside Op
+		call   func(s *Socket, w Wait) error
+		want   syscall.Errno // 0: it has to wait, as the first
+	}{
+		"send and connect":   {OpConnect, send, syscall.EPIPE},
+		"receive and accept": {OpAccept, recv, syscall.ENOTCONN},
+		"accept and receive": {OpRecv, accept, 0},
+		"accept and recvmsg": {OpRecvMsg, accept, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 20 {
+				s, err := Open(Inet, Stream, TCP)
+				require.NoError(t, err)
+				defer s.Close()
+				if c.inside.direction() == reading {
+					require.NoError(t, s.Bind(Loopback))
+					require.NoError(t, s.Listen(1))
+				}
+				d := c.inside.direction()
+				l := &s.lanes[d]
+				mb := NewMailbox()
+				s.state.Add(c.inside.hold()) // an owner that has not come back from the kernel
+				ended := make(chan error, 1)
+				go func() { ended <- c.call(s, NoWait(mb)) }()
+				queued := false
+				for range 200 {
+					runtime.Gosched()
+					s.mu.Lock()
+					queued = queued || l.head != nil
+					s.mu.Unlock()
+				}
+				s.leave(c.inside, nil)
+				err = <-ended
+				require.False(t, queued)
+				if c.want != 0 {
+					require.ErrorIs(t, err, c.want)
+					require.True(t, laneIsFree(s, d))
+					continue
+				}
+				var sel *Select
+				require.ErrorAs(t, err, &sel)
+				s.mu.Lock()
+				assert.Same(t, sel.Handle(), l.cur)
+				s.mu.Unlock()
+				require.NoError(t, s.Cancel(sel))
+			}
+		})
+	}
+}
+
+// The same with real calls that meet: a send never waits for a connect, nor a receive for an accept.
+func TestExclusiveCallsMeetOthers(t *testing.T) {
+	server, addr := listening(t)
+	gone, nobody := listening(t)
+	require.NoError(t, gone.Close())
+	mb, other := NewMailbox(), NewMailbox()
+	for i := range 300 {
+		s, err := Open(Inet, Stream, TCP)
+		require.NoError(t, err)
+		to := addr
+		if i%2 == 0 {
+			to = nobody
+		}
+		connected := make(chan error, 1)
+		go func() { connected <- s.Connect(to, Forever) }()
+		_, err = s.Send([]byte("x"), 0, NoWait(mb))
+		var sel *Select
+		require.False(t, errors.As(err, &sel), "a send queued behind a connect")
+		if <-connected == nil {
+			c, err := server.Accept(Forever)
+			require.NoError(t, err)
+			require.NoError(t, c.Close())
+		}
+		require.True(t, laneIsFree(s, writing))
+		require.NoError(t, s.Close())
+
+		l, _ := listening(t)
+		accepting := make(chan error, 1)
+		go func() { _, err := l.Accept(NoWait(other)); accepting <- err }()
+		_, err = l.Recv(make([]byte, 1), 0, NoWait(mb))
+		require.False(t, errors.As(err, &sel), "a receive queued behind an accept")
+		require.ErrorAs(t, <-accepting, &sel)
+		require.NoError(t, l.Cancel(sel))
+		require.True(t, laneIsFree(l, reading))
+		require.NoError(t, l.Close())
+	}
+}
+
+// An event that met nobody makes the next call look once more before it waits: that is still one wait.
+func TestNotedEventIsNoSecondWait(t *testing.T) {
+	a, b := pair(t, Dgram)
+	mb := NewMailbox()
+	for i := range 3 {
+		b.noteEvent()
+		_, err := b.Recv(make([]byte, 1), 0, NoWait(mb))
+		var sel *Select
+		require.ErrorAs(t, err, &sel)
+		c := b.Counters()
+		assert.Equal(t, uint64(i+1), c.ReadWaits)
+		assert.Equal(t, uint64(2*(i+1)), c.ReadTries-uint64(i), "it did look once more")
+		require.NoError(t, b.Cancel(sel))
+		_, err = a.Send([]byte("x"), 0, Forever)
+		require.NoError(t, err)
+		_, err = b.Recv(make([]byte, 1), 0, Within(0))
+		require.NoError(t, err)
 	}
 }

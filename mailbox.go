@@ -46,16 +46,15 @@ func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 // Any number of goroutines may use one; each message is received once. Messages come in the order they
 // were sent, and one that Cancel takes back is never seen.
 type Mailbox struct {
-	mu      sync.Mutex
-	head    *Handle // messages nobody has seen
-	tail    *Handle
-	n       int
-	pending *Handle // handles in progress
-	owned   *Socket // sockets it owns, linked through ownPrev and ownNext
-	closed  bool
-	wake    chan struct{} // buffer of 1: there may be messages
-	gone    chan struct{} // closed by Close, which every receiver sees
-	id      uint64
+	mu       sync.Mutex
+	messages handleList // nobody has seen them
+	n        int        // how many
+	pending  *Handle    // handles in progress
+	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
+	closed   bool
+	wake     chan struct{} // buffer of 1: there may be messages
+	gone     chan struct{} // closed by Close, which every receiver sees
+	id       uint64
 }
 
 var lastMailboxID atomic.Uint64
@@ -92,14 +91,14 @@ func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 // Poll takes the next message, if there is one.
 func (m *Mailbox) Poll() (Message, bool) {
 	m.mu.Lock()
-	h := m.head
+	h := m.messages.head
 	if h == nil {
 		m.mu.Unlock()
 		return nil, false
 	}
 	kind := h.posted
 	m.unlink(h)
-	more := m.head != nil
+	more := m.messages.head != nil
 	var msg Message
 	switch kind {
 	case messageSelect:
@@ -152,8 +151,8 @@ func (m *Mailbox) Close() error {
 		return nil
 	}
 	m.closed = true
-	for m.head != nil {
-		m.unlink(m.head)
+	for m.messages.head != nil {
+		m.unlink(m.messages.head)
 	}
 	var owned []*Socket
 	for s := m.owned; s != nil; s = s.ownNext {
@@ -198,30 +197,14 @@ func (m *Mailbox) signal() {
 // link appends a message about h and wakes a receiver. m.mu is held.
 func (m *Mailbox) link(h *Handle, kind messageKind) {
 	h.posted = kind
-	h.prev, h.next = m.tail, nil
-	if m.tail == nil {
-		m.head = h
-	} else {
-		m.tail.next = h
-	}
-	m.tail = h
+	m.messages.push(h)
 	m.n++
 	m.signal()
 }
 
 // unlink takes the message about h out. m.mu is held.
 func (m *Mailbox) unlink(h *Handle) {
-	if h.prev == nil {
-		m.head = h.next
-	} else {
-		h.prev.next = h.next
-	}
-	if h.next == nil {
-		m.tail = h.prev
-	} else {
-		h.next.prev = h.prev
-	}
-	h.prev, h.next = nil, nil
+	m.messages.remove(h)
 	h.posted = messageNone
 	m.n--
 }

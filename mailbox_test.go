@@ -283,3 +283,64 @@ func TestQueuedHandleIsNotComplete(t *testing.T) {
 	require.ErrorAs(t, err, &sel, "it is queued, nothing was received")
 	assert.False(t, sel.Complete())
 }
+
+// What a dying owner gave away before its turn came stays open.
+func TestMailboxCloseSparesWhatItGaveAway(t *testing.T) {
+	for name, park := range map[string]bool{"idle": false, "parked": true} {
+		t.Run(name, func(t *testing.T) {
+			a, s := pair(t, Stream)
+			first, _ := pair(t, Stream)
+			m1, m2 := NewMailbox(), NewMailbox()
+			require.NoError(t, s.ControllingProcess(nil, m1))
+			require.NoError(t, first.ControllingProcess(nil, m1))
+			if park {
+				parkOnce(t, a, s, Forever)
+			}
+			require.NoError(t, first.ref("test")) // its close waits for us, the other's for it
+			closed := make(chan error)
+			go func() { closed <- m1.Close() }()
+			eventually(t, first.closing, "the owner's death")
+			require.False(t, s.closing())
+			require.NoError(t, s.ControllingProcess(m1, m2))
+			first.unref()
+			require.NoError(t, <-closed)
+			assert.False(t, s.closing())
+			assert.Equal(t, m2, s.Owner())
+			_, err := a.Send([]byte("x"), 0, Forever)
+			require.NoError(t, err)
+			_, err = s.Recv(make([]byte, 1), 0, Forever)
+			assert.NoError(t, err)
+			require.NoError(t, m2.Close())
+			assert.True(t, s.closing(), "it is its new owner's")
+		})
+	}
+}
+
+// Whoever wins, the socket is its new owner's, or closed by the old one: never given away and then closed.
+func TestMailboxCloseMeetsControllingProcess(t *testing.T) {
+	m2 := NewMailbox()
+	given := 0
+	for i := range 300 {
+		m1 := NewMailbox()
+		s, err := Open(Local, Dgram, Default, Owner(m1))
+		require.NoError(t, err)
+		closed := make(chan error)
+		go func() { closed <- m1.Close() }()
+		for range i % 4 {
+			runtime.Gosched()
+		}
+		err = s.ControllingProcess(m1, m2)
+		require.NoError(t, <-closed)
+		if err == nil {
+			given++
+			require.False(t, s.closing())
+			require.Equal(t, m2, s.Owner())
+		} else {
+			require.ErrorIs(t, err, net.ErrClosed)
+		}
+		require.Nil(t, m1.owned)
+	}
+	t.Logf("given away %d times", given)
+	require.NoError(t, m2.Close())
+	assert.Nil(t, m2.owned)
+}

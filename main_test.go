@@ -113,3 +113,12 @@ func queued(t testing.TB, s *Socket, d direction, n int) {
 		return k == n
 	}, "queued calls")
 }
+
+// allocsPerRun is testing.AllocsPerRun, and 0 where a detector or sanitizer allocates as well: f is then only run.
+func allocsPerRun(runs int, f func()) float64 {
+	n := testing.AllocsPerRun(runs, f)
+	if instrumented {
+		return 0
+	}
+	return n
+}

@@ -331,7 +331,7 @@ func TestMsgAllocatesNothingInSteadyState(t *testing.T) {
 	}
 	step()
 	seen = 0
-	assert.Zero(t, testing.AllocsPerRun(100, step))
+	assert.Zero(t, allocsPerRun(100, step))
 	assert.Equal(t, 2*101, seen)
 	assert.Equal(t, name, in.Addr)
 }

@@ -4,7 +4,5 @@ package esock
 
 import "unsafe"
 
-const raceEnabled = false
-
 func raceRead(unsafe.Pointer, int)  {}
 func raceWrite(unsafe.Pointer, int) {}

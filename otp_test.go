@@ -1,6 +1,8 @@
 package esock
 
 import (
+	"bytes"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -124,4 +126,52 @@ func TestRecvBytesFillsUpToNBuffers(t *testing.T) {
 	assert.Equal(t, 2, cap(got))
 	_, err = b.RecvBytes(-1, 0, Forever)
 	assert.ErrorIs(t, err, &InvalidError{What: "data_size"})
+}
+
+func TestDebugLeavesTheOtherOptionsAlone(t *testing.T) {
+	var log bytes.Buffer
+	SetLogger(slog.New(slog.NewTextHandler(&log, nil)))
+	defer SetLogger(nil)
+	a, b := pair(t, Stream, Debug(true))
+	_, err := a.Send([]byte("traced"), 0, Forever)
+	require.NoError(t, err)
+	got, err := b.RecvBytes(0, 0, Forever)
+	require.NoError(t, err)
+	assert.Equal(t, "traced", string(got))
+	for _, name := range []string{"rcvbuf", "rcvctrlbuf", "sndctrlbuf"} {
+		v, err := b.Option("otp", name)
+		require.NoError(t, err)
+		assert.Positive(t, v, name)
+	}
+	assert.Contains(t, log.String(), "op=open")
+	assert.Contains(t, log.String(), "op=send n=6 result=ok")
+	assert.Contains(t, log.String(), "op=recv n=6 result=ok")
+	require.NoError(t, a.Close())
+	assert.Contains(t, log.String(), "op=close")
+}
+
+func TestOTPOptionErrorsNameTheOperationAndTheSocket(t *testing.T) {
+	s, _ := pair(t, Stream)
+	get := func(name string) error { _, err := s.Option("otp", name); return err }
+	set := func(name string, v any) error { return s.SetOption("otp", name, v) }
+	check := func(op string, reason, err error) {
+		t.Helper()
+		var e *Error
+		if assert.ErrorAs(t, err, &e) {
+			assert.Equal(t, op, e.Op)
+			assert.Same(t, s, e.Socket)
+			assert.ErrorIs(t, err, reason)
+		}
+	}
+	invalid := &InvalidError{What: "socket_option"}
+	check("getopt", invalid, get("nonsense"))
+	check("setopt", invalid, set("nonsense", 1))
+	check("setopt", invalid, set("rcvbuf", "big"))
+	check("setopt", invalid, set("fd", 3))
+	require.NoError(t, set("controlling_process", NewMailbox()))
+	check("controlling_process", &InvalidError{What: "not_owner"}, set("controlling_process", NewMailbox()))
+	require.NoError(t, s.Close())
+	check("getopt", net.ErrClosed, get("rcvbuf"))
+	check("setopt", net.ErrClosed, set("rcvbuf", 10))
+	check("controlling_process", net.ErrClosed, set("controlling_process", NewMailbox()))
 }

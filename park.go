@@ -124,7 +124,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 	l := s.lane(d)
 	deadline := c.until(w)
 	if w.kind == waitContext {
-		if err := w.ctx.Err(); err != nil {
+		if err := w.context().Err(); err != nil {
 			return 0, err
 		}
 	}
@@ -153,7 +153,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 				b.setDeadline(d, time.Time{})
 			}
 			if w.kind == waitContext {
-				p.watch(w.ctx)
+				p.watch(w.context())
 			}
 			p.c, p.tries, p.waiting = *c, 0, true
 			s.mu.Unlock()
@@ -205,8 +205,8 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		switch {
 		case s.closing():
 			return 0, net.ErrClosed
-		case w.kind == waitContext && w.ctx.Err() != nil:
-			return 0, w.ctx.Err()
+		case w.kind == waitContext && w.context().Err() != nil:
+			return 0, w.context().Err()
 		case deadline != 0 && time.Since(epoch) >= deadline:
 			// What came at the last moment still counts.
 			if r = c.try(s, howPoll); !c.wouldBlock(r) {
@@ -342,7 +342,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 			return r
 		}
 		now := time.Since(epoch)
-		if now >= end || w.kind == waitContext && w.ctx.Err() != nil {
+		if now >= end || w.kind == waitContext && w.context().Err() != nil {
 			p.busySince = 0 // it parks now
 			return r
 		}

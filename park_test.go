@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -317,4 +318,54 @@ func TestSpinEndsWithContextAndDeadline(t *testing.T) {
 	defer cancel()
 	_, err = b.Recv(make([]byte, 1), 0, Context(ctx).Spin(time.Hour))
 	assert.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// wallSet is t as it would be had the wall clock been set since: by so much, while the monotonic one went on.
+func wallSet(tt *testing.T, t time.Time, by time.Duration) time.Time {
+	tt.Helper()
+	moved := t
+	const seconds = 30 // time.Time's first word: a flag, 33 bits of seconds, 30 of nanoseconds
+	*(*uint64)(unsafe.Pointer(&moved)) += uint64(by/time.Second) << seconds
+	if moved.Sub(t) != 0 || moved.Round(0).Sub(t.Round(0)) != by {
+		tt.Skip("time.Time is laid out otherwise")
+	}
+	return moved
+}
+
+// A time that knows only the wall clock is as far away as it says now, however that clock was set since the program
+// started.
+func TestUntilATimeOfTheWallClock(t *testing.T) {
+	a, b := pair(t, Stream)
+	start := epoch
+	defer func() { epoch = start }()
+	for _, set := range []time.Duration{0, 24 * time.Hour, -24 * time.Hour} {
+		epoch = wallSet(t, start, -set)
+		for _, mono := range []time.Time{time.Now(), time.Now().Add(time.Hour), time.Now().Add(-time.Hour)} {
+			with, without := Until(mono), Until(mono.Round(0))
+			require.Less(t, (with.d - without.d).Abs(), time.Minute, "%v", set)
+		}
+		parkOnce(t, a, b, Until(time.Now().Add(time.Hour).Round(0)))
+		for _, past := range []time.Time{time.Now().Add(-time.Hour).Round(0), time.Now().Round(0)} {
+			_, err := b.Recv(make([]byte, 1), 0, Until(past))
+			assert.Equal(t, ErrTimeout, err, "%v", set)
+		}
+	}
+}
+
+func TestUntilTimesFarAway(t *testing.T) {
+	a, b := pair(t, Stream)
+	for _, future := range []time.Time{time.Unix(1<<40, 0), time.Unix(1<<55, 0), time.Now().Add(math.MaxInt64),
+		time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)} {
+		parkOnce(t, a, b, Until(future))
+	}
+	for _, past := range []time.Time{{}, time.Unix(0, 0), time.Unix(-1<<40, 0), time.Unix(-1<<55, 0),
+		time.Now().Add(math.MinInt64), epoch, epoch.Add(-1)} {
+		_, err := b.Recv(make([]byte, 1), 0, Until(past))
+		assert.Equal(t, ErrTimeout, err, "%v", past)
+	}
+	// What is there is received all the same.
+	_, err := a.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	_, err = b.Recv(make([]byte, 1), 0, Until(time.Time{}))
+	assert.NoError(t, err)
 }

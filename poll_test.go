@@ -2,6 +2,8 @@ package esock
 
 import (
 	"bytes"
+	"os"
+	"os/exec"
 	"syscall"
 	"testing"
 	"time"
@@ -220,4 +222,39 @@ func TestPartialReceiveEndedByClose(t *testing.T) {
 	c := b.Counters()
 	assert.Equal(t, uint64(1), c.ReadPkg)
 	assert.Equal(t, uint64(3), c.ReadPkgMax)
+}
+
+// Where the first attempt to start the poller fails, the next who needs it makes another. A process of its own does
+// it: here the poller runs already.
+func TestPollerStartsAfterAnAttemptThatFailed(t *testing.T) {
+	const child = "ESOCK_TEST_POLLER"
+	if os.Getenv(child) == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
+		cmd.Env = append(os.Environ(), child+"=1", "GORACE=atexit_sleep_ms=0")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return
+	}
+	a, b := pair(t, Stream)
+	mb := NewMailbox()
+	var old syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &old))
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: old.Max}))
+	for range 2 {
+		_, err := a.Recv(make([]byte, 1), 0, NoWait(mb))
+		assert.Equal(t, &Error{Op: "recv", Socket: a, Reason: SelectFailedError{syscall.EMFILE}}, err)
+		assert.True(t, laneIsFree(a, reading))
+	}
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old))
+	assert.Nil(t, mb.pending)
+	assert.Zero(t, mb.Len())
+	for _, s := range []*Socket{a, b} { // the one that was refused, and one that comes later
+		_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))
+		var sel *Select
+		require.ErrorAs(t, err, &sel)
+		from := map[*Socket]*Socket{a: b, b: a}[s]
+		_, err = from.Send([]byte("x"), 0, Forever)
+		require.NoError(t, err)
+		sameMessage(t, SelectMsg{sel.Handle()}, receive(t, mb))
+	}
 }

@@ -609,8 +609,8 @@ func (q *requester) attempt(mayGiveUp bool, op func(w Wait) (int, error)) (int, 
 }
 
 func (q *requester) call(w Wait, op func(w Wait) (int, error)) (int, error) {
-	if w.kind == waitAsync && w.h != nil {
-		delete(q.ended, w.h)
+	if w.kind == waitAsync && w.handle() != nil {
+		delete(q.ended, w.handle())
 	}
 	return op(w)
 }

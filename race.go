@@ -7,8 +7,6 @@ import (
 	"unsafe"
 )
 
-const raceEnabled = true // for tests
-
 // The race detector does not see what C reads and writes. These tell it.
 
 func raceRead(p unsafe.Pointer, n int) {

@@ -107,7 +107,7 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 func (s *Socket) SendFile(f *os.File, offset, count int64, w Wait) (int64, error) {
 	const op = "sendfile"
 	c := call{op: OpSendFile}
-	if w.cont == nil {
+	if w.continues() == nil {
 		if count < 0 {
 			return 0, s.fail(op, &InvalidError{What: "count", Value: count})
 		}

@@ -202,12 +202,16 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 
 // finishOpen makes the socket around a handle.
 func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
-	var o *otpOptions
-	if cfg.debug != nil && *cfg.debug != globalDebug.Load() {
-		o = &otpOptions{debug: *cfg.debug}
-	} else if globalDebug.Load() && cfg.debug == nil {
-		o = &otpOptions{debug: true}
+	debug := globalDebug.Load()
+	if cfg.debug != nil {
+		debug = *cfg.debug
 	}
+	var o *otpOptions
+	if debug {
+		c := defaultOptions
+		c.debug, o = true, &c
+	}
+	cAlone(h)
 	s := newSocket(h, facts, o)
 	if facts&factFromFD != 0 {
 		s.rarely().fromFD = cfg.fd

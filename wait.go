@@ -58,6 +58,7 @@ const (
 	waitUntil
 	waitContext
 	waitAsync
+	waitBad // an argument was invalid
 )
 
 // Wait says what a call does when the kernel answers "would block". It is a value: make it once, use it often.
@@ -73,14 +74,17 @@ const (
 // so does an asynchronous one, and its *Select then stands for its place. Within(0) does not queue: it
 // answers ErrTimeout.
 type Wait struct {
-	ctx  context.Context
-	mb   *Mailbox
-	h    *Handle
-	cont *Select
+	// Four words, so that a call passes it in registers.
+	ref  any           // whom to ask or tell: context.Context, *Mailbox, *Handle, *continuation; waitBad: the error
 	d    time.Duration // waitFor: the time; waitUntil: the moment, as time since epoch
-	spin time.Duration
+	spin uint32        // nanoseconds
 	kind waitKind
-	bad  bool // an argument was invalid
+}
+
+// continuation is what Continue makes of the ref of a Wait.
+type continuation struct {
+	ref any
+	sel *Select
 }
 
 // Forever waits for as long as it takes. OTP: infinity.
@@ -89,9 +93,16 @@ var Forever = Wait{}
 // epoch is where monotonic moments are counted from.
 var epoch = time.Now()
 
+func badWait(err *InvalidError) Wait { return Wait{kind: waitBad, ref: err} }
+
 // Within waits for at most d, which must not be negative. Within(0) looks and does not wait. The time runs
 // from the moment the call first has to wait. OTP: a time-out in milliseconds.
-func Within(d time.Duration) Wait { return Wait{kind: waitFor, d: d, bad: d < 0} }
+func Within(d time.Duration) Wait {
+	if d < 0 {
+		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a time is not negative"})
+	}
+	return Wait{kind: waitFor, d: d}
+}
 
 // Until waits until t. A moment in the past looks and does not wait.
 func Until(t time.Time) Wait {
@@ -106,28 +117,40 @@ func later(t, d time.Duration) time.Duration {
 
 // Context waits until ctx ends; the call then returns ctx.Err(). A context that can end costs no goroutine
 // and, when it is used again on the same socket, no allocation.
-func Context(ctx context.Context) Wait { return Wait{kind: waitContext, ctx: ctx, bad: ctx == nil} }
+func Context(ctx context.Context) Wait {
+	if ctx == nil {
+		return badWait(&InvalidError{What: "timeout", Cause: "the context is nil"})
+	}
+	return Wait{kind: waitContext, ref: ctx}
+}
 
 // NoWait does not wait: a call that would block returns a *Select, and mb gets a SelectMsg when it is
 // worth repeating. The mailbox is the requester: until it repeats the call or cancels, it holds the
 // socket's direction and others queue behind it. OTP: nowait.
-func NoWait(mb *Mailbox) Wait { return Wait{kind: waitAsync, mb: mb, bad: mb == nil} }
+func NoWait(mb *Mailbox) Wait {
+	if mb == nil {
+		return badWait(&InvalidError{What: "timeout", Cause: "no mailbox to answer to"})
+	}
+	return Wait{kind: waitAsync, ref: mb}
+}
 
 // With is NoWait with a handle that the caller made (Mailbox.NewHandle) and may use again for one call after another,
 // which then allocates nothing. OTP: a caller-made reference.
 func With(h *Handle) Wait {
-	if h == nil {
-		return Wait{kind: waitAsync, bad: true}
+	if h == nil || h.mb == nil {
+		return badWait(&InvalidError{What: "timeout", Cause: "no mailbox to answer to"})
 	}
-	return Wait{kind: waitAsync, mb: h.mb, h: h, bad: h.mb == nil}
+	return Wait{kind: waitAsync, ref: h}
 }
 
 // Spin lets a blocking call look again and again, for up to d, before it parks: lower latency for
 // processor time. At most half of the processors (GOMAXPROCS) spin at once; with one, nobody does. Without it the socket's
-// {otp, spin} applies.
+// {otp, spin} applies. More than four seconds are four seconds.
 func (w Wait) Spin(d time.Duration) Wait {
-	w.spin = d
-	w.bad = w.bad || d < 0
+	if d < 0 {
+		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a spin budget is not negative"})
+	}
+	w.spin = uint32(min(d, math.MaxUint32))
 	return w
 }
 
@@ -135,29 +158,42 @@ func (w Wait) Spin(d time.Duration) Wait {
 // requester. Its flags and destination are given again; control messages are not sent again, and a
 // SendFile goes on with the file, offset and count it had. OTP: the continuation form of a call.
 func (w Wait) Continue(sel *Select) Wait {
-	w.cont = sel
-	if sel == nil {
-		w.bad = true
+	switch {
+	case w.kind == waitBad:
+	case sel == nil:
+		return badWait(&InvalidError{What: "select", Cause: "there is nothing to continue"})
+	default:
+		w.ref = &continuation{w.base(), sel}
 	}
 	return w
 }
 
-// check reports what is wrong with the value.
-func (w *Wait) check() error {
-	if !w.bad {
-		return nil
+// base is the ref without what Continue added.
+func (w *Wait) base() any {
+	if c, ok := w.ref.(*continuation); ok {
+		return c.ref
 	}
-	switch {
-	case w.spin < 0:
-		return &InvalidError{What: "timeout", Value: w.spin, Cause: "a spin budget is not negative"}
-	case w.kind == waitFor && w.d < 0:
-		return &InvalidError{What: "timeout", Value: w.d, Cause: "a time is not negative"}
-	case w.kind == waitContext && w.ctx == nil:
-		return &InvalidError{What: "timeout", Cause: "the context is nil"}
-	case w.kind == waitAsync && w.mb == nil:
-		return &InvalidError{What: "timeout", Cause: "no mailbox to answer to"}
+	return w.ref
+}
+
+// context is that of waitContext.
+func (w *Wait) context() context.Context {
+	ctx, _ := w.base().(context.Context)
+	return ctx
+}
+
+// handle is the caller's, nil if the library makes one.
+func (w *Wait) handle() *Handle {
+	h, _ := w.base().(*Handle)
+	return h
+}
+
+// continues is the call that this one carries on, nil if it is a new one.
+func (w *Wait) continues() *Select {
+	if c, ok := w.ref.(*continuation); ok {
+		return c.sel
 	}
-	return &InvalidError{What: "select", Cause: "there is nothing to continue"}
+	return nil
 }
 
 // polls reports whether the call only looks.
@@ -168,11 +204,14 @@ func (w *Wait) blocks() bool { return w.kind != waitAsync && !w.polls() }
 
 // requester is the mailbox that makes the call, nil for a blocking call of its own.
 func (w *Wait) requester() *Mailbox {
-	if w.kind == waitAsync {
-		return w.mb
+	switch r := w.base().(type) {
+	case *Mailbox:
+		return r
+	case *Handle:
+		return r.mb
 	}
-	if w.cont != nil {
-		return w.cont.mb
+	if sel := w.continues(); sel != nil {
+		return sel.mb
 	}
 	return nil
 }
@@ -206,6 +245,44 @@ const (
 	messageAbort
 	messageOther // ext.msg
 )
+
+// handleList is a list of handles, each in one list at a time: the calls queued in a lane, a mailbox's messages.
+type handleList struct{ head, tail *Handle }
+
+// push appends h.
+func (l *handleList) push(h *Handle) {
+	h.prev, h.next = l.tail, nil
+	if l.tail == nil {
+		l.head = h
+	} else {
+		l.tail.next = h
+	}
+	l.tail = h
+}
+
+// remove takes h out; it must be in.
+func (l *handleList) remove(h *Handle) {
+	if h.prev == nil {
+		l.head = h.next
+	} else {
+		h.prev.next = h.next
+	}
+	if h.next == nil {
+		l.tail = h.prev
+	} else {
+		h.next.prev = h.prev
+	}
+	h.prev, h.next = nil, nil
+}
+
+func (l *handleList) has(h *Handle) bool {
+	for q := l.head; q != nil; q = q.next {
+		if q == h {
+			return true
+		}
+	}
+	return false
+}
 
 // Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It
 // serves one call at a time; using it while one is in progress is an error.

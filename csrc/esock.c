@@ -148,6 +148,8 @@ int esock_close(esock *s, unsigned flags, struct esock_counters *final,
         s->sys->setfl(s->sys, s->fd, s->saved_fl);
     }
     esock__trace(s, "close", r);
+    esock_end_read(s);
+    esock_end_write(s);
     if (final != NULL) *final = s->counters;
     if (final_sendfile != NULL) {
         memset(final_sendfile, 0, sizeof *final_sendfile);
@@ -244,6 +246,7 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
             s->sys->close(s->sys, fd);
             fd = -ENOMEM;
         } else {
+            c->flags |= s->flags & ESOCK__ALONE;
             if (peer != NULL) esock_addr_decode(&ss, len, peer);
             *out = c;
         }

@@ -195,7 +195,8 @@ enum esock_how {
     ESOCK_CONT = 4  /* carries on the request before it */
 };
 
-/* All receives carry MSG_DONTWAIT and MSG_CMSG_CLOEXEC (but for AF_PACKET, which refuses it), all sends MSG_DONTWAIT and MSG_NOSIGNAL.
+/* All receives carry MSG_DONTWAIT and MSG_CMSG_CLOEXEC (but for AF_PACKET, which refuses it), all
+ * sends MSG_DONTWAIT and MSG_NOSIGNAL.
  * `flags` are the other MSG_ flags.
  *
  * A receive returns the number of bytes; 0 is the end of a stream, or an empty message. The end of a
@@ -738,6 +739,11 @@ ESOCK_API const esock_sendfile_counters *esock_sendfile_counters_of(const esock 
 
 /* Takes the wrap bits: returns and clears them. */
 ESOCK_API uint32_t esock_counters_wrapped(esock *s);
+
+/* Says that one thread at a time will work in each direction of the handle, and of those accepted from
+ * it, as a program with a lock or a queue of its own sees to. Counting then costs less: without
+ * this promise each count is an atomic read and write in one. */
+ESOCK_API void esock_alone(esock *s);
 
 /* Lets the counters wrap at 8 to 64 bits, instead of 64, so that a wrap can be seen in a test.
  * -EINVAL: else. */

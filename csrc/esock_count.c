@@ -32,7 +32,12 @@ static void add(esock *s, enum esock_counter c, uint64_t n) {
     uint64_t *v = &s->counters.value[c];
     uint64_t old, new;
     if (s->width == 64) {
-        old = __atomic_fetch_add(v, n, __ATOMIC_RELAXED);
+        if (s->flags & ESOCK__ALONE) {
+            old = __atomic_load_n(v, __ATOMIC_RELAXED);
+            __atomic_store_n(v, old + n, __ATOMIC_RELAXED);
+        } else {
+            old = __atomic_fetch_add(v, n, __ATOMIC_RELAXED);
+        }
         new = old + n;
     } else {
         uint64_t mask = (UINT64_C(1) << s->width) - 1;
@@ -77,6 +82,18 @@ void esock_end_write(esock *s) {
     end_request(s, &s->write_sum, &s->write_open, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX);
 }
 
+/* A request moved `got` bytes, and that was `last` of it or not. */
+static void moved(esock *s, uint64_t *sum, uint8_t *open, enum esock_counter pkg,
+                  enum esock_counter pkg_max, uint64_t got, bool last) {
+    if (last && !__atomic_load_n(open, __ATOMIC_RELAXED)) { /* all at once, as usual */
+        add(s, pkg, 1);
+        raise_to(&s->counters.value[pkg_max], got);
+        return;
+    }
+    request_add(sum, open, got);
+    if (last) end_request(s, sum, open, pkg, pkg_max);
+}
+
 /* The end of a seqpacket connection looks like an empty message. The peer having shut down tells them apart, and
  * that nothing is to be seen behind: the peer may have shut down after more messages. Only an empty message with
  * nothing, or another empty one, behind it is taken for the end. */
@@ -87,7 +104,7 @@ static bool at_end(const esock *s) {
     if (r <= 0 || !(p.revents & (POLLRDHUP | POLLHUP))) return false;
     char next;
     ssize_t n;
-    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, &next, 1, MSG_PEEK | MSG_DONTWAIT));
+    ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, &next, 1, MSG_PEEK | ESOCK__RECV_FLAGS(s)));
     return n <= 0;
 }
 
@@ -132,8 +149,8 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
         uint64_t got = (uint64_t)n;
         if (!stream && got > want) got = want;
         add(s, ESOCK_READ_BYTE, got);
-        request_add(&s->read_sum, &s->read_open, got);
-        if (!(stream && (how & ESOCK_FULL) && got < want)) esock_end_read(s);
+        moved(s, &s->read_sum, &s->read_open, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX, got,
+              !(stream && (how & ESOCK_FULL) && got < want));
     }
     esock__trace(s, op, (long)n);
     return n;
@@ -150,8 +167,8 @@ ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const
         esock_end_write(s);
     } else {
         add(s, ESOCK_WRITE_BYTE, (uint64_t)n);
-        request_add(&s->write_sum, &s->write_open, (uint64_t)n);
-        if (!(stream && (size_t)n < want)) esock_end_write(s);
+        moved(s, &s->write_sum, &s->write_open, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX, (uint64_t)n,
+              !(stream && (size_t)n < want));
     }
     esock__trace(s, op, (long)n);
     return n;
@@ -219,6 +236,10 @@ const esock_sendfile_counters *esock_sendfile_counters_of(const esock *s) {
 
 uint32_t esock_counters_wrapped(esock *s) {
     return __atomic_exchange_n(&s->counters.wrapped, 0, __ATOMIC_RELAXED);
+}
+
+void esock_alone(esock *s) {
+    __atomic_or_fetch(&s->flags, ESOCK__ALONE, __ATOMIC_RELAXED);
 }
 
 int esock_counters_width(esock *s, int bits) {

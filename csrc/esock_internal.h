@@ -16,7 +16,8 @@ enum esock__flag {
     ESOCK__OWNS_FD = 1,    /* esock_close closes it */
     ESOCK__RESTORE_FL = 2, /* adopted without dup: esock_close gives the old flags back */
     ESOCK__STREAM = 4,     /* bytes without message borders */
-    ESOCK__TRACE = 8
+    ESOCK__TRACE = 8,
+    ESOCK__ALONE = 16 /* one thread at a time in each direction: see esock_alone */
 };
 
 /* 208 bytes, so that malloc's chunk is 224: an idle socket should cost little. */

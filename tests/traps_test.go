@@ -324,3 +324,25 @@ func TestSpinnerIsEndedByEverything(t *testing.T) {
 	require.NoError(t, b.Close())
 	assert.ErrorIs(t, result(t, done).err, errClosed)
 }
+
+func TestListenerMadeBlockingBySomebodyElse(t *testing.T) {
+	l, addr := listener(t, 5)
+	mb := esock.NewMailbox()
+	accept := func(w esock.Wait) <-chan outcome {
+		require.NoError(t, syscall.SetNonblock(fdOf(t, l), false))
+		return start(func() (int, error) {
+			a, err := l.Accept(w)
+			if err == nil {
+				a.Close()
+			}
+			return 0, err
+		})
+	}
+	for _, w := range []esock.Wait{esock.Within(0), esock.Within(time.Millisecond)} {
+		assert.Equal(t, esock.ErrTimeout, result(t, accept(w)).err)
+	}
+	sel := selected(t, result(t, accept(esock.NoWait(mb))).err)
+	dial(t, addr)
+	assert.Equal(t, selectOf(sel), message(t, mb))
+	assert.NoError(t, result(t, accept(esock.NoWait(mb))).err)
+}

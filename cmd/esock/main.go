@@ -18,6 +18,7 @@ type commands struct {
 	Info    infoCmd    `cmd:"" help:"Print the library's settings and how many sockets are open."`
 	Opt     optCmd     `cmd:"" help:"Read and set socket options on a fresh socket, by name or by number."`
 	Options optionsCmd `cmd:"" help:"List all options; with --probe, try them on this kernel."`
+	Watch   watchCmd   `cmd:"" help:"Print UDP datagrams with every control message, until interrupted."`
 	Version versionCmd `cmd:"" help:"Print the versions of the library, its C core, Go and the kernel."`
 }
 

@@ -193,6 +193,48 @@ static void block_has_the_layout_that_readers_expect(void **state) {
     shut(s);
 }
 
+static void close_ends_the_request_in_progress(void **state) {
+    esock *a, *b;
+    char buf[8];
+    esock_counters final;
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_send(a, "abc", 3, 0, 0), 3);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, 0, ESOCK_FULL), 3);
+    assert_int_equal(counter(b, ESOCK_READ_PKG), 0); /* five more are to come */
+    assert_int_equal(esock_close(b, 0, &final, NULL), 0);
+    assert_int_equal(final.value[ESOCK_READ_PKG], 1);
+    assert_int_equal(final.value[ESOCK_READ_PKG_MAX], 3);
+    shut(a);
+}
+
+static void handles_worked_on_alone_count_the_same(void **state) {
+    esock *a, *b, *c;
+    esock_addr at;
+    char buf[8];
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_alone(a);
+    esock_alone(b);
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(esock_send(a, "abcd", 4, 0, 0), 4);
+        assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 4);
+        assert_int_equal(counter(a, ESOCK_WRITE_BYTE), 4 * i);
+        assert_int_equal(counter(b, ESOCK_READ_BYTE), 4 * i);
+        assert_int_equal(counter(b, ESOCK_READ_PKG), i);
+        assert_int_equal(counter(b, ESOCK_READ_TRIES), i);
+    }
+    shut(a);
+    shut(b);
+    esock *l = listener(NULL, 4, &at);
+    esock_alone(l);
+    a = client(NULL, &at);
+    await(esock_fd(l), POLLIN);
+    assert_int_equal(esock_accept(l, 0, &c, NULL), 0);
+    assert_int_equal(counter(l, ESOCK_ACC_SUCCESS), 1);
+    shut(c);
+    shut(a);
+    shut(l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_is_counted_once_and_peeks_are_not),
@@ -205,6 +247,8 @@ int main(void) {
         cmocka_unit_test(one_step_over_the_whole_width_is_a_wrap),
         cmocka_unit_test(tries_wrap_too),
         cmocka_unit_test(width_is_8_to_64_bits),
+        cmocka_unit_test(close_ends_the_request_in_progress),
+        cmocka_unit_test(handles_worked_on_alone_count_the_same),
         cmocka_unit_test(block_has_the_layout_that_readers_expect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -399,7 +399,8 @@ static void put(struct slot *slot, esock *s, int lent) {
 static void expect_read(struct slot *t, unsigned calls, ssize_t n, size_t want, int flags,
                         unsigned how) {
     bool stream = esock_type(t->s) == SOCK_STREAM;
-    t->expect[ESOCK_READ_TRIES] += calls;
+    MUST(calls <= 2); /* the second looks whether a seqpacket connection has ended */
+    t->expect[ESOCK_READ_TRIES] += calls > 0;
     if (calls == 0) return;
     if (n == -EAGAIN) {
         t->expect[ESOCK_READ_WAITS] += !(how & ESOCK_POLL);

@@ -1,0 +1,91 @@
+package esock
+
+import (
+	"sync"
+	"time"
+)
+
+// A waiter is a blocking call that waits in a lane's queue, or on the C poller, or for a lane.
+type waiter struct {
+	h     Handle
+	ext   handleExt
+	timer *time.Timer
+}
+
+var waiters = sync.Pool{New: func() any {
+	w := &waiter{timer: time.NewTimer(time.Hour)}
+	w.timer.Stop()
+	w.ext.wake = make(chan struct{}, 1)
+	w.h.ext = &w.ext
+	return w
+}}
+
+func newWaiter(s *Socket, op Op) *waiter {
+	w := waiters.Get().(*waiter)
+	w.h.sock, w.h.op = s, op
+	return w
+}
+
+func (w *waiter) free() {
+	w.h.sock = nil
+	w.ext.reason = nil
+	waiters.Put(w)
+}
+
+// give ends the wait.
+func (w *waiter) give(reason error) {
+	w.ext.reason = reason
+	w.ext.wake <- struct{}{}
+}
+
+// wait waits for give, the deadline (0: none) or the context. given says which it was.
+func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) {
+	var done <-chan struct{}
+	if wt.kind == waitContext {
+		done = wt.context().Done()
+	}
+	var expired <-chan time.Time
+	if deadline != 0 {
+		w.timer.Reset(deadline - time.Since(epoch))
+		expired = w.timer.C
+		defer w.timer.Stop()
+	}
+	select {
+	case <-w.ext.wake:
+		return true, w.ext.reason
+	case <-expired:
+		return false, ErrTimeout
+	case <-done:
+		return false, wt.context().Err()
+	}
+}
+
+// awaitTurn waits, in the lane's queue, until the lane is ours.
+func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
+	d := c.op.direction()
+	given, err := wt.wait(w, c.until(w))
+	if !given {
+		s.mu.Lock()
+		l := s.lane(d)
+		queued := l.has(&wt.h)
+		if queued {
+			l.remove(&wt.h)
+			s.settle(d)
+		}
+		s.mu.Unlock()
+		if !queued {
+			// The turn came at the same moment: for a late call that is enough to look once, a call that was
+			// called off passes it on.
+			<-wt.ext.wake
+			switch {
+			case wt.ext.reason != nil:
+			case err == ErrTimeout:
+				err = nil
+			default:
+				s.leave(c.op, nil)
+			}
+		}
+	}
+	wt.free()
+	return err
+}
