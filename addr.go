@@ -20,8 +20,8 @@ type Addr struct {
 	family uint16
 	form   addrForm
 	kind   uint8  // packet: pkttype
-	port   uint32 // inet, inet6, vsock
-	a      uint32 // inet6: flowinfo; vsock: cid; packet: interface index
+	port   uint32 // inet, inet6, vsock, netlink
+	a      uint32 // inet6: flowinfo; vsock: cid; packet: interface index; netlink: groups
 	b      uint32 // inet6: scope id; packet: protocol<<16 | hatype
 }
 
@@ -160,6 +160,12 @@ func VSockAddr(cid, port uint32) Addr {
 	return Addr{form: formKnown, family: uint16(VSock), a: cid, port: port}
 }
 
+// NetlinkAddr is the address of a netlink socket; netlink(7), sockaddr_nl. port names the socket, 0 the kernel (in
+// bind: the kernel chooses). groups are the multicast groups 1 to 32, a bit each: NetlinkAddMembership joins all.
+func NetlinkAddr(port, groups uint32) Addr {
+	return Addr{form: formKnown, family: uint16(Netlink), port: port, a: groups}
+}
+
 // RawAddr is an address of any family, given as the bytes that follow the family in its sockaddr. Connecting a
 // datagram socket to RawAddr(Unspec, nil) dissolves its connection.
 func RawAddr(family Domain, data []byte) Addr {
@@ -186,7 +192,7 @@ func (a Addr) IP() netip.Addr {
 	return a.ip
 }
 
-// Port is the port of an inet, inet6 or vsock address, 0 for all others.
+// Port is the port of an inet, inet6, vsock or netlink address, 0 for all others.
 func (a Addr) Port() uint32 {
 	if a.form != formKnown {
 		return 0
@@ -244,6 +250,14 @@ func (a Addr) LinkLayer() (LinkLayer, bool) {
 // CID is the context id of a vsock address; false for other families.
 func (a Addr) CID() (uint32, bool) {
 	if a.form != formKnown || a.Family() != VSock {
+		return 0, false
+	}
+	return a.a, true
+}
+
+// Groups is the multicast groups of a netlink address, a bit each; false for other families.
+func (a Addr) Groups() (uint32, bool) {
+	if a.form != formKnown || a.Family() != Netlink {
 		return 0, false
 	}
 	return a.a, true
@@ -308,6 +322,8 @@ func (a *Addr) toC(c *cAddr) error {
 		c.len = cU8(copy(cAddrData(c)[:], a.data))
 	case VSock:
 		c.cid, c.port = cU32(a.a), cU32(a.port)
+	case Netlink:
+		c.groups, c.port = cU32(a.a), cU32(a.port)
 	}
 	return nil
 }
@@ -340,6 +356,8 @@ func addrFromC(c *cAddr, prev Addr) Addr {
 		a.data = sameString(data, prev.data)
 	case VSock:
 		a.a, a.port = uint32(c.cid), uint32(c.port)
+	case Netlink:
+		a.a, a.port = uint32(c.groups), uint32(c.port)
 	}
 	return a
 }

@@ -33,6 +33,7 @@ var (
 //	local   family, path (an abstract name has its leading NUL)
 //	packet  family, protocol, ifindex, pkttype, hatype, addr (bytes)
 //	vsock   family, cid, port
+//	netlink family, port, groups
 //	others  family, addr (the bytes that follow the family); so has the zero Addr, with unspec and no bytes
 //
 // A shorthand has only addr, and no twin: it means nothing without a socket.
@@ -62,6 +63,8 @@ func (a Addr) Map() map[string]any {
 	case VSock:
 		m["cid"] = plainName(cidNames, int(a.a))
 		m["port"] = int(a.port)
+	case Netlink:
+		m["port"], m["groups"] = int(a.port), int(a.a)
 	}
 	return m
 }
@@ -115,6 +118,8 @@ func (r *mapReader) addr(d Domain) Addr {
 	case VSock:
 		return VSockAddr(uint32(r.named("cid", cidNames, math.MaxUint32, int64(VSockAny))),
 			uint32(r.number("port", 0, math.MaxUint32, 0)))
+	case Netlink:
+		return NetlinkAddr(uint32(r.number("port", 0, math.MaxUint32, 0)), uint32(r.number("groups", 0, math.MaxUint32, 0)))
 	}
 	return RawAddr(d, r.bytes("addr"))
 }

@@ -40,6 +40,8 @@ func goodAddrs() []Addr {
 		PacketAddr(LinkLayer{}),
 		VSockAddr(VSockHost, 1024),
 		VSockAddr(VSockAny, math.MaxUint32),
+		NetlinkAddr(0, 0),
+		NetlinkAddr(math.MaxUint32, math.MaxUint32-1),
 		RawAddr(31, []byte{1, 2, 3}),
 		RawAddr(Unspec, nil),
 		RawAddr(Unspec, []byte(strings.Repeat("x", addrDataMax))),
@@ -84,6 +86,7 @@ func TestAddrPrintsForPeople(t *testing.T) {
 		"unix:":                      UnixAddr(""),
 		"@name":                      AbstractAddr("name"),
 		"vsock:2:1024":               VSockAddr(2, 1024),
+		"netlink:7:0x11":             NetlinkAddr(7, 0x11),
 		"packet:2/aa:bb:cc:dd:ee:ff": PacketAddr(LinkLayer{IfIndex: 2, Hardware: []byte{0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}}),
 		"family 31:0102":             RawAddr(31, []byte{1, 2}),
 		"any":                        Any,
@@ -94,7 +97,7 @@ func TestAddrPrintsForPeople(t *testing.T) {
 		assert.Equal(t, want, a.String())
 	}
 	for _, bad := range []string{"", "localhost:80", "1.2.3.4", "1.2.3.4:65536", "::1:80", "[fe80::1%eth0]:80", "x.sock",
-		"vsock:1", "vsock:a:b", "\x00abstract", "unix:\x00abstract", "/" + strings.Repeat("p", 107), "@" + strings.Repeat("a", 108)} {
+		"vsock:1", "vsock:a:b", "netlink:", "netlink:1", "netlink:x:0x1", "netlink:1:1", "netlink:1:0x100000000", "\x00abstract", "unix:\x00abstract", "/" + strings.Repeat("p", 107), "@" + strings.Repeat("a", 108)} {
 		_, err := ParseAddr(bad)
 		assert.ErrorIs(t, err, &InvalidError{What: "sockaddr"}, bad)
 	}
@@ -118,6 +121,12 @@ func TestAddrAccessorsAreZeroForOtherFamilies(t *testing.T) {
 	assert.True(t, ok)
 	assert.Equal(t, uint32(3), cid)
 	_, ok = a.CID()
+	assert.False(t, ok)
+	groups, ok := NetlinkAddr(3, 4).Groups()
+	assert.True(t, ok)
+	assert.Equal(t, uint32(4), groups)
+	assert.Equal(t, uint32(3), NetlinkAddr(3, 4).Port())
+	_, ok = a.Groups()
 	assert.False(t, ok)
 	l, ok := PacketAddr(LinkLayer{Protocol: 8, HaType: 9, IfIndex: 3}).LinkLayer()
 	assert.True(t, ok)
@@ -199,6 +208,7 @@ func TestAddrMapsHaveOTPsKeysAndDefaults(t *testing.T) {
 		Inet6Addr(ip6, 80, 3).Map())
 	assert.Equal(t, map[string]any{"family": "local", "path": "\x00n"}, AbstractAddr("n").Map())
 	assert.Equal(t, map[string]any{"family": "vsock", "cid": "host", "port": 1}, VSockAddr(VSockHost, 1).Map())
+	assert.Equal(t, map[string]any{"family": "netlink", "port": 4294967295, "groups": 1}, NetlinkAddr(math.MaxUint32, 1).Map())
 	assert.Equal(t, map[string]any{"family": "packet", "protocol": 8, "ifindex": 1, "pkttype": "outgoing", "hatype": "loopback",
 		"addr": []byte{1}}, PacketAddr(LinkLayer{Protocol: 8, IfIndex: 1, PktType: 4, HaType: 772, Hardware: []byte{1}}).Map())
 	assert.Equal(t, map[string]any{"family": "unspec", "addr": []byte{}}, Addr{}.Map())
@@ -244,6 +254,15 @@ func TestT19AddressNumbersAreCheckedAndUnsigned(t *testing.T) {
 	}
 }
 
+func TestT19NetlinkNumbersAreCheckedAndUnsigned(t *testing.T) {
+	for _, key := range []string{"port", "groups"} {
+		for _, v := range []any{-1, 1 << 32, "x"} {
+			_, err := AddrFromMap(map[string]any{"family": "netlink", key: v})
+			assert.ErrorIs(t, err, &InvalidError{What: "sockaddr"}, "%s %v", key, v)
+		}
+	}
+}
+
 func TestAddrMapsRefuseUnknownKeysByName(t *testing.T) {
 	_, err := AddrFromMap(map[string]any{"family": "inet", "prot": 80, "adr": "any"})
 	assert.ErrorContains(t, err, "unknown keys: adr, prot")
@@ -262,7 +281,7 @@ func TestAddrMapsRefuseUnknownKeysByName(t *testing.T) {
 }
 
 func TestAddrMapsSurviveJSON(t *testing.T) {
-	for _, a := range []Addr{Inet4Addr(ip4, 80), Inet6Addr(ip6, 80, 3), UnixAddr("/x"), VSockAddr(5, 6)} {
+	for _, a := range []Addr{Inet4Addr(ip4, 80), Inet6Addr(ip6, 80, 3), UnixAddr("/x"), VSockAddr(5, 6), NetlinkAddr(7, 8)} {
 		b, err := json.Marshal(a.Map())
 		require.NoError(t, err)
 		var m map[string]any

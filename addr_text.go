@@ -21,6 +21,7 @@ func decimal32(s string) (uint32, bool) {
 //	inet6   [::1]:80, [fe80::1%2]:80 (the scope id is a number; flowinfo is not shown)
 //	local   /run/x.sock; unix:x.sock where there is no slash; @name for an abstract name; unix: for the unnamed
 //	vsock   vsock:3:1024 (cid, port)
+//	netlink netlink:1234:0x1 (port, groups)
 //	packet  packet:2/aa:bb:cc:dd:ee:ff (interface index, hardware address)
 //	others  family 31:0102 (the bytes in hexadecimal)
 func (a Addr) String() string {
@@ -48,11 +49,14 @@ func (a Addr) String() string {
 	case VSock:
 		return "vsock:" + utoa(a.a) + ":" + utoa(a.port)
 	}
+	if a.Family() == Netlink {
+		return "netlink:" + utoa(a.port) + ":0x" + strconv.FormatUint(uint64(a.a), 16)
+	}
 	l, _ := a.LinkLayer()
 	return "packet:" + strconv.Itoa(l.IfIndex) + "/" + l.Hardware.String()
 }
 
-// ParseAddr reads the text of an inet, inet6, local or vsock address as String prints it. It knows no host
+// ParseAddr reads the text of an inet, inet6, local, vsock or netlink address as String prints it. It knows no host
 // names. Other text is an *InvalidError "sockaddr".
 func ParseAddr(text string) (Addr, error) {
 	a, cause := parseAddr(text)
@@ -89,6 +93,15 @@ func parseAddr(text string) (a Addr, cause string) {
 			return a, "a vsock address is vsock:cid:port"
 		}
 		return VSockAddr(cid, port), ""
+	}
+	if s, ok := strings.CutPrefix(text, "netlink:"); ok {
+		p, g, _ := strings.Cut(s, ":")
+		port, ok := decimal32(p)
+		groups, err := strconv.ParseUint(strings.TrimPrefix(g, "0x"), 16, 32)
+		if !ok || err != nil || !strings.HasPrefix(g, "0x") {
+			return a, "a netlink address is netlink:port:0xgroups"
+		}
+		return NetlinkAddr(port, uint32(groups)), ""
 	}
 	ap, err := netip.ParseAddrPort(text)
 	if err != nil {

@@ -63,6 +63,7 @@ enum esock_addr_form {
  *              nothing (unnamed; binding to it lets Linux choose an abstract name)
  *   AF_PACKET  protocol, ifindex, pkttype, hatype, data[0..len): the hardware address
  *   AF_VSOCK   cid, port
+ *   AF_NETLINK port (the kernel is 0), groups (multicast groups 1 to 32, a bit each)
  *   others     data[0..len): what follows the family in the sockaddr
  */
 typedef struct esock_addr {
@@ -73,6 +74,7 @@ typedef struct esock_addr {
     uint32_t flowinfo;
     uint32_t scope_id;
     uint32_t cid;
+    uint32_t groups;
     int32_t ifindex;
     uint16_t protocol;
     uint16_t hatype;

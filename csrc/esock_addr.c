@@ -2,6 +2,7 @@
 #include "esock_internal.h"
 
 #include <arpa/inet.h>
+#include <linux/netlink.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netpacket/packet.h>
@@ -190,12 +191,27 @@ static void decode_vsock(const struct sockaddr_storage *in, size_t len, esock_ad
     out->cid = vm->svm_cid;
 }
 
+static int encode_netlink(const esock_addr *a, struct sockaddr_storage *out) {
+    struct sockaddr_nl *nl = (struct sockaddr_nl *)out;
+    nl->nl_pid = a->port;
+    nl->nl_groups = a->groups;
+    return sizeof *nl;
+}
+
+static void decode_netlink(const struct sockaddr_storage *in, size_t len, esock_addr *out) {
+    const struct sockaddr_nl *nl = (const struct sockaddr_nl *)in;
+    (void)len;
+    out->port = nl->nl_pid;
+    out->groups = nl->nl_groups;
+}
+
 static const struct family families[] = {
     {AF_INET, sizeof(struct sockaddr_in), encode_inet, decode_inet},
     {AF_INET6, sizeof(struct sockaddr_in6), encode_inet6, decode_inet6},
     {AF_UNIX, offsetof(struct sockaddr_un, sun_path), encode_unix, decode_unix},
     {AF_PACKET, HARDWARE_AT, encode_packet, decode_packet},
     {AF_VSOCK, sizeof(struct sockaddr_vm), encode_vsock, decode_vsock},
+    {AF_NETLINK, sizeof(struct sockaddr_nl), encode_netlink, decode_netlink},
 };
 
 static const struct family *family_of(int family) {

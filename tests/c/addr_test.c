@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <arpa/inet.h>
+#include <linux/netlink.h>
 #include <linux/vm_sockets.h>
 #include <netpacket/packet.h>
 #include <stddef.h>
@@ -221,6 +222,19 @@ static void vsock(void **state) {
     assert_true(vm.svm_port == 0xFFFFFFFF && vm.svm_cid == 0xFFFFFFFE);
 }
 
+static void netlink(void **state) {
+    struct sockaddr_storage ss;
+    struct sockaddr_nl nl;
+    unsigned len;
+    esock_addr a = known(AF_NETLINK);
+    a.port = 0xFFFFFFFE; /* the kernel gives such ones to the second socket of a process */
+    a.groups = 0x80000001;
+    assert_int_equal(round_trip(&a), sizeof nl);
+    assert_int_equal(encode(&a, &ss, &len), 0);
+    memcpy(&nl, &ss, sizeof nl);
+    assert_true(nl.nl_pid == 0xFFFFFFFE && nl.nl_groups == 0x80000001 && nl.nl_pad == 0);
+}
+
 static void raw(void **state) {
     struct sockaddr_storage ss;
     unsigned len;
@@ -249,7 +263,8 @@ static void too_short(void **state) {
     } full[] = {{AF_INET, sizeof(struct sockaddr_in)},
                 {AF_INET6, sizeof(struct sockaddr_in6)},
                 {AF_PACKET, offsetof(struct sockaddr_ll, sll_addr)},
-                {AF_VSOCK, sizeof(struct sockaddr_vm)}};
+                {AF_VSOCK, sizeof(struct sockaddr_vm)},
+                {AF_NETLINK, sizeof(struct sockaddr_nl)}};
     struct sockaddr_storage ss;
     esock_addr a;
     for (size_t i = 0; i < LEN(full); i++) {
@@ -305,6 +320,7 @@ int main(void) {
         cmocka_unit_test(unix_kernel_autobind),
         cmocka_unit_test(packet),
         cmocka_unit_test(vsock),
+        cmocka_unit_test(netlink),
         cmocka_unit_test(raw),
         cmocka_unit_test(too_short),
         cmocka_unit_test(shorthand),
