@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"net/netip"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -304,36 +305,31 @@ func threeValuesBySys(oob []byte) (v threeValues) {
 func TestControlDecodesWithoutAllocation(t *testing.T) {
 	var m Msg
 	ctrl := threeControls(t)
-	_, into, recs, out := m.recvBuffers(16, 256)
-	n := copy(into, ctrl)
 	decode := func() threeValues {
-		out.control_len = cU32(n)
-		out.cmsgs = cU32(cCmsgDecode(into[:n], recs, nil))
-		m.received(0)
+		m.DecodeControl(ctrl)
 		return m.threeValues()
 	}
 	assert.Equal(t, threeValuesBySys(ctrl), decode())
-	assert.Zero(t, testing.AllocsPerRun(100, func() { decode() }))
+	assert.Zero(t, allocsPerRun(100, func() { decode() }))
 }
 
-func BenchmarkControl(b *testing.B) {
-	ctrl := threeControls(b)
-	b.Run("esock", func(b *testing.B) {
-		var m Msg
-		_, into, recs, out := m.recvBuffers(16, 256)
-		n := copy(into, ctrl)
-		b.ReportAllocs()
-		for range b.N {
-			out.control_len = cU32(n)
-			out.cmsgs = cU32(cCmsgDecode(into[:n], recs, nil))
-			m.came = true
-			m.threeValues()
-		}
-	})
-	b.Run("x_sys", func(b *testing.B) {
-		b.ReportAllocs()
-		for range b.N {
-			threeValuesBySys(ctrl)
-		}
-	})
+func TestDecodeControlReplacesWhatWasReceived(t *testing.T) {
+	var m Msg
+	m.DecodeControl(threeControls(t))
+	assert.Len(t, slices.Collect(m.Control()), 3)
+	assert.Empty(t, m.Data())
+	m.DecodeControl(nil)
+	assert.Empty(t, slices.Collect(m.Control()))
+	assert.False(t, m.ControlDamaged())
+	m.DecodeControl([]byte{1, 2, 3})
+	assert.Empty(t, slices.Collect(m.Control()))
+	assert.True(t, m.ControlDamaged())
+
+	// What Msg has no records for is not lost.
+	var many []byte
+	for range 5 {
+		many = append(many, threeControls(t)...)
+	}
+	m.DecodeControl(many)
+	assert.Len(t, slices.Collect(m.Control()), 15)
 }

@@ -111,6 +111,24 @@ func (m *Msg) Control() iter.Seq[ControlMessage] {
 // ControlDamaged says that the received control data ended in something that is no control message. OTP: bad_data.
 func (m *Msg) ControlDamaged() bool { return m.came && m.out.bad != 0 }
 
+// DecodeControl takes control data apart that came by other means (the oob bytes of net.UDPConn.ReadMsgUDP, say), as if
+// the Msg had received it: Control then gives its messages, and descriptors in it belong to the Msg. The bytes are copied.
+func (m *Msg) DecodeControl(ctrl []byte) {
+	m.closeFDs()
+	m.ctrl = append(m.ctrl[:0], ctrl...)
+	if m.recs == nil {
+		m.recs = make([]cCmsg, msgRecords)
+	}
+	m.out.control_len = cU32(len(ctrl))
+	var bad uint32
+	m.out.cmsgs = cU32(cCmsgDecode(m.ctrl, m.recs, &bad))
+	m.out.bad = cU32(bad)
+	m.came, m.taken, m.data = true, false, nil
+	m.iov[0] = nil
+	m.Iov = m.iov[:]
+	m.Addr, m.Flags, m.FullLen = Addr{}, 0, 0
+}
+
 func (m *Msg) eachControl(yield func(ControlMessage) bool) {
 	if !m.came {
 		return
@@ -177,7 +195,7 @@ func (m *Msg) appendFDs(fds []int) []int {
 
 // closeFDs closes the descriptors that nobody took.
 func (m *Msg) closeFDs() {
-	if m.taken || !m.came || m.out.cmsgs == 0 {
+	if m.taken || !m.came || !m.mayHaveFDs() {
 		return
 	}
 	m.taken = true
@@ -185,6 +203,17 @@ func (m *Msg) closeFDs() {
 	for _, fd := range m.appendFDs(few[:0]) {
 		syscall.Close(fd)
 	}
+}
+
+// mayHaveFDs looks at the records alone, which is cheap; those beyond have to be looked at.
+func (m *Msg) mayHaveFDs() bool {
+	n := int(m.out.cmsgs)
+	for i := range m.recs[:min(n, len(m.recs))] {
+		if k := m.recs[i].kind; k == cmsgRights || k == cmsgPidFD {
+			return true
+		}
+	}
+	return n > len(m.recs)
 }
 
 // Reset closes the descriptors that came and were not taken, and makes the Msg empty: no data, no address, nothing

@@ -19,7 +19,7 @@ import (
 
 // benchmarks, in the order of the table.
 var benchmarks = []benchmark{ready, blocked, processes, processesSpin, stream, sendfile, accept, openClose,
-	openBindClose, recvmsg, idle, allocs}
+	openBindClose, recvmsg, decode, idle, allocs}
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == childWord {

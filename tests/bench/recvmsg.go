@@ -48,21 +48,25 @@ func recvmsgEsock(e effort) (*session, error) {
 	}
 	var m esock.Msg
 	return received(e, uint16(at.Port()), func() (controls, error) {
-		c := controls{tos: -1}
 		if err := s.RecvMsg(&m, 0, esock.Forever); err != nil {
-			return c, err
+			return controls{}, err
 		}
-		for cm := range m.Control() {
-			if v, ok := cm.TTL(); ok {
-				c.ttl = v
-			} else if v, ok := cm.TOS(); ok {
-				c.tos = v
-			} else if v, ok := cm.PktInfo4(); ok {
-				c.ifindex, c.to = v.IfIndex, v.Addr
-			}
-		}
-		return c, nil
+		return typedControls(&m), nil
 	}, func() { s.Close() })
+}
+
+func typedControls(m *esock.Msg) controls {
+	c := controls{tos: -1}
+	for cm := range m.Control() {
+		if v, ok := cm.TTL(); ok {
+			c.ttl = v
+		} else if v, ok := cm.TOS(); ok {
+			c.tos = v
+		} else if v, ok := cm.PktInfo4(); ok {
+			c.ifindex, c.to = v.IfIndex, v.Addr
+		}
+	}
+	return c
 }
 
 func recvmsgNet(e effort) (*session, error) {

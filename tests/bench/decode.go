@@ -1,0 +1,74 @@
+package main
+
+import (
+	"time"
+
+	"github.com/esock-go/esock"
+	"golang.org/x/sys/unix"
+)
+
+// Control messages without the receive around them: the same three, from bytes to typed values.
+var decode = benchmark{
+	name:       "decode",
+	about:      "three control messages (ttl, tos, pktinfo), from bytes to typed values",
+	metrics:    []metric{{name: "3 controls", unit: "ns", targets: []target{{peer: nameSyscall, limit: 0.5}}}},
+	contenders: []contender{{nameEsock, decodeEsock}, {nameSyscall, decodeSys}},
+}
+
+func decodeEsock(e effort) (*session, error) {
+	var m esock.Msg
+	return decoded(e, func(oob []byte) (controls, error) {
+		m.DecodeControl(oob)
+		return typedControls(&m), nil
+	})
+}
+
+func decodeSys(e effort) (*session, error) { return decoded(e, parseControls) }
+
+// decoded makes a turn of f, on the control data of a real datagram.
+func decoded(e effort, f func(oob []byte) (controls, error)) (*session, error) {
+	oob, err := someControls()
+	if err != nil {
+		return nil, err
+	}
+	rounds := pick(e, 1_000_000, 100_000)
+	turn := func() ([]float64, error) {
+		start := time.Now()
+		for range rounds {
+			c, err := f(oob)
+			if err == nil {
+				err = c.check()
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		return []float64{float64(time.Since(start).Nanoseconds()) / float64(rounds)}, nil
+	}
+	return &session{turn, func() {}}, nil
+}
+
+// someControls is the control data of a datagram over loopback.
+func someControls() ([]byte, error) {
+	fd, err := udpSender()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: loopback.As4()}); err != nil {
+		return nil, err
+	}
+	if err = askForControls(fd); err != nil {
+		return nil, err
+	}
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		return nil, err
+	}
+	if err = unix.Sendto(fd, make([]byte, message), 0, at); err != nil {
+		return nil, err
+	}
+	buf, oob := make([]byte, message), make([]byte, 1024)
+	_, n, _, _, err := unix.Recvmsg(fd, buf, oob, 0)
+	return oob[:n], err
+}
