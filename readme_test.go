@@ -1,0 +1,122 @@
+package esock
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+//go:generate env ESOCK_UPDATE=1 go test -count=1 -run ^TestREADMESaysWhatIsSupported$ .
+
+// TestREADMESaysWhatIsSupported compares README's table of what is supported with what is; with ESOCK_UPDATE, as go
+// generate runs it, it writes the table.
+func TestREADMESaysWhatIsSupported(t *testing.T) {
+	const begin, end = "<!-- supported: made by go generate -->\n", "<!-- /supported -->\n"
+	b, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	head, rest, ok := strings.Cut(string(b), begin)
+	require.True(t, ok, "README.md has no %s", begin)
+	was, tail, ok := strings.Cut(rest, end)
+	require.True(t, ok, "README.md has no %s", end)
+	is := supported()
+	if os.Getenv("ESOCK_UPDATE") == "" {
+		assert.Equal(t, is, was, "README.md is stale: run go generate")
+		return
+	}
+	require.NoError(t, os.WriteFile("README.md", []byte(head+begin+is+end+tail), 0o644))
+}
+
+func TestREADMEShowsAnAddressOfEveryDomain(t *testing.T) {
+	var named, shown []string
+	for _, d := range domainNames {
+		named = append(named, d.text)
+	}
+	for _, f := range supportedFamilies {
+		shown = append(shown, f.addr.Family().String())
+		if known := f.addr.form == formKnown && f.addr.Family() != Packet; known {
+			back, err := ParseAddr(f.addr.String())
+			assert.NoError(t, err)
+			assert.Equal(t, f.addr, back)
+		}
+	}
+	assert.ElementsMatch(t, named, shown)
+}
+
+var supportedFamilies = []struct {
+	made string
+	addr Addr
+}{
+	{"Inet4Addr", Inet4Addr(netip.MustParseAddr("192.0.2.1"), 80)},
+	{"Inet6Addr", Inet6Addr(netip.MustParseAddr("fe80::1"), 80, 2)},
+	{"UnixAddr, AbstractAddr", AbstractAddr("name")},
+	{"PacketAddr", PacketAddr(LinkLayer{IfIndex: 2, Hardware: net.HardwareAddr{2, 0, 0, 0, 0, 1}})},
+	{"NetlinkAddr", NetlinkAddr(7, 1)},
+	{"VSockAddr", VSockAddr(VSockHost, 1024)},
+	{"RawAddr", RawAddr(Unspec, []byte{1, 2})},
+}
+
+// supported is README's block.
+func supported() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n**%d options**, each a typed variable and a name, described in [docs/options.md](docs/options.md):\n\n",
+		len(optionRows))
+	b.WriteString("| level | options | can be read, set, asked | for sockets of kind |\n| --- | ---: | --- | --- |\n")
+	for i := 0; i < len(optionRows); {
+		level, from := optionRows[i].Level, i
+		var kinds SocketKinds
+		var read, set, asked int
+		for ; i < len(optionRows) && optionRows[i].Level == level; i++ {
+			r := &optionRows[i]
+			kinds |= r.Kinds
+			read += boolInt(r.CanGet && !r.Asks)
+			set += boolInt(r.CanSet)
+			asked += boolInt(r.Asks)
+		}
+		fmt.Fprintf(&b, "| [`%s`](docs/options.md#%s) | %d | %d, %d, %d | %v |\n", level, level, i-from, read, set, asked, kinds)
+	}
+
+	count := 0
+	var table strings.Builder
+	for _, l := range levelNames {
+		var names []string
+		for _, n := range cmsgTypeNames[l.number] {
+			names = append(names, n.text)
+		}
+		if len(names) > 0 {
+			count += len(names)
+			fmt.Fprintf(&table, "| `%s` | %s |\n", l.text, strings.Join(names, ", "))
+		}
+	}
+	fmt.Fprintf(&b, "\n**%d control messages** with typed values; all others come as bytes:\n\n| level | types |\n| --- | --- |\n%s",
+		count, &table)
+
+	b.WriteString("\n**Addresses**, as values, text and maps:\n\n| family | made by | text |\n| --- | --- | --- |\n")
+	for _, f := range supportedFamilies {
+		family := "`" + f.addr.Family().String() + "`"
+		if f.addr.form == formRaw {
+			family = "any other, raw"
+		}
+		fmt.Fprintf(&b, "| %s | `%s` | `%v` |\n", family, f.made, f.addr)
+	}
+
+	var get, set []string
+	for r := range IOCtls() {
+		switch {
+		case r.Constant == "":
+		case r.Set:
+			set = append(set, r.Name)
+		default:
+			get = append(get, r.Name)
+		}
+	}
+	fmt.Fprintf(&b, "\n**%d requests of ioctl(2)**: %s; and to set: %s.\n\n", len(get)+len(set),
+		strings.Join(slices.Sorted(slices.Values(get)), ", "), strings.Join(slices.Sorted(slices.Values(set)), ", "))
+	return b.String()
+}
