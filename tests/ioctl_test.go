@@ -417,4 +417,3 @@ func TestSetRequestsNeedAPrivilege(t *testing.T) {
 	assert.ErrorIs(t, s.SetIfAddr("lo", inetAddr("127.0.0.1")), syscall.EPERM)
 	assert.ErrorIs(t, s.SetIfFlags("lo", esock.IfUp, 0), syscall.EPERM)
 }
-

@@ -1,0 +1,231 @@
+package esock
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// OptionSupport says how far an option is supported.
+type OptionSupport uint8
+
+// The states, each more than the one before.
+const (
+	OptionUnknown   OptionSupport = iota // nobody knows the name
+	OptionElsewhere                      // OTP names it, and Linux has no such option
+	OptionKnown                          // esock has it, and this kernel does not
+	OptionWorks                          // this kernel has it, be it that it needs a privilege, a peer or a state
+)
+
+var supportNames = []namedNumber{{int(OptionUnknown), "unknown"}, {int(OptionElsewhere), "elsewhere"},
+	{int(OptionKnown), "known"}, {int(OptionWorks), "works"}}
+
+// String is the state in a word.
+func (o OptionSupport) String() string { return nameOrNumber(supportNames, int(o)) }
+
+// MarshalText is String, for JSON.
+func (o OptionSupport) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// SupportTable is what the library knows and this system has.
+type SupportTable struct {
+	IOCtlRequests map[string]bool                     // the requests of IOCtl: Linux has it
+	IOCtlFlags    map[string]bool                     // the names of interface flags: Linux has it
+	MsgFlags      map[string]bool                     // the flags of sends and receives: Linux has it
+	Protocols     map[string]bool                     // by name, the system's own names included: all true
+	Options       map[string]map[string]OptionSupport // by level and name
+	Features      map[string]bool                     // sctp, ipv6, local, netns, sendfile, mptcp, vsock, packet
+}
+
+// Supports tells what is supported: from the tables that the library works with, and what the running kernel answers, which
+// is asked once. That takes about a second. OTP: socket:supports/0,1,2.
+func Supports() SupportTable {
+	return SupportTable{
+		IOCtlRequests: supportedIOCtls(),
+		IOCtlFlags:    supportedNames(ifFlagNames),
+		MsgFlags:      supportedNames(msgFlagNames),
+		Protocols:     supportedProtocols(),
+		Options:       supportedOptions(),
+		Features:      supportedFeatures(),
+	}
+}
+
+// IsSupported answers for a feature ("mptcp"), for a name in a table ("msg_flags", "peek"; "protocols", "tcp";
+// "ioctl_requests", "gifconf"; "ioctl_flags", "up"), or for an option ("options", "tcp", "nodelay": this kernel has it). A name
+// of a table alone is true, what nobody knows is false. OTP: socket:is_supported/1,2,3.
+func IsSupported(keys ...string) bool {
+	switch {
+	case len(keys) == 3 && keys[0] == "options":
+		return supportOf(keys[1], keys[2]) == OptionWorks
+	case len(keys) == 1:
+		switch keys[0] {
+		case "ioctl_requests", "ioctl_flags", "msg_flags", "protocols", "options":
+			return true
+		}
+		return supportedFeatures()[keys[0]]
+	case len(keys) == 2:
+		switch keys[0] {
+		case "ioctl_requests":
+			return supportedIOCtls()[keys[1]]
+		case "ioctl_flags":
+			return supportedNames(ifFlagNames)[keys[1]]
+		case "msg_flags":
+			return supportedNames(msgFlagNames)[keys[1]]
+		case "protocols":
+			return supportedProtocols()[keys[1]]
+		}
+	}
+	return false
+}
+
+// Map is the tables with OTP's keys: ioctl_requests, ioctl_flags, msg_flags, protocols, options (by level, then by name:
+// "elsewhere", "known" or "works"), and each feature.
+func (t SupportTable) Map() map[string]any {
+	m := map[string]any{"ioctl_requests": plainMap(t.IOCtlRequests), "ioctl_flags": plainMap(t.IOCtlFlags),
+		"msg_flags": plainMap(t.MsgFlags), "protocols": plainMap(t.Protocols)}
+	options := map[string]any{}
+	for level, names := range t.Options {
+		of := map[string]any{}
+		for name, s := range names {
+			of[name] = s.String()
+		}
+		options[level] = of
+	}
+	m["options"] = options
+	for name, on := range t.Features {
+		m[name] = on
+	}
+	return m
+}
+
+func plainMap(t map[string]bool) map[string]any {
+	m := make(map[string]any, len(t))
+	for k, v := range t {
+		m[k] = v
+	}
+	return m
+}
+
+func supportedIOCtls() map[string]bool {
+	t := map[string]bool{}
+	for r := range IOCtls() {
+		t[r.Name] = r.Constant != "" || r.Name == "tcp_info" // which is answered through the option
+	}
+	return t
+}
+
+// supportedNames are the names of a table whose numbers are 0 where Linux has none.
+func supportedNames(names []namedNumber) map[string]bool {
+	t := map[string]bool{}
+	for _, n := range names {
+		t[n.text] = n.number != 0
+	}
+	return t
+}
+
+// supportedProtocols are the library's names and those that the system's database adds.
+var systemProtocols = sync.OnceValue(func() []string {
+	f, err := os.Open("/etc/protocols")
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	return protocolsIn(f)
+})
+
+// protocolsIn reads names and aliases in the form of protocols(5).
+func protocolsIn(r io.Reader) (names []string) {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		fields := strings.Fields(line) // name number aliases
+		if len(fields) < 2 {
+			continue
+		}
+		names = append(names, fields[0])
+		names = append(names, fields[2:]...)
+	}
+	return names
+}
+
+func supportedProtocols() map[string]bool {
+	t := map[string]bool{"ip": true, "ipv6": true}
+	for _, n := range protocolNames {
+		t[n.text] = true
+	}
+	for _, name := range systemProtocols() {
+		t[name] = true
+	}
+	return t
+}
+
+// probed is how far each option of Linux is supported, by level and name.
+var probed = sync.OnceValue(func() map[string]map[string]OptionSupport {
+	t := map[string]map[string]OptionSupport{}
+	note := func(level, name string, s OptionSupport) {
+		if t[level] == nil {
+			t[level] = map[string]OptionSupport{}
+		}
+		t[level][name] = s
+	}
+	for p := range ProbeOptions() {
+		s := OptionWorks
+		if p.Result >= ProbeLacks {
+			s = OptionKnown
+		}
+		note(p.Option.Level, p.Option.Name, s)
+	}
+	for _, o := range OtherOptions() {
+		note(o.Level, o.Name, OptionElsewhere)
+	}
+	for _, o := range otpTable {
+		note("otp", o.name, OptionWorks)
+	}
+	return t
+})
+
+func supportedOptions() map[string]map[string]OptionSupport {
+	t := map[string]map[string]OptionSupport{}
+	for level, names := range probed() {
+		t[level] = map[string]OptionSupport{}
+		for name, s := range names {
+			t[level][name] = s
+		}
+	}
+	return t
+}
+
+func supportOf(level, name string) OptionSupport { return probed()[level][name] }
+
+// supportedFeatures asks the kernel for each kind of socket.
+var features = sync.OnceValue(func() map[string]bool {
+	has := func(d Domain, t Type, p Protocol) bool {
+		s, err := Open(d, t, p, Registered(false))
+		if err == nil {
+			s.Close()
+		}
+		// What needs a privilege is there.
+		return err == nil || isPrivilege(err)
+	}
+	_, err := os.Stat("/proc/self/ns/net")
+	return map[string]bool{
+		"ipv6":     has(Inet6, Stream, TCP),
+		"local":    has(Local, Stream, Default),
+		"sctp":     has(Inet, Stream, SCTP),
+		"mptcp":    has(Inet, Stream, MPTCP),
+		"vsock":    has(VSock, Stream, Default),
+		"packet":   has(Packet, Dgram, Default),
+		"netns":    err == nil,
+		"sendfile": syscall.SYS_SENDFILE > 0,
+	}
+})
+
+func supportedFeatures() map[string]bool {
+	t := map[string]bool{}
+	for name, on := range features() {
+		t[name] = on
+	}
+	return t
+}
