@@ -15,7 +15,9 @@ const char *esock_version(void) {
 /* An int-valued option of level socket, or a negative errno. */
 static int int_option(const esock_sys *sys, int fd, int opt, int *val) {
     socklen_t len = sizeof *val;
-    return sys->getsockopt(sys, fd, SOL_SOCKET, opt, val, &len);
+    *val = 0;
+    int r = sys->getsockopt(sys, fd, SOL_SOCKET, opt, val, &len);
+    return r >= 0 && len != sizeof *val ? -EINVAL : r;
 }
 
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol) {

@@ -170,7 +170,7 @@ static int k_getsockopt(const esock_sys *sys, int fd, int level, int opt, void *
     if (r == 0) {
         uint8_t b = byte();
         if (b & 0x80) *len = b % (*len + 1);
-        memset(val, b & 0x0f, *len);
+        if (*len > 0) memset(val, b & 0x0f, *len);
     }
     return r;
 }
