@@ -18,13 +18,23 @@ type ControlMessage struct {
 	Type  int    // syscall.SCM_RIGHTS, syscall.IP_TTL, …
 	Data  []byte // as the kernel has it; nil in those that the constructors make of a value
 
-	rec cCmsg // kind and value
+	rec *cCmsg // kind and value; of a received message, in its Msg; nil: the bytes are all there is
+}
+
+var noRecord cCmsg
+
+// at is the record, to be read.
+func (c *ControlMessage) at() *cCmsg {
+	if c.rec == nil {
+		return &noRecord
+	}
+	return c.rec
 }
 
 func intControl(level, typ, n int) ControlMessage {
 	c := ControlMessage{Level: level, Type: typ}
-	c.rec.kind = cmsgInt
-	*cmsgIntValue(&c.rec) = int64(n)
+	c.rec = &cCmsg{kind: cmsgInt}
+	*cmsgIntValue(c.at()) = int64(n)
 	return c
 }
 
@@ -33,14 +43,14 @@ func bytesControl(level, typ int, b []byte) ControlMessage {
 }
 
 func (c *ControlMessage) is(kind cU32, level int) bool {
-	return c.rec.kind == kind && c.Level == level
+	return c.at().kind == kind && c.Level == level
 }
 
 func (c *ControlMessage) int(level, typ int) (int, bool) {
 	if !c.is(cmsgInt, level) || c.Type != typ {
 		return 0, false
 	}
-	return int(*cmsgIntValue(&c.rec)), true
+	return int(*cmsgIntValue(c.at())), true
 }
 
 func (c *ControlMessage) uint32(level, typ int) (uint32, bool) {
@@ -61,12 +71,12 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 	switch {
 	case !fitsCInt(int64(c.Level)) || !fitsCInt(int64(c.Type)):
 		return cCmsg{}, "level and type are C ints"
-	case c.rec.kind == cmsgInt && c.misfit(*cmsgIntValue(&c.rec)) != "":
-		return cCmsg{}, c.misfit(*cmsgIntValue(&c.rec))
+	case c.at().kind == cmsgInt && c.misfit(*cmsgIntValue(c.at())) != "":
+		return cCmsg{}, c.misfit(*cmsgIntValue(c.at()))
 	case len(c.Data) > math.MaxInt32:
 		return cCmsg{}, "too much data"
 	}
-	r := c.rec
+	r := *c.at()
 	r.level, r._type = cI32(c.Level), cI32(c.Type)
 	r.offset, r.length = 0, 0
 	switch r.kind {

@@ -87,7 +87,7 @@ func TestSentControlMessagesSurviveTheKernelsForm(t *testing.T) {
 	init := SCTPInit{NumOStreams: 1, MaxInStreams: 2, MaxAttempts: 3, MaxInitTimeout: math.MaxUint16}
 	for _, c := range carry(t, snd.Control(), sndrcv.Control(), init.Control(), Mark(math.MaxUint32), Priority(6),
 		TxTime(math.MaxInt64), TimestampID(math.MaxUint32), FlowInfo(0xfffffff), UDPSegment(math.MaxUint16)) {
-		n, isInt := *cmsgIntValue(&c.rec), c.rec.kind == cmsgInt
+		n, isInt := *cmsgIntValue(c.at()), c.at().kind == cmsgInt
 		switch {
 		case c.Level == solSCTP && c.Type == sctpSndInfo:
 			v, ok := c.SCTPSndInfo()
@@ -149,7 +149,7 @@ func TestEveryRowHasANameAndAValue(t *testing.T) {
 			m := c.Map()
 			assert.Equal(t, n.text, m["type"])
 			assert.IsType(t, "", m["level"], "level %d", level)
-			switch c.rec.kind {
+			switch c.at().kind {
 			case cmsgRaw:
 				t.Errorf("%v %v is not decoded", m["level"], n.text)
 			case cmsgRights, cmsgPidFD:

@@ -111,16 +111,16 @@ func UDPSegment(n int) ControlMessage { return intControl(solUDP, udpSegment, n)
 // Control sends a datagram by the interface, or from the address (IP_PKTINFO).
 func (v PktInfo4) Control() ControlMessage {
 	c := ControlMessage{Level: solIP, Type: ipPktInfo}
-	c.rec.kind = cmsgPktInfo4
-	*cmsgPktInfo4Of(&c.rec) = cmsgPktInfo4Value{ifindex: uint32(v.IfIndex), specDst: as4(v.SpecDst), addr: as4(v.Addr)}
+	c.rec = &cCmsg{kind: cmsgPktInfo4}
+	*cmsgPktInfo4Of(c.at()) = cmsgPktInfo4Value{ifindex: uint32(v.IfIndex), specDst: as4(v.SpecDst), addr: as4(v.Addr)}
 	return c
 }
 
 // Control sends a datagram by the interface, or from the address (IPV6_PKTINFO).
 func (v PktInfo6) Control() ControlMessage {
 	c := ControlMessage{Level: solIPv6, Type: ipv6PktInfo}
-	c.rec.kind = cmsgPktInfo6
-	p := cmsgPktInfo6Of(&c.rec)
+	c.rec = &cCmsg{kind: cmsgPktInfo6}
+	p := cmsgPktInfo6Of(c.at())
 	p.ifindex = uint32(v.IfIndex)
 	if v.Addr.IsValid() {
 		p.addr = v.Addr.As16()
@@ -154,28 +154,28 @@ func (c ControlMessage) FlowInfo() (uint32, bool) { return c.uint32(solIPv6, ipv
 
 // PktInfo4 says where an IPv4 datagram came in; asked for with IPPktInfo.
 func (c ControlMessage) PktInfo4() (PktInfo4, bool) {
-	if c.rec.kind != cmsgPktInfo4 {
+	if c.at().kind != cmsgPktInfo4 {
 		return PktInfo4{}, false
 	}
-	v := cmsgPktInfo4Of(&c.rec)
+	v := cmsgPktInfo4Of(c.at())
 	return PktInfo4{IfIndex: int(v.ifindex), SpecDst: netip.AddrFrom4(v.specDst), Addr: netip.AddrFrom4(v.addr)}, true
 }
 
 // PktInfo6 says where an IPv6 datagram came in; asked for with IPv6RecvPktInfo.
 func (c ControlMessage) PktInfo6() (PktInfo6, bool) {
-	if c.rec.kind != cmsgPktInfo6 {
+	if c.at().kind != cmsgPktInfo6 {
 		return PktInfo6{}, false
 	}
-	v := cmsgPktInfo6Of(&c.rec)
+	v := cmsgPktInfo6Of(c.at())
 	return PktInfo6{IfIndex: int(v.ifindex), Addr: netip.AddrFrom16(v.addr)}, true
 }
 
 // OrigDstAddr is where a datagram was sent to, before a filter sent it here (IP_RECVORIGDSTADDR, IPV6_RECVORIGDSTADDR).
 func (c ControlMessage) OrigDstAddr() (Addr, bool) {
-	if c.rec.kind != cmsgAddr {
+	if c.at().kind != cmsgAddr {
 		return Addr{}, false
 	}
-	v := cmsgAddrOf(&c.rec)
+	v := cmsgAddrOf(c.at())
 	if Domain(v.family) == Inet {
 		return Inet4Addr(netip.AddrFrom4([4]byte(v.ip[:4])), v.port), true
 	}
@@ -221,10 +221,10 @@ func (c ControlMessage) TCPInq() (int, bool) { return c.int(solTCP, tcpInq) }
 
 // AuxData is what a packet socket tells beside a packet (PACKET_AUXDATA).
 func (c ControlMessage) AuxData() (AuxData, bool) {
-	if c.rec.kind != cmsgAuxData {
+	if c.at().kind != cmsgAuxData {
 		return AuxData{}, false
 	}
-	return *cmsgAuxDataOf(&c.rec), true
+	return *cmsgAuxDataOf(c.at()), true
 }
 
 // The names that RFC 1349 gave to four values of the type-of-service byte. Today the byte is DSCP and ECN

@@ -60,11 +60,11 @@ func (c ControlMessage) Map() map[string]any {
 }
 
 func (c *ControlMessage) plainValue() any {
-	switch c.rec.kind {
+	switch c.at().kind {
 	case cmsgInt:
-		return int(*cmsgIntValue(&c.rec))
+		return int(*cmsgIntValue(c.at()))
 	case cmsgTime:
-		v := cmsgTimeOf(&c.rec)
+		v := cmsgTimeOf(c.at())
 		if c.Type == scmTimestamp || c.Type == scmTimestampNew {
 			return map[string]any{"sec": int(v.sec), "usec": int(v.nsec / 1000)}
 		}

@@ -94,63 +94,63 @@ func (v *SCTPNxtInfo) fields() []field {
 // Control sets an association up with the first message (SCTP_INIT).
 func (v SCTPInit) Control() ControlMessage {
 	c := ControlMessage{Level: solSCTP, Type: sctpInit}
-	c.rec.kind = cmsgSCTPInit
-	*cmsgSCTPInitOf(&c.rec) = v
+	c.rec = &cCmsg{kind: cmsgSCTPInit}
+	*cmsgSCTPInitOf(c.at()) = v
 	return c
 }
 
 // Control sends a message so (SCTP_SNDRCV).
 func (v SCTPSndRcv) Control() ControlMessage {
 	c := ControlMessage{Level: solSCTP, Type: sctpSndRcv}
-	c.rec.kind = cmsgSCTPSndRcv
-	*cmsgSCTPSndRcvOf(&c.rec) = v
+	c.rec = &cCmsg{kind: cmsgSCTPSndRcv}
+	*cmsgSCTPSndRcvOf(c.at()) = v
 	return c
 }
 
 // Control sends a message so (SCTP_SNDINFO).
 func (v SCTPSndInfo) Control() ControlMessage {
 	c := ControlMessage{Level: solSCTP, Type: sctpSndInfo}
-	c.rec.kind = cmsgSCTPSndInfo
-	*cmsgSCTPSndInfoOf(&c.rec) = v
+	c.rec = &cCmsg{kind: cmsgSCTPSndInfo}
+	*cmsgSCTPSndInfoOf(c.at()) = v
 	return c
 }
 
 // SCTPInit is what a message to set an association up says.
 func (c ControlMessage) SCTPInit() (SCTPInit, bool) {
-	if c.rec.kind != cmsgSCTPInit {
+	if c.at().kind != cmsgSCTPInit {
 		return SCTPInit{}, false
 	}
-	return *cmsgSCTPInitOf(&c.rec), true
+	return *cmsgSCTPInitOf(c.at()), true
 }
 
 // SCTPSndRcv says how a message came.
 func (c ControlMessage) SCTPSndRcv() (SCTPSndRcv, bool) {
-	if c.rec.kind != cmsgSCTPSndRcv {
+	if c.at().kind != cmsgSCTPSndRcv {
 		return SCTPSndRcv{}, false
 	}
-	return *cmsgSCTPSndRcvOf(&c.rec), true
+	return *cmsgSCTPSndRcvOf(c.at()), true
 }
 
 // SCTPSndInfo is what a message that could not be sent was to be sent with.
 func (c ControlMessage) SCTPSndInfo() (SCTPSndInfo, bool) {
-	if c.rec.kind != cmsgSCTPSndInfo {
+	if c.at().kind != cmsgSCTPSndInfo {
 		return SCTPSndInfo{}, false
 	}
-	return *cmsgSCTPSndInfoOf(&c.rec), true
+	return *cmsgSCTPSndInfoOf(c.at()), true
 }
 
 // SCTPRcvInfo says how a message came.
 func (c ControlMessage) SCTPRcvInfo() (SCTPRcvInfo, bool) {
-	if c.rec.kind != cmsgSCTPRcvInfo {
+	if c.at().kind != cmsgSCTPRcvInfo {
 		return SCTPRcvInfo{}, false
 	}
-	return *cmsgSCTPRcvInfoOf(&c.rec), true
+	return *cmsgSCTPRcvInfoOf(c.at()), true
 }
 
 // SCTPNxtInfo says what the next message will be.
 func (c ControlMessage) SCTPNxtInfo() (SCTPNxtInfo, bool) {
-	if c.rec.kind != cmsgSCTPNxtInfo {
+	if c.at().kind != cmsgSCTPNxtInfo {
 		return SCTPNxtInfo{}, false
 	}
-	return *cmsgSCTPNxtInfoOf(&c.rec), true
+	return *cmsgSCTPNxtInfoOf(c.at()), true
 }

@@ -58,8 +58,8 @@ func (v Timestamps) Map() map[string]any {
 // systems, and those who build control data for tests, can.
 func Timestamp(t time.Time) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmTimestamp}
-	c.rec.kind = cmsgTime
-	v := cmsgTimeOf(&c.rec)
+	c.rec = &cCmsg{kind: cmsgTime}
+	v := cmsgTimeOf(c.at())
 	v.sec, v.nsec = t.Unix(), int64(t.Nanosecond())
 	return c
 }
@@ -120,27 +120,27 @@ func RightsOf(files ...*os.File) (ControlMessage, error) {
 // sender's own, unless it has the capabilities.
 func (v Credentials) Control() ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmCredentials}
-	c.rec.kind = cmsgCredentials
-	*cmsgCred(&c.rec) = cmsgCredValue{pid: int32(v.PID), uid: v.UID, gid: v.GID}
+	c.rec = &cCmsg{kind: cmsgCredentials}
+	*cmsgCred(c.at()) = cmsgCredValue{pid: int32(v.PID), uid: v.UID, gid: v.GID}
 	return c
 }
 
 // Time is when the kernel received the message, asked for with SocketTimestamp, to the
 // microsecond, or with SO_TIMESTAMPNS, to the nanosecond.
 func (c ControlMessage) Time() (time.Time, bool) {
-	if c.rec.kind != cmsgTime {
+	if c.at().kind != cmsgTime {
 		return time.Time{}, false
 	}
-	v := cmsgTimeOf(&c.rec)
+	v := cmsgTimeOf(c.at())
 	return time.Unix(v.sec, v.nsec), true
 }
 
 // Timestamping is when the message was received, or sent if it comes from the error queue (SO_TIMESTAMPING).
 func (c ControlMessage) Timestamping() (Timestamps, bool) {
-	if c.rec.kind != cmsgStamps {
+	if c.at().kind != cmsgStamps {
 		return Timestamps{}, false
 	}
-	v := cmsgStampsOf(&c.rec)
+	v := cmsgStampsOf(c.at())
 	return Timestamps{moment(v.softwareSec, v.softwareNsec), moment(v.hardwareSec, v.hardwareNsec)}, true
 }
 
@@ -154,10 +154,10 @@ func moment(sec int64, nsec uint32) time.Time {
 
 // Credentials are the sender's; asked for with SocketPassCred.
 func (c ControlMessage) Credentials() (Credentials, bool) {
-	if c.rec.kind != cmsgCredentials {
+	if c.at().kind != cmsgCredentials {
 		return Credentials{}, false
 	}
-	v := cmsgCred(&c.rec)
+	v := cmsgCred(c.at())
 	return Credentials{PID: int(v.pid), UID: v.uid, GID: v.gid}, true
 }
 
@@ -191,10 +191,10 @@ func (c ControlMessage) WifiStatus() (acked, ok bool) {
 // the kernel could make none or had to cut the control data. Looking does not make it the caller's: that is
 // Msg.TakeFDs.
 func (c ControlMessage) PidFD() (int, bool) {
-	if c.rec.kind != cmsgPidFD || *cmsgFD(&c.rec) < 0 {
+	if c.at().kind != cmsgPidFD || *cmsgFD(c.at()) < 0 {
 		return 0, false
 	}
-	return int(*cmsgFD(&c.rec)), true
+	return int(*cmsgFD(c.at())), true
 }
 
 // AppendFDs adds the numbers of the descriptors that the message carries to dst; none if it is neither SCM_RIGHTS nor

@@ -112,10 +112,10 @@ func (c ErrorCode) String() string {
 
 // ExtendedError is the error of a message that was received with MsgErrQueue (IP_RECVERR, IPV6_RECVERR).
 func (c ControlMessage) ExtendedError() (ExtendedError, bool) {
-	if c.rec.kind != cmsgRecvErr {
+	if c.at().kind != cmsgRecvErr {
 		return ExtendedError{}, false
 	}
-	v := cmsgRecvErrOf(&c.rec)
+	v := cmsgRecvErrOf(c.at())
 	typ := ErrorType(v.origin)<<8 | ErrorType(v.typ)
 	e := ExtendedError{
 		Errno:  syscall.Errno(v.error),
@@ -125,7 +125,7 @@ func (c ControlMessage) ExtendedError() (ExtendedError, bool) {
 		Info:   v.info,
 		Data:   v.data,
 	}
-	rec := c.rec
+	rec := *c.at()
 	rec.offset = 0 // its bytes are Data
 	var a cAddr
 	cCmsgOffender(c.Data, &rec, &a)

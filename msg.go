@@ -148,15 +148,18 @@ func (m *Msg) eachControl(yield func(ControlMessage) bool) {
 // walk decodes control data from its start, and skips what the records had.
 func (m *Msg) walk(ctrl []byte, skip int, yield func(ControlMessage) bool) {
 	var pos uintptr
-	var rec cCmsg
-	for i := 0; cCmsgNext(ctrl, &pos, &rec) > 0; i++ {
+	for i := 0; ; i++ {
+		rec := new(cCmsg) // the message that is handed on keeps it
+		if cCmsgNext(ctrl, &pos, rec) <= 0 {
+			return
+		}
 		if i < skip {
 			continue
 		}
 		if (rec.kind == cmsgRights || rec.kind == cmsgPidFD) && m.came && m.Flags&MsgCTrunc != 0 {
 			rec.length = 0 // the core has closed them
 		}
-		if !yield(controlOf(&rec, ctrl)) {
+		if !yield(controlOf(rec, ctrl)) {
 			return
 		}
 	}
@@ -164,7 +167,7 @@ func (m *Msg) walk(ctrl []byte, skip int, yield func(ControlMessage) bool) {
 
 func controlOf(rec *cCmsg, ctrl []byte) ControlMessage {
 	end := rec.offset + rec.length
-	return ControlMessage{Level: int(rec.level), Type: int(rec._type), Data: ctrl[rec.offset:end:end], rec: *rec}
+	return ControlMessage{Level: int(rec.level), Type: int(rec._type), Data: ctrl[rec.offset:end:end], rec: rec}
 }
 
 // TakeFDs makes the descriptors that came with the message the caller's, who must close them. They are close-on-exec.

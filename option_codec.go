@@ -55,8 +55,8 @@ func controlMessages(data []byte) []ControlMessage {
 	var all []ControlMessage
 	var pos uintptr
 	for {
-		var c ControlMessage
-		if cCmsgNext(data, &pos, &c.rec) != 1 {
+		c := ControlMessage{rec: new(cCmsg)}
+		if cCmsgNext(data, &pos, c.rec) != 1 {
 			return all
 		}
 		c.Level, c.Type = int(c.rec.level), int(c.rec._type)

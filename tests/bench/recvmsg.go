@@ -58,11 +58,16 @@ func recvmsgEsock(e effort) (*session, error) {
 func typedControls(m *esock.Msg) controls {
 	c := controls{tos: -1}
 	for cm := range m.Control() {
-		if v, ok := cm.TTL(); ok {
-			c.ttl = v
-		} else if v, ok := cm.TOS(); ok {
-			c.tos = v
-		} else if v, ok := cm.PktInfo4(); ok {
+		if cm.Level != unix.SOL_IP {
+			continue
+		}
+		switch cm.Type {
+		case unix.IP_TTL:
+			c.ttl, _ = cm.TTL()
+		case unix.IP_TOS:
+			c.tos, _ = cm.TOS()
+		case unix.IP_PKTINFO:
+			v, _ := cm.PktInfo4()
 			c.ifindex, c.to = v.IfIndex, v.Addr
 		}
 	}
