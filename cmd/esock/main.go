@@ -13,13 +13,15 @@ import (
 )
 
 type commands struct {
-	Demo    demoCmd    `cmd:"" help:"Use sockets of every kind on real input, and show each step."`
-	I       tableCmd   `cmd:"" help:"Print the table of sockets, of a small sample that it opens."`
-	Info    infoCmd    `cmd:"" help:"Print the library's settings and how many sockets are open."`
-	Opt     optCmd     `cmd:"" help:"Read and set socket options on a fresh socket, by name or by number."`
-	Options optionsCmd `cmd:"" help:"List all options; with --probe, try them on this kernel."`
-	Watch   watchCmd   `cmd:"" help:"Print UDP datagrams with every control message, until interrupted."`
-	Version versionCmd `cmd:"" help:"Print the versions of the library, its C core, Go and the kernel."`
+	Demo     demoCmd     `cmd:"" help:"Use sockets of every kind on real input, and show each step."`
+	I        tableCmd    `cmd:"" help:"Print the table of sockets, of a small sample that it opens."`
+	Info     infoCmd     `cmd:"" help:"Print the library's settings and how many sockets are open."`
+	Opt      optCmd      `cmd:"" help:"Read and set socket options on a fresh socket, by name or by number."`
+	Options  optionsCmd  `cmd:"" help:"List all options; with --probe, try them on this kernel."`
+	Supports supportsCmd `cmd:"" help:"Print what the library knows and this system has."`
+	Ifs      ifsCmd      `cmd:"" help:"List the network interfaces, as the ioctls tell of them."`
+	Watch    watchCmd    `cmd:"" help:"Print UDP datagrams with every control message, until interrupted."`
+	Version  versionCmd  `cmd:"" help:"Print the versions of the library, its C core, Go and the kernel."`
 }
 
 // Exit codes.

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/esock-go/esock"
+)
+
+type ifsCmd struct {
+	JSON bool `name:"json" help:"Print one JSON document: an array with an element for each interface."`
+}
+
+// netIf is an interface, as the ioctls tell of it. What it has not is empty.
+type netIf struct {
+	Index     int      `json:"index"`
+	Name      string   `json:"name"`
+	Flags     []string `json:"flags"`
+	MTU       int      `json:"mtu"`
+	TxQLen    int      `json:"txqlen"`
+	HWFamily  string   `json:"hwfamily,omitempty"`
+	HWAddr    string   `json:"hwaddr,omitempty"`
+	Addr      string   `json:"addr,omitempty"`
+	Netmask   string   `json:"netmask,omitempty"`
+	Broadcast string   `json:"broadcast,omitempty"`
+}
+
+func (c *ifsCmd) Run(out *output) error {
+	all, err := interfaces()
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return out.writeJSON(all)
+	}
+	var b strings.Builder
+	const layout = "%5s %-15s %6s %6s %-17s %-15s %-15s %s\n"
+	b.WriteString(out.bold(fmt.Sprintf(layout, "index", "name", "mtu", "txqlen", "hwaddr", "addr", "netmask", "broadcast")))
+	for _, i := range all {
+		line := fmt.Sprintf(layout, fmt.Sprint(i.Index), i.Name, fmt.Sprint(i.MTU), fmt.Sprint(i.TxQLen), i.HWAddr, i.Addr,
+			i.Netmask, i.Broadcast)
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+		for _, l := range wrap(strings.Join(i.Flags, " "), 90) {
+			b.WriteString("       " + l + "\n")
+		}
+	}
+	_, err = out.Write([]byte(b.String()))
+	return err
+}
+
+// interfaces asks for all interfaces of this network namespace. The ioctls go by name or index and SIOCGIFCONF leaves out
+// those without an address, so the indexes come from the system's list.
+func interfaces() ([]netIf, error) {
+	s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	listed, err := net.Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	all := []netIf{}
+	for _, l := range listed {
+		i, err := askInterface(s, l.Index)
+		if err != nil {
+			continue // it has gone meanwhile
+		}
+		all = append(all, i)
+	}
+	return all, nil
+}
+
+func askInterface(s *esock.Socket, index int) (netIf, error) {
+	name, err := s.IfName(index)
+	if err != nil {
+		return netIf{}, err
+	}
+	i := netIf{Index: index, Name: name}
+	flags, err := s.IfFlags(name)
+	if err != nil {
+		return netIf{}, err
+	}
+	i.Flags, _ = flags.Names()
+	if i.MTU, err = s.IfMTU(name); err != nil {
+		return netIf{}, err
+	}
+	if i.TxQLen, err = s.IfTxQLen(name); err != nil {
+		return netIf{}, err
+	}
+	if hw, err := s.IfHWAddr(name); err == nil {
+		i.HWFamily = hw.Map()["family"].(string)
+		i.HWAddr = net.HardwareAddr(hw.Addr).String()
+	}
+	for _, ask := range []struct {
+		to *string
+		f  func(string) (esock.Addr, error)
+	}{{&i.Addr, s.IfAddr}, {&i.Netmask, s.IfNetmask}, {&i.Broadcast, s.IfBrdAddr}} {
+		if a, err := ask.f(name); err == nil && !a.IP().IsUnspecified() { // EADDRNOTAVAIL: it has none
+			*ask.to = a.IP().String()
+		}
+	}
+	return i, nil
+}
