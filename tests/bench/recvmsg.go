@@ -51,12 +51,14 @@ func recvmsgEsock(e effort) (*session, error) {
 		if err := s.RecvMsg(&m, 0, esock.Forever); err != nil {
 			return controls{}, err
 		}
-		return typedControls(&m), nil
+		c := controls{tos: -1}
+		c.read(&m)
+		return c, nil
 	}, func() { s.Close() })
 }
 
-func typedControls(m *esock.Msg) controls {
-	c := controls{tos: -1}
+// read takes the values that esock has decoded.
+func (c *controls) read(m *esock.Msg) {
 	for cm := range m.Control() {
 		if cm.Level != unix.SOL_IP {
 			continue
@@ -71,7 +73,6 @@ func typedControls(m *esock.Msg) controls {
 			c.ifindex, c.to = v.IfIndex, v.Addr
 		}
 	}
-	return c
 }
 
 func recvmsgNet(e effort) (*session, error) {
@@ -136,12 +137,17 @@ func askForControls(fd int) error {
 	return nil
 }
 
-// parseControls is what a program writes with x/sys.
 func parseControls(oob []byte) (controls, error) {
 	c := controls{tos: -1}
+	err := c.parse(oob)
+	return c, err
+}
+
+// parse is what a program writes with x/sys.
+func (c *controls) parse(oob []byte) error {
 	cms, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
-		return c, err
+		return err
 	}
 	for _, cm := range cms {
 		if cm.Header.Level != unix.SOL_IP {
@@ -157,7 +163,7 @@ func parseControls(oob []byte) (controls, error) {
 			c.to = netip.AddrFrom4([4]byte(cm.Data[8:12]))
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // received makes a turn: datagrams are sent, not timed, and received, timed.
