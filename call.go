@@ -20,6 +20,7 @@ type call struct {
 	complete   bool // only the next one is asked for ({otp, select_read})
 	part       bool // something has moved: the next try carries on the request
 	flags      int
+	sends      uint32        // how often the kernel has taken something, once advance was called
 	deadline   time.Duration // see until
 	buf        []byte
 	iov        []cIovec
@@ -105,6 +106,7 @@ func (c *call) wouldBlock(r int) bool {
 
 // advance notes that r was done and says whether the call is complete.
 func (c *call) advance(s *Socket, r int) bool {
+	c.sends++
 	c.woken = false // it was worth trying: the next event is asked for one-shot again
 	switch {
 	case c.op == OpSendFile:
@@ -221,6 +223,9 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	budget := time.Duration(w.spin)
 	if o := s.otp.Load(); budget == 0 && o != nil {
 		budget = o.spin
+	}
+	if c.op.direction() == erring {
+		budget = 0 // whoever reads errors is in no hurry
 	}
 	blocks := w.blocks()
 	var how uint

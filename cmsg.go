@@ -18,6 +18,7 @@ type ControlMessage struct {
 	Type  int    // syscall.SCM_RIGHTS, syscall.IP_TTL, …
 	Data  []byte // as the kernel has it; nil in those that the constructors make of a value
 
+	bad bool   // a number in it did not fit
 	rec *cCmsg // kind and value; of a received message, in its Msg; nil: the bytes are all there is
 }
 
@@ -73,6 +74,8 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 		return cCmsg{}, "level and type are C ints"
 	case c.at().kind == cmsgInt && c.misfit(*cmsgIntValue(c.at())) != "":
 		return cCmsg{}, c.misfit(*cmsgIntValue(c.at()))
+	case c.bad:
+		return cCmsg{}, "a number in it is out of range"
 	case len(c.Data) > math.MaxInt32:
 		return cCmsg{}, "too much data"
 	}

@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"math"
 	"net/netip"
 	"syscall"
 )
@@ -111,6 +112,7 @@ func UDPSegment(n int) ControlMessage { return intControl(solUDP, udpSegment, n)
 // Control sends a datagram by the interface, or from the address (IP_PKTINFO).
 func (v PktInfo4) Control() ControlMessage {
 	c := ControlMessage{Level: solIP, Type: ipPktInfo}
+	c.bad = v.IfIndex != int(uint32(v.IfIndex)&math.MaxInt32)
 	c.rec = &cCmsg{kind: cmsgPktInfo4}
 	*cmsgPktInfo4Of(c.at()) = cmsgPktInfo4Value{ifindex: uint32(v.IfIndex), specDst: as4(v.SpecDst), addr: as4(v.Addr)}
 	return c
@@ -119,6 +121,7 @@ func (v PktInfo4) Control() ControlMessage {
 // Control sends a datagram by the interface, or from the address (IPV6_PKTINFO).
 func (v PktInfo6) Control() ControlMessage {
 	c := ControlMessage{Level: solIPv6, Type: ipv6PktInfo}
+	c.bad = v.IfIndex != int(uint32(v.IfIndex)&math.MaxInt32)
 	c.rec = &cCmsg{kind: cmsgPktInfo6}
 	p := cmsgPktInfo6Of(c.at())
 	p.ifindex = uint32(v.IfIndex)

@@ -120,6 +120,7 @@ func RightsOf(files ...*os.File) (ControlMessage, error) {
 // sender's own, unless it has the capabilities.
 func (v Credentials) Control() ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmCredentials}
+	c.bad = v.PID != int(int32(v.PID))
 	c.rec = &cCmsg{kind: cmsgCredentials}
 	*cmsgCred(c.at()) = cmsgCredValue{pid: int32(v.PID), uid: v.UID, gid: v.GID}
 	return c

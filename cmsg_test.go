@@ -198,3 +198,15 @@ func TestRightsOfOpenFilesOnly(t *testing.T) {
 	assert.Equal(t, []int{-1}, Rights(math.MaxInt32+1).AppendFDs(nil), "not some other descriptor")
 	assert.Equal(t, syscall.SCM_RIGHTS, c.Type)
 }
+
+func TestNumbersThatDoNotFitAreRefused(t *testing.T) {
+	var m Msg
+	for _, c := range []ControlMessage{
+		PktInfo4{IfIndex: 1 << 32}.Control(), PktInfo4{IfIndex: -1}.Control(),
+		PktInfo6{IfIndex: 1<<32 + 1}.Control(), PktInfo6{IfIndex: -1}.Control(),
+		Credentials{PID: 1<<32 + 1}.Control(),
+	} {
+		assert.ErrorIs(t, m.SetControl(c), &InvalidError{What: "msg"})
+	}
+	assert.NoError(t, m.SetControl(PktInfo4{IfIndex: 1}.Control(), Credentials{PID: 1}.Control()))
+}

@@ -222,7 +222,10 @@ func durationCodec(unit time.Duration, high int64) codec[time.Duration] {
 			n, cause := wholeUnits(v, unit, high)
 			return n, nil, cause
 		},
-		decode: func(i int64, _ []byte) time.Duration { return time.Duration(i) * unit },
+		decode: func(i int64, _ []byte) time.Duration {
+			most := int64(math.MaxInt64 / unit) // some read back more than fits
+			return time.Duration(max(min(i, most), -most)) * unit
+		},
 	}
 }
 

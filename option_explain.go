@@ -52,11 +52,12 @@ func explainOption(o *OptionInfo, kind SocketKinds, errno syscall.Errno) string 
 		return "needs " + o.Needs
 	case errno == syscall.EPERM && o.Needs == "repair":
 		return "needs repair mode: tcp.repair, with CAP_NET_ADMIN"
-	case errno == syscall.ENOTCONN,
-		o.Needs == "connected" && (errno == syscall.EINVAL || errno == syscall.ENODATA) && o.Codec != "string":
+	case errno == syscall.ENOTCONN:
 		return "needs a connected socket, and this one is not"
+	case o.Needs == "connected" && (errno == syscall.EINVAL || errno == syscall.ENODATA) && o.Codec != "string":
+		return "needs a connected socket, or refuses this value"
 	case unknown && kind != 0:
-		return "is not known to this kernel, or not built into it (it is in Linux since " + o.Since + ")"
+		return "is not known to this kernel, not built into it, or refused here (it is in Linux since " + o.Since + ")"
 	}
 	return ""
 }

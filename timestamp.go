@@ -46,6 +46,7 @@ const (
 type TxTimestamps struct {
 	mu     sync.Mutex
 	stream bool
+	lost   bool   // which send a key is of is not known any more
 	total  uint64 // datagrams, or bytes, sent so far
 	sends  uint64
 	first  uint64   // the oldest send in ends
@@ -115,7 +116,9 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 	case !t.stream && err == nil:
 		t.total++
 	default:
-		return number, n, err // it got no key
+		// Most that fail get no key. A datagram may have got one: from here on no pair would be certain.
+		t.lost = t.lost || !t.stream && errnoIn(err) != 0
+		return number, n, err
 	}
 	if t.sends++; !t.stream {
 		return number, n, nil
@@ -128,7 +131,8 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 }
 
 // Pair finds the send that a record of the error queue is a timestamp of; false if it is none, or of a send that went another
-// way, or too long ago (1,024 sends on a stream).
+// way, or too long ago (1,024 sends on a stream), or if a datagram could not be sent: the kernel may have counted it, so
+// switch the timestamps on anew.
 func (t *TxTimestamps) Pair(e QueuedError) (TxTimestamp, bool) {
 	stage, key, ok := e.Timestamp()
 	if !ok {
@@ -136,6 +140,9 @@ func (t *TxTimestamps) Pair(e QueuedError) (TxTimestamp, bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.lost {
+		return TxTimestamp{}, false
+	}
 	// The key is the low half of the number of the last datagram, or byte, that it is about.
 	back := uint64(uint32(t.total) - 1 - key)
 	if back >= t.total {

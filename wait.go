@@ -3,6 +3,7 @@ package esock
 import (
 	"context"
 	"math"
+	"strconv"
 	"time"
 )
 
@@ -28,7 +29,12 @@ const (
 var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "connect", "send", "sendto", "sendmsg",
 	"sendv", "sendfile", "recverr"}
 
-func (o Op) String() string { return opNames[o] }
+func (o Op) String() string {
+	if int(o) < len(opNames) {
+		return opNames[o]
+	}
+	return strconv.Itoa(int(o))
+}
 
 // direction says which of a socket's lanes an operation uses. The error queue has one of its own: whoever waits
 // for an error neither holds up a receiver nor waits behind one.

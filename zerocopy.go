@@ -3,6 +3,7 @@ package esock
 import (
 	"encoding/binary"
 	"sync"
+	"syscall"
 )
 
 // MsgZeroCopy sends from the caller's memory without copying it; it must then stay as it is until the error queue says that the
@@ -25,6 +26,7 @@ type ZeroCopy struct {
 	s       *Socket
 	mu      sync.Mutex
 	next    uint32 // the kernel's number of the next send
+	lost    bool   // it is not known any more
 	pending []zeroCopySend
 	done    []ZeroCopied
 }
@@ -46,6 +48,9 @@ type ZeroCopied struct {
 
 // ZeroCopy allows sending without copying (SO_ZEROCOPY), on a socket that has not used it yet. Errors: those of setsockopt(2).
 func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
+	if !s.hasErrorQueue() {
+		return nil, s.fail("setopt", syscall.EOPNOTSUPP) // nothing would be given back
+	}
 	if err := s.SetOptionNative(solSocket, soZeroCopy, binary.NativeEndian.AppendUint32(nil, 1)); err != nil {
 		return nil, err
 	}
@@ -54,25 +59,22 @@ func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
 
 // Send sends all of buf, which must not be changed until Done has given it back; also when an error came after the first bytes.
 // Others who Send or ask for what is Done wait meanwhile. Errors: as Socket.Send; ENOBUFS: too much is not done yet, drain
-// the error queue first.
+// the error queue first. After a datagram that could not be sent, ErrState: what the kernel numbers is not known any more.
 func (z *ZeroCopy) Send(buf []byte, w Wait) (n int, err error) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	p := zeroCopySend{buf: buf, first: z.next}
-	for {
-		// One send of the kernel's at a time: each has a number of its own.
-		c := call{op: OpSend, buf: buf[n:], flags: int(MsgZeroCopy)}
-		var sent int
-		sent, err = z.s.do(&c, &w)
-		n += sent
-		if err == nil && len(c.buf) > 0 {
-			p.calls++
-		}
-		if err != nil || n == len(buf) || z.s.typ != Stream {
-			break
-		}
+	if z.s == nil || z.lost {
+		return 0, stateError("a datagram that could not be sent may have taken a number of the kernel's: open the socket anew")
 	}
-	if p.calls > 0 {
+	p := zeroCopySend{first: z.next}
+	// Each send of the kernel's has a number of its own.
+	c := call{op: OpSend, buf: buf, flags: int(MsgZeroCopy), whole: z.s.typ == Stream}
+	n, err = z.s.do(&c, &w)
+	if p.calls = c.sends; p.calls == 0 && n > 0 {
+		p.calls = 1
+	}
+	z.lost = z.s.typ != Stream && errnoIn(err) != 0
+	if n > 0 {
 		p.buf, p.left = buf[:n], p.calls
 		z.next += p.calls
 		z.pending = append(z.pending, p)

@@ -32,7 +32,8 @@ static void add(esock *s, enum esock_counter c, uint64_t n) {
     uint64_t *v = &s->counters.value[c];
     uint64_t old, new;
     if (s->width == 64) {
-        if (s->flags & ESOCK__ALONE) {
+        /* The error queue is read beside the receives: those counters have two writers. */
+        if (s->flags & ESOCK__ALONE && c >= ESOCK_WRITE_BYTE) {
             old = __atomic_load_n(v, __ATOMIC_RELAXED);
             __atomic_store_n(v, old + n, __ATOMIC_RELAXED);
         } else {
