@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 )
@@ -38,7 +42,7 @@ func (c *ifsCmd) Run(out *output) error {
 	const layout = "%5s %-15s %6s %6s %-17s %-15s %-15s %s\n"
 	b.WriteString(out.bold(fmt.Sprintf(layout, "index", "name", "mtu", "txqlen", "hwaddr", "addr", "netmask", "broadcast")))
 	for _, i := range all {
-		line := fmt.Sprintf(layout, fmt.Sprint(i.Index), i.Name, fmt.Sprint(i.MTU), fmt.Sprint(i.TxQLen), i.HWAddr, i.Addr,
+		line := fmt.Sprintf(layout, fmt.Sprint(i.Index), shownName(i.Name), fmt.Sprint(i.MTU), fmt.Sprint(i.TxQLen), shorten(i.HWAddr, 17), i.Addr,
 			i.Netmask, i.Broadcast)
 		b.WriteString(strings.TrimRight(line, " \n") + "\n")
 		for _, l := range wrap(strings.Join(i.Flags, " "), 90) {
@@ -64,8 +68,11 @@ func interfaces() ([]netIf, error) {
 	all := []netIf{}
 	for _, l := range listed {
 		i, err := askInterface(s, l.Index)
-		if err != nil {
+		if errors.Is(err, unix.ENODEV) {
 			continue // it has gone meanwhile
+		}
+		if err != nil {
+			return nil, err
 		}
 		all = append(all, i)
 	}
@@ -82,7 +89,8 @@ func askInterface(s *esock.Socket, index int) (netIf, error) {
 	if err != nil {
 		return netIf{}, err
 	}
-	i.Flags, _ = flags.Names()
+	known, _ := flags.Names()
+	i.Flags = append([]string{}, known...) // not null in JSON
 	if i.MTU, err = s.IfMTU(name); err != nil {
 		return netIf{}, err
 	}
@@ -90,7 +98,7 @@ func askInterface(s *esock.Socket, index int) (netIf, error) {
 		return netIf{}, err
 	}
 	if hw, err := s.IfHWAddr(name); err == nil {
-		i.HWFamily = hw.Map()["family"].(string)
+		i.HWFamily = fmt.Sprint(hw.Map()["family"]) // a number, where it has no name
 		i.HWAddr = net.HardwareAddr(hw.Addr).String()
 	}
 	for _, ask := range []struct {
@@ -102,4 +110,12 @@ func askInterface(s *esock.Socket, index int) (netIf, error) {
 		}
 	}
 	return i, nil
+}
+
+// shownName is a name as a terminal can have it: the kernel takes all bytes but blanks, slashes and colons.
+func shownName(name string) string {
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		return shorten(quoted, 15)
+	}
+	return name
 }

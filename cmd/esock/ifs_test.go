@@ -42,3 +42,9 @@ func TestIfsListsTheLoopback(t *testing.T) {
 		assert.LessOrEqual(t, len(line), 100, line)
 	}
 }
+
+func TestIfsShowsNamesWithoutControlCharacters(t *testing.T) {
+	assert.Equal(t, "eth0", shownName("eth0"))
+	assert.Equal(t, `"a\x1bb"`, shownName("a\x1bb"))
+	assert.LessOrEqual(t, len([]rune(shownName(strings.Repeat("\x1b", 15)))), 15)
+}

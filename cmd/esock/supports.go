@@ -20,7 +20,7 @@ func (c *supportsCmd) Run(out *output) error {
 	if c.Key != "" {
 		v, ok := table[c.Key]
 		if !ok {
-			return fmt.Errorf("there is no table or feature %q%s", c.Key, didYouMean(c.Key, slices.Collect(maps.Keys(table))))
+			return fmt.Errorf("there is no table or feature %q%s", c.Key, didYouMean(c.Key, slices.Sorted(maps.Keys(table))))
 		}
 		table = map[string]any{c.Key: v}
 	}
@@ -32,7 +32,7 @@ func (c *supportsCmd) Run(out *output) error {
 		v, ok := levels[c.Level]
 		if !ok {
 			return fmt.Errorf("there is no level %q with options by name%s", c.Level,
-				didYouMean(c.Level, slices.Collect(maps.Keys(levels))))
+				didYouMean(c.Level, slices.Sorted(maps.Keys(levels))))
 		}
 		table = map[string]any{"options": map[string]any{c.Level: v}}
 	}
