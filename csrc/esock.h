@@ -743,7 +743,7 @@ ESOCK_API const esock_sendfile_counters *esock_sendfile_counters_of(const esock 
 ESOCK_API uint32_t esock_counters_wrapped(esock *s);
 
 /* Says that one thread at a time will work in each direction of the handle, and of those accepted from
- * it, as a program with a lock or a queue of its own sees to. Counting then costs less: without
+ * it, as a program with a lock or a queue of its own sees to. Counting sends then costs less: without
  * this promise each count is an atomic read and write in one. */
 ESOCK_API void esock_alone(esock *s);
 
