@@ -165,7 +165,7 @@ func (s *Socket) admit(c *call, w *Wait) error {
 			return err
 		}
 	}
-	if w.kind == waitAsync && w.requester().isClosed() {
+	if w.kind == waitAsync && w.requester().Closed() {
 		return errMailboxClosed
 	}
 	if err := s.enter(c, w); err != nil {

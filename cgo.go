@@ -214,6 +214,7 @@ const (
 	eventErr = C.ESOCK_ERR
 
 	adoptDup      = C.ESOCK_ADOPT_DUP
+	adoptTake     = C.ESOCK_ADOPT_TAKE
 	closeNoLinger = C.ESOCK_CLOSE_NOLINGER
 
 	cmsgRaw         = C.ESOCK_CMSG_RAW

@@ -3,6 +3,7 @@ package esock
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -52,8 +53,10 @@ type Mailbox struct {
 	pending  *Handle    // handles in progress
 	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
 	closed   bool
-	wake     chan struct{} // buffer of 1: there may be messages
-	gone     chan struct{} // closed by Close, which every receiver sees
+	seq      uint64          // how many messages ever came
+	watchers []chan struct{} // one for each ReceiveMatch; buffer of 1
+	wake     chan struct{}   // buffer of 1: there may be messages
+	gone     chan struct{}   // closed by Close, which every receiver sees
 	id       uint64
 }
 
@@ -70,17 +73,73 @@ func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.id
 // NewHandle makes a handle for calls With it. OTP: make_ref().
 func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m} }
 
+// NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
+// his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
+// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
+func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
+	return &Handle{mb: m, ext: &handleExt{receive: f}}
+}
+
+// Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
+// handles that are in no call.
+func (h *Handle) Notify() {
+	if h.mb == nil {
+		return
+	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	if !h.mb.closed && h.posted == messageNone {
+		h.mb.link(h, messageSelect)
+	}
+}
+
+// Retract takes back the message about the handle, if nobody has seen it.
+func (h *Handle) Retract() {
+	if h.mb != nil {
+		h.mb.withdraw(h)
+	}
+}
+
+// Busy reports whether a call with the handle is in progress.
+func (h *Handle) Busy() bool {
+	if h.mb == nil {
+		return false
+	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	return h.busy
+}
+
 // Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed.
-func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
+func (m *Mailbox) Receive(ctx context.Context) (Message, error) { return m.receive(ctx, nil, m.wake) }
+
+// ReceiveMatch waits for a message that match accepts, and leaves the others where they are, in their order. match must
+// not use the mailbox; nil accepts all. Errors: ctx.Err(); net.ErrClosed. OTP: receive with a pattern.
+func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
+	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
+	wake := make(chan struct{}, 1)
+	m.mu.Lock()
+	m.watchers = append(m.watchers, wake)
+	m.mu.Unlock()
+	defer func() {
+		m.mu.Lock()
+		i := slices.Index(m.watchers, wake)
+		m.watchers = slices.Delete(m.watchers, i, i+1)
+		m.mu.Unlock()
+	}()
+	return m.receive(ctx, match, wake)
+}
+
+func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-chan struct{}) (Message, error) {
 	for {
-		if msg, ok := m.Poll(); ok {
+		if msg, ok := m.PollMatch(match); ok {
 			return msg, nil
 		}
-		if m.isClosed() {
+		if m.Closed() {
 			return nil, net.ErrClosed
 		}
 		select {
-		case <-m.wake:
+		case <-wake:
 		case <-m.gone:
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -89,30 +148,108 @@ func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 }
 
 // Poll takes the next message, if there is one.
-func (m *Mailbox) Poll() (Message, bool) {
+func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
+
+// PollMatch takes the next message that match accepts, if there is one. OTP: receive with a pattern, after 0.
+func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 	m.mu.Lock()
-	h := m.messages.head
-	if h == nil {
-		m.mu.Unlock()
-		return nil, false
-	}
-	kind := h.posted
-	m.unlink(h)
-	more := m.messages.head != nil
-	var msg Message
-	switch kind {
-	case messageSelect:
-		msg = SelectMsg{h}
-	case messageAbort:
-		msg = AbortMsg{h, h.ext.reason}
-	default:
-		msg = h.ext.msg
+	last := m.seq // what comes from here on is for the next call
+	for h := m.messages.head; h != nil && h.seq <= last; {
+		seq, next := h.seq, h.next
+		if h.receives() {
+			msg, ok := m.receiveThrough(h, match)
+			if ok {
+				m.mu.Unlock()
+				return msg, true
+			}
+			// The mailbox was unlocked: next may be anywhere by now.
+			for next = m.messages.head; next != nil && next.seq <= seq; next = next.next {
+			}
+		} else if msg := h.message(); match == nil || match(msg) {
+			m.unlink(h)
+			if m.messages.head != nil {
+				m.signal() // another receiver may be waiting
+			}
+			m.mu.Unlock()
+			return msg, true
+		}
+		h = next
 	}
 	m.mu.Unlock()
-	if more {
-		m.signal() // another receiver may be waiting
+	return nil, false
+}
+
+// receiveThrough takes the message about h out and asks h's function what to receive instead. What match refuses is kept.
+// m.mu is held, but not while the function runs.
+func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (Message, bool) {
+	raw := h.message()
+	m.unlink(h)
+	m.mu.Unlock()
+	msg, more := h.ext.receive(raw)
+	m.mu.Lock()
+	wanted := msg != nil && (match == nil || match(msg))
+	if m.closed {
+		return msg, wanted
 	}
-	return msg, true
+	if msg != nil && !wanted {
+		m.link(&Handle{mb: m, ext: &handleExt{msg: msg}}, messageOther)
+	}
+	if more && h.posted == messageNone {
+		m.link(h, messageSelect)
+	} else if m.messages.head != nil {
+		m.signal()
+	}
+	return msg, wanted
+}
+
+// receives reports that h was made by NewHandleFunc.
+func (h *Handle) receives() bool { return h.ext != nil && h.ext.receive != nil }
+
+// message is the message that waits about h. mb.mu is held.
+func (h *Handle) message() Message {
+	switch h.posted {
+	case messageSelect:
+		return SelectMsg{h}
+	case messageAbort:
+		return AbortMsg{h, h.ext.reason}
+	}
+	return h.ext.msg
+}
+
+// Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were.
+// Those about handles stay: they belong to who made the call. match must not use a mailbox. Errors: net.ErrClosed when to is
+// closed, and nothing moves.
+func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
+	if to == nil || match == nil {
+		return 0, &InvalidError{What: "mailbox", Cause: "to where, or which messages, is nil"}
+	}
+	if to.Closed() {
+		return 0, net.ErrClosed
+	}
+	if to == m {
+		return 0, nil
+	}
+	var taken handleList
+	m.mu.Lock()
+	for h := m.messages.head; h != nil; {
+		next := h.next
+		if h.posted == messageOther && match(h.ext.msg) {
+			m.unlink(h)
+			taken.push(h)
+		}
+		h = next
+	}
+	m.mu.Unlock()
+	n := 0
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	for h := taken.head; h != nil && !to.closed; h = taken.head {
+		taken.remove(h)
+		h.mb = to
+		to.link(h, messageOther)
+		n++
+	}
+	return n, nil
 }
 
 // Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
@@ -168,7 +305,7 @@ func (m *Mailbox) Close() error {
 	}
 	m.mu.Unlock()
 	close(m.gone)
-	m.signal() // for who looks at Wake
+	poke(m.wake) // for who looks at Wake
 
 	for _, s := range owned {
 		s.closeFor(m)
@@ -180,16 +317,24 @@ func (m *Mailbox) Close() error {
 	return nil
 }
 
-func (m *Mailbox) isClosed() bool {
+// Closed reports whether Close was called.
+func (m *Mailbox) Closed() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.closed
 }
 
-// signal wakes a receiver.
+// signal wakes a receiver, and all who choose. m.mu is held.
 func (m *Mailbox) signal() {
+	poke(m.wake)
+	for _, w := range m.watchers {
+		poke(w)
+	}
+}
+
+func poke(wake chan struct{}) {
 	select {
-	case m.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
 	}
 }
@@ -197,6 +342,8 @@ func (m *Mailbox) signal() {
 // link appends a message about h and wakes a receiver. m.mu is held.
 func (m *Mailbox) link(h *Handle, kind messageKind) {
 	h.posted = kind
+	m.seq++
+	h.seq = m.seq
 	m.messages.push(h)
 	m.n++
 	m.signal()
@@ -258,7 +405,7 @@ func (m *Mailbox) unclaim(h *Handle) {
 // selected tells the mailbox that h is ready.
 func (m *Mailbox) selected(h *Handle) {
 	m.mu.Lock()
-	if !m.closed {
+	if !m.closed && h.posted == messageNone { // Notify may have been quicker
 		m.link(h, messageSelect)
 	}
 	m.mu.Unlock()

@@ -71,7 +71,7 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	m := &Monitor{s: s, mb: mb, id: lastMonitorID.Add(1)}
 	monitors.mu.Lock()
 	defer monitors.mu.Unlock()
-	if mb.isClosed() {
+	if mb.Closed() {
 		return nil, s.fail(op, net.ErrClosed)
 	}
 	if s.facts.Load()&factClosed != 0 {

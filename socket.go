@@ -91,7 +91,7 @@ type openConfig struct {
 	owner    *Mailbox
 	debug    *bool
 	registry *bool
-	dup      bool
+	adopt    uint // how Adopt uses the descriptor
 	fd       int
 	domain   int
 	typ      int
@@ -113,7 +113,10 @@ func Registered(on bool) OpenOption { return func(c *openConfig) { c.registry = 
 
 // NoDup makes Adopt work on the descriptor itself: closing the socket gives it back, with the flags it had.
 // OTP: dup => false.
-func NoDup() OpenOption { return func(c *openConfig) { c.dup = false } }
+func NoDup() OpenOption { return func(c *openConfig) { c.adopt = 0 } }
+
+// TakeFD makes Adopt work on the descriptor itself and close it with the socket. After an error it is still the caller's.
+func TakeFD() OpenOption { return func(c *openConfig) { c.adopt = adoptTake } }
 
 // KnownAs tells Adopt what the descriptor is, where the kernel does not say.
 func KnownAs(d Domain, t Type, p Protocol) OpenOption {
@@ -168,24 +171,23 @@ func openIn(path string, d, t, p int) (h *handle, r int) {
 	return h, r
 }
 
-// Adopt makes a socket of a descriptor that exists already. It works on a duplicate, unless NoDup is given. The
+// Adopt makes a socket of a descriptor that exists already. It works on a duplicate, unless NoDup or TakeFD is given. The
 // descriptor becomes nonblocking, for everybody who shares its description. Domain, type and protocol are asked of the
 // kernel, then taken from KnownAs. Errors: *InvalidError "options" when neither knows; those of fcntl(2).
 // OTP: socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
-	cfg := openConfig{dup: true, fd: fd, domain: -1, typ: -1, proto: -1}
+	cfg := openConfig{adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
 	for _, o := range opts {
 		o(&cfg)
 	}
 	if !fitsCInt(int64(fd)) {
 		return nil, openError(syscall.EBADF)
 	}
-	flags := uint(0)
-	facts := factFromFD | factBorrowed
-	if cfg.dup {
-		flags, facts = adoptDup, factFromFD
+	facts := factFromFD
+	if cfg.adopt == 0 {
+		facts |= factBorrowed
 	}
-	h, missing, r := cAdopt(fd, flags, cfg.domain, cfg.typ, cfg.proto)
+	h, missing, r := cAdopt(fd, cfg.adopt, cfg.domain, cfg.typ, cfg.proto)
 	if r < 0 {
 		if missing != "" {
 			return nil, openError(&InvalidError{What: "options", Value: missing,
@@ -215,6 +217,9 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 	s := newSocket(h, facts, o)
 	if facts&factFromFD != 0 {
 		s.rarely().fromFD = cfg.fd
+		if cfg.adopt == adoptTake {
+			s.rarely().fromFD = -1 // it is no duplicate of any
+		}
 	}
 	registered := useRegistry.Load()
 	if cfg.registry != nil {
@@ -555,6 +560,9 @@ func fileError(err error) error {
 	}
 	return err
 }
+
+// Closed reports whether the socket is closed, or closing.
+func (s *Socket) Closed() bool { return s.closing() }
 
 // Owner is the mailbox that owns the socket, nil if none does.
 func (s *Socket) Owner() *Mailbox {

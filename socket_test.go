@@ -259,3 +259,30 @@ func TestOpenMeetsTheDeathOfItsOwner(t *testing.T) {
 	assert.Equal(t, was, gauges.read())
 	assert.Equal(t, number, NumberOf())
 }
+
+func TestTakenDescriptorIsClosedWithTheSocket(t *testing.T) {
+	for _, park := range []bool{false, true} {
+		fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		fd, peer := fds[0], fds[1]
+		s, err := Adopt(fd, TakeFD())
+		require.NoError(t, err)
+		got, err := s.Option("otp", "fd")
+		require.NoError(t, err)
+		assert.Equal(t, fd, got, "the descriptor itself")
+		assert.Equal(t, -1, s.Info().DupOf)
+		if park {
+			from, err := Adopt(peer, NoDup())
+			require.NoError(t, err)
+			parkOnce(t, from, s, Forever)
+			require.NoError(t, from.Close())
+		}
+		assert.False(t, s.Closed())
+		require.NoError(t, s.Close())
+		assert.True(t, s.Closed())
+		require.NoError(t, syscall.SetNonblock(peer, true))
+		_, err = syscall.Read(peer, make([]byte, 1))
+		assert.NoError(t, err, "the end, not EAGAIN: nobody holds the descriptor")
+		require.NoError(t, syscall.Close(peer))
+	}
+}

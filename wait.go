@@ -174,6 +174,53 @@ func (w Wait) Continue(sel *Select) Wait {
 	return w
 }
 
+// Begin is the wait as it is from now on: Within(d) becomes Until(now plus d), so that several calls share one time. The
+// others are as they were.
+func (w Wait) Begin() Wait {
+	if w.kind == waitFor && w.d > 0 {
+		w.kind, w.d = waitUntil, later(time.Since(epoch), w.d)
+	}
+	return w
+}
+
+// Err says why the wait cannot be used: a negative time, a nil context. Every call that is given it answers the same.
+func (w Wait) Err() error {
+	if w.kind == waitBad {
+		return w.ref.(error)
+	}
+	return nil
+}
+
+// Blocks reports whether a call with the wait may keep its goroutine waiting: neither NoWait, nor With, nor Within(0).
+func (w Wait) Blocks() bool { return w.kind != waitBad && w.blocks() }
+
+// Asynchronous reports NoWait or With.
+func (w Wait) Asynchronous() bool { return w.kind == waitAsync }
+
+// Ended is why the context of Ends has ended: ErrTimeout, or the error of the wait's own context.
+func (w Wait) Ended() error {
+	if w.kind == waitContext {
+		return w.context().Err()
+	}
+	return ErrTimeout
+}
+
+// Duration is the time of Within, and whether it is one.
+func (w Wait) Duration() (time.Duration, bool) { return w.d, w.kind == waitFor }
+
+// Ends gives a context that ends when the wait does, for calls that take one. The function frees what it holds.
+func (w Wait) Ends() (context.Context, context.CancelFunc) {
+	switch w.kind {
+	case waitFor:
+		return context.WithTimeout(context.Background(), w.d)
+	case waitUntil:
+		return context.WithTimeout(context.Background(), w.d-time.Since(epoch))
+	case waitContext:
+		return context.WithCancel(w.context())
+	}
+	return context.WithCancel(context.Background())
+}
+
 // base is the ref without what Continue added.
 func (w *Wait) base() any {
 	if c, ok := w.ref.(*continuation); ok {
@@ -301,6 +348,7 @@ type Handle struct {
 	pprev      *Handle  // in the mailbox's list of handles in progress, guarded by mb.mu
 	pnext      *Handle
 	ext        *handleExt // what few handles have
+	seq        uint64     // place of its message in the mailbox; guarded by mb.mu
 	op         Op
 	state      handleState // guarded by the socket's mu
 	posted     messageKind // guarded by mb.mu
@@ -315,6 +363,8 @@ type handleExt struct {
 	reason error         // of an abort
 	msg    Message       // messageOther
 	file   *heldFile     // the sendfile in progress
+
+	receive func(Message) (Message, bool) // NewHandleFunc
 }
 
 // Socket is the socket the handle was last used on, nil before.
@@ -326,6 +376,9 @@ func (h *Handle) Socket() *Socket {
 	defer h.mb.mu.Unlock()
 	return h.sock
 }
+
+// Unseen reports whether a message about the handle waits in its mailbox.
+func (h *Handle) Unseen() bool { return h.mb != nil && h.mb.unseen(h) }
 
 // Mailbox is the mailbox that the handle belongs to.
 func (h *Handle) Mailbox() *Mailbox { return h.mb }

@@ -73,7 +73,7 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
         if (flags & ESOCK_ADOPT_DUP) sys->close(sys, fd);
         return r < 0 ? r : -ENOMEM;
     }
-    if (!(flags & ESOCK_ADOPT_DUP)) {
+    if (!(flags & (ESOCK_ADOPT_DUP | ESOCK_ADOPT_TAKE))) {
         s->flags = (s->flags & ~(uint32_t)ESOCK__OWNS_FD) | ESOCK__RESTORE_FL;
         s->saved_fl = fl;
     }

@@ -115,14 +115,15 @@ ESOCK_API int esock_open_netns(esock **out, const char *path, int domain, int ty
                                const esock_sys *sys, int *lost);
 
 enum esock_adopt_flags {
-    ESOCK_ADOPT_DUP = 1 /* work on a duplicate; fd stays the caller's */
+    ESOCK_ADOPT_DUP = 1, /* work on a duplicate; fd stays the caller's */
+    ESOCK_ADOPT_TAKE = 2 /* fd becomes the handle's, which closes it; after an error it does not */
 };
 
 /* Makes a handle of an existing descriptor. Domain, type and protocol are asked of the kernel;
  * where it does not say, the values pointed to are taken if they are >= 0, and *missing names the
  * first that is unknown ("domain", "type"; "protocol" is never missed, it is 0), with -EINVAL.
- * Without ESOCK_ADOPT_DUP the descriptor stays the caller's: esock_close only gives it its old
- * flags back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
+ * With neither flag the descriptor stays the caller's: esock_close only gives it its old flags
+ * back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
  * set. */
 ESOCK_API int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
                           const esock_sys *sys, const char **missing);

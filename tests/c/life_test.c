@@ -82,6 +82,23 @@ static void adopt_with_dup_owns_its_duplicate_alone(void **state) {
     close(fd);
 }
 
+static void adopt_that_takes_the_descriptor_closes_it(void **state) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    esock *s;
+    assert_int_equal(esock_adopt(&s, fd, ESOCK_ADOPT_TAKE, -1, -1, -1, NULL, NULL), 0);
+    assert_int_equal(esock_fd(s), fd);
+    shut(s);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct script k;
+    script_init(&k);
+    script_answer(&k, K_SETFL, -EPERM);
+    assert_int_equal(esock_adopt(&s, fd, ESOCK_ADOPT_TAKE, -1, -1, -1, &k.sys, NULL), -EPERM);
+    assert_int_equal(script_count(&k, K_CLOSE), 0); /* it is still the caller's */
+    close(fd);
+}
+
 static void adopt_names_what_is_missing(void **state) {
     esock *s = NULL;
     const char *missing = NULL;
@@ -262,6 +279,7 @@ int main(void) {
         cmocka_unit_test(adopt_learns_what_the_descriptor_is),
         cmocka_unit_test(adopt_gives_the_flags_back_and_leaves_the_descriptor_open),
         cmocka_unit_test(adopt_with_dup_owns_its_duplicate_alone),
+        cmocka_unit_test(adopt_that_takes_the_descriptor_closes_it),
         cmocka_unit_test(adopt_names_what_is_missing),
         cmocka_unit_test(adopt_takes_the_callers_word_where_the_kernel_is_silent),
         cmocka_unit_test(adopt_of_a_bad_descriptor_with_everything_said_is_ebadf),
