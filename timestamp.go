@@ -80,15 +80,20 @@ func (s *Socket) TxTimestamps(flags TimestampFlags) (*TxTimestamps, error) {
 	if stream {
 		flags |= TimestampOptIDTCP
 	}
-	// The kernel starts to count where the flag was off before.
-	if err := s.setTimestamping(flags &^ (TimestampOptID | TimestampOptIDTCP)); err != nil {
+	was, err := s.GetOptionNativeInt(solSocket, scmTimestamping)
+	if err != nil {
 		return nil, err
 	}
-	err := s.setTimestamping(flags)
+	// The kernel starts to count where the flag was off before.
+	if err = s.setTimestamping(flags &^ (TimestampOptID | TimestampOptIDTCP)); err != nil {
+		return nil, err
+	}
+	err = s.setTimestamping(flags)
 	if stream && errors.Is(err, syscall.EINVAL) {
 		err = s.setTimestamping(flags &^ TimestampOptIDTCP)
 	}
 	if err != nil {
+		s.setTimestamping(TimestampFlags(was))
 		return nil, err
 	}
 	t := &TxTimestamps{stream: stream}

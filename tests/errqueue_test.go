@@ -462,3 +462,13 @@ func TestZeroCopyOfDatagrams(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, zc.Done(e), 1)
 }
+
+func TestTxTimestampsThatFailChangeNothing(t *testing.T) {
+	const soTimestamping = 37
+	s := open(t, esock.Inet, esock.Stream, esock.TCP)
+	_, err := s.TxTimestamps(esock.TimestampTxSoftware)
+	assert.ErrorIs(t, err, syscall.EINVAL, "a stream must be connected")
+	on, err := s.GetOptionNativeInt(syscall.SOL_SOCKET, soTimestamping)
+	require.NoError(t, err)
+	assert.Zero(t, on)
+}
