@@ -93,6 +93,26 @@ func (h *Handle) Notify() {
 	}
 }
 
+// Post puts messages into the handle's mailbox where its last message was, before those that have come since. It is for a
+// layer that has to make its messages before they are received. Errors: net.ErrClosed.
+func (h *Handle) Post(msgs ...Message) error {
+	if h.mb == nil {
+		return net.ErrClosed
+	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	if h.mb.closed {
+		return net.ErrClosed
+	}
+	for _, msg := range msgs {
+		if msg == nil {
+			return &InvalidError{What: "msg", Cause: "the message is nil"}
+		}
+		h.mb.linkAt(h.seq, msg)
+	}
+	return nil
+}
+
 // Retract takes back the message about the handle, if nobody has seen it.
 func (h *Handle) Retract() {
 	if h.mb != nil {
@@ -192,7 +212,7 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (Message, 
 		return msg, wanted
 	}
 	if msg != nil && !wanted {
-		m.link(&Handle{mb: m, ext: &handleExt{msg: msg}}, messageOther)
+		m.linkAt(h.seq, msg)
 	}
 	if more && h.posted == messageNone {
 		m.link(h, messageSelect)
@@ -345,6 +365,17 @@ func (m *Mailbox) link(h *Handle, kind messageKind) {
 	m.seq++
 	h.seq = m.seq
 	m.messages.push(h)
+	m.n++
+	m.signal()
+}
+
+// linkAt puts a message where the one with that number was. m.mu is held.
+func (m *Mailbox) linkAt(seq uint64, msg Message) {
+	after := m.messages.tail
+	for after != nil && after.seq > seq {
+		after = after.prev
+	}
+	m.messages.insert(&Handle{mb: m, ext: &handleExt{msg: msg}, posted: messageOther, seq: seq}, after)
 	m.n++
 	m.signal()
 }

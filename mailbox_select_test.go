@@ -207,6 +207,31 @@ func TestNotifyMeetsThePoller(t *testing.T) {
 	}
 }
 
+func TestHandlePostsWhereItsMessageWas(t *testing.T) {
+	mb := NewMailbox()
+	c := newCounting(mb, 100, 100)
+	require.NoError(t, mb.Post(note(1)))
+	c.h.Notify()
+	require.NoError(t, mb.Post(note(2)))
+	c.h.Retract()
+	require.NoError(t, c.h.Post(note(10), note(11)))
+	assert.Equal(t, 4, mb.Len())
+	c.h.Notify()
+	for _, want := range []note{1, 10, 11, 2, 100} {
+		msg, ok := mb.Poll()
+		require.True(t, ok)
+		assert.Equal(t, want, msg)
+	}
+	require.NoError(t, mb.Post(note(3)))
+	require.NoError(t, c.h.Post(note(4)), "its last message was before all that waits")
+	msg, err := mb.ReceiveMatch(context.Background(), even)
+	require.NoError(t, err)
+	assert.Equal(t, note(4), msg)
+	assert.ErrorIs(t, c.h.Post(nil), &InvalidError{What: "msg"})
+	mb.Close()
+	assert.ErrorIs(t, c.h.Post(note(1)), net.ErrClosed)
+}
+
 func TestMoveTakesWhatMatches(t *testing.T) {
 	from, to := NewMailbox(), NewMailbox()
 	c := newCounting(from, 100, 101)

@@ -303,14 +303,22 @@ const (
 type handleList struct{ head, tail *Handle }
 
 // push appends h.
-func (l *handleList) push(h *Handle) {
-	h.prev, h.next = l.tail, nil
-	if l.tail == nil {
+func (l *handleList) push(h *Handle) { l.insert(h, l.tail) }
+
+// insert puts h behind another, nil: at the front.
+func (l *handleList) insert(h, after *Handle) {
+	h.prev, h.next = after, l.head
+	if after == nil {
 		l.head = h
 	} else {
-		l.tail.next = h
+		h.next = after.next
+		after.next = h
 	}
-	l.tail = h
+	if h.next == nil {
+		l.tail = h
+	} else {
+		h.next.prev = h
+	}
 }
 
 // remove takes h out; it must be in.
