@@ -19,8 +19,13 @@ type commands struct {
 	Opt      optCmd      `cmd:"" help:"Read and set socket options on a fresh socket, by name or by number."`
 	Options  optionsCmd  `cmd:"" help:"List all options; with --probe, try them on this kernel."`
 	Supports supportsCmd `cmd:"" help:"Print what the library knows and this system has."`
+	Packet   packetCmd   `cmd:"" help:"Decode packets as erlang:decode_packet/3 does."`
 	Ifs      ifsCmd      `cmd:"" help:"List the network interfaces, as the ioctls tell of them."`
 	Watch    watchCmd    `cmd:"" help:"Print UDP datagrams with every control message, until interrupted."`
+	Listen   listenCmd   `cmd:"" help:"Take one TCP connection, send lines of the input as packets and print packets that come."`
+	Connect  connectCmd  `cmd:"" help:"Connect to a TCP port, send lines of the input as packets and print packets that come."`
+	Sendfile sendfileCmd `cmd:"" help:"Connect to a TCP port and send a file."`
+	Serve    serveCmd    `cmd:"" help:"Serve the files of a directory over HTTP/1.1, until interrupted."`
 	Version  versionCmd  `cmd:"" help:"Print the versions of the library, its C core, Go and the kernel."`
 }
 
@@ -58,7 +63,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "esock: %v; esock --help shows the usage\n", err)
 		return exitUsage
 	}
-	if err := ctx.Run(&output{Writer: stdout, terminal: isTerminal(stdout)}); err != nil {
+	if err := ctx.Run(&output{Writer: stdout, terminal: isTerminal(stdout)}, terminals{os.Stdin, stderr}); err != nil {
 		if !errors.Is(err, errReported) {
 			fmt.Fprintf(stderr, "%s: %s\n", commandOf(ctx), plain(err))
 		}

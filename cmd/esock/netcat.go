@@ -1,0 +1,352 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/packet"
+)
+
+// framing is the packet type of listen and connect.
+type framing struct {
+	Packet string `short:"p" placeholder:"TYPE" enum:"raw,0,1,2,4,asn1,sunrm,cdr,fcgi,line,tpkt,http,httph,http_bin,httph_bin" default:"raw" help:"How packets are told apart: ${enum} (raw)."`
+	Escape bool   `short:"e" help:"Lines of the input hold escapes as a Go string does: \\x00, \\n, \\\\."`
+}
+
+const framingHelp = "Each line of the input is sent as one packet; with types raw, 0 and line the bytes go as they are. Packets that come " +
+	"are printed: raw and line as they are, HTTP by its parts, others one a line, with escapes for what cannot be printed. " +
+	"The end of the input ends sending; when the peer has ended, so does the command."
+
+// terminals are the two streams of the process that a command has beside its output.
+type terminals struct {
+	in  io.Reader
+	err io.Writer
+}
+
+// chunk is how many raw bytes are read and sent at once.
+const chunk = 64 << 10
+
+// maxPacket is the largest packet that is accepted.
+const maxPacket = 64 << 20
+
+// afterwards is for how long, when the peer has sent all it will, the input may pause: what it still holds is sent, but one that
+// waits for somebody to type is not waited for.
+const afterwards = 500 * time.Millisecond
+
+// options are those of the socket. Package packet cuts what comes, so that the beginning of a packet at the end of the stream can
+// be told. The socket stays open when the peer has ended: it may still read.
+func (f *framing) options() []gentcp.Option {
+	return []gentcp.Option{gentcp.Buffer(chunk), gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true), gentcp.NoDelay(true)}
+}
+
+// session is a netcat between two parties: the input and output here, and a peer.
+type session struct {
+	framing
+	typ  packet.Type
+	sock *gentcp.Socket
+	in   io.Reader
+	out  io.Writer
+}
+
+// talk sends what is read from the input and prints what comes, until the peer has ended or ctx has.
+func (f *framing) talk(ctx context.Context, s *gentcp.Socket, in io.Reader, out io.Writer) error {
+	t, _ := packet.ParseType(f.Packet)
+	x := &session{framing: *f, typ: t, sock: s, in: in, out: out}
+	// Whoever waits on the socket meets its end.
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	end := sync.OnceFunc(func() { s.Close() }) // who comes second waits until it is done
+	defer context.AfterFunc(inner, end)()
+	defer end()
+
+	lines, stop := x.read()
+	defer stop()
+	peer := make(chan struct{}) // closed: the peer has ended
+	sent := make(chan error, 1)
+	go func() {
+		err := x.send(inner, lines, peer)
+		if err != nil {
+			cancel() // what comes is not waited for
+		}
+		sent <- err
+	}()
+	err := x.receive()
+	if err != nil {
+		cancel()
+	}
+	close(peer)
+	serr := <-sent
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err == nil, errors.Is(err, net.ErrClosed) && serr != nil:
+		return serr
+	}
+	return err
+}
+
+// input is a piece of the input, or why there is none.
+type input struct {
+	data []byte
+	err  error
+}
+
+// read reads the input in a goroutine of its own, because a read cannot be broken off. It takes two buffers in turn, so the one
+// that was handed over is free while its bytes are in use. stop lets it end after the read that it is in.
+func (x *session) read() (<-chan input, func()) {
+	ch, done := make(chan input), make(chan struct{})
+	hand := func(i input) bool {
+		select {
+		case ch <- i:
+			return i.err == nil
+		case <-done:
+			return false
+		}
+	}
+	go func() {
+		if x.asIs() && !x.Escape {
+			bufs := [2][]byte{make([]byte, chunk), make([]byte, chunk)}
+			for i := 0; ; i ^= 1 {
+				n, err := x.in.Read(bufs[i])
+				if n > 0 && !hand(input{data: bufs[i][:n]}) {
+					return
+				}
+				if err != nil {
+					hand(input{err: err})
+					return
+				}
+			}
+		}
+		r := bufio.NewReaderSize(x.in, chunk)
+		for {
+			line, err := r.ReadBytes('\n')
+			if len(line) > 0 {
+				data, perr := x.packetOf(line)
+				if !hand(input{data, perr}) {
+					return
+				}
+			}
+			if err != nil {
+				hand(input{err: err})
+				return
+			}
+		}
+	}()
+	return ch, func() { close(done) }
+}
+
+// asIs reports a type whose packets are not told apart by lines of the input.
+func (x *session) asIs() bool {
+	return x.typ == packet.Raw || x.typ == packet.Len0 || x.typ == packet.Line
+}
+
+// packetOf is what a line of the input sends.
+func (x *session) packetOf(line []byte) ([]byte, error) {
+	text, ended := strings.CutSuffix(string(line), "\n")
+	if x.Escape {
+		var err error
+		if text, err = unescape(text); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case x.typ.IsHTTP():
+		text = strings.TrimSuffix(text, "\r") + "\r\n"
+	case x.typ == packet.Line && ended:
+		text += "\n"
+	}
+	return []byte(text), nil
+}
+
+// unescape is the text with its escapes undone.
+func unescape(text string) (string, error) {
+	b := make([]byte, 0, len(text))
+	for rest := text; rest != ""; {
+		// The byte itself, where it was not escaped: it need not be UTF-8.
+		if rest[0] != '\\' {
+			b, rest = append(b, rest[0]), rest[1:]
+			continue
+		}
+		r, wide, tail, err := strconv.UnquoteChar(rest, 0)
+		if err != nil {
+			return "", fmt.Errorf("%q is no escape: %s", shorten(rest, 10), "use \\x00, \\n, \\t, \\\\")
+		}
+		if wide {
+			b = append(b, string(r)...)
+		} else {
+			b = append(b, byte(r))
+		}
+		rest = tail
+	}
+	return string(b), nil
+}
+
+// send sends what comes through lines, and ends sending after it. When the peer has ended it stops as soon as lines pause.
+func (x *session) send(ctx context.Context, lines <-chan input, peer <-chan struct{}) error {
+	var pause *time.Timer
+	var paused <-chan time.Time
+	var frame []byte
+	for {
+		select {
+		case i := <-lines:
+			switch {
+			case i.err == io.EOF:
+				err := x.sock.Shutdown(esock.ShutWrite)
+				if errors.Is(err, syscall.ENOTCONN) || errors.Is(err, gentcp.ErrClosed) {
+					err = nil // both directions have ended already
+				}
+				return err
+			case i.err != nil:
+				return fmt.Errorf("the input cannot be read: %w", i.err)
+			}
+			var err error
+			if frame, err = packet.AppendHeader(frame[:0], x.typ, len(i.data)); err == nil {
+				err = x.sock.Send(frame, i.data)
+			}
+			if err != nil {
+				return x.explain(err, len(i.data))
+			}
+			if pause != nil {
+				pause.Reset(afterwards)
+			}
+		case <-peer:
+			peer = nil
+			pause = time.NewTimer(afterwards)
+			defer pause.Stop()
+			paused = pause.C
+			if f, ok := x.in.(*os.File); ok && isTerminal(f) {
+				return nil
+			}
+		case <-paused:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// stream is what a socket receives, as a reader.
+type stream struct{ sock *gentcp.Socket }
+
+func (r stream) Read(b []byte) (int, error) {
+	p, err := r.sock.RecvInto(b[:len(b):len(b)], 0, esock.Forever)
+	if errors.Is(err, io.EOF) {
+		err = io.EOF
+	}
+	return len(p.Data()), err
+}
+
+// receive prints packets until the peer has ended.
+func (x *session) receive() error {
+	typ := x.typ
+	if x.asIs() {
+		typ = packet.Raw // lines are printed as they are, the last even if it has no end
+	}
+	d, err := packet.NewDecoder(stream{x.sock}, typ, packet.Options{PacketSize: maxPacket})
+	if err != nil {
+		return err
+	}
+	show := printer{typ: typ, out: x.out}
+	for {
+		p, err := d.Next()
+		switch {
+		case err == io.EOF:
+			return nil
+		case err == io.ErrUnexpectedEOF:
+			return fmt.Errorf("the peer ended within a packet of type %v: %s came of it", x.typ, count(len(d.Buffered()), "byte"))
+		case err != nil:
+			return x.explain(err, 0)
+		}
+		if err := show.packet(p); err != nil {
+			return err
+		}
+		if show.body == 0 {
+			continue
+		}
+		body := io.Reader(d)
+		if show.body > 0 {
+			body = io.LimitReader(d, show.body)
+		}
+		show.body = 0
+		if _, err := io.Copy(x.out, body); err != nil {
+			return x.explain(err, 0)
+		}
+	}
+}
+
+// explain says what an error means here. length is that of the packet to send.
+func (x *session) explain(err error, length int) error {
+	switch {
+	case errors.Is(err, syscall.EMSGSIZE) && length > 0:
+		return fmt.Errorf("%s are too many for a packet of type %v", count(length, "byte"), x.typ)
+	case errors.Is(err, syscall.EMSGSIZE):
+		return fmt.Errorf("what came is no packet of type %v, or a too large one", x.typ)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return errors.New("the peer has broken off the connection")
+	}
+	return why(err)
+}
+
+// why is the reason in an error of gentcp: which socket it was is plain here.
+func why(err error) error {
+	var e *gentcp.Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return err
+}
+
+// listenAt makes a listener on HOST:PORT, a host name or an address; no host: all of this host's.
+func listenAt(mb *esock.Mailbox, addr string, opts ...gentcp.Option) (*gentcp.Socket, string, error) {
+	at, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, "", err
+	}
+	ap := at.AddrPort()
+	host := ap.Addr().Unmap()
+	if at.IP == nil {
+		host = netip.IPv4Unspecified()
+	}
+	to := esock.AddrFrom(netip.AddrPortFrom(host, ap.Port()))
+	l, err := gentcp.Listen(mb, int(ap.Port()), append([]gentcp.Option{gentcp.IfAddr(to), gentcp.ReuseAddr(true)}, opts...)...)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot listen on %s: %w", addr, why(err))
+	}
+	name, err := l.SockName()
+	if err != nil {
+		l.Close()
+		return nil, "", err
+	}
+	return l, name.String(), nil
+}
+
+// dial connects to a port, by number or name, of a host, by its address or a name with addresses of either family.
+func dial(ctx context.Context, host, port string, opts ...gentcp.Option) (*gentcp.Socket, error) {
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		if number, err = gentcp.Service(port); err != nil {
+			return nil, fmt.Errorf("there is no service %q, and no port", port)
+		}
+	}
+	s, err := gentcp.Connect(nil, host, number, esock.Context(ctx), opts...)
+	if errors.Is(err, gentcp.ErrNXDomain) {
+		s, err = gentcp.Connect(nil, host, number, esock.Context(ctx), append(opts[:len(opts):len(opts)], gentcp.Inet6())...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot connect to %s: %w", net.JoinHostPort(host, port), why(err))
+	}
+	return s, nil
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPacketVectorsAllPass(t *testing.T) {
+	text, errs := said(t, exitOK, "packet", "decode", "--vectors", "../../packet/testdata/decode_packet.json")
+	assert.Equal(t, "273 passed, 0 failed\n", text)
+	assert.Empty(t, errs)
+}
+
+func TestPacketVectorsThatFailAreNamed(t *testing.T) {
+	b, err := os.ReadFile("../../packet/testdata/decode_packet.json")
+	require.NoError(t, err)
+	name := filepath.Join(t.TempDir(), "vectors.json")
+	text := strings.Replace(string(b), `{"kind": "data", "hex": "61"}`, `{"kind": "data", "hex": "62"}`, 1)
+	require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	said, errs := said(t, exitFailed, "packet", "decode", "--vectors", name)
+	assert.Equal(t, "raw-002: {\"tag\": \"ok\", \"packet\": {\"kind\": \"data\", \"hex\": \"61\"}, \"rest\": \"\"}\n"+
+		indent+"want {\"tag\": \"ok\", \"packet\": {\"kind\": \"data\", \"hex\": \"62\"}, \"rest\": \"\"}\n"+
+		"272 passed, 1 failed\n", said)
+	assert.Empty(t, errs)
+}
+
+func TestPacketDecodePrintsTheResult(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--type 2 --hex 0003616263000178", `{"tag": "ok", "packet": {"kind": "data", "hex": "616263"}, "rest": "000178"}`},
+		{"--type 4 --hex 000000", `{"tag": "more", "length": null}`},
+		{"--type 4 --hex 00000005", `{"tag": "more", "length": 9}`},
+		{"--type 4 --packet-size 4 --hex 00000005", `{"tag": "error", "reason": "invalid"}`},
+		{"--type raw", `{"tag": "more", "length": null}`},
+		{"--type line --line-length 2 --hex 6162630a", `{"tag": "ok", "packet": {"kind": "data", "hex": "6162"}, "rest": "630a"}`},
+		{"--type line --line-delimiter 59 --hex 0x613b62", `{"tag": "ok", "packet": {"kind": "data", "hex": "613b"}, "rest": "62"}`},
+		{"--type line --line-delimiter 256 --hex 61", `{"tag": "badarg"}`},
+		{"--type http --line-delimiter 10 --hex 61", `{"tag": "badarg"}`},
+		{"--type raw --packet-size=-1 --hex 61", `{"tag": "badarg"}`},
+		{"--type httph --hex 613a3c26e4220d0a0d0a", `{"tag": "ok", "packet": {"kind": "http_header", "index": 0, ` +
+			`"field": {"string": "A"}, "unmodified": "a", "value": "<&\u00e4\""}, "rest": "0d0a"}`},
+	} {
+		text, errs := said(t, exitOK, append([]string{"packet", "decode"}, strings.Fields(c.args)...)...)
+		assert.Equal(t, c.want+"\n", text, c.args)
+		assert.Empty(t, errs)
+	}
+}
+
+func TestPacketDecodeSaysWhatIsWrong(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"", "--type T --hex HEX or --vectors FILE is needed"},
+		{"--type 4 --hex 6", "--hex: odd length hex string"},
+		{"--type 4 --hex xy", "--hex: invalid byte"},
+		{"--vectors f --type 4", "goes with nothing else"},
+		{"--vectors f --packet-size 4", "goes with nothing else"},
+		{"--vectors nowhere.json", "no such file"},
+	} {
+		text, errs := said(t, exitFailed, append([]string{"packet", "decode"}, strings.Fields(c.args)...)...)
+		assert.Empty(t, text, c.args)
+		assert.Contains(t, errs, "esock packet decode: ", c.args)
+		assert.Contains(t, errs, c.want, c.args)
+	}
+	text, errs := said(t, exitFailed, "packet", "decode", "--type", "lin")
+	assert.Equal(t, "{\"tag\": \"badarg\"}\n", text)
+	assert.Contains(t, errs, `there is no type "lin"; did you mean line?`)
+}
+
+func TestPacketDecodeThatCannotBeWritten(t *testing.T) {
+	var errs strings.Builder
+	assert.Equal(t, exitFailed, run([]string{"packet", "decode", "--type", "raw"}, noWriter{}, &errs))
+	assert.Contains(t, errs.String(), "no room")
+}

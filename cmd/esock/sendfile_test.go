@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"io"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func sendingTo(t *testing.T, ctx context.Context, l net.Listener, file string, terminal bool) (*bytes.Buffer, <-chan error) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	var out bytes.Buffer
+	ended := make(chan error, 1)
+	c := &sendfileCmd{Host: host, Port: port, File: file}
+	go func() { ended <- c.sendfile(ctx, &output{Writer: &out, terminal: terminal}) }()
+	return &out, ended
+}
+
+func TestSendfileSendsAll(t *testing.T) {
+	nothingLeft(t)
+	dir := t.TempDir()
+	want := bigFile(t, dir, 3<<20+1)
+	for _, terminal := range []bool{false, true} {
+		l := peer(t)
+		out, ended := sendingTo(t, context.Background(), l, filepath.Join(dir, "big"), terminal)
+		p := accepted(t, l)
+		h := sha256.New()
+		_, err := io.Copy(h, p) // while it keeps its own direction open
+		require.NoError(t, err)
+		assert.Equal(t, want[:], h.Sum(nil))
+		require.NoError(t, <-ended)
+		if terminal {
+			assert.Regexp(t, `(?s)^\r.*\[#{40}\] 100 %  3\.0 MiB.*\n3145729 bytes sent in `, out.String())
+		} else {
+			assert.Regexp(t, `^3145729 bytes sent in [^\n]*, [^\n]* a second\n$`, out.String())
+		}
+	}
+}
+
+func TestSendfileOfNothing(t *testing.T) {
+	nothingLeft(t)
+	l := peer(t)
+	out, ended := sendingTo(t, context.Background(), l, textFile(t, ""), true)
+	got, err := io.ReadAll(accepted(t, l))
+	require.NoError(t, err)
+	assert.Empty(t, got)
+	require.NoError(t, <-ended)
+	assert.Contains(t, out.String(), "0 bytes sent in ")
+}
+
+func TestSendfileToAPeerThatEndsItsOwnDirection(t *testing.T) {
+	nothingLeft(t)
+	dir := t.TempDir()
+	bigFile(t, dir, 8<<20)
+	l := peer(t)
+	_, ended := sendingTo(t, context.Background(), l, filepath.Join(dir, "big"), false)
+	p := accepted(t, l)
+	_, err := p.Write([]byte("thanks"))
+	require.NoError(t, err)
+	require.NoError(t, p.CloseWrite())
+	n, err := io.Copy(io.Discard, p)
+	require.NoError(t, err)
+	assert.EqualValues(t, 8<<20, n)
+	assert.NoError(t, <-ended)
+}
+
+// whenDrawn is an output that tells when the bar is full: the kernel here has all of the file.
+type whenDrawn chan struct{}
+
+func (w whenDrawn) Write(b []byte) (int, error) {
+	if bytes.Contains(b, []byte("100 %")) {
+		close(w)
+	}
+	return len(b), nil
+}
+
+func TestSendfileWaitsForTheAcknowledgement(t *testing.T) {
+	nothingLeft(t)
+	dir := t.TempDir()
+	bigFile(t, dir, 1<<20) // more than the peer's system takes before it is read
+	for _, half := range []bool{false, true} {
+		for what, want := range map[string]string{"read": "", "abort": "broken off the connection after 1048576 of",
+			"interrupt": "interrupted after 1048576 of"} {
+			l := peer(t)
+			host, port, err := net.SplitHostPort(l.Addr().String())
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(context.Background())
+			full, ended := make(whenDrawn), make(chan error, 1)
+			c := &sendfileCmd{Host: host, Port: port, File: filepath.Join(dir, "big")}
+			go func() { ended <- c.sendfile(ctx, &output{Writer: full, terminal: true}) }()
+			p := accepted(t, l)
+			if half {
+				require.NoError(t, p.CloseWrite())
+			}
+			<-full
+			assert.Empty(t, ended, "it waits")
+			switch what {
+			case "read":
+				_, err = io.Copy(io.Discard, p)
+				require.NoError(t, err)
+			case "abort":
+				require.NoError(t, p.SetLinger(0))
+				p.Close()
+			case "interrupt":
+				cancel()
+			}
+			if err := <-ended; want == "" {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorContains(t, err, want)
+			}
+			cancel()
+		}
+	}
+}
+
+func TestSendfileSaysWhatIsWrong(t *testing.T) {
+	nothingLeft(t)
+	dir := t.TempDir()
+	bigFile(t, dir, 16<<20)
+	big := filepath.Join(dir, "big")
+	l := peer(t)
+
+	// The peer aborts, at once or while the last bytes are on their way.
+	for _, file := range []string{big, textFile(t, "short")} {
+		_, ended := sendingTo(t, context.Background(), l, file, false)
+		p := accepted(t, l)
+		_, err := p.Read(make([]byte, 1))
+		require.NoError(t, err)
+		require.NoError(t, p.SetLinger(0))
+		if file == big {
+			p.Close()
+			assert.ErrorContains(t, <-ended, "the peer has broken off the connection after ")
+		} else {
+			assert.NoError(t, <-ended, "the peer's system had it all")
+		}
+	}
+
+	ctx, cancel := context.WithCancel(context.Background())
+	_, ended := sendingTo(t, ctx, l, big, false)
+	_, err := accepted(t, l).Read(make([]byte, 1))
+	require.NoError(t, err)
+	cancel()
+	assert.ErrorContains(t, <-ended, "interrupted after ")
+
+	host, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	l.Close()
+	for want, args := range map[string][]string{
+		"cannot connect to 127.0.0.1:" + port + ": connection refused": {host, port, big},
+		"no such file":            {host, port, dir + "/none"},
+		"is a directory":          {host, port, dir},
+		"is not a regular file":   {host, port, "/dev/null"},
+		"no service \"nonsense\"": {host, "nonsense", big},
+	} {
+		code, out, errs := command(t, append([]string{"sendfile"}, args...)...)
+		assert.Equal(t, 1, code)
+		assert.Empty(t, out)
+		assert.Contains(t, errs, want)
+	}
+}

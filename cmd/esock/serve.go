@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+type serveCmd struct {
+	Dir         string        `arg:"" help:"The directory."`
+	Addr        string        `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (127.0.0.1 and a free port)."`
+	Quiet       bool          `short:"q" help:"No line on standard error for each request."`
+	Connections int           `default:"1000" help:"How many connections are served at once; others wait."`
+	Idle        time.Duration `default:"60s" help:"How long a connection may wait for its next request."`
+	Head        time.Duration `default:"10s" help:"How long the headers of a request may take."`
+	Stall       time.Duration `default:"30s" help:"How long a client may take nothing of an answer."`
+}
+
+// Help is what --help adds.
+func (serveCmd) Help() string {
+	return "Files are sent with sendfile(2), whole or in a range. A directory shows its index.html, or a list. Nothing outside of the " +
+		"directory is served, also not through symbolic links that lead there."
+}
+
+func (c *serveCmd) Run(out *output, std terminals) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	log := std.err
+	if c.Quiet {
+		log = nil
+	}
+	return c.serve(ctx, out, log)
+}
+
+// serve serves until ctx ends, and logs requests; log is nil: it does not.
+func (c *serveCmd) serve(ctx context.Context, out *output, log io.Writer) error {
+	root, err := os.OpenRoot(c.Dir)
+	if err != nil {
+		return fmt.Errorf("the directory cannot be served: %w", err)
+	}
+	defer root.Close()
+	s, err := newServer(root, c, log)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "serving %s on http://%s\n", c.Dir, s.at); err != nil {
+		s.stop()
+		return err
+	}
+	return s.run(ctx)
+}

@@ -1,0 +1,110 @@
+package packet
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// URIKind says which form the URI of a request has.
+type URIKind uint8
+
+// The forms, and what OTP delivers.
+const (
+	URIString   URIKind = iota // none of the others: a string
+	URIStar                    // '*'
+	URIAbsPath                 // {abs_path, Path}
+	URIAbsolute                // {absoluteURI, http | https, Host, Port | undefined, Path}
+	URIScheme                  // {scheme, Scheme, Path}
+	numURIKinds
+)
+
+var uriKindNames = [numURIKinds]string{"string", "star", "abs_path", "absoluteURI", "scheme"}
+
+// String returns OTP's name of the form.
+func (k URIKind) String() string {
+	if k >= numURIKinds {
+		return "packet.URIKind(" + strconv.Itoa(int(k)) + ")"
+	}
+	return uriKindNames[k]
+}
+
+// URI is the target of a request, in OTP's parts. They are not decoded.
+type URI struct {
+	Kind   URIKind
+	Text   []byte // all of it, as received
+	Scheme []byte // URIAbsolute: "http" or "https", in lower case; URIScheme: what is before the first colon
+	Host   []byte // URIAbsolute; a literal IPv6 address keeps its brackets
+	// Path is all of it (URIAbsPath), what begins with the slash after the host, "/" if there is none (URIAbsolute), or
+	// what follows the colon (URIScheme).
+	Path []byte
+	Port int // URIAbsolute; 0: undefined. Not more than 2^31-1
+}
+
+// Delivered where the input has no such bytes. Readers must not change them, as they must not change the input.
+var (
+	schemeHTTP  = []byte("http")
+	schemeHTTPS = []byte("https")
+	rootPath    = []byte("/")
+)
+
+func parseURI(text []byte) URI {
+	u := URI{Text: text}
+	switch {
+	case len(text) == 1 && text[0] == '*':
+		u.Kind = URIStar
+	case len(text) == 1 || text[0] == '/':
+		u.Kind, u.Path = URIAbsPath, text
+	case hasPrefixFold(text, "http://"):
+		u.absolute(schemeHTTP)
+	case hasPrefixFold(text, "https://"):
+		u.absolute(schemeHTTPS)
+	default:
+		if i := bytes.IndexByte(text, ':'); i >= 0 {
+			u.Kind, u.Scheme, u.Path = URIScheme, text[:i:i], text[i+1:]
+		}
+	}
+	return u
+}
+
+// hasPrefixFold reports whether b begins with the prefix, which is in lower case.
+func hasPrefixFold(b []byte, prefix string) bool {
+	if len(b) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		c := b[i]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (u *URI) absolute(scheme []byte) {
+	u.Kind, u.Scheme, u.Path = URIAbsolute, scheme, rootPath
+	host := u.Text[len(scheme)+len("://"):]
+	if i := bytes.IndexByte(host, '/'); i >= 0 {
+		host, u.Path = host[:i:i], host[i:]
+	}
+	end := 0 // the colon is looked for from here
+	if len(host) > 0 && host[0] == '[' {
+		end = bytes.IndexByte(host, ']') + 1
+	}
+	colon := bytes.IndexByte(host[end:], ':')
+	switch {
+	case end > 0 && colon != 0: // nothing but a port follows an address in brackets
+		u.Host = host[:end:end]
+		return
+	case colon < 0:
+		u.Host = host
+		return
+	}
+	colon += end
+	u.Host = host[:colon:colon]
+	if port, digits := number(host[colon+1:]); digits == len(host)-colon-1 {
+		u.Port = port
+	}
+}

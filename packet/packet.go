@@ -1,0 +1,74 @@
+package packet
+
+import "strconv"
+
+// Kind says what a packet is.
+type Kind uint8
+
+// The kinds of packets, and what OTP delivers.
+const (
+	KindNone         Kind = iota
+	KindData              // bytes
+	KindHTTPRequest       // {http_request, Method, Uri, Version}
+	KindHTTPResponse      // {http_response, Version, Status, Phrase}
+	KindHTTPHeader        // {http_header, Index, Field, UnmodifiedName, Value}
+	KindHTTPEOH           // http_eoh: the empty line that ends the headers
+	KindHTTPError         // {http_error, Line}
+	KindTLS               // {ssl_tls, [], ContentType, Version, Data}
+	numKinds
+)
+
+var kindNames = [numKinds]string{"none", "data", "http_request", "http_response", "http_header", "http_eoh",
+	"http_error", "ssl_tls"}
+
+// String returns OTP's name of the kind.
+func (k Kind) String() string {
+	if k >= numKinds {
+		return "packet.Kind(" + strconv.Itoa(int(k)) + ")"
+	}
+	return kindNames[k]
+}
+
+// Packet is one packet: a view of the bytes it was found in. It is small, to be passed by value; the zero value is no
+// packet.
+//
+// Go keeps a struct in registers if it has at most four words and four fields. With more, Next takes three times as
+// long. So a packet has one mark, and the methods that return its parts find the others again.
+type Packet struct {
+	raw  []byte
+	kind Kind
+	mark uint32 // where a part begins in raw: the version, the phrase, the colon, or 0
+}
+
+// DataPacket is a packet of kind KindData.
+func DataPacket(b []byte) Packet { return Packet{raw: b, kind: KindData} }
+
+// Kind returns what the packet is. It says which other method has its parts.
+func (p Packet) Kind() Kind { return p.kind }
+
+// Data returns what is delivered of a data packet, the whole line of an HTTP error, the body of a TLS record; nil for
+// other kinds.
+func (p Packet) Data() []byte {
+	switch p.kind {
+	case KindData, KindHTTPError:
+		return p.raw
+	case KindTLS:
+		return p.raw[tlsHeader:]
+	}
+	return nil
+}
+
+// TLSRecord is a TLS or SSL record. OTP: {ssl_tls, [], ContentType, {Major, Minor}, Data}.
+type TLSRecord struct {
+	ContentType  byte // 20 to 24; others are not refused
+	Major, Minor byte // the version: 3, 3 is TLS 1.2
+	Data         []byte
+}
+
+// TLS returns the parts of a TLS record; false if the packet is none.
+func (p Packet) TLS() (TLSRecord, bool) {
+	if p.kind != KindTLS {
+		return TLSRecord{}, false
+	}
+	return TLSRecord{p.raw[0], p.raw[1], p.raw[2], p.raw[tlsHeader:]}, true
+}

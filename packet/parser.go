@@ -1,0 +1,120 @@
+package packet
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// Parser decodes the packets of a buffer that grows. It remembers how far an incomplete packet was searched, so that
+// the cost is linear in the bytes however they arrive, and for HTTP whether a start line or a header comes next.
+//
+// It does not hold the bytes: the caller keeps those that are not used yet, and passes them again with what has come.
+// A Parser can be copied. The zero value is a Parser of Raw.
+type Parser struct {
+	t        Type
+	header   bool // HTTP: a header comes next
+	o        Options
+	searched int // so many bytes at the front are known to hold no end
+}
+
+// NewParser returns a Parser. The error is an *ArgumentError.
+func NewParser(t Type, o Options) (Parser, error) {
+	if err := check(t, o); err != nil {
+		return Parser{}, err
+	}
+	return Parser{t: t, o: o}, nil
+}
+
+// Next takes one packet off the front of b, with results as [Decode] has them. b is what the packets so far have left,
+// and after ErrMore the same bytes and more. After ErrInvalid nothing is used, and the same bytes are invalid again.
+func (p *Parser) Next(b []byte) (pkt Packet, n int, err error) {
+	h, l := 0, uint32(0)
+	switch p.t {
+	case Raw, Len0:
+		if len(b) == 0 {
+			return Packet{}, 0, ErrMore
+		}
+		return Packet{raw: b[:len(b):len(b)], kind: KindData}, len(b), nil
+	case Len1:
+		if len(b) < 1 {
+			return Packet{}, 0, ErrMore
+		}
+		h, l = 1, uint32(b[0])
+	case Len2:
+		if len(b) < 2 {
+			return Packet{}, 0, ErrMore
+		}
+		h, l = 2, uint32(binary.BigEndian.Uint16(b))
+	case Len4:
+		if len(b) < 4 {
+			return Packet{}, 0, ErrMore
+		}
+		h, l = 4, binary.BigEndian.Uint32(b)
+	case Line:
+		if p.searched == 0 && p.o.LineLength == 0 { // as it mostly is; for speed it is not a call of its own
+			window := b[:min(len(b), int(limit(p.o.PacketSize)))]
+			if i := bytes.IndexByte(window, p.o.LineDelimiter.Byte()); i >= 0 {
+				n := i + 1
+				return Packet{raw: b[:n:n], kind: KindData}, n, nil
+			}
+			p.searched = len(window)
+		}
+		return p.line(b)
+	case ASN1:
+		return p.asn1(b)
+	case SunRM:
+		return p.sunRM(b)
+	case CDR:
+		return p.cdr(b)
+	case FCGI:
+		return p.fcgi(b)
+	case TPKT:
+		return p.tpkt(b)
+	case TLS:
+		return p.tls(b)
+	default:
+		return p.http(b)
+	}
+	if !p.whole(b, h, l) {
+		return p.partial(h, l)
+	}
+	n = h + int(l)
+	return Packet{raw: b[h:n:n], kind: KindData}, n, nil
+}
+
+// from is where the search goes on. A buffer that has become shorter is another one.
+func (p *Parser) from(b []byte) int {
+	if p.searched > len(b) {
+		p.searched = 0
+	}
+	return p.searched
+}
+
+// Type returns the type of the packets.
+func (p *Parser) Type() Type { return p.t }
+
+// Options returns the options, as they were given.
+func (p *Parser) Options() Options { return p.o }
+
+// SetType changes the type of the packets that follow, from the first byte not used. For HTTP a start line comes next.
+// The error is an *ArgumentError, and then nothing is changed: a delimiter must be taken out of the options first.
+func (p *Parser) SetType(t Type) error {
+	q, err := NewParser(t, p.o)
+	if err == nil {
+		*p = q
+	}
+	return err
+}
+
+// SetOptions changes the options. Whether a start line or a header comes next stays. The error is an *ArgumentError,
+// and then nothing is changed.
+func (p *Parser) SetOptions(o Options) error {
+	if err := check(p.t, o); err != nil {
+		return err
+	}
+	p.o, p.searched = o, 0
+	return nil
+}
+
+// Rewind forgets how far was searched: the next call of Next passes other bytes than the last.
+func (p *Parser) Rewind() { p.searched = 0 }
