@@ -10,12 +10,22 @@ import (
 	"time"
 )
 
-// The contenders' names, which are the columns of the table.
+// The contenders' names, which are the columns of the tables.
 const (
-	nameEsock   = "esock"
-	nameNet     = "net"
-	nameSyscall = "syscall"
-	nameC       = "C"
+	nameEsock        = "esock"
+	nameNet          = "net"
+	nameSyscall      = "syscall"
+	nameC            = "C"
+	nameDecoder      = "esock Decoder"
+	nameHand         = "by hand"
+	nameReader       = "bufio.Reader"
+	nameScanner      = "bufio.Scanner"
+	nameNetHTTP      = "net/http"
+	nameFasthttp     = "fasthttp"
+	nameErlang       = "Erlang"
+	nameErlangInet   = "Erlang inet"
+	nameErlangSocket = "Erlang socket"
+	nameNginx        = "nginx"
 )
 
 // A benchmark is the same work done by several contenders.
@@ -26,6 +36,7 @@ type benchmark struct {
 	contenders []contender   // esock first
 	turns      int           // 0: 9
 	turn       time.Duration // of work that may be repeated at will; 0: 300 ms
+	group      string        // neighbours with the same one stand in one table
 }
 
 // A metric is one figure of a benchmark; a turn measures all of them.
@@ -33,11 +44,12 @@ type metric struct {
 	name    string
 	unit    string
 	more    bool // more is better
+	detail  bool // not for the picture
 	targets []target
 }
 
-// A target limits esock's median: as a ratio to a peer's, or, without a peer, as it is. Worst is the limit
-// of the worst turn's ratio, 0 if there is none.
+// A target limits esock's median: as a ratio to a peer's, or, without a peer, as it is. It is the most, or the least
+// where more is better. Worst is the limit of the worst turn's ratio, 0 if there is none.
 type target struct {
 	peer  string
 	limit float64
@@ -78,6 +90,8 @@ type result struct {
 	More      bool              `json:"more_is_better,omitempty"`
 	Figures   map[string]figure `json:"figures"`
 	Targets   []verdict         `json:"targets,omitempty"`
+	group     string
+	detail    bool
 }
 
 // A figure is a contender's median and the turns it is of.
@@ -93,12 +107,18 @@ type figure struct {
 type verdict struct {
 	Peer  string  `json:"peer,omitempty"`
 	Limit float64 `json:"limit"`
+	Least bool    `json:"least,omitempty"` // the limit is the least, not the most
 	Got   float64 `json:"got"`
 	Worst bool    `json:"worst_turn,omitempty"`
 	Met   bool    `json:"met"`
 }
 
-var errNoPeer = errors.New("the C peer is not built (ESOCK_PEER)")
+// missing is why a contender is left out: something that is not on this machine.
+type missing string
+
+func (m missing) Error() string { return string(m) }
+
+const errNoPeer = missing("the C peer is not built (ESOCK_PEER)")
 
 // run lets the contenders take turns. Each has one turn before, which is not counted.
 func (b *benchmark) run(e effort) ([]result, error) {
@@ -111,8 +131,8 @@ func (b *benchmark) run(e effort) ([]result, error) {
 	values := make([][][]float64, len(b.contenders)) // by contender, turn, metric
 	for i, c := range b.contenders {
 		s, err := c.open(e)
-		if errors.Is(err, errNoPeer) {
-			fmt.Fprintln(os.Stderr, "  left out:", err)
+		if absent := missing(""); errors.As(err, &absent) {
+			fmt.Fprintf(os.Stderr, "  %s is left out: %s\n", c.name, absent)
 			continue
 		}
 		if err != nil {
@@ -138,6 +158,9 @@ func (b *benchmark) run(e effort) ([]result, error) {
 		}
 	}
 	var results []result
+	if !slices.ContainsFunc(sessions, func(s *session) bool { return s != nil }) {
+		return nil, nil
+	}
 	for m := range b.metrics {
 		results = append(results, b.result(m, values))
 	}
@@ -147,7 +170,7 @@ func (b *benchmark) run(e effort) ([]result, error) {
 func (b *benchmark) result(m int, values [][][]float64) result {
 	metric := &b.metrics[m]
 	r := result{Benchmark: b.name, Metric: metric.name, Unit: metric.unit, More: metric.more,
-		Figures: map[string]figure{}}
+		Figures: map[string]figure{}, group: b.group, detail: metric.detail}
 	for i, c := range b.contenders {
 		if values[i] == nil {
 			continue
@@ -169,21 +192,33 @@ func (b *benchmark) result(m int, values [][][]float64) result {
 }
 
 func (t target) judge(r *result) []verdict {
-	own := r.Figures[nameEsock]
+	own, ok := r.Figures[nameEsock]
+	if !ok {
+		return nil
+	}
+	met := func(got, limit float64) bool {
+		if r.More {
+			return got >= limit
+		}
+		return got <= limit
+	}
 	if t.peer == "" {
-		return []verdict{{Limit: t.limit, Got: own.Median, Met: own.Median <= t.limit}}
+		return []verdict{{Limit: t.limit, Least: r.More, Got: own.Median, Met: met(own.Median, t.limit)}}
 	}
 	peer, ok := r.Figures[t.peer]
 	if !ok {
 		return nil
 	}
-	vs := []verdict{{Peer: t.peer, Limit: t.limit, Got: peer.Ratio, Met: peer.Ratio <= t.limit}}
+	vs := []verdict{{Peer: t.peer, Limit: t.limit, Least: r.More, Got: peer.Ratio, Met: met(peer.Ratio, t.limit)}}
 	if t.worst > 0 {
-		worst := 0.0
+		worst := over(own.Turns[0], peer.Turns[0])
 		for i := range own.Turns {
-			worst = max(worst, over(own.Turns[i], peer.Turns[i]))
+			if turn := over(own.Turns[i], peer.Turns[i]); !met(turn, worst) {
+				worst = turn
+			}
 		}
-		vs = append(vs, verdict{Peer: t.peer, Limit: t.worst, Got: worst, Worst: true, Met: worst <= t.worst})
+		vs = append(vs, verdict{Peer: t.peer, Limit: t.worst, Least: r.More, Got: worst, Worst: true,
+			Met: met(worst, t.worst)})
 	}
 	return vs
 }

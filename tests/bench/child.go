@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -24,6 +22,8 @@ func child(args []string) {
 		}
 	case "echo-net":
 		err = childEchoNet()
+	case "packets":
+		err = childPackets(args[1])
 	case "idle-esock", "idle-net":
 		var n int
 		if n, err = strconv.Atoi(args[1]); err == nil {
@@ -40,8 +40,7 @@ func child(args []string) {
 
 // server is a process that listens on a port.
 type server struct {
-	cmd  *exec.Cmd
-	in   io.Closer
+	*talker
 	port uint16
 }
 
@@ -53,40 +52,30 @@ func startChild(args ...string) (*server, error) {
 	return startServer(self, append([]string{childWord}, args...)...)
 }
 
-// startServer starts a program that prints its port first: a number, or JSON with the key port.
+// startServer starts a program that prints where it listens first.
 func startServer(program string, args ...string) (*server, error) {
-	cmd := exec.Command(program, args...)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if _, after, ok := strings.Cut(line, `"port":`); ok {
-		line = strings.TrimRight(strings.TrimSpace(after), "}")
-	}
-	port, perr := strconv.ParseUint(strings.TrimSpace(line), 10, 16)
-	if err != nil || perr != nil {
-		cmd.Process.Kill()
-		cmd.Wait()
-		return nil, fmt.Errorf("%s %v did not say its port: %q", program, args, line)
-	}
-	return &server{cmd, in, uint16(port)}, nil
+	return serverOf(exec.Command(program, args...), anyCPU)
 }
 
-// stop waits for the process, whose connections are closed, and ends it if it does not end.
-func (s *server) stop() {
-	s.in.Close()
-	done := time.AfterFunc(2*time.Second, func() { s.cmd.Process.Kill() })
-	s.cmd.Wait()
-	done.Stop()
+// serverOf is startServer with a command and a processor.
+func serverOf(cmd *exec.Cmd, cpu int) (*server, error) {
+	t, line, err := talkTo(cmd, cpu)
+	if err != nil {
+		return nil, err
+	}
+	port, err := portIn(line)
+	if err != nil {
+		t.stop()
+		return nil, fmt.Errorf("%v did not say its port: %q", cmd.Args, line)
+	}
+	return &server{t, port}, nil
+}
+
+// portIn is the port in what a server says: a number, JSON with the key port, or an address as the last word.
+func portIn(line string) (uint16, error) {
+	line = strings.TrimRight(strings.TrimSpace(line), "}/")
+	port, err := strconv.ParseUint(line[strings.LastIndexByte(line, ':')+1:], 10, 16)
+	return uint16(port), err
 }
 
 // cpu keeps the process on one processor.

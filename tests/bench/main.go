@@ -1,11 +1,13 @@
-// Bench measures esock beside its peers: Go's net, bare system calls, and a C program without esock.
+// Bench measures esock beside its peers: Go's net, bare system calls, and a C program without esock; Erlang, bufio,
+// net/http, fasthttp and nginx.
 //
 // All contenders of a benchmark take turns in one run, so that a machine that gets slower or faster meanwhile does so
 // for all of them. Every figure is the median of its turns; the ratio is esock's median over the peer's.
 //
-//	go run ./tests/bench [-quick] [-json FILE] [-svg FILE] [NAME...]
+//	build/bench [--quick] [--json FILE] [--svg FILE] [NAME...]
 //
-// NAME chooses the benchmarks whose name contains it. ESOCK_PEER is the C program; build/bench makes it.
+// NAME chooses the benchmarks whose name contains it. ESOCK_PEER is the C program, ESOCK_ERLANG the directory of the
+// compiled bench_peer.erl, ESOCK_COMMAND the command esock; build/bench makes them.
 package main
 
 import (
@@ -19,7 +21,7 @@ import (
 
 // benchmarks, in the order of the table.
 var benchmarks = []benchmark{ready, blocked, processes, processesSpin, stream, sendfile, accept, openClose,
-	openBindClose, recvmsg, decode, idle, allocs}
+	openBindClose, recvmsg, decode, idle, allocs, frames, lines, heads, echo1, echo200, echoActive1, echoActive200, serve}
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == childWord {

@@ -7,25 +7,28 @@ import (
 )
 
 // The picture: for each figure one bar per contender, as long as its share of the largest in its group. Figures that
-// have no peer, or are zero for all, are not drawn.
+// have no peer, are zero for all, or only explain others are not drawn.
 
 const (
-	svgWidth   = 860
+	svgWidth   = 880
 	svgLabel   = 250 // where bars begin
 	svgBar     = 14
 	svgSpace   = 4
 	svgGroup   = 20 // between groups
-	svgLongest = 420
+	svgLongest = 380
 )
 
-var svgColours = map[string]string{nameEsock: "#1f6feb", nameNet: "#8b949e", nameSyscall: "#b1a584", nameC: "#7d9a8c"}
+var svgColours = map[string]string{nameEsock: "#1f6feb", nameDecoder: "#6ea3f2", nameNet: "#8b949e", nameSyscall: "#b1a584",
+	nameC: "#7d9a8c", nameHand: "#7d9a8c", nameReader: "#8b949e", nameScanner: "#8b949e", nameNetHTTP: "#8b949e",
+	nameFasthttp: "#b1a584", nameErlang: "#a9738c", nameErlangInet: "#a9738c", nameErlangSocket: "#a9738c",
+	nameNginx: "#7d9a8c"}
 
 func picture(rep *report) string {
 	var body strings.Builder
 	y := 64
 	for i := range rep.Results {
 		r := &rep.Results[i]
-		if len(r.Figures) < 2 {
+		if len(r.Figures) < 2 || r.detail {
 			continue
 		}
 		most := 0.0

@@ -3,28 +3,57 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 )
 
-var columns = []string{nameEsock, nameNet, nameSyscall, nameC}
+// columns are the contenders, esock first. A table has those that its rows have.
+var columns = []string{nameEsock, nameNet, nameSyscall, nameC, nameDecoder, nameHand, nameReader, nameScanner, nameNetHTTP,
+	nameFasthttp, nameErlang, nameErlangInet, nameErlangSocket, nameNginx}
 
 // writeTable prints each figure as its median, with the least and most of its turns, and for peers the ratio of
-// esock to them.
+// esock to them. Each group has a table.
 func writeTable(out io.Writer, rep *report) {
 	fmt.Fprintf(out, "%s\n", rep.Machine)
 	if rep.Quick {
 		fmt.Fprintln(out, "quick: short turns, for a look only")
 	}
-	fmt.Fprintln(out)
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "benchmark\tunit\tesock\tnet\tratio\tsyscall\tratio\tC\tratio\ttarget\t")
 	targets, missed := 0, 0
-	for i := range rep.Results {
-		r := &rep.Results[i]
+	for rest := rep.Results; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].group == rest[0].group {
+			n++
+		}
+		fmt.Fprintln(out)
+		t, m := writeGroup(out, rest[:n])
+		targets, missed = targets+t, missed+m
+		rest = rest[n:]
+	}
+	fmt.Fprintf(out, "\n%d targets, %d missed; %.0f s\n", targets, missed, rep.Seconds)
+}
+
+func writeGroup(out io.Writer, results []result) (targets, missed int) {
+	var present []string
+	for _, c := range columns {
+		if slices.ContainsFunc(results, func(r result) bool { _, ok := r.Figures[c]; return ok }) {
+			present = append(present, c)
+		}
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	head := []string{"benchmark", "unit"}
+	for _, c := range present {
+		head = append(head, c)
+		if c != nameEsock {
+			head = append(head, "ratio")
+		}
+	}
+	fmt.Fprintln(w, strings.Join(append(head, "target"), "\t")+"\t")
+	for i := range results {
+		r := &results[i]
 		cells := []string{r.Benchmark + " " + r.Metric, r.Unit}
-		for _, c := range columns {
+		for _, c := range present {
 			f, ok := r.Figures[c]
 			if ok {
 				cells = append(cells, f.text())
@@ -54,7 +83,7 @@ func writeTable(out io.Writer, rep *report) {
 		fmt.Fprintln(w, strings.Join(cells, "\t"))
 	}
 	w.Flush()
-	fmt.Fprintf(out, "\n%d targets, %d missed; %.0f s\n", targets, missed, rep.Seconds)
+	return targets, missed
 }
 
 func (f figure) text() string {
@@ -66,6 +95,9 @@ func (f figure) text() string {
 
 func (v verdict) wanted() string {
 	s := "<= " + short(v.Limit)
+	if v.Least {
+		s = ">= " + short(v.Limit)
+	}
 	if v.Peer != "" {
 		s += " x " + v.Peer
 	}

@@ -1,0 +1,190 @@
+package gentcp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/esock-go/esock"
+)
+
+// Connect connects to a port of a host: a name, a literal address, "any" or "loopback". mb owns the socket; nil:
+// nobody, and then it is passive. The family is that of the options, or of ip or ifaddr among them, or of the literal
+// address, or IPv4. A name is looked up in it alone, and its addresses are tried one after the other, each with a
+// socket of its own; w is for all of it. An IPv6 literal in family Inet is ErrNXDomain; an IPv4 literal in Inet6 is
+// its mapped address. Nobody can close the socket before the call returns; its owner's end does.
+//
+// esock.ErrTimeout is w's; ETIMEDOUT is the system's, which gives up some time even when w does not. Errors: also
+// ErrBadArg; ErrNXDomain; a context's; those of socket(2), setsockopt(2), bind(2), connect(2), of the last address
+// tried. OTP: gen_tcp:connect/3,4.
+func Connect(mb *esock.Mailbox, host string, port int, w esock.Wait, opts ...Option) (*Socket, error) {
+	const op = "connect"
+	c, err := connection(mb, w, opts)
+	if err != nil {
+		return nil, &Error{Op: op, Reason: err}
+	}
+	if port < 0 || port > 65535 {
+		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "it is no port number"}}
+	}
+	w = w.Begin()
+	addrs, err := c.resolve(host, uint16(port), w)
+	if err != nil {
+		return nil, c.failed(op, err)
+	}
+	return c.connect(addrs, w)
+}
+
+// ConnectAddr is Connect to an address: one with a scope, or a local one. Options that ask for another family than the
+// address's give EAFNOSUPPORT. OTP: gen_tcp:connect/2,3.
+func ConnectAddr(mb *esock.Mailbox, a esock.Addr, w esock.Wait, opts ...Option) (*Socket, error) {
+	const op = "connect"
+	c, err := connection(mb, w, opts)
+	switch {
+	case err != nil:
+	case !wellFormed(a) || a.Family() == esock.Unspec:
+		err = &badArgument{"address", a, "it is no IP address with a port, and no local one"}
+	default:
+		err = c.settle(a.Family())
+	}
+	if err != nil {
+		return nil, &Error{Op: op, Reason: err}
+	}
+	if a.Family() != c.family {
+		return nil, c.failed(op, syscall.EAFNOSUPPORT)
+	}
+	return c.connect([]esock.Addr{a}, w.Begin())
+}
+
+// FDOpen makes a socket of the descriptor of a connection, of whatever family; see FD for whose it is then. OTP:
+// gen_tcp:fdopen/2.
+func FDOpen(mb *esock.Mailbox, fd int, opts ...Option) (*Socket, error) {
+	const op = "fdopen"
+	c, err := sortOut(mb, atConnect, 0, append(opts[:len(opts):len(opts)], FD(fd)))
+	if err != nil {
+		return nil, &Error{Op: op, Reason: err}
+	}
+	sock, err := c.open()
+	if err != nil {
+		return nil, c.failed(op, err)
+	}
+	return c.start(sock), nil
+}
+
+// connection checks what all ways to connect have in common.
+func connection(mb *esock.Mailbox, w esock.Wait, opts []Option) (*creation, error) {
+	if err := checkWait(w); err != nil {
+		return nil, err
+	}
+	return sortOut(mb, atConnect, 0, opts)
+}
+
+// resolve gives the addresses of a host, in the resolver's order, and settles the family.
+func (c *creation) resolve(host string, port uint16, w esock.Wait) ([]esock.Addr, error) {
+	ip, err := netip.ParseAddr(host)
+	family := esock.Inet
+	if err == nil && ip.Is6() {
+		family = esock.Inet6
+	}
+	if err := c.settle(family); err != nil {
+		return nil, err
+	}
+	switch {
+	case c.family == esock.Local:
+		return nil, &badArgument{"address", host, "a local socket connects to a path: ConnectAddr"}
+	case host == "any" && c.family == esock.Inet6:
+		ip, err = netip.IPv6Unspecified(), nil
+	case host == "any":
+		ip, err = netip.IPv4Unspecified(), nil
+	case host == "loopback" && c.family == esock.Inet6:
+		ip, err = netip.IPv6Loopback(), nil
+	case host == "loopback":
+		ip, err = netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
+	}
+	switch {
+	case err != nil:
+	case c.family == esock.Inet && !ip.Is4():
+		return nil, ErrNXDomain
+	default:
+		return []esock.Addr{c.destination(ip, port)}, nil
+	}
+	return c.lookUp(host, port, w)
+}
+
+// lookUp asks the resolver.
+func (c *creation) lookUp(host string, port uint16, w esock.Wait) ([]esock.Addr, error) {
+	ctx, free := w.Ends()
+	defer free()
+	network := "ip4"
+	if c.family == esock.Inet6 {
+		network = "ip6"
+	}
+	ips, err := lookUpHost(ctx, network, host)
+	if err != nil {
+		var dns *net.DNSError
+		switch {
+		case ctx.Err() != nil:
+			return nil, w.Ended()
+		case errors.As(err, &dns) && dns.IsNotFound, errors.As(err, new(*net.AddrError)):
+			return nil, ErrNXDomain
+		}
+		return nil, err
+	}
+	addrs := make([]esock.Addr, 0, len(ips))
+	for _, ip := range ips {
+		addrs = append(addrs, c.destination(ip, port))
+	}
+	return addrs, nil
+}
+
+// destination is the address in the socket's family: an IPv4 one is mapped into IPv6, and back.
+func (c *creation) destination(ip netip.Addr, port uint16) esock.Addr {
+	switch {
+	case c.family == esock.Inet:
+		return esock.Inet4Addr(ip, port)
+	case ip.Is4():
+		return esock.Inet6Addr(ip, port, 0)
+	}
+	return inetAddr(ip, port)
+}
+
+// lookUpHost is the resolver; tests have their own.
+var lookUpHost = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, network, host)
+}
+
+// connect tries the addresses until one answers, or the time is over. Errors that are not about the address end it at
+// once.
+func (c *creation) connect(addrs []esock.Addr, w esock.Wait) (*Socket, error) {
+	const op = "connect"
+	var err error = syscall.EINVAL // no address
+	once := c.fd >= 0
+	for _, a := range addrs {
+		var sock *esock.Socket
+		if sock, err = c.attempt(a, w); err == nil {
+			return c.start(sock), nil
+		}
+		if once || errors.Is(err, esock.ErrTimeout) || errors.Is(err, context.Canceled) ||
+			errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.EINVAL) || errors.Is(err, net.ErrClosed) {
+			break
+		}
+	}
+	return nil, c.failed(op, err)
+}
+
+// attempt tries one address, with a socket made for it: after a failure Linux does nothing more with the old one.
+func (c *creation) attempt(a esock.Addr, w esock.Wait) (*esock.Socket, error) {
+	sock, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	if err = c.bind(sock, false); err == nil {
+		err = sock.Connect(a, w)
+	}
+	if err != nil {
+		sock.Close()
+		return nil, err
+	}
+	return sock, nil
+}

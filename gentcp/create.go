@@ -1,0 +1,320 @@
+package gentcp
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+
+	"github.com/esock-go/esock"
+)
+
+// creation is an option list, checked and sorted out: what the socket is made of, and what it is set to.
+type creation struct {
+	family   esock.Domain
+	given    bool // by a word
+	addr     localAddr
+	fd       int // -1: none
+	backlog  int
+	netns    string
+	protocol esock.Protocol
+	active   any
+	settings settings
+	system   []Option // for the kernel, in order, raw ones among them
+	owner    *esock.Mailbox
+
+	listening bool
+}
+
+// localAddr is the address to bind to, as ip, ifaddr and port make it, from left to right. A sockaddr in ifaddr
+// brings a port of its own, which counts, and which port updates, until an ifaddr without one takes its place.
+type localAddr struct {
+	ip     any // netip.Addr, esock.Any, esock.Loopback, or a local path as esock.Addr; nil: not given
+	port   int
+	whole  *wholeAddr // the rest of a sockaddr; nil: none
+	given  bool       // ip, ifaddr or port was
+	family esock.Domain
+}
+
+// wholeAddr is what a sockaddr has beside its IP address.
+type wholeAddr struct {
+	port  int
+	scope uint32
+}
+
+var familyOfModule = map[any]esock.Domain{"inet_tcp": esock.Inet, "inet6_tcp": esock.Inet6, "local_tcp": esock.Local}
+
+var familyWords = map[string]esock.Domain{"inet": esock.Inet, "inet6": esock.Inet6, "local": esock.Local}
+
+// sortOut checks an option list for Listen or Connect; port counts as an option port before all others. Errors:
+// ErrBadArg.
+func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, error) {
+	if mb != nil && mb.Closed() {
+		return nil, ownerClosed
+	}
+	c := &creation{addr: localAddr{port: port}, fd: -1, backlog: defaultBacklog, protocol: esock.TCP, settings: defaults,
+		owner: mb, listening: where == atListen}
+	c.active = c.delivers()
+	for _, o := range opts {
+		if o.name == "raw" {
+			if _, ok := o.value.([]byte); !ok {
+				return nil, &badArgument{"raw", o.value, "it takes bytes"}
+			}
+			c.system = append(c.system, o)
+			continue
+		}
+		r := rows[o.name]
+		if r == nil || r.use&where == 0 {
+			return nil, &badArgument{"option", o.name, "there is none of that name here"}
+		}
+		v, cause := r.check(o.value)
+		if cause != "" {
+			return nil, &badArgument{o.name, o.value, cause}
+		}
+		if err := c.take(r, v); err != nil {
+			return nil, err
+		}
+	}
+	if !c.given && c.addr.family != 0 {
+		c.family, c.given = c.addr.family, true
+	}
+	return c, nil
+}
+
+// take notes one option.
+func (c *creation) take(r *row, v any) error {
+	switch r.name {
+	case "inet", "inet6", "local":
+		c.setFamily(familyWords[r.name])
+	case "tcp_module":
+		c.setFamily(familyOfModule[v])
+	case "ip":
+		c.addr.setIP(v)
+	case "ifaddr":
+		c.addr.setIfAddr(v)
+	case "port":
+		c.addr.setPort(v.(int))
+	case "fd":
+		c.fd = v.(int)
+	case "backlog":
+		c.backlog = v.(int)
+	case "netns":
+		c.netns = v.(string)
+	case "protocol":
+		c.protocol = map[any]esock.Protocol{ProtocolTCP: esock.TCP, ProtocolMPTCP: esock.MPTCP}[v]
+	case "active":
+		if !c.delivers() && v != false {
+			return &badArgument{"active", v, "the socket has no owner to send messages to"}
+		}
+		c.active = v
+	default:
+		if r.set != nil {
+			r.set(&c.settings, v)
+		} else if r.setSocket != nil {
+			c.system = append(c.system, Option{name: r.name, value: v})
+		}
+	}
+	return nil
+}
+
+// delivers reports whether a mode other than passive makes sense: there is an owner to send messages to, or, for a listener,
+// there may be one of what it accepts.
+func (c *creation) delivers() bool { return c.owner != nil || c.listening }
+
+// setFamily: the first word counts.
+func (c *creation) setFamily(d esock.Domain) {
+	if !c.given {
+		c.family, c.given = d, true
+	}
+}
+
+// settle decides the family, otherwise where the options do not. Errors: ErrBadArg.
+func (c *creation) settle(otherwise esock.Domain) error {
+	if !c.given {
+		c.family, c.given = otherwise, true
+	}
+	if c.family == esock.Local && c.addr.port != 0 {
+		return &badArgument{"port", c.addr.port, "a local address has none"}
+	}
+	return nil
+}
+
+func (a *localAddr) setIP(v any) {
+	a.given = true
+	if sa, ok := v.(esock.Addr); ok && sa.IP().IsValid() {
+		v = sa.IP()
+	}
+	a.ip = v
+	a.note(v)
+}
+
+func (a *localAddr) setIfAddr(v any) {
+	a.whole = nil
+	if sa, ok := v.(esock.Addr); ok && sa.IP().IsValid() {
+		a.whole = &wholeAddr{int(sa.Port()), sa.ScopeID()}
+	}
+	a.setIP(v)
+}
+
+func (a *localAddr) setPort(n int) {
+	a.given = true
+	if a.whole != nil {
+		a.whole.port = n
+	} else {
+		a.port = n
+	}
+}
+
+// note remembers the family that the address implies.
+func (a *localAddr) note(v any) {
+	switch v := v.(type) {
+	case netip.Addr:
+		a.family = esock.Inet
+		if v.Is6() {
+			a.family = esock.Inet6
+		}
+	case esock.Addr:
+		a.family = 0
+		if v != esock.Any && v != esock.Loopback {
+			a.family = v.Family()
+		}
+	}
+}
+
+// bindAddr is the address to bind a socket of the family to. Errors: EAFNOSUPPORT.
+func (a *localAddr) bindAddr(d esock.Domain) (esock.Addr, error) {
+	path, _ := a.ip.(esock.Addr)
+	isPath := path.Family() == esock.Local
+	switch {
+	case d == esock.Local && a.ip == nil:
+		return esock.UnixAddr(""), nil // Linux chooses an abstract name
+	case d == esock.Local && isPath:
+		return path, nil
+	case d == esock.Local || isPath:
+		return esock.Addr{}, syscall.EAFNOSUPPORT
+	}
+	ip := a.address(d)
+	switch {
+	case ip.Is4() != (d == esock.Inet):
+		return esock.Addr{}, syscall.EAFNOSUPPORT
+	case a.whole == nil:
+		return inetAddr(ip, uint16(a.port)), nil
+	case ip.Is4():
+		return esock.Inet4Addr(ip, uint16(a.whole.port)), nil
+	}
+	return esock.Inet6Addr(ip, uint16(a.whole.port), a.whole.scope), nil
+}
+
+// address is the IP address, of the family where it is a word or not given.
+func (a *localAddr) address(d esock.Domain) netip.Addr {
+	if ip, ok := a.ip.(netip.Addr); ok {
+		return ip
+	}
+	switch loopback := a.ip == esock.Loopback; {
+	case loopback && d == esock.Inet6:
+		return netip.IPv6Loopback()
+	case loopback:
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	case d == esock.Inet6:
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// inetAddr is an IP address and a port. A zone is the number of an interface, or its name.
+func inetAddr(ip netip.Addr, port uint16) esock.Addr {
+	if zone := ip.Zone(); zone != "" {
+		if i, err := net.InterfaceByName(zone); err == nil {
+			ip = ip.WithZone(strconv.Itoa(i.Index))
+		}
+	}
+	return esock.AddrFrom(netip.AddrPortFrom(ip, port))
+}
+
+// open makes the esock socket, with its options set, and not bound yet.
+func (c *creation) open() (*esock.Socket, error) {
+	protocol := c.protocol
+	if c.family == esock.Local && protocol == esock.TCP {
+		protocol = esock.Default
+	}
+	opts := []esock.OpenOption{esock.Owner(c.owner)}
+	if c.netns != "" {
+		opts = append(opts, esock.NetNS(c.netns))
+	}
+	var sock *esock.Socket
+	var err error
+	if c.fd >= 0 {
+		sock, err = c.adopt(opts)
+	} else {
+		sock, err = esock.Open(c.family, esock.Stream, protocol, opts...)
+	}
+	if err != nil {
+		if errors.Is(err, &esock.InvalidError{What: "owner"}) {
+			err = closedHere // the owner has just been closed, and with it the socket
+		}
+		return nil, err
+	}
+	for _, o := range c.system {
+		if o.name == "raw" {
+			err = sock.SetOptionNative(o.level, o.opt, o.value.([]byte))
+		} else if r := rows[o.name]; !r.suits(sock) {
+			err = invalid("option", o.name, "the socket is of the family "+sock.Domain().String())
+		} else {
+			err = r.setSocket(sock, o.value)
+		}
+		if err != nil {
+			sock.Close()
+			return nil, err
+		}
+	}
+	return sock, nil
+}
+
+// adopt makes the socket of a descriptor. One that is no socket is left alone.
+func (c *creation) adopt(opts []esock.OpenOption) (*esock.Socket, error) {
+	if _, err := syscall.GetsockoptInt(c.fd, syscall.SOL_SOCKET, syscall.SO_TYPE); err != nil {
+		c.fd = -1
+		return nil, err
+	}
+	sock, err := esock.Adopt(c.fd, append(opts, esock.TakeFD())...)
+	if err == nil || errors.Is(err, &esock.InvalidError{What: "owner"}) {
+		c.fd = -1 // it is the socket's
+	}
+	return sock, err
+}
+
+// failed is the error of an operation that made no socket. A descriptor that was to become one is closed, unless the
+// call could never be right.
+func (c *creation) failed(op string, err error) error {
+	if c.fd >= 0 && !errors.Is(err, ErrBadArg) {
+		syscall.Close(c.fd)
+	}
+	return (*Socket)(nil).fail(op, err)
+}
+
+// bind binds the socket, if an address was asked for, or always.
+func (c *creation) bind(sock *esock.Socket, always bool) error {
+	if !c.addr.given && !always {
+		return nil
+	}
+	a, err := c.addr.bindAddr(c.family)
+	if err != nil {
+		return err
+	}
+	return sock.Bind(a)
+}
+
+// start puts the socket of this layer around the finished one below, and lets its active mode begin.
+func (c *creation) start(sock *esock.Socket) *Socket {
+	o := c.settings
+	s := newSocket(sock, c.owner, &o)
+	s.listening = c.listening
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.delivers() {
+		s.setActive(c.active) // it was checked
+		s.deliver()
+	}
+	return s
+}

@@ -1,0 +1,89 @@
+package gentcp
+
+import (
+	"net"
+	"syscall"
+
+	"github.com/esock-go/esock"
+)
+
+// Service is the port of a service by its name, "http". Errors: EINVAL when there is none of that name.
+func Service(name string) (int, error) {
+	port, err := net.LookupPort("tcp", name)
+	if err != nil || port == 0 {
+		return 0, &Error{Op: "service", Reason: invalid("port", name, "there is no service of that name")}
+	}
+	return port, nil
+}
+
+// Listen makes a listener on a port; 0: the kernel chooses, and Socket.Port tells which. The address is that of all
+// interfaces, unless ip or ifaddr say otherwise. mb owns it, and when mb is closed so is the listener; nil: nobody.
+// Options about packets and the active mode are for the sockets accepted. Errors: ErrBadArg; those of socket(2), setsockopt(2), bind(2),
+// listen(2). OTP: gen_tcp:listen/2.
+func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
+	const op = "listen"
+	if port < 0 || port > 65535 {
+		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "it is no port number"}}
+	}
+	c, err := sortOut(mb, atListen, port, opts)
+	if err == nil {
+		err = c.settle(esock.Inet)
+	}
+	if err != nil {
+		return nil, &Error{Op: op, Reason: err}
+	}
+	adopted := c.fd >= 0
+	sock, err := c.open()
+	if err != nil {
+		return nil, c.failed(op, err)
+	}
+	// A descriptor is bound already, unless an address is given with it.
+	if err = c.bind(sock, !adopted || port != 0); err == nil {
+		err = sock.Listen(c.backlog)
+	}
+	if err != nil {
+		sock.Close()
+		return nil, c.failed(op, err)
+	}
+	return c.start(sock), nil
+}
+
+// Accept takes a connection from a listener. mb, the caller, owns the new socket, nil: nobody, and then it is
+// passive. The socket has the options that the listener has now. Any number may wait at once; they are served in the
+// order they came. Errors: ErrClosed when the listener is, or is closed while waiting; esock.ErrTimeout; a context's;
+// EINVAL on a socket that does not listen; ErrBadArg; those of accept(2), EMFILE among them. OTP: gen_tcp:accept/1,2.
+func (s *Socket) Accept(mb *esock.Mailbox, w esock.Wait) (*Socket, error) {
+	const op = "accept"
+	switch {
+	case checkWait(w) != nil:
+		return nil, s.fail(op, checkWait(w))
+	case mb != nil && mb.Closed():
+		return nil, s.fail(op, ownerClosed)
+	case !s.listening:
+		if s.sock.Closed() {
+			return nil, s.fail(op, closedHere)
+		}
+		return nil, s.fail(op, syscall.EINVAL)
+	}
+	s.mu.Lock()
+	c := creation{owner: mb, settings: *s.opts.Load(), active: s.active.value()}
+	s.mu.Unlock()
+	if mb == nil {
+		c.active = false
+	}
+	sock, err := s.sock.Accept(w)
+	if err != nil {
+		return nil, s.fail(op, err)
+	}
+	// The one option of the listener's that Linux does not hand on.
+	if priority, err := esock.SocketPriority.Get(s.sock); err == nil && priority > 0 {
+		esock.SocketPriority.Set(sock, priority)
+	}
+	if mb != nil {
+		if err := sock.ControllingProcess(nil, mb); err != nil || sock.Closed() {
+			sock.Close()
+			return nil, s.fail(op, ownerClosed)
+		}
+	}
+	return c.start(sock), nil
+}

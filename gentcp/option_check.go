@@ -1,0 +1,273 @@
+package gentcp
+
+import (
+	"encoding/hex"
+	"math"
+	"net/netip"
+	"reflect"
+	"time"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/packet"
+)
+
+// A check makes the value that an option has of one that a caller gave, or says why it is none.
+type check func(v any) (value any, cause string)
+
+func checkBool(v any) (any, string) {
+	if b, ok := v.(bool); ok {
+		return b, ""
+	}
+	return nil, "it takes a boolean"
+}
+
+// checkInt accepts integers of any type, and floats without a fraction, as JSON has them.
+func checkInt(low, high int64, cause string) check {
+	return func(v any) (any, string) {
+		if n, ok := integer(v); ok && n >= low && n <= high {
+			return int(n), ""
+		}
+		return nil, cause
+	}
+}
+
+var (
+	checkSize     = checkInt(0, math.MaxInt32, "it takes a number from 0")
+	checkPositive = checkInt(1, math.MaxInt32, "it takes a number from 1")
+	checkAnyInt   = checkInt(math.MinInt32, math.MaxInt32, "it takes a number")
+)
+
+func integer(v any) (int64, bool) {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return r.Int(), true
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return int64(r.Uint()), r.Uint() <= math.MaxInt64
+	case reflect.Float32, reflect.Float64:
+		f := r.Float()
+		return int64(f), f == math.Trunc(f) && math.Abs(f) < 1<<53
+	}
+	return 0, false
+}
+
+// checkWord accepts nil, or true from a map, for the options that are a word.
+func checkWord(v any) (any, string) {
+	if v == nil || v == true {
+		return nil, ""
+	}
+	return nil, "it is a word and takes no value"
+}
+
+// checkTime accepts a time.Duration, or milliseconds as a number; infinite: also "infinity" and negative ones.
+func checkTime(infinite bool, longest time.Duration) check {
+	return func(v any) (any, string) {
+		d, ok := v.(time.Duration)
+		if !ok {
+			n, isInt := integer(v)
+			switch {
+			case v == "infinity":
+				d, ok = Infinity, true
+			case isInt && n >= 0 && n <= math.MaxInt64/int64(time.Millisecond):
+				d, ok = time.Duration(n)*time.Millisecond, true
+			}
+		}
+		switch {
+		case !ok:
+			return nil, "it takes a time, or milliseconds"
+		case d < 0 && infinite:
+			return Infinity, ""
+		case d < 0:
+			return nil, "a time is not negative"
+		case d > longest:
+			return nil, "it takes a time up to " + longest.String()
+		}
+		return d, ""
+	}
+}
+
+func checkActive(v any) (any, string) {
+	switch v := v.(type) {
+	case bool, onceMode:
+		return v, ""
+	case string:
+		if v == string(Once) {
+			return Once, ""
+		}
+	}
+	if n, ok := integer(v); ok && n >= math.MinInt16 && n <= math.MaxInt16 {
+		return int(n), ""
+	}
+	return nil, "it takes true, false, once, or a number from -32768 to 32767"
+}
+
+func checkMode(v any) (any, string) {
+	switch v {
+	case ModeList, "list":
+		return ModeList, ""
+	case ModeBinary, "binary":
+		return ModeBinary, ""
+	}
+	return nil, "it takes list or binary"
+}
+
+func checkDeliver(v any) (any, string) {
+	switch v {
+	case DeliverTerm, "term":
+		return DeliverTerm, ""
+	case DeliverPort, "port":
+		return DeliverPort, ""
+	}
+	return nil, "it takes term or port"
+}
+
+func checkProtocol(v any) (any, string) {
+	switch v {
+	case ProtocolTCP, "tcp":
+		return ProtocolTCP, ""
+	case ProtocolMPTCP, "mptcp":
+		return ProtocolMPTCP, ""
+	}
+	return nil, "it takes tcp or mptcp"
+}
+
+func checkPacket(v any) (any, string) {
+	t, ok := v.(packet.Type)
+	if s, isText := v.(string); isText {
+		var err error
+		t, err = packet.ParseType(s)
+		ok = err == nil
+	} else if n, isInt := integer(v); isInt && !ok {
+		t, ok = map[int64]packet.Type{0: packet.Len0, 1: packet.Len1, 2: packet.Len2, 4: packet.Len4}[n]
+	}
+	switch {
+	case !ok || t > packet.HTTPHBin:
+		return nil, "it takes the name of a packet type"
+	case t == packet.TLS:
+		return nil, "ssl_tls is for the decoder, not for sockets"
+	}
+	return t, ""
+}
+
+func checkLinger(v any) (any, string) {
+	const cause = "it takes a boolean and seconds"
+	var on, seconds any
+	switch v := v.(type) {
+	case LingerValue:
+		on, seconds = v.On, v.Seconds
+	case []any:
+		if len(v) != 2 {
+			return nil, cause
+		}
+		on, seconds = v[0], v[1]
+	case map[string]any:
+		on, seconds = v["onoff"], v["linger"]
+	}
+	b, ok := on.(bool)
+	n, isInt := integer(seconds)
+	if !ok || !isInt || n < 0 || n > math.MaxInt32 {
+		return nil, cause
+	}
+	return LingerValue{b, int(n)}, ""
+}
+
+func checkText(v any) (any, string) {
+	switch v := v.(type) {
+	case string:
+		if v != "" {
+			return v, ""
+		}
+	case []byte:
+		if len(v) > 0 {
+			return string(v), ""
+		}
+	}
+	return nil, "it takes a text"
+}
+
+// checkDevice accepts the name of an interface, and the empty one, which undoes it.
+func checkDevice(v any) (any, string) {
+	if b, ok := v.([]byte); ok {
+		v = string(b)
+	}
+	if name, ok := v.(string); ok {
+		return name, ""
+	}
+	return nil, "it takes the name of an interface"
+}
+
+func checkModule(v any) (any, string) {
+	if name, ok := v.(string); ok && familyOfModule[name] != 0 {
+		return name, ""
+	}
+	return nil, "it takes inet_tcp, inet6_tcp or local_tcp"
+}
+
+// checkAddr accepts what stands for a local address: netip.Addr, netip.AddrPort, esock.Addr, a map or text for one of
+// these, "any", "loopback".
+func checkAddr(v any) (any, string) {
+	const cause = "it takes an address"
+	switch v := v.(type) {
+	case netip.Addr:
+		if v.IsValid() {
+			return v, ""
+		}
+	case netip.AddrPort:
+		if v.IsValid() {
+			return esock.AddrFrom(v), ""
+		}
+	case esock.Addr:
+		if wellFormed(v) {
+			return v, ""
+		}
+	case map[string]any:
+		if a, err := esock.AddrFromMap(v); err == nil && wellFormed(a) {
+			return a, ""
+		}
+	case string:
+		if ip, err := netip.ParseAddr(v); err == nil {
+			return ip, ""
+		}
+		if a, err := esock.ParseAddr(v); err == nil && wellFormed(a) {
+			return a, ""
+		}
+		switch v {
+		case "any":
+			return esock.Any, ""
+		case "loopback":
+			return esock.Loopback, ""
+		}
+	}
+	return nil, cause
+}
+
+// wellFormed reports whether a is an address of a family that streams have here, or any or loopback.
+func wellFormed(a esock.Addr) bool {
+	switch a.Family() {
+	case esock.Inet, esock.Inet6:
+		return a.IP().IsValid()
+	case esock.Local:
+		return a.Path() != "" || a == esock.UnixAddr("")
+	}
+	return a == esock.Any || a == esock.Loopback
+}
+
+// rawFromPlain makes a raw option of a list [Level, Opt, Bytes]; the bytes may be hex.
+func rawFromPlain(v any) (Option, error) {
+	const cause = "it takes level, option and bytes"
+	l, ok := v.([]any)
+	if !ok || len(l) != 3 {
+		return Option{}, &badArgument{"raw", v, cause}
+	}
+	level, ok1 := integer(l[0])
+	opt, ok2 := integer(l[1])
+	b, ok3 := l[2].([]byte)
+	if text, isText := l[2].(string); isText {
+		var err error
+		b, err = hex.DecodeString(text)
+		ok3 = err == nil
+	}
+	if !ok1 || !ok2 || !ok3 || level != int64(int32(level)) || opt != int64(int32(opt)) {
+		return Option{}, &badArgument{"raw", v, cause}
+	}
+	return Raw(int(level), int(opt), b), nil
+}

@@ -1,0 +1,221 @@
+package gentcp
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"syscall"
+	"time"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/packet"
+)
+
+// A row is one option. An option of this layer has set and get for the settings, one of the kernel's has setSocket and
+// getSocket; one with neither is accepted and forgotten.
+type row struct {
+	name      string
+	check     check
+	use       use
+	set       func(o *settings, v any)
+	get       func(o *settings) any
+	setSocket func(s *esock.Socket, v any) error
+	getSocket func(s *esock.Socket) (any, error)
+	only      esock.Domain // the family it belongs to; 0: all
+}
+
+// use says where an option may stand.
+type use uint8
+
+const (
+	atListen  use = 1 << iota
+	atConnect     // and FDOpen
+	inSetOpts     // takes effect on a living socket
+	ignored       // SetOpts accepts it and does nothing
+	inGetOpts     // GetOpts knows the name
+
+	anywhere = atListen | atConnect | inSetOpts | inGetOpts
+	creating = atListen | atConnect
+)
+
+func bool1(o esock.Option[bool]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error)) {
+	return func(s *esock.Socket, v any) error { return o.Set(s, v.(bool)) },
+		func(s *esock.Socket) (any, error) { return o.Get(s) }
+}
+
+func int1(o esock.Option[int]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error)) {
+	return func(s *esock.Socket, v any) error { return o.Set(s, v.(int)) },
+		func(s *esock.Socket) (any, error) { return o.Get(s) }
+}
+
+func seconds1(o esock.Option[time.Duration]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error)) {
+	return func(s *esock.Socket, v any) error { return o.Set(s, time.Duration(v.(int))*time.Second) },
+		func(s *esock.Socket) (any, error) {
+			d, err := o.Get(s)
+			return int(d / time.Second), err
+		}
+}
+
+// system is a row of a kernel option.
+func system[T any](name string, c check, only esock.Domain, o esock.Option[T],
+	access func(esock.Option[T]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error))) row {
+	set, get := access(o)
+	return row{name: name, check: c, use: anywhere, setSocket: set, getSocket: get, only: only}
+}
+
+// layer is a row of an option of this layer.
+func layer[T any](name string, c check, field func(*settings) *T) row {
+	return row{name: name, check: c, use: anywhere,
+		set: func(o *settings, v any) { *field(o) = v.(T) },
+		get: func(o *settings) any { return *field(o) }}
+}
+
+// without is a row of an option that has no effect here, and that GetOpts leaves out.
+func without(name string, c check) row { return row{name: name, check: c, use: anywhere} }
+
+// optionTable has all options but raw, in alphabetical order.
+var optionTable = []row{
+	{name: "active", check: checkActive, use: anywhere}, // active.go
+	{name: "backlog", check: checkSize, use: atListen | ignored},
+	{name: "binary", check: checkWord, use: creating | inSetOpts, set: func(o *settings, _ any) { o.mode = ModeBinary }},
+	{name: "bind_to_device", check: checkDevice, use: anywhere,
+		setSocket: func(s *esock.Socket, v any) error { return esock.SocketBindToDevice.Set(s, v.(string)) },
+		getSocket: func(s *esock.Socket) (any, error) { return esock.SocketBindToDevice.Get(s) }},
+	{name: "buffer", check: checkInt(0, 1<<30, "it takes a size"), use: anywhere,
+		set: func(o *settings, v any) { o.buffer = cmp.Or(v.(int), defaultBuffer) },
+		get: func(o *settings) any { return o.buffer }},
+	{name: "debug", check: checkBool, use: anywhere,
+		setSocket: func(s *esock.Socket, v any) error { return s.SetOption("otp", "debug", v) },
+		getSocket: func(s *esock.Socket) (any, error) { return s.Option("otp", "debug") }},
+	layer("delay_send", checkBool, func(o *settings) *bool { return &o.delaySend }),
+	layer("deliver", checkDeliver, func(o *settings) *DeliverAs { return &o.deliver }),
+	system("dontroute", checkBool, 0, esock.SocketDontRoute, bool1),
+	without("exclusiveaddruse", checkBool),
+	layer("exit_on_close", checkBool, func(o *settings) *bool { return &o.exitOnClose }),
+	{name: "fd", check: checkSize, use: creating},
+	layer("header", checkSize, func(o *settings) *int { return &o.header }),
+	without("high_msgq_watermark", checkPositive),
+	without("high_watermark", checkSize),
+	{name: "ifaddr", check: checkAddr, use: creating},
+	{name: "inet", check: checkWord, use: creating | ignored},
+	{name: "inet6", check: checkWord, use: creating | ignored},
+	{name: "ip", check: checkAddr, use: creating | ignored},
+	system("ipv6_v6only", checkBool, esock.Inet6, esock.IPv6V6Only, bool1),
+	system("keepalive", checkBool, 0, esock.SocketKeepAlive, bool1),
+	system("keepcnt", checkAnyInt, 0, esock.TCPKeepCnt, int1),
+	system("keepidle", checkAnyInt, 0, esock.TCPKeepIdle, seconds1),
+	system("keepintvl", checkAnyInt, 0, esock.TCPKeepIntvl, seconds1),
+	{name: "line_delimiter", check: checkInt(0, 255, "it takes a byte"), use: anywhere,
+		set: func(o *settings, v any) { o.delimiter = packet.DelimiterOf(byte(v.(int))) },
+		get: func(o *settings) any { return int(o.delimiter.Byte()) }},
+	{name: "linger", check: checkLinger, use: anywhere, setSocket: setLinger, getSocket: getLinger},
+	{name: "list", check: checkWord, use: creating | inSetOpts, set: func(o *settings, _ any) { o.mode = ModeList }},
+	{name: "local", check: checkWord, use: creating | ignored},
+	without("low_msgq_watermark", checkPositive),
+	without("low_watermark", checkSize),
+	layer("mode", checkMode, func(o *settings) *DataMode { return &o.mode }),
+	{name: "netns", check: checkText, use: creating},
+	{name: "nodelay", check: checkBool, use: anywhere, setSocket: setNoDelay,
+		getSocket: func(s *esock.Socket) (any, error) { return esock.TCPNoDelay.Get(s) }},
+	system("nopush", checkBool, 0, esock.TCPCork, bool1),
+	layer("packet", checkPacket, func(o *settings) *packet.Type { return &o.typ }),
+	{name: "packet_size", check: checkInt(0, math.MaxUint32, "it takes a number from 0"), use: anywhere,
+		set: func(o *settings, v any) { o.packetSize = uint32(v.(int)) },
+		get: func(o *settings) any { return int(o.packetSize) }},
+	{name: "pktoptions", check: readOnly, use: inGetOpts, getSocket: pktOptions},
+	{name: "port", check: checkInt(0, 65535, "it takes a port number"), use: creating},
+	system("priority", checkSize, 0, esock.SocketPriority, int1),
+	{name: "protocol", check: checkProtocol, use: creating},
+	layer("read_ahead", checkBool, func(o *settings) *bool { return &o.readAhead }),
+	system("recbuf", checkSize, 0, esock.SocketRcvBuf, int1),
+	system("recvtclass", checkBool, esock.Inet6, esock.IPv6RecvTClass, bool1),
+	system("recvtos", checkBool, esock.Inet, esock.IPRecvTOS, bool1),
+	system("recvttl", checkBool, esock.Inet, esock.IPRecvTTL, bool1),
+	system("reuseaddr", checkBool, 0, esock.SocketReuseAddr, bool1),
+	system("reuseport", checkBool, 0, esock.SocketReusePort, bool1),
+	system("reuseport_lb", checkBool, 0, esock.SocketReusePort, bool1),
+	layer("send_timeout", checkTime(true, math.MaxInt64), func(o *settings) *time.Duration { return &o.sendTimeout }),
+	layer("send_timeout_close", checkBool, func(o *settings) *bool { return &o.sendTimeoutClose }),
+	layer("show_econnreset", checkBool, func(o *settings) *bool { return &o.showReset }),
+	system("sndbuf", checkSize, 0, esock.SocketSndBuf, int1),
+	system("tclass", checkSize, esock.Inet6, esock.IPv6TClass, int1),
+	{name: "tcp_module", check: checkModule, use: creating | ignored},
+	system("tos", checkSize, esock.Inet, esock.IPTOS, int1),
+	system("ttl", checkSize, esock.Inet, esock.IPTTL, int1),
+	{name: "user_timeout", check: checkTime(false, math.MaxInt32*time.Millisecond), use: anywhere,
+		setSocket: func(s *esock.Socket, v any) error { return esock.TCPUserTimeout.Set(s, v.(time.Duration)) },
+		getSocket: func(s *esock.Socket) (any, error) { return esock.TCPUserTimeout.Get(s) }},
+}
+
+var rows = func() map[string]*row {
+	m := make(map[string]*row, len(optionTable))
+	for i := range optionTable {
+		m[optionTable[i].name] = &optionTable[i]
+	}
+	return m
+}()
+
+func readOnly(any) (any, string) { return nil, "it can only be read" }
+
+// suits reports whether the row's option is one of the socket's family.
+func (r *row) suits(s *esock.Socket) bool { return r.only == 0 || r.only == s.Domain() }
+
+func setLinger(s *esock.Socket, v any) error {
+	l := v.(LingerValue)
+	return esock.SocketLinger.Set(s, esock.Linger{On: l.On, Time: time.Duration(l.Seconds) * time.Second})
+}
+
+func getLinger(s *esock.Socket) (any, error) {
+	l, err := esock.SocketLinger.Get(s)
+	return LingerValue{l.On, int(l.Time / time.Second)}, err
+}
+
+// setNoDelay: a local socket has no such thing, and that is said.
+func setNoDelay(s *esock.Socket, v any) error {
+	if s.Domain() == esock.Local {
+		return syscall.ENOTSUP
+	}
+	return esock.TCPNoDelay.Set(s, v.(bool))
+}
+
+// PktOption is one value of option pktoptions: "tos", "ttl" or "tclass".
+type PktOption struct {
+	Name  string
+	Value int
+}
+
+// pktOptions asks for what came with the stream's last segment: IP_PKTOPTIONS, or IPV6_2292PKTOPTIONS.
+func pktOptions(s *esock.Socket) (any, error) {
+	const ipPktOptions, ipv62292PktOptions = 9, 6
+	level, opt := syscall.IPPROTO_IP, ipPktOptions
+	switch s.Domain() {
+	case esock.Inet:
+	case esock.Inet6:
+		level, opt = syscall.IPPROTO_IPV6, ipv62292PktOptions
+	default:
+		return nil, syscall.ENOPROTOOPT
+	}
+	var buf [512]byte
+	n, err := s.GetOptionNative(level, opt, buf[:])
+	if err != nil {
+		return nil, err
+	}
+	var m esock.Msg
+	m.DecodeControl(buf[:n])
+	found := []PktOption{}
+	for c := range m.Control() {
+		if v, ok := c.TOS(); ok {
+			found = append(found, PktOption{"tos", v})
+		} else if v, ok := c.TTL(); ok {
+			found = append(found, PktOption{"ttl", v})
+		} else if v, ok := c.TClass(); ok {
+			found = append(found, PktOption{"tclass", v})
+		}
+	}
+	return found, nil
+}
+
+// lacks reports an answer of the kernel that means: this socket has no such option.
+func lacks(err error) bool {
+	return errors.Is(err, syscall.ENOPROTOOPT) || errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EINVAL)
+}

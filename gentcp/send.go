@@ -1,0 +1,104 @@
+package gentcp
+
+import (
+	"errors"
+	"sync"
+	"syscall"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/packet"
+)
+
+// outgoing is what a Send puts together before it goes to the kernel.
+type outgoing struct {
+	small []byte   // all of it, when it is not much
+	parts [][]byte // else the header and the caller's parts
+}
+
+var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
+
+// copyLimit is up to how many bytes copying parts together is cheaper than handing them over one by one.
+const copyLimit = 16 << 10
+
+func (x *outgoing) free() {
+	clear(x.parts)
+	x.parts = x.parts[:0]
+	outgoings.Put(x)
+}
+
+// Send sends one packet: the parts, one after the other, with the header that the packet type has (types 1, 2 and 4; all others
+// send bytes as they are). It waits until the kernel has taken all, or for option send_timeout. Whole packets of several
+// senders do not mix; who comes first goes first. No bytes are nothing in raw mode, and a packet of length 0 with a header.
+//
+// Errors: *SendTimeoutError, or with send_timeout_close esock.ErrTimeout, and then the socket is closed; ErrClosed; EMSGSIZE when
+// the length does not fit into the header, and then nothing is sent; ECONNRESET with show_econnreset; those of send(2). What was
+// received stays readable after an error. OTP: gen_tcp:send/2.
+func (s *Socket) Send(data ...[]byte) error {
+	o := s.opts.Load()
+	if len(data) == 1 && o.typ.HeaderLen() == 0 {
+		n, err := s.sock.Send(data[0], 0, o.sendWait())
+		if err != nil {
+			return s.sendFailed(o, err, n, data)
+		}
+		return nil
+	}
+	total := 0
+	for _, part := range data {
+		total += len(part)
+	}
+	x := outgoings.Get().(*outgoing)
+	defer x.free()
+	var err error
+	if x.small, err = packet.AppendHeader(x.small[:0], o.typ, total); err != nil {
+		return s.fail("send", syscall.EMSGSIZE)
+	}
+	var n int
+	if total <= copyLimit {
+		for _, part := range data {
+			x.small = append(x.small, part...)
+		}
+		if n, err = s.sock.Send(x.small, 0, o.sendWait()); err == nil {
+			return nil
+		}
+		x.parts = append(x.parts, x.small)
+	} else {
+		if len(x.small) > 0 {
+			x.parts = append(x.parts, x.small)
+		}
+		x.parts = append(x.parts, data...)
+		if n, err = s.sock.SendV(x.parts, o.sendWait()); err == nil {
+			return nil
+		}
+	}
+	return s.sendFailed(o, err, n, x.parts)
+}
+
+// sendFailed is the error of a send of which n bytes of the parts went.
+func (s *Socket) sendFailed(o *settings, err error, n int, parts [][]byte) error {
+	const op = "send"
+	if err == esock.ErrTimeout {
+		if o.sendTimeoutClose {
+			s.close(nil, true) // nobody in particular: an active owner is told
+			return err
+		}
+		var rest []byte
+		for _, part := range parts {
+			skip := min(n, len(part))
+			rest = append(rest, part[skip:]...)
+			n -= skip
+		}
+		return &SendTimeoutError{Rest: rest}
+	}
+	return s.fail(op, s.sendReason(o, err))
+}
+
+// sendReason is how the reason of a failed send looks to the caller.
+func (s *Socket) sendReason(o *settings, err error) error {
+	if s.shutWrite.Load() && errors.Is(err, syscall.EPIPE) {
+		return closedHere
+	}
+	if s.listening && errors.Is(err, syscall.EPIPE) {
+		return closedBy{syscall.EPIPE}
+	}
+	return o.shown(reasonOf(err))
+}

@@ -1,0 +1,84 @@
+package gentcp
+
+import (
+	"errors"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/esock-go/esock"
+)
+
+// SendFile sends bytes of f from an offset, 0: to its end, with sendfile(2). It returns how many were sent, fewer if the file
+// ended. They are not framed, whatever the packet type; the position of f does not matter and does not move. It waits for as long as
+// it takes: send_timeout is not for it. What sendfile cannot read is read and sent.
+// Errors: EINVAL for a negative offset, ErrBadArg for a negative count or no file; those of Send. OTP: file:sendfile/5.
+func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
+	const op = "sendfile"
+	switch {
+	case f == nil:
+		return 0, s.fail(op, &badArgument{"file", nil, "it is nil"})
+	case bytes < 0:
+		return 0, s.fail(op, &badArgument{"bytes", bytes, "a count is not negative"})
+	case offset < 0:
+		return 0, s.fail(op, invalid("offset", offset, "it is negative"))
+	}
+	n, err := s.sock.SendFile(f, offset, bytes, esock.Forever)
+	if n == 0 && unsupported(err) {
+		n, err = s.copyFile(f, offset, bytes)
+	}
+	if err != nil {
+		return n, s.fail(op, s.sendReason(s.opts.Load(), err))
+	}
+	return n, nil
+}
+
+// SendFile sends a whole file. Errors: also those of open(2). OTP: file:sendfile/2.
+func SendFile(path string, s *Socket) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, s.fail("sendfile", errnoOr(err))
+	}
+	defer f.Close()
+	return s.SendFile(f, 0, 0)
+}
+
+// errnoOr is the errno in an error, or the error.
+func errnoOr(err error) error {
+	if errno := errnoIn(err); errno != 0 {
+		return errno
+	}
+	return err
+}
+
+// unsupported reports that sendfile does not work with this file.
+func unsupported(err error) bool {
+	return errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.EINVAL)
+}
+
+// copyFile reads and sends.
+func (s *Socket) copyFile(f *os.File, offset, bytes int64) (sent int64, err error) {
+	from := io.NewSectionReader(f, offset, 1<<62-offset)
+	buf := make([]byte, 256<<10)
+	for bytes == 0 || sent < bytes {
+		part := buf
+		if bytes > 0 {
+			part = buf[:min(int64(len(buf)), bytes-sent)]
+		}
+		n, err := from.Read(part)
+		if n > 0 {
+			m, err := s.sock.Send(part[:n], 0, esock.Forever)
+			sent += int64(m)
+			if err != nil {
+				return sent, err
+			}
+		}
+		if err == io.EOF {
+			return sent, nil
+		}
+		if err != nil {
+			return sent, errnoOr(err)
+		}
+	}
+	return sent, nil
+}

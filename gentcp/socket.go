@@ -1,0 +1,225 @@
+package gentcp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/esock-go/esock"
+)
+
+// Socket is a listener, or a connection. Any method may be called from any goroutine: whole messages of several senders never
+// mix, receivers and acceptors get their turn in the order they came. Close may be called at any time.
+type Socket struct {
+	sock      *esock.Socket
+	listening bool
+	opts      atomic.Pointer[settings]
+	shutWrite atomic.Bool // Shutdown has ended sending
+
+	mu       sync.Mutex // guards what follows; held over system calls only where they do not wait
+	owner    *esock.Mailbox
+	closed   bool
+	ended    error // what a receive answers from now on, because there is nothing more to receive; nil: there may be
+	told     bool  // and has answered, or told the owner
+	active   activeMode
+	delivery delivery
+	turn     turn
+	input    input
+}
+
+// newSocket puts a socket of this layer around one below.
+func newSocket(sock *esock.Socket, mb *esock.Mailbox, o *settings) *Socket {
+	s := &Socket{sock: sock, owner: mb}
+	s.opts.Store(o)
+	s.input.restart(o)
+	return s
+}
+
+// Socket is the esock socket beneath: for its options, counters and table. Receiving from it takes bytes away from this one.
+func (s *Socket) Socket() *esock.Socket { return s.sock }
+
+// String is that of the esock socket beneath.
+func (s *Socket) String() string { return s.sock.String() }
+
+// Owner is the mailbox that owns the socket, nil if none does.
+func (s *Socket) Owner() *esock.Mailbox {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owner
+}
+
+// Open reports whether the socket has not been closed yet: by Close, by its owner's death, or, with exit_on_close, by what a
+// receive saw.
+func (s *Socket) Open() bool { return !s.sock.Closed() }
+
+// SocketOf is the socket that a message of this package is about, nil for other messages.
+func SocketOf(msg esock.Message) *Socket {
+	switch m := msg.(type) {
+	case TCPMsg:
+		return m.Sock
+	case HTTPMsg:
+		return m.Sock
+	case PortMsg:
+		return m.Sock
+	case PassiveMsg:
+		return m.Sock
+	case ClosedMsg:
+		return m.Sock
+	case ErrorMsg:
+		return m.Sock
+	}
+	return nil
+}
+
+// About is a match for Mailbox.ReceiveMatch, PollMatch and Move: the messages about this socket.
+func (s *Socket) About(msg esock.Message) bool { return SocketOf(msg) == s }
+
+// SockName is the address that the socket is bound to. Errors: ErrClosed. OTP: inet:sockname/1.
+func (s *Socket) SockName() (esock.Addr, error) {
+	a, err := s.sock.SockName()
+	return a, s.fail("sockname", err)
+}
+
+// PeerName is the address of the other end. Errors: ENOTCONN, also once both ends have finished; ErrClosed.
+// OTP: inet:peername/1.
+func (s *Socket) PeerName() (esock.Addr, error) {
+	a, err := s.sock.PeerName()
+	return a, s.fail("peername", err)
+}
+
+// Port is the port of SockName; for local sockets it is 0, and SockName has the path. OTP: inet:port/1.
+func (s *Socket) Port() (int, error) {
+	a, err := s.sock.SockName()
+	if err != nil {
+		return 0, s.fail("port", err)
+	}
+	return int(a.Port()), nil
+}
+
+// Monitor makes mb receive one esock.DownMsg when the socket is closed. OTP: inet:monitor/1.
+func (s *Socket) Monitor(mb *esock.Mailbox) (*esock.Monitor, error) {
+	m, err := s.sock.Monitor(mb)
+	return m, s.fail("monitor", err)
+}
+
+// Unrecv is not supported: ENOTSUP. OTP: gen_tcp:unrecv/2.
+func (s *Socket) Unrecv([]byte) error { return s.fail("unrecv", syscall.ENOTSUP) }
+
+// Shutdown ends one direction at once, or both. After ShutWrite the peer reads what was sent and then the end, and Send answers
+// ErrClosed. After ShutRead what has arrived, or still arrives, is delivered, and then comes the end. A listener stops
+// listening when reading is shut. Errors: ENOTCONN, also once both ends have finished; ErrClosed. OTP: gen_tcp:shutdown/2.
+func (s *Socket) Shutdown(how esock.How) error {
+	err := s.sock.Shutdown(how)
+	if err == nil && how != esock.ShutRead {
+		s.shutWrite.Store(true)
+	}
+	return s.fail("shutdown", err)
+}
+
+// Close closes the socket; who waits on it gets ErrClosed. It is the owner's: no message follows. With option linger on, it
+// waits for unsent data. What was sent reaches the peer, unless the connection breaks; to know that it did, Shutdown(ShutWrite)
+// and wait for the peer's end. It always answers nil, also a second time. OTP: gen_tcp:close/1.
+func (s *Socket) Close() error {
+	s.close(nil, false)
+	return nil
+}
+
+// CloseFrom is Close by somebody else than the owner: an owner in an active mode gets ClosedMsg. OTP: gen_tcp:close/1, called
+// by another process.
+func (s *Socket) CloseFrom(mb *esock.Mailbox) error {
+	s.close(mb, true)
+	return nil
+}
+
+// close closes the socket for mb, if somebody calls by name, else for the owner.
+func (s *Socket) close(mb *esock.Mailbox, named bool) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.materialise()
+	s.closed = true
+	stranger := named && s.owner != mb && s.owner != nil && s.active.on() && s.ended == nil && !s.listening
+	s.active = activeMode{}
+	s.endDelivery()
+	if s.ended == nil {
+		s.ended = closedHere
+	}
+	s.told = true
+	if !s.turn.taken { // else who has the turn reads into it
+		s.input.drop()
+	}
+	owner := s.owner
+	s.mu.Unlock()
+	// Not under the lock: it waits for who is inside, and for linger.
+	s.sock.Close()
+	if stranger {
+		owner.Post(ClosedMsg{s})
+	}
+}
+
+// closeQuietly closes the esock socket because the peer has: nobody waits for unsent data.
+func (s *Socket) closeQuietly() {
+	if l, err := esock.SocketLinger.Get(s.sock); err == nil && l.On && l.Time > 0 {
+		esock.SocketLinger.Set(s.sock, esock.Linger{})
+	}
+	s.sock.Close()
+}
+
+// shown is how a reason looks to the caller: a reset is an end like others, unless show_econnreset is on.
+func (o *settings) shown(err error) error {
+	switch errnoIn(err) {
+	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE:
+		if o.showReset {
+			return syscall.ECONNRESET
+		}
+		return closedBy{errnoIn(err)}
+	}
+	if err == io.EOF {
+		return closedByPeer
+	}
+	if errors.Is(err, net.ErrClosed) {
+		return closedHere
+	}
+	return err
+}
+
+// ControllingProcess gives the socket another owner. Messages about the socket that wait with the present one move to the new one,
+// in their order, before those that come later; the active mode stays as it is. nil is nobody, and then the socket becomes
+// passive. Nothing happens when to owns it already. Errors: ErrNotOwner when from is not the owner, ErrBadArg when to is
+// closed, ErrClosed. OTP: gen_tcp:controlling_process/2.
+func (s *Socket) ControllingProcess(from, to *esock.Mailbox) error {
+	const op = "controlling_process"
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.sock.Closed():
+		return s.fail(op, closedHere)
+	case s.owner == to:
+		return nil
+	case s.owner != from:
+		return s.fail(op, ErrNotOwner)
+	}
+	if to != nil && to.Closed() {
+		return s.fail(op, &badArgument{"owner", nil, "its mailbox is closed"})
+	}
+	s.materialise()
+	s.endDelivery()
+	if err := s.sock.ControllingProcess(from, to); err != nil {
+		return s.fail(op, err)
+	}
+	s.owner = to
+	if to == nil {
+		s.active = activeMode{}
+		return nil
+	}
+	if from != nil {
+		from.Move(to, s.About)
+	}
+	s.deliver()
+	return nil
+}

@@ -1,0 +1,59 @@
+package gentcp
+
+import (
+	"slices"
+	"syscall"
+)
+
+// Stat is one number of GetStat.
+type Stat struct {
+	Name  string
+	Value uint64
+}
+
+// StatNames are the names that GetStat knows, in OTP's order: bytes, operations, and the largest and mean bytes of an
+// operation, each way. recv_dvi and send_pend are always 0.
+func StatNames() []string { return slices.Clone(statNames[:]) }
+
+var statNames = [...]string{"recv_oct", "recv_cnt", "recv_max", "recv_avg", "recv_dvi",
+	"send_oct", "send_cnt", "send_max", "send_avg", "send_pend"}
+
+// GetStat reads statistics, in the order asked; no names: all. Unknown names are left out. They count what the kernel
+// took and gave, not packets, since the socket was made. Errors: EINVAL on a closed socket. OTP: inet:getstat/1,2.
+func (s *Socket) GetStat(names ...string) ([]Stat, error) {
+	if s.sock.Closed() {
+		return nil, s.fail("getstat", syscall.EINVAL)
+	}
+	if len(names) == 0 {
+		names = statNames[:]
+	}
+	c := s.sock.Counters()
+	sent, sends, largest := c.WriteByte, c.WritePkg, c.WritePkgMax
+	if f := c.SendFile; f != nil {
+		sent, sends, largest = sent+f.Byte, sends+f.Pkg, max(largest, f.PkgMax)
+	}
+	values := map[string]uint64{
+		"recv_oct": c.ReadByte, "recv_cnt": c.ReadPkg, "recv_max": c.ReadPkgMax, "recv_avg": mean(c.ReadByte, c.ReadPkg),
+		"recv_dvi": 0,
+		"send_oct": sent, "send_cnt": sends, "send_max": largest, "send_avg": mean(sent, sends),
+		"send_pend": 0,
+	}
+	var stats []Stat
+	for _, name := range names {
+		if v, ok := values[name]; ok {
+			stats = append(stats, Stat{name, v})
+		}
+	}
+	return stats, nil
+}
+
+// mean is rounded to the nearest, half up; of nothing it is the sum.
+func mean(sum, n uint64) uint64 {
+	if n == 0 {
+		return sum
+	}
+	if rest := sum % n; rest >= n-rest {
+		return sum/n + 1
+	}
+	return sum / n
+}

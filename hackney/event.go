@@ -1,0 +1,81 @@
+package hackney
+
+import (
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
+)
+
+// The tags are those of gen_tcp and ssl.
+const (
+	tagTCP        = "tcp"
+	tagSSL        = "ssl"
+	suffixPassive = "_passive"
+	suffixClosed  = "_closed"
+	suffixError   = "_error"
+)
+
+// Event is a message of an active mode, taken apart in the same way for every transport.
+// OTP: {Data, Sock, Bytes}, {Closed, Sock}, {Error, Sock, Reason}.
+type Event struct {
+	Tag    string        // one of Socket.Messages, "tcp_passive", "ssl_passive"; over TCP "http" for such a packet
+	Packet gentcp.Packet // what came, with the tag of data
+	Reason error         // with the tag of an error
+}
+
+// EventMsg is what messages of transports other than TCP implement, so that Socket.Event understands them.
+type EventMsg interface {
+	esock.Message
+	Event() Event
+}
+
+// About reports whether a message is about this socket. It is a match for Mailbox.ReceiveMatch, PollMatch and Move.
+func (s Socket) About(msg esock.Message) bool {
+	return s.Sock != nil && msg != nil && s.Sock.About(msg)
+}
+
+// Event takes a message apart; false: it is not about this socket, or its transport does not say what it means.
+func (s Socket) Event(msg esock.Message) (Event, bool) {
+	if !s.About(msg) {
+		return Event{}, false
+	}
+	switch m := msg.(type) {
+	case gentcp.TCPMsg:
+		return Event{Tag: tagTCP, Packet: m.Packet}, true
+	case gentcp.HTTPMsg:
+		return Event{Tag: "http", Packet: m.Packet}, true
+	case gentcp.PortMsg:
+		return Event{Tag: "data", Packet: m.Packet}, true
+	case gentcp.PassiveMsg:
+		return Event{Tag: tagTCP + suffixPassive}, true
+	case gentcp.ClosedMsg:
+		return Event{Tag: tagTCP + suffixClosed}, true
+	case gentcp.ErrorMsg:
+		return Event{Tag: tagTCP + suffixError, Reason: m.Reason}, true
+	case EventMsg:
+		return m.Event(), true
+	}
+	return Event{}, false
+}
+
+// Leftover says whether a socket that was idle must be closed instead of being used again. It makes the socket
+// passive and takes the messages about it out of its owner's mailbox, without waiting; true: there was data, an end
+// or an error. That a count has run out is no such message, and is dropped. After an error the socket is of no use
+// either. OTP: what hackney's pool does before it hands a socket out.
+func (s Socket) Leftover(owner *esock.Mailbox) (bool, error) {
+	err := s.SetOpts(gentcp.Active(false))
+	if owner == nil || s.Sock == nil {
+		return false, err
+	}
+	found := false
+	for {
+		msg, ok := owner.PollMatch(s.About)
+		if !ok {
+			return found, err
+		}
+		switch msg.(type) {
+		case gentcp.PassiveMsg, SSLPassiveMsg:
+		default:
+			found = true
+		}
+	}
+}

@@ -1,0 +1,175 @@
+package hackney
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
+)
+
+// defaultChunk is the chunk size that the manual calls 64 MB.
+const defaultChunk = 65536000
+
+// SendFileOption is an option of SendFile: ChunkSize, UseThreads, SendFun, or by name SendFileOpt. The later of two
+// wins. OTP: the type sendfile_option().
+type SendFileOption struct {
+	name  string
+	value any
+}
+
+// ChunkSize is how many bytes are read at a time, and handed to Send or the SendFun, where the system's sendfile is
+// not used. They are in memory at once, or the whole file if it is smaller. The default is 65,536,000. OTP:
+// {chunk_size, N}.
+func ChunkSize(n int) SendFileOption { return SendFileOption{"chunk_size", n} }
+
+// UseThreads is accepted and without effect: a blocking call holds up its own goroutine alone. OTP: {use_threads,
+// Bool}.
+func UseThreads(on bool) SendFileOption { return SendFileOption{"use_threads", on} }
+
+// SendFun sends the data instead of Socket.Send; the system's sendfile is then not used. The data is valid until the
+// function returns. OTP: {send_fun, Fun}.
+func SendFun(f func(s Socket, data []byte) error) SendFileOption {
+	return SendFileOption{"send_fun", f}
+}
+
+// SendFileOpt is the option of that name of OTP's, with the value that its function takes. One that is unknown is
+// ignored.
+func SendFileOpt(name string, value any) SendFileOption { return SendFileOption{name, value} }
+
+// sendFileOptions are the options, checked.
+type sendFileOptions struct {
+	chunk int
+	fun   func(Socket, []byte) error
+}
+
+func sortOut(opts []SendFileOption) (sendFileOptions, error) {
+	o := sendFileOptions{chunk: defaultChunk}
+	for _, opt := range opts {
+		ok := true
+		switch opt.name {
+		case "chunk_size":
+			o.chunk, ok = opt.value.(int)
+			ok = ok && o.chunk > 0
+		case "use_threads":
+			_, ok = opt.value.(bool)
+		case "send_fun":
+			o.fun, ok = opt.value.(func(Socket, []byte) error)
+			ok = ok && o.fun != nil
+		}
+		if !ok {
+			return o, badArg(opSendFile, "option "+opt.name+" does not take this value")
+		}
+	}
+	return o, nil
+}
+
+const opSendFile = "sendfile"
+
+// SendFileName sends a whole file: SendFile of all of it, without options. Errors: also those of open(2).
+// OTP: hackney_socket:sendfile/2.
+func (s Socket) SendFileName(caller *esock.Mailbox, path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return s.SendFile(caller, f, 0, 0)
+}
+
+// SendFile sends bytes of a file from an offset, 0: to its end, and returns how many were sent, fewer if the file
+// ended. The caller must be the socket's owner, if it has one; a nil caller is not checked.
+//
+// Over plain TCP, without SendFun, it is the system's sendfile: f must be an *os.File, whose position does not matter
+// and does not move, and it waits for as long as it takes. Else f is read in chunks, and its position is put back at
+// the end, whatever happens; the chunks go through Send, so the packet type had better be raw.
+//
+// After an error it is not known how much was sent. Errors: gentcp.ErrNotOwner, gentcp.ErrBadArg (no file, a chunk
+// size below 1; over plain TCP a file that is no *os.File, negative bytes), EINVAL (negative offset or bytes),
+// gentcp.ErrClosed, those of reading, and those of Send. OTP: hackney_socket:sendfile/5.
+func (s Socket) SendFile(
+	caller *esock.Mailbox, f io.ReadSeeker, offset, count int64, opts ...SendFileOption) (int64, error) {
+	if err := s.check(opSendFile); err != nil {
+		return 0, err
+	}
+	o, err := sortOut(opts)
+	if err != nil {
+		return 0, err
+	}
+	file, isFile := f.(*os.File)
+	if f == nil || isFile && file == nil {
+		return 0, badArg(opSendFile, "there is no file")
+	}
+	if owned, ok := s.Sock.(interface{ Owner() *esock.Mailbox }); ok && caller != nil {
+		if owner := owned.Owner(); owner != nil && owner != caller {
+			return 0, &gentcp.Error{Op: opSendFile, Reason: gentcp.ErrNotOwner}
+		}
+	}
+	var sent int64
+	sock, plain := s.Sock.(*gentcp.Socket)
+	switch plain = plain && s.Transport == TCP; {
+	case plain && o.fun == nil && isFile:
+		sent, err = sock.SendFile(file, offset, count)
+		err = fileError(err)
+	case plain && o.fun == nil:
+		err = badArg(opSendFile, "the system's sendfile takes an *os.File")
+	default:
+		sent, err = s.sendChunks(f, offset, count, o)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return sent, nil
+}
+
+// sendChunks is the way without the system's help.
+func (s Socket) sendChunks(f io.ReadSeeker, offset, count int64, o sendFileOptions) (sent int64, err error) {
+	if offset < 0 || count < 0 {
+		return 0, &gentcp.Error{Op: opSendFile,
+			Reason: &esock.InvalidError{What: "offset or bytes", Value: min(offset, count), Cause: "it is negative"}}
+	}
+	send := o.fun
+	if send == nil {
+		send = func(s Socket, data []byte) error { return s.Send(data) }
+	}
+	position, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, fileError(err)
+	}
+	if _, err = f.Seek(offset, io.SeekStart); err != nil {
+		return 0, fileError(err)
+	}
+	defer f.Seek(position, io.SeekStart)
+	var chunk bytes.Buffer // grows with what the file has
+	for count == 0 || sent < count {
+		n := int64(o.chunk)
+		if count > 0 {
+			n = min(n, count-sent)
+		}
+		chunk.Reset()
+		_, end := io.CopyN(&chunk, f, n)
+		if chunk.Len() > 0 {
+			if err := send(s, chunk.Bytes()); err != nil {
+				return 0, err
+			}
+			sent += int64(chunk.Len())
+		}
+		switch {
+		case end == io.EOF:
+			return sent, nil
+		case end != nil:
+			return 0, fileError(end)
+		}
+	}
+	return sent, nil
+}
+
+// fileError: a closed file is a bad argument, as a bad descriptor is in OTP.
+func fileError(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return badArg(opSendFile, "the file is closed")
+	}
+	return err
+}

@@ -1,0 +1,387 @@
+package hackney
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/packet"
+)
+
+// TLSConn is a connection of a transport that TLS made. Its data is received and sent through a Socket.
+//
+// Who reads from crypto/tls has the turn, which is a place in a channel: a passive receive, or somebody who receives
+// from the owner's mailbox. mu guards everything else, and is not held while crypto/tls reads or sends.
+type TLSConn struct {
+	raw       *gentcp.Socket // passive and raw
+	tls       *tls.Conn
+	turn      chan struct{}
+	sending   atomic.Int32 // Sends in progress
+	shutWrite atomic.Bool
+
+	// These three belong to who has the turn.
+	wire       wire
+	buf        []byte // buf[start:end] is what was read and not delivered yet
+	start, end int
+
+	mu       sync.Mutex
+	settings settings
+	parser   packet.Parser
+	owner    *esock.Mailbox
+	closed   bool
+	ended    error // what a receive answers when no packet is left; nil: there may come more
+	told     bool  // and has answered, or told the owner
+	delivery
+}
+
+// settings are the options that are not the TCP connection's, or matter here as well.
+type settings struct {
+	typ         packet.Type
+	size        uint32 // of a packet
+	delimiter   packet.Delimiter
+	exitOnClose bool
+	showReset   bool
+}
+
+// maxRecord is how many bytes a TLS record has at most (RFC 8446, section 5.1).
+const maxRecord = 1 << 14
+
+func newTLSConn(raw *gentcp.Socket, mb *esock.Mailbox, o settings) *TLSConn {
+	c := &TLSConn{raw: raw, owner: mb, settings: o, turn: make(chan struct{}, 1), wire: wire{raw: raw}}
+	c.parser, _ = packet.NewParser(o.typ, o.decoding()) // they were checked
+	return c
+}
+
+// decoding are the options of the parser. As on a TCP socket, the length of a line is the size of a packet.
+func (o *settings) decoding() packet.Options {
+	d := packet.Options{PacketSize: o.size}
+	if o.typ == packet.Line {
+		d.LineLength, d.LineDelimiter = o.size, o.delimiter
+	}
+	return d
+}
+
+// Socket is the esock socket beneath: for its options and counters. Its data is TLS records.
+func (c *TLSConn) Socket() *esock.Socket { return c.raw.Socket() }
+
+// Owner is the mailbox that owns the connection, nil if none does.
+func (c *TLSConn) Owner() *esock.Mailbox { return c.raw.Owner() }
+
+// ConnectionState says what was negotiated, and who the peer is.
+func (c *TLSConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+
+// String is that of the esock socket beneath.
+func (c *TLSConn) String() string { return c.raw.String() }
+
+// takeTurn waits for the turn. Errors: esock.ErrTimeout, a context's.
+func (c *TLSConn) takeTurn(w esock.Wait) error {
+	if c.tryTurn() {
+		return nil
+	}
+	if !w.Blocks() {
+		return esock.ErrTimeout
+	}
+	ctx, free := w.Ends()
+	defer free()
+	select {
+	case c.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return w.Ended()
+	}
+}
+
+func (c *TLSConn) tryTurn() bool {
+	select {
+	case c.turn <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// putTurn gives the turn back, and then an active mode goes on. mu is held.
+func (c *TLSConn) putTurn() {
+	if c.missed {
+		c.wire.cancel()
+		c.missed = false
+	}
+	<-c.turn
+	c.deliver()
+}
+
+// recv is Transport.Recv. Its time includes waiting for other receivers.
+func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
+	const op = "recv"
+	switch {
+	case w.Err() != nil:
+		return gentcp.Packet{}, c.fail(op, w.Err())
+	case w.Asynchronous():
+		return gentcp.Packet{}, badArg(op, "a receive waits, or uses an active mode")
+	case length < 0:
+		return gentcp.Packet{}, badArg(op, "the length is negative")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.active.on() {
+		c.settle(func() error { return nil }) // it may be spent already
+		if c.active.on() && c.raw.Open() {
+			return gentcp.Packet{}, c.fail(op, syscall.EINVAL)
+		}
+	}
+	w = w.Begin()
+	c.mu.Unlock()
+	err := c.takeTurn(w)
+	c.mu.Lock()
+	if err != nil {
+		return gentcp.Packet{}, err
+	}
+	defer c.putTurn()
+	c.wire.cancel()
+	if c.closed {
+		return gentcp.Packet{}, c.fail(op, c.tellEnd())
+	}
+	for {
+		p, err := c.cut(length)
+		switch {
+		case err == nil:
+			return p, nil
+		case err != packet.ErrMore:
+			return gentcp.Packet{}, c.fail(op, err)
+		case c.ended != nil:
+			return gentcp.Packet{}, c.fail(op, c.tellEnd())
+		}
+		if err = c.fill(w, nil); err != nil {
+			if reason, ok := paused(err); ok {
+				return gentcp.Packet{}, reason
+			}
+			c.finish(err)
+		}
+	}
+}
+
+// cut takes the next packet, in memory of its own. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.
+func (c *TLSConn) cut(length int) (gentcp.Packet, error) {
+	data := c.buf[c.start:c.end]
+	var p packet.Packet
+	var err error
+	n := length
+	switch raw := c.settings.typ == packet.Raw || c.settings.typ == packet.Len0; {
+	case !raw || length == 0:
+		p, n, err = c.parser.Next(data)
+	case len(data) >= length:
+		p = packet.DataPacket(data[:length])
+	case c.ended != nil && len(data) > 0:
+		p, n = packet.DataPacket(data), len(data) // the last one may be short
+	default:
+		err = packet.ErrMore
+	}
+	if err != nil {
+		if err == packet.ErrInvalid {
+			err = syscall.EMSGSIZE
+		}
+		return gentcp.Packet{}, err
+	}
+	p = p.CopyTo(nil)
+	c.start += n
+	return gentcp.Packet{Packet: p}, nil
+}
+
+// fill reads more, one record at most. The turn and mu are held, but mu not while reading.
+func (c *TLSConn) fill(w esock.Wait, h *esock.Handle) error {
+	room := c.room()
+	c.mu.Unlock()
+	c.wire.wait, c.wire.handle = w, h
+	n, err := c.tls.Read(room)
+	c.mu.Lock()
+	c.end += n
+	if _, ok := paused(err); ok && n > 0 {
+		return nil
+	}
+	return err
+}
+
+// room is where a record may be read to. The buffer grows with what has come, not with what a header announces.
+func (c *TLSConn) room() []byte {
+	n := c.end - c.start
+	if n == 0 && len(c.buf) > 2*maxRecord {
+		c.buf = nil
+	}
+	if n == 0 {
+		c.start, c.end = 0, 0
+	}
+	if len(c.buf)-c.end < maxRecord {
+		buf := c.buf
+		if len(buf)-n < maxRecord {
+			buf = make([]byte, max(2*len(buf), n+maxRecord))
+		}
+		copy(buf, c.buf[c.start:c.end])
+		c.buf, c.start, c.end = buf, 0, n
+	}
+	return c.buf[c.end : c.end+maxRecord]
+}
+
+// finish notes that nothing more can be received, and why; with exit_on_close that closes the connection. mu is held.
+func (c *TLSConn) finish(err error) {
+	if c.ended == nil {
+		c.ended = c.shown(err)
+	}
+	if !c.settings.exitOnClose || !c.raw.Open() {
+		return
+	}
+	c.wire.hurry.Store(true) // the peer may not be reading
+	if l, err := esock.SocketLinger.Get(c.Socket()); err == nil && l.On && l.Time > 0 {
+		esock.SocketLinger.Set(c.Socket(), esock.Linger{})
+	}
+	c.tls.Close()
+}
+
+// tellEnd is what a receive answers after the end: the reason once, from then on that it is closed. The
+// turn and mu are held.
+func (c *TLSConn) tellEnd() error {
+	err := c.ended
+	c.told = true
+	c.start, c.end = 0, 0 // the beginning of a packet
+	if !errors.Is(err, gentcp.ErrClosed) {
+		c.ended = closedBy(err)
+	}
+	return err
+}
+
+// send is Transport.Send.
+func (c *TLSConn) send(data [][]byte) error {
+	const op = "send"
+	c.mu.Lock()
+	typ := c.settings.typ
+	c.mu.Unlock()
+	var b []byte
+	if len(data) == 1 && typ.HeaderLen() == 0 {
+		b = data[0]
+	} else {
+		var err error
+		if b, err = packet.Append(nil, typ, data...); err != nil {
+			return c.fail(op, syscall.EMSGSIZE)
+		}
+	}
+	c.sending.Add(1)
+	_, err := c.tls.Write(b)
+	c.sending.Add(-1)
+	switch {
+	case err == nil:
+		return nil
+	case c.shutWrite.Load():
+		return c.fail(op, closedBy(net.ErrClosed))
+	case errors.Is(err, esock.ErrTimeout):
+		c.close(true) // the peer has half a record
+		return esock.ErrTimeout
+	}
+	c.mu.Lock()
+	err = c.shown(err)
+	c.mu.Unlock()
+	return c.fail(op, err)
+}
+
+// shutdown is Transport.Shutdown. The peer is told by TLS, unless a Send is in progress, which the end then breaks
+// off.
+func (c *TLSConn) shutdown(how esock.How) error {
+	if how == esock.ShutWrite || how == esock.ShutReadWrite {
+		c.shutWrite.Store(true)
+		if c.sending.Load() == 0 {
+			c.tls.CloseWrite() // that the connection is broken, the next line tells
+		}
+	}
+	return c.raw.Shutdown(how)
+}
+
+// close closes the connection for its owner, or for somebody else, of whom an owner in an active mode is told. It
+// waits up to 5 seconds for a kernel whose buffer is full to take the alert that ends TLS.
+func (c *TLSConn) close(tell bool) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.settle(func() error {
+		tell = tell && c.active.on() && c.ended == nil && !c.closed
+		c.closed = true
+		c.active = activeMode{}
+		c.retire()
+		if c.ended == nil {
+			c.ended = closedBy(net.ErrClosed)
+		}
+		return nil
+	})
+	owner := c.owner
+	c.mu.Unlock()
+	c.tls.Close() // not under the lock: it waits
+	if tell && owner != nil {
+		owner.Post(SSLClosedMsg{c}) // it fails when the owner is gone
+	}
+}
+
+// controllingProcess is Transport.ControllingProcess.
+func (c *TLSConn) controllingProcess(from, to *esock.Mailbox) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settle(func() error {
+		if err := c.raw.ControllingProcess(from, to); err != nil || c.owner == to {
+			return err
+		}
+		c.owner = to
+		c.retire()
+		switch {
+		case to == nil:
+			c.active = activeMode{}
+		case from != nil:
+			from.Move(to, c.About) // it fails when one of them is gone
+		}
+		return nil
+	})
+}
+
+// closedBy is gentcp.ErrClosed with its cause.
+func closedBy(cause error) error { return fmt.Errorf("%w: %w", gentcp.ErrClosed, cause) }
+
+// shown is how a reason looks to the caller, as gentcp has it. mu is held.
+func (c *TLSConn) shown(err error) error {
+	var below *esock.Error
+	var beneath *gentcp.Error
+	switch {
+	case errors.As(err, &below):
+		err = below.Reason
+	case errors.As(err, &beneath):
+		return beneath.Reason
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		switch errno {
+		case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE:
+			if c.settings.showReset {
+				return syscall.ECONNRESET
+			}
+			return closedBy(errno)
+		}
+	}
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return closedBy(io.EOF)
+	}
+	if errors.Is(err, net.ErrClosed) {
+		return closedBy(net.ErrClosed)
+	}
+	return err
+}
+
+// fail wraps a reason as gentcp does.
+func (c *TLSConn) fail(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &gentcp.Error{Op: op, Socket: c.raw, Reason: err}
+}

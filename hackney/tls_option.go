@@ -1,0 +1,126 @@
+package hackney
+
+import (
+	"syscall"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/packet"
+)
+
+// invalid is EINVAL that says what is wrong.
+func invalid(what string, value any, cause string) error {
+	return &esock.InvalidError{What: what, Value: value, Cause: cause}
+}
+
+// own reports an option of the TLS layer, which the connection beneath does not see.
+func own(o gentcp.Option) bool {
+	switch o.Name() {
+	case "active", "packet", "packet_size", "line_delimiter", "mode", "list", "binary", "header", "deliver":
+		return true
+	}
+	return false
+}
+
+// divide sorts the options of a new connection, which begins with the base options: those of this layer, and those
+// beneath. Errors: gentcp.ErrBadArg.
+func divide(opts []gentcp.Option) (settings, []gentcp.Option, error) {
+	o := settings{size: 64 << 20, exitOnClose: true}
+	beneath := append([]gentcp.Option(nil), baseOptions...)
+	for _, opt := range opts {
+		if !own(opt) {
+			beneath = append(beneath, opt)
+		}
+		if err := o.set(opt); err != nil {
+			return o, nil, badArg("connect", err.Error())
+		}
+	}
+	return o, beneath, nil
+}
+
+// set notes an option, if it matters here. Errors: *esock.InvalidError.
+func (s *settings) set(opt gentcp.Option) error {
+	name, given := opt.Name(), opt.Value()
+	if !own(opt) && name != "exit_on_close" && name != "show_econnreset" {
+		return nil
+	}
+	opt, err := gentcp.Opt(name, given)
+	if err != nil {
+		return invalid(name, given, err.Error())
+	}
+	switch v := opt.Value().(type) {
+	case packet.Type:
+		s.typ = v
+	case bool:
+		switch name {
+		case "exit_on_close":
+			s.exitOnClose = v
+		case "show_econnreset":
+			s.showReset = v
+		}
+	case int:
+		switch {
+		case name == "packet_size":
+			s.size = uint32(v)
+		case name == "line_delimiter":
+			s.delimiter = packet.DelimiterOf(byte(v))
+		case name == "header" && v > 0:
+			return invalid(name, v, "there is no such thing over TLS")
+		}
+	case gentcp.DeliverAs:
+		if v != gentcp.DeliverTerm {
+			return invalid(name, v, "there is no such thing over TLS")
+		}
+	}
+	return nil
+}
+
+// setOpts is Transport.SetOpts.
+func (c *TLSConn) setOpts(opts []gentcp.Option) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range opts {
+		if err := c.setOpt(o); err != nil {
+			return err
+		}
+	}
+	if len(opts) == 0 && !c.raw.Open() {
+		return c.fail("setopts", syscall.EINVAL)
+	}
+	return nil
+}
+
+// setOpt sets one option. mu is held.
+func (c *TLSConn) setOpt(o gentcp.Option) error {
+	const op = "setopts"
+	name := o.Name()
+	switch {
+	case !c.raw.Open():
+		return c.fail(op, syscall.EINVAL)
+	case name == "active":
+		o, err := gentcp.Opt(name, o.Value())
+		if err == nil {
+			err = c.setActive(o.Value())
+		} else {
+			err = invalid(name, o.Value(), err.Error())
+		}
+		return c.fail(op, err)
+	case !own(o):
+		if err := c.raw.SetOpts(o); err != nil {
+			return err
+		}
+	}
+	return c.fail(op, c.settle(func() error {
+		if err := c.settings.set(o); err != nil {
+			return err
+		}
+		switch name {
+		case "packet":
+			// A fresh parser: http begins with a start line again.
+			c.parser, _ = packet.NewParser(c.settings.typ, c.settings.decoding()) // they were checked
+		case "packet_size", "line_delimiter":
+			c.parser.SetOptions(c.settings.decoding()) // they were checked
+		}
+		return nil
+	}))
+}

@@ -1,0 +1,128 @@
+package hackney
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
+)
+
+// wire is what crypto/tls takes for the network: a gentcp socket whose reads end as the esock.Wait of the call above
+// says. The fields of reading belong to who has the connection's turn.
+type wire struct {
+	raw    *gentcp.Socket
+	wait   esock.Wait
+	handle *esock.Handle // when wait is With(handle): of the owner's mailbox
+	sel    *esock.Select // the handle is with the poller, or has come back: it holds the socket's reading direction
+
+	until atomic.Pointer[time.Time] // nil: writes end with send_timeout
+	hurry atomic.Bool               // writes do not wait
+}
+
+var _ net.Conn = (*wire)(nil)
+
+// pause is an error after which reading can go on; crypto/tls asks for Temporary before it gives a connection up.
+type pause struct{ error }
+
+func (pause) Timeout() bool   { return true }
+func (pause) Temporary() bool { return true }
+
+var _ net.Error = pause{}
+
+// errLater is the pause of a read that the poller goes on with.
+var errLater = pause{errors.New("nothing has come yet")}
+
+// paused is the pause in an error, and whether it is one.
+func paused(err error) (reason error, ok bool) {
+	var p pause
+	if errors.As(err, &p) {
+		return p.error, true
+	}
+	return err, false
+}
+
+// Read receives what is there.
+func (w *wire) Read(p []byte) (int, error) {
+	if w.handle != nil && w.sel == nil {
+		w.handle.Retract() // what it would announce is what we do now
+	}
+	n, err := w.raw.Socket().Recv(p, 0, w.wait)
+	sel, selected := err.(*esock.Select)
+	switch {
+	case selected:
+		w.sel = sel
+		return n, errLater
+	case w.handle != nil:
+		w.sel = nil
+	}
+	var e *esock.Error
+	switch {
+	case err == esock.ErrTimeout:
+		err = pause{err}
+	case errors.As(err, &e) && w.wait.Blocks() && e.Reason == w.wait.Ended():
+		err = pause{e.Reason} // the context's, not the stream's
+	}
+	return n, err
+}
+
+// cancel gives the socket's reading direction back, if the handle has it.
+func (w *wire) cancel() {
+	if w.sel != nil {
+		w.raw.Socket().Cancel(w.sel) // it fails when the socket is closed
+		w.sel = nil
+	}
+}
+
+// Write sends all of p. Only closing sets a deadline.
+func (w *wire) Write(p []byte) (int, error) {
+	switch until := w.until.Load(); {
+	case w.hurry.Load():
+		return w.raw.Socket().Send(p, 0, esock.Within(0))
+	case until != nil:
+		return w.raw.Socket().Send(p, 0, esock.Until(*until))
+	}
+	if err := w.raw.Send(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Close closes the socket.
+func (w *wire) Close() error { return w.raw.Close() }
+
+// SetWriteDeadline is called by crypto/tls before the last thing it writes.
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() {
+		w.until.Store(nil)
+	} else {
+		w.until.Store(&t)
+	}
+	return nil
+}
+
+// SetDeadline is of no use: every read brings its own.
+func (w *wire) SetDeadline(time.Time) error { return os.ErrNoDeadline }
+
+// SetReadDeadline is of no use: every read brings its own.
+func (w *wire) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
+
+// LocalAddr is for humans.
+func (w *wire) LocalAddr() net.Addr {
+	a, _ := w.raw.SockName()
+	return wireAddr(a.String())
+}
+
+// RemoteAddr is for humans, and for keys of session caches.
+func (w *wire) RemoteAddr() net.Addr {
+	a, _ := w.raw.PeerName()
+	return wireAddr(a.String())
+}
+
+type wireAddr string
+
+func (wireAddr) Network() string  { return "tcp" }
+func (a wireAddr) String() string { return string(a) }

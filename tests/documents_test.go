@@ -1,0 +1,413 @@
+package tests
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/packet"
+)
+
+// manual has what a manual names, in its order, by the kinds of docs/gen-tcp.md: the first column of its tables.
+type manual struct {
+	name  string
+	names map[string][]string
+}
+
+func words(text string) []string { return strings.Fields(text) }
+
+var manuals = []manual{
+	// The page of module hackney_socket (000).
+	{"hk", map[string][]string{
+		"type": words(`hackney_socket() sendfile_option() sock_messages()
+			inet:ip_address() inet:port_number() timeout() inet:posix() file:fd()`),
+		"function": words(`hackney_socket:close/1 hackney_socket:connect/4 hackney_socket:connect/5
+			hackney_socket:controlling_process/2 hackney_socket:messages/1 hackney_socket:peername/1 hackney_socket:recv/2
+			hackney_socket:recv/3 hackney_socket:send/2 hackney_socket:sendfile/2 hackney_socket:sendfile/5
+			hackney_socket:setopts/2 hackney_socket:shutdown/2 hackney_socket:sockname/1
+			inet:setopts/2`),
+		"sendfile option": words(`chunk_size use_threads send_fun`),
+		"reason":          words(`closed not_owner badarg`),
+	}},
+	// The manual of gen_tcp, OTP 28 (002).
+	{"28", map[string][]string{
+		"type": words(`connect_option() listen_option() option() option_name() pktoptions_value() socket()
+			inet:address_family() socket:sockaddr_in() socket:sockaddr_in6() inet:socket_address() inet:port_number()
+			file:filename_all() inet:ancillary_data() inet:socket() inet:posix() timeout() inet:inet_backend()
+			inet:hostname() inet:local_address() erlang:iovec()`),
+		"function": words(`gen_tcp:accept/1 gen_tcp:accept/2 gen_tcp:close/1 gen_tcp:connect/2 gen_tcp:connect/3
+			gen_tcp:connect/4 gen_tcp:controlling_process/2 gen_tcp:listen/2 gen_tcp:recv/2 gen_tcp:recv/3 gen_tcp:send/2
+			gen_tcp:shutdown/2
+			inet:getopts/2 inet:setopts/2 inet:port/1`),
+		"connect_option": words(`fd inet inet6 local ifaddr ip port tcp_module netns bind_to_device protocol`),
+		"listen_option":  words(`fd inet inet6 local ifaddr ip port backlog tcp_module netns bind_to_device protocol`),
+		"option()": words(`active buffer debug delay_send deliver dontroute exit_on_close exclusiveaddruse header
+			high_msgq_watermark high_watermark keepalive keepcnt keepidle keepintvl linger low_msgq_watermark low_watermark
+			mode list binary nodelay packet packet_size priority raw recbuf reuseaddr reuseport reuseport_lb send_timeout
+			send_timeout_close show_econnreset sndbuf tos tclass ttl recvtos recvtclass recvttl user_timeout ipv6_v6only`),
+		"option_name": words(`active buffer debug delay_send deliver dontroute exit_on_close exclusiveaddruse header
+			high_msgq_watermark high_watermark keepalive keepcnt keepidle keepintvl linger low_msgq_watermark low_watermark
+			mode nodelay packet packet_size priority raw recbuf reuseaddr reuseport reuseport_lb send_timeout
+			send_timeout_close show_econnreset sndbuf tos tclass ttl recvtos recvtclass recvttl pktoptions user_timeout
+			ipv6_v6only`),
+		"other option":    words(`inet_backend`),
+		"value of active": words(`true false once -32768..32767`),
+		"value of packet": words(`0 1 2 4 raw sunrm asn1 cdr fcgi line tpkt http httph http_bin httph_bin`),
+		"message": {"{tcp, Socket, Data}", "{tcp_passive, Socket}", "{tcp_closed, Socket}",
+			"{tcp_error, Socket, Reason}"},
+		"reason": {"closed", "timeout", "system_limit", "not_owner", "badarg", "ealready", "{timeout, RestData}"},
+	}},
+	// The manual of gen_tcp, OTP 26: kernel 9.2.3 (004).
+	{"26", map[string][]string{
+		"type": words(`option() pktoptions_value() option_name() connect_option() listen_option() socket()
+			inet:ancillary_data() inet:address_family() socket:sockaddr_in() socket:sockaddr_in6() inet:socket_address()
+			inet:port_number() file:filename_all() timeout() inet:posix() inet:inet_backend() inet:hostname()
+			inet:local_address()`),
+		"function": words(`gen_tcp:accept/1 gen_tcp:accept/2 gen_tcp:close/1 gen_tcp:connect/2 gen_tcp:connect/3
+			gen_tcp:connect/4 gen_tcp:controlling_process/2 gen_tcp:listen/2 gen_tcp:recv/2 gen_tcp:recv/3 gen_tcp:send/2
+			gen_tcp:shutdown/2
+			inet:getopts/2 inet:setopts/2 inet:port/1 erlang:decode_packet/3`),
+		"connect_option": words(`fd inet inet6 local ifaddr ip port tcp_module netns bind_to_device`),
+		"listen_option":  words(`fd inet inet6 local ifaddr ip port backlog tcp_module netns bind_to_device`),
+		"option()": words(`active buffer debug delay_send deliver dontroute exit_on_close exclusiveaddruse header
+			high_msgq_watermark high_watermark keepalive linger low_msgq_watermark low_watermark mode list binary nodelay packet
+			packet_size priority raw recbuf reuseaddr reuseport reuseport_lb send_timeout send_timeout_close show_econnreset
+			sndbuf tos tclass ttl recvtos recvtclass recvttl ipv6_v6only`),
+		"option_name": words(`active buffer debug delay_send deliver dontroute exit_on_close exclusiveaddruse header
+			high_msgq_watermark high_watermark keepalive linger low_msgq_watermark low_watermark mode nodelay packet
+			packet_size priority raw recbuf reuseaddr reuseport reuseport_lb send_timeout send_timeout_close show_econnreset
+			sndbuf tos tclass ttl recvtos recvtclass recvttl pktoptions ipv6_v6only`),
+		"other option":    words(`inet_backend`),
+		"value of active": words(`true false once -32768..32767`),
+		"value of packet": words(`0 1 2 4 raw sunrm asn1 cdr fcgi line tpkt http httph http_bin httph_bin`),
+		"message": {"{tcp, Socket, Data}", "{tcp_passive, Socket}", "{tcp_closed, Socket}",
+			"{tcp_error, Socket, Reason}"},
+		"reason": {"closed", "timeout", "system_limit", "not_owner", "badarg", "ealready", "{timeout, RestData}"},
+	}},
+}
+
+// whereOf is what the types of options in the manuals say in column "for" of the table of options.
+var whereOf = map[string]string{"connect_option": "C", "listen_option": "L", "option()": "CLS", "option_name": "G",
+	"other option": ""}
+
+// documentRow is a row of a table in docs/gen-tcp.md that has a column "in".
+type documentRow struct {
+	in    []string
+	where string
+	names string // the cell with the Go names
+	text  string
+}
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// documentTables reads the tables, by the word in the head of the first column.
+func documentTables(t *testing.T) map[string]map[string]documentRow {
+	b, err := os.ReadFile("../docs/gen-tcp.md")
+	require.NoError(t, err)
+	tables := make(map[string]map[string]documentRow)
+	var head []string
+	for line := range strings.Lines(string(b)) {
+		if !strings.HasPrefix(line, "|") {
+			head = nil
+			continue
+		}
+		cells := strings.Split(strings.Trim(line, "|\n"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		if head == nil {
+			head = cells
+			continue
+		}
+		if !slices.Contains(head, "in") || strings.HasPrefix(cells[0], "---") {
+			continue
+		}
+		require.Len(t, cells, len(head), "%s", line)
+		key := codeSpan.FindStringSubmatch(cells[0])
+		require.NotNil(t, key, "the first cell is no code: %s", line)
+		kind := head[0]
+		if tables[kind] == nil {
+			tables[kind] = make(map[string]documentRow)
+		}
+		require.NotContains(t, tables[kind], key[1], "twice in the table")
+		row := documentRow{in: strings.Fields(cells[1]), text: cells[len(cells)-1]}
+		for i, column := range head {
+			switch column {
+			case "for":
+				row.where = cells[i]
+			case "Go":
+				row.names = cells[i]
+			}
+		}
+		tables[kind][key[1]] = row
+	}
+	return tables
+}
+
+func TestTheTableHasWhatTheManualsNameAndNothingElse(t *testing.T) {
+	tables := documentTables(t)
+	in := make(map[string][]string)    // "kind key" -> the manuals that name it
+	where := make(map[string][]string) // option -> letters that the manuals ask for
+	for _, m := range manuals {
+		for kind, names := range m.names {
+			letters, isOption := whereOf[kind]
+			if isOption {
+				kind = "option"
+			}
+			for _, name := range names {
+				if key := kind + " " + name; !slices.Contains(in[key], m.name) {
+					in[key] = append(in[key], m.name)
+				}
+				if isOption {
+					where[name] = append(where[name], letters)
+				}
+				if _, ok := tables[kind][name]; !ok {
+					t.Errorf("manual %s names %s %s, and the table does not", m.name, kind, name)
+				}
+			}
+		}
+	}
+	for kind, rows := range tables {
+		for name, row := range rows {
+			is := in[kind+" "+name]
+			if len(is) == 0 {
+				is = []string{"+"}
+			}
+			assert.ElementsMatch(t, is, row.in, "column in of %s %s", kind, name)
+			if kind != "option" {
+				continue
+			}
+			for _, letter := range strings.Join(where[name], "") {
+				assert.Contains(t, row.where, string(letter), "column for of %s", name)
+			}
+		}
+	}
+}
+
+// directories are where the packages of the documents are.
+var directories = map[string]string{"esock": "..", "gentcp": "../gentcp", "packet": "../packet", "hackney": "../hackney"}
+
+// declaredNames has the names that the packages declare, as "gentcp.Listen", "gentcp.Socket.Recv", "esock.Addr.Port": methods
+// and fields too.
+func declaredNames(t *testing.T) map[string]bool {
+	names := make(map[string]bool)
+	for name, dir := range directories {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			require.NoError(t, err)
+			for _, d := range f.Decls {
+				for _, n := range declared(d) {
+					names[name+"."+n] = true
+				}
+			}
+		}
+	}
+	return names
+}
+
+// declared is what a declaration declares: functions, methods as Type.Method, types and their fields, values.
+func declared(d ast.Decl) (names []string) {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil {
+			return []string{d.Name.Name}
+		}
+		typ := d.Recv.List[0].Type
+		if star, ok := typ.(*ast.StarExpr); ok {
+			typ = star.X
+		}
+		if index, ok := typ.(*ast.IndexExpr); ok {
+			typ = index.X
+		}
+		return []string{fmt.Sprint(typ, ".", d.Name)}
+	case *ast.GenDecl:
+		for _, spec := range d.Specs {
+			switch spec := spec.(type) {
+			case *ast.ValueSpec:
+				for _, n := range spec.Names {
+					names = append(names, n.Name)
+				}
+			case *ast.TypeSpec:
+				names = append(names, spec.Name.Name)
+				var members *ast.FieldList
+				switch typ := spec.Type.(type) {
+				case *ast.StructType:
+					members = typ.Fields
+				case *ast.InterfaceType:
+					members = typ.Methods
+				}
+				if members == nil {
+					continue
+				}
+				for _, field := range members.List {
+					for _, n := range field.Names {
+						names = append(names, spec.Name.Name+"."+n.Name)
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+func TestEveryRowOfTheTableHasAGoNameThatExists(t *testing.T) {
+	names := declaredNames(t)
+	for kind, rows := range documentTables(t) {
+		for key, row := range rows {
+			if row.names == "-" {
+				assert.NotEmpty(t, row.text, "why has %s %s no Go name?", kind, key)
+				continue
+			}
+			spans := codeSpan.FindAllStringSubmatch(row.names, -1)
+			assert.NotEmpty(t, spans, "%s %s has no Go name", kind, key)
+			for _, span := range spans {
+				assert.True(t, names[span[1]], "%s %s: there is no %s", kind, key, span[1])
+			}
+		}
+	}
+}
+
+// The variables of the documents' snippets, and what they stand for.
+var variables = map[string][]string{
+	"s": {"gentcp.Socket", "esock.Socket", "hackney.Socket"}, "S": {"gentcp.Socket"}, "L": {"gentcp.Socket"},
+	"HS": {"hackney.Socket"}, "mb": {"esock.Mailbox"}, "mailbox": {"esock.Mailbox"}, "listener": {"gentcp.Socket"},
+	"p": {"packet.Packet", "gentcp.Packet"}, "r": {"packet.HTTPRequest"}, "h": {"packet.HTTPHeader"},
+	"m": {"esock.Monitor"}, "ref": {"esock.Monitor"},
+}
+
+func TestTheDocumentsUseNamesThatExist(t *testing.T) {
+	names := declaredNames(t)
+	qualified := regexp.MustCompile(`\b(esock|gentcp|packet|hackney)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
+	member := regexp.MustCompile(`(?:^|[^\w.])(\w+)\.([A-Z]\w*)`)
+	for _, file := range []string{"../docs/gen-tcp.md", "../docs/from-erlang.md", "../README.md"} {
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range qualified.FindAllStringSubmatch(string(b), -1) {
+			assert.True(t, names[m[1]+"."+m[2]], "%s: there is no %s", file, m[0])
+			// Of a variable the type is not known here.
+			if typ := m[1] + "." + m[2] + "."; m[3] != "" && hasPrefix(names, typ) {
+				assert.True(t, names[typ+m[3]], "%s: there is no %s", file, m[0])
+			}
+		}
+		for _, m := range member.FindAllStringSubmatch(string(b), -1) {
+			if types := variables[m[1]]; types != nil {
+				assert.True(t, slices.ContainsFunc(types, func(typ string) bool { return names[typ+"."+m[2]] }),
+					"%s: %s has no %s", file, m[1], m[2])
+			}
+		}
+	}
+}
+
+func hasPrefix(names map[string]bool, prefix string) bool {
+	for n := range names {
+		if strings.HasPrefix(n, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// samples has a value for every option, as a configuration would give it.
+var samples = map[string]any{
+	"fd": 1 << 20, "inet": nil, "inet6": nil, "local": nil, "ifaddr": "127.0.0.1:0", "ip": "127.0.0.1", "port": 0,
+	"tcp_module": "inet_tcp", "netns": "/proc/self/ns/net", "bind_to_device": "lo", "backlog": 5, "protocol": "tcp",
+	"active": "once", "buffer": 1000, "debug": false, "delay_send": true, "deliver": "port", "dontroute": false,
+	"exit_on_close": false, "exclusiveaddruse": true, "header": 2, "high_msgq_watermark": 1, "high_watermark": 0,
+	"keepalive": true, "keepcnt": 3, "keepidle": 10, "keepintvl": 10, "linger": []any{true, 0}, "low_msgq_watermark": 1,
+	"low_watermark": 0, "mode": "binary", "list": nil, "binary": nil, "nodelay": true, "packet": 2, "packet_size": 0,
+	"priority": 1, "raw": []any{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, "01000000"}, "recbuf": 10000, "reuseaddr": true,
+	"reuseport": true, "reuseport_lb": true, "send_timeout": "infinity", "send_timeout_close": true,
+	"show_econnreset": true, "sndbuf": 10000, "tos": 4, "tclass": 4, "ttl": 10, "recvtos": true, "recvtclass": true,
+	"recvttl": true, "user_timeout": 1000, "ipv6_v6only": true, "line_delimiter": 59, "nopush": true, "read_ahead": false,
+}
+
+func TestOptionsAreTakenWhereTheTableSays(t *testing.T) {
+	mb := esock.NewMailbox()
+	defer mb.Close()
+	// Options of one address family are tried with both.
+	listeners := make(map[bool]*gentcp.Socket)
+	for _, six := range []bool{false, true} {
+		opts := []gentcp.Option{gentcp.IPLoopback()}
+		if six {
+			opts = append(opts, gentcp.Inet6())
+		}
+		l, err := gentcp.Listen(mb, 0, opts...)
+		require.NoError(t, err)
+		listeners[six] = l
+	}
+	peer, err := listeners[false].SockName()
+	require.NoError(t, err)
+
+	for name, row := range documentTables(t)["option"] {
+		where := row.where
+		getName := gentcp.Name(name)
+		if name == "raw" {
+			getName = gentcp.RawName(syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 4)
+		}
+		_, err := listeners[false].GetOpts(getName)
+		assert.Equal(t, strings.Contains(where, "G"), err == nil, "getopts %s: %v", name, err)
+
+		if !strings.ContainsAny(where, "CLS") {
+			_, err := gentcp.Opt(name, nil)
+			assert.ErrorIs(t, err, gentcp.ErrBadArg, "%s cannot be set", name)
+			continue
+		}
+		sample, ok := samples[name]
+		require.True(t, ok, "the test has no value for option %s", name)
+		o, err := gentcp.Opt(name, sample)
+		if !assert.NoError(t, err, "Opt(%q, %v)", name, sample) {
+			continue
+		}
+		assert.Equal(t, name, o.Name())
+
+		err4, err6 := listeners[false].SetOpts(o), listeners[true].SetOpts(o)
+		taken := err4 == nil || err6 == nil || errors.Is(err4, syscall.EPERM)
+		taken = taken || name == "ipv6_v6only" // Linux takes it on unbound sockets alone, and these are bound
+		assert.Equal(t, strings.ContainsAny(where, "Ss"), taken, "setopts %s: %v, %v", name, err4, err6)
+
+		// What the system answers does not matter here.
+		s, err := gentcp.Listen(mb, 0, o)
+		assert.Equal(t, strings.Contains(where, "L"), !errors.Is(err, gentcp.ErrBadArg), "listen %s: %v", name, err)
+		if err == nil {
+			s.Close()
+		}
+		s, err = gentcp.ConnectAddr(mb, peer, esock.Within(0), o)
+		assert.Equal(t, strings.Contains(where, "C"), !errors.Is(err, gentcp.ErrBadArg), "connect %s: %v", name, err)
+		if err == nil {
+			s.Close()
+		}
+	}
+}
+
+func TestPacketTypesAreTakenAsTheTableSays(t *testing.T) {
+	for name := range documentTables(t)["value of packet"] {
+		typ, err := packet.ParseType(name)
+		require.NoError(t, err)
+		assert.Equal(t, name, typ.String())
+		_, err = gentcp.Opt("packet", name)
+		if typ == packet.TLS {
+			assert.ErrorIs(t, err, gentcp.ErrBadArg)
+		} else {
+			assert.NoError(t, err, "packet %s", name)
+		}
+	}
+}
