@@ -39,8 +39,8 @@ func (a activeMode) value() any {
 	return false
 }
 
-// change is the mode after option active was set to v; spent: the owner is told that the socket has become passive, ok: the
-// count is not too large.
+// change is the mode after option active was set to v; spent: the owner is told that the socket has become passive, ok:
+// the count is not too large.
 func (a activeMode) change(v any) (to activeMode, spent, ok bool) {
 	switch v := v.(type) {
 	case bool:
@@ -76,9 +76,9 @@ func (a activeMode) after() (to activeMode, spent bool) {
 	return activeMode{}, a.kind == activeCount
 }
 
-// delivery is how packets get to the owner's mailbox. The handle is in it when there may be something to deliver: put there
-// by the poller, which found the kernel ready, or by us. Who receives from the mailbox meets it, and so reads from the
-// socket, and receives what came of it. It is guarded by the socket's mu.
+// delivery is how packets get to the owner's mailbox. The handle is in it when there may be something to deliver: put
+// there by the poller, which found the kernel ready, or by us. Who receives from the mailbox meets it, and so reads
+// from the socket, and receives what came of it. It is guarded by the socket's mu.
 type delivery struct {
 	handle  *esock.Handle   // of the owner's mailbox
 	sel     *esock.Select   // it is with the poller, or has come back: it holds the socket's reading direction
@@ -108,7 +108,8 @@ func (s *Socket) deliver() {
 	d.handle.Notify()
 }
 
-// received is called by who meets the handle in the mailbox: the message to receive instead, and whether there may be more.
+// received is called by who meets the handle in the mailbox: the message to receive instead, and whether there may be
+// more.
 func (s *Socket) received(h *esock.Handle, msg esock.Message) (esock.Message, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,8 +123,8 @@ func (s *Socket) received(h *esock.Handle, msg esock.Message) (esock.Message, bo
 	return s.produce(esock.With(h), &reads)
 }
 
-// produce makes the next message to the owner: a notice, or a packet, for which it may read, without waiting. more: it is
-// worth calling again. s.mu is held.
+// produce makes the next message to the owner: a notice, or a packet, for which it may read, without waiting. more: it
+// is worth calling again. s.mu is held.
 func (s *Socket) produce(w esock.Wait, reads *int) (msg esock.Message, more bool) {
 	d := &s.delivery
 	for {
@@ -226,12 +227,13 @@ func (s *Socket) release() {
 	}
 }
 
-// materialise makes messages of what the owner would receive now, if he looked: what has been announced to him and stands
-// in his mailbox as the handle. Changes of the mode, the owner or the state come after it, and after them deliver, or nothing
-// goes on. It reads once at most. s.mu is held.
+// materialise makes messages of what the owner would receive now, if he looked: what has been announced to him and
+// stands in his mailbox as the handle. Changes of the mode, the owner or the state come after it, and after them
+// deliver, or nothing goes on. It reads once at most. s.mu is held.
 func (s *Socket) materialise() {
 	d := &s.delivery
-	if len(d.notices) == 0 && (d.handle == nil || !d.handle.Unseen()) {
+	announced := d.handle != nil && d.handle.Unseen()
+	if len(d.notices) == 0 && !announced {
 		return
 	}
 	s.retract() // its place is behind what is posted here
@@ -241,10 +243,10 @@ func (s *Socket) materialise() {
 		if msg, more = s.produce(esock.Within(0), &reads); msg == nil {
 			break
 		}
-		if d.handle == nil {
-			s.owner.Post(msg)
-		} else {
+		if announced {
 			d.handle.Post(msg) // in its place
+		} else {
+			s.owner.Post(msg)
 		}
 	}
 }

@@ -221,12 +221,13 @@ func TestActiveChangesKeepTheOrder(t *testing.T) {
 	put(t, s, peer, "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n")
 	for _, o := range []gentcp.Option{
 		gentcp.ActiveOnce(), gentcp.ActiveOnce(), gentcp.ActiveN(2), gentcp.Active(false), gentcp.ActiveN(1), gentcp.ActiveOnce(),
-		gentcp.Active(false), gentcp.ActiveN(-1), gentcp.ActiveOnce(),
+		gentcp.Active(false), gentcp.ActiveN(-1), gentcp.ActiveOnce(), gentcp.ActiveOnce(),
 	} {
 		require.NoError(t, s.SetOpts(o))
 	}
-	holds(t, mb, "tcp 0\n", "tcp 1\n", "tcp 2\n", "tcp 3\n", "passive", "tcp 4\n", "passive", "tcp 5\n", "passive", "tcp 6\n")
-	recvs(t, s, "7\n", "8\n", "9\n")
+	holds(t, mb, "tcp 0\n", "tcp 1\n", "tcp 2\n", "tcp 3\n", "passive", "tcp 4\n", "passive", "tcp 5\n", "passive", "tcp 6\n",
+		"tcp 7\n")
+	recvs(t, s, "8\n", "9\n")
 }
 
 func TestActiveHTTP(t *testing.T) {

@@ -183,10 +183,10 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 	})
 }
 
-// Connections are closed at every stage, under receivers, senders, changes of the mode and of the owner. Every call returns, and
-// nothing but what is allowed comes of it.
+// Connections are closed at every stage, under receivers, senders, changes of the mode and of the owner. Every call
+// returns, and nothing but what is allowed comes of it.
 func TestCloseAtEveryStage(t *testing.T) {
-	rounds := 300
+	rounds := 100
 	if testing.Short() {
 		rounds = 30
 	}

@@ -157,8 +157,10 @@ func TestPacketsThatAreNone(t *testing.T) {
 		good string // before it
 		sent string
 	}{
-		{"4, too large", []gentcp.Option{gentcp.PacketType(packet.Len4), gentcp.PacketSize(10)}, "", "\x00\x00\x00\x0bhello world"},
-		{"4, too large, after another", []gentcp.Option{gentcp.PacketType(packet.Len4), gentcp.PacketSize(10)}, "\x00\x00\x00\x01a", "\x00\x00\x00\x0b"},
+		{"4, too large", []gentcp.Option{gentcp.PacketType(packet.Len4), gentcp.PacketSize(10)}, "",
+			"\x00\x00\x00\x0bhello world"},
+		{"4, too large, after another", []gentcp.Option{gentcp.PacketType(packet.Len4), gentcp.PacketSize(10)},
+			"\x00\x00\x00\x01a", "\x00\x00\x00\x0b"},
 		{"1, too large", []gentcp.Option{gentcp.PacketType(packet.Len1), gentcp.PacketSize(5)}, "", "\x06"},
 		{"tpkt, version", []gentcp.Option{gentcp.PacketType(packet.TPKT)}, "", "\x04\x00\x00\x05x"},
 		{"cdr, magic", []gentcp.Option{gentcp.PacketType(packet.CDR)}, "", "GIOQ\x01\x00\x00\x00\x00\x00\x00\x00"},

@@ -26,11 +26,14 @@ func TestHostileLengths(t *testing.T) {
 		{"4, as much as the default limit", []gentcp.Option{gentcp.PacketType(packet.Len4)}, "\x04\x00\x00\x00", "timeout"},
 		{"4, no limit", []gentcp.Option{gentcp.PacketType(packet.Len4), gentcp.PacketSize(0)}, "\xff\xff\xff\xff", "emsgsize"},
 		{"4, no limit, 2 GiB", []gentcp.Option{gentcp.PacketType(packet.Len4), gentcp.PacketSize(0)}, "\x7f\xff\xff\xfb", "timeout"},
-		{"4, no limit, nothing read ahead", []gentcp.Option{gentcp.PacketType(packet.Len4), gentcp.PacketSize(0), gentcp.ReadAhead(false)},
+		{"4, no limit, nothing read ahead", []gentcp.Option{gentcp.PacketType(packet.Len4), gentcp.PacketSize(0),
+			gentcp.ReadAhead(false)},
 			"\x7f\xff\xff\xfb", "timeout"},
 		{"sunrm", []gentcp.Option{gentcp.PacketType(packet.SunRM), gentcp.PacketSize(0)}, "\x7f\xff\xff\xfb", "timeout"},
-		{"asn1", []gentcp.Option{gentcp.PacketType(packet.ASN1), gentcp.PacketSize(0)}, "\x30\x84\x7f\x00\x00\x00", "timeout"},
-		{"cdr", []gentcp.Option{gentcp.PacketType(packet.CDR), gentcp.PacketSize(0)}, "GIOP\x01\x02\x00\x01\x7f\x00\x00\x00", "timeout"},
+		{"asn1", []gentcp.Option{gentcp.PacketType(packet.ASN1), gentcp.PacketSize(0)},
+			"\x30\x84\x7f\x00\x00\x00", "timeout"},
+		{"cdr", []gentcp.Option{gentcp.PacketType(packet.CDR), gentcp.PacketSize(0)},
+			"GIOP\x01\x02\x00\x01\x7f\x00\x00\x00", "timeout"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, peer := wired(t, nil, c.opts...)

@@ -7,8 +7,8 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// input is what was read from the kernel and not delivered yet, and the parser that cuts it into packets. It is guarded by the
-// socket's mu; the room that a read was given is the reader's meanwhile.
+// input is what was read from the kernel and not delivered yet, and the parser that cuts it into packets. It is guarded
+// by the socket's mu; the room that a read was given is the reader's meanwhile.
 type input struct {
 	parser packet.Parser
 	buf    []byte  // data[start:end] in it; its length is used up
@@ -76,31 +76,12 @@ func (in *input) grow(size int) {
 	*in = next
 }
 
-// room is free space for need bytes, or for as many as there are already, and up to most. known: no more than need is still to come
-// of the packet.
-func (in *input) room(need, most int, known bool) []byte {
-	if in.start > 0 && len(in.buf)-in.end < most {
-		in.end = copy(in.buf, in.data())
-		in.start = 0
-	}
-	switch {
-	case in.buf == nil:
-		in.grow(most)
-	case len(in.buf)-in.end >= min(need, max(in.len(), 1)):
-	case known:
-		in.grow(in.end + need)
-	default:
-		in.grow(max(in.end+need, 2*in.end)) // so that copying costs little in all
-	}
-	return in.buf[in.end:min(in.end+most, len(in.buf))]
-}
-
 // shortest is the fewest bytes that tell more about a packet of the type: how long it is, or another byte of its line.
 var shortest = map[packet.Type]int{packet.Len1: 1, packet.Len2: 2, packet.Len4: 4, packet.CDR: 12, packet.SunRM: 4,
 	packet.FCGI: 8, packet.TPKT: 4, packet.ASN1: 2}
 
-// space is the room for the next read, when the packet has total bytes; 0: that is not known. Memory grows with what a peer sends,
-// not with what it announces: by as much as has come so far, or as one read takes.
+// space is the room for the next read, when the packet has total bytes; 0: that is not known. Memory grows with what a
+// peer sends, not with what it announces: when the buffer is full, by as much as has come, or as one read takes.
 func (in *input) space(total int, o *settings) []byte {
 	need := max(1, shortest[o.typ]-in.len())
 	if total > 0 {
@@ -112,5 +93,18 @@ func (in *input) space(total int, o *settings) []byte {
 	if o.readAhead || raw(o.typ) && total == 0 {
 		most = max(need, read)
 	}
-	return in.room(need, most, total > 0)
+	if in.start > 0 && len(in.buf)-in.end < most {
+		in.end = copy(in.buf, in.data())
+		in.start = 0
+	}
+	switch {
+	case in.buf == nil:
+		in.grow(most)
+	case in.end < len(in.buf):
+	case total > 0:
+		in.grow(in.end + need)
+	default:
+		in.grow(2 * in.end) // so that copying costs little in all
+	}
+	return in.buf[in.end:min(in.end+most, len(in.buf))]
 }

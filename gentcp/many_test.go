@@ -23,8 +23,8 @@ func numbered(i int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(i
 
 func numberIn(p gentcp.Packet) int { return int(binary.BigEndian.Uint32(p.Data())) }
 
-// A thousand connections in mode {active, N} go from owner to owner, and some owners die. Of each connection every packet
-// comes once and in order, up to the end; those of an owner that died are closed.
+// A thousand connections in mode {active, N} go from owner to owner, and some owners die. Of each connection every
+// packet comes once and in order, up to the end; those of an owner that died are closed.
 func TestManyConnections(t *testing.T) {
 	const conns, packets, owners = 1000, 40, 20
 	goroutines := runtime.NumGoroutine()
@@ -133,8 +133,8 @@ func TestManyConnections(t *testing.T) {
 	comes(t, "the end of the goroutines", func() bool { return runtime.NumGoroutine() <= goroutines+10 })
 }
 
-// Several goroutines receive from one mailbox while others change the mode: a wake-up that is lost would leave the connection
-// stuck with data.
+// Several goroutines receive from one mailbox while others change the mode: a wake-up that is lost would leave the
+// connection stuck with data.
 func TestNoWakeUpIsLost(t *testing.T) {
 	for round := range 10 {
 		mb := esock.NewMailbox()

@@ -13,11 +13,11 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// model is a stream of bytes and how far it has been delivered. Whatever is set, asked and given away in between, messages and
-// receives have the packets that come next in it, as the type then was, each byte once.
+// model is a stream of bytes and how far it has been delivered. Whatever is set, asked and given away in between,
+// messages and receives have the packets that come next in it, as the type then was, each byte once.
 //
-// A message may have been cut from the stream under a type that was changed before it was looked at, so there may be several
-// ways to read what was delivered; at is where each of them is in the stream.
+// A message may have been cut from the stream under a type that was changed before it was looked at, so there may be
+// several ways to read what was delivered; at is where each of them is in the stream.
 type model struct {
 	t      testing.TB
 	s      *gentcp.Socket

@@ -95,6 +95,25 @@ func TestControllingProcessMovesMessages(t *testing.T) {
 		holds(t, mine)
 		assert.Equal(t, true, valueOf(t, s, "active"))
 	})
+	t.Run("the end", func(t *testing.T) {
+		for _, data := range []string{"", "1"} {
+			mine, other := owner(t), owner(t)
+			s, peer := wired(t, mine, gentcp.Active(true))
+			if data != "" {
+				put(t, s, peer, data)
+			}
+			hangUp(t, s, peer)
+			comes(t, "the announcement", func() bool { return mine.Len() == 1 })
+			require.NoError(t, s.ControllingProcess(mine, other), "it closes the socket, and is told to the new owner")
+			if data != "" {
+				gets(t, other, "tcp "+data)
+			}
+			gets(t, other, "closed")
+			holds(t, mine)
+			assert.Equal(t, other, s.Owner())
+			reasons(t, "closed", s.ControllingProcess(other, mine))
+		}
+	})
 	t.Run("all kinds, and only those of the socket", func(t *testing.T) {
 		mine, other := owner(t), owner(t)
 		s, peer := wired(t, mine, gentcp.PacketType(packet.Line), gentcp.Active(false), gentcp.ShowEconnreset(true),

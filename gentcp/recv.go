@@ -15,14 +15,14 @@ import (
 // the last before the end may be shorter.
 //
 // When time runs out, what has come stays for the next call. At the end of the stream whole packets come first, then
-// ErrClosed; the beginning of a packet is dropped. Calls made while another waits get their turn after it, and the time of
-// esock.Within runs from then. Errors: ErrClosed; esock.ErrTimeout; a context's; EINVAL on a socket in an active mode; ENOTCONN on
-// a listener; EMSGSIZE for a packet that is none or too large, which stays and can be read as raw; ErrBadArg; those of
-// recv(2). OTP: gen_tcp:recv/2,3.
+// ErrClosed; the beginning of a packet is dropped. Calls made while another waits get their turn after it, and the time
+// of esock.Within runs from then. Errors: ErrClosed; esock.ErrTimeout; a context's; EINVAL on a socket in an active
+// mode; ENOTCONN on a listener; EMSGSIZE for a packet that is none or too large, which stays and can be read as raw;
+// ErrBadArg; those of recv(2). OTP: gen_tcp:recv/2,3.
 func (s *Socket) Recv(length int, w esock.Wait) (Packet, error) { return s.RecvInto(nil, length, w) }
 
-// RecvInto is Recv into memory of the caller's: the packet's bytes are at the front of buf, if they fit. Then nothing is
-// allocated.
+// RecvInto is Recv into memory of the caller's: the packet's bytes are at the front of buf, if they fit. Then nothing
+// is allocated.
 func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) {
 	const op = "recv"
 	switch {
@@ -121,8 +121,8 @@ func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (
 		return Packet{Packet: packet.DataPacket(buf[:n:n]), head: o.split()}, true, nil
 	}
 	if n > 0 {
-		copy(s.input.room(n, n, true), buf[:n])
-		s.input.end += n
+		s.input.grow(n)
+		s.input.end = copy(s.input.buf, buf[:n])
 	}
 	switch {
 	case err == nil:
@@ -136,8 +136,8 @@ func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (
 
 func raw(t packet.Type) bool { return t == packet.Raw || t == packet.Len0 }
 
-// cut finds the next packet in the input: the packet and its bytes in all; packet.ErrMore, and how many it has in all if that is
-// known; packet.ErrInvalid as EMSGSIZE.
+// cut finds the next packet in the input: the packet and its bytes in all; packet.ErrMore, and how many it has in all
+// if that is known; packet.ErrInvalid as EMSGSIZE.
 func (s *Socket) cut(o *settings, length int) (packet.Packet, int, error) {
 	in := &s.input
 	if raw(o.typ) && length > 0 {
@@ -180,8 +180,8 @@ func (s *Socket) end(err error) {
 	}
 }
 
-// tellEnd is what a receive answers after the end: the reason once, from then on that it is closed. The beginning of a packet,
-// if there is one, is dropped. s.mu is held.
+// tellEnd is what a receive answers after the end: the reason once, from then on that it is closed. The beginning of a
+// packet, if there is one, is dropped. s.mu is held.
 func (s *Socket) tellEnd() error {
 	err := s.ended
 	if s.active.on() { // it was set while this call waited

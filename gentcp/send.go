@@ -26,16 +26,17 @@ func (x *outgoing) free() {
 	outgoings.Put(x)
 }
 
-// Send sends one packet: the parts, one after the other, with the header that the packet type has (types 1, 2 and 4; all others
-// send bytes as they are). It waits until the kernel has taken all, or for option send_timeout. Whole packets of several
-// senders do not mix; who comes first goes first. No bytes are nothing in raw mode, and a packet of length 0 with a header.
+// Send sends one packet: the parts, one after the other, with the header that the packet type has (types 1, 2 and 4;
+// all others send bytes as they are). It waits until the kernel has taken all, or for option send_timeout. Whole
+// packets of several senders do not mix; who comes first goes first. No bytes are nothing in raw mode, and a packet of
+// length 0 with a header.
 //
-// Errors: *SendTimeoutError, or with send_timeout_close esock.ErrTimeout, and then the socket is closed; ErrClosed; EMSGSIZE when
-// the length does not fit into the header, and then nothing is sent; ECONNRESET with show_econnreset; those of send(2). What was
-// received stays readable after an error. OTP: gen_tcp:send/2.
+// Errors: *SendTimeoutError, or with send_timeout_close esock.ErrTimeout, and then the socket is closed; ErrClosed;
+// EMSGSIZE when the length does not fit into the header, and then nothing is sent; ECONNRESET with show_econnreset;
+// those of send(2). What was received stays readable after an error. OTP: gen_tcp:send/2.
 func (s *Socket) Send(data ...[]byte) error {
 	o := s.opts.Load()
-	if len(data) == 1 && o.typ.HeaderLen() == 0 {
+	if len(data) == 1 && len(data[0]) > 0 && o.typ.HeaderLen() == 0 {
 		n, err := s.sock.Send(data[0], 0, o.sendWait())
 		if err != nil {
 			return s.sendFailed(o, err, n, data)
@@ -51,6 +52,12 @@ func (s *Socket) Send(data ...[]byte) error {
 	var err error
 	if x.small, err = packet.AppendHeader(x.small[:0], o.typ, total); err != nil {
 		return s.fail("send", syscall.EMSGSIZE)
+	}
+	if total+len(x.small) == 0 {
+		if s.sock.Closed() {
+			return s.fail("send", closedHere)
+		}
+		return nil
 	}
 	var n int
 	if total <= copyLimit {

@@ -3,6 +3,7 @@ package gentcp_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -210,9 +211,18 @@ func TestSendTimeoutGivesTheRest(t *testing.T) {
 
 // When the kernel takes nothing at all, the rest is the whole packet, its header included.
 func TestSendTimeoutOfAWholePacket(t *testing.T) {
-	s, peer := stuffed(t, nil, gentcp.PacketType(packet.Len2), gentcp.SendTimeout(time.Millisecond))
-	whole := "\x00\x06abcdef"
+	s, peer := stuffed(t, nil, gentcp.SendTimeout(time.Millisecond))
 	var wire, rest string
+	for big := string(pattern(1 << 20)); rest == ""; {
+		wire += big
+		var e *gentcp.SendTimeoutError
+		if errors.As(s.Send([]byte(big)), &e) {
+			rest = string(e.Rest)
+		}
+	}
+	wire = strings.TrimSuffix(wire, rest)
+	require.NoError(t, s.SetOpts(gentcp.PacketType(packet.Len2)))
+	whole := "\x00\x06abcdef"
 	for rest != whole {
 		wire += whole
 		if err := s.Send([]byte("abc"), []byte("def")); err != nil {

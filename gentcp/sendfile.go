@@ -9,10 +9,10 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// SendFile sends bytes of f from an offset, 0: to its end, with sendfile(2). It returns how many were sent, fewer if the file
-// ended. They are not framed, whatever the packet type; the position of f does not matter and does not move. It waits for as long as
-// it takes: send_timeout is not for it. What sendfile cannot read is read and sent.
-// Errors: EINVAL for a negative offset, ErrBadArg for a negative count or no file; those of Send. OTP: file:sendfile/5.
+// SendFile sends bytes of f from an offset, 0: to its end, with sendfile(2). It returns how many were sent, fewer if
+// the file ended. They are not framed, whatever the packet type; the position of f does not matter and does not move.
+// It waits for as long as it takes: send_timeout is not for it. What sendfile cannot read is read and sent. Errors:
+// EINVAL for a negative offset, ErrBadArg for a negative count or no file; those of Send. OTP: file:sendfile/5.
 func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 	const op = "sendfile"
 	switch {
@@ -27,10 +27,13 @@ func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 	if n == 0 && unsupported(err) {
 		n, err = s.copyFile(f, offset, bytes)
 	}
-	if err != nil {
-		return n, s.fail(op, s.sendReason(s.opts.Load(), err))
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, os.ErrClosed):
+		return n, s.fail(op, &badArgument{"file", nil, "it is closed"})
 	}
-	return n, nil
+	return n, s.fail(op, s.sendReason(s.opts.Load(), err))
 }
 
 // SendFile sends a whole file. Errors: also those of open(2). OTP: file:sendfile/2.

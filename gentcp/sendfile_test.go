@@ -107,6 +107,10 @@ func TestSendFileErrors(t *testing.T) {
 	}
 	_, err := s.SendFile(func() *os.File { d, _ := os.Open(t.TempDir()); t.Cleanup(func() { d.Close() }); return d }(), 0, 0)
 	reasons(t, "eisdir", err)
+	gone := fileOf(t, "data")
+	require.NoError(t, gone.Close())
+	_, err = s.SendFile(gone, 0, 0)
+	reasons(t, "badarg", err)
 	require.NoError(t, s.Shutdown(esock.ShutWrite))
 	_, err = s.SendFile(f, 0, 0)
 	reasons(t, "closed", err)

@@ -11,8 +11,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Socket is a listener, or a connection. Any method may be called from any goroutine: whole messages of several senders never
-// mix, receivers and acceptors get their turn in the order they came. Close may be called at any time.
+// Socket is a listener, or a connection. Any method may be called from any goroutine: whole messages of several senders
+// never mix, receivers and acceptors get their turn in the order they came. Close may be called at any time.
 type Socket struct {
 	sock      *esock.Socket
 	listening bool
@@ -38,7 +38,8 @@ func newSocket(sock *esock.Socket, mb *esock.Mailbox, o *settings) *Socket {
 	return s
 }
 
-// Socket is the esock socket beneath: for its options, counters and table. Receiving from it takes bytes away from this one.
+// Socket is the esock socket beneath: for its options, counters and table. Receiving from it takes bytes away from this
+// one.
 func (s *Socket) Socket() *esock.Socket { return s.sock }
 
 // String is that of the esock socket beneath.
@@ -51,8 +52,8 @@ func (s *Socket) Owner() *esock.Mailbox {
 	return s.owner
 }
 
-// Open reports whether the socket has not been closed yet: by Close, by its owner's death, or, with exit_on_close, by what a
-// receive saw.
+// Open reports whether the socket has not been closed yet: by Close, by its owner's death, or, with exit_on_close, by
+// what a receive saw.
 func (s *Socket) Open() bool { return !s.sock.Closed() }
 
 // SocketOf is the socket that a message of this package is about, nil for other messages.
@@ -75,7 +76,7 @@ func SocketOf(msg esock.Message) *Socket {
 }
 
 // About is a match for Mailbox.ReceiveMatch, PollMatch and Move: the messages about this socket.
-func (s *Socket) About(msg esock.Message) bool { return SocketOf(msg) == s }
+func (s *Socket) About(msg esock.Message) bool { return s != nil && SocketOf(msg) == s }
 
 // SockName is the address that the socket is bound to. Errors: ErrClosed. OTP: inet:sockname/1.
 func (s *Socket) SockName() (esock.Addr, error) {
@@ -101,6 +102,9 @@ func (s *Socket) Port() (int, error) {
 
 // Monitor makes mb receive one esock.DownMsg when the socket is closed. OTP: inet:monitor/1.
 func (s *Socket) Monitor(mb *esock.Mailbox) (*esock.Monitor, error) {
+	if mb == nil {
+		return nil, s.fail("monitor", &badArgument{"mailbox", nil, "it is nil"})
+	}
 	m, err := s.sock.Monitor(mb)
 	return m, s.fail("monitor", err)
 }
@@ -108,9 +112,10 @@ func (s *Socket) Monitor(mb *esock.Mailbox) (*esock.Monitor, error) {
 // Unrecv is not supported: ENOTSUP. OTP: gen_tcp:unrecv/2.
 func (s *Socket) Unrecv([]byte) error { return s.fail("unrecv", syscall.ENOTSUP) }
 
-// Shutdown ends one direction at once, or both. After ShutWrite the peer reads what was sent and then the end, and Send answers
-// ErrClosed. After ShutRead what has arrived, or still arrives, is delivered, and then comes the end. A listener stops
-// listening when reading is shut. Errors: ENOTCONN, also once both ends have finished; ErrClosed. OTP: gen_tcp:shutdown/2.
+// Shutdown ends one direction at once, or both. After ShutWrite the peer reads what was sent and then the end, and Send
+// answers ErrClosed. After ShutRead what has arrived, or still arrives, is delivered, and then comes the end. A
+// listener stops listening when reading is shut. Errors: ENOTCONN, also once both ends have finished; ErrClosed. OTP:
+// gen_tcp:shutdown/2.
 func (s *Socket) Shutdown(how esock.How) error {
 	err := s.sock.Shutdown(how)
 	if err == nil && how != esock.ShutRead {
@@ -119,16 +124,16 @@ func (s *Socket) Shutdown(how esock.How) error {
 	return s.fail("shutdown", err)
 }
 
-// Close closes the socket; who waits on it gets ErrClosed. It is the owner's: no message follows. With option linger on, it
-// waits for unsent data. What was sent reaches the peer, unless the connection breaks; to know that it did, Shutdown(ShutWrite)
-// and wait for the peer's end. It always answers nil, also a second time. OTP: gen_tcp:close/1.
+// Close closes the socket; who waits on it gets ErrClosed. It is the owner's: no message follows. With option linger
+// on, it waits for unsent data. What was sent reaches the peer, unless the connection breaks; to know that it did,
+// Shutdown(ShutWrite) and wait for the peer's end. It always answers nil, also a second time. OTP: gen_tcp:close/1.
 func (s *Socket) Close() error {
 	s.close(nil, false)
 	return nil
 }
 
-// CloseFrom is Close by somebody else than the owner: an owner in an active mode gets ClosedMsg. OTP: gen_tcp:close/1, called
-// by another process.
+// CloseFrom is Close by somebody else than the owner: an owner in an active mode gets ClosedMsg. OTP: gen_tcp:close/1,
+// called by another process.
 func (s *Socket) CloseFrom(mb *esock.Mailbox) error {
 	s.close(mb, true)
 	return nil
@@ -188,10 +193,10 @@ func (o *settings) shown(err error) error {
 	return err
 }
 
-// ControllingProcess gives the socket another owner. Messages about the socket that wait with the present one move to the new one,
-// in their order, before those that come later; the active mode stays as it is. nil is nobody, and then the socket becomes
-// passive. Nothing happens when to owns it already. Errors: ErrNotOwner when from is not the owner, ErrBadArg when to is
-// closed, ErrClosed. OTP: gen_tcp:controlling_process/2.
+// ControllingProcess gives the socket another owner. Messages about the socket that wait with the present one move to
+// the new one, in their order, before those that come later; the active mode stays as it is. nil is nobody, and then
+// the socket becomes passive. Nothing happens when to owns it already. Errors: ErrNotOwner when from is not the owner,
+// ErrBadArg when to is closed, ErrClosed. OTP: gen_tcp:controlling_process/2.
 func (s *Socket) ControllingProcess(from, to *esock.Mailbox) error {
 	const op = "controlling_process"
 	s.mu.Lock()
@@ -209,7 +214,8 @@ func (s *Socket) ControllingProcess(from, to *esock.Mailbox) error {
 	}
 	s.materialise()
 	s.endDelivery()
-	if err := s.sock.ControllingProcess(from, to); err != nil {
+	// What was announced may have been the end, and the socket be closed by now: its messages move all the same.
+	if err := s.sock.ControllingProcess(from, to); err != nil && (s.ended == nil || s.ended == closedHere) {
 		return s.fail(op, err)
 	}
 	s.owner = to

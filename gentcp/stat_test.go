@@ -113,6 +113,18 @@ func TestGetStat_CountsOperations(t *testing.T) {
 	assertStats(t, server, map[string]uint64{"recv_oct": 7, "recv_cnt": 1, "recv_max": 7, "recv_avg": 7})
 }
 
+// Nothing to send is no operation, and still an error on a closed socket.
+func TestSend_OfNothing(t *testing.T) {
+	client, _ := bothEnds(t, nil)
+	for _, data := range [][][]byte{nil, {nil}, {{}, {}}} {
+		require.NoError(t, client.Send(data...))
+	}
+	assertStats(t, client, map[string]uint64{})
+	client.Close()
+	assert.ErrorIs(t, client.Send(), ErrClosed)
+	assert.ErrorIs(t, client.Send(nil), ErrClosed)
+}
+
 func TestGetStat_SendFile(t *testing.T) {
 	client, server := bothEnds(t, nil)
 	path := filepath.Join(t.TempDir(), "file")

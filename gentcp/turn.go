@@ -10,8 +10,8 @@ type turn struct {
 	queue []chan struct{} // those who wait; a closed channel means: it is yours
 }
 
-// take waits for the turn. s.mu is held before and after, but not while waiting. The time of esock.Within runs from the moment
-// the turn has come; other waits may end before. Errors: esock.ErrTimeout, a context's.
+// take waits for the turn. s.mu is held before and after, but not while waiting. The time of esock.Within runs from the
+// moment the turn has come; other waits may end before. Errors: esock.ErrTimeout, a context's.
 func (s *Socket) take(w esock.Wait) error {
 	t := &s.turn
 	if !t.taken {
