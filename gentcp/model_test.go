@@ -268,10 +268,11 @@ func (m *model) setOthers(rt *rapid.T) {
 	}).Draw(rt, "option"))
 }
 
-// give: what waits with the old owner moves.
+// give: what waits with the old owner moves, also the end, which closes the socket.
 func (m *model) give(rt *rapid.T) {
+	open := m.s.Open()
 	err := m.s.ControllingProcess(m.owners[0], m.owners[1])
-	if !m.s.Open() {
+	if !open {
 		require.Equal(rt, "closed", gentcp.Reason(err))
 		return
 	}
