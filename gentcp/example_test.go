@@ -109,6 +109,9 @@ func answerAll(self *esock.Mailbox, s *gentcp.Socket) {
 		switch msg := msg.(type) {
 		case gentcp.TCPMsg:
 			s.Send(answerTo(msg.Data()))
+		case gentcp.ErrorMsg:
+			s.Close() // no packet, or too large: it would come again
+			return
 		case gentcp.ClosedMsg:
 			fmt.Println("socket closed")
 			return

@@ -79,6 +79,9 @@ func loop(self *esock.Mailbox, s *gentcp.Socket) {
 		switch msg := msg.(type) {
 		case gentcp.TCPMsg:
 			s.Send(bytes.ToUpper(msg.Data()))
+		case gentcp.ErrorMsg:
+			s.Close() // no packet, or too large: it would come again
+			return
 		case gentcp.ClosedMsg:
 			fmt.Println("socket closed")
 			return
