@@ -1,10 +1,12 @@
 package hackney
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"os"
+	"reflect"
+	"slices"
+	"syscall"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
@@ -88,7 +90,8 @@ func (s Socket) SendFileName(caller *esock.Mailbox, path string) (int64, error) 
 //
 // After an error it is not known how much was sent. Errors: gentcp.ErrNotOwner, gentcp.ErrBadArg (no file, a chunk
 // size below 1; over plain TCP a file that is no *os.File, negative bytes), EINVAL (negative offset or bytes),
-// gentcp.ErrClosed, those of reading, and those of Send. OTP: hackney_socket:sendfile/5.
+// gentcp.ErrClosed, those of reading, among them io.ErrNoProgress for a file that is read without effect, and those of
+// Send. OTP: hackney_socket:sendfile/5.
 func (s Socket) SendFile(
 	caller *esock.Mailbox, f io.ReadSeeker, offset, count int64, opts ...SendFileOption) (int64, error) {
 	if err := s.check(opSendFile); err != nil {
@@ -99,7 +102,7 @@ func (s Socket) SendFile(
 		return 0, err
 	}
 	file, isFile := f.(*os.File)
-	if f == nil || isFile && file == nil {
+	if v := reflect.ValueOf(f); f == nil || v.Kind() == reflect.Pointer && v.IsNil() || isFile && *file == (os.File{}) {
 		return 0, badArg(opSendFile, "there is no file")
 	}
 	if owned, ok := s.Sock.(interface{ Owner() *esock.Mailbox }); ok && caller != nil {
@@ -112,6 +115,9 @@ func (s Socket) SendFile(
 	switch plain = plain && s.Transport == TCP; {
 	case plain && o.fun == nil && isFile:
 		sent, err = sock.SendFile(file, offset, count)
+		if count >= 0 && beyondEnd(f, offset, err) {
+			return 0, nil
+		}
 		err = fileError(err)
 	case plain && o.fun == nil:
 		err = badArg(opSendFile, "the system's sendfile takes an *os.File")
@@ -139,22 +145,25 @@ func (s Socket) sendChunks(f io.ReadSeeker, offset, count int64, o sendFileOptio
 		return 0, fileError(err)
 	}
 	if _, err = f.Seek(offset, io.SeekStart); err != nil {
+		if beyondEnd(f, offset, err) {
+			err = nil
+		}
 		return 0, fileError(err)
 	}
 	defer f.Seek(position, io.SeekStart)
-	var chunk bytes.Buffer // grows with what the file has
+	var chunk []byte
 	for count == 0 || sent < count {
 		n := int64(o.chunk)
 		if count > 0 {
 			n = min(n, count-sent)
 		}
-		chunk.Reset()
-		_, end := io.CopyN(&chunk, f, n)
-		if chunk.Len() > 0 {
-			if err := send(s, chunk.Bytes()); err != nil {
+		var end error
+		chunk, end = readChunk(f, chunk, n)
+		if len(chunk) > 0 {
+			if err := send(s, chunk); err != nil {
 				return 0, err
 			}
-			sent += int64(chunk.Len())
+			sent += int64(len(chunk))
 		}
 		switch {
 		case end == io.EOF:
@@ -164,6 +173,54 @@ func (s Socket) sendChunks(f io.ReadSeeker, offset, count int64, o sendFileOptio
 		}
 	}
 	return sent, nil
+}
+
+const (
+	firstRead  = 32 << 10 // bytes
+	emptyReads = 100      // in a row
+)
+
+// errCount is what a Read must not do.
+var errCount = errors.New("hackney: sendfile: the file's Read returned an invalid count")
+
+// readChunk reads n bytes into the memory of buf, which grows with what the file has. With an error there may be fewer.
+func readChunk(f io.Reader, buf []byte, n int64) ([]byte, error) {
+	buf = buf[:0]
+	for empty := 0; int64(len(buf)) < n; {
+		if len(buf) == cap(buf) {
+			buf = slices.Grow(buf, int(min(n-int64(len(buf)), max(firstRead, int64(len(buf))))))
+		}
+		room := buf[len(buf):min(int64(cap(buf)), n)]
+		m, err := f.Read(room)
+		if m < 0 || m > len(room) {
+			return buf, errCount
+		}
+		buf = buf[:len(buf)+m]
+		if empty++; m > 0 {
+			empty = 0
+		}
+		switch {
+		case err != nil:
+			return buf, err
+		case empty == emptyReads:
+			return buf, io.ErrNoProgress
+		}
+	}
+	return buf, nil
+}
+
+// beyondEnd reports whether an error says no more than that an offset is beyond the end of a file, and of all files.
+// A file whose size says nothing, as in /proc, is asked first in this way.
+func beyondEnd(f io.ReadSeeker, offset int64, err error) bool {
+	if !errors.Is(err, syscall.EOVERFLOW) && !errors.Is(err, syscall.EINVAL) {
+		return false
+	}
+	file, ok := f.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular() && offset >= info.Size()
 }
 
 // fileError: a closed file is a bad argument, as a bad descriptor is in OTP.

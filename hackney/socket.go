@@ -112,14 +112,14 @@ func (s Socket) Close() error {
 	return s.Transport.Close(s.Sock)
 }
 
-// check refuses the zero Socket, and one with a nil pointer.
+// check refuses the zero Socket, and one with a connection that no transport made.
 func (s Socket) check(op string) error {
 	missing := s.Transport == nil || s.Sock == nil
 	switch c := s.Sock.(type) {
 	case *gentcp.Socket:
-		missing = missing || c == nil
+		missing = missing || c == nil || c.Socket() == nil
 	case *TLSConn:
-		missing = missing || c == nil
+		missing = missing || !c.made()
 	}
 	if missing {
 		return badArg(op, "there is no connection")

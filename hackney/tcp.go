@@ -18,7 +18,7 @@ var (
 
 // tcpConn is the connection as the transport's own.
 func tcpConn(op string, c Conn) (*gentcp.Socket, error) {
-	if s, ok := c.(*gentcp.Socket); ok {
+	if s, ok := c.(*gentcp.Socket); ok && s != nil && s.Socket() != nil {
 		return s, nil
 	}
 	return nil, badArg(op, "the connection is not of transport tcp")

@@ -14,8 +14,13 @@ import (
 // Active modes, packet types, packet_size and line_delimiter mean what they mean for TCP, and the messages are SSLMsg
 // and its kin. All other options are those of the TCP connection beneath, with these limits: header and deliver port
 // are refused; buffer and read_ahead have no effect, since a read takes one TLS record, of at most 16 KiB; a Send
-// that runs into send_timeout closes the connection, because half a record cannot be taken back. OTP: hackney_ssl,
-// ssl.
+// that runs into send_timeout closes the connection, because half a record cannot be taken back. A send_timeout is that
+// of a whole Send, however many records it takes.
+//
+// An end that the peer did not announce (no close_notify), and one within a record, may be an attacker's doing: who
+// receives gets an error for which errors.Is finds gentcp.ErrClosed, io.EOF, and, unlike after an end that was
+// announced, io.ErrUnexpectedEOF. In an active mode SSLClosedMsg comes, and a Recv then tells.
+// OTP: hackney_ssl, ssl.
 func TLS(config *tls.Config) Transport {
 	if config == nil {
 		config = &tls.Config{}
@@ -27,7 +32,7 @@ type tlsTransport struct{ config *tls.Config }
 
 // tlsConn is the connection as the transport's own.
 func tlsConn(op string, c Conn) (*TLSConn, error) {
-	if s, ok := c.(*TLSConn); ok {
+	if s, ok := c.(*TLSConn); ok && s.made() {
 		return s, nil
 	}
 	return nil, badArg(op, "the connection is not of transport ssl")
@@ -59,6 +64,7 @@ func (t *tlsTransport) Connect(
 	ctx, free := w.Ends()
 	defer free()
 	if err = c.tls.HandshakeContext(ctx); err == nil {
+		c.wire.answer = answerTime
 		return c, nil
 	}
 	raw.Close()

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
@@ -23,7 +24,7 @@ type TLSConn struct {
 	raw       *gentcp.Socket // passive and raw
 	tls       *tls.Conn
 	turn      chan struct{}
-	sending   atomic.Int32 // Sends in progress
+	sender    sync.Mutex // held by the Send in progress
 	shutWrite atomic.Bool
 
 	// These three belong to who has the turn.
@@ -48,6 +49,7 @@ type settings struct {
 	delimiter   packet.Delimiter
 	exitOnClose bool
 	showReset   bool
+	sendTimeout time.Duration // negative: none
 }
 
 // maxRecord is how many bytes a TLS record has at most (RFC 8446, section 5.1).
@@ -68,25 +70,54 @@ func (o *settings) decoding() packet.Options {
 	return d
 }
 
-// Socket is the esock socket beneath: for its options and counters. Its data is TLS records.
-func (c *TLSConn) Socket() *esock.Socket { return c.raw.Socket() }
+// made reports whether a transport made the connection: a nil pointer and a zero value are none.
+func (c *TLSConn) made() bool { return c != nil && c.raw != nil }
+
+// Socket is the esock socket beneath: for its options and counters. Its data is TLS records. It is nil, as is all that
+// follows empty, for a TLSConn that no transport made.
+func (c *TLSConn) Socket() *esock.Socket {
+	if !c.made() {
+		return nil
+	}
+	return c.raw.Socket()
+}
 
 // Owner is the mailbox that owns the connection, nil if none does.
-func (c *TLSConn) Owner() *esock.Mailbox { return c.raw.Owner() }
+func (c *TLSConn) Owner() *esock.Mailbox {
+	if !c.made() {
+		return nil
+	}
+	return c.raw.Owner()
+}
 
 // ConnectionState says what was negotiated, and who the peer is.
-func (c *TLSConn) ConnectionState() tls.ConnectionState { return c.tls.ConnectionState() }
+func (c *TLSConn) ConnectionState() tls.ConnectionState {
+	if !c.made() {
+		return tls.ConnectionState{}
+	}
+	return c.tls.ConnectionState()
+}
 
 // String is that of the esock socket beneath.
-func (c *TLSConn) String() string { return c.raw.String() }
+func (c *TLSConn) String() string {
+	if !c.made() {
+		return ""
+	}
+	return c.raw.String()
+}
 
-// takeTurn waits for the turn. Errors: esock.ErrTimeout, a context's.
+// takeTurn waits for the turn. The time of esock.Within runs from the moment it has come; other waits may end before.
+// Errors: esock.ErrTimeout, a context's.
 func (c *TLSConn) takeTurn(w esock.Wait) error {
 	if c.tryTurn() {
 		return nil
 	}
 	if !w.Blocks() {
 		return esock.ErrTimeout
+	}
+	if _, within := w.Duration(); within {
+		c.turn <- struct{}{}
+		return nil
 	}
 	ctx, free := w.Ends()
 	defer free()
@@ -117,7 +148,7 @@ func (c *TLSConn) putTurn() {
 	c.deliver()
 }
 
-// recv is Transport.Recv. Its time includes waiting for other receivers.
+// recv is Transport.Recv.
 func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 	const op = "recv"
 	switch {
@@ -136,13 +167,13 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 			return gentcp.Packet{}, c.fail(op, syscall.EINVAL)
 		}
 	}
-	w = w.Begin()
 	c.mu.Unlock()
 	err := c.takeTurn(w)
 	c.mu.Lock()
 	if err != nil {
 		return gentcp.Packet{}, err
 	}
+	w = w.Begin()
 	defer c.putTurn()
 	c.wire.cancel()
 	if c.closed {
@@ -228,8 +259,12 @@ func (c *TLSConn) room() []byte {
 	return c.buf[c.end : c.end+maxRecord]
 }
 
-// finish notes that nothing more can be received, and why; with exit_on_close that closes the connection. mu is held.
+// finish notes that nothing more can be received, and why; with exit_on_close that closes the connection. The turn and
+// mu are held.
 func (c *TLSConn) finish(err error) {
+	if err == io.EOF && c.wire.ended {
+		err = io.ErrUnexpectedEOF // between two records crypto/tls takes it for an end that was announced
+	}
 	if c.ended == nil {
 		c.ended = c.shown(err)
 	}
@@ -259,7 +294,7 @@ func (c *TLSConn) tellEnd() error {
 func (c *TLSConn) send(data [][]byte) error {
 	const op = "send"
 	c.mu.Lock()
-	typ := c.settings.typ
+	typ, timeout := c.settings.typ, c.settings.sendTimeout
 	c.mu.Unlock()
 	var b []byte
 	if len(data) == 1 && typ.HeaderLen() == 0 {
@@ -270,16 +305,15 @@ func (c *TLSConn) send(data [][]byte) error {
 			return c.fail(op, syscall.EMSGSIZE)
 		}
 	}
-	c.sending.Add(1)
-	_, err := c.tls.Write(b)
-	c.sending.Add(-1)
+	err := c.write(b, timeout)
 	switch {
 	case err == nil:
 		return nil
 	case c.shutWrite.Load():
 		return c.fail(op, closedBy(net.ErrClosed))
 	case errors.Is(err, esock.ErrTimeout):
-		c.close(true) // the peer has half a record
+		c.wire.hurry.Store(true) // the peer has half a record: the end of TLS would make no sense to it
+		c.close(true)
 		return esock.ErrTimeout
 	}
 	c.mu.Lock()
@@ -288,13 +322,29 @@ func (c *TLSConn) send(data [][]byte) error {
 	return c.fail(op, err)
 }
 
+// write sends all of b within the timeout, negative: whenever. However many records it takes, they share the time.
+func (c *TLSConn) write(b []byte, timeout time.Duration) error {
+	c.sender.Lock()
+	defer c.sender.Unlock()
+	w := &esock.Forever
+	if timeout >= 0 {
+		begun := esock.Within(timeout).Begin()
+		w = &begun
+	}
+	c.wire.send.Store(w)
+	defer c.wire.send.Store(nil)
+	_, err := c.tls.Write(b)
+	return err
+}
+
 // shutdown is Transport.Shutdown. The peer is told by TLS, unless a Send is in progress, which the end then breaks
-// off.
+// off. None begins meanwhile, which could make this one wait.
 func (c *TLSConn) shutdown(how esock.How) error {
 	if how == esock.ShutWrite || how == esock.ShutReadWrite {
 		c.shutWrite.Store(true)
-		if c.sending.Load() == 0 {
-			c.tls.CloseWrite() // that the connection is broken, the next line tells
+		if c.sender.TryLock() {
+			c.tls.CloseWrite() // that the connection is broken, the last line tells
+			c.sender.Unlock()
 		}
 	}
 	return c.raw.Shutdown(how)
@@ -349,6 +399,9 @@ func (c *TLSConn) controllingProcess(from, to *esock.Mailbox) error {
 // closedBy is gentcp.ErrClosed with its cause.
 func closedBy(cause error) error { return fmt.Errorf("%w: %w", gentcp.ErrClosed, cause) }
 
+// errUnannounced is the end of a connection that the peer did not announce by TLS: what came may not be all.
+var errUnannounced = fmt.Errorf("%w: %w without close_notify: %w", gentcp.ErrClosed, io.EOF, io.ErrUnexpectedEOF)
+
 // shown is how a reason looks to the caller, as gentcp has it. mu is held.
 func (c *TLSConn) shown(err error) error {
 	var below *esock.Error
@@ -369,8 +422,11 @@ func (c *TLSConn) shown(err error) error {
 			return closedBy(errno)
 		}
 	}
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	switch err {
+	case io.EOF:
 		return closedBy(io.EOF)
+	case io.ErrUnexpectedEOF:
+		return errUnannounced
 	}
 	if errors.Is(err, net.ErrClosed) {
 		return closedBy(net.ErrClosed)

@@ -52,6 +52,9 @@ func (m SSLErrorMsg) Event() Event { return Event{Tag: tagSSL + suffixError, Rea
 
 // About reports whether a message is about this connection.
 func (c *TLSConn) About(msg esock.Message) bool {
+	if c == nil {
+		return false
+	}
 	switch m := msg.(type) {
 	case SSLMsg:
 		return m.Sock == c

@@ -1,7 +1,10 @@
 package hackney
 
 import (
+	"errors"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
@@ -11,6 +14,15 @@ import (
 // invalid is EINVAL that says what is wrong.
 func invalid(what string, value any, cause string) error {
 	return &esock.InvalidError{What: what, Value: value, Cause: cause}
+}
+
+// refused is EINVAL for an option that gentcp.Opt refuses. Its text says what the option is; it is not said twice.
+func refused(name string, given any, err error) error {
+	var e *esock.InvalidError
+	if errors.As(err, &e) {
+		return e
+	}
+	return invalid(name, given, strings.TrimPrefix(err.Error(), invalid(name, given, "").Error()+": "))
 }
 
 // own reports an option of the TLS layer, which the connection beneath does not see.
@@ -25,7 +37,7 @@ func own(o gentcp.Option) bool {
 // divide sorts the options of a new connection, which begins with the base options: those of this layer, and those
 // beneath. Errors: gentcp.ErrBadArg.
 func divide(opts []gentcp.Option) (settings, []gentcp.Option, error) {
-	o := settings{size: 64 << 20, exitOnClose: true}
+	o := settings{size: 64 << 20, exitOnClose: true, sendTimeout: gentcp.Infinity}
 	beneath := append([]gentcp.Option(nil), baseOptions...)
 	for _, opt := range opts {
 		if !own(opt) {
@@ -41,12 +53,16 @@ func divide(opts []gentcp.Option) (settings, []gentcp.Option, error) {
 // set notes an option, if it matters here. Errors: *esock.InvalidError.
 func (s *settings) set(opt gentcp.Option) error {
 	name, given := opt.Name(), opt.Value()
-	if !own(opt) && name != "exit_on_close" && name != "show_econnreset" {
-		return nil
+	if !own(opt) {
+		switch name {
+		case "exit_on_close", "show_econnreset", "send_timeout":
+		default:
+			return nil
+		}
 	}
 	opt, err := gentcp.Opt(name, given)
 	if err != nil {
-		return invalid(name, given, err.Error())
+		return refused(name, given, err)
 	}
 	switch v := opt.Value().(type) {
 	case packet.Type:
@@ -58,6 +74,8 @@ func (s *settings) set(opt gentcp.Option) error {
 		case "show_econnreset":
 			s.showReset = v
 		}
+	case time.Duration:
+		s.sendTimeout = v
 	case int:
 		switch {
 		case name == "packet_size":
@@ -98,11 +116,12 @@ func (c *TLSConn) setOpt(o gentcp.Option) error {
 	case !c.raw.Open():
 		return c.fail(op, syscall.EINVAL)
 	case name == "active":
-		o, err := gentcp.Opt(name, o.Value())
+		given := o.Value()
+		o, err := gentcp.Opt(name, given)
 		if err == nil {
 			err = c.setActive(o.Value())
 		} else {
-			err = invalid(name, o.Value(), err.Error())
+			err = refused(name, given, err)
 		}
 		return c.fail(op, err)
 	case !own(o):

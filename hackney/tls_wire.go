@@ -2,6 +2,7 @@ package hackney
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -18,10 +19,17 @@ type wire struct {
 	wait   esock.Wait
 	handle *esock.Handle // when wait is With(handle): of the owner's mailbox
 	sel    *esock.Select // the handle is with the poller, or has come back: it holds the socket's reading direction
+	ended  bool          // the stream has ended
 
-	until atomic.Pointer[time.Time] // nil: writes end with send_timeout
-	hurry atomic.Bool               // writes do not wait
+	send   atomic.Pointer[esock.Wait] // of the Send in progress
+	until  atomic.Pointer[time.Time]  // not nil: writes end then
+	hurry  atomic.Bool                // writes do not wait
+	answer time.Duration              // of a write by who reads; 0, in the handshake: writes end with send_timeout
 }
+
+// answerTime is how long who reads may be held up by what TLS makes him answer, a new key for example, when the peer
+// does not read. It is as long as crypto/tls waits with the end.
+const answerTime = 5 * time.Second
 
 var _ net.Conn = (*wire)(nil)
 
@@ -51,6 +59,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.handle.Retract() // what it would announce is what we do now
 	}
 	n, err := w.raw.Socket().Recv(p, 0, w.wait)
+	w.ended = w.ended || err == io.EOF
 	sel, selected := err.(*esock.Select)
 	switch {
 	case selected:
@@ -77,13 +86,18 @@ func (w *wire) cancel() {
 	}
 }
 
-// Write sends all of p. Only closing sets a deadline.
+// Write sends all of p: the end, which has a deadline, a record of a Send, or an answer to what was read.
 func (w *wire) Write(p []byte) (int, error) {
-	switch until := w.until.Load(); {
+	until, send := w.until.Load(), w.send.Load()
+	switch {
 	case w.hurry.Load():
 		return w.raw.Socket().Send(p, 0, esock.Within(0))
 	case until != nil:
 		return w.raw.Socket().Send(p, 0, esock.Until(*until))
+	case send != nil:
+		return w.raw.Socket().Send(p, 0, *send)
+	case w.answer > 0:
+		return w.raw.Socket().Send(p, 0, esock.Within(w.answer))
 	}
 	if err := w.raw.Send(p); err != nil {
 		return 0, err
