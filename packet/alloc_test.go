@@ -13,17 +13,20 @@ import (
 
 // One packet of each type, whose parts are all taken.
 var samples = map[packet.Type]string{
-	packet.Raw: "abc", packet.Len0: "abc", packet.Len1: "\x01a", packet.Len2: "\x00\x01a", packet.Len4: "\x00\x00\x00\x01a",
-	packet.ASN1: "\x1f\x81\x01\x81\x01a", packet.SunRM: "\x80\x00\x00\x01a", packet.CDR: "GIOP\x01\x02\x01\x01\x01\x00\x00\x00a",
+	packet.Raw: "abc", packet.Len0: "abc", packet.Len1: "\x01a", packet.Len2: "\x00\x01a",
+	packet.Len4: "\x00\x00\x00\x01a",
+	packet.ASN1: "\x1f\x81\x01\x81\x01a", packet.SunRM: "\x80\x00\x00\x01a",
+	packet.CDR:  "GIOP\x01\x02\x01\x01\x01\x00\x00\x00a",
 	packet.FCGI: "\x01\x05\x00\x01\x00\x03\x02\x00abc\x00\x00", packet.Line: "abc\n", packet.TPKT: "\x03\x00\x00\x05a",
-	packet.TLS: "\x16\x03\x03\x00\x04abcd", packet.HTTP: "GET http://h:80/ HTTP/1.1\r\n", packet.HTTPBin: "HTTP/1.1 200 OK\r\n",
-	packet.HTTPH: "content-TYPE: x\r\nx", packet.HTTPHBin: "X-Other: x\r\nx",
+	packet.TLS: "\x16\x03\x03\x00\x04abcd", packet.HTTP: "GET http://h:80/ HTTP/1.1\r\n",
+	packet.HTTPBin: "HTTP/1.1 200 OK\r\n",
+	packet.HTTPH:   "content-TYPE: x\r\nx", packet.HTTPHBin: "X-Other: x\r\nx",
 }
 
 func takeParts(p packet.Packet) int {
 	n := len(p.Data())
 	if r, ok := p.HTTPRequest(); ok {
-		n += len(r.Method.String()) + len(r.URI.Host) + r.URI.Port + r.Version.Minor
+		n += len(r.Method.String()) + len(r.URI.Host) + r.URI.Port + r.Version.Minor + len(r.VersionText) + len(r.Rest)
 	}
 	if r, ok := p.HTTPResponse(); ok {
 		n += r.Status + len(r.Phrase)

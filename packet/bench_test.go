@@ -18,7 +18,8 @@ const repeat = 1024
 
 var requestHead = "GET /wp-content/uploads/2010/03/hello-kitty-darth-vader-pink.jpg HTTP/1.1\r\n" +
 	"Host: www.kittyhell.com\r\n" +
-	"User-Agent: Mozilla/5.0 (Macintosh; U; Intel Mac OS X 10.6; ja-JP-mac; rv:1.9.2.3) Gecko/20100401 Firefox/3.6.3\r\n" +
+	"User-Agent: Mozilla/5.0 (Macintosh; U; Intel Mac OS X 10.6; ja-JP-mac; rv:1.9.2.3) " +
+	"Gecko/20100401 Firefox/3.6.3\r\n" +
 	"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n" +
 	"Accept-Language: ja,en-us;q=0.7,en;q=0.3\r\n" +
 	"Accept-Encoding: gzip,deflate\r\n" +

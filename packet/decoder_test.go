@@ -47,7 +47,8 @@ func TestDecoderEnds(t *testing.T) {
 // Packets that came with an error, or before it, are delivered first. An error that passes does not harm.
 func TestDecoderTellsTheReadersErrors(t *testing.T) {
 	boom := errors.New("boom")
-	d := newDecoder(t, iotest.DataErrReader(io.MultiReader(strings.NewReader("a\nb\nc"), iotest.ErrReader(boom), strings.NewReader("d\n"))),
+	d := newDecoder(t, iotest.DataErrReader(io.MultiReader(strings.NewReader("a\nb\nc"), iotest.ErrReader(boom),
+		strings.NewReader("d\n"))),
 		packet.Line, none)
 	var got []string
 	for range 4 {
@@ -169,7 +170,8 @@ func TestDecoderReadsTheRest(t *testing.T) {
 }
 
 func TestWhatFollowsARawReadIsSearchedAnew(t *testing.T) {
-	d := newDecoder(t, iotest.TimeoutReader(&pieceReader{pieces: [][]byte{[]byte("xa: b\n"), []byte("c")}}), packet.HTTPH, none)
+	d := newDecoder(t, iotest.TimeoutReader(&pieceReader{pieces: [][]byte{[]byte("xa: b\n"), []byte("c")}}),
+		packet.HTTPH, none)
 	_, err := d.Next()
 	require.ErrorIs(t, err, iotest.ErrTimeout)
 	_, err = io.ReadFull(d, make([]byte, 1))

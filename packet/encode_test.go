@@ -14,9 +14,12 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-var allTypes = map[packet.Type]string{packet.Raw: "raw", packet.Len0: "0", packet.Len1: "1", packet.Len2: "2", packet.Len4: "4",
-	packet.ASN1: "asn1", packet.SunRM: "sunrm", packet.CDR: "cdr", packet.FCGI: "fcgi", packet.Line: "line", packet.TPKT: "tpkt",
-	packet.TLS: "ssl_tls", packet.HTTP: "http", packet.HTTPH: "httph", packet.HTTPBin: "http_bin", packet.HTTPHBin: "httph_bin"}
+var allTypes = map[packet.Type]string{packet.Raw: "raw", packet.Len0: "0", packet.Len1: "1", packet.Len2: "2",
+	packet.Len4: "4",
+	packet.ASN1: "asn1", packet.SunRM: "sunrm", packet.CDR: "cdr", packet.FCGI: "fcgi", packet.Line: "line",
+	packet.TPKT: "tpkt",
+	packet.TLS:  "ssl_tls", packet.HTTP: "http", packet.HTTPH: "httph", packet.HTTPBin: "http_bin",
+	packet.HTTPHBin: "httph_bin"}
 
 func TestTypesHaveOTPsNames(t *testing.T) {
 	require.Len(t, allTypes, int(packet.HTTPHBin)+1)
@@ -45,7 +48,8 @@ func TestTypesHaveOTPsNames(t *testing.T) {
 }
 
 func TestKindsHaveOTPsNames(t *testing.T) {
-	for k, name := range []string{"none", "data", "http_request", "http_response", "http_header", "http_eoh", "http_error", "ssl_tls"} {
+	for k, name := range []string{"none", "data", "http_request", "http_response", "http_header", "http_eoh",
+		"http_error", "ssl_tls"} {
 		assert.Equal(t, name, packet.Kind(k).String())
 	}
 	assert.Equal(t, "packet.Kind(8)", packet.Kind(8).String())

@@ -40,7 +40,8 @@ func ExampleDecoder() {
 
 // The head of a request, and then its body.
 func ExampleDecoder_http() {
-	r := strings.NewReader("POST /form?x=1 HTTP/1.1\r\nHost: example.org\r\ncontent-length: 5\r\nX-trace-ID: 7\r\n\r\nhello")
+	r := strings.NewReader("POST /form?x=1 HTTP/1.1\r\n" +
+		"Host: example.org\r\ncontent-length: 5\r\nX-trace-ID: 7\r\n\r\nhello")
 	d, err := packet.NewDecoder(r, packet.HTTP, packet.Options{PacketSize: 8192})
 	if err != nil {
 		log.Fatal(err)

@@ -69,7 +69,8 @@ func TestCDR(t *testing.T) {
 	checkRows(t, []row{
 		{packet.CDR, none, "GIOP\x01\x02\x01\x01\x04\x00\x00", "more"},
 		{packet.CDR, none, "XXXX", "more"}, // nothing is looked at before the header is whole
-		{packet.CDR, none, "GIOP\x01\x02\x01\x01\x04\x00\x00\x00abcdXY", `"GIOP\x01\x02\x01\x01\x04\x00\x00\x00abcd" rest "XY"`},
+		{packet.CDR, none, "GIOP\x01\x02\x01\x01\x04\x00\x00\x00abcdXY",
+			`"GIOP\x01\x02\x01\x01\x04\x00\x00\x00abcd" rest "XY"`},
 		{packet.CDR, none, "GIOP\x01\x02\x00\x01\x00\x00\x00\x04ab", "more 16"},
 		{packet.CDR, none, "GIOP\x01\x02\xfe\x01\x00\x00\x00\x04ab", "more 16"}, // other flags
 		{packet.CDR, none, "GIOQ\x01\x00\x00\x00\x00\x00\x00\x00", "invalid"},
@@ -84,7 +85,8 @@ func TestCDR(t *testing.T) {
 func TestFCGI(t *testing.T) {
 	checkRows(t, []row{
 		{packet.FCGI, none, "\x01\x05\x00\x01\x00\x03\x02", "more"},
-		{packet.FCGI, none, "\x01\x05\x00\x01\x00\x03\x02\x00abc\x00\x00next", `"\x01\x05\x00\x01\x00\x03\x02\x00abc" rest "next"`},
+		{packet.FCGI, none, "\x01\x05\x00\x01\x00\x03\x02\x00abc\x00\x00next",
+			`"\x01\x05\x00\x01\x00\x03\x02\x00abc" rest "next"`},
 		{packet.FCGI, none, "\x01\x05\x00\x01\x00\x03\x02\x00abc\x00", "more 13"},
 		{packet.FCGI, none, "\x02\x05\x00\x01\x00\x00\x00\x00", "invalid"},
 		{packet.FCGI, none, "\x01\x05\x00\x01\xff\xff\xff\x00", "more 65798"},

@@ -25,7 +25,8 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, typ uint8, size, length uint32, delimiter uint16, in []byte, seed uint64) {
 		o := packet.Options{PacketSize: size, LineLength: length, LineDelimiter: packet.Delimiter(delimiter)}
 		want := decodedWith(t, packet.Type(typ), in, o, nil)
-		for _, behind := range []string{"\n\n\n\n\n\n\n\n", "HTTP/1.1 x:\r\n x\r\n\r\n", "\x00\x00\x00\x00\xff\xff\xff\xff"} {
+		for _, behind := range []string{"\n\n\n\n\n\n\n\n", "HTTP/1.1 x:\r\n x\r\n\r\n",
+			"\x00\x00\x00\x00\xff\xff\xff\xff"} {
 			require.Equal(t, want, decodedWith(t, packet.Type(typ), in, o, []byte(behind)))
 		}
 		if _, err := packet.NewParser(packet.Type(typ), o); err != nil {

@@ -131,7 +131,8 @@ func parsed(t require.TestingT, typ packet.Type, o packet.Options, arriving [][]
 	var buf []byte
 	end := "more"
 	for _, piece := range arriving {
-		buf = slices.Clip(append(slices.Clone(buf), piece...)) // another buffer each time: nothing may be kept of the last
+		// Another buffer each time: nothing may be kept of the last.
+		buf = slices.Clip(append(slices.Clone(buf), piece...))
 		for {
 			pkt, n, err := p.Next(buf)
 			if err != nil {
@@ -207,7 +208,8 @@ func continuing(t packet.Type, all []string) packet.Type {
 		switch {
 		case bytes.Contains([]byte(p), []byte(`"kind": "http_eoh"`)):
 			return t
-		case bytes.Contains([]byte(p), []byte(`"kind": "http_re`)), bytes.Contains([]byte(p), []byte(`"kind": "http_header"`)):
+		case bytes.Contains([]byte(p), []byte(`"kind": "http_re`)),
+			bytes.Contains([]byte(p), []byte(`"kind": "http_header"`)):
 			return packet.HTTPH
 		}
 	}

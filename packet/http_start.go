@@ -43,6 +43,11 @@ type HTTPRequest struct {
 	Method  Method
 	URI     URI
 	Version HTTPVersion // 0, 9 if the line has none
+
+	VersionText []byte // the version as received: "HTTP/1.1"; empty if the line has none
+	// Rest is what follows the version. OTP does not look at it; a server that is strict refuses a line that has some
+	// (RFC 9112, section 3).
+	Rest []byte
 }
 
 // HTTPResponse is a status line. OTP: {http_response, Version, Status, Phrase}.
@@ -117,7 +122,10 @@ func (p Packet) HTTPRequest() (HTTPRequest, bool) {
 	r := HTTPRequest{Version: HTTPVersion{0, 9}}
 	if p.mark != 0 {
 		uri = uri[:len(uri)-len(p.raw)+int(p.mark)]
-		r.Version, _ = versionOf(p.raw[p.mark:])
+		var end int
+		text := p.raw[p.mark:]
+		r.Version, end = versionOf(text)
+		r.VersionText, r.Rest = text[:end:end], text[end:]
 	}
 	uri = trimBlanks(uri)
 	r.Method = Method{Name: name[:len(name):len(name)], Known: knownMethod(name)}

@@ -130,6 +130,27 @@ func TestHTTPRequestLines(t *testing.T) {
 	}
 }
 
+func TestHTTPRequestTellsWhatFollowsTheVersion(t *testing.T) {
+	for in, want := range map[string][2]string{
+		"GET /":                    {"", ""},
+		"GET / \t":                 {"", ""},
+		"GET / HTTP/1.1":           {"HTTP/1.1", ""},
+		"GET / HTTP/1.1 ":          {"HTTP/1.1", " "},
+		"GET / HTTP/1.1 junk":      {"HTTP/1.1", " junk"},
+		"GET / HTTP/0001.10abc":    {"HTTP/0001.10", "abc"},
+		"GET / HTTP/1.1\rX":        {"HTTP/1.1", "\rX"},
+		"GET HTTP/1.1 HTTP/1.2.3 ": {"HTTP/1.2", ".3 "},
+	} {
+		p, _, err := packet.Decode(packet.HTTP, []byte(in+"\r\n"), none)
+		require.NoError(t, err)
+		r, ok := p.HTTPRequest()
+		require.True(t, ok, in)
+		assert.Equal(t, want, [2]string{string(r.VersionText), string(r.Rest)}, in)
+		assert.Equal(t, len(r.VersionText), cap(r.VersionText), "appending does not write into the line")
+		assert.Equal(t, len(r.Rest), cap(r.Rest))
+	}
+}
+
 func TestHTTPStatusLines(t *testing.T) {
 	for in, want := range map[string]string{
 		"HTTP/1.1 200 OK":             `1.1 200 "OK"`,
@@ -230,7 +251,8 @@ func TestParserOfHTTPGoesFromStartLineToHeadersAndBack(t *testing.T) {
 		got = append(got, shown(pkt))
 		rest = rest[n:]
 	}
-	assert.Equal(t, []string{`error "bad\r\n"`, `GET path "/" 1.1`, `14 Host "Host" "x"`, `error "bad\r\n"`, `0 A "A" "b"`, "http_eoh",
+	assert.Equal(t, []string{`error "bad\r\n"`, `GET path "/" 1.1`, `14 Host "Host" "x"`, `error "bad\r\n"`,
+		`0 A "A" "b"`, "http_eoh",
 		`1.1 200 "OK"`, "http_eoh", `PUT path "/" 0.9`}, got)
 
 	require.NoError(t, p.SetOptions(size(1000))) // stays

@@ -54,7 +54,8 @@ func TestDelimiter(t *testing.T) {
 // Pieces and limits give the same lines however they arrive, unless both limits are there.
 func TestLinesComeInPieces(t *testing.T) {
 	in := []byte("abcdefgh\nij\nklm\n\nno")
-	want := []string{`{"kind": "data", "hex": "616263"}`, `{"kind": "data", "hex": "646566"}`, `{"kind": "data", "hex": "67680a"}`,
+	want := []string{`{"kind": "data", "hex": "616263"}`, `{"kind": "data", "hex": "646566"}`,
+		`{"kind": "data", "hex": "67680a"}`,
 		`{"kind": "data", "hex": "696a0a"}`, `{"kind": "data", "hex": "6b6c6d"}`, `{"kind": "data", "hex": "0a"}`,
 		`{"kind": "data", "hex": "0a"}`, `more after "no"`}
 	o := packet.Options{LineLength: 3}

@@ -166,9 +166,11 @@ func TestNothingIsRememberedOfWhatIsInvalid(t *testing.T) {
 	}{
 		{packet.Line, strings.Repeat("x", 101), "a\n" + strings.Repeat("x\n", 100), 2},
 		{packet.HTTP, strings.Repeat("x", 100), "a\n" + strings.Repeat("x\n", 100), 2},
-		{packet.ASN1, "\x1f" + strings.Repeat("\x81", 100), "\x1f\x01\x00" + strings.Repeat("\x81", 100) + "\x01\x00", 3},
+		{packet.ASN1, "\x1f" + strings.Repeat("\x81", 100), "\x1f\x01\x00" + strings.Repeat("\x81", 100) + "\x01\x00",
+			3},
 		{packet.ASN1, "\x1f\x81\x81\x81\x01\x85zzzzz", "\x1f\x01\x00\x81\x81\x81\x81\x81\x81\x81\x01\x00", 3},
-		{packet.ASN1, "\x1f\x81\x81\x81\x01\x84\xff\xff\xff\xff", "\x1f\x01\x00\x81\x81\x81\x81\x81\x81\x81\x01\x00", 3},
+		{packet.ASN1, "\x1f\x81\x81\x81\x01\x84\xff\xff\xff\xff", "\x1f\x01\x00\x81\x81\x81\x81\x81\x81\x81\x01\x00",
+			3},
 	} {
 		p, err := packet.NewParser(c.t, size(100))
 		require.NoError(t, err)
@@ -222,9 +224,11 @@ func TestPartsHaveNoRoomBehindThem(t *testing.T) {
 	for _, c := range []struct {
 		t  packet.Type
 		in string
-	}{{packet.Raw, "ab"}, {packet.Len1, "\x02abrest"}, {packet.Line, "ab\nrest"}, {packet.CDR, "GIOP00000000\x00\x00\x00\x00rest"},
+	}{{packet.Raw, "ab"}, {packet.Len1, "\x02abrest"}, {packet.Line, "ab\nrest"},
+		{packet.CDR, "GIOP00000000\x00\x00\x00\x00rest"},
 		{packet.FCGI, "\x01\x05\x00\x01\x00\x03\x02\x00abc\x00\x00rest"}, {packet.TLS, "\x16\x03\x03\x00\x02abrest"},
-		{packet.HTTP, "HTTP/1.1 200 OK\r\nrest"}, {packet.HTTP, "GET http://h:8/p HTTP/1.1\r\nrest"}, {packet.HTTP, "G a:b\r\nrest"},
+		{packet.HTTP, "HTTP/1.1 200 OK\r\nrest"}, {packet.HTTP, "GET http://h:8/p HTTP/1.1\r\nrest"},
+		{packet.HTTP, "G a:b\r\nrest"},
 		{packet.HTTPH, "Host: x\r\nrest"}, {packet.HTTP, "x\nrest"}} {
 		b := append([]byte(c.in), "behind"...)
 		b = b[:len(c.in)]

@@ -65,6 +65,7 @@ func TestVectorsGiveTheSamePacketsHoweverTheyArrive(t *testing.T) {
 func TestRawDataAreDeliveredAsTheyArrive(t *testing.T) {
 	for _, typ := range []packet.Type{packet.Raw, packet.Len0} {
 		got := parsed(t, typ, packet.Options{PacketSize: 1}, [][]byte{[]byte("ab"), []byte("c")})
-		assert.Equal(t, []string{`{"kind": "data", "hex": "6162"}`, `{"kind": "data", "hex": "63"}`, `more after ""`}, got)
+		assert.Equal(t, []string{`{"kind": "data", "hex": "6162"}`, `{"kind": "data", "hex": "63"}`, `more after ""`},
+			got)
 	}
 }

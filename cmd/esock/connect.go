@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os/signal"
-	"syscall"
 )
 
 type connectCmd struct {
@@ -17,7 +15,7 @@ type connectCmd struct {
 func (connectCmd) Help() string { return framingHelp }
 
 func (c *connectCmd) Run(out *output, std terminals) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
 	return c.connect(ctx, out, std)
 }

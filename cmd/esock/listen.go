@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
-	"syscall"
 
 	"github.com/esock-go/esock"
 )
@@ -19,7 +17,7 @@ type listenCmd struct {
 func (listenCmd) Help() string { return framingHelp + " One connection is accepted." }
 
 func (c *listenCmd) Run(out *output, std terminals) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
 	return c.listen(ctx, out, std)
 }

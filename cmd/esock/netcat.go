@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,15 +21,27 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
+// untilSignal is a context that the first SIGINT or SIGTERM ends. The second ends the process: a command that waits
+// until its output is read cannot end otherwise.
+func untilSignal() (ctx context.Context, stop func()) {
+	ctx, reset := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	forget := context.AfterFunc(ctx, reset)
+	return ctx, func() {
+		forget()
+		reset()
+	}
+}
+
 // framing is the packet type of listen and connect.
 type framing struct {
 	Packet string `short:"p" placeholder:"TYPE" enum:"raw,0,1,2,4,asn1,sunrm,cdr,fcgi,line,tpkt,http,httph,http_bin,httph_bin" default:"raw" help:"How packets are told apart: ${enum} (raw)."`
-	Escape bool   `short:"e" help:"Lines of the input hold escapes as a Go string does: \\x00, \\n, \\\\."`
+	Escape bool   `short:"e" help:"Lines of the input hold escapes as a Go string does."`
 }
 
-const framingHelp = "Each line of the input is sent as one packet; with types raw, 0 and line the bytes go as they are. Packets that come " +
-	"are printed: raw and line as they are, HTTP by its parts, others one a line, with escapes for what cannot be printed. " +
-	"The end of the input ends sending; when the peer has ended, so does the command."
+const framingHelp = "Each line of the input is sent as one packet; with types raw, 0 and line the bytes go as they " +
+	"are. With -e a line holds escapes, as \\x00, \\n, \\\" and \\\\, and raw and 0 send it without its end. " +
+	"Packets that come are printed: raw and line as they are, HTTP by its parts, others one a line, with escapes for " +
+	"what cannot be printed. The end of the input ends sending; when the peer has ended, so does the command."
 
 // terminals are the two streams of the process that a command has beside its output.
 type terminals struct {
@@ -42,14 +55,15 @@ const chunk = 64 << 10
 // maxPacket is the largest packet that is accepted.
 const maxPacket = 64 << 20
 
-// afterwards is for how long, when the peer has sent all it will, the input may pause: what it still holds is sent, but one that
-// waits for somebody to type is not waited for.
+// afterwards is for how long, when the peer has sent all it will, the input may pause: what it still holds is sent, but
+// one that waits for somebody to type is not waited for.
 const afterwards = 500 * time.Millisecond
 
-// options are those of the socket. Package packet cuts what comes, so that the beginning of a packet at the end of the stream can
-// be told. The socket stays open when the peer has ended: it may still read.
+// options are those of the socket. Package packet cuts what comes, so that the beginning of a packet at the end of the
+// stream can be told. The socket stays open when the peer has ended: it may still read.
 func (f *framing) options() []gentcp.Option {
-	return []gentcp.Option{gentcp.Buffer(chunk), gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true), gentcp.NoDelay(true)}
+	return []gentcp.Option{gentcp.Buffer(chunk), gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true),
+		gentcp.NoDelay(true)}
 }
 
 // session is a netcat between two parties: the input and output here, and a peer.
@@ -104,8 +118,8 @@ type input struct {
 	err  error
 }
 
-// read reads the input in a goroutine of its own, because a read cannot be broken off. It takes two buffers in turn, so the one
-// that was handed over is free while its bytes are in use. stop lets it end after the read that it is in.
+// read reads the input in a goroutine of its own, because a read cannot be broken off. It takes two buffers in turn, so
+// the one that was handed over is free while its bytes are in use. stop lets it end after the read that it is in.
 func (x *session) read() (<-chan input, func()) {
 	ch, done := make(chan input), make(chan struct{})
 	hand := func(i input) bool {
@@ -180,7 +194,7 @@ func unescape(text string) (string, error) {
 			b, rest = append(b, rest[0]), rest[1:]
 			continue
 		}
-		r, wide, tail, err := strconv.UnquoteChar(rest, 0)
+		r, wide, tail, err := strconv.UnquoteChar(rest, '"')
 		if err != nil {
 			return "", fmt.Errorf("%q is no escape: %s", shorten(rest, 10), "use \\x00, \\n, \\t, \\\\")
 		}
@@ -194,7 +208,8 @@ func unescape(text string) (string, error) {
 	return string(b), nil
 }
 
-// send sends what comes through lines, and ends sending after it. When the peer has ended it stops as soon as lines pause.
+// send sends what comes through lines, and ends sending after it. When the peer has ended it stops as soon as lines
+// pause.
 func (x *session) send(ctx context.Context, lines <-chan input, peer <-chan struct{}) error {
 	var pause *time.Timer
 	var paused <-chan time.Time
@@ -266,7 +281,8 @@ func (x *session) receive() error {
 		case err == io.EOF:
 			return nil
 		case err == io.ErrUnexpectedEOF:
-			return fmt.Errorf("the peer ended within a packet of type %v: %s came of it", x.typ, count(len(d.Buffered()), "byte"))
+			return fmt.Errorf("the peer ended within a packet of type %v: %s came of it", x.typ,
+				count(len(d.Buffered()), "byte"))
 		case err != nil:
 			return x.explain(err, 0)
 		}
@@ -276,13 +292,17 @@ func (x *session) receive() error {
 		if show.body == 0 {
 			continue
 		}
-		body := io.Reader(d)
-		if show.body > 0 {
-			body = io.LimitReader(d, show.body)
+		body, length := io.Reader(d), show.body
+		if length > 0 {
+			body = io.LimitReader(d, length)
 		}
 		show.body = 0
-		if _, err := io.Copy(x.out, body); err != nil {
+		n, err := io.Copy(x.out, body)
+		if err != nil {
 			return x.explain(err, 0)
+		}
+		if n < length {
+			return fmt.Errorf("the peer ended within a body of %s: %d came of it", count(int(length), "byte"), n)
 		}
 	}
 }
@@ -321,7 +341,8 @@ func listenAt(mb *esock.Mailbox, addr string, opts ...gentcp.Option) (*gentcp.So
 		host = netip.IPv4Unspecified()
 	}
 	to := esock.AddrFrom(netip.AddrPortFrom(host, ap.Port()))
-	l, err := gentcp.Listen(mb, int(ap.Port()), append([]gentcp.Option{gentcp.IfAddr(to), gentcp.ReuseAddr(true)}, opts...)...)
+	opts = append([]gentcp.Option{gentcp.IfAddr(to), gentcp.ReuseAddr(true)}, opts...)
+	l, err := gentcp.Listen(mb, int(ap.Port()), opts...)
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot listen on %s: %w", addr, why(err))
 	}
@@ -343,7 +364,8 @@ func dial(ctx context.Context, host, port string, opts ...gentcp.Option) (*gentc
 	}
 	s, err := gentcp.Connect(nil, host, number, esock.Context(ctx), opts...)
 	if errors.Is(err, gentcp.ErrNXDomain) {
-		s, err = gentcp.Connect(nil, host, number, esock.Context(ctx), append(opts[:len(opts):len(opts)], gentcp.Inet6())...)
+		s, err = gentcp.Connect(nil, host, number, esock.Context(ctx),
+			append(opts[:len(opts):len(opts)], gentcp.Inet6())...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to %s: %w", net.JoinHostPort(host, port), why(err))

@@ -20,6 +20,7 @@ type printer struct {
 	// What the HTTP head says so far of the body.
 	response bool  // to be read to the end of the stream, unless its length is told
 	bare     bool  // there is none
+	coded    bool  // it has a transfer coding, which is not undone
 	length   int64 // -1: not told
 
 	body int64 // after a head: how many bytes follow that are no packets; -1: all
@@ -37,19 +38,24 @@ func (p *printer) packet(k packet.Packet) error {
 		p.line = appendEscaped(p.line, k.Data())
 	case packet.KindHTTPRequest:
 		r, _ := k.HTTPRequest()
-		p.response, p.bare, p.length = false, false, -1
-		p.part(k, "method %s, %s, version %d.%d", escaped(r.Method.Name), uriText(r.URI), r.Version.Major, r.Version.Minor)
+		p.response, p.bare, p.coded, p.length = false, false, false, -1
+		p.part(k, "method %s, %s, version %d.%d",
+			escaped(r.Method.Name), uriText(r.URI), r.Version.Major, r.Version.Minor)
 	case packet.KindHTTPResponse:
 		r, _ := k.HTTPResponse()
 		// RFC 9112, section 6.3.
-		p.response, p.bare, p.length = true, r.Status/100 == 1 || r.Status == 204 || r.Status == 304, -1
+		p.response, p.coded, p.length = true, false, -1
+		p.bare = r.Status/100 == 1 || r.Status == 204 || r.Status == 304
 		p.part(k, "version %d.%d, status %d, phrase %s", r.Version.Major, r.Version.Minor, r.Status, escaped(r.Phrase))
 	case packet.KindHTTPHeader:
 		h, _ := k.HTTPHeader()
-		if h.Field() == "Content-Length" {
+		switch h.Field() {
+		case "Content-Length":
 			if n, err := strconv.ParseInt(strings.TrimSpace(string(h.Value)), 10, 64); err == nil && n >= 0 {
 				p.length = n
 			}
+		case "Transfer-Encoding":
+			p.coded = true
 		}
 		p.part(k, "%s: %s", escaped([]byte(h.Field())), escaped(h.Value))
 	case packet.KindHTTPError:
@@ -63,11 +69,14 @@ func (p *printer) packet(k packet.Packet) error {
 	return err
 }
 
-// following is how long the body is that follows a head. Heads without a start line do not tell whose they are.
+// following is how long the body is that follows a head. Heads without a start line do not tell whose they are. Where a
+// body with a transfer coding ends is not looked for: all that comes counts as the body.
 func (p *printer) following() int64 {
 	switch {
 	case p.typ == packet.HTTPH || p.typ == packet.HTTPHBin || p.bare:
 		return 0
+	case p.coded: // it overrides the length
+		return -1
 	case p.length >= 0:
 		return p.length
 	case p.response:

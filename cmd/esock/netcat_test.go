@@ -85,24 +85,39 @@ func TestConnectFrames(t *testing.T) {
 		{"4", "ab\r\n\n", "\x00\x00\x00\x03ab\r\x00\x00\x00\x00", "\x00\x00\x00\x01x", "x\n", false},
 		{"4", `\xff"` + "\n", "\x00\x00\x00\x02\xff\"", "", "", true},
 		{"asn1", `\x30\x02ab` + "\n", "0\x02ab", "\x30\x01x", "0\\x01x\n", true},
-		{"sunrm", `\x80\x00\x00\x01a` + "\n", "\x80\x00\x00\x01a", "\x80\x00\x00\x01x", "\\x80\\x00\\x00\\x01x\n", true},
-		{"cdr", "GIOP\n", "GIOP", "GIOP\x01\x00\x00\x00\x00\x00\x00\x01x", `GIOP\x01\x00\x00\x00\x00\x00\x00\x01x` + "\n", false},
+		{"sunrm", `\x80\x00\x00\x01a` + "\n", "\x80\x00\x00\x01a", "\x80\x00\x00\x01x", "\\x80\\x00\\x00\\x01x\n",
+			true},
+		{"cdr", "GIOP\n", "GIOP", "GIOP\x01\x00\x00\x00\x00\x00\x00\x01x",
+			`GIOP\x01\x00\x00\x00\x00\x00\x00\x01x` + "\n", false},
 		{"fcgi", "a\n", "a", "\x01\x01\x00\x01\x00\x01\x01\x00x-", `\x01\x01\x00\x01\x00\x01\x01\x00x` + "\n", false},
 		{"tpkt", "a\n", "a", "\x03\x00\x00\x05x", `\x03\x00\x00\x05x` + "\n", false},
-		{"http", "GET / HTTP/1.0\n\r\n", "GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx-a: b\r\n\r\nx\ny" +
-			"HTTP/1.1 204 None\r\n\r\nHTTP/1.1 200 Rest\r\n\r\nto the end\n",
-			"http_response version 1.1, status 200, phrase OK\nhttp_header   Content-Length: 3\nhttp_header   X-A: b\nhttp_eoh\nx\ny" +
+		{"http", "GET / HTTP/1.0\n\r\n", "GET / HTTP/1.0\r\n\r\n",
+			"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nx-a: b\r\n\r\n" +
+				"x\ny" +
+				"HTTP/1.1 204 None\r\n\r\nHTTP/1.1 200 Rest\r\n\r\nto the end\n",
+			"http_response version 1.1, status 200, phrase OK\nhttp_header   Content-Length: 3\n" +
+				"http_header   X-A: b\n" +
+				"http_eoh\nx\ny" +
 				"http_response version 1.1, status 204, phrase None\nhttp_eoh\n" +
 				"http_response version 1.1, status 200, phrase Rest\nhttp_eoh\nto the end\n", false},
-		{"http_bin", "", "", "GET /\x01 HTTP/1.1\r\n\r\nPUT http://h:8/p HTTP/1.1\r\nContent-Length: 2\r\n\r\nabOPTIONS * HTTP/1.1\r\n\r\n" +
+		{"http_bin", "", "", "GET /\x01 HTTP/1.1\r\n\r\nPUT http://h:8/p HTTP/1.1\r\nContent-Length: 2\r\n\r\nab" +
+			"OPTIONS * HTTP/1.1\r\n\r\n" +
 			"CONNECT h:1 HTTP/1.1\r\n\r\nPUT p HTTP/1.1\r\n\r\nGET http://h HTTP/1.1\r\n\r\nnonsense\r\n",
 			"http_request  method GET, abs_path /\\x01, version 1.1\nhttp_eoh\n" +
-				"http_request  method PUT, absoluteURI http host h port 8 path /p, version 1.1\nhttp_header   Content-Length: 2\nhttp_eoh\nab" +
+				"http_request  method PUT, absoluteURI http host h port 8 path /p, version 1.1\n" +
+				"http_header   Content-Length: 2\nhttp_eoh\nab" +
 				"http_request  method OPTIONS, star, version 1.1\nhttp_eoh\n" +
 				"http_request  method CONNECT, scheme h path 1, version 1.1\nhttp_eoh\n" +
 				"http_request  method PUT, abs_path p, version 1.1\nhttp_eoh\n" +
 				"http_request  method GET, absoluteURI http host h port undefined path /, version 1.1\nhttp_eoh\n" +
 				"http_error    nonsense\\r\\n\n", false},
+		{"http", "", "",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+			"http_response version 1.1, status 200, phrase OK\nhttp_header   Transfer-Encoding: chunked\n" +
+				"http_header   Content-Length: 1\nhttp_eoh\n3\r\nabc\r\n0\r\n\r\n", false},
+		{"http", "", "", "PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+			"http_request  method PUT, abs_path /a, version 1.1\nhttp_header   Transfer-Encoding: chunked\n" +
+				"http_eoh\n0\r\n\r\n", false},
 		{"httph", "A: b\n", "A: b\r\n", "Host: x\r\n\r\n", "http_header   Host: x\nhttp_eoh\n", false},
 		{"httph_bin", "", "", "Host: x\r\n\r\n", "http_header   Host: x\nhttp_eoh\n", false},
 	} {
@@ -169,10 +184,15 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 		{"1", strings.Repeat("a", 300) + "\n", "", "300 bytes are too many for a packet of type 1"},
 		{"4", "", "\xff\xff\xff\xff", "what came is no packet of type 4, or a too large one"},
 		{"tpkt", "", "\x04\x00\x00\x00", "what came is no packet of type tpkt, or a too large one"},
+		{"http", "", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
+			"the peer ended within a body of 5 bytes: 3 came of it"},
+		{"http", "", "PUT / HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
+			"the peer ended within a body of 5 bytes: 0 came of it"},
 		{"4", "", "\x00\x00\x00\x09abc", "the peer ended within a packet of type 4: 7 bytes came of it"},
 	} {
 		l := peer(t)
-		n := connecting(t, context.Background(), l, framing{Packet: c.typ}, io.MultiReader(strings.NewReader(c.in), held(t)))
+		n := connecting(t, context.Background(), l, framing{Packet: c.typ},
+			io.MultiReader(strings.NewReader(c.in), held(t)))
 		p := accepted(t, l)
 		_, err := p.Write([]byte(c.come))
 		require.NoError(t, err)
@@ -191,7 +211,8 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 	p.Close()
 	assert.EqualError(t, <-n.err, "the peer has broken off the connection")
 
-	n = connecting(t, context.Background(), l, framing{Packet: "4", Escape: true}, io.MultiReader(strings.NewReader("\\q\n"), held(t)))
+	n = connecting(t, context.Background(), l, framing{Packet: "4", Escape: true},
+		io.MultiReader(strings.NewReader("\\q\n"), held(t)))
 	accepted(t, l)
 	assert.EqualError(t, <-n.err, `the input cannot be read: "\\q" is no escape: use \x00, \n, \t, \\`)
 
@@ -310,13 +331,15 @@ func TestListenAndConnectTalk(t *testing.T) {
 		told, ended := make(lines, 1), make(chan error, 1)
 		c := &listenCmd{framing: framing{Packet: typ}, Addr: "127.0.0.1:0"}
 		go func() {
-			ended <- c.listen(context.Background(), &output{Writer: &a}, terminals{strings.NewReader("from listen\n"), told})
+			ended <- c.listen(context.Background(), &output{Writer: &a},
+				terminals{strings.NewReader("from listen\n"), told})
 		}()
 		host, port, err := net.SplitHostPort(strings.TrimPrefix(<-told, "listening on "))
 		require.NoError(t, err)
 		d := &connectCmd{framing: framing{Packet: typ}, Host: host, Port: port}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		require.NoError(t, d.connect(ctx, &output{Writer: &b}, terminals{strings.NewReader("from connect\n"), io.Discard}))
+		require.NoError(t, d.connect(ctx, &output{Writer: &b},
+			terminals{strings.NewReader("from connect\n"), io.Discard}))
 		cancel()
 		require.NoError(t, <-ended)
 		assert.Equal(t, "from connect\n", a.String(), typ)
@@ -332,4 +355,14 @@ func TestEscapesComeBack(t *testing.T) {
 		assert.NoError(t, err)
 		assert.Equal(t, s, back)
 	}
+	for text, want := range map[string]string{`\"`: `"`, `a"'\\`: `a"'\`, `\u00fc\t\101`: "ü\tA"} {
+		got, err := unescape(text)
+		assert.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	for _, text := range []string{`\'`, `\`, `\x0`, `\q`} {
+		_, err := unescape(text)
+		assert.Error(t, err, text)
+	}
+	assert.Contains(t, framingHelp, "raw and 0 send it without its end", "as TestConnectFrames has it")
 }

@@ -15,12 +15,18 @@ type packetCmd struct {
 }
 
 type packetDecodeCmd struct {
-	Type          string `placeholder:"T" help:"Type of the packet: raw, 0, 1, 2, 4, asn1, sunrm, cdr, fcgi, line, tpkt, ssl_tls, http, httph, http_bin or httph_bin."`
+	Type          string `placeholder:"T" help:"Type of the packet."`
 	PacketSize    *int64 `placeholder:"N" help:"Largest packet, in bytes; 0: no limit."`
 	LineLength    *int64 `placeholder:"N" help:"Lines are cut into pieces of N bytes; 0: no limit."`
-	LineDelimiter *int64 `placeholder:"N" help:"Number of the byte that ends a line, 10 if it is not given; with type line only."`
+	LineDelimiter *int64 `placeholder:"N" help:"Number of the byte that ends a line (10); with type line only."`
 	Hex           string `placeholder:"HEX" help:"The bytes, in hexadecimal."`
-	Vectors       string `placeholder:"FILE" help:"Decode every vector of the file, and count those whose result is another."`
+	Vectors       string `placeholder:"FILE" help:"Decode all vectors of the file, count other results."`
+}
+
+// Help is what --help adds.
+func (packetDecodeCmd) Help() string {
+	return "Types are raw, 0, 1, 2, 4, asn1, sunrm, cdr, fcgi, line, tpkt, ssl_tls, http, httph, http_bin " +
+		"and httph_bin."
 }
 
 func (c *packetDecodeCmd) Run(out *output) error {

@@ -31,13 +31,16 @@ func TestPacketVectorsThatFailAreNamed(t *testing.T) {
 
 func TestPacketDecodePrintsTheResult(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"--type 2 --hex 0003616263000178", `{"tag": "ok", "packet": {"kind": "data", "hex": "616263"}, "rest": "000178"}`},
+		{"--type 2 --hex 0003616263000178",
+			`{"tag": "ok", "packet": {"kind": "data", "hex": "616263"}, "rest": "000178"}`},
 		{"--type 4 --hex 000000", `{"tag": "more", "length": null}`},
 		{"--type 4 --hex 00000005", `{"tag": "more", "length": 9}`},
 		{"--type 4 --packet-size 4 --hex 00000005", `{"tag": "error", "reason": "invalid"}`},
 		{"--type raw", `{"tag": "more", "length": null}`},
-		{"--type line --line-length 2 --hex 6162630a", `{"tag": "ok", "packet": {"kind": "data", "hex": "6162"}, "rest": "630a"}`},
-		{"--type line --line-delimiter 59 --hex 0x613b62", `{"tag": "ok", "packet": {"kind": "data", "hex": "613b"}, "rest": "62"}`},
+		{"--type line --line-length 2 --hex 6162630a",
+			`{"tag": "ok", "packet": {"kind": "data", "hex": "6162"}, "rest": "630a"}`},
+		{"--type line --line-delimiter 59 --hex 0x613b62",
+			`{"tag": "ok", "packet": {"kind": "data", "hex": "613b"}, "rest": "62"}`},
 		{"--type line --line-delimiter 256 --hex 61", `{"tag": "badarg"}`},
 		{"--type http --line-delimiter 10 --hex 61", `{"tag": "badarg"}`},
 		{"--type raw --packet-size=-1 --hex 61", `{"tag": "badarg"}`},

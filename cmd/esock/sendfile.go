@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -23,21 +22,24 @@ type sendfileCmd struct {
 
 // Help is what --help adds.
 func (sendfileCmd) Help() string {
-	return "Connects, sends the file with sendfile(2), without a frame around it, and waits until the peer has acknowledged all " +
-		"of it."
+	return "Connects, sends the file with sendfile(2), without a frame around it, and waits until the peer has " +
+		"acknowledged all of it."
 }
 
 // pieceSent is how much of the file one call sends, so that the bar moves on a slow network, too.
 const pieceSent = 256 << 10
 
 func (c *sendfileCmd) Run(out *output) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
 	return c.sendfile(ctx, out)
 }
 
 // sendfile sends the file, and tells how fast it was. A transfer that ctx breaks off has failed.
 func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
+	if c.File == "" {
+		return errors.New("the name of the file is empty")
+	}
 	// The file is opened before anything else happens: a mistake in its name is told at once.
 	d := demo{path: c.File}
 	if err := d.openFile(); err != nil {
@@ -57,7 +59,7 @@ func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 
 	bar := newProgress(&step{r: newReport(out, !out.terminal)}, d.size)
 	begin := time.Now()
-	sent, err := c.pieces(s, d.file, d.size, bar)
+	sent, err := pieces(s, d.file, d.size, bar)
 	if err == nil {
 		err = acknowledged(s)
 	}
@@ -78,8 +80,12 @@ func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 	return err
 }
 
-// pieces sends the file's first size bytes. A peer that ends before is no error here: it may still read.
-func (c *sendfileCmd) pieces(s *gentcp.Socket, f *os.File, size int64, bar *progress) (sent int64, err error) {
+// pieces sends the file's first size bytes. Size 0: up to its end, because what the kernel makes up, as in /proc, has
+// that size, too. A peer that ends before is no error here: it may still read.
+func pieces(s *gentcp.Socket, f *os.File, size int64, bar *progress) (sent int64, err error) {
+	if size == 0 {
+		return s.SendFile(f, 0, 0)
+	}
 	for sent < size {
 		n, err := s.SendFile(f, sent, min(pieceSent, size-sent))
 		sent += n
@@ -98,7 +104,8 @@ func acknowledged(s *gentcp.Socket) error {
 	}
 	buf := make([]byte, chunk)
 	ended := false
-	// The kernel tells nobody when a queue becomes empty, so it is asked again and again: rarely, after the first times.
+	// The kernel tells nobody when a queue becomes empty, so it is asked again and again: rarely, after the first
+	// times.
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		left, err := s.Socket().NWrite()
 		if err != nil || left == 0 {

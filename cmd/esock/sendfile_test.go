@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -13,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func sendingTo(t *testing.T, ctx context.Context, l net.Listener, file string, terminal bool) (*bytes.Buffer, <-chan error) {
+func sendingTo(
+	t *testing.T, ctx context.Context, l net.Listener, file string, terminal bool,
+) (*bytes.Buffer, <-chan error) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
@@ -54,6 +58,22 @@ func TestSendfileOfNothing(t *testing.T) {
 	assert.Empty(t, got)
 	require.NoError(t, <-ended)
 	assert.Contains(t, out.String(), "0 bytes sent in ")
+}
+
+// Files that the kernel makes up have no size.
+func TestSendfileOfAFileWithoutSize(t *testing.T) {
+	nothingLeft(t)
+	const name = "/proc/sys/kernel/ostype"
+	want, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.NotEmpty(t, want)
+	l := peer(t)
+	out, ended := sendingTo(t, context.Background(), l, name, true)
+	got, err := io.ReadAll(accepted(t, l))
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(got))
+	require.NoError(t, <-ended)
+	assert.Contains(t, out.String(), fmt.Sprintf("%d bytes sent in ", len(want)))
 }
 
 func TestSendfileToAPeerThatEndsItsOwnDirection(t *testing.T) {
@@ -157,6 +177,7 @@ func TestSendfileSaysWhatIsWrong(t *testing.T) {
 	for want, args := range map[string][]string{
 		"cannot connect to 127.0.0.1:" + port + ": connection refused": {host, port, big},
 		"no such file":            {host, port, dir + "/none"},
+		"the file is empty":       {host, port, ""},
 		"is a directory":          {host, port, dir},
 		"is not a regular file":   {host, port, "/dev/null"},
 		"no service \"nonsense\"": {host, "nonsense", big},

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 )
 
 type serveCmd struct {
 	Dir         string        `arg:"" help:"The directory."`
-	Addr        string        `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (127.0.0.1 and a free port)."`
+	Addr        string        `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (127.0.0.1:0)."`
 	Quiet       bool          `short:"q" help:"No line on standard error for each request."`
 	Connections int           `default:"1000" help:"How many connections are served at once; others wait."`
 	Idle        time.Duration `default:"60s" help:"How long a connection may wait for its next request."`
@@ -22,12 +20,12 @@ type serveCmd struct {
 
 // Help is what --help adds.
 func (serveCmd) Help() string {
-	return "Files are sent with sendfile(2), whole or in a range. A directory shows its index.html, or a list. Nothing outside of the " +
-		"directory is served, also not through symbolic links that lead there."
+	return "Files are sent with sendfile(2), whole or in a range. A directory shows its index.html, or a list. " +
+		"Nothing outside of the directory is served, also not through symbolic links that lead there."
 }
 
 func (c *serveCmd) Run(out *output, std terminals) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
 	log := std.err
 	if c.Quiet {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,7 +25,8 @@ type server struct {
 	stall    esock.Wait
 	listener *gentcp.Socket
 	owner    *esock.Mailbox // of all sockets: closing it closes them
-	slots    chan struct{}  // one for each connection
+	slots    chan struct{}  // one for each connection, or for an acceptor that waits for one
+	busy     atomic.Int64   // how many connections there are
 	conns    sync.WaitGroup
 
 	logging sync.Mutex
@@ -41,13 +43,16 @@ const (
 
 // newServer listens.
 func newServer(root *os.Root, c *serveCmd, log io.Writer) (*server, error) {
-	s := &server{root: root, log: log, idle: esock.Within(c.Idle), head: c.Head, stall: esock.Within(c.Stall),
-		owner: esock.NewMailbox(), slots: make(chan struct{}, max(c.Connections, 1))}
+	if c.Connections < 1 {
+		return nil, fmt.Errorf("with %d connections nobody can be served", c.Connections)
+	}
 	for _, d := range []time.Duration{c.Idle, c.Head, c.Stall} {
 		if d <= 0 {
 			return nil, fmt.Errorf("a time of %v is too short", d)
 		}
 	}
+	s := &server{root: root, log: log, idle: esock.Within(c.Idle), head: c.Head, stall: esock.Within(c.Stall),
+		owner: esock.NewMailbox(), slots: make(chan struct{}, c.Connections)}
 	var err error
 	s.listener, s.at, err = listenAt(s.owner, c.Addr, gentcp.Active(false), gentcp.Backlog(backlog),
 		gentcp.PacketType(packet.HTTP), gentcp.PacketSize(maxLine), gentcp.NoDelay(true))
@@ -87,7 +92,11 @@ func (s *server) accept(ctx context.Context) error {
 		switch {
 		case err == nil:
 			s.conns.Go(func() {
-				defer func() { <-s.slots }()
+				s.busy.Add(1)
+				defer func() {
+					s.busy.Add(-1)
+					<-s.slots
+				}()
 				s.converse(sock)
 			})
 			continue
@@ -105,10 +114,11 @@ func (s *server) accept(ctx context.Context) error {
 	}
 }
 
-// passes reports an error of accept that says nothing about the listener: the peer has gone already, or there are too many files
-// or too little memory at the moment. accept(2) lists the network's.
+// passes reports an error of accept that says nothing about the listener: the peer has gone already, or there are too
+// many files or too little memory at the moment. accept(2) lists the network's.
 func passes(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+	for _, errno := range []syscall.Errno{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS,
+		syscall.ENOMEM,
 		syscall.EPERM, syscall.EPROTO, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH,
 		syscall.ENOPROTOOPT, syscall.ENONET, syscall.EOPNOTSUPP} {
 		if errors.Is(err, errno) {

@@ -29,21 +29,35 @@ func appendTag(dst []byte, modified time.Time, size int64) []byte {
 
 // condition is 304 or 412 when the conditions of a request ask for that, else 0 (RFC 9110, section 13.2.2).
 func (h *head) condition(tag []byte, modified time.Time) int {
-	if f := h.fields[fieldIfMatch]; f != nil {
-		if !lists(f, tag, false) {
+	if h.fields[fieldIfMatch] != nil {
+		if !h.lists(fieldIfMatch, tag, false) {
 			return 412
 		}
 	} else if t, ok := parseTime(h.fields[fieldIfUnmodifiedSince]); ok && modified.Truncate(time.Second).After(t) {
 		return 412
 	}
-	if f := h.fields[fieldIfNoneMatch]; f != nil {
-		if lists(f, tag, true) {
+	if h.fields[fieldIfNoneMatch] != nil {
+		if h.lists(fieldIfNoneMatch, tag, true) {
 			return 304
 		}
 	} else if t, ok := parseTime(h.fields[fieldIfModifiedSince]); ok && !modified.Truncate(time.Second).After(t) {
 		return 304
 	}
 	return 0
+}
+
+// lists reports whether a tag is in a field, which may have come several times: they count as one list (RFC 9110,
+// section 5.3).
+func (h *head) lists(f field, tag []byte, weak bool) bool {
+	if lists(h.fields[f], tag, weak) {
+		return true
+	}
+	for _, m := range h.more {
+		if m.field == f && lists(m.value, tag, weak) {
+			return true
+		}
+	}
+	return false
 }
 
 // lists reports whether a tag is in a list of them. weak: those that stand for equivalent files count, too.
@@ -85,8 +99,8 @@ func parseTime(b []byte) (time.Time, bool) {
 // span is a range of a file: so many bytes from an offset.
 type span struct{ offset, length int64 }
 
-// partial is the part of a file that a request asks for. Whole: it asks for all, or for several parts, or the file is not the one it
-// asks about. ok is false when the file has nothing of it (RFC 9110, section 14.2).
+// partial is the part of a file that a request asks for. Whole: it asks for all, or for several parts, or the file is
+// not the one it asks about. ok is false when the file has nothing of it (RFC 9110, section 14.2).
 func (h *head) partial(size int64, tag []byte, modified time.Time) (part span, whole, ok bool) {
 	part = span{0, size}
 	if !h.get || h.ranges != 1 {
@@ -112,6 +126,8 @@ func parseRange(b []byte, size int64) (part span, whole, ok bool) {
 	last, hasLast := decimal(to)
 	switch {
 	case !found, !hasFirst && len(from) > 0, !hasLast && len(to) > 0, !hasFirst && !hasLast:
+		return part, true, true
+	case !hasFirst && last > 0 && size == 0: // all of nothing (RFC 9110, section 14.1.2)
 		return part, true, true
 	case !hasFirst: // the last so many bytes
 		part.length = min(last, size)

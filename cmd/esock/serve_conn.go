@@ -11,7 +11,8 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// conversation is one connection: requests are read and answered in turn. All its memory is used again for the next request.
+// conversation is one connection: requests are read and answered in turn. All its memory is used again for the next
+// request.
 type conversation struct {
 	*server
 	sock *gentcp.Socket
@@ -30,8 +31,8 @@ type conversation struct {
 const (
 	// maxBody is up to how many bytes of a request's body are read and thrown away so that the connection can go on.
 	maxBody = 64 << 10
-	// farewell is how long a client may take to end a connection after its last answer: if it were closed while there is
-	// something to read, TCP would reset it, and the client might lose the answer.
+	// farewell is how long a client may take to end a connection after its last answer: if it were closed while there
+	// is something to read, TCP would reset it, and the client might lose the answer.
 	farewell = 2 * time.Second
 	// maxFarewell is how many bytes are read meanwhile.
 	maxFarewell = 1 << 20
@@ -72,8 +73,8 @@ func (c *conversation) begin(problem int) {
 	if h.coded || h.expects || h.length > maxBody {
 		c.last = true
 	}
-	// When all slots are taken, nobody keeps one.
-	if len(c.slots) == cap(c.slots) {
+	// When there are as many connections as there may be, others wait: nobody keeps one.
+	if c.busy.Load() >= int64(cap(c.slots)) {
 		c.last = true
 	}
 	if !c.last && h.length > 0 && c.discard(h.length) != nil {

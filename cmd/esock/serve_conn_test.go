@@ -46,7 +46,8 @@ func answers(t *testing.T, got string, methods ...string) (all []string) {
 
 func TestServePipelinedRequests(t *testing.T) {
 	at := serving(t, site(t), nil)
-	got := raw(t, at, request("GET /a.txt HTTP/1.1")+"\r\n"+request("HEAD /a.txt HTTP/1.1")+request("GET /none HTTP/1.1")+
+	got := raw(t, at, request("GET /a.txt HTTP/1.1")+"\r\n"+
+		request("HEAD /a.txt HTTP/1.1")+request("GET /none HTTP/1.1")+
 		request("POST /a.txt HTTP/1.1", "Content-Length: 5")+"12345"+request("GET /a.txt HTTP/1.1", "Range: bytes=1-1"))
 	assert.Equal(t, []string{"200 0123456789", "200 ", "404 404 Not Found\n", "405 405 Method Not Allowed\n", "206 1"},
 		answers(t, got, "GET", "HEAD", "GET", "POST", "GET"))
@@ -99,6 +100,21 @@ func TestServeRefusesWhatIsMalformed(t *testing.T) {
 	for text, status := range map[string]int{
 		request("GET a.txt HTTP/1.1"):                                                400,
 		request("GET x HTTP/1.1"):                                                    400,
+		request("GET /a.txt HTTP/1.1 junk"):                                          400,
+		request("GET /a.txt HTTP/1.1 "):                                              400,
+		request("GET /a.txt HTTP/1.1abc"):                                            400,
+		request("GET /a.txt HTTP/1.1\rX"):                                            400,
+		request("GET /a.txt HTTP/0001.1"):                                            400,
+		request("GET /a.txt HTTP/1.10"):                                              400,
+		request("GET /a.txt HTTP/1.01"):                                              400,
+		request("GET /a.txt HTTP/20.0"):                                              400,
+		request("GET http:///a.txt HTTP/1.1"):                                        400,
+		request("GET http://:80/a.txt HTTP/1.1"):                                     400,
+		request("GET http://a:1:2/a.txt HTTP/1.1"):                                   400,
+		request("GET http://a b/a.txt HTTP/1.1"):                                     400,
+		"GET /a.txt HTTP/1.1\r\nHost: a b\r\n\r\n":                                   400,
+		"GET /a.txt HTTP/1.1\r\nHost: a/b\r\n\r\n":                                   400,
+		"GET /a.txt HTTP/1.0\r\nHost: a@b\r\n\r\n":                                   400,
 		request("GET * HTTP/1.1"):                                                    400,
 		request("GET ftp://x/a.txt HTTP/1.1"):                                        400,
 		request("GET /a%2 HTTP/1.1"):                                                 400,
@@ -152,6 +168,9 @@ func TestServeRefusesWhatIsMalformed(t *testing.T) {
 	// What is unusual, and right.
 	for _, text := range []string{
 		request("GET http://x/a.txt HTTP/1.1"),
+		request("GET http://[::1]:80/a.txt?http://:/ HTTP/1.1"),
+		"GET /a.txt HTTP/1.1\r\nHost:\r\n\r\n",
+		"GET /a.txt HTTP/1.1\r\nHost: a_b.%41:\r\n\r\n",
 		"\r\n\r\n" + request("GET /a.txt HTTP/1.1"),
 		strings.ReplaceAll(request("GET /a.txt HTTP/1.1"), "\r\n", "\n"),
 		request("GET /a.txt HTTP/1.9"),
@@ -161,13 +180,19 @@ func TestServeRefusesWhatIsMalformed(t *testing.T) {
 	} {
 		assert.Equal(t, []string{"200 0123456789"}, answers(t, raw(t, at, text), "GET"), "%q", text)
 	}
-	assert.Len(t, answers(t, raw(t, at, request("GET http://x HTTP/1.1")), "GET"), 1)
+	for _, target := range []string{"http://x", "http://x?/a.txt"} {
+		all := answers(t, raw(t, at, request("GET "+target+" HTTP/1.1")), "GET")
+		require.Len(t, all, 1)
+		assert.Contains(t, all[0], "<h1>/</h1>", target)
+	}
 }
 
 func TestServeNothingOutside(t *testing.T) {
 	at := serving(t, site(t), nil)
-	for _, path := range []string{"/../secret", "/%2e%2e/secret", "/..%2fsecret", "/list/../../secret", "/.%2E/secret", "/out", "/up/",
-		"/up/secret", "/up/site/a.txt", "//etc/passwd", "/%2fetc/passwd", "/%2Fetc%2Fpasswd", "/list/%2e%2e/%2e%2e/secret", "/..", "/../",
+	for _, path := range []string{"/../secret", "/%2e%2e/secret", "/..%2fsecret", "/list/../../secret", "/.%2E/secret",
+		"/out", "/up/",
+		"/up/secret", "/up/site/a.txt", "//etc/passwd", "/%2fetc/passwd", "/%2Fetc%2Fpasswd",
+		"/list/%2e%2e/%2e%2e/secret", "/..", "/../",
 		"/..\\secret", "/a.txt%00.html", "/\xff\xfe", "/fifo/../../secret"} {
 		for _, method := range []string{"GET", "HEAD"} {
 			all := answers(t, raw(t, at, request(method+" "+path+" HTTP/1.1")), method)
@@ -253,7 +278,8 @@ func TestServeClientsThatVanish(t *testing.T) {
 	dir := site(t)
 	bigFile(t, dir, 8<<20)
 	at := serving(t, dir, nil)
-	for _, text := range []string{"", "GE", request("GET /big HTTP/1.1"), "GET / HTTP/1.1\r\nHost", request("PUT / HTTP/1.1", "Content-Length: 9")} {
+	for _, text := range []string{"", "GE", request("GET /big HTTP/1.1"), "GET / HTTP/1.1\r\nHost",
+		request("PUT / HTTP/1.1", "Content-Length: 9")} {
 		for _, abort := range []bool{false, true} {
 			c := dialed(t, at)
 			_, err := c.Write([]byte(text))
@@ -291,6 +317,17 @@ func TestServeBoundsConnections(t *testing.T) {
 	}
 }
 
+func TestServeKeepsALoneClient(t *testing.T) {
+	for _, n := range []int{2, 3} { // of which the acceptors have two
+		t.Run("", func(t *testing.T) {
+			at := serving(t, site(t), nil, func(c *serveCmd) { c.Connections = n })
+			got := raw(t, at, request("GET /a.txt HTTP/1.1")+request("GET /page.html HTTP/1.1"))
+			assert.Equal(t, []string{"200 0123456789", "200 <p>page</p>"}, answers(t, got, "GET", "GET"), n)
+			assert.NotContains(t, got, "Connection: close")
+		})
+	}
+}
+
 func TestServeEndsWhileClientsAreThere(t *testing.T) {
 	dir := site(t)
 	bigFile(t, dir, 16<<20)
@@ -319,7 +356,8 @@ func TestServeLeavesNoDescriptor(t *testing.T) {
 	for range 3 {
 		t.Run("", func(t *testing.T) {
 			at := serving(t, dir, nil)
-			for _, path := range []string{"/big", "/a.txt", "/sub/", "/list/", "/list", "/fifo", "/out", "/none", "/a.txt/"} {
+			for _, path := range []string{"/big", "/a.txt", "/sub/", "/list/", "/list", "/fifo", "/out", "/none",
+				"/a.txt/"} {
 				answers(t, raw(t, at, request("GET "+path+" HTTP/1.1")), "GET")
 				answers(t, raw(t, at, request("HEAD "+path+" HTTP/1.1")), "HEAD")
 			}
@@ -351,6 +389,8 @@ func TestServeLogIsOneLine(t *testing.T) {
 	assert.Contains(t, <-log, `"GET /\x22\x1b[31m HTTP/1.1" 400 16`)
 	raw(t, at, "nonsense\x00\r\n")
 	assert.Contains(t, <-log, `"nonsense\x00" 400 16`)
+	raw(t, at, request("GET / HTTP/01.1 \tjunk"))
+	assert.Contains(t, <-log, `"GET / HTTP/01.1 \tjunk" 400 16`)
 }
 
 func TestServeGoesOnAfterErrorsThatPass(t *testing.T) {
@@ -366,10 +406,25 @@ func TestServeEndsWhenItCannotAccept(t *testing.T) {
 	root, err := os.OpenRoot(t.TempDir())
 	require.NoError(t, err)
 	defer root.Close()
-	s, err := newServer(root, &serveCmd{Addr: "127.0.0.1:0", Idle: 1, Head: 1, Stall: 1}, nil)
+	s, err := newServer(root, &serveCmd{Addr: "127.0.0.1:0", Connections: 1, Idle: 1, Head: 1, Stall: 1}, nil)
 	require.NoError(t, err)
 	s.listener.Close()
 	assert.ErrorContains(t, s.run(context.Background()), "connections cannot be accepted: closed")
+}
+
+func TestHosts(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "a": true, "a.b:80": true, "a:": true, "a!$&'()*+,;=~_-": true, "%41%4a": true, "[::1]": true,
+		"[::1]:8":  true,
+		"[v1.a:b]": true, ":8": true,
+		"a b": false, "a\tb": false, "a:b": false, "a:1:2": false, "::1": false, "a/": false, "a?": false, "a#": false,
+		"u@a": false,
+		"%4":  false, "%zz": false, "[]": false, "[::1": false, "::1]": false, "[::1]a": false, "a[::1]": false,
+		"[[::1]": false,
+		"[::1]]": false, "[::1]:a": false, "]": false, "]:": false, "\xff": false, `"`: false, "<a>": false,
+	} {
+		assert.Equal(t, want, isHost([]byte(text)), text)
+	}
 }
 
 func TestLocate(t *testing.T) {

@@ -11,13 +11,26 @@ import (
 
 // opened is what a request asks for, open.
 type opened struct {
-	file *os.File
-	info fs.FileInfo
+	file    *os.File
+	info    fs.FileInfo
+	missing bool // there is nothing of that name
 }
 
-// open opens a file or a directory. problem is the status to answer if there is neither. Opening a pipe or device does not wait.
+// servable reports a file or a directory.
+func servable(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.IsDir() }
+
+// open opens a file or a directory. problem is the status to answer if there is neither. Pipes and devices are not
+// opened: a writer would notice it, and a device may do anything. If the name has become one meanwhile, that does not
+// wait.
 func (s *server) open(name string) (o opened, problem int) {
-	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	info, err := s.root.Stat(name)
+	if err == nil && !servable(info) {
+		return o, 404
+	}
+	var f *os.File
+	if err == nil {
+		f, err = s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	}
 	if err != nil {
 		switch {
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
@@ -25,11 +38,11 @@ func (s *server) open(name string) (o opened, problem int) {
 		case errors.Is(err, fs.ErrPermission):
 			return o, 403
 		}
+		o.missing = errors.Is(err, fs.ErrNotExist)
 		return o, 404 // also a name that leads out of the directory
 	}
-	info, err := f.Stat()
-	if err == nil && (info.Mode().IsRegular() || info.IsDir()) {
-		return opened{f, info}, 0
+	if info, err = f.Stat(); err == nil && servable(info) {
+		return opened{file: f, info: info}, 0
 	}
 	f.Close()
 	return o, 404
@@ -61,10 +74,13 @@ func (c *conversation) answer() error {
 		return c.redirect(t)
 	}
 	index, problem := c.open(path.Join(name, "index.html"))
-	if problem != 0 || index.info.IsDir() {
-		if problem == 0 {
-			index.file.Close()
-		}
+	switch {
+	case index.missing:
+		return c.list(o.file, name)
+	case problem != 0: // who made it did not mean the list to be seen
+		return c.refuse(problem)
+	case index.info.IsDir():
+		index.file.Close()
 		return c.list(o.file, name)
 	}
 	o.file.Close()

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"strconv"
 	"syscall"
 
 	"github.com/esock-go/esock"
@@ -34,6 +33,13 @@ type head struct {
 	length  int64 // of the body; -1: not told
 	ranges  int   // how many fields Range
 	fields  [numFields][]byte
+	more    []repeated
+}
+
+// repeated is a field that has come before, with a value that goes on with a list.
+type repeated struct {
+	field field
+	value []byte
 }
 
 // field is a header whose value is kept.
@@ -53,7 +59,8 @@ var rootTarget = []byte("/")
 
 // keptFields are these by name.
 var keptFields = map[string]field{"Range": fieldRange, "If-Range": fieldIfRange, "If-Match": fieldIfMatch,
-	"If-None-Match": fieldIfNoneMatch, "If-Modified-Since": fieldIfModifiedSince, "If-Unmodified-Since": fieldIfUnmodifiedSince}
+	"If-None-Match": fieldIfNoneMatch, "If-Modified-Since": fieldIfModifiedSince,
+	"If-Unmodified-Since": fieldIfUnmodifiedSince}
 
 // retain copies bytes that must outlive the line they are in. The store may move, what was copied stays where it is.
 func (h *head) retain(b []byte) []byte {
@@ -66,7 +73,7 @@ func (h *head) retain(b []byte) []byte {
 // An error says that there is nobody to answer: the client has ended, or did not begin in time.
 func (c *conversation) readHead(wait esock.Wait) (problem int, err error) {
 	h := &c.head
-	*h = head{store: h.store[:0], length: -1}
+	*h = head{store: h.store[:0], more: h.more[:0], length: -1}
 	if problem, err = c.readStart(wait); problem != 0 || err != nil {
 		return problem, err
 	}
@@ -121,10 +128,10 @@ func (c *conversation) readStart(wait esock.Wait) (problem int, err error) {
 		h.first = h.retain(r.Method.Name)
 		h.store = append(h.store, ' ')
 		h.target = h.retain(r.URI.Text)
-		h.store = append(h.store, " HTTP/"...)
-		h.store = strconv.AppendInt(h.store, int64(r.Version.Major), 10)
-		h.store = append(h.store, '.')
-		h.store = strconv.AppendInt(h.store, int64(r.Version.Minor), 10)
+		if len(r.VersionText) > 0 {
+			h.store = append(append(h.store, ' '), r.VersionText...)
+			h.store = append(h.store, r.Rest...)
+		}
 		h.first = h.store
 		return h.begin(r), nil
 	}
@@ -135,7 +142,7 @@ func (h *head) begin(r packet.HTTPRequest) (problem int) {
 	h.get, h.only = string(r.Method.Name) == "GET", string(r.Method.Name) == "HEAD"
 	h.minor = r.Version.Minor
 	switch {
-	case r.Version.Major == 0:
+	case len(r.VersionText) != len("HTTP/1.1"), len(r.Rest) > 0, r.Version.Major == 0: // RFC 9112, section 2.3
 		return 400
 	case r.Version.Major != 1:
 		return 505
@@ -143,9 +150,16 @@ func (h *head) begin(r packet.HTTPRequest) (problem int) {
 	switch r.URI.Kind {
 	case packet.URIAbsPath:
 	case packet.URIAbsolute: // what a proxy is sent; whose host it is does not matter here
-		h.target = h.target[len(h.target)-len(r.URI.Path):]
-		if len(r.URI.Path) == 1 {
-			h.target = rootTarget // it may have been left out
+		h.target = h.target[len(r.URI.Scheme)+len("://"):]
+		end := bytes.IndexAny(h.target, "/?")
+		if end < 0 {
+			end = len(h.target)
+		}
+		if host := h.target[:end]; len(host) == 0 || host[0] == ':' || !isHost(host) {
+			return 400
+		}
+		if h.target = h.target[end:]; len(h.target) == 0 || h.target[0] == '?' {
+			h.target = rootTarget // the path has been left out
 		}
 	default:
 		h.target = nil // no file has such a name, but another method may use it
@@ -173,6 +187,7 @@ func (h *head) take(x packet.HTTPHeader) bool {
 	switch name := x.Field(); name {
 	case "Host":
 		h.hosts++
+		return isHost(value)
 	case "Connection":
 		for rest, more := value, true; more; {
 			var token []byte
@@ -193,8 +208,13 @@ func (h *head) take(x packet.HTTPHeader) bool {
 		h.ranges++
 		fallthrough
 	default:
-		if f, ok := keptFields[name]; ok && h.fields[f] == nil {
+		f, ok := keptFields[name]
+		switch {
+		case !ok:
+		case h.fields[f] == nil:
 			h.fields[f] = h.retain(value)
+		case f == fieldIfMatch || f == fieldIfNoneMatch:
+			h.more = append(h.more, repeated{f, h.retain(value)})
 		}
 	}
 	return true
@@ -209,6 +229,37 @@ func (h *head) check() (problem int) {
 		return 400
 	}
 	return 0
+}
+
+// isHost reports a host with or without a port (RFC 3986, section 3.2.2). There may be none.
+func isHost(b []byte) bool {
+	name, port := b, []byte(nil)
+	end := bytes.IndexByte(b, ']') + 1 // of an address in brackets, which has colons
+	if i := bytes.IndexByte(b[end:], ':'); i >= 0 {
+		name, port = b[:end+i], b[end+i+1:]
+	}
+	for _, c := range port {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	colon := byte('-') // allowed in any case
+	if end > 0 {
+		if name[0] != '[' || end != len(name) || end == len("[]") {
+			return false
+		}
+		name, colon = name[1:end-1], ':'
+	}
+	for i, c := range name {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == colon,
+			bytes.IndexByte([]byte("-._~!$&'()*+,;="), c) >= 0:
+		case c == '%' && i+2 < len(name) && hexDigit(name[i+1]) < 16 && hexDigit(name[i+2]) < 16:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // beyond is more than any file has; ten times as much is a number, too.

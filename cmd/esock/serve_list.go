@@ -31,7 +31,8 @@ func (c *conversation) list(dir *os.File, name string) error {
 		title = html.EscapeString("/" + strings.ToValidUTF8(name, "\uFFFD") + "/")
 	}
 	b := make([]byte, 0, 512+160*len(entries))
-	b = append(b, "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\">\n<title>"+title+"</title>\n</head>\n<body>\n<h1>"+title+
+	b = append(b, "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\">\n"+
+		"<title>"+title+"</title>\n</head>\n<body>\n<h1>"+title+
 		"</h1>\n<table>\n"...)
 	if name != "." {
 		b = append(b, "<tr><td><a href=\"../\">../</a></td></tr>\n"...)
@@ -49,8 +50,8 @@ func (c *conversation) list(dir *os.File, name string) error {
 	return c.text(b)
 }
 
-// appendEntry appends a line of the list. The link begins with "./", or a colon in the name would make a scheme of what is before
-// it. A symbolic link is shown as a file; if it is a directory, a redirect follows.
+// appendEntry appends a line of the list. The link begins with "./", or a colon in the name would make a scheme of what
+// is before it. A symbolic link is shown as a file; if it is a directory, a redirect follows.
 func appendEntry(b []byte, e fs.DirEntry) []byte {
 	slash := ""
 	if e.IsDir() {
@@ -60,7 +61,8 @@ func appendEntry(b []byte, e fs.DirEntry) []byte {
 	b = append(appendURL(b, e.Name()), slash...)
 	b = append(b, "\">"+html.EscapeString(strings.ToValidUTF8(e.Name(), "\uFFFD"))+slash+"</a></td>"...)
 	if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-		b = append(b, "<td align=\"right\">"+size(info.Size())+"</td><td>"+info.ModTime().UTC().Format("2006-01-02 15:04")+"</td>"...)
+		b = append(b, "<td align=\"right\">"+size(info.Size())+"</td><td>"+
+			info.ModTime().UTC().Format("2006-01-02 15:04")+"</td>"...)
 	}
 	return append(b, "</tr>\n"...)
 }

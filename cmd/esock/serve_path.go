@@ -9,8 +9,9 @@ type place struct {
 	query []byte // with its question mark
 }
 
-// locate makes a name of the target of a request: without the query, its percent escapes undone, without empty and dot segments
-// (RFC 3986, section 5.2.4). false: it is malformed, or leads upwards out of the directory. Symbolic links are not its business.
+// locate makes a name of the target of a request: without the query, its percent escapes undone, without empty and dot
+// segments (RFC 3986, section 5.2.4). false: it is malformed, or leads upwards out of the directory. Symbolic links are
+// not its business.
 func locate(dst, text []byte) (t place, ok bool) {
 	if len(text) == 0 || text[0] != '/' {
 		return t, false
@@ -94,7 +95,8 @@ func hexDigit(c byte) byte {
 	return 255
 }
 
-// appendPath appends the name of a directory as the path of an URL. It begins with one slash, and so never names a host.
+// appendPath appends the name of a directory as the path of an URL. It begins with one slash, and so never names a
+// host.
 func appendPath(dst, name []byte) []byte {
 	dst = append(dst, '/')
 	if string(name) == "." {
@@ -108,7 +110,8 @@ func appendURL[T ~string | ~[]byte](dst []byte, text T) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := range len(text) {
 		switch c := text[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~', c == '/':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			c == '-', c == '.', c == '_', c == '~', c == '/':
 			dst = append(dst, c)
 		default:
 			dst = append(dst, '%', digits[c>>4], digits[c&15])

@@ -31,7 +31,8 @@ var phrases = map[int]string{
 // maxKept is up to how much memory a connection keeps for its next answer.
 const maxKept = 16 << 10
 
-// errFellShort says that a file has become shorter than its answer has promised: the client learns it by the end of the connection.
+// errFellShort says that a file has become shorter than its answer has promised: the client learns it by the end of the
+// connection.
 var errFellShort = errors.New("the file has become shorter")
 
 // start begins the head of an answer.
@@ -112,7 +113,8 @@ func (c *conversation) finish() error {
 	return c.send(c.out, 0)
 }
 
-// transmit ends an answer with a part of a file. MSG_MORE: the kernel keeps the head until the file's first bytes go with it.
+// transmit ends an answer with a part of a file. MSG_MORE: the kernel keeps the head until the file's first bytes go
+// with it.
 func (c *conversation) transmit(f *os.File, part span) error {
 	if c.head.only || part.length == 0 {
 		return c.finish()

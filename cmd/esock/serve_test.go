@@ -68,7 +68,8 @@ func (l lines) Write(b []byte) (int, error) {
 func serving(t *testing.T, dir string, log io.Writer, change ...func(*serveCmd)) string {
 	t.Helper()
 	before, here := goleak.IgnoreCurrent(), esock.NumberOf()
-	c := &serveCmd{Dir: dir, Addr: "127.0.0.1:0", Connections: 1000, Idle: time.Minute, Head: 10 * time.Second, Stall: 30 * time.Second}
+	c := &serveCmd{Dir: dir, Addr: "127.0.0.1:0", Connections: 1000, Idle: time.Minute, Head: 10 * time.Second,
+		Stall: 30 * time.Second}
 	for _, f := range change {
 		f(c)
 	}
@@ -97,7 +98,8 @@ func serving(t *testing.T, dir string, log io.Writer, change ...func(*serveCmd))
 func browser(t *testing.T) *http.Client {
 	tr := &http.Transport{DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	here := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: tr, CheckRedirect: here}
 }
 
 // ask makes a request, with headers as "Name: value", and gives the answer with its body.
@@ -261,6 +263,47 @@ func TestServeRanges(t *testing.T) {
 	}
 }
 
+func TestServeRangesOfAnEmptyFile(t *testing.T) {
+	at := "http://" + serving(t, site(t), nil) + "/empty"
+	for part, status := range map[string]int{"-5": 200, "-0": 416, "0-": 416, "0-0": 416} {
+		res, _ := ask(t, browser(t), "GET", at, "Range: bytes="+part)
+		assert.Equal(t, status, res.StatusCode, part)
+	}
+}
+
+// What is asked for by name is opened only if it is a file or a directory: a writer would notice that a pipe is opened.
+func TestServeDoesNotOpenPipes(t *testing.T) {
+	dir := site(t)
+	at := serving(t, dir, nil)
+	watch, err := syscall.InotifyInit1(syscall.IN_NONBLOCK | syscall.IN_CLOEXEC)
+	require.NoError(t, err)
+	defer syscall.Close(watch)
+	_, err = syscall.InotifyAddWatch(watch, filepath.Join(dir, "fifo"), syscall.IN_OPEN)
+	require.NoError(t, err)
+	_, body := ask(t, browser(t), "GET", "http://"+at+"/fifo")
+	assert.Equal(t, "404 Not Found\n", body)
+	_, err = syscall.Read(watch, make([]byte, 4096))
+	assert.Equal(t, syscall.EAGAIN, err, "nobody has opened it")
+}
+
+func TestServeIndexThatCannotBeOpened(t *testing.T) {
+	dir := site(t)
+	for _, sub := range []string{"pipe", "away", "loop", "dir", "dangling"} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, sub), 0o755))
+	}
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "pipe/index.html"), 0o644))
+	require.NoError(t, os.Symlink("../../secret", filepath.Join(dir, "away/index.html")))
+	require.NoError(t, os.Symlink("index.html", filepath.Join(dir, "loop/index.html")))
+	require.NoError(t, os.Symlink("none", filepath.Join(dir, "dangling/index.html")))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "dir/index.html"), 0o755))
+	url := "http://" + serving(t, dir, nil)
+	for sub, status := range map[string]int{"pipe": 404, "away": 404, "loop": 404, "dir": 200, "dangling": 200} {
+		res, body := ask(t, browser(t), "GET", url+"/"+sub+"/")
+		assert.Equal(t, status, res.StatusCode, sub)
+		assert.Equal(t, status == 200, strings.Contains(body, "index.html"), sub)
+	}
+}
+
 func TestServeConditions(t *testing.T) {
 	at := "http://" + serving(t, site(t), nil) + "/a.txt"
 	client := browser(t)
@@ -275,6 +318,10 @@ func TestServeConditions(t *testing.T) {
 		{304, []string{"If-None-Match: W/" + tag}},
 		{304, []string{`If-None-Match: "a,b", ` + tag}},
 		{304, []string{"If-None-Match: *"}},
+		{304, []string{`If-None-Match: "a"`, `If-None-Match: "b"`, "If-None-Match: " + tag}},
+		{200, []string{`If-None-Match: "a"`, `If-None-Match: "b"`, "If-Match: " + tag}},
+		{200, []string{`If-Match: "a"`, "If-Match: " + tag}},
+		{412, []string{`If-Match: "a"`, `If-Match: "b"`}},
 		{200, []string{`If-None-Match: "a"`}},
 		{200, []string{"If-None-Match: nonsense"}},
 		{200, []string{`If-None-Match: "a"`, "If-Modified-Since: " + later}},
@@ -291,7 +338,8 @@ func TestServeConditions(t *testing.T) {
 	} {
 		res, body := ask(t, client, "GET", at, c.headers...)
 		assert.Equal(t, c.status, res.StatusCode, c.headers)
-		assert.Equal(t, map[int]string{200: "0123456789", 304: "", 412: "412 Precondition Failed\n"}[c.status], body, c.headers)
+		assert.Equal(t, map[int]string{200: "0123456789", 304: "", 412: "412 Precondition Failed\n"}[c.status], body,
+			c.headers)
 		if c.status == 304 {
 			assert.Equal(t, tag, res.Header.Get("Etag"))
 		}
@@ -398,6 +446,7 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 		"cannot listen on 192": {dir, "--addr", "192.0.2.1:1"},
 		"already in use":       {dir, "--addr", taken.Addr().String()},
 		"too short":            {dir, "--idle", "0s"},
+		"with 0 connections":   {dir, "--connections", "0"},
 	} {
 		code, out, errs := command(t, append([]string{"serve"}, args...)...)
 		assert.Equal(t, 1, code, args)

@@ -31,7 +31,8 @@ func file(t *testing.T, text string) string {
 
 func TestFilesThatAreNotWholeAreRefused(t *testing.T) {
 	for _, text := range []string{"", "{}", `{"count": 0, "vectors": []}`, `{"count": 2, "vectors": [{"id": "a"}]}`,
-		`{"count": 1, "vectors": [{"input": "6"}]}`, `{"count": 1, "vectors": [{"input": "xx"}]}`} {
+		`{"count": 1, "vectors": [{"input": "6"}]}`, `{"count": 1, "vectors": [{"input": "xx"}]}`,
+		`{"count": 1, "vectors": [{"id": "a", "type": "raw", "input": "61", "options": {"packetsize": 1}}]}`} {
 		_, err := Read(file(t, text))
 		assert.Error(t, err, text)
 	}
@@ -65,5 +66,6 @@ func TestArgumentsOutOfRangeAreBadarg(t *testing.T) {
 }
 
 func TestTextOfHTTPIsLatin1(t *testing.T) {
-	assert.Equal(t, `"a<&>\"\\\r\n\t\b\f\u0000\u007f\u00e4\u00ff"`, latin1([]byte("a<&>\"\\\r\n\t\b\f\x00\x7f\xe4\xff")))
+	assert.Equal(t, `"a<&>\"\\\r\n\t\b\f\u0000\u007f\u00e4\u00ff"`,
+		latin1([]byte("a<&>\"\\\r\n\t\b\f\x00\x7f\xe4\xff")))
 }

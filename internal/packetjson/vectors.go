@@ -1,6 +1,7 @@
 package packetjson
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -32,6 +33,14 @@ type Options struct {
 	PacketSize    *int64 `json:"packet_size,omitempty"`
 	LineLength    *int64 `json:"line_length,omitempty"`
 	LineDelimiter *int64 `json:"line_delimiter,omitempty"`
+}
+
+// UnmarshalJSON takes an object. A name that no option has is an error: it would be left out otherwise.
+func (o *Options) UnmarshalJSON(text []byte) error {
+	type plain Options // without this method
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	return d.Decode((*plain)(o))
 }
 
 // Hex is bytes that are written in hexadecimal.

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// childArgs names the variable that makes the test binary the command, with these arguments.
+const childArgs = "ESOCK_TEST_CHILD"
+
+// TestChild is no test: as a process of its own it is the command.
+func TestChild(t *testing.T) {
+	if args := os.Getenv(childArgs); args != "" {
+		os.Exit(run(strings.Split(args, "\n"), os.Stdout, os.Stderr))
+	}
+}
+
+// child starts the command.
+func child(t *testing.T, stdout, stderr *os.File, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.Command(os.Args[0], "-test.run=^TestChild$")
+	c.Env = append(os.Environ(), childArgs+"="+strings.Join(args, "\n"))
+	c.Stdout, c.Stderr = stdout, stderr
+	require.NoError(t, c.Start())
+	return c
+}
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		r.Close()
+		w.Close()
+	})
+	return r, w
+}
+
+// fill writes until a pipe takes no more.
+func fill(t *testing.T, w *os.File) {
+	t.Helper()
+	require.NoError(t, w.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
+	for {
+		if _, err := w.Write(make([]byte, 4096)); err != nil {
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			return
+		}
+	}
+}
+
+// A log that nobody reads keeps the server from ending, until it is told a second time.
+func TestServeSecondSignalKills(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		out, stdout := pipe(t)
+		_, stderr := pipe(t)
+		fill(t, stderr)
+		c := child(t, stdout, stderr, "serve", site(t))
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		line, err := bufio.NewReader(out).ReadString('\n')
+		require.NoError(t, err)
+		_, at, ok := strings.Cut(strings.TrimSpace(line), " on ")
+		require.True(t, ok, line)
+		_, body := ask(t, browser(t), "GET", at+"/a.txt")
+		assert.Equal(t, "0123456789", body)
+
+		give := time.NewTimer(20 * time.Second)
+		defer give.Stop()
+		again := time.NewTicker(20 * time.Millisecond)
+		defer again.Stop()
+		for running := true; running; {
+			require.NoError(t, ignoreGone(c.Process.Signal(sig)))
+			select {
+			case <-ended:
+				running = false
+			case <-again.C:
+			case <-give.C:
+				c.Process.Kill()
+				<-ended
+				running = false
+			}
+		}
+		status := c.ProcessState.Sys().(syscall.WaitStatus)
+		assert.Equal(t, sig, status.Signal(), "%v", status)
+	}
+}
+
+// ignoreGone takes away that a process has ended already.
+func ignoreGone(err error) error {
+	if err == os.ErrProcessDone {
+		return nil
+	}
+	return err
+}
