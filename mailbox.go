@@ -133,8 +133,8 @@ func (h *Handle) Busy() bool {
 // Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed.
 func (m *Mailbox) Receive(ctx context.Context) (Message, error) { return m.receive(ctx, nil, m.wake) }
 
-// ReceiveMatch waits for a message that match accepts, and leaves the others where they are, in their order. match must
-// not use the mailbox; nil accepts all. Errors: ctx.Err(); net.ErrClosed. OTP: receive with a pattern.
+// ReceiveMatch waits for a message that match accepts, and leaves the others where they are, in their order; nil accepts
+// all. match may be asked about a message more than once, and must not receive itself. Errors: ctx.Err(); net.ErrClosed. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
 	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
 	wake := make(chan struct{}, 1)
@@ -173,46 +173,64 @@ func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
 // PollMatch takes the next message that match accepts, if there is one. OTP: receive with a pattern, after 0.
 func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 	m.mu.Lock()
-	last := m.seq // what comes from here on is for the next call
+	last := m.seq + places - 1 // what comes from here on is for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
-		seq, next := h.seq, h.next
+		seq := h.seq
+		var msg Message
+		var ok bool
 		if h.receives() {
-			msg, ok := m.receiveThrough(h, match)
-			if ok {
-				m.mu.Unlock()
-				return msg, true
-			}
-			// The mailbox was unlocked: next may be anywhere by now.
-			for next = m.messages.head; next != nil && next.seq <= seq; next = next.next {
-			}
-		} else if msg := h.message(); match == nil || match(msg) {
-			m.unlink(h)
-			if m.messages.head != nil {
-				m.signal() // another receiver may be waiting
-			}
+			msg, ok = m.receiveThrough(h, match)
+		} else {
+			msg, ok = m.takeIf(h, match)
+		}
+		if ok {
 			m.mu.Unlock()
 			return msg, true
 		}
-		h = next
+		// The mailbox was unlocked: what comes after this place may be anything by now.
+		if h.posted != messageNone && h.seq == seq {
+			h = h.next
+			continue
+		}
+		for h = m.messages.head; h != nil && h.seq <= seq; h = h.next {
+		}
 	}
 	m.mu.Unlock()
 	return nil, false
 }
 
+// takeIf takes the message about h out, if match accepts it. m.mu is held, but not while match runs.
+func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
+	msg, kind, seq := h.message(), h.posted, h.seq
+	if match != nil {
+		m.mu.Unlock()
+		ok := match(msg)
+		m.mu.Lock()
+		if !ok || h.mb != m || h.posted != kind || h.seq != seq {
+			return nil, false // or it is gone, or another by now, and whoever changed it has woken us
+		}
+	}
+	m.unlink(h)
+	if m.messages.head != nil {
+		m.signal() // another receiver may be waiting
+	}
+	return msg, true
+}
+
 // receiveThrough takes the message about h out and asks h's function what to receive instead. What match refuses is kept.
-// m.mu is held, but not while the function runs.
+// m.mu is held, but not while the functions run.
 func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (Message, bool) {
-	raw := h.message()
+	raw, seq := h.message(), h.seq
 	m.unlink(h)
 	m.mu.Unlock()
 	msg, more := h.ext.receive(raw)
-	m.mu.Lock()
 	wanted := msg != nil && (match == nil || match(msg))
+	m.mu.Lock()
 	if m.closed {
 		return msg, wanted
 	}
 	if msg != nil && !wanted {
-		m.linkAt(h.seq, msg)
+		m.linkAt(seq, msg)
 	}
 	if more && h.posted == messageNone {
 		m.link(h, messageSelect)
@@ -237,8 +255,7 @@ func (h *Handle) message() Message {
 }
 
 // Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were.
-// Those about handles stay: they belong to who made the call. match must not use a mailbox. Errors: net.ErrClosed when to is
-// closed, and nothing moves.
+// Those about handles stay: they belong to who made the call. Errors: net.ErrClosed when to is closed, and nothing moves.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 	if to == nil || match == nil {
 		return 0, &InvalidError{What: "mailbox", Cause: "to where, or which messages, is nil"}
@@ -249,25 +266,32 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 	if to == m {
 		return 0, nil
 	}
-	var taken handleList
+	type waiting struct {
+		h   *Handle
+		seq uint64
+	}
+	var found []waiting
 	m.mu.Lock()
-	for h := m.messages.head; h != nil; {
-		next := h.next
-		if h.posted == messageOther && match(h.ext.msg) {
-			m.unlink(h)
-			taken.push(h)
+	for h := m.messages.head; h != nil; h = h.next {
+		if h.posted == messageOther {
+			found = append(found, waiting{h, h.seq})
 		}
-		h = next
 	}
 	m.mu.Unlock()
 	n := 0
-	to.mu.Lock()
-	defer to.mu.Unlock()
-	for h := taken.head; h != nil && !to.closed; h = taken.head {
-		taken.remove(h)
-		h.mb = to
-		to.link(h, messageOther)
-		n++
+	for _, w := range found {
+		if !match(w.h.ext.msg) {
+			continue
+		}
+		m.mu.Lock()
+		still := w.h.mb == m && w.h.posted == messageOther && w.h.seq == w.seq
+		if still {
+			m.unlink(w.h)
+		}
+		m.mu.Unlock()
+		if still && to.Post(w.h.ext.msg) == nil {
+			n++
+		}
 	}
 	return n, nil
 }
@@ -362,18 +386,25 @@ func poke(wake chan struct{}) {
 // link appends a message about h and wakes a receiver. m.mu is held.
 func (m *Mailbox) link(h *Handle, kind messageKind) {
 	h.posted = kind
-	m.seq++
+	m.seq += places
 	h.seq = m.seq
 	m.messages.push(h)
 	m.n++
 	m.signal()
 }
 
+// places is how many messages can have the place of one, each a number of its own.
+const places = 1 << 16
+
 // linkAt puts a message where the one with that number was. m.mu is held.
 func (m *Mailbox) linkAt(seq uint64, msg Message) {
+	place := seq &^ (places - 1)
 	after := m.messages.tail
-	for after != nil && after.seq > seq {
+	for after != nil && after.seq >= place+places {
 		after = after.prev
+	}
+	if after != nil && after.seq >= place {
+		seq = min(after.seq+1, place+places-1)
 	}
 	m.messages.insert(&Handle{mb: m, ext: &handleExt{msg: msg}, posted: messageOther, seq: seq}, after)
 	m.n++

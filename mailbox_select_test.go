@@ -232,6 +232,59 @@ func TestHandlePostsWhereItsMessageWas(t *testing.T) {
 	assert.ErrorIs(t, c.h.Post(note(1)), net.ErrClosed)
 }
 
+// A match asks the message about its socket, and that about its owner, while others change both.
+func TestMatchMayAskAboutSockets(t *testing.T) {
+	s, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Bind(Loopback))
+	mb := NewMailbox()
+	defer mb.Close()
+	require.NoError(t, s.ControllingProcess(nil, mb))
+	_, err = s.Recv(make([]byte, 1), 0, NoWait(mb))
+	require.ErrorAs(t, err, new(*Select))
+	at, err := s.SockName()
+	require.NoError(t, err)
+	_, err = s.SendTo([]byte("x"), at, 0, Forever)
+	require.NoError(t, err)
+	msg, err := mb.ReceiveMatch(context.Background(), func(m Message) bool {
+		return m.Socket() == s && m.Socket().Owner() == mb && mb.Len() == 1
+	})
+	require.NoError(t, err)
+	assert.IsType(t, SelectMsg{}, msg)
+
+	require.NoError(t, mb.Post(note(1)))
+	to := NewMailbox()
+	n, err := mb.Move(to, func(Message) bool { return mb.Len() == 1 && to.Len() == 0 })
+	assert.NoError(t, err)
+	assert.Equal(t, 1, n)
+}
+
+// A message that is taken while a match looks at it is not received twice, and those behind it are not overlooked.
+func TestMatchMeetsAnotherReceiver(t *testing.T) {
+	mb := NewMailbox()
+	for i := range 4 {
+		require.NoError(t, mb.Post(note(i)))
+	}
+	stolen := false
+	msg, ok := mb.PollMatch(func(m Message) bool {
+		if m == note(1) && !stolen {
+			stolen = true
+			for range 2 {
+				_, ok := mb.Poll()
+				assert.True(t, ok)
+			}
+		}
+		return m.(note) >= 1
+	})
+	assert.True(t, ok)
+	assert.Equal(t, note(2), msg)
+	msg, ok = mb.Poll()
+	assert.True(t, ok)
+	assert.Equal(t, note(3), msg)
+	assert.Zero(t, mb.Len())
+}
+
 func TestMoveTakesWhatMatches(t *testing.T) {
 	from, to := NewMailbox(), NewMailbox()
 	c := newCounting(from, 100, 101)
