@@ -218,25 +218,38 @@ func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 }
 
 // receiveThrough takes the message about h out and asks h's function what to receive instead. What match refuses is kept.
-// m.mu is held, but not while the functions run.
-func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (Message, bool) {
+// m.mu is held, but not while the functions run. Meanwhile the handle is away: what is said about it waits until what was
+// received is delivered or back in its place, so that nobody overtakes it.
+func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Message, wanted bool) {
 	raw, seq := h.message(), h.seq
 	m.unlink(h)
+	h.away = true
 	m.mu.Unlock()
-	msg, more := h.ext.receive(raw)
-	wanted := msg != nil && (match == nil || match(msg))
-	m.mu.Lock()
-	if m.closed {
-		return msg, wanted
-	}
-	if msg != nil && !wanted {
-		m.linkAt(seq, msg)
-	}
-	if more && h.posted == messageNone {
-		m.link(h, messageSelect)
-	} else if m.messages.head != nil {
-		m.signal()
-	}
+	more, done := true, false // should a function panic, the next receiver asks again
+	defer func() {
+		m.mu.Lock()
+		if msg != nil && !wanted && !m.closed {
+			m.linkAt(seq, msg)
+		}
+		again := h.posted
+		h.away, h.posted = false, messageNone
+		if more && again == messageNone {
+			again = messageSelect
+		}
+		switch {
+		case m.closed:
+		case again != messageNone:
+			m.link(h, again)
+		case m.messages.head != nil:
+			m.signal()
+		}
+		if !done {
+			m.mu.Unlock()
+		}
+	}()
+	msg, more = h.ext.receive(raw)
+	wanted = msg != nil && (match == nil || match(msg))
+	done = true
 	return msg, wanted
 }
 
@@ -297,7 +310,8 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 }
 
 // Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
-// Poll until it answers false.
+// Poll until it answers false. A wake-up is for one of those who use Wake and Receive: whoever takes it must not leave
+// messages for others.
 func (m *Mailbox) Wake() <-chan struct{} { return m.wake }
 
 // Len is the number of messages waiting.
@@ -386,6 +400,9 @@ func poke(wake chan struct{}) {
 // link appends a message about h and wakes a receiver. m.mu is held.
 func (m *Mailbox) link(h *Handle, kind messageKind) {
 	h.posted = kind
+	if h.away {
+		return // receiveThrough does it
+	}
 	m.seq += places
 	h.seq = m.seq
 	m.messages.push(h)
@@ -413,8 +430,11 @@ func (m *Mailbox) linkAt(seq uint64, msg Message) {
 
 // unlink takes the message about h out. m.mu is held.
 func (m *Mailbox) unlink(h *Handle) {
-	m.messages.remove(h)
 	h.posted = messageNone
+	if h.away {
+		return // it is not in
+	}
+	m.messages.remove(h)
 	m.n--
 }
 
@@ -492,7 +512,7 @@ func (m *Mailbox) aborted(h *Handle, reason error) {
 func (m *Mailbox) unseen(h *Handle) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return h.posted != messageNone
+	return h.posted != messageNone && !h.away
 }
 
 // inUse reports whether h is in a lane, or a message about it waits.

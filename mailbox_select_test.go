@@ -409,3 +409,54 @@ func TestBegunWaitIsSharedByCalls(t *testing.T) {
 		assert.Equal(t, ErrTimeout, err)
 	}
 }
+
+// A match that panics takes nothing with it: neither the message nor the mailbox's lock.
+func TestMatchThatPanicsLosesNothing(t *testing.T) {
+	mb := NewMailbox()
+	c := newCounting(mb, 1, 2)
+	c.h.Notify()
+	require.NoError(t, mb.Post(note(3)))
+	assert.Panics(t, func() { mb.PollMatch(func(Message) bool { panic("no") }) })
+	assert.Panics(t, func() { mb.PollMatch(func(m Message) bool { return m == note(2) && panicking() }) })
+	for _, want := range []note{1, 3, 2} {
+		msg, ok := mb.Poll()
+		require.True(t, ok)
+		assert.Equal(t, want, msg)
+	}
+	assert.Zero(t, mb.Len())
+}
+
+func panicking() bool { panic("no") }
+
+// What is said about a handle while its function runs comes after what the function gave.
+func TestHandleIsAwayWhileItsFunctionRuns(t *testing.T) {
+	mb := NewMailbox()
+	var h *Handle
+	n := note(0)
+	h = mb.NewHandleFunc(func(Message) (Message, bool) {
+		n++
+		h.Notify()
+		assert.False(t, h.Unseen())
+		h.Retract()
+		if n == 1 {
+			h.Notify()
+		}
+		return n, false
+	})
+	h.Notify()
+	msg, ok := mb.PollMatch(func(m Message) bool {
+		assert.Equal(t, note(1), m)
+		_, other := mb.Poll() // nobody overtakes it
+		assert.False(t, other)
+		return false
+	})
+	assert.Nil(t, msg)
+	assert.False(t, ok)
+	for _, want := range []note{1, 2} {
+		msg, ok := mb.Poll()
+		require.True(t, ok)
+		assert.Equal(t, want, msg)
+	}
+	_, ok = mb.Poll()
+	assert.False(t, ok)
+}

@@ -205,7 +205,7 @@ func (w Wait) Ended() error {
 	return ErrTimeout
 }
 
-// Duration is the time of Within, and whether it is one.
+// Duration is the time of Within, and whether the wait is one; of others it means nothing.
 func (w Wait) Duration() (time.Duration, bool) { return w.d, w.kind == waitFor }
 
 // Ends gives a context that ends when the wait does, for calls that take one. The function frees what it holds.
@@ -360,6 +360,7 @@ type Handle struct {
 	op         Op
 	state      handleState // guarded by the socket's mu
 	posted     messageKind // guarded by mb.mu
+	away       bool        // its function is running (NewHandleFunc); guarded by mb.mu
 	busy       bool        // in a lane; guarded by mb.mu
 	complete   bool        // see Select.Complete
 	moved      bool        // a part of the request has moved; guarded by the socket's mu

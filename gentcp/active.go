@@ -94,9 +94,6 @@ func (s *Socket) deliver() {
 	if s.owner == nil || s.listening || s.turn.taken || d.sel != nil {
 		return
 	}
-	if s.ended != nil && !s.told && s.active.on() {
-		s.tellOwner()
-	}
 	if !s.active.on() && len(d.notices) == 0 {
 		return
 	}
@@ -116,7 +113,7 @@ func (s *Socket) received(h *esock.Handle, msg esock.Message) (esock.Message, bo
 	if s.delivery.handle != h {
 		return nil, false // of an owner that is it no more
 	}
-	if _, aborted := msg.(esock.AbortMsg); aborted {
+	if _, aborted := msg.(esock.AbortMsg); aborted && !h.Busy() {
 		s.delivery.sel = nil
 	}
 	reads := readsPerMessage
@@ -133,7 +130,7 @@ func (s *Socket) produce(w esock.Wait, reads *int) (msg esock.Message, more bool
 			msg, d.notices = d.notices[0], d.notices[1:]
 			return msg, len(d.notices) > 0 || s.active.on()
 		}
-		if !s.active.on() || s.turn.taken || s.ended != nil {
+		if !s.active.on() || s.turn.taken {
 			s.release()
 			return nil, false
 		}
@@ -149,6 +146,15 @@ func (s *Socket) produce(w esock.Wait, reads *int) (msg esock.Message, more bool
 			}
 			return msg, spent || s.active.on()
 		case packet.ErrMore:
+			if s.ended == nil {
+				break
+			}
+			if s.told {
+				s.release()
+				return nil, false
+			}
+			s.tellOwner()
+			continue
 		default:
 			s.release()
 			s.active = activeMode{}
@@ -251,6 +257,14 @@ func (s *Socket) materialise() {
 	}
 }
 
+// spend is materialise where the mode may be over by that: not in mode true, where each call would only make more messages.
+// s.mu is held.
+func (s *Socket) spend() {
+	if s.active.kind != activeTrue {
+		s.materialise()
+	}
+}
+
 // retract makes the handle leave the mailbox and the poller. s.mu is held.
 func (s *Socket) retract() {
 	s.release()
@@ -272,6 +286,9 @@ func (s *Socket) setActive(v any) error {
 			return nil
 		}
 		return invalid("active", v, "the socket has no owner to send messages to")
+	}
+	if v == true && s.active.kind == activeTrue {
+		return nil
 	}
 	s.materialise()
 	if s.ended != nil && s.told {

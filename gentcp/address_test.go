@@ -109,6 +109,13 @@ func TestAddress_Cells(t *testing.T) {
 	}
 }
 
+func TestAddress_IPHasNoPort(t *testing.T) {
+	for _, v := range []any{"127.0.0.1:80", netip.AddrPortFrom(ipA, 80), at(ipA, 80)} {
+		_, err := Opt("ip", v)
+		assert.ErrorIs(t, err, ErrBadArg, v)
+	}
+}
+
 func TestAddress_ByName(t *testing.T) {
 	port := freePorts(t, 1)[0]
 	for _, c := range []struct {
@@ -121,7 +128,6 @@ func TestAddress_ByName(t *testing.T) {
 		{"ip", "any", at(any4, 0)},
 		{"ip", "::1", at(ip6, 0)},
 		{"ip", ipA, at(ipA, 0)},
-		{"ip", netip.AddrPortFrom(ipA, uint16(port)), at(ipA, 0)}, // the port is not ip's
 		{"ifaddr", netip.AddrPortFrom(ipA, uint16(port)), at(ipA, port)},
 		{"ifaddr", at(ipA, port).String(), at(ipA, port)},
 		{"ifaddr", map[string]any{"family": "inet", "addr": ipA.String(), "port": port}, at(ipA, port)},

@@ -76,6 +76,9 @@ func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, 
 			return nil, err
 		}
 	}
+	if c.netns != "" && c.fd >= 0 {
+		return nil, &badArgument{"netns", c.netns, "a descriptor is in a namespace already"}
+	}
 	if !c.given && c.addr.family != 0 {
 		c.family, c.given = c.addr.family, true
 	}
@@ -273,9 +276,14 @@ func (c *creation) open() (*esock.Socket, error) {
 
 // adopt makes the socket of a descriptor. One that is no socket is left alone.
 func (c *creation) adopt(opts []esock.OpenOption) (*esock.Socket, error) {
-	if _, err := syscall.GetsockoptInt(c.fd, syscall.SOL_SOCKET, syscall.SO_TYPE); err != nil {
+	typ, err := syscall.GetsockoptInt(c.fd, syscall.SOL_SOCKET, syscall.SO_TYPE)
+	if err != nil {
 		c.fd = -1
 		return nil, err
+	}
+	if typ != syscall.SOCK_STREAM {
+		c.fd = -1
+		return nil, &badArgument{"fd", typ, "it is no stream"}
 	}
 	sock, err := esock.Adopt(c.fd, append(opts, esock.TakeFD())...)
 	if err == nil || errors.Is(err, &esock.InvalidError{What: "owner"}) {

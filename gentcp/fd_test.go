@@ -207,8 +207,17 @@ func TestFD_WrongKind(t *testing.T) {
 	s, err := ConnectAddr(nil, nameOf(t, l), soon, FD(fds[0]))
 	require.Error(t, err)
 	assert.Nil(t, s)
-	s, err = Listen(nil, 0, FD(bareFD(t, syscall.AF_INET, syscall.SOCK_DGRAM, nil)))
-	assertReason(t, "enotsup", s, err)
+	datagrams := bareFD(t, syscall.AF_INET, syscall.SOCK_DGRAM, nil)
+	for _, open := range []func() (*Socket, error){
+		func() (*Socket, error) { return Listen(nil, 0, FD(datagrams)) },
+		func() (*Socket, error) { return FDOpen(nil, datagrams) },
+		func() (*Socket, error) { return Listen(nil, 0, FD(datagrams), NetNS("/nowhere")) },
+	} {
+		s, err = open()
+		assertReason(t, "badarg", s, err)
+		assert.True(t, isOpen(datagrams), "it is still the caller's")
+	}
+	require.NoError(t, syscall.Close(datagrams))
 	connected := tcpFD(t, nil)
 	require.NoError(t, syscall.Connect(connected, &syscall.SockaddrInet4{Port: portOf(t, l), Addr: [4]byte{127, 0, 0, 1}}))
 	s, err = ConnectAddr(nil, nameOf(t, l), soon, FD(connected))

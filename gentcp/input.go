@@ -44,8 +44,11 @@ func (in *input) len() int     { return in.end - in.start }
 // used takes n bytes off the front.
 func (in *input) used(n int) {
 	in.start += n
-	if in.start == in.end {
+	switch {
+	case in.start == in.end:
 		in.drop()
+	case in.pooled == nil && in.len() < len(in.buf)/4:
+		in.grow(in.len()) // the packet that it was made for has gone
 	}
 }
 

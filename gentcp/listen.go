@@ -18,8 +18,8 @@ func Service(name string) (int, error) {
 
 // Listen makes a listener on a port; 0: the kernel chooses, and Socket.Port tells which. The address is that of all
 // interfaces, unless ip or ifaddr say otherwise. mb owns it, and when mb is closed so is the listener; nil: nobody.
-// Options about packets and the active mode are for the sockets accepted. Errors: ErrBadArg; those of socket(2), setsockopt(2), bind(2),
-// listen(2). OTP: gen_tcp:listen/2.
+// Options about packets and the active mode are for the sockets accepted. Errors: ErrBadArg; those of socket(2),
+// setsockopt(2), bind(2), listen(2). OTP: gen_tcp:listen/2.
 func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
 	const op = "listen"
 	if port < 0 || port > 65535 {

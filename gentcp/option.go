@@ -26,7 +26,7 @@ type Option struct {
 // Name is OTP's name of the option.
 func (o Option) Name() string { return o.name }
 
-// Value is its value: what the function that makes the option takes, a number with N for ActiveN, Linger for Linger,
+// Value is its value: what the function that makes the option takes, a number for ActiveN, a LingerValue for Linger,
 // bytes for Raw, nil for the options that are a word.
 func (o Option) Value() any { return o.value }
 

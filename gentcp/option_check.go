@@ -202,6 +202,15 @@ func checkModule(v any) (any, string) {
 	return nil, "it takes inet_tcp, inet6_tcp or local_tcp"
 }
 
+// checkIP is checkAddr for an address alone.
+func checkIP(v any) (any, string) {
+	v, cause := checkAddr(v)
+	if a, ok := v.(esock.Addr); ok && cause == "" && a.Port() != 0 {
+		return nil, "it has a port, which is for ifaddr"
+	}
+	return v, cause
+}
+
 // checkAddr accepts what stands for a local address: netip.Addr, netip.AddrPort, esock.Addr, a map or text for one of
 // these, "any", "loopback".
 func checkAddr(v any) (any, string) {

@@ -22,6 +22,7 @@ type row struct {
 	setSocket func(s *esock.Socket, v any) error
 	getSocket func(s *esock.Socket) (any, error)
 	only      esock.Domain // the family it belongs to; 0: all
+	sends     bool         // SetOpts leaves what is being received alone
 }
 
 // use says where an option may stand.
@@ -70,6 +71,13 @@ func layer[T any](name string, c check, field func(*settings) *T) row {
 		get: func(o *settings) any { return *field(o) }}
 }
 
+// sending is layer for an option that has nothing to do with what is received.
+func sending[T any](name string, c check, field func(*settings) *T) row {
+	r := layer(name, c, field)
+	r.sends = true
+	return r
+}
+
 // without is a row of an option that has no effect here, and that GetOpts leaves out.
 func without(name string, c check) row { return row{name: name, check: c, use: anywhere} }
 
@@ -87,7 +95,7 @@ var optionTable = []row{
 	{name: "debug", check: checkBool, use: anywhere,
 		setSocket: func(s *esock.Socket, v any) error { return s.SetOption("otp", "debug", v) },
 		getSocket: func(s *esock.Socket) (any, error) { return s.Option("otp", "debug") }},
-	layer("delay_send", checkBool, func(o *settings) *bool { return &o.delaySend }),
+	sending("delay_send", checkBool, func(o *settings) *bool { return &o.delaySend }),
 	layer("deliver", checkDeliver, func(o *settings) *DeliverAs { return &o.deliver }),
 	system("dontroute", checkBool, 0, esock.SocketDontRoute, bool1),
 	without("exclusiveaddruse", checkBool),
@@ -99,7 +107,7 @@ var optionTable = []row{
 	{name: "ifaddr", check: checkAddr, use: creating},
 	{name: "inet", check: checkWord, use: creating | ignored},
 	{name: "inet6", check: checkWord, use: creating | ignored},
-	{name: "ip", check: checkAddr, use: creating | ignored},
+	{name: "ip", check: checkIP, use: creating | ignored},
 	system("ipv6_v6only", checkBool, esock.Inet6, esock.IPv6V6Only, bool1),
 	system("keepalive", checkBool, 0, esock.SocketKeepAlive, bool1),
 	system("keepcnt", checkAnyInt, 0, esock.TCPKeepCnt, int1),
@@ -134,8 +142,8 @@ var optionTable = []row{
 	system("reuseaddr", checkBool, 0, esock.SocketReuseAddr, bool1),
 	system("reuseport", checkBool, 0, esock.SocketReusePort, bool1),
 	system("reuseport_lb", checkBool, 0, esock.SocketReusePort, bool1),
-	layer("send_timeout", checkTime(true, math.MaxInt64), func(o *settings) *time.Duration { return &o.sendTimeout }),
-	layer("send_timeout_close", checkBool, func(o *settings) *bool { return &o.sendTimeoutClose }),
+	sending("send_timeout", checkTime(true, math.MaxInt64), func(o *settings) *time.Duration { return &o.sendTimeout }),
+	sending("send_timeout_close", checkBool, func(o *settings) *bool { return &o.sendTimeoutClose }),
 	layer("show_econnreset", checkBool, func(o *settings) *bool { return &o.showReset }),
 	system("sndbuf", checkSize, 0, esock.SocketSndBuf, int1),
 	system("tclass", checkSize, esock.Inet6, esock.IPv6TClass, int1),

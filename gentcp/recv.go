@@ -37,7 +37,7 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.active.on() {
-		s.materialise() // it may be spent already
+		s.spend()
 		if s.active.on() && !s.sock.Closed() {
 			s.deliver()
 			return Packet{}, s.fail(op, syscall.EINVAL)

@@ -85,6 +85,7 @@ func (s *Socket) sendFailed(o *settings, err error, n int, parts [][]byte) error
 	const op = "send"
 	if err == esock.ErrTimeout {
 		if o.sendTimeoutClose {
+			s.dontLinger()
 			s.close(nil, true) // nobody in particular: an active owner is told
 			return err
 		}

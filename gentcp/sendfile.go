@@ -11,7 +11,7 @@ import (
 
 // SendFile sends bytes of f from an offset, 0: to its end, with sendfile(2). It returns how many were sent, fewer if
 // the file ended. They are not framed, whatever the packet type; the position of f does not matter and does not move.
-// It waits for as long as it takes: send_timeout is not for it. What sendfile cannot read is read and sent. Errors:
+// It waits for as long as it takes: send_timeout is not for it. A file that sendfile(2) refuses is read and sent; a pipe is ESPIPE. Errors:
 // EINVAL for a negative offset, ErrBadArg for a negative count or no file; those of Send. OTP: file:sendfile/5.
 func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 	const op = "sendfile"

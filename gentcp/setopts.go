@@ -75,7 +75,9 @@ func (s *Socket) apply(r *row, v any) error {
 	case r.name == "active":
 		return s.setActive(v)
 	case r.set != nil:
-		s.materialise()
+		if !r.sends {
+			s.materialise() // what was announced is what it was announced as
+		}
 		o := *s.opts.Load()
 		r.set(&o, v)
 		s.opts.Store(&o)
@@ -97,7 +99,7 @@ func (s *Socket) apply(r *row, v any) error {
 }
 
 // GetOpts reads options, in the order asked. Those that this system or socket does not have are left out, and so are
-// those without effect here. An unknown name fails the whole call. Errors: EINVAL, also on a closed socket; those of
+// the watermarks and exclusiveaddruse, which nothing keeps. An unknown name fails the whole call. Errors: EINVAL, also on a closed socket; those of
 // getsockopt(2). OTP: inet:getopts/2.
 func (s *Socket) GetOpts(names ...Name) ([]Option, error) {
 	const op = "getopts"
@@ -134,7 +136,7 @@ func (s *Socket) getOpt(name string) (o Option, ok bool, err error) {
 	case r == nil || r.use&inGetOpts == 0:
 		return o, false, invalid("option", name, "there is none of that name to be read")
 	case name == "active":
-		s.materialise() // a count that shows is what is left after the messages in the mailbox
+		s.spend() // a count that shows is what is left after the messages in the mailbox
 		return Option{name: name, value: s.active.value()}, true, nil
 	case r.get != nil:
 		return Option{name: name, value: r.get(s.opts.Load())}, true, nil

@@ -8,8 +8,8 @@ import (
 )
 
 // settings are the options of this layer, those that are not the kernel's. A value that a socket has is never
-// changed: SetOpts puts another in its place, and accepted sockets share their listener's. The active mode is not
-// among them (active.go).
+// changed: SetOpts puts another in its place. Accepted sockets begin with a copy of their listener's. The active mode
+// is not among them (active.go).
 type settings struct {
 	typ              packet.Type
 	packetSize       uint32

@@ -117,9 +117,11 @@ func (s *Socket) Unrecv([]byte) error { return s.fail("unrecv", syscall.ENOTSUP)
 // listener stops listening when reading is shut. Errors: ENOTCONN, also once both ends have finished; ErrClosed. OTP:
 // gen_tcp:shutdown/2.
 func (s *Socket) Shutdown(how esock.How) error {
+	// Noted first: a Send that the kernel refuses finds it.
+	noted := how != esock.ShutRead && s.shutWrite.CompareAndSwap(false, true)
 	err := s.sock.Shutdown(how)
-	if err == nil && how != esock.ShutRead {
-		s.shutWrite.Store(true)
+	if err != nil && noted {
+		s.shutWrite.Store(false)
 	}
 	return s.fail("shutdown", err)
 }
@@ -169,10 +171,15 @@ func (s *Socket) close(mb *esock.Mailbox, named bool) {
 
 // closeQuietly closes the esock socket because the peer has: nobody waits for unsent data.
 func (s *Socket) closeQuietly() {
+	s.dontLinger()
+	s.sock.Close()
+}
+
+// dontLinger makes closing not wait for unsent data. Abortive close stays that.
+func (s *Socket) dontLinger() {
 	if l, err := esock.SocketLinger.Get(s.sock); err == nil && l.On && l.Time > 0 {
 		esock.SocketLinger.Set(s.sock, esock.Linger{})
 	}
-	s.sock.Close()
 }
 
 // shown is how a reason looks to the caller: a reset is an end like others, unless show_econnreset is on.
@@ -216,6 +223,10 @@ func (s *Socket) ControllingProcess(from, to *esock.Mailbox) error {
 	s.endDelivery()
 	// What was announced may have been the end, and the socket be closed by now: its messages move all the same.
 	if err := s.sock.ControllingProcess(from, to); err != nil && (s.ended == nil || s.ended == closedHere) {
+		s.deliver()
+		if errors.Is(err, &esock.InvalidError{What: "not_owner"}) {
+			err = ErrNotOwner // somebody went to the esock socket beneath
+		}
 		return s.fail(op, err)
 	}
 	s.owner = to
