@@ -257,12 +257,15 @@ func (s *Socket) materialise() {
 	}
 }
 
-// spend is materialise where the mode may be over by that: not in mode true, where each call would only make more messages.
-// s.mu is held.
+// spend is materialise for who asks whether the mode is over: a count may be spent, or the end be there. In mode true it
+// leaves data where it is, or each question would make more messages. s.mu is held.
 func (s *Socket) spend() {
-	if s.active.kind != activeTrue {
-		s.materialise()
+	if s.active.kind == activeTrue {
+		if n, err := s.sock.NRead(); s.input.len() > 0 || err == nil && n > 0 {
+			return
+		}
 	}
+	s.materialise()
 }
 
 // retract makes the handle leave the mailbox and the poller. s.mu is held.
