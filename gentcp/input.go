@@ -80,7 +80,7 @@ func (in *input) grow(size int) {
 }
 
 // shortest is the fewest bytes that tell more about a packet of the type: how long it is, or another byte of its line.
-var shortest = map[packet.Type]int{packet.Len1: 1, packet.Len2: 2, packet.Len4: 4, packet.CDR: 12, packet.SunRM: 4,
+var shortest = [packet.HTTPHBin + 1]int{packet.Len1: 1, packet.Len2: 2, packet.Len4: 4, packet.CDR: 12, packet.SunRM: 4,
 	packet.FCGI: 8, packet.TPKT: 4, packet.ASN1: 2}
 
 // space is the room for the next read, when the packet has total bytes; 0: that is not known. Memory grows with what a
