@@ -113,11 +113,18 @@ func (h *Handle) Post(msgs ...Message) error {
 	return nil
 }
 
-// Retract takes back the message about the handle, if nobody has seen it.
-func (h *Handle) Retract() {
-	if h.mb != nil {
-		h.mb.withdraw(h)
+// Retract takes back the message about the handle, if it waits in the mailbox, and says whether it did.
+func (h *Handle) Retract() bool {
+	if h.mb == nil {
+		return false
 	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	if h.posted == messageNone || h.away {
+		return false
+	}
+	h.mb.unlink(h)
+	return true
 }
 
 // Busy reports whether a call with the handle is in progress.

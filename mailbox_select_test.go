@@ -112,7 +112,8 @@ func TestHandleFuncGivesWhatItsFunctionReturns(t *testing.T) {
 
 	c.next = 1
 	c.h.Notify()
-	c.h.Retract()
+	assert.True(t, c.h.Retract())
+	assert.False(t, c.h.Retract())
 	_, ok = mb.Poll()
 	assert.False(t, ok)
 	assert.Equal(t, note(1), c.next, "nobody asked")
@@ -434,13 +435,11 @@ func TestHandleIsAwayWhileItsFunctionRuns(t *testing.T) {
 	var h *Handle
 	n := note(0)
 	h = mb.NewHandleFunc(func(Message) (Message, bool) {
-		n++
-		h.Notify()
-		assert.False(t, h.Unseen())
-		h.Retract()
-		if n == 1 {
+		if n++; n == 1 {
 			h.Notify()
 		}
+		assert.False(t, h.Unseen())
+		assert.False(t, h.Retract(), "who has it goes on")
 		return n, false
 	})
 	h.Notify()

@@ -91,7 +91,7 @@ const readsPerMessage = 16
 // deliver makes the handle go to the mailbox, if the mode is active and it is not with the poller. s.mu is held.
 func (s *Socket) deliver() {
 	d := &s.delivery
-	if s.owner == nil || s.listening || s.turn.taken || d.sel != nil {
+	if s.owner == nil || s.listening || d.sel != nil || s.turn.taken && len(d.notices) == 0 {
 		return
 	}
 	if !s.active.on() && len(d.notices) == 0 {
@@ -238,11 +238,12 @@ func (s *Socket) release() {
 // deliver, or nothing goes on. It reads once at most. s.mu is held.
 func (s *Socket) materialise() {
 	d := &s.delivery
-	announced := d.handle != nil && d.handle.Unseen()
-	if len(d.notices) == 0 && !announced {
+	// In one step: a receiver that has met the handle waits for us, and is the one to go on.
+	announced := d.handle != nil && d.handle.Retract()
+	if !announced && (d.handle != nil || len(d.notices) == 0) {
 		return
 	}
-	s.retract() // its place is behind what is posted here
+	s.release()
 	reads := 1
 	for more := true; more; {
 		var msg esock.Message
@@ -302,8 +303,12 @@ func (s *Socket) setActive(v any) error {
 		return invalid("active", v, "with what is left it is more than 32767")
 	}
 	s.active = to
-	if spent && s.owner != nil {
+	switch {
+	case !spent || s.owner == nil:
+	case s.listening:
 		s.owner.Post(PassiveMsg{s})
+	default:
+		s.delivery.notices = append(s.delivery.notices, PassiveMsg{s})
 	}
 	if !to.on() {
 		s.retract()

@@ -160,8 +160,12 @@ func (s *Socket) close(mb *esock.Mailbox, named bool) {
 	if !s.turn.taken { // else who has the turn reads into it
 		s.input.drop()
 	}
-	owner := s.owner
+	owner, notices := s.owner, s.delivery.notices
+	s.delivery.notices = nil
 	s.mu.Unlock()
+	for _, msg := range notices { // those that a receiver was about to make
+		owner.Post(msg)
+	}
 	// Not under the lock: it waits for who is inside, and for linger.
 	s.sock.Close()
 	if stranger {
