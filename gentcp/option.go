@@ -208,8 +208,8 @@ func (d DeliverAs) String() string { return [...]string{"term", "port"}[d&1] }
 // Deliver is the shape of data messages. OTP: {deliver, term | port}.
 func Deliver(d DeliverAs) Option { return Option{name: "deliver", value: d} }
 
-// Buffer is how many bytes one read takes at most, and so one raw packet has: up to 1 MiB. The default is 8192, which 0 stands for.
-// OTP: {buffer, N}.
+// Buffer is how many bytes one read takes at most, and so one raw packet has: up to 1 MiB. The default is 8192, which 0
+// stands for. OTP: {buffer, N}.
 func Buffer(n int) Option { return Option{name: "buffer", value: n} }
 
 // ReadAhead says whether a read may take more than the present packet needs; the default is true. Without it the

@@ -115,7 +115,7 @@ func ExampleSocket_Leftover() {
 	pool[s] = mb
 	peer.Close()
 	for mb.Len() == 0 { // it is idle
-		time.Sleep(time.Millisecond)
+		<-mb.Wake()
 	}
 
 	for s, mb := range pool {
