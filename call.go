@@ -1,7 +1,9 @@
 package esock
 
 import (
+	"errors"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -136,7 +138,7 @@ func (c *call) ends(s *Socket) bool {
 // why it ended early.
 func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	if err := s.admit(c, w); err != nil {
-		return 0, s.fail(c.op.String(), err)
+		return 0, s.answer(c.op, w, err)
 	}
 	// The usual case by itself: the kernel is ready, and does all of it at once. After a system call every
 	// branch is a surprise to the processor, so there are few.
@@ -177,6 +179,21 @@ func (s *Socket) admit(c *call, w *Wait) error {
 	return nil
 }
 
+// answer is the result of a call that is decided before it has the lane: an argument is wrong, or there is nothing to do.
+// It is an answer like any other, so a requester that was told to go on has gone on: the next in the queue moves up.
+func (s *Socket) answer(op Op, w *Wait, err error) error {
+	if sel, ok := err.(*Select); ok {
+		return sel // it has a place in the queue
+	}
+	if mb := w.requester(); mb != nil && !errors.Is(err, ErrState) { // what the socket is doing goes on
+		s.yield(op, mb)
+	}
+	if err == nil {
+		return nil
+	}
+	return s.fail(op.String(), err)
+}
+
 // complete does the rest of do, whatever it takes; r is the result of the first try, if it was tried.
 func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	d := c.op.direction()
@@ -207,6 +224,9 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 		s.endSendFile(c.file, err)
 		c.file = nil
 	}
+	if l := s.lane(d); l.parked {
+		s.unpark(l)
+	}
 	s.leave(c.op, fatal)
 	if o != nil && o.debug {
 		s.trace(c.op.String(), n, err)
@@ -236,6 +256,9 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 		if !tried {
 			r = -int(syscall.EAGAIN)
 			if c.op == OpConnect || !blocks || !l.waited || budget > 0 {
+				if c.op == OpSendFile {
+					s.occupy(l, c.op) // it may wait for the disk
+				}
 				r = c.try(s, how)
 			}
 		}
@@ -274,24 +297,66 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 			}
 			return n, nil
 		}
+		if err = s.between(l, c, w); err != nil {
+			return n, err
+		}
 	}
 }
 
-// isFatal says whether the error of a call ends those queued behind it as well.
+// pollTries is how many tries of one call may move something when the call does not wait. A peer that keeps up with the
+// call would hold its caller for ever otherwise.
+const pollTries = 16
+
+// between stands after each try that moved something, but not all: a call that makes progress heeds Close, its context and
+// its time like one that waits. Like one that waits it is also the lane's current request from here on, so that a call that
+// only looks gets its answer at once.
+func (s *Socket) between(l *lane, c *call, w *Wait) error {
+	s.occupy(l, c.op)
+	switch {
+	case s.closing():
+		return net.ErrClosed
+	case w.kind == waitAsync:
+		if c.sends >= pollTries {
+			return s.selectOn(c, w) // the socket is ready, so the message comes at once
+		}
+	case w.polls():
+		if c.sends >= pollTries {
+			return ErrTimeout
+		}
+	case w.kind == waitContext:
+		return w.context().Err()
+	default:
+		if deadline := c.until(w); deadline != 0 && time.Since(epoch) >= deadline {
+			return ErrTimeout
+		}
+	}
+	return nil
+}
+
+// isFatal says whether the error of a call ends those queued behind it as well: only what ends the stream itself does.
+// Anything else is the affair of the call that met it: its arguments, its message, its file, one refused datagram, one
+// connection that could not be accepted. Those behind try for themselves.
 func (s *Socket) isFatal(c *call, err error) bool {
-	errno, ok := err.(syscall.Errno)
-	if !ok && err != io.EOF {
+	if c.op.direction() == reading && err == io.EOF {
+		return true
+	}
+	switch {
+	case c.op == OpAccept:
+		return err == syscall.EINVAL // it listens no longer
+	case c.op == OpConnect || c.op.direction() == erring:
+		return false
+	case c.flags&int(MsgErrQueue) != 0:
+		return false
+	case s.typ != Stream && (s.typ != SeqPacket || s.proto == SCTP): // one-to-many SCTP: the error is one peer's
 		return false
 	}
-	switch c.op.direction() {
-	case erring:
-		return false
-	case reading:
-		// What came back of a datagram to somebody does not keep others from sending: who serves many goes on.
-		return s.typ != Dgram || s.facts.Load()&factConnected != 0
+	switch err {
+	case syscall.EPIPE, syscall.ECONNRESET:
+		return true
+	case syscall.ENOTCONN, syscall.ECONNABORTED, syscall.ETIMEDOUT:
+		return c.op != OpSendFile // user-space and network file systems fail with these, too
 	}
-	// On message sockets the next message may well go out; EINVAL is about this call's arguments.
-	return c.op != OpConnect && s.typ == Stream && errno != syscall.EINVAL
+	return false
 }
 
 // scratch is what a call with an address or several buffers needs for its duration.

@@ -86,6 +86,7 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback esock_refresh
 #cgo nocallback esock_disown
 #cgo nocallback esock_dup
+#cgo nocallback esock_nonblock
 #cgo nocallback esock_reclaim
 #cgo nocallback esock_nolinger
 #cgo noescape esock_close
@@ -287,15 +288,16 @@ func cAdopt(fd int, flags uint, domain, typ, proto int) (h *handle, missing stri
 	return h, missing, r
 }
 
-func cFD(h *handle) int       { return int(C.esock_fd(h)) }
-func cDomain(h *handle) int   { return int(C.esock_domain(h)) }
-func cType(h *handle) int     { return int(C.esock_type(h)) }
-func cProtocol(h *handle) int { return int(C.esock_protocol(h)) }
-func cRefresh(h *handle)      { C.esock_refresh(h) }
-func cDisown(h *handle) int   { return int(C.esock_disown(h)) }
-func cDup(h *handle) int      { return int(C.esock_dup(h)) }
-func cReclaim(h *handle)      { C.esock_reclaim(h) }
-func cNoLinger(h *handle)     { C.esock_nolinger(h) }
+func cFD(h *handle) int        { return int(C.esock_fd(h)) }
+func cDomain(h *handle) int    { return int(C.esock_domain(h)) }
+func cType(h *handle) int      { return int(C.esock_type(h)) }
+func cProtocol(h *handle) int  { return int(C.esock_protocol(h)) }
+func cRefresh(h *handle)       { C.esock_refresh(h) }
+func cDisown(h *handle) int    { return int(C.esock_disown(h)) }
+func cDup(h *handle) int       { return int(C.esock_dup(h)) }
+func cNonblock(h *handle) bool { return C.esock_nonblock(h) != 0 }
+func cReclaim(h *handle)       { C.esock_reclaim(h) }
+func cNoLinger(h *handle)      { C.esock_nolinger(h) }
 
 func cClose(h *handle, flags uint, final *cCounters, sendfile *cSendfileCounts) int {
 	return int(C.esock_close(h, C.uint(flags), final, sendfile))

@@ -184,10 +184,10 @@ type QueuedError struct {
 // OTP: socket:recvmsg with the flag errqueue; recvmsg(2), ip(7).
 func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
 	if m == nil {
-		return QueuedError{}, s.fail("recverr", &InvalidError{What: "msg", Cause: "it is nil"})
+		return QueuedError{}, s.answer(OpRecvErr, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
 	if !s.hasErrorQueue() {
-		return QueuedError{}, s.fail("recverr", syscall.EOPNOTSUPP)
+		return QueuedError{}, s.answer(OpRecvErr, &w, syscall.EOPNOTSUPP)
 	}
 	o := s.options()
 	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)

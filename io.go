@@ -18,7 +18,7 @@ import (
 func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	c := call{op: OpRecv, buf: buf, flags: int(flags)}
 	if len(buf) == 0 {
-		return 0, s.emptyRecv("recv")
+		return 0, s.emptyRecv(OpRecv, &w)
 	}
 	n, err := s.do(&c, &w)
 	return min(n, len(buf)), err // with MsgTrunc the kernel tells the message's whole length
@@ -26,15 +26,15 @@ func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 
 // emptyRecv is the result of receiving into no bytes: it must not reach the kernel, where it would look like the end
 // of a stream, or throw a message away.
-func (s *Socket) emptyRecv(op string) error {
-	if err := s.ref(op); err != nil {
+func (s *Socket) emptyRecv(op Op, w *Wait) error {
+	if err := s.ref(op.String()); err != nil {
 		return err
 	}
 	s.unref()
 	if s.typ == Stream {
-		return nil
+		return s.answer(op, w, nil)
 	}
-	return s.fail(op, &InvalidError{What: "data_size", Value: 0, Cause: "a message needs a buffer"})
+	return s.answer(op, w, &InvalidError{What: "data_size", Value: 0, Cause: "a message needs a buffer"})
 }
 
 // RecvFull receives exactly len(buf) bytes on a stream; ended early, it returns how many came and why. With MsgPeek, and
@@ -44,7 +44,7 @@ func (s *Socket) emptyRecv(op string) error {
 func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	c := call{op: OpRecv, buf: buf, flags: int(flags)}
 	if len(buf) == 0 {
-		return 0, s.emptyRecv("recv")
+		return 0, s.emptyRecv(OpRecv, &w)
 	}
 	c.whole = s.typ == Stream && flags&(MsgPeek|MsgOOB) == 0
 	n, err := s.do(&c, &w)
@@ -63,10 +63,10 @@ const maxFill = 1 << 20
 // TCP, which brings no data. OTP: socket:recv/1,2,3,4.
 func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	if length < 0 || length > maxRecv {
-		return nil, s.fail("recv", &InvalidError{What: "data_size", Value: length})
+		return nil, s.answer(OpRecv, &w, &InvalidError{What: "data_size", Value: length})
 	}
 	if s.discards(flags) {
-		return nil, s.fail("recv", &InvalidError{What: "msg_flag", Value: MsgTrunc, Cause: "TCP discards the data; see Recv"})
+		return nil, s.answer(OpRecv, &w, &InvalidError{What: "msg_flag", Value: MsgTrunc, Cause: "TCP discards the data; see Recv"})
 	}
 	if length > 0 {
 		b := make([]byte, length)
@@ -108,7 +108,7 @@ func exact(b []byte) []byte {
 // OTP: socket:recvfrom/2,3,4; recvfrom(2).
 func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error) {
 	if len(buf) == 0 {
-		return 0, Addr{}, s.emptyRecv("recvfrom")
+		return 0, Addr{}, s.emptyRecv(OpRecvFrom, &w)
 	}
 	x := scratches.Get().(*scratch)
 	c := call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}
@@ -125,12 +125,12 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 // again without allocation; see Msg for its buffers. OTP: socket:recvmsg/1,2,3,5; recvmsg(2).
 func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	if m == nil {
-		return s.fail("recvmsg", &InvalidError{What: "msg", Cause: "it is nil"})
+		return s.answer(OpRecvMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
 	o := s.options()
 	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)
 	if len(buf) == 0 && flags&MsgErrQueue == 0 {
-		return s.emptyRecv("recvmsg")
+		return s.emptyRecv(OpRecvMsg, &w)
 	}
 	c := call{op: OpRecvMsg, buf: buf, flags: int(flags), ctrl: ctrl, recs: recs, out: out}
 	n, err := s.do(&c, &w)
@@ -167,7 +167,7 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 	x := scratches.Get().(*scratch)
 	if err := to.toC(&x.addr); err != nil {
 		x.free()
-		return 0, s.fail("sendto", err)
+		return 0, s.answer(OpSendTo, &w, err)
 	}
 	c := call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, whole: s.typ == Stream}
 	n, err := s.do(&c, &w)
@@ -180,11 +180,11 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 // partial one, give what is left in m.Iov and w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2).
 func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 	if m == nil {
-		return 0, s.fail("sendmsg", &InvalidError{What: "msg", Cause: "it is nil"})
+		return 0, s.answer(OpSendMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
 	to, ctrl, err := m.sendParts(s.options().sndctrlbuf)
 	if err != nil {
-		return 0, s.fail("sendmsg", err)
+		return 0, s.answer(OpSendMsg, &w, err)
 	}
 	c := call{op: OpSendMsg, flags: int(flags), addr: to, ctrl: ctrl}
 	return s.gather(&c, m.Iov, &w)
@@ -209,7 +209,7 @@ func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
 		return s.do(c, w)
 	}
 	if err := s.checkIov(bufs); err != nil {
-		return 0, s.fail(c.op.String(), err)
+		return 0, s.answer(c.op, w, err)
 	}
 	total := 0
 	for _, b := range bufs {

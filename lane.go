@@ -18,8 +18,8 @@ import (
 type lane struct {
 	cur        *Handle // the asynchronous requester that holds the lane
 	handleList         // those behind, first come first
-	op         Op      // what the owner waits for, while it is parked
-	parked     bool    // the owner waits; it is the current request
+	op         Op      // what the owner does, while it is parked
+	parked     bool    // the owner is not soon out: it waits, or goes on piece by piece; it is the current request
 	waited     bool    // the last blocking call had to wait
 }
 
@@ -144,7 +144,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		case !owned && l.cur == nil && l.head == nil:
 			s.state.Add(c.op.hold())
 		case owned && !l.parked && (mine || other || w.polls() || c.op == OpConnect):
-			// The owner is inside a system call, which does not block: it is soon out, or waits. Then we know more.
+			// The owner is inside a system call, which does not block: it is soon out, or parked. Then we know more.
 			s.settle(d)
 			s.mu.Unlock()
 			runtime.Gosched()
@@ -455,6 +455,27 @@ func (s *Socket) dropCurrent(d direction) {
 	s.endRequest(d)
 }
 
+// yield gives up the lane that mb holds for calls like op, if mb has received the message that told it to go on. As long as
+// it has not, the message still makes it come back.
+func (s *Socket) yield(op Op, mb *Mailbox) {
+	d := op.direction()
+	if d > s.lastLane() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.lane(d).cur
+	switch {
+	case s.closing() || h == nil || h.mb != mb || h.op.exclusive() != op.exclusive():
+		return
+	case h.state != handleSelected || mb.unseen(h):
+		return
+	}
+	s.dropCurrent(d)
+	mb.release(h)
+	s.promote(d)
+}
+
 // forget is cancel for a requester that has died: nobody is told.
 func (s *Socket) forget(h *Handle) {
 	if s.cancel(h) != nil {
@@ -482,6 +503,7 @@ func (s *Socket) event(events int) {
 		return
 	}
 	answered := cFired(poller.p, s.h, events)
+	events |= answered // a direction that can be watched no longer is answered without an event of its own
 	if events&eventErr != 0 {
 		events |= eventIn | eventOut // whatever it is, every direction looks
 	}

@@ -180,28 +180,24 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		var r int
 		if !expired {
 			how := uint(howPoll)
-			if d == erring && !c.woken {
-				how = 0 // this is the one that counts the wait
+			if !onRuntime && !c.woken {
+				how = 0 // this is the try that counts the wait
 			}
 			if r = c.try(s, how); !c.wouldBlock(r) {
-				s.unpark(l)
 				return r, nil
 			}
 			given, werr := s.waitOnPoller(d, c, w, deadline)
 			switch {
 			case given && werr == nil:
 				if r = c.try(s, howPoll); !c.wouldBlock(r) {
-					s.unpark(l)
 					return r, nil
 				}
 				c.woken = true
 				continue
 			case werr != nil && werr != ErrTimeout:
-				s.unpark(l)
 				return 0, werr
 			}
 		}
-		s.unpark(l)
 		switch {
 		case s.closing():
 			return 0, net.ErrClosed
@@ -217,6 +213,18 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 	}
 }
 
+// occupy makes the owner of a lane its current request: it will not be out soon. The owner alone writes parked, so it may
+// read it without the lock.
+func (s *Socket) occupy(l *lane, op Op) {
+	if l.parked {
+		return
+	}
+	s.mu.Lock()
+	l.parked, l.op = true, op
+	s.mu.Unlock()
+}
+
+// unpark is the end of that.
 func (s *Socket) unpark(l *lane) {
 	s.mu.Lock()
 	l.parked = false
@@ -326,7 +334,6 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	p := &s.blockingSide().parks[d]
 	l.parked, l.op = true, c.op // it waits, and a call that only looks does not wait for it
 	s.mu.Unlock()
-	defer s.unpark(l)
 	start := time.Since(epoch)
 	end := start + min(budget, math.MaxInt64-start)
 	if deadline := c.until(w); deadline != 0 && deadline < end {

@@ -397,7 +397,7 @@ func (s *Socket) Connect(a Addr, w Wait) error {
 	x := scratches.Get().(*scratch)
 	defer x.free()
 	if err := a.toC(&x.addr); err != nil {
-		return s.fail("connect", err)
+		return s.answer(OpConnect, &w, err)
 	}
 	return s.connect(&call{op: OpConnect, addr: &x.addr}, &w)
 }
@@ -493,7 +493,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 	}
 	s.mu.Unlock()
 	if inside {
-		<-rare.drained
+		s.awaitDrained(rare.drained)
 	}
 
 	// Nobody is inside any more, and nobody comes.

@@ -103,9 +103,29 @@ void esock_refresh(esock *s) {
         __atomic_store_n(&s->domain, domain, __ATOMIC_RELAXED);
 }
 
-void esock__nonblock(const esock *s) {
+/* How long accept, connect or sendfile sleeps at the most when O_NONBLOCK is cleared under it. */
+#define SHARED_SLEEP_US 20000
+
+/* Sets SO_RCVTIMEO or SO_SNDTIMEO to a time below a second, if it is less than `below` now: 1, nobody has set it; for
+ * ours, more than it, because the kernel rounds it up to its ticks. */
+static bool change_timeout(const esock *s, int opt, suseconds_t below, suseconds_t to) {
+    struct timeval t;
+    socklen_t len = sizeof t;
+    if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, opt, &t, &len) < 0) return false;
+    if (t.tv_sec != 0 || t.tv_usec >= below) return false;
+    t.tv_usec = to;
+    return s->sys->setsockopt(s->sys, s->fd, SOL_SOCKET, opt, &t, sizeof t) >= 0;
+}
+
+int esock_nonblock(esock *s) {
+    uint32_t bound = 0;
     int fl = s->sys->getfl(s->sys, s->fd);
-    if (fl >= 0 && !(fl & O_NONBLOCK)) s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
+    if (fl < 0 || fl & O_NONBLOCK) return 0;
+    s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
+    if (change_timeout(s, SO_RCVTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_RCV;
+    if (change_timeout(s, SO_SNDTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_SND;
+    if (bound != 0) __atomic_or_fetch(&s->flags, bound, __ATOMIC_RELAXED);
+    return 1;
 }
 
 int esock_disown(esock *s) {
@@ -147,6 +167,8 @@ int esock_close(esock *s, unsigned flags, struct esock_counters *final,
         if (flags & ESOCK_CLOSE_NOLINGER) esock_nolinger(s);
         r = s->sys->close(s->sys, s->fd);
     } else if (s->flags & ESOCK__RESTORE_FL) {
+        if (s->flags & ESOCK__BOUND_RCV) change_timeout(s, SO_RCVTIMEO, 2 * SHARED_SLEEP_US, 0);
+        if (s->flags & ESOCK__BOUND_SND) change_timeout(s, SO_SNDTIMEO, 2 * SHARED_SLEEP_US, 0);
         s->sys->setfl(s->sys, s->fd, s->saved_fl);
     }
     esock__trace(s, "close", r);
@@ -208,7 +230,7 @@ int esock_connect(esock *s, const esock_addr *a) {
     struct sockaddr_storage ss;
     unsigned len;
     int r = esock_addr_encode(a, &ss, &len);
-    if (r == 0) esock__nonblock(s);
+    if (r == 0) esock_nonblock(s);
     if (r == 0) r = s->sys->connect(s->sys, s->fd, (const struct sockaddr *)&ss, len);
     if (r == -EINTR) r = -EINPROGRESS; /* POSIX: the attempt goes on */
     esock__trace(s, "connect", r);
@@ -239,7 +261,7 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
     int fd;
-    esock__nonblock(s);
+    esock_nonblock(s);
     ESOCK__RETRY(fd, s->sys->accept4(s->sys, s->fd, peer ? (struct sockaddr *)&ss : NULL,
                                      peer ? &len : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd >= 0) {

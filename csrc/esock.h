@@ -146,6 +146,10 @@ ESOCK_API int esock_disown(esock *s);
  * may end that. */
 ESOCK_API int esock_reclaim(esock *s);
 
+/* Sets O_NONBLOCK, which somebody who shares the description may have cleared: before waking a thread
+ * that sleeps in a call because of that. Returns 1 if it was cleared, else 0. */
+ESOCK_API int esock_nonblock(esock *s);
+
 /* A close-on-exec duplicate of the handle's descriptor, the caller's to close. */
 ESOCK_API int esock_dup(const esock *s);
 
@@ -357,10 +361,10 @@ ESOCK_API ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsi
 ESOCK_API ssize_t esock_sendmsg(esock *s, const void *buf, size_t len, int flags, unsigned how,
                                 const esock_addr *to, const void *control, size_t control_len);
 
-/* The same from several buffers. More than esock_iov_max() of them: on a stream they are sent in
- * slices, back to back, the control data with the first only; on other sockets trailing empty ones
- * are ignored, and more is -EMSGSIZE. An error after the first slice is not lost: the bytes taken
- * are returned, the next call meets the error. */
+/* The same from several buffers, in one system call. More than esock_iov_max() of them: on a stream the
+ * first of them that have bytes are sent, a short send like any other, and the caller goes on with the
+ * rest, ESOCK_CONT and no control data; on other sockets trailing empty ones are ignored, and more is
+ * -EMSGSIZE. */
 ESOCK_API ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int flags,
                                  unsigned how, const esock_addr *to, const void *control,
                                  size_t control_len);
@@ -765,8 +769,11 @@ ESOCK_API void esock_trace(esock *s, int on);
  *
  * fork      The child shares every open file description: data read there is gone here, and
  *           O_NONBLOCK cleared there is cleared here (which is why every send and receive asks for
- *           MSG_DONTWAIT as well, and accept, connect and sendfile set it again). A poller is not
- *           usable in the child.
+ *           MSG_DONTWAIT as well, and accept, connect and sendfile, which know no such flag, set it
+ *           again). Who clears it at the very moment between can make one of those three sleep. So a
+ *           handle that ever finds it cleared sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms, where they
+ *           are 0: they bound that sleep, and nothing else here looks at them. A poller is not usable
+ *           in the child.
  * linger    With SO_LINGER on and seconds > 0, Linux's close sleeps for that long, on a nonblocking
  *           descriptor too, and returns 0 even when the data did not get out.
  * shared    A description that others hold (dup, fork, SCM_RIGHTS) stays registered in the poller

@@ -17,7 +17,9 @@ enum esock__flag {
     ESOCK__RESTORE_FL = 2, /* adopted without dup: esock_close gives the old flags back */
     ESOCK__STREAM = 4,     /* bytes without message borders */
     ESOCK__TRACE = 8,
-    ESOCK__ALONE = 16 /* one thread at a time in each direction: see esock_alone */
+    ESOCK__ALONE = 16,     /* one thread at a time in each direction: see esock_alone */
+    ESOCK__BOUND_RCV = 32, /* SO_RCVTIMEO is ours: see esock_nonblock */
+    ESOCK__BOUND_SND = 64  /* SO_SNDTIMEO */
 };
 
 /* 208 bytes, so that malloc's chunk is 224: an idle socket should cost little. */
@@ -50,10 +52,6 @@ _Static_assert(sizeof(esock_counters) == ESOCK_COUNTERS * 8 + 8,
 
 /* A new handle around `fd`, or NULL. esock.c */
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol);
-
-/* For the calls that know no MSG_DONTWAIT: whoever shares the description may have cleared
- * O_NONBLOCK. esock.c */
-void esock__nonblock(const esock *s);
 
 /* With enum esock_how: a message of no bytes is known to be one, and not the end. */
 #define ESOCK__MESSAGE 0x100u

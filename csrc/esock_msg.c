@@ -118,30 +118,15 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
     if (!stream && iovlen > max) return -EMSGSIZE;
     ssize_t total = sum(iov, iovlen);
     if (total < 0) return -EINVAL;
-
-    ssize_t sent = 0;
-    do {
-        size_t slice = iovlen < max ? iovlen : max;
-        ssize_t bytes = sum(iov, slice);
-        m.msg_iov = (struct iovec *)(uintptr_t)iov;
-        m.msg_iovlen = slice;
-        if (slice > 0) iov += slice;
-        iovlen -= slice;
-        /* Control data needs a byte to travel with (unix(7)), and an empty send does nothing on a stream. */
-        if (bytes == 0 && total > 0) continue;
-
-        ssize_t n;
-        ESOCK__RETRY(n, s->sys->sendmsg(s->sys, s->fd, &m, flags | ESOCK__SEND_FLAGS));
-        /* Nobody waits after a later slice's EAGAIN: the caller is told of the bytes taken and calls again. */
-        unsigned later = sent > 0 ? ESOCK_CONT | ESOCK_POLL : 0;
-        esock__count_write(s, n, (size_t)(total - sent), how | later, "sendmsg");
-        if (n < 0) return sent > 0 ? sent : n;
-        sent += n;
-        if (n < bytes || total == 0) break;
-        m.msg_name = NULL;
-        m.msg_namelen = 0;
-        m.msg_control = NULL;
-        m.msg_controllen = 0;
-    } while (iovlen > 0);
-    return sent;
+    /* Control data needs a byte to travel with (unix(7)), and an empty send does nothing on a stream: the buffers that go
+     * start with one that has some. */
+    while (iovlen > max && iov->iov_len == 0) {
+        iov++;
+        iovlen--;
+    }
+    m.msg_iov = (struct iovec *)(uintptr_t)iov;
+    m.msg_iovlen = iovlen < max ? iovlen : max;
+    ssize_t n;
+    ESOCK__RETRY(n, s->sys->sendmsg(s->sys, s->fd, &m, flags | ESOCK__SEND_FLAGS));
+    return esock__count_write(s, n, (size_t)total, how, "sendmsg");
 }
