@@ -31,7 +31,10 @@ func control(n int) *esock.Msg {
 }
 
 var refusedSends = []refusal{
-	{"no address", func(s *esock.Socket, w esock.Wait) error { _, err := s.SendTo([]byte("x"), esock.Addr{}, 0, w); return err }},
+	{"no address", func(s *esock.Socket, w esock.Wait) error {
+		_, err := s.SendTo([]byte("x"), esock.Addr{}, 0, w)
+		return err
+	}},
 	{"address too long", func(s *esock.Socket, w esock.Wait) error {
 		_, err := s.SendTo([]byte("x"), esock.UnixAddr(string(make([]byte, 200))), 0, w)
 		return err

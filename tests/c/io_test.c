@@ -321,8 +321,12 @@ static void a_description_that_others_make_blocking_gets_timeouts(void **state) 
     int fl = fcntl(p[0], F_GETFL);
     script_init(&k);
     assert_int_equal(esock_adopt(&s, p[0], 0, -1, -1, -1, &k.sys, NULL), 0);
+    assert_int_equal(timeout_of(s, SO_RCVTIMEO), 0); /* nothing needs it yet */
     assert_int_equal(esock_nonblock(s), 0);
-    assert_int_equal(timeout_of(s, SO_RCVTIMEO), 0);
+    assert_in_range(timeout_of(s, SO_RCVTIMEO), 10000, 50000);
+    unsigned asked = script_count(&k, K_GETSOCKOPT);
+    assert_int_equal(esock_nonblock(s), 0);
+    assert_int_equal(script_count(&k, K_GETSOCKOPT), asked); /* once is enough */
     assert_int_equal(fcntl(p[0], F_SETFL, fl), 0);
     assert_int_equal(esock_nonblock(s), 1);
     assert_true(fcntl(p[0], F_GETFL) & O_NONBLOCK);
@@ -354,11 +358,26 @@ static void a_description_that_others_make_blocking_gets_timeouts(void **state) 
     /* accept, whose gap it is: the flag goes between the look and the call. */
     esock_addr at;
     esock *l = listener(&k.sys, 4, &at);
+    assert_int_equal(esock_nonblock(l), 0);
+    assert_int_equal(timeout_of(l, SO_RCVTIMEO), 0);
     assert_int_equal(fcntl(esock_fd(l), F_SETFL, fcntl(esock_fd(l), F_GETFL) & ~O_NONBLOCK), 0);
     assert_int_equal(esock_accept(l, 0, &c, NULL), -EAGAIN);
     assert_int_equal(fcntl(esock_fd(l), F_SETFL, fcntl(esock_fd(l), F_GETFL) & ~O_NONBLOCK), 0);
     script_answer(&k, K_GETFL, O_NONBLOCK);
     assert_int_equal(esock_accept(l, 0, &c, NULL), -EAGAIN);
+
+    /* What is accepted has none of them. */
+    esock *d;
+    assert_int_equal(esock_open(&d, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    int r = esock_connect(d, &at);
+    assert_true(r == 0 || r == -EINPROGRESS);
+    struct pollfd ready = {.fd = esock_fd(l), .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, 10000), 1);
+    assert_int_equal(esock_accept(l, 0, &c, NULL), 0);
+    assert_in_range(timeout_of(l, SO_RCVTIMEO), 10000, 50000);
+    assert_int_equal(timeout_of(c, SO_RCVTIMEO) + timeout_of(c, SO_SNDTIMEO), 0);
+    shut(d);
+    shut(c);
     shut(l);
 }
 
