@@ -331,9 +331,7 @@ func (s *Socket) hold(d direction, h *Handle, again bool) error {
 		return err
 	}
 	l.cur, h.state = h, handleArmed
-	if s.silent(h.op) {
-		s.lookOut(d)
-	}
+	s.lookOut(d, s.silence(h.op))
 	return nil
 }
 

@@ -139,8 +139,8 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			return 0, err
 		}
 	}
-	if s.silent(c.op) {
-		s.beginLook(d)
+	if q := s.silence(c.op); q.first != 0 {
+		s.beginLook(d, q)
 		defer s.endLook(d)
 	}
 	tries := 0

@@ -16,20 +16,37 @@ import (
 // So esock makes events of its own. A wake-up that proves empty is noted (pace). When the next one comes at once, and
 // poll(2) still says ready, and the try proves empty once more, the wait goes on with pauses that double. This is about
 // what a socket does, not about its family: a wake-up that comes later than the pause, or that poll(2) does not confirm
-// (another process took the connection; it was about the error queue), is believed as ever. Where an end is silent, the
-// call looks now and then, at intervals that double.
+// (another process took the connection; it was about the error queue), is believed as ever. Where nothing tells the end of
+// a wait, its call looks for itself, at intervals that double (silence).
 //
 // What makes these events is the poller's goroutine: its descriptor's deadline is the next of them. There is no timer and
 // no goroutine per wait.
 const (
 	shortestPause = 100 * time.Microsecond
 	longestPause  = 50 * time.Millisecond
-	firstLook     = 10 * time.Millisecond
-	longestLook   = time.Second
-	// A look of a datagram sender is a message to its mailbox: only a try can tell that the peer takes nothing more. So
-	// there are few of them.
+	// A look that only a try can answer is a message to the mailbox of an asynchronous caller. There are few of those
+	// where they are about an end that hardly ever comes.
 	firstLookMessage = 100 * time.Millisecond
 )
+
+// silence says how soon the first look comes of a wait that may end without an event, and how far apart looks get.
+type silence struct{ first, longest time.Duration }
+
+// silence is that of a wait for the operation; the zero silence: its events tell all.
+func (s *Socket) silence(op Op) silence {
+	if op.direction() != writing || op == OpConnect {
+		return silence{}
+	}
+	switch s.Domain() {
+	case Inet, Inet6, Packet, VSock:
+		return silence{}
+	case Local: // the peer may shut its reading
+		return silence{10 * time.Millisecond, time.Second}
+	}
+	// Netlink does not charge the sender: it can always send, says poll(2), and nothing tells that the receiver has room
+	// again. Of families unknown here nobody knows better.
+	return silence{shortestPause, longestPause}
+}
 
 // pace is how one wait goes. It belongs to who waits: the lane's owner on the runtime's poller, else it is guarded by
 // s.mu.
@@ -64,10 +81,12 @@ func (p *pace) early(s *Socket, d direction) time.Duration {
 
 // pausing is what a lane needs once something of this happens in it. Guarded by s.mu but for at and place.
 type pausing struct {
-	pace               // of waits on the C poller
-	look time.Duration // how long after the last look the next one comes; 0: the event is the end of a pause
-	s    *Socket
-	d    direction
+	pace                  // of waits on the C poller
+	silence               // of the wait
+	look    time.Duration // how long after the last look the next one comes
+	off     bool          // the event is the end of a pause, not a look
+	s       *Socket
+	d       direction
 
 	at    time.Duration // when the event comes; guarded by pauses.mu
 	place int           // in the heap, -1: not there
@@ -112,32 +131,28 @@ func (s *Socket) pauseFor(d direction, pause time.Duration) error {
 		return err
 	}
 	x := s.pausing(d)
-	x.look = 0
+	x.off = true
 	pauses.add(x, pause)
 	return nil
 }
 
-// silent reports whether a wait for the operation may end without an event.
-func (s *Socket) silent(op Op) bool {
-	return op.direction() == writing && op != OpConnect && s.Domain() == Local
-}
-
 // lookOut begins to look now and then whether a silent wait has ended, or goes on with it. s.mu is held.
-func (s *Socket) lookOut(d direction) {
-	if startPoller() != nil {
-		return // then it waits for events alone
+func (s *Socket) lookOut(d direction, q silence) {
+	if q.first == 0 || startPoller() != nil {
+		return // it waits for events alone
 	}
 	x := s.pausing(d)
-	x.look = min(max(2*x.look, firstLook), longestLook)
+	x.silence, x.off = q, false
+	x.look = min(max(2*x.look, q.first), q.longest)
 	pauses.add(x, x.look)
 }
 
 // beginLook is lookOut for a blocking call.
-func (s *Socket) beginLook(d direction) {
+func (s *Socket) beginLook(d direction, q silence) {
 	s.mu.Lock()
 	if x := s.pausing(d); !s.closing() {
 		x.look = 0
-		s.lookOut(d)
+		s.lookOut(d, q)
 	}
 	s.mu.Unlock()
 }
@@ -162,21 +177,17 @@ func (s *Socket) paused(x *pausing) {
 	if s.closing() {
 		return
 	}
-	if x.look == 0 {
-		s.rouse(x.d)
-		return
-	}
 	l := s.lane(x.d)
 	switch {
 	case l.cur == nil && l.parked:
 		s.wake(x.d) // it looks for itself
 	case l.cur == nil || l.cur.state != handleArmed:
 		return
-	case s.typ == Dgram && x.look >= firstLookMessage, cSendEnded(s.h):
+	case x.off, s.Domain() != Local, s.typ == Dgram && x.look >= firstLookMessage, cSendEnded(s.h):
 		s.rouse(x.d)
-		return // the requester's next call goes on looking
+		return // the requester's next call goes on
 	}
-	s.lookOut(x.d)
+	s.lookOut(x.d, x.silence)
 }
 
 // rouse makes who waits in a lane try again: a message, or a wake-up. s.mu is held.
