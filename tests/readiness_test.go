@@ -579,11 +579,12 @@ func errorWaiter(own, peer *esock.Socket, act func()) *parties {
 }
 
 func udpErrors(t *testing.T) *parties {
-	peer, to := udp(t)
+	peer, _ := udp(t)
 	s, _ := udp(t)
 	require.NoError(t, esock.IPRecvErr.Set(s, true))
-	gone := nobody(t, esock.Dgram)
-	_ = to
+	// Nobody takes what comes to this port, and nobody else gets it: it is bound, and connected to another.
+	deaf, gone := udp(t)
+	require.NoError(t, deaf.Connect(esock.Inet4Addr(loopback, 9), esock.Forever))
 	return errorWaiter(s, peer, func() { require.NoError(t, sendTo(gone)(s, esock.Forever)) })
 }
 
