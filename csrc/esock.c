@@ -77,6 +77,7 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
         s->flags = (s->flags & ~(uint32_t)ESOCK__OWNS_FD) | ESOCK__RESTORE_FL;
         s->saved_fl = fl;
     }
+    s->flags |= ESOCK__SHARED;
     *out = s;
     return 0;
 }
@@ -120,12 +121,21 @@ static bool change_timeout(const esock *s, int opt, suseconds_t below, suseconds
 int esock_nonblock(esock *s) {
     uint32_t bound = 0;
     int fl = s->sys->getfl(s->sys, s->fd);
-    if (fl < 0 || fl & O_NONBLOCK) return 0;
-    s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
+    bool cleared = fl >= 0 && !(fl & O_NONBLOCK);
+    if (cleared) s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
+    if (!cleared && !(s->flags & ESOCK__SHARED)) return 0;
     if (change_timeout(s, SO_RCVTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_RCV;
     if (change_timeout(s, SO_SNDTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_SND;
-    if (bound != 0) __atomic_or_fetch(&s->flags, bound, __ATOMIC_RELAXED);
-    return 1;
+    __atomic_or_fetch(&s->flags, bound, __ATOMIC_RELAXED);
+    __atomic_and_fetch(&s->flags, ~(uint32_t)ESOCK__SHARED, __ATOMIC_RELAXED);
+    return cleared;
+}
+
+/* Gives back what esock_nonblock took: the description may live on elsewhere. */
+static void unbound(esock *s) {
+    if (s->flags & ESOCK__BOUND_RCV) change_timeout(s, SO_RCVTIMEO, 2 * SHARED_SLEEP_US, 0);
+    if (s->flags & ESOCK__BOUND_SND) change_timeout(s, SO_SNDTIMEO, 2 * SHARED_SLEEP_US, 0);
+    s->flags &= ~(uint32_t)(ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
 }
 
 int esock_disown(esock *s) {
@@ -138,6 +148,7 @@ int esock_reclaim(esock *s) {
     struct linger l;
     socklen_t len = sizeof l;
     if (s->flags & (ESOCK__OWNS_FD | ESOCK__RESTORE_FL)) return 0;
+    unbound(s);
     if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, SO_LINGER, &l, &len) < 0) return 0;
     if (!l.l_onoff || l.l_linger == 0) return 0;
     int fd = s->sys->dup(s->sys, s->fd);
@@ -163,12 +174,11 @@ void esock_nolinger(esock *s) {
 int esock_close(esock *s, unsigned flags, struct esock_counters *final,
                 struct esock_sendfile_counters *final_sendfile) {
     int r = 0;
+    if (s->flags & (ESOCK__OWNS_FD | ESOCK__RESTORE_FL)) unbound(s);
     if (s->flags & ESOCK__OWNS_FD) {
         if (flags & ESOCK_CLOSE_NOLINGER) esock_nolinger(s);
         r = s->sys->close(s->sys, s->fd);
     } else if (s->flags & ESOCK__RESTORE_FL) {
-        if (s->flags & ESOCK__BOUND_RCV) change_timeout(s, SO_RCVTIMEO, 2 * SHARED_SLEEP_US, 0);
-        if (s->flags & ESOCK__BOUND_SND) change_timeout(s, SO_SNDTIMEO, 2 * SHARED_SLEEP_US, 0);
         s->sys->setfl(s->sys, s->fd, s->saved_fl);
     }
     esock__trace(s, "close", r);
@@ -270,7 +280,8 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
             s->sys->close(s->sys, fd);
             fd = -ENOMEM;
         } else {
-            c->flags |= s->flags & ESOCK__ALONE;
+            c->flags |= s->flags & (ESOCK__ALONE | ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
+            unbound(c); /* Linux: accepted sockets inherit the timeouts */
             if (peer != NULL) esock_addr_decode(&ss, len, peer);
             *out = c;
         }

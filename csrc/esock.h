@@ -781,9 +781,10 @@ ESOCK_API void esock_trace(esock *s, int on);
  * fork      The child shares every open file description: data read there is gone here, and
  *           O_NONBLOCK cleared there is cleared here (which is why every send and receive asks for
  *           MSG_DONTWAIT as well, and accept, connect and sendfile, which know no such flag, set it
- *           again). Who clears it at the very moment between can make one of those three sleep. So a
- *           handle that ever finds it cleared sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms, where they
- *           are 0: they bound that sleep, and nothing else here looks at them. A poller is not usable
+ *           again). Whoever clears it between that look and the call can make one of those three sleep.
+ *           So an adopted handle, and one that ever finds the flag cleared, sets SO_RCVTIMEO and
+ *           SO_SNDTIMEO to 20 ms before its first such call, where they are 0, and to 0 when it is
+ *           closed: they bound that sleep, and nothing else here looks at them. A poller is not usable
  *           in the child.
  * linger    With SO_LINGER on and seconds > 0, Linux's close sleeps for that long, on a nonblocking
  *           descriptor too, and returns 0 even when the data did not get out.

@@ -18,8 +18,9 @@ enum esock__flag {
     ESOCK__STREAM = 4,     /* bytes without message borders */
     ESOCK__TRACE = 8,
     ESOCK__ALONE = 16,     /* one thread at a time in each direction: see esock_alone */
-    ESOCK__BOUND_RCV = 32, /* SO_RCVTIMEO is ours: see esock_nonblock */
-    ESOCK__BOUND_SND = 64  /* SO_SNDTIMEO */
+    ESOCK__SHARED = 32,    /* adopted: others have the description, too */
+    ESOCK__BOUND_RCV = 64, /* SO_RCVTIMEO is ours: see esock_nonblock */
+    ESOCK__BOUND_SND = 128 /* SO_SNDTIMEO */
 };
 
 /* 208 bytes, so that malloc's chunk is 224: an idle socket should cost little. */
