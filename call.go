@@ -19,6 +19,7 @@ type call struct {
 	connecting bool // connect: the attempt was started
 	current    bool // the requester held the lane already
 	woken      bool // and a message, or an event, had said that it is worth trying
+	noted      bool // or an event had come while it was tried
 	complete   bool // only the next one is asked for ({otp, select_read})
 	part       bool // something has moved: the next try carries on the request
 	flags      int

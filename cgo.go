@@ -158,6 +158,8 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback esock_arm
 #cgo nocallback esock_disarm
 #cgo nocallback esock_fired
+#cgo nocallback esock_ready
+#cgo nocallback esock_send_ended
 #cgo nocallback esock_deregister
 #cgo noescape esock_poll
 #cgo nocallback esock_poll
@@ -213,6 +215,7 @@ const (
 	eventIn  = C.ESOCK_IN
 	eventOut = C.ESOCK_OUT
 	eventErr = C.ESOCK_ERR
+	eventEnd = C.ESOCK_END
 
 	adoptDup      = C.ESOCK_ADOPT_DUP
 	adoptTake     = C.ESOCK_ADOPT_TAKE
@@ -647,6 +650,11 @@ func cDisarm(p *pollerHandle, h *handle, events int) {
 func cFired(p *pollerHandle, h *handle, events int) int {
 	return int(C.esock_fired(p, h, C.uint(events)))
 }
+
+// cReady is what poll(2) says of the events, and eventEnd.
+func cReady(h *handle, events int) int { return int(C.esock_ready(h, C.uint(events))) }
+
+func cSendEnded(h *handle) bool { return C.esock_send_ended(h) != 0 }
 
 func cDeregister(p *pollerHandle, h *handle) int { return int(C.esock_deregister(p, h)) }
 

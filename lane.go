@@ -3,6 +3,7 @@ package esock
 import (
 	"net"
 	"runtime"
+	"time"
 )
 
 // A lane is one direction of a socket: who works in it now, who holds it for the next call, and who is
@@ -16,11 +17,12 @@ import (
 //
 // Everything in the structure is guarded by s.mu, except waited, which is the owner's.
 type lane struct {
-	cur        *Handle // the asynchronous requester that holds the lane
-	handleList         // those behind, first come first
-	op         Op      // what the owner does, while it is parked
-	parked     bool    // the owner is not soon out: it waits, or goes on piece by piece; it is the current request
-	waited     bool    // the last blocking call had to wait
+	cur        *Handle  // the asynchronous requester that holds the lane
+	handleList          // those behind, first come first
+	op         Op       // what the owner does, while it is parked
+	parked     bool     // the owner is not soon out: it waits, or goes on piece by piece; it is the current request
+	waited     bool     // the last blocking call had to wait
+	pausing    *pausing // pause.go; nil until needed
 }
 
 const (
@@ -223,6 +225,7 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	named := own == h || cont != nil
 	unseen := h.state == handleArmed || h.mb.unseen(h)
 	l.cur = nil
+	l.unpause()
 	h.state = handleIdle
 	switch {
 	case named:
@@ -328,6 +331,7 @@ func (s *Socket) hold(d direction, h *Handle, again bool) error {
 		return err
 	}
 	l.cur, h.state = h, handleArmed
+	s.lookOut(d, s.silence(h.op))
 	return nil
 }
 
@@ -340,8 +344,16 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	if s.closing() {
 		return net.ErrClosed
 	}
-	if s.state.And(^stNote(d))&stNote(d) != 0 {
+	if c.woken && s.seesEnd(d) {
 		return nil
+	}
+	s.tried(d, c.woken || c.noted)
+	var pause time.Duration
+	if s.state.And(^stNote(d))&stNote(d) != 0 {
+		if pause = s.early(d); pause == 0 {
+			c.noted = true
+			return nil
+		}
 	}
 	h, mb := w.handle(), w.requester()
 	if h == nil {
@@ -351,7 +363,15 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 		return err
 	}
 	h.op, h.complete, h.moved = c.op, c.complete, c.part
-	if err := s.hold(d, h, c.woken); err != nil {
+	var err error
+	if pause > 0 {
+		if err = s.pauseFor(d, pause); err == nil {
+			s.lane(d).cur, h.state = h, handleArmed
+		}
+	} else {
+		err = s.hold(d, h, c.woken)
+	}
+	if err != nil {
 		mb.release(h)
 		return err
 	}
@@ -381,6 +401,7 @@ func (s *Socket) abortQueue(l *lane, reason error) {
 // abortAll ends everything that waits in the lane, because the socket closes. s.mu is held.
 func (s *Socket) abortAll(d direction) {
 	l := s.lane(d)
+	l.unpause()
 	if h := l.cur; h != nil {
 		l.cur = nil
 		s.dropFile(h)
@@ -447,6 +468,7 @@ func (s *Socket) dropCurrent(d direction) {
 	l := s.lane(d)
 	h := l.cur
 	l.cur = nil
+	l.unpause()
 	if h.state == handleArmed {
 		cDisarm(poller.p, s.h, d.bits())
 	}
@@ -512,9 +534,15 @@ func (s *Socket) event(events int) {
 		switch {
 		case events&d.bits() == 0:
 		case l.cur != nil && l.cur.state == handleArmed && answered&d.bits() != 0:
+			if s.defers(d) {
+				continue
+			}
 			l.cur.state = handleSelected
 			l.cur.mb.selected(l.cur)
 		case s.blk != nil && s.blk.onPoller[d] != nil && answered&d.bits() != 0:
+			if s.defers(d) {
+				continue
+			}
 			s.blk.onPoller[d].give(nil)
 			s.blk.onPoller[d] = nil
 		default:

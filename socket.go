@@ -449,6 +449,7 @@ func (s *Socket) Shutdown(how How) error {
 	if err != nil && (s.typ == Stream || !errors.Is(err, syscall.ENOTCONN)) {
 		s.facts.And(was | ^shut)
 	}
+	s.tellShut(how)
 	return err
 }
 

@@ -286,6 +286,9 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
             *out = c;
         }
     }
+    /* Linux: a unix listener whose reading is shut wakes a sleeping accept with EINVAL, and answers EAGAIN for ever to
+     * one that does not sleep. Other families answer EINVAL to both. */
+    if (fd == -EAGAIN && s->domain == AF_UNIX && esock_ready(s, 0) == ESOCK_END) fd = -EINVAL;
     esock__count_accept(s, fd, how);
     return fd < 0 ? fd : 0;
 }

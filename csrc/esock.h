@@ -189,7 +189,8 @@ ESOCK_API int esock_connect(esock *s, const esock_addr *a);
 ESOCK_API int esock_finish(esock *s);
 
 /* Takes one connection. *out is a new handle with this one's domain, type, protocol and sys;
- * `peer`, if not NULL, its address. -EAGAIN: none there. */
+ * `peer`, if not NULL, its address. -EAGAIN: none there. -EINVAL: it does not listen, or listens no longer because
+ * reading was shut. */
 ESOCK_API int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer);
 
 /* ---- Input and output ------------------------------------------------------------------------ */
@@ -641,7 +642,8 @@ enum esock_events {
     ESOCK_IN = 1,  /* a receive or an accept would not block */
     ESOCK_OUT = 2, /* a send would not block; a connection attempt is decided */
     ESOCK_ERR =
-        4 /* an error or a queued one, or hang-up; comes also to those who wait for others */
+        4, /* an error or a queued one, or hang-up; comes also to those who wait for others */
+    ESOCK_END = 8 /* of esock_ready alone: nothing more will be received, or accepted */
 };
 
 typedef struct esock_event {
@@ -675,6 +677,15 @@ ESOCK_API int esock_disarm(esock_poller *p, esock *s, unsigned events);
 /* To be called for each event received, with its bits: returns what of the armed set it answers
  * (ESOCK_ERR answers all of it), and arms the rest again. */
 ESOCK_API int esock_fired(esock_poller *p, esock *s, unsigned events);
+
+/* What poll(2) says of `events` now, and whether the socket has ended: the bits of `events` that are set, ESOCK_IN and
+ * ESOCK_OUT without what comes to everybody, and ESOCK_END. Negative: poll failed. For who has been woken for nothing,
+ * and wants to know why. */
+ESOCK_API int esock_ready(esock *s, unsigned events);
+
+/* Whether a connected unix stream or seqpacket socket whose buffer is full can no longer send: its own writing or the
+ * peer's reading was shut. No event tells that of a full socket. It sends nothing. 0: it can, or the socket is another. */
+ESOCK_API int esock_send_ended(esock *s);
 
 /* Ends the registration. Needed before esock_close: a closed descriptor whose description lives on
  * in another process keeps reporting, and can then not be removed any more. */
