@@ -9,16 +9,19 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/esock-go/esock/internal/sourcetree"
 	"github.com/esock-go/esock/packet"
 )
 
 func TestPacketVectorsAllPass(t *testing.T) {
+	sourcetree.Need(t)
 	text, errs := said(t, exitOK, "packet", "decode", "--vectors", "../../packet/testdata/decode_packet.json")
 	assert.Equal(t, "273 passed, 0 failed\n", text)
 	assert.Empty(t, errs)
 }
 
 func TestPacketVectorsThatFailAreNamed(t *testing.T) {
+	sourcetree.Need(t)
 	b, err := os.ReadFile("../../packet/testdata/decode_packet.json")
 	require.NoError(t, err)
 	name := filepath.Join(t.TempDir(), "vectors.json")
