@@ -110,7 +110,7 @@ func parseAddr(text string) (a Addr, cause string) {
 	return AddrFrom(ap), ""
 }
 
-// MarshalText is String, for JSON and flags.
+// MarshalText is String, for JSON and flags. JSON cannot hold a path that is not UTF-8: for such ones there is Path.
 func (a Addr) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText is ParseAddr; no text is the zero Addr.

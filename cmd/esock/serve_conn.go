@@ -123,7 +123,7 @@ func (c *conversation) tell() {
 	}
 	host := "-"
 	if a, err := c.sock.PeerName(); err == nil {
-		host = a.IP().String()
+		host = c.sock.Socket().NameZone(a).AddrPort().Addr().String()
 	}
 	line := fmt.Sprintf("%s - - [%s] \"%s\" %d %d\n", host, c.date.Format("02/Jan/2006:15:04:05 -0700"),
 		strings.ReplaceAll(escaped(c.head.first), `"`, `\x22`), c.status, c.bytes)

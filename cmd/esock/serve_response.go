@@ -71,6 +71,10 @@ func (c *conversation) moment(name string, t time.Time) {
 func (c *conversation) validators(tag []byte, modified time.Time) {
 	c.field("ETag", "")
 	c.out = append(c.out, tag...)
+	// A file's time may lie in the future, and must not appear so (RFC 9110, section 8.8.2.1).
+	if modified.After(c.date) {
+		modified = c.date
+	}
 	c.moment("Last-Modified", modified)
 }
 

@@ -91,3 +91,12 @@ func TestServeHeadIsOneTime(t *testing.T) {
 	assert.Equal(t, c.until.Begin(), c.until, "it has begun")
 	assert.NotEqual(t, first, c.until)
 }
+
+// A file that was changed in the future is told as changed now.
+func TestServeNothingIsChangedInTheFuture(t *testing.T) {
+	dir := site(t)
+	future := time.Now().Add(1000 * time.Hour)
+	require.NoError(t, os.Chtimes(dir+"/a.txt", future, future))
+	res, _ := ask(t, browser(t), "GET", "http://"+serving(t, dir, nil)+"/a.txt")
+	assert.Equal(t, res.Header.Get("Date"), res.Header.Get("Last-Modified"))
+}
