@@ -165,7 +165,7 @@ func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
 // SendTo is Send to an address. OTP: socket:sendto/3,4,5; sendto(2).
 func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error) {
 	x := scratches.Get().(*scratch)
-	if err := to.toC(&x.addr); err != nil {
+	if err := s.addrToC(&to, &x.addr); err != nil {
 		x.free()
 		return 0, s.answer(OpSendTo, &w, err)
 	}
@@ -183,6 +183,9 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 		return 0, s.answer(OpSendMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
 	to, ctrl, err := m.sendParts(s.options().sndctrlbuf)
+	if err == errZoneName {
+		err = s.zoneToC(m.Addr, to)
+	}
 	if err != nil {
 		return 0, s.answer(OpSendMsg, &w, err)
 	}

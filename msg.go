@@ -262,7 +262,7 @@ func (m *Msg) received(n int) {
 }
 
 // sendParts gives the address (nil: none) and the control data to send. More control data than limit, the
-// {otp,sndctrlbuf}, is an *InvalidError "msg".
+// {otp,sndctrlbuf}, is an *InvalidError "msg". With errZoneName the caller writes *to.
 func (m *Msg) sendParts(limit int) (to *cAddr, ctrl []byte, err error) {
 	if len(m.send) > limit {
 		return nil, nil, &InvalidError{What: "msg",
@@ -271,8 +271,8 @@ func (m *Msg) sendParts(limit int) (to *cAddr, ctrl []byte, err error) {
 	if m.Addr.IsZero() {
 		return nil, m.send, nil
 	}
-	if err := m.Addr.toC(&m.to); err != nil {
+	if err = m.Addr.toC(&m.to); err != nil && err != errZoneName {
 		return nil, nil, err
 	}
-	return &m.to, m.send, nil
+	return &m.to, m.send, err
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/esock-go/esock/internal/ctext"
 )
 
 // SockFilter is one instruction of a classic BPF program: struct sock_filter, Documentation/networking/filter.rst.
@@ -135,6 +137,9 @@ var (
 	pktInfo6Codec = codec[PktInfo6]{
 		encode: func(v PktInfo6) (int64, []byte, string) {
 			b := make([]byte, 20)
+			if v.Addr.Zone() != "" {
+				return 0, nil, "the address has a zone, which is for IfIndex"
+			}
 			if v.Addr.IsValid() {
 				a := v.Addr.As16()
 				copy(b, a[:])
@@ -170,7 +175,7 @@ var (
 	}
 
 	stringCodec = codec[string]{
-		encode: func(v string) (int64, []byte, string) { return 0, []byte(v), "" },
+		encode: func(v string) (int64, []byte, string) { return 0, []byte(v), ctext.Cause(v) },
 		decode: func(_ int64, data []byte) string { return string(data) },
 	}
 	lingerCodec = codec[Linger]{

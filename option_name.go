@@ -3,6 +3,8 @@ package esock
 import (
 	"bytes"
 	"math"
+
+	"github.com/esock-go/esock/internal/ctext"
 )
 
 // Option reads an option by OTP's names of level and option: "tcp", "nodelay". The value is plain data:
@@ -180,11 +182,16 @@ func optionFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	case codecString, codecBytes:
 		switch v := value.(type) {
 		case string:
-			return 0, []byte(v), ""
+			data = []byte(v)
 		case []byte:
-			return 0, v, ""
+			data = v
+		default:
+			return 0, nil, "not a string"
 		}
-		return 0, nil, "not a string"
+		if o.codec == codecString {
+			cause = ctext.Cause(string(data))
+		}
+		return 0, data, cause
 	case codecFilter:
 		return filterFromPlain(value)
 	case codecStruct:

@@ -259,7 +259,9 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 		v := as4(a)
 		copy(b, v[:])
 	case "IN6":
-		if a := from.Interface().(netip.Addr); a.IsValid() {
+		if a := from.Interface().(netip.Addr); a.Zone() != "" {
+			return "it has a zone, which is for the field of the interface"
+		} else if a.IsValid() {
 			v := a.As16()
 			copy(b, v[:])
 		}
@@ -297,6 +299,9 @@ func putStorage(b []byte, a Addr) (cause string) {
 	}
 	if a.form != formKnown || a.Family() != Inet && a.Family() != Inet6 {
 		return "not an address of inet or inet6"
+	}
+	if a.Family() == Inet6 && a.data != "" {
+		return "the zone is a name, and an option takes its number (IfIndex)"
 	}
 	binary.NativeEndian.PutUint16(b, uint16(a.Family()))
 	binary.BigEndian.PutUint16(b[2:], uint16(a.port))

@@ -185,7 +185,7 @@ func otpNamed(name string) (*otpOption, error) {
 			return &otpTable[i], nil
 		}
 	}
-	return nil, &InvalidError{What: "socket_option", Value: "otp." + name}
+	return nil, &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "not a known option"}
 }
 
 // otpOption reads an option of level otp. use_registry can be read of a closed socket, too.
@@ -210,8 +210,11 @@ func (s *Socket) setOTPOption(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	if mb, ok := v.(*Mailbox); ok && name == "controlling_process" {
-		return s.ControllingProcess(nil, mb)
+	if name == "controlling_process" {
+		if mb, ok := v.(*Mailbox); ok && mb != nil {
+			return s.ControllingProcess(nil, mb)
+		}
+		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "it takes a *Mailbox, not " + describe(v)}
 	}
 	if row.set == nil {
 		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "it can only be read"}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"unsafe"
+
+	"github.com/esock-go/esock/internal/ctext"
 )
 
 // Socket is one socket. Any method may be called from any goroutine: receives and accepts go one at a time, in the order
@@ -99,7 +101,7 @@ type openConfig struct {
 }
 
 // NetNS opens the socket in the network namespace that the file at path names, "/run/netns/blue". It needs
-// CAP_SYS_ADMIN. OTP: the netns key; setns(2).
+// CAP_SYS_ADMIN. The empty path is the namespace of the caller. OTP: the netns key; setns(2).
 func NetNS(path string) OpenOption { return func(c *openConfig) { c.netns = path } }
 
 // Owner makes mb own the socket from the start: when mb is closed, so is the socket. OTP: the calling process.
@@ -140,6 +142,9 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	case !fitsCInt(int64(p)):
 		return nil, openError(&InvalidError{What: "protocol", Value: int(p)})
 	}
+	if cause := ctext.Cause(cfg.netns); cause != "" {
+		return nil, openError(&InvalidError{What: "netns", Value: cfg.netns, Cause: cause})
+	}
 	var h *handle
 	var r int
 	if cfg.netns == "" {
@@ -173,7 +178,8 @@ func openIn(path string, d, t, p int) (h *handle, r int) {
 
 // Adopt makes a socket of a descriptor that exists already. It works on a duplicate, unless NoDup or TakeFD is given. The
 // descriptor becomes nonblocking, for everybody who shares its description. Domain, type and protocol are asked of the
-// kernel, then taken from KnownAs. Errors: *InvalidError "options" when neither knows; those of fcntl(2).
+// kernel, then taken from KnownAs. Errors: EBADF for no descriptor, ENOTSOCK for one of a file or the like, *InvalidError
+// "options" when neither the kernel nor the caller says what the socket is; those of fcntl(2).
 // OTP: socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
@@ -335,7 +341,7 @@ func (s *Socket) Bind(a Addr) error {
 	a, err := a.resolve(s.Domain())
 	var c cAddr
 	if err == nil {
-		err = a.toC(&c)
+		err = s.addrToC(&a, &c)
 	}
 	if err != nil {
 		return s.fail("bind", err)
@@ -396,7 +402,7 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 func (s *Socket) Connect(a Addr, w Wait) error {
 	x := scratches.Get().(*scratch)
 	defer x.free()
-	if err := a.toC(&x.addr); err != nil {
+	if err := s.addrToC(&a, &x.addr); err != nil {
 		return s.answer(OpConnect, &w, err)
 	}
 	return s.connect(&call{op: OpConnect, addr: &x.addr}, &w)

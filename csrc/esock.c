@@ -54,20 +54,22 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
                 const esock_sys *sys, const char **missing) {
     if (sys == NULL) sys = esock_sys_libc();
     int known;
-    if (int_option(sys, fd, SO_DOMAIN, &known) >= 0) domain = known;
+    int r = int_option(sys, fd, SO_DOMAIN, &known);
+    if (r >= 0) domain = known;
     if (int_option(sys, fd, SO_TYPE, &known) >= 0) type = known;
     if (int_option(sys, fd, SO_PROTOCOL, &known) >= 0) protocol = known;
+    if (missing != NULL) *missing = NULL;
     if (domain < 0 || type < 0) {
+        if (r == -EBADF || r == -ENOTSOCK) return r; /* nothing is missing but a socket */
         if (missing != NULL) *missing = domain < 0 ? "domain" : "type";
         return -EINVAL;
     }
-    if (missing != NULL) *missing = NULL;
     if (flags & ESOCK_ADOPT_DUP) {
         fd = sys->dup(sys, fd);
         if (fd < 0) return fd;
     }
     int fl = sys->getfl(sys, fd);
-    int r = fl < 0 ? fl : sys->setfl(sys, fd, fl | O_NONBLOCK);
+    r = fl < 0 ? fl : sys->setfl(sys, fd, fl | O_NONBLOCK);
     esock *s = r < 0 ? NULL : esock__new(sys, fd, domain, type, protocol < 0 ? 0 : protocol);
     if (s == NULL) {
         if (flags & ESOCK_ADOPT_DUP) sys->close(sys, fd);

@@ -86,8 +86,9 @@ typedef struct esock_addr {
 struct sockaddr_storage;
 
 /* Writes `a` as the kernel wants it, and its length to *len. An unnamed AF_UNIX address has the
- * length of the family alone. -EINVAL: a member is out of range; -ENAMETOOLONG: more than 107 bytes
- * of path (108 of an abstract name) or too much data; -EAFNOSUPPORT: form is ESOCK_ADDR_NONE. */
+ * length of the family alone. -EINVAL: a member is out of range, or a path has a NUL; -ENAMETOOLONG:
+ * more than the 108 bytes of a path or abstract name, or too much data; -EAFNOSUPPORT: form is
+ * ESOCK_ADDR_NONE. A path of 108 bytes goes without a NUL, as Linux allows. */
 ESOCK_API int esock_addr_encode(const esock_addr *a, struct sockaddr_storage *out, unsigned *len);
 
 /* Reads what the kernel wrote: `len` is the length that it reported, which may be 0 (no address) or
@@ -122,6 +123,7 @@ enum esock_adopt_flags {
 /* Makes a handle of an existing descriptor. Domain, type and protocol are asked of the kernel;
  * where it does not say, the values pointed to are taken if they are >= 0, and *missing names the
  * first that is unknown ("domain", "type"; "protocol" is never missed, it is 0), with -EINVAL.
+ * What is no descriptor is -EBADF then, and one of something else -ENOTSOCK, with no name.
  * With neither flag the descriptor stays the caller's: esock_close only gives it its old flags
  * back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
  * set. */
