@@ -274,6 +274,7 @@ static int get_struct(const esock *s, const esock_optrow *row, void *data, size_
 
 static int set_struct(const esock *s, const esock_optrow *row, const void *data, size_t len) {
     const esock_optshape *sh = row->shape;
+    if (len == 0 && sh->element > 0) return set(s, row->level_number, row->number, NULL, 0);
     if (len < sh->size ||
         (sh->element == 0 ? len != sh->size : (len - sh->size) % sh->element != 0))
         return -EINVAL;

@@ -71,7 +71,7 @@ func tableFile(t *table) ([]byte, error) {
 		}
 		fmt.Fprintf(&b, "{Level: %q, Name: %q, Constant: %q, LevelNumber: %d, Number: %d, Codec: %q, Struct: %q,\n"+
 			"CanGet: %t, CanSet: %t, Asks: %t, Kinds: %d, Needs: %q, Since: %q, Until: %q, Sample: %q,\nDoc: %q, codec: %d},\n",
-			r.level, r.name, r.constant, r.levelNumber, r.number, strings.ToLower(r.codec), structure,
+			r.level, r.name, r.constant, r.levelNumber, r.number, r.form(), structure,
 			d&1 != 0, d&2 != 0, d&4 != 0, r.kindBits, r.need(), r.since, r.until, r.sample, r.doc, codecs[r.codec].number)
 	}
 	b.WriteString("}\n\n// otherOptions are names that OTP has and Linux has not, and where they are.\n" +

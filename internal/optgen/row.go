@@ -285,7 +285,6 @@ func (r row) max() int {
 	return n
 }
 
-
 // hash is esock_opt_hash: FNV-1a over lines for each row.
 func hash(t *table) uint64 {
 	h := fnv.New64a()
@@ -324,6 +323,19 @@ func (s *structure) needed(name string) string {
 		}
 	}
 	return ""
+}
+
+// form is the codec as Go's users see it, to whom it does not matter who knows the length.
+func (r row) form() string {
+	switch r.codec {
+	case "TEXT":
+		return "string"
+	case "SIZED", "BLOB":
+		return "bytes"
+	case "BITS":
+		return "uint"
+	}
+	return strings.ToLower(r.codec)
 }
 
 // lifetime is since and until, in words.
