@@ -271,6 +271,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 		low, high = 0, math.MaxInt64
 	}
 	names := optionNames(row)
+	outside := "out of range"
 	switch r := &optionRows[row]; r.Level + "." + r.Name {
 	case "ip.tos":
 		names = tosNames
@@ -279,7 +280,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 		if value == "default" {
 			return -1, nil, ""
 		}
-		low, high = 0, math.MaxUint8
+		low, high, outside = 0, math.MaxUint8, `out of range: 0 to 255, or "default"`
 	}
 	switch v := value.(type) {
 	case string:
@@ -300,7 +301,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	case !ok:
 		return 0, nil, "not an integer"
 	case n < low || n > high:
-		return 0, nil, "out of range"
+		return 0, nil, outside
 	}
 	return n, nil, ""
 }
