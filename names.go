@@ -46,7 +46,7 @@ const (
 	UDP      Protocol = syscall.IPPROTO_UDP
 	ICMPv6   Protocol = syscall.IPPROTO_ICMPV6
 	SCTP     Protocol = 132
-	UDPLite  Protocol = syscall.IPPROTO_UDPLITE
+	UDPLite  Protocol = syscall.IPPROTO_UDPLITE // Linux has it until 7.1
 	RawProto Protocol = syscall.IPPROTO_RAW
 	MPTCP    Protocol = 262
 )

@@ -84,7 +84,11 @@ var (
 		},
 		decode: func(i int64, _ []byte) bool { return i != 0 },
 	}
-	intCodec      = numberCodec[int](math.MinInt32, math.MaxInt32)
+	intCodec  = numberCodec[int](math.MinInt32, math.MaxInt32)
+	bitsCodec = codec[uint32]{
+		encode: func(v uint32) (int64, []byte, string) { return int64(v), nil, "" },
+		decode: func(i int64, _ []byte) uint32 { return uint32(i) },
+	}
 	uintCodec     = numberCodec[uint](0, math.MaxUint32)
 	domainCodec   = numberCodec[Domain](math.MinInt32, math.MaxInt32)
 	typeCodec     = numberCodec[Type](math.MinInt32, math.MaxInt32)

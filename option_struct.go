@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +20,7 @@ type shapeField struct{ name, kind string }
 
 // shape is a structure of the kernel's: where the core says its fields are.
 type shape struct {
+	name    string
 	size    int // without the list
 	element int // bytes of an element of the list, 0 if it has none
 	fields  []placedField
@@ -29,6 +31,10 @@ type placedField struct {
 	offset int
 }
 
+// shapeKeys are the keys of a structure's map that may be missing ("one|other": one of the two), and those that a
+// question needs.
+type shapeKeys struct{ optional, asks []string }
+
 // shapeOf finds out where the fields of a structure are.
 func shapeOf(name string) *shape {
 	for row := range optionRows {
@@ -36,7 +42,7 @@ func shapeOf(name string) *shape {
 			continue
 		}
 		fields := optionShapes[name]
-		sh := &shape{size: cOptOffset(row, len(fields)), element: cOptOffset(row, len(fields)+1)}
+		sh := &shape{name: name, size: cOptOffset(row, len(fields)), element: cOptOffset(row, len(fields)+1)}
 		for k, f := range fields {
 			sh.fields = append(sh.fields, placedField{f, cOptOffset(row, k)})
 		}
@@ -164,7 +170,8 @@ func (sh *shape) listed(data []byte, k int) int {
 }
 
 // units are the kinds that are times.
-var units = map[string]time.Duration{"SEC": time.Second, "MS": time.Millisecond, "US": time.Microsecond, "US64": time.Microsecond}
+var units = map[string]time.Duration{"SEC": time.Second, "MS": time.Millisecond, "US": time.Microsecond,
+	"USMIN": time.Microsecond, "US64": time.Microsecond}
 
 // number reads a field that is one.
 func (f *placedField) number(b []byte) uint64 {
@@ -179,6 +186,14 @@ func (f *placedField) number(b []byte) uint64 {
 		return uint64(binary.BigEndian.Uint32(b))
 	case "I32", "SEC":
 		return uint64(int64(int32(binary.NativeEndian.Uint32(b))))
+	case "USMIN":
+		// The kernel starts with the greatest number, of which every sample is the lesser.
+		if n := binary.NativeEndian.Uint32(b); n != math.MaxUint32 {
+			return uint64(n)
+		}
+		return 0
+	case "ECNMODE", "ECNSEEN", "ECNFAIL", "ECNOPTS":
+		return uint64(ecnLayout()[f.kind].get(b))
 	case "U64", "US64":
 		return binary.NativeEndian.Uint64(b)
 	}
@@ -200,6 +215,8 @@ func (f *placedField) putNumber(b []byte, n uint64) bool {
 	case "BE32":
 		binary.BigEndian.PutUint32(b, uint32(n))
 		return n <= math.MaxUint32
+	case "ECNMODE", "ECNSEEN", "ECNFAIL", "ECNOPTS":
+		return ecnLayout()[f.kind].put(b, n)
 	case "U64", "US64":
 		binary.NativeEndian.PutUint64(b, n)
 		return true
@@ -215,7 +232,7 @@ func (f *placedField) get(b []byte, to reflect.Value) {
 	switch f.kind {
 	case "BOOL", "BOOL8":
 		to.SetBool(f.number(b) != 0)
-	case "SEC", "MS", "US", "US64":
+	case "SEC", "MS", "US", "USMIN", "US64":
 		to.SetInt(int64(min(f.number(b), math.MaxInt64/uint64(units[f.kind]))) * int64(units[f.kind]))
 	case "I32":
 		to.SetInt(int64(f.number(b)))
@@ -227,7 +244,7 @@ func (f *placedField) get(b []byte, to reflect.Value) {
 		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:128])
 	case "SA6":
 		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:28])
-	case "B8", "B80":
+	case "B32", "B80":
 		reflect.Copy(to, reflect.ValueOf(b))
 	default:
 		to.SetUint(f.number(b))
@@ -238,7 +255,7 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 	switch f.kind {
 	case "BOOL", "BOOL8":
 		f.putNumber(b, uint64(boolInt(from.Bool())))
-	case "SEC", "MS", "US", "US64":
+	case "SEC", "MS", "US", "USMIN", "US64":
 		high := int64(math.MaxUint32)
 		switch f.kind {
 		case "SEC":
@@ -267,7 +284,7 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 		}
 	case "SA", "SA6":
 		return putStorage(b, from.Interface().(Addr))
-	case "B8", "B80":
+	case "B32", "B80":
 		reflect.Copy(reflect.ValueOf(b[:from.Len()]), from)
 	default:
 		if !f.putNumber(b, from.Uint()) {
@@ -355,8 +372,8 @@ func (f *placedField) plain(b []byte) any {
 		return addrOfStorage(b[:128]).Map()
 	case "SA6":
 		return addrOfStorage(b[:28]).Map()
-	case "B8":
-		return bytes.Clone(b[:8])
+	case "B32":
+		return bytes.Clone(b[:32])
 	case "B80":
 		return bytes.Clone(b[:80])
 	case "FMODE":
@@ -369,8 +386,9 @@ func (f *placedField) plain(b []byte) any {
 	return int(n)
 }
 
-// fromPlain makes the kernel's form of a map. Missing keys are 0; unknown ones are refused.
-func (sh *shape) fromPlain(m map[string]any) ([]byte, string) {
+// fromPlain makes the kernel's form of a map: to set, or to ask with. Keys that are missing, unless they may be, and unknown
+// ones are refused by name.
+func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 	data := make([]byte, sh.size)
 	r := mapReader{m: m}
 	for k := range sh.fields {
@@ -405,7 +423,88 @@ func (sh *shape) fromPlain(m map[string]any) ([]byte, string) {
 			r.wrong(f.name, "too many")
 		}
 	}
-	return data, r.finish()
+	if cause := r.finish(); cause != "" {
+		return nil, cause
+	}
+	return data, missingCause(sh.missing(m, asks))
+}
+
+// missing are the keys that are needed and not there.
+func (sh *shape) missing(m map[string]any, asks bool) (missing []string) {
+	keys := optionKeys[sh.name]
+	asks = asks && len(keys.asks) > 0
+	for k := range sh.fields {
+		name := sh.fields[k].name
+		_, has := m[name]
+		optional := slices.Contains(keys.optional, name)
+		for _, o := range keys.optional {
+			if one, other, two := strings.Cut(o, "|"); two && (name == one || name == other) {
+				_, hasOne := m[one]
+				_, hasOther := m[other]
+				optional = hasOne || hasOther
+				name = one + " or " + other
+			}
+		}
+		if asks {
+			optional = !slices.Contains(keys.asks, name)
+		}
+		if !has && !optional && !sh.fields[k].hidden() && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+	}
+	if !asks {
+		missing = append(missing, sh.missingThen(m)...)
+	}
+	return missing
+}
+
+// missingThen are keys that the values of others make necessary.
+func (sh *shape) missingThen(m map[string]any) (missing []string) {
+	needs := func(names ...string) {
+		for _, name := range names {
+			if _, ok := m[name]; !ok {
+				missing = append(missing, name)
+			}
+		}
+	}
+	switch sh.name {
+	case "tcp_md5sig":
+		const prefix, ifindex = 1, 2
+		flags, _ := integer(m["flags"])
+		if flags&prefix != 0 {
+			needs("prefixlen")
+		}
+		if flags&ifindex != 0 {
+			needs("ifindex")
+		}
+	case "packet_mreq":
+		const multicast, unicast = 0, 3
+		if t, _ := integer(m["type"]); t == multicast || t == unicast {
+			needs("alen", "address")
+		}
+	}
+	return missing
+}
+
+// finishWith is finish for a map that needs keys. Which are missing is said last: often one that is there is misspelt.
+func (r *mapReader) finishWith(keys ...string) string {
+	if cause := r.finish(); cause != "" {
+		return cause
+	}
+	var missing []string
+	for _, key := range keys {
+		if _, ok := r.m[key]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	return missingCause(missing)
+}
+
+func missingCause(keys []string) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	return "missing keys: " + strings.Join(keys, ", ")
 }
 
 func listOf(v any) ([]any, bool) {
@@ -445,8 +544,8 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 			return err.Error()
 		}
 		return putStorage(b, a)
-	case "B8", "B80":
-		room := b[:8]
+	case "B32", "B80":
+		room := b[:32]
 		if f.kind == "B80" {
 			room = b[:80]
 		}
@@ -553,11 +652,13 @@ func (o OptionInfo) SampleValue(kind SocketKinds) (set, want any, why string) {
 	return set, o.ParseValue(after), ""
 }
 
-// ParseValue makes a value for SetOption of a text, in the form of Sample: numbers, true and false, names, 0x and
-// hexadecimal digits for bytes; of structures field=value with commas between; of filters code:jt:jf:k with "+" between.
+// ParseValue makes a value for SetOption of a text, in the form of Sample: numbers, true and false (of booleans also on and
+// off, 1 and 0), names, 0x and hexadecimal digits for bytes; of structures field=value with commas between; of filters code:jt:jf:k with "+" between.
 // What does not fit is refused when it is set.
 func (o OptionInfo) ParseValue(text string) any {
 	switch o.Codec {
+	case "bool":
+		return boolOrText(text)
 	case "struct":
 		if o.Struct == "in_addr" {
 			return text
@@ -566,6 +667,9 @@ func (o OptionInfo) ParseValue(text string) any {
 		for part := range strings.SplitSeq(text, ",") {
 			name, value, _ := strings.Cut(part, "=")
 			m[name] = sampleScalar(value)
+			if strings.HasPrefix(fieldKind(o.Struct, name), "BOOL") {
+				m[name] = boolOrText(value)
+			}
 		}
 		return m
 	case "filter":
@@ -580,6 +684,27 @@ func (o OptionInfo) ParseValue(text string) any {
 		return text
 	}
 	return sampleScalar(text)
+}
+
+// boolOrText is a boolean of a word that says one.
+func boolOrText(text string) any {
+	switch text {
+	case "true", "on", "1":
+		return true
+	case "false", "off", "0":
+		return false
+	}
+	return text
+}
+
+// fieldKind is the kind of a structure's field, "" if it has none of that name.
+func fieldKind(structure, name string) string {
+	for _, f := range optionShapes[structure] {
+		if f.name == name {
+			return f.kind
+		}
+	}
+	return ""
 }
 
 func sampleScalar(text string) any {

@@ -473,6 +473,7 @@ typedef struct esock_optshape {
     const char *name; /* "tcp_info" */
     uint16_t size;
     uint16_t least; /* the bytes that the kernel gives at least */
+    uint16_t guess; /* 1: of too little room it says EINVAL, and not how much it takes */
     uint16_t element;
     uint16_t count; /* of fields */
     const esock_optfield *fields;
@@ -487,11 +488,14 @@ typedef struct esock_optrow {
     uint8_t codec;        /* enum esock_codec */
     uint8_t direction;    /* enum esock_direction */
     uint8_t needs;        /* enum esock_needs */
-    uint8_t spare;
-    uint16_t max;   /* bytes of data at the most, 0 for scalars */
+    uint8_t
+        slack; /* with fewer bytes of the room left, the kernel may have cut its answer; 0: it says so */
+    uint16_t max;   /* bytes of data that reading takes at first, 0 for scalars */
     uint16_t kinds; /* the sockets it applies to, a bit for each kind of esock_opt.def */
+    uint32_t most;  /* bytes of data at the most: max, where the value's form bounds it */
     const esock_optshape *shape; /* of ESOCK_STRUCT, else NULL */
     const char *since;           /* first Linux that has it */
+    const char *until;           /* first Linux that has it no longer, or NULL */
     const char *sample;          /* a value to try; esock_opt.def has the form */
     const char *doc;
 } esock_optrow;
@@ -505,15 +509,17 @@ ESOCK_API const esock_optrow *esock_opt_row(unsigned row);
 ESOCK_API uint64_t esock_opt_hash(void);
 
 /* Reads or sets a typed option. -ENOENT: no such row; -ENOTSUP: wrong direction; -ERANGE: the value
- * does not fit the option's type, or the string its maximum; -EINVAL: a NUL in a string, or a structure
+ * does not fit the option's type, or the data its maximum; -EINVAL: a NUL in a string, or a structure
  * of another size; -EBADMSG: the kernel's answer has another size; else the errors of getsockopt(2),
- * setsockopt(2). For data, *len is the room on entry (-ENOBUFS: too little) and the size on return.
+ * setsockopt(2). For data, *len is the room on entry and the size on return. -ENOBUFS with a *len above the room:
+ * there is more, and that much (or, where only trying tells, at least that much) is the room to ask again with;
+ * nothing is ever cut in silence. A question must be put there again. No row has more than its `most`.
  * Setting {ip,tos}, here or natively, keeps SO_PRIORITY, which Linux would change with it. */
 ESOCK_API int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len);
 ESOCK_API int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len);
 
 /* One option of a batch. Its data is at `offset` in the batch's, `len` bytes: room, and then what was
- * used of it. A place outside is -EINVAL. */
+ * used of it, or with -ENOBUFS what it takes. A place outside is -EINVAL. */
 typedef struct esock_optcall {
     uint32_t row;
     int32_t result; /* as esock_getopt and esock_setopt return it */
@@ -533,6 +539,12 @@ ESOCK_API size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const v
  * return; the bytes there on entry reach the kernel (options that read before they write). -EINVAL:
  * *len over 1 MiB. */
 ESOCK_API int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len);
+
+/* The same, with the length that the kernel says in *len, also when it is more than the room, and with an error:
+ * ERANGE tells there what it takes. SO_GET_FILTER (SO_ATTACH_FILTER) counts instructions, in the length too; the
+ * kernel is told how many fit into the room. A structure that says itself how much room there is behind it
+ * (IP_MSFILTER, MCAST_MSFILTER, TCP_AO_GET_KEYS) is believed by the kernel, and must be right. */
+ESOCK_API int esock_getopt_raw(esock *s, int level, int opt, void *val, size_t room, size_t *len);
 ESOCK_API int esock_setopt_native(esock *s, int level, int opt, const void *val, size_t len);
 
 /* ---- Requests: ioctl(2) ----------------------------------------------------------------------- */

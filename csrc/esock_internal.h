@@ -86,6 +86,10 @@ extern const esock__cmsg_row esock__cmsg_any_int; /* what no row says may be sen
 /* The row of a type, or NULL. */
 const esock__cmsg_row *esock__cmsg_row_of(int level, int type);
 
+/* The most bytes of an option's value. More is a mistake, and the kernel would only answer late; the longest list
+ * that Linux has is well below: 65,536 groups are 256 KiB. */
+#define ESOCK__OPT_MAX (1u << 20)
+
 /* Runs a system call again as long as it is interrupted. `r` must be assigned by `call`. */
 #define ESOCK__RETRY(r, call) \
     do {                      \

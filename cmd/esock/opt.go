@@ -442,7 +442,7 @@ func (t *target) get(s *esock.Socket) (any, error) {
 		}
 		buf := make([]byte, size)
 		n, err := s.GetOptionNative(t.levelNumber, t.number, buf)
-		return shown(buf[:n]), err
+		return shown(buf[:min(n, len(buf))]), err
 	}
 	n, err := s.GetOptionNativeInt(t.levelNumber, t.number)
 	if t.form == "boolean" {
