@@ -9,13 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/esock-go/esock/internal/watchdog"
 )
 
 // TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind. The
 // poller's goroutine lives as long as the process.
 func TestMain(m *testing.M) {
 	before := descriptors()
-	code := m.Run()
+	code := watchdog.Limit(m).Run()
 	if code == 0 {
 		if err := goleak.Find(goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
 			goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller")); err != nil {
