@@ -4,11 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
 // The file equivalent.txt argues mutants that no test can, or should, tell from the original. An entry is a line with the
-// mutant's key and, indented below it, the reason. A key that ends in " *" stands for all mutants that begin so. Lines that
+// mutant's key and, indented below it, the reason; several keys in a row share the reason below the last. A key that ends in " *" stands for all mutants that begin so. Lines that
 // begin with # are comments.
 type argument struct {
 	key, reason string
@@ -40,17 +41,13 @@ func readArguments(file string) ([]*argument, error) {
 			list = append(list, &argument{key: key, all: all})
 		}
 	}
-	for i, a := range list {
-		if a.reason == "" && (i+1 == len(list) || list[i+1].reason == "") {
-			return nil, fmt.Errorf("%s: no reason for: %s", file, a.key)
+	reason := ""
+	for _, a := range slices.Backward(list) {
+		if a.reason == "" {
+			a.reason = reason
 		}
-		if a.reason == "" { // one reason for several
-			for _, b := range list[i:] {
-				if b.reason != "" {
-					a.reason = b.reason
-					break
-				}
-			}
+		if reason = a.reason; reason == "" {
+			return nil, fmt.Errorf("%s: no reason for: %s", file, a.key)
 		}
 	}
 	return list, in.Err()

@@ -46,7 +46,7 @@ type suite struct {
 
 // hangs is how long one test may take in a mutant, and most what a whole binary may.
 const (
-	hangs = 25 * time.Second
+	hangs = 12 * time.Second
 	most  = 3 * time.Minute
 	// memory that a mutant may ask for, in kilobytes: it may be one that never stops asking
 	memory = 8 << 20
