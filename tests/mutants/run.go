@@ -129,7 +129,7 @@ func compile(root, dir string, replace map[string]string, packages []string) ([]
 	return list, nil
 }
 
-var compileError = regexp.MustCompile(`([^\s:/]+\.go):(\d+):\d+: `)
+var compileError = regexp.MustCompile(`([^\s:/]+\.go):(\d+)(?::\d+)?: `)
 
 // buildGo compiles the files with all their mutants into the test binaries. It returns those that cannot be compiled.
 func buildGo(root, dir string, files []*goFile) (suites []*suite, dropped []*mutant) {
