@@ -174,7 +174,7 @@ func (w *cWalk) body(i, end int) {
 		case t == "*" || t == "&" || t == "<" && before == "include":
 		case t == "!":
 			w.add(i, i, "")
-		case (t == "+" || t == "-") && (isWord(rune(before[0])) || before == ")" || before == "]"):
+		case (t == "+" || t == "-") && !slices.Contains(cKeywords, before) && (isWord(rune(before[0])) || before == ")" || before == "]"):
 			w.add(i, i, map[string]string{"+": "-", "-": "+"}[t])
 		case otherCOperator[t] != "":
 			w.add(i, i, otherCOperator[t])
@@ -205,7 +205,9 @@ func (w *cWalk) statement(i, end int) {
 		case "(", "{", "[":
 			depth++
 		case ")", "}", "]":
-			depth--
+			if depth--; depth < 0 { // the head of a for
+				return
+			}
 		case ";":
 			if depth == 0 {
 				if assigns || w.at(i+1) == "(" || strings.Contains("->.", w.at(i+1)) {

@@ -28,6 +28,7 @@ func main() {
 		match   = flag.String("match", "", "")
 		again   = flag.Bool("argued", false, "")
 		cOnly   = flag.Bool("c-only", false, "")
+		skip    = flag.String("skip", "", "")
 		verbose = flag.Bool("v", false, "")
 	)
 	flag.Usage = func() { fmt.Fprintln(os.Stderr, "build/mutants --help says more") }
@@ -124,6 +125,7 @@ func main() {
 	if slices.ContainsFunc(chosen, func(m *mutant) bool { return strings.HasSuffix(m.file, ".go") }) {
 		suites, unbuildable = buildGo(top, tmp, goFiles)
 		for _, s := range suites {
+			s.args = append(s.args, "-test.skip="+*skip)
 			start := time.Now()
 			if v, by := s.run(variable + "=0"); v != survived {
 				fail("%s fails without a mutant: %s", s.name, by)
@@ -136,6 +138,9 @@ func main() {
 		core = buildC(top, tmp)
 		if !*cOnly {
 			core.buildGo()
+			for _, s := range core.suites {
+				s.args = append(s.args, "-test.skip="+*skip)
+			}
 		}
 		if v, by := core.try(&mutant{file: "csrc/esock_count.c"}, mkdir(tmp, "c0")); v != survived {
 			fail("the tests of the core fail without a mutant: %s", by)
