@@ -111,6 +111,8 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_send
 #cgo noescape go_sendto
 #cgo nocallback go_sendto
+#cgo nocallback esock_has_error_queue
+#cgo nocallback esock_error_pending
 #cgo nocallback esock_end_read
 #cgo nocallback esock_end_write
 #cgo nocallback esock_iov_max
@@ -346,6 +348,12 @@ func cSendTo(h *handle, b []byte, flags int, how uint, to *cAddr) int {
 	raceRead(unsafe.Pointer(bufPtr(b)), n)
 	return n
 }
+
+func cHasErrorQueue(h *handle) bool { return C.esock_has_error_queue(h) != 0 }
+
+// cErrorPending reports whether the error queue has something, or an error waits for the next call; so it does when the
+// kernel does not say.
+func cErrorPending(h *handle) bool { return C.esock_error_pending(h) != 0 }
 
 func cEndRead(h *handle)  { C.esock_end_read(h) }
 func cEndWrite(h *handle) { C.esock_end_write(h) }
