@@ -142,7 +142,7 @@ func (c *call) ends(s *Socket) bool {
 	case c.op == OpRecvMsg:
 		return MsgFlags(c.out.flags)&MsgErrQueue == 0 // the kernel says whether it heeded the flag
 	}
-	return !cHasErrorQueue(s.h)
+	return cErrorQueue(s.h) == errorQueueNo
 }
 
 // do takes the call through its lane: enter, try, wait, try again, leave. It returns what was moved in all, and

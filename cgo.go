@@ -111,7 +111,7 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_send
 #cgo noescape go_sendto
 #cgo nocallback go_sendto
-#cgo nocallback esock_has_error_queue
+#cgo nocallback esock_error_queue
 #cgo nocallback esock_error_pending
 #cgo nocallback esock_end_read
 #cgo nocallback esock_end_write
@@ -218,6 +218,9 @@ const (
 	adoptDup      = C.ESOCK_ADOPT_DUP
 	adoptTake     = C.ESOCK_ADOPT_TAKE
 	closeNoLinger = C.ESOCK_CLOSE_NOLINGER
+
+	errorQueueNo  = C.ESOCK_ERRQUEUE_NO
+	errorQueueYes = C.ESOCK_ERRQUEUE_YES
 
 	cmsgRaw         = C.ESOCK_CMSG_RAW
 	cmsgInt         = C.ESOCK_CMSG_INT
@@ -349,7 +352,7 @@ func cSendTo(h *handle, b []byte, flags int, how uint, to *cAddr) int {
 	return n
 }
 
-func cHasErrorQueue(h *handle) bool { return C.esock_has_error_queue(h) != 0 }
+func cErrorQueue(h *handle) uint32 { return uint32(C.esock_error_queue(h)) }
 
 // cErrorPending reports whether the error queue has something, or an error waits for the next call; so it does when the
 // kernel does not say.

@@ -216,12 +216,12 @@ func (s *Socket) Errors(m *Msg) iter.Seq2[QueuedError, error] {
 	}
 }
 
-// needErrorQueue answers EOPNOTSUPP where the kernel may take MSG_ERRQUEUE for nothing, and give data: the core knows where.
+// needErrorQueue answers EOPNOTSUPP where not every kernel has an error queue: it would ignore the flag and give data.
 func (s *Socket) needErrorQueue(op string) error {
 	if err := s.ref(op); err != nil {
 		return err
 	}
-	has := cHasErrorQueue(s.h)
+	has := cErrorQueue(s.h) == errorQueueYes
 	s.unref()
 	if !has {
 		return s.fail(op, syscall.EOPNOTSUPP)

@@ -131,7 +131,7 @@ func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
 	if len(c.buf) == 0 && c.iov == nil {
 		return plain("") // UDP would number it
 	}
-	if !cHasErrorQueue(s.h) {
+	if cErrorQueue(s.h) != errorQueueYes {
 		return plain("")
 	}
 	var on [4]byte

@@ -347,16 +347,21 @@ typedef struct esock_msg {
  * With MSG_ERRQUEUE the data is the packet that the error is about, `addr` its destination, and the
  * error a control message of kind ESOCK_CMSG_RECVERR; the result's flags have MSG_ERRQUEUE. It is
  * -EAGAIN when the queue is empty. Whoever wants no payload may give a `len` of 0 where
- * esock_has_error_queue says 1: the payload is a copy of what was sent, no received data. On other
+ * esock_error_queue says yes: the payload is a copy of what was sent, no received data. On other
  * sockets a `len` of 0 is answered as without the flag. */
 ESOCK_API ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how,
                                 void *control, size_t control_len, esock_cmsg *cmsgs,
                                 size_t cmsgs_max, esock_msg *out);
 
-/* Whether every Linux takes MSG_ERRQUEUE on this socket for what it says: on TCP, UDP, UDP-Lite,
- * ICMP and raw sockets of AF_INET and AF_INET6, and on AF_PACKET. Elsewhere the kernel may ignore the
- * flag and receive data, or has no queue. No system call. */
-ESOCK_API int esock_has_error_queue(const esock *s);
+/* Whether the kernel takes MSG_ERRQUEUE on this socket for what it says, or receives data. No system
+ * call. */
+enum esock_error_queue {
+    ESOCK_ERRQUEUE_NO,   /* no Linux: AF_UNIX, AF_NETLINK */
+    ESOCK_ERRQUEUE_YES,  /* every Linux: TCP, UDP, UDP-Lite, ICMP and raw sockets of AF_INET and
+                            AF_INET6, and AF_PACKET */
+    ESOCK_ERRQUEUE_MAYBE /* it depends on the kernel: vsock, SCTP, MPTCP, L2TP and all others */
+};
+ESOCK_API enum esock_error_queue esock_error_queue(const esock *s);
 
 /* Whether something is in the error queue, or an error waits for the next call: poll(2)'s POLLERR. */
 ESOCK_API int esock_error_pending(const esock *s);

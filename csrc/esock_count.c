@@ -129,7 +129,9 @@ static void count_queued(esock *s, ssize_t n, size_t want, unsigned how) {
 
 ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
                           const char *op) {
-    if (flags & MSG_ERRQUEUE && (how & ESOCK__QUEUED || esock_has_error_queue(s))) {
+    /* Where only some kernels heed the flag, and the result does not say so, nothing is taken for an end. */
+    if (flags & MSG_ERRQUEUE &&
+        (how & ESOCK__QUEUED || esock_error_queue(s) != ESOCK_ERRQUEUE_NO)) {
         count_queued(s, n, want, how);
         esock__trace(s, op, (long)n);
         return n;

@@ -24,21 +24,22 @@ static void drop_rights(const esock *s, void *control, esock_cmsg *cmsgs, size_t
     }
 }
 
-/* Unix and netlink sockets, L2TP, vsock before 6.7 and SCTP before 6.9 ignore MSG_ERRQUEUE and receive data; MPTCP's queue
- * stays empty. */
-int esock_has_error_queue(const esock *s) {
+/* Unix and netlink sockets ignore MSG_ERRQUEUE and receive data; so do L2TP over IPv4, vsock before 6.7 and SCTP before 6.9.
+ * MPTCP's queue stays empty. */
+enum esock_error_queue esock_error_queue(const esock *s) {
     int domain = esock_domain(s);
-    if (domain == AF_PACKET) return 1;
-    if (domain != AF_INET && domain != AF_INET6) return 0;
+    if (domain == AF_UNIX || domain == AF_NETLINK) return ESOCK_ERRQUEUE_NO;
+    if (domain == AF_PACKET) return ESOCK_ERRQUEUE_YES;
+    if (domain != AF_INET && domain != AF_INET6) return ESOCK_ERRQUEUE_MAYBE;
     switch (s->protocol) {
     case IPPROTO_TCP:
     case IPPROTO_UDP:
     case IPPROTO_UDPLITE:
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:
-        return 1;
+        return ESOCK_ERRQUEUE_YES;
     }
-    return s->type == SOCK_RAW;
+    return s->type == SOCK_RAW ? ESOCK_ERRQUEUE_YES : ESOCK_ERRQUEUE_MAYBE;
 }
 
 int esock_error_pending(const esock *s) {
@@ -56,7 +57,7 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
     ssize_t n;
 
     memset(out, 0, sizeof *out);
-    if (len == 0 && !(flags & MSG_ERRQUEUE && esock_has_error_queue(s))) {
+    if (len == 0 && !(flags & MSG_ERRQUEUE && esock_error_queue(s) == ESOCK_ERRQUEUE_YES)) {
         int r = esock__empty_receive(s, flags);
         if (r <= 0) return r;
     }

@@ -41,6 +41,12 @@ func errorful(t *testing.T) (*esock.Socket, esock.Addr) {
 
 func tries(s *esock.Socket) uint64 { return uint64(s.Counters().ReadTries) }
 
+// waited waits until n calls in all have had to wait for an error or for data.
+func waited(t *testing.T, s *esock.Socket, n int) {
+	t.Helper()
+	eventually(t, "a call that waits", func() bool { return s.Counters().ReadWaits == uint64(n) })
+}
+
 func TestRecvErrWaits(t *testing.T) {
 	s, _ := errorful(t)
 	var m esock.Msg
@@ -54,11 +60,12 @@ func TestRecvErrWaits(t *testing.T) {
 		err error
 	}
 	ch := make(chan answer, 1)
+	before := s.Counters().ReadWaits
 	go func() {
 		e, err := s.RecvErr(&m, esock.Forever)
 		ch <- answer{e, err}
 	}()
-	time.Sleep(5 * time.Millisecond)
+	waited(t, s, int(before)+1)
 	to := provoke(t, s)
 	a := <-ch
 	require.NoError(t, a.err)
@@ -104,9 +111,10 @@ func TestRecvErrEnds(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 
 	ch := start(func() (int, error) { _, err := s.RecvErr(&m, esock.Forever); return 0, err })
+	waited(t, s, 2)
+	// This one waits behind, or comes when the socket is closed: the answer is the same.
 	var m2 esock.Msg
 	ch2 := start(func() (int, error) { _, err := s.RecvErr(&m2, esock.Forever); return 0, err })
-	time.Sleep(5 * time.Millisecond)
 	require.NoError(t, s.Close())
 	assert.ErrorIs(t, result(t, ch).err, net.ErrClosed)
 	assert.ErrorIs(t, result(t, ch2).err, net.ErrClosed)
@@ -132,13 +140,19 @@ func TestRecvErrSelects(t *testing.T) {
 	_, err = s.RecvErr(&m, esock.NoWait(mb))
 	sel = selected(t, err)
 
-	// Data wakes nobody who waits for an error.
+	// Data wakes nobody who waits for an error. One event has both, so who waits for data says when it has come.
+	readers := esock.NewMailbox()
+	defer readers.Close()
+	forData := recvSelect(t, s, readers)
 	c := open(t, esock.Inet, esock.Dgram, esock.UDP)
 	_, err = c.SendTo([]byte("data"), sockName(t, s), 0, esock.Forever)
 	require.NoError(t, err)
-	time.Sleep(5 * time.Millisecond)
+	assert.Equal(t, selectOf(forData), message(t, readers))
+	s.Info() // the event has been dealt with
 	_, ok := mb.Poll()
 	assert.False(t, ok)
+	n, err := s.Recv(make([]byte, 9), 0, esock.NoWait(readers))
+	assert.Equal(t, outcome{4, nil}, outcome{n, err})
 
 	provoke(t, s)
 	assert.Equal(t, selectOf(sel), message(t, mb))
@@ -266,17 +280,17 @@ func TestUDPServerOutlivesItsClients(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 	before := tries(server)
-	time.Sleep(50 * time.Millisecond)
-	assert.Less(t, tries(server)-before, uint64(3*clients), "errors that nobody takes wake nobody again and again")
-
 	c := open(t, esock.Inet, esock.Dgram, esock.UDP)
 	buf := make([]byte, 9)
-	eventually(t, "an answer", func() bool {
+	const questions = 100
+	for range questions {
 		_, err := c.SendTo([]byte("alive?"), at, 0, esock.Forever)
 		require.NoError(t, err)
-		n, err := c.Recv(buf, 0, esock.Within(10*time.Millisecond))
-		return err == nil && string(buf[:n]) == "alive?"
-	})
+		n, err := c.Recv(buf, 0, esock.Within(patience))
+		require.NoError(t, err)
+		assert.Equal(t, "alive?", string(buf[:n]))
+	}
+	assert.Less(t, tries(server)-before, uint64(3*clients+4*questions), "errors that nobody takes wake nobody again and again")
 	_, err := c.SendTo([]byte("stop"), at, 0, esock.Forever)
 	require.NoError(t, err)
 	o := result(t, served)
