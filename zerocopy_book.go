@@ -129,6 +129,16 @@ func (b *zeroCopyBook) noteRecords(recs []cCmsg, n int) {
 	}
 }
 
+// idle reports that the kernel is done with everything. b may be nil.
+func (b *zeroCopyBook) idle() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.slots) == 0
+}
+
 // release gives all that is left back.
 func (b *zeroCopyBook) release() {
 	b.mu.Lock()

@@ -35,7 +35,7 @@ const (
 // used any more. A borrowed descriptor stays the caller's. With wait the socket's linger is kept to: that is how long it takes
 // at most. b may be nil.
 func (b *zeroCopyBook) outlive(h *handle, file *os.File, facts uint32, wait bool) bool {
-	if b == nil {
+	if b.idle() {
 		return false
 	}
 	r := &zeroCopyRest{book: b, h: h, file: file, shared: facts&factFromFD != 0}
@@ -100,11 +100,12 @@ func (r *zeroCopyRest) drain() bool {
 	var ctrl [256]byte
 	var recs [2]cCmsg
 	var out cMsg
-	for r.book.take(r.h, nil, int(MsgErrQueue), howPoll, ctrl[:], recs[:], &out) >= 0 {
+	for !r.book.idle() {
+		if r.book.take(r.h, nil, int(MsgErrQueue), howPoll, ctrl[:], recs[:], &out) < 0 {
+			return false
+		}
 	}
-	r.book.mu.Lock()
-	defer r.book.mu.Unlock()
-	return len(r.book.slots) == 0
+	return true
 }
 
 // abort makes TCP forget what it has to send, and tell the peer.
