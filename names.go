@@ -257,7 +257,7 @@ const (
 	MsgOOB         MsgFlags = syscall.MSG_OOB          // out-of-band data
 	MsgPeek        MsgFlags = syscall.MSG_PEEK         // receive and leave it in the queue
 	MsgDontRoute   MsgFlags = syscall.MSG_DONTROUTE    // send to hosts on the own networks only
-	MsgCTrunc      MsgFlags = syscall.MSG_CTRUNC       // received: control messages were cut
+	MsgCTrunc      MsgFlags = syscall.MSG_CTRUNC       // received: control messages were cut; call of RecvMsg: no error for that
 	MsgTrunc       MsgFlags = syscall.MSG_TRUNC        // call: report the full length; received: data was cut
 	MsgEOR         MsgFlags = syscall.MSG_EOR          // end of a record
 	MsgConfirm     MsgFlags = syscall.MSG_CONFIRM      // the neighbour is known to be there

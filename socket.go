@@ -44,7 +44,8 @@ type Socket struct {
 
 // rareState is what few sockets need, or only in their last moment.
 type rareState struct {
-	errs      lane          // of the error queue; guarded by mu
+	errs      lane // of the error queue; guarded by mu
+	uncopied  atomic.Pointer[zeroCopyBook]
 	drained   chan struct{} // closed when nobody is inside any more
 	cleanup   runtime.Cleanup
 	forgotten *forgotten      // the cleanup's
@@ -266,7 +267,7 @@ func (s *Socket) settleIn(registered bool, owner *Mailbox) error {
 	} else {
 		// An owner, or the poller, keeps it as well. What follows must not hold the socket.
 		r := s.rarely()
-		r.forgotten = &forgotten{h: s.h, id: s.id, borrowed: s.facts.Load()&factBorrowed != 0}
+		r.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), borrowed: s.facts.Load()&factBorrowed != 0}
 		r.cleanup = runtime.AddCleanup(s, closeForgotten, r.forgotten)
 	}
 	return nil
@@ -277,13 +278,18 @@ type forgotten struct {
 	h        *handle
 	id       uint64
 	file     *os.File // it owns the descriptor, once a call has parked
-	borrowed bool     // the descriptor is not ours, and may be another's by now
+	uncopied *zeroCopyBook
+	facts    uint32
+	borrowed bool // the descriptor is not ours, and may be another's by now
 }
 
 // closeForgotten closes what nobody closed. It runs where the whole program's cleanups run, so it does not wait.
 func closeForgotten(f *forgotten) {
 	traceForgotten(f.id)
 	gauges.forget(f.h)
+	if f.uncopied.outlive(f.h, f.file, f.facts, false) {
+		return
+	}
 	switch {
 	case f.borrowed:
 		cDisown(f.h)
@@ -535,12 +541,18 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 	// The descriptor has one owner: the File, once there is one. Only the core can wait for linger without being
 	// disturbed by the runtime's signals.
 	var err error
-	if blk != nil && blk.file != nil {
-		cReclaim(h)
-		err = fileError(blk.file.Close())
+	var file *os.File
+	if blk != nil {
+		file = blk.file
 	}
-	if r := cClose(h, 0, nil, nil); r < 0 {
-		err = syscall.Errno(-r)
+	if !rare.uncopied.Load().outlive(h, file, s.facts.Load(), linger) {
+		if file != nil {
+			cReclaim(h)
+			err = fileError(file.Close())
+		}
+		if r := cClose(h, 0, nil, nil); r < 0 {
+			err = syscall.Errno(-r)
+		}
 	}
 	s.mu.Lock()
 	if s.owner != nil {
