@@ -2,6 +2,7 @@ package esock
 
 import (
 	"net"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -103,4 +104,30 @@ func TestReadinessIsToldOnce(t *testing.T) {
 	mb.selected(h)
 	mb.aborted(mb.NewHandle(), net.ErrClosed)
 	assert.Zero(t, mb.Len())
+}
+
+// A call that only looks does not wait, but somebody who is inside the kernel is soon out: then it looks.
+func TestPollLooksAfterWhoIsInsideTheKernel(t *testing.T) {
+	_, s, _ := lanePair(t)
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	calls := 0
+	hooked(t, func(bool) int {
+		if calls++; calls == 2 {
+			close(inside)
+			<-goOn
+		}
+		return 1
+	})
+	require.NoError(t, turn(s, Forever)) // one that does not wait: the next tries before it parks
+	owner, poll := make(chan error, 1), make(chan error, 1)
+	go func() { owner <- turn(s, Forever) }()
+	<-inside
+	go func() { poll <- turn(s, Within(0)) }()
+	for range 500 {
+		runtime.Gosched()
+	}
+	assert.Empty(t, poll)
+	close(goOn)
+	assert.NoError(t, within(t, owner, "the owner's end"))
+	assert.NoError(t, within(t, poll, "the poll"))
 }
