@@ -34,7 +34,7 @@ type URI struct {
 	Text   []byte // all of it, as received
 	Scheme []byte // URIAbsolute: "http" or "https", in lower case; URIScheme: what is before the first colon
 	// Host is what is before the first colon (URIAbsolute). If there is a colon and the host begins with a bracket that
-	// is closed, it ends with that instead: a literal IPv6 address keeps its brackets. OTP since 27.
+	// is closed, it ends with that instead: a literal IPv6 address keeps its brackets. As OTP 28 has it.
 	Host []byte
 	// Path is all of it (URIAbsPath), what begins with the slash after the host, "/" if there is none (URIAbsolute), or
 	// what follows the colon (URIScheme).
