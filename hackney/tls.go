@@ -67,7 +67,7 @@ func (t *tlsTransport) Connect(
 		c.wire.answer = answerTime
 		return c, nil
 	}
-	raw.Close()
+	c.wire.Close()
 	if ctx.Err() != nil {
 		return nil, w.Ended()
 	}

@@ -35,6 +35,37 @@ func TestASendThatTimesOutDoesNotWaitOnceMoreForTheAlert(t *testing.T) {
 	require.Equal(t, before+1, beneath(s).Counters().WriteWaits)
 }
 
+// The time of a call is not followed by that of option linger.
+func TestACallThatTimesOutDoesNotLinger(t *testing.T) {
+	linger := gentcp.Linger(true, 10*int(patience/time.Second))
+	full := func(t *testing.T, tr Transport) Socket {
+		s, p := connect(t, nil, tr, gentcp.SndBuf(1<<16), gentcp.SendTimeout(time.Millisecond), linger)
+		require.NoError(t, p.tcp.SetReadBuffer(1<<11))
+		fill(t, s)
+		return s
+	}
+	inTime := func(t *testing.T, call func() error) error {
+		t.Helper()
+		result := make(chan error, 1)
+		go func() { result <- call() }()
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(patience):
+			require.FailNow(t, "it lingers")
+			return nil
+		}
+	}
+	t.Run("send", func(t *testing.T) {
+		s := full(t, overTLS)
+		require.Equal(t, esock.ErrTimeout, inTime(t, func() error { return s.Send([]byte("x")) }))
+	})
+	t.Run("handshake", func(t *testing.T) {
+		w := &wire{raw: full(t, TCP).Sock.(*gentcp.Socket)} // as it is in the handshake, when that ends it
+		require.NoError(t, inTime(t, w.Close))
+	})
+}
+
 func TestAllRecordsOfASendShareItsTime(t *testing.T) {
 	for _, set := range []func(t *testing.T) (Socket, peer){
 		func(t *testing.T) (Socket, peer) {
