@@ -355,10 +355,8 @@ func TestNativeOptionsTakeBytesIntegersAndBooleans(t *testing.T) {
 // T52: a size that cannot be meant is refused before the kernel is asked.
 func TestT52AbsurdNativeSizeIsRefusedAtOnce(t *testing.T) {
 	s := tcp4(t)
-	began := time.Now()
 	_, err := s.GetOptionNative(6, 13, make([]byte, 1<<20+1))
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "value_spec"})
-	assert.Less(t, time.Since(began), time.Second)
 }
 
 // T15: OTP compared option numbers without their level, to know whether it had to restore priority and tos.
