@@ -19,8 +19,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is for what must come, and the wait that a test gives it.
-const patience = 20 * time.Second
+// patience is for what must come, and the wait that a test gives it. It measures nothing: only a test that fails waits
+// that long, and a machine twenty times slower than others must get there.
+const patience = time.Minute
 
 var soon = esock.Within(patience)
 

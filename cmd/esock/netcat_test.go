@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -337,7 +336,7 @@ func TestListenAndConnectTalk(t *testing.T) {
 		host, port, err := net.SplitHostPort(strings.TrimPrefix(<-told, "listening on "))
 		require.NoError(t, err)
 		d := &connectCmd{framing: framing{Packet: typ}, Host: host, Port: port}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), longEnough)
 		require.NoError(t, d.connect(ctx, &output{Writer: &b},
 			terminals{strings.NewReader("from connect\n"), io.Discard}))
 		cancel()
