@@ -70,29 +70,21 @@ func TestRecvErrWaits(t *testing.T) {
 	_, err = s.RecvErr(&m, esock.Within(5*time.Millisecond))
 	assert.ErrorIs(t, err, esock.ErrTimeout)
 
-	type answer struct {
-		e   esock.QueuedError
-		err error
-	}
-	ch := make(chan answer, 1)
 	waits := errorWaits(t, s)
-	go func() {
-		e, err := s.RecvErr(&m, esock.Forever)
-		ch <- answer{e, err}
-	}()
+	var e esock.QueuedError
+	ch := start(func() (n int, err error) { e, err = s.RecvErr(&m, esock.Forever); return 0, err })
 	waits()
 	to := provoke(t, s)
-	a := <-ch
-	require.NoError(t, a.err)
-	assert.Equal(t, syscall.ECONNREFUSED, a.e.Errno)
-	assert.Equal(t, esock.OriginICMP, a.e.Origin)
-	assert.Equal(t, esock.ICMPPortUnreach, a.e.Code)
-	assert.Equal(t, esock.Inet4Addr(loopback, 0), a.e.Offender)
+	require.NoError(t, result(t, ch).err)
+	assert.Equal(t, syscall.ECONNREFUSED, e.Errno)
+	assert.Equal(t, esock.OriginICMP, e.Origin)
+	assert.Equal(t, esock.ICMPPortUnreach, e.Code)
+	assert.Equal(t, esock.Inet4Addr(loopback, 0), e.Offender)
 	assert.Equal(t, to, m.Addr)
 	assert.Equal(t, "ping", string(m.Data()))
-	_, _, ok := a.e.Timestamp()
+	_, _, ok := e.Timestamp()
 	assert.False(t, ok)
-	_, ok = a.e.ZeroCopy()
+	_, ok = e.ZeroCopy()
 	assert.False(t, ok)
 }
 

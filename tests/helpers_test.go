@@ -256,12 +256,18 @@ func staysFull(t testing.TB, s *esock.Socket) bool {
 	t.Helper()
 	info, err := esock.TCPInfo.Get(s)
 	require.NoError(t, err)
-	if info.Unacked > 0 {
+	switch {
+	case info.Unacked > 0 || info.SndWnd >= info.SndMSS: // what is on its way, or goes there soon, makes room once more
 		time.Sleep(50 * time.Microsecond)
 		return false
+	case info.NotSentBytes < info.SndWnd+1<<14: // what the window has room for is nearly all
+		n, err := esock.SocketSndBuf.Get(s)
+		require.NoError(t, err)
+		require.NoError(t, esock.SocketSndBuf.Set(s, n)) // Linux doubles it
+		return false
 	}
-	// The peer's window may have room for less than a segment, which Linux sends after 200 ms. The buffer becomes so
-	// small that this makes no room in it.
+	// Linux sends what the window has room for, less than a segment, after 200 ms. The buffer becomes so small that this
+	// makes no room in it.
 	require.NoError(t, esock.SocketSndBuf.Set(s, 1))
 	return true
 }
