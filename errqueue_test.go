@@ -161,6 +161,9 @@ func TestExtendedErrorMapHasOTPsKeys(t *testing.T) {
 func TestErrorQueueOfTheKernel(t *testing.T) {
 	for _, d := range []Domain{Inet, Inet6} {
 		t.Run(d.String(), func(t *testing.T) {
+			if d == Inet6 {
+				needIPv6(t)
+			}
 			gone, err := Open(d, Dgram, UDP)
 			require.NoError(t, err)
 			require.NoError(t, gone.Bind(Loopback))

@@ -352,6 +352,7 @@ func TestConnect_ResolverErrors(t *testing.T) {
 
 // What the resolver gives is used in the socket's family.
 func TestConnect_ResolvedAddresses(t *testing.T) {
+	needIPv6(t)
 	l := listenWith(t, nil)
 	hosts(t, netip.MustParseAddr("::ffff:127.0.0.1"))
 	assert.Equal(t, "127.0.0.1", peerIP(t, opened(t)(Connect(nil, "host", portOf(t, l), soon))))

@@ -2,6 +2,7 @@ package gentcp_test
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -37,6 +38,9 @@ func owner(t testing.TB) *esock.Mailbox {
 // made is the socket of a call that must succeed, closed at the end of the test.
 func made(t testing.TB, s *gentcp.Socket, err error) *gentcp.Socket {
 	t.Helper()
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		needIPv6(t)
+	}
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
 	return s

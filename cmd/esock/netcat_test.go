@@ -286,7 +286,10 @@ func TestConnectIsInterrupted(t *testing.T) {
 
 func TestListenTakesOneConnection(t *testing.T) {
 	nothingLeft(t)
-	addrs := []string{"127.0.0.1:0", "[::1]:0", ":0"}
+	addrs := []string{"127.0.0.1:0", ":0"}
+	if hasIPv6 {
+		addrs = append(addrs, "[::1]:0")
+	}
 	if _, err := net.LookupHost("localhost"); err == nil { // it is not everywhere known
 		addrs = append(addrs, "localhost:0")
 	}

@@ -61,6 +61,7 @@ func TestWatchPrintsControlMessages(t *testing.T) {
 }
 
 func TestWatchAsJSONUntilInterrupted(t *testing.T) {
+	needIPv6(t)
 	lines, code, first := watching(t, "--json", "--addr", "[::1]:0")
 	var begin struct {
 		Listening string   `json:"listening"`
