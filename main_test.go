@@ -84,7 +84,7 @@ type failer interface {
 // eventually waits until cond holds, yielding in between.
 func eventually(t failer, cond func() bool, what string) {
 	t.Helper()
-	deadline := now() + 10*time.Second
+	deadline := now() + patience
 	for !cond() {
 		if now() > deadline {
 			t.Fatalf("never came: %s", what)

@@ -26,6 +26,8 @@ func (s *Socket) Recv(length int, w esock.Wait) (Packet, error) { return s.RecvI
 func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) {
 	const op = "recv"
 	switch {
+	case !s.made():
+		return Packet{}, notMade(op)
 	case w.Err() != nil || w.Asynchronous():
 		return Packet{}, s.fail(op, checkWait(w))
 	case length < 0:

@@ -272,9 +272,6 @@ func (c *TLSConn) finish(err error) {
 		return
 	}
 	c.wire.hurry.Store(true) // the peer may not be reading
-	if l, err := esock.SocketLinger.Get(c.Socket()); err == nil && l.On && l.Time > 0 {
-		esock.SocketLinger.Set(c.Socket(), esock.Linger{})
-	}
 	c.tls.Close()
 }
 
