@@ -17,13 +17,12 @@ import (
 //
 // Everything in the structure is guarded by s.mu, except waited, which is the owner's.
 type lane struct {
-	cur        *Handle               // the asynchronous requester that holds the lane
-	handleList                       // those behind, first come first
-	op         Op                    // what the owner does, while it is parked
-	parked     bool                  // the owner is not soon out: it waits, or goes on piece by piece; it is the current request
-	waited     bool                  // the last blocking call had to wait
-	pausing    *pausing              // pause.go; nil until needed
-	crowd      map[*Mailbox]struct{} // whose calls are queued, when they are many; else nil
+	cur        *Handle  // the asynchronous requester that holds the lane
+	handleList          // those behind, first come first
+	op         Op       // what the owner does, while it is parked
+	parked     bool     // the owner is not soon out: it waits, or goes on piece by piece; it is the current request
+	waited     bool     // the last blocking call had to wait
+	pausing    *pausing // pause.go; nil until needed
 }
 
 const (
@@ -158,7 +157,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 			err = s.queueAsync(l, c, w)
 		default:
 			wt := newWaiter(s, c.op)
-			l.enqueue(&wt.h)
+			l.push(&wt.h)
 			s.mu.Unlock()
 			return s.awaitTurn(c, wt, w)
 		}
@@ -207,10 +206,10 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	h, own, cont := l.cur, w.handle(), w.continues()
 	if own == h && h.state == handleArmed {
-		return errHandleBusy
+		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
 	}
 	if own != nil && own != h && own.inUse() {
-		return errHandleBusy
+		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
 	}
 	c.current = true
 	c.woken = h.state == handleSelected
@@ -243,8 +242,10 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 // queueAsync puts an asynchronous call behind the others. s.mu is held.
 func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	mb := w.requester()
-	if l.queues(mb) {
-		return stateError("a call of this mailbox is queued already")
+	for h := l.head; h != nil; h = h.next {
+		if h.mb == mb {
+			return stateError("a call of this mailbox is queued already")
+		}
 	}
 	h := w.handle()
 	if h == nil {
@@ -253,59 +254,12 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	if err := mb.claim(h, s); err != nil {
 		return err
 	}
-	h.op, h.complete, h.moved = c.op, false, false
+	h.op, h.complete, h.moved, h.state = c.op, false, false, handleQueued
 	if c.file != nil {
 		h.extend().file, c.file = c.file, nil
 	}
-	l.enqueue(h)
-	return (*Select)(h)
-}
-
-// enqueue puts a call behind the others. s.mu is held.
-func (l *lane) enqueue(h *Handle) {
-	h.state = handleQueued
 	l.push(h)
-	if l.crowd != nil && h.mb != nil {
-		l.crowd[h.mb] = struct{}{}
-	}
-}
-
-// dequeue takes a call out of the queue. s.mu is held.
-func (l *lane) dequeue(h *Handle) {
-	h.state = handleIdle
-	l.remove(h)
-	if l.crowd != nil {
-		if delete(l.crowd, h.mb); l.head == nil {
-			l.crowd = nil
-		}
-	}
-}
-
-// fewQueued is up to how many calls a queue is looked through.
-const fewQueued = 16
-
-// queues reports whether a call of the mailbox is queued. s.mu is held.
-func (l *lane) queues(mb *Mailbox) bool {
-	if l.crowd == nil {
-		n := 0
-		for h := l.head; h != nil; h = h.next {
-			if h.mb == mb {
-				return true
-			}
-			n++
-		}
-		if n <= fewQueued {
-			return false
-		}
-		l.crowd = make(map[*Mailbox]struct{}, 2*n)
-		for h := l.head; h != nil; h = h.next {
-			if h.mb != nil {
-				l.crowd[h.mb] = struct{}{}
-			}
-		}
-	}
-	_, queued := l.crowd[mb]
-	return queued
+	return (*Select)(h)
 }
 
 // settle makes the slow bit say whether anybody holds the lane or is queued. s.mu is held.
@@ -348,7 +302,7 @@ func (s *Socket) promote(d direction) {
 	l := s.lane(d)
 	for !s.closing() && l.cur == nil && l.head != nil && s.state.Load()&stOwned(d) == 0 {
 		h := l.head
-		l.dequeue(h)
+		l.remove(h)
 		if h.mb == nil {
 			s.state.Add(h.op.hold())
 			h.ext.reason = nil
@@ -356,6 +310,7 @@ func (s *Socket) promote(d direction) {
 			break
 		}
 		if err := s.hold(d, h, false); err != nil {
+			h.state = handleIdle
 			s.dropFile(h)
 			h.mb.aborted(h, err)
 		}
@@ -431,7 +386,8 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 func (s *Socket) abortQueue(l *lane, reason error) {
 	for l.head != nil {
 		h := l.head
-		l.dequeue(h)
+		l.remove(h)
+		h.state = handleIdle
 		if h.mb == nil {
 			h.ext.reason = reason
 			h.ext.wake <- struct{}{}
@@ -489,8 +445,9 @@ func (s *Socket) cancel(h *Handle) error {
 		switch {
 		case l.cur == h:
 			s.dropCurrent(d)
-		case h.state == handleQueued && h.op.direction() == d:
-			l.dequeue(h)
+		case l.has(h):
+			l.remove(h)
+			h.state = handleIdle
 			s.dropFile(h)
 		default:
 			continue

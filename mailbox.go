@@ -22,8 +22,8 @@ type SelectMsg struct{ Handle *Handle }
 func (m SelectMsg) Socket() *Socket { return m.Handle.Socket() }
 
 // AbortMsg says that the handle's call is over without a SelectMsg: the socket was closed (net.ErrClosed), the
-// requester replaced the handle (ErrCancelled), the call before it in the queue met an error that ends the stream
-// (a syscall.Errno, io.EOF), or nothing can be waited for any more (SelectFailedError). OTP: {'$socket', Socket, abort, {Handle, Reason}}.
+// requester replaced the handle (ErrCancelled), or the call before it in the queue met an error that concerns
+// all (a syscall.Errno, io.EOF). OTP: {'$socket', Socket, abort, {Handle, Reason}}.
 type AbortMsg struct {
 	Handle *Handle
 	Reason error
@@ -64,15 +64,7 @@ var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
 func NewMailbox() *Mailbox {
-	m := &Mailbox{id: lastMailboxID.Add(1), wake: newWake()}
-	outside(func() { m.gone = make(chan struct{}) })
-	return m
-}
-
-// newWake makes a channel that wakes a receiver.
-func newWake() (wake chan struct{}) {
-	outside(func() { wake = make(chan struct{}, 1) })
-	return wake
+	return &Mailbox{wake: make(chan struct{}, 1), gone: make(chan struct{}), id: lastMailboxID.Add(1)}
 }
 
 // String is "#Mailbox<n>", n counting the mailboxes of the process.
@@ -89,23 +81,16 @@ func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handl
 }
 
 // Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
-// handles that are in no call: of a call, the socket says when it is worth repeating. Errors: *InvalidError "handle": a
-// call with it is in progress; net.ErrClosed.
-func (h *Handle) Notify() error {
+// handles that are in no call.
+func (h *Handle) Notify() {
 	if h.mb == nil {
-		return net.ErrClosed
+		return
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
-	switch {
-	case h.mb.closed:
-		return net.ErrClosed
-	case h.busy:
-		return errHandleBusy
-	case h.posted == messageNone:
+	if !h.mb.closed && h.posted == messageNone {
 		h.mb.link(h, messageSelect)
 	}
-	return nil
 }
 
 // Post puts messages into the handle's mailbox where its last message was, before those that have come since. It is for a
@@ -159,7 +144,7 @@ func (m *Mailbox) Receive(ctx context.Context) (Message, error) { return m.recei
 // all. match may be asked about a message more than once, and must not receive itself. Errors: ctx.Err(); net.ErrClosed. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
 	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
-	wake := newWake()
+	wake := make(chan struct{}, 1)
 	m.mu.Lock()
 	m.watchers = append(m.watchers, wake)
 	m.mu.Unlock()
@@ -290,8 +275,7 @@ func (h *Handle) message() Message {
 }
 
 // Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were.
-// Those about handles stay: they belong to the requester of the call. Errors: net.ErrClosed when to is closed; what has not
-// moved by then stays.
+// Those about handles stay: they belong to who made the call. Errors: net.ErrClosed when to is closed, and nothing moves.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 	if to == nil || match == nil {
 		return 0, &InvalidError{What: "mailbox", Cause: "to where, or which messages, is nil"}
@@ -319,33 +303,17 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 		if !match(w.h.ext.msg) {
 			continue
 		}
-		unlock := lockBoth(m, to) // the message is in one of them, whatever closes meanwhile
-		if to.closed {
-			unlock()
-			return n, net.ErrClosed
-		}
-		if w.h.mb == m && w.h.posted == messageOther && w.h.seq == w.seq {
+		m.mu.Lock()
+		still := w.h.mb == m && w.h.posted == messageOther && w.h.seq == w.seq
+		if still {
 			m.unlink(w.h)
-			w.h.mb = to
-			to.link(w.h, messageOther)
+		}
+		m.mu.Unlock()
+		if still && to.Post(w.h.ext.msg) == nil {
 			n++
 		}
-		unlock()
 	}
 	return n, nil
-}
-
-// lockBoth locks two mailboxes: in the order in which they were made, so that two movers do not wait for each other.
-func lockBoth(a, b *Mailbox) (unlock func()) {
-	if b.id < a.id {
-		a, b = b, a
-	}
-	a.mu.Lock()
-	b.mu.Lock()
-	return func() {
-		b.mu.Unlock()
-		a.mu.Unlock()
-	}
 }
 
 // Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
@@ -477,9 +445,6 @@ func (m *Mailbox) unlink(h *Handle) {
 	m.n--
 }
 
-// errHandleBusy is the answer to a use of a handle that is used already.
-var errHandleBusy = &InvalidError{What: "handle", Cause: "a call with it is in progress"}
-
 // errMailboxClosed is the answer to calls of a requester that is dead.
 var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 
@@ -491,7 +456,7 @@ func (m *Mailbox) claim(h *Handle, s *Socket) error {
 		return errMailboxClosed
 	}
 	if h.busy || h.posted != messageNone {
-		return errHandleBusy
+		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
 	}
 	h.busy, h.sock = true, s
 	h.pprev, h.pnext = nil, m.pending
@@ -545,7 +510,6 @@ func (m *Mailbox) aborted(h *Handle, reason error) {
 			m.link(h, messageAbort)
 		} else {
 			h.posted = messageAbort
-			m.signal() // a receiver may have refused what it was
 		}
 	}
 	m.mu.Unlock()

@@ -3,7 +3,6 @@ package esock
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -21,8 +20,7 @@ func TestMain(m *testing.M) {
 	code := watchdog.Limit(m).Run()
 	if code == 0 {
 		if err := goleak.Find(goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
-			goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"),
-			goleak.IgnoreAnyFunction("github.com/esock-go/esock.(*outsideWorker).serve")); err != nil {
+			goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller")); err != nil {
 			fmt.Println("goroutines left:", err)
 			code = 1
 		}
@@ -84,14 +82,10 @@ type failer interface {
 // eventually waits until cond holds, yielding in between.
 func eventually(t failer, cond func() bool, what string) {
 	t.Helper()
-	deadline := now() + patience
+	deadline := time.Now().Add(patience)
 	for !cond() {
-		if now() > deadline {
+		if time.Now().After(deadline) {
 			t.Fatalf("never came: %s", what)
-		}
-		if inBubble() { // where a sleep lasts until nobody can go on
-			runtime.Gosched()
-			continue
 		}
 		time.Sleep(50 * time.Microsecond)
 	}

@@ -168,7 +168,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			}
 			switch {
 			case deadline != 0:
-				b.setDeadline(d, timeAt(deadline))
+				b.setDeadline(d, epoch.Add(deadline))
 			case p.dirty:
 				b.setDeadline(d, time.Time{})
 			}
@@ -228,7 +228,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			return 0, net.ErrClosed
 		case w.kind == waitContext && w.context().Err() != nil:
 			return 0, w.context().Err()
-		case deadline != 0 && now() >= deadline:
+		case deadline != 0 && time.Since(epoch) >= deadline:
 			// What came at the last moment still counts.
 			if r = c.try(s, howPoll); !c.wouldBlock(r) {
 				return r, nil
@@ -369,7 +369,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	p := &s.blockingSide().parks[d]
 	l.parked, l.op = true, c.op // it waits, and a call that only looks does not wait for it
 	s.mu.Unlock()
-	start := now()
+	start := time.Since(epoch)
 	end := start + min(budget, math.MaxInt64-start)
 	if deadline := c.until(w); deadline != 0 && deadline < end {
 		end = deadline
@@ -383,22 +383,15 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 		if !c.wouldBlock(r) || s.closing() {
 			return r
 		}
-		t := now()
-		if t >= end || w.kind == waitContext && w.context().Err() != nil {
+		now := time.Since(epoch)
+		if now >= end || w.kind == waitContext && w.context().Err() != nil {
 			p.busySince = 0 // it parks now
 			return r
 		}
-		if t-p.busySince > time.Millisecond {
+		if now-p.busySince > time.Millisecond {
 			// The scheduler looks at the network only when somebody sleeps: yields alone starve the others.
-			pauseSpinning()
-			p.busySince = now()
+			time.Sleep(5 * time.Microsecond)
+			p.busySince = time.Since(epoch)
 		}
-	}
-}
-
-// pauseSpinning sleeps for 5 microseconds. In a bubble a sleep ends when nobody there can go on, which a spinner can.
-func pauseSpinning() {
-	if !inBubble() {
-		time.Sleep(5 * time.Microsecond)
 	}
 }

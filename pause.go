@@ -56,14 +56,14 @@ type pace struct {
 }
 
 // empty notes that a wake-up proved empty.
-func (p *pace) empty() { p.last = max(now(), 1) }
+func (p *pace) empty() { p.last = max(time.Since(epoch), 1) }
 
 // early says how long an event that comes now has to wait. 0: try at once.
 func (p *pace) early(s *Socket, d direction) time.Duration {
 	if p.last == 0 {
 		return 0
 	}
-	since := now() - p.last
+	since := time.Since(epoch) - p.last
 	if since >= max(p.gap, shortestPause) {
 		p.gap = 0
 		return 0
@@ -241,7 +241,7 @@ type pauseList struct {
 func (l *pauseList) add(x *pausing, after time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := now()
+	now := time.Since(epoch)
 	x.at = now + after
 	if x.place < 0 {
 		heap.Push(&l.heap, x)
@@ -274,7 +274,7 @@ func (l *pauseList) plan(now time.Duration) {
 // due makes the events whose time has come. The poller's goroutine calls it when its deadline has passed.
 func (l *pauseList) due() {
 	l.mu.Lock()
-	now := now()
+	now := time.Since(epoch)
 	var came []*pausing
 	for len(l.heap) > 0 && l.heap[0].at <= now {
 		came = append(came, heap.Pop(&l.heap).(*pausing))

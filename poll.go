@@ -4,7 +4,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,7 +17,6 @@ var poller struct {
 	p    *pollerHandle // set once, before the first socket is armed
 	file *os.File      // its descriptor, whose deadline is the next pause's end
 	mu   sync.Mutex    // guards the start
-	gone atomic.Int32  // the errno with which it ended; 0: it lives, or there is none yet
 }
 
 // SelectFailedError is the reason when a socket could not be watched for readiness. OTP: {select_failed, N}.
@@ -34,7 +32,7 @@ func startPoller() error {
 	poller.mu.Lock()
 	defer poller.mu.Unlock()
 	if poller.p != nil {
-		return pollerGone()
+		return nil
 	}
 	p, r := cPollerNew()
 	if r < 0 {
@@ -53,7 +51,7 @@ func startPoller() error {
 		return SelectFailedError{syscall.EPERM}
 	}
 	poller.p, poller.file = p, f
-	outside(func() { go servePoller(f, raw) })
+	go servePoller(f, raw)
 	return nil
 }
 
@@ -70,7 +68,7 @@ func servePoller(f *os.File, raw syscall.RawConn) {
 			pauses.due()
 			continue
 		} else if err != nil || n <= 0 {
-			break // somebody has closed the descriptor: it is nobody's but ours
+			break
 		}
 		for i := range n {
 			// An event that was fetched before its socket was deregistered finds nobody, or the next one that has
@@ -81,46 +79,6 @@ func servePoller(f *os.File, raw syscall.RawConn) {
 		}
 	}
 	runtime.KeepAlive(f)
-	pollerEnded(syscall.Errno(max(-n, int(syscall.EBADF))))
-}
-
-// pollerEnded tells those who wait for an event that none comes any more. Whoever would wait from now on is refused. The
-// sockets that use no registry are not known: their calls wait for their own time, context or Close.
-func pollerEnded(errno syscall.Errno) {
-	poller.gone.Store(int32(errno))
-	err := pollerGone()
-	logger().Error("esock: the poller of the process has ended", "error", err)
-	for _, s := range registry.all() {
-		s.unwatched(err)
-	}
-}
-
-// pollerGone is the error when the poller has ended.
-func pollerGone() error {
-	if errno := poller.gone.Load(); errno != 0 {
-		return SelectFailedError{syscall.Errno(errno)}
-	}
-	return nil
-}
-
-// unwatched ends what waits for an event.
-func (s *Socket) unwatched(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing() {
-		return
-	}
-	for d := reading; d <= s.lastLane(); d++ {
-		if h := s.lane(d).cur; h != nil && h.state == handleArmed {
-			s.dropCurrent(d)
-			h.mb.aborted(h, err)
-			s.promote(d)
-		}
-		if s.blk != nil && s.blk.onPoller[d] != nil {
-			s.blk.onPoller[d].give(err)
-			s.blk.onPoller[d] = nil
-		}
-	}
 }
 
 // arm asks for one event in a direction. again says that the last one proved empty. s.mu is held.
@@ -130,9 +88,6 @@ func (s *Socket) arm(d direction, again bool) error {
 			return err
 		}
 		s.ptr = pointer.Save(s)
-	}
-	if err := pollerGone(); err != nil {
-		return err
 	}
 	s.facts.Or(d.selectedFact())
 	if r := cArm(poller.p, s.h, d.bits(), again, s.ptr); r < 0 {

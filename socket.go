@@ -498,7 +498,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 	s.keepStates()
 	inside := s.state.Or(stClosing) >= stRef
 	if inside {
-		outside(func() { rare.drained = make(chan struct{}) })
+		rare.drained = make(chan struct{})
 	}
 	for d := reading; d <= s.lastLane(); d++ {
 		s.abortAll(d)

@@ -96,6 +96,9 @@ type continuation struct {
 // Forever waits for as long as it takes. OTP: infinity.
 var Forever = Wait{}
 
+// epoch is where monotonic moments are counted from.
+var epoch = time.Now()
+
 func badWait(err *InvalidError) Wait { return Wait{kind: waitBad, ref: err} }
 
 // Within waits for at most d, which must not be negative. The time runs from the moment the first try did not complete the
@@ -111,7 +114,7 @@ func Within(d time.Duration) Wait {
 // Until waits until t. A moment in the past looks and does not wait.
 func Until(t time.Time) Wait {
 	// By how far it is from now: what t has may be the time of a wall clock, which jumps.
-	return Wait{kind: waitUntil, d: later(now(), time.Until(t))}
+	return Wait{kind: waitUntil, d: later(time.Since(epoch), time.Until(t))}
 }
 
 // later is d after t, or the end of time.
@@ -176,7 +179,7 @@ func (w Wait) Continue(sel *Select) Wait {
 // others are as they were.
 func (w Wait) Begin() Wait {
 	if w.kind == waitFor && w.d > 0 {
-		w.kind, w.d = waitUntil, later(now(), w.d)
+		w.kind, w.d = waitUntil, later(time.Since(epoch), w.d)
 	}
 	return w
 }
@@ -212,7 +215,7 @@ func (w Wait) Ends() (context.Context, context.CancelFunc) {
 	case waitFor:
 		return context.WithTimeout(context.Background(), w.d)
 	case waitUntil:
-		return context.WithTimeout(context.Background(), w.d-now())
+		return context.WithTimeout(context.Background(), w.d-time.Since(epoch))
 	case waitContext:
 		return context.WithCancel(w.context())
 	}
@@ -271,7 +274,7 @@ func (w *Wait) requester() *Mailbox {
 func (w *Wait) deadline() time.Duration {
 	switch w.kind {
 	case waitFor:
-		return later(now(), w.d)
+		return later(time.Since(epoch), w.d)
 	case waitUntil:
 		return max(w.d, 1)
 	}
@@ -332,6 +335,15 @@ func (l *handleList) remove(h *Handle) {
 		h.next.prev = h.prev
 	}
 	h.prev, h.next = nil, nil
+}
+
+func (l *handleList) has(h *Handle) bool {
+	for q := l.head; q != nil; q = q.next {
+		if q == h {
+			return true
+		}
+	}
+	return false
 }
 
 // Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It

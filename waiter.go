@@ -21,32 +21,9 @@ var waiters = sync.Pool{New: func() any {
 }}
 
 func newWaiter(s *Socket, op Op) *waiter {
-	w := getWaiter()
+	w := waiters.Get().(*waiter)
 	w.h.sock, w.h.op = s, op
 	return w
-}
-
-// getWaiter takes a waiter from the pool. Its channel and its timer are not a bubble's.
-func getWaiter() *waiter {
-	if inBubble() {
-		return getWaiterOutside()
-	}
-	return waiters.Get().(*waiter)
-}
-
-//go:noinline
-func getWaiterOutside() (w *waiter) {
-	outside(func() { w = waiters.Get().(*waiter) })
-	return w
-}
-
-// start starts the timer.
-func (w *waiter) start(deadline time.Duration) {
-	if inBubble() {
-		outside(func() { w.timer.Reset(deadline - now()) })
-		return
-	}
-	w.timer.Reset(deadline - now())
 }
 
 func (w *waiter) free() {
@@ -69,7 +46,7 @@ func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) 
 	}
 	var expired <-chan time.Time
 	if deadline != 0 {
-		w.start(deadline)
+		w.timer.Reset(deadline - time.Since(epoch))
 		expired = w.timer.C
 		defer w.timer.Stop()
 	}
@@ -90,9 +67,9 @@ func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
 	if !given {
 		s.mu.Lock()
 		l := s.lane(d)
-		queued := wt.h.state == handleQueued
+		queued := l.has(&wt.h)
 		if queued {
-			l.dequeue(&wt.h)
+			l.remove(&wt.h)
 			s.settle(d)
 		}
 		s.mu.Unlock()
