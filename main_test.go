@@ -9,13 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/esock-go/esock/internal/watchdog"
 )
 
 // TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind. The
 // poller's goroutine lives as long as the process.
 func TestMain(m *testing.M) {
 	before := descriptors()
-	code := m.Run()
+	code := watchdog.Limit(m).Run()
 	if code == 0 {
 		if err := goleak.Find(goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
 			goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller")); err != nil {
@@ -55,9 +57,20 @@ func pair(t testing.TB, typ Type, opts ...OpenOption) (a, b *Socket) {
 		socks[i], err = Adopt(fd, opts...)
 		require.NoError(t, err)
 		syscall.Close(fd)
-		t.Cleanup(func() { socks[i].Close() })
+		t.Cleanup(func() { closeSoon(t, socks[i]) })
 	}
 	return socks[0], socks[1]
+}
+
+// closeSoon closes a socket. A Close that hangs fails the test, and not all that come after it.
+func closeSoon(t testing.TB, s *Socket) {
+	done := make(chan struct{})
+	go func() { s.Close(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Error("Close never returned")
+	}
 }
 
 // failer is what eventually needs of a testing.TB, or of a property.

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"unsafe"
+
+	"github.com/esock-go/esock/internal/ctext"
 )
 
 // Socket is one socket. Any method may be called from any goroutine: receives and accepts go one at a time, in the order
@@ -42,7 +44,8 @@ type Socket struct {
 
 // rareState is what few sockets need, or only in their last moment.
 type rareState struct {
-	errs      lane          // of the error queue; guarded by mu
+	errs      lane // of the error queue; guarded by mu
+	uncopied  atomic.Pointer[zeroCopyBook]
 	drained   chan struct{} // closed when nobody is inside any more
 	cleanup   runtime.Cleanup
 	forgotten *forgotten      // the cleanup's
@@ -99,7 +102,7 @@ type openConfig struct {
 }
 
 // NetNS opens the socket in the network namespace that the file at path names, "/run/netns/blue". It needs
-// CAP_SYS_ADMIN. OTP: the netns key; setns(2).
+// CAP_SYS_ADMIN. The empty path is the namespace of the caller. OTP: the netns key; setns(2).
 func NetNS(path string) OpenOption { return func(c *openConfig) { c.netns = path } }
 
 // Owner makes mb own the socket from the start: when mb is closed, so is the socket. OTP: the calling process.
@@ -140,6 +143,9 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	case !fitsCInt(int64(p)):
 		return nil, openError(&InvalidError{What: "protocol", Value: int(p)})
 	}
+	if cause := ctext.Cause(cfg.netns); cause != "" {
+		return nil, openError(&InvalidError{What: "netns", Value: cfg.netns, Cause: cause})
+	}
 	var h *handle
 	var r int
 	if cfg.netns == "" {
@@ -173,7 +179,8 @@ func openIn(path string, d, t, p int) (h *handle, r int) {
 
 // Adopt makes a socket of a descriptor that exists already. It works on a duplicate, unless NoDup or TakeFD is given. The
 // descriptor becomes nonblocking, for everybody who shares its description. Domain, type and protocol are asked of the
-// kernel, then taken from KnownAs. Errors: *InvalidError "options" when neither knows; those of fcntl(2).
+// kernel, then taken from KnownAs. Errors: EBADF for no descriptor, ENOTSOCK for one of a file or the like, *InvalidError
+// "options" when neither the kernel nor the caller says what the socket is; those of fcntl(2).
 // OTP: socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
@@ -260,7 +267,7 @@ func (s *Socket) settleIn(registered bool, owner *Mailbox) error {
 	} else {
 		// An owner, or the poller, keeps it as well. What follows must not hold the socket.
 		r := s.rarely()
-		r.forgotten = &forgotten{h: s.h, id: s.id, borrowed: s.facts.Load()&factBorrowed != 0}
+		r.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), borrowed: s.facts.Load()&factBorrowed != 0}
 		r.cleanup = runtime.AddCleanup(s, closeForgotten, r.forgotten)
 	}
 	return nil
@@ -271,13 +278,18 @@ type forgotten struct {
 	h        *handle
 	id       uint64
 	file     *os.File // it owns the descriptor, once a call has parked
-	borrowed bool     // the descriptor is not ours, and may be another's by now
+	uncopied *zeroCopyBook
+	facts    uint32
+	borrowed bool // the descriptor is not ours, and may be another's by now
 }
 
 // closeForgotten closes what nobody closed. It runs where the whole program's cleanups run, so it does not wait.
 func closeForgotten(f *forgotten) {
 	traceForgotten(f.id)
 	gauges.forget(f.h)
+	if f.uncopied.outlive(f.h, f.file, f.facts, false) {
+		return
+	}
 	switch {
 	case f.borrowed:
 		cDisown(f.h)
@@ -335,7 +347,7 @@ func (s *Socket) Bind(a Addr) error {
 	a, err := a.resolve(s.Domain())
 	var c cAddr
 	if err == nil {
-		err = a.toC(&c)
+		err = s.addrToC(&a, &c)
 	}
 	if err != nil {
 		return s.fail("bind", err)
@@ -396,7 +408,7 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 func (s *Socket) Connect(a Addr, w Wait) error {
 	x := scratches.Get().(*scratch)
 	defer x.free()
-	if err := a.toC(&x.addr); err != nil {
+	if err := s.addrToC(&a, &x.addr); err != nil {
 		return s.answer(OpConnect, &w, err)
 	}
 	return s.connect(&call{op: OpConnect, addr: &x.addr}, &w)
@@ -529,12 +541,18 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 	// The descriptor has one owner: the File, once there is one. Only the core can wait for linger without being
 	// disturbed by the runtime's signals.
 	var err error
-	if blk != nil && blk.file != nil {
-		cReclaim(h)
-		err = fileError(blk.file.Close())
+	var file *os.File
+	if blk != nil {
+		file = blk.file
 	}
-	if r := cClose(h, 0, nil, nil); r < 0 {
-		err = syscall.Errno(-r)
+	if !rare.uncopied.Load().outlive(h, file, s.facts.Load(), linger) {
+		if file != nil {
+			cReclaim(h)
+			err = fileError(file.Close())
+		}
+		if r := cClose(h, 0, nil, nil); r < 0 {
+			err = syscall.Errno(-r)
+		}
 	}
 	s.mu.Lock()
 	if s.owner != nil {

@@ -101,8 +101,9 @@ var epoch = time.Now()
 
 func badWait(err *InvalidError) Wait { return Wait{kind: waitBad, ref: err} }
 
-// Within waits for at most d, which must not be negative. Within(0) looks and does not wait. The time runs
-// from the moment the call first has to wait. OTP: a time-out in milliseconds.
+// Within waits for at most d, which must not be negative. The time runs from the moment the first try did not complete the
+// call, whether it has to wait then or has moved a part. Within(0) does not wait: a call that moves a part tries again, up
+// to 16 times in all, as long as each try moves more. OTP: a time-out in milliseconds.
 func Within(d time.Duration) Wait {
 	if d < 0 {
 		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a time is not negative"})

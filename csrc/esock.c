@@ -54,20 +54,22 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
                 const esock_sys *sys, const char **missing) {
     if (sys == NULL) sys = esock_sys_libc();
     int known;
-    if (int_option(sys, fd, SO_DOMAIN, &known) >= 0) domain = known;
+    int r = int_option(sys, fd, SO_DOMAIN, &known);
+    if (r >= 0) domain = known;
     if (int_option(sys, fd, SO_TYPE, &known) >= 0) type = known;
     if (int_option(sys, fd, SO_PROTOCOL, &known) >= 0) protocol = known;
+    if (missing != NULL) *missing = NULL;
     if (domain < 0 || type < 0) {
+        if (r == -EBADF || r == -ENOTSOCK) return r; /* nothing is missing but a socket */
         if (missing != NULL) *missing = domain < 0 ? "domain" : "type";
         return -EINVAL;
     }
-    if (missing != NULL) *missing = NULL;
     if (flags & ESOCK_ADOPT_DUP) {
         fd = sys->dup(sys, fd);
         if (fd < 0) return fd;
     }
     int fl = sys->getfl(sys, fd);
-    int r = fl < 0 ? fl : sys->setfl(sys, fd, fl | O_NONBLOCK);
+    r = fl < 0 ? fl : sys->setfl(sys, fd, fl | O_NONBLOCK);
     esock *s = r < 0 ? NULL : esock__new(sys, fd, domain, type, protocol < 0 ? 0 : protocol);
     if (s == NULL) {
         if (flags & ESOCK_ADOPT_DUP) sys->close(sys, fd);
@@ -306,18 +308,23 @@ int esock_iov_max(void) {
     return n;
 }
 
+int esock__empty_receive(const esock *s, int flags) {
+    if (s->flags & ESOCK__STREAM) return 0;
+    return (flags & (MSG_PEEK | MSG_TRUNC)) == (MSG_PEEK | MSG_TRUNC) ? 1 : -EINVAL;
+}
+
 ssize_t esock_recv(esock *s, void *buf, size_t len, int flags, unsigned how) {
-    if (len == 0) return s->flags & ESOCK__STREAM ? 0 : -EINVAL;
     ssize_t n;
+    if (len == 0 && (n = esock__empty_receive(s, flags)) <= 0) return n;
     ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS(s)));
     return esock__count_read(s, n, len, flags, how, "recv");
 }
 
 ssize_t esock_recvfrom(esock *s, void *buf, size_t len, int flags, unsigned how, esock_addr *from) {
-    if (len == 0) return s->flags & ESOCK__STREAM ? 0 : -EINVAL;
     struct sockaddr_storage ss;
     socklen_t alen;
     ssize_t n;
+    if (len == 0 && (n = esock__empty_receive(s, flags)) <= 0) return n;
     do {
         alen = sizeof ss;
         n = s->sys->recvfrom(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS(s),

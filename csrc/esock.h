@@ -86,8 +86,9 @@ typedef struct esock_addr {
 struct sockaddr_storage;
 
 /* Writes `a` as the kernel wants it, and its length to *len. An unnamed AF_UNIX address has the
- * length of the family alone. -EINVAL: a member is out of range; -ENAMETOOLONG: more than 107 bytes
- * of path (108 of an abstract name) or too much data; -EAFNOSUPPORT: form is ESOCK_ADDR_NONE. */
+ * length of the family alone. -EINVAL: a member is out of range, or a path has a NUL; -ENAMETOOLONG:
+ * more than the 108 bytes of a path or abstract name, or too much data; -EAFNOSUPPORT: form is
+ * ESOCK_ADDR_NONE. A path of 108 bytes goes without a NUL, as Linux allows. */
 ESOCK_API int esock_addr_encode(const esock_addr *a, struct sockaddr_storage *out, unsigned *len);
 
 /* Reads what the kernel wrote: `len` is the length that it reported, which may be 0 (no address) or
@@ -122,6 +123,7 @@ enum esock_adopt_flags {
 /* Makes a handle of an existing descriptor. Domain, type and protocol are asked of the kernel;
  * where it does not say, the values pointed to are taken if they are >= 0, and *missing names the
  * first that is unknown ("domain", "type"; "protocol" is never missed, it is 0), with -EINVAL.
+ * What is no descriptor is -EBADF then, and one of something else -ENOTSOCK, with no name.
  * With neither flag the descriptor stays the caller's: esock_close only gives it its old flags
  * back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
  * set. */
@@ -209,10 +211,12 @@ enum esock_how {
  *
  * A receive returns the number of bytes; 0 is the end of a stream, or an empty message. The end of a
  * seqpacket connection is -ESHUTDOWN; an empty message that is the very last cannot be told from it,
- * unless control messages come with it. A receive into 0 bytes never reaches the kernel: it is 0 on a
+ * unless control messages come with it. A receive into 0 bytes does not reach the kernel: it is 0 on a
  * stream, where it would read as the end, and -EINVAL on a message socket, where it would throw a
- * message away (esock_recvmsg knows an exception). With MSG_TRUNC the kernel reports the whole length of a datagram, which may exceed
- * `len`: so do these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched.
+ * message away. There are two exceptions, which lose nothing: MSG_PEEK with MSG_TRUNC on a message
+ * socket, which answers the length of the next message, and the error queue (esock_recvmsg).
+ * With MSG_TRUNC the kernel reports the whole length of a message, which may exceed `len`, on SCTP's
+ * streams too: so do these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched.
  *
  * With MSG_ERRQUEUE they take one record of the error queue, on a stream too: 0 bytes are then a
  * record without a payload, not the end. MSG_PEEK does not keep it there. Only esock_recvmsg shows
@@ -349,16 +353,29 @@ typedef struct esock_msg {
  *
  * With MSG_ERRQUEUE the data is the packet that the error is about, `addr` its destination, and the
  * error a control message of kind ESOCK_CMSG_RECVERR; the result's flags have MSG_ERRQUEUE. It is
- * -EAGAIN when the queue is empty. Whoever wants no payload may give a `len` of 0 on TCP, UDP, ICMP
- * and raw sockets of AF_INET and AF_INET6, and on AF_PACKET: the payload is a copy of what was sent,
- * no received data. On other sockets, where Linux may ignore the flag and receive a message, a `len`
- * of 0 is answered as without it. */
+ * -EAGAIN when the queue is empty. Whoever wants no payload may give a `len` of 0 where
+ * esock_error_queue says yes: the payload is a copy of what was sent, no received data. On other
+ * sockets a `len` of 0 is answered as without the flag. */
 ESOCK_API ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how,
                                 void *control, size_t control_len, esock_cmsg *cmsgs,
                                 size_t cmsgs_max, esock_msg *out);
 
+/* Whether the kernel takes MSG_ERRQUEUE on this socket for what it says, or receives data. No system
+ * call. */
+enum esock_error_queue {
+    ESOCK_ERRQUEUE_NO,   /* no Linux: AF_UNIX, AF_NETLINK */
+    ESOCK_ERRQUEUE_YES,  /* every Linux: TCP, UDP, UDP-Lite, ICMP and raw sockets of AF_INET and
+                            AF_INET6, and AF_PACKET */
+    ESOCK_ERRQUEUE_MAYBE /* it depends on the kernel: vsock, SCTP, MPTCP, L2TP and all others */
+};
+ESOCK_API enum esock_error_queue esock_error_queue(const esock *s);
+
+/* Whether something is in the error queue, or an error waits for the next call: poll(2)'s POLLERR. */
+ESOCK_API int esock_error_pending(const esock *s);
+
 /* Sends one message: `to` and `control` may be NULL. `control` is as esock_cmsg_encode writes
- * it. */
+ * it. -EINVAL: control data and not one byte of data on a stream (but SCTP's), where the kernel would
+ * drop it and say 0. */
 ESOCK_API ssize_t esock_sendmsg(esock *s, const void *buf, size_t len, int flags, unsigned how,
                                 const esock_addr *to, const void *control, size_t control_len);
 
@@ -471,6 +488,7 @@ typedef struct esock_optshape {
     const char *name; /* "tcp_info" */
     uint16_t size;
     uint16_t least; /* the bytes that the kernel gives at least */
+    uint16_t guess; /* 1: of too little room it says EINVAL, and not how much it takes */
     uint16_t element;
     uint16_t count; /* of fields */
     const esock_optfield *fields;
@@ -485,11 +503,14 @@ typedef struct esock_optrow {
     uint8_t codec;        /* enum esock_codec */
     uint8_t direction;    /* enum esock_direction */
     uint8_t needs;        /* enum esock_needs */
-    uint8_t spare;
-    uint16_t max;   /* bytes of data at the most, 0 for scalars */
+    uint8_t
+        slack; /* with fewer bytes of the room left, the kernel may have cut its answer; 0: it says so */
+    uint16_t max;   /* bytes of data that reading takes at first, 0 for scalars */
     uint16_t kinds; /* the sockets it applies to, a bit for each kind of esock_opt.def */
+    uint32_t most;  /* bytes of data at the most: max, where the value's form bounds it */
     const esock_optshape *shape; /* of ESOCK_STRUCT, else NULL */
     const char *since;           /* first Linux that has it */
+    const char *until;           /* first Linux that has it no longer, or NULL */
     const char *sample;          /* a value to try; esock_opt.def has the form */
     const char *doc;
 } esock_optrow;
@@ -503,15 +524,17 @@ ESOCK_API const esock_optrow *esock_opt_row(unsigned row);
 ESOCK_API uint64_t esock_opt_hash(void);
 
 /* Reads or sets a typed option. -ENOENT: no such row; -ENOTSUP: wrong direction; -ERANGE: the value
- * does not fit the option's type, or the string its maximum; -EINVAL: a NUL in a string, or a structure
+ * does not fit the option's type, or the data its maximum; -EINVAL: a NUL in a string, or a structure
  * of another size; -EBADMSG: the kernel's answer has another size; else the errors of getsockopt(2),
- * setsockopt(2). For data, *len is the room on entry (-ENOBUFS: too little) and the size on return.
+ * setsockopt(2). For data, *len is the room on entry and the size on return. -ENOBUFS with a *len above the room:
+ * there is more, and that much (or, where only trying tells, at least that much) is the room to ask again with;
+ * nothing is ever cut in silence. A question must be put there again. No row has more than its `most`.
  * Setting {ip,tos}, here or natively, keeps SO_PRIORITY, which Linux would change with it. */
 ESOCK_API int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len);
 ESOCK_API int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len);
 
 /* One option of a batch. Its data is at `offset` in the batch's, `len` bytes: room, and then what was
- * used of it. A place outside is -EINVAL. */
+ * used of it, or with -ENOBUFS what it takes. A place outside is -EINVAL. */
 typedef struct esock_optcall {
     uint32_t row;
     int32_t result; /* as esock_getopt and esock_setopt return it */
@@ -531,6 +554,12 @@ ESOCK_API size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const v
  * return; the bytes there on entry reach the kernel (options that read before they write). -EINVAL:
  * *len over 1 MiB. */
 ESOCK_API int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len);
+
+/* The same, with the length that the kernel says in *len, also when it is more than the room, and with an error:
+ * ERANGE tells there what it takes. SO_GET_FILTER (SO_ATTACH_FILTER) counts instructions, in the length too; the
+ * kernel is told how many fit into the room. A structure that says itself how much room there is behind it
+ * (IP_MSFILTER, MCAST_MSFILTER, TCP_AO_GET_KEYS) is believed by the kernel, and must be right. */
+ESOCK_API int esock_getopt_raw(esock *s, int level, int opt, void *val, size_t room, size_t *len);
 ESOCK_API int esock_setopt_native(esock *s, int level, int opt, const void *val, size_t len);
 
 /* ---- Requests: ioctl(2) ----------------------------------------------------------------------- */

@@ -129,7 +129,7 @@ func (s *Socket) getOpt(name string) (o Option, ok bool, err error) {
 		if err != nil && !lacks(err) {
 			return o, false, err
 		}
-		return Raw(level, opt, value[:n]), err == nil, nil
+		return Raw(level, opt, value[:min(n, len(value))]), err == nil, nil
 	}
 	r := rows[name]
 	switch {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/watchdog"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -26,7 +27,7 @@ var soon = esock.Within(patience)
 
 // TestMain checks that no goroutine is left behind. The poller's lives as long as the process.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"))
+	goleak.VerifyTestMain(watchdog.Limit(m), goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"))
 }
 
 // certificate is a self-signed one for localhost, and the pool that trusts it.

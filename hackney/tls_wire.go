@@ -127,14 +127,16 @@ func (w *wire) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
 // LocalAddr is for humans.
 func (w *wire) LocalAddr() net.Addr {
 	a, _ := w.raw.SockName()
-	return wireAddr(a.String())
+	return w.named(a)
 }
 
 // RemoteAddr is for humans, and for keys of session caches.
 func (w *wire) RemoteAddr() net.Addr {
 	a, _ := w.raw.PeerName()
-	return wireAddr(a.String())
+	return w.named(a)
 }
+
+func (w *wire) named(a esock.Addr) wireAddr { return wireAddr(w.raw.Socket().NameZone(a).String()) }
 
 type wireAddr string
 

@@ -9,11 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock/internal/packetjson"
+	"github.com/esock-go/esock/internal/sourcetree"
 	"github.com/esock-go/esock/packet"
 )
 
 func vectors(t testing.TB) []packetjson.Vector {
 	t.Helper()
+	sourcetree.Need(t)
 	f, err := packetjson.Read("testdata/decode_packet.json")
 	require.NoError(t, err)
 	require.Len(t, f.Vectors, 273)

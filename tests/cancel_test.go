@@ -105,7 +105,7 @@ func TestCancel_ClosedSocket(t *testing.T) {
 	_, b := pair(t, esock.Stream)
 	mb := esock.NewMailbox()
 	sel := recvSelect(t, b, mb)
-	require.NoError(t, b.Close())
+	require.NoError(t, closeSoon(t, b))
 	require.Equal(t, 1, mb.Len())
 	assert.ErrorIs(t, b.Cancel(sel), errClosed)
 	assert.Zero(t, mb.Len(), "its abort is withdrawn")

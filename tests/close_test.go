@@ -22,7 +22,7 @@ func TestClose_EveryPendingOperation(t *testing.T) {
 		s1 := l.async(t, m1)
 		queued := l.blocked(t, esock.Within(patience), 3)
 		s2 := l.async(t, m2)
-		require.NoError(t, l.s.Close())
+		require.NoError(t, closeSoon(t, l.s))
 		assert.Equal(t, abortOf(s1, errClosed), message(t, m1))
 		assert.Equal(t, abortOf(s2, errClosed), message(t, m2))
 		assert.ErrorIs(t, result(t, parked).err, errClosed)
@@ -42,7 +42,7 @@ func TestClose_AfterTheSelectMessage(t *testing.T) {
 		mb := esock.NewMailbox()
 		sel := l.async(t, mb)
 		l.tell(t, mb)
-		require.NoError(t, l.s.Close())
+		require.NoError(t, closeSoon(t, l.s))
 		assert.Equal(t, selectOf(sel), message(t, mb))
 		assert.Zero(t, mb.Len())
 		assert.ErrorIs(t, l.call(esock.NoWait(mb)), errClosed)
@@ -126,7 +126,7 @@ func TestClose_OwnersDeathDoesNotLinger(t *testing.T) {
 	require.NoError(t, a.ControllingProcess(nil, owner))
 	require.NoError(t, esock.SocketLinger.Set(a, esock.Linger{On: true, Time: time.Hour}))
 	n := fill(t, a)
-	owner.Close() // with linger it would take an hour
+	require.NoError(t, closeSoon(t, owner)) // with linger it would take an hour
 	// Not an abort either: the peer gets what was sent.
 	got, err := io.Copy(io.Discard, reader{b})
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func TestClose_AbortiveLingerStays(t *testing.T) {
 	a, b := tcpPair(t)
 	require.NoError(t, a.ControllingProcess(nil, owner))
 	require.NoError(t, esock.SocketLinger.Set(a, esock.Linger{On: true}))
-	owner.Close()
+	require.NoError(t, closeSoon(t, owner))
 	_, err := b.Recv(make([]byte, 1), 0, esock.Within(patience))
 	assert.ErrorIs(t, err, syscall.ECONNRESET)
 }

@@ -26,7 +26,21 @@ func open(t testing.TB, d esock.Domain, typ esock.Type, p esock.Protocol, opts .
 	return s
 }
 
-func closeAtEnd(t testing.TB, s *esock.Socket) { t.Cleanup(func() { s.Close() }) }
+// closeAtEnd closes a socket at the end of the test, which fails if that takes too long.
+func closeAtEnd(t testing.TB, s *esock.Socket) { t.Cleanup(func() { closeSoon(t, s) }) }
+
+// closeSoon closes a socket. A Close that hangs fails the test, and not all that come after it.
+func closeSoon(t testing.TB, c interface{ Close() error }) error {
+	t.Helper()
+	done := start(func() (int, error) { return 0, c.Close() })
+	select {
+	case o := <-done:
+		return o.err
+	case <-time.After(patience):
+		t.Error("Close never returned")
+		return nil
+	}
+}
 
 // pair is two connected unix sockets of a type.
 func pair(t testing.TB, typ esock.Type, opts ...esock.OpenOption) (a, b *esock.Socket) {

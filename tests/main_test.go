@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/watchdog"
 )
 
 // TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind. The
@@ -18,7 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	startPollers()
 	before := len(descriptors())
-	code := m.Run()
+	code := watchdog.Limit(m).Run()
 	if code == 0 {
 		if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller")); err != nil {
 			fmt.Println("goroutines left:", err)

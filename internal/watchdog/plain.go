@@ -1,0 +1,5 @@
+//go:build !race && !asan && !msan
+
+package watchdog
+
+const slowness = 1

@@ -1,0 +1,114 @@
+package tests
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+)
+
+// A call that spins tries again and again; one that has parked tries once more and counts the wait. So the counters tell them
+// apart, however fast the machine is.
+
+// enoughTries is more than a call makes that parks at once, or is woken for nothing a few times.
+const enoughTries = 200
+
+// spins waits until the one call on s has made many tries without a wait.
+func spins(t *testing.T, s *esock.Socket) {
+	t.Helper()
+	eventually(t, "a spinner", func() bool {
+		c := s.Counters()
+		require.Zero(t, c.ReadWaits, "it parked")
+		return c.ReadTries > enoughTries
+	})
+}
+
+// parks waits until the one call on s has parked, and it must not have spun before.
+func parks(t *testing.T, s *esock.Socket) {
+	t.Helper()
+	eventually(t, "a parked call", func() bool {
+		c := s.Counters()
+		require.LessOrEqual(t, c.ReadTries, uint64(enoughTries), "it spins")
+		return c.ReadWaits == 1
+	})
+}
+
+func TestSpinnersAreHalfOfTheProcessorsAtMost(t *testing.T) {
+	for _, procs := range []int{1, 2, 3, 4} {
+		t.Run(fmt.Sprintf("GOMAXPROCS=%d", procs), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			spinning := func(t *testing.T) (s, peer *esock.Socket, done <-chan outcome) {
+				peer, s = pair(t, esock.Stream)
+				return s, peer, start(func() (int, error) {
+					return s.Recv(make([]byte, 1), 0, esock.Forever.Spin(time.Hour))
+				})
+			}
+			var peers []*esock.Socket
+			var ends []<-chan outcome
+			for range procs / 2 {
+				s, peer, done := spinning(t)
+				spins(t, s)
+				peers, ends = append(peers, peer), append(ends, done)
+			}
+			for range 2 { // who comes later parks, and counts for nobody
+				s, peer, done := spinning(t)
+				parks(t, s)
+				peers, ends = append(peers, peer), append(ends, done)
+			}
+			for i, peer := range peers {
+				send(t, peer, "x")
+				assert.Equal(t, outcome{1, nil}, result(t, ends[i]))
+			}
+			if procs < 2 {
+				return
+			}
+			// A spinner that is done, or was ended, leaves its place to the next.
+			for _, end := range []func(s, peer *esock.Socket){
+				func(_, peer *esock.Socket) { send(t, peer, "x") },
+				func(s, _ *esock.Socket) { require.NoError(t, s.Close()) },
+			} {
+				s, peer, done := spinning(t)
+				spins(t, s)
+				end(s, peer)
+				result(t, done)
+			}
+			s, peer, done := spinning(t)
+			spins(t, s)
+			send(t, peer, "x")
+			assert.Equal(t, outcome{1, nil}, result(t, done))
+		})
+	}
+}
+
+// Yields alone never let the scheduler look at the network: a spinner sleeps now and then. Its stack shows it.
+func TestSpinnerSleepsNowAndThen(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	peer, s := pair(t, esock.Stream)
+	done := start(func() (int, error) { return s.Recv(make([]byte, 1), 0, esock.Forever.Spin(time.Hour)) })
+	spins(t, s)
+	buf := make([]byte, 1<<20)
+	slept := func() bool {
+		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+			if strings.Contains(g, "time.Sleep(") && strings.Contains(g, "esock.(*Socket).Recv(") {
+				return true
+			}
+		}
+		return false
+	}
+	// It sleeps after every thousand tries or so.
+	const most = 5_000_000
+	looks := 0
+	for ; !slept(); looks++ {
+		if looks > 1000 {
+			require.Less(t, s.Counters().ReadTries, uint64(most), "it never sleeps")
+		}
+	}
+	send(t, peer, "x")
+	assert.Equal(t, outcome{1, nil}, result(t, done))
+}

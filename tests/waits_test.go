@@ -1,0 +1,107 @@
+package tests
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+)
+
+// Several sockets share a description: the kernel wakes all of them for what only one of them gets. A wait is counted once,
+// however often it is woken for nothing.
+func TestWakeUpForNothingIsNoWait(t *testing.T) {
+	type counts struct{ tries, waits uint64 }
+	for name, c := range map[string]struct {
+		// prepare gives a socket on which the call has to wait, and what ends one wait.
+		prepare func(t *testing.T) (s *esock.Socket, end func(t *testing.T))
+		call    func(s *esock.Socket) (int, error)
+		read    func(c esock.Counters) counts
+	}{
+		"recv": {
+			func(t *testing.T) (*esock.Socket, func(t *testing.T)) {
+				a, b := pair(t, esock.Dgram)
+				return b, func(t *testing.T) { send(t, a, "x") }
+			},
+			func(s *esock.Socket) (int, error) { return s.Recv(make([]byte, 1), 0, esock.Forever) },
+			func(c esock.Counters) counts { return counts{c.ReadTries, c.ReadWaits} },
+		},
+		"recvmsg": {
+			func(t *testing.T) (*esock.Socket, func(t *testing.T)) {
+				a, b := pair(t, esock.SeqPacket)
+				return b, func(t *testing.T) { send(t, a, "x") }
+			},
+			func(s *esock.Socket) (int, error) {
+				var m esock.Msg
+				err := s.RecvMsg(&m, 0, esock.Forever)
+				return len(m.Data()), err
+			},
+			func(c esock.Counters) counts { return counts{c.ReadTries, c.ReadWaits} },
+		},
+		"accept": {
+			func(t *testing.T) (*esock.Socket, func(t *testing.T)) {
+				l, addr := listener(t, 8)
+				return l, func(t *testing.T) { dial(t, addr) }
+			},
+			func(s *esock.Socket) (int, error) {
+				c, err := s.Accept(esock.Forever)
+				if err != nil {
+					return 0, err
+				}
+				return 1, c.Close()
+			},
+			func(c esock.Counters) counts { return counts{c.AccTries, c.AccWaits} },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, end := c.prepare(t)
+			socks := []*esock.Socket{first, twin(t, first), twin(t, first)}
+			var calls [3]uint64
+			var before [3]counts
+			ends := make([]<-chan outcome, len(socks))
+			done := make(chan int, len(socks))
+			begin := func(i int) {
+				calls[i]++
+				result := make(chan outcome, 1)
+				ends[i] = result
+				go func() {
+					n, err := c.call(socks[i])
+					result <- outcome{n, err}
+					done <- i
+				}()
+				eventually(t, "the wait", func() bool { return c.read(socks[i].Counters()).waits-before[i].waits >= calls[i] })
+			}
+			for i, s := range socks {
+				before[i] = c.read(s.Counters())
+			}
+			for i := range socks {
+				begin(i)
+			}
+			forNothing := func() (n uint64) {
+				for i, s := range socks {
+					// A call tries once or twice before it waits, and once when it is woken.
+					if tries := c.read(s.Counters()).tries - before[i].tries; tries > 3*calls[i] {
+						n += tries - 3*calls[i]
+					}
+				}
+				return n
+			}
+			for rounds := 0; rounds < 100 || forNothing() < 10; rounds++ {
+				if rounds == 2000 {
+					t.Skip("the kernel wakes nobody for nothing here")
+				}
+				end(t)
+				i := <-done
+				o := <-ends[i]
+				require.NoError(t, o.err)
+				begin(i)
+			}
+			for i, s := range socks {
+				assert.Equal(t, calls[i], c.read(s.Counters()).waits-before[i].waits, "waits of socket %d", i)
+				require.NoError(t, s.Close())
+				assert.ErrorIs(t, result(t, ends[i]).err, errClosed)
+			}
+		})
+	}
+}
