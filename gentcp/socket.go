@@ -155,8 +155,8 @@ func (s *Socket) Unrecv([]byte) error {
 
 // Shutdown ends one direction at once, or both. After ShutWrite the peer reads what was sent and then the end, and Send
 // answers ErrClosed. After ShutRead what has arrived, or still arrives, is delivered, and then comes the end. A
-// listener stops listening when reading is shut. Errors: ENOTCONN, also once both ends have finished; ErrClosed. OTP:
-// gen_tcp:shutdown/2.
+// listener stops listening when reading is shut, and Accept answers EINVAL, also one that waits. Errors: ENOTCONN, also
+// once both ends have finished; ErrClosed. OTP: gen_tcp:shutdown/2.
 func (s *Socket) Shutdown(how esock.How) error {
 	if !s.made() {
 		return notMade("shutdown")
