@@ -33,10 +33,14 @@ func closeAtEnd(t testing.TB, s *esock.Socket) { t.Cleanup(func() { closeSoon(t,
 func closeSoon(t testing.TB, c interface{ Close() error }) error {
 	t.Helper()
 	done := start(func() (int, error) { return 0, c.Close() })
+	wait := patience
+	if t.Failed() { // most likely because of what Close would wait for
+		wait = time.Second
+	}
 	select {
 	case o := <-done:
 		return o.err
-	case <-time.After(patience):
+	case <-time.After(wait):
 		t.Error("Close never returned")
 		return nil
 	}

@@ -167,6 +167,12 @@ func TestSpinnerCountsAsWaiting(t *testing.T) {
 	assert.Equal(t, outcome{1, nil}, result(t, first))
 	send(t, a, "y")
 	assert.Equal(t, outcome{1, nil}, result(t, second))
+	assert.Zero(t, b.Info().NumReaders, "nobody waits any more")
+	third := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Forever) })
+	eventually(t, "the third spins", func() bool { return b.Info().NumReaders == 1 })
+	send(t, a, "z")
+	assert.Equal(t, outcome{1, nil}, result(t, third))
+	assert.Zero(t, b.Info().NumReaders, "nor behind one that spun only")
 }
 
 // When the budget is used up the call parks, however long it may still wait.

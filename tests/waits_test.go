@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -153,4 +155,21 @@ func recvN(t *testing.T, s *esock.Socket, n int) []byte {
 	_, err := s.RecvFull(buf, 0, esock.Within(patience))
 	require.NoError(t, err)
 	return buf
+}
+
+// The runtime's poller refuses a descriptor that somebody made blocking before the first wait. Who waits elsewhere then waits,
+// too: it tries a few times, and not again until something happens.
+func TestWaitBesideTheRuntimeIsAWait(t *testing.T) {
+	a, b := pair(t, esock.Stream)
+	require.NoError(t, syscall.SetNonblock(fdOf(t, b), false))
+	for range 3 {
+		before := b.Counters().ReadTries
+		done := recvStart(t, b, make([]byte, 1), esock.Forever, 1)
+		for range 20 {
+			time.Sleep(100 * time.Microsecond) // so that a call that does not wait makes many tries
+		}
+		assert.LessOrEqual(t, b.Counters().ReadTries-before, uint64(5))
+		send(t, a, "x")
+		assert.Equal(t, outcome{1, nil}, result(t, done))
+	}
 }
