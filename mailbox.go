@@ -52,7 +52,7 @@ type Mailbox struct {
 	n        int        // how many
 	pending  *Handle    // handles in progress
 	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
-	closed   bool
+	open     bool
 	seq      uint64          // how many messages ever came
 	watchers []chan struct{} // one for each ReceiveMatch; buffer of 1
 	wake     chan struct{}   // buffer of 1: there may be messages
@@ -64,7 +64,7 @@ var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
 func NewMailbox() *Mailbox {
-	return &Mailbox{wake: make(chan struct{}, 1), gone: make(chan struct{}), id: lastMailboxID.Add(1)}
+	return &Mailbox{open: true, wake: make(chan struct{}, 1), gone: make(chan struct{}), id: lastMailboxID.Add(1)}
 }
 
 // String is "#Mailbox<n>", n counting the mailboxes of the process.
@@ -88,7 +88,7 @@ func (h *Handle) Notify() {
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
-	if !h.mb.closed && h.posted == messageNone {
+	if h.mb.open && h.posted == messageNone {
 		h.mb.link(h, messageSelect)
 	}
 }
@@ -101,7 +101,7 @@ func (h *Handle) Post(msgs ...Message) error {
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
-	if h.mb.closed {
+	if !h.mb.open {
 		return net.ErrClosed
 	}
 	for _, msg := range msgs {
@@ -235,7 +235,7 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 	more, done := true, false // should a function panic, the next receiver asks again
 	defer func() {
 		m.mu.Lock()
-		if msg != nil && !wanted && !m.closed {
+		if msg != nil && !wanted && m.open {
 			m.linkAt(seq, msg)
 		}
 		again := h.posted
@@ -244,7 +244,7 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 			again = messageSelect
 		}
 		switch {
-		case m.closed:
+		case !m.open:
 		case again != messageNone:
 			m.link(h, again)
 		case m.messages.head != nil:
@@ -336,7 +336,7 @@ func (m *Mailbox) Post(msg Message) error {
 	h := &Handle{mb: m, ext: &handleExt{msg: msg}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if !m.open {
 		return net.ErrClosed
 	}
 	m.link(h, messageOther)
@@ -348,11 +348,11 @@ func (m *Mailbox) Post(msg Message) error {
 // with it fail. Closing again does nothing.
 func (m *Mailbox) Close() error {
 	m.mu.Lock()
-	if m.closed {
+	if !m.open {
 		m.mu.Unlock()
 		return nil
 	}
-	m.closed = true
+	m.open = false
 	for m.messages.head != nil {
 		m.unlink(m.messages.head)
 	}
@@ -386,7 +386,7 @@ func (m *Mailbox) Close() error {
 func (m *Mailbox) Closed() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.closed
+	return !m.open
 }
 
 // signal wakes a receiver, and all who choose. m.mu is held.
@@ -452,7 +452,7 @@ var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 func (m *Mailbox) claim(h *Handle, s *Socket) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if !m.open {
 		return errMailboxClosed
 	}
 	if h.busy || h.posted != messageNone {
@@ -494,7 +494,7 @@ func (m *Mailbox) unclaim(h *Handle) {
 // selected tells the mailbox that h is ready.
 func (m *Mailbox) selected(h *Handle) {
 	m.mu.Lock()
-	if !m.closed && h.posted == messageNone { // Notify may have been quicker
+	if m.open && h.posted == messageNone { // Notify may have been quicker
 		m.link(h, messageSelect)
 	}
 	m.mu.Unlock()
@@ -504,7 +504,7 @@ func (m *Mailbox) selected(h *Handle) {
 func (m *Mailbox) aborted(h *Handle, reason error) {
 	m.mu.Lock()
 	m.unclaim(h)
-	if !m.closed {
+	if m.open {
 		h.extend().reason = reason
 		if h.posted == messageNone {
 			m.link(h, messageAbort)
@@ -542,7 +542,7 @@ func (m *Mailbox) withdraw(h *Handle) {
 func (m *Mailbox) own(s *Socket) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if !m.open {
 		return false
 	}
 	s.ownPrev, s.ownNext = nil, m.owned

@@ -242,6 +242,7 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 
 func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
 	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: Type(cType(h)), proto: Protocol(cProtocol(h))}
+	s.state.Store(stOpen)
 	s.dom.Store(int32(cDomain(h)))
 	s.facts.Store(facts)
 	s.otp.Store(o)
@@ -496,7 +497,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 		return s.fail("close", net.ErrClosed)
 	}
 	s.keepStates()
-	inside := s.state.Or(stClosing) >= stRef
+	inside := s.state.And(^stOpen) >= stRef
 	if inside {
 		rare.drained = make(chan struct{})
 	}
