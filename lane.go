@@ -421,6 +421,7 @@ func (s *Socket) abortAll(d direction) {
 // mailbox is withdrawn. Whoever is next in the queue moves up. An attempt to connect goes on in the
 // kernel. Errors: net.ErrClosed; *InvalidError "select": it is not in progress. OTP: socket:cancel/2.
 func (s *Socket) Cancel(sel *Select) error {
+	s = s.orClosed()
 	if sel == nil || sel.mb == nil {
 		return s.fail("cancel", &InvalidError{What: "select", Cause: "it is nil"})
 	}

@@ -68,22 +68,23 @@ func NewMailbox() *Mailbox {
 }
 
 // String is "#Mailbox<n>", n counting the mailboxes of the process.
-func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.id, 10) + ">" }
+func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.orClosed().id, 10) + ">" }
 
 // NewHandle makes a handle for calls With it. OTP: make_ref().
-func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m} }
+func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
 
 // NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
 // his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
 // goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
 func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
+	m = m.orClosed()
 	return &Handle{mb: m, ext: &handleExt{receive: f}}
 }
 
 // Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
 // handles that are in no call.
 func (h *Handle) Notify() {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return
 	}
 	h.mb.mu.Lock()
@@ -96,7 +97,7 @@ func (h *Handle) Notify() {
 // Post puts messages into the handle's mailbox where its last message was, before those that have come since. It is for a
 // layer that has to make its messages before they are received. Errors: net.ErrClosed.
 func (h *Handle) Post(msgs ...Message) error {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return net.ErrClosed
 	}
 	h.mb.mu.Lock()
@@ -115,7 +116,7 @@ func (h *Handle) Post(msgs ...Message) error {
 
 // Retract takes back the message about the handle, if it waits in the mailbox, and says whether it did.
 func (h *Handle) Retract() bool {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return false
 	}
 	h.mb.mu.Lock()
@@ -129,7 +130,7 @@ func (h *Handle) Retract() bool {
 
 // Busy reports whether a call with the handle is in progress.
 func (h *Handle) Busy() bool {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return false
 	}
 	h.mb.mu.Lock()
@@ -138,11 +139,15 @@ func (h *Handle) Busy() bool {
 }
 
 // Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed.
-func (m *Mailbox) Receive(ctx context.Context) (Message, error) { return m.receive(ctx, nil, m.wake) }
+func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
+	m = m.orClosed()
+	return m.receive(ctx, nil, m.wake)
+}
 
 // ReceiveMatch waits for a message that match accepts, and leaves the others where they are, in their order; nil accepts
 // all. match may be asked about a message more than once, and must not receive itself. Errors: ctx.Err(); net.ErrClosed. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
+	m = m.orClosed()
 	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
 	wake := make(chan struct{}, 1)
 	m.mu.Lock()
@@ -158,6 +163,9 @@ func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (M
 }
 
 func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-chan struct{}) (Message, error) {
+	if ctx == nil {
+		return nil, &InvalidError{What: "timeout", Cause: "the context is nil"}
+	}
 	for {
 		if msg, ok := m.PollMatch(match); ok {
 			return msg, nil
@@ -179,6 +187,7 @@ func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
 
 // PollMatch takes the next message that match accepts, if there is one. OTP: receive with a pattern, after 0.
 func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
+	m = m.orClosed()
 	m.mu.Lock()
 	last := m.seq + places - 1 // what comes from here on is for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
@@ -277,6 +286,7 @@ func (h *Handle) message() Message {
 // Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were.
 // Those about handles stay: they belong to who made the call. Errors: net.ErrClosed when to is closed, and nothing moves.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
+	m = m.orClosed()
 	if to == nil || match == nil {
 		return 0, &InvalidError{What: "mailbox", Cause: "to where, or which messages, is nil"}
 	}
@@ -319,10 +329,16 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 // Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
 // Poll until it answers false. A wake-up is for one of those who use Wake and Receive: whoever takes it must not leave
 // messages for others.
-func (m *Mailbox) Wake() <-chan struct{} { return m.wake }
+func (m *Mailbox) Wake() <-chan struct{} {
+	if m == nil || m.wake == nil {
+		return awake
+	}
+	return m.wake
+}
 
 // Len is the number of messages waiting.
 func (m *Mailbox) Len() int {
+	m = m.orClosed()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.n
@@ -330,6 +346,7 @@ func (m *Mailbox) Len() int {
 
 // Post puts a message of the caller's into the mailbox. Errors: net.ErrClosed.
 func (m *Mailbox) Post(msg Message) error {
+	m = m.orClosed()
 	if msg == nil {
 		return &InvalidError{What: "msg", Cause: "the message is nil"}
 	}
@@ -347,6 +364,7 @@ func (m *Mailbox) Post(msg Message) error {
 // in progress are taken back and those behind them let through, and its messages are dropped. Later calls
 // with it fail. Closing again does nothing.
 func (m *Mailbox) Close() error {
+	m = m.orClosed()
 	m.mu.Lock()
 	if !m.open {
 		m.mu.Unlock()
@@ -384,6 +402,7 @@ func (m *Mailbox) Close() error {
 
 // Closed reports whether Close was called.
 func (m *Mailbox) Closed() bool {
+	m = m.orClosed()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return !m.open

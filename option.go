@@ -183,6 +183,7 @@ var optionSizes = sync.OnceValue(func() []optionSize {
 // getRow reads an option. The data is the caller's, to be put back; nil for scalars. question is what an option that
 // takes one is asked.
 func (s *Socket) getRow(row int, i *int64, question []byte) (data *[]byte, err error) {
+	s = s.orClosed()
 	if err := optionTableError(); err != nil {
 		return nil, s.fail(opGetOpt, err)
 	}
@@ -234,6 +235,7 @@ func moreRoom(row, room, n, r int) (int, bool) {
 
 // setRow sets an option; value is what the caller gave, for the error.
 func (s *Socket) setRow(row int, value any, i int64, data []byte) error {
+	s = s.orClosed()
 	if err := optionTableError(); err != nil {
 		return s.fail(opSetOpt, err)
 	}

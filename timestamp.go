@@ -68,6 +68,7 @@ type TxTimestamp struct {
 // a key without the packet (TimestampOptID, TimestampOptTSOnly), and the software's stamps. A stream must be connected.
 // Before Linux 6.2 nothing may be on its way yet on the stream. Errors: *InvalidError "flags"; those of setsockopt(2).
 func (s *Socket) TxTimestamps(flags TimestampFlags) (*TxTimestamps, error) {
+	s = s.orClosed()
 	const tx = TimestampTxHardware | TimestampTxSoftware | TimestampTxSched | TimestampTxAck | TimestampTxDone
 	if flags&tx == 0 {
 		return nil, s.fail("setopt", &InvalidError{What: "flags", Value: uint32(flags), Cause: "nothing that is sent gets a timestamp"})
