@@ -42,7 +42,7 @@ type CounterWrapMsg struct {
 func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 
 // Mailbox stands where Erlang has a process: it makes asynchronous calls, receives the messages about them, and can own
-// sockets. Closing it is the owner's death.
+// sockets. Closing it is the owner's death. NewMailbox makes one: the zero Mailbox, and nil, are closed.
 //
 // Any number of goroutines may use one; each message is received once. Messages come in the order they
 // were sent, and one that Cancel takes back is never seen.
@@ -75,7 +75,7 @@ func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
 
 // NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
 // his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
-// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
+// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before. With a nil f it is NewHandle.
 func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
 	m = m.orClosed()
 	return &Handle{mb: m, ext: &handleExt{receive: f}}
@@ -138,7 +138,7 @@ func (h *Handle) Busy() bool {
 	return h.busy
 }
 
-// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed.
+// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil context.
 func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 	m = m.orClosed()
 	return m.receive(ctx, nil, m.wake)

@@ -24,8 +24,13 @@ type codec[T any] struct {
 	decode func(i int64, data []byte) T
 }
 
-// Info describes the option.
-func (o Option[T]) Info() OptionInfo { return optionRows[o.row] }
+// Info describes the option. Of the zero Option it is empty.
+func (o Option[T]) Info() OptionInfo {
+	if o.codec == nil {
+		return OptionInfo{}
+	}
+	return optionRows[o.row]
+}
 
 // Get reads the option: getsockopt(2), OTP socket:getopt/2. Errors: *InvalidError "socket_option" (it can only
 // be set), net.ErrClosed, and the system's, with the cause where it can be known.

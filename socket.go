@@ -17,6 +17,8 @@ import (
 // Socket is one socket. Any method may be called from any goroutine: receives and accepts go one at a time, in the order
 // they came, and so do sends; the two directions do not meet. Close may be called at any time.
 //
+// Open, Adopt and Accept make one: the zero Socket, and nil, are closed.
+//
 // Closing is the caller's duty. A socket that is registered, owned or armed stays; one that is none of
 // these and is forgotten is closed by the garbage collector.
 type Socket struct {
