@@ -4,7 +4,7 @@ package esock
 // socket or mailbox like that is a closed one; of the other types it is empty. The rule is here: a method that touches
 // what its receiver points to begins with orClosed or orZero, and everything behind it meets a pointer that is not nil.
 // A zero socket is closed by its state word (stOpen), so its calls fail where those of a closed socket fail, and none
-// reaches C without a handle. TestZero tries them all.
+// reaches C without a handle. The tests in zero_test.go try them all.
 
 // The socket and the mailbox that nil stands for.
 var (

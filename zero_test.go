@@ -281,6 +281,9 @@ var zeroIsFine = map[string]bool{
 
 func TestZeroFunctions(t *testing.T) {
 	switches(t)
+	s, err := KindUDP4.Open(Registered(true)) // so that lists of sockets are not empty
+	require.NoError(t, err)
+	defer s.Close()
 	for _, name := range slices.Sorted(maps.Keys(exportedFuncs)) {
 		f := reflect.ValueOf(exportedFuncs[name])
 		if name == "Adopt" { // 0 is a descriptor
@@ -304,7 +307,6 @@ func receivers(t *testing.T, typ reflect.Type) (values []reflect.Value, open int
 		for _, k := range []SocketKinds{KindTCP4, KindUDP4, KindUnix, KindUnixDgram} {
 			s, err := k.Open(Registered(false))
 			require.NoError(t, err)
-			t.Cleanup(func() { s.Close() })
 			values = append(values, reflect.ValueOf(s))
 		}
 	case reflect.TypeFor[*Mailbox]():
@@ -347,6 +349,11 @@ func TestZeroMethods(t *testing.T) {
 						answersClosed(t, name, m.Name, in, out)
 					}
 				})
+			}
+			for _, r := range on {
+				if c, ok := r.Interface().(io.Closer); ok {
+					c.Close()
+				}
 			}
 		}
 	}
@@ -418,7 +425,11 @@ func TestZeroIsClosed(t *testing.T) {
 		_, err = mb.ReceiveMatch(context.Background(), nil)
 		assert.ErrorIs(t, err, net.ErrClosed)
 		assert.ErrorIs(t, mb.Post(DownMsg{}), net.ErrClosed)
-		<-mb.Wake()
+		select {
+		case <-mb.Wake():
+		default:
+			assert.Fail(t, "who looks at Wake sleeps for ever")
+		}
 	}
 	_, err := Open(Inet, Stream, TCP, Owner(&none))
 	assert.ErrorIs(t, err, &InvalidError{What: "owner"})
@@ -440,4 +451,40 @@ func TestZeroErrors(t *testing.T) {
 	assert.False(t, errors.Is(&InvalidError{What: "x"}, (*InvalidError)(nil)))
 	assert.False(t, errors.Is((*InvalidError)(nil), syscall.EINVAL))
 	assert.False(t, (*Error)(nil).Timeout())
+}
+
+// TestZeroByName gives every option and request that has a name values that are none.
+func TestZeroByName(t *testing.T) {
+	values := wrong(t, reflect.TypeFor[any](), true)
+	each := func(what string, f func(v any) error) {
+		for _, v := range values {
+			calls(t, what, reflect.ValueOf(func() error { return f(v.Interface()) }), true, func(_, out []reflect.Value) {
+				assert.False(t, out[0].IsNil(), "%s with %#v answers success", what, v)
+			})
+		}
+	}
+	var s Socket
+	for o := range Options() {
+		what := o.Level + "." + o.Name
+		each("get "+what, func(any) error { _, err := s.Option(o.Level, o.Name); return err })
+		each("ask "+what, func(v any) error { _, err := s.AskOption(o.Level, o.Name, v); return err })
+		each("set "+what, func(v any) error { return s.SetOption(o.Level, o.Name, v) })
+		each("batch "+what, func(v any) error { return s.SetOptions([]OptionValue{{o.Level, o.Name, v, nil}}) })
+		each("batch "+what, func(v any) error { return s.GetOptions([]OptionValue{{o.Level, o.Name, v, nil}}) })
+	}
+	for r := range IOCtls() {
+		each(r.Name, func(v any) error { _, err := s.IOCtl(r.Name, v); return err })
+		each(r.Name, func(v any) error { _, err := s.IOCtl(r.Name, v, v); return err })
+		each(r.Name, func(v any) error { _, err := s.IOCtl(r.Name, "lo", v); return err })
+	}
+	for _, o := range otpTable {
+		each("otp."+o.name, func(v any) error {
+			open, err := KindUDP4.Open(Registered(false))
+			require.NoError(t, err)
+			defer open.Close()
+			_ = open.SetOption("otp", o.name, v) // some are values
+			_, _ = open.Option("otp", o.name)
+			return s.SetOption("otp", o.name, v)
+		})
+	}
 }
