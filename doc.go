@@ -33,6 +33,11 @@
 // Every socket counts what it does ([Counters]). Unless told otherwise it is in a registry that [WhichSockets] and
 // [WriteTable] show, its state is in [SocketInfo], and [Socket.Monitor] tells when it is closed.
 //
+// # Testing
+//
+// Sockets work inside a testing/synctest bubble as package net's do: they are real, a wait for one is not durably blocking,
+// and the times of [Within] and [Until] run by the real clock.
+//
 // # Costs and limits
 //
 // A call crosses into C once. The calls above allocate nothing when they are repeated on the same socket; an

@@ -211,14 +211,19 @@ func isComplete(err error) bool {
 // between. On a message socket it is one message. Sending nothing on a stream does nothing.
 //
 // Ended early it returns how much was taken. So does an asynchronous call, with a *Select: go on with buf[n:]
-// and w.Continue, or Cancel and leave it at that. OTP: socket:send/2,3,4; send(2).
+// and w.Continue, or Cancel and leave it at that.
+//
+// Where Linux does not say when a send is possible again, a call that waits tries now and then, and an asynchronous one
+// gets a SelectMsg now and then: after 100 µs, then twice as long each time, up to 50 ms. These are datagrams to a unix
+// socket that this one is not connected to, and netlink messages to another process. On a unix socket the peer's
+// Shutdown(ShutRead) is noticed in the same way, between 10 ms and a second. OTP: socket:send/2,3,4; send(2).
 func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}
 	return s.do(&c, &w)
 }
 
-// SendTo is Send to an address. OTP: socket:sendto/3,4,5; sendto(2).
+// SendTo is Send to an address; see there for how it waits when the queue of the receiver is full. OTP: socket:sendto/3,4,5; sendto(2).
 func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	x := scratches.Get().(*scratch)

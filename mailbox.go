@@ -15,7 +15,7 @@ type Message interface {
 	Socket() *Socket
 }
 
-// SelectMsg says that the handle's call is worth repeating. OTP: {'$socket', Socket, select, Handle}.
+// SelectMsg says that the handle's call is worth repeating. It is a hint: the call may still select again. OTP: {'$socket', Socket, select, Handle}.
 type SelectMsg struct{ Handle *Handle }
 
 // Socket is the socket to repeat the call on.

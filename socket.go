@@ -388,7 +388,8 @@ func (s *Socket) Listen(backlog int) error {
 
 // Accept takes a connection. The new socket is owned by the asynchronous caller's mailbox, else by nobody; it
 // has this one's options of level otp, but not its meta. Errors of accept4(2) are passed on as they are: EMFILE and
-// ECONNABORTED are the caller's to judge. OTP: socket:accept/2.
+// ECONNABORTED are the caller's to judge; EINVAL says that the socket does not listen, or no longer, because somebody has
+// shut its reading. OTP: socket:accept/2.
 func (s *Socket) Accept(w Wait) (*Socket, error) {
 	s = s.orClosed()
 	c := call{op: OpAccept}
@@ -460,7 +461,8 @@ const (
 )
 
 // Shutdown ends one direction, or both. Data that has arrived, or still arrives, is delivered after ShutRead;
-// then comes the end. Errors: ENOTCONN; *InvalidError "how". OTP: socket:shutdown/2; shutdown(2).
+// then comes the end. Calls that wait in a direction that ends are told, in every family: a receive gets io.EOF, a send
+// EPIPE, an accept EINVAL. A wait for the error queue goes on. Errors: ENOTCONN; *InvalidError "how". OTP: socket:shutdown/2; shutdown(2).
 func (s *Socket) Shutdown(how How) error {
 	s = s.orClosed()
 	if how < ShutRead || how > ShutReadWrite {

@@ -206,6 +206,19 @@ func (w Wait) Ended() error {
 	return ErrTimeout
 }
 
+// Over says that the time of Until, or the context, has ended: ErrTimeout, or the error of the context; nil as long as it has
+// not. The time of a Within has no beginning here: see Begin. A call of several receives asks between them, because a
+// receive that finds data at once does not look at the time.
+func (w Wait) Over() error {
+	switch {
+	case w.kind == waitContext:
+		return w.context().Err()
+	case w.kind == waitUntil && time.Since(epoch) >= w.d:
+		return ErrTimeout
+	}
+	return nil
+}
+
 // Duration is the time of Within, and whether the wait is one; of others it means nothing.
 func (w Wait) Duration() (time.Duration, bool) { return w.d, w.kind == waitFor }
 

@@ -487,7 +487,11 @@ func netlinkSender(t *testing.T, connect bool) *parties {
 
 var namespaces atomic.Int32
 
-// slowLoopback is a network namespace whose loopback lets nothing through, until open is called.
+// slowLoopback is a network namespace whose loopback lets a packet through each ten seconds, until open is called.
+//
+// What waits in the queue keeps its socket, and that the namespace, whatever else is closed and deleted. So the queue is
+// emptied at the end; it empties itself after a minute, should the test be killed. Nothing sent there may be answered by
+// ICMP: the kernel has one ICMP socket per processor for all namespaces, and with its answers waiting here it would be full.
 func slowLoopback(t *testing.T) (inside esock.OpenOption, open func()) {
 	privileged(t)
 	name := fmt.Sprintf("esock-slow-%d-%d", os.Getpid(), namespaces.Add(1))
@@ -495,8 +499,8 @@ func slowLoopback(t *testing.T) (inside esock.OpenOption, open func()) {
 	if err := run("ip netns add " + name); err != nil {
 		t.Skipf("no network namespace: %v", err)
 	}
-	t.Cleanup(func() { _ = run("ip netns del " + name) })
-	if err := run("ip -n " + name + " link set lo up && tc -n " + name + " qdisc replace dev lo root tbf rate 8bit burst 3000 limit 10000000"); err != nil {
+	t.Cleanup(func() { _ = run("tc -n " + name + " qdisc del dev lo root; ip netns del " + name) })
+	if err := run("ip -n " + name + " link set lo up && tc -n " + name + " qdisc replace dev lo root tbf rate 800bit burst 1200 limit 10000000"); err != nil {
 		t.Skipf("no token bucket: %v", err)
 	}
 	return esock.NetNS("/run/netns/" + name), func() { assert.NoError(t, run("tc -n "+name+" qdisc del dev lo root")) }
@@ -517,7 +521,8 @@ func slowSender(t *testing.T, kind esock.SocketKinds) *parties {
 			t.Skipf("no UDP-Lite: %v", err)
 		}
 		closeAtEnd(t, s)
-		to = esock.Inet4Addr(loopback, 9)
+		require.NoError(t, s.Bind(esock.Loopback))
+		to = sockName(t, s)
 	case esock.KindUDP6:
 		s = open(t, esock.Inet6, esock.Dgram, esock.UDP, inside)
 		require.NoError(t, s.Bind(esock.Loopback))

@@ -26,6 +26,7 @@ func main() {
 		jobs    = flag.Int("j", 2, "")
 		seed    = flag.Uint64("seed", 1, "")
 		match   = flag.String("match", "", "")
+		only    = flag.String("only", "", "")
 		again   = flag.Bool("argued", false, "")
 		cOnly   = flag.Bool("c-only", false, "")
 		skip    = flag.String("skip", "", "")
@@ -81,6 +82,14 @@ func main() {
 	}
 	// The whole order is mixed, and each part gets its share: what there is time for is a sample of everything.
 	rand.New(rand.NewPCG(*seed, 0)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	var lines []string
+	if *only != "" {
+		b, err := os.ReadFile(*only)
+		if err != nil {
+			fail("%v", err)
+		}
+		lines = strings.Split(string(b), "\n")
+	}
 	var chosen []*mutant
 	reasons := map[*mutant]*argument{}
 	skipped := 0
@@ -88,7 +97,7 @@ func main() {
 		a := argued(arguments, m)
 		reasons[m] = a
 		switch {
-		case i%parts != part-1 || !strings.Contains(m.key, *match):
+		case i%parts != part-1 || !strings.Contains(m.key, *match) || *only != "" && !slices.Contains(lines, m.key):
 		case a != nil && !*again && !*list:
 			skipped++
 		default:
