@@ -102,10 +102,13 @@ func Rights(fds ...int) ControlMessage {
 }
 
 // RightsOf is Rights for open files. The caller keeps them open until the message was sent. A closed file gives an
-// os.ErrClosed.
+// os.ErrClosed, nil an *InvalidError "file".
 func RightsOf(files ...*os.File) (ControlMessage, error) {
 	fds := make([]int, len(files))
 	for i, f := range files {
+		if f == nil {
+			return ControlMessage{}, &InvalidError{What: "file", Cause: "it is nil"}
+		}
 		rc, err := f.SyscallConn()
 		if err != nil {
 			return ControlMessage{}, err

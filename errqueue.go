@@ -184,6 +184,7 @@ type QueuedError struct {
 // others have no error queue on every Linux; ErrControlTruncated beside a record that {otp,rcvctrlbuf} was too small for.
 // OTP: socket:recvmsg with the flag errqueue; recvmsg(2), ip(7).
 func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
+	s = s.orClosed()
 	if m == nil {
 		return QueuedError{}, s.answer(OpRecvErr, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
@@ -218,6 +219,7 @@ func (s *Socket) Errors(m *Msg) iter.Seq2[QueuedError, error] {
 
 // needErrorQueue answers EOPNOTSUPP where not every kernel has an error queue: it would ignore the flag and give data.
 func (s *Socket) needErrorQueue(op string) error {
+	s = s.orClosed()
 	if err := s.ref(op); err != nil {
 		return err
 	}

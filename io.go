@@ -22,6 +22,7 @@ import (
 // one gives a byte, whoever wants the other makes no call. With MsgPeek|MsgTrunc nothing is lost, and it is allowed: the
 // count is the length of the next message. OTP: socket:recv/2,3,4 with length 0; recv(2).
 func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
+	s = s.orClosed()
 	c := call{op: OpRecv, buf: buf, flags: int(flags)}
 	if len(buf) == 0 && !s.asksLength(flags) {
 		return 0, s.emptyRecv(OpRecv, &w)
@@ -56,6 +57,7 @@ func (s *Socket) emptyRecv(op Op, w *Wait) error {
 //
 // An asynchronous call that got only some returns their count and a *Select: go on with buf[n:].
 func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
+	s = s.orClosed()
 	if s.typ != Stream || flags&(MsgPeek|MsgOOB) != 0 {
 		return s.Recv(buf, flags, w)
 	}
@@ -78,6 +80,7 @@ const maxFill = 1 << 20
 // Size. The result is as long as the data. Errors: as Recv; *InvalidError for a negative length, and for MsgTrunc on
 // TCP, which brings no data. Of a longer message only RecvMsg tells the length. OTP: socket:recv/1,2,3,4.
 func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
+	s = s.orClosed()
 	if length < 0 || length > maxRecv {
 		return nil, s.answer(OpRecv, &w, &InvalidError{What: "data_size", Value: length})
 	}
@@ -127,6 +130,7 @@ func exact(b []byte) []byte {
 // RecvFrom is Recv with the sender's address: the count and the empty buffer are as there. An address that the kernel does
 // not give is the zero Addr. OTP: socket:recvfrom/2,3,4; recvfrom(2).
 func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error) {
+	s = s.orClosed()
 	if len(buf) == 0 && !s.asksLength(flags) {
 		return 0, Addr{}, s.emptyRecv(OpRecvFrom, &w)
 	}
@@ -152,6 +156,7 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 // MsgCTrunc among the flags, m.Flags alone says so, as in OTP. (So it is where the next call is asked for, with
 // {otp,select_read}: the error is then the *Select.) OTP: socket:recvmsg/1,2,3,5; recvmsg(2).
 func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
+	s = s.orClosed()
 	if m == nil {
 		return s.answer(OpRecvMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
@@ -213,12 +218,14 @@ func isComplete(err error) bool {
 // socket that this one is not connected to, and netlink messages to another process. On a unix socket the peer's
 // Shutdown(ShutRead) is noticed in the same way, between 10 ms and a second. OTP: socket:send/2,3,4; send(2).
 func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
+	s = s.orClosed()
 	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}
 	return s.do(&c, &w)
 }
 
 // SendTo is Send to an address; see there for how it waits when the queue of the receiver is full. OTP: socket:sendto/3,4,5; sendto(2).
 func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error) {
+	s = s.orClosed()
 	x := scratches.Get().(*scratch)
 	if err := s.addrToC(&to, &x.addr); err != nil {
 		x.free()
@@ -235,6 +242,7 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 // with *InvalidError "msg", because the kernel would drop them, descriptors too, and report success. m is not changed. To
 // continue a partial one, give what is left in m.Iov and w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
 func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
+	s = s.orClosed()
 	if m == nil {
 		return 0, s.answer(OpSendMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
@@ -257,6 +265,7 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 // SendV sends the buffers one after the other, as one message or piece of a stream. On a stream there may be any number;
 // elsewhere at most as many as the kernel takes (LibraryInfo's IovMax). OTP: socket:sendv/2,3; sendmsg(2).
 func (s *Socket) SendV(bufs [][]byte, w Wait) (int, error) {
+	s = s.orClosed()
 	c := call{op: OpSendV}
 	return s.gather(&c, bufs, &w)
 }

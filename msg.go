@@ -62,6 +62,7 @@ const msgRecords = 8
 
 // Data is the data of a received message: the one element of Iov. It is overwritten by the next receive.
 func (m *Msg) Data() []byte {
+	m = orZero(m)
 	if len(m.Iov) == 0 {
 		return nil
 	}
@@ -71,6 +72,9 @@ func (m *Msg) Data() []byte {
 // SetControl sets the control messages that go with every send of this Msg from now on; none ends that. What cannot
 // be encoded is an *InvalidError "msg", and then there are none.
 func (m *Msg) SetControl(cs ...ControlMessage) error {
+	if m == nil {
+		return &InvalidError{What: "msg", Cause: "it is nil"}
+	}
 	m.send, m.sendRecs, m.sendData = m.send[:0], m.sendRecs[:0], m.sendData[:0]
 	size := 0
 	for i := range cs {
@@ -111,11 +115,14 @@ func (m *Msg) Control() iter.Seq[ControlMessage] {
 }
 
 // ControlDamaged says that the received control data ended in something that is no control message. OTP: bad_data.
-func (m *Msg) ControlDamaged() bool { return m.came && m.out.bad != 0 }
+func (m *Msg) ControlDamaged() bool { return m != nil && m.came && m.out.bad != 0 }
 
 // DecodeControl takes control data apart that came by other means (the oob bytes of net.UDPConn.ReadMsgUDP, say), as if
 // the Msg had received it: Control then gives its messages, and descriptors in it belong to the Msg. The bytes are copied.
 func (m *Msg) DecodeControl(ctrl []byte) {
+	if m == nil {
+		return // nobody can ask for what came out
+	}
 	m.closeFDs()
 	m.ctrl = append(m.ctrl[:0], ctrl...)
 	if m.recs == nil {
@@ -133,6 +140,7 @@ func (m *Msg) DecodeControl(ctrl []byte) {
 }
 
 func (m *Msg) eachControl(yield func(ControlMessage) bool) {
+	m = orZero(m)
 	if !m.came {
 		return
 	}
@@ -176,6 +184,7 @@ func controlOf(rec *cCmsg, ctrl []byte) ControlMessage {
 // TakeFDs makes the descriptors that came with the message the caller's, who must close them. They are close-on-exec.
 // A second call finds none.
 func (m *Msg) TakeFDs() []int {
+	m = orZero(m)
 	if m.held == nil {
 		return nil
 	}
@@ -252,6 +261,7 @@ func (m *Msg) mayHaveFDs() bool {
 // Reset closes the descriptors that came and were not taken, and makes the Msg empty: no data, no address, nothing
 // to send. Its buffers stay for the next use.
 func (m *Msg) Reset() {
+	m = orZero(m)
 	m.closeFDs()
 	m.came, m.data = false, nil
 	m.Buf, m.Iov, m.iov[0] = nil, nil, nil

@@ -213,18 +213,27 @@ func (p Protocol) MarshalText() ([]byte, error) { return []byte(p.String()), nil
 
 // UnmarshalText is ParseDomain.
 func (d *Domain) UnmarshalText(b []byte) (err error) {
+	if d == nil {
+		return errNowhere("domain")
+	}
 	*d, err = ParseDomain(string(b))
 	return err
 }
 
 // UnmarshalText is ParseType.
 func (t *Type) UnmarshalText(b []byte) (err error) {
+	if t == nil {
+		return errNowhere("type")
+	}
 	*t, err = ParseType(string(b))
 	return err
 }
 
 // UnmarshalText is ParseProtocol.
 func (p *Protocol) UnmarshalText(b []byte) (err error) {
+	if p == nil {
+		return errNowhere("protocol")
+	}
 	*p, err = ParseProtocol(string(b))
 	return err
 }

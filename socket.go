@@ -17,6 +17,8 @@ import (
 // Socket is one socket. Any method may be called from any goroutine: receives and accepts go one at a time, in the order
 // they came, and so do sends; the two directions do not meet. Close may be called at any time.
 //
+// Open, Adopt and Accept make one: the zero Socket, and nil, are closed.
+//
 // Closing is the caller's duty. A socket that is registered, owned or armed stays; one that is none of
 // these and is forgotten is closed by the garbage collector.
 type Socket struct {
@@ -126,12 +128,23 @@ func KnownAs(d Domain, t Type, p Protocol) OpenOption {
 	return func(c *openConfig) { c.domain, c.typ, c.proto = int(d), int(t), int(p) }
 }
 
+// apply does what the options say.
+func (c *openConfig) apply(opts []OpenOption) error {
+	for i, o := range opts {
+		if o == nil {
+			return &InvalidError{What: "options", Cause: "option " + strconv.Itoa(i+1) + " is nil"}
+		}
+		o(c)
+	}
+	return nil
+}
+
 // Open opens a socket. Protocol 0 (Default) lets the kernel choose; Protocol() then tells which. Errors: those of
 // socket(2) as syscall.Errno, *InvalidError. OTP: socket:open/2,3,4.
 func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{}
-	for _, o := range opts {
-		o(&cfg)
+	if err := cfg.apply(opts); err != nil {
+		return nil, openError(err)
 	}
 	switch {
 	case !fitsCInt(int64(d)):
@@ -184,8 +197,8 @@ func openIn(path string, d, t, p int) (h *handle, r int) {
 // OTP: socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
-	for _, o := range opts {
-		o(&cfg)
+	if err := cfg.apply(opts); err != nil {
+		return nil, openError(err)
 	}
 	if !fitsCInt(int64(fd)) {
 		return nil, openError(syscall.EBADF)
@@ -242,6 +255,7 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 
 func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
 	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: Type(cType(h)), proto: Protocol(cProtocol(h))}
+	s.state.Store(stOpen)
 	s.dom.Store(int32(cDomain(h)))
 	s.facts.Store(facts)
 	s.otp.Store(o)
@@ -312,22 +326,23 @@ func (s *Socket) rarely() *rareState {
 }
 
 // String is "#Socket<n>", n counting the sockets of the process. OTP: socket:to_list/1.
-func (s *Socket) String() string { return "#Socket<" + strconv.FormatUint(s.id, 10) + ">" }
+func (s *Socket) String() string { return "#Socket<" + strconv.FormatUint(s.ID(), 10) + ">" }
 
 // ID is the number in String. It is never used again.
-func (s *Socket) ID() uint64 { return s.id }
+func (s *Socket) ID() uint64 { return s.orClosed().id }
 
 // Domain, Type and Protocol are what the socket was opened as.
-func (s *Socket) Domain() Domain { return Domain(s.dom.Load()) }
+func (s *Socket) Domain() Domain { return Domain(s.orClosed().dom.Load()) }
 
 // Type is the socket's type; see Domain.
-func (s *Socket) Type() Type { return s.typ }
+func (s *Socket) Type() Type { return s.orClosed().typ }
 
 // Protocol is the socket's protocol, the kernel's choice when it was opened with Default.
-func (s *Socket) Protocol() Protocol { return s.proto }
+func (s *Socket) Protocol() Protocol { return s.orClosed().proto }
 
 // simple runs a call that waits for nothing.
 func (s *Socket) simple(op string, f func(h *handle) int) error {
+	s = s.orClosed()
 	if err := s.ref(op); err != nil {
 		return err
 	}
@@ -376,6 +391,7 @@ func (s *Socket) Listen(backlog int) error {
 // ECONNABORTED are the caller's to judge; EINVAL says that the socket does not listen, or no longer, because somebody has
 // shut its reading. OTP: socket:accept/2.
 func (s *Socket) Accept(w Wait) (*Socket, error) {
+	s = s.orClosed()
 	c := call{op: OpAccept}
 	_, err := s.do(&c, &w)
 	if err != nil {
@@ -407,6 +423,7 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 // another. A unix listener whose backlog is full is EAGAIN, and nothing tells when it would work.
 // Errors: ErrAlready, ErrState, ErrTimeout; those of connect(2). OTP: socket:connect/2,3.
 func (s *Socket) Connect(a Addr, w Wait) error {
+	s = s.orClosed()
 	x := scratches.Get().(*scratch)
 	defer x.free()
 	if err := s.addrToC(&a, &x.addr); err != nil {
@@ -418,6 +435,7 @@ func (s *Socket) Connect(a Addr, w Wait) error {
 // FinishConnect finishes the connect that a Select, with the same mailbox, began: nil once connected, a *Select when it is
 // still under way, or why it failed. OTP: socket:connect/1.
 func (s *Socket) FinishConnect(w Wait) error {
+	s = s.orClosed()
 	return s.connect(&call{op: OpConnect, finish: true}, &w)
 }
 
@@ -446,6 +464,7 @@ const (
 // then comes the end. Calls that wait in a direction that ends are told, in every family: a receive gets io.EOF, a send
 // EPIPE, an accept EINVAL. A wait for the error queue goes on. Errors: ENOTCONN; *InvalidError "how". OTP: socket:shutdown/2; shutdown(2).
 func (s *Socket) Shutdown(how How) error {
+	s = s.orClosed()
 	if how < ShutRead || how > ShutReadWrite {
 		return s.fail("shutdown", &InvalidError{What: "how", Value: int(how)})
 	}
@@ -491,6 +510,7 @@ func (s *Socket) closeFor(owner *Mailbox) { s.close(owner, false) }
 
 // close closes the socket, if owner is nil or owns it, and waits for unsent data if linger says so.
 func (s *Socket) close(owner *Mailbox, linger bool) error {
+	s = s.orClosed()
 	rare := s.rarely()
 	s.mu.Lock()
 	if s.closing() || owner != nil && s.owner != owner {
@@ -498,7 +518,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 		return s.fail("close", net.ErrClosed)
 	}
 	s.keepStates()
-	inside := s.state.Or(stClosing) >= stRef
+	inside := s.state.And(^stOpen) >= stRef
 	if inside {
 		rare.drained = make(chan struct{})
 	}
@@ -583,10 +603,11 @@ func fileError(err error) error {
 }
 
 // Closed reports whether the socket is closed, or closing.
-func (s *Socket) Closed() bool { return s.closing() }
+func (s *Socket) Closed() bool { return s.orClosed().closing() }
 
 // Owner is the mailbox that owns the socket, nil if none does.
 func (s *Socket) Owner() *Mailbox {
+	s = s.orClosed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.owner
@@ -596,6 +617,7 @@ func (s *Socket) Owner() *Mailbox {
 // may to. A closed mailbox as the new owner is an owner that dies at once: the socket is closed. Calls in progress
 // stay with who made them. Errors: *InvalidError "not_owner"; net.ErrClosed. OTP: {otp, controlling_process}.
 func (s *Socket) ControllingProcess(from, to *Mailbox) error {
+	s = s.orClosed()
 	const op = "controlling_process"
 	s.mu.Lock()
 	switch {

@@ -392,6 +392,7 @@ type handleExt struct {
 
 // Socket is the socket the handle was last used on, nil before.
 func (h *Handle) Socket() *Socket {
+	h = orZero(h)
 	if h.mb == nil {
 		return h.sock
 	}
@@ -401,10 +402,10 @@ func (h *Handle) Socket() *Socket {
 }
 
 // Unseen reports whether a message about the handle waits in its mailbox.
-func (h *Handle) Unseen() bool { return h.mb != nil && h.mb.unseen(h) }
+func (h *Handle) Unseen() bool { return h != nil && h.mb != nil && h.mb.unseen(h) }
 
 // Mailbox is the mailbox that the handle belongs to.
-func (h *Handle) Mailbox() *Mailbox { return h.mb }
+func (h *Handle) Mailbox() *Mailbox { return orZero(h).mb }
 
 func (h *Handle) extend() *handleExt {
 	if h.ext == nil {
@@ -420,14 +421,14 @@ type Select Handle
 
 var _ error = (*Select)(nil)
 
-func (s *Select) Error() string { return "esock: " + s.op.String() + " would block: selected" }
+func (s *Select) Error() string { return "esock: " + s.Op().String() + " would block: selected" }
 
 // Handle is the handle that messages about this call name.
 func (s *Select) Handle() *Handle { return (*Handle)(s) }
 
 // Op is the operation to repeat.
-func (s *Select) Op() Op { return s.op }
+func (s *Select) Op() Op { return orZero(s).op }
 
 // Complete reports that the call beside it is complete, and the Select is about the next one: {otp, select_read}
 // is on. OTP: select_read.
-func (s *Select) Complete() bool { return s.complete }
+func (s *Select) Complete() bool { return orZero(s).complete }
