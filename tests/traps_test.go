@@ -117,7 +117,7 @@ func TestErrorQueue_IsReadByItsFlag(t *testing.T) {
 	s, peer := errorQueueUDP(t)
 	var m esock.Msg
 	require.NoError(t, s.RecvMsg(&m, esock.MsgErrQueue, esock.Within(0)))
-	assert.Equal(t, "x", string(m.Data()), "the message that failed")
+	assert.Equal(t, "ping", string(m.Data()), "the message that failed")
 	assert.NotZero(t, m.Flags&esock.MsgErrQueue)
 	assert.Equal(t, esock.ErrTimeout, s.RecvMsg(&m, esock.MsgErrQueue, esock.Within(0)), "empty")
 	assert.Zero(t, polled(t, s)&unix.POLLERR)
