@@ -18,6 +18,7 @@ type Socket struct {
 	listening bool
 	opts      atomic.Pointer[settings]
 	shutWrite atomic.Bool // Shutdown has ended sending
+	shutMu    sync.Mutex  // one Shutdown at a time
 
 	mu       sync.Mutex // guards what follows; held over system calls only where they do not wait
 	owner    *esock.Mailbox
@@ -117,7 +118,10 @@ func (s *Socket) Unrecv([]byte) error { return s.fail("unrecv", syscall.ENOTSUP)
 // listener stops listening when reading is shut. Errors: ENOTCONN, also once both ends have finished; ErrClosed. OTP:
 // gen_tcp:shutdown/2.
 func (s *Socket) Shutdown(how esock.How) error {
-	// Noted first: a Send that the kernel refuses finds it.
+	// Noted first: a Send that the kernel refuses finds it. One at a time, so that taking the note back after a failure does
+	// not take another's.
+	s.shutMu.Lock()
+	defer s.shutMu.Unlock()
 	noted := how != esock.ShutRead && s.shutWrite.CompareAndSwap(false, true)
 	err := s.sock.Shutdown(how)
 	if err != nil && noted {
