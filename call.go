@@ -351,7 +351,7 @@ func (s *Socket) between(l *lane, c *call, w *Wait) error {
 	case w.kind == waitContext:
 		return w.context().Err()
 	default:
-		if deadline := c.until(w); deadline != 0 && time.Since(epoch) >= deadline {
+		if deadline := c.until(w); deadline != 0 && clock() >= deadline {
 			return ErrTimeout
 		}
 	}

@@ -158,6 +158,7 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo noescape esock_poller_new
 #cgo nocallback esock_poller_new
 #cgo nocallback esock_poller_forget
+#cgo nocallback esock_poller_renew
 #cgo nocallback esock_poller_fd
 #cgo nocallback esock_arm
 #cgo nocallback esock_disarm
@@ -670,6 +671,8 @@ func cFired(p *pollerHandle, h *handle, events int) int {
 func cReady(h *handle, events int) int { return int(C.esock_ready(h, C.uint(events))) }
 
 func cSendEnded(h *handle) bool { return C.esock_send_ended(h) != 0 }
+
+func cPollerRenew(p *pollerHandle) int { return int(C.esock_poller_renew(p)) }
 
 func cDeregister(p *pollerHandle, h *handle) int { return int(C.esock_deregister(p, h)) }
 

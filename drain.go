@@ -21,7 +21,7 @@ const (
 // awaitDrained waits until nobody is inside the socket any more. The caller closes it, so the handle stays meanwhile.
 func (s *Socket) awaitDrained(drained <-chan struct{}) {
 	pause := firstKick
-	timer := time.NewTimer(pause)
+	timer := newTimer(pause)
 	defer timer.Stop()
 	for {
 		select {
@@ -37,7 +37,7 @@ func (s *Socket) awaitDrained(drained <-chan struct{}) {
 			kickThreads()
 		}
 		pause = next
-		timer.Reset(pause)
+		resetTimer(timer, pause)
 	}
 }
 

@@ -159,6 +159,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 			err = s.queueAsync(l, c, w)
 		default:
 			wt := newWaiter(s, c.op)
+			wt.h.state = handleQueued
 			l.push(&wt.h)
 			s.mu.Unlock()
 			return s.awaitTurn(c, wt, w)
@@ -208,10 +209,10 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	h, own, cont := l.cur, w.handle(), w.continues()
 	if own == h && h.state == handleArmed {
-		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+		return errHandleBusy
 	}
 	if own != nil && own != h && own.inUse() {
-		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+		return errHandleBusy
 	}
 	c.current = true
 	c.woken = h.state == handleSelected
@@ -229,6 +230,7 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	l.cur = nil
 	l.unpause()
 	h.state = handleIdle
+	s.keepArmed()
 	switch {
 	case named:
 		h.mb.withdraw(h)
@@ -244,10 +246,8 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 // queueAsync puts an asynchronous call behind the others. s.mu is held.
 func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	mb := w.requester()
-	for h := l.head; h != nil; h = h.next {
-		if h.mb == mb {
-			return stateError("a call of this mailbox is queued already")
-		}
+	if mb.queuedIn(s, l, c.op.direction()) {
+		return stateError("a call of this mailbox is queued already")
 	}
 	h := w.handle()
 	if h == nil {
@@ -306,6 +306,7 @@ func (s *Socket) promote(d direction) {
 		h := l.head
 		l.remove(h)
 		if h.mb == nil {
+			h.state = handleIdle
 			s.state.Add(h.op.hold())
 			h.ext.reason = nil
 			h.ext.wake <- struct{}{}
@@ -333,6 +334,7 @@ func (s *Socket) hold(d direction, h *Handle, again bool) error {
 		return err
 	}
 	l.cur, h.state = h, handleArmed
+	s.keepArmed()
 	s.lookOut(d, s.silence(h.op))
 	return nil
 }
@@ -369,6 +371,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	if pause > 0 {
 		if err = s.pauseFor(d, pause); err == nil {
 			s.lane(d).cur, h.state = h, handleArmed
+			s.keepArmed()
 		}
 	} else {
 		err = s.hold(d, h, c.woken)
@@ -436,32 +439,30 @@ func (s *Socket) Cancel(sel *Select) error {
 func (s *Socket) cancel(h *Handle) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h.Socket() != s { // claiming it for this socket needs s.mu
+	sock, busy := h.calls()
+	if sock != s { // claiming it for this socket needs s.mu
 		return errNotInProgress
 	}
 	if s.closing() {
 		h.mb.withdraw(h)
 		return net.ErrClosed
 	}
-	for d := reading; d <= s.lastLane(); d++ {
-		l := s.lane(d)
-		switch {
-		case l.cur == h:
-			s.dropCurrent(d)
-		case l.has(h):
-			l.remove(h)
-			h.state = handleIdle
-			s.dropFile(h)
-		default:
-			continue
-		}
+	if !busy {
 		h.mb.withdraw(h)
-		h.mb.release(h)
-		s.promote(d)
-		return nil
+		return errNotInProgress
+	}
+	d := h.op.direction()
+	if l := s.lane(d); h.state == handleQueued {
+		l.remove(h)
+		h.state = handleIdle
+		s.dropFile(h)
+	} else {
+		s.dropCurrent(d)
 	}
 	h.mb.withdraw(h)
-	return errNotInProgress
+	h.mb.release(h)
+	s.promote(d)
+	return nil
 }
 
 var errNotInProgress = &InvalidError{What: "select", Cause: "it is not in progress here"}
@@ -476,6 +477,7 @@ func (s *Socket) dropCurrent(d direction) {
 		cDisarm(poller.p, s.h, d.bits())
 	}
 	h.state = handleIdle
+	s.keepArmed()
 	s.dropFile(h)
 	s.endRequest(d)
 }
@@ -541,6 +543,7 @@ func (s *Socket) event(events int) {
 				continue
 			}
 			l.cur.state = handleSelected
+			s.keepArmed()
 			l.cur.mb.selected(l.cur)
 		case s.blk != nil && s.blk.onPoller[d] != nil && answered&d.bits() != 0:
 			if s.defers(d) {

@@ -3,7 +3,6 @@ package esock
 import (
 	"context"
 	"net"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -53,18 +52,24 @@ type Mailbox struct {
 	pending  *Handle    // handles in progress
 	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
 	open     bool
-	seq      uint64          // how many messages ever came
-	watchers []chan struct{} // one for each ReceiveMatch; buffer of 1
-	wake     chan struct{}   // buffer of 1: there may be messages
-	gone     chan struct{}   // closed by Close, which every receiver sees
+	seq      uint64        // how many messages ever came
+	watchers *watcher      // one for each ReceiveMatch
+	wake     chan struct{} // buffer of 1: there may be messages
+	gone     chan struct{} // closed by Close, which every receiver sees
 	id       uint64
+}
+
+// watcher is a ReceiveMatch in a mailbox's list. Guarded by the mailbox's mu.
+type watcher struct {
+	wake       chan struct{} // buffer of 1
+	prev, next *watcher
 }
 
 var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
 func NewMailbox() *Mailbox {
-	return &Mailbox{open: true, wake: make(chan struct{}, 1), gone: make(chan struct{}), id: lastMailboxID.Add(1)}
+	return &Mailbox{open: true, wake: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
 }
 
 // String is "#Mailbox<n>", n counting the mailboxes of the process.
@@ -82,20 +87,28 @@ func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handl
 }
 
 // Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
-// handles that are in no call.
-func (h *Handle) Notify() {
+// handles that are in no call. Errors: *InvalidError "handle": a call with it waits, queued or for readiness, and its own
+// message comes; net.ErrClosed.
+func (h *Handle) Notify() error {
 	if h == nil || h.mb == nil {
-		return
+		return net.ErrClosed
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
-	if h.mb.open && h.posted == messageNone {
+	switch {
+	case !h.mb.open:
+		return net.ErrClosed
+	case h.waiting:
+		return errHandleBusy
+	case h.posted == messageNone:
 		h.mb.link(h, messageSelect)
 	}
+	return nil
 }
 
 // Post puts messages into the handle's mailbox where its last message was, before those that have come since. It is for a
-// layer that has to make its messages before they are received. Errors: net.ErrClosed.
+// layer that has to make its messages before they are received. A call with the handle is not affected: the messages are
+// not about it. Errors: net.ErrClosed.
 func (h *Handle) Post(msgs ...Message) error {
 	if h == nil || h.mb == nil {
 		return net.ErrClosed
@@ -114,7 +127,9 @@ func (h *Handle) Post(msgs ...Message) error {
 	return nil
 }
 
-// Retract takes back the message about the handle, if it waits in the mailbox, and says whether it did.
+// Retract takes back the message about the handle, if it waits in the mailbox, and says whether it did. A call that the
+// message was about goes on holding the socket's direction: make it again, or cancel it. A call that still waits has no
+// message yet, and is not affected.
 func (h *Handle) Retract() bool {
 	if h == nil || h.mb == nil {
 		return false
@@ -149,17 +164,32 @@ func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
 	m = m.orClosed()
 	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
-	wake := make(chan struct{}, 1)
+	w := &watcher{wake: newChannel(1)}
+	m.watch(w)
+	defer m.unwatch(w)
+	return m.receive(ctx, match, w.wake)
+}
+
+func (m *Mailbox) watch(w *watcher) {
 	m.mu.Lock()
-	m.watchers = append(m.watchers, wake)
-	m.mu.Unlock()
-	defer func() {
-		m.mu.Lock()
-		i := slices.Index(m.watchers, wake)
-		m.watchers = slices.Delete(m.watchers, i, i+1)
-		m.mu.Unlock()
-	}()
-	return m.receive(ctx, match, wake)
+	defer m.mu.Unlock()
+	if w.next = m.watchers; w.next != nil {
+		w.next.prev = w
+	}
+	m.watchers = w
+}
+
+func (m *Mailbox) unwatch(w *watcher) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if w.prev == nil {
+		m.watchers = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	}
 }
 
 func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-chan struct{}) (Message, error) {
@@ -191,7 +221,7 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 	m.mu.Lock()
 	last := m.seq + places - 1 // what comes from here on is for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
-		seq := h.seq
+		seq, kind := h.seq, h.posted
 		var msg Message
 		var ok bool
 		if h.receives() {
@@ -205,7 +235,9 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 		}
 		// The mailbox was unlocked: what comes after this place may be anything by now.
 		if h.posted != messageNone && h.seq == seq {
-			h = h.next
+			if h.posted == kind { // else it says something else by now, which nobody has looked at
+				h = h.next
+			}
 			continue
 		}
 		for h = m.messages.head; h != nil && h.seq <= seq; h = h.next {
@@ -223,7 +255,7 @@ func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 		ok := match(msg)
 		m.mu.Lock()
 		if !ok || h.mb != m || h.posted != kind || h.seq != seq {
-			return nil, false // or it is gone, or another by now, and whoever changed it has woken us
+			return nil, false // or it is gone, or another by now
 		}
 	}
 	m.unlink(h)
@@ -249,7 +281,7 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 		}
 		again := h.posted
 		h.away, h.posted = false, messageNone
-		if more && again == messageNone {
+		if more && again == messageNone && !h.waiting { // else its place is in a lane, and its message comes
 			again = messageSelect
 		}
 		switch {
@@ -284,7 +316,8 @@ func (h *Handle) message() Message {
 }
 
 // Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were.
-// Those about handles stay: they belong to who made the call. Errors: net.ErrClosed when to is closed, and nothing moves.
+// Those about handles stay: they belong to who made the call. Errors: net.ErrClosed when to is closed. What had not moved
+// by then is still here.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 	m = m.orClosed()
 	if to == nil || match == nil {
@@ -296,15 +329,15 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 	if to == m {
 		return 0, nil
 	}
-	type waiting struct {
+	type candidate struct {
 		h   *Handle
 		seq uint64
 	}
-	var found []waiting
+	var found []candidate
 	m.mu.Lock()
 	for h := m.messages.head; h != nil; h = h.next {
 		if h.posted == messageOther {
-			found = append(found, waiting{h, h.seq})
+			found = append(found, candidate{h, h.seq})
 		}
 	}
 	m.mu.Unlock()
@@ -313,17 +346,36 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 		if !match(w.h.ext.msg) {
 			continue
 		}
-		m.mu.Lock()
-		still := w.h.mb == m && w.h.posted == messageOther && w.h.seq == w.seq
-		if still {
-			m.unlink(w.h)
+		moved, err := m.moveOne(to, w.h, w.seq)
+		if err != nil {
+			return n, err
 		}
-		m.mu.Unlock()
-		if still && to.Post(w.h.ext.msg) == nil {
+		if moved {
 			n++
 		}
 	}
 	return n, nil
+}
+
+// moveOne moves a message that is still where it was seen. It is in one of the two mailboxes all the time.
+func (m *Mailbox) moveOne(to *Mailbox, h *Handle, seq uint64) (bool, error) {
+	first, second := m, to
+	if second.id < first.id {
+		first, second = second, first
+	}
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	second.mu.Lock()
+	defer second.mu.Unlock()
+	switch {
+	case !to.open:
+		return false, net.ErrClosed
+	case h.posted != messageOther || h.seq != seq:
+		return false, nil // somebody was quicker
+	}
+	m.unlink(h)
+	to.link(&Handle{mb: to, ext: &handleExt{msg: h.ext.msg}}, messageOther)
+	return true, nil
 }
 
 // Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
@@ -411,8 +463,8 @@ func (m *Mailbox) Closed() bool {
 // signal wakes a receiver, and all who choose. m.mu is held.
 func (m *Mailbox) signal() {
 	poke(m.wake)
-	for _, w := range m.watchers {
-		poke(w)
+	for w := m.watchers; w != nil; w = w.next {
+		poke(w.wake)
 	}
 }
 
@@ -464,6 +516,9 @@ func (m *Mailbox) unlink(h *Handle) {
 	m.n--
 }
 
+// errHandleBusy is the answer to a use of a handle that is used already.
+var errHandleBusy = &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+
 // errMailboxClosed is the answer to calls of a requester that is dead.
 var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 
@@ -475,9 +530,9 @@ func (m *Mailbox) claim(h *Handle, s *Socket) error {
 		return errMailboxClosed
 	}
 	if h.busy || h.posted != messageNone {
-		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+		return errHandleBusy
 	}
-	h.busy, h.sock = true, s
+	h.busy, h.waiting, h.sock = true, true, s
 	h.pprev, h.pnext = nil, m.pending
 	if m.pending != nil {
 		m.pending.pprev = h
@@ -498,7 +553,7 @@ func (m *Mailbox) unclaim(h *Handle) {
 	if !h.busy {
 		return
 	}
-	h.busy = false
+	h.busy, h.waiting = false, false
 	if h.pprev == nil {
 		m.pending = h.pnext
 	} else {
@@ -513,7 +568,8 @@ func (m *Mailbox) unclaim(h *Handle) {
 // selected tells the mailbox that h is ready.
 func (m *Mailbox) selected(h *Handle) {
 	m.mu.Lock()
-	if m.open && h.posted == messageNone { // Notify may have been quicker
+	h.waiting = false
+	if m.open && h.posted == messageNone {
 		m.link(h, messageSelect)
 	}
 	m.mu.Unlock()
@@ -528,7 +584,8 @@ func (m *Mailbox) aborted(h *Handle, reason error) {
 		if h.posted == messageNone {
 			m.link(h, messageAbort)
 		} else {
-			h.posted = messageAbort
+			h.posted = messageAbort // in its place
+			m.signal()              // who has looked at it did not see this
 		}
 	}
 	m.mu.Unlock()
@@ -555,6 +612,26 @@ func (m *Mailbox) withdraw(h *Handle) {
 		m.unlink(h)
 	}
 	m.mu.Unlock()
+}
+
+// calls says whether a call with h is in progress, and on which socket. As long as it is on s, s.mu guards h's state.
+func (h *Handle) calls() (s *Socket, busy bool) {
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	return h.sock, h.busy
+}
+
+// queuedIn reports whether the mailbox has a call queued in a lane of s. It goes through the lane's queue and the calls of
+// the mailbox in step, because only one of the two is ever long for what is usual. s.mu is held.
+func (m *Mailbox) queuedIn(s *Socket, l *lane, d direction) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for h, p := l.head, m.pending; h != nil && p != nil; h, p = h.next, p.pnext {
+		if h.mb == m || p.sock == s && p.state == handleQueued && p.op.direction() == d {
+			return true
+		}
+	}
+	return false
 }
 
 // own makes the mailbox the owner of s; false: it is closed. s.mu is held.

@@ -16,7 +16,12 @@ type Monitor struct {
 	s  *Socket
 	mb *Mailbox
 	id uint64
+
+	prev, next *Monitor // of the socket's others; guarded by monitors.mu
 }
+
+// monitorList is a socket's monitors, in the order they were made.
+type monitorList struct{ first, last *Monitor }
 
 // Socket is the socket that is watched.
 func (m *Monitor) Socket() *Socket { return orZero(m).s }
@@ -39,12 +44,12 @@ func (m DownMsg) Socket() *Socket { return m.Monitor.Socket() }
 var _ Message = DownMsg{}
 
 // monitors holds the monitors that have not fired. Its lock comes before those of the mailboxes.
-var monitors = monitorSet{of: map[*Socket][]*Monitor{}, by: map[*Mailbox]map[*Monitor]struct{}{}}
+var monitors = monitorSet{of: map[*Socket]*monitorList{}, by: map[*Mailbox]map[*Monitor]struct{}{}}
 
 type monitorSet struct {
 	mu sync.Mutex
 	n  int
-	of map[*Socket][]*Monitor // in the order they were made
+	of map[*Socket]*monitorList
 	by map[*Mailbox]map[*Monitor]struct{}
 }
 
@@ -95,7 +100,17 @@ func (m *Monitor) Cancel() bool {
 
 // link enters a monitor. t.mu is held.
 func (t *monitorSet) link(m *Monitor) {
-	t.of[m.s] = append(t.of[m.s], m)
+	l := t.of[m.s]
+	if l == nil {
+		l = new(monitorList)
+		t.of[m.s] = l
+	}
+	if m.prev = l.last; m.prev == nil {
+		l.first = m
+	} else {
+		m.prev.next = m
+	}
+	l.last = m
 	if t.by[m.mb] == nil {
 		t.by[m.mb] = map[*Monitor]struct{}{}
 	}
@@ -105,10 +120,19 @@ func (t *monitorSet) link(m *Monitor) {
 
 // unlink takes out a monitor that is in. t.mu is held.
 func (t *monitorSet) unlink(m *Monitor) {
-	of := t.of[m.s]
-	if i := slices.Index(of, m); len(of) > 1 {
-		t.of[m.s] = slices.Delete(of, i, i+1)
+	l := t.of[m.s]
+	if m.prev == nil {
+		l.first = m.next
 	} else {
+		m.prev.next = m.next
+	}
+	if m.next == nil {
+		l.last = m.prev
+	} else {
+		m.next.prev = m.prev
+	}
+	m.prev, m.next = nil, nil
+	if l.first == nil {
 		delete(t.of, m.s)
 	}
 	t.unlinkMailbox(m)
@@ -131,10 +155,9 @@ func (t *monitorSet) down(s *Socket) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	of := t.of[s]
-	delete(t.of, s)
-	for _, m := range of {
-		t.unlinkMailbox(m)
+	for l := t.of[s]; l != nil && l.first != nil; {
+		m := l.first
+		t.unlink(m)
 		_ = m.mb.Post(DownMsg{m, net.ErrClosed}) // it fails when the mailbox is being closed
 	}
 }
@@ -151,8 +174,10 @@ func (t *monitorSet) forget(mb *Mailbox) {
 // MonitoredBy lists the mailboxes that watch the socket, each once. OTP: socket:monitored_by/1.
 func (s *Socket) MonitoredBy() []*Mailbox {
 	var list []*Mailbox
+	seen := map[*Mailbox]bool{}
 	for _, m := range s.WhichMonitors() {
-		if !slices.Contains(list, m.mb) {
+		if !seen[m.mb] {
+			seen[m.mb] = true
 			list = append(list, m.mb)
 		}
 	}
@@ -164,7 +189,13 @@ func (s *Socket) WhichMonitors() []*Monitor {
 	s = s.orClosed()
 	monitors.mu.Lock()
 	defer monitors.mu.Unlock()
-	return slices.Clone(monitors.of[s])
+	var list []*Monitor
+	if l := monitors.of[s]; l != nil {
+		for m := l.first; m != nil; m = m.next {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // WhichMonitors lists the monitors that the mailbox has made, in that order. OTP: socket:which_monitors/1.

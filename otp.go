@@ -16,7 +16,6 @@ type otpOptions struct {
 	iow        bool
 	debug      bool
 	selectRead bool
-	registry   *bool // whether sockets accepted here are registered; nil: as UseRegistry says
 	meta       any
 	spin       time.Duration
 }
@@ -174,11 +173,8 @@ func setRegistered(s *Socket, o *otpOptions, v any) string {
 		return "it can only be switched on"
 	}
 	registry.add(s)
-	o.registry = &registered
 	return ""
 }
-
-var registered = true
 
 func otpNamed(name string) (*otpOption, error) {
 	for i := range otpTable {

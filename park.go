@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"weak"
 )
 
 // The blocking side of a socket: made at the first call that has to wait, so that a socket that never waits costs
@@ -89,8 +90,8 @@ func (b *blocking) open(s *Socket) {
 		fd = cDisown(s.h)
 	}
 	b.file = os.NewFile(uintptr(fd), "esock")
-	if r := s.rare.Load(); r != nil && r.forgotten != nil {
-		r.forgotten.file = b.file
+	if f := s.unregistered(); f != nil {
+		f.file = b.file
 	}
 	// NewFile hides a failed registration; a deadline reveals it.
 	if b.file.SetDeadline(time.Time{}) == nil {
@@ -168,7 +169,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			}
 			switch {
 			case deadline != 0:
-				b.setDeadline(d, epoch.Add(deadline))
+				b.setDeadline(d, realTime(deadline))
 			case p.dirty:
 				b.setDeadline(d, time.Time{})
 			}
@@ -228,7 +229,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			return 0, net.ErrClosed
 		case w.kind == waitContext && w.context().Err() != nil:
 			return 0, w.context().Err()
-		case deadline != 0 && time.Since(epoch) >= deadline:
+		case deadline != 0 && clock() >= deadline:
 			// What came at the last moment still counts.
 			if r = c.try(s, howPoll); !c.wouldBlock(r) {
 				return r, nil
@@ -318,17 +319,38 @@ func (p *park) watch(ctx context.Context) {
 		return
 	}
 	p.done = done
-	p.stop = context.AfterFunc(ctx, func() {
-		p.s.mu.Lock()
-		defer p.s.mu.Unlock()
-		if p.done != done {
-			return
+	known, d := weak.Make(p.s), p.d // the context does not keep a socket that waits no more
+	p.noteStop(context.AfterFunc(ctx, func() {
+		if s := known.Value(); s != nil {
+			s.contextEnded(d, done)
 		}
-		p.done, p.stop, p.kept = nil, nil, false
-		if p.waiting {
-			p.s.blk.setDeadline(p.d, past)
-		}
-	})
+	}))
+}
+
+// noteStop notes how to take the context's function back, also where it is found when the socket is forgotten. s.mu is held.
+func (p *park) noteStop(stop func() bool) {
+	p.stop = stop
+	if f := p.s.unregistered(); f != nil {
+		f.stops[p.d] = stop
+	}
+}
+
+// contextEnded ends the wait that a context was registered for.
+func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blk == nil {
+		return
+	}
+	p := &s.blk.parks[d]
+	if p.done != done {
+		return
+	}
+	p.done, p.kept = nil, false
+	p.noteStop(nil)
+	if p.waiting {
+		s.blk.setDeadline(d, past)
+	}
 }
 
 // unwatch is the end of that wait. s.mu is held.
@@ -349,7 +371,8 @@ func (p *park) drop() {
 	if p.stop != nil {
 		p.stop()
 	}
-	p.done, p.stop, p.kept = nil, nil, false
+	p.done, p.kept = nil, false
+	p.noteStop(nil)
 }
 
 // spinners is how many calls spin now.
@@ -369,7 +392,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	p := &s.blockingSide().parks[d]
 	l.parked, l.op = true, c.op // it waits, and a call that only looks does not wait for it
 	s.mu.Unlock()
-	start := time.Since(epoch)
+	start := clock()
 	end := start + min(budget, math.MaxInt64-start)
 	if deadline := c.until(w); deadline != 0 && deadline < end {
 		end = deadline
@@ -383,15 +406,15 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 		if !c.wouldBlock(r) || s.closing() {
 			return r
 		}
-		now := time.Since(epoch)
+		now := clock()
 		if now >= end || w.kind == waitContext && w.context().Err() != nil {
 			p.busySince = 0 // it parks now
 			return r
 		}
 		if now-p.busySince > time.Millisecond {
 			// The scheduler looks at the network only when somebody sleeps: yields alone starve the others.
-			time.Sleep(5 * time.Microsecond)
-			p.busySince = time.Since(epoch)
+			nap(5 * time.Microsecond)
+			p.busySince = clock()
 		}
 	}
 }

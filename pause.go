@@ -2,6 +2,7 @@ package esock
 
 import (
 	"container/heap"
+	"os"
 	"sync"
 	"time"
 )
@@ -56,14 +57,14 @@ type pace struct {
 }
 
 // empty notes that a wake-up proved empty.
-func (p *pace) empty() { p.last = max(time.Since(epoch), 1) }
+func (p *pace) empty() { p.last = max(clock(), 1) }
 
 // early says how long an event that comes now has to wait. 0: try at once.
 func (p *pace) early(s *Socket, d direction) time.Duration {
 	if p.last == 0 {
 		return 0
 	}
-	since := time.Since(epoch) - p.last
+	since := clock() - p.last
 	if since >= max(p.gap, shortestPause) {
 		p.gap = 0
 		return 0
@@ -199,6 +200,7 @@ func (s *Socket) rouse(d direction) {
 	}
 	cDisarm(poller.p, s.h, d.bits())
 	l.cur.state = handleSelected
+	s.keepArmed()
 	l.cur.mb.selected(l.cur)
 }
 
@@ -241,7 +243,7 @@ type pauseList struct {
 func (l *pauseList) add(x *pausing, after time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Since(epoch)
+	now := clock()
 	x.at = now + after
 	if x.place < 0 {
 		heap.Push(&l.heap, x)
@@ -260,6 +262,14 @@ func (l *pauseList) remove(x *pausing) {
 	// The deadline stays: one wake-up for nothing costs less than to move it each time.
 }
 
+// watch makes the poller's descriptor the one whose deadline is set.
+func (l *pauseList) watch(f *os.File) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	poller.file, l.next = f, 0
+	l.plan(clock())
+}
+
 // plan sees to it that the poller wakes for the first. l.mu is held.
 func (l *pauseList) plan(now time.Duration) {
 	if len(l.heap) == 0 {
@@ -274,7 +284,7 @@ func (l *pauseList) plan(now time.Duration) {
 // due makes the events whose time has come. The poller's goroutine calls it when its deadline has passed.
 func (l *pauseList) due() {
 	l.mu.Lock()
-	now := time.Since(epoch)
+	now := clock()
 	var came []*pausing
 	for len(l.heap) > 0 && l.heap[0].at <= now {
 		came = append(came, heap.Pop(&l.heap).(*pausing))

@@ -2,10 +2,11 @@ package esock
 
 import (
 	"os"
-	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+	"weak"
 
 	pointer "github.com/mattn/go-pointer"
 )
@@ -13,10 +14,13 @@ import (
 // The Go half of the C poller: one goroutine serves every handle of the process. The C poller's own descriptor is
 // in the runtime's poller, so that waiting for events costs no thread, and each wake-up collects a batch of
 // them in one crossing.
-var poller struct {
+var poller pollerState
+
+type pollerState struct {
 	p    *pollerHandle // set once, before the first socket is armed
-	file *os.File      // its descriptor, whose deadline is the next pause's end
+	file *os.File      // its descriptor, whose deadline is the next pause's end; guarded by pauses.mu
 	mu   sync.Mutex    // guards the start
+	lost []*os.File    // descriptors that are another's by now, and so must not be closed
 }
 
 // SelectFailedError is the reason when a socket could not be watched for readiness. OTP: {select_failed, N}.
@@ -38,8 +42,25 @@ func startPoller() error {
 	if r < 0 {
 		return SelectFailedError{syscall.Errno(-r)}
 	}
+	raw, err := watchPoller(cPollerFD(p))
+	if err != nil {
+		cPollerForget(p)
+		return err
+	}
+	poller.p = p
+	serve := func() { go servePoller(func() { serveEvents(raw) }) }
+	if inBubble() {
+		outside(serve) // it serves everybody
+	} else {
+		serve()
+	}
+	return nil
+}
+
+// watchPoller gives the poller's descriptor to the runtime's poller. Errors: SelectFailedError, and it is closed.
+func watchPoller(fd int) (syscall.RawConn, error) {
 	// The File takes the descriptor over. If the runtime refuses it, closing the File closes it.
-	f := os.NewFile(uintptr(cPollerFD(p)), "esock poller")
+	f := os.NewFile(uintptr(fd), "esock poller")
 	err := f.SetDeadline(time.Time{})
 	var raw syscall.RawConn
 	if err == nil {
@@ -47,38 +68,115 @@ func startPoller() error {
 	}
 	if err != nil {
 		f.Close()
-		cPollerForget(p)
-		return SelectFailedError{syscall.EPERM}
+		return nil, SelectFailedError{syscall.EPERM}
 	}
-	poller.p, poller.file = p, f
-	go servePoller(f, raw)
-	return nil
+	pauses.watch(f)
+	return raw, nil
 }
 
-// servePoller hands events to the sockets they are about, for as long as the process lives.
-func servePoller(f *os.File, raw syscall.RawConn) {
+// servePoller is where each goroutine of the package begins that lives as long as the process, so that whoever looks for
+// goroutines that are left needs to know one name.
+func servePoller(serve func()) { serve() }
+
+// serveEvents hands events to the sockets they are about, for as long as the process lives. What can end it is the poller's
+// descriptor failing, because somebody closed it, for example. Then it gets another, and everybody who waits looks for himself.
+func serveEvents(raw syscall.RawConn) {
+	for pause := firstKick; ; pause = firstKick {
+		err := handOutEvents(raw)
+		logger().Error("esock: the poller failed; it is started again", "error", err)
+		poller.abandon(err)
+		for {
+			fd := cPollerRenew(poller.p)
+			err = errnoOf(fd)
+			if err == nil {
+				raw, err = watchPoller(fd)
+			}
+			wakeArmed() // also if it failed: who arms again is told
+			if err == nil {
+				break
+			}
+			logger().Error("esock: the poller cannot be started again yet", "error", err)
+			time.Sleep(pause)
+			pause = min(2*pause, lastKick)
+		}
+	}
+}
+
+// pollerFails stands where the kernel's answer is, in tests of what happens when it is an error.
+var pollerFails atomic.Pointer[func() int]
+
+// handOutEvents does so until the poller fails. Errors: those of epoll_wait(2) and of the runtime's poller.
+func handOutEvents(raw syscall.RawConn) error {
 	var events [64]cEvent
 	var n int
 	collect := func(uintptr) bool {
 		n = cPoll(poller.p, events[:])
+		if f := pollerFails.Load(); f != nil {
+			n = (*f)()
+		}
 		return n != 0
 	}
 	for {
 		if err := raw.Read(collect); isDeadline(err) {
 			pauses.due()
 			continue
-		} else if err != nil || n <= 0 {
-			break
+		} else if err != nil {
+			return err
+		} else if n < 0 {
+			return errnoOf(n)
 		}
 		for i := range n {
 			// An event that was fetched before its socket was deregistered finds nobody, or the next one that has
 			// the address.
-			if s, ok := pointer.Restore(events[i].user).(*Socket); ok {
+			if s := named(events[i].user); s != nil {
 				s.event(int(events[i].events))
 			}
 		}
 	}
-	runtime.KeepAlive(f)
+}
+
+// abandon gives up the poller's descriptor, which failed with err.
+func (p *pollerState) abandon(err error) {
+	pauses.mu.Lock()
+	f := p.file
+	pauses.mu.Unlock()
+	if err == syscall.EBADF || err == syscall.EINVAL {
+		p.lost = append(p.lost, f) // the number is another's, or may soon be
+		return
+	}
+	f.Close()
+}
+
+// wakeArmed lets everybody who waits for an event of the poller look for himself, and takes their sockets for new to it.
+func wakeArmed() {
+	for _, s := range registry.all() {
+		s.wakeArmed()
+	}
+	var list []weak.Pointer[Socket]
+	watched.mu.Lock()
+	for f := watched.head; f != nil; f = f.next {
+		list = append(list, f.sock)
+	}
+	watched.mu.Unlock()
+	for _, known := range list {
+		if s := known.Value(); s != nil {
+			s.wakeArmed()
+		}
+	}
+}
+
+func (s *Socket) wakeArmed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing() || s.ptr == nil {
+		return
+	}
+	cDeregister(poller.p, s.h)
+	for d := reading; d <= s.lastLane(); d++ {
+		if h := s.lane(d).cur; h != nil && h.state == handleArmed || s.blk != nil && s.blk.onPoller[d] != nil {
+			s.rouse(d)
+		}
+	}
 }
 
 // arm asks for one event in a direction. again says that the last one proved empty. s.mu is held.
@@ -87,7 +185,7 @@ func (s *Socket) arm(d direction, again bool) error {
 		if err := startPoller(); err != nil {
 			return err
 		}
-		s.ptr = pointer.Save(s)
+		s.ptr = s.nameForPoller()
 	}
 	s.facts.Or(d.selectedFact())
 	if r := cArm(poller.p, s.h, d.bits(), again, s.ptr); r < 0 {
@@ -102,8 +200,13 @@ func (s *Socket) deregister() {
 	ptr := s.ptr
 	s.ptr = nil
 	s.mu.Unlock()
-	if ptr != nil {
-		cDeregister(poller.p, s.h)
+	if ptr == nil {
+		return
+	}
+	cDeregister(poller.p, s.h)
+	if f := s.unregistered(); f != nil && f.ptr != nil {
+		f.unname()
+	} else {
 		pointer.Unref(ptr)
 	}
 }

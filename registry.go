@@ -35,7 +35,7 @@ func registryWanted(env string) bool {
 }
 
 // UseRegistry says whether new sockets enter the registry; Registered overrides it for one socket, and accepted ones do
-// as their listener was told. It is on, unless the environment has ESOCK_USE_SOCKET_REGISTRY set to false,
+// as their listener does. It is on, unless the environment has ESOCK_USE_SOCKET_REGISTRY set to false,
 // off or 0 when the process starts. OTP: socket:use_registry/1.
 func UseRegistry(on bool) { useRegistry.Store(on) }
 

@@ -20,7 +20,9 @@ import (
 // Open, Adopt and Accept make one: the zero Socket, and nil, are closed.
 //
 // Closing is the caller's duty. A socket that is registered, owned or armed stays; one that is none of
-// these and is forgotten is closed by the garbage collector.
+// these and is forgotten is closed by the garbage collector. Armed means that an asynchronous call waits for readiness. One that
+// is queued, or whose SelectMsg has come, keeps the socket for as long as its mailbox or its handle is in use, and an owner
+// does as long as it is. A context does not, nor does what once waited.
 type Socket struct {
 	state atomic.Uint64 // lane.go
 	h     *handle       // the C handle: valid while a reference is held; nil once closed, guarded by mu
@@ -104,7 +106,8 @@ type openConfig struct {
 }
 
 // NetNS opens the socket in the network namespace that the file at path names, "/run/netns/blue". It needs
-// CAP_SYS_ADMIN. The empty path is the namespace of the caller. OTP: the netns key; setns(2).
+// CAP_SYS_ADMIN and /proc. The empty path is the namespace of the caller. Errors: *InvalidError "netns" for a file that is
+// no namespace; it is not opened to find out. OTP: the netns key; setns(2).
 func NetNS(path string) OpenOption { return func(c *openConfig) { c.netns = path } }
 
 // Owner makes mb own the socket from the start: when mb is closed, so is the socket. OTP: the calling process.
@@ -118,9 +121,11 @@ func Registered(on bool) OpenOption { return func(c *openConfig) { c.registry = 
 
 // NoDup makes Adopt work on the descriptor itself: closing the socket gives it back, with the flags it had.
 // OTP: dup => false.
+// Whether it is close-on-exec does not change.
 func NoDup() OpenOption { return func(c *openConfig) { c.adopt = 0 } }
 
-// TakeFD makes Adopt work on the descriptor itself and close it with the socket. After an error it is still the caller's.
+// TakeFD makes Adopt work on the descriptor itself and close it with the socket. It becomes close-on-exec, as every
+// descriptor that esock has is. After an error it is still the caller's, as it was.
 func TakeFD() OpenOption { return func(c *openConfig) { c.adopt = adoptTake } }
 
 // KnownAs tells Adopt what the descriptor is, where the kernel does not say.
@@ -159,6 +164,9 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	if cause := ctext.Cause(cfg.netns); cause != "" {
 		return nil, openError(&InvalidError{What: "netns", Value: cfg.netns, Cause: cause})
 	}
+	if err := cfg.checkOwner(); err != nil {
+		return nil, err
+	}
 	var h *handle
 	var r int
 	if cfg.netns == "" {
@@ -166,10 +174,30 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	} else {
 		h, r = openIn(cfg.netns, int(d), int(t), int(p))
 	}
-	if r < 0 {
+	switch {
+	case r == -int(syscall.EINVAL) && cfg.netns != "" && !isNamespace(cfg.netns):
+		return nil, openError(&InvalidError{What: "netns", Value: cfg.netns, Cause: "the file is no namespace"})
+	case r < 0:
 		return nil, openError(syscall.Errno(-r))
 	}
 	return finishOpen(h, 0, &cfg)
+}
+
+// isNamespace says whether a file is a namespace, of whatever kind.
+func isNamespace(path string) bool {
+	const nsfs = 0x6e736673 // NSFS_MAGIC
+	var fs syscall.Statfs_t
+	return syscall.Statfs(path, &fs) != nil || fs.Type == nsfs
+}
+
+var errOwnerClosed = &InvalidError{What: "owner", Cause: "its mailbox is closed"}
+
+// checkOwner refuses an owner that is dead before anything is made.
+func (c *openConfig) checkOwner() error {
+	if c.owner != nil && c.owner.Closed() {
+		return openError(errOwnerClosed)
+	}
+	return nil
 }
 
 func openError(err error) error { return &Error{Op: "open", Reason: err} }
@@ -193,7 +221,8 @@ func openIn(path string, d, t, p int) (h *handle, r int) {
 // Adopt makes a socket of a descriptor that exists already. It works on a duplicate, unless NoDup or TakeFD is given. The
 // descriptor becomes nonblocking, for everybody who shares its description. Domain, type and protocol are asked of the
 // kernel, then taken from KnownAs. Errors: EBADF for no descriptor, ENOTSOCK for one of a file or the like, *InvalidError
-// "options" when neither the kernel nor the caller says what the socket is; those of fcntl(2).
+// "options" when neither the kernel nor the caller says what the socket is; those of fcntl(2). After an error the
+// descriptor is as it was. An owner that is closed while Adopt runs closes the socket, as it would just afterwards.
 // OTP: socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
@@ -202,6 +231,9 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	}
 	if !fitsCInt(int64(fd)) {
 		return nil, openError(syscall.EBADF)
+	}
+	if err := cfg.checkOwner(); err != nil {
+		return nil, err
 	}
 	facts := factFromFD
 	if cfg.adopt == 0 {
@@ -222,7 +254,7 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	return finishOpen(h, facts, &cfg)
 }
 
-// finishOpen makes the socket around a handle.
+// finishOpen makes the socket around a handle. It cannot fail for an adopted descriptor, which the caller would want back.
 func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 	debug := globalDebug.Load()
 	if cfg.debug != nil {
@@ -245,11 +277,12 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 	if cfg.registry != nil {
 		registered = *cfg.registry
 	}
-	if err := s.settleIn(registered, cfg.owner); err != nil {
-		s.Close()
-		return nil, openError(err)
+	if !s.settleIn("open", registered, cfg.owner) {
+		s.close(nil, false)
+		if facts&factFromFD == 0 {
+			return nil, openError(errOwnerClosed)
+		}
 	}
-	s.traceOpen("open")
 	return s, nil
 }
 
@@ -263,8 +296,14 @@ func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
 	return s
 }
 
-// settleIn gives a new socket its place: registry, owner, or neither, and then the garbage collector watches it.
-func (s *Socket) settleIn(registered bool, owner *Mailbox) error {
+// settleIn gives a new socket its place: registry, owner, or neither, where the garbage collector watches it. Owner and
+// registry come last, because they are where others find it, and may close it: by then it is complete, and what is still
+// to do asks nothing of it. False: the owner's mailbox is closed, and nobody has found the socket.
+func (s *Socket) settleIn(op string, registered bool, owner *Mailbox) bool {
+	if !registered {
+		s.watchForgotten() // an owner, or the poller, keeps it as well
+	}
+	s.traceOpen(op)
 	if owner != nil {
 		s.mu.Lock()
 		alive := owner.own(s)
@@ -273,47 +312,13 @@ func (s *Socket) settleIn(registered bool, owner *Mailbox) error {
 		}
 		s.mu.Unlock()
 		if !alive {
-			return &InvalidError{What: "owner", Cause: "its mailbox is closed"}
+			return false
 		}
 	}
 	if registered {
-		registry.add(s) // last: from here others find it, and may close it
-	} else {
-		// An owner, or the poller, keeps it as well. What follows must not hold the socket.
-		r := s.rarely()
-		r.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), borrowed: s.facts.Load()&factBorrowed != 0}
-		r.cleanup = runtime.AddCleanup(s, closeForgotten, r.forgotten)
+		registry.add(s) // which looks whether the owner has closed it
 	}
-	return nil
-}
-
-// forgotten is what has to be closed when nobody can reach the socket any more.
-type forgotten struct {
-	h        *handle
-	id       uint64
-	file     *os.File // it owns the descriptor, once a call has parked
-	uncopied *zeroCopyBook
-	facts    uint32
-	borrowed bool // the descriptor is not ours, and may be another's by now
-}
-
-// closeForgotten closes what nobody closed. It runs where the whole program's cleanups run, so it does not wait.
-func closeForgotten(f *forgotten) {
-	traceForgotten(f.id)
-	gauges.forget(f.h)
-	if f.uncopied.outlive(f.h, f.file, f.facts, false) {
-		return
-	}
-	switch {
-	case f.borrowed:
-		cDisown(f.h)
-	case f.file != nil:
-		cNoLinger(f.h)
-	}
-	if f.file != nil {
-		f.file.Close()
-	}
-	cClose(f.h, closeNoLinger, nil, nil)
+	return true
 }
 
 // rarely is the rare state, made when it is first needed.
@@ -387,9 +392,10 @@ func (s *Socket) Listen(backlog int) error {
 }
 
 // Accept takes a connection. The new socket is owned by the asynchronous caller's mailbox, else by nobody; it
-// has this one's options of level otp, but not its meta. Errors of accept4(2) are passed on as they are: EMFILE and
-// ECONNABORTED are the caller's to judge; EINVAL says that the socket does not listen, or no longer, because somebody has
-// shut its reading. OTP: socket:accept/2.
+// has this one's options of level otp, but not its meta, and is registered if this one is. Errors of accept4(2) are passed on
+// as they are: EMFILE and ECONNABORTED are the caller's to judge; EINVAL says that the socket does not listen, or no
+// longer, because somebody has shut its reading. When the mailbox is closed while the call takes a connection, the connection
+// is closed, as its owner would have done, and the answer is *InvalidError "owner". OTP: socket:accept/2.
 func (s *Socket) Accept(w Wait) (*Socket, error) {
 	s = s.orClosed()
 	c := call{op: OpAccept}
@@ -404,15 +410,10 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 		o = &inherited
 	}
 	n := newSocket(c.accepted, factConnected, o)
-	registered := useRegistry.Load()
-	if o != nil && o.registry != nil {
-		registered = *o.registry
+	if !n.settleIn("accept", s.registered(), w.requester()) {
+		n.close(nil, false)
+		return nil, s.fail("accept", errOwnerClosed)
 	}
-	if err := n.settleIn(registered, w.requester()); err != nil {
-		n.Close()
-		return nil, s.fail("accept", err)
-	}
-	n.traceOpen("accept")
 	return n, nil
 }
 
@@ -475,16 +476,23 @@ func (s *Socket) Shutdown(how How) error {
 	if how != ShutRead {
 		shut |= factShutWrite
 	}
-	// Noted first: the reader that the kernel wakes must find it, because no other wake-up follows.
+	// Noted first: the reader that the kernel wakes must find it, because no other wake-up follows. One at a time, so that
+	// taking the note back after a failure does not take another's.
+	turn := &shutdowns[s.id%uint64(len(shutdowns))]
+	turn.Lock()
 	was := s.facts.Or(shut)
 	err := s.simple("shutdown", func(h *handle) int { return cShutdown(h, int(how)) })
 	// A datagram socket that is not connected is shut although the kernel says it is not connected.
 	if err != nil && (s.typ == Stream || !errors.Is(err, syscall.ENOTCONN)) {
 		s.facts.And(was | ^shut)
 	}
+	turn.Unlock()
 	s.tellShut(how)
 	return err
 }
+
+// shutdowns are the turns of Shutdown: shared by several sockets, because it hardly ever takes time.
+var shutdowns [16]sync.Mutex
 
 // SockName is the address the socket is bound to. OTP: socket:sockname/1; getsockname(2).
 func (s *Socket) SockName() (Addr, error) { return s.name("sockname", cSockName) }
@@ -511,22 +519,33 @@ func (s *Socket) closeFor(owner *Mailbox) { s.close(owner, false) }
 // close closes the socket, if owner is nil or owns it, and waits for unsent data if linger says so.
 func (s *Socket) close(owner *Mailbox, linger bool) error {
 	s = s.orClosed()
-	rare := s.rarely()
 	s.mu.Lock()
 	if s.closing() || owner != nil && s.owner != owner {
 		s.mu.Unlock()
 		return s.fail("close", net.ErrClosed)
 	}
+	inside := s.beginClose()
+	s.mu.Unlock()
+	return s.finishClose(inside, linger)
+}
+
+// beginClose ends all that waits, and keeps others out. It says whether somebody is inside. s.mu is held.
+func (s *Socket) beginClose() (inside bool) {
+	rare := s.rarely()
 	s.keepStates()
-	inside := s.state.And(^stOpen) >= stRef
-	if inside {
-		rare.drained = make(chan struct{})
+	if inside = s.state.And(^stOpen) >= stRef; inside {
+		rare.drained = newChannel(0)
 	}
 	for d := reading; d <= s.lastLane(); d++ {
 		s.abortAll(d)
 		s.wake(d)
 	}
-	s.mu.Unlock()
+	return inside
+}
+
+// finishClose is the rest of close.
+func (s *Socket) finishClose(inside, linger bool) error {
+	rare := s.rarely()
 	if inside {
 		s.awaitDrained(rare.drained)
 	}
@@ -638,9 +657,12 @@ func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 			s.owner = to
 		}
 	}
-	s.mu.Unlock()
-	if !alive {
-		s.close(nil, false)
+	if alive {
+		s.mu.Unlock()
+		return nil
 	}
+	inside := s.beginClose() // nobody else can become the owner of what is closed
+	s.mu.Unlock()
+	_ = s.finishClose(inside, false)
 	return nil
 }

@@ -96,9 +96,6 @@ type continuation struct {
 // Forever waits for as long as it takes. OTP: infinity.
 var Forever = Wait{}
 
-// epoch is where monotonic moments are counted from.
-var epoch = time.Now()
-
 func badWait(err *InvalidError) Wait { return Wait{kind: waitBad, ref: err} }
 
 // Within waits for at most d, which must not be negative. The time runs from the moment the first try did not complete the
@@ -114,7 +111,7 @@ func Within(d time.Duration) Wait {
 // Until waits until t. A moment in the past looks and does not wait.
 func Until(t time.Time) Wait {
 	// By how far it is from now: what t has may be the time of a wall clock, which jumps.
-	return Wait{kind: waitUntil, d: later(time.Since(epoch), time.Until(t))}
+	return Wait{kind: waitUntil, d: later(clock(), time.Until(t))}
 }
 
 // later is d after t, or the end of time.
@@ -179,7 +176,7 @@ func (w Wait) Continue(sel *Select) Wait {
 // others are as they were.
 func (w Wait) Begin() Wait {
 	if w.kind == waitFor && w.d > 0 {
-		w.kind, w.d = waitUntil, later(time.Since(epoch), w.d)
+		w.kind, w.d = waitUntil, later(clock(), w.d)
 	}
 	return w
 }
@@ -213,7 +210,7 @@ func (w Wait) Over() error {
 	switch {
 	case w.kind == waitContext:
 		return w.context().Err()
-	case w.kind == waitUntil && time.Since(epoch) >= w.d:
+	case w.kind == waitUntil && clock() >= w.d:
 		return ErrTimeout
 	}
 	return nil
@@ -228,7 +225,7 @@ func (w Wait) Ends() (context.Context, context.CancelFunc) {
 	case waitFor:
 		return context.WithTimeout(context.Background(), w.d)
 	case waitUntil:
-		return context.WithTimeout(context.Background(), w.d-time.Since(epoch))
+		return context.WithTimeout(context.Background(), w.d-clock())
 	case waitContext:
 		return context.WithCancel(w.context())
 	}
@@ -287,7 +284,7 @@ func (w *Wait) requester() *Mailbox {
 func (w *Wait) deadline() time.Duration {
 	switch w.kind {
 	case waitFor:
-		return later(time.Since(epoch), w.d)
+		return later(clock(), w.d)
 	case waitUntil:
 		return max(w.d, 1)
 	}
@@ -298,7 +295,7 @@ type handleState uint8
 
 const (
 	handleIdle     handleState = iota // in no lane
-	handleQueued                      // behind others
+	handleQueued                      // behind others, in a lane's queue
 	handleArmed                       // has the slot; a message will come
 	handleSelected                    // has the slot; the message was sent
 )
@@ -350,15 +347,6 @@ func (l *handleList) remove(h *Handle) {
 	h.prev, h.next = nil, nil
 }
 
-func (l *handleList) has(h *Handle) bool {
-	for q := l.head; q != nil; q = q.next {
-		if q == h {
-			return true
-		}
-	}
-	return false
-}
-
 // Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It
 // serves one call at a time; using it while one is in progress is an error.
 //
@@ -376,6 +364,7 @@ type Handle struct {
 	posted     messageKind // guarded by mb.mu
 	away       bool        // its function is running (NewHandleFunc); guarded by mb.mu
 	busy       bool        // in a lane; guarded by mb.mu
+	waiting    bool        // and its message is still to come; guarded by mb.mu
 	complete   bool        // see Select.Complete
 	moved      bool        // a part of the request has moved; guarded by the socket's mu
 }

@@ -13,9 +13,9 @@ type waiter struct {
 }
 
 var waiters = sync.Pool{New: func() any {
-	w := &waiter{timer: time.NewTimer(time.Hour)}
+	w := &waiter{timer: newTimer(time.Hour)}
 	w.timer.Stop()
-	w.ext.wake = make(chan struct{}, 1)
+	w.ext.wake = newChannel(1)
 	w.h.ext = &w.ext
 	return w
 }}
@@ -46,7 +46,7 @@ func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) 
 	}
 	var expired <-chan time.Time
 	if deadline != 0 {
-		w.timer.Reset(deadline - time.Since(epoch))
+		resetTimer(w.timer, deadline-clock())
 		expired = w.timer.C
 		defer w.timer.Stop()
 	}
@@ -66,10 +66,10 @@ func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
 	given, err := wt.wait(w, c.until(w))
 	if !given {
 		s.mu.Lock()
-		l := s.lane(d)
-		queued := l.has(&wt.h)
+		queued := wt.h.state == handleQueued
 		if queued {
-			l.remove(&wt.h)
+			wt.h.state = handleIdle
+			s.lane(d).remove(&wt.h)
 			s.settle(d)
 		}
 		s.mu.Unlock()

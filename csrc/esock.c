@@ -70,8 +70,11 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
     }
     int fl = sys->getfl(sys, fd);
     r = fl < 0 ? fl : sys->setfl(sys, fd, fl | O_NONBLOCK);
+    bool changed = r >= 0 && !(fl & O_NONBLOCK);
+    if (r >= 0 && flags & ESOCK_ADOPT_TAKE) r = sys->setfd(sys, fd, FD_CLOEXEC);
     esock *s = r < 0 ? NULL : esock__new(sys, fd, domain, type, protocol < 0 ? 0 : protocol);
     if (s == NULL) {
+        if (changed) sys->setfl(sys, fd, fl);
         if (flags & ESOCK_ADOPT_DUP) sys->close(sys, fd);
         return r < 0 ? r : -ENOMEM;
     }

@@ -111,7 +111,9 @@ ESOCK_API int esock_open(esock **out, int domain, int type, int protocol, const 
 
 /* esock_open inside the network namespace that the file at `path` names. The calling thread is in
  * that namespace for the duration of the call. If it cannot be brought back, *lost is set to 1, the
- * socket is closed and an error returned: the thread is then of no further use and should end. */
+ * socket is closed and an error returned: the thread is then of no further use and should end.
+ * -EINVAL: the file is no network namespace; a FIFO, a device, a directory or a socket is not opened
+ * to find out. Needs /proc. */
 ESOCK_API int esock_open_netns(esock **out, const char *path, int domain, int type, int protocol,
                                const esock_sys *sys, int *lost);
 
@@ -126,7 +128,8 @@ enum esock_adopt_flags {
  * What is no descriptor is -EBADF then, and one of something else -ENOTSOCK, with no name.
  * With neither flag the descriptor stays the caller's: esock_close only gives it its old flags
  * back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
- * set. */
+ * set. A duplicate, and a descriptor that is taken, is close-on-exec; one that stays the caller's
+ * keeps what it had. After an error the description has the flags it had. */
 ESOCK_API int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
                           const esock_sys *sys, const char **missing);
 
@@ -686,6 +689,11 @@ ESOCK_API void esock_poller_free(esock_poller *p);
 
 /* Frees a poller whose descriptor the caller has closed, or keeps. */
 ESOCK_API void esock_poller_forget(esock_poller *p);
+
+/* Gives a poller whose descriptor has failed a new one, and returns it; nobody may be in esock_poll. The old one is the
+ * caller's to close, as it may be another's file by now. Handles that were armed are to be deregistered, and armed again.
+ * After an error the poller has no descriptor, and this may be called again. */
+ESOCK_API int esock_poller_renew(esock_poller *p);
 
 /* The poller's own descriptor: readable while events wait, so that pollers nest. Nonblocking. */
 ESOCK_API int esock_poller_fd(const esock_poller *p);

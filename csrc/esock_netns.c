@@ -1,13 +1,33 @@
 /* Opening a socket in another network namespace. */
 #include "esock_internal.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* Opens a namespace's file, which is a regular one. To open something else can take for ever (a FIFO without a writer), or
+ * have effects of its own (a device), so it is looked at first, and what was looked at is what is opened. */
+static int open_namespace(const esock_sys *sys, const char *path) {
+    int fd = sys->open(sys, path, O_PATH | O_CLOEXEC);
+    if (fd < 0) return fd;
+    int r = sys->filetype(sys, fd);
+    if (r >= 0 && r != S_IFREG) r = -EINVAL; /* as setns says of any other file */
+    if (r >= 0) {
+        char again[48];
+        snprintf(again, sizeof again, "/proc/thread-self/fd/%d", fd);
+        r = sys->open(sys, again, O_RDONLY | O_CLOEXEC);
+    }
+    sys->close(sys, fd);
+    return r;
+}
+
 int esock_open_netns(esock **out, const char *path, int domain, int type, int protocol,
                      const esock_sys *sys, int *lost) {
     if (sys == NULL) sys = esock_sys_libc();
     *lost = 0;
-    int target = sys->open(sys, path);
+    int target = open_namespace(sys, path);
     if (target < 0) return target;
-    int home = sys->open(sys, "/proc/thread-self/ns/net");
+    int home = sys->open(sys, "/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
     if (home < 0) {
         sys->close(sys, target);
         return home;

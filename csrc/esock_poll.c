@@ -13,20 +13,26 @@ struct esock_poller {
     pthread_mutex_t mu;
 };
 
+static int new_epoll(const esock_sys *sys) {
+    int ep = sys->epoll_create(sys);
+    if (ep < 0) return ep;
+    /* Runtimes that take a descriptor into their own poller look at O_NONBLOCK. */
+    int fl = sys->getfl(sys, ep);
+    if (fl >= 0) sys->setfl(sys, ep, fl | O_NONBLOCK);
+    return ep;
+}
+
 int esock_poller_new(esock_poller **out, const esock_sys *sys) {
     if (sys == NULL) sys = esock_sys_libc();
     esock_poller *p = calloc(1, sizeof *p);
     if (p == NULL) return -ENOMEM;
     p->sys = sys;
-    p->ep = sys->epoll_create(sys);
+    p->ep = new_epoll(sys);
     if (p->ep < 0) {
         int r = p->ep;
         free(p);
         return r;
     }
-    /* Runtimes that take a descriptor into their own poller look at O_NONBLOCK. */
-    int fl = sys->getfl(sys, p->ep);
-    if (fl >= 0) sys->setfl(sys, p->ep, fl | O_NONBLOCK);
     pthread_mutex_init(&p->mu, NULL);
     *out = p;
     return 0;
@@ -43,6 +49,14 @@ void esock_poller_forget(esock_poller *p) {
     free(p);
 }
 
+int esock_poller_renew(esock_poller *p) {
+    int ep = new_epoll(p->sys);
+    pthread_mutex_lock(&p->mu);
+    p->ep = ep < 0 ? -1 : ep;
+    pthread_mutex_unlock(&p->mu);
+    return ep;
+}
+
 int esock_poller_fd(const esock_poller *p) {
     return p->ep;
 }
@@ -56,6 +70,8 @@ static int watch(esock_poller *p, esock *s, unsigned events, int edge) {
     };
     int r =
         p->sys->epoll_ctl(p->sys, p->ep, s->in_poller ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev);
+    if (r == -ENOENT && s->in_poller) /* in one before: esock_poller_renew */
+        r = p->sys->epoll_ctl(p->sys, p->ep, EPOLL_CTL_ADD, s->fd, &ev);
     if (r < 0) return r;
     s->in_poller = 1;
     s->registered = (uint8_t)events;

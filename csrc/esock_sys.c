@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +45,11 @@ static int sys_getfl(const esock_sys *sys, int fd) {
 static int sys_setfl(const esock_sys *sys, int fd, int flags) {
     (void)sys;
     return result(fcntl(fd, F_SETFL, flags));
+}
+
+static int sys_setfd(const esock_sys *sys, int fd, int flags) {
+    (void)sys;
+    return result(fcntl(fd, F_SETFD, flags));
 }
 
 /* Linux: a signal ends the wait for linger early, and close returns 0 all the same. Go sends its threads SIGURG
@@ -206,9 +212,16 @@ static int sys_epoll_wait(const esock_sys *sys, int ep, struct epoll_event *ev, 
     return result(epoll_wait(ep, ev, max, timeout_ms));
 }
 
-static int sys_open(const esock_sys *sys, const char *path) {
+static int sys_open(const esock_sys *sys, const char *path, int flags) {
     (void)sys;
-    return result(open(path, O_RDONLY | O_CLOEXEC));
+    return result(open(path, flags));
+}
+
+static int sys_filetype(const esock_sys *sys, int fd) {
+    (void)sys;
+    struct stat st;
+    int r = result(fstat(fd, &st));
+    return r < 0 ? r : (int)(st.st_mode & S_IFMT);
 }
 
 static int sys_setns(const esock_sys *sys, int fd) {
@@ -223,6 +236,7 @@ const esock_sys *esock_sys_libc(void) {
         .dup = sys_dup,
         .getfl = sys_getfl,
         .setfl = sys_setfl,
+        .setfd = sys_setfd,
         .close = sys_close,
         .bind = sys_bind,
         .connect = sys_connect,
@@ -247,6 +261,7 @@ const esock_sys *esock_sys_libc(void) {
         .epoll_ctl = sys_epoll_ctl,
         .epoll_wait = sys_epoll_wait,
         .open = sys_open,
+        .filetype = sys_filetype,
         .setns = sys_setns,
     };
     return &libc;

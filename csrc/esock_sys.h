@@ -24,6 +24,7 @@ struct esock_sys {
     int (*dup)(const esock_sys *sys, int fd); /* F_DUPFD_CLOEXEC */
     int (*getfl)(const esock_sys *sys, int fd);
     int (*setfl)(const esock_sys *sys, int fd, int flags);
+    int (*setfd)(const esock_sys *sys, int fd, int flags); /* F_SETFD */
     int (*close)(const esock_sys *sys, int fd);
     /* names */
     int (*bind)(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len);
@@ -58,7 +59,8 @@ struct esock_sys {
     int (*epoll_wait)(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
                       int timeout_ms);
     /* network namespaces */
-    int (*open)(const esock_sys *sys, const char *path);
+    int (*open)(const esock_sys *sys, const char *path, int flags);
+    int (*filetype)(const esock_sys *sys, int fd); /* fstat: S_IFREG and its like */
     int (*setns)(const esock_sys *sys, int fd);
 };
 

@@ -279,7 +279,7 @@ func (c *creation) adopt(opts []esock.OpenOption) (*esock.Socket, error) {
 		return nil, &badArgument{"fd", typ, "it is no stream"}
 	}
 	sock, err := esock.Adopt(c.fd, append(opts, esock.TakeFD())...)
-	if err == nil || errors.Is(err, &esock.InvalidError{What: "owner"}) {
+	if err == nil {
 		c.fd = -1 // it is the socket's
 	}
 	return sock, err

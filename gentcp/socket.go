@@ -21,6 +21,7 @@ type Socket struct {
 	listening bool
 	opts      atomic.Pointer[settings]
 	shutWrite atomic.Bool // Shutdown has ended sending
+	shutMu    sync.Mutex  // one Shutdown at a time
 
 	mu       sync.Mutex // guards what follows; held over system calls only where they do not wait
 	owner    *esock.Mailbox
@@ -161,7 +162,10 @@ func (s *Socket) Shutdown(how esock.How) error {
 	if !s.made() {
 		return notMade("shutdown")
 	}
-	// Noted first: a Send that the kernel refuses finds it.
+	// Noted first: a Send that the kernel refuses finds it. One at a time, so that taking the note back after a failure does
+	// not take another's.
+	s.shutMu.Lock()
+	defer s.shutMu.Unlock()
 	noted := how != esock.ShutRead && s.shutWrite.CompareAndSwap(false, true)
 	err := s.sock.Shutdown(how)
 	if err != nil && noted {

@@ -99,6 +99,44 @@ static void adopt_that_takes_the_descriptor_closes_it(void **state) {
     close(fd);
 }
 
+/* Of each of the three ways. */
+static void adopt_that_fails_leaves_the_descriptor_as_it_was(void **state) {
+    const unsigned ways[] = {0, ESOCK_ADOPT_DUP, ESOCK_ADOPT_TAKE};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fl = fcntl(fd, F_GETFL), flags = fcntl(fd, F_GETFD), before = script_open_fds();
+    esock *s = NULL;
+    struct script k;
+    for (size_t i = 0; i < LEN(ways); i++) {
+        for (int call = K_GETFL; call <= K_SETFD; call++) {
+            script_init(&k);
+            script_answer(&k, (enum script_call)call, -EPERM);
+            int r = esock_adopt(&s, fd, ways[i], -1, -1, -1, &k.sys, NULL);
+            if (call == K_SETFD && ways[i] != ESOCK_ADOPT_TAKE) {
+                assert_int_equal(r, 0); /* it is not changed there */
+                shut(s);
+                fcntl(fd, F_SETFL, fl);
+                continue;
+            }
+            assert_int_equal(r, -EPERM);
+            assert_int_equal(fcntl(fd, F_GETFL), fl);
+            assert_int_equal(fcntl(fd, F_GETFD), flags);
+            assert_int_equal(script_open_fds(), before);
+        }
+    }
+    close(fd);
+}
+
+static void adopted_descriptor_is_close_on_exec_unless_it_stays_the_callers(void **state) {
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    esock *s;
+    assert_int_equal(esock_adopt(&s, fd, 0, -1, -1, -1, NULL, NULL), 0);
+    assert_false(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    shut(s);
+    assert_int_equal(esock_adopt(&s, fd, ESOCK_ADOPT_TAKE, -1, -1, -1, NULL, NULL), 0);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    shut(s);
+}
+
 static void adopt_names_what_is_missing(void **state) {
     esock *s = NULL;
     const char *missing = NULL;
@@ -298,6 +336,8 @@ int main(void) {
         cmocka_unit_test(adopt_gives_the_flags_back_and_leaves_the_descriptor_open),
         cmocka_unit_test(adopt_with_dup_owns_its_duplicate_alone),
         cmocka_unit_test(adopt_that_takes_the_descriptor_closes_it),
+        cmocka_unit_test(adopt_that_fails_leaves_the_descriptor_as_it_was),
+        cmocka_unit_test(adopted_descriptor_is_close_on_exec_unless_it_stays_the_callers),
         cmocka_unit_test(adopt_names_what_is_missing),
         cmocka_unit_test(adopt_takes_the_callers_word_where_the_kernel_is_silent),
         cmocka_unit_test(adopt_of_a_bad_descriptor_with_everything_said_is_ebadf),

@@ -1,8 +1,10 @@
 /* Opening a socket in another network namespace. The scripted tests need no privilege. */
 #include "fixture.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #ifndef SO_NETNS_COOKIE
@@ -84,6 +86,52 @@ static void namespace_files_that_cannot_be_opened_leak_nothing(void **state) {
     assert_int_equal(script_open_fds(), before);
 }
 
+/* A FIFO without a writer would hold the call for ever, and a device may do anything when it is opened. */
+static void what_is_no_namespace_is_not_opened(void **state) {
+    char dir[] = "/tmp/esock-netns-XXXXXX", fifo[64], sock[64], plain[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(fifo, sizeof fifo, "%s/fifo", dir);
+    snprintf(sock, sizeof sock, "%s/sock", dir);
+    snprintf(plain, sizeof plain, "%s/plain", dir);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    assert_int_equal(mknod(sock, S_IFSOCK | 0600, 0), 0);
+    close(open(plain, O_CREAT | O_WRONLY, 0600));
+    const char *paths[] = {fifo, sock, dir, "/dev/null", plain, "/proc/self/status"};
+    int lost, before = script_open_fds();
+    struct script k;
+    for (size_t i = 0; i < LEN(paths); i++) {
+        script_init(&k);
+        if (i >= 4) script_answer(&k, K_SETNS, -EINVAL); /* without privilege it is -EPERM */
+        assert_int_equal(esock_open_netns(&s, paths[i], AF_INET, SOCK_STREAM, 0, &k.sys, &lost),
+                         -EINVAL);
+        assert_int_equal(lost, 0);
+        if (i < 4) {
+            assert_int_equal(script_count(&k, K_OPEN), 1);
+            assert_true(script_last(&k, K_OPEN)->a & O_PATH);
+        }
+        assert_int_equal(script_count(&k, K_SOCKET), 0);
+        assert_int_equal(script_open_fds(), before);
+    }
+    unlink(fifo);
+    unlink(sock);
+    unlink(plain);
+    rmdir(dir);
+}
+
+static void namespace_file_that_cannot_be_looked_at_leaks_nothing(void **state) {
+    struct script k;
+    int lost, before = script_open_fds();
+    script_init(&k);
+    script_answer(&k, K_FILETYPE, -EIO);
+    assert_int_equal(try_open(&k, &lost), -EIO);
+    script_pass(&k, K_OPEN);
+    script_pass(&k, K_OPEN);
+    script_answer(&k, K_OPEN, -EMFILE); /* the way home */
+    assert_int_equal(try_open(&k, &lost), -EMFILE);
+    assert_int_equal(script_count(&k, K_SETNS), 0);
+    assert_int_equal(script_open_fds(), before);
+}
+
 /* A thread that lives in a namespace of its own until it is told to end. */
 struct room {
     int ready[2], done[2];
@@ -145,6 +193,8 @@ int main(void) {
         cmocka_unit_test(thread_that_cannot_come_home_is_reported_lost),
         cmocka_unit_test(thread_that_never_left_is_not_lost),
         cmocka_unit_test(namespace_files_that_cannot_be_opened_leak_nothing),
+        cmocka_unit_test(what_is_no_namespace_is_not_opened),
+        cmocka_unit_test(namespace_file_that_cannot_be_looked_at_leaks_nothing),
         cmocka_unit_test(socket_belongs_to_the_other_namespace_and_the_thread_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

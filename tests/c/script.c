@@ -153,6 +153,12 @@ static int k_setfl(const esock_sys *sys, int fd, int flags) {
     return (int)end(&t, canned ? t.answer.result : real()->setfl(real(), fd, flags));
 }
 
+static int k_setfd(const esock_sys *sys, int fd, int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_SETFD, fd, flags, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->setfd(real(), fd, flags));
+}
+
 /* Linux frees the number before it reports an error, so a failing close of a real descriptor closes
  * it too. */
 static int k_close(const esock_sys *sys, int fd) {
@@ -381,10 +387,16 @@ static int k_epoll_wait(const esock_sys *sys, int ep, struct epoll_event *ev, in
                     canned ? t.answer.result : real()->epoll_wait(real(), ep, ev, max, timeout_ms));
 }
 
-static int k_open(const esock_sys *sys, const char *path) {
+static int k_open(const esock_sys *sys, const char *path, int flags) {
     struct turn t;
-    bool canned = begin(sys, K_OPEN, -1, 0, 0, 0, &t);
-    return (int)end(&t, canned ? t.answer.result : real()->open(real(), path));
+    bool canned = begin(sys, K_OPEN, -1, flags, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->open(real(), path, flags));
+}
+
+static int k_filetype(const esock_sys *sys, int fd) {
+    struct turn t;
+    bool canned = begin(sys, K_FILETYPE, fd, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->filetype(real(), fd));
 }
 
 static int k_setns(const esock_sys *sys, int fd) {
@@ -401,6 +413,7 @@ void script_init(struct script *k) {
         .dup = k_dup,
         .getfl = k_getfl,
         .setfl = k_setfl,
+        .setfd = k_setfd,
         .close = k_close,
         .bind = k_bind,
         .connect = k_connect,
@@ -425,6 +438,7 @@ void script_init(struct script *k) {
         .epoll_ctl = k_epoll_ctl,
         .epoll_wait = k_epoll_wait,
         .open = k_open,
+        .filetype = k_filetype,
         .setns = k_setns,
     };
 }

@@ -27,6 +27,7 @@ enum script_call {
     K_DUP,
     K_GETFL,
     K_SETFL,
+    K_SETFD,
     K_CLOSE,
     K_BIND,
     K_CONNECT,
@@ -51,6 +52,7 @@ enum script_call {
     K_EPOLL_CTL,
     K_EPOLL_WAIT,
     K_OPEN,
+    K_FILETYPE,
     K_SETNS,
     K_CALLS
 };

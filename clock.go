@@ -1,0 +1,51 @@
+package esock
+
+import (
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// Time. Waits are about what the kernel does, so they go by the machine's monotonic clock, also in a bubble of
+// testing/synctest, where the time package has a clock of its own: see bubble.go.
+
+// epoch is where monotonic moments are counted from, and machineEpoch is the same moment by the kernel's clock.
+var (
+	epoch        = time.Now()
+	machineEpoch = machineClock()
+)
+
+// clock is the machine's time since epoch.
+func clock() time.Duration {
+	now := time.Now()
+	if bubbled(now) {
+		return machineClock() - machineEpoch
+	}
+	return now.Sub(epoch)
+}
+
+// realTime is what a deadline, as clock has it, is to a File, which asks the time package how far away it is.
+func realTime(deadline time.Duration) time.Time {
+	if now := time.Now(); bubbled(now) {
+		return now.Add(deadline - (machineClock() - machineEpoch))
+	}
+	return epoch.Add(deadline)
+}
+
+// machineClock asks the kernel, whose clock the runtime's own is.
+func machineClock() time.Duration {
+	var t syscall.Timespec
+	const monotonic = 1 // CLOCK_MONOTONIC
+	syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, monotonic, uintptr(unsafe.Pointer(&t)), 0)
+	return time.Duration(t.Nano())
+}
+
+// nap sleeps for a moment of the machine's time.
+func nap(d time.Duration) {
+	if inBubble() {
+		t := syscall.NsecToTimespec(int64(d))
+		syscall.Nanosleep(&t, nil)
+		return
+	}
+	time.Sleep(d)
+}
