@@ -58,7 +58,7 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 
 // receive is Recv for who has the turn. s.mu is held, but not while waiting.
 func (s *Socket) receive(buf []byte, length int, w esock.Wait) (Packet, error) {
-	reads := 0
+	first := true
 	for {
 		if s.ended == nil && s.sock.Closed() {
 			s.ended = closedHere // the owner has died
@@ -77,9 +77,10 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait) (Packet, error) {
 		if s.ended != nil {
 			return Packet{}, s.tellEnd()
 		}
-		if reads++; reads == 1 {
+		if first {
+			first = false
 			w = w.Begin()
-		} else if err := goOn(w, reads); err != nil {
+		} else if err := w.Over(); err != nil { // a read that finds data does not look
 			return Packet{}, err
 		}
 		if s.input.len() == 0 && raw(o.typ) && length <= cap(buf) && cap(buf) > 0 {
@@ -103,17 +104,6 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait) (Packet, error) {
 			s.end(err)
 		}
 	}
-}
-
-// pollReads is how many reads a receive that does not wait makes, as long as each brings something.
-const pollReads = 16
-
-// goOn says whether a receive may read once more: a peer that sends as fast as it reads does not make it forget its time.
-func goOn(w esock.Wait, reads int) error {
-	if !w.Blocks() && reads > pollReads {
-		return esock.ErrTimeout
-	}
-	return w.Over()
 }
 
 // receiveRaw reads raw bytes straight to where the caller wants them; false: it was not that easy, and what came is in

@@ -179,7 +179,7 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 	if c.closed {
 		return gentcp.Packet{}, c.fail(op, c.tellEnd())
 	}
-	for records := 0; ; records++ {
+	for first := true; ; first = false {
 		p, err := c.cut(length)
 		switch {
 		case err == nil:
@@ -188,10 +188,8 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 			return gentcp.Packet{}, c.fail(op, err)
 		case c.ended != nil:
 			return gentcp.Packet{}, c.fail(op, c.tellEnd())
-		case records > 0 && w.Over() != nil: // a record that has come is read whatever the time
+		case !first && w.Over() != nil: // a read that finds data does not look
 			return gentcp.Packet{}, w.Over()
-		case records >= pollRecords && !w.Blocks():
-			return gentcp.Packet{}, esock.ErrTimeout
 		}
 		if err = c.fill(w, nil); err != nil {
 			if reason, ok := paused(err); ok {
@@ -201,9 +199,6 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 		}
 	}
 }
-
-// pollRecords is how many records a receive that does not wait reads, as long as there are some.
-const pollRecords = 256
 
 // cut takes the next packet, in memory of its own. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.
 func (c *TLSConn) cut(length int) (gentcp.Packet, error) {

@@ -440,75 +440,76 @@ static void end_of_a_full_unix_socket_is_seen_without_sending(void **state) {
             shut(b);
         }
     }
+}
 
-    /* The descriptor was closed behind the poller's back. What was armed is armed again. */
-    static void poller_goes_on_with_another_descriptor(void **state) {
-        esock *a, *b;
-        int me;
-        esock_event ev;
-        esock_poller *p = poller(NULL);
-        unix_pair(NULL, SOCK_STREAM, &a, &b);
-        assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
-        assert_int_equal(esock_arm(p, b, ESOCK_IN, 0, &me), 0);
-        close(esock_poller_fd(p));
-        assert_int_equal(esock_poll(p, &ev, 1, 0), -EBADF);
-        assert_int_equal(esock_poller_renew(p), esock_poller_fd(p));
-        assert_true(fcntl(esock_poller_fd(p), F_GETFL) & O_NONBLOCK);
-        nothing_comes(p);
-        esock_deregister(p, a);
-        assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
-        assert_int_equal(esock_arm(p, b, ESOCK_OUT, 0, &me), 0); /* without being deregistered */
-        event_comes(p, &me, ESOCK_OUT);
-        assert_int_equal(esock_fired(p, b, ESOCK_OUT), ESOCK_OUT);
-        put(b);
-        event_comes(p, &me, ESOCK_IN);
-        shut(a);
-        shut(b);
-        esock_poller_free(p);
-    }
+/* The descriptor was closed behind the poller's back. What was armed is armed again. */
+static void poller_goes_on_with_another_descriptor(void **state) {
+    esock *a, *b;
+    int me;
+    esock_event ev;
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
+    assert_int_equal(esock_arm(p, b, ESOCK_IN, 0, &me), 0);
+    close(esock_poller_fd(p));
+    assert_int_equal(esock_poll(p, &ev, 1, 0), -EBADF);
+    assert_int_equal(esock_poller_renew(p), esock_poller_fd(p));
+    assert_true(fcntl(esock_poller_fd(p), F_GETFL) & O_NONBLOCK);
+    nothing_comes(p);
+    esock_deregister(p, a);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
+    assert_int_equal(esock_arm(p, b, ESOCK_OUT, 0, &me), 0); /* without being deregistered */
+    event_comes(p, &me, ESOCK_OUT);
+    assert_int_equal(esock_fired(p, b, ESOCK_OUT), ESOCK_OUT);
+    put(b);
+    event_comes(p, &me, ESOCK_IN);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
 
-    static void poller_that_gets_no_descriptor_says_so_until_it_has_one(void **state) {
-        struct script k;
-        esock *a, *b;
-        int me;
-        script_init(&k);
-        esock_poller *p = poller(&k.sys);
-        unix_pair(NULL, SOCK_STREAM, &a, &b);
-        close(esock_poller_fd(p));
-        script_answer(&k, K_EPOLL_CREATE, -EMFILE);
-        assert_int_equal(esock_poller_renew(p), -EMFILE);
-        assert_int_equal(esock_arm(p, a, ESOCK_OUT, 0, &me), -EBADF);
-        assert_true(esock_poller_renew(p) >= 0);
-        assert_int_equal(esock_arm(p, a, ESOCK_OUT, 0, &me), 0);
-        event_comes(p, &me, ESOCK_OUT);
-        shut(a);
-        shut(b);
-        esock_poller_free(p);
-    }
+static void poller_that_gets_no_descriptor_says_so_until_it_has_one(void **state) {
+    struct script k;
+    esock *a, *b;
+    int me;
+    script_init(&k);
+    esock_poller *p = poller(&k.sys);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    close(esock_poller_fd(p));
+    script_answer(&k, K_EPOLL_CREATE, -EMFILE);
+    assert_int_equal(esock_poller_renew(p), -EMFILE);
+    assert_int_equal(esock_arm(p, a, ESOCK_OUT, 0, &me), -EBADF);
+    assert_true(esock_poller_renew(p) >= 0);
+    assert_int_equal(esock_arm(p, a, ESOCK_OUT, 0, &me), 0);
+    event_comes(p, &me, ESOCK_OUT);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
 
-    int main(void) {
-        const struct CMUnitTest tests[] = {
-            cmocka_unit_test(poller_goes_on_with_another_descriptor),
-            cmocka_unit_test(poller_that_gets_no_descriptor_says_so_until_it_has_one),
-            cmocka_unit_test(an_arm_is_answered_once),
-            cmocka_unit_test(arming_a_write_does_not_lose_the_read),
-            cmocka_unit_test(both_directions_can_fire_together),
-            cmocka_unit_test(event_of_a_cancelled_arm_answers_nothing),
-            cmocka_unit_test(cancelling_one_direction_keeps_the_other),
-            cmocka_unit_test(hang_up_answers_everything),
-            cmocka_unit_test(queued_error_wakes_a_waiter_twice_and_then_is_quiet),
-            cmocka_unit_test(quiet_waiter_still_gets_its_other_direction),
-            cmocka_unit_test(waiting_for_errors_alone),
-            cmocka_unit_test(duplicate_of_a_deregistered_socket_reports_nothing),
-            cmocka_unit_test(deregistering_twice_or_never_registered_is_nothing),
-            cmocka_unit_test(arm_that_fails_leaves_nothing_armed),
-            cmocka_unit_test(rest_that_cannot_be_armed_again_is_told),
-            cmocka_unit_test(pollers_nest),
-            cmocka_unit_test(interrupted_wait_goes_on_if_it_was_for_ever),
-            cmocka_unit_test(poller_without_room_is_an_error_and_leaks_nothing),
-            cmocka_unit_test(many_events_come_in_one_batch),
-            cmocka_unit_test(ready_is_what_was_asked_for_and_the_end),
-            cmocka_unit_test(end_of_a_full_unix_socket_is_seen_without_sending),
-        };
-        return cmocka_run_group_tests(tests, NULL, NULL);
-    }
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(poller_goes_on_with_another_descriptor),
+        cmocka_unit_test(poller_that_gets_no_descriptor_says_so_until_it_has_one),
+        cmocka_unit_test(an_arm_is_answered_once),
+        cmocka_unit_test(arming_a_write_does_not_lose_the_read),
+        cmocka_unit_test(both_directions_can_fire_together),
+        cmocka_unit_test(event_of_a_cancelled_arm_answers_nothing),
+        cmocka_unit_test(cancelling_one_direction_keeps_the_other),
+        cmocka_unit_test(hang_up_answers_everything),
+        cmocka_unit_test(queued_error_wakes_a_waiter_twice_and_then_is_quiet),
+        cmocka_unit_test(quiet_waiter_still_gets_its_other_direction),
+        cmocka_unit_test(waiting_for_errors_alone),
+        cmocka_unit_test(duplicate_of_a_deregistered_socket_reports_nothing),
+        cmocka_unit_test(deregistering_twice_or_never_registered_is_nothing),
+        cmocka_unit_test(arm_that_fails_leaves_nothing_armed),
+        cmocka_unit_test(rest_that_cannot_be_armed_again_is_told),
+        cmocka_unit_test(pollers_nest),
+        cmocka_unit_test(interrupted_wait_goes_on_if_it_was_for_ever),
+        cmocka_unit_test(poller_without_room_is_an_error_and_leaks_nothing),
+        cmocka_unit_test(many_events_come_in_one_batch),
+        cmocka_unit_test(ready_is_what_was_asked_for_and_the_end),
+        cmocka_unit_test(end_of_a_full_unix_socket_is_seen_without_sending),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
