@@ -80,7 +80,8 @@ func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
 
 // NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
 // his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
-// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before. With a nil f it is NewHandle.
+// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
+// With a nil f it is NewHandle.
 func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
 	m = m.orClosed()
 	return &Handle{mb: m, ext: &handleExt{receive: f}}
