@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"unsafe"
+
+	"github.com/esock-go/esock/internal/ctext"
 )
 
 // Addr is the address of a socket, of any family: a comparable value, without pointers to be careful with.
@@ -16,7 +18,7 @@ import (
 // address that every use refuses with an *InvalidError "sockaddr" saying why.
 type Addr struct {
 	ip     netip.Addr // inet, inet6; never with a zone
-	data   string     // local: path; packet: hardware address; raw: what follows the family; bad: why
+	data   string     // local: path; inet6: name of the zone; packet: hardware address; raw: what follows the family; bad: why
 	family uint16
 	form   addrForm
 	kind   uint8  // packet: pkttype
@@ -44,8 +46,7 @@ var (
 )
 
 const (
-	unixPathMax = 107 // a path and its NUL fill sun_path
-	unixNameMax = 108 // an abstract name includes its leading NUL and has none at the end
+	unixPathMax = 108 // sun_path; Linux takes a path that fills it and has no NUL, and an abstract name with its leading one
 	flowInfoMax = 1<<20 - 1
 	addrDataMax = len(cAddr{}.data)
 	hardwareMax = 32 // MAX_ADDR_LEN of Linux; sockaddr_ll shows only 8 of them
@@ -58,20 +59,25 @@ func badAddr(family Domain, cause string) Addr {
 // Inet4Addr is an IPv4 address and port; sockaddr_in. An IPv4 address in IPv6 form (::ffff:a.b.c.d) is taken for
 // what it means.
 func Inet4Addr(ip netip.Addr, port uint16) Addr {
-	if ip = ip.Unmap(); !ip.Is4() {
+	zone := ip.Zone()
+	switch ip = ip.Unmap(); {
+	case !ip.Is4():
 		return badAddr(Inet, "not an IPv4 address")
+	case zone != "":
+		return badAddr(Inet, "an IPv4 address has no zone")
 	}
 	return Addr{form: formKnown, family: uint16(Inet), ip: ip, port: uint32(port)}
 }
 
 // Inet6Addr is an IPv6 address and port; sockaddr_in6. scopeID is the index of the interface that a
-// link-local address belongs to, else 0; a zone in ip is refused. IPv4 addresses become ::ffff:a.b.c.d.
+// link-local address belongs to, else 0; a zone in ip is refused (WithZone takes one). IPv4 addresses become
+// ::ffff:a.b.c.d.
 func Inet6Addr(ip netip.Addr, port uint16, scopeID uint32) Addr {
 	switch {
 	case !ip.IsValid():
 		return badAddr(Inet6, "not an IP address")
 	case ip.Zone() != "":
-		return badAddr(Inet6, "the zone belongs into the scope id")
+		return badAddr(Inet6, "the zone belongs into the scope id; AddrFrom and WithZone take a zone")
 	}
 	return Addr{form: formKnown, family: uint16(Inet6), ip: netip.AddrFrom16(ip.As16()), port: uint32(port), b: scopeID}
 }
@@ -88,38 +94,33 @@ func (a Addr) WithFlowInfo(flow uint32) Addr {
 	return a
 }
 
-// AddrFrom is the inet or inet6 address that ap is. A zone must be the number of an interface.
+// AddrFrom is the inet or inet6 address that ap is. A zone is the name of an interface or its index; see WithZone.
 func AddrFrom(ap netip.AddrPort) Addr {
 	ip := ap.Addr()
 	if ip.Is4() {
 		return Inet4Addr(ip, ap.Port())
 	}
-	var scope uint32
-	if zone := ip.Zone(); zone != "" {
-		n, ok := decimal32(zone)
-		if !ok {
-			return badAddr(Inet6, "the zone is not an interface's number")
-		}
-		scope, ip = n, ip.WithZone("")
+	zone := ip.Zone()
+	a := Inet6Addr(ip.WithZone(""), ap.Port(), 0)
+	if zone != "" {
+		return a.WithZone(zone)
 	}
-	return Inet6Addr(ip, ap.Port(), scope)
+	return a
 }
 
-// UnixAddr is the address of a unix socket in the file system, at most 107 bytes; sockaddr_un. The empty path is
-// the unnamed address: binding to it lets Linux choose an abstract name. A path that starts with a NUL is an
-// abstract name.
+// UnixAddr is the address of a unix socket in the file system, at most 108 bytes without a NUL; sockaddr_un. The empty path
+// is the unnamed address: binding to it lets Linux choose an abstract name. A path that starts with a NUL is an abstract
+// name, and may have more of them. Programs that want a NUL behind a path, as C does, do not reach one of 108 bytes.
 func UnixAddr(path string) Addr {
-	if pathTooLong(path) {
+	if len(path) > unixPathMax {
 		return badAddr(Local, "the path is too long")
 	}
-	return Addr{form: formKnown, family: uint16(Local), data: path}
-}
-
-func pathTooLong(path string) bool {
-	if strings.HasPrefix(path, "\x00") {
-		return len(path) > unixNameMax
+	if !strings.HasPrefix(path, "\x00") {
+		if cause := ctext.Cause(path); cause != "" {
+			return badAddr(Local, cause)
+		}
 	}
-	return len(path) > unixPathMax
+	return Addr{form: formKnown, family: uint16(Local), data: path}
 }
 
 // AbstractAddr is an abstract unix address (Linux), at most 107 bytes, without the leading NUL; unix(7).
@@ -178,6 +179,15 @@ func RawAddr(family Domain, data []byte) Addr {
 	return Addr{form: formRaw, family: uint16(family), data: string(data)}
 }
 
+// Err says why a is no address, for one that a constructor made of what cannot be: an *InvalidError "sockaddr". It is nil
+// for all others.
+func (a Addr) Err() error {
+	if a.form != formBad {
+		return nil
+	}
+	return &InvalidError{What: "sockaddr", Cause: a.data}
+}
+
 // IsZero says whether a is no address at all.
 func (a Addr) IsZero() bool { return a == Addr{} }
 
@@ -208,7 +218,8 @@ func (a Addr) FlowInfo() uint32 {
 	return a.a
 }
 
-// ScopeID is the index of the interface that a link-local inet6 address belongs to, 0 for all others.
+// ScopeID is the index of the interface that a link-local inet6 address belongs to, 0 for all others, and for one whose
+// zone is a name: see Zone.
 func (a Addr) ScopeID() uint32 {
 	if a.form != formKnown || a.Family() != Inet6 {
 		return 0
@@ -216,15 +227,15 @@ func (a Addr) ScopeID() uint32 {
 	return a.b
 }
 
-// AddrPort is the IP address, with the scope id as a zone, and port of an inet or inet6 address, and the zero
-// netip.AddrPort for all others. A zone makes it allocate.
+// AddrPort is the IP address, with Zone as its zone, and port of an inet or inet6 address, and the zero netip.AddrPort for
+// all others. A zone makes it allocate.
 func (a Addr) AddrPort() netip.AddrPort {
 	ip := a.IP()
 	if !ip.IsValid() {
 		return netip.AddrPort{}
 	}
-	if s := a.ScopeID(); s != 0 {
-		ip = ip.WithZone(utoa(s))
+	if zone := a.Zone(); zone != "" {
+		ip = ip.WithZone(zone)
 	}
 	return netip.AddrPortFrom(ip, uint16(a.port))
 }
@@ -289,7 +300,8 @@ func (a Addr) resolve(d Domain) (Addr, error) {
 	}
 }
 
-// toC writes a as the core wants it. What is no address gives an *InvalidError "sockaddr".
+// toC writes a as the core wants it. What is no address gives an *InvalidError "sockaddr", a zone's name errZoneName:
+// calls on a socket use its addrToC.
 func (a *Addr) toC(c *cAddr) error {
 	*c = cAddr{family: cU16(a.family), form: addrKnown}
 	switch a.form {
@@ -298,7 +310,7 @@ func (a *Addr) toC(c *cAddr) error {
 	case formShort:
 		return &InvalidError{What: "sockaddr", Value: *a, Cause: "only Bind knows the shorthands"}
 	case formBad:
-		return &InvalidError{What: "sockaddr", Cause: a.data}
+		return a.Err()
 	case formRaw:
 		c.form = addrRaw
 		c.len = cU8(copy(cAddrData(c)[:], a.data))
@@ -309,12 +321,12 @@ func (a *Addr) toC(c *cAddr) error {
 		*(*[4]byte)(cAddrIP(c)[:]) = a.ip.As4()
 		c.port = cU32(a.port)
 	case Inet6:
+		if a.data != "" {
+			return errZoneName
+		}
 		*cAddrIP(c) = a.ip.As16()
 		c.port, c.flowinfo, c.scope_id = cU32(a.port), cU32(a.a), cU32(a.b)
 	case Local:
-		if pathTooLong(a.data) { // Linux reports such of sockets that others bound
-			return &InvalidError{What: "sockaddr", Value: *a, Cause: "the path is too long"}
-		}
 		c.len = cU8(copy(cAddrData(c)[:], a.data))
 	case Packet:
 		c.ifindex, c.pkttype = cI32(a.a), cU8(a.kind)

@@ -29,7 +29,7 @@ var (
 // twin is AddrFromMap.
 //
 //	inet    family, addr, port
-//	inet6   family, addr, port, flowinfo, scope_id
+//	inet6   family, addr, port, flowinfo, scope_id (text, where the zone is the name of an interface)
 //	local   family, path (an abstract name has its leading NUL)
 //	packet  family, protocol, ifindex, pkttype, hatype, addr (bytes)
 //	vsock   family, cid, port
@@ -51,6 +51,9 @@ func (a Addr) Map() map[string]any {
 		m["port"] = int(a.port)
 		if a.Family() == Inet6 {
 			m["flowinfo"], m["scope_id"] = int(a.a), int(a.b)
+			if a.data != "" {
+				m["scope_id"] = a.data
+			}
 		}
 	case Local:
 		m["path"] = a.data
@@ -72,7 +75,7 @@ func (a Addr) Map() map[string]any {
 // AddrFromMap makes an address of a map as Map returns it. The key family is needed (a name or a number);
 // missing others have the defaults of OTP: port, flowinfo, scope_id and the numbers of packet 0, addr and cid
 // any, path and bytes empty. addr of inet and inet6 is a text, a netip.Addr, or one of any, loopback and (inet)
-// broadcast. Unknown keys, wrong types and numbers out of range are refused by name, with an *InvalidError
+// broadcast. The zone of inet6 is in addr or in scope_id, there as an index or as the name of an interface (WithZone). Unknown keys, wrong types and numbers out of range are refused by name, with an *InvalidError
 // "sockaddr".
 func AddrFromMap(m map[string]any) (Addr, error) {
 	f, ok := m["family"]
@@ -99,8 +102,11 @@ func (r *mapReader) addr(d Domain) Addr {
 	case Inet:
 		return Inet4Addr(r.ip("addr", Inet), uint16(r.number("port", 0, math.MaxUint16, 0)))
 	case Inet6:
-		a := Inet6Addr(r.ip("addr", Inet6), uint16(r.number("port", 0, math.MaxUint16, 0)),
-			uint32(r.number("scope_id", 0, math.MaxUint32, 0)))
+		ip := r.ip("addr", Inet6)
+		a := Inet6Addr(ip.WithZone(""), uint16(r.number("port", 0, math.MaxUint16, 0)), 0)
+		if zone := r.zone("scope_id", ip.Zone()); a.form == formKnown {
+			a = a.WithZone(zone)
+		}
 		if flow := uint32(r.number("flowinfo", 0, flowInfoMax, 0)); a.form == formKnown {
 			a.a = flow
 		}
@@ -174,6 +180,25 @@ func (r *mapReader) number(key string, low, high, def int64) int64 {
 		return n
 	}
 	return def
+}
+
+// zone reads a zone, an index or a name, which may be in the address instead.
+func (r *mapReader) zone(key, inAddr string) string {
+	v, ok := r.m[key]
+	name, isText := v.(string)
+	switch {
+	case ok && inAddr != "":
+		r.wrong(key, "there is a zone in addr, too")
+	case isText && name == "":
+		r.wrong(key, "neither an index nor the name of an interface")
+	case ok && !isText:
+		return utoa(uint32(r.number(key, 0, math.MaxUint32, 0)))
+	}
+	r.used = append(r.used, key)
+	if isText {
+		return name
+	}
+	return inAddr
 }
 
 func (r *mapReader) named(key string, table []namedNumber, high, def int64) int64 {

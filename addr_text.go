@@ -18,7 +18,7 @@ func decimal32(s string) (uint32, bool) {
 // String is the address for people, and for ParseAddr:
 //
 //	inet    127.0.0.1:80
-//	inet6   [::1]:80, [fe80::1%2]:80 (the scope id is a number; flowinfo is not shown)
+//	inet6   [::1]:80, [fe80::1%2]:80, [fe80::1%eth0]:80 (the zone as Zone tells it; flowinfo is not shown)
 //	local   /run/x.sock; unix:x.sock where there is no slash; @name for an abstract name; unix: for the unnamed
 //	vsock   vsock:3:1024 (cid, port)
 //	netlink netlink:1234:0x1 (port, groups)
@@ -57,7 +57,7 @@ func (a Addr) String() string {
 }
 
 // ParseAddr reads the text of an inet, inet6, local, vsock or netlink address as String prints it. It knows no host
-// names. Other text is an *InvalidError "sockaddr".
+// names; the zone of an inet6 address may be the name of an interface, which it keeps (see WithZone). Other text is an *InvalidError "sockaddr".
 func ParseAddr(text string) (Addr, error) {
 	a, cause := parseAddr(text)
 	if cause == "" && a.form == formBad {
@@ -110,11 +110,14 @@ func parseAddr(text string) (a Addr, cause string) {
 	return AddrFrom(ap), ""
 }
 
-// MarshalText is String, for JSON and flags.
+// MarshalText is String, for JSON and flags. JSON cannot hold a path that is not UTF-8: for such ones there is Path.
 func (a Addr) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText is ParseAddr; no text is the zero Addr.
 func (a *Addr) UnmarshalText(b []byte) (err error) {
+	if a == nil {
+		return errNowhere("sockaddr")
+	}
 	if len(b) == 0 {
 		*a = Addr{}
 		return nil

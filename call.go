@@ -1,7 +1,9 @@
 package esock
 
 import (
+	"errors"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -17,6 +19,7 @@ type call struct {
 	connecting bool // connect: the attempt was started
 	current    bool // the requester held the lane already
 	woken      bool // and a message, or an event, had said that it is worth trying
+	noted      bool // or an event had come while it was tried
 	complete   bool // only the next one is asked for ({otp, select_read})
 	part       bool // something has moved: the next try carries on the request
 	flags      int
@@ -30,6 +33,7 @@ type call struct {
 	out        *cMsg
 	accepted   *handle
 	file       *heldFile
+	zc         *zeroCopySend // the memory that a send without copying leaves with the kernel
 }
 
 // until is the call's deadline, fixed when it first has to wait; 0: none.
@@ -64,6 +68,9 @@ func (c *call) try(s *Socket, how uint) int {
 	case OpRecvMsg:
 		r = cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
 	case OpRecvErr:
+		if b := s.uncopied(); b != nil {
+			return b.take(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
+		}
 		return cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
 	case OpSend:
 		return cSend(s.h, c.buf, c.flags, how)
@@ -120,7 +127,7 @@ func (c *call) advance(s *Socket, r int) bool {
 		c.part, c.ctrl = true, nil
 		return len(c.iov) == 0
 	}
-	c.buf = c.buf[r:]
+	c.buf = c.buf[min(r, len(c.buf)):] // with MsgTrunc, SCTP's streams report more than they stored
 	if r > 0 {
 		c.part, c.ctrl = true, nil // control messages go with the first bytes only
 	}
@@ -129,14 +136,26 @@ func (c *call) advance(s *Socket, r int) bool {
 
 // ends reports that receiving nothing is the end of the stream: the buffer has room, and it was the data that was asked for.
 func (c *call) ends(s *Socket) bool {
-	return s.typ == Stream && c.op >= OpRecv && c.op <= OpRecvMsg && len(c.buf) > 0 && (c.flags&int(MsgErrQueue) == 0 || s.Domain() == Local)
+	if s.typ != Stream || c.op < OpRecv || c.op > OpRecvMsg || len(c.buf) == 0 {
+		return false
+	}
+	switch {
+	case c.flags&int(MsgErrQueue) == 0:
+		return true
+	case c.op == OpRecvMsg:
+		return MsgFlags(c.out.flags)&MsgErrQueue == 0 // the kernel says whether it heeded the flag
+	}
+	return cErrorQueue(s.h) == errorQueueNo
 }
 
 // do takes the call through its lane: enter, try, wait, try again, leave. It returns what was moved in all, and
 // why it ended early.
 func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	if err := s.admit(c, w); err != nil {
-		return 0, s.fail(c.op.String(), err)
+		if err == errUncopied {
+			return s.sendUncopied(c, w, &zeroCopySend{buf: c.buf})
+		}
+		return 0, s.answer(c.op, w, err)
 	}
 	// The usual case by itself: the kernel is ready, and does all of it at once. After a system call every
 	// branch is a surprise to the processor, so there are few.
@@ -157,8 +176,13 @@ func (s *Socket) admit(c *call, w *Wait) error {
 	if w.kind == waitBad {
 		return w.ref.(error)
 	}
-	if !fitsCInt(int64(c.flags)) {
-		return &InvalidError{What: "msg_flag", Value: c.flags}
+	if uint64(c.flags) >= uint64(MsgZeroCopy) { // two questions for the price of one
+		switch {
+		case !fitsCInt(int64(c.flags)):
+			return &InvalidError{What: "msg_flag", Value: c.flags}
+		case c.flags&int(MsgZeroCopy) != 0 && c.zc == nil && c.op.direction() == writing:
+			return errUncopied
+		}
 	}
 	if w.kind == waitContext {
 		if err := w.context().Err(); err != nil {
@@ -175,6 +199,21 @@ func (s *Socket) admit(c *call, w *Wait) error {
 		c.ctrl = nil // control messages went with the first bytes
 	}
 	return nil
+}
+
+// answer is the result of a call that is decided before it has the lane: an argument is wrong, or there is nothing to do.
+// It is an answer like any other, so a requester that was told to go on has gone on: the next in the queue moves up.
+func (s *Socket) answer(op Op, w *Wait, err error) error {
+	if sel, ok := err.(*Select); ok {
+		return sel // it has a place in the queue
+	}
+	if mb := w.requester(); mb != nil && !errors.Is(err, ErrState) { // what the socket is doing goes on
+		s.yield(op, mb)
+	}
+	if err == nil {
+		return nil
+	}
+	return s.fail(op.String(), err)
 }
 
 // complete does the rest of do, whatever it takes; r is the result of the first try, if it was tried.
@@ -203,9 +242,15 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 	if err != nil && s.isFatal(c, err) {
 		fatal = err
 	}
+	if c.zc != nil {
+		c.zc.sent(s, c.sends, n, err)
+	}
 	if c.file != nil { // else it is held for a continuation
 		s.endSendFile(c.file, err)
 		c.file = nil
+	}
+	if l := s.lane(d); l.parked {
+		s.unpark(l)
 	}
 	s.leave(c.op, fatal)
 	if o != nil && o.debug {
@@ -236,6 +281,9 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 		if !tried {
 			r = -int(syscall.EAGAIN)
 			if c.op == OpConnect || !blocks || !l.waited || budget > 0 {
+				if c.op == OpSendFile {
+					s.occupy(l, c.op) // it may wait for the disk
+				}
 				r = c.try(s, how)
 			}
 		}
@@ -274,24 +322,66 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 			}
 			return n, nil
 		}
+		if err = s.between(l, c, w); err != nil {
+			return n, err
+		}
 	}
 }
 
-// isFatal says whether the error of a call ends those queued behind it as well.
+// pollTries is how many tries of one call may move something when the call does not wait. A peer that keeps up with the
+// call would hold its caller for ever otherwise.
+const pollTries = 16
+
+// between stands after each try that moved something, but not all: a call that makes progress heeds Close, its context and
+// its time like one that waits. Like one that waits it is also the lane's current request from here on, so that a call that
+// only looks gets its answer at once.
+func (s *Socket) between(l *lane, c *call, w *Wait) error {
+	s.occupy(l, c.op)
+	switch {
+	case s.closing():
+		return net.ErrClosed
+	case w.kind == waitAsync:
+		if c.sends >= pollTries {
+			return s.selectOn(c, w) // the socket is ready, so the message comes at once
+		}
+	case w.polls():
+		if c.sends >= pollTries {
+			return ErrTimeout
+		}
+	case w.kind == waitContext:
+		return w.context().Err()
+	default:
+		if deadline := c.until(w); deadline != 0 && time.Since(epoch) >= deadline {
+			return ErrTimeout
+		}
+	}
+	return nil
+}
+
+// isFatal says whether the error of a call ends those queued behind it as well: only what ends the stream itself does.
+// Anything else is the affair of the call that met it: its arguments, its message, its file, one refused datagram, one
+// connection that could not be accepted. Those behind try for themselves.
 func (s *Socket) isFatal(c *call, err error) bool {
-	errno, ok := err.(syscall.Errno)
-	if !ok && err != io.EOF {
+	if c.op.direction() == reading && err == io.EOF {
+		return true
+	}
+	switch {
+	case c.op == OpAccept:
+		return err == syscall.EINVAL // it listens no longer
+	case c.op == OpConnect || c.op.direction() == erring:
+		return false
+	case c.flags&int(MsgErrQueue) != 0:
+		return false
+	case s.typ != Stream && (s.typ != SeqPacket || s.proto == SCTP): // one-to-many SCTP: the error is one peer's
 		return false
 	}
-	switch c.op.direction() {
-	case erring:
-		return false
-	case reading:
-		// What came back of a datagram to somebody does not keep others from sending: who serves many goes on.
-		return s.typ != Dgram || s.facts.Load()&factConnected != 0
+	switch err {
+	case syscall.EPIPE, syscall.ECONNRESET:
+		return true
+	case syscall.ENOTCONN, syscall.ECONNABORTED, syscall.ETIMEDOUT:
+		return c.op != OpSendFile // user-space and network file systems fail with these, too
 	}
-	// On message sockets the next message may well go out; EINVAL is about this call's arguments.
-	return c.op != OpConnect && s.typ == Stream && errno != syscall.EINVAL
+	return false
 }
 
 // scratch is what a call with an address or several buffers needs for its duration.

@@ -65,8 +65,9 @@ static inline int go_opt_offset(unsigned row, unsigned k) {
 	return k == shape->count ? shape->size : shape->element;
 }
 static inline int go_opt_max(unsigned row) { return esock_opt_row(row)->max; }
-static inline int go_getopt_native(esock *s, int level, int opt, bytes *val, size_t *len) {
-	return esock_getopt_native(s, level, opt, val, len);
+static inline int go_opt_most(unsigned row) { return esock_opt_row(row)->most; }
+static inline int go_getopt_raw(esock *s, int level, int opt, bytes *val, size_t room, size_t *len) {
+	return esock_getopt_raw(s, level, opt, val, room, len);
 }
 static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, size_t len) {
 	return esock_setopt_native(s, level, opt, val, len);
@@ -86,6 +87,7 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback esock_refresh
 #cgo nocallback esock_disown
 #cgo nocallback esock_dup
+#cgo nocallback esock_nonblock
 #cgo nocallback esock_reclaim
 #cgo nocallback esock_nolinger
 #cgo noescape esock_close
@@ -111,6 +113,8 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_send
 #cgo noescape go_sendto
 #cgo nocallback go_sendto
+#cgo nocallback esock_error_queue
+#cgo nocallback esock_error_pending
 #cgo nocallback esock_end_read
 #cgo nocallback esock_end_write
 #cgo nocallback esock_iov_max
@@ -141,8 +145,9 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_setopts
 #cgo nocallback go_opt_offset
 #cgo nocallback go_opt_max
-#cgo noescape go_getopt_native
-#cgo nocallback go_getopt_native
+#cgo nocallback go_opt_most
+#cgo noescape go_getopt_raw
+#cgo nocallback go_getopt_raw
 #cgo noescape go_setopt_native
 #cgo nocallback go_setopt_native
 #cgo nocallback esock_ioctl_row
@@ -157,6 +162,8 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback esock_arm
 #cgo nocallback esock_disarm
 #cgo nocallback esock_fired
+#cgo nocallback esock_ready
+#cgo nocallback esock_send_ended
 #cgo nocallback esock_deregister
 #cgo noescape esock_poll
 #cgo nocallback esock_poll
@@ -212,10 +219,14 @@ const (
 	eventIn  = C.ESOCK_IN
 	eventOut = C.ESOCK_OUT
 	eventErr = C.ESOCK_ERR
+	eventEnd = C.ESOCK_END
 
 	adoptDup      = C.ESOCK_ADOPT_DUP
 	adoptTake     = C.ESOCK_ADOPT_TAKE
 	closeNoLinger = C.ESOCK_CLOSE_NOLINGER
+
+	errorQueueNo  = C.ESOCK_ERRQUEUE_NO
+	errorQueueYes = C.ESOCK_ERRQUEUE_YES
 
 	cmsgRaw         = C.ESOCK_CMSG_RAW
 	cmsgInt         = C.ESOCK_CMSG_INT
@@ -287,15 +298,16 @@ func cAdopt(fd int, flags uint, domain, typ, proto int) (h *handle, missing stri
 	return h, missing, r
 }
 
-func cFD(h *handle) int       { return int(C.esock_fd(h)) }
-func cDomain(h *handle) int   { return int(C.esock_domain(h)) }
-func cType(h *handle) int     { return int(C.esock_type(h)) }
-func cProtocol(h *handle) int { return int(C.esock_protocol(h)) }
-func cRefresh(h *handle)      { C.esock_refresh(h) }
-func cDisown(h *handle) int   { return int(C.esock_disown(h)) }
-func cDup(h *handle) int      { return int(C.esock_dup(h)) }
-func cReclaim(h *handle)      { C.esock_reclaim(h) }
-func cNoLinger(h *handle)     { C.esock_nolinger(h) }
+func cFD(h *handle) int        { return int(C.esock_fd(h)) }
+func cDomain(h *handle) int    { return int(C.esock_domain(h)) }
+func cType(h *handle) int      { return int(C.esock_type(h)) }
+func cProtocol(h *handle) int  { return int(C.esock_protocol(h)) }
+func cRefresh(h *handle)       { C.esock_refresh(h) }
+func cDisown(h *handle) int    { return int(C.esock_disown(h)) }
+func cDup(h *handle) int       { return int(C.esock_dup(h)) }
+func cNonblock(h *handle) bool { return C.esock_nonblock(h) != 0 }
+func cReclaim(h *handle)       { C.esock_reclaim(h) }
+func cNoLinger(h *handle)      { C.esock_nolinger(h) }
 
 func cClose(h *handle, flags uint, final *cCounters, sendfile *cSendfileCounts) int {
 	return int(C.esock_close(h, C.uint(flags), final, sendfile))
@@ -346,6 +358,12 @@ func cSendTo(h *handle, b []byte, flags int, how uint, to *cAddr) int {
 	raceRead(unsafe.Pointer(bufPtr(b)), n)
 	return n
 }
+
+func cErrorQueue(h *handle) uint32 { return uint32(C.esock_error_queue(h)) }
+
+// cErrorPending reports whether the error queue has something, or an error waits for the next call; so it does when the
+// kernel does not say.
+func cErrorPending(h *handle) bool { return C.esock_error_pending(h) != 0 }
 
 func cEndRead(h *handle)  { C.esock_end_read(h) }
 func cEndWrite(h *handle) { C.esock_end_write(h) }
@@ -507,9 +525,10 @@ func cSetOpt(h *handle, row int, i int64, data []byte) int {
 	return int(C.go_setopt(h, C.uint(row), C.int64_t(i), bufPtr(data), C.size_t(len(data))))
 }
 
+// cGetOptNative gives the length that the kernel says, which may be more than val's.
 func cGetOptNative(h *handle, level, opt int, val []byte) (n, r int) {
-	l := C.size_t(len(val))
-	r = int(C.go_getopt_native(h, C.int(level), C.int(opt), bufPtr(val), &l))
+	var l C.size_t
+	r = int(C.go_getopt_raw(h, C.int(level), C.int(opt), bufPtr(val), C.size_t(len(val)), &l))
 	return int(l), r
 }
 
@@ -534,6 +553,7 @@ func cSetOpts(h *handle, calls []cOptCall, data []byte) {
 
 func cOptOffset(row, field int) int { return int(C.go_opt_offset(C.uint(row), C.uint(field))) }
 func cOptMax(row int) int           { return int(C.go_opt_max(C.uint(row))) }
+func cOptMost(row int) int          { return int(C.go_opt_most(C.uint(row))) }
 func cOptCount() int                { return int(C.esock_opt_count()) }
 func cOptHash() uint64              { return uint64(C.esock_opt_hash()) }
 
@@ -645,6 +665,11 @@ func cDisarm(p *pollerHandle, h *handle, events int) {
 func cFired(p *pollerHandle, h *handle, events int) int {
 	return int(C.esock_fired(p, h, C.uint(events)))
 }
+
+// cReady is what poll(2) says of the events, and eventEnd.
+func cReady(h *handle, events int) int { return int(C.esock_ready(h, C.uint(events))) }
+
+func cSendEnded(h *handle) bool { return C.esock_send_ended(h) != 0 }
 
 func cDeregister(p *pollerHandle, h *handle) int { return int(C.esock_deregister(p, h)) }
 

@@ -14,7 +14,7 @@ var cmsgTypeNames = map[int][]namedNumber{
 		{scmSecurity, "security"}, {scmPidFD, "pidfd"}, {scmPriority, "priority"}, {scmTimestampNS, "timestampns"},
 		{scmMark, "mark"}, {scmTimestamping, "timestamping"}, {scmRxqOvfl, "rxq_ovfl"}, {scmWifiStatus, "wifi_status"},
 		{scmTxTime, "txtime"}, {scmTimestampNew, "timestamp_new"}, {scmTimestampNSNew, "timestampns_new"},
-		{scmTimestampingNew, "timestamping_new"}, {scmTimestampID, "ts_opt_id"}},
+		{scmTimestampingNew, "timestamping_new"}, {scmTimestampID, "ts_opt_id"}, {scmInq, "inq"}},
 	solIP: {{ipTOS, "tos"}, {ipTTL, "ttl"}, {ipPktInfo, "pktinfo"}, {ipRecvErr, "recverr"}, {ipRecvTTL, "recvttl"},
 		{ipRecvTOS, "recvtos"}, {ipOrigDstAddr, "origdstaddr"}, {ipRecvOpts, "recvopts"}, {ipRetOpts, "retopts"},
 		{ipChecksum, "checksum"}, {ipRecvFragSize, "recvfragsize"}},
@@ -134,9 +134,12 @@ func fieldMap(fields []field) map[string]any {
 	return m
 }
 
-// fields reads the members that the map has; the others stay.
-func (r *mapReader) fields(fields []field) {
+// fields reads the members that the map has, and returns the keys that it needs: all but those of what is only received.
+func (r *mapReader) fields(fields []field) (needed []string) {
 	for _, f := range fields {
+		if f.name != "ssn" && f.name != "tsn" && f.name != "cumtsn" {
+			needed = append(needed, f.name)
+		}
 		switch at := f.at.(type) {
 		case *uint16:
 			*at = uint16(r.number(f.name, 0, math.MaxUint16, int64(*at)))
@@ -146,11 +149,13 @@ func (r *mapReader) fields(fields []field) {
 			*at = int32(r.number(f.name, math.MinInt32, math.MaxInt32, int64(*at)))
 		}
 	}
+	return needed
 }
 
 // ControlMessageFromMap makes a control message to send of a map with the keys level, type, and exactly one of data
 // (bytes; an integer or a boolean means a C int) and value (as in Map; tos also by name). What is missing, unknown
-// or cannot be encoded is refused by name: an *InvalidError "msg", or "protocol" for an unknown level.
+// or cannot be encoded is refused by name: an *InvalidError "msg", or "protocol" for an unknown level. That holds for the
+// keys of a value too: all are needed, but those that are only received (addr of an ip pktinfo; ssn, tsn and cumtsn).
 func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	bad := func(cause string) (ControlMessage, error) {
 		return ControlMessage{}, &InvalidError{What: "msg", Value: m, Cause: "ctrl: " + cause}
@@ -223,22 +228,23 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 	}
 	v, isMap := value.(map[string]any)
 	r := mapReader{m: v}
+	var needed []string
 	switch {
 	case level == solSocket && typ == scmTimestamp:
 		sec := r.number("sec", math.MinInt64, math.MaxInt64, 0)
 		usec := r.number("usec", 0, 999_999, 0)
-		c = Timestamp(time.Unix(sec, usec*1000))
+		c, needed = Timestamp(time.Unix(sec, usec*1000)), []string{"sec", "usec"}
 	case level == solSCTP && typ == sctpInit:
 		var v SCTPInit
-		r.fields(v.fields())
+		needed = r.fields(v.fields())
 		c = v.Control()
 	case level == solSCTP && typ == sctpSndRcv:
 		var v SCTPSndRcv
-		r.fields(v.fields())
+		needed = r.fields(v.fields())
 		c = v.Control()
 	case level == solSCTP && typ == sctpSndInfo:
 		var v SCTPSndInfo
-		r.fields(v.fields())
+		needed = r.fields(v.fields())
 		c = v.Control()
 	case level == solSocket && typ == scmCredentials:
 		c = Credentials{
@@ -246,24 +252,27 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 			UID: uint32(r.number("uid", 0, math.MaxUint32, 0)),
 			GID: uint32(r.number("gid", 0, math.MaxUint32, 0)),
 		}.Control()
+		needed = []string{"pid", "uid", "gid"}
 	case level == solIP && typ == ipPktInfo:
 		c = PktInfo4{
 			IfIndex: int(r.number("ifindex", 0, math.MaxInt32, 0)),
 			SpecDst: r.ip("spec_dst", Inet),
 			Addr:    r.ip("addr", Inet),
 		}.Control()
+		needed = []string{"ifindex", "spec_dst"} // addr is only received
 	case level == solIPv6 && typ == ipv6PktInfo:
 		c = PktInfo6{
 			IfIndex: int(r.number("ifindex", 0, math.MaxInt32, 0)),
 			Addr:    r.ip("addr", Inet6),
 		}.Control()
+		needed = []string{"ifindex", "addr"}
 	default:
 		return c, "this type has no value to send, only data"
 	}
 	if !isMap {
 		return c, "value is not a map"
 	}
-	if cause := r.finish(); cause != "" {
+	if cause := r.finishWith(needed...); cause != "" {
 		return c, "value: " + cause
 	}
 	return c, ""

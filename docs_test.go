@@ -10,10 +10,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/sourcetree"
 )
 
 // TestEveryExportedNameIsDocumented reads the package as its users do.
 func TestEveryExportedNameIsDocumented(t *testing.T) {
+	sourcetree.Need(t)
 	fset := token.NewFileSet()
 	pkgs, err := parser.ParseDir(fset, ".", func(f fs.FileInfo) bool {
 		return !strings.HasSuffix(f.Name(), "_test.go")

@@ -31,7 +31,7 @@ import (
 //
 // tcp_info has state, mss, timestamp_enabled, rtt and min_rtt (µs), bytes_in_flight, cwnd, snd_wnd, rcv_wnd, rcv_buf,
 // bytes_out, bytes_in, bytes_retrans, timeout_episodes, as far as this kernel tells them; Linux does not know OTP's
-// connection_time, bytes_reordered, fast_retrans, dup_acks_in and syn_retrans. cwnd is in bytes, though Linux counts segments.
+// connection_time, bytes_reordered, fast_retrans, dup_acks_in and syn_retrans. min_rtt is not there before the first sample. cwnd is in bytes, though Linux counts segments.
 // It may have a version as its argument, which must be 0.
 //
 // Errors: those of the typed methods, and *InvalidError: "ioctl_request" for a request that is not known, or not on Linux;
@@ -347,7 +347,11 @@ func tcpInfoMap(info []byte, queued int64, rcvBuf []byte) map[string]any {
 		m["timestamp_enabled"] = options&1 != 0
 	}
 	for _, f := range tcpInfoFields {
-		if n, ok := field(f.offset, f.size); ok {
+		n, ok := field(f.offset, f.size)
+		if f.key == "min_rtt" && n == math.MaxUint32 {
+			ok = false // no sample yet
+		}
+		if ok {
 			m[f.key] = n
 		}
 	}

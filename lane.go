@@ -3,12 +3,14 @@ package esock
 import (
 	"net"
 	"runtime"
+	"time"
 )
 
 // A lane is one direction of a socket: who works in it now, who holds it for the next call, and who is
 // queued behind.
 //
-// The state word says, for each lane, whether it is owned (a call is inside), whether by an operation that excludes
+// The state word says whether the socket is open, so that the zero Socket is a closed one. It says,
+// for each lane, whether it is owned (a call is inside), whether by an operation that excludes
 // the others of its direction (accept, connect), whether it is slow (somebody holds it or is queued, so entering needs
 // the mutex), and whether an event met its owner (note). Entering takes the reference to the socket and the lane in one
 // step; leaving gives both back in one. Ownership
@@ -16,16 +18,17 @@ import (
 //
 // Everything in the structure is guarded by s.mu, except waited, which is the owner's.
 type lane struct {
-	cur        *Handle // the asynchronous requester that holds the lane
-	handleList         // those behind, first come first
-	op         Op      // what the owner waits for, while it is parked
-	parked     bool    // the owner waits; it is the current request
-	waited     bool    // the last blocking call had to wait
+	cur        *Handle  // the asynchronous requester that holds the lane
+	handleList          // those behind, first come first
+	op         Op       // what the owner does, while it is parked
+	parked     bool     // the owner is not soon out: it waits, or goes on piece by piece; it is the current request
+	waited     bool     // the last blocking call had to wait
+	pausing    *pausing // pause.go; nil until needed
 }
 
 const (
-	stClosing uint64 = 1 << 0
-	stRef     uint64 = 1 << 16 // references are counted from this bit up
+	stOpen uint64 = 1 << 0  // cleared when the socket begins to close; a zero Socket never has it
+	stRef  uint64 = 1 << 16 // references are counted from this bit up
 )
 
 func stOwned(d direction) uint64     { return 1 << (1 + 4*d) }
@@ -76,7 +79,7 @@ func (s *Socket) lastLane() direction {
 func (s *Socket) ref(op string) error {
 	for {
 		st := s.state.Load()
-		if st&stClosing != 0 {
+		if st&stOpen == 0 {
 			return s.fail(op, net.ErrClosed)
 		}
 		if s.state.CompareAndSwap(st, st+stRef) {
@@ -87,7 +90,7 @@ func (s *Socket) ref(op string) error {
 
 // unref gives a reference back.
 func (s *Socket) unref() {
-	if st := s.state.Add(^(stRef - 1)); st&stClosing != 0 && st < stRef {
+	if st := s.state.Add(^(stRef - 1)); st&stOpen == 0 && st < stRef {
 		s.lastOut()
 	}
 }
@@ -100,16 +103,17 @@ func (s *Socket) lastOut() {
 	close(drained)
 }
 
-func (s *Socket) closing() bool { return s.state.Load()&stClosing != 0 }
+// closing reports that the socket is closed, or closing, or was never opened.
+func (s *Socket) closing() bool { return s.state.Load()&stOpen == 0 }
 
 // enter takes a reference and the lane for one call. Errors: net.ErrClosed, ErrState, ErrTimeout, a context's, and
 // a *Select when the call was queued.
 func (s *Socket) enter(c *call, w *Wait) error {
 	d := c.op.direction()
-	busy, hold := stClosing|stOwned(d)|stSlow(d), c.op.hold()
+	looked, hold := stOpen|stOwned(d)|stSlow(d), c.op.hold()
 	for {
 		st := s.state.Load()
-		if st&busy != 0 || c.finish || w.continues() != nil {
+		if st&looked != stOpen || c.finish || w.continues() != nil {
 			return s.enterSlow(c, w)
 		}
 		if s.state.CompareAndSwap(st, st+hold) {
@@ -144,7 +148,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		case !owned && l.cur == nil && l.head == nil:
 			s.state.Add(c.op.hold())
 		case owned && !l.parked && (mine || other || w.polls() || c.op == OpConnect):
-			// The owner is inside a system call, which does not block: it is soon out, or waits. Then we know more.
+			// The owner is inside a system call, which does not block: it is soon out, or parked. Then we know more.
 			s.settle(d)
 			s.mu.Unlock()
 			runtime.Gosched()
@@ -223,6 +227,7 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	named := own == h || cont != nil
 	unseen := h.state == handleArmed || h.mb.unseen(h)
 	l.cur = nil
+	l.unpause()
 	h.state = handleIdle
 	switch {
 	case named:
@@ -279,10 +284,10 @@ func (s *Socket) leave(op Op, fatal error) {
 		s.mu.Unlock()
 	}
 	st := s.state.Add(^(op.hold() - 1))
-	if st&(stSlow(d)|stClosing) == 0 {
+	if st&(stSlow(d)|stOpen) == stOpen {
 		return
 	}
-	if st&stClosing != 0 {
+	if st&stOpen == 0 {
 		if st < stRef {
 			s.lastOut()
 		}
@@ -328,6 +333,7 @@ func (s *Socket) hold(d direction, h *Handle, again bool) error {
 		return err
 	}
 	l.cur, h.state = h, handleArmed
+	s.lookOut(d, s.silence(h.op))
 	return nil
 }
 
@@ -340,8 +346,16 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	if s.closing() {
 		return net.ErrClosed
 	}
-	if s.state.And(^stNote(d))&stNote(d) != 0 {
+	if c.woken && s.seesEnd(d) {
 		return nil
+	}
+	s.tried(d, c.woken || c.noted)
+	var pause time.Duration
+	if s.state.And(^stNote(d))&stNote(d) != 0 {
+		if pause = s.early(d); pause == 0 {
+			c.noted = true
+			return nil
+		}
 	}
 	h, mb := w.handle(), w.requester()
 	if h == nil {
@@ -351,7 +365,15 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 		return err
 	}
 	h.op, h.complete, h.moved = c.op, c.complete, c.part
-	if err := s.hold(d, h, c.woken); err != nil {
+	var err error
+	if pause > 0 {
+		if err = s.pauseFor(d, pause); err == nil {
+			s.lane(d).cur, h.state = h, handleArmed
+		}
+	} else {
+		err = s.hold(d, h, c.woken)
+	}
+	if err != nil {
 		mb.release(h)
 		return err
 	}
@@ -381,6 +403,7 @@ func (s *Socket) abortQueue(l *lane, reason error) {
 // abortAll ends everything that waits in the lane, because the socket closes. s.mu is held.
 func (s *Socket) abortAll(d direction) {
 	l := s.lane(d)
+	l.unpause()
 	if h := l.cur; h != nil {
 		l.cur = nil
 		s.dropFile(h)
@@ -398,6 +421,7 @@ func (s *Socket) abortAll(d direction) {
 // mailbox is withdrawn. Whoever is next in the queue moves up. An attempt to connect goes on in the
 // kernel. Errors: net.ErrClosed; *InvalidError "select": it is not in progress. OTP: socket:cancel/2.
 func (s *Socket) Cancel(sel *Select) error {
+	s = s.orClosed()
 	if sel == nil || sel.mb == nil {
 		return s.fail("cancel", &InvalidError{What: "select", Cause: "it is nil"})
 	}
@@ -447,12 +471,34 @@ func (s *Socket) dropCurrent(d direction) {
 	l := s.lane(d)
 	h := l.cur
 	l.cur = nil
+	l.unpause()
 	if h.state == handleArmed {
 		cDisarm(poller.p, s.h, d.bits())
 	}
 	h.state = handleIdle
 	s.dropFile(h)
 	s.endRequest(d)
+}
+
+// yield gives up the lane that mb holds for calls like op, if mb has received the message that told it to go on. As long as
+// it has not, the message still makes it come back.
+func (s *Socket) yield(op Op, mb *Mailbox) {
+	d := op.direction()
+	if d > s.lastLane() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.lane(d).cur
+	switch {
+	case s.closing() || h == nil || h.mb != mb || h.op.exclusive() != op.exclusive():
+		return
+	case h.state != handleSelected || mb.unseen(h):
+		return
+	}
+	s.dropCurrent(d)
+	mb.release(h)
+	s.promote(d)
 }
 
 // forget is cancel for a requester that has died: nobody is told.
@@ -482,6 +528,7 @@ func (s *Socket) event(events int) {
 		return
 	}
 	answered := cFired(poller.p, s.h, events)
+	events |= answered // a direction that can be watched no longer is answered without an event of its own
 	if events&eventErr != 0 {
 		events |= eventIn | eventOut // whatever it is, every direction looks
 	}
@@ -490,9 +537,15 @@ func (s *Socket) event(events int) {
 		switch {
 		case events&d.bits() == 0:
 		case l.cur != nil && l.cur.state == handleArmed && answered&d.bits() != 0:
+			if s.defers(d) {
+				continue
+			}
 			l.cur.state = handleSelected
 			l.cur.mb.selected(l.cur)
 		case s.blk != nil && s.blk.onPoller[d] != nil && answered&d.bits() != 0:
+			if s.defers(d) {
+				continue
+			}
 			s.blk.onPoller[d].give(nil)
 			s.blk.onPoller[d] = nil
 		default:

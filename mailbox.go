@@ -15,7 +15,7 @@ type Message interface {
 	Socket() *Socket
 }
 
-// SelectMsg says that the handle's call is worth repeating. OTP: {'$socket', Socket, select, Handle}.
+// SelectMsg says that the handle's call is worth repeating. It is a hint: the call may still select again. OTP: {'$socket', Socket, select, Handle}.
 type SelectMsg struct{ Handle *Handle }
 
 // Socket is the socket to repeat the call on.
@@ -42,7 +42,7 @@ type CounterWrapMsg struct {
 func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 
 // Mailbox stands where Erlang has a process: it makes asynchronous calls, receives the messages about them, and can own
-// sockets. Closing it is the owner's death.
+// sockets. Closing it is the owner's death. NewMailbox makes one: the zero Mailbox, and nil, are closed.
 //
 // Any number of goroutines may use one; each message is received once. Messages come in the order they
 // were sent, and one that Cancel takes back is never seen.
@@ -52,7 +52,7 @@ type Mailbox struct {
 	n        int        // how many
 	pending  *Handle    // handles in progress
 	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
-	closed   bool
+	open     bool
 	seq      uint64          // how many messages ever came
 	watchers []chan struct{} // one for each ReceiveMatch; buffer of 1
 	wake     chan struct{}   // buffer of 1: there may be messages
@@ -64,31 +64,32 @@ var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
 func NewMailbox() *Mailbox {
-	return &Mailbox{wake: make(chan struct{}, 1), gone: make(chan struct{}), id: lastMailboxID.Add(1)}
+	return &Mailbox{open: true, wake: make(chan struct{}, 1), gone: make(chan struct{}), id: lastMailboxID.Add(1)}
 }
 
 // String is "#Mailbox<n>", n counting the mailboxes of the process.
-func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.id, 10) + ">" }
+func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.orClosed().id, 10) + ">" }
 
 // NewHandle makes a handle for calls With it. OTP: make_ref().
-func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m} }
+func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
 
 // NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
 // his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
-// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
+// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before. With a nil f it is NewHandle.
 func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
+	m = m.orClosed()
 	return &Handle{mb: m, ext: &handleExt{receive: f}}
 }
 
 // Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
 // handles that are in no call.
 func (h *Handle) Notify() {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
-	if !h.mb.closed && h.posted == messageNone {
+	if h.mb.open && h.posted == messageNone {
 		h.mb.link(h, messageSelect)
 	}
 }
@@ -96,12 +97,12 @@ func (h *Handle) Notify() {
 // Post puts messages into the handle's mailbox where its last message was, before those that have come since. It is for a
 // layer that has to make its messages before they are received. Errors: net.ErrClosed.
 func (h *Handle) Post(msgs ...Message) error {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return net.ErrClosed
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
-	if h.mb.closed {
+	if !h.mb.open {
 		return net.ErrClosed
 	}
 	for _, msg := range msgs {
@@ -115,7 +116,7 @@ func (h *Handle) Post(msgs ...Message) error {
 
 // Retract takes back the message about the handle, if it waits in the mailbox, and says whether it did.
 func (h *Handle) Retract() bool {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return false
 	}
 	h.mb.mu.Lock()
@@ -129,7 +130,7 @@ func (h *Handle) Retract() bool {
 
 // Busy reports whether a call with the handle is in progress.
 func (h *Handle) Busy() bool {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return false
 	}
 	h.mb.mu.Lock()
@@ -137,12 +138,16 @@ func (h *Handle) Busy() bool {
 	return h.busy
 }
 
-// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed.
-func (m *Mailbox) Receive(ctx context.Context) (Message, error) { return m.receive(ctx, nil, m.wake) }
+// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil context.
+func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
+	m = m.orClosed()
+	return m.receive(ctx, nil, m.wake)
+}
 
 // ReceiveMatch waits for a message that match accepts, and leaves the others where they are, in their order; nil accepts
 // all. match may be asked about a message more than once, and must not receive itself. Errors: ctx.Err(); net.ErrClosed. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
+	m = m.orClosed()
 	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
 	wake := make(chan struct{}, 1)
 	m.mu.Lock()
@@ -158,6 +163,9 @@ func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (M
 }
 
 func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-chan struct{}) (Message, error) {
+	if ctx == nil {
+		return nil, &InvalidError{What: "timeout", Cause: "the context is nil"}
+	}
 	for {
 		if msg, ok := m.PollMatch(match); ok {
 			return msg, nil
@@ -179,6 +187,7 @@ func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
 
 // PollMatch takes the next message that match accepts, if there is one. OTP: receive with a pattern, after 0.
 func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
+	m = m.orClosed()
 	m.mu.Lock()
 	last := m.seq + places - 1 // what comes from here on is for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
@@ -235,7 +244,7 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 	more, done := true, false // should a function panic, the next receiver asks again
 	defer func() {
 		m.mu.Lock()
-		if msg != nil && !wanted && !m.closed {
+		if msg != nil && !wanted && m.open {
 			m.linkAt(seq, msg)
 		}
 		again := h.posted
@@ -244,7 +253,7 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 			again = messageSelect
 		}
 		switch {
-		case m.closed:
+		case !m.open:
 		case again != messageNone:
 			m.link(h, again)
 		case m.messages.head != nil:
@@ -277,6 +286,7 @@ func (h *Handle) message() Message {
 // Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were.
 // Those about handles stay: they belong to who made the call. Errors: net.ErrClosed when to is closed, and nothing moves.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
+	m = m.orClosed()
 	if to == nil || match == nil {
 		return 0, &InvalidError{What: "mailbox", Cause: "to where, or which messages, is nil"}
 	}
@@ -319,10 +329,16 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 // Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
 // Poll until it answers false. A wake-up is for one of those who use Wake and Receive: whoever takes it must not leave
 // messages for others.
-func (m *Mailbox) Wake() <-chan struct{} { return m.wake }
+func (m *Mailbox) Wake() <-chan struct{} {
+	if m == nil || m.wake == nil {
+		return awake
+	}
+	return m.wake
+}
 
 // Len is the number of messages waiting.
 func (m *Mailbox) Len() int {
+	m = m.orClosed()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.n
@@ -330,13 +346,14 @@ func (m *Mailbox) Len() int {
 
 // Post puts a message of the caller's into the mailbox. Errors: net.ErrClosed.
 func (m *Mailbox) Post(msg Message) error {
+	m = m.orClosed()
 	if msg == nil {
 		return &InvalidError{What: "msg", Cause: "the message is nil"}
 	}
 	h := &Handle{mb: m, ext: &handleExt{msg: msg}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if !m.open {
 		return net.ErrClosed
 	}
 	m.link(h, messageOther)
@@ -347,12 +364,13 @@ func (m *Mailbox) Post(msg Message) error {
 // in progress are taken back and those behind them let through, and its messages are dropped. Later calls
 // with it fail. Closing again does nothing.
 func (m *Mailbox) Close() error {
+	m = m.orClosed()
 	m.mu.Lock()
-	if m.closed {
+	if !m.open {
 		m.mu.Unlock()
 		return nil
 	}
-	m.closed = true
+	m.open = false
 	for m.messages.head != nil {
 		m.unlink(m.messages.head)
 	}
@@ -384,9 +402,10 @@ func (m *Mailbox) Close() error {
 
 // Closed reports whether Close was called.
 func (m *Mailbox) Closed() bool {
+	m = m.orClosed()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.closed
+	return !m.open
 }
 
 // signal wakes a receiver, and all who choose. m.mu is held.
@@ -452,7 +471,7 @@ var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 func (m *Mailbox) claim(h *Handle, s *Socket) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if !m.open {
 		return errMailboxClosed
 	}
 	if h.busy || h.posted != messageNone {
@@ -494,7 +513,7 @@ func (m *Mailbox) unclaim(h *Handle) {
 // selected tells the mailbox that h is ready.
 func (m *Mailbox) selected(h *Handle) {
 	m.mu.Lock()
-	if !m.closed && h.posted == messageNone { // Notify may have been quicker
+	if m.open && h.posted == messageNone { // Notify may have been quicker
 		m.link(h, messageSelect)
 	}
 	m.mu.Unlock()
@@ -504,7 +523,7 @@ func (m *Mailbox) selected(h *Handle) {
 func (m *Mailbox) aborted(h *Handle, reason error) {
 	m.mu.Lock()
 	m.unclaim(h)
-	if !m.closed {
+	if m.open {
 		h.extend().reason = reason
 		if h.posted == messageNone {
 			m.link(h, messageAbort)
@@ -542,7 +561,7 @@ func (m *Mailbox) withdraw(h *Handle) {
 func (m *Mailbox) own(s *Socket) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if !m.open {
 		return false
 	}
 	s.ownPrev, s.ownNext = nil, m.owned

@@ -86,7 +86,7 @@ type failer interface {
 // eventually waits until cond holds, yielding in between.
 func eventually(t failer, cond func() bool, what string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !cond() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came: %s", what)

@@ -3,6 +3,7 @@ package esock
 import (
 	"iter"
 	"sync"
+	"syscall"
 )
 
 //go:generate go run ./internal/optgen
@@ -23,8 +24,13 @@ type codec[T any] struct {
 	decode func(i int64, data []byte) T
 }
 
-// Info describes the option.
-func (o Option[T]) Info() OptionInfo { return optionRows[o.row] }
+// Info describes the option. Of the zero Option it is empty.
+func (o Option[T]) Info() OptionInfo {
+	if o.codec == nil {
+		return OptionInfo{}
+	}
+	return optionRows[o.row]
+}
 
 // Get reads the option: getsockopt(2), OTP socket:getopt/2. Errors: *InvalidError "socket_option" (it can only
 // be set), net.ErrClosed, and the system's, with the cause where it can be known.
@@ -96,6 +102,7 @@ type OptionInfo struct {
 	Kinds       SocketKinds // the sockets it applies to
 	Needs       string      // a capability ("CAP_NET_ADMIN", for some values at least), a state ("connected"), or ""
 	Since       string      // the first Linux that has it
+	Until       string      // the first Linux that has it no longer, or ""
 	Sample      string      // see SampleValue
 	Doc         string      // what it does, and units
 
@@ -161,13 +168,19 @@ func (p *optionPool) get(n int) *[]byte {
 	return b
 }
 
-func (p *optionPool) put(b *[]byte) { p.pool.Put(b) }
+func (p *optionPool) put(b *[]byte) {
+	if cap(*b) <= 1<<16 { // what one long list needed is not kept
+		p.pool.Put(b)
+	}
+}
 
-// optionMax is the most bytes of data that a row's value has, 0 for scalars.
-var optionMax = sync.OnceValue(func() []int {
-	sizes := make([]int, len(optionRows))
+// optionSize is how many bytes of data a row's value is read with at first, and has at the most; 0 for scalars.
+type optionSize struct{ room, most int }
+
+var optionSizes = sync.OnceValue(func() []optionSize {
+	sizes := make([]optionSize, len(optionRows))
 	for i := range sizes {
-		sizes[i] = cOptMax(i)
+		sizes[i] = optionSize{cOptMax(i), cOptMost(i)}
 	}
 	return sizes
 })
@@ -175,6 +188,7 @@ var optionMax = sync.OnceValue(func() []int {
 // getRow reads an option. The data is the caller's, to be put back; nil for scalars. question is what an option that
 // takes one is asked.
 func (s *Socket) getRow(row int, i *int64, question []byte) (data *[]byte, err error) {
+	s = s.orClosed()
 	if err := optionTableError(); err != nil {
 		return nil, s.fail(opGetOpt, err)
 	}
@@ -182,27 +196,51 @@ func (s *Socket) getRow(row int, i *int64, question []byte) (data *[]byte, err e
 		return nil, err
 	}
 	defer s.unref()
-	var room []byte
-	if n := optionMax()[row]; n > 0 {
-		data = optionBuffers.get(n)
-		room = *data
-		clear(room[copy(room, question):])
-	}
-	n, r := cGetOpt(s.h, row, i, room)
+	data, r := s.readRow(row, i, question, optionSizes()[row].room)
 	if r < 0 {
-		if data != nil {
-			optionBuffers.put(data)
-		}
 		return nil, s.optionResult(opGetOpt, row, nil, r)
-	}
-	if data != nil {
-		*data = room[:min(n, len(room))]
 	}
 	return data, nil
 }
 
+// readRow reads an option of a socket that is held, with room for so many bytes. How long some lists are only the kernel
+// knows: where the core says that there is more, it is asked again with more room, so that nothing is cut.
+func (s *Socket) readRow(row int, i *int64, question []byte, room int) (data *[]byte, r int) {
+	if room == 0 {
+		_, r = cGetOpt(s.h, row, i, nil)
+		return nil, r
+	}
+	asked := *i
+	for room = max(room, len(question)); ; {
+		data = optionBuffers.get(room)
+		clear((*data)[copy(*data, question):])
+		*i = asked
+		n, r := cGetOpt(s.h, row, i, *data)
+		if r >= 0 {
+			*data = (*data)[:min(n, room)]
+			return data, 0
+		}
+		optionBuffers.put(data)
+		more, again := moreRoom(row, room, n, r)
+		if !again {
+			return nil, r
+		}
+		room = more
+	}
+}
+
+// moreRoom is the room to ask again with, when the core answered r to a read with room and said that it takes n bytes.
+func moreRoom(row, room, n, r int) (int, bool) {
+	most := optionSizes()[row].most
+	if r != -int(syscall.ENOBUFS) || n <= room || n > most {
+		return 0, false
+	}
+	return min(max(n, 2*room), most), true
+}
+
 // setRow sets an option; value is what the caller gave, for the error.
 func (s *Socket) setRow(row int, value any, i int64, data []byte) error {
+	s = s.orClosed()
 	if err := optionTableError(); err != nil {
 		return s.fail(opSetOpt, err)
 	}

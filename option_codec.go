@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/esock-go/esock/internal/ctext"
 )
 
 // SockFilter is one instruction of a classic BPF program: struct sock_filter, Documentation/networking/filter.rst.
@@ -82,7 +84,11 @@ var (
 		},
 		decode: func(i int64, _ []byte) bool { return i != 0 },
 	}
-	intCodec      = numberCodec[int](math.MinInt32, math.MaxInt32)
+	intCodec  = numberCodec[int](math.MinInt32, math.MaxInt32)
+	bitsCodec = codec[uint32]{
+		encode: func(v uint32) (int64, []byte, string) { return int64(v), nil, "" },
+		decode: func(i int64, _ []byte) uint32 { return uint32(i) },
+	}
 	uintCodec     = numberCodec[uint](0, math.MaxUint32)
 	domainCodec   = numberCodec[Domain](math.MinInt32, math.MaxInt32)
 	typeCodec     = numberCodec[Type](math.MinInt32, math.MaxInt32)
@@ -135,6 +141,9 @@ var (
 	pktInfo6Codec = codec[PktInfo6]{
 		encode: func(v PktInfo6) (int64, []byte, string) {
 			b := make([]byte, 20)
+			if v.Addr.Zone() != "" {
+				return 0, nil, "the address has a zone, which is for IfIndex"
+			}
 			if v.Addr.IsValid() {
 				a := v.Addr.As16()
 				copy(b, a[:])
@@ -170,7 +179,7 @@ var (
 	}
 
 	stringCodec = codec[string]{
-		encode: func(v string) (int64, []byte, string) { return 0, []byte(v), "" },
+		encode: func(v string) (int64, []byte, string) { return 0, []byte(v), ctext.Cause(v) },
 		decode: func(_ int64, data []byte) string { return string(data) },
 	}
 	lingerCodec = codec[Linger]{

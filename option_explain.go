@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -27,7 +28,7 @@ func (s *Socket) optionResult(op string, row int, value any, r int) error {
 	case errno == syscall.ENOTSUP && op == opSetOpt && !optionRows[row].CanSet:
 		return s.fail(op, optionError(row, nil, "can only be read"))
 	case errno == syscall.ERANGE && op == opSetOpt:
-		return s.fail(op, optionError(row, value, "out of range"))
+		return s.fail(op, optionError(row, value, rangeCause(row)))
 	}
 	var kind SocketKinds
 	if s.h != nil {
@@ -37,6 +38,25 @@ func (s *Socket) optionResult(op string, row int, value any, r int) error {
 		return s.fail(op, &optionFailure{errno, optionRows[row].Level + "." + optionRows[row].Name + " " + cause})
 	}
 	return s.fail(op, errno)
+}
+
+// rangeCause is why the core finds a value out of range.
+func rangeCause(row int) string {
+	switch optionRows[row].Codec {
+	case "filter":
+		return "a filter has up to 4096 instructions"
+	case "string", "bytes", "struct":
+		return "out of range: up to " + strconv.Itoa(optionSizes()[row].most) + " bytes"
+	}
+	return "out of range"
+}
+
+// lifetime is which Linuxes have it.
+func (o *OptionInfo) lifetime() string {
+	if o.Until == "" {
+		return "since " + o.Since
+	}
+	return "since " + o.Since + ", until " + o.Until
 }
 
 // explainOption is why the kernel refuses the option on a socket of the kind, "" where that is not known.
@@ -57,7 +77,11 @@ func explainOption(o *OptionInfo, kind SocketKinds, errno syscall.Errno) string 
 	case o.Needs == "connected" && (errno == syscall.EINVAL || errno == syscall.ENODATA) && o.Codec != "string":
 		return "needs a connected socket, or refuses this value"
 	case unknown && kind != 0:
-		return "is not known to this kernel, not built into it, or refused here (it is in Linux since " + o.Since + ")"
+		return "is not known to this kernel, not built into it, or refused here (it is in Linux " + o.lifetime() + ")"
+	case errno == syscall.ENOMEM && o.Codec == "filter":
+		return "takes no filter of this length here: net.core.optmem_max is the limit"
+	case errno == syscall.ENOBUFS && (o.Struct == "ip_msfilter" || o.Struct == "group_filter"):
+		return "takes no more members than net.ipv4.igmp_max_msf or net.ipv6.mld_max_msf, or bytes than net.core.optmem_max"
 	}
 	return ""
 }

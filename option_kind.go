@@ -50,6 +50,9 @@ var kindArguments = [len(kindNames)]struct {
 	{Inet, Stream, MPTCP}, {Inet, Stream, SCTP}, {Inet, Dgram, UDPLite},
 }
 
+// kindUntil is the first Linux that no longer has sockets of a kind: of UDP-Lite, with its options.
+var kindUntil = map[SocketKinds]string{KindUDPLite: "7.1"}
+
 // Open opens a socket of the first kind in the set. Options and errors are Open's; *InvalidError "kind" for the empty set.
 func (s SocketKinds) Open(opts ...OpenOption) (*Socket, error) {
 	i := bits.TrailingZeros16(uint16(s))

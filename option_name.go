@@ -3,6 +3,8 @@ package esock
 import (
 	"bytes"
 	"math"
+
+	"github.com/esock-go/esock/internal/ctext"
 )
 
 // Option reads an option by OTP's names of level and option: "tcp", "nodelay". The value is plain data:
@@ -15,12 +17,13 @@ import (
 //	type, domain,
 //	protocol, pmtu     the name, or the number where there is none
 //	bytes              bytes
-//	filter             a list of {code, jt, jf, k}
+//	filter             a list of {code, jt, jf, k}; to be set, jt and jf may be missing: 0
 //	control messages   a list, as ControlMessage.Map makes them
 //
 // Level "otp" has esock's own options. Errors are those of Option.Get, and *InvalidError "socket_option" for names
 // that are not known. OTP: socket:getopt/2.
 func (s *Socket) Option(level, name string) (any, error) {
+	s = s.orClosed()
 	if level == "otp" {
 		v, err := s.otpOption(name)
 		if err != nil {
@@ -42,7 +45,7 @@ func (s *Socket) AskOption(level, name string, question any) (any, error) {
 	if row < 0 {
 		return nil, s.fail(opGetOpt, unknownOption(level, name))
 	}
-	i, data, cause := optionFromPlain(row, question)
+	i, data, cause := optionQuestionFromPlain(row, question)
 	if cause != "" {
 		return nil, s.fail(opGetOpt, optionError(row, question, cause))
 	}
@@ -62,10 +65,13 @@ func (s *Socket) plainRow(row int, i int64, question []byte) (any, error) {
 }
 
 // SetOption sets an option by OTP's names of level and option. The value is as Option returns it: integers of any
-// type are taken; a linger may also be a Linger or "abort"; the tos of level ip also a name ("lowdelay"). Errors are
-// those of Option.Set, and *InvalidError "socket_option" for names that are not known and values that do not
-// fit. OTP: socket:setopt/3.
+// type are taken; a boolean is a bool and nothing else; a linger may also be a Linger or "abort"; the tos of level ip
+// also a name ("lowdelay"); unicast_hops and multicast_hops of level ipv6 are "default" or 0 to 255. The map of a structure
+// needs all keys, but those that docs/options.md says may be missing: the kernel has no value for what nobody said, and 0
+// often means something else (any interface, the user root). Errors are those of Option.Set, and *InvalidError
+// "socket_option" for names that are not known and values that do not fit. OTP: socket:setopt/3.
 func (s *Socket) SetOption(level, name string, value any) error {
+	s = s.orClosed()
 	if level == "otp" {
 		if err := s.setOTPOption(name, value); err != nil {
 			return s.fail(opSetOpt, err)
@@ -180,17 +186,30 @@ func optionFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	case codecString, codecBytes:
 		switch v := value.(type) {
 		case string:
-			return 0, []byte(v), ""
+			data = []byte(v)
 		case []byte:
-			return 0, v, ""
+			data = v
+		default:
+			return 0, nil, "not a string"
 		}
-		return 0, nil, "not a string"
+		if o.codec == codecString {
+			cause = ctext.Cause(string(data))
+		}
+		return 0, data, cause
 	case codecFilter:
 		return filterFromPlain(value)
 	case codecStruct:
-		return structFromPlain(o.Struct, value)
+		return structFromPlain(o.Struct, value, !o.CanSet) // what cannot be set takes a question alone
 	}
 	return 0, nil, "cannot be set by name"
+}
+
+// optionQuestionFromPlain is optionFromPlain for what an option is asked with.
+func optionQuestionFromPlain(row int, question any) (i int64, data []byte, cause string) {
+	if o := &optionRows[row]; o.codec == codecStruct {
+		return structFromPlain(o.Struct, question, true)
+	}
+	return optionFromPlain(row, question)
 }
 
 func filterFromPlain(value any) (i int64, data []byte, cause string) {
@@ -214,14 +233,14 @@ func filterFromPlain(value any) (i int64, data []byte, cause string) {
 			JF:   uint8(r.number("jf", 0, math.MaxUint8, 0)),
 			K:    uint32(r.number("k", 0, math.MaxUint32, 0)),
 		}
-		if cause := r.finish(); cause != "" {
+		if cause := r.finishWith("code", "k"); cause != "" { // most instructions do not jump
 			return 0, nil, cause
 		}
 	}
 	return filterCodec.encode(program)
 }
 
-func structFromPlain(name string, value any) (i int64, data []byte, cause string) {
+func structFromPlain(name string, value any, asks bool) (i int64, data []byte, cause string) {
 	switch name {
 	case "linger":
 		return lingerFromPlain(value)
@@ -234,20 +253,20 @@ func structFromPlain(name string, value any) (i int64, data []byte, cause string
 		}
 		return 0, data, (&placedField{shapeField: shapeField{"addr", "IN4"}}).fromPlain(data, value)
 	}
+	if name == "ip_msfilter" && value == nil && !asks {
+		return 0, nil, "" // OTP's null: no value at all, which is the kernel's to judge
+	}
 	m, ok := value.(map[string]any)
 	if !ok {
 		return 0, nil, "not a map"
 	}
-	data, cause = shapes()[name].fromPlain(m)
+	data, cause = shapes()[name].fromPlain(m, asks)
 	return 0, data, cause
 }
 
 func boolFromPlain(value any) (i int64, data []byte, cause string) {
 	if v, ok := value.(bool); ok {
 		return int64(boolInt(v)), nil, ""
-	}
-	if n, ok := integer(value); ok && (n == 0 || n == 1) {
-		return n, nil, ""
 	}
 	return 0, nil, "not a boolean"
 }
@@ -261,8 +280,16 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 		low, high = 0, math.MaxInt64
 	}
 	names := optionNames(row)
-	if r := &optionRows[row]; r.Level == "ip" && r.Name == "tos" {
+	outside := "out of range"
+	switch r := &optionRows[row]; r.Level + "." + r.Name {
+	case "ip.tos":
 		names = tosNames
+	case "ipv6.unicast_hops", "ipv6.multicast_hops":
+		// OTP: default | 0..255. The kernel takes its default as -1, which has a name here and is no number.
+		if value == "default" {
+			return -1, nil, ""
+		}
+		low, high, outside = 0, math.MaxUint8, `out of range: 0 to 255, or "default"`
 	}
 	switch v := value.(type) {
 	case string:
@@ -283,7 +310,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	case !ok:
 		return 0, nil, "not an integer"
 	case n < low || n > high:
-		return 0, nil, "out of range"
+		return 0, nil, outside
 	}
 	return n, nil, ""
 }
@@ -298,14 +325,10 @@ func lingerFromPlain(value any) (i int64, data []byte, cause string) {
 		}
 	case map[string]any:
 		r := mapReader{m: v}
-		on, hasOn := r.get("onoff")
-		_, hasTime := v["linger"]
+		on, _ := r.get("onoff")
 		seconds := r.number("linger", 0, math.MaxInt32, 0)
-		if cause := r.finish(); cause != "" {
+		if cause := r.finishWith("onoff", "linger"); cause != "" {
 			return 0, nil, cause
-		}
-		if !hasOn || !hasTime {
-			return 0, nil, "both onoff and linger are needed"
 		}
 		n, _, cause := boolFromPlain(on)
 		if cause != "" {
@@ -328,7 +351,7 @@ func ucredFromPlain(value any) (i int64, data []byte, cause string) {
 			uid: uint32(r.number("uid", 0, math.MaxUint32, 0)),
 			gid: uint32(r.number("gid", 0, math.MaxUint32, 0)),
 		}
-		return 0, bytesOf(&u), r.finish()
+		return 0, bytesOf(&u), r.finishWith("pid", "uid", "gid")
 	}
 	return 0, nil, "not {pid, uid, gid}"
 }

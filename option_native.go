@@ -6,10 +6,19 @@ import "encoding/binary"
 const nativeOptionMax = 1 << 20
 
 // GetOptionNative reads any option of any level by its numbers into val, and returns the length that the kernel
-// gave, at most len(val). What is in val goes to the kernel: some options take a question there. Nil asks with
-// no buffer at all. Errors: *InvalidError "value_spec" (more than 1 MiB, or numbers that are no C ints),
-// net.ErrClosed, and those of getsockopt(2). OTP: socket:getopt_native/3.
+// says. More than len(val) means that there is more, and val has the beginning; an option that refuses too little room
+// with ERANGE says with the error what it takes. What is in val goes to the kernel: some options take a question
+// there. Nil asks with no buffer at all, a NULL pointer and length 0, which some options answer with their length.
+//
+// Two things are unlike other options. SO_GET_FILTER (SO_ATTACH_FILTER) counts in instructions of 8 bytes, also
+// in what is returned here. And a structure that says itself how much room follows (IP_MSFILTER, MCAST_MSFILTER,
+// TCP_AO_GET_KEYS) is believed by the kernel: what it says must fit into val, or memory behind it is overwritten.
+// IPMsFilter, IPGroupFilter, IPv6GroupFilter and TCPAOGetKeys take care of that.
+//
+// Errors: *InvalidError "value_spec" (more than 1 MiB, which is beyond any value of Linux, or numbers that are no C
+// ints), net.ErrClosed, and those of getsockopt(2). OTP: socket:getopt_native/3.
 func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
+	s = s.orClosed()
 	if len(val) > nativeOptionMax {
 		return 0, s.fail(opGetOptNative, &InvalidError{What: "value_spec", Value: len(val), Cause: "over 1 MiB"})
 	}
@@ -22,9 +31,12 @@ func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
 	defer s.unref()
 	n, r := cGetOptNative(s.h, level, opt, val)
 	if err := errnoOf(r); err != nil {
-		return 0, s.fail(opGetOptNative, err)
+		if n <= len(val) {
+			n = 0
+		}
+		return n, s.fail(opGetOptNative, err)
 	}
-	return min(n, len(val)), nil
+	return n, nil
 }
 
 // GetOptionNativeInt reads an option that is a C int; a boolean one is not 0 when it is on. Kernels that answer with
@@ -45,6 +57,7 @@ func (s *Socket) GetOptionNativeInt(level, opt int) (int, error) {
 // takes them, or an integer or bool, which goes as a C int. Errors: *InvalidError "value", net.ErrClosed, and
 // those of setsockopt(2). OTP: socket:setopt_native/3.
 func (s *Socket) SetOptionNative(level, opt int, value any) error {
+	s = s.orClosed()
 	b, ok := nativeBytes(value)
 	switch {
 	case !ok:

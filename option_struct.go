@@ -3,7 +3,6 @@ package esock
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"net/netip"
@@ -19,6 +18,7 @@ type shapeField struct{ name, kind string }
 
 // shape is a structure of the kernel's: where the core says its fields are.
 type shape struct {
+	name    string
 	size    int // without the list
 	element int // bytes of an element of the list, 0 if it has none
 	fields  []placedField
@@ -36,7 +36,7 @@ func shapeOf(name string) *shape {
 			continue
 		}
 		fields := optionShapes[name]
-		sh := &shape{size: cOptOffset(row, len(fields)), element: cOptOffset(row, len(fields)+1)}
+		sh := &shape{name: name, size: cOptOffset(row, len(fields)), element: cOptOffset(row, len(fields)+1)}
 		for k, f := range fields {
 			sh.fields = append(sh.fields, placedField{f, cOptOffset(row, k)})
 		}
@@ -164,7 +164,8 @@ func (sh *shape) listed(data []byte, k int) int {
 }
 
 // units are the kinds that are times.
-var units = map[string]time.Duration{"SEC": time.Second, "MS": time.Millisecond, "US": time.Microsecond, "US64": time.Microsecond}
+var units = map[string]time.Duration{"SEC": time.Second, "MS": time.Millisecond, "US": time.Microsecond,
+	"USMIN": time.Microsecond, "US64": time.Microsecond}
 
 // number reads a field that is one.
 func (f *placedField) number(b []byte) uint64 {
@@ -179,6 +180,14 @@ func (f *placedField) number(b []byte) uint64 {
 		return uint64(binary.BigEndian.Uint32(b))
 	case "I32", "SEC":
 		return uint64(int64(int32(binary.NativeEndian.Uint32(b))))
+	case "USMIN":
+		// The kernel starts with the greatest number, of which every sample is the lesser.
+		if n := binary.NativeEndian.Uint32(b); n != math.MaxUint32 {
+			return uint64(n)
+		}
+		return 0
+	case "ECNMODE", "ECNSEEN", "ECNFAIL", "ECNOPTS":
+		return uint64(ecnLayout()[f.kind].get(b))
 	case "U64", "US64":
 		return binary.NativeEndian.Uint64(b)
 	}
@@ -200,6 +209,8 @@ func (f *placedField) putNumber(b []byte, n uint64) bool {
 	case "BE32":
 		binary.BigEndian.PutUint32(b, uint32(n))
 		return n <= math.MaxUint32
+	case "ECNMODE", "ECNSEEN", "ECNFAIL", "ECNOPTS":
+		return ecnLayout()[f.kind].put(b, n)
 	case "U64", "US64":
 		binary.NativeEndian.PutUint64(b, n)
 		return true
@@ -215,7 +226,7 @@ func (f *placedField) get(b []byte, to reflect.Value) {
 	switch f.kind {
 	case "BOOL", "BOOL8":
 		to.SetBool(f.number(b) != 0)
-	case "SEC", "MS", "US", "US64":
+	case "SEC", "MS", "US", "USMIN", "US64":
 		to.SetInt(int64(min(f.number(b), math.MaxInt64/uint64(units[f.kind]))) * int64(units[f.kind]))
 	case "I32":
 		to.SetInt(int64(f.number(b)))
@@ -227,7 +238,7 @@ func (f *placedField) get(b []byte, to reflect.Value) {
 		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:128])
 	case "SA6":
 		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:28])
-	case "B8", "B80":
+	case "B32", "B80":
 		reflect.Copy(to, reflect.ValueOf(b))
 	default:
 		to.SetUint(f.number(b))
@@ -238,7 +249,7 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 	switch f.kind {
 	case "BOOL", "BOOL8":
 		f.putNumber(b, uint64(boolInt(from.Bool())))
-	case "SEC", "MS", "US", "US64":
+	case "SEC", "MS", "US", "USMIN", "US64":
 		high := int64(math.MaxUint32)
 		switch f.kind {
 		case "SEC":
@@ -259,13 +270,15 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 		v := as4(a)
 		copy(b, v[:])
 	case "IN6":
-		if a := from.Interface().(netip.Addr); a.IsValid() {
+		if a := from.Interface().(netip.Addr); a.Zone() != "" {
+			return "it has a zone, which is for the field of the interface"
+		} else if a.IsValid() {
 			v := a.As16()
 			copy(b, v[:])
 		}
 	case "SA", "SA6":
 		return putStorage(b, from.Interface().(Addr))
-	case "B8", "B80":
+	case "B32", "B80":
 		reflect.Copy(reflect.ValueOf(b[:from.Len()]), from)
 	default:
 		if !f.putNumber(b, from.Uint()) {
@@ -297,6 +310,9 @@ func putStorage(b []byte, a Addr) (cause string) {
 	}
 	if a.form != formKnown || a.Family() != Inet && a.Family() != Inet6 {
 		return "not an address of inet or inet6"
+	}
+	if a.Family() == Inet6 && a.data != "" {
+		return "the zone is a name, and an option takes its number (IfIndex)"
 	}
 	binary.NativeEndian.PutUint16(b, uint16(a.Family()))
 	binary.BigEndian.PutUint16(b[2:], uint16(a.port))
@@ -350,8 +366,8 @@ func (f *placedField) plain(b []byte) any {
 		return addrOfStorage(b[:128]).Map()
 	case "SA6":
 		return addrOfStorage(b[:28]).Map()
-	case "B8":
-		return bytes.Clone(b[:8])
+	case "B32":
+		return bytes.Clone(b[:32])
 	case "B80":
 		return bytes.Clone(b[:80])
 	case "FMODE":
@@ -364,8 +380,9 @@ func (f *placedField) plain(b []byte) any {
 	return int(n)
 }
 
-// fromPlain makes the kernel's form of a map. Missing keys are 0; unknown ones are refused.
-func (sh *shape) fromPlain(m map[string]any) ([]byte, string) {
+// fromPlain makes the kernel's form of a map: to set, or to ask with. Keys that are missing, unless they may be, and unknown
+// ones are refused by name.
+func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 	data := make([]byte, sh.size)
 	r := mapReader{m: m}
 	for k := range sh.fields {
@@ -400,7 +417,10 @@ func (sh *shape) fromPlain(m map[string]any) ([]byte, string) {
 			r.wrong(f.name, "too many")
 		}
 	}
-	return data, r.finish()
+	if cause := r.finish(); cause != "" {
+		return nil, cause
+	}
+	return data, missingCause(sh.missing(m, asks))
 }
 
 func listOf(v any) ([]any, bool) {
@@ -440,8 +460,8 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 			return err.Error()
 		}
 		return putStorage(b, a)
-	case "B8", "B80":
-		room := b[:8]
+	case "B32", "B80":
+		room := b[:32]
 		if f.kind == "B80" {
 			room = b[:80]
 		}
@@ -519,75 +539,4 @@ func lowBits(b uint8, at, width int) uint8 {
 		at = 8 - at - width
 	}
 	return b >> at & (1<<width - 1)
-}
-
-// SampleValue is a value of the option to try on a socket of the kind: what to set, or to ask with, and what it then reads, nil for anything.
-// Where nothing can be tried on a socket alone, why says so. Options that can only be read have no sample.
-func (o OptionInfo) SampleValue(kind SocketKinds) (set, want any, why string) {
-	if strings.HasPrefix(o.Sample, "!") {
-		return nil, nil, o.Sample[1:]
-	}
-	if o.Sample == "" {
-		if o.Codec == "bool" {
-			return true, true, ""
-		}
-		return nil, nil, ""
-	}
-	sample := o.Sample
-	if o.Level == "tcp" && kind == KindTCP6 {
-		sample = strings.Replace(sample, "=127.0.0.", "=::", 1) // ::1, and ::0
-	}
-	text, after, differs := strings.Cut(sample, ">")
-	set = o.ParseValue(text)
-	switch {
-	case !differs:
-		return set, set, ""
-	case after == "*":
-		return set, nil, ""
-	}
-	return set, o.ParseValue(after), ""
-}
-
-// ParseValue makes a value for SetOption of a text, in the form of Sample: numbers, true and false, names, 0x and
-// hexadecimal digits for bytes; of structures field=value with commas between; of filters code:jt:jf:k with "+" between.
-// What does not fit is refused when it is set.
-func (o OptionInfo) ParseValue(text string) any {
-	switch o.Codec {
-	case "struct":
-		if o.Struct == "in_addr" {
-			return text
-		}
-		m := map[string]any{}
-		for part := range strings.SplitSeq(text, ",") {
-			name, value, _ := strings.Cut(part, "=")
-			m[name] = sampleScalar(value)
-		}
-		return m
-	case "filter":
-		var list []any
-		for one := range strings.SplitSeq(text, "+") {
-			var f SockFilter
-			fmt.Sscanf(one, "%d:%d:%d:%d", &f.Code, &f.JT, &f.JF, &f.K)
-			list = append(list, map[string]any{"code": int(f.Code), "jt": int(f.JT), "jf": int(f.JF), "k": int(f.K)})
-		}
-		return list
-	case "string":
-		return text
-	}
-	return sampleScalar(text)
-}
-
-func sampleScalar(text string) any {
-	var n int
-	switch {
-	case text == "true" || text == "false":
-		return text == "true"
-	case strings.HasPrefix(text, "0x"):
-		b, _ := hex.DecodeString(text[2:])
-		return b
-	}
-	if c, err := fmt.Sscanf(text, "%d", &n); c == 1 && err == nil && fmt.Sprint(n) == text {
-		return n
-	}
-	return text
 }

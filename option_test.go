@@ -102,14 +102,17 @@ func TestValuesOfAnotherTypeAreInvalid(t *testing.T) {
 	s := new(Socket)
 	for level, options := range map[string]map[string][]any{
 		"socket": {
-			"reuseaddr":    {2, "true", nil, []byte{1}},
+			"reuseaddr":    {2, 1, 0, 1.0, "true", "on", nil, []byte{1}},
+			"buf_lock":     {-1, uint64(1 << 32)},
 			"rcvbuf":       {true, "5", 1.5, nil, time.Second},
 			"bindtodevice": {1, nil},
 			"linger": {"never", 5, nil, map[string]any{"onoff": true}, map[string]any{"linger": 5},
 				map[string]any{"onoff": true, "linger": -1}, map[string]any{"onoff": "yes", "linger": 1},
+				map[string]any{"onoff": 1, "linger": 1},
 				map[string]any{"onoff": true, "linger": 1, "lingre": 1}},
 		},
 		"ip":      {"tos": {"lowdelai"}},
+		"ipv6":    {"unicast_hops": {-1, 256, "any", nil}, "multicast_hops": {-1, 256, "Default"}},
 		"tcp":     {"keepidle": {5 * time.Second}, "nodely": {true}},
 		"nowhere": {"ttl": {1}},
 	} {
@@ -140,7 +143,6 @@ func TestPlainValuesOfEveryCodec(t *testing.T) {
 		out any
 	}{
 		{row("tcp", "nodelay"), true, true},
-		{row("tcp", "nodelay"), 1.0, true},
 		{row("socket", "rcvbuf"), int8(5), 5},
 		{row("socket", "type"), "stream", "stream"},
 		{row("socket", "type"), Dgram, "dgram"},
@@ -151,9 +153,12 @@ func TestPlainValuesOfEveryCodec(t *testing.T) {
 		{row("tcp", "congestion"), []byte("reno"), "reno"},
 		{row("socket", "linger"), "abort", map[string]any{"onoff": true, "linger": 0}},
 		{row("socket", "linger"), Linger{Time: 7 * time.Second}, map[string]any{"onoff": false, "linger": 7}},
-		{row("socket", "linger"), map[string]any{"onoff": 1, "linger": 7.0}, map[string]any{"onoff": true, "linger": 7}},
+		{row("socket", "linger"), map[string]any{"onoff": true, "linger": 7.0}, map[string]any{"onoff": true, "linger": 7}},
 		{row("socket", "peercred"), Credentials{1, 2, 3}, map[string]any{"pid": 1, "uid": 2, "gid": 3}},
-		{row("socket", "peercred"), map[string]any{"pid": 1, "gid": 3}, map[string]any{"pid": 1, "uid": 0, "gid": 3}},
+		{row("socket", "peercred"), map[string]any{"pid": 1, "uid": 0, "gid": 3}, map[string]any{"pid": 1, "uid": 0, "gid": 3}},
+		{row("ipv6", "unicast_hops"), "default", -1},
+		{row("ipv6", "multicast_hops"), 255, 255},
+		{row("raw", "icmp_filter"), ^uint32(1 << 8), int(^uint32(1 << 8))},
 	} {
 		i, data, cause := optionFromPlain(c.row, c.in)
 		require.Empty(t, cause, "%v", c.in)

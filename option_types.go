@@ -142,32 +142,32 @@ type TCPInfoValue struct {
 	Lost               uint32        `esock:"lost"`            // segments
 	Retrans            uint32        `esock:"retrans"`         // retransmitted segments under way
 	Fackets            uint32        `esock:"fackets"`         // not used since 4.15
-	LastDataSent       time.Duration `esock:"last_data_sent"`  // ago
+	LastDataSent       time.Duration `esock:"last_data_sent"`  // ago; before there was one, the time of the kernel's clock, which says nothing
 	LastAckSent        time.Duration `esock:"last_ack_sent"`   // not kept: 0
-	LastDataRecv       time.Duration `esock:"last_data_recv"`  // ago
-	LastAckRecv        time.Duration `esock:"last_ack_recv"`   // ago
+	LastDataRecv       time.Duration `esock:"last_data_recv"`  // ago; before there was one, the time of the kernel's clock, which says nothing
+	LastAckRecv        time.Duration `esock:"last_ack_recv"`   // ago; before there was one, the time of the kernel's clock, which says nothing
 	PMTU               uint32        `esock:"pmtu"`            // path MTU, bytes
 	RcvSSThresh        uint32        `esock:"rcv_ssthresh"`    // bytes
-	RTT                time.Duration `esock:"rtt"`             // smoothed round-trip time
+	RTT                time.Duration `esock:"rtt"`             // smoothed round-trip time; 0 for none yet
 	RTTVar             time.Duration `esock:"rttvar"`          // its mean deviation
-	SndSSThresh        uint32        `esock:"snd_ssthresh"`    // segments
+	SndSSThresh        uint32        `esock:"snd_ssthresh"`    // segments; TCPNoSSThresh (2147483647) for none yet: slow start goes on
 	SndCwnd            uint32        `esock:"snd_cwnd"`        // congestion window, segments
 	AdvMSS             uint32        `esock:"advmss"`          // bytes
 	Reordering         uint32        `esock:"reordering"`      // segments
-	RcvRTT             time.Duration `esock:"rcv_rtt"`         // as the receiver estimates it
+	RcvRTT             time.Duration `esock:"rcv_rtt"`         // as the receiver estimates it; 0 for none yet
 	RcvSpace           uint32        `esock:"rcv_space"`       // bytes
 	TotalRetrans       uint32        `esock:"total_retrans"`   // segments
-	PacingRate         uint64        `esock:"pacing_rate"`     // bytes a second
+	PacingRate         uint64        `esock:"pacing_rate"`     // bytes a second; all ones for no limit
 	MaxPacingRate      uint64        `esock:"max_pacing_rate"` // bytes a second; all ones for no limit
 	BytesAcked         uint64        `esock:"bytes_acked"`     // sent and acknowledged
 	BytesReceived      uint64        `esock:"bytes_received"`
 	SegsOut            uint32        `esock:"segs_out"`
 	SegsIn             uint32        `esock:"segs_in"`
 	NotSentBytes       uint32        `esock:"notsent_bytes"` // in the send queue
-	MinRTT             time.Duration `esock:"min_rtt"`       // the shortest round-trip time seen lately
+	MinRTT             time.Duration `esock:"min_rtt"`       // the shortest round-trip time seen lately; 0 for none yet, which the kernel says as 4294967295
 	DataSegsIn         uint32        `esock:"data_segs_in"`
 	DataSegsOut        uint32        `esock:"data_segs_out"`
-	DeliveryRate       uint64        `esock:"delivery_rate"`  // bytes a second
+	DeliveryRate       uint64        `esock:"delivery_rate"`  // bytes a second; 0 for no sample yet
 	BusyTime           time.Duration `esock:"busy_time"`      // spent sending
 	RwndLimited        time.Duration `esock:"rwnd_limited"`   // of it, limited by the peer's window
 	SndBufLimited      time.Duration `esock:"sndbuf_limited"` // of it, limited by the send buffer
@@ -191,8 +191,10 @@ type TCPInfoValue struct {
 	ReceivedE1Bytes    uint32        `esock:"received_e1_bytes"`
 	ReceivedE0Bytes    uint32        `esock:"received_e0_bytes"`
 	ReceivedCEBytes    uint32        `esock:"received_ce_bytes"`
-	AccecnFailMode     uint16        `esock:"accecn_fail_mode"`
-	AccecnOptSeen      uint16        `esock:"accecn_opt_seen"`
+	ECNMode            uint8         `esock:"ecn_mode"`         // 0 off, 1 RFC 3168, 2 accurate ECN, 3 being negotiated; since 7.0
+	AccecnOptSeen      uint16        `esock:"accecn_opt_seen"`  // accurate ECN's option: 0 not seen, 1 seen empty, 2 with counters, 3 failed
+	AccecnFailMode     uint16        `esock:"accecn_fail_mode"` // 1 ACE sending, 2 ACE receiving, 4 option sending, 8 option receiving failed
+	Options2           uint32        `esock:"options2"`         // 24 more bits of options; since 7.0
 }
 
 var codecOfTCPInfoValue = structCodec[TCPInfoValue]("tcp_info")
@@ -271,9 +273,9 @@ type MPTCPInfoValue struct {
 	EndpLaminarMax     uint8         `esock:"endp_laminar_max"`
 	EndpFullmeshMax    uint8         `esock:"endp_fullmesh_max"`
 	Reserved           uint8         `esock:"reserved"`
-	LastDataSent       time.Duration `esock:"last_data_sent"` // ago
-	LastDataRecv       time.Duration `esock:"last_data_recv"` // ago
-	LastAckRecv        time.Duration `esock:"last_ack_recv"`  // ago
+	LastDataSent       time.Duration `esock:"last_data_sent"` // ago; before there was one, the time of the kernel's clock, which says nothing
+	LastDataRecv       time.Duration `esock:"last_data_recv"` // ago; before there was one, the time of the kernel's clock, which says nothing
+	LastAckRecv        time.Duration `esock:"last_ack_recv"`  // ago; before there was one, the time of the kernel's clock, which says nothing
 }
 
 var codecOfMPTCPInfoValue = structCodec[MPTCPInfoValue]("mptcp_info")
@@ -325,10 +327,10 @@ var codecOfMPTCPFullInfoValue = structCodec[MPTCPFullInfoValue]("mptcp_full_info
 
 // PacketMreq is the value of PacketAddMembership, PacketDropMembership: struct packet_mreq.
 type PacketMreq struct {
-	IfIndex int32   `esock:"ifindex"` // the interface's number
-	Type    uint16  `esock:"type"`    // 0 multicast address, 1 everything, 2 all multicast, 3 unicast address
-	Alen    uint16  `esock:"alen"`    // bytes of the address
-	Address [8]byte `esock:"address"` // the hardware address
+	IfIndex int32    `esock:"ifindex"` // the interface's number
+	Type    uint16   `esock:"type"`    // 0 multicast address, 1 everything, 2 all multicast, 3 unicast address
+	Alen    uint16   `esock:"alen"`    // bytes of the address
+	Address [32]byte `esock:"address"` // the hardware address, 32 bytes at the most
 }
 
 var codecOfPacketMreq = structCodec[PacketMreq]("packet_mreq")
@@ -373,7 +375,7 @@ var codecOfSCTPRTOInfoValue = structCodec[SCTPRTOInfoValue]("sctp_rtoinfo")
 
 // SCTPAssocParams is the value of SCTPAssocInfo: struct sctp_assocparams.
 type SCTPAssocParams struct {
-	AssocID                int32         `esock:"assoc_id"`                 // the association
+	AssocID                int32         `esock:"assoc_id"`                 // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Asocmaxrxt             uint16        `esock:"asocmaxrxt"`               // retransmissions before it is given up
 	NumberPeerDestinations uint16        `esock:"number_peer_destinations"` // read only
 	PeerRwnd               uint32        `esock:"peer_rwnd"`                // bytes, read only
@@ -383,19 +385,9 @@ type SCTPAssocParams struct {
 
 var codecOfSCTPAssocParams = structCodec[SCTPAssocParams]("sctp_assocparams")
 
-// SCTPInitMsgValue is the value of SCTPInitMsg: struct sctp_initmsg.
-type SCTPInitMsgValue struct {
-	NumOutstreams uint16 `esock:"num_outstreams"`
-	MaxInstreams  uint16 `esock:"max_instreams"`
-	MaxAttempts   uint16 `esock:"max_attempts"`
-	MaxInitTimeo  uint16 `esock:"max_init_timeo"` // milliseconds
-}
-
-var codecOfSCTPInitMsgValue = structCodec[SCTPInitMsgValue]("sctp_initmsg")
-
 // SCTPSetPeerPrim is the value of SCTPSetPeerPrimaryAddr: struct sctp_setpeerprim.
 type SCTPSetPeerPrim struct {
-	AssocID int32 `esock:"assoc_id"` // the association
+	AssocID int32 `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Addr    Addr  `esock:"addr"`
 }
 
@@ -403,7 +395,7 @@ var codecOfSCTPSetPeerPrim = structCodec[SCTPSetPeerPrim]("sctp_setpeerprim")
 
 // SCTPPrim is the value of SCTPPrimaryAddr: struct sctp_prim.
 type SCTPPrim struct {
-	AssocID int32 `esock:"assoc_id"` // the association
+	AssocID int32 `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Addr    Addr  `esock:"addr"`
 }
 
@@ -418,7 +410,7 @@ var codecOfSCTPSetAdaptation = structCodec[SCTPSetAdaptation]("sctp_setadaptatio
 
 // SCTPPeerAddrParamsValue is the value of SCTPPeerAddrParams: struct sctp_paddrparams.
 type SCTPPeerAddrParamsValue struct {
-	AssocID       int32         `esock:"assoc_id"`   // the association
+	AssocID       int32         `esock:"assoc_id"`   // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Address       Addr          `esock:"address"`    // of the peer; none for all
 	HBInterval    time.Duration `esock:"hbinterval"` // between heartbeats
 	Pathmaxrxt    uint16        `esock:"pathmaxrxt"` // retransmissions before it counts as failed
@@ -430,21 +422,6 @@ type SCTPPeerAddrParamsValue struct {
 }
 
 var codecOfSCTPPeerAddrParamsValue = structCodec[SCTPPeerAddrParamsValue]("sctp_paddrparams")
-
-// SCTPSndRcvInfo is the value of SCTPDefaultSendParams: struct sctp_sndrcvinfo.
-type SCTPSndRcvInfo struct {
-	Stream     uint16        `esock:"stream"`
-	Ssn        uint16        `esock:"ssn"`
-	Flags      uint16        `esock:"flags"`
-	PPID       uint32        `esock:"ppid"`
-	Context    uint32        `esock:"context"`
-	Timetolive time.Duration `esock:"timetolive"`
-	TSN        uint32        `esock:"tsn"`
-	Cumtsn     uint32        `esock:"cumtsn"`
-	AssocID    int32         `esock:"assoc_id"` // the association
-}
-
-var codecOfSCTPSndRcvInfo = structCodec[SCTPSndRcvInfo]("sctp_sndrcvinfo")
 
 // SCTPEventSubscribe is the value of SCTPEvents: struct sctp_event_subscribe.
 type SCTPEventSubscribe struct {
@@ -464,7 +441,7 @@ var codecOfSCTPEventSubscribe = structCodec[SCTPEventSubscribe]("sctp_event_subs
 
 // SCTPAssocValue is the value of SCTPMaxSeg, SCTPContext, SCTPMaxBurst, SCTPPRSupported, SCTPReconfigSupported, SCTPEnableStreamReset, SCTPStreamScheduler, SCTPInterleavingSupported, SCTPAsconfSupported, SCTPAuthSupported, SCTPECNSupported, SCTPExposePFState: struct sctp_assoc_value.
 type SCTPAssocValue struct {
-	AssocID int32  `esock:"assoc_id"` // the association
+	AssocID int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Value   uint32 `esock:"value"`
 }
 
@@ -472,7 +449,7 @@ var codecOfSCTPAssocValue = structCodec[SCTPAssocValue]("sctp_assoc_value")
 
 // SCTPStreamValue is the value of SCTPStreamSchedulerValue: struct sctp_stream_value.
 type SCTPStreamValue struct {
-	AssocID  int32  `esock:"assoc_id"` // the association
+	AssocID  int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	StreamID uint16 `esock:"stream_id"`
 	Value    uint16 `esock:"value"`
 }
@@ -481,7 +458,7 @@ var codecOfSCTPStreamValue = structCodec[SCTPStreamValue]("sctp_stream_value")
 
 // SCTPPeerAddrInfo is the value of SCTPGetPeerAddrInfo: struct sctp_paddrinfo.
 type SCTPPeerAddrInfo struct {
-	AssocID int32         `esock:"assoc_id"` // the association
+	AssocID int32         `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Address Addr          `esock:"address"`  // of the peer
 	State   int32         `esock:"state"`    // 0 inactive, 1 nearly failed, 2 active, 3 unconfirmed
 	Cwnd    uint32        `esock:"cwnd"`     // bytes
@@ -494,7 +471,7 @@ var codecOfSCTPPeerAddrInfo = structCodec[SCTPPeerAddrInfo]("sctp_paddrinfo")
 
 // SCTPStatusValue is the value of SCTPStatus: struct sctp_status.
 type SCTPStatusValue struct {
-	AssocID            int32         `esock:"assoc_id"`  // the association
+	AssocID            int32         `esock:"assoc_id"`  // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	State              int32         `esock:"state"`     // 4 established, and the other states
 	Rwnd               uint32        `esock:"rwnd"`      // bytes
 	Unackdata          uint16        `esock:"unackdata"` // chunks
@@ -515,7 +492,7 @@ var codecOfSCTPStatusValue = structCodec[SCTPStatusValue]("sctp_status")
 
 // SCTPSackInfo is the value of SCTPDelayedAckTime: struct sctp_sack_info.
 type SCTPSackInfo struct {
-	AssocID int32         `esock:"assoc_id"` // the association
+	AssocID int32         `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Delay   time.Duration `esock:"delay"`
 	Freq    uint32        `esock:"freq"` // packets; 1 for no delay
 }
@@ -538,7 +515,7 @@ var codecOfSCTPHMACAlgo = structCodec[SCTPHMACAlgo]("sctp_hmacalgo")
 
 // SCTPAuthKeyValue is the value of SCTPAuthKey: struct sctp_authkey.
 type SCTPAuthKeyValue struct {
-	AssocID   int32  `esock:"assoc_id"` // the association
+	AssocID   int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Keynumber uint16 `esock:"keynumber"`
 	Key       []byte `esock:"key"` // the key
 }
@@ -547,7 +524,7 @@ var codecOfSCTPAuthKeyValue = structCodec[SCTPAuthKeyValue]("sctp_authkey")
 
 // SCTPAuthKeyID is the value of SCTPAuthActiveKey, SCTPAuthDeleteKey, SCTPAuthDeactivateKey: struct sctp_authkeyid.
 type SCTPAuthKeyID struct {
-	AssocID   int32  `esock:"assoc_id"` // the association
+	AssocID   int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Keynumber uint16 `esock:"keynumber"`
 }
 
@@ -555,7 +532,7 @@ var codecOfSCTPAuthKeyID = structCodec[SCTPAuthKeyID]("sctp_authkeyid")
 
 // SCTPAuthChunkS is the value of SCTPPeerAuthChunks, SCTPLocalAuthChunks: struct sctp_authchunks.
 type SCTPAuthChunkS struct {
-	AssocID int32  `esock:"assoc_id"` // the association
+	AssocID int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Chunks  []byte `esock:"chunks"`   // the types
 }
 
@@ -570,7 +547,7 @@ var codecOfSCTPAssocIDs = structCodec[SCTPAssocIDs]("sctp_assoc_ids")
 
 // SCTPPeerAddrThldsValue is the value of SCTPPeerAddrThlds: struct sctp_paddrthlds.
 type SCTPPeerAddrThldsValue struct {
-	AssocID    int32  `esock:"assoc_id"`   // the association
+	AssocID    int32  `esock:"assoc_id"`   // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Address    Addr   `esock:"address"`    // of the peer; none for all
 	Pathmaxrxt uint16 `esock:"pathmaxrxt"` // errors before it counts as failed
 	Pathpfthld uint16 `esock:"pathpfthld"` // errors before it counts as nearly failed
@@ -578,20 +555,9 @@ type SCTPPeerAddrThldsValue struct {
 
 var codecOfSCTPPeerAddrThldsValue = structCodec[SCTPPeerAddrThldsValue]("sctp_paddrthlds")
 
-// SCTPSendDefaults is the value of SCTPDefaultSndInfo: struct sctp_sndinfo.
-type SCTPSendDefaults struct {
-	Sid     uint16 `esock:"sid"`
-	Flags   uint16 `esock:"flags"`
-	PPID    uint32 `esock:"ppid"`
-	Context uint32 `esock:"context"`
-	AssocID int32  `esock:"assoc_id"` // the association
-}
-
-var codecOfSCTPSendDefaults = structCodec[SCTPSendDefaults]("sctp_sndinfo")
-
 // SCTPDefaultPrInfoValue is the value of SCTPDefaultPrInfo: struct sctp_default_prinfo.
 type SCTPDefaultPrInfoValue struct {
-	AssocID int32  `esock:"assoc_id"` // the association
+	AssocID int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Value   uint32 `esock:"value"`
 	Policy  uint16 `esock:"policy"` // 0 none, 16 time, 32 retransmissions, 48 priority
 }
@@ -600,7 +566,7 @@ var codecOfSCTPDefaultPrInfoValue = structCodec[SCTPDefaultPrInfoValue]("sctp_de
 
 // SCTPResetStreamsValue is the value of SCTPResetStreams: struct sctp_reset_streams.
 type SCTPResetStreamsValue struct {
-	AssocID int32    `esock:"assoc_id"` // the association
+	AssocID int32    `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Flags   uint16   `esock:"flags"`    // 1 incoming, 2 outgoing
 	Streams []uint16 `esock:"streams"`  // none for all
 }
@@ -609,7 +575,7 @@ var codecOfSCTPResetStreamsValue = structCodec[SCTPResetStreamsValue]("sctp_rese
 
 // SCTPAddStreamsValue is the value of SCTPAddStreams: struct sctp_add_streams.
 type SCTPAddStreamsValue struct {
-	AssocID  int32  `esock:"assoc_id"` // the association
+	AssocID  int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Instrms  uint16 `esock:"instrms"`
 	Outstrms uint16 `esock:"outstrms"`
 }
@@ -618,7 +584,7 @@ var codecOfSCTPAddStreamsValue = structCodec[SCTPAddStreamsValue]("sctp_add_stre
 
 // SCTPEventValue is the value of SCTPEvent: struct sctp_event.
 type SCTPEventValue struct {
-	AssocID int32  `esock:"assoc_id"` // the association
+	AssocID int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Type    uint16 `esock:"type"`
 	On      bool   `esock:"on"`
 }
@@ -627,7 +593,7 @@ var codecOfSCTPEventValue = structCodec[SCTPEventValue]("sctp_event")
 
 // SCTPUDPEncaps is the value of SCTPRemoteUDPEncapsPort: struct sctp_udpencaps.
 type SCTPUDPEncaps struct {
-	AssocID int32  `esock:"assoc_id"` // the association
+	AssocID int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Address Addr   `esock:"address"`  // of the peer; none for all
 	Port    uint16 `esock:"port"`
 }
@@ -636,7 +602,7 @@ var codecOfSCTPUDPEncaps = structCodec[SCTPUDPEncaps]("sctp_udpencaps")
 
 // SCTPProbeInterval is the value of SCTPPLPMTUDProbeInterval: struct sctp_probeinterval.
 type SCTPProbeInterval struct {
-	AssocID  int32         `esock:"assoc_id"` // the association
+	AssocID  int32         `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	Address  Addr          `esock:"address"`  // of the peer; none for all
 	Interval time.Duration `esock:"interval"`
 }

@@ -86,7 +86,7 @@ var (
 	SocketPassCred = Option[bool]{14, &boolCodec}
 
 	// SocketPeerCred is SO_PEERCRED, {socket,peercred}; can be read; since Linux 2.2.
-	// The process, user and group on the other end, as of its connect or listen. unix(7)
+	// The process, user and group on the other end, as of its connect or listen; pid 0 with uid and gid 4294967295: none. unix(7)
 	// Sockets: unix. Needs: connected.
 	SocketPeerCred = Option[Credentials]{15, &ucredCodec}
 
@@ -310,7 +310,7 @@ var (
 	// SocketBufLock is SO_BUF_LOCK, {socket,buf_lock}; can be read and set; since Linux 5.15.
 	// Which buffers the kernel must not resize: 1 the send buffer, 2 the receive buffer. asm-generic/socket.h
 	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
-	SocketBufLock = Option[uint]{59, &uintCodec}
+	SocketBufLock = Option[uint32]{59, &bitsCodec}
 
 	// SocketReserveMem is SO_RESERVE_MEM, {socket,reserve_mem}; can be read and set; since Linux 5.16.
 	// Memory set aside for the socket, in bytes; only in a memory control group. Documentation/networking
@@ -895,7 +895,7 @@ var (
 	// IPv6AddrPreferences is IPV6_ADDR_PREFERENCES, {ipv6,addr_preferences}; can be read and set; since Linux 2.6.26.
 	// Which source addresses are preferred: IPV6_PREFER_SRC_ flags. RFC 5014
 	// Sockets: tcp6 udp6 raw6.
-	IPv6AddrPreferences = Option[int]{176, &intCodec}
+	IPv6AddrPreferences = Option[uint32]{176, &bitsCodec}
 
 	// IPv6MinHopCount is IPV6_MINHOPCOUNT, {ipv6,minhopcount}; can be read and set; since Linux 2.6.35.
 	// Drops packets with a smaller hop limit, 0 to 255. RFC 5082
@@ -1127,7 +1127,7 @@ var (
 	TCPAOInfo = Option[[]byte]{221, &bytesCodec}
 
 	// TCPAOGetKeys is TCP_AO_GET_KEYS, {tcp,ao_get_keys}; can be asked with Ask; since Linux 6.7.
-	// The keys of the authentication option, an array of struct tcp_ao_getsockopt. tcp_ao.rst, RFC 5925
+	// The keys of the authentication option that match a struct tcp_ao_getsockopt: as many of those as there are; its nkeys is not the caller's. tcp_ao.rst, RFC 5925
 	// Sockets: tcp4 tcp6.
 	TCPAOGetKeys = Option[[]byte]{222, &bytesCodec}
 
@@ -1189,12 +1189,12 @@ var (
 	// Sockets: udp4 udp6.
 	UDPGRO = Option[bool]{233, &boolCodec}
 
-	// UDPLiteSendCsCov is UDPLITE_SEND_CSCOV, {udplite,send_cscov}; can be read and set; since Linux 2.6.20.
+	// UDPLiteSendCsCov is UDPLITE_SEND_CSCOV, {udplite,send_cscov}; can be read and set; since Linux 2.6.20, until 7.1.
 	// The bytes of each datagram that its checksum covers, from 8; 0 for all. udplite(7)
 	// Sockets: udplite.
 	UDPLiteSendCsCov = Option[int]{234, &intCodec}
 
-	// UDPLiteRecvCsCov is UDPLITE_RECV_CSCOV, {udplite,recv_cscov}; can be read and set; since Linux 2.6.20.
+	// UDPLiteRecvCsCov is UDPLITE_RECV_CSCOV, {udplite,recv_cscov}; can be read and set; since Linux 2.6.20, until 7.1.
 	// The bytes that the checksum must cover at least, or the datagram is dropped. udplite(7)
 	// Sockets: udplite.
 	UDPLiteRecvCsCov = Option[int]{235, &intCodec}
@@ -1202,7 +1202,7 @@ var (
 	// RawICMPFilter is ICMP_FILTER, {raw,icmp_filter}; can be read and set; since Linux 2.2.
 	// The ICMP types not to receive, a bit each; on sockets of protocol icmp. raw(7)
 	// Sockets: raw4.
-	RawICMPFilter = Option[uint]{236, &uintCodec}
+	RawICMPFilter = Option[uint32]{236, &bitsCodec}
 
 	// ICMPv6Filter is ICMPV6_FILTER, {icmpv6,filter}; can be read and set; since Linux 2.2.
 	// The ICMPv6 types not to receive, a bit each; on sockets of protocol icmpv6. RFC 3542
@@ -1222,7 +1222,7 @@ var (
 	// SCTPInitMsg is SCTP_INITMSG, {sctp,initmsg}; can be read and set; since Linux 2.5.
 	// The parameters of new associations. sctp(7), RFC 6458
 	// Sockets: sctp.
-	SCTPInitMsg = Option[SCTPInitMsgValue]{240, &codecOfSCTPInitMsgValue}
+	SCTPInitMsg = Option[SCTPInit]{240, &sctpInitCodec}
 
 	// SCTPNoDelay is SCTP_NODELAY, {sctp,nodelay}; can be read and set; since Linux 2.5.
 	// Sends small messages at once, without Nagle's algorithm. sctp(7), RFC 6458
@@ -1262,7 +1262,7 @@ var (
 	// SCTPDefaultSendParams is SCTP_DEFAULT_SEND_PARAM, {sctp,default_send_params}; can be asked with Ask, and set; since Linux 2.5.
 	// What a send without a control message uses. RFC 6458
 	// Sockets: sctp.
-	SCTPDefaultSendParams = Option[SCTPSndRcvInfo]{248, &codecOfSCTPSndRcvInfo}
+	SCTPDefaultSendParams = Option[SCTPSndRcv]{248, &sctpSndRcvCodec}
 
 	// SCTPEvents is SCTP_EVENTS, {sctp,events}; can be read and set; since Linux 2.5.
 	// Which notifications are received. sctp(7), RFC 6458
@@ -1382,7 +1382,7 @@ var (
 	// SCTPDefaultSndInfo is SCTP_DEFAULT_SNDINFO, {sctp,default_sndinfo}; can be asked with Ask, and set; since Linux 3.17.
 	// What a send without a control message uses. RFC 6458
 	// Sockets: sctp.
-	SCTPDefaultSndInfo = Option[SCTPSendDefaults]{272, &codecOfSCTPSendDefaults}
+	SCTPDefaultSndInfo = Option[SCTPSndInfo]{272, &sctpSndInfoCodec}
 
 	// SCTPAuthDeactivateKey is SCTP_AUTH_DEACTIVATE_KEY, {sctp,auth_deactivate_key}; can be set; since Linux 4.17.
 	// No longer uses a key to send. RFC 6458
@@ -1572,7 +1572,7 @@ var (
 	// PacketTimestamp is PACKET_TIMESTAMP, {packet,timestamp}; can be read and set; since Linux 2.6.36.
 	// Whose timestamps the ring shows: SOF_TIMESTAMPING_ flags. packet(7)
 	// Sockets: packet.
-	PacketTimestamp = Option[int]{310, &intCodec}
+	PacketTimestamp = Option[uint32]{310, &bitsCodec}
 
 	// PacketFanout is PACKET_FANOUT, {packet,fanout}; can be read and set; since Linux 3.1.
 	// Shares the packets among the sockets of a group: its number, and 65536 times the way. packet(7)

@@ -21,11 +21,12 @@ type otpOptions struct {
 	spin       time.Duration
 }
 
-// The default buffer sizes, in bytes. OTP: rcvbuf, rcvctrlbuf, sndctrlbuf.
+// The default buffer sizes, in bytes. OTP: rcvbuf, rcvctrlbuf, sndctrlbuf, the last two of 1,024 bytes. Linux sends up to 253
+// descriptors in one message, which alone are 1,032.
 const (
 	DefaultRcvBuf     = 8192
-	DefaultRcvCtrlBuf = 1024
-	DefaultSndCtrlBuf = 1024
+	DefaultRcvCtrlBuf = 2048
+	DefaultSndCtrlBuf = 2048
 )
 
 var defaultOptions = otpOptions{rcvbuf: DefaultRcvBuf, rcvctrlbuf: DefaultRcvCtrlBuf, sndctrlbuf: DefaultSndCtrlBuf}
@@ -185,7 +186,7 @@ func otpNamed(name string) (*otpOption, error) {
 			return &otpTable[i], nil
 		}
 	}
-	return nil, &InvalidError{What: "socket_option", Value: "otp." + name}
+	return nil, &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "not a known option"}
 }
 
 // otpOption reads an option of level otp. use_registry can be read of a closed socket, too.
@@ -210,8 +211,11 @@ func (s *Socket) setOTPOption(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	if mb, ok := v.(*Mailbox); ok && name == "controlling_process" {
-		return s.ControllingProcess(nil, mb)
+	if name == "controlling_process" {
+		if mb, ok := v.(*Mailbox); ok && mb != nil {
+			return s.ControllingProcess(nil, mb)
+		}
+		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "it takes a *Mailbox, not " + describe(v)}
 	}
 	if row.set == nil {
 		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "it can only be read"}

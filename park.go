@@ -28,8 +28,10 @@ type park struct {
 	c       call                  // the call that waits
 	result  int                   // of its last try
 	tries   int
-	waiting bool // guarded by s.mu, as are the following
-	dirty   bool // the descriptor's deadline is set
+	pace    pace          // the owner's
+	pause   time.Duration // the wake-up came too early
+	waiting bool          // guarded by s.mu, as are the following
+	dirty   bool          // the descriptor's deadline is set
 
 	// The context that wakes the lane, known by its Done channel. The first park with a channel stops its function on
 	// return; the second in a row leaves it, so that steady use registers nothing.
@@ -54,8 +56,17 @@ func (s *Socket) blockingSide() *blocking {
 			how := uint(0)
 			if p.tries++; p.tries > 1 {
 				how = howPoll // it is one wait, however often it is woken for nothing
+				if p.pause = p.pace.early(s, p.d); p.pause > 0 {
+					return true
+				}
 			}
 			p.result = p.c.try(s, how)
+			if p.tries > 1 && p.c.wouldBlock(p.result) {
+				p.pace.empty()
+				if s.seesEnd(p.d) {
+					p.result = p.c.try(s, how)
+				}
+			}
 			return !p.c.wouldBlock(p.result)
 		}
 	}
@@ -128,6 +139,11 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			return 0, err
 		}
 	}
+	if q := s.silence(c.op); q.first != 0 {
+		s.beginLook(d, q)
+		defer s.endLook(d)
+	}
+	tries := 0
 	for {
 		s.mu.Lock()
 		if s.closing() {
@@ -144,8 +160,12 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		}
 		l.parked, l.op = true, c.op
 		var err error
+		var pause time.Duration
 		if onRuntime {
 			p = &b.parks[d]
+			if tries == 0 {
+				p.pace = pace{}
+			}
 			switch {
 			case deadline != 0:
 				b.setDeadline(d, epoch.Add(deadline))
@@ -155,7 +175,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			if w.kind == waitContext {
 				p.watch(w.context())
 			}
-			p.c, p.tries, p.waiting = *c, 0, true
+			p.c, p.tries, p.pause, p.waiting = *c, tries, 0, true
 			s.mu.Unlock()
 			if d == reading {
 				err = b.raw.Read(p.try)
@@ -167,11 +187,12 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			p.waiting = false
 			p.unwatch()
 			l.waited = p.tries > 1 || err != nil
+			tries, pause = p.tries, p.pause // woken again, it is the same wait
 		}
-		l.parked = onRuntime && err != nil || !onRuntime
+		l.parked = onRuntime && err != nil || !onRuntime || pause > 0
 		s.mu.Unlock()
 
-		if onRuntime && err == nil {
+		if onRuntime && err == nil && pause == 0 {
 			return p.result, nil
 		}
 		// Woken by a deadline: the call's, a context's, a close's, or one left by the wait before.
@@ -180,28 +201,28 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		var r int
 		if !expired {
 			how := uint(howPoll)
-			if d == erring && !c.woken {
-				how = 0 // this is the one that counts the wait
+			if !onRuntime && !c.woken {
+				how = 0 // this is the try that counts the wait
 			}
-			if r = c.try(s, how); !c.wouldBlock(r) {
-				s.unpark(l)
-				return r, nil
+			if pause == 0 {
+				if r = c.try(s, how); !c.wouldBlock(r) {
+					return r, nil
+				}
 			}
-			given, werr := s.waitOnPoller(d, c, w, deadline)
+			given, werr := s.waitOnPoller(d, c, w, deadline, pause)
 			switch {
+			case given && werr == nil && pause > 0:
+				continue
 			case given && werr == nil:
 				if r = c.try(s, howPoll); !c.wouldBlock(r) {
-					s.unpark(l)
 					return r, nil
 				}
 				c.woken = true
 				continue
 			case werr != nil && werr != ErrTimeout:
-				s.unpark(l)
 				return 0, werr
 			}
 		}
-		s.unpark(l)
 		switch {
 		case s.closing():
 			return 0, net.ErrClosed
@@ -217,6 +238,18 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 	}
 }
 
+// occupy makes the owner of a lane its current request: it will not be out soon. The owner alone writes parked, so it may
+// read it without the lock.
+func (s *Socket) occupy(l *lane, op Op) {
+	if l.parked {
+		return
+	}
+	s.mu.Lock()
+	l.parked, l.op = true, op
+	s.mu.Unlock()
+}
+
+// unpark is the end of that.
 func (s *Socket) unpark(l *lane) {
 	s.mu.Lock()
 	l.parked = false
@@ -225,18 +258,28 @@ func (s *Socket) unpark(l *lane) {
 
 func isDeadline(err error) bool { return err == os.ErrDeadlineExceeded }
 
-// waitOnPoller waits for one event of the C poller.
-func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline time.Duration) (given bool, err error) {
+// waitOnPoller waits for one event of the C poller, or for a pause.
+func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause time.Duration) (given bool, err error) {
 	s.mu.Lock()
 	if s.closing() {
 		s.mu.Unlock()
 		return false, net.ErrClosed
 	}
-	if s.state.And(^stNote(d))&stNote(d) != 0 {
-		s.mu.Unlock()
-		return true, nil
+	if pause == 0 {
+		s.tried(d, c.woken)
 	}
-	if err := s.arm(d, c.woken); err != nil {
+	if s.state.And(^stNote(d))&stNote(d) != 0 && pause == 0 {
+		if pause = s.early(d); pause == 0 {
+			s.mu.Unlock()
+			return true, nil
+		}
+	}
+	if pause > 0 {
+		err = s.pauseFor(d, pause)
+	} else {
+		err = s.arm(d, c.woken)
+	}
+	if err != nil {
 		s.mu.Unlock()
 		return false, err
 	}
@@ -326,7 +369,6 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	p := &s.blockingSide().parks[d]
 	l.parked, l.op = true, c.op // it waits, and a call that only looks does not wait for it
 	s.mu.Unlock()
-	defer s.unpark(l)
 	start := time.Since(epoch)
 	end := start + min(budget, math.MaxInt64-start)
 	if deadline := c.until(w); deadline != 0 && deadline < end {

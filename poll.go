@@ -14,8 +14,9 @@ import (
 // in the runtime's poller, so that waiting for events costs no thread, and each wake-up collects a batch of
 // them in one crossing.
 var poller struct {
-	p  *pollerHandle // set once, before the first socket is armed
-	mu sync.Mutex    // guards the start
+	p    *pollerHandle // set once, before the first socket is armed
+	file *os.File      // its descriptor, whose deadline is the next pause's end
+	mu   sync.Mutex    // guards the start
 }
 
 // SelectFailedError is the reason when a socket could not be watched for readiness. OTP: {select_failed, N}.
@@ -49,7 +50,7 @@ func startPoller() error {
 		cPollerForget(p)
 		return SelectFailedError{syscall.EPERM}
 	}
-	poller.p = p
+	poller.p, poller.file = p, f
 	go servePoller(f, raw)
 	return nil
 }
@@ -62,7 +63,13 @@ func servePoller(f *os.File, raw syscall.RawConn) {
 		n = cPoll(poller.p, events[:])
 		return n != 0
 	}
-	for raw.Read(collect) == nil && n > 0 {
+	for {
+		if err := raw.Read(collect); isDeadline(err) {
+			pauses.due()
+			continue
+		} else if err != nil || n <= 0 {
+			break
+		}
 		for i := range n {
 			// An event that was fetched before its socket was deregistered finds nobody, or the next one that has
 			// the address.

@@ -2,6 +2,7 @@ package esock
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"syscall"
@@ -29,7 +30,7 @@ func fill(t testing.TB, s *Socket) int {
 // drain receives n bytes.
 func drain(t testing.TB, s *Socket, n int) {
 	t.Helper()
-	k, err := s.RecvFull(make([]byte, n), 0, Within(10*time.Second))
+	k, err := s.RecvFull(make([]byte, n), 0, Within(patience))
 	require.NoError(t, err)
 	require.Equal(t, n, k)
 }
@@ -257,4 +258,61 @@ func TestPollerStartsAfterAnAttemptThatFailed(t *testing.T) {
 		require.NoError(t, err)
 		sameMessage(t, SelectMsg{sel.Handle()}, receive(t, mb))
 	}
+}
+
+// Both directions are armed, one fires, and the other cannot be armed again: its descriptor was closed behind our back. Both
+// hear of it.
+func TestArmThatCannotBeRenewedReachesTheOtherLane(t *testing.T) {
+	p, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer syscall.Close(p[1])
+	keep, err := syscall.Dup(p[0]) // the description lives on, and so does its registration
+	require.NoError(t, err)
+	defer syscall.Close(keep)
+	s, err := Adopt(p[0], NoDup())
+	require.NoError(t, err)
+	reader, writer := NewMailbox(), NewMailbox()
+	for err == nil {
+		_, err = s.Send(make([]byte, 1<<16), 0, Within(0))
+	}
+	require.Equal(t, ErrTimeout, err)
+	_, err = s.Send([]byte("x"), 0, NoWait(writer))
+	require.IsType(t, (*Select)(nil), err)
+	_, err = s.Recv(make([]byte, 1), 0, NoWait(reader))
+	require.IsType(t, (*Select)(nil), err)
+	require.NoError(t, syscall.Close(p[0]))
+	_, err = syscall.Write(p[1], []byte("x"))
+	require.NoError(t, err)
+	assert.IsType(t, SelectMsg{}, receive(t, reader))
+	assert.IsType(t, SelectMsg{}, receive(t, writer))
+	_, err = s.Send([]byte("x"), 0, NoWait(writer))
+	assert.ErrorIs(t, err, syscall.EBADF, "and whoever tries again meets the reason")
+	s.Close()
+}
+
+// A receiver that the runtime's poller refuses waits on the C poller. That is a wait like any other, and ends with the socket.
+func TestWaitThatTheRuntimeRefuses(t *testing.T) {
+	p, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer syscall.Close(p[0])
+	defer syscall.Close(p[1])
+	s, err := Adopt(p[0], NoDup())
+	require.NoError(t, err)
+	require.NoError(t, startPoller())
+	null, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	s.mu.Lock()
+	s.blockingSide().file = null // with no RawConn: as if the runtime had been asked, and had refused
+	s.mu.Unlock()
+	_, err = s.Recv(make([]byte, 1), 0, Within(time.Millisecond))
+	require.Equal(t, ErrTimeout, err)
+	assert.EqualValues(t, 1, s.Counters().ReadWaits)
+	done := make(chan error, 1)
+	go func() { _, err := s.Recv(make([]byte, 1), 0, Forever); done <- err }()
+	parked(t, s, reading)
+	eventually(t, func() bool { return s.Info().NumReaders == 1 }, "a reader")
+	s.Close()
+	assert.ErrorIs(t, <-done, net.ErrClosed)
+	assert.Zero(t, s.Info().NumReaders)
+	assert.EqualValues(t, 2, s.Counters().ReadWaits)
 }

@@ -101,7 +101,11 @@ func (o *OptionInfo) probeOn(kind SocketKinds) ProbeAnswer {
 		if isPrivilege(err) {
 			return ProbeAnswer{kind, ProbePrivilege, "a socket of kind " + kind.String() + " needs CAP_NET_RAW"}
 		}
-		return ProbeAnswer{kind, ProbeNoSocket, "this kernel has no sockets of kind " + kind.String()}
+		why := "this kernel has no sockets of kind " + kind.String()
+		if until := kindUntil[kind]; until != "" {
+			why += ", which Linux has until " + until
+		}
+		return ProbeAnswer{kind, ProbeNoSocket, why}
 	}
 	defer s.Close()
 	r, why := o.probeSocket(s, kind)

@@ -105,16 +105,16 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 // and f, offset and count are not looked at. Errors: *InvalidError for a negative count; EINVAL for a negative offset,
 // a pipe or a directory (or ESPIPE); those of send. OTP: socket:sendfile/2,3,4,5; sendfile(2).
 func (s *Socket) SendFile(f *os.File, offset, count int64, w Wait) (int64, error) {
-	const op = "sendfile"
+	s = s.orClosed()
 	c := call{op: OpSendFile}
 	if w.continues() == nil {
 		if count < 0 {
-			return 0, s.fail(op, &InvalidError{What: "count", Value: count})
+			return 0, s.answer(c.op, &w, &InvalidError{What: "count", Value: count})
 		}
 		if count == 0 {
 			count = -1
 		}
-		if err := s.ref(op); err != nil {
+		if err := s.ref(c.op.String()); err != nil {
 			return 0, err
 		}
 		s.facts.Or(factFiles)
@@ -124,7 +124,7 @@ func (s *Socket) SendFile(f *os.File, offset, count int64, w Wait) (int64, error
 		}
 		s.unref()
 		if err != nil {
-			return 0, s.fail(op, fileError(err))
+			return 0, s.answer(c.op, &w, fileError(err))
 		}
 		c.file = held
 	}

@@ -69,7 +69,12 @@ func traceForgotten(id uint64) {
 }
 
 // describe prints a value that was refused.
-func describe(v any) string { return fmt.Sprintf("%v (%T)", v, v) }
+func describe(v any) string {
+	if v == nil {
+		return "nil"
+	}
+	return fmt.Sprintf("%v (%T)", v, v)
+}
 
 // errnoIn is the errno in an error, 0 if there is none.
 func errnoIn(err error) syscall.Errno {

@@ -101,8 +101,9 @@ var epoch = time.Now()
 
 func badWait(err *InvalidError) Wait { return Wait{kind: waitBad, ref: err} }
 
-// Within waits for at most d, which must not be negative. Within(0) looks and does not wait. The time runs
-// from the moment the call first has to wait. OTP: a time-out in milliseconds.
+// Within waits for at most d, which must not be negative. The time runs from the moment the first try did not complete the
+// call, whether it has to wait then or has moved a part. Within(0) does not wait: a call that moves a part tries again, up
+// to 16 times in all, as long as each try moves more. OTP: a time-out in milliseconds.
 func Within(d time.Duration) Wait {
 	if d < 0 {
 		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a time is not negative"})
@@ -203,6 +204,19 @@ func (w Wait) Ended() error {
 		return w.context().Err()
 	}
 	return ErrTimeout
+}
+
+// Over says that the time of Until, or the context, has ended: ErrTimeout, or the error of the context; nil as long as it has
+// not. The time of a Within has no beginning here: see Begin. A call of several receives asks between them, because a
+// receive that finds data at once does not look at the time.
+func (w Wait) Over() error {
+	switch {
+	case w.kind == waitContext:
+		return w.context().Err()
+	case w.kind == waitUntil && time.Since(epoch) >= w.d:
+		return ErrTimeout
+	}
+	return nil
 }
 
 // Duration is the time of Within, and whether the wait is one; of others it means nothing.
@@ -378,6 +392,7 @@ type handleExt struct {
 
 // Socket is the socket the handle was last used on, nil before.
 func (h *Handle) Socket() *Socket {
+	h = orZero(h)
 	if h.mb == nil {
 		return h.sock
 	}
@@ -387,10 +402,10 @@ func (h *Handle) Socket() *Socket {
 }
 
 // Unseen reports whether a message about the handle waits in its mailbox.
-func (h *Handle) Unseen() bool { return h.mb != nil && h.mb.unseen(h) }
+func (h *Handle) Unseen() bool { return h != nil && h.mb != nil && h.mb.unseen(h) }
 
 // Mailbox is the mailbox that the handle belongs to.
-func (h *Handle) Mailbox() *Mailbox { return h.mb }
+func (h *Handle) Mailbox() *Mailbox { return orZero(h).mb }
 
 func (h *Handle) extend() *handleExt {
 	if h.ext == nil {
@@ -406,14 +421,14 @@ type Select Handle
 
 var _ error = (*Select)(nil)
 
-func (s *Select) Error() string { return "esock: " + s.op.String() + " would block: selected" }
+func (s *Select) Error() string { return "esock: " + s.Op().String() + " would block: selected" }
 
 // Handle is the handle that messages about this call name.
 func (s *Select) Handle() *Handle { return (*Handle)(s) }
 
 // Op is the operation to repeat.
-func (s *Select) Op() Op { return s.op }
+func (s *Select) Op() Op { return orZero(s).op }
 
 // Complete reports that the call beside it is complete, and the Select is about the next one: {otp, select_read}
 // is on. OTP: select_read.
-func (s *Select) Complete() bool { return s.complete }
+func (s *Select) Complete() bool { return orZero(s).complete }

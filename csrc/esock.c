@@ -54,20 +54,22 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
                 const esock_sys *sys, const char **missing) {
     if (sys == NULL) sys = esock_sys_libc();
     int known;
-    if (int_option(sys, fd, SO_DOMAIN, &known) >= 0) domain = known;
+    int r = int_option(sys, fd, SO_DOMAIN, &known);
+    if (r >= 0) domain = known;
     if (int_option(sys, fd, SO_TYPE, &known) >= 0) type = known;
     if (int_option(sys, fd, SO_PROTOCOL, &known) >= 0) protocol = known;
+    if (missing != NULL) *missing = NULL;
     if (domain < 0 || type < 0) {
+        if (r == -EBADF || r == -ENOTSOCK) return r; /* nothing is missing but a socket */
         if (missing != NULL) *missing = domain < 0 ? "domain" : "type";
         return -EINVAL;
     }
-    if (missing != NULL) *missing = NULL;
     if (flags & ESOCK_ADOPT_DUP) {
         fd = sys->dup(sys, fd);
         if (fd < 0) return fd;
     }
     int fl = sys->getfl(sys, fd);
-    int r = fl < 0 ? fl : sys->setfl(sys, fd, fl | O_NONBLOCK);
+    r = fl < 0 ? fl : sys->setfl(sys, fd, fl | O_NONBLOCK);
     esock *s = r < 0 ? NULL : esock__new(sys, fd, domain, type, protocol < 0 ? 0 : protocol);
     if (s == NULL) {
         if (flags & ESOCK_ADOPT_DUP) sys->close(sys, fd);
@@ -77,6 +79,7 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
         s->flags = (s->flags & ~(uint32_t)ESOCK__OWNS_FD) | ESOCK__RESTORE_FL;
         s->saved_fl = fl;
     }
+    s->flags |= ESOCK__SHARED;
     *out = s;
     return 0;
 }
@@ -103,9 +106,38 @@ void esock_refresh(esock *s) {
         __atomic_store_n(&s->domain, domain, __ATOMIC_RELAXED);
 }
 
-void esock__nonblock(const esock *s) {
+/* How long accept, connect or sendfile sleeps at the most when O_NONBLOCK is cleared under it. */
+#define SHARED_SLEEP_US 20000
+
+/* Sets SO_RCVTIMEO or SO_SNDTIMEO to a time below a second, if it is less than `below` now: 1, nobody has set it; for
+ * ours, more than it, because the kernel rounds it up to its ticks. */
+static bool change_timeout(const esock *s, int opt, suseconds_t below, suseconds_t to) {
+    struct timeval t;
+    socklen_t len = sizeof t;
+    if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, opt, &t, &len) < 0) return false;
+    if (t.tv_sec != 0 || t.tv_usec >= below) return false;
+    t.tv_usec = to;
+    return s->sys->setsockopt(s->sys, s->fd, SOL_SOCKET, opt, &t, sizeof t) >= 0;
+}
+
+int esock_nonblock(esock *s) {
+    uint32_t bound = 0;
     int fl = s->sys->getfl(s->sys, s->fd);
-    if (fl >= 0 && !(fl & O_NONBLOCK)) s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
+    bool cleared = fl >= 0 && !(fl & O_NONBLOCK);
+    if (cleared) s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
+    if (!cleared && !(s->flags & ESOCK__SHARED)) return 0;
+    if (change_timeout(s, SO_RCVTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_RCV;
+    if (change_timeout(s, SO_SNDTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_SND;
+    __atomic_or_fetch(&s->flags, bound, __ATOMIC_RELAXED);
+    __atomic_and_fetch(&s->flags, ~(uint32_t)ESOCK__SHARED, __ATOMIC_RELAXED);
+    return cleared;
+}
+
+/* Gives back what esock_nonblock took: the description may live on elsewhere. */
+static void unbound(esock *s) {
+    if (s->flags & ESOCK__BOUND_RCV) change_timeout(s, SO_RCVTIMEO, 2 * SHARED_SLEEP_US, 0);
+    if (s->flags & ESOCK__BOUND_SND) change_timeout(s, SO_SNDTIMEO, 2 * SHARED_SLEEP_US, 0);
+    s->flags &= ~(uint32_t)(ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
 }
 
 int esock_disown(esock *s) {
@@ -118,6 +150,7 @@ int esock_reclaim(esock *s) {
     struct linger l;
     socklen_t len = sizeof l;
     if (s->flags & (ESOCK__OWNS_FD | ESOCK__RESTORE_FL)) return 0;
+    unbound(s);
     if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, SO_LINGER, &l, &len) < 0) return 0;
     if (!l.l_onoff || l.l_linger == 0) return 0;
     int fd = s->sys->dup(s->sys, s->fd);
@@ -143,6 +176,7 @@ void esock_nolinger(esock *s) {
 int esock_close(esock *s, unsigned flags, struct esock_counters *final,
                 struct esock_sendfile_counters *final_sendfile) {
     int r = 0;
+    if (s->flags & (ESOCK__OWNS_FD | ESOCK__RESTORE_FL)) unbound(s);
     if (s->flags & ESOCK__OWNS_FD) {
         if (flags & ESOCK_CLOSE_NOLINGER) esock_nolinger(s);
         r = s->sys->close(s->sys, s->fd);
@@ -208,7 +242,7 @@ int esock_connect(esock *s, const esock_addr *a) {
     struct sockaddr_storage ss;
     unsigned len;
     int r = esock_addr_encode(a, &ss, &len);
-    if (r == 0) esock__nonblock(s);
+    if (r == 0) esock_nonblock(s);
     if (r == 0) r = s->sys->connect(s->sys, s->fd, (const struct sockaddr *)&ss, len);
     if (r == -EINTR) r = -EINPROGRESS; /* POSIX: the attempt goes on */
     esock__trace(s, "connect", r);
@@ -239,7 +273,7 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
     int fd;
-    esock__nonblock(s);
+    esock_nonblock(s);
     ESOCK__RETRY(fd, s->sys->accept4(s->sys, s->fd, peer ? (struct sockaddr *)&ss : NULL,
                                      peer ? &len : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd >= 0) {
@@ -248,11 +282,15 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
             s->sys->close(s->sys, fd);
             fd = -ENOMEM;
         } else {
-            c->flags |= s->flags & ESOCK__ALONE;
+            c->flags |= s->flags & (ESOCK__ALONE | ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
+            unbound(c); /* Linux: accepted sockets inherit the timeouts */
             if (peer != NULL) esock_addr_decode(&ss, len, peer);
             *out = c;
         }
     }
+    /* Linux: a unix listener whose reading is shut wakes a sleeping accept with EINVAL, and answers EAGAIN for ever to
+     * one that does not sleep. Other families answer EINVAL to both. */
+    if (fd == -EAGAIN && s->domain == AF_UNIX && esock_ready(s, 0) == ESOCK_END) fd = -EINVAL;
     esock__count_accept(s, fd, how);
     return fd < 0 ? fd : 0;
 }
@@ -270,18 +308,23 @@ int esock_iov_max(void) {
     return n;
 }
 
+int esock__empty_receive(const esock *s, int flags) {
+    if (s->flags & ESOCK__STREAM) return 0;
+    return (flags & (MSG_PEEK | MSG_TRUNC)) == (MSG_PEEK | MSG_TRUNC) ? 1 : -EINVAL;
+}
+
 ssize_t esock_recv(esock *s, void *buf, size_t len, int flags, unsigned how) {
-    if (len == 0) return s->flags & ESOCK__STREAM ? 0 : -EINVAL;
     ssize_t n;
+    if (len == 0 && (n = esock__empty_receive(s, flags)) <= 0) return n;
     ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS(s)));
     return esock__count_read(s, n, len, flags, how, "recv");
 }
 
 ssize_t esock_recvfrom(esock *s, void *buf, size_t len, int flags, unsigned how, esock_addr *from) {
-    if (len == 0) return s->flags & ESOCK__STREAM ? 0 : -EINVAL;
     struct sockaddr_storage ss;
     socklen_t alen;
     ssize_t n;
+    if (len == 0 && (n = esock__empty_receive(s, flags)) <= 0) return n;
     do {
         alen = sizeof ss;
         n = s->sys->recvfrom(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS(s),

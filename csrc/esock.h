@@ -86,8 +86,9 @@ typedef struct esock_addr {
 struct sockaddr_storage;
 
 /* Writes `a` as the kernel wants it, and its length to *len. An unnamed AF_UNIX address has the
- * length of the family alone. -EINVAL: a member is out of range; -ENAMETOOLONG: more than 107 bytes
- * of path (108 of an abstract name) or too much data; -EAFNOSUPPORT: form is ESOCK_ADDR_NONE. */
+ * length of the family alone. -EINVAL: a member is out of range, or a path has a NUL; -ENAMETOOLONG:
+ * more than the 108 bytes of a path or abstract name, or too much data; -EAFNOSUPPORT: form is
+ * ESOCK_ADDR_NONE. A path of 108 bytes goes without a NUL, as Linux allows. */
 ESOCK_API int esock_addr_encode(const esock_addr *a, struct sockaddr_storage *out, unsigned *len);
 
 /* Reads what the kernel wrote: `len` is the length that it reported, which may be 0 (no address) or
@@ -122,6 +123,7 @@ enum esock_adopt_flags {
 /* Makes a handle of an existing descriptor. Domain, type and protocol are asked of the kernel;
  * where it does not say, the values pointed to are taken if they are >= 0, and *missing names the
  * first that is unknown ("domain", "type"; "protocol" is never missed, it is 0), with -EINVAL.
+ * What is no descriptor is -EBADF then, and one of something else -ENOTSOCK, with no name.
  * With neither flag the descriptor stays the caller's: esock_close only gives it its old flags
  * back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
  * set. */
@@ -145,6 +147,10 @@ ESOCK_API int esock_disown(esock *s);
  * from now on, so that esock_close is the one that waits. 0, or dup's error: then the close waits itself, and a signal
  * may end that. */
 ESOCK_API int esock_reclaim(esock *s);
+
+/* Sets O_NONBLOCK, which somebody who shares the description may have cleared: before waking a thread
+ * that sleeps in a call because of that. Returns 1 if it was cleared, else 0. */
+ESOCK_API int esock_nonblock(esock *s);
 
 /* A close-on-exec duplicate of the handle's descriptor, the caller's to close. */
 ESOCK_API int esock_dup(const esock *s);
@@ -185,7 +191,8 @@ ESOCK_API int esock_connect(esock *s, const esock_addr *a);
 ESOCK_API int esock_finish(esock *s);
 
 /* Takes one connection. *out is a new handle with this one's domain, type, protocol and sys;
- * `peer`, if not NULL, its address. -EAGAIN: none there. */
+ * `peer`, if not NULL, its address. -EAGAIN: none there. -EINVAL: it does not listen, or listens no longer because
+ * reading was shut. */
 ESOCK_API int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer);
 
 /* ---- Input and output ------------------------------------------------------------------------ */
@@ -204,10 +211,12 @@ enum esock_how {
  *
  * A receive returns the number of bytes; 0 is the end of a stream, or an empty message. The end of a
  * seqpacket connection is -ESHUTDOWN; an empty message that is the very last cannot be told from it,
- * unless control messages come with it. A receive into 0 bytes never reaches the kernel: it is 0 on a
+ * unless control messages come with it. A receive into 0 bytes does not reach the kernel: it is 0 on a
  * stream, where it would read as the end, and -EINVAL on a message socket, where it would throw a
- * message away (esock_recvmsg knows an exception). With MSG_TRUNC the kernel reports the whole length of a datagram, which may exceed
- * `len`: so do these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched.
+ * message away. There are two exceptions, which lose nothing: MSG_PEEK with MSG_TRUNC on a message
+ * socket, which answers the length of the next message, and the error queue (esock_recvmsg).
+ * With MSG_TRUNC the kernel reports the whole length of a message, which may exceed `len`, on SCTP's
+ * streams too: so do these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched.
  *
  * With MSG_ERRQUEUE they take one record of the error queue, on a stream too: 0 bytes are then a
  * record without a payload, not the end. MSG_PEEK does not keep it there. Only esock_recvmsg shows
@@ -344,23 +353,36 @@ typedef struct esock_msg {
  *
  * With MSG_ERRQUEUE the data is the packet that the error is about, `addr` its destination, and the
  * error a control message of kind ESOCK_CMSG_RECVERR; the result's flags have MSG_ERRQUEUE. It is
- * -EAGAIN when the queue is empty. Whoever wants no payload may give a `len` of 0 on TCP, UDP, ICMP
- * and raw sockets of AF_INET and AF_INET6, and on AF_PACKET: the payload is a copy of what was sent,
- * no received data. On other sockets, where Linux may ignore the flag and receive a message, a `len`
- * of 0 is answered as without it. */
+ * -EAGAIN when the queue is empty. Whoever wants no payload may give a `len` of 0 where
+ * esock_error_queue says yes: the payload is a copy of what was sent, no received data. On other
+ * sockets a `len` of 0 is answered as without the flag. */
 ESOCK_API ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how,
                                 void *control, size_t control_len, esock_cmsg *cmsgs,
                                 size_t cmsgs_max, esock_msg *out);
 
+/* Whether the kernel takes MSG_ERRQUEUE on this socket for what it says, or receives data. No system
+ * call. */
+enum esock_error_queue {
+    ESOCK_ERRQUEUE_NO,   /* no Linux: AF_UNIX, AF_NETLINK */
+    ESOCK_ERRQUEUE_YES,  /* every Linux: TCP, UDP, UDP-Lite, ICMP and raw sockets of AF_INET and
+                            AF_INET6, and AF_PACKET */
+    ESOCK_ERRQUEUE_MAYBE /* it depends on the kernel: vsock, SCTP, MPTCP, L2TP and all others */
+};
+ESOCK_API enum esock_error_queue esock_error_queue(const esock *s);
+
+/* Whether something is in the error queue, or an error waits for the next call: poll(2)'s POLLERR. */
+ESOCK_API int esock_error_pending(const esock *s);
+
 /* Sends one message: `to` and `control` may be NULL. `control` is as esock_cmsg_encode writes
- * it. */
+ * it. -EINVAL: control data and not one byte of data on a stream (but SCTP's), where the kernel would
+ * drop it and say 0. */
 ESOCK_API ssize_t esock_sendmsg(esock *s, const void *buf, size_t len, int flags, unsigned how,
                                 const esock_addr *to, const void *control, size_t control_len);
 
-/* The same from several buffers. More than esock_iov_max() of them: on a stream they are sent in
- * slices, back to back, the control data with the first only; on other sockets trailing empty ones
- * are ignored, and more is -EMSGSIZE. An error after the first slice is not lost: the bytes taken
- * are returned, the next call meets the error. */
+/* The same from several buffers, in one system call. More than esock_iov_max() of them: on a stream the
+ * first of them that have bytes are sent, a short send like any other, and the caller goes on with the
+ * rest, ESOCK_CONT and no control data; on other sockets trailing empty ones are ignored, and more is
+ * -EMSGSIZE. */
 ESOCK_API ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int flags,
                                  unsigned how, const esock_addr *to, const void *control,
                                  size_t control_len);
@@ -466,6 +488,7 @@ typedef struct esock_optshape {
     const char *name; /* "tcp_info" */
     uint16_t size;
     uint16_t least; /* the bytes that the kernel gives at least */
+    uint16_t guess; /* 1: of too little room it says EINVAL, and not how much it takes */
     uint16_t element;
     uint16_t count; /* of fields */
     const esock_optfield *fields;
@@ -480,11 +503,14 @@ typedef struct esock_optrow {
     uint8_t codec;        /* enum esock_codec */
     uint8_t direction;    /* enum esock_direction */
     uint8_t needs;        /* enum esock_needs */
-    uint8_t spare;
-    uint16_t max;   /* bytes of data at the most, 0 for scalars */
+    uint8_t
+        slack; /* with fewer bytes of the room left, the kernel may have cut its answer; 0: it says so */
+    uint16_t max;   /* bytes of data that reading takes at first, 0 for scalars */
     uint16_t kinds; /* the sockets it applies to, a bit for each kind of esock_opt.def */
+    uint32_t most;  /* bytes of data at the most: max, where the value's form bounds it */
     const esock_optshape *shape; /* of ESOCK_STRUCT, else NULL */
     const char *since;           /* first Linux that has it */
+    const char *until;           /* first Linux that has it no longer, or NULL */
     const char *sample;          /* a value to try; esock_opt.def has the form */
     const char *doc;
 } esock_optrow;
@@ -498,15 +524,17 @@ ESOCK_API const esock_optrow *esock_opt_row(unsigned row);
 ESOCK_API uint64_t esock_opt_hash(void);
 
 /* Reads or sets a typed option. -ENOENT: no such row; -ENOTSUP: wrong direction; -ERANGE: the value
- * does not fit the option's type, or the string its maximum; -EINVAL: a NUL in a string, or a structure
+ * does not fit the option's type, or the data its maximum; -EINVAL: a NUL in a string, or a structure
  * of another size; -EBADMSG: the kernel's answer has another size; else the errors of getsockopt(2),
- * setsockopt(2). For data, *len is the room on entry (-ENOBUFS: too little) and the size on return.
+ * setsockopt(2). For data, *len is the room on entry and the size on return. -ENOBUFS with a *len above the room:
+ * there is more, and that much (or, where only trying tells, at least that much) is the room to ask again with;
+ * nothing is ever cut in silence. A question must be put there again. No row has more than its `most`.
  * Setting {ip,tos}, here or natively, keeps SO_PRIORITY, which Linux would change with it. */
 ESOCK_API int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len);
 ESOCK_API int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len);
 
 /* One option of a batch. Its data is at `offset` in the batch's, `len` bytes: room, and then what was
- * used of it. A place outside is -EINVAL. */
+ * used of it, or with -ENOBUFS what it takes. A place outside is -EINVAL. */
 typedef struct esock_optcall {
     uint32_t row;
     int32_t result; /* as esock_getopt and esock_setopt return it */
@@ -526,6 +554,12 @@ ESOCK_API size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const v
  * return; the bytes there on entry reach the kernel (options that read before they write). -EINVAL:
  * *len over 1 MiB. */
 ESOCK_API int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len);
+
+/* The same, with the length that the kernel says in *len, also when it is more than the room, and with an error:
+ * ERANGE tells there what it takes. SO_GET_FILTER (SO_ATTACH_FILTER) counts instructions, in the length too; the
+ * kernel is told how many fit into the room. A structure that says itself how much room there is behind it
+ * (IP_MSFILTER, MCAST_MSFILTER, TCP_AO_GET_KEYS) is believed by the kernel, and must be right. */
+ESOCK_API int esock_getopt_raw(esock *s, int level, int opt, void *val, size_t room, size_t *len);
 ESOCK_API int esock_setopt_native(esock *s, int level, int opt, const void *val, size_t len);
 
 /* ---- Requests: ioctl(2) ----------------------------------------------------------------------- */
@@ -637,7 +671,8 @@ enum esock_events {
     ESOCK_IN = 1,  /* a receive or an accept would not block */
     ESOCK_OUT = 2, /* a send would not block; a connection attempt is decided */
     ESOCK_ERR =
-        4 /* an error or a queued one, or hang-up; comes also to those who wait for others */
+        4, /* an error or a queued one, or hang-up; comes also to those who wait for others */
+    ESOCK_END = 8 /* of esock_ready alone: nothing more will be received, or accepted */
 };
 
 typedef struct esock_event {
@@ -671,6 +706,15 @@ ESOCK_API int esock_disarm(esock_poller *p, esock *s, unsigned events);
 /* To be called for each event received, with its bits: returns what of the armed set it answers
  * (ESOCK_ERR answers all of it), and arms the rest again. */
 ESOCK_API int esock_fired(esock_poller *p, esock *s, unsigned events);
+
+/* What poll(2) says of `events` now, and whether the socket has ended: the bits of `events` that are set, ESOCK_IN and
+ * ESOCK_OUT without what comes to everybody, and ESOCK_END. Negative: poll failed. For who has been woken for nothing,
+ * and wants to know why. */
+ESOCK_API int esock_ready(esock *s, unsigned events);
+
+/* Whether a connected unix stream or seqpacket socket whose buffer is full can no longer send: its own writing or the
+ * peer's reading was shut. No event tells that of a full socket. It sends nothing. 0: it can, or the socket is another. */
+ESOCK_API int esock_send_ended(esock *s);
 
 /* Ends the registration. Needed before esock_close: a closed descriptor whose description lives on
  * in another process keeps reporting, and can then not be removed any more. */
@@ -765,8 +809,12 @@ ESOCK_API void esock_trace(esock *s, int on);
  *
  * fork      The child shares every open file description: data read there is gone here, and
  *           O_NONBLOCK cleared there is cleared here (which is why every send and receive asks for
- *           MSG_DONTWAIT as well, and accept, connect and sendfile set it again). A poller is not
- *           usable in the child.
+ *           MSG_DONTWAIT as well, and accept, connect and sendfile, which know no such flag, set it
+ *           again). Whoever clears it between that look and the call can make one of those three sleep.
+ *           So an adopted handle, and one that ever finds the flag cleared, sets SO_RCVTIMEO and
+ *           SO_SNDTIMEO to 20 ms before its first such call, where they are 0, and to 0 when it is
+ *           closed: they bound that sleep, and nothing else here looks at them. A poller is not usable
+ *           in the child.
  * linger    With SO_LINGER on and seconds > 0, Linux's close sleeps for that long, on a nonblocking
  *           descriptor too, and returns 0 even when the data did not get out.
  * shared    A description that others hold (dup, fork, SCM_RIGHTS) stays registered in the poller

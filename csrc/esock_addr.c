@@ -130,11 +130,13 @@ static void decode_inet6(const struct sockaddr_storage *in, size_t len, esock_ad
     memcpy(out->ip, &in6->sin6_addr, sizeof in6->sin6_addr);
 }
 
-/* The length leaves the NUL out, as unix(7) allows; the zeroed structure has it where there is room. */
+/* The length leaves the NUL out, as unix(7) allows; the zeroed structure has it where there is room. A path that fills
+ * sun_path has none: Linux takes the length 110. A NUL within a path would end it, and another file be meant; in an
+ * abstract name it is a byte like any other. */
 static int encode_unix(const esock_addr *a, struct sockaddr_storage *out) {
     struct sockaddr_un *un = (struct sockaddr_un *)out;
-    size_t max = a->data[0] == 0 ? PATH_MAX_LEN : PATH_MAX_LEN - 1;
-    if (a->len > max) return -ENAMETOOLONG;
+    if (a->len > PATH_MAX_LEN) return -ENAMETOOLONG;
+    if (a->data[0] != 0 && memchr(a->data, 0, a->len) != NULL) return -EINVAL;
     memcpy(un->sun_path, a->data, a->len);
     return (int)(offsetof(struct sockaddr_un, sun_path) + a->len);
 }

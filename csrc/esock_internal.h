@@ -17,7 +17,10 @@ enum esock__flag {
     ESOCK__RESTORE_FL = 2, /* adopted without dup: esock_close gives the old flags back */
     ESOCK__STREAM = 4,     /* bytes without message borders */
     ESOCK__TRACE = 8,
-    ESOCK__ALONE = 16 /* one thread at a time in each direction: see esock_alone */
+    ESOCK__ALONE = 16,     /* one thread at a time in each direction: see esock_alone */
+    ESOCK__SHARED = 32,    /* adopted: others have the description, too */
+    ESOCK__BOUND_RCV = 64, /* SO_RCVTIMEO is ours: see esock_nonblock */
+    ESOCK__BOUND_SND = 128 /* SO_SNDTIMEO */
 };
 
 /* 208 bytes, so that malloc's chunk is 224: an idle socket should cost little. */
@@ -51,12 +54,15 @@ _Static_assert(sizeof(esock_counters) == ESOCK_COUNTERS * 8 + 8,
 /* A new handle around `fd`, or NULL. esock.c */
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol);
 
-/* For the calls that know no MSG_DONTWAIT: whoever shares the description may have cleared
- * O_NONBLOCK. esock.c */
-void esock__nonblock(const esock *s);
-
 /* With enum esock_how: a message of no bytes is known to be one, and not the end. */
 #define ESOCK__MESSAGE 0x100u
+/* and: the kernel says that it is a record of the error queue. */
+#define ESOCK__QUEUED 0x200u
+
+/* Whether a receive into 0 bytes may reach the kernel: 1, or what is answered instead: 0 on a stream, where it would read
+ * as the end, and -EINVAL on a message socket, where it would throw a message away. With MSG_PEEK and MSG_TRUNC nothing is
+ * lost, and the answer is the length of the next message. esock.c */
+int esock__empty_receive(const esock *s, int flags);
 
 /* The results of system calls, counted. `n` is what the call returned, `flags` the MSG_ flags and `want`
  * the buffer's length. They return what the caller is told: n, or -ESHUTDOWN at the end of a message
@@ -86,6 +92,10 @@ extern const esock__cmsg_row esock__cmsg_any_int; /* what no row says may be sen
 
 /* The row of a type, or NULL. */
 const esock__cmsg_row *esock__cmsg_row_of(int level, int type);
+
+/* The most bytes of an option's value. More is a mistake, and the kernel would only answer late; the longest list
+ * that Linux has is well below: 65,536 groups are 256 KiB. */
+#define ESOCK__OPT_MAX (1u << 20)
 
 /* Runs a system call again as long as it is interrupted. `r` must be assigned by `call`. */
 #define ESOCK__RETRY(r, call) \

@@ -7,22 +7,41 @@
 #include <string.h>
 #include <sys/time.h>
 
-#define STRING_ROOM 256 /* for the longest string and a NUL */
-#define FILTER_MAX 512  /* instructions; the kernel takes 4096, which nobody writes by hand */
-#define NATIVE_MAX \
-    (1u << 20) /* a size beyond is a mistake, and the kernel would only answer late */
+#define STRING_ROOM 256 /* for the longest string of a fixed length and a NUL */
 
 _Static_assert(sizeof(struct linger) == sizeof(esock_linger), "the kernel's layout");
 _Static_assert(sizeof(struct ucred) == sizeof(esock_ucred), "the kernel's layout");
 
-/* getsockopt(2) with room for *len bytes, of which *len are then used. */
-static int get(const esock *s, int level, int opt, void *val, size_t *len) {
+/* getsockopt(2) with room for *len bytes. *len is then what the kernel says, which may be more, also with an error. */
+static int ask(const esock *s, int level, int opt, void *val, size_t *len) {
     socklen_t n = (socklen_t)*len;
     int r;
     ESOCK__RETRY(r, s->sys->getsockopt(s->sys, s->fd, level, opt, val, &n));
+    *len = n;
+    return r < 0 ? r : 0;
+}
+
+/* The same for values whose size is known: *len is what was used of the room. */
+static int get(const esock *s, int level, int opt, void *val, size_t *len) {
+    size_t n = *len;
+    int r = ask(s, level, opt, val, &n);
     if (r < 0) return r;
     if (n < *len) *len = n;
     return 0;
+}
+
+/* The same for values whose size only the kernel knows. Of too little room it tells with ERANGE (SO_PEERGROUPS,
+ * SO_PEERSEC) or EINVAL (TCP_SAVED_SYN) and the length, or it answers with what fits and the whole length
+ * (NETLINK_LIST_MEMBERSHIPS): all are -ENOBUFS here, with what it takes in *len. */
+static int get_sized(const esock *s, const esock_optrow *row, void *val, size_t *len) {
+    size_t n = *len;
+    int r = ask(s, row->level_number, row->number, val, &n);
+    if (n > *len && (r == 0 || r == -ERANGE || r == -EINVAL))
+        r = -ENOBUFS;
+    else if (r < 0)
+        return r;
+    *len = n;
+    return r;
 }
 
 static int put(const esock *s, int level, int opt, const void *val, size_t len) {
@@ -108,98 +127,184 @@ static int set_timeval(const esock *s, const esock_optrow *row, int64_t i) {
 }
 
 /* The NUL is no part of the string: Linux counts it in the length of SO_BINDTODEVICE, and hands out all 16 bytes
- * of TCP_CONGESTION. */
+ * of TCP_CONGESTION. A string that may be long is read into the caller's room. */
 static int get_string(const esock *s, const esock_optrow *row, void *data, size_t *len) {
     char text[STRING_ROOM] = {0};
-    size_t n = (size_t)row->max + 1;
-    int r = get(s, row->level_number, row->number, text, &n);
-    if (r < 0) return r;
-    n = strnlen(text, n);
-    if (n > *len) return -ENOBUFS;
-    if (n > 0) memcpy(data, text, n);
+    bool fixed = row->most < STRING_ROOM;
+    char *to = fixed ? text : data;
+    size_t n = fixed ? (size_t)row->most + 1 : *len < row->most ? *len : row->most;
+    int r = get_sized(s, row, to, &n);
+    if (r < 0) {
+        if (r == -ENOBUFS) *len = n;
+        return r;
+    }
+    n = n > 0 ? strnlen(to, n) : 0;
+    if (n > *len) {
+        *len = n;
+        return -ENOBUFS;
+    }
+    if (fixed && n > 0) memcpy(data, text, n);
     *len = n;
     return 0;
 }
 
 static int set_string(const esock *s, const esock_optrow *row, const void *data, size_t len) {
-    if (len > row->max) return -ERANGE;
+    if (len > row->most) return -ERANGE;
     if (len > 0 && memchr(data, 0, len) != NULL) return -EINVAL;
     return set(s, row->level_number, row->number, len > 0 ? data : "", len);
 }
 
+/* Struct tcp_ao_getsockopt of <linux/tcp.h>: bytes of a key, and where it says how many there are. */
+enum { AO_GET_KEYS = 41, AO_KEY = 304, AO_NKEYS = 272 };
+
+/* TCP_AO_GET_KEYS takes the size of one key as the length, and the number that there is room for inside the first.
+ * It answers with how many keys match, and writes no more than there is room for. */
+static int get_keys(const esock *s, const esock_optrow *row, void *data, size_t *len) {
+    uint32_t room = (uint32_t)(*len / AO_KEY), n = room;
+    size_t one = AO_KEY;
+    char *keys = data;
+    if (room == 0) {
+        *len = AO_KEY;
+        return -ENOBUFS;
+    }
+    memset(keys + AO_KEY, 0, *len - AO_KEY); /* behind the question */
+    memcpy(keys + AO_NKEYS, &n, sizeof n);
+    int r = get(s, row->level_number, row->number, keys, &one);
+    if (r < 0) return r;
+    if (one < AO_NKEYS + sizeof n) return -EBADMSG;
+    memcpy(&n, keys + AO_NKEYS, sizeof n);
+    *len = (size_t)n * AO_KEY;
+    return n > room ? -ENOBUFS : 0;
+}
+
+/* What fills the room may have been cut where the kernel does not say so. Then it is read again with more. */
 static int get_bytes(const esock *s, const esock_optrow *row, void *data, size_t *len) {
-    if (*len > row->max) *len = row->max;
-    return get(s, row->level_number, row->number, data, len);
+    size_t room = *len < row->most ? *len : row->most, n = room;
+    if (row->level_number == IPPROTO_TCP && row->number == AO_GET_KEYS)
+        return get_keys(s, row, data, len);
+    int r = row->max == row->most ? get(s, row->level_number, row->number, data, &n)
+                                  : get_sized(s, row, data, &n);
+    if (r < 0 && r != -ENOBUFS) return r;
+    if (r == 0 && row->slack > 0 && room - n < row->slack && room < row->most) {
+        n = 2 * room < row->most ? 2 * room : row->most;
+        if (n < row->max) n = row->max;
+        r = -ENOBUFS;
+    }
+    *len = n;
+    return r;
 }
 
 static int set_bytes(const esock *s, const esock_optrow *row, const void *data, size_t len) {
-    if (len > row->max) return -ERANGE;
+    if (len > row->most) return -ERANGE;
     return set(s, row->level_number, row->number, len > 0 ? data : NULL, len);
+}
+
+static uint32_t number_at(const char *data, const esock_optfield *f) {
+    uint16_t small;
+    uint32_t n;
+    memcpy(&small, data + f->offset, sizeof small);
+    if (f->size == sizeof small) return small;
+    memcpy(&n, data + f->offset, sizeof n);
+    return n;
+}
+
+/* The bytes that a list has, as the structure says: a number of elements, and maybe the size of one. */
+static uint64_t list_bytes(const esock_optshape *sh, const char *data) {
+    uint64_t n = 0, each = sh->element;
+    for (const esock_optfield *f = sh->fields; f < sh->fields + sh->count; f++) {
+        if (strncmp(f->kind, "COUNT", 5) == 0 || strcmp(f->kind, "MANY32") == 0)
+            n = number_at(data, f);
+        else if (strcmp(f->kind, "EACH32") == 0)
+            each = number_at(data, f);
+    }
+    return n * each;
+}
+
+/* Tells the kernel how many elements there is room for: IP_MSFILTER and MCAST_MSFILTER believe that. */
+static void offer(const esock_optshape *sh, char *data, size_t room) {
+    for (const esock_optfield *f = sh->fields; f < sh->fields + sh->count; f++) {
+        uint32_t n = (uint32_t)(room / sh->element);
+        if (strcmp(f->kind, "COUNT32") == 0) memcpy(data + f->offset, &n, sizeof n);
+    }
+}
+
+/* A structure with a list behind it, of which the kernel gives as much as there is room for, and says how much there is:
+ * in the length, in the structure, or with EINVAL alone (then twice the room is worth trying). */
+static int get_list(const esock *s, const esock_optrow *row, char *data, size_t *len) {
+    const esock_optshape *sh = row->shape;
+    size_t room = *len < row->most ? *len : row->most, n = room;
+    uint64_t all;
+    bool asks = (row->direction & (ESOCK_ASK & ~ESOCK_GET)) != 0;
+    memset(data + (asks ? sh->size : 0), 0, room - (asks ? sh->size : 0));
+    if (asks) offer(sh, data, room - sh->size);
+    int r = get_sized(s, row, data, &n);
+    if (r == -EINVAL && sh->guess && room < row->most) {
+        *len = 2 * room < row->most ? 2 * room : row->most;
+        return -ENOBUFS;
+    }
+    if (r == -ENOBUFS) *len = n;
+    if (r < 0) return r;
+    if (n < sh->least) return -EBADMSG;
+    all = list_bytes(sh, data);
+    if (all > n - sh->size && sh->size + all > room) {
+        *len = sh->size + all < SIZE_MAX ? (size_t)(sh->size + all) : SIZE_MAX;
+        return -ENOBUFS;
+    }
+    *len = n - (n - sh->size) % sh->element;
+    return 0;
 }
 
 /* What the kernel does not give is 0: it may be older than the structure. */
 static int get_struct(const esock *s, const esock_optrow *row, void *data, size_t *len) {
     const esock_optshape *sh = row->shape;
-    size_t n;
-    if (*len < sh->size) return -ENOBUFS;
-    n = sh->element > 0 ? *len : sh->size;
-    if (n > row->max) n = row->max;
+    size_t n = sh->size;
+    if (*len < sh->size) {
+        *len = sh->size;
+        return -ENOBUFS;
+    }
+    if (sh->element > 0) return get_list(s, row, data, len);
     if (!(row->direction & (ESOCK_ASK & ~ESOCK_GET))) memset(data, 0, n);
     int r = get(s, row->level_number, row->number, data, &n);
     if (r < 0) return r;
     if (n < sh->least) return -EBADMSG;
-    if (n < sh->size) {
-        memset((char *)data + n, 0, sh->size - n);
-        n = sh->size;
-    }
-    if (sh->element > 0) n -= (n - sh->size) % sh->element;
-    *len = n;
+    if (n < sh->size) memset((char *)data + n, 0, sh->size - n);
+    *len = sh->size;
     return 0;
 }
 
 static int set_struct(const esock *s, const esock_optrow *row, const void *data, size_t len) {
     const esock_optshape *sh = row->shape;
+    if (len == 0 && sh->element > 0) return set(s, row->level_number, row->number, NULL, 0);
     if (len < sh->size ||
         (sh->element == 0 ? len != sh->size : (len - sh->size) % sh->element != 0))
         return -EINVAL;
-    if (len > row->max) return -ERANGE;
+    if (len > row->most) return -ERANGE;
     return set(s, row->level_number, row->number, data, len);
-}
-
-/* getsockopt(2), with the count that the kernel answers in the length: it may exceed the room. */
-static int get_count(const esock *s, const esock_optrow *row, void *data, size_t *n) {
-    socklen_t count = (socklen_t)*n;
-    int r;
-    ESOCK__RETRY(r,
-                 s->sys->getsockopt(s->sys, s->fd, row->level_number, row->number, data, &count));
-    if (r < 0) return r;
-    *n = count;
-    return 0;
 }
 
 /* The kernel counts a filter in instructions here, as the length of the option. */
 static int get_filter(const esock *s, const esock_optrow *row, void *data, size_t *len) {
-    size_t n = 0;
-    int r = get_count(s, row, NULL, &n);
+    size_t n = 0, room = *len / sizeof(struct sock_filter);
+    int r = ask(s, row->level_number, row->number, NULL, &n);
     if (r < 0) return r;
-    if (n > row->max / sizeof(struct sock_filter)) return -EBADMSG;
-    if (n * sizeof(struct sock_filter) > *len) return -ENOBUFS;
-    if (n > 0) {
-        size_t had = n;
-        r = get_count(s, row, data, &n);
-        if (r < 0) return r;
-        if (n > had) return -EBADMSG; /* it was changed in between */
+    if (n > 0 && n <= room) {
+        n = room;
+        r = ask(s, row->level_number, row->number, data, &n);
+        if (r == -EINVAL)
+            n = 2 * room; /* it was changed for a longer one in between */
+        else if (r < 0)
+            return r;
     }
     *len = n * sizeof(struct sock_filter);
-    return 0;
+    return n > room ? -ENOBUFS : 0;
 }
 
 static int set_filter(const esock *s, const esock_optrow *row, const void *data, size_t len) {
-    struct sock_filter program[FILTER_MAX];
-    if (len % sizeof *program != 0 || len == 0) return -EINVAL;
-    if (len > row->max) return -ERANGE;
-    memcpy(program, data, len); /* the caller's bytes need not be aligned */
-    struct sock_fprog f = {.len = (unsigned short)(len / sizeof *program), .filter = program};
+    struct sock_fprog f = {.len = (unsigned short)(len / sizeof(struct sock_filter))};
+    if (len % sizeof(struct sock_filter) != 0 || len == 0) return -EINVAL;
+    if (len > row->most) return -ERANGE;
+    /* The kernel copies the instructions, and they need not be aligned for that. */
+    memcpy(&f.filter, &data, sizeof f.filter);
     return set(s, row->level_number, row->number, &f, sizeof f);
 }
 
@@ -289,7 +394,10 @@ size_t esock_getopts(esock *s, esock_optcall *calls, size_t n, void *data, size_
         if (within(c, data_len))
             c->result = getopt_traced(s, c->row, &c->i,
                                       data != NULL ? (char *)data + c->offset : NULL, &len);
-        c->len = c->result == 0 && len < c->len ? (uint32_t)len : c->len;
+        if (c->result == 0 && len < c->len)
+            c->len = (uint32_t)len;
+        else if (c->result == -ENOBUFS && len > c->len)
+            c->len = len < UINT32_MAX ? (uint32_t)len : UINT32_MAX;
         good += c->result == 0;
     }
     return good;
@@ -307,10 +415,20 @@ size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const void *data,
     return good;
 }
 
-int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len) {
-    if (*len > NATIVE_MAX) return -EINVAL;
-    int r = get(s, level, opt, val, len);
+int esock_getopt_raw(esock *s, int level, int opt, void *val, size_t room, size_t *len) {
+    if (room > ESOCK__OPT_MAX) return -EINVAL;
+    /* The kernel takes the length for instructions here, and would write beyond the room. */
+    if (level == SOL_SOCKET && opt == SO_ATTACH_FILTER) room /= sizeof(struct sock_filter);
+    *len = room;
+    int r = ask(s, level, opt, val, len);
     esock__trace(s, "getopt", r);
+    return r;
+}
+
+int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len) {
+    size_t n = 0;
+    int r = esock_getopt_raw(s, level, opt, val, *len, &n);
+    if (r == 0 && n < *len) *len = n;
     return r;
 }
 

@@ -6,7 +6,9 @@
 
 #include "esock_internal.h"
 
-#define LIST_ROOM 4096 /* for what follows a structure with a list */
+#define LIST_ROOM 4096   /* to begin with, for what follows a structure with a list */
+#define FILTER_ROOM 4096 /* to begin with, for a program */
+#define FILTER_MAX 4096  /* instructions: BPF_MAXINSNS, beyond which the kernel refuses */
 
 /* The structures, as the kernel lays them out. */
 #define M_U8(f) uint8_t f;
@@ -25,10 +27,13 @@
 #define M_SEC(f) int32_t f;
 #define M_MS(f) uint32_t f;
 #define M_US(f) uint32_t f;
+#define M_USMIN(f) uint32_t f;
 #define M_US64(f) uint64_t f;
 #define M_FMODE(f) uint32_t f;
-#define M_B8(f) uint8_t f[8];
+#define M_B32(f) uint8_t f[32];
 #define M_B80(f) uint8_t f[80];
+#define M_MANY32(f) uint32_t f;
+#define M_EACH32(f) uint32_t f;
 #define M_COUNT16(f) uint16_t f;
 #define M_COUNT32(f) uint32_t f;
 #define M_LU8(f) uint8_t f[0];
@@ -37,6 +42,11 @@
 #define M_LIN4(f) struct in_addr f[0];
 #define M_LSA(f) struct sockaddr_storage f[0];
 #define M_TAIL(f) uint8_t f[0];
+/* The word itself is the last of the four. */
+#define M_ECNMODE(f) uint32_t f[0];
+#define M_ECNSEEN(f) uint32_t f[0];
+#define M_ECNFAIL(f) uint32_t f[0];
+#define M_ECNOPTS(f) uint32_t f;
 #define L_NATURAL
 #define L_PACKED4 __attribute__((packed, aligned(4)))
 
@@ -58,15 +68,23 @@
 
 #define LEAST_FULL(nm) sizeof(struct nm##_k)
 #define LEAST_SHORT(nm) 1
+#define LEAST_GUESS(nm) sizeof(struct nm##_k)
+#define GUESS_FULL 0
+#define GUESS_SHORT 0
+#define GUESS_GUESS 1
 #define COUNT(nm) (sizeof nm##_fields / sizeof *nm##_fields)
 
-#define ESOCK_STRUCT(nm, type, fit) \
-    static const esock_optshape nm##_shape = {#nm, sizeof(struct nm##_k), LEAST_##fit(nm),
-#define ESOCK_END(nm, layout, element) \
-    (element), COUNT(nm), nm##_fields  \
-    }                                  \
-    ;                                  \
-    enum { nm##_max = sizeof(struct nm##_k) + ((element) > 0 ? LIST_ROOM : 0) };
+#define ESOCK_STRUCT(nm, type, fit)                                                        \
+    static const esock_optshape nm##_shape = {#nm, sizeof(struct nm##_k), LEAST_##fit(nm), \
+                                              GUESS_##fit,
+#define ESOCK_END(nm, layout, element)                                      \
+    (element), COUNT(nm), nm##_fields                                       \
+    }                                                                       \
+    ;                                                                       \
+    enum {                                                                  \
+        nm##_max = sizeof(struct nm##_k) + ((element) > 0 ? LIST_ROOM : 0), \
+        nm##_most = (element) > 0 ? ESOCK__OPT_MAX : sizeof(struct nm##_k)  \
+    };
 #include "esock_opt_struct.def"
 
 enum {
@@ -102,11 +120,19 @@ enum kinds {
 #define C_ERRNO .codec = ESOCK_INT
 #define C_PMTU .codec = ESOCK_INT
 #define C_FD .codec = ESOCK_INT
-#define C_STRING(n) .codec = ESOCK_STRING, .max = (n)
-#define C_BYTES(n) .codec = ESOCK_BYTES, .max = (n)
-#define C_CTRL(n) .codec = ESOCK_BYTES, .max = (n)
-#define C_STRUCT(nm) .codec = ESOCK_STRUCT, .max = nm##_max, .shape = &nm##_shape
-#define C_FILTER .codec = ESOCK_FILTER, .max = 512 * sizeof(struct sock_filter)
+#define SIZES(first, at_most) .max = (first), .most = (at_most)
+#define C_BITS .codec = ESOCK_UINT
+#define C_STRING(n) .codec = ESOCK_STRING, SIZES(n, n)
+#define C_TEXT(n) .codec = ESOCK_STRING, SIZES(n, ESOCK__OPT_MAX)
+#define C_BYTES(n) .codec = ESOCK_BYTES, SIZES(n, n)
+#define C_SIZED(n) .codec = ESOCK_BYTES, SIZES(n, ESOCK__OPT_MAX)
+#define C_BLOB(n) .codec = ESOCK_BYTES, SIZES(n, ESOCK__OPT_MAX), .slack = 1
+#define C_CTRL(n) .codec = ESOCK_BYTES, SIZES(n, ESOCK__OPT_MAX), .slack = sizeof(struct cmsghdr)
+#define C_STRUCT(nm) .codec = ESOCK_STRUCT, SIZES(nm##_max, nm##_most), .shape = &nm##_shape
+#define C_FILTER .codec = ESOCK_FILTER, SIZES(FILTER_ROOM, FILTER_MAX * sizeof(struct sock_filter))
+
+/* A row's since may have an end. */
+#define UNTIL(from, to) from, .until = to
 
 static const esock_optrow rows[] = {
 #define ESOCK_OPT(lv, nm, cnst, num, cod, dir, knds, nds, snc, smpl, text) \
@@ -119,7 +145,7 @@ static const esock_optrow rows[] = {
      .direction = ESOCK_##dir,                                             \
      .needs = ESOCK_NEEDS_##nds,                                           \
      .kinds = (knds),                                                      \
-     .since = (snc),                                                       \
+     .since = snc,                                                         \
      .sample = (smpl),                                                     \
      .doc = (text)},
 #include "esock_opt.def"

@@ -104,6 +104,32 @@ int esock_fired(esock_poller *p, esock *s, unsigned events) {
     return (int)answered;
 }
 
+int esock_ready(esock *s, unsigned events) {
+    struct pollfd p = {.fd = s->fd,
+                       .events = (short)((events & ESOCK_IN ? POLLIN : 0) |
+                                         (events & ESOCK_OUT ? POLLOUT : 0) | POLLRDHUP),
+                       .revents = 0};
+    int r;
+    ESOCK__RETRY(r, s->sys->poll(s->sys, &p, 1, 0));
+    if (r < 0) return r;
+    unsigned got = (p.revents & POLLIN ? ESOCK_IN : 0u) | (p.revents & POLLOUT ? ESOCK_OUT : 0u) |
+                   (p.revents & (POLLERR | POLLHUP) ? ESOCK_ERR : 0u);
+    return (int)((got & events) | (p.revents & POLLRDHUP ? ESOCK_END : 0u));
+}
+
+int esock_send_ended(esock *s) {
+    if (s->domain != AF_UNIX) return 0;
+    ssize_t n;
+    if (s->flags & ESOCK__STREAM)
+        ESOCK__RETRY(n, s->sys->send(s->sys, s->fd, "", 0, ESOCK__SEND_FLAGS));
+    else if (s->type ==
+             SOCK_SEQPACKET) /* no bytes would be a message: one from nowhere is EFAULT */
+        ESOCK__RETRY(n, s->sys->send(s->sys, s->fd, NULL, 1, ESOCK__SEND_FLAGS));
+    else
+        return 0;
+    return n < 0 && n != -EAGAIN && n != -EFAULT;
+}
+
 int esock_deregister(esock_poller *p, esock *s) {
     int r = 0;
     pthread_mutex_lock(&p->mu);

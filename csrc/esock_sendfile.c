@@ -6,7 +6,7 @@ ssize_t esock_sendfile(esock *s, int in_fd, int64_t *offset, size_t count, unsig
     off_t at = (off_t)*offset;
     uint64_t saved;
     ssize_t n;
-    esock__nonblock(s);
+    esock_nonblock(s);
     /* sendfile knows no MSG_NOSIGNAL: hold SIGPIPE back, and take the one that this call caused. */
     int r = s->sys->sigpipe_block(s->sys, &saved);
     if (r < 0) return r;

@@ -14,7 +14,8 @@ import (
 // nobody, and then it is passive. The family is that of the options, or of ip or ifaddr among them, or of the literal
 // address, or IPv4. A name is looked up in it alone, and its addresses are tried one after the other, each with a
 // socket of its own; w is for all of it. An IPv6 literal in family Inet is ErrNXDomain; an IPv4 literal in Inet6 is
-// its mapped address. Nobody can close the socket before the call returns; its owner's end does.
+// its mapped address. A zone, fe80::1%eth0, is the name of an interface in the network namespace of the socket, or its
+// index. Nobody can close the socket before the call returns; its owner's end does.
 //
 // esock.ErrTimeout is w's; ETIMEDOUT is the system's, which gives up some time even when w does not. Errors: also
 // ErrBadArg; ErrNXDomain; a context's; those of socket(2), setsockopt(2), bind(2), connect(2), of the last address
@@ -43,6 +44,8 @@ func ConnectAddr(mb *esock.Mailbox, a esock.Addr, w esock.Wait, opts ...Option) 
 	c, err := connection(mb, w, opts)
 	switch {
 	case err != nil:
+	case a.Err() != nil:
+		err = &badArgument{"address", nil, unfit(a)}
 	case !wellFormed(a) || a.Family() == esock.Unspec:
 		err = &badArgument{"address", a, "it is no IP address with a port, and no local one"}
 	default:
@@ -146,7 +149,7 @@ func (c *creation) destination(ip netip.Addr, port uint16) esock.Addr {
 	case ip.Is4():
 		return esock.Inet6Addr(ip, port, 0)
 	}
-	return inetAddr(ip, port)
+	return inetAddr(ip, int(port))
 }
 
 // lookUpHost is the resolver; tests have their own.

@@ -2,9 +2,7 @@ package gentcp
 
 import (
 	"errors"
-	"net"
 	"net/netip"
-	"strconv"
 	"syscall"
 
 	"github.com/esock-go/esock"
@@ -39,8 +37,8 @@ type localAddr struct {
 
 // wholeAddr is what a sockaddr has beside its IP address.
 type wholeAddr struct {
-	port  int
-	scope uint32
+	port int
+	zone string // of an address without one that takes the place of the sockaddr's
 }
 
 var familyOfModule = map[any]esock.Domain{"inet_tcp": esock.Inet, "inet6_tcp": esock.Inet6, "local_tcp": esock.Local}
@@ -146,7 +144,7 @@ func (c *creation) settle(otherwise esock.Domain) error {
 func (a *localAddr) setIP(v any) {
 	a.given = true
 	if sa, ok := v.(esock.Addr); ok && sa.IP().IsValid() {
-		v = sa.IP()
+		v = sa.AddrPort().Addr() // with its zone
 	}
 	a.ip = v
 	a.note(v)
@@ -155,7 +153,7 @@ func (a *localAddr) setIP(v any) {
 func (a *localAddr) setIfAddr(v any) {
 	a.whole = nil
 	if sa, ok := v.(esock.Addr); ok && sa.IP().IsValid() {
-		a.whole = &wholeAddr{int(sa.Port()), sa.ScopeID()}
+		a.whole = &wholeAddr{int(sa.Port()), sa.Zone()}
 	}
 	a.setIP(v)
 }
@@ -202,11 +200,11 @@ func (a *localAddr) bindAddr(d esock.Domain) (esock.Addr, error) {
 	case ip.Is4() != (d == esock.Inet):
 		return esock.Addr{}, syscall.EAFNOSUPPORT
 	case a.whole == nil:
-		return inetAddr(ip, uint16(a.port)), nil
-	case ip.Is4():
-		return esock.Inet4Addr(ip, uint16(a.whole.port)), nil
+		return inetAddr(ip, a.port), nil
+	case ip.Is6() && ip.Zone() == "":
+		ip = ip.WithZone(a.whole.zone)
 	}
-	return esock.Inet6Addr(ip, uint16(a.whole.port), a.whole.scope), nil
+	return inetAddr(ip, a.whole.port), nil
 }
 
 // address is the IP address, of the family where it is a word or not given.
@@ -225,14 +223,9 @@ func (a *localAddr) address(d esock.Domain) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-// inetAddr is an IP address and a port. A zone is the number of an interface, or its name.
-func inetAddr(ip netip.Addr, port uint16) esock.Addr {
-	if zone := ip.Zone(); zone != "" {
-		if i, err := net.InterfaceByName(zone); err == nil {
-			ip = ip.WithZone(strconv.Itoa(i.Index))
-		}
-	}
-	return esock.AddrFrom(netip.AddrPortFrom(ip, port))
+// inetAddr is an IP address and a port. The name of a zone is looked up by the socket, in its network namespace.
+func inetAddr(ip netip.Addr, port int) esock.Addr {
+	return esock.AddrFrom(netip.AddrPortFrom(ip, uint16(port)))
 }
 
 // open makes the esock socket, with its options set, and not bound yet.

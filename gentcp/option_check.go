@@ -2,12 +2,14 @@ package gentcp
 
 import (
 	"encoding/hex"
+	"errors"
 	"math"
 	"net/netip"
 	"reflect"
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/ctext"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -174,12 +176,10 @@ func checkText(v any) (any, string) {
 	switch v := v.(type) {
 	case string:
 		if v != "" {
-			return v, ""
+			return v, ctext.Cause(v)
 		}
 	case []byte:
-		if len(v) > 0 {
-			return string(v), ""
-		}
+		return checkText(string(v))
 	}
 	return nil, "it takes a text"
 }
@@ -190,7 +190,7 @@ func checkDevice(v any) (any, string) {
 		v = string(b)
 	}
 	if name, ok := v.(string); ok {
-		return name, ""
+		return name, ctext.Cause(name)
 	}
 	return nil, "it takes the name of an interface"
 }
@@ -211,42 +211,53 @@ func checkIP(v any) (any, string) {
 	return v, cause
 }
 
+// unfit says why an address is none for a stream here, "" if it is one.
+func unfit(a esock.Addr) string {
+	var e *esock.InvalidError
+	switch {
+	case errors.As(a.Err(), &e):
+		return e.Cause
+	case wellFormed(a):
+		return ""
+	}
+	return notAddress
+}
+
+const notAddress = "it takes an address"
+
 // checkAddr accepts what stands for a local address: netip.Addr, netip.AddrPort, esock.Addr, a map or text for one of
 // these, "any", "loopback".
 func checkAddr(v any) (any, string) {
-	const cause = "it takes an address"
+	var a esock.Addr
+	var err error
 	switch v := v.(type) {
 	case netip.Addr:
-		if v.IsValid() {
-			return v, ""
-		}
+		return v, unfit(esock.AddrFrom(netip.AddrPortFrom(v, 0)))
 	case netip.AddrPort:
-		if v.IsValid() {
-			return esock.AddrFrom(v), ""
-		}
+		a = esock.AddrFrom(v)
 	case esock.Addr:
-		if wellFormed(v) {
-			return v, ""
-		}
+		a = v
 	case map[string]any:
-		if a, err := esock.AddrFromMap(v); err == nil && wellFormed(a) {
-			return a, ""
-		}
+		a, err = esock.AddrFromMap(v)
 	case string:
-		if ip, err := netip.ParseAddr(v); err == nil {
-			return ip, ""
-		}
-		if a, err := esock.ParseAddr(v); err == nil && wellFormed(a) {
-			return a, ""
-		}
 		switch v {
 		case "any":
 			return esock.Any, ""
 		case "loopback":
 			return esock.Loopback, ""
 		}
+		if ip, err := netip.ParseAddr(v); err == nil {
+			return checkAddr(ip)
+		}
+		a, err = esock.ParseAddr(v)
+	default:
+		return nil, notAddress
 	}
-	return nil, cause
+	var e *esock.InvalidError
+	if errors.As(err, &e) {
+		return nil, notAddress + ": " + e.Cause
+	}
+	return a, unfit(a)
 }
 
 // wellFormed reports whether a is an address of a family that streams have here, or any or loopback.

@@ -194,24 +194,20 @@ type PktOption struct {
 
 // pktOptions asks for what came with the stream's last segment: IP_PKTOPTIONS, or IPV6_2292PKTOPTIONS.
 func pktOptions(s *esock.Socket) (any, error) {
-	const ipPktOptions, ipv62292PktOptions = 9, 6
-	level, opt := syscall.IPPROTO_IP, ipPktOptions
+	opt := esock.IPPktOptions
 	switch s.Domain() {
 	case esock.Inet:
 	case esock.Inet6:
-		level, opt = syscall.IPPROTO_IPV6, ipv62292PktOptions
+		opt = esock.IPv6PktOptions
 	default:
 		return nil, syscall.ENOPROTOOPT
 	}
-	var buf [512]byte
-	n, err := s.GetOptionNative(level, opt, buf[:])
+	all, err := opt.Get(s)
 	if err != nil {
 		return nil, err
 	}
-	var m esock.Msg
-	m.DecodeControl(buf[:n])
 	found := []PktOption{}
-	for c := range m.Control() {
+	for _, c := range all {
 		if v, ok := c.TOS(); ok {
 			found = append(found, PktOption{"tos", v})
 		} else if v, ok := c.TTL(); ok {

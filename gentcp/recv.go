@@ -26,6 +26,8 @@ func (s *Socket) Recv(length int, w esock.Wait) (Packet, error) { return s.RecvI
 func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) {
 	const op = "recv"
 	switch {
+	case !s.made():
+		return Packet{}, notMade(op)
 	case w.Err() != nil || w.Asynchronous():
 		return Packet{}, s.fail(op, checkWait(w))
 	case length < 0:
@@ -56,7 +58,7 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 
 // receive is Recv for who has the turn. s.mu is held, but not while waiting.
 func (s *Socket) receive(buf []byte, length int, w esock.Wait) (Packet, error) {
-	first := true
+	reads := 0
 	for {
 		if s.ended == nil && s.sock.Closed() {
 			s.ended = closedHere // the owner has died
@@ -75,9 +77,10 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait) (Packet, error) {
 		if s.ended != nil {
 			return Packet{}, s.tellEnd()
 		}
-		if first {
-			first = false
+		if reads++; reads == 1 {
 			w = w.Begin()
+		} else if err := goOn(w, reads); err != nil {
+			return Packet{}, err
 		}
 		if s.input.len() == 0 && raw(o.typ) && length <= cap(buf) && cap(buf) > 0 {
 			if p, ok, err := s.receiveRaw(buf, length, o, w); ok || err != nil {
@@ -100,6 +103,17 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait) (Packet, error) {
 			s.end(err)
 		}
 	}
+}
+
+// pollReads is how many reads a receive that does not wait makes, as long as each brings something.
+const pollReads = 16
+
+// goOn says whether a receive may read once more: a peer that sends as fast as it reads does not make it forget its time.
+func goOn(w esock.Wait, reads int) error {
+	if !w.Blocks() && reads > pollReads {
+		return esock.ErrTimeout
+	}
+	return w.Over()
 }
 
 // receiveRaw reads raw bytes straight to where the caller wants them; false: it was not that easy, and what came is in

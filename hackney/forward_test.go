@@ -2,6 +2,8 @@ package hackney
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -171,6 +173,8 @@ func TestTheZeroSocketIsABadArgument(t *testing.T) {
 
 func TestAConnectionOfAnotherTransportIsABadArgument(t *testing.T) {
 	mb := mailbox(t)
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, []byte("x"), 0o600))
 	for _, s := range []Socket{{TCP, &fakeConn{}}, {overTLS, &fakeConn{}}, {TCP, (*gentcp.Socket)(nil)},
 		{overTLS, (*TLSConn)(nil)}} {
 		_, err := s.Recv(0)
@@ -179,7 +183,7 @@ func TestAConnectionOfAnotherTransportIsABadArgument(t *testing.T) {
 		require.Equal(t, "badarg", reason(err))
 		_, err = s.SockName()
 		require.Equal(t, "badarg", reason(err))
-		_, err = s.SendFileName(mb, "doc.go")
+		_, err = s.SendFileName(mb, file)
 		require.Equal(t, "badarg", reason(err))
 		for _, err := range []error{s.Send(nil), s.SetOpts(), s.ControllingProcess(mb, mb),
 			s.Shutdown(esock.ShutRead), s.Close()} {

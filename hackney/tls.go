@@ -2,13 +2,15 @@ package hackney
 
 import (
 	"crypto/tls"
+	"net/netip"
+	"strings"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 )
 
 // TLS makes a transport over crypto/tls. Every connection has a copy of config, with the host that it connects to as
-// ServerName unless config has one; nil is the zero Config. Keep the transport: two made of the same config are not
+// ServerName unless config has one; nil is the zero Config. The zone of an address, fe80::1%eth0, is no part of that name. Keep the transport: two made of the same config are not
 // equal, and neither are their sockets.
 //
 // Active modes, packet types, packet_size and line_delimiter mean what they mean for TCP, and the messages are SSLMsg
@@ -16,6 +18,9 @@ import (
 // are refused; buffer and read_ahead have no effect, since a read takes one TLS record, of at most 16 KiB; a Send
 // that runs into send_timeout closes the connection, because half a record cannot be taken back. A send_timeout is that
 // of a whole Send, however many records it takes.
+//
+// What TLS makes a receiver answer, a new key for example, may hold a receive up for as much as 5 seconds beyond its
+// time when the peer does not read, and then ends the connection.
 //
 // An end that the peer did not announce (no close_notify), and one within a record, may be an attacker's doing: who
 // receives gets an error for which errors.Is finds gentcp.ErrClosed, io.EOF, and, unlike after an end that was
@@ -29,6 +34,16 @@ func TLS(config *tls.Config) Transport {
 }
 
 type tlsTransport struct{ config *tls.Config }
+
+// withoutZone is the name of a server as its certificate has it. The zone of an IPv6 address is for the socket alone: it
+// means something on this host only (RFC 6874, section 1), and no certificate is made for it.
+func withoutZone(name string) string {
+	bare := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
+	if ip, err := netip.ParseAddr(bare); err == nil && ip.Zone() != "" {
+		return ip.WithZone("").String()
+	}
+	return name
+}
 
 // tlsConn is the connection as the transport's own.
 func tlsConn(op string, c Conn) (*TLSConn, error) {
@@ -59,6 +74,7 @@ func (t *tlsTransport) Connect(
 	if config.ServerName == "" {
 		config.ServerName = host
 	}
+	config.ServerName = withoutZone(config.ServerName)
 	c := newTLSConn(raw, mb, own)
 	c.tls = tls.Client(&c.wire, config)
 	ctx, free := w.Ends()
@@ -67,7 +83,7 @@ func (t *tlsTransport) Connect(
 		c.wire.answer = answerTime
 		return c, nil
 	}
-	raw.Close()
+	c.wire.Close()
 	if ctx.Err() != nil {
 		return nil, w.Ended()
 	}

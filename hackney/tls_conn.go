@@ -179,7 +179,7 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 	if c.closed {
 		return gentcp.Packet{}, c.fail(op, c.tellEnd())
 	}
-	for {
+	for records := 0; ; records++ {
 		p, err := c.cut(length)
 		switch {
 		case err == nil:
@@ -188,6 +188,10 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 			return gentcp.Packet{}, c.fail(op, err)
 		case c.ended != nil:
 			return gentcp.Packet{}, c.fail(op, c.tellEnd())
+		case records > 0 && w.Over() != nil: // a record that has come is read whatever the time
+			return gentcp.Packet{}, w.Over()
+		case records >= pollRecords && !w.Blocks():
+			return gentcp.Packet{}, esock.ErrTimeout
 		}
 		if err = c.fill(w, nil); err != nil {
 			if reason, ok := paused(err); ok {
@@ -197,6 +201,9 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 		}
 	}
 }
+
+// pollRecords is how many records a receive that does not wait reads, as long as there are some.
+const pollRecords = 256
 
 // cut takes the next packet, in memory of its own. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.
 func (c *TLSConn) cut(length int) (gentcp.Packet, error) {
@@ -272,9 +279,6 @@ func (c *TLSConn) finish(err error) {
 		return
 	}
 	c.wire.hurry.Store(true) // the peer may not be reading
-	if l, err := esock.SocketLinger.Get(c.Socket()); err == nil && l.On && l.Time > 0 {
-		esock.SocketLinger.Set(c.Socket(), esock.Linger{})
-	}
 	c.tls.Close()
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/sourcetree"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -116,6 +117,7 @@ var codeSpan = regexp.MustCompile("`([^`]+)`")
 
 // documentTables reads the tables, by the word in the head of the first column.
 func documentTables(t *testing.T) map[string]map[string]documentRow {
+	sourcetree.Need(t)
 	b, err := os.ReadFile("../docs/gen-tcp.md")
 	require.NoError(t, err)
 	tables := make(map[string]map[string]documentRow)
@@ -295,6 +297,7 @@ var variables = map[string][]string{
 }
 
 func TestTheDocumentsUseNamesThatExist(t *testing.T) {
+	sourcetree.Need(t)
 	names := declaredNames(t)
 	qualified := regexp.MustCompile(`\b(esock|gentcp|packet|hackney)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
 	member := regexp.MustCompile(`(?:^|[^\w.])(\w+)\.([A-Z]\w*)`)
@@ -341,6 +344,7 @@ var samples = map[string]any{
 }
 
 func TestOptionsAreTakenWhereTheTableSays(t *testing.T) {
+	needIPv6(t)
 	mb := esock.NewMailbox()
 	defer mb.Close()
 	// Options of one address family are tried with both.

@@ -69,6 +69,11 @@ func cable(t *testing.T) (a, b host) {
 		require.NoError(t, err)
 		ends[i].index = index
 	}
+	for _, h := range ends { // until both are up, what a packet socket sends is dropped
+		eventually(t, "the carrier", func() bool {
+			return strings.Contains(ip("-n", h.name, "-oneline", "link", "show", h.dev), "state UP")
+		})
+	}
 	return ends[0], ends[1]
 }
 

@@ -193,16 +193,25 @@ func TestAdopt_Errors(t *testing.T) {
 	require.NoError(t, err)
 	defer r.Close()
 	defer w.Close()
+	f, err := os.CreateTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	defer f.Close()
 	for name, c := range map[string]struct {
 		fd   int
 		opts []esock.OpenOption
 		want error
 	}{
-		"bad descriptor":                  {-1, nil, &esock.InvalidError{What: "options"}},
+		"bad descriptor":                  {-1, nil, syscall.EBADF},
+		"no descriptor":                   {999, nil, syscall.EBADF},
+		"no descriptor, without dup":      {999, []esock.OpenOption{esock.NoDup()}, syscall.EBADF},
+		"no descriptor, taken":            {999, []esock.OpenOption{esock.TakeFD()}, syscall.EBADF},
 		"bad descriptor, everything told": {1 << 20, []esock.OpenOption{esock.KnownAs(esock.Inet, esock.Stream, esock.TCP)}, syscall.EBADF},
 		"bad descriptor without dup": {1 << 20, []esock.OpenOption{esock.NoDup(),
 			esock.KnownAs(esock.Inet, esock.Stream, esock.TCP)}, syscall.EBADF},
-		"no socket": {int(r.Fd()), nil, &esock.InvalidError{What: "options"}},
+		"no socket":              {int(r.Fd()), nil, syscall.ENOTSOCK},
+		"no socket, without dup": {int(r.Fd()), []esock.OpenOption{esock.NoDup()}, syscall.ENOTSOCK},
+		"a file":                 {int(f.Fd()), []esock.OpenOption{esock.TakeFD()}, syscall.ENOTSOCK},
+		"a file, half told":      {int(f.Fd()), []esock.OpenOption{esock.KnownAs(esock.Inet, -1, -1)}, syscall.ENOTSOCK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := esock.Adopt(c.fd, c.opts...)

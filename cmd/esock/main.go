@@ -42,7 +42,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	var cli commands
 	exited, code := false, exitOK
-	parser, err := kong.New(&cli,
+	parser, err := kong.New(&cli, append(valueOptions(),
 		kong.Name("esock"),
 		kong.Vars{"columns": strings.Join(tableColumns, ", ")},
 		kong.Description("Sockets as Erlang/OTP's socket module has them, for Go."),
@@ -50,7 +50,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		// --help calls it, and then parsing goes on.
 		kong.Exit(func(c int) { exited, code = true, c }),
-	)
+	)...)
 	if err != nil {
 		fmt.Fprintln(stderr, "esock:", err)
 		return exitFailed
@@ -58,6 +58,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, err := parser.Parse(args)
 	if exited {
 		return code
+	}
+	if err == nil {
+		err = emptyValue(ctx)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "esock: %v; esock --help shows the usage\n", err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/sourcetree"
 	"os"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
+	sourcetree.Need(t)
 	header, err := os.ReadFile("../../csrc/esock.h")
 	require.NoError(t, err)
 	assert.Contains(t, string(header), `#define ESOCK_VERSION "`+esock.Version()+`"`)

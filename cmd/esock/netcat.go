@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/signal"
 	"strconv"
@@ -331,18 +330,12 @@ func why(err error) error {
 
 // listenAt makes a listener on HOST:PORT, a host name or an address; no host: all of this host's.
 func listenAt(mb *esock.Mailbox, addr string, opts ...gentcp.Option) (*gentcp.Socket, string, error) {
-	at, err := net.ResolveTCPAddr("tcp", addr)
+	to, err := bindAddr("tcp", addr)
 	if err != nil {
 		return nil, "", err
 	}
-	ap := at.AddrPort()
-	host := ap.Addr().Unmap()
-	if at.IP == nil {
-		host = netip.IPv4Unspecified()
-	}
-	to := esock.AddrFrom(netip.AddrPortFrom(host, ap.Port()))
 	opts = append([]gentcp.Option{gentcp.IfAddr(to), gentcp.ReuseAddr(true)}, opts...)
-	l, err := gentcp.Listen(mb, int(ap.Port()), opts...)
+	l, err := gentcp.Listen(mb, int(to.Port()), opts...)
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot listen on %s: %w", addr, why(err))
 	}
@@ -351,16 +344,25 @@ func listenAt(mb *esock.Mailbox, addr string, opts ...gentcp.Option) (*gentcp.So
 		l.Close()
 		return nil, "", err
 	}
-	return l, name.String(), nil
+	return l, l.Socket().NameZone(name).String(), nil
 }
 
 // dial connects to a port, by number or name, of a host, by its address or a name with addresses of either family.
 func dial(ctx context.Context, host, port string, opts ...gentcp.Option) (*gentcp.Socket, error) {
 	number, err := strconv.Atoi(port)
 	if err != nil {
-		if number, err = gentcp.Service(port); err != nil {
-			return nil, fmt.Errorf("there is no service %q, and no port", port)
+		if number, err = portOf("tcp", port); err != nil {
+			return nil, err
 		}
+	}
+	switch {
+	case number == 0:
+		return nil, fmt.Errorf("nobody listens on port 0")
+	case host == "":
+		return nil, errors.New("the name of the host is empty")
+	}
+	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
+		host = host[1 : n-1] // as in a URL
 	}
 	s, err := gentcp.Connect(nil, host, number, esock.Context(ctx), opts...)
 	if errors.Is(err, gentcp.ErrNXDomain) {
@@ -368,7 +370,7 @@ func dial(ctx context.Context, host, port string, opts ...gentcp.Option) (*gentc
 			append(opts[:len(opts):len(opts)], gentcp.Inet6())...)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot connect to %s: %w", net.JoinHostPort(host, port), why(err))
+		return nil, fmt.Errorf("cannot connect to %s: %w", net.JoinHostPort(host, port), hostError(host, why(err)))
 	}
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -104,7 +105,7 @@ func (c *optSetCmd) Run(out *output) error {
 		res.Before = before
 	}
 	if err := t.set(s, value); err != nil {
-		return fmt.Errorf("%s cannot be set to %s: %s", t.label(), c.Value, reason(err))
+		return fmt.Errorf("%s cannot be set to %s: %s", t.label(), cmp.Or(c.Value, `""`), reason(err))
 	}
 	if res.Value, err = t.get(s); err != nil {
 		res.Unread = reason(err)
@@ -256,6 +257,17 @@ func (t *target) find(name string) error {
 		case o.Name == name:
 			elsewhere = append(elsewhere, o.Level+"."+o.Name)
 		}
+	}
+	for _, o := range esock.OtherOptions() {
+		if o.Level != t.level || o.Name != name {
+			continue
+		}
+		also := ""
+		if len(elsewhere) > 0 {
+			also = "; did you mean " + oneOf(elsewhere) + "?"
+		}
+		return fmt.Errorf("Linux has no option %s.%s, which belongs to %s%s", t.level, name,
+			strings.ReplaceAll(o.Where, ", ", " and "), also)
 	}
 	if len(elsewhere) > 0 {
 		return fmt.Errorf("level %s has no option %q; did you mean %s?", t.level, name, oneOf(elsewhere))
@@ -430,7 +442,7 @@ func (t *target) get(s *esock.Socket) (any, error) {
 		}
 		buf := make([]byte, size)
 		n, err := s.GetOptionNative(t.levelNumber, t.number, buf)
-		return shown(buf[:n]), err
+		return shown(buf[:min(n, len(buf))]), err
 	}
 	n, err := s.GetOptionNativeInt(t.levelNumber, t.number)
 	if t.form == "boolean" {

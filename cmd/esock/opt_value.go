@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,9 @@ func (t *target) parseKnown(text string) (any, error) {
 		if strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[") {
 			return t.parseJSON(text)
 		}
+		if codec == "filter" && !isProgram(text) {
+			return nil, fmt.Errorf("%s takes a program, as JSON or CODE:JT:JF:K+CODE:JT:JF:K, not %q", t.label(), text)
+		}
 		if codec == "struct" && t.info.Struct != "in_addr" && !strings.Contains(text, "=") {
 			return nil, fmt.Errorf("%s takes a structure, as JSON or field=value,field=value, not %q", t.label(), text)
 		}
@@ -60,6 +64,22 @@ func (t *target) parseKnown(text string) (any, error) {
 	return v, nil
 }
 
+// isProgram reports the text of a filter.
+func isProgram(text string) bool {
+	for one := range strings.SplitSeq(text, "+") {
+		parts := strings.Split(one, ":")
+		if len(parts) != 4 {
+			return false
+		}
+		for i, bits := range [...]int{16, 8, 8, 32} {
+			if _, err := strconv.ParseUint(parts[i], 10, bits); err != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // timeUnits are the units of times, which may be given as a number of them or as a duration.
 var timeUnits = map[string]time.Duration{"sec": time.Second, "msec": time.Millisecond, "usec": time.Microsecond,
 	"timeval": time.Microsecond}
@@ -69,7 +89,7 @@ func (t *target) parseJSON(text string) (v any, err error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber() // 64 bits do not fit a float
 	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("the value of %s is not JSON: %v", t.label(), err)
+		return nil, fmt.Errorf("the value of %s is not JSON: %s", t.label(), cmp.Or(jsonCause(err), err.Error()))
 	}
 	if d.More() {
 		return nil, fmt.Errorf("the value of %s is more than one JSON value", t.label())

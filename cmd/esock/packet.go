@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/esock-go/esock/internal/packetjson"
@@ -19,7 +20,7 @@ type packetDecodeCmd struct {
 	PacketSize    *int64 `placeholder:"N" help:"Largest packet, in bytes; 0: no limit."`
 	LineLength    *int64 `placeholder:"N" help:"Lines are cut into pieces of N bytes; 0: no limit."`
 	LineDelimiter *int64 `placeholder:"N" help:"Number of the byte that ends a line (10); with type line only."`
-	Hex           string `placeholder:"HEX" help:"The bytes, in hexadecimal."`
+	Hex           string `placeholder:"HEX" empty:"" help:"The bytes, in hexadecimal."`
 	Vectors       string `placeholder:"FILE" help:"Decode all vectors of the file, count other results."`
 }
 
@@ -39,15 +40,11 @@ func (c *packetDecodeCmd) Run(out *output) error {
 	if c.Type == "" {
 		return errors.New("--type T --hex HEX or --vectors FILE is needed")
 	}
-	if _, err := packet.ParseType(c.Type); err != nil {
-		var known []string
-		for t := packet.Raw; t <= packet.HTTPHBin; t++ {
-			known = append(known, t.String())
-		}
+	if wrong := c.wrong(); wrong != nil {
 		if _, err := fmt.Fprintln(out, packetjson.Decode(c.Type, nil, c.options())); err != nil {
 			return err
 		}
-		return fmt.Errorf("there is no type %q%s", c.Type, didYouMean(c.Type, known))
+		return wrong
 	}
 	b, err := hex.DecodeString(strings.TrimPrefix(c.Hex, "0x"))
 	if err != nil {
@@ -55,6 +52,31 @@ func (c *packetDecodeCmd) Run(out *output) error {
 	}
 	_, err = fmt.Fprintln(out, packetjson.Decode(c.Type, b, c.options()))
 	return err
+}
+
+// wrong says which flag decode_packet/3 answers badarg to; nil: none.
+func (c *packetDecodeCmd) wrong() error {
+	if _, err := packet.ParseType(c.Type); err != nil {
+		var known []string
+		for t := packet.Raw; t <= packet.HTTPHBin; t++ {
+			known = append(known, t.String())
+		}
+		return fmt.Errorf("--type: there is no type %q%s", c.Type, didYouMean(c.Type, known))
+	}
+	for _, f := range []struct {
+		name  string
+		value *int64
+		most  int64
+	}{{"packet-size", c.PacketSize, math.MaxUint32}, {"line-length", c.LineLength, math.MaxUint32},
+		{"line-delimiter", c.LineDelimiter, math.MaxUint8}} {
+		if f.value != nil && (*f.value < 0 || *f.value > f.most) {
+			return fmt.Errorf("--%s: it takes a number from 0 to %d, not %d", f.name, f.most, *f.value)
+		}
+	}
+	if c.LineDelimiter != nil && c.Type != packet.Line.String() {
+		return errors.New("--line-delimiter: it goes with --type line only")
+	}
+	return nil
 }
 
 func (c *packetDecodeCmd) options() packetjson.Options {
@@ -65,7 +87,10 @@ func (c *packetDecodeCmd) options() packetjson.Options {
 func runVectors(out *output, name string) error {
 	f, err := packetjson.Read(name)
 	if err != nil {
-		return err
+		if cause := jsonCause(err); cause != "" {
+			err = fmt.Errorf("%s is no file of test vectors: %s", name, cause)
+		}
+		return fmt.Errorf("--vectors: %w", err)
 	}
 	var b strings.Builder
 	failed := 0

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -14,7 +16,7 @@ type serveCmd struct {
 	Quiet       bool          `short:"q" help:"No line on standard error for each request."`
 	Connections int           `default:"1000" help:"How many connections are served at once; others wait."`
 	Idle        time.Duration `default:"60s" help:"How long a connection may wait for its next request."`
-	Head        time.Duration `default:"10s" help:"How long the headers of a request may take."`
+	Head        time.Duration `default:"10s" help:"How long a request may take to come: its headers, with the first line if it is the connection's first, and a body, which is thrown away."`
 	Stall       time.Duration `default:"30s" help:"How long a client may take nothing of an answer."`
 }
 
@@ -36,6 +38,9 @@ func (c *serveCmd) Run(out *output, std terminals) error {
 
 // serve serves until ctx ends, and logs requests; log is nil: it does not.
 func (c *serveCmd) serve(ctx context.Context, out *output, log io.Writer) error {
+	if c.Dir == "" {
+		return errors.New("the name of the directory is empty")
+	}
 	root, err := os.OpenRoot(c.Dir)
 	if err != nil {
 		return fmt.Errorf("the directory cannot be served: %w", err)
@@ -45,7 +50,8 @@ func (c *serveCmd) serve(ctx context.Context, out *output, log io.Writer) error 
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(out, "serving %s on http://%s\n", c.Dir, s.at); err != nil {
+	// In a URL the sign before a zone is escaped (RFC 6874).
+	if _, err := fmt.Fprintf(out, "serving %s on http://%s\n", c.Dir, strings.Replace(s.at, "%", "%25", 1)); err != nil {
 		s.stop()
 		return err
 	}

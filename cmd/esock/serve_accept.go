@@ -44,11 +44,14 @@ const (
 // newServer listens.
 func newServer(root *os.Root, c *serveCmd, log io.Writer) (*server, error) {
 	if c.Connections < 1 {
-		return nil, fmt.Errorf("with %d connections nobody can be served", c.Connections)
+		return nil, fmt.Errorf("--connections: with %d connections nobody can be served", c.Connections)
 	}
-	for _, d := range []time.Duration{c.Idle, c.Head, c.Stall} {
-		if d <= 0 {
-			return nil, fmt.Errorf("a time of %v is too short", d)
+	for _, f := range []struct {
+		name string
+		d    time.Duration
+	}{{"idle", c.Idle}, {"head", c.Head}, {"stall", c.Stall}} {
+		if f.d <= 0 {
+			return nil, fmt.Errorf("--%s: a time of %v is too short", f.name, f.d)
 		}
 	}
 	s := &server{root: root, log: log, idle: esock.Within(c.Idle), head: c.Head, stall: esock.Within(c.Stall),

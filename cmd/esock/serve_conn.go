@@ -21,6 +21,8 @@ type conversation struct {
 	name []byte // the file asked for
 	out  []byte // the head of the answer, and a short body
 	date time.Time
+	// until is when the request must be there, once its first line is.
+	until esock.Wait
 
 	// About the answer.
 	status int
@@ -42,7 +44,9 @@ const (
 func (s *server) converse(sock *gentcp.Socket) {
 	c := &conversation{server: s, sock: sock}
 	defer sock.Close()
-	wait := esock.Within(s.head) // the first request must not take longer than its head may
+	// The first request must not take longer than its head may; those that follow may be waited for.
+	wait := esock.Within(s.head).Begin()
+	c.until = wait
 	for !c.last {
 		problem, err := c.readHead(wait)
 		if err != nil {
@@ -58,7 +62,7 @@ func (s *server) converse(sock *gentcp.Socket) {
 		if err != nil {
 			return
 		}
-		wait = s.idle
+		wait, c.until = s.idle, esock.Within(s.head)
 	}
 	c.leave()
 }
@@ -82,14 +86,13 @@ func (c *conversation) begin(problem int) {
 	}
 }
 
-// discard reads a body and throws it away.
+// discard reads a body and throws it away. It must come in the time that the head has left.
 func (c *conversation) discard(n int64) error {
 	if err := c.sock.SetOpts(gentcp.PacketType(packet.Raw)); err != nil {
 		return err
 	}
-	until := esock.Within(c.server.head).Begin()
 	for n > 0 {
-		p, err := c.sock.RecvInto(c.line[:], int(min(n, int64(len(c.line)))), until)
+		p, err := c.sock.RecvInto(c.line[:], int(min(n, int64(len(c.line)))), c.until)
 		if err != nil {
 			return err
 		}
@@ -120,7 +123,7 @@ func (c *conversation) tell() {
 	}
 	host := "-"
 	if a, err := c.sock.PeerName(); err == nil {
-		host = a.IP().String()
+		host = c.sock.Socket().NameZone(a).AddrPort().Addr().String()
 	}
 	line := fmt.Sprintf("%s - - [%s] \"%s\" %d %d\n", host, c.date.Format("02/Jan/2006:15:04:05 -0700"),
 		strings.ReplaceAll(escaped(c.head.first), `"`, `\x22`), c.status, c.bytes)

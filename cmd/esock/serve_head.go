@@ -77,9 +77,9 @@ func (c *conversation) readHead(wait esock.Wait) (problem int, err error) {
 	if problem, err = c.readStart(wait); problem != 0 || err != nil {
 		return problem, err
 	}
-	until := esock.Within(c.server.head).Begin()
+	c.until = c.until.Begin()
 	for lines, size := 0, 0; ; lines++ {
-		p, err := c.sock.RecvInto(c.line[:], 0, until)
+		p, err := c.sock.RecvInto(c.line[:], 0, c.until)
 		switch {
 		case errors.Is(err, syscall.EMSGSIZE):
 			return 431, nil

@@ -71,6 +71,10 @@ func (c *conversation) moment(name string, t time.Time) {
 func (c *conversation) validators(tag []byte, modified time.Time) {
 	c.field("ETag", "")
 	c.out = append(c.out, tag...)
+	// A file's time may lie in the future, and must not appear so (RFC 9110, section 8.8.2.1).
+	if modified.After(c.date) {
+		modified = c.date
+	}
 	c.moment("Last-Modified", modified)
 }
 
@@ -123,28 +127,38 @@ func (c *conversation) transmit(f *os.File, part span) error {
 	if err := c.send(c.out, esock.MsgMore); err != nil {
 		return err
 	}
-	for part.length > 0 {
-		n, err := c.sock.Socket().SendFile(f, part.offset, part.length, c.stall)
+	return c.push(part.length, func(done, n int64, wait esock.Wait) (int64, error) {
+		n, err := c.sock.Socket().SendFile(f, part.offset+done, n, wait)
 		c.bytes += n
-		switch {
-		case err != nil && !(timedOut(err) && n > 0): // who takes something now and then is served
-			return err
-		case n == 0:
-			return errFellShort
+		if n == 0 && err == nil {
+			err = errFellShort
 		}
-		part.offset += n
-		part.length -= n
-	}
-	return nil
+		return n, err
+	})
 }
 
 // send sends bytes to the client. Not by gentcp's Send, which has neither a limit of its own for each call nor flags.
 func (c *conversation) send(b []byte, flags esock.MsgFlags) error {
-	for {
-		n, err := c.sock.Socket().Send(b, flags, c.stall)
-		if err == nil || !timedOut(err) || n == 0 {
+	return c.push(int64(len(b)), func(done, n int64, wait esock.Wait) (int64, error) {
+		sent, err := c.sock.Socket().Send(b[done:done+n], flags, wait)
+		return int64(sent), err
+	})
+}
+
+// push sends so many bytes, to a client that takes some of them now and then: it is given up when it has taken nothing for
+// the time of --stall. write sends n bytes that come after those done, or as many as go within the wait. A call that waits
+// does not tell when its last byte went, so only calls for a single byte wait: the time runs from the moment the kernel
+// had no room, and ends with the first byte that it takes.
+func (c *conversation) push(length int64, write func(done, n int64, wait esock.Wait) (int64, error)) error {
+	for done := int64(0); done < length; {
+		n, err := write(done, length-done, esock.Within(0))
+		if done += n; timedOut(err) {
+			n, err = write(done, 1, c.stall)
+			done += n
+		}
+		if err != nil {
 			return err
 		}
-		b = b[n:]
 	}
+	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os/signal"
 	"slices"
 	"strconv"
@@ -67,16 +65,13 @@ var receiveOptions = []struct {
 func (c *watchCmd) Run(out *output) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	at, err := net.ResolveUDPAddr("udp", c.Addr)
+	if c.Count < 0 {
+		return fmt.Errorf("--count: it takes a number from 0, not %d", c.Count)
+	}
+	to, err := bindAddr("udp", c.Addr)
 	if err != nil {
 		return err
 	}
-	ap := at.AddrPort()
-	host := ap.Addr().Unmap()
-	if at.IP == nil {
-		host = netip.IPv4Unspecified()
-	}
-	to := esock.AddrFrom(netip.AddrPortFrom(host, ap.Port()))
 	domain := to.Family()
 	s, err := esock.Open(domain, esock.Dgram, esock.UDP)
 	if err != nil {
@@ -84,7 +79,7 @@ func (c *watchCmd) Run(out *output) error {
 	}
 	defer s.Close()
 	if err := s.Bind(to); err != nil {
-		return err
+		return fmt.Errorf("cannot listen on %s: %s", c.Addr, reason(err))
 	}
 	name, err := s.SockName()
 	if err != nil {
@@ -98,17 +93,18 @@ func (c *watchCmd) Run(out *output) error {
 			refused = append(refused, o.name)
 		}
 	}
-	if err := c.begin(out, name, on, refused); err != nil {
+	if err := c.begin(out, s.NameZone(name), on, refused); err != nil {
 		return err
 	}
 	m := esock.Msg{Buf: make([]byte, 1<<16)}
 	for n := 0; c.Count == 0 || n < c.Count; n++ {
-		switch err := s.RecvMsg(&m, 0, esock.Context(ctx)); {
+		switch err := s.RecvMsg(&m, esock.MsgCTrunc, esock.Context(ctx)); { // the flags are shown
 		case errors.Is(err, context.Canceled):
 			return nil
 		case err != nil:
 			return err
 		}
+		m.Addr = s.NameZone(m.Addr)
 		if err := c.print(out, &m); err != nil {
 			return err
 		}

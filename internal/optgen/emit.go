@@ -34,7 +34,7 @@ func varsFile(t *table) ([]byte, error) {
 		seen[name] = true
 		typ, codec := r.goType()
 		fmt.Fprintf(&b, "// %s is %s, {%s,%s}; %s; since Linux %s.\n// %s\n", name, r.constant, r.level, r.name,
-			r.access(), r.since, r.doc)
+			r.access(), r.lifetime(), r.doc)
 		fmt.Fprintf(&b, "// Sockets: %s.", t.kindNames(r))
 		if n := r.need(); n != "" {
 			fmt.Fprintf(&b, " Needs: %s.", n)
@@ -70,9 +70,9 @@ func tableFile(t *table) ([]byte, error) {
 			structure = r.shape.name
 		}
 		fmt.Fprintf(&b, "{Level: %q, Name: %q, Constant: %q, LevelNumber: %d, Number: %d, Codec: %q, Struct: %q,\n"+
-			"CanGet: %t, CanSet: %t, Asks: %t, Kinds: %d, Needs: %q, Since: %q, Sample: %q,\nDoc: %q, codec: %d},\n",
-			r.level, r.name, r.constant, r.levelNumber, r.number, strings.ToLower(r.codec), structure,
-			d&1 != 0, d&2 != 0, d&4 != 0, r.kindBits, r.need(), r.since, r.sample, r.doc, codecs[r.codec].number)
+			"CanGet: %t, CanSet: %t, Asks: %t, Kinds: %d, Needs: %q, Since: %q, Until: %q, Sample: %q,\nDoc: %q, codec: %d},\n",
+			r.level, r.name, r.constant, r.levelNumber, r.number, r.form(), structure,
+			d&1 != 0, d&2 != 0, d&4 != 0, r.kindBits, r.need(), r.since, r.until, r.sample, r.doc, codecs[r.codec].number)
 	}
 	b.WriteString("}\n\n// otherOptions are names that OTP has and Linux has not, and where they are.\n" +
 		"var otherOptions = []OtherOption{\n")
@@ -86,6 +86,13 @@ func tableFile(t *table) ([]byte, error) {
 			fmt.Fprintf(&b, "{%q, %q},", f.name, f.kind)
 		}
 		b.WriteString("},\n")
+	}
+	b.WriteString("}\n\n// optionKeys are the keys of the structures that may be missing in a map, and those that a question needs.\n" +
+		"var optionKeys = map[string]shapeKeys{\n")
+	for _, s := range t.order {
+		if len(s.optional)+len(s.asks) > 0 {
+			fmt.Fprintf(&b, "%q: {optional: %#v, asks: %#v},\n", s.name, s.optional, s.asks)
+		}
 	}
 	b.WriteString("}\n")
 	return format.Source(b.Bytes())
@@ -140,7 +147,9 @@ func docsFile(t *table) ([]byte, error) {
 		"own, and has a name for `Socket.Option` and `Socket.SetOption`; any other option is reached by its numbers, with\n"+
 		"`GetOptionNative` and `SetOptionNative`.\n\n"+
 		"*access*: r read, w set, ask: reading takes a value that says what of (`Ask`). *sockets*: the kinds it applies to.\n"+
-		"*needs*: a capability (for some values at least), or a state. *since*: the first Linux; 2.2 stands for all older ones.\n",
+		"*needs*: a capability (for some values at least), or a state. *since*: the first Linux, 2.2 for all older ones; *until*: the\n"+
+		"first that has it no longer.\n\n"+
+		"*by name*: in the map that stands for a structure, all keys are needed but those that *may be missing*.\n",
 		len(t.rows))
 	level := ""
 	for _, r := range t.rows {
@@ -151,18 +160,22 @@ func docsFile(t *table) ([]byte, error) {
 		typ, _ := r.goType()
 		access := map[string]string{"GET": "r", "SET": "w", "GETSET": "rw", "ASK": "ask", "ASKSET": "ask, w"}[r.direction]
 		fmt.Fprintf(&b, "| `%s` %s %d | `%s` %s | %s | %s | %s | %s | %s |\n", r.name, r.constant, r.number, r.goName(),
-			strings.ReplaceAll(typ, "|", "\\|"), access, t.kindNames(r), r.need(), r.since, r.doc)
+			strings.ReplaceAll(typ, "|", "\\|"), access, t.kindNames(r), r.need(), r.lifetime(), r.doc)
 	}
 	b.WriteString("\n## Structures\n")
 	for _, s := range t.order {
 		fmt.Fprintf(&b, "\n### %s\n\n", s.name)
-		if n := s.goName(); n != "" {
+		if n := cmp.Or(s.goName(), handmade[s.name].goType); n != "" {
 			fmt.Fprintf(&b, "`%s`, ", n)
 		}
-		fmt.Fprintf(&b, "`%s`. Fields that the running kernel does not have are 0.\n\n| field | type | |\n|---|---|---|\n", s.ctype)
+		fmt.Fprintf(&b, "`%s`. Fields that the running kernel does not have are 0.", s.ctype)
+		if len(s.asks) > 0 {
+			fmt.Fprintf(&b, " A question by name needs %s.", "`"+strings.Join(s.asks, "`, `")+"`")
+		}
+		b.WriteString("\n\n| field | type | by name | |\n|---|---|---|---|\n")
 		for _, f := range s.fields {
 			if typ := fieldTypes[f.kind]; typ != "-" {
-				fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.name, typ, f.doc)
+				fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.name, typ, s.needed(f.name), f.doc)
 			}
 		}
 	}

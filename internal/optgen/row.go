@@ -43,6 +43,7 @@ type row struct {
 	kindBits    int
 	needs       string
 	since       string
+	until       string
 	sample      string
 	doc         string
 	shape       *structure
@@ -53,6 +54,8 @@ type structure struct {
 	name, ctype string
 	fields      []field
 	taken       bool // a variable has the Go name that it would have
+
+	optional, asks []string // ESOCK_KEYS
 }
 
 type field struct{ name, kind, doc string }
@@ -67,10 +70,14 @@ var codecs = map[string]struct {
 	"INT":      {2, "int", "intCodec"},
 	"UINT":     {3, "uint", "uintCodec"},
 	"STRING":   {4, "string", "stringCodec"},
+	"TEXT":     {4, "string", "stringCodec"},
+	"BITS":     {3, "uint32", "bitsCodec"},
 	"U64":      {5, "uint64", "uint64Codec"},
 	"BE32":     {6, "uint", "uintCodec"},
 	"TIMEVAL":  {7, "time.Duration", "microseconds"},
 	"BYTES":    {8, "[]byte", "bytesCodec"},
+	"SIZED":    {8, "[]byte", "bytesCodec"},
+	"BLOB":     {8, "[]byte", "bytesCodec"},
 	"STRUCT":   {9, "", ""},
 	"FILTER":   {10, "[]SockFilter", "filterCodec"},
 	"SEC":      {2, "time.Duration", "intSeconds"},
@@ -97,6 +104,10 @@ var handmade = map[string]struct{ goType, codec string }{
 	"in6_pktinfo":    {"PktInfo6", "pktInfo6Codec"},
 	"gids":           {"[]int", "gidsCodec"},
 	"netlink_groups": {"[]int", "groupsCodec"},
+	// These are control messages as well.
+	"sctp_initmsg":    {"SCTPInit", "sctpInitCodec"},
+	"sctp_sndrcvinfo": {"SCTPSndRcv", "sctpSndRcvCodec"},
+	"sctp_sndinfo":    {"SCTPSndInfo", "sctpSndInfoCodec"},
 }
 
 // A row is two lines; the second is the text.
@@ -105,10 +116,11 @@ var (
 	kindLine   = regexp.MustCompile(`^ESOCK_KIND\((\w+), (\d+), "(\w+)"\)$`)
 	kindsLine  = regexp.MustCompile(`^ESOCK_KINDS\((\w+), ([\w |]+)\)$`)
 	elseLine   = regexp.MustCompile(`^ESOCK_ELSEWHERE\((\w+), (\w+), "([^"]+)"\)$`)
-	rowStart   = regexp.MustCompile(`^ESOCK_OPT\((\w+), (\w+), (\w+), (-?\d+), (\w+)(?:\((\w+)\))?, (\w+), (\w+), (\w+), "([^"]+)", "([^"\\]*)",$`)
+	rowStart   = regexp.MustCompile(`^ESOCK_OPT\((\w+), (\w+), (\w+), (-?\d+), (\w+)(?:\((\w+)\))?, (\w+), (\w+), (\w+), (?:"([^"]+)"|UNTIL\("([^"]+)", "([^"]+)"\)), "([^"\\]*)",$`)
 	rowText    = regexp.MustCompile(`^ +"([^"\\]+)"\)$`)
-	structLine = regexp.MustCompile(`^ESOCK_STRUCT\((\w+), ([\w \[\]]+), (?:FULL|SHORT)\)$`)
+	structLine = regexp.MustCompile(`^ESOCK_STRUCT\((\w+), ([\w \[\]]+), (?:FULL|SHORT|GUESS)\)$`)
 	fieldLine  = regexp.MustCompile(`^ESOCK_FIELD\((\w+), (\w+), [\w.-]+, (\w+), "([^"\\]*)"\)$`)
+	keysLine   = regexp.MustCompile(`^ESOCK_KEYS\((\w+), "([\w| ]*)", "([\w ]*)"\)$`)
 	endLine    = regexp.MustCompile(`^ESOCK_END\((\w+), (?:NATURAL|PACKED4), (\d+)\)$`)
 )
 
@@ -149,6 +161,18 @@ func (t *table) parseStructs(text string) error {
 				return wrong
 			}
 			open = nil
+		case strings.HasPrefix(line, "ESOCK_KEYS("):
+			m := keysLine.FindStringSubmatch(line)
+			if m == nil || open != nil || t.structs[m[1]] == nil {
+				return wrong
+			}
+			s := t.structs[m[1]]
+			s.optional, s.asks = strings.Fields(m[2]), strings.Fields(m[3])
+			for _, key := range append(strings.FieldsFunc(m[2], func(r rune) bool { return r == ' ' || r == '|' }), s.asks...) {
+				if !slices.ContainsFunc(s.fields, func(f field) bool { return f.name == key }) {
+					return wrong
+				}
+			}
 		}
 	}
 	return nil
@@ -226,7 +250,7 @@ func (t *table) parseRow(first, second string) (r row, cause string) {
 		return r, "a row is eleven fields on two lines"
 	}
 	r = row{level: m[1], name: m[2], constant: m[3], codec: m[5], argument: m[6], direction: m[7], kinds: m[8], needs: m[9],
-		since: m[10], sample: m[11], doc: d[1]}
+		since: m[10] + m[11], until: m[12], sample: m[13], doc: d[1]}
 	var err error
 	if r.number, err = strconv.Atoi(m[4]); err != nil {
 		return r, err.Error()
@@ -247,7 +271,7 @@ func (t *table) parseRow(first, second string) (r row, cause string) {
 	if r.kindBits = t.composite[r.kinds]; r.kindBits == 0 {
 		return r, "unknown kinds"
 	}
-	takes := r.codec == "STRING" || r.codec == "BYTES" || r.codec == "CTRL"
+	takes := slices.Contains([]string{"STRING", "TEXT", "BYTES", "SIZED", "BLOB", "CTRL"}, r.codec)
 	switch {
 	case r.codec == "STRUCT":
 		if r.shape = t.structs[r.argument]; r.shape == nil {
@@ -259,7 +283,7 @@ func (t *table) parseRow(first, second string) (r row, cause string) {
 	return r, ""
 }
 
-// max is the longest string in bytes.
+// max is what the row says of strings and bytes: the longest, or the room to begin with.
 func (r row) max() int {
 	n, _ := strconv.Atoi(r.argument)
 	return n
@@ -287,6 +311,43 @@ func hash(t *table) uint64 {
 func (r row) access() string {
 	return map[string]string{"GET": "can be read", "SET": "can be set", "GETSET": "can be read and set",
 		"ASK": "can be asked with Ask", "ASKSET": "can be asked with Ask, and set"}[r.direction]
+}
+
+// needed says of a field whether its key may be missing: "", "or ifindex" or "may be missing".
+func (s *structure) needed(name string) string {
+	for _, o := range s.optional {
+		one, other, two := strings.Cut(o, "|")
+		switch {
+		case o == name:
+			return "may be missing"
+		case two && one == name:
+			return "or " + other
+		case two && other == name:
+			return "or " + one
+		}
+	}
+	return ""
+}
+
+// form is the codec as Go's users see it, to whom it does not matter who knows the length.
+func (r row) form() string {
+	switch r.codec {
+	case "TEXT":
+		return "string"
+	case "SIZED", "BLOB":
+		return "bytes"
+	case "BITS":
+		return "uint"
+	}
+	return strings.ToLower(r.codec)
+}
+
+// lifetime is since and until, in words.
+func (r row) lifetime() string {
+	if r.until == "" {
+		return r.since
+	}
+	return r.since + ", until " + r.until
 }
 
 // need is what a row needs, in words.
@@ -328,6 +389,7 @@ var fieldTypes = map[string]string{
 	"U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "I32": "int32", "BE16": "uint16", "BE32": "uint32",
 	"BOOL": "bool", "BOOL8": "bool", "IN4": "netip.Addr", "IN6": "netip.Addr", "SA": "Addr", "SA6": "Addr",
 	"SEC": "time.Duration", "MS": "time.Duration", "US": "time.Duration", "US64": "time.Duration", "FMODE": "FilterMode",
-	"B8": "[8]byte", "B80": "[80]byte", "COUNT16": "-", "COUNT32": "-",
+	"B32": "[32]byte", "B80": "[80]byte", "USMIN": "time.Duration", "MANY32": "uint32", "EACH32": "uint32",
+	"ECNMODE": "uint8", "ECNSEEN": "uint16", "ECNFAIL": "uint16", "ECNOPTS": "uint32", "COUNT16": "-", "COUNT32": "-",
 	"LU8": "[]byte", "LU16": "[]uint16", "LU32": "[]uint32", "LIN4": "[]netip.Addr", "LSA": "[]Addr", "TAIL": "[]byte",
 }

@@ -7,11 +7,14 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/sourcetree"
 )
 
 const vectors = "../../packet/testdata/decode_packet.json"
 
 func TestEveryVectorIsPrintedAsTheFileHasIt(t *testing.T) {
+	sourcetree.Need(t)
 	f, err := Read(vectors)
 	require.NoError(t, err)
 	require.Len(t, f.Vectors, 273)

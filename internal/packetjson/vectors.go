@@ -63,7 +63,10 @@ func Read(name string) (*File, error) {
 	if err := json.Unmarshal(b, f); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if len(f.Vectors) == 0 || f.Count != len(f.Vectors) {
+	if len(f.Vectors) == 0 {
+		return nil, fmt.Errorf("%s: has no vectors", name)
+	}
+	if f.Count != len(f.Vectors) {
 		return nil, fmt.Errorf("%s: has %d vectors, and says %d", name, len(f.Vectors), f.Count)
 	}
 	return f, nil

@@ -103,8 +103,23 @@ static void unix_lengths(void **state) {
 
     a = path_of(bytes, 107);
     assert_int_equal(round_trip(&a), PATH_AT + 107);
-    a = path_of(bytes, 108);
+    a = path_of(bytes, 108); /* no room for a NUL, and Linux wants none */
+    assert_int_equal(round_trip(&a), sizeof(struct sockaddr_un));
+    a = path_of(bytes, 109);
     assert_int_equal(encode(&a, &ss, &len), -ENAMETOOLONG);
+    a = path_of(bytes, ESOCK_ADDR_DATA);
+    assert_int_equal(encode(&a, &ss, &len), -ENAMETOOLONG);
+
+    /* A path ends at its NUL, so it has none; what is behind len does not count. */
+    a = path_of("/a\0b", 4);
+    assert_int_equal(encode(&a, &ss, &len), -EINVAL);
+    a = path_of("/a\0", 3);
+    assert_int_equal(encode(&a, &ss, &len), -EINVAL);
+    a = path_of(bytes, 108);
+    a.data[107] = 0;
+    assert_int_equal(encode(&a, &ss, &len), -EINVAL);
+    a.len = 107;
+    assert_int_equal(encode(&a, &ss, &len), 0);
 
     bytes[0] = 0;
     a = path_of(bytes, 108);
@@ -138,12 +153,14 @@ static void unix_decode(void **state) {
     assert_int_equal(a.len, 18);
 }
 
-/* Linux: a path of 108 bytes, bound by somebody who knows no NUL, is reported with length 111. */
+/* Linux: a path of 108 bytes, bound by somebody who knows no NUL, is reported with length 111. It can be bound,
+ * connected to and sent to like any other. */
 static void unix_kernel_108(void **state) {
     char dir[] = "/tmp/esock-addr-XXXXXX";
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    esock_addr a;
-    esock *s;
+    esock_addr a, b;
+    esock *s, *t;
+    char got;
     assert_non_null(mkdtemp(dir));
     memset(un.sun_path, 'q', sizeof un.sun_path);
     memcpy(un.sun_path, dir, strlen(dir));
@@ -154,11 +171,28 @@ static void unix_kernel_108(void **state) {
     assert_int_equal(esock_sockname(s, &a), 0);
     assert_int_equal(a.len, 108);
     assert_memory_equal(a.data, un.sun_path, 108);
+
+    b = a;
+    b.data[107] = 'r';
+    assert_int_equal(esock_open(&t, AF_UNIX, SOCK_DGRAM, 0, NULL), 0);
+    assert_int_equal(esock_bind(t, &b), 0);
+    assert_int_equal(esock_sendto(t, "1", 1, 0, 0, &a), 1);
+    memset(&b, 0x55, sizeof b);
+    assert_int_equal(esock_recvfrom(s, &got, 1, 0, 0, &b), 1);
+    assert_int_equal(b.len, 108);
+    assert_int_equal(b.data[107], 'r');
+    assert_int_equal(esock_connect(s, &b), 0);
+    assert_int_equal(esock_peername(s, &a), 0);
+    assert_memory_equal(&a, &b, sizeof a);
+    assert_int_equal(esock_sendmsg(s, "2", 1, 0, 0, &b, NULL, 0), 1);
+    shut(t);
     shut(s);
     close(fd);
 
     char name[109] = {0};
     memcpy(name, un.sun_path, 108);
+    unlink(name);
+    name[107] = 'r';
     unlink(name);
     rmdir(dir);
 }

@@ -19,6 +19,29 @@ static void short_write_is_returned_and_the_rest_can_follow(void **state) {
     shut(b);
 }
 
+/* With MSG_TRUNC, SCTP's streams report the whole of a message that they cut. What is counted is what was stored. */
+static void stream_reports_more_than_the_buffer(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_addr from;
+    esock_msg m;
+    char buf[4];
+    script_init(&k);
+    unix_pair(&k.sys, SOCK_STREAM, &a, &b);
+    script_answer(&k, K_RECV, 10);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, MSG_TRUNC, ESOCK_FULL), 10);
+    script_answer(&k, K_RECVFROM, 10);
+    assert_int_equal(esock_recvfrom(b, buf, sizeof buf, MSG_TRUNC, 0, &from), 10);
+    script_answer(&k, K_RECVMSG, 10);
+    assert_int_equal(esock_recvmsg(b, buf, sizeof buf, MSG_TRUNC, 0, NULL, 0, NULL, 0, &m), 4);
+    assert_int_equal(m.full_len, 10);
+    assert_int_equal(counter(b, ESOCK_READ_BYTE), 12);
+    assert_int_equal(counter(b, ESOCK_READ_PKG), 3);
+    assert_int_equal(counter(b, ESOCK_READ_PKG_MAX), 4);
+    shut(a);
+    shut(b);
+}
+
 static void interrupted_calls_are_repeated_and_counted_once(void **state) {
     struct script k;
     esock *a, *b;
@@ -305,8 +328,85 @@ static void calls_without_a_flag_for_it_make_the_description_nonblocking_again(v
     shut(l);
 }
 
+static suseconds_t timeout_of(const esock *s, int opt) {
+    struct timeval t = {-1, -1};
+    socklen_t len = sizeof t;
+    assert_int_equal(getsockopt(esock_fd(s), SOL_SOCKET, opt, &t, &len), 0);
+    return (suseconds_t)t.tv_sec * 1000000 + t.tv_usec;
+}
+
+/* Whoever clears the flag once may clear it again, and between the look and the call. */
+static void a_description_that_others_make_blocking_gets_timeouts(void **state) {
+    struct script k;
+    esock *s, *c;
+    int p[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
+    int fl = fcntl(p[0], F_GETFL);
+    script_init(&k);
+    assert_int_equal(esock_adopt(&s, p[0], 0, -1, -1, -1, &k.sys, NULL), 0);
+    assert_int_equal(timeout_of(s, SO_RCVTIMEO), 0); /* nothing needs it yet */
+    assert_int_equal(esock_nonblock(s), 0);
+    assert_in_range(timeout_of(s, SO_RCVTIMEO), 10000, 50000);
+    unsigned asked = script_count(&k, K_GETSOCKOPT);
+    assert_int_equal(esock_nonblock(s), 0);
+    assert_int_equal(script_count(&k, K_GETSOCKOPT), asked); /* once is enough */
+    assert_int_equal(fcntl(p[0], F_SETFL, fl), 0);
+    assert_int_equal(esock_nonblock(s), 1);
+    assert_true(fcntl(p[0], F_GETFL) & O_NONBLOCK);
+    assert_in_range(timeout_of(s, SO_RCVTIMEO), 10000, 50000);
+    assert_in_range(timeout_of(s, SO_SNDTIMEO), 10000, 50000);
+
+    esock_close(s, 0, NULL, NULL);
+    assert_int_equal(fcntl(p[0], F_GETFL) & O_NONBLOCK, 0);
+    struct timeval t = {-1, -1};
+    socklen_t len = sizeof t;
+    assert_int_equal(getsockopt(p[0], SOL_SOCKET, SO_RCVTIMEO, &t, &len), 0);
+    assert_int_equal(t.tv_sec + t.tv_usec, 0);
+
+    /* Those that the owner has set stay, here and at the end. */
+    t = (struct timeval){0, 5000};
+    assert_int_equal(setsockopt(p[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t), 0);
+    assert_int_equal(esock_adopt(&s, p[0], 0, -1, -1, -1, NULL, NULL), 0);
+    suseconds_t own = timeout_of(s, SO_RCVTIMEO);
+    assert_int_equal(fcntl(p[0], F_SETFL, fl & ~O_NONBLOCK), 0);
+    assert_int_equal(esock_nonblock(s), 1);
+    assert_int_equal(timeout_of(s, SO_RCVTIMEO), own);
+    esock_close(s, 0, NULL, NULL);
+    len = sizeof t;
+    assert_int_equal(getsockopt(p[0], SOL_SOCKET, SO_RCVTIMEO, &t, &len), 0);
+    assert_int_equal(t.tv_usec, own);
+    close(p[0]);
+    close(p[1]);
+
+    /* accept, whose gap it is: the flag goes between the look and the call. */
+    esock_addr at;
+    esock *l = listener(&k.sys, 4, &at);
+    assert_int_equal(esock_nonblock(l), 0);
+    assert_int_equal(timeout_of(l, SO_RCVTIMEO), 0);
+    assert_int_equal(fcntl(esock_fd(l), F_SETFL, fcntl(esock_fd(l), F_GETFL) & ~O_NONBLOCK), 0);
+    assert_int_equal(esock_accept(l, 0, &c, NULL), -EAGAIN);
+    assert_int_equal(fcntl(esock_fd(l), F_SETFL, fcntl(esock_fd(l), F_GETFL) & ~O_NONBLOCK), 0);
+    script_answer(&k, K_GETFL, O_NONBLOCK);
+    assert_int_equal(esock_accept(l, 0, &c, NULL), -EAGAIN);
+
+    /* What is accepted has none of them. */
+    esock *d;
+    assert_int_equal(esock_open(&d, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    int r = esock_connect(d, &at);
+    assert_true(r == 0 || r == -EINPROGRESS);
+    struct pollfd ready = {.fd = esock_fd(l), .events = POLLIN};
+    assert_int_equal(poll(&ready, 1, 10000), 1);
+    assert_int_equal(esock_accept(l, 0, &c, NULL), 0);
+    assert_in_range(timeout_of(l, SO_RCVTIMEO), 10000, 50000);
+    assert_int_equal(timeout_of(c, SO_RCVTIMEO) + timeout_of(c, SO_SNDTIMEO), 0);
+    shut(d);
+    shut(c);
+    shut(l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_description_that_others_make_blocking_gets_timeouts),
         cmocka_unit_test(short_write_is_returned_and_the_rest_can_follow),
         cmocka_unit_test(interrupted_calls_are_repeated_and_counted_once),
         cmocka_unit_test(interrupted_message_calls_are_repeated),
@@ -324,6 +424,7 @@ int main(void) {
         cmocka_unit_test(trunc_reports_the_whole_length_of_a_datagram),
         cmocka_unit_test(sendto_refuses_no_address),
         cmocka_unit_test(trace_sees_the_handles_that_ask_for_it),
+        cmocka_unit_test(stream_reports_more_than_the_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,10 +102,12 @@ static void adopt_that_takes_the_descriptor_closes_it(void **state) {
 static void adopt_names_what_is_missing(void **state) {
     esock *s = NULL;
     const char *missing = NULL;
-    assert_int_equal(esock_adopt(&s, -1, 0, -1, -1, -1, NULL, &missing), -EINVAL);
+    struct script k;
+    script_init(&k);
+    script_times(&k, K_GETSOCKOPT, 3, -ENOPROTOOPT);
+    assert_int_equal(esock_adopt(&s, 0, 0, -1, -1, -1, &k.sys, &missing), -EINVAL);
     assert_string_equal(missing, "domain");
 
-    struct script k;
     int domain = AF_INET;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     script_init(&k);
@@ -137,6 +139,22 @@ static void adopt_of_a_bad_descriptor_with_everything_said_is_ebadf(void **state
     assert_int_equal(esock_adopt(&s, -1, ESOCK_ADOPT_DUP, AF_INET, SOCK_DGRAM, 0, NULL, NULL),
                      -EBADF);
     assert_null(s);
+}
+
+static void adopt_says_what_is_no_socket(void **state) {
+    esock *s = NULL;
+    const char *missing = "";
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(esock_adopt(&s, -1, 0, -1, -1, -1, NULL, &missing), -EBADF);
+    assert_null(missing);
+    for (unsigned flags = 0; flags <= ESOCK_ADOPT_TAKE; flags++)
+        assert_int_equal(esock_adopt(&s, fds[0], flags, -1, -1, -1, NULL, &missing), -ENOTSOCK);
+    assert_null(missing);
+    assert_int_equal(esock_adopt(&s, fds[0], 0, AF_INET, -1, -1, NULL, &missing), -ENOTSOCK);
+    assert_null(s);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 static void adopt_that_fails_half_way_leaks_nothing(void **state) {
@@ -283,6 +301,7 @@ int main(void) {
         cmocka_unit_test(adopt_names_what_is_missing),
         cmocka_unit_test(adopt_takes_the_callers_word_where_the_kernel_is_silent),
         cmocka_unit_test(adopt_of_a_bad_descriptor_with_everything_said_is_ebadf),
+        cmocka_unit_test(adopt_says_what_is_no_socket),
         cmocka_unit_test(adopt_that_fails_half_way_leaks_nothing),
         cmocka_unit_test(disowned_descriptor_is_the_callers_to_close),
         cmocka_unit_test(dup_is_close_on_exec_and_the_callers),

@@ -24,7 +24,7 @@ static void stable(const struct sockaddr_storage *in, unsigned len) {
     MUST(a.len <= ESOCK_ADDR_DATA);
     MUST((a.form == ESOCK_ADDR_NONE) == (len == 0));
     unsigned n = encode(&a, &out);
-    if (a.form == ESOCK_ADDR_NONE || n == 0) return; /* a path of 108 bytes cannot be sent */
+    if (a.form == ESOCK_ADDR_NONE) return;
     MUST(n >= sizeof(sa_family_t) && n <= sizeof out);
     if (len < sizeof(sa_family_t)) return; /* sent, it is the family 0 with a byte of data */
     esock_addr_decode(&out, n, &b);

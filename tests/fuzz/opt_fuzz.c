@@ -101,13 +101,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
             MUST(i >= 0);
             break;
         case ESOCK_STRING:
-            MUST(len <= room && len <= o->max + 1u && (len == 0 || memchr(data, 0, len) == NULL));
+            MUST(len <= room && len <= o->most + 1u && (len == 0 || memchr(data, 0, len) == NULL));
             break;
         case ESOCK_BYTES:
-            MUST(len <= room && len <= o->max);
+            MUST(len <= room && len <= o->most);
             break;
         case ESOCK_STRUCT:
-            MUST(len >= o->shape->size && len <= room && len <= o->max);
+            MUST(len >= o->shape->size && len <= room && len <= o->most);
             MUST(o->shape->element > 0 || len == o->shape->size);
             break;
         case ESOCK_FILTER:

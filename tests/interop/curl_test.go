@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/sourcetree"
 )
 
 const bigSize = 100 << 20
@@ -39,6 +41,7 @@ func serve(t *testing.T) site {
 		t.Skip("no curl: ", err)
 	}
 	above := t.TempDir()
+	sourcetree.Need(t)
 	bin := filepath.Join(above, "esock")
 	out, err := exec.Command("go", "build", "-o", bin, "../../cmd/esock").CombinedOutput()
 	require.NoError(t, err, string(out))

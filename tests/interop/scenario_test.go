@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/sourcetree"
 )
 
 // player plays a role: it makes the calls of the actors of a scene.
@@ -35,6 +37,7 @@ var casts = []cast{
 // TestScenarios plays every script with every cast: each role must observe the same in both languages and whoever
 // the other is.
 func TestScenarios(t *testing.T) {
+	sourcetree.Need(t)
 	scripts, err := readScenarios("scenarios")
 	require.NoError(t, err)
 	require.NotEmpty(t, scripts)
@@ -59,6 +62,9 @@ func perform(t *testing.T, s scenario, c cast) {
 		if strings.ContainsAny(s.refuses, plays) && erlang.release == "25" {
 			t.Skip("OTP 25: " + s.reason)
 		}
+	}
+	if slices.ContainsFunc(s.steps, func(s step) bool { return strings.Contains(s.text, "{0,0,0,0,0,0,0,1}") }) {
+		needIPv6(t)
 	}
 	p := newPlay(t, s, c)
 	defer p.end()

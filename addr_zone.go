@@ -1,0 +1,119 @@
+package esock
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+
+	"github.com/esock-go/esock/internal/ctext"
+)
+
+// Zones of inet6 addresses (RFC 4007, section 11): fe80::1%eth0. The kernel knows the index of an interface alone, and
+// which index a name has depends on the network namespace. An Addr belongs to none, so it keeps what it was given, a name
+// or a number, and prints that. Whichever socket it is used on looks the name up, in its own namespace and at that
+// moment. Addresses that come from the kernel have numbers; NameZone makes names of them.
+
+// WithZone is an inet6 address with another zone: the name of an interface or its index, as text; "" is none. Text of
+// digits alone is an index. A name is looked up by each call on a socket that the address is given to, in the network
+// namespace of the socket; one that is not there is an *InvalidError "sockaddr", in which errors.Is finds ENODEV.
+// Other families have no zone.
+func (a Addr) WithZone(zone string) Addr {
+	if a.form != formKnown || a.Family() != Inet6 {
+		return badAddr(a.Family(), "only inet6 has a zone")
+	}
+	a.b, a.data = 0, ""
+	n, isNumber := decimal32(zone)
+	switch {
+	case zone == "":
+	case isNumber:
+		a.b = n
+	case strings.Trim(zone, "0123456789") == "":
+		return badAddr(Inet6, "the zone is a number beyond 32 bits")
+	default:
+		if cause := ifNameCause(zone); cause != "" {
+			return badAddr(Inet6, "the zone is not the name of an interface: "+cause)
+		}
+		a.data = zone
+	}
+	return a
+}
+
+// Zone is the zone of an inet6 address as text: the name that it was made with, or else the scope id. It is "" for
+// addresses without one, and for other families.
+func (a Addr) Zone() string {
+	switch {
+	case a.form != formKnown || a.Family() != Inet6:
+		return ""
+	case a.data != "":
+		return a.data
+	case a.b != 0:
+		return utoa(a.b)
+	}
+	return ""
+}
+
+// ifNameCause says why no interface can have the name, "" if one can: dev_valid_name of Linux.
+func ifNameCause(name string) string {
+	switch {
+	case name == "", name == ".", name == "..":
+		return "no interface is called so"
+	case len(name) > ifNameMax:
+		return "it is longer than 15 bytes"
+	case strings.ContainsAny(name, "/: \t\n\v\f\r\xa0"):
+		return "it has a blank, a slash or a colon"
+	}
+	return ctext.Cause(name)
+}
+
+// errZoneName is what toC answers for a zone's name: only a socket knows its number.
+var errZoneName = &InvalidError{What: "sockaddr", Cause: "a zone's name is nothing without a socket"}
+
+// addrToC writes an address that a call on the socket is given.
+func (s *Socket) addrToC(a *Addr, c *cAddr) error {
+	err := a.toC(c)
+	if err == errZoneName {
+		return s.zoneToC(*a, c)
+	}
+	return err
+}
+
+// zoneToC writes an address whose zone is a name.
+func (s *Socket) zoneToC(a Addr, c *cAddr) error {
+	index, err := s.IfIndex(a.data)
+	if err != nil {
+		if e, ok := err.(*Error); ok {
+			err = e.Reason
+		}
+		if errors.Is(err, syscall.ENODEV) {
+			err = noZone{&InvalidError{What: "sockaddr", Value: a,
+				Cause: "the zone is no interface in the network namespace of the socket"}}
+		}
+		return err
+	}
+	a.b, a.data = uint32(index), ""
+	return a.toC(c)
+}
+
+// noZone is an *InvalidError in which errors.Is finds ENODEV as well.
+type noZone struct{ *InvalidError }
+
+func (e noZone) Unwrap() error { return e.InvalidError }
+
+func (e noZone) Is(target error) bool { return target == syscall.ENODEV }
+
+// NameZone is an inet6 address with the name of its interface in place of the scope id, as package net prints it. The
+// name is the present one, in the network namespace of the socket. Without a scope id, without such an interface, and
+// on a closed socket, it is the address unchanged.
+func (s *Socket) NameZone(a Addr) Addr {
+	if a.ScopeID() == 0 {
+		return a
+	}
+	name, err := s.IfName(int(a.b))
+	if err != nil {
+		return a
+	}
+	if named := a.WithZone(name); named.data == name { // not a name of digits, which would mean an index
+		return named
+	}
+	return a
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A bad value of a flag or argument is refused before anything is done, with the flag's name, and in words of the command:
+// no errors of the Go library.
+func TestBadValues(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		return name
+	}
+	vectors := map[string]string{"array": file("a", "[]"), "type": file("t", `{"vectors": [{"id": 3}]}`),
+		"text": file("x", "nope"), "none": file("n", "{}"), "cut": file("c", `{"vectors": [`)}
+	type bad struct {
+		args string // "_" is the empty text
+		want []string
+	}
+	cases := []bad{
+		{"watch --count=-1", []string{"--count", "not -1"}},
+		{"watch --count x", []string{"--count", `not "x"`}},
+		{"watch --count 1.5", []string{"--count", `not "1.5"`}},
+		{"watch --count 99999999999999999999", []string{"--count", "64 bits"}},
+		{"watch --count -1", []string{"--count", "--count=-"}},
+		{"serve DIR --connections 0", []string{"--connections", "nobody"}},
+		{"serve DIR --connections=-1", []string{"--connections", "nobody"}},
+		{"serve DIR --connections many", []string{"--connections", `not "many"`}},
+		{"serve _", []string{"directory is empty"}},
+		{"serve DIR/nowhere", []string{"no such file"}},
+		{"serve DIR/x", []string{"not a directory"}},
+		{"demo _", []string{"file", "empty"}},
+		{"connect _ 1", []string{"host is empty"}},
+		{"connect 127.0.0.1 0", []string{"port 0"}},
+		{"connect 127.0.0.1 _", []string{`no service ""`}},
+		{"connect 127.0.0.1 8080x", []string{`no service "8080x"`}},
+		{"connect 127.0.0.1 99999", []string{"99999"}},
+		{"connect 127.0.0.1 99999999999999999999", []string{"not a port"}},
+		{"connect ::1%nosuch 1", []string{"nosuch", "zone", "namespace"}},
+		{"sendfile 127.0.0.1 8080x DIR/x", []string{`no service "8080x"`}},
+		{"sendfile 127.0.0.1 1 _", []string{"empty"}},
+		{"packet decode --vectors DIR/nowhere", []string{"--vectors", "no such file"}},
+		{"packet decode --vectors DIR", []string{"--vectors", "directory"}},
+		{"packet decode --vectors " + vectors["array"], []string{"--vectors", "kind array"}},
+		{"packet decode --vectors " + vectors["type"], []string{"--vectors", "vectors.id", "kind number"}},
+		{"packet decode --vectors " + vectors["text"], []string{"--vectors", "not JSON", "byte 2"}},
+		{"packet decode --vectors " + vectors["cut"], []string{"--vectors", "not JSON"}},
+		{"packet decode --vectors " + vectors["none"], []string{"--vectors", "no vectors"}},
+		{"packet decode --type line --line-delimiter x", []string{"--line-delimiter", `not "x"`}},
+		{"packet decode --type line --packet-size _", []string{"--packet-size", `not ""`}},
+		{"packet decode --type 4 --hex 6", []string{"--hex", "odd"}},
+		{"opt get 6 1 --native-size x", []string{"--native-size", `not "x"`}},
+		{"opt get ip dontfrag", []string{"Linux has no option ip.dontfrag", "BSDs and Windows", "ipv6.dontfrag"}},
+		{"opt set socket setfib 1", []string{"Linux has no option socket.setfib", "FreeBSD"}},
+		{"opt set socket attach_filter x", []string{"socket.attach_filter", "program"}},
+		{"opt set socket attach_filter 1:2:3", []string{"socket.attach_filter", "program"}},
+		{"opt set socket attach_filter 70000:0:0:0", []string{"socket.attach_filter", "program"}},
+		{"opt set socket linger {x}", []string{"socket.linger", "not JSON from byte 2"}},
+		{"opt set tcp congestion _", []string{`set to ""`}},
+	}
+	for _, flag := range []string{"serve DIR --idle", "serve DIR --head", "serve DIR --stall"} {
+		name := strings.Fields(flag)[2]
+		for _, v := range []string{"x", "5", "_", "99999999h", "1e9s"} {
+			cases = append(cases, bad{flag + " " + v, []string{name, "a time"}})
+		}
+		for _, v := range []string{"0", "0s", "-1s"} {
+			cases = append(cases, bad{flag + "=" + v, []string{name, "too short"}})
+		}
+	}
+	for _, flag := range []string{"serve DIR --addr", "watch --addr", "listen --addr"} {
+		for v, want := range map[string]string{"_": "empty", "x": "missing port", "127.0.0.1": "missing port", "/x": "missing port",
+			"127.0.0.1:": "no port", "127.0.0.1:8080x": `no service "8080x"`, "127.0.0.1:-1": "-1 is not a port",
+			"127.0.0.1:65536": "65536 is not a port", "127.0.0.1:99999999999999999999": "is not a port",
+			"[::1:0": "brackets", "::1:0": "brackets", "host..invalid:0": `"host..invalid"`, "[::1%a/b]:0": "zone"} {
+			cases = append(cases, bad{flag + " " + v, []string{"--addr", want}})
+		}
+		cases = append(cases, bad{flag + " [::1%nosuch]:0", []string{"[::1%nosuch]:0", "zone", "namespace"}})
+	}
+	// All flags that take text: nothing is not the same as no flag.
+	for _, flag := range []string{"i -f", "options --level", "opt get tcp nodelay --domain", "opt get tcp nodelay --type",
+		"opt get tcp nodelay --protocol", "opt get packet hdrlen --ask", "packet decode --vectors", "packet decode --type"} {
+		cases = append(cases, bad{flag + " _", []string{"empty"}})
+	}
+	for _, c := range cases {
+		args := strings.Fields(strings.ReplaceAll(c.args, "DIR", dir))
+		for i := range args {
+			if args[i] == "_" {
+				args[i] = ""
+			}
+		}
+		code, out, errs := command(t, args...)
+		assert.NotEqual(t, 0, code, c.args)
+		assert.Empty(t, out, c.args)
+		for _, want := range c.want {
+			assert.Contains(t, errs, want, c.args)
+		}
+		for _, raw := range []string{"strconv", "lookup", "unmarshal", "time:", "Go value", "invalid character", "parse"} {
+			assert.NotContains(t, errs, raw, c.args)
+		}
+		assert.Equal(t, 1, strings.Count(errs, "\n"), "one line: %s", errs)
+	}
+}
+
+// A zone may be a name wherever an address is given, and is printed as net prints it; in a URL it is escaped.
+func TestZonesOfFlags(t *testing.T) {
+	lo, err := net.InterfaceByIndex(1)
+	if err != nil {
+		t.Skip("no loopback interface: ", err)
+	}
+	if l, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		t.Skip("no IPv6: ", err)
+	} else {
+		l.Close()
+	}
+	for _, zone := range []string{"1", lo.Name} {
+		at := serving(t, site(t), nil, func(c *serveCmd) { c.Addr = "[::1%" + zone + "]:0" })
+		_, port, err := net.SplitHostPort(at)
+		require.NoError(t, err)
+		s, err := dial(t.Context(), "::1%"+zone, port)
+		require.NoError(t, err)
+		s.Close()
+		s, err = dial(t.Context(), "[::1%"+zone+"]", port)
+		require.NoError(t, err)
+		s.Close()
+	}
+}

@@ -1,0 +1,57 @@
+package esock
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Close waits for the calls that are inside the socket. Those that wait have been woken, and no system call of theirs
+// sleeps, with two exceptions: sendfile may wait for the disk, and accept, connect and sendfile, which know no
+// MSG_DONTWAIT, sleep when somebody who shares the description clears O_NONBLOCK at the very moment between the core's
+// look at it and the call. The former comes out by itself. The latter is called out here.
+
+// The pauses between attempts to call somebody out.
+const (
+	firstKick = 20 * time.Millisecond
+	lastKick  = time.Second
+)
+
+// awaitDrained waits until nobody is inside the socket any more. The caller closes it, so the handle stays meanwhile.
+func (s *Socket) awaitDrained(drained <-chan struct{}) {
+	pause := firstKick
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for {
+		select {
+		case <-drained:
+			return
+		case <-timer.C:
+		}
+		// A call that a signal interrupts begins anew, and then finds the flag set. A sendfile that waits for the disk
+		// would begin anew for ever: without a reason to, it is interrupted once, late.
+		cleared := cNonblock(s.h)
+		next := min(2*pause, lastKick)
+		if cleared || s.state.Load()&(stExclusive(reading)|stExclusive(writing)) != 0 || pause < next && next == lastKick {
+			kickThreads()
+		}
+		pause = next
+		timer.Reset(pause)
+	}
+}
+
+// kickThreads interrupts the system calls that the threads of the process sleep in. The signal is the one with which the
+// runtime preempts goroutines: it is always handled, means nothing, and restarts what it interrupts.
+func kickThreads() {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return
+	}
+	pid := syscall.Getpid()
+	for _, t := range threads {
+		if tid, err := strconv.Atoi(t.Name()); err == nil {
+			_, _, _ = syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(pid), uintptr(tid), uintptr(syscall.SIGURG))
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package esock
+
+import (
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// blockingListener is a listener whose description somebody else has made blocking.
+func blockingListener(t *testing.T) (s *Socket, fd int) {
+	t.Helper()
+	s, err := Open(Inet, Stream, TCP)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	require.NoError(t, s.Bind(Loopback))
+	require.NoError(t, s.Listen(5))
+	fd = fdOf(s)
+	require.NoError(t, syscall.SetNonblock(fd, false))
+	return s, fd
+}
+
+// A call that sleeps in the kernel, because O_NONBLOCK was cleared at the wrong moment, does not keep Close. The hook is that
+// call: it accepts without looking at the flag.
+func TestCloseCallsOutWhoSleepsInTheKernel(t *testing.T) {
+	s, fd := blockingListener(t)
+	asleep := make(chan struct{})
+	hooked(t, func(bool) int {
+		close(asleep)
+		_, _, err := syscall.Accept4(fd, 0)
+		if err == nil {
+			return 0
+		}
+		return -int(err.(syscall.Errno))
+	})
+	done := make(chan error, 1)
+	go func() { done <- turn(s, Forever) }()
+	<-asleep
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	for _, ch := range []chan error{closed, done} {
+		select {
+		case err := <-ch:
+			if ch == closed {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorIs(t, err, net.ErrClosed)
+			}
+		case <-time.After(10 * time.Second):
+			_ = syscall.Shutdown(fd, syscall.SHUT_RD) // it would keep the whole run
+			t.Fatal("still asleep")
+		}
+	}
+}
+
+// Those who share a listener clear the flag all the time: accept may sleep for a moment, never for good.
+func TestAcceptBesideWhoMakesTheDescriptionBlocking(t *testing.T) {
+	s, fd := blockingListener(t)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = syscall.SetNonblock(fd, false)
+			}
+		}
+	}()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 3000 {
+			if _, err := s.Accept(Within(0)); !assert.Equal(t, ErrTimeout, err) {
+				return
+			}
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(60 * time.Second):
+		t.Error("accept sleeps")
+	}
+	close(stop)
+	<-stopped
+	assert.NoError(t, s.Close())
+	<-done
+}
+
+func TestSendFileBesideWhoMakesTheDescriptionBlocking(t *testing.T) {
+	a, _ := pair(t, Stream)
+	fd := fdOf(a)
+	f, err := os.CreateTemp(t.TempDir(), "sparse")
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, f.Truncate(64<<20))
+	require.NoError(t, syscall.SetNonblock(fd, false))
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = syscall.SetNonblock(fd, false)
+			}
+		}
+	}()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 20 { // the first fills the buffer, and nobody empties it
+			if _, err := a.SendFile(f, 0, 0, Within(0)); !assert.Equal(t, ErrTimeout, err) {
+				return
+			}
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(60 * time.Second):
+		t.Error("sendfile sleeps")
+	}
+	close(stop)
+	<-stopped
+	assert.NoError(t, a.Close())
+	<-done
+}

@@ -1,0 +1,79 @@
+package esock
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sync"
+	"syscall"
+)
+
+// kernelRelease is the running Linux, 6.18 as {6, 18}: uname(2), asked once. Zeros when it does not tell. It is for what
+// nothing else tells apart; what the kernel can be asked is asked.
+var kernelRelease = sync.OnceValue(func() [2]int {
+	var u syscall.Utsname
+	if syscall.Uname(&u) != nil {
+		return [2]int{}
+	}
+	text := make([]byte, 0, len(u.Release))
+	for _, c := range u.Release {
+		if c == 0 {
+			break
+		}
+		text = append(text, byte(c))
+	}
+	return parseRelease(string(text))
+})
+
+func parseRelease(text string) (r [2]int) {
+	if n, _ := fmt.Sscanf(text, "%d.%d", &r[0], &r[1]); n != 2 {
+		return [2]int{}
+	}
+	return r
+}
+
+func kernelFrom(major, minor int) bool {
+	r := kernelRelease()
+	return r[0] > major || r[0] == major && r[1] >= minor
+}
+
+// wordBits is where a number is in a 32-bit word, from the end where a C compiler places the first bit field.
+type wordBits struct{ at, width int }
+
+func (w wordBits) shift() int {
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		return 32 - w.at - w.width
+	}
+	return w.at
+}
+
+func (w wordBits) get(b []byte) uint32 {
+	return binary.NativeEndian.Uint32(b) >> w.shift() & (1<<w.width - 1)
+}
+
+// put writes the number; false: it does not fit.
+func (w wordBits) put(b []byte, n uint64) bool {
+	mask := uint32(1<<w.width-1) << w.shift()
+	binary.NativeEndian.PutUint32(b, binary.NativeEndian.Uint32(b)&^mask|uint32(n)<<w.shift()&mask)
+	return n <= math.MaxUint32 && n>>w.width == 0
+}
+
+// The last word of struct tcp_info, by the kinds of its fields: two numbers of 16 bits in Linux 6.18 and 6.19, and four
+// bit fields at the same length since 7.0, <linux/tcp.h>.
+var (
+	ecnLayoutOld = map[string]wordBits{"ECNFAIL": {0, 16}, "ECNSEEN": {16, 16}}
+	ecnLayoutNew = map[string]wordBits{"ECNMODE": {0, 2}, "ECNSEEN": {2, 2}, "ECNFAIL": {4, 4}, "ECNOPTS": {8, 24}}
+)
+
+// ecnLayout is the running kernel's; a field that is not in it has no bits, and is 0.
+var ecnLayout = whichECNLayout
+
+func whichECNLayout() map[string]wordBits {
+	if kernelFrom(7, 0) {
+		return ecnLayoutNew
+	}
+	return ecnLayoutOld
+}
+
+// TCPNoSSThresh is the SndSSThresh of a TCPInfoValue while there is no slow start threshold yet: nothing was lost.
+const TCPNoSSThresh = math.MaxInt32
