@@ -289,6 +289,26 @@ func (b *cBase) link(dir string, instead map[string]string) ([]byte, error) {
 	return b.cc(args...)
 }
 
+// suite is how a program of the C tests is run with the core in a folder.
+func (b *cBase) suite(test, dir string) *suite {
+	return &suite{name: filepath.Base(test), bin: "timeout", dir: b.root, args: []string{"10", test}, env: []string{"LD_LIBRARY_PATH=" + dir}}
+}
+
+// baseline runs the C tests without a mutant. Programs that fail are left out; when there are many, nothing is tried.
+func (b *cBase) baseline() {
+	all := len(b.tests)
+	b.tests = slices.DeleteFunc(b.tests, func(t string) bool {
+		v, by := b.suite(t, b.dir).run()
+		if v != survived {
+			fmt.Printf("tests/c: %s fails without a mutant (%s), and is LEFT OUT\n", filepath.Base(t), by)
+		}
+		return v != survived
+	})
+	if len(b.tests) < all-3 {
+		fail("many tests of the core fail without a mutant")
+	}
+}
+
 // try runs the C tests with one mutant and, if it survives, the Go tests.
 func (b *cBase) try(m *mutant, dir string) (verdict, string) {
 	source := filepath.Join(b.root, m.file)
@@ -305,7 +325,7 @@ func (b *cBase) try(m *mutant, dir string) (verdict, string) {
 		return unbuilt, ""
 	}
 	for _, t := range b.tests {
-		s := suite{name: filepath.Base(t), bin: "timeout", dir: b.root, args: []string{"10", t}, env: []string{"LD_LIBRARY_PATH=" + dir}}
+		s := b.suite(t, dir)
 		switch v, by := s.run(); {
 		case v == survived:
 		case strings.HasSuffix(by, "exit status 124"):
