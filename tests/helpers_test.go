@@ -29,11 +29,26 @@ func open(t testing.TB, d esock.Domain, typ esock.Type, p esock.Protocol, opts .
 // closeAtEnd closes a socket at the end of the test, which fails if that takes too long.
 func closeAtEnd(t testing.TB, s *esock.Socket) { t.Cleanup(func() { closeSoon(t, s) }) }
 
+// soon is how long a call may take that has nothing to wait for, and would otherwise hang.
+const soon = 20 * time.Second
+
+// resultSoon is result of such a call.
+func resultSoon(t testing.TB, ch <-chan outcome) outcome {
+	t.Helper()
+	select {
+	case o := <-ch:
+		return o
+	case <-time.After(soon):
+		t.Fatal("the call never returned")
+		panic("unreachable")
+	}
+}
+
 // closeSoon closes a socket. A Close that hangs fails the test, and not all that come after it.
 func closeSoon(t testing.TB, c interface{ Close() error }) error {
 	t.Helper()
 	done := start(func() (int, error) { return 0, c.Close() })
-	wait := patience
+	wait := soon
 	if t.Failed() { // most likely because of what Close would wait for
 		wait = time.Second
 	}
