@@ -446,6 +446,26 @@ func TestForgottenSocketsAreCollected(t *testing.T) {
 	})
 }
 
+// What is armed is kept even if nobody can receive its message: it may still come.
+func TestArmedSocketOfAForgottenMailboxStays(t *testing.T) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer syscall.Close(fds[1])
+	mine := sameFile(fds[0])
+	before := gauges.read().Sockets
+	func() {
+		s, err := Adopt(fds[0], TakeFD(), Registered(false))
+		require.NoError(t, err)
+		_, err = s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+		require.ErrorAs(t, err, new(*Select))
+	}()
+	canary(t)
+	canary(t)
+	require.Equal(t, mine, sameFile(fds[0]))
+	require.Equal(t, 1, must(syscall.Write(fds[1], []byte("x")))) // the message comes, to nobody
+	collected(t, func() bool { return gauges.read().Sockets == before }, "the socket is forgotten")
+}
+
 // What waits keeps its socket.
 func TestArmedSocketsAreNotForgotten(t *testing.T) {
 	buf := make([]byte, 1)

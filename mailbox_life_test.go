@@ -209,14 +209,14 @@ func TestMailboxQueuesOnce(t *testing.T) {
 	for range 5 {
 		mb := NewMailbox()
 		mbs = append(mbs, mb)
-		for range 3 { // calls elsewhere, so that both lists are long
-			s, _ := pair(t, Stream)
-			waitsFor(t, s, NoWait(mb))
-		}
 		_, err := a.Send(make([]byte, 1), 0, NoWait(mb))
 		require.ErrorAs(t, err, new(*Select))
 		waitsFor(t, a, NoWait(mb))
 		waitsFor(t, c, NoWait(mb))
+		for range 9 { // calls elsewhere, so that both lists are long
+			s, _ := pair(t, Stream)
+			waitsFor(t, s, NoWait(mb))
+		}
 	}
 	for _, mb := range mbs {
 		for _, s := range []*Socket{a, c} {
