@@ -1,7 +1,9 @@
-package tests
+package esock
 
 import (
 	"net"
+	"os"
+	"strings"
 	"testing"
 )
 
@@ -22,4 +24,19 @@ func needIPv6(t testing.TB) {
 	if !hasIPv6 {
 		t.Skip("there is no IPv6 here")
 	}
+}
+
+// needMapped skips a test where IPv6 sockets do not speak IPv4 unless they are told to.
+func needMapped(t testing.TB) {
+	t.Helper()
+	needIPv6(t)
+	if sysctl("net/ipv6/bindv6only") == "1" {
+		t.Skip("net.ipv6.bindv6only is on")
+	}
+}
+
+// sysctl is a setting of the kernel's, "" if it has none.
+func sysctl(name string) string {
+	text, _ := os.ReadFile("/proc/sys/" + name)
+	return strings.TrimSpace(string(text))
 }
