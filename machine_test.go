@@ -1,10 +1,15 @@
 package esock
 
 import (
+	"errors"
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // hasIPv6 says whether the loopback has its IPv6 address: a kernel may be without, or a container. It is asked before
@@ -39,4 +44,22 @@ func needMapped(t testing.TB) {
 func sysctl(name string) string {
 	text, _ := os.ReadFile("/proc/sys/" + name)
 	return strings.TrimSpace(string(text))
+}
+
+// needICMP skips a test where a datagram to a closed port of the loopback is not answered: by a firewall's doing, or
+// because the kernel sends no ICMP just now.
+func needICMP(t testing.TB) {
+	t.Helper()
+	gone, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	gone.Close()
+	c, err := net.Dial("udp4", gone.LocalAddr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Write([]byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(5*time.Second)))
+	if _, err = c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Skip("no ICMP comes: ", err)
+	}
 }

@@ -34,6 +34,7 @@ func provoke(t *testing.T, s *esock.Socket) (to esock.Addr) {
 // errorful is a bound UDP socket that wants its errors.
 func errorful(t *testing.T) (*esock.Socket, esock.Addr) {
 	t.Helper()
+	needICMP(t)
 	s, at := udp(t)
 	native(t, s, unix.SOL_IP, unix.IP_RECVERR, 1)
 	return s, at

@@ -330,6 +330,7 @@ func inetChecksum(b []byte) uint16 {
 
 func TestRawSocketPings(t *testing.T) {
 	const request, reply = 8, 0
+	needICMP(t)
 	s := kindSocket(t, esock.KindRaw4)
 	require.NoError(t, esock.RawICMPFilter.Set(s, 1<<request)) // the loopback would show us our own
 	packet := make([]byte, 16)

@@ -1,10 +1,15 @@
 package tests
 
 import (
+	"errors"
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // hasIPv6 says whether the loopback has its IPv6 address: a kernel may be without, or a container. It is asked before
@@ -44,4 +49,22 @@ func sysctl(name string) string {
 // foreignRefused reports whether the kernel refuses to bind to an address that the machine does not have.
 func foreignRefused() bool {
 	return sysctl("net/ipv4/ip_nonlocal_bind") != "1" && sysctl("net/ipv6/ip_nonlocal_bind") != "1"
+}
+
+// needICMP skips a test where a datagram to a closed port of the loopback is not answered: by a firewall's doing, or
+// because the kernel sends no ICMP just now.
+func needICMP(t testing.TB) {
+	t.Helper()
+	gone, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	gone.Close()
+	c, err := net.Dial("udp4", gone.LocalAddr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Write([]byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(5*time.Second)))
+	if _, err = c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Skip("no ICMP comes: ", err)
+	}
 }

@@ -35,6 +35,7 @@ func polled(t testing.TB, s *esock.Socket) int16 {
 // errorQueueUDP is a UDP socket with an ICMP error in its queue, which nobody drains.
 func errorQueueUDP(t *testing.T) (s, peer *esock.Socket) {
 	t.Helper()
+	needICMP(t)
 	gone := nobody(t, esock.Dgram)
 	peer, to := udp(t)
 	s, from := udp(t)
