@@ -30,7 +30,7 @@
 #include "script.h"
 
 #define LEN(array) (sizeof(array) / sizeof *(array))
-#define WAIT_MS 60000 /* for what must happen, also on a slow machine; a test that waits this long fails */
+#define WAIT_MS 60000 /* for what must happen; a test that waits this long has failed */
 
 /* Closes a handle and expects no error. */
 static inline void shut(esock *s) {
