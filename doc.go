@@ -30,6 +30,16 @@
 // Every socket counts what it does ([Counters]). Unless told otherwise it is in a registry that [WhichSockets] and
 // [WriteTable] show, its state is in [SocketInfo], and [Socket.Monitor] tells when it is closed.
 //
+// # Tests with testing/synctest
+//
+// In a bubble a socket is what a connection of package net is there: its kernel knows nothing of the bubble. A call that
+// waits for the kernel, for its turn or in a Mailbox does not count as durably blocked, so synctest.Wait waits for it and the
+// bubble's clock stands meanwhile. The time of [Within] and [Until] is the machine's, counted from the call: a call in a
+// bubble ends when that much time has really passed. A timer of the bubble, and so a context with a deadline, does not run
+// out while the clock stands: cancel the context, or give the call a time. Close sockets and mailboxes before the bubble
+// ends, because whoever waits in one keeps it from ending. Sockets, mailboxes and handles may be used in one bubble after
+// another, and outside.
+//
 // # Costs and limits
 //
 // A call crosses into C once. The calls above allocate nothing when they are repeated on the same socket; an

@@ -48,7 +48,7 @@ func (h atBirth) Handle(_ context.Context, r slog.Record) error {
 func onBirth(t *testing.T, f func(s *Socket)) {
 	SetLogger(slog.New(atBirth{slog.DiscardHandler, f}))
 	SocketDebug(true)
-	t.Cleanup(func() { SetLogger(nil); SocketDebug(false) })
+	t.Cleanup(func() { SocketDebug(false); SetLogger(nil) })
 }
 
 // fdFlags are a descriptor's own flags, -1: it is closed.
