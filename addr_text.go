@@ -115,6 +115,9 @@ func (a Addr) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // UnmarshalText is ParseAddr; no text is the zero Addr.
 func (a *Addr) UnmarshalText(b []byte) (err error) {
+	if a == nil {
+		return errNowhere("sockaddr")
+	}
 	if len(b) == 0 {
 		*a = Addr{}
 		return nil

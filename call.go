@@ -33,6 +33,7 @@ type call struct {
 	out        *cMsg
 	accepted   *handle
 	file       *heldFile
+	zc         *zeroCopySend // the memory that a send without copying leaves with the kernel
 }
 
 // until is the call's deadline, fixed when it first has to wait; 0: none.
@@ -67,6 +68,9 @@ func (c *call) try(s *Socket, how uint) int {
 	case OpRecvMsg:
 		r = cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
 	case OpRecvErr:
+		if b := s.uncopied(); b != nil {
+			return b.take(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
+		}
 		return cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
 	case OpSend:
 		return cSend(s.h, c.buf, c.flags, how)
@@ -123,7 +127,7 @@ func (c *call) advance(s *Socket, r int) bool {
 		c.part, c.ctrl = true, nil
 		return len(c.iov) == 0
 	}
-	c.buf = c.buf[r:]
+	c.buf = c.buf[min(r, len(c.buf)):] // with MsgTrunc, SCTP's streams report more than they stored
 	if r > 0 {
 		c.part, c.ctrl = true, nil // control messages go with the first bytes only
 	}
@@ -132,13 +136,25 @@ func (c *call) advance(s *Socket, r int) bool {
 
 // ends reports that receiving nothing is the end of the stream: the buffer has room, and it was the data that was asked for.
 func (c *call) ends(s *Socket) bool {
-	return s.typ == Stream && c.op >= OpRecv && c.op <= OpRecvMsg && len(c.buf) > 0 && (c.flags&int(MsgErrQueue) == 0 || s.Domain() == Local)
+	if s.typ != Stream || c.op < OpRecv || c.op > OpRecvMsg || len(c.buf) == 0 {
+		return false
+	}
+	switch {
+	case c.flags&int(MsgErrQueue) == 0:
+		return true
+	case c.op == OpRecvMsg:
+		return MsgFlags(c.out.flags)&MsgErrQueue == 0 // the kernel says whether it heeded the flag
+	}
+	return cErrorQueue(s.h) == errorQueueNo
 }
 
 // do takes the call through its lane: enter, try, wait, try again, leave. It returns what was moved in all, and
 // why it ended early.
 func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	if err := s.admit(c, w); err != nil {
+		if err == errUncopied {
+			return s.sendUncopied(c, w, &zeroCopySend{buf: c.buf})
+		}
 		return 0, s.answer(c.op, w, err)
 	}
 	// The usual case by itself: the kernel is ready, and does all of it at once. After a system call every
@@ -160,8 +176,13 @@ func (s *Socket) admit(c *call, w *Wait) error {
 	if w.kind == waitBad {
 		return w.ref.(error)
 	}
-	if !fitsCInt(int64(c.flags)) {
-		return &InvalidError{What: "msg_flag", Value: c.flags}
+	if uint64(c.flags) >= uint64(MsgZeroCopy) { // two questions for the price of one
+		switch {
+		case !fitsCInt(int64(c.flags)):
+			return &InvalidError{What: "msg_flag", Value: c.flags}
+		case c.flags&int(MsgZeroCopy) != 0 && c.zc == nil && c.op.direction() == writing:
+			return errUncopied
+		}
 	}
 	if w.kind == waitContext {
 		if err := w.context().Err(); err != nil {
@@ -220,6 +241,9 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 	var fatal error
 	if err != nil && s.isFatal(c, err) {
 		fatal = err
+	}
+	if c.zc != nil {
+		c.zc.sent(s, c.sends, n, err)
 	}
 	if c.file != nil { // else it is held for a continuation
 		s.endSendFile(c.file, err)

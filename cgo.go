@@ -113,6 +113,8 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_send
 #cgo noescape go_sendto
 #cgo nocallback go_sendto
+#cgo nocallback esock_error_queue
+#cgo nocallback esock_error_pending
 #cgo nocallback esock_end_read
 #cgo nocallback esock_end_write
 #cgo nocallback esock_iov_max
@@ -223,6 +225,9 @@ const (
 	adoptDup      = C.ESOCK_ADOPT_DUP
 	adoptTake     = C.ESOCK_ADOPT_TAKE
 	closeNoLinger = C.ESOCK_CLOSE_NOLINGER
+
+	errorQueueNo  = C.ESOCK_ERRQUEUE_NO
+	errorQueueYes = C.ESOCK_ERRQUEUE_YES
 
 	cmsgRaw         = C.ESOCK_CMSG_RAW
 	cmsgInt         = C.ESOCK_CMSG_INT
@@ -354,6 +359,12 @@ func cSendTo(h *handle, b []byte, flags int, how uint, to *cAddr) int {
 	raceRead(unsafe.Pointer(bufPtr(b)), n)
 	return n
 }
+
+func cErrorQueue(h *handle) uint32 { return uint32(C.esock_error_queue(h)) }
+
+// cErrorPending reports whether the error queue has something, or an error waits for the next call; so it does when the
+// kernel does not say.
+func cErrorPending(h *handle) bool { return C.esock_error_pending(h) != 0 }
 
 func cEndRead(h *handle)  { C.esock_end_read(h) }
 func cEndWrite(h *handle) { C.esock_end_write(h) }

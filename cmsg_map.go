@@ -14,7 +14,7 @@ var cmsgTypeNames = map[int][]namedNumber{
 		{scmSecurity, "security"}, {scmPidFD, "pidfd"}, {scmPriority, "priority"}, {scmTimestampNS, "timestampns"},
 		{scmMark, "mark"}, {scmTimestamping, "timestamping"}, {scmRxqOvfl, "rxq_ovfl"}, {scmWifiStatus, "wifi_status"},
 		{scmTxTime, "txtime"}, {scmTimestampNew, "timestamp_new"}, {scmTimestampNSNew, "timestampns_new"},
-		{scmTimestampingNew, "timestamping_new"}, {scmTimestampID, "ts_opt_id"}},
+		{scmTimestampingNew, "timestamping_new"}, {scmTimestampID, "ts_opt_id"}, {scmInq, "inq"}},
 	solIP: {{ipTOS, "tos"}, {ipTTL, "ttl"}, {ipPktInfo, "pktinfo"}, {ipRecvErr, "recverr"}, {ipRecvTTL, "recvttl"},
 		{ipRecvTOS, "recvtos"}, {ipOrigDstAddr, "origdstaddr"}, {ipRecvOpts, "recvopts"}, {ipRetOpts, "retopts"},
 		{ipChecksum, "checksum"}, {ipRecvFragSize, "recvfragsize"}},

@@ -1,7 +1,9 @@
 package esock
 
+import "encoding/binary"
+
 // Control messages of SCTP: RFC 6458, section 5.3. The payload protocol (PPID) goes as it is: the peers agree on the order
-// of its bytes. An association's number is 0 on a one-to-one socket.
+// of its bytes. An association's number is 0 on a one-to-one socket. Three of the structures are values of options too.
 
 // Types of level sctp.
 const (
@@ -12,7 +14,8 @@ const (
 	sctpNxtInfo
 )
 
-// SCTPInit says how an association is set up that a send makes: struct sctp_initmsg. 0: the socket's default.
+// SCTPInit says how an association is set up that a send makes, and is the value of SCTPInitMsg: struct sctp_initmsg. 0: the
+// socket's default, which that option sets.
 type SCTPInit struct {
 	NumOStreams    uint16 // streams to send on
 	MaxInStreams   uint16 // streams to receive on, at most
@@ -21,7 +24,7 @@ type SCTPInit struct {
 }
 
 // SCTPSndRcv tells how to send, and how a message came: struct sctp_sndrcvinfo. SCTPSndInfo and SCTPRcvInfo have taken
-// its place.
+// its place. It is the value of SCTPDefaultSendParams.
 type SCTPSndRcv struct {
 	Stream     uint16
 	SSN        uint16 // number in the stream; received only
@@ -35,7 +38,7 @@ type SCTPSndRcv struct {
 	AssocID    int32
 }
 
-// SCTPSndInfo says how a message is sent: struct sctp_sndinfo.
+// SCTPSndInfo says how a message is sent: struct sctp_sndinfo. It is the value of SCTPDefaultSndInfo.
 type SCTPSndInfo struct {
 	SID     uint16 // stream
 	Flags   uint16
@@ -89,6 +92,50 @@ func (v *SCTPRcvInfo) fields() []field {
 func (v *SCTPNxtInfo) fields() []field {
 	return []field{{"sid", &v.SID}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"length", &v.Length},
 		{"assoc_id", &v.AssocID}}
+}
+
+// The codecs of the options.
+var (
+	sctpInitCodec    = fieldsCodec("sctp_initmsg", (*SCTPInit).fields)
+	sctpSndRcvCodec  = fieldsCodec("sctp_sndrcvinfo", (*SCTPSndRcv).fields)
+	sctpSndInfoCodec = fieldsCodec("sctp_sndinfo", (*SCTPSndInfo).fields)
+)
+
+// fieldsCodec is the codec of a structure that has all fields of an option's, in the core's order.
+func fieldsCodec[T any](name string, fields func(*T) []field) codec[T] {
+	return codec[T]{
+		encode: func(v T) (int64, []byte, string) {
+			sh := shapes()[name]
+			data := make([]byte, sh.size)
+			for i, f := range fields(&v) {
+				switch b := data[sh.fields[i].offset:]; at := f.at.(type) {
+				case *uint16:
+					binary.NativeEndian.PutUint16(b, *at)
+				case *uint32:
+					binary.NativeEndian.PutUint32(b, *at)
+				case *int32:
+					binary.NativeEndian.PutUint32(b, uint32(*at))
+				}
+			}
+			return 0, data, ""
+		},
+		decode: func(_ int64, data []byte) (v T) {
+			sh := shapes()[name]
+			whole := make([]byte, sh.size)
+			copy(whole, data)
+			for i, f := range fields(&v) {
+				switch b := whole[sh.fields[i].offset:]; at := f.at.(type) {
+				case *uint16:
+					*at = binary.NativeEndian.Uint16(b)
+				case *uint32:
+					*at = binary.NativeEndian.Uint32(b)
+				case *int32:
+					*at = int32(binary.NativeEndian.Uint32(b))
+				}
+			}
+			return v
+		},
+	}
 }
 
 // Control sets an association up with the first message (SCTP_INIT).

@@ -27,6 +27,7 @@ const (
 	scmTimestampNSNew  = 64
 	scmTimestampingNew = 65
 	scmTimestampID     = 81 // SCM_TS_OPT_ID, Linux 6.13
+	scmInq             = 84 // Linux 6.17
 )
 
 // Credentials are a process's identity as the kernel vouches for it: struct ucred, unix(7).
@@ -101,10 +102,13 @@ func Rights(fds ...int) ControlMessage {
 }
 
 // RightsOf is Rights for open files. The caller keeps them open until the message was sent. A closed file gives an
-// os.ErrClosed.
+// os.ErrClosed, nil an *InvalidError "file".
 func RightsOf(files ...*os.File) (ControlMessage, error) {
 	fds := make([]int, len(files))
 	for i, f := range files {
+		if f == nil {
+			return ControlMessage{}, &InvalidError{What: "file", Cause: "it is nil"}
+		}
 		rc, err := f.SyscallConn()
 		if err != nil {
 			return ControlMessage{}, err
@@ -187,6 +191,10 @@ func (c ControlMessage) WifiStatus() (acked, ok bool) {
 	n, ok := c.int(solSocket, scmWifiStatus)
 	return n != 0, ok
 }
+
+// Inq is how many bytes the kernel still has, after what was received from a unix stream (SO_INQ, Linux 6.17; asked for with
+// SocketInq). TCP's is TCPInq.
+func (c ControlMessage) Inq() (int, bool) { return c.int(solSocket, scmInq) }
 
 // PidFD is a descriptor of the sender's process (SCM_PIDFD, Linux 6.5; asked for with SO_PASSPIDFD), false also if
 // the kernel could make none or had to cut the control data. Looking does not make it the caller's: that is

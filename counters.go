@@ -83,6 +83,7 @@ func (c *SendFileCounters) fields() [len(sendFileCounterNames)]*uint64 {
 // and allocates only for SendFile. Each counter is read atomically, not all of them at one moment.
 // OTP: socket:info/1, key counters.
 func (s *Socket) Counters() Counters {
+	s = s.orClosed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.countersLocked()
@@ -91,6 +92,9 @@ func (s *Socket) Counters() Counters {
 // countersLocked is Counters with s.mu held, which keeps the handle.
 func (s *Socket) countersLocked() Counters {
 	var c Counters
+	if s.block == nil { // it was never opened
+		return c
+	}
 	for i, f := range c.fields() {
 		*f = atomic.LoadUint64((*uint64)(&s.block.value[i]))
 	}
@@ -175,6 +179,9 @@ func (c Counters) MarshalJSON() ([]byte, error) { return json.Marshal(c.Map()) }
 
 // UnmarshalJSON reads what MarshalJSON wrote, as CountersFromMap does.
 func (c *Counters) UnmarshalJSON(b []byte) error {
+	if c == nil {
+		return errNowhere("counters")
+	}
 	m, err := mapFromJSON(b)
 	if err == nil {
 		*c, err = CountersFromMap(m)

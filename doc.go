@@ -25,6 +25,9 @@
 // here, and context errors in it. The end of a stream is io.EOF and the end of a call's time is [ErrTimeout], both bare.
 // Counts beside an error are exact. Mistakes of the caller are an [InvalidError], never a panic.
 //
+// The zero Socket and a nil *Socket are a closed socket, the zero Mailbox and a nil *Mailbox a closed mailbox: their calls
+// answer net.ErrClosed. The zero value of every other type, and nil, is empty, and what needs more answers an [InvalidError].
+//
 // # Inspection
 //
 // Every socket counts what it does ([Counters]). Unless told otherwise it is in a registry that [WhichSockets] and

@@ -21,19 +21,26 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Socket == nil {
-		return "esock: " + e.Op + ": " + e.Reason.Error()
+	if e == nil {
+		return "<nil>"
 	}
-	return "esock: " + e.Op + " on " + e.Socket.String() + ": " + e.Reason.Error()
+	s := "esock: " + e.Op
+	if e.Socket != nil {
+		s += " on " + e.Socket.String()
+	}
+	if e.Reason == nil {
+		return s
+	}
+	return s + ": " + e.Reason.Error()
 }
 
 // Unwrap returns the reason.
-func (e *Error) Unwrap() error { return e.Reason }
+func (e *Error) Unwrap() error { return orZero(e).Reason }
 
 // Timeout reports whether the operation ran out of time, as net.Error asks.
 func (e *Error) Timeout() bool {
 	var t interface{ Timeout() bool }
-	return errors.As(e.Reason, &t) && t.Timeout()
+	return errors.As(e.Unwrap(), &t) && t.Timeout()
 }
 
 // InvalidError says that an argument, or the moment of a call, is wrong. It stands for OTP's {invalid, What}.
@@ -44,6 +51,9 @@ type InvalidError struct {
 }
 
 func (e *InvalidError) Error() string {
+	if e == nil {
+		return "<nil>"
+	}
 	s := "invalid " + e.What
 	if e.Value != nil {
 		s += fmt.Sprintf(" %v", e.Value)
@@ -57,9 +67,12 @@ func (e *InvalidError) Error() string {
 // Is reports whether target is an *InvalidError with the same What, or syscall.EINVAL.
 func (e *InvalidError) Is(target error) bool {
 	if t, ok := target.(*InvalidError); ok {
+		if e == nil || t == nil {
+			return e == t
+		}
 		return t.What == e.What && t.Value == nil && t.Cause == ""
 	}
-	return target == syscall.EINVAL
+	return e != nil && target == syscall.EINVAL
 }
 
 // ErrState is what errors.Is finds when a call does not fit what the socket is doing: a receive while an accept is
@@ -83,6 +96,11 @@ var ErrCancelled = errors.New("esock: replaced by a later call")
 
 // ErrAlready is what Connect answers while another requester is connecting the socket. OTP: already.
 var ErrAlready = errors.New("esock: already connecting")
+
+// ErrControlTruncated is what RecvMsg and RecvErr return beside a received message whose control messages did not all fit into
+// {otp,rcvctrlbuf}: the message is in the Msg, what did not fit is lost, and descriptors among it are closed. A RecvMsg with
+// MsgCTrunc among its flags leaves it to the flags of the Msg, as OTP does. MSG_CTRUNC of recvmsg(2).
+var ErrControlTruncated = errors.New("esock: control messages truncated: {otp,rcvctrlbuf} is too small")
 
 // errConnectTimeout is the reason of a connect that ran out of time: what state the kernel's attempt is in is
 // not known, so that the socket is best closed.

@@ -180,14 +180,16 @@ type QueuedError struct {
 // themselves. What puts records there is asked for: IPRecvErr, IPv6RecvErr, Socket.TxTimestamps, Socket.ZeroCopy, SO_TXTIME.
 //
 // With IPRecvErr, an error also comes back once from the next send or receive, whomever that is about; a server that serves many
-// goes on after it, and RecvErr says what it was. Errors: EOPNOTSUPP on sockets without an error queue (unix and others).
+// goes on after it, and RecvErr says what it was. Errors: EOPNOTSUPP but on TCP, UDP, UDP-Lite, ICMP, raw and packet sockets, as
+// others have no error queue on every Linux; ErrControlTruncated beside a record that {otp,rcvctrlbuf} was too small for.
 // OTP: socket:recvmsg with the flag errqueue; recvmsg(2), ip(7).
 func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
+	s = s.orClosed()
 	if m == nil {
 		return QueuedError{}, s.answer(OpRecvErr, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
-	if !s.hasErrorQueue() {
-		return QueuedError{}, s.answer(OpRecvErr, &w, syscall.EOPNOTSUPP)
+	if err := s.needErrorQueue("recverr"); err != nil {
+		return QueuedError{}, s.answer(OpRecvErr, &w, err)
 	}
 	o := s.options()
 	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)
@@ -197,32 +199,36 @@ func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
 		return QueuedError{}, err
 	}
 	m.received(n)
-	return m.queuedError(), nil
+	return m.queuedError(), s.controlCut("recverr", m)
 }
 
-// Errors takes what is in the error queue now, and does not wait. m is used for each.
+// Errors takes what is in the error queue now, and does not wait. m is used for each. An error other than
+// ErrControlTruncated ends it.
 //
 //	for e, err := range s.Errors(&m) { … }
 func (s *Socket) Errors(m *Msg) iter.Seq2[QueuedError, error] {
 	return func(yield func(QueuedError, error) bool) {
 		for {
 			e, err := s.RecvErr(m, Within(0))
-			if errors.Is(err, ErrTimeout) || !yield(e, err) || err != nil {
+			if errors.Is(err, ErrTimeout) || !yield(e, err) || err != nil && !errors.Is(err, ErrControlTruncated) {
 				return
 			}
 		}
 	}
 }
 
-// hasErrorQueue says whether the kernel takes MSG_ERRQUEUE for what it says: elsewhere it may ignore it, and give data.
-func (s *Socket) hasErrorQueue() bool {
-	switch Domain(s.dom.Load()) {
-	case Inet, Inet6:
-		return s.proto != SCTP // before Linux 6.9
-	case Packet:
-		return true
+// needErrorQueue answers EOPNOTSUPP where not every kernel has an error queue: it would ignore the flag and give data.
+func (s *Socket) needErrorQueue(op string) error {
+	s = s.orClosed()
+	if err := s.ref(op); err != nil {
+		return err
 	}
-	return false
+	has := cErrorQueue(s.h) == errorQueueYes
+	s.unref()
+	if !has {
+		return s.fail(op, syscall.EOPNOTSUPP)
+	}
+	return nil
 }
 
 // queuedError is what the control messages say.

@@ -22,6 +22,8 @@ type forgotten struct {
 	file     *os.File       // it owns the descriptor, once a call has parked
 	ptr      unsafe.Pointer // the poller's name, once armed
 	stops    [2]func() bool // of the contexts that are registered: park.go
+	uncopied *zeroCopyBook  // what the kernel still sends from
+	facts    uint32         // of the socket, when it was made
 	lent     uint64         // the kernel's name of a socket that is borrowed and armed
 	sock     weak.Pointer[Socket]
 	armed    *Socket // the same, while it is armed: that keeps it
@@ -39,7 +41,8 @@ var watched struct {
 // watchForgotten makes the garbage collector close the socket when it is forgotten. Nobody else has the socket yet.
 func (s *Socket) watchForgotten() {
 	r := s.rarely()
-	r.forgotten = &forgotten{h: s.h, id: s.id, borrowed: s.facts.Load()&factBorrowed != 0}
+	facts := s.facts.Load()
+	r.forgotten = &forgotten{h: s.h, id: s.id, facts: facts, borrowed: facts&factBorrowed != 0}
 	r.cleanup = runtime.AddCleanup(s, closeForgotten, r.forgotten)
 }
 
@@ -65,6 +68,9 @@ func closeForgotten(f *forgotten) {
 			cDeregister(poller.p, f.h)
 		}
 		f.unname()
+	}
+	if f.uncopied.outlive(f.h, f.file, f.facts, false) {
+		return
 	}
 	switch {
 	case f.borrowed:

@@ -74,6 +74,9 @@ func (i LibraryInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()
 
 // UnmarshalJSON reads what MarshalJSON wrote, as LibraryInfoFromMap does.
 func (i *LibraryInfo) UnmarshalJSON(b []byte) error {
+	if i == nil {
+		return errNowhere("info")
+	}
 	m, err := mapFromJSON(b)
 	if err == nil {
 		*i, err = LibraryInfoFromMap(m)
@@ -107,6 +110,7 @@ type SocketInfo struct {
 // Info tells of the socket, also of a closed one, which has no owner. It takes the lock of the socket's
 // lanes. OTP: socket:info/1.
 func (s *Socket) Info() SocketInfo {
+	s = s.orClosed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, w := &s.lanes[reading], &s.lanes[writing]
@@ -175,7 +179,7 @@ func (s *Socket) rstates() []string {
 		state{"accepting", f&factAccepting != 0 || s.lanes[reading].current() == OpAccept},
 		state{"selected", f&factSelectedRead != 0},
 		state{"closing", s.closing()},
-		state{"closed", f&factClosed != 0},
+		state{"closed", s.isGone()},
 	)
 }
 
@@ -187,7 +191,7 @@ func (s *Socket) wstates() []string {
 		state{"connected", f&factConnected != 0},
 		state{"selected", f&factSelectedWrite != 0},
 		state{"closing", s.closing()},
-		state{"closed", f&factClosed != 0},
+		state{"closed", s.isGone()},
 	)
 }
 
@@ -283,6 +287,9 @@ func (i SocketInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map())
 
 // UnmarshalJSON reads what MarshalJSON wrote, as SocketInfoFromMap does.
 func (i *SocketInfo) UnmarshalJSON(b []byte) error {
+	if i == nil {
+		return errNowhere("info")
+	}
 	m, err := mapFromJSON(b)
 	if err == nil {
 		*i, err = SocketInfoFromMap(m)

@@ -1,8 +1,10 @@
 package esock
 
 import (
+	"bytes"
 	"io"
 	"runtime"
+	"slices"
 	"strconv"
 )
 
@@ -10,18 +12,31 @@ import (
 // moved. Counts are exact also beside an error: what was received is in the buffer, what was sent is gone.
 
 // Recv receives what is there, up to len(buf) bytes, waiting for the first. On a message socket that is
-// one message, cut to the buffer if it is longer.
+// one message, cut to the buffer if it is longer. io.EOF: the peer has sent everything.
 //
-// io.EOF: the peer has sent everything. An empty buffer receives nothing: 0 and no error on a stream, an error on a
-// message socket, whose message it would lose. With MsgTrunc TCP discards up to len(buf) bytes and returns how
-// many. OTP: socket:recv/2,3,4 with length 0; recv(2).
+// With MsgTrunc the count on a message socket is the whole length of the message, which may be more than len(buf); TCP
+// discards up to len(buf) bytes and returns how many.
+//
+// An empty buffer receives nothing: 0 and no error on a stream, *InvalidError "data_size" on a message socket. There the
+// kernel would throw a message away, as a ReadFrom of package net does, while its Read returns at once: whoever wants the
+// one gives a byte, whoever wants the other makes no call. With MsgPeek|MsgTrunc nothing is lost, and it is allowed: the
+// count is the length of the next message. OTP: socket:recv/2,3,4 with length 0; recv(2).
 func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
+	s = s.orClosed()
 	c := call{op: OpRecv, buf: buf, flags: int(flags)}
-	if len(buf) == 0 {
+	if len(buf) == 0 && !s.asksLength(flags) {
 		return 0, s.emptyRecv(OpRecv, &w)
 	}
 	n, err := s.do(&c, &w)
-	return min(n, len(buf)), err // with MsgTrunc the kernel tells the message's whole length
+	if n > len(buf) && flags&MsgTrunc == 0 {
+		n = len(buf) // whatever the kernel says
+	}
+	return n, err
+}
+
+// asksLength reports that a receive into no bytes asks for the length of the next message, and takes nothing.
+func (s *Socket) asksLength(flags MsgFlags) bool {
+	return flags&(MsgPeek|MsgTrunc) == MsgPeek|MsgTrunc && s.typ != Stream
 }
 
 // emptyRecv is the result of receiving into no bytes: it must not reach the kernel, where it would look like the end
@@ -42,11 +57,14 @@ func (s *Socket) emptyRecv(op Op, w *Wait) error {
 //
 // An asynchronous call that got only some returns their count and a *Select: go on with buf[n:].
 func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
-	c := call{op: OpRecv, buf: buf, flags: int(flags)}
+	s = s.orClosed()
+	if s.typ != Stream || flags&(MsgPeek|MsgOOB) != 0 {
+		return s.Recv(buf, flags, w)
+	}
+	c := call{op: OpRecv, buf: buf, flags: int(flags), whole: true}
 	if len(buf) == 0 {
 		return 0, s.emptyRecv(OpRecv, &w)
 	}
-	c.whole = s.typ == Stream && flags&(MsgPeek|MsgOOB) == 0
 	n, err := s.do(&c, &w)
 	return min(n, len(buf)), err
 }
@@ -60,8 +78,9 @@ const maxFill = 1 << 20
 // RecvBytes receives into a buffer that the library makes. With a length it is RecvFull; with 0 it returns
 // what is there, up to the {otp, rcvbuf} size; on a stream, with {N, Size} there, up to N times Size, at most 1 MiB or
 // Size. The result is as long as the data. Errors: as Recv; *InvalidError for a negative length, and for MsgTrunc on
-// TCP, which brings no data. OTP: socket:recv/1,2,3,4.
+// TCP, which brings no data. Of a longer message only RecvMsg tells the length. OTP: socket:recv/1,2,3,4.
 func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
+	s = s.orClosed()
 	if length < 0 || length > maxRecv {
 		return nil, s.answer(OpRecv, &w, &InvalidError{What: "data_size", Value: length})
 	}
@@ -74,7 +93,7 @@ func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 		if n == 0 && err != nil && !isComplete(err) {
 			return nil, err
 		}
-		return exact(b[:n]), err
+		return exact(b[:min(n, length)]), err
 	}
 	o := s.options()
 	size := o.rcvbuf
@@ -83,6 +102,7 @@ func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	}
 	buf := buffers.get(size)
 	n, err := s.Recv(*buf, flags, w)
+	n = min(n, len(*buf)) // with MsgTrunc it is the message's whole length
 	var out []byte
 	if err == nil || n > 0 || isComplete(err) {
 		out = append(make([]byte, 0, n), (*buf)[:n]...)
@@ -91,9 +111,12 @@ func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	return out, err
 }
 
-// discards reports that a receive with the flags counts bytes and stores none: MsgTrunc on TCP.
+// discards reports that a receive with the flags counts bytes and stores none: MsgTrunc on TCP and what is built on it.
+// Other streams store what they count; SCTP's count what they had no room for as well.
 func (s *Socket) discards(flags MsgFlags) bool {
-	return flags&MsgTrunc != 0 && s.typ == Stream && s.Domain() != Local
+	const domainSMC, protocolSMC = 43, 256
+	return flags&MsgTrunc != 0 && s.typ == Stream &&
+		(s.proto == TCP || s.proto == MPTCP || s.proto == protocolSMC || s.Domain() == domainSMC)
 }
 
 // exact is b without the room behind it, when that is much.
@@ -104,10 +127,11 @@ func exact(b []byte) []byte {
 	return append([]byte(nil), b...)
 }
 
-// RecvFrom is Recv with the sender's address. An address that the kernel does not give is the zero Addr.
-// OTP: socket:recvfrom/2,3,4; recvfrom(2).
+// RecvFrom is Recv with the sender's address: the count and the empty buffer are as there. An address that the kernel does
+// not give is the zero Addr. OTP: socket:recvfrom/2,3,4; recvfrom(2).
 func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error) {
-	if len(buf) == 0 {
+	s = s.orClosed()
+	if len(buf) == 0 && !s.asksLength(flags) {
 		return 0, Addr{}, s.emptyRecv(OpRecvFrom, &w)
 	}
 	x := scratches.Get().(*scratch)
@@ -118,22 +142,42 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 		from = addrFromC(&x.addr, Addr{})
 	}
 	x.free()
-	return min(n, len(buf)), from, err
+	if n > len(buf) && flags&MsgTrunc == 0 {
+		n = len(buf)
+	}
+	return n, from, err
 }
 
 // RecvMsg receives one message with everything that belongs to it: data, sender, flags, control messages. m is used again and
-// again without allocation; see Msg for its buffers. OTP: socket:recvmsg/1,2,3,5; recvmsg(2).
+// again without allocation; see Msg for its buffers. With MsgPeek|MsgTrunc and a Buf that is empty and not nil, FullLen is the
+// length of the next message, which stays.
+//
+// Control messages that did not fit into {otp,rcvctrlbuf} are ErrControlTruncated beside the message, which m has. With
+// MsgCTrunc among the flags, m.Flags alone says so, as in OTP. (So it is where the next call is asked for, with
+// {otp,select_read}: the error is then the *Select.) OTP: socket:recvmsg/1,2,3,5; recvmsg(2).
 func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
+	s = s.orClosed()
 	if m == nil {
 		return s.answer(OpRecvMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
+	if flags&MsgErrQueue == 0 {
+		return s.recvMsg(m, flags, &w)
+	}
+	b := s.zeroCopyBook()
+	b.reading()
+	err := s.recvMsg(m, flags, &w)
+	b.took(m)
+	return err
+}
+
+func (s *Socket) recvMsg(m *Msg, flags MsgFlags, w *Wait) error {
 	o := s.options()
 	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)
-	if len(buf) == 0 && flags&MsgErrQueue == 0 {
-		return s.emptyRecv(OpRecvMsg, &w)
+	if len(buf) == 0 && flags&MsgErrQueue == 0 && !s.asksLength(flags) {
+		return s.emptyRecv(OpRecvMsg, w)
 	}
-	c := call{op: OpRecvMsg, buf: buf, flags: int(flags), ctrl: ctrl, recs: recs, out: out}
-	n, err := s.do(&c, &w)
+	c := call{op: OpRecvMsg, buf: buf, flags: int(flags &^ MsgCTrunc), ctrl: ctrl, recs: recs, out: out}
+	n, err := s.do(&c, w)
 	if err != nil && err != io.EOF && !isComplete(err) {
 		return err
 	}
@@ -143,7 +187,18 @@ func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 		return err
 	}
 	m.received(n)
+	if m.Flags&MsgCTrunc != 0 && flags&MsgCTrunc == 0 && err == nil {
+		return s.controlCut("recvmsg", m)
+	}
 	return err
+}
+
+// controlCut is ErrControlTruncated, if that happened to the message.
+func (s *Socket) controlCut(op string, m *Msg) error {
+	if m.Flags&MsgCTrunc == 0 {
+		return nil
+	}
+	return s.fail(op, ErrControlTruncated)
 }
 
 // isComplete reports that the error only says that the next call is asked for ({otp, select_read}).
@@ -156,14 +211,21 @@ func isComplete(err error) bool {
 // between. On a message socket it is one message. Sending nothing on a stream does nothing.
 //
 // Ended early it returns how much was taken. So does an asynchronous call, with a *Select: go on with buf[n:]
-// and w.Continue, or Cancel and leave it at that. OTP: socket:send/2,3,4; send(2).
+// and w.Continue, or Cancel and leave it at that.
+//
+// Where Linux does not say when a send is possible again, a call that waits tries now and then, and an asynchronous one
+// gets a SelectMsg now and then: after 100 µs, then twice as long each time, up to 50 ms. These are datagrams to a unix
+// socket that this one is not connected to, and netlink messages to another process. On a unix socket the peer's
+// Shutdown(ShutRead) is noticed in the same way, between 10 ms and a second. OTP: socket:send/2,3,4; send(2).
 func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
+	s = s.orClosed()
 	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}
 	return s.do(&c, &w)
 }
 
-// SendTo is Send to an address. OTP: socket:sendto/3,4,5; sendto(2).
+// SendTo is Send to an address; see there for how it waits when the queue of the receiver is full. OTP: socket:sendto/3,4,5; sendto(2).
 func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error) {
+	s = s.orClosed()
 	x := scratches.Get().(*scratch)
 	if err := s.addrToC(&to, &x.addr); err != nil {
 		x.free()
@@ -176,9 +238,11 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 }
 
 // SendMsg sends the message m: m.Iov, to m.Addr if it is set, with the control messages of m.SetControl. On a
-// stream all of it is sent; the control messages go with the first bytes, once. m is not changed. To continue a
-// partial one, give what is left in m.Iov and w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2).
+// stream all of it is sent; the control messages go with the first bytes, once: there must be a byte, or they are refused
+// with *InvalidError "msg", because the kernel would drop them, descriptors too, and report success. m is not changed. To
+// continue a partial one, give what is left in m.Iov and w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
 func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
+	s = s.orClosed()
 	if m == nil {
 		return 0, s.answer(OpSendMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
@@ -189,6 +253,11 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 	if err != nil {
 		return 0, s.answer(OpSendMsg, &w, err)
 	}
+	// SCTP's streams send messages, and some of those are control messages alone: its kernel judges.
+	if len(ctrl) > 0 && s.typ == Stream && s.proto != SCTP && w.continues() == nil && total(m.Iov) == 0 {
+		return 0, s.answer(OpSendMsg, &w, &InvalidError{What: "msg",
+			Cause: "ctrl: on a stream control messages need at least one byte of data to go with"})
+	}
 	c := call{op: OpSendMsg, flags: int(flags), addr: to, ctrl: ctrl}
 	return s.gather(&c, m.Iov, &w)
 }
@@ -196,8 +265,17 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 // SendV sends the buffers one after the other, as one message or piece of a stream. On a stream there may be any number;
 // elsewhere at most as many as the kernel takes (LibraryInfo's IovMax). OTP: socket:sendv/2,3; sendmsg(2).
 func (s *Socket) SendV(bufs [][]byte, w Wait) (int, error) {
+	s = s.orClosed()
 	c := call{op: OpSendV}
 	return s.gather(&c, bufs, &w)
+}
+
+// total is the bytes of several buffers.
+func total(bufs [][]byte) (n int) {
+	for _, b := range bufs {
+		n += len(b)
+	}
+	return n
 }
 
 // Slices from this size are given to the kernel where they are; smaller ones are copied into one.
@@ -214,9 +292,9 @@ func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
 	if err := s.checkIov(bufs); err != nil {
 		return 0, s.answer(c.op, w, err)
 	}
-	total := 0
-	for _, b := range bufs {
-		total += len(b)
+	total := total(bufs)
+	if c.flags&int(MsgZeroCopy) != 0 {
+		return s.gatherUncopied(c, bufs, total, w)
 	}
 	x := scratches.Get().(*scratch)
 	defer x.free()
@@ -230,15 +308,36 @@ func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
 	}
 	var pin runtime.Pinner
 	defer pin.Unpin()
+	x.pin(&pin, bufs)
+	c.iov = x.iov
+	return s.do(c, w)
+}
+
+// pin makes the scratch's vector of the buffers that have bytes.
+func (x *scratch) pin(p *runtime.Pinner, bufs [][]byte) {
 	x.iov = x.iov[:0]
 	for _, b := range bufs {
 		if len(b) > 0 {
-			pin.Pin(&b[0])
+			p.Pin(&b[0])
 			x.iov = append(x.iov, iovecOf(b))
 		}
 	}
+}
+
+// gatherUncopied is gather with MsgZeroCopy: memory that the library makes for it is the kernel's until it says so, and not
+// used again. More buffers than one sendmsg(2) takes are copied together, so that each try is one send of the kernel's.
+func (s *Socket) gatherUncopied(c *call, bufs [][]byte, total int, w *Wait) (int, error) {
+	if total < pinFrom*len(bufs) || len(bufs) > iovMax {
+		c.buf = bytes.Join(bufs, nil)
+		return s.sendUncopied(c, w, &zeroCopySend{buf: c.buf})
+	}
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	x := scratches.Get().(*scratch)
+	defer x.free()
+	x.pin(&pin, bufs)
 	c.iov = x.iov
-	return s.do(c, w)
+	return s.sendUncopied(c, w, &zeroCopySend{bufs: slices.Clone(bufs)})
 }
 
 // checkIov refuses more buffers than one message may have.

@@ -66,7 +66,9 @@ var (
 )
 
 // ecnLayout is the running kernel's; a field that is not in it has no bits, and is 0.
-var ecnLayout = func() map[string]wordBits {
+var ecnLayout = whichECNLayout
+
+func whichECNLayout() map[string]wordBits {
 	if kernelFrom(7, 0) {
 		return ecnLayoutNew
 	}

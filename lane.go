@@ -9,7 +9,8 @@ import (
 // A lane is one direction of a socket: who works in it now, who holds it for the next call, and who is
 // queued behind.
 //
-// The state word says, for each lane, whether it is owned (a call is inside), whether by an operation that excludes
+// The state word says whether the socket is open, so that the zero Socket is a closed one. It says,
+// for each lane, whether it is owned (a call is inside), whether by an operation that excludes
 // the others of its direction (accept, connect), whether it is slow (somebody holds it or is queued, so entering needs
 // the mutex), and whether an event met its owner (note). Entering takes the reference to the socket and the lane in one
 // step; leaving gives both back in one. Ownership
@@ -26,8 +27,8 @@ type lane struct {
 }
 
 const (
-	stClosing uint64 = 1 << 0
-	stRef     uint64 = 1 << 16 // references are counted from this bit up
+	stOpen uint64 = 1 << 0  // cleared when the socket begins to close; a zero Socket never has it
+	stRef  uint64 = 1 << 16 // references are counted from this bit up
 )
 
 func stOwned(d direction) uint64     { return 1 << (1 + 4*d) }
@@ -78,7 +79,7 @@ func (s *Socket) lastLane() direction {
 func (s *Socket) ref(op string) error {
 	for {
 		st := s.state.Load()
-		if st&stClosing != 0 {
+		if st&stOpen == 0 {
 			return s.fail(op, net.ErrClosed)
 		}
 		if s.state.CompareAndSwap(st, st+stRef) {
@@ -89,7 +90,7 @@ func (s *Socket) ref(op string) error {
 
 // unref gives a reference back.
 func (s *Socket) unref() {
-	if st := s.state.Add(^(stRef - 1)); st&stClosing != 0 && st < stRef {
+	if st := s.state.Add(^(stRef - 1)); st&stOpen == 0 && st < stRef {
 		s.lastOut()
 	}
 }
@@ -102,16 +103,17 @@ func (s *Socket) lastOut() {
 	close(drained)
 }
 
-func (s *Socket) closing() bool { return s.state.Load()&stClosing != 0 }
+// closing reports that the socket is closed, or closing, or was never opened.
+func (s *Socket) closing() bool { return s.state.Load()&stOpen == 0 }
 
 // enter takes a reference and the lane for one call. Errors: net.ErrClosed, ErrState, ErrTimeout, a context's, and
 // a *Select when the call was queued.
 func (s *Socket) enter(c *call, w *Wait) error {
 	d := c.op.direction()
-	busy, hold := stClosing|stOwned(d)|stSlow(d), c.op.hold()
+	looked, hold := stOpen|stOwned(d)|stSlow(d), c.op.hold()
 	for {
 		st := s.state.Load()
-		if st&busy != 0 || c.finish || w.continues() != nil {
+		if st&looked != stOpen || c.finish || w.continues() != nil {
 			return s.enterSlow(c, w)
 		}
 		if s.state.CompareAndSwap(st, st+hold) {
@@ -207,10 +209,10 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
 func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	h, own, cont := l.cur, w.handle(), w.continues()
 	if own == h && h.state == handleArmed {
-		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+		return errHandleBusy
 	}
 	if own != nil && own != h && own.inUse() {
-		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+		return errHandleBusy
 	}
 	c.current = true
 	c.woken = h.state == handleSelected
@@ -282,10 +284,10 @@ func (s *Socket) leave(op Op, fatal error) {
 		s.mu.Unlock()
 	}
 	st := s.state.Add(^(op.hold() - 1))
-	if st&(stSlow(d)|stClosing) == 0 {
+	if st&(stSlow(d)|stOpen) == stOpen {
 		return
 	}
-	if st&stClosing != 0 {
+	if st&stOpen == 0 {
 		if st < stRef {
 			s.lastOut()
 		}
@@ -422,6 +424,7 @@ func (s *Socket) abortAll(d direction) {
 // mailbox is withdrawn. Whoever is next in the queue moves up. An attempt to connect goes on in the
 // kernel. Errors: net.ErrClosed; *InvalidError "select": it is not in progress. OTP: socket:cancel/2.
 func (s *Socket) Cancel(sel *Select) error {
+	s = s.orClosed()
 	if sel == nil || sel.mb == nil {
 		return s.fail("cancel", &InvalidError{What: "select", Cause: "it is nil"})
 	}

@@ -296,7 +296,7 @@ func TestConnectUnixBacklogFullIsAnError(t *testing.T) {
 		c, err := Open(Local, Stream, Default)
 		require.NoError(t, err)
 		defer c.Close()
-		if err = c.Connect(addr, Within(time.Second)); err != nil {
+		if err = c.Connect(addr, Within(patience)); err != nil {
 			assert.ErrorIs(t, err, syscall.EAGAIN)
 			return
 		}

@@ -14,7 +14,7 @@ type Message interface {
 	Socket() *Socket
 }
 
-// SelectMsg says that the handle's call is worth repeating. OTP: {'$socket', Socket, select, Handle}.
+// SelectMsg says that the handle's call is worth repeating. It is a hint: the call may still select again. OTP: {'$socket', Socket, select, Handle}.
 type SelectMsg struct{ Handle *Handle }
 
 // Socket is the socket to repeat the call on.
@@ -41,7 +41,7 @@ type CounterWrapMsg struct {
 func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 
 // Mailbox stands where Erlang has a process: it makes asynchronous calls, receives the messages about them, and can own
-// sockets. Closing it is the owner's death.
+// sockets. Closing it is the owner's death. NewMailbox makes one: the zero Mailbox, and nil, are closed.
 //
 // Any number of goroutines may use one; each message is received once. Messages come in the order they
 // were sent, and one that Cancel takes back is never seen.
@@ -51,7 +51,7 @@ type Mailbox struct {
 	n        int        // how many
 	pending  *Handle    // handles in progress
 	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
-	closed   bool
+	open     bool
 	seq      uint64        // how many messages ever came
 	watchers *watcher      // one for each ReceiveMatch
 	wake     chan struct{} // buffer of 1: there may be messages
@@ -69,46 +69,54 @@ var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
 func NewMailbox() *Mailbox {
-	return &Mailbox{wake: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
+	return &Mailbox{open: true, wake: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
 }
 
 // String is "#Mailbox<n>", n counting the mailboxes of the process.
-func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.id, 10) + ">" }
+func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.orClosed().id, 10) + ">" }
 
 // NewHandle makes a handle for calls With it. OTP: make_ref().
-func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m} }
+func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
 
 // NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
 // his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
 // goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
+// With a nil f it is NewHandle.
 func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
+	m = m.orClosed()
 	return &Handle{mb: m, ext: &handleExt{receive: f}}
 }
 
 // Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
-// handles that are in no call: it does nothing while a call with the handle waits, queued or for readiness, because that
-// call's own message comes.
-func (h *Handle) Notify() {
-	if h.mb == nil {
-		return
+// handles that are in no call. Errors: *InvalidError "handle": a call with it waits, queued or for readiness, and its own
+// message comes; net.ErrClosed.
+func (h *Handle) Notify() error {
+	if h == nil || h.mb == nil {
+		return net.ErrClosed
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
-	if !h.mb.closed && h.posted == messageNone && !h.waiting {
+	switch {
+	case !h.mb.open:
+		return net.ErrClosed
+	case h.waiting:
+		return errHandleBusy
+	case h.posted == messageNone:
 		h.mb.link(h, messageSelect)
 	}
+	return nil
 }
 
 // Post puts messages into the handle's mailbox where its last message was, before those that have come since. It is for a
 // layer that has to make its messages before they are received. A call with the handle is not affected: the messages are
 // not about it. Errors: net.ErrClosed.
 func (h *Handle) Post(msgs ...Message) error {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return net.ErrClosed
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
-	if h.mb.closed {
+	if !h.mb.open {
 		return net.ErrClosed
 	}
 	for _, msg := range msgs {
@@ -124,7 +132,7 @@ func (h *Handle) Post(msgs ...Message) error {
 // message was about goes on holding the socket's direction: make it again, or cancel it. A call that still waits has no
 // message yet, and is not affected.
 func (h *Handle) Retract() bool {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return false
 	}
 	h.mb.mu.Lock()
@@ -138,7 +146,7 @@ func (h *Handle) Retract() bool {
 
 // Busy reports whether a call with the handle is in progress.
 func (h *Handle) Busy() bool {
-	if h.mb == nil {
+	if h == nil || h.mb == nil {
 		return false
 	}
 	h.mb.mu.Lock()
@@ -146,12 +154,16 @@ func (h *Handle) Busy() bool {
 	return h.busy
 }
 
-// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed.
-func (m *Mailbox) Receive(ctx context.Context) (Message, error) { return m.receive(ctx, nil, m.wake) }
+// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil context.
+func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
+	m = m.orClosed()
+	return m.receive(ctx, nil, m.wake)
+}
 
 // ReceiveMatch waits for a message that match accepts, and leaves the others where they are, in their order; nil accepts
 // all. match may be asked about a message more than once, and must not receive itself. Errors: ctx.Err(); net.ErrClosed. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
+	m = m.orClosed()
 	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
 	w := &watcher{wake: newChannel(1)}
 	m.watch(w)
@@ -182,6 +194,9 @@ func (m *Mailbox) unwatch(w *watcher) {
 }
 
 func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-chan struct{}) (Message, error) {
+	if ctx == nil {
+		return nil, &InvalidError{What: "timeout", Cause: "the context is nil"}
+	}
 	for {
 		if msg, ok := m.PollMatch(match); ok {
 			return msg, nil
@@ -203,6 +218,7 @@ func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
 
 // PollMatch takes the next message that match accepts, if there is one. OTP: receive with a pattern, after 0.
 func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
+	m = m.orClosed()
 	m.mu.Lock()
 	last := m.seq + places - 1 // what comes from here on is for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
@@ -261,7 +277,7 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 	more, done := true, false // should a function panic, the next receiver asks again
 	defer func() {
 		m.mu.Lock()
-		if msg != nil && !wanted && !m.closed {
+		if msg != nil && !wanted && m.open {
 			m.linkAt(seq, msg)
 		}
 		again := h.posted
@@ -270,7 +286,7 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 			again = messageSelect
 		}
 		switch {
-		case m.closed:
+		case !m.open:
 		case again != messageNone:
 			m.link(h, again)
 		case m.messages.head != nil:
@@ -304,6 +320,7 @@ func (h *Handle) message() Message {
 // Those about handles stay: they belong to who made the call. Errors: net.ErrClosed when to is closed. What had not moved
 // by then is still here.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
+	m = m.orClosed()
 	if to == nil || match == nil {
 		return 0, &InvalidError{What: "mailbox", Cause: "to where, or which messages, is nil"}
 	}
@@ -352,7 +369,7 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, seq uint64) (bool, error) {
 	second.mu.Lock()
 	defer second.mu.Unlock()
 	switch {
-	case to.closed:
+	case !to.open:
 		return false, net.ErrClosed
 	case h.posted != messageOther || h.seq != seq:
 		return false, nil // somebody was quicker
@@ -365,10 +382,16 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, seq uint64) (bool, error) {
 // Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
 // Poll until it answers false. A wake-up is for one of those who use Wake and Receive: whoever takes it must not leave
 // messages for others.
-func (m *Mailbox) Wake() <-chan struct{} { return m.wake }
+func (m *Mailbox) Wake() <-chan struct{} {
+	if m == nil || m.wake == nil {
+		return awake
+	}
+	return m.wake
+}
 
 // Len is the number of messages waiting.
 func (m *Mailbox) Len() int {
+	m = m.orClosed()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.n
@@ -376,13 +399,14 @@ func (m *Mailbox) Len() int {
 
 // Post puts a message of the caller's into the mailbox. Errors: net.ErrClosed.
 func (m *Mailbox) Post(msg Message) error {
+	m = m.orClosed()
 	if msg == nil {
 		return &InvalidError{What: "msg", Cause: "the message is nil"}
 	}
 	h := &Handle{mb: m, ext: &handleExt{msg: msg}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if !m.open {
 		return net.ErrClosed
 	}
 	m.link(h, messageOther)
@@ -393,12 +417,13 @@ func (m *Mailbox) Post(msg Message) error {
 // in progress are taken back and those behind them let through, and its messages are dropped. Later calls
 // with it fail. Closing again does nothing.
 func (m *Mailbox) Close() error {
+	m = m.orClosed()
 	m.mu.Lock()
-	if m.closed {
+	if !m.open {
 		m.mu.Unlock()
 		return nil
 	}
-	m.closed = true
+	m.open = false
 	for m.messages.head != nil {
 		m.unlink(m.messages.head)
 	}
@@ -430,9 +455,10 @@ func (m *Mailbox) Close() error {
 
 // Closed reports whether Close was called.
 func (m *Mailbox) Closed() bool {
+	m = m.orClosed()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.closed
+	return !m.open
 }
 
 // signal wakes a receiver, and all who choose. m.mu is held.
@@ -491,6 +517,9 @@ func (m *Mailbox) unlink(h *Handle) {
 	m.n--
 }
 
+// errHandleBusy is the answer to a use of a handle that is used already.
+var errHandleBusy = &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+
 // errMailboxClosed is the answer to calls of a requester that is dead.
 var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 
@@ -498,11 +527,11 @@ var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 func (m *Mailbox) claim(h *Handle, s *Socket) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if !m.open {
 		return errMailboxClosed
 	}
 	if h.busy || h.posted != messageNone {
-		return &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+		return errHandleBusy
 	}
 	h.busy, h.waiting, h.sock = true, true, s
 	h.pprev, h.pnext = nil, m.pending
@@ -541,7 +570,7 @@ func (m *Mailbox) unclaim(h *Handle) {
 func (m *Mailbox) selected(h *Handle) {
 	m.mu.Lock()
 	h.waiting = false
-	if !m.closed && h.posted == messageNone {
+	if m.open && h.posted == messageNone {
 		m.link(h, messageSelect)
 	}
 	m.mu.Unlock()
@@ -551,7 +580,7 @@ func (m *Mailbox) selected(h *Handle) {
 func (m *Mailbox) aborted(h *Handle, reason error) {
 	m.mu.Lock()
 	m.unclaim(h)
-	if !m.closed {
+	if m.open {
 		h.extend().reason = reason
 		if h.posted == messageNone {
 			m.link(h, messageAbort)
@@ -610,7 +639,7 @@ func (m *Mailbox) queuedIn(s *Socket, l *lane, d direction) bool {
 func (m *Mailbox) own(s *Socket) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
+	if !m.open {
 		return false
 	}
 	s.ownPrev, s.ownNext = nil, m.owned

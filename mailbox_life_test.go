@@ -87,7 +87,9 @@ func TestChangedMessageWakes(t *testing.T) {
 func TestNotifyOfAHandleThatWaits(t *testing.T) {
 	for _, f := range []func(mb *Mailbox) *Handle{
 		(*Mailbox).NewHandle,
-		func(mb *Mailbox) *Handle { return mb.NewHandleFunc(func(m Message) (Message, bool) { return m, false }) },
+		func(mb *Mailbox) *Handle {
+			return mb.NewHandleFunc(func(m Message) (Message, bool) { return m, false })
+		},
 	} {
 		a, b := pair(t, Stream)
 		first, mb := NewMailbox(), NewMailbox()

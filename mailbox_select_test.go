@@ -39,7 +39,7 @@ func TestSelectiveReceiveLeavesTheOthersInTheirOrder(t *testing.T) {
 func TestSelectiveReceiversWakeForTheirOwn(t *testing.T) {
 	for range 200 {
 		mb := NewMailbox()
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		var wg sync.WaitGroup
 		for i := range note(4) {
 			wg.Go(func() {
@@ -328,7 +328,7 @@ func TestSelectiveReceiversLoseNothing(t *testing.T) {
 	mb := NewMailbox()
 	var mu sync.Mutex
 	counts := map[note]int{}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), longPatience)
 	defer cancel()
 	for i := range note(handles) {
 		var one sync.Mutex // a handle with more may be met by two receivers in turn

@@ -143,7 +143,7 @@ func TestMailboxCloseReachesReceiverBesideWakeUser(t *testing.T) {
 		select {
 		case err := <-errs:
 			assert.ErrorIs(t, err, net.ErrClosed)
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("the receiver was not told that the mailbox is closed")
 		}
 		<-woken

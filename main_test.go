@@ -66,9 +66,13 @@ func pair(t testing.TB, typ Type, opts ...OpenOption) (a, b *Socket) {
 func closeSoon(t testing.TB, s *Socket) {
 	done := make(chan struct{})
 	go func() { s.Close(); close(done) }()
+	wait := 10 * time.Second
+	if t.Failed() { // most likely because of what Close would wait for
+		wait = time.Second
+	}
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(wait):
 		t.Error("Close never returned")
 	}
 }
@@ -82,7 +86,7 @@ type failer interface {
 // eventually waits until cond holds, yielding in between.
 func eventually(t failer, cond func() bool, what string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !cond() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came: %s", what)

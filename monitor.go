@@ -24,13 +24,13 @@ type Monitor struct {
 type monitorList struct{ first, last *Monitor }
 
 // Socket is the socket that is watched.
-func (m *Monitor) Socket() *Socket { return m.s }
+func (m *Monitor) Socket() *Socket { return orZero(m).s }
 
 // Mailbox is who watches.
-func (m *Monitor) Mailbox() *Mailbox { return m.mb }
+func (m *Monitor) Mailbox() *Mailbox { return orZero(m).mb }
 
 // String is "#Monitor<n>".
-func (m *Monitor) String() string { return "#Monitor<" + strconv.FormatUint(m.id, 10) + ">" }
+func (m *Monitor) String() string { return "#Monitor<" + strconv.FormatUint(orZero(m).id, 10) + ">" }
 
 // DownMsg says that a monitored socket is closed. OTP: {'DOWN', MonRef, socket, Socket, closed}.
 type DownMsg struct {
@@ -39,12 +39,7 @@ type DownMsg struct {
 }
 
 // Socket is the socket that was closed.
-func (m DownMsg) Socket() *Socket {
-	if m.Monitor == nil {
-		return nil
-	}
-	return m.Monitor.s
-}
+func (m DownMsg) Socket() *Socket { return m.Monitor.Socket() }
 
 var _ Message = DownMsg{}
 
@@ -64,6 +59,7 @@ var lastMonitorID atomic.Uint64
 // many monitors, of one mailbox too, each with its message. The socket enters the registry, if it was not
 // there. Errors: *InvalidError "mailbox" (nil); net.ErrClosed: mb is closed. OTP: socket:monitor/1.
 func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
+	s = s.orClosed()
 	const op = "monitor"
 	if mb == nil {
 		return nil, s.fail(op, &InvalidError{What: "mailbox", Cause: "it is nil"})
@@ -79,7 +75,7 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	if mb.Closed() {
 		return nil, s.fail(op, net.ErrClosed)
 	}
-	if s.facts.Load()&factClosed != 0 {
+	if s.isGone() {
 		_ = mb.Post(DownMsg{m, net.ErrClosed}) // it fails when mb is closed meanwhile
 		return m, nil
 	}
@@ -190,6 +186,7 @@ func (s *Socket) MonitoredBy() []*Mailbox {
 
 // WhichMonitors lists the socket's monitors in the order they were made. OTP: socket:which_monitors/1.
 func (s *Socket) WhichMonitors() []*Monitor {
+	s = s.orClosed()
 	monitors.mu.Lock()
 	defer monitors.mu.Unlock()
 	var list []*Monitor
@@ -203,6 +200,7 @@ func (s *Socket) WhichMonitors() []*Monitor {
 
 // WhichMonitors lists the monitors that the mailbox has made, in that order. OTP: socket:which_monitors/1.
 func (m *Mailbox) WhichMonitors() []*Monitor {
+	m = m.orClosed()
 	monitors.mu.Lock()
 	list := slices.Collect(maps.Keys(monitors.by[m]))
 	monitors.mu.Unlock()

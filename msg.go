@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"syscall"
 )
@@ -18,10 +19,11 @@ import (
 // SetControl set, not with what was received).
 //
 // Descriptors that came with a message (SCM_RIGHTS, SCM_PIDFD) and were not taken with TakeFDs or TakeFiles are closed
-// by the next receive into the Msg, and by Reset.
+// by the next receive into the Msg, by Reset, and by the garbage collector once nobody can reach the Msg: a peer cannot
+// fill the process with descriptors.
 type Msg struct {
 	// Buf is where a receive puts the data. If it is nil, the Msg makes itself a buffer of {otp,rcvbuf} bytes
-	// and keeps it.
+	// and keeps it. Empty and not nil is for a RecvMsg with MsgPeek|MsgTrunc, which asks for FullLen alone.
 	Buf []byte
 
 	// Iov is the data: what to send, or what came.
@@ -39,14 +41,14 @@ type Msg struct {
 	FullLen int
 
 	// Receiving.
-	data  []byte    // where the data goes: Buf, or own
-	own   []byte    // the buffer that the Msg made
-	iov   [1][]byte // Iov's array
-	ctrl  []byte    // control data as received
-	recs  []cCmsg   // the decoded records of it
-	out   cMsg
-	taken bool // the caller has the descriptors
-	came  bool // holds a received message
+	data []byte    // where the data goes: Buf, or own
+	own  []byte    // the buffer that the Msg made
+	iov  [1][]byte // Iov's array
+	ctrl []byte    // control data as received
+	recs []cCmsg   // the decoded records of it
+	out  cMsg
+	came bool     // holds a received message
+	held *heldFDs // the descriptors that came and are the Msg's to close; nil: none
 
 	// Sending.
 	to       cAddr
@@ -60,6 +62,7 @@ const msgRecords = 8
 
 // Data is the data of a received message: the one element of Iov. It is overwritten by the next receive.
 func (m *Msg) Data() []byte {
+	m = orZero(m)
 	if len(m.Iov) == 0 {
 		return nil
 	}
@@ -69,6 +72,9 @@ func (m *Msg) Data() []byte {
 // SetControl sets the control messages that go with every send of this Msg from now on; none ends that. What cannot
 // be encoded is an *InvalidError "msg", and then there are none.
 func (m *Msg) SetControl(cs ...ControlMessage) error {
+	if m == nil {
+		return &InvalidError{What: "msg", Cause: "it is nil"}
+	}
 	m.send, m.sendRecs, m.sendData = m.send[:0], m.sendRecs[:0], m.sendData[:0]
 	size := 0
 	for i := range cs {
@@ -109,11 +115,14 @@ func (m *Msg) Control() iter.Seq[ControlMessage] {
 }
 
 // ControlDamaged says that the received control data ended in something that is no control message. OTP: bad_data.
-func (m *Msg) ControlDamaged() bool { return m.came && m.out.bad != 0 }
+func (m *Msg) ControlDamaged() bool { return m != nil && m.came && m.out.bad != 0 }
 
 // DecodeControl takes control data apart that came by other means (the oob bytes of net.UDPConn.ReadMsgUDP, say), as if
 // the Msg had received it: Control then gives its messages, and descriptors in it belong to the Msg. The bytes are copied.
 func (m *Msg) DecodeControl(ctrl []byte) {
+	if m == nil {
+		return // nobody can ask for what came out
+	}
 	m.closeFDs()
 	m.ctrl = append(m.ctrl[:0], ctrl...)
 	if m.recs == nil {
@@ -123,13 +132,15 @@ func (m *Msg) DecodeControl(ctrl []byte) {
 	var bad uint32
 	m.out.cmsgs = cU32(cCmsgDecode(m.ctrl, m.recs, &bad))
 	m.out.bad = cU32(bad)
-	m.came, m.taken, m.data = true, false, nil
+	m.came, m.data = true, nil
 	m.iov[0] = nil
 	m.Iov = m.iov[:]
 	m.Addr, m.Flags, m.FullLen = Addr{}, 0, 0
+	m.holdFDs()
 }
 
 func (m *Msg) eachControl(yield func(ControlMessage) bool) {
+	m = orZero(m)
 	if !m.came {
 		return
 	}
@@ -173,11 +184,13 @@ func controlOf(rec *cCmsg, ctrl []byte) ControlMessage {
 // TakeFDs makes the descriptors that came with the message the caller's, who must close them. They are close-on-exec.
 // A second call finds none.
 func (m *Msg) TakeFDs() []int {
-	if m.taken {
+	m = orZero(m)
+	if m.held == nil {
 		return nil
 	}
-	m.taken = true
-	return m.appendFDs(nil)
+	fds := m.held.take()
+	m.held = nil
+	return fds
 }
 
 // TakeFiles is TakeFDs with an *os.File around each.
@@ -189,22 +202,48 @@ func (m *Msg) TakeFiles() []*os.File {
 	return files
 }
 
-func (m *Msg) appendFDs(fds []int) []int {
+// heldFDs are received descriptors that nobody has taken. The collector closes them when the Msg is forgotten: it watches
+// this, which is made only where descriptors came, and which copies of the Msg share.
+type heldFDs struct {
+	fds     []int
+	cleanup runtime.Cleanup
+}
+
+// holdFDs makes the descriptors of the message the Msg's.
+func (m *Msg) holdFDs() {
+	if !m.mayHaveFDs() {
+		return
+	}
+	var fds []int
 	for c := range m.Control() {
 		fds = c.AppendFDs(fds)
 	}
+	if len(fds) == 0 {
+		return
+	}
+	m.held = &heldFDs{fds: fds}
+	m.held.cleanup = runtime.AddCleanup(m.held, closeAll, fds)
+}
+
+// take makes them the caller's. A second call, on a copy of the Msg, finds none.
+func (h *heldFDs) take() []int {
+	h.cleanup.Stop()
+	fds := h.fds
+	h.fds = nil
+	runtime.KeepAlive(h)
 	return fds
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		syscall.Close(fd)
+	}
 }
 
 // closeFDs closes the descriptors that nobody took.
 func (m *Msg) closeFDs() {
-	if m.taken || !m.came || !m.mayHaveFDs() {
-		return
-	}
-	m.taken = true
-	var few [16]int
-	for _, fd := range m.appendFDs(few[:0]) {
-		syscall.Close(fd)
+	if m.held != nil {
+		closeAll(m.TakeFDs())
 	}
 }
 
@@ -222,6 +261,7 @@ func (m *Msg) mayHaveFDs() bool {
 // Reset closes the descriptors that came and were not taken, and makes the Msg empty: no data, no address, nothing
 // to send. Its buffers stay for the next use.
 func (m *Msg) Reset() {
+	m = orZero(m)
 	m.closeFDs()
 	m.came, m.data = false, nil
 	m.Buf, m.Iov, m.iov[0] = nil, nil, nil
@@ -253,12 +293,13 @@ func (m *Msg) recvBuffers(dataSize, ctrlSize int) (buf, ctrl []byte, recs []cCms
 
 // received notes the result of a receive into what recvBuffers gave: n bytes, and what the core wrote.
 func (m *Msg) received(n int) {
-	m.came, m.taken = true, false
+	m.came = true
 	m.iov[0] = m.data[:min(n, len(m.data))]
 	m.Iov = m.iov[:]
 	m.Addr = addrFromC(&m.out.addr, m.Addr)
 	m.Flags = MsgFlags(m.out.flags)
 	m.FullLen = int(m.out.full_len)
+	m.holdFDs()
 }
 
 // sendParts gives the address (nil: none) and the control data to send. More control data than limit, the

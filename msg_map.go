@@ -10,6 +10,7 @@ import (
 // at the end), and addr (as Addr.Map) unless there is none. For a Msg that nothing was received into, ctrl is
 // what SetControl set.
 func (m *Msg) Map() map[string]any {
+	m = orZero(m)
 	iov := make([][]byte, len(m.Iov))
 	for i, b := range m.Iov {
 		iov[i] = slices.Clone(b)

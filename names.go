@@ -213,18 +213,27 @@ func (p Protocol) MarshalText() ([]byte, error) { return []byte(p.String()), nil
 
 // UnmarshalText is ParseDomain.
 func (d *Domain) UnmarshalText(b []byte) (err error) {
+	if d == nil {
+		return errNowhere("domain")
+	}
 	*d, err = ParseDomain(string(b))
 	return err
 }
 
 // UnmarshalText is ParseType.
 func (t *Type) UnmarshalText(b []byte) (err error) {
+	if t == nil {
+		return errNowhere("type")
+	}
 	*t, err = ParseType(string(b))
 	return err
 }
 
 // UnmarshalText is ParseProtocol.
 func (p *Protocol) UnmarshalText(b []byte) (err error) {
+	if p == nil {
+		return errNowhere("protocol")
+	}
 	*p, err = ParseProtocol(string(b))
 	return err
 }
@@ -257,7 +266,7 @@ const (
 	MsgOOB         MsgFlags = syscall.MSG_OOB          // out-of-band data
 	MsgPeek        MsgFlags = syscall.MSG_PEEK         // receive and leave it in the queue
 	MsgDontRoute   MsgFlags = syscall.MSG_DONTROUTE    // send to hosts on the own networks only
-	MsgCTrunc      MsgFlags = syscall.MSG_CTRUNC       // received: control messages were cut
+	MsgCTrunc      MsgFlags = syscall.MSG_CTRUNC       // received: control messages were cut; call of RecvMsg: no error for that
 	MsgTrunc       MsgFlags = syscall.MSG_TRUNC        // call: report the full length; received: data was cut
 	MsgEOR         MsgFlags = syscall.MSG_EOR          // end of a record
 	MsgConfirm     MsgFlags = syscall.MSG_CONFIRM      // the neighbour is known to be there

@@ -24,8 +24,13 @@ type codec[T any] struct {
 	decode func(i int64, data []byte) T
 }
 
-// Info describes the option.
-func (o Option[T]) Info() OptionInfo { return optionRows[o.row] }
+// Info describes the option. Of the zero Option it is empty.
+func (o Option[T]) Info() OptionInfo {
+	if o.codec == nil {
+		return OptionInfo{}
+	}
+	return optionRows[o.row]
+}
 
 // Get reads the option: getsockopt(2), OTP socket:getopt/2. Errors: *InvalidError "socket_option" (it can only
 // be set), net.ErrClosed, and the system's, with the cause where it can be known.
@@ -183,6 +188,7 @@ var optionSizes = sync.OnceValue(func() []optionSize {
 // getRow reads an option. The data is the caller's, to be put back; nil for scalars. question is what an option that
 // takes one is asked.
 func (s *Socket) getRow(row int, i *int64, question []byte) (data *[]byte, err error) {
+	s = s.orClosed()
 	if err := optionTableError(); err != nil {
 		return nil, s.fail(opGetOpt, err)
 	}
@@ -234,6 +240,7 @@ func moreRoom(row, room, n, r int) (int, bool) {
 
 // setRow sets an option; value is what the caller gave, for the error.
 func (s *Socket) setRow(row int, value any, i int64, data []byte) error {
+	s = s.orClosed()
 	if err := optionTableError(); err != nil {
 		return s.fail(opSetOpt, err)
 	}

@@ -10,6 +10,7 @@ type OptionValue struct {
 // GetOptions reads many options in one crossing into C: Value and Err of each are set. Errors: net.ErrClosed; those of
 // single options are with them.
 func (s *Socket) GetOptions(opts []OptionValue) error {
+	s = s.orClosed()
 	return s.batch(opGetOpt, opts, func(o *OptionValue, row int) (int64, []byte, string) {
 		question := o.Value
 		o.Value = nil
@@ -23,6 +24,7 @@ func (s *Socket) GetOptions(opts []OptionValue) error {
 // SetOptions sets many options in one crossing into C, in order; none stops those after it. Err of each is set.
 // Errors: net.ErrClosed; those of single options are with them.
 func (s *Socket) SetOptions(opts []OptionValue) error {
+	s = s.orClosed()
 	return s.batch(opSetOpt, opts, func(o *OptionValue, row int) (int64, []byte, string) {
 		return optionFromPlain(row, o.Value)
 	}, cSetOpts)

@@ -226,6 +226,16 @@ func TestLastWordOfTCPInfoIsTheRunningKernels(t *testing.T) {
 	_, cause = sh.fromPlain(m, false)
 	assert.Equal(t, "ecn_mode: out of range", cause)
 
+	ecnLayout = whichECNLayout
+	defer func(f func() [2]int) { kernelRelease = f }(kernelRelease)
+	for _, r := range []struct {
+		release [2]int
+		layout  map[string]wordBits
+	}{{[2]int{6, 18}, ecnLayoutOld}, {[2]int{6, 19}, ecnLayoutOld}, {[2]int{7, 0}, ecnLayoutNew}, {[2]int{8, 1}, ecnLayoutNew}, {[2]int{}, ecnLayoutOld}} {
+		kernelRelease = func() [2]int { return r.release }
+		assert.Equal(t, r.layout, ecnLayout(), "%v", r.release)
+	}
+
 	ecnLayout = func() map[string]wordBits {
 		t.Error("the layout is not needed for other structures")
 		return ecnLayoutOld

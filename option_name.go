@@ -23,6 +23,7 @@ import (
 // Level "otp" has esock's own options. Errors are those of Option.Get, and *InvalidError "socket_option" for names
 // that are not known. OTP: socket:getopt/2.
 func (s *Socket) Option(level, name string) (any, error) {
+	s = s.orClosed()
 	if level == "otp" {
 		v, err := s.otpOption(name)
 		if err != nil {
@@ -70,6 +71,7 @@ func (s *Socket) plainRow(row int, i int64, question []byte) (any, error) {
 // often means something else (any interface, the user root). Errors are those of Option.Set, and *InvalidError
 // "socket_option" for names that are not known and values that do not fit. OTP: socket:setopt/3.
 func (s *Socket) SetOption(level, name string, value any) error {
+	s = s.orClosed()
 	if level == "otp" {
 		if err := s.setOTPOption(name, value); err != nil {
 			return s.fail(opSetOpt, err)

@@ -18,6 +18,7 @@ const nativeOptionMax = 1 << 20
 // Errors: *InvalidError "value_spec" (more than 1 MiB, which is beyond any value of Linux, or numbers that are no C
 // ints), net.ErrClosed, and those of getsockopt(2). OTP: socket:getopt_native/3.
 func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
+	s = s.orClosed()
 	if len(val) > nativeOptionMax {
 		return 0, s.fail(opGetOptNative, &InvalidError{What: "value_spec", Value: len(val), Cause: "over 1 MiB"})
 	}
@@ -56,6 +57,7 @@ func (s *Socket) GetOptionNativeInt(level, opt int) (int, error) {
 // takes them, or an integer or bool, which goes as a C int. Errors: *InvalidError "value", net.ErrClosed, and
 // those of setsockopt(2). OTP: socket:setopt_native/3.
 func (s *Socket) SetOptionNative(level, opt int, value any) error {
+	s = s.orClosed()
 	b, ok := nativeBytes(value)
 	switch {
 	case !ok:

@@ -3,12 +3,10 @@ package esock
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"net/netip"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,10 +28,6 @@ type placedField struct {
 	shapeField
 	offset int
 }
-
-// shapeKeys are the keys of a structure's map that may be missing ("one|other": one of the two), and those that a
-// question needs.
-type shapeKeys struct{ optional, asks []string }
 
 // shapeOf finds out where the fields of a structure are.
 func shapeOf(name string) *shape {
@@ -429,84 +423,6 @@ func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 	return data, missingCause(sh.missing(m, asks))
 }
 
-// missing are the keys that are needed and not there.
-func (sh *shape) missing(m map[string]any, asks bool) (missing []string) {
-	keys := optionKeys[sh.name]
-	asks = asks && len(keys.asks) > 0
-	for k := range sh.fields {
-		name := sh.fields[k].name
-		_, has := m[name]
-		optional := slices.Contains(keys.optional, name)
-		for _, o := range keys.optional {
-			if one, other, two := strings.Cut(o, "|"); two && (name == one || name == other) {
-				_, hasOne := m[one]
-				_, hasOther := m[other]
-				optional = hasOne || hasOther
-				name = one + " or " + other
-			}
-		}
-		if asks {
-			optional = !slices.Contains(keys.asks, name)
-		}
-		if !has && !optional && !sh.fields[k].hidden() && !slices.Contains(missing, name) {
-			missing = append(missing, name)
-		}
-	}
-	if !asks {
-		missing = append(missing, sh.missingThen(m)...)
-	}
-	return missing
-}
-
-// missingThen are keys that the values of others make necessary.
-func (sh *shape) missingThen(m map[string]any) (missing []string) {
-	needs := func(names ...string) {
-		for _, name := range names {
-			if _, ok := m[name]; !ok {
-				missing = append(missing, name)
-			}
-		}
-	}
-	switch sh.name {
-	case "tcp_md5sig":
-		const prefix, ifindex = 1, 2
-		flags, _ := integer(m["flags"])
-		if flags&prefix != 0 {
-			needs("prefixlen")
-		}
-		if flags&ifindex != 0 {
-			needs("ifindex")
-		}
-	case "packet_mreq":
-		const multicast, unicast = 0, 3
-		if t, _ := integer(m["type"]); t == multicast || t == unicast {
-			needs("alen", "address")
-		}
-	}
-	return missing
-}
-
-// finishWith is finish for a map that needs keys. Which are missing is said last: often one that is there is misspelt.
-func (r *mapReader) finishWith(keys ...string) string {
-	if cause := r.finish(); cause != "" {
-		return cause
-	}
-	var missing []string
-	for _, key := range keys {
-		if _, ok := r.m[key]; !ok {
-			missing = append(missing, key)
-		}
-	}
-	return missingCause(missing)
-}
-
-func missingCause(keys []string) string {
-	if len(keys) == 0 {
-		return ""
-	}
-	return "missing keys: " + strings.Join(keys, ", ")
-}
-
 func listOf(v any) ([]any, bool) {
 	if l, ok := v.([]any); ok {
 		return l, true
@@ -623,101 +539,4 @@ func lowBits(b uint8, at, width int) uint8 {
 		at = 8 - at - width
 	}
 	return b >> at & (1<<width - 1)
-}
-
-// SampleValue is a value of the option to try on a socket of the kind: what to set, or to ask with, and what it then reads, nil for anything.
-// Where nothing can be tried on a socket alone, why says so. Options that can only be read have no sample.
-func (o OptionInfo) SampleValue(kind SocketKinds) (set, want any, why string) {
-	if strings.HasPrefix(o.Sample, "!") {
-		return nil, nil, o.Sample[1:]
-	}
-	if o.Sample == "" {
-		if o.Codec == "bool" {
-			return true, true, ""
-		}
-		return nil, nil, ""
-	}
-	sample := o.Sample
-	if o.Level == "tcp" && kind == KindTCP6 {
-		sample = strings.Replace(sample, "=127.0.0.", "=::", 1) // ::1, and ::0
-	}
-	text, after, differs := strings.Cut(sample, ">")
-	set = o.ParseValue(text)
-	switch {
-	case !differs:
-		return set, set, ""
-	case after == "*":
-		return set, nil, ""
-	}
-	return set, o.ParseValue(after), ""
-}
-
-// ParseValue makes a value for SetOption of a text, in the form of Sample: numbers, true and false (of booleans also on and
-// off, 1 and 0), names, 0x and hexadecimal digits for bytes; of structures field=value with commas between; of filters code:jt:jf:k with "+" between.
-// What does not fit is refused when it is set.
-func (o OptionInfo) ParseValue(text string) any {
-	switch o.Codec {
-	case "bool":
-		return boolOrText(text)
-	case "struct":
-		if o.Struct == "in_addr" {
-			return text
-		}
-		m := map[string]any{}
-		for part := range strings.SplitSeq(text, ",") {
-			name, value, _ := strings.Cut(part, "=")
-			m[name] = sampleScalar(value)
-			if strings.HasPrefix(fieldKind(o.Struct, name), "BOOL") {
-				m[name] = boolOrText(value)
-			}
-		}
-		return m
-	case "filter":
-		var list []any
-		for one := range strings.SplitSeq(text, "+") {
-			var f SockFilter
-			fmt.Sscanf(one, "%d:%d:%d:%d", &f.Code, &f.JT, &f.JF, &f.K)
-			list = append(list, map[string]any{"code": int(f.Code), "jt": int(f.JT), "jf": int(f.JF), "k": int(f.K)})
-		}
-		return list
-	case "string":
-		return text
-	}
-	return sampleScalar(text)
-}
-
-// boolOrText is a boolean of a word that says one.
-func boolOrText(text string) any {
-	switch text {
-	case "true", "on", "1":
-		return true
-	case "false", "off", "0":
-		return false
-	}
-	return text
-}
-
-// fieldKind is the kind of a structure's field, "" if it has none of that name.
-func fieldKind(structure, name string) string {
-	for _, f := range optionShapes[structure] {
-		if f.name == name {
-			return f.kind
-		}
-	}
-	return ""
-}
-
-func sampleScalar(text string) any {
-	var n int
-	switch {
-	case text == "true" || text == "false":
-		return text == "true"
-	case strings.HasPrefix(text, "0x"):
-		b, _ := hex.DecodeString(text[2:])
-		return b
-	}
-	if c, err := fmt.Sscanf(text, "%d", &n); c == 1 && err == nil && fmt.Sprint(n) == text {
-		return n
-	}
-	return text
 }

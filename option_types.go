@@ -385,16 +385,6 @@ type SCTPAssocParams struct {
 
 var codecOfSCTPAssocParams = structCodec[SCTPAssocParams]("sctp_assocparams")
 
-// SCTPInitMsgValue is the value of SCTPInitMsg: struct sctp_initmsg.
-type SCTPInitMsgValue struct {
-	NumOutstreams uint16 `esock:"num_outstreams"`
-	MaxInstreams  uint16 `esock:"max_instreams"`
-	MaxAttempts   uint16 `esock:"max_attempts"`
-	MaxInitTimeo  uint16 `esock:"max_init_timeo"` // milliseconds
-}
-
-var codecOfSCTPInitMsgValue = structCodec[SCTPInitMsgValue]("sctp_initmsg")
-
 // SCTPSetPeerPrim is the value of SCTPSetPeerPrimaryAddr: struct sctp_setpeerprim.
 type SCTPSetPeerPrim struct {
 	AssocID int32 `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
@@ -432,21 +422,6 @@ type SCTPPeerAddrParamsValue struct {
 }
 
 var codecOfSCTPPeerAddrParamsValue = structCodec[SCTPPeerAddrParamsValue]("sctp_paddrparams")
-
-// SCTPSndRcvInfo is the value of SCTPDefaultSendParams: struct sctp_sndrcvinfo.
-type SCTPSndRcvInfo struct {
-	Stream     uint16        `esock:"stream"`
-	Ssn        uint16        `esock:"ssn"`
-	Flags      uint16        `esock:"flags"`
-	PPID       uint32        `esock:"ppid"`
-	Context    uint32        `esock:"context"`
-	Timetolive time.Duration `esock:"timetolive"`
-	TSN        uint32        `esock:"tsn"`
-	Cumtsn     uint32        `esock:"cumtsn"`
-	AssocID    int32         `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
-}
-
-var codecOfSCTPSndRcvInfo = structCodec[SCTPSndRcvInfo]("sctp_sndrcvinfo")
 
 // SCTPEventSubscribe is the value of SCTPEvents: struct sctp_event_subscribe.
 type SCTPEventSubscribe struct {
@@ -579,17 +554,6 @@ type SCTPPeerAddrThldsValue struct {
 }
 
 var codecOfSCTPPeerAddrThldsValue = structCodec[SCTPPeerAddrThldsValue]("sctp_paddrthlds")
-
-// SCTPSendDefaults is the value of SCTPDefaultSndInfo: struct sctp_sndinfo.
-type SCTPSendDefaults struct {
-	Sid     uint16 `esock:"sid"`
-	Flags   uint16 `esock:"flags"`
-	PPID    uint32 `esock:"ppid"`
-	Context uint32 `esock:"context"`
-	AssocID int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
-}
-
-var codecOfSCTPSendDefaults = structCodec[SCTPSendDefaults]("sctp_sndinfo")
 
 // SCTPDefaultPrInfoValue is the value of SCTPDefaultPrInfo: struct sctp_default_prinfo.
 type SCTPDefaultPrInfoValue struct {

@@ -1222,7 +1222,7 @@ var (
 	// SCTPInitMsg is SCTP_INITMSG, {sctp,initmsg}; can be read and set; since Linux 2.5.
 	// The parameters of new associations. sctp(7), RFC 6458
 	// Sockets: sctp.
-	SCTPInitMsg = Option[SCTPInitMsgValue]{240, &codecOfSCTPInitMsgValue}
+	SCTPInitMsg = Option[SCTPInit]{240, &sctpInitCodec}
 
 	// SCTPNoDelay is SCTP_NODELAY, {sctp,nodelay}; can be read and set; since Linux 2.5.
 	// Sends small messages at once, without Nagle's algorithm. sctp(7), RFC 6458
@@ -1262,7 +1262,7 @@ var (
 	// SCTPDefaultSendParams is SCTP_DEFAULT_SEND_PARAM, {sctp,default_send_params}; can be asked with Ask, and set; since Linux 2.5.
 	// What a send without a control message uses. RFC 6458
 	// Sockets: sctp.
-	SCTPDefaultSendParams = Option[SCTPSndRcvInfo]{248, &codecOfSCTPSndRcvInfo}
+	SCTPDefaultSendParams = Option[SCTPSndRcv]{248, &sctpSndRcvCodec}
 
 	// SCTPEvents is SCTP_EVENTS, {sctp,events}; can be read and set; since Linux 2.5.
 	// Which notifications are received. sctp(7), RFC 6458
@@ -1382,7 +1382,7 @@ var (
 	// SCTPDefaultSndInfo is SCTP_DEFAULT_SNDINFO, {sctp,default_sndinfo}; can be asked with Ask, and set; since Linux 3.17.
 	// What a send without a control message uses. RFC 6458
 	// Sockets: sctp.
-	SCTPDefaultSndInfo = Option[SCTPSendDefaults]{272, &codecOfSCTPSendDefaults}
+	SCTPDefaultSndInfo = Option[SCTPSndInfo]{272, &sctpSndInfoCodec}
 
 	// SCTPAuthDeactivateKey is SCTP_AUTH_DEACTIVATE_KEY, {sctp,auth_deactivate_key}; can be set; since Linux 4.17.
 	// No longer uses a key to send. RFC 6458

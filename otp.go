@@ -20,11 +20,12 @@ type otpOptions struct {
 	spin       time.Duration
 }
 
-// The default buffer sizes, in bytes. OTP: rcvbuf, rcvctrlbuf, sndctrlbuf.
+// The default buffer sizes, in bytes. OTP: rcvbuf, rcvctrlbuf, sndctrlbuf, the last two of 1,024 bytes. Linux sends up to 253
+// descriptors in one message, which alone are 1,032.
 const (
 	DefaultRcvBuf     = 8192
-	DefaultRcvCtrlBuf = 1024
-	DefaultSndCtrlBuf = 1024
+	DefaultRcvCtrlBuf = 2048
+	DefaultSndCtrlBuf = 2048
 )
 
 var defaultOptions = otpOptions{rcvbuf: DefaultRcvBuf, rcvctrlbuf: DefaultRcvCtrlBuf, sndctrlbuf: DefaultSndCtrlBuf}

@@ -300,7 +300,7 @@ func TestSpinnerHoldsUpNobody(t *testing.T) {
 	select {
 	case err := <-polled:
 		assert.Equal(t, ErrTimeout, err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("the poll waits for the spinner")
 	}
 	require.NoError(t, b.Close())

@@ -30,7 +30,7 @@ func fill(t testing.TB, s *Socket) int {
 // drain receives n bytes.
 func drain(t testing.TB, s *Socket, n int) {
 	t.Helper()
-	k, err := s.RecvFull(make([]byte, n), 0, Within(10*time.Second))
+	k, err := s.RecvFull(make([]byte, n), 0, Within(patience))
 	require.NoError(t, err)
 	require.Equal(t, n, k)
 }

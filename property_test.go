@@ -706,7 +706,7 @@ func (p program) run(t testing.TB) {
 	a, b := kind.make(t)
 	defer a.Close()
 	defer b.Close()
-	stuck, over := context.WithTimeout(context.Background(), time.Minute)
+	stuck, over := context.WithTimeout(context.Background(), longPatience)
 	defer over()
 
 	var mu sync.Mutex

@@ -48,7 +48,7 @@ func (r *registryShards) add(s *Socket) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	// Close notes factClosed before it comes here to remove.
-	if s.regNext != nil || s.facts.Load()&factClosed != 0 {
+	if s.regNext != nil || s.isGone() {
 		return
 	}
 	if sh.root.regNext == nil {

@@ -105,6 +105,7 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 // and f, offset and count are not looked at. Errors: *InvalidError for a negative count; EINVAL for a negative offset,
 // a pipe or a directory (or ESPIPE); those of send. OTP: socket:sendfile/2,3,4,5; sendfile(2).
 func (s *Socket) SendFile(f *os.File, offset, count int64, w Wait) (int64, error) {
+	s = s.orClosed()
 	c := call{op: OpSendFile}
 	if w.continues() == nil {
 		if count < 0 {

@@ -17,6 +17,8 @@ import (
 // Socket is one socket. Any method may be called from any goroutine: receives and accepts go one at a time, in the order
 // they came, and so do sends; the two directions do not meet. Close may be called at any time.
 //
+// Open, Adopt and Accept make one: the zero Socket, and nil, are closed.
+//
 // Closing is the caller's duty. A socket that is registered, owned or armed stays; one that is none of
 // these and is forgotten is closed by the garbage collector. Armed means that an asynchronous call waits for readiness. One that
 // is queued, or whose SelectMsg has come, keeps the socket for as long as its mailbox or its handle is in use, and an owner
@@ -46,7 +48,8 @@ type Socket struct {
 
 // rareState is what few sockets need, or only in their last moment.
 type rareState struct {
-	errs      lane          // of the error queue; guarded by mu
+	errs      lane // of the error queue; guarded by mu
+	uncopied  atomic.Pointer[zeroCopyBook]
 	drained   chan struct{} // closed when nobody is inside any more
 	cleanup   runtime.Cleanup
 	forgotten *forgotten      // the cleanup's
@@ -130,12 +133,23 @@ func KnownAs(d Domain, t Type, p Protocol) OpenOption {
 	return func(c *openConfig) { c.domain, c.typ, c.proto = int(d), int(t), int(p) }
 }
 
+// apply does what the options say.
+func (c *openConfig) apply(opts []OpenOption) error {
+	for i, o := range opts {
+		if o == nil {
+			return &InvalidError{What: "options", Cause: "option " + strconv.Itoa(i+1) + " is nil"}
+		}
+		o(c)
+	}
+	return nil
+}
+
 // Open opens a socket. Protocol 0 (Default) lets the kernel choose; Protocol() then tells which. Errors: those of
 // socket(2) as syscall.Errno, *InvalidError. OTP: socket:open/2,3,4.
 func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{}
-	for _, o := range opts {
-		o(&cfg)
+	if err := cfg.apply(opts); err != nil {
+		return nil, openError(err)
 	}
 	switch {
 	case !fitsCInt(int64(d)):
@@ -212,8 +226,8 @@ func openIn(path string, d, t, p int) (h *handle, r int) {
 // OTP: socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
-	for _, o := range opts {
-		o(&cfg)
+	if err := cfg.apply(opts); err != nil {
+		return nil, openError(err)
 	}
 	if !fitsCInt(int64(fd)) {
 		return nil, openError(syscall.EBADF)
@@ -274,6 +288,7 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 
 func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
 	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: Type(cType(h)), proto: Protocol(cProtocol(h))}
+	s.state.Store(stOpen)
 	s.dom.Store(int32(cDomain(h)))
 	s.facts.Store(facts)
 	s.otp.Store(o)
@@ -316,22 +331,23 @@ func (s *Socket) rarely() *rareState {
 }
 
 // String is "#Socket<n>", n counting the sockets of the process. OTP: socket:to_list/1.
-func (s *Socket) String() string { return "#Socket<" + strconv.FormatUint(s.id, 10) + ">" }
+func (s *Socket) String() string { return "#Socket<" + strconv.FormatUint(s.ID(), 10) + ">" }
 
 // ID is the number in String. It is never used again.
-func (s *Socket) ID() uint64 { return s.id }
+func (s *Socket) ID() uint64 { return s.orClosed().id }
 
 // Domain, Type and Protocol are what the socket was opened as.
-func (s *Socket) Domain() Domain { return Domain(s.dom.Load()) }
+func (s *Socket) Domain() Domain { return Domain(s.orClosed().dom.Load()) }
 
 // Type is the socket's type; see Domain.
-func (s *Socket) Type() Type { return s.typ }
+func (s *Socket) Type() Type { return s.orClosed().typ }
 
 // Protocol is the socket's protocol, the kernel's choice when it was opened with Default.
-func (s *Socket) Protocol() Protocol { return s.proto }
+func (s *Socket) Protocol() Protocol { return s.orClosed().proto }
 
 // simple runs a call that waits for nothing.
 func (s *Socket) simple(op string, f func(h *handle) int) error {
+	s = s.orClosed()
 	if err := s.ref(op); err != nil {
 		return err
 	}
@@ -377,10 +393,11 @@ func (s *Socket) Listen(backlog int) error {
 
 // Accept takes a connection. The new socket is owned by the asynchronous caller's mailbox, else by nobody; it
 // has this one's options of level otp, but not its meta, and is registered if this one is. Errors of accept4(2) are passed on
-// as they are: EMFILE and ECONNABORTED are the caller's to judge. When the mailbox is closed while the call takes a
-// connection, the connection is closed, as its owner would have done, and the answer is *InvalidError "owner".
-// OTP: socket:accept/2.
+// as they are: EMFILE and ECONNABORTED are the caller's to judge; EINVAL says that the socket does not listen, or no
+// longer, because somebody has shut its reading. When the mailbox is closed while the call takes a connection, the connection
+// is closed, as its owner would have done, and the answer is *InvalidError "owner". OTP: socket:accept/2.
 func (s *Socket) Accept(w Wait) (*Socket, error) {
+	s = s.orClosed()
 	c := call{op: OpAccept}
 	_, err := s.do(&c, &w)
 	if err != nil {
@@ -407,6 +424,7 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 // another. A unix listener whose backlog is full is EAGAIN, and nothing tells when it would work.
 // Errors: ErrAlready, ErrState, ErrTimeout; those of connect(2). OTP: socket:connect/2,3.
 func (s *Socket) Connect(a Addr, w Wait) error {
+	s = s.orClosed()
 	x := scratches.Get().(*scratch)
 	defer x.free()
 	if err := s.addrToC(&a, &x.addr); err != nil {
@@ -418,6 +436,7 @@ func (s *Socket) Connect(a Addr, w Wait) error {
 // FinishConnect finishes the connect that a Select, with the same mailbox, began: nil once connected, a *Select when it is
 // still under way, or why it failed. OTP: socket:connect/1.
 func (s *Socket) FinishConnect(w Wait) error {
+	s = s.orClosed()
 	return s.connect(&call{op: OpConnect, finish: true}, &w)
 }
 
@@ -443,8 +462,10 @@ const (
 )
 
 // Shutdown ends one direction, or both. Data that has arrived, or still arrives, is delivered after ShutRead;
-// then comes the end. Errors: ENOTCONN; *InvalidError "how". OTP: socket:shutdown/2; shutdown(2).
+// then comes the end. Calls that wait in a direction that ends are told, in every family: a receive gets io.EOF, a send
+// EPIPE, an accept EINVAL. A wait for the error queue goes on. Errors: ENOTCONN; *InvalidError "how". OTP: socket:shutdown/2; shutdown(2).
 func (s *Socket) Shutdown(how How) error {
+	s = s.orClosed()
 	if how < ShutRead || how > ShutReadWrite {
 		return s.fail("shutdown", &InvalidError{What: "how", Value: int(how)})
 	}
@@ -497,6 +518,7 @@ func (s *Socket) closeFor(owner *Mailbox) { s.close(owner, false) }
 
 // close closes the socket, if owner is nil or owns it, and waits for unsent data if linger says so.
 func (s *Socket) close(owner *Mailbox, linger bool) error {
+	s = s.orClosed()
 	s.mu.Lock()
 	if s.closing() || owner != nil && s.owner != owner {
 		s.mu.Unlock()
@@ -511,7 +533,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 func (s *Socket) beginClose() (inside bool) {
 	rare := s.rarely()
 	s.keepStates()
-	if inside = s.state.Or(stClosing) >= stRef; inside {
+	if inside = s.state.And(^stOpen) >= stRef; inside {
 		rare.drained = newChannel(0)
 	}
 	for d := reading; d <= s.lastLane(); d++ {
@@ -560,12 +582,18 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	// The descriptor has one owner: the File, once there is one. Only the core can wait for linger without being
 	// disturbed by the runtime's signals.
 	var err error
-	if blk != nil && blk.file != nil {
-		cReclaim(h)
-		err = fileError(blk.file.Close())
+	var file *os.File
+	if blk != nil {
+		file = blk.file
 	}
-	if r := cClose(h, 0, nil, nil); r < 0 {
-		err = syscall.Errno(-r)
+	if !rare.uncopied.Load().outlive(h, file, s.facts.Load(), linger) {
+		if file != nil {
+			cReclaim(h)
+			err = fileError(file.Close())
+		}
+		if r := cClose(h, 0, nil, nil); r < 0 {
+			err = syscall.Errno(-r)
+		}
 	}
 	s.mu.Lock()
 	if s.owner != nil {
@@ -594,10 +622,11 @@ func fileError(err error) error {
 }
 
 // Closed reports whether the socket is closed, or closing.
-func (s *Socket) Closed() bool { return s.closing() }
+func (s *Socket) Closed() bool { return s.orClosed().closing() }
 
 // Owner is the mailbox that owns the socket, nil if none does.
 func (s *Socket) Owner() *Mailbox {
+	s = s.orClosed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.owner
@@ -607,6 +636,7 @@ func (s *Socket) Owner() *Mailbox {
 // may to. A closed mailbox as the new owner is an owner that dies at once: the socket is closed. Calls in progress
 // stay with who made them. Errors: *InvalidError "not_owner"; net.ErrClosed. OTP: {otp, controlling_process}.
 func (s *Socket) ControllingProcess(from, to *Mailbox) error {
+	s = s.orClosed()
 	const op = "controlling_process"
 	s.mu.Lock()
 	switch {

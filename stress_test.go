@@ -93,7 +93,7 @@ func TestStressConnections(t *testing.T) {
 }
 
 func connections(t *testing.T, n int) {
-	stuck, over := context.WithTimeout(context.Background(), 2*time.Minute)
+	stuck, over := context.WithTimeout(context.Background(), longPatience)
 	defer over()
 	l, err := Open(Inet, Stream, TCP)
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func connections(t *testing.T, n int) {
 				return
 			}
 			if err == nil {
-				_, err = c.Send(buf[:k], 0, Within(time.Minute))
+				_, err = c.Send(buf[:k], 0, Within(longPatience))
 			}
 			if err != nil {
 				if c.Close() == nil {
@@ -164,7 +164,7 @@ func connections(t *testing.T, n int) {
 	each(func(r *rand.Rand, i int) { // all are open at once
 		c, err := Open(Inet, Stream, TCP, Registered(i%2 == 0))
 		if err == nil {
-			err = c.Connect(addr, Within(time.Minute))
+			err = c.Connect(addr, Within(longPatience))
 		}
 		if !assert.NoError(t, err) {
 			return
@@ -212,7 +212,7 @@ func echo(t *testing.T, c *Socket, r *rand.Rand, stuck context.Context) {
 	case 0:
 		_, err = c.RecvFull(in, 0, Forever)
 	case 1:
-		_, err = c.RecvFull(in, 0, Within(time.Minute))
+		_, err = c.RecvFull(in, 0, Within(longPatience))
 	case 2:
 		_, err = c.RecvFull(in, 0, Context(stuck))
 	case 3:
@@ -382,7 +382,7 @@ func closeRound(t *testing.T, r *rand.Rand) {
 	}
 	wg.Go(func() {
 		for range 2 {
-			if _, err := a.Send([]byte{0x11, 0x11}, 0, Within(time.Second)); err != nil {
+			if _, err := a.Send([]byte{0x11, 0x11}, 0, Within(patience)); err != nil {
 				return
 			}
 		}
@@ -449,7 +449,7 @@ func TestStressWakeUps(t *testing.T) {
 	}
 	for _, typ := range []Type{Stream, SeqPacket} {
 		a, b := pair(t, typ)
-		stuck, over := context.WithTimeout(context.Background(), time.Minute)
+		stuck, over := context.WithTimeout(context.Background(), longPatience)
 		defer over()
 		r := rand.New(rand.NewPCG(1, uint64(typ)))
 		done := make(chan error, 1)
@@ -462,7 +462,7 @@ func TestStressWakeUps(t *testing.T) {
 				}
 				w := Context(stuck)
 				if i%3 == 0 {
-					w = Within(time.Minute)
+					w = Within(longPatience)
 				}
 				if _, err := b.Recv(buf, 0, w); err != nil {
 					done <- fmt.Errorf("round %d: %w", i, err)
@@ -501,7 +501,7 @@ func TestStressArmsAndCancels(t *testing.T) {
 	if testing.Short() {
 		sockets = 40
 	}
-	stuck, over := context.WithTimeout(context.Background(), time.Minute)
+	stuck, over := context.WithTimeout(context.Background(), longPatience)
 	defer over()
 	type link struct{ a, b *Socket }
 	links := make([]link, sockets)

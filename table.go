@@ -43,6 +43,9 @@ var columns = []column{
 //
 // Errors: *InvalidError "column" (unknown), "filter"; those of w. OTP: socket:i/0,1,2.
 func WriteTable(w io.Writer, keys []string, filters ...Filter) error {
+	if w == nil {
+		return &InvalidError{What: "writer", Cause: "it is nil"}
+	}
 	cols := columns
 	if len(keys) > 0 {
 		cols = nil

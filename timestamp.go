@@ -68,6 +68,7 @@ type TxTimestamp struct {
 // a key without the packet (TimestampOptID, TimestampOptTSOnly), and the software's stamps. A stream must be connected.
 // Before Linux 6.2 nothing may be on its way yet on the stream. Errors: *InvalidError "flags"; those of setsockopt(2).
 func (s *Socket) TxTimestamps(flags TimestampFlags) (*TxTimestamps, error) {
+	s = s.orClosed()
 	const tx = TimestampTxHardware | TimestampTxSoftware | TimestampTxSched | TimestampTxAck | TimestampTxDone
 	if flags&tx == 0 {
 		return nil, s.fail("setopt", &InvalidError{What: "flags", Value: uint32(flags), Cause: "nothing that is sent gets a timestamp"})
@@ -109,8 +110,11 @@ func (s *Socket) setTimestamping(flags TimestampFlags) error {
 
 // Send calls send, which must send once on the socket (Send, SendTo, SendMsg, SendV), and gives the send a number, by which
 // Pair names it. A datagram must not be part of another (MsgMore), and all that is sent goes through here. Others who Send
-// or Pair wait meanwhile: a timestamp may come before send returns.
+// or Pair wait meanwhile: a timestamp may come before send returns. Errors: those of send; *InvalidError "send", when it is nil.
 func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err error) {
+	if t == nil || send == nil {
+		return 0, 0, &InvalidError{What: "send", Cause: "there is nothing to call, or no TxTimestamps"}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	number = t.sends
@@ -140,7 +144,7 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 // switch the timestamps on anew.
 func (t *TxTimestamps) Pair(e QueuedError) (TxTimestamp, bool) {
 	stage, key, ok := e.Timestamp()
-	if !ok {
+	if !ok || t == nil {
 		return TxTimestamp{}, false
 	}
 	t.mu.Lock()

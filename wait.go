@@ -203,6 +203,19 @@ func (w Wait) Ended() error {
 	return ErrTimeout
 }
 
+// Over says that the time of Until, or the context, has ended: ErrTimeout, or the error of the context; nil as long as it has
+// not. The time of a Within has no beginning here: see Begin. A call of several receives asks between them, because a
+// receive that finds data at once does not look at the time.
+func (w Wait) Over() error {
+	switch {
+	case w.kind == waitContext:
+		return w.context().Err()
+	case w.kind == waitUntil && clock() >= w.d:
+		return ErrTimeout
+	}
+	return nil
+}
+
 // Duration is the time of Within, and whether the wait is one; of others it means nothing.
 func (w Wait) Duration() (time.Duration, bool) { return w.d, w.kind == waitFor }
 
@@ -368,6 +381,7 @@ type handleExt struct {
 
 // Socket is the socket the handle was last used on, nil before.
 func (h *Handle) Socket() *Socket {
+	h = orZero(h)
 	if h.mb == nil {
 		return h.sock
 	}
@@ -377,10 +391,10 @@ func (h *Handle) Socket() *Socket {
 }
 
 // Unseen reports whether a message about the handle waits in its mailbox.
-func (h *Handle) Unseen() bool { return h.mb != nil && h.mb.unseen(h) }
+func (h *Handle) Unseen() bool { return h != nil && h.mb != nil && h.mb.unseen(h) }
 
 // Mailbox is the mailbox that the handle belongs to.
-func (h *Handle) Mailbox() *Mailbox { return h.mb }
+func (h *Handle) Mailbox() *Mailbox { return orZero(h).mb }
 
 func (h *Handle) extend() *handleExt {
 	if h.ext == nil {
@@ -396,14 +410,14 @@ type Select Handle
 
 var _ error = (*Select)(nil)
 
-func (s *Select) Error() string { return "esock: " + s.op.String() + " would block: selected" }
+func (s *Select) Error() string { return "esock: " + s.Op().String() + " would block: selected" }
 
 // Handle is the handle that messages about this call name.
 func (s *Select) Handle() *Handle { return (*Handle)(s) }
 
 // Op is the operation to repeat.
-func (s *Select) Op() Op { return s.op }
+func (s *Select) Op() Op { return orZero(s).op }
 
 // Complete reports that the call beside it is complete, and the Select is about the next one: {otp, select_read}
 // is on. OTP: select_read.
-func (s *Select) Complete() bool { return s.complete }
+func (s *Select) Complete() bool { return orZero(s).complete }

@@ -2,18 +2,30 @@ package esock
 
 import (
 	"encoding/binary"
-	"sync"
+	"errors"
 	"syscall"
 )
 
-// MsgZeroCopy sends from the caller's memory without copying it; it must then stay as it is until the error queue says that the
-// kernel is done with it. Socket.ZeroCopy keeps count. Linux 4.14 (TCP), 5.0 (UDP); MSG_ZEROCOPY.
+// MsgZeroCopy sends from the caller's memory without copying it, if the socket allows it (SO_ZEROCOPY: Socket.ZeroCopy, or
+// the option SocketZeroCopy); else the kernel copies. The memory must then stay as it is until the error queue says that the
+// kernel is done with it. It is kept alive until then, whatever becomes of the socket; Socket.ZeroCopy gives it back.
+//
+// Only who reads the error queue (RecvErr, Errors, or RecvMsg with MsgErrQueue) gets memory freed while the socket is open.
+// The kernel numbers the sends of an open file description from 0. So no other socket, or process, that shares the
+// description may send with MsgZeroCopy, nor may it have happened before the descriptor was adopted.
+//
+// The flag is left out, and the kernel copies, where nothing would be given back: in empty sends, on sockets that RecvErr
+// does not work on (vsock), and when it is not known any more which number a send will have (see ZeroCopy.Send).
+// Linux 4.14 (TCP), 5.0 (UDP); MSG_ZEROCOPY, Documentation/networking/msg_zerocopy.rst.
 const MsgZeroCopy MsgFlags = 0x4000000
 
 const soZeroCopy = 60
 
-// ZeroCopy sends without copying, and says when the kernel is done with the memory. One such value per socket. It keeps what
-// was sent alive until then.
+// errUncopied sends a call another way: sendUncopied. Nobody sees it.
+var errUncopied = errors.New("esock: MsgZeroCopy")
+
+// ZeroCopy sends without copying, and says when the kernel is done with the memory. One such value per socket. What was sent
+// stays alive until then, also when the ZeroCopy is dropped or the socket closed.
 //
 //	zc, err := s.ZeroCopy()
 //	n, err := zc.Send(data, esock.Forever)
@@ -21,23 +33,16 @@ const soZeroCopy = 60
 //		for _, sent := range zc.Done(e) { … sent.Buf can be used again … }
 //	}
 //
+// Close does not wait for the peer. What is pending then is sent on, as always, and the descriptor stays with the library
+// until the peer has acknowledged it: only then does the peer see the end of the stream, and Pending fall to 0. Until Pending
+// is 0 the memory must stay as it is. If nothing is acknowledged for a minute, the connection is aborted. With
+// {socket, linger} of 0 seconds Close aborts at once.
+//
 // Its methods may be called from any goroutine.
 type ZeroCopy struct {
-	s       *Socket
-	mu      sync.Mutex
-	next    uint32 // the kernel's number of the next send
-	lost    bool   // it is not known any more
-	pending []zeroCopySend
-	done    []ZeroCopied
-}
-
-// zeroCopySend is a Send that the kernel is not done with: several sends of the kernel's.
-type zeroCopySend struct {
-	buf    []byte
-	first  uint32
-	calls  uint32 // how many
-	left   uint32 // how many of them are not done
-	copied bool
+	s    *Socket
+	o    *zeroCopyResult
+	list []ZeroCopied // what Done gave last; guarded by the book's mutex
 }
 
 // ZeroCopied is memory that the kernel is done with.
@@ -46,75 +51,139 @@ type ZeroCopied struct {
 	Copied bool   // at least some was copied after all; on loopback all of it is
 }
 
-// ZeroCopy allows sending without copying (SO_ZEROCOPY), on a socket that has not used it yet. Errors: those of setsockopt(2).
+// ZeroCopy allows sending without copying (SO_ZEROCOPY), on a socket that has not used it yet. Errors: those of
+// setsockopt(2); EOPNOTSUPP where RecvErr does not work.
 func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
-	if !s.hasErrorQueue() {
-		return nil, s.fail("setopt", syscall.EOPNOTSUPP) // nothing would be given back
+	if err := s.needErrorQueue("setopt"); err != nil {
+		return nil, err // nothing would be given back
 	}
 	if err := s.SetOptionNative(solSocket, soZeroCopy, binary.NativeEndian.AppendUint32(nil, 1)); err != nil {
 		return nil, err
 	}
-	return &ZeroCopy{s: s}, nil
+	return &ZeroCopy{s: s, o: &zeroCopyResult{book: s.zeroCopyBook()}}, nil
 }
 
 // Send sends all of buf, which must not be changed until Done has given it back; also when an error came after the first bytes.
-// Others who Send or ask for what is Done wait meanwhile. Errors: as Socket.Send; ENOBUFS: too much is not done yet, drain
-// the error queue first. After a datagram that could not be sent, ErrState: what the kernel numbers is not known any more.
+// Errors: as Socket.Send; ENOBUFS: too much is not done yet, drain the error queue first.
+//
+// After a datagram that could not be sent, ErrState: the kernel may have numbered it, and only the error queue tells. Read
+// that to its end, and send again. ErrState for ever: somebody else sends on the same description, or switched SO_ZEROCOPY off.
 func (z *ZeroCopy) Send(buf []byte, w Wait) (n int, err error) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	if z.s == nil || z.lost {
-		return 0, stateError("a datagram that could not be sent may have taken a number of the kernel's: open the socket anew")
+	if z == nil || z.s == nil {
+		return 0, stateError("it was not made by Socket.ZeroCopy")
 	}
-	p := zeroCopySend{first: z.next}
-	// Each send of the kernel's has a number of its own.
 	c := call{op: OpSend, buf: buf, flags: int(MsgZeroCopy), whole: z.s.typ == Stream}
-	n, err = z.s.do(&c, &w)
-	if p.calls = c.sends; p.calls == 0 && n > 0 {
-		p.calls = 1
-	}
-	z.lost = z.s.typ != Stream && errnoIn(err) != 0
-	if n > 0 {
-		p.buf, p.left = buf[:n], p.calls
-		z.next += p.calls
-		z.pending = append(z.pending, p)
-	}
-	return n, err
+	return z.s.sendUncopied(&c, &w, &zeroCopySend{buf: buf, owner: z.o})
 }
 
 // Pending is how many Sends the kernel is not done with.
 func (z *ZeroCopy) Pending() int {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return len(z.pending)
+	if z == nil || z.s == nil {
+		return 0
+	}
+	b := z.o.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return z.o.pending
 }
 
-// Done gives back what a record of the error queue says the kernel is done with; nothing, if it is about something else. The
-// list is good until the next Done.
+// Done gives back what the kernel is done with, by a record of the error queue and those before it; nothing, if the record is
+// about something else. The list is good until the next Done.
 func (z *ZeroCopy) Done(e QueuedError) []ZeroCopied {
 	r, ok := e.ZeroCopy()
-	if !ok {
+	if !ok || z == nil || z.s == nil {
 		return nil
 	}
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	clear(z.done)
-	z.done = z.done[:0]
-	keep := z.pending[:0]
-	for _, p := range z.pending {
-		// Numbers wrap; counted from the first of this Send they do not.
-		first, last := int64(int32(r.First-p.first)), int64(int32(r.Last-p.first))
-		if n := min(last, int64(p.calls)-1) - max(first, 0) + 1; n > 0 {
-			p.left -= min(uint32(n), p.left)
-			p.copied = p.copied || r.Copied
-		}
-		if p.left == 0 {
-			z.done = append(z.done, ZeroCopied{Buf: p.buf, Copied: p.copied})
-			continue
-		}
-		keep = append(keep, p)
+	b := z.o.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.note(r)
+	clear(z.list)
+	z.list, z.o.done = z.o.done, z.list[:0]
+	return z.list
+}
+
+// sendUncopied is do for a send that may leave the kernel with the caller's memory. z says which; of what was sent with the
+// flag it is kept.
+func (s *Socket) sendUncopied(c *call, w *Wait, z *zeroCopySend) (int, error) {
+	op := c.op.String()
+	c.zc = z
+	if err := s.admit(c, w); err != nil {
+		return 0, s.fail(op, err)
 	}
-	clear(z.pending[len(keep):])
-	z.pending = keep
-	return z.done
+	if err := s.beginUncopied(c, z); err != nil {
+		s.leave(c.op, nil)
+		return 0, s.fail(op, err)
+	}
+	return s.complete(c, w, false, 0)
+}
+
+// beginUncopied decides whether the send goes without copying. The caller has the lane, so the numbers follow it.
+func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
+	plain := func(cause string) error {
+		if z.owner != nil && cause != "" {
+			return stateError(cause)
+		}
+		c.flags &^= int(MsgZeroCopy)
+		c.zc = nil
+		return nil
+	}
+	if len(c.buf) == 0 && c.iov == nil {
+		return plain("") // UDP would number it
+	}
+	if cErrorQueue(s.h) != errorQueueYes {
+		return plain("")
+	}
+	var on [4]byte
+	if n, r := cGetOptNative(s.h, solSocket, soZeroCopy, on[:]); r < 0 || n != len(on) || on == [4]byte{} {
+		return plain("SO_ZEROCOPY was switched off")
+	}
+	b := s.zeroCopyBook()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.doubt && b.readers == 0 && !cErrorPending(s.h) {
+		b.doubt = false // the kernel's notice would be there: it took no number
+	}
+	switch {
+	case b.lost:
+		return plain("somebody else sends without copying on the same description")
+	case b.doubt:
+		if z.owner != nil {
+			// An error that is no record goes away by being reported once, here as by every send.
+			if n, r := cGetOptNative(s.h, solSocket, syscall.SO_ERROR, on[:]); r >= 0 && n == len(on) && on != [4]byte{} {
+				return syscall.Errno(binary.NativeEndian.Uint32(on[:]))
+			}
+		}
+		return plain("a datagram that could not be sent may have taken a number: read the error queue to its end first")
+	}
+	z.book, b.sending = b, true
+	return nil
+}
+
+// sent notes how a call went that beginUncopied let pass: n bytes went, in that many sends of the kernel's. The lane is still
+// the caller's.
+func (z *zeroCopySend) sent(s *Socket, sends uint32, n int, err error) {
+	b := z.book
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sending = false
+	if n > 0 {
+		if z.owner != nil {
+			z.buf = z.buf[:n]
+			z.owner.pending++
+		}
+		z.left = sends
+		for range sends {
+			b.slots = append(b.slots, z)
+		}
+		b.next += sends
+	}
+	if _, failed := err.(syscall.Errno); failed && s.typ != Stream {
+		b.doubt = true // the numbers of a stream are those of what went
+	}
+	early := b.early
+	b.early = b.early[:0]
+	for _, r := range early {
+		b.note(r)
+	}
 }

@@ -311,18 +311,23 @@ int esock_iov_max(void) {
     return n;
 }
 
+int esock__empty_receive(const esock *s, int flags) {
+    if (s->flags & ESOCK__STREAM) return 0;
+    return (flags & (MSG_PEEK | MSG_TRUNC)) == (MSG_PEEK | MSG_TRUNC) ? 1 : -EINVAL;
+}
+
 ssize_t esock_recv(esock *s, void *buf, size_t len, int flags, unsigned how) {
-    if (len == 0) return s->flags & ESOCK__STREAM ? 0 : -EINVAL;
     ssize_t n;
+    if (len == 0 && (n = esock__empty_receive(s, flags)) <= 0) return n;
     ESOCK__RETRY(n, s->sys->recv(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS(s)));
     return esock__count_read(s, n, len, flags, how, "recv");
 }
 
 ssize_t esock_recvfrom(esock *s, void *buf, size_t len, int flags, unsigned how, esock_addr *from) {
-    if (len == 0) return s->flags & ESOCK__STREAM ? 0 : -EINVAL;
     struct sockaddr_storage ss;
     socklen_t alen;
     ssize_t n;
+    if (len == 0 && (n = esock__empty_receive(s, flags)) <= 0) return n;
     do {
         alen = sizeof ss;
         n = s->sys->recvfrom(s->sys, s->fd, buf, len, flags | ESOCK__RECV_FLAGS(s),

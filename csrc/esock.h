@@ -214,10 +214,12 @@ enum esock_how {
  *
  * A receive returns the number of bytes; 0 is the end of a stream, or an empty message. The end of a
  * seqpacket connection is -ESHUTDOWN; an empty message that is the very last cannot be told from it,
- * unless control messages come with it. A receive into 0 bytes never reaches the kernel: it is 0 on a
+ * unless control messages come with it. A receive into 0 bytes does not reach the kernel: it is 0 on a
  * stream, where it would read as the end, and -EINVAL on a message socket, where it would throw a
- * message away (esock_recvmsg knows an exception). With MSG_TRUNC the kernel reports the whole length of a datagram, which may exceed
- * `len`: so do these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched.
+ * message away. There are two exceptions, which lose nothing: MSG_PEEK with MSG_TRUNC on a message
+ * socket, which answers the length of the next message, and the error queue (esock_recvmsg).
+ * With MSG_TRUNC the kernel reports the whole length of a message, which may exceed `len`, on SCTP's
+ * streams too: so do these. On TCP MSG_TRUNC throws the bytes away and the buffer is untouched.
  *
  * With MSG_ERRQUEUE they take one record of the error queue, on a stream too: 0 bytes are then a
  * record without a payload, not the end. MSG_PEEK does not keep it there. Only esock_recvmsg shows
@@ -354,16 +356,29 @@ typedef struct esock_msg {
  *
  * With MSG_ERRQUEUE the data is the packet that the error is about, `addr` its destination, and the
  * error a control message of kind ESOCK_CMSG_RECVERR; the result's flags have MSG_ERRQUEUE. It is
- * -EAGAIN when the queue is empty. Whoever wants no payload may give a `len` of 0 on TCP, UDP, ICMP
- * and raw sockets of AF_INET and AF_INET6, and on AF_PACKET: the payload is a copy of what was sent,
- * no received data. On other sockets, where Linux may ignore the flag and receive a message, a `len`
- * of 0 is answered as without it. */
+ * -EAGAIN when the queue is empty. Whoever wants no payload may give a `len` of 0 where
+ * esock_error_queue says yes: the payload is a copy of what was sent, no received data. On other
+ * sockets a `len` of 0 is answered as without the flag. */
 ESOCK_API ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how,
                                 void *control, size_t control_len, esock_cmsg *cmsgs,
                                 size_t cmsgs_max, esock_msg *out);
 
+/* Whether the kernel takes MSG_ERRQUEUE on this socket for what it says, or receives data. No system
+ * call. */
+enum esock_error_queue {
+    ESOCK_ERRQUEUE_NO,   /* no Linux: AF_UNIX, AF_NETLINK */
+    ESOCK_ERRQUEUE_YES,  /* every Linux: TCP, UDP, UDP-Lite, ICMP and raw sockets of AF_INET and
+                            AF_INET6, and AF_PACKET */
+    ESOCK_ERRQUEUE_MAYBE /* it depends on the kernel: vsock, SCTP, MPTCP, L2TP and all others */
+};
+ESOCK_API enum esock_error_queue esock_error_queue(const esock *s);
+
+/* Whether something is in the error queue, or an error waits for the next call: poll(2)'s POLLERR. */
+ESOCK_API int esock_error_pending(const esock *s);
+
 /* Sends one message: `to` and `control` may be NULL. `control` is as esock_cmsg_encode writes
- * it. */
+ * it. -EINVAL: control data and not one byte of data on a stream (but SCTP's), where the kernel would
+ * drop it and say 0. */
 ESOCK_API ssize_t esock_sendmsg(esock *s, const void *buf, size_t len, int flags, unsigned how,
                                 const esock_addr *to, const void *control, size_t control_len);
 

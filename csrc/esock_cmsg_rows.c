@@ -31,6 +31,9 @@
 #ifndef SCM_TS_OPT_ID
 #define SCM_TS_OPT_ID 81 /* Linux 6.13 */
 #endif
+#ifndef SCM_INQ
+#define SCM_INQ 84 /* Linux 6.17 */
+#endif
 #ifndef IP_CHECKSUM
 #define IP_CHECKSUM 23 /* Linux 4.0 */
 #endif
@@ -474,6 +477,7 @@ static const esock__cmsg_row socket_rows[] = {
     [SO_TIMESTAMPING_NEW] = {ESOCK_CMSG_TIMESTAMPING, 3 * sizeof(wide_time), get_timestamping_new,
                              NULL},
     [SCM_TS_OPT_ID] = {INT, 4, get_u32, put_u32},
+    [SCM_INQ] = {INT, sizeof(int), get_int, NULL},
 };
 
 /* IP_RECVTOS, IP_RECVTTL and IPV6_RECVTCLASS name options; Linux delivers IP_TOS, IP_TTL and IPV6_TCLASS, other

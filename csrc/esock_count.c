@@ -129,8 +129,9 @@ static void count_queued(esock *s, ssize_t n, size_t want, unsigned how) {
 
 ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
                           const char *op) {
-    /* Unix sockets have no error queue and ignore the flag; recvmsg leaves it out if the kernel did. */
-    if (flags & MSG_ERRQUEUE && s->domain != AF_UNIX) {
+    /* Where only some kernels heed the flag, and the result does not say so, nothing is taken for an end. */
+    if (flags & MSG_ERRQUEUE &&
+        (how & ESOCK__QUEUED || esock_error_queue(s) != ESOCK_ERRQUEUE_NO)) {
         count_queued(s, n, want, how);
         esock__trace(s, op, (long)n);
         return n;
@@ -145,10 +146,9 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
         add(s, ESOCK_READ_FAILS, 1);
         esock_end_read(s);
     } else if (!(flags & MSG_PEEK)) {
-        /* MSG_TRUNC makes a message socket report more than it stored; on TCP the bytes are
-         * consumed. */
-        uint64_t got = (uint64_t)n;
-        if (!stream && got > want) got = want;
+        /* With MSG_TRUNC the kernel reports the whole of a message that it cut, on SCTP's streams too. TCP takes as many
+         * bytes as it says, and never more than there is room for. */
+        uint64_t got = (uint64_t)n < want ? (uint64_t)n : want;
         add(s, ESOCK_READ_BYTE, got);
         moved(s, &s->read_sum, &s->read_open, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX, got,
               !(stream && (how & ESOCK_FULL) && got < want));

@@ -56,6 +56,13 @@ esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protoc
 
 /* With enum esock_how: a message of no bytes is known to be one, and not the end. */
 #define ESOCK__MESSAGE 0x100u
+/* and: the kernel says that it is a record of the error queue. */
+#define ESOCK__QUEUED 0x200u
+
+/* Whether a receive into 0 bytes may reach the kernel: 1, or what is answered instead: 0 on a stream, where it would read
+ * as the end, and -EINVAL on a message socket, where it would throw a message away. With MSG_PEEK and MSG_TRUNC nothing is
+ * lost, and the answer is the length of the next message. esock.c */
+int esock__empty_receive(const esock *s, int flags);
 
 /* The results of system calls, counted. `n` is what the call returned, `flags` the MSG_ flags and `want`
  * the buffer's length. They return what the caller is told: n, or -ESHUTDOWN at the end of a message

@@ -24,33 +24,43 @@ static void drop_rights(const esock *s, void *control, esock_cmsg *cmsgs, size_t
     }
 }
 
-/* Whether every Linux takes MSG_ERRQUEUE here for what it says. Unix and netlink sockets, L2TP, vsock before 6.7 and
- * SCTP before 6.9 ignore it and receive data. */
-static bool has_error_queue(const esock *s) {
-    if (s->domain == AF_PACKET) return true;
-    if (s->domain != AF_INET && s->domain != AF_INET6) return false;
+/* Unix and netlink sockets ignore MSG_ERRQUEUE and receive data; so do L2TP over IPv4, vsock before 6.7 and SCTP before 6.9.
+ * MPTCP's queue stays empty. */
+enum esock_error_queue esock_error_queue(const esock *s) {
+    int domain = esock_domain(s);
+    if (domain == AF_UNIX || domain == AF_NETLINK) return ESOCK_ERRQUEUE_NO;
+    if (domain == AF_PACKET) return ESOCK_ERRQUEUE_YES;
+    if (domain != AF_INET && domain != AF_INET6) return ESOCK_ERRQUEUE_MAYBE;
     switch (s->protocol) {
     case IPPROTO_TCP:
     case IPPROTO_UDP:
     case IPPROTO_UDPLITE:
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:
-        return true;
+        return ESOCK_ERRQUEUE_YES;
     }
-    return s->type == SOCK_RAW;
+    return s->type == SOCK_RAW ? ESOCK_ERRQUEUE_YES : ESOCK_ERRQUEUE_MAYBE;
+}
+
+int esock_error_pending(const esock *s) {
+    struct pollfd p = {.fd = s->fd, .events = 0, .revents = 0}; /* POLLERR needs no asking */
+    int r;
+    ESOCK__RETRY(r, s->sys->poll(s->sys, &p, 1, 0));
+    return r < 0 ? r : (p.revents & POLLERR) != 0;
 }
 
 ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, void *control,
                       size_t control_len, esock_cmsg *cmsgs, size_t cmsgs_max, esock_msg *out) {
-    bool stream = s->flags & ESOCK__STREAM;
     struct sockaddr_storage from;
     struct iovec iov = {.iov_base = buf, .iov_len = len};
     struct msghdr m;
     ssize_t n;
 
     memset(out, 0, sizeof *out);
-    /* On a message socket the kernel would take a message and store nothing of it. */
-    if (len == 0 && !(flags & MSG_ERRQUEUE && has_error_queue(s))) return stream ? 0 : -EINVAL;
+    if (len == 0 && !(flags & MSG_ERRQUEUE && esock_error_queue(s) == ESOCK_ERRQUEUE_YES)) {
+        int r = esock__empty_receive(s, flags);
+        if (r <= 0) return r;
+    }
     if (control == NULL) control_len = 0;
     if (control_len > INT_MAX) control_len = INT_MAX; /* Linux: ENOBUFS beyond */
     do {
@@ -64,8 +74,14 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
     } while (n == -EINTR);
     /* A message of no bytes that brings control data, or would have, is no end. */
     if (n == 0 && (m.msg_controllen > 0 || m.msg_flags & MSG_CTRUNC)) how |= ESOCK__MESSAGE;
-    /* The kernel says whether it heeded the flag. */
-    n = esock__count_read(s, n, len, flags & (m.msg_flags | ~MSG_ERRQUEUE), how, "recvmsg");
+    /* The kernel says whether it heeded the flag; an error says nothing. */
+    if (n >= 0 && flags & MSG_ERRQUEUE) {
+        if (m.msg_flags & MSG_ERRQUEUE)
+            how |= ESOCK__QUEUED;
+        else
+            flags &= ~MSG_ERRQUEUE;
+    }
+    n = esock__count_read(s, n, len, flags, how, "recvmsg");
     if (n < 0) return n;
 
     esock_addr_decode(&from, m.msg_namelen, &out->addr);
@@ -118,8 +134,11 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
     if (!stream && iovlen > max) return -EMSGSIZE;
     ssize_t total = sum(iov, iovlen);
     if (total < 0) return -EINVAL;
-    /* Control data needs a byte to travel with (unix(7)), and an empty send does nothing on a stream: the buffers that go
-     * start with one that has some. */
+    /* unix(7): on a stream control data travels with a byte. Without one the kernel says 0, and the descriptors are gone.
+     * SCTP's one-to-one sockets send messages, and judge themselves. */
+    if (total == 0 && stream && m.msg_control != NULL && s->protocol != IPPROTO_SCTP)
+        return -EINVAL;
+    /* The control data is for the first buffers that have a byte. */
     while (iovlen > max && iov->iov_len == 0) {
         iov++;
         iovlen--;

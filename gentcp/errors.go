@@ -22,19 +22,31 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Socket == nil {
-		return "gentcp: " + e.Op + ": " + e.Reason.Error()
+	if e == nil {
+		return "gentcp: no error"
 	}
-	return "gentcp: " + e.Op + " on " + e.Socket.String() + ": " + e.Reason.Error()
+	text := "gentcp: " + e.Op
+	if e.Socket.made() {
+		text += " on " + e.Socket.String()
+	}
+	if e.Reason != nil {
+		text += ": " + e.Reason.Error()
+	}
+	return text
 }
 
 // Unwrap returns the reason.
-func (e *Error) Unwrap() error { return e.Reason }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Reason
+}
 
 // Timeout reports whether the operation ran out of time, as net.Error asks.
 func (e *Error) Timeout() bool {
 	var t interface{ Timeout() bool }
-	return errors.As(e.Reason, &t) && t.Timeout()
+	return e != nil && errors.As(e.Reason, &t) && t.Timeout()
 }
 
 // ErrClosed says that the connection is over, whoever ended it. errors.Is finds io.EOF as well when the peer did, and

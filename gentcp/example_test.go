@@ -41,7 +41,7 @@ func Example() {
 	}()
 
 	// client() ->
-	s, err := gentcp.Connect(nil, "localhost", port, esock.Within(5*time.Second),
+	s, err := gentcp.Connect(nil, "127.0.0.1", port, esock.Within(5*time.Second),
 		gentcp.Binary(), gentcp.PacketType(packet.Len0))
 	orPanic(err)
 	orPanic(s.Send([]byte("Some Data")))
@@ -123,7 +123,7 @@ func answerTo(data []byte) []byte { return bytes.ToUpper(data) }
 
 // client(PortNo, Message) ->
 func askWorkers(port int, message string) string {
-	s, err := gentcp.Connect(nil, "localhost", port, esock.Forever, gentcp.PacketType(packet.Len2))
+	s, err := gentcp.Connect(nil, "127.0.0.1", port, esock.Forever, gentcp.PacketType(packet.Len2))
 	orPanic(err)
 	defer s.Close()
 	orPanic(s.Send([]byte(message)))

@@ -120,6 +120,7 @@ func TestFD_Connect(t *testing.T) {
 		assert.Equal(t, ipC, nameOf(t, s).IP())
 	})
 	t.Run("by name", func(t *testing.T) {
+		needLocalhost(t)
 		opened(t)(Connect(nil, "localhost", portOf(t, l), soon, FD(tcpFD(t, nil))))
 	})
 	t.Run("only one address is tried", func(t *testing.T) {

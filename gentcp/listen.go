@@ -55,6 +55,8 @@ func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
 func (s *Socket) Accept(mb *esock.Mailbox, w esock.Wait) (*Socket, error) {
 	const op = "accept"
 	switch {
+	case !s.made():
+		return nil, notMade(op)
 	case checkWait(w) != nil:
 		return nil, s.fail(op, checkWait(w))
 	case mb != nil && mb.Closed():

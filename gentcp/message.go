@@ -49,21 +49,21 @@ type (
 )
 
 // Socket is the esock socket beneath the one that the message is about.
-func (m TCPMsg) Socket() *esock.Socket { return m.Sock.sock }
+func (m TCPMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
 // Socket is the esock socket beneath the one that the message is about.
-func (m HTTPMsg) Socket() *esock.Socket { return m.Sock.sock }
+func (m HTTPMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
 // Socket is the esock socket beneath the one that the message is about.
-func (m PortMsg) Socket() *esock.Socket { return m.Sock.sock }
+func (m PortMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
 // Socket is the esock socket beneath the one that the message is about.
-func (m PassiveMsg) Socket() *esock.Socket { return m.Sock.sock }
+func (m PassiveMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
 // Socket is the esock socket beneath the one that the message is about.
-func (m ClosedMsg) Socket() *esock.Socket { return m.Sock.sock }
+func (m ClosedMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
 // Socket is the esock socket beneath the one that the message is about.
-func (m ErrorMsg) Socket() *esock.Socket { return m.Sock.sock }
+func (m ErrorMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
 var _ = []esock.Message{TCPMsg{}, HTTPMsg{}, PortMsg{}, PassiveMsg{}, ClosedMsg{}, ErrorMsg{}}

@@ -26,6 +26,8 @@ func (s *Socket) Recv(length int, w esock.Wait) (Packet, error) { return s.RecvI
 func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) {
 	const op = "recv"
 	switch {
+	case !s.made():
+		return Packet{}, notMade(op)
 	case w.Err() != nil || w.Asynchronous():
 		return Packet{}, s.fail(op, checkWait(w))
 	case length < 0:
@@ -78,6 +80,8 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait) (Packet, error) {
 		if first {
 			first = false
 			w = w.Begin()
+		} else if err := w.Over(); err != nil { // a read that finds data does not look
+			return Packet{}, err
 		}
 		if s.input.len() == 0 && raw(o.typ) && length <= cap(buf) && cap(buf) > 0 {
 			if p, ok, err := s.receiveRaw(buf, length, o, w); ok || err != nil {

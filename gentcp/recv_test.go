@@ -470,3 +470,15 @@ func TestHeaderDividesThePacket(t *testing.T) {
 		})
 	}
 }
+
+// Time that has passed ends a receive of several reads, also when each read finds data at once. What has come is kept.
+func TestRecvHeedsItsTimeBetweenReads(t *testing.T) {
+	s, peer := wired(t, nil, gentcp.PacketType(packet.Len4), gentcp.ReadAhead(false))
+	body := strings.Repeat("x", 50_000)
+	put(t, s, peer, "\x00\x00\xc3\x50"+body[:40_000])
+	_, err := s.Recv(0, esock.Until(time.Now().Add(-time.Second)))
+	assert.ErrorIs(t, err, esock.ErrTimeout)
+	assert.Positive(t, unread(t, s), "not all of it was read")
+	write(t, peer, body[40_000:])
+	recvs(t, s, body)
+}

@@ -35,6 +35,9 @@ func (x *outgoing) free() {
 // EMSGSIZE when the length does not fit into the header, and then nothing is sent; ECONNRESET with show_econnreset;
 // those of send(2). What was received stays readable after an error. OTP: gen_tcp:send/2.
 func (s *Socket) Send(data ...[]byte) error {
+	if !s.made() {
+		return notMade("send")
+	}
 	o := s.opts.Load()
 	if len(data) == 1 && len(data[0]) > 0 && o.typ.HeaderLen() == 0 {
 		n, err := s.sock.Send(data[0], 0, o.sendWait())

@@ -16,6 +16,8 @@ import (
 func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 	const op = "sendfile"
 	switch {
+	case !s.made():
+		return 0, notMade(op)
 	case f == nil:
 		return 0, s.fail(op, &badArgument{"file", nil, "it is nil"})
 	case bytes < 0:
@@ -38,6 +40,9 @@ func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 
 // SendFile sends a whole file. Errors: also those of open(2). OTP: file:sendfile/2.
 func SendFile(path string, s *Socket) (int64, error) {
+	if !s.made() {
+		return 0, notMade("sendfile")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, s.fail("sendfile", errnoOr(err))

@@ -13,6 +13,9 @@ import (
 // the end of the stream (exit_on_close false) active is accepted and ignored. Errors: EINVAL, also on a closed
 // socket; those of setsockopt(2). OTP: inet:setopts/2.
 func (s *Socket) SetOpts(opts ...Option) error {
+	if !s.made() {
+		return notMade("setopts")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.deliver() // with all of them set: what active is set to before packet is still about packets
@@ -103,6 +106,9 @@ func (s *Socket) apply(r *row, v any) error {
 // getsockopt(2). OTP: inet:getopts/2.
 func (s *Socket) GetOpts(names ...Name) ([]Option, error) {
 	const op = "getopts"
+	if !s.made() {
+		return nil, notMade(op)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sock.Closed() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -141,6 +142,31 @@ func TestShutdownListener(t *testing.T) {
 			connectTo(t, nil, l)
 			r := outcomeOf(t, pending)
 			made(t, r.s, r.err)
+		})
+	}
+}
+
+// Unix listeners as well, for which the kernel has no event.
+func TestShutdownListenerEndsAccept(t *testing.T) {
+	for name, opts := range map[string][]gentcp.Option{"inet": {gentcp.IPLoopback()}, "local": {gentcp.Local()}} {
+		t.Run(name, func(t *testing.T) {
+			l, err := gentcp.Listen(nil, 0, opts...)
+			require.NoError(t, err)
+			defer l.Close()
+			done := make(chan error, 2)
+			for range 2 {
+				go func() {
+					_, err := l.Accept(nil, esock.Forever)
+					done <- err
+				}()
+			}
+			require.Eventually(t, func() bool { return l.Socket().Info().NumAcceptors == 2 }, 20*time.Second, 100*time.Microsecond)
+			require.NoError(t, l.Shutdown(esock.ShutRead))
+			for range 2 {
+				assert.ErrorIs(t, <-done, syscall.EINVAL)
+			}
+			_, err = l.Accept(nil, esock.Within(0))
+			assert.ErrorIs(t, err, syscall.EINVAL)
 		})
 	}
 }

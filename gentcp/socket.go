@@ -13,6 +13,9 @@ import (
 
 // Socket is a listener, or a connection. Any method may be called from any goroutine: whole messages of several senders
 // never mix, receivers and acceptors get their turn in the order they came. Close may be called at any time.
+//
+// Only functions of this package make sockets. A nil pointer and the zero value are none: methods that return an error
+// answer ErrBadArg, the others nothing.
 type Socket struct {
 	sock      *esock.Socket
 	listening bool
@@ -39,15 +42,36 @@ func newSocket(sock *esock.Socket, mb *esock.Mailbox, o *settings) *Socket {
 	return s
 }
 
+// made reports whether a function of this package made the socket. Every exported method asks before all else.
+func (s *Socket) made() bool { return s != nil && s.sock != nil }
+
+// notMade is the answer of a method to a socket that is none.
+func notMade(op string) error {
+	return &Error{Op: op, Reason: &badArgument{"socket", nil, "no function of this package made it"}}
+}
+
 // Socket is the esock socket beneath: for its options, counters and table. Receiving from it takes bytes away from this
 // one.
-func (s *Socket) Socket() *esock.Socket { return s.sock }
+func (s *Socket) Socket() *esock.Socket {
+	if !s.made() {
+		return nil
+	}
+	return s.sock
+}
 
 // String is that of the esock socket beneath.
-func (s *Socket) String() string { return s.sock.String() }
+func (s *Socket) String() string {
+	if !s.made() {
+		return "no socket"
+	}
+	return s.sock.String()
+}
 
 // Owner is the mailbox that owns the socket, nil if none does.
 func (s *Socket) Owner() *esock.Mailbox {
+	if !s.made() {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.owner
@@ -55,7 +79,7 @@ func (s *Socket) Owner() *esock.Mailbox {
 
 // Open reports whether the socket has not been closed yet: by Close, by its owner's death, or, with exit_on_close, by
 // what a receive saw.
-func (s *Socket) Open() bool { return !s.sock.Closed() }
+func (s *Socket) Open() bool { return s.made() && !s.sock.Closed() }
 
 // SocketOf is the socket that a message of this package is about, nil for other messages.
 func SocketOf(msg esock.Message) *Socket {
@@ -81,6 +105,9 @@ func (s *Socket) About(msg esock.Message) bool { return s != nil && SocketOf(msg
 
 // SockName is the address that the socket is bound to. Errors: ErrClosed. OTP: inet:sockname/1.
 func (s *Socket) SockName() (esock.Addr, error) {
+	if !s.made() {
+		return esock.Addr{}, notMade("sockname")
+	}
 	a, err := s.sock.SockName()
 	return a, s.fail("sockname", err)
 }
@@ -88,12 +115,18 @@ func (s *Socket) SockName() (esock.Addr, error) {
 // PeerName is the address of the other end. Errors: ENOTCONN, also once both ends have finished; ErrClosed.
 // OTP: inet:peername/1.
 func (s *Socket) PeerName() (esock.Addr, error) {
+	if !s.made() {
+		return esock.Addr{}, notMade("peername")
+	}
 	a, err := s.sock.PeerName()
 	return a, s.fail("peername", err)
 }
 
 // Port is the port of SockName; for local sockets it is 0, and SockName has the path. OTP: inet:port/1.
 func (s *Socket) Port() (int, error) {
+	if !s.made() {
+		return 0, notMade("port")
+	}
 	a, err := s.sock.SockName()
 	if err != nil {
 		return 0, s.fail("port", err)
@@ -103,7 +136,10 @@ func (s *Socket) Port() (int, error) {
 
 // Monitor makes mb receive one esock.DownMsg when the socket is closed. OTP: inet:monitor/1.
 func (s *Socket) Monitor(mb *esock.Mailbox) (*esock.Monitor, error) {
-	if mb == nil {
+	switch {
+	case !s.made():
+		return nil, notMade("monitor")
+	case mb == nil:
 		return nil, s.fail("monitor", &badArgument{"mailbox", nil, "it is nil"})
 	}
 	m, err := s.sock.Monitor(mb)
@@ -111,13 +147,21 @@ func (s *Socket) Monitor(mb *esock.Mailbox) (*esock.Monitor, error) {
 }
 
 // Unrecv is not supported: ENOTSUP. OTP: gen_tcp:unrecv/2.
-func (s *Socket) Unrecv([]byte) error { return s.fail("unrecv", syscall.ENOTSUP) }
+func (s *Socket) Unrecv([]byte) error {
+	if !s.made() {
+		return notMade("unrecv")
+	}
+	return s.fail("unrecv", syscall.ENOTSUP)
+}
 
 // Shutdown ends one direction at once, or both. After ShutWrite the peer reads what was sent and then the end, and Send
 // answers ErrClosed. After ShutRead what has arrived, or still arrives, is delivered, and then comes the end. A
-// listener stops listening when reading is shut. Errors: ENOTCONN, also once both ends have finished; ErrClosed. OTP:
-// gen_tcp:shutdown/2.
+// listener stops listening when reading is shut, and Accept answers EINVAL, also one that waits. Errors: ENOTCONN, also
+// once both ends have finished; ErrClosed. OTP: gen_tcp:shutdown/2.
 func (s *Socket) Shutdown(how esock.How) error {
+	if !s.made() {
+		return notMade("shutdown")
+	}
 	// Noted first: a Send that the kernel refuses finds it. One at a time, so that taking the note back after a failure does
 	// not take another's.
 	s.shutMu.Lock()
@@ -134,6 +178,9 @@ func (s *Socket) Shutdown(how esock.How) error {
 // on, it waits for unsent data. What was sent reaches the peer, unless the connection breaks; to know that it did,
 // Shutdown(ShutWrite) and wait for the peer's end. It always answers nil, also a second time. OTP: gen_tcp:close/1.
 func (s *Socket) Close() error {
+	if !s.made() {
+		return notMade("close")
+	}
 	s.close(nil, false)
 	return nil
 }
@@ -141,6 +188,9 @@ func (s *Socket) Close() error {
 // CloseFrom is Close by somebody else than the owner: an owner in an active mode gets ClosedMsg. OTP: gen_tcp:close/1,
 // called by another process.
 func (s *Socket) CloseFrom(mb *esock.Mailbox) error {
+	if !s.made() {
+		return notMade("close")
+	}
 	s.close(mb, true)
 	return nil
 }
@@ -214,6 +264,9 @@ func (o *settings) shown(err error) error {
 // ErrBadArg when to is closed, ErrClosed. OTP: gen_tcp:controlling_process/2.
 func (s *Socket) ControllingProcess(from, to *esock.Mailbox) error {
 	const op = "controlling_process"
+	if !s.made() {
+		return notMade(op)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

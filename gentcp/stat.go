@@ -21,6 +21,9 @@ var statNames = [...]string{"recv_oct", "recv_cnt", "recv_max", "recv_avg", "rec
 // GetStat reads statistics, in the order asked; no names: all. Unknown names are left out. They count what the kernel
 // took and gave, not packets, since the socket was made. Errors: EINVAL on a closed socket. OTP: inet:getstat/1,2.
 func (s *Socket) GetStat(names ...string) ([]Stat, error) {
+	if !s.made() {
+		return nil, notMade("getstat")
+	}
 	if s.sock.Closed() {
 		return nil, s.fail("getstat", syscall.EINVAL)
 	}

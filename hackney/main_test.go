@@ -7,9 +7,11 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,13 +22,18 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience is for what must come, and the wait that a test gives it.
-const patience = 20 * time.Second
+// patience is for what must come, and the wait that a test gives it. It measures nothing: only a test that fails waits
+// that long, and a machine twenty times slower than others must get there.
+const patience = time.Minute
 
 var soon = esock.Within(patience)
 
 // TestMain checks that no goroutine is left behind. The poller's lives as long as the process.
 func TestMain(m *testing.M) {
+	if addrs, err := net.LookupHost("localhost"); !slices.Contains(addrs, "127.0.0.1") {
+		fmt.Println("skipped: localhost, whose certificate the tests have, is not 127.0.0.1 here:", addrs, err)
+		return
+	}
 	goleak.VerifyTestMain(watchdog.Limit(m), goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"))
 }
 

@@ -19,6 +19,9 @@ import (
 // that runs into send_timeout closes the connection, because half a record cannot be taken back. A send_timeout is that
 // of a whole Send, however many records it takes.
 //
+// What TLS makes a receiver answer, a new key for example, may hold a receive up for as much as 5 seconds beyond its
+// time when the peer does not read, and then ends the connection.
+//
 // An end that the peer did not announce (no close_notify), and one within a record, may be an attacker's doing: who
 // receives gets an error for which errors.Is finds gentcp.ErrClosed, io.EOF, and, unlike after an end that was
 // announced, io.ErrUnexpectedEOF. In an active mode SSLClosedMsg comes, and a Recv then tells.
@@ -80,7 +83,7 @@ func (t *tlsTransport) Connect(
 		c.wire.answer = answerTime
 		return c, nil
 	}
-	raw.Close()
+	c.wire.Close()
 	if ctx.Err() != nil {
 		return nil, w.Ended()
 	}

@@ -179,7 +179,7 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 	if c.closed {
 		return gentcp.Packet{}, c.fail(op, c.tellEnd())
 	}
-	for {
+	for first := true; ; first = false {
 		p, err := c.cut(length)
 		switch {
 		case err == nil:
@@ -188,6 +188,8 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 			return gentcp.Packet{}, c.fail(op, err)
 		case c.ended != nil:
 			return gentcp.Packet{}, c.fail(op, c.tellEnd())
+		case !first && w.Over() != nil: // a read that finds data does not look
+			return gentcp.Packet{}, w.Over()
 		}
 		if err = c.fill(w, nil); err != nil {
 			if reason, ok := paused(err); ok {
@@ -272,9 +274,6 @@ func (c *TLSConn) finish(err error) {
 		return
 	}
 	c.wire.hurry.Store(true) // the peer may not be reading
-	if l, err := esock.SocketLinger.Get(c.Socket()); err == nil && l.On && l.Time > 0 {
-		esock.SocketLinger.Set(c.Socket(), esock.Linger{})
-	}
 	c.tls.Close()
 }
 

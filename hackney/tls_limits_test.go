@@ -14,17 +14,39 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fill makes the kernel take no more bytes of a connection whose peer does not read.
+// fill makes the kernel take no more bytes of a connection whose peer does not read, however long that is.
 func fill(t *testing.T, s Socket) {
 	t.Helper()
-	full := 0
 	eventually(t, func() bool {
-		n, err := beneath(s).Send(make([]byte, 1<<16), 0, esock.Within(0))
-		if full++; n > 0 || err != esock.ErrTimeout {
-			full = 0
+		for {
+			if _, err := beneath(s).Send(make([]byte, 1<<16), 0, esock.Within(0)); err != nil {
+				require.Equal(t, esock.ErrTimeout, err)
+				break
+			}
 		}
-		return full == 20 // what was on its way has arrived
+		return staysFull(t, beneath(s))
 	}, "a full buffer")
+}
+
+// staysFull makes a socket that takes no more stay so; false: it may take more.
+func staysFull(t *testing.T, s *esock.Socket) bool {
+	t.Helper()
+	info, err := esock.TCPInfo.Get(s)
+	require.NoError(t, err)
+	switch {
+	case info.Unacked > 0 || info.SndWnd >= info.SndMSS: // what is on its way, or goes there soon, makes room once more
+		time.Sleep(50 * time.Microsecond)
+		return false
+	case info.NotSentBytes < info.SndWnd+1<<14: // what the window has room for is nearly all
+		n, err := esock.SocketSndBuf.Get(s)
+		require.NoError(t, err)
+		require.NoError(t, esock.SocketSndBuf.Set(s, n)) // Linux doubles it
+		return false
+	}
+	// Linux sends what the window has room for, less than a segment, after 200 ms. The buffer becomes so small that this
+	// makes no room in it.
+	require.NoError(t, esock.SocketSndBuf.Set(s, 1))
+	return true
 }
 
 func TestASendThatTimesOutDoesNotWaitOnceMoreForTheAlert(t *testing.T) {
@@ -33,6 +55,37 @@ func TestASendThatTimesOutDoesNotWaitOnceMoreForTheAlert(t *testing.T) {
 	before := beneath(s).Counters().WriteWaits
 	require.Equal(t, esock.ErrTimeout, s.Send([]byte("x")))
 	require.Equal(t, before+1, beneath(s).Counters().WriteWaits)
+}
+
+// The time of a call is not followed by that of option linger.
+func TestACallThatTimesOutDoesNotLinger(t *testing.T) {
+	linger := gentcp.Linger(true, 10*int(patience/time.Second))
+	full := func(t *testing.T, tr Transport) Socket {
+		s, p := connect(t, nil, tr, gentcp.SndBuf(1<<16), gentcp.SendTimeout(time.Millisecond), linger)
+		t.Cleanup(func() { p.tcp.Close() }) // before the socket lingers
+		fill(t, s)
+		return s
+	}
+	inTime := func(t *testing.T, call func() error) error {
+		t.Helper()
+		result := make(chan error, 1)
+		go func() { result <- call() }()
+		select {
+		case err := <-result:
+			return err
+		case <-time.After(patience):
+			require.FailNow(t, "it lingers")
+			return nil
+		}
+	}
+	t.Run("send", func(t *testing.T) {
+		s := full(t, overTLS)
+		require.Equal(t, esock.ErrTimeout, inTime(t, func() error { return s.Send([]byte("x")) }))
+	})
+	t.Run("handshake", func(t *testing.T) {
+		w := &wire{raw: full(t, TCP).Sock.(*gentcp.Socket)} // as it is in the handshake, when that ends it
+		require.NoError(t, inTime(t, w.Close))
+	})
 }
 
 func TestAllRecordsOfASendShareItsTime(t *testing.T) {

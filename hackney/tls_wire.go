@@ -105,8 +105,22 @@ func (w *wire) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close closes the socket.
-func (w *wire) Close() error { return w.raw.Close() }
+// Close closes the socket. Option linger holds up only whoever asks for the end: a handshake has a time of its own, and
+// a connection in a hurry has waited already.
+func (w *wire) Close() error {
+	if w.hurry.Load() || w.answer == 0 {
+		w.dontLinger()
+	}
+	return w.raw.Close()
+}
+
+// dontLinger makes closing not wait for unsent data. Abortive close stays that.
+func (w *wire) dontLinger() {
+	s := w.raw.Socket()
+	if l, err := esock.SocketLinger.Get(s); err == nil && l.On && l.Time > 0 {
+		esock.SocketLinger.Set(s, esock.Linger{})
+	}
+}
 
 // SetWriteDeadline is called by crypto/tls before the last thing it writes.
 func (w *wire) SetWriteDeadline(t time.Time) error {

@@ -10,7 +10,8 @@ import (
 //
 // Its memory is bounded by what has come, not by what a peer announces: the buffer is doubled when it is full, and
 // given back when the packet that made it large is used. So Options.PacketSize bounds it; without that only what is
-// read does. A Decoder is for one goroutine.
+// read does. A Decoder is for one goroutine. The zero value is one of Raw, of a reader that has ended. A nil pointer is
+// none: its methods answer an *ArgumentError, or the zero value.
 type Decoder struct {
 	r      io.Reader
 	p      Parser
@@ -47,6 +48,9 @@ func NewDecoder(r io.Reader, t Type, o Options) (*Decoder, error) {
 // is in Buffered. ErrInvalid: what follows is not a packet; it stays, and Next returns the same again until SetType or
 // Read changes that. Other errors are the reader's; it is asked again at the next call.
 func (d *Decoder) Next() (Packet, error) {
+	if d == nil {
+		return Packet{}, noDecoder()
+	}
 	for {
 		pkt, n, err := d.p.Next(d.buf[d.start:d.end])
 		if err == nil {
@@ -137,23 +141,41 @@ func (d *Decoder) move(size int) {
 }
 
 // Buffered returns what has been read and not used, until the next call of a method that reads.
-func (d *Decoder) Buffered() []byte { return d.buf[d.start:d.end:d.end] }
+func (d *Decoder) Buffered() []byte {
+	if d == nil {
+		return nil
+	}
+	return d.buf[d.start:d.end:d.end]
+}
+
+func noDecoder() error { return &ArgumentError{What: "decoder", Cause: "nil"} }
+
+// parser is that of the Decoder, nil if that is nil.
+func (d *Decoder) parser() *Parser {
+	if d == nil {
+		return nil
+	}
+	return &d.p
+}
 
 // Type returns the type of the packets.
-func (d *Decoder) Type() Type { return d.p.Type() }
+func (d *Decoder) Type() Type { return d.parser().Type() }
 
 // SetType changes the type of the packets that follow, also of those that have been read already. The error is an
 // *ArgumentError.
-func (d *Decoder) SetType(t Type) error { return d.p.SetType(t) }
+func (d *Decoder) SetType(t Type) error { return d.parser().SetType(t) }
 
 // Options returns the options, as they were given.
-func (d *Decoder) Options() Options { return d.p.Options() }
+func (d *Decoder) Options() Options { return d.parser().Options() }
 
 // SetOptions changes the options, as [Parser.SetOptions] does.
-func (d *Decoder) SetOptions(o Options) error { return d.p.SetOptions(o) }
+func (d *Decoder) SetOptions(o Options) error { return d.parser().SetOptions(o) }
 
 // Read reads the bytes that follow as they are: the body after an HTTP head, for one. It makes a Decoder an io.Reader.
 func (d *Decoder) Read(b []byte) (int, error) {
+	if d == nil {
+		return 0, noDecoder()
+	}
 	if len(b) == 0 {
 		return 0, nil
 	}

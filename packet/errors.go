@@ -29,6 +29,9 @@ type ArgumentError struct {
 }
 
 func (e *ArgumentError) Error() string {
+	if e == nil {
+		return "packet: no error"
+	}
 	s := "packet: bad " + e.What
 	if e.Value != nil {
 		s += fmt.Sprintf(" %v", e.Value)

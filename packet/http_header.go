@@ -44,8 +44,9 @@ func (h HTTPHeader) Field() string {
 	return string(h.AppendField(buf[:0]))
 }
 
-// AppendField appends the name in normal form to dst: the first letter and those after a hyphen are capitals. A name of
-// more than 50 bytes stays as it is.
+// AppendField appends the name in normal form to dst: the first byte and the one after a hyphen are capitals if they
+// are letters, other letters are small. A hyphen in such a place counts as that byte, and the one after it is no
+// capital: "--a--b--" is "--A--b--", "-a" stays. A name of more than 50 bytes stays as it is. OTP does the same.
 func (h HTTPHeader) AppendField(dst []byte) []byte {
 	if len(h.Name) > maxNormal {
 		return append(dst, h.Name...)
@@ -58,7 +59,7 @@ func (h HTTPHeader) AppendField(dst []byte) []byte {
 		case !up && 'A' <= c && c <= 'Z':
 			c += 'a' - 'A'
 		}
-		up = c == '-'
+		up = !up && c == '-'
 		dst = append(dst, c)
 	}
 	return dst

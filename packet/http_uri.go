@@ -33,7 +33,9 @@ type URI struct {
 	Kind   URIKind
 	Text   []byte // all of it, as received
 	Scheme []byte // URIAbsolute: "http" or "https", in lower case; URIScheme: what is before the first colon
-	Host   []byte // URIAbsolute; a literal IPv6 address keeps its brackets
+	// Host is what is before the first colon (URIAbsolute). If there is a colon and the host begins with a bracket that
+	// is closed, it ends with that instead: a literal IPv6 address keeps its brackets. As OTP 28 has it.
+	Host []byte
 	// Path is all of it (URIAbsPath), what begins with the slash after the host, "/" if there is none (URIAbsolute), or
 	// what follows the colon (URIScheme).
 	Path []byte
@@ -89,20 +91,18 @@ func (u *URI) absolute(scheme []byte) {
 	if i := bytes.IndexByte(host, '/'); i >= 0 {
 		host, u.Path = host[:i:i], host[i:]
 	}
-	end := 0 // the colon is looked for from here
-	if len(host) > 0 && host[0] == '[' {
-		end = bytes.IndexByte(host, ']') + 1
-	}
-	colon := bytes.IndexByte(host[end:], ':')
-	switch {
-	case end > 0 && colon != 0: // nothing but a port follows an address in brackets
-		u.Host = host[:end:end]
-		return
-	case colon < 0:
+	colon := bytes.IndexByte(host, ':')
+	if colon < 0 { // brackets mean nothing then: the host of "http://[a]b/" is "[a]b"
 		u.Host = host
 		return
 	}
-	colon += end
+	if end := bytes.IndexByte(host, ']') + 1; end > 0 && host[0] == '[' {
+		if end == len(host) || host[end] != ':' { // nothing but a port follows an address in brackets
+			u.Host = host[:end:end]
+			return
+		}
+		colon = end
+	}
 	u.Host = host[:colon:colon]
 	if port, digits := number(host[colon+1:]); digits == len(host)-colon-1 {
 		u.Port = port

@@ -9,7 +9,8 @@ import (
 // the cost is linear in the bytes however they arrive, and for HTTP whether a start line or a header comes next.
 //
 // It does not hold the bytes: the caller keeps those that are not used yet, and passes them again with what has come.
-// A Parser can be copied. The zero value is a Parser of Raw.
+// A Parser can be copied. The zero value is a Parser of Raw. A nil pointer is none: its methods answer an *ArgumentError,
+// or the zero value.
 type Parser struct {
 	t        Type
 	header   bool // HTTP: a header comes next
@@ -28,6 +29,9 @@ func NewParser(t Type, o Options) (Parser, error) {
 // Next takes one packet off the front of b, with results as [Decode] has them. b is what the packets so far have left,
 // and after ErrMore the same bytes and more. After ErrInvalid nothing is used, and the same bytes are invalid again.
 func (p *Parser) Next(b []byte) (pkt Packet, n int, err error) {
+	if p == nil {
+		return Packet{}, 0, noParser()
+	}
 	h, l := 0, uint32(0)
 	switch p.t {
 	case Raw, Len0:
@@ -90,15 +94,30 @@ func (p *Parser) from(b []byte) int {
 	return p.searched
 }
 
+func noParser() error { return &ArgumentError{What: "parser", Cause: "nil"} }
+
 // Type returns the type of the packets.
-func (p *Parser) Type() Type { return p.t }
+func (p *Parser) Type() Type {
+	if p == nil {
+		return Raw
+	}
+	return p.t
+}
 
 // Options returns the options, as they were given.
-func (p *Parser) Options() Options { return p.o }
+func (p *Parser) Options() Options {
+	if p == nil {
+		return Options{}
+	}
+	return p.o
+}
 
 // SetType changes the type of the packets that follow, from the first byte not used. For HTTP a start line comes next.
 // The error is an *ArgumentError, and then nothing is changed: a delimiter must be taken out of the options first.
 func (p *Parser) SetType(t Type) error {
+	if p == nil {
+		return noParser()
+	}
 	q, err := NewParser(t, p.o)
 	if err == nil {
 		*p = q
@@ -109,6 +128,9 @@ func (p *Parser) SetType(t Type) error {
 // SetOptions changes the options. Whether a start line or a header comes next stays. The error is an *ArgumentError,
 // and then nothing is changed.
 func (p *Parser) SetOptions(o Options) error {
+	if p == nil {
+		return noParser()
+	}
 	if err := check(p.t, o); err != nil {
 		return err
 	}
@@ -117,4 +139,8 @@ func (p *Parser) SetOptions(o Options) error {
 }
 
 // Rewind forgets how far was searched: the next call of Next passes other bytes than the last.
-func (p *Parser) Rewind() { p.searched = 0 }
+func (p *Parser) Rewind() {
+	if p != nil {
+		p.searched = 0
+	}
+}

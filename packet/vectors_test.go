@@ -13,13 +13,16 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
+// vectors are those of the specification, and more of OTP's results (the note in the file says which).
 func vectors(t testing.TB) []packetjson.Vector {
 	t.Helper()
 	sourcetree.Need(t)
 	f, err := packetjson.Read("testdata/decode_packet.json")
 	require.NoError(t, err)
 	require.Len(t, f.Vectors, 273)
-	return f.Vectors
+	more, err := packetjson.Read("testdata/decode_more.json")
+	require.NoError(t, err)
+	return append(f.Vectors, more.Vectors...)
 }
 
 func TestVectorsOfOTP(t *testing.T) {

@@ -193,10 +193,10 @@ func TestBad_Addresses(t *testing.T) {
 func TestBad_UnknownFlags(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	for _, flags := range []esock.MsgFlags{1 << 30, 1 << 26, 1 << 20, 1 << 24} {
-		n, err := a.Send([]byte("x"), flags, esock.Within(time.Second))
+		n, err := a.Send([]byte("x"), flags, esock.Within(patience))
 		if err == nil { // the kernel ignores what it does not know
 			assert.Equal(t, 1, n)
-			_, err = b.Recv(make([]byte, 1), flags, esock.Within(time.Second))
+			_, err = b.Recv(make([]byte, 1), flags, esock.Within(patience))
 			assert.NoError(t, err)
 		}
 		assert.Zero(t, a.Info().NumWriters)

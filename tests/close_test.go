@@ -23,6 +23,7 @@ func TestClose_EveryPendingOperation(t *testing.T) {
 		queued := l.blocked(t, esock.Within(patience), 3)
 		s2 := l.async(t, m2)
 		require.NoError(t, closeSoon(t, l.s))
+		require.False(t, t.Failed())
 		assert.Equal(t, abortOf(s1, errClosed), message(t, m1))
 		assert.Equal(t, abortOf(s2, errClosed), message(t, m2))
 		assert.ErrorIs(t, result(t, parked).err, errClosed)

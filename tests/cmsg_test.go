@@ -64,6 +64,9 @@ func native(t *testing.T, s *esock.Socket, level, opt int, value any) {
 // both is a sender connected to a receiver, UDP on the loopback of a domain.
 func both(t *testing.T, d esock.Domain) (from, to *esock.Socket) {
 	t.Helper()
+	if d == esock.Inet6 {
+		needIPv6(t)
+	}
 	to = open(t, d, esock.Dgram, esock.UDP)
 	require.NoError(t, to.Bind(esock.Loopback))
 	from = open(t, d, esock.Dgram, esock.UDP)

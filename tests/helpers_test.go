@@ -29,14 +29,33 @@ func open(t testing.TB, d esock.Domain, typ esock.Type, p esock.Protocol, opts .
 // closeAtEnd closes a socket at the end of the test, which fails if that takes too long.
 func closeAtEnd(t testing.TB, s *esock.Socket) { t.Cleanup(func() { closeSoon(t, s) }) }
 
+// soon is how long a call may take that has nothing to wait for, and would otherwise hang.
+const soon = 20 * time.Second
+
+// resultSoon is result of such a call.
+func resultSoon(t testing.TB, ch <-chan outcome) outcome {
+	t.Helper()
+	select {
+	case o := <-ch:
+		return o
+	case <-time.After(soon):
+		t.Fatal("the call never returned")
+		panic("unreachable")
+	}
+}
+
 // closeSoon closes a socket. A Close that hangs fails the test, and not all that come after it.
 func closeSoon(t testing.TB, c interface{ Close() error }) error {
 	t.Helper()
 	done := start(func() (int, error) { return 0, c.Close() })
+	wait := soon
+	if t.Failed() { // most likely because of what Close would wait for
+		wait = time.Second
+	}
 	select {
 	case o := <-done:
 		return o.err
-	case <-time.After(patience):
+	case <-time.After(wait):
 		t.Error("Close never returned")
 		return nil
 	}
@@ -136,17 +155,16 @@ func nobody(t testing.TB, typ esock.Type) esock.Addr {
 	return a
 }
 
-// pendingAddr is the address of a TCP listener whose queue is full: connecting to it does not end. Closing l ends
-// such attempts sooner or later.
+// pendingAddr is the address of a TCP listener whose queue is full: connecting to it does not end.
 func pendingAddr(t testing.TB) esock.Addr {
 	t.Helper()
-	_, addr := listener(t, 0)
-	for range 2 {
-		c := open(t, esock.Inet, esock.Stream, esock.TCP)
-		if c.Connect(addr, esock.Within(20*time.Millisecond)) != nil {
-			break
-		}
-	}
+	l, addr := listener(t, 0)
+	dial(t, addr)
+	eventually(t, "a full queue", func() bool {
+		info, err := esock.TCPInfo.Get(l)
+		require.NoError(t, err)
+		return info.Unacked > info.Sacked // more than the backlog: Linux drops every SYN
+	})
 	return addr
 }
 
@@ -250,26 +268,41 @@ func abortOf(sel *esock.Select, reason error) esock.Message {
 	return esock.AbortMsg{Handle: sel.Handle(), Reason: reason}
 }
 
-// fill sends until the kernel takes no more, and says how much it took.
+// fill sends until the kernel takes no more, and says how much it took. It takes no more until the peer receives,
+// however long that is.
 func fill(t testing.TB, s *esock.Socket) (total int) {
 	t.Helper()
 	chunk := make([]byte, 4096)
-	for refused := 0; refused < 3; {
+	for full := false; !full; {
 		n, err := s.Send(chunk, 0, esock.Within(0))
 		total += n
-		switch {
-		case err == nil:
-			refused = 0
-		case err == esock.ErrTimeout:
-			// TCP: what is on its way may make room once more.
-			if refused++; s.Protocol() == esock.TCP {
-				time.Sleep(time.Millisecond)
-			}
-		default:
-			require.NoError(t, err)
+		if err != nil {
+			require.Equal(t, esock.ErrTimeout, err)
+			full = s.Protocol() != esock.TCP || staysFull(t, s)
 		}
 	}
 	return total
+}
+
+// staysFull makes a TCP socket that takes no more stay so; false: what is on its way may make room once more.
+func staysFull(t testing.TB, s *esock.Socket) bool {
+	t.Helper()
+	info, err := esock.TCPInfo.Get(s)
+	require.NoError(t, err)
+	switch {
+	case info.Unacked > 0 || info.SndWnd >= info.SndMSS: // what is on its way, or goes there soon, makes room once more
+		time.Sleep(50 * time.Microsecond)
+		return false
+	case info.NotSentBytes < info.SndWnd+1<<14: // what the window has room for is nearly all
+		n, err := esock.SocketSndBuf.Get(s)
+		require.NoError(t, err)
+		require.NoError(t, esock.SocketSndBuf.Set(s, n)) // Linux doubles it
+		return false
+	}
+	// Linux sends what the window has room for, less than a segment, after 200 ms. The buffer becomes so small that this
+	// makes no room in it.
+	require.NoError(t, esock.SocketSndBuf.Set(s, 1))
+	return true
 }
 
 // drain receives n bytes.

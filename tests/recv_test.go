@@ -351,23 +351,25 @@ func TestT34_SignalsDoNotEndCalls(t *testing.T) {
 }
 
 func TestT47_TruncFlag(t *testing.T) {
-	t.Run("datagram: clipped, the full length beside it", func(t *testing.T) {
+	t.Run("datagram: clipped, and the full length told", func(t *testing.T) {
 		a, b := pair(t, esock.Dgram)
-		for range 3 {
+		for range 4 {
 			send(t, a, "abcdef")
 		}
 		buf := []byte("......")
 		n, err := b.Recv(buf[:3], esock.MsgTrunc, esock.Forever)
-		assert.Equal(t, outcome{3, nil}, outcome{n, err})
+		assert.Equal(t, outcome{6, nil}, outcome{n, err})
 		assert.Equal(t, "abc...", string(buf))
 		n, _, err = b.RecvFrom(buf[:3], esock.MsgTrunc, esock.Forever)
-		assert.Equal(t, outcome{3, nil}, outcome{n, err})
+		assert.Equal(t, outcome{6, nil}, outcome{n, err})
+		n, err = b.RecvFull(buf[:3], esock.MsgTrunc, esock.Forever)
+		assert.Equal(t, outcome{6, nil}, outcome{n, err})
 		m := esock.Msg{Buf: buf[:3]}
 		require.NoError(t, b.RecvMsg(&m, esock.MsgTrunc, esock.Forever))
 		assert.Equal(t, "abc", string(m.Data()))
 		assert.Equal(t, 6, m.FullLen)
 		assert.NotZero(t, m.Flags&esock.MsgTrunc)
-		assert.EqualValues(t, 9, b.Counters().ReadByte)
+		assert.EqualValues(t, 12, b.Counters().ReadByte)
 	})
 	t.Run("TCP: thrown away, a count and no data", func(t *testing.T) {
 		a, b := tcpPair(t)

@@ -197,8 +197,15 @@ func TestRights_CutOnesAreClosed(t *testing.T) {
 	_, err := a.SendMsg(m, 0, esock.Forever)
 	require.NoError(t, err)
 	var in esock.Msg
-	require.NoError(t, b.RecvMsg(&in, 0, esock.Forever))
-	assert.Equal(t, "data", string(in.Data()))
-	assert.NotZero(t, in.Flags&esock.MsgCTrunc)
-	assert.Empty(t, in.TakeFDs())
+	for _, flags := range []esock.MsgFlags{0, esock.MsgCTrunc} {
+		err = b.RecvMsg(&in, flags|esock.MsgPeek, esock.Forever)
+		if flags == 0 {
+			assert.ErrorIs(t, err, esock.ErrControlTruncated, "nobody can miss it")
+		} else {
+			assert.NoError(t, err, "nobody who looks is disturbed")
+		}
+		assert.Equal(t, "data", string(in.Data()))
+		assert.NotZero(t, in.Flags&esock.MsgCTrunc)
+		assert.Empty(t, in.TakeFDs())
+	}
 }

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"strings"
@@ -18,6 +19,12 @@ import (
 
 // enoughTries is more than a call makes that parks at once, or is woken for nothing a few times.
 const enoughTries = 200
+
+// alwaysSpins makes calls on s spin for an hour: what a Wait says is four seconds at most.
+func alwaysSpins(t *testing.T, s *esock.Socket) {
+	t.Helper()
+	require.NoError(t, s.SetOption("otp", "spin", time.Hour))
+}
 
 // spins waits until the one call on s has made many tries without a wait.
 func spins(t *testing.T, s *esock.Socket) {
@@ -45,9 +52,8 @@ func TestSpinnersAreHalfOfTheProcessorsAtMost(t *testing.T) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 			spinning := func(t *testing.T) (s, peer *esock.Socket, done <-chan outcome) {
 				peer, s = pair(t, esock.Stream)
-				return s, peer, start(func() (int, error) {
-					return s.Recv(make([]byte, 1), 0, esock.Forever.Spin(time.Hour))
-				})
+				alwaysSpins(t, s)
+				return s, peer, start(func() (int, error) { return s.Recv(make([]byte, 1), 0, esock.Forever) })
 			}
 			var peers []*esock.Socket
 			var ends []<-chan outcome
@@ -63,7 +69,7 @@ func TestSpinnersAreHalfOfTheProcessorsAtMost(t *testing.T) {
 			}
 			for i, peer := range peers {
 				send(t, peer, "x")
-				assert.Equal(t, outcome{1, nil}, result(t, ends[i]))
+				assert.Equal(t, outcome{1, nil}, resultSoon(t, ends[i]))
 			}
 			if procs < 2 {
 				return
@@ -76,12 +82,12 @@ func TestSpinnersAreHalfOfTheProcessorsAtMost(t *testing.T) {
 				s, peer, done := spinning(t)
 				spins(t, s)
 				end(s, peer)
-				result(t, done)
+				resultSoon(t, done)
 			}
 			s, peer, done := spinning(t)
 			spins(t, s)
 			send(t, peer, "x")
-			assert.Equal(t, outcome{1, nil}, result(t, done))
+			assert.Equal(t, outcome{1, nil}, resultSoon(t, done))
 		})
 	}
 }
@@ -90,7 +96,8 @@ func TestSpinnersAreHalfOfTheProcessorsAtMost(t *testing.T) {
 func TestSpinnerSleepsNowAndThen(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	peer, s := pair(t, esock.Stream)
-	done := start(func() (int, error) { return s.Recv(make([]byte, 1), 0, esock.Forever.Spin(time.Hour)) })
+	alwaysSpins(t, s)
+	done := start(func() (int, error) { return s.Recv(make([]byte, 1), 0, esock.Forever) })
 	spins(t, s)
 	buf := make([]byte, 1<<20)
 	slept := func() bool {
@@ -102,7 +109,7 @@ func TestSpinnerSleepsNowAndThen(t *testing.T) {
 		return false
 	}
 	// It sleeps after every thousand tries or so.
-	const most = 5_000_000
+	const most = 2_000_000
 	looks := 0
 	for ; !slept(); looks++ {
 		if looks > 1000 {
@@ -110,5 +117,72 @@ func TestSpinnerSleepsNowAndThen(t *testing.T) {
 		}
 	}
 	send(t, peer, "x")
-	assert.Equal(t, outcome{1, nil}, result(t, done))
+	assert.Equal(t, outcome{1, nil}, resultSoon(t, done))
+}
+
+// Whatever ends the wait ends the spinning, long before its budget does.
+func TestSpinnersEndBeforeTheirBudget(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	for name, end := range map[string]struct {
+		wait esock.Wait
+		end  func(s *esock.Socket, cancel func())
+		want error
+	}{
+		"deadline": {esock.Within(5 * time.Millisecond), nil, esock.ErrTimeout},
+		"moment":   {esock.Until(time.Now().Add(100 * time.Millisecond)), nil, esock.ErrTimeout},
+		"context":  {end: func(_ *esock.Socket, cancel func()) { cancel() }, want: context.Canceled},
+		"close":    {end: func(s *esock.Socket, _ func()) { s.Close() }, want: errClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, s := pair(t, esock.Stream)
+			alwaysSpins(t, s)
+			w := end.wait
+			ctx, cancel := cancellable(t)
+			if name == "context" {
+				w = esock.Context(ctx)
+			}
+			done := start(func() (int, error) { return s.Recv(make([]byte, 1), 0, w) })
+			if end.end != nil {
+				spins(t, s) // with a context, too
+				end.end(s, cancel)
+			}
+			assert.ErrorIs(t, resultSoon(t, done).err, end.want)
+		})
+	}
+}
+
+// A spinner waits as a parked call does: it is shown as waiting, a call that only looks does not wait for it, and others queue.
+func TestSpinnerCountsAsWaiting(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	a, b := pair(t, esock.Stream)
+	alwaysSpins(t, b)
+	first := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Forever) })
+	spins(t, b)
+	assert.Equal(t, 1, b.Info().NumReaders)
+	look := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Within(0)) })
+	assert.Equal(t, esock.ErrTimeout, resultSoon(t, look).err)
+	second := recvStart(t, b, make([]byte, 1), esock.Forever, 2)
+	assert.Zero(t, b.Counters().ReadWaits, "the first spins on")
+	send(t, a, "x")
+	assert.Equal(t, outcome{1, nil}, resultSoon(t, first))
+	send(t, a, "y")
+	assert.Equal(t, outcome{1, nil}, resultSoon(t, second))
+	assert.Zero(t, b.Info().NumReaders, "nobody waits any more")
+	third := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Forever) })
+	eventually(t, "the third spins", func() bool { return b.Info().NumReaders == 1 })
+	send(t, a, "z")
+	assert.Equal(t, outcome{1, nil}, resultSoon(t, third))
+	assert.Zero(t, b.Info().NumReaders, "nor behind one that spun only")
+}
+
+// When the budget is used up the call parks, however long it may still wait.
+func TestSpinnerParksAfterItsBudget(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	for _, w := range []esock.Wait{esock.Forever, esock.Within(time.Hour), esock.Until(time.Now().Add(time.Hour))} {
+		a, b := pair(t, esock.Stream)
+		done := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, w.Spin(100*time.Microsecond)) })
+		eventually(t, "the wait", func() bool { return b.Counters().ReadWaits == 1 })
+		send(t, a, "x")
+		assert.Equal(t, outcome{1, nil}, resultSoon(t, done))
+	}
 }

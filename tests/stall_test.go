@@ -13,9 +13,9 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// stalled is a file whose reads wait until release is called, as on a slow disk. It asks fanotify(7), which needs a
+// slowFile is a file whose reads wait until release is called, as on a slow disk. It asks fanotify(7), which needs a
 // capability. Make the sockets first: their cleanups close them, and must come after the file's.
-func stalled(t *testing.T) (f *os.File, release func()) {
+func slowFile(t *testing.T) (f *os.File, release func()) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "slow")
 	require.NoError(t, os.WriteFile(path, make([]byte, 100000), 0o600))
@@ -38,7 +38,7 @@ func stalled(t *testing.T) (f *os.File, release func()) {
 // that waits.
 func TestSendFile_ThatWaitsForTheDiskIsTheCurrentRequest(t *testing.T) {
 	a, b := pair(t, esock.Stream)
-	f, release := stalled(t)
+	f, release := slowFile(t)
 	mb := esock.NewMailbox()
 	file := start(func() (int, error) { n, err := a.SendFile(f, 0, 0, esock.Within(patience)); return int(n), err })
 	writers(t, a, 1)
@@ -62,7 +62,7 @@ func TestSendFile_ThatWaitsForTheDiskIsTheCurrentRequest(t *testing.T) {
 // Close waits for the one system call that waits for the disk, and the call then sees it.
 func TestClose_BesideASendFileThatWaitsForTheDisk(t *testing.T) {
 	a, b := pair(t, esock.Stream)
-	f, release := stalled(t)
+	f, release := slowFile(t)
 	require.NoError(t, esock.SocketSndBuf.Set(a, 4096)) // so that the file does not go at once
 	file := start(func() (int, error) { n, err := a.SendFile(f, 0, 0, esock.Forever); return int(n), err })
 	writers(t, a, 1)

@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -103,5 +105,71 @@ func TestWakeUpForNothingIsNoWait(t *testing.T) {
 				assert.ErrorIs(t, result(t, ends[i]).err, errClosed)
 			}
 		})
+	}
+}
+
+// A lane remembers how its last call ended: a call behind one that had to wait parks at once, with one try that fails, and a
+// call behind one that was served tries first.
+func TestOneTryThatFailsInEachWait(t *testing.T) {
+	a, b := pair(t, esock.Stream)
+	buf := make([]byte, 1)
+	tries := func(call func()) uint64 {
+		before := b.Counters().ReadTries
+		call()
+		return b.Counters().ReadTries - before
+	}
+	waits := func() {
+		before := b.Counters().ReadWaits
+		done := start(func() (int, error) { return b.Recv(buf, 0, esock.Forever) })
+		eventually(t, "the wait", func() bool { return b.Counters().ReadWaits == before+1 })
+		send(t, a, "x")
+		require.Equal(t, outcome{1, nil}, result(t, done))
+	}
+	calledOff := func() {
+		ctx, cancel := cancellable(t)
+		before := b.Counters().ReadWaits
+		done := start(func() (int, error) { return b.Recv(buf, 0, esock.Context(ctx)) })
+		eventually(t, "the wait", func() bool { return b.Counters().ReadWaits == before+1 })
+		cancel()
+		require.Error(t, result(t, done).err)
+	}
+	served := func() {
+		send(t, a, "x")
+		require.Equal(t, "x", string(recvN(t, b, 1)))
+	}
+	for range 3 {
+		served()
+		assert.EqualValues(t, 3, tries(waits), "it looks, parks, and is woken")
+		assert.EqualValues(t, 2, tries(waits), "it parks, and is woken")
+		assert.EqualValues(t, 1, tries(calledOff), "it parks")
+		assert.EqualValues(t, 2, tries(waits), "also behind one that was called off")
+		assert.EqualValues(t, 1, tries(served), "what is there is taken at once")
+		assert.EqualValues(t, 2, tries(calledOff))
+		assert.EqualValues(t, 1, tries(calledOff))
+	}
+}
+
+func recvN(t *testing.T, s *esock.Socket, n int) []byte {
+	t.Helper()
+	buf := make([]byte, n)
+	_, err := s.RecvFull(buf, 0, esock.Within(patience))
+	require.NoError(t, err)
+	return buf
+}
+
+// The runtime's poller refuses a descriptor that somebody made blocking before the first wait. Who waits elsewhere then waits,
+// too: it tries a few times, and not again until something happens.
+func TestWaitBesideTheRuntimeIsAWait(t *testing.T) {
+	a, b := pair(t, esock.Stream)
+	require.NoError(t, syscall.SetNonblock(fdOf(t, b), false))
+	for range 3 {
+		before := b.Counters().ReadTries
+		done := recvStart(t, b, make([]byte, 1), esock.Forever, 1)
+		for range 20 {
+			time.Sleep(100 * time.Microsecond) // so that a call that does not wait makes many tries
+		}
+		assert.LessOrEqual(t, b.Counters().ReadTries-before, uint64(5))
+		send(t, a, "x")
+		assert.Equal(t, outcome{1, nil}, result(t, done))
 	}
 }

@@ -13,5 +13,5 @@ foreach(file ${targets})
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     add_test(NAME fuzz/${corpus}
              COMMAND ${name} -runs=0 -timeout=10 ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${corpus})
-    set_tests_properties(fuzz/${corpus} PROPERTIES TIMEOUT 60)
+    set_tests_properties(fuzz/${corpus} PROPERTIES TIMEOUT 300)
 endforeach()

@@ -22,7 +22,7 @@ foreach(file ${tests})
     target_link_libraries(${name} PRIVATE esock_flags esock_test_flags esock_script
                           ${CMOCKA_LIBRARY} Threads::Threads)
     add_test(NAME c/${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-    set_tests_properties(c/${name} PROPERTIES TIMEOUT 60)
+    set_tests_properties(c/${name} PROPERTIES TIMEOUT 300)
 endforeach()
 
 # The numbers that the option rows carry beside the constants' names are those of the headers.
@@ -43,7 +43,7 @@ endif()
 if(NOT ESOCK_SANITIZE AND NOT ESOCK_FUZZ)
     add_test(NAME install COMMAND bash ${PROJECT_SOURCE_DIR}/tests/install.sh
              ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} ${CMAKE_COMMAND})
-    set_tests_properties(install PROPERTIES TIMEOUT 120)
+    set_tests_properties(install PROPERTIES TIMEOUT 300)
 endif()
 
 # The bare C side of the benchmarks.

@@ -17,8 +17,8 @@ type demoCmd struct {
 	JSON bool   `name:"json" help:"Print one JSON document. Times are in seconds."`
 }
 
-// patience bounds every wait of the demonstration: on one machine nothing takes that long.
-var patience = esock.Within(10 * time.Second)
+// patience bounds every wait of the demonstration: within one machine nothing takes that long, however slow it is.
+var patience = esock.Within(time.Minute)
 
 // demo is a run of the demonstration.
 type demo struct {

@@ -17,7 +17,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -68,8 +67,7 @@ func (l lines) Write(b []byte) (int, error) {
 func serving(t *testing.T, dir string, log io.Writer, change ...func(*serveCmd)) string {
 	t.Helper()
 	before, here := goleak.IgnoreCurrent(), esock.NumberOf()
-	c := &serveCmd{Dir: dir, Addr: "127.0.0.1:0", Connections: 1000, Idle: time.Minute, Head: 10 * time.Second,
-		Stall: 30 * time.Second}
+	c := &serveCmd{Dir: dir, Addr: "127.0.0.1:0", Connections: 1000, Idle: longEnough, Head: longEnough, Stall: longEnough}
 	for _, f := range change {
 		f(c)
 	}

@@ -47,13 +47,14 @@ func pipe(t *testing.T) (r, w *os.File) {
 // fill writes until a pipe takes no more.
 func fill(t *testing.T, w *os.File) {
 	t.Helper()
-	require.NoError(t, w.SetWriteDeadline(time.Now().Add(50*time.Millisecond)))
-	for {
-		if _, err := w.Write(make([]byte, 4096)); err != nil {
-			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-			return
+	raw, err := w.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		for err == nil {
+			_, err = syscall.Write(int(fd), make([]byte, 4096))
 		}
-	}
+	}))
+	require.ErrorIs(t, err, syscall.EAGAIN)
 }
 
 // A log that nobody reads keeps the server from ending, until it is told a second time.
@@ -72,16 +73,16 @@ func TestServeSecondSignalKills(t *testing.T) {
 		_, body := ask(t, browser(t), "GET", at+"/a.txt")
 		assert.Equal(t, "0123456789", body)
 
-		give := time.NewTimer(20 * time.Second)
+		give := time.NewTimer(longEnough)
 		defer give.Stop()
-		again := time.NewTicker(20 * time.Millisecond)
-		defer again.Stop()
+		wait := 10 * time.Millisecond
 		for running := true; running; {
+			wait *= 2 // signals without end would keep a slow machine from anything else
 			require.NoError(t, ignoreGone(c.Process.Signal(sig)))
 			select {
 			case <-ended:
 				running = false
-			case <-again.C:
+			case <-time.After(wait):
 			case <-give.C:
 				c.Process.Kill()
 				<-ended

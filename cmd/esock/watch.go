@@ -98,7 +98,7 @@ func (c *watchCmd) Run(out *output) error {
 	}
 	m := esock.Msg{Buf: make([]byte, 1<<16)}
 	for n := 0; c.Count == 0 || n < c.Count; n++ {
-		switch err := s.RecvMsg(&m, 0, esock.Context(ctx)); {
+		switch err := s.RecvMsg(&m, esock.MsgCTrunc, esock.Context(ctx)); { // the flags are shown
 		case errors.Is(err, context.Canceled):
 			return nil
 		case err != nil:

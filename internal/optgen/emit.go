@@ -165,7 +165,7 @@ func docsFile(t *table) ([]byte, error) {
 	b.WriteString("\n## Structures\n")
 	for _, s := range t.order {
 		fmt.Fprintf(&b, "\n### %s\n\n", s.name)
-		if n := s.goName(); n != "" {
+		if n := cmp.Or(s.goName(), handmade[s.name].goType); n != "" {
 			fmt.Fprintf(&b, "`%s`, ", n)
 		}
 		fmt.Fprintf(&b, "`%s`. Fields that the running kernel does not have are 0.", s.ctype)

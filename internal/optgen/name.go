@@ -83,7 +83,7 @@ func (r row) goName() string {
 // structNames are structures whose C name says too little or too much for a Go type.
 var structNames = map[string]string{"sock_txtime": "TXTimeConfig", "so_timestamping": "TimestampingConfig", "sk_meminfo": "MemInfo",
 	"ip_mreqn": "IPMreq", "in6_flowlabel_req": "FlowLabelReq", "ip6_mtuinfo": "MTUInfo", "ip_msfilter": "IPSourceFilter",
-	"sctp_sndinfo": "SCTPSendDefaults", "tpacket_req": "PacketRing", "tpacket_stats": "PacketStats", "tpacket_rollover_stats": "PacketRollovers"}
+	"tpacket_req": "PacketRing", "tpacket_stats": "PacketStats", "tpacket_rollover_stats": "PacketRollovers"}
 
 func (s *structure) goName() string {
 	if n, ok := structNames[s.name]; ok {

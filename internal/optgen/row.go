@@ -104,6 +104,10 @@ var handmade = map[string]struct{ goType, codec string }{
 	"in6_pktinfo":    {"PktInfo6", "pktInfo6Codec"},
 	"gids":           {"[]int", "gidsCodec"},
 	"netlink_groups": {"[]int", "groupsCodec"},
+	// These are control messages as well.
+	"sctp_initmsg":    {"SCTPInit", "sctpInitCodec"},
+	"sctp_sndrcvinfo": {"SCTPSndRcv", "sctpSndRcvCodec"},
+	"sctp_sndinfo":    {"SCTPSndInfo", "sctpSndInfoCodec"},
 }
 
 // A row is two lines; the second is the text.

@@ -16,13 +16,14 @@ import (
 // Variable is the environment's variable that sets the limit, as a duration; 0: none.
 const Variable = "ESOCK_TEST_LIMIT"
 
-// usual is the limit without it. Tests take seconds at most; a machine may be twenty times slower than ours.
-const usual = time.Minute * slowness
+// usual is the limit without it. Tests take seconds at most, and a machine may be twenty times slower than others; what must
+// come they wait for a minute, and then say what did not.
+const usual = 2 * time.Minute * slowness
 
 // exitCode is that of a binary that was ended here.
 const exitCode = 3
 
-// Limit makes m fail when one test takes too long, its subtests and cleanups included. Call it from TestMain, before Run.
+// Limit makes m fail when one test or example takes too long, subtests and cleanups included. Call it from TestMain, before Run.
 func Limit(m *testing.M) *testing.M {
 	limit := usual
 	if text, ok := os.LookupEnv(Variable); ok {
@@ -32,30 +33,45 @@ func Limit(m *testing.M) *testing.M {
 			os.Exit(exitCode)
 		}
 	}
-	if tests := testsOf(m); limit > 0 && tests != nil {
+	if limit == 0 {
+		return m
+	}
+	if tests := field[[]testing.InternalTest](m, "tests"); tests != nil {
 		for i := range *tests {
 			t := &(*tests)[i]
-			t.F = limited(t.F, limit)
+			f := t.F
+			t.F = func(t *testing.T) {
+				timer := watch(t.Name(), limit)
+				t.Cleanup(func() { timer.Stop() }) // the first to be registered is the last to run
+				f(t)
+			}
+		}
+	}
+	// They run also when a test has failed.
+	if examples := field[[]testing.InternalExample](m, "examples"); examples != nil {
+		for i := range *examples {
+			e := &(*examples)[i]
+			f := e.F
+			e.F = func() {
+				defer watch(e.Name, limit).Stop()
+				f()
+			}
 		}
 	}
 	return m
 }
 
-// testsOf is the list of tests in m, which has no name outside of package testing; nil if it is not there.
-func testsOf(m *testing.M) *[]testing.InternalTest {
-	f := reflect.ValueOf(m).Elem().FieldByName("tests")
-	if !f.IsValid() || f.Type() != reflect.TypeFor[[]testing.InternalTest]() {
+// field is a list in m that has no name outside of package testing; nil if it is not there.
+func field[T any](m *testing.M, name string) *T {
+	f := reflect.ValueOf(m).Elem().FieldByName(name)
+	if !f.IsValid() || f.Type() != reflect.TypeFor[T]() {
 		return nil
 	}
-	return (*[]testing.InternalTest)(unsafe.Pointer(f.UnsafeAddr()))
+	return (*T)(unsafe.Pointer(f.UnsafeAddr()))
 }
 
-func limited(f func(*testing.T), limit time.Duration) func(*testing.T) {
-	return func(t *testing.T) {
-		timer := time.AfterFunc(limit, func() { bark(os.Stderr, t.Name(), limit) })
-		t.Cleanup(func() { timer.Stop() }) // the first to be registered is the last to run
-		f(t)
-	}
+func watch(name string, limit time.Duration) *time.Timer {
+	return time.AfterFunc(limit, func() { bark(os.Stderr, name, limit) })
 }
 
 // bark ends the process.

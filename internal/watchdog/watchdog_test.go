@@ -27,18 +27,29 @@ func TestHangs(t *testing.T) {
 	}
 }
 
+func Example() {
+	if os.Getenv(child) == "example" {
+		select {}
+	}
+	// Output:
+}
+
 func TestHangingTestEndsTheBinary(t *testing.T) {
-	for _, where := range []string{"body", "cleanup", "subtest"} {
+	for _, where := range []string{"body", "cleanup", "subtest", "example"} {
 		t.Run(where, func(t *testing.T) {
-			c := exec.Command(os.Args[0], "-test.run=^TestHangs$", "-test.timeout=5m")
+			c := exec.Command(os.Args[0], "-test.run=^(TestHangs|Example)$", "-test.timeout=5m")
 			c.Env = append(os.Environ(), child+"="+where, Variable+"=100ms")
 			out, err := c.CombinedOutput()
 			var exit *exec.ExitError
 			require.ErrorAs(t, err, &exit)
 			assert.Equal(t, exitCode, exit.ExitCode())
-			assert.Contains(t, string(out), "watchdog: TestHangs runs for more than 100ms")
-			assert.Contains(t, string(out), "watchdog.TestHangs", "the stack of the one that hangs")
-			assert.Contains(t, string(out), "--- FAIL: TestHangs")
+			name := "TestHangs"
+			if where == "example" {
+				name = "Example"
+			}
+			assert.Contains(t, string(out), "watchdog: "+name+" runs for more than 100ms")
+			assert.Contains(t, string(out), "watchdog."+name, "the stack of the one that hangs")
+			assert.Contains(t, string(out), "--- FAIL: "+name)
 		})
 	}
 }

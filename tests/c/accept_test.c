@@ -82,6 +82,45 @@ static void accept_on_a_socket_that_does_not_listen_is_an_error(void **state) {
     shut(s);
 }
 
+/* Linux answers EAGAIN to who does not sleep. */
+static void unix_listener_that_was_shut_does_not_listen(void **state) {
+    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+    for (size_t i = 0; i < LEN(types); i++) {
+        esock *l, *c, *s = NULL;
+        esock_addr at = {.family = AF_UNIX, .form = ESOCK_ADDR_KNOWN};
+        assert_int_equal(esock_open(&l, AF_UNIX, types[i], 0, NULL), 0);
+        assert_int_equal(esock_bind(l, &at), 0);
+        assert_int_equal(esock_listen(l, 4), 0);
+        assert_int_equal(esock_sockname(l, &at), 0);
+        assert_int_equal(esock_accept(l, 0, &s, NULL), -EAGAIN);
+        assert_int_equal(esock_shutdown(l, SHUT_WR), 0);
+        assert_int_equal(esock_accept(l, 0, &s, NULL), -EAGAIN);
+        assert_int_equal(esock_open(&c, AF_UNIX, types[i], 0, NULL), 0);
+        assert_int_equal(esock_connect(c, &at), 0);
+        assert_int_equal(esock_shutdown(l, SHUT_RD), 0);
+        assert_int_equal(esock_accept(l, 0, &s, NULL), 0); /* what has come is given out */
+        shut(s);
+        s = NULL;
+        assert_int_equal(esock_accept(l, 0, &s, NULL), -EINVAL);
+        assert_int_equal(esock_accept(l, ESOCK_POLL, &s, NULL), -EINVAL);
+        assert_null(s);
+        assert_int_equal(counter(l, ESOCK_ACC_WAITS), 2);
+        assert_int_equal(counter(l, ESOCK_ACC_FAILS), 2);
+        shut(c);
+        shut(l);
+    }
+}
+
+static void other_listeners_are_not_asked_twice(void **state) {
+    struct script k;
+    esock_addr at;
+    script_init(&k);
+    esock *l = listener(&k.sys, 4, &at), *s = NULL;
+    assert_int_equal(esock_accept(l, 0, &s, NULL), -EAGAIN);
+    assert_int_equal(script_count(&k, K_POLL), 0);
+    shut(l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepted_socket_is_close_on_exec_nonblocking_and_named),
@@ -89,6 +128,8 @@ int main(void) {
         cmocka_unit_test(accept_errors_leak_nothing_and_the_listener_goes_on),
         cmocka_unit_test(interrupted_accept_is_repeated),
         cmocka_unit_test(accept_on_a_socket_that_does_not_listen_is_an_error),
+        cmocka_unit_test(unix_listener_that_was_shut_does_not_listen),
+        cmocka_unit_test(other_listeners_are_not_asked_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,6 +105,21 @@ static void an_empty_message_is_a_package(void **state) {
     shut(b);
 }
 
+static void a_send_that_only_looks_is_no_wait(void **state) {
+    struct script k;
+    esock *a, *b;
+    script_init(&k);
+    unix_pair(&k.sys, SOCK_STREAM, &a, &b);
+    script_times(&k, K_SEND, 2, -EAGAIN);
+    assert_int_equal(esock_send(a, "x", 1, 0, ESOCK_POLL), -EAGAIN);
+    assert_int_equal(counter(a, ESOCK_WRITE_WAITS), 0);
+    assert_int_equal(esock_send(a, "x", 1, 0, 0), -EAGAIN);
+    assert_int_equal(counter(a, ESOCK_WRITE_WAITS), 1);
+    assert_int_equal(counter(a, ESOCK_WRITE_TRIES), 2);
+    shut(a);
+    shut(b);
+}
+
 static void accepts_are_told_apart(void **state) {
     struct script k;
     esock *c;
@@ -318,6 +333,7 @@ int main(void) {
         cmocka_unit_test(each_request_counts_its_own_bytes),
         cmocka_unit_test(a_request_in_progress_ends_by_itself),
         cmocka_unit_test(an_empty_message_is_a_package),
+        cmocka_unit_test(a_send_that_only_looks_is_no_wait),
         cmocka_unit_test(accepts_are_told_apart),
         cmocka_unit_test(sendfiles_are_told_apart),
         cmocka_unit_test(queued_errors_are_messages_of_their_own),

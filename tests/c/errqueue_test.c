@@ -307,6 +307,56 @@ static void notice_after_the_end(void **state) {
     shut(s);
 }
 
+static void which_sockets_have_one(void **state) {
+    static const struct {
+        int domain, type, protocol;
+        enum esock_error_queue want;
+    } t[] = {
+        {AF_INET, SOCK_STREAM, IPPROTO_TCP, ESOCK_ERRQUEUE_YES},
+        {AF_INET6, SOCK_DGRAM, IPPROTO_UDP, ESOCK_ERRQUEUE_YES},
+        {AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, ESOCK_ERRQUEUE_YES},
+        {AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6, ESOCK_ERRQUEUE_YES},
+        {AF_INET, SOCK_RAW, 115, ESOCK_ERRQUEUE_YES},
+        {AF_PACKET, SOCK_RAW, 0, ESOCK_ERRQUEUE_YES},
+        {AF_INET, SOCK_STREAM, 262, ESOCK_ERRQUEUE_MAYBE},
+        {AF_INET, SOCK_STREAM, IPPROTO_SCTP, ESOCK_ERRQUEUE_MAYBE},
+        {AF_INET6, SOCK_SEQPACKET, IPPROTO_SCTP, ESOCK_ERRQUEUE_MAYBE},
+        {AF_INET, SOCK_DGRAM, 115, ESOCK_ERRQUEUE_MAYBE},
+        {AF_VSOCK, SOCK_STREAM, 0, ESOCK_ERRQUEUE_MAYBE},
+        {AF_UNIX, SOCK_STREAM, 0, ESOCK_ERRQUEUE_NO},
+        {AF_NETLINK, SOCK_RAW, 0, ESOCK_ERRQUEUE_NO},
+    };
+    for (size_t i = 0; i < LEN(t); i++) {
+        struct script k;
+        esock *s;
+        script_init(&k);
+        script_answer(&k, K_SOCKET, dup(0));
+        assert_int_equal(esock_open(&s, t[i].domain, t[i].type, t[i].protocol, &k.sys), 0);
+        assert_int_equal(esock_error_queue(s), t[i].want);
+        shut(s);
+    }
+}
+
+/* An error alone, without a record, is pending too. */
+static void errors_are_pending(void **state) {
+    esock *s;
+    esock_addr to = closed_port(AF_INET);
+    struct script k;
+    script_init(&k);
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, &k.sys), 0);
+    assert_int_equal(esock_error_pending(s), 0);
+    assert_int_equal(esock_connect(s, &to), 0);
+    assert_int_equal(esock_send(s, "ping", 4, 0, 0), 4);
+    await(esock_fd(s), 0);
+    script_answer(&k, K_POLL, -EINTR);
+    assert_int_equal(esock_error_pending(s), 1);
+    assert_int_equal(esock_send(s, "ping", 4, 0, 0), -ECONNREFUSED);
+    assert_int_equal(esock_error_pending(s), 0);
+    script_answer(&k, K_POLL, -ENOMEM);
+    assert_int_equal(esock_error_pending(s), -ENOMEM);
+    shut(s);
+}
+
 /* Whether the kernel heeded the flag is what its result says. */
 static void result_flags_decide(void **state) {
     for (int heeded = 0; heeded < 2; heeded++) {
@@ -532,6 +582,8 @@ int main(void) {
         cmocka_unit_test(zero_bytes_without_result_flags),
         cmocka_unit_test(notice_after_the_end),
         cmocka_unit_test(result_flags_decide),
+        cmocka_unit_test(which_sockets_have_one),
+        cmocka_unit_test(errors_are_pending),
         cmocka_unit_test(all_members_unsigned),
         cmocka_unit_test(cut_at_every_byte),
         cmocka_unit_test(offender_stays_inside),

@@ -19,6 +19,29 @@ static void short_write_is_returned_and_the_rest_can_follow(void **state) {
     shut(b);
 }
 
+/* With MSG_TRUNC, SCTP's streams report the whole of a message that they cut. What is counted is what was stored. */
+static void stream_reports_more_than_the_buffer(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_addr from;
+    esock_msg m;
+    char buf[4];
+    script_init(&k);
+    unix_pair(&k.sys, SOCK_STREAM, &a, &b);
+    script_answer(&k, K_RECV, 10);
+    assert_int_equal(esock_recv(b, buf, sizeof buf, MSG_TRUNC, ESOCK_FULL), 10);
+    script_answer(&k, K_RECVFROM, 10);
+    assert_int_equal(esock_recvfrom(b, buf, sizeof buf, MSG_TRUNC, 0, &from), 10);
+    script_answer(&k, K_RECVMSG, 10);
+    assert_int_equal(esock_recvmsg(b, buf, sizeof buf, MSG_TRUNC, 0, NULL, 0, NULL, 0, &m), 4);
+    assert_int_equal(m.full_len, 10);
+    assert_int_equal(counter(b, ESOCK_READ_BYTE), 12);
+    assert_int_equal(counter(b, ESOCK_READ_PKG), 3);
+    assert_int_equal(counter(b, ESOCK_READ_PKG_MAX), 4);
+    shut(a);
+    shut(b);
+}
+
 static void interrupted_calls_are_repeated_and_counted_once(void **state) {
     struct script k;
     esock *a, *b;
@@ -401,6 +424,7 @@ int main(void) {
         cmocka_unit_test(trunc_reports_the_whole_length_of_a_datagram),
         cmocka_unit_test(sendto_refuses_no_address),
         cmocka_unit_test(trace_sees_the_handles_that_ask_for_it),
+        cmocka_unit_test(stream_reports_more_than_the_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

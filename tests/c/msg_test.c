@@ -62,6 +62,57 @@ static void cut_message(void **state) {
     shut(b);
 }
 
+/* With MSG_PEEK and MSG_TRUNC nothing is lost, and the length of the next message is told. */
+static void empty_buffer_asks_for_the_length(void **state) {
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
+    const int ask = MSG_PEEK | MSG_TRUNC;
+    for (size_t i = 0; i < LEN(types); i++) {
+        ssize_t want = types[i] == SOCK_STREAM ? 0 : 3;
+        esock *a, *b;
+        esock_msg m;
+        esock_addr from;
+        char buf[4];
+        unix_pair(NULL, types[i], &a, &b);
+        assert_int_equal(esock_send(a, "abc", 3, 0, 0), 3);
+        assert_int_equal(esock_recv(b, NULL, 0, ask, 0), want);
+        assert_int_equal(esock_recvfrom(b, NULL, 0, ask, 0, &from), want);
+        assert_int_equal(esock_recvmsg(b, NULL, 0, ask, 0, NULL, 0, NULL, 0, &m), 0);
+        assert_int_equal(m.full_len, want);
+        if (types[i] != SOCK_STREAM) {
+            assert_int_equal(esock_recv(b, NULL, 0, MSG_TRUNC, 0), -EINVAL);
+            assert_int_equal(esock_recv(b, NULL, 0, MSG_PEEK, 0), -EINVAL);
+        }
+        assert_int_equal(counter(b, ESOCK_READ_BYTE), 0);
+        assert_int_equal(esock_recv(b, buf, sizeof buf, 0, 0), 3);
+        shut(a);
+        shut(b);
+    }
+}
+
+/* Linux says 0 and drops the descriptors. */
+static void control_needs_a_byte_on_a_stream(void **state) {
+    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
+    for (size_t i = 0; i < LEN(types); i++) {
+        struct script k;
+        esock *a, *b;
+        char control[64];
+        struct iovec v[2] = {{.iov_base = NULL, .iov_len = 0}, {.iov_base = NULL, .iov_len = 0}};
+        int fd = 0;
+        esock_cmsg c = {.level = SOL_SOCKET, .type = SCM_RIGHTS, .length = sizeof fd};
+        ssize_t len = esock_cmsg_encode(&c, 1, &fd, sizeof fd, control, sizeof control);
+        ssize_t want = types[i] == SOCK_STREAM ? -EINVAL : 0;
+        assert_true(len > 0);
+        script_init(&k);
+        unix_pair(&k.sys, types[i], &a, &b);
+        assert_int_equal(esock_sendmsg(a, NULL, 0, 0, 0, NULL, control, (size_t)len), want);
+        assert_int_equal(esock_sendmsgv(a, v, 2, 0, 0, NULL, control, (size_t)len), want);
+        assert_int_equal(script_count(&k, K_SENDMSG), types[i] == SOCK_STREAM ? 0 : 2);
+        assert_int_equal(esock_sendmsgv(a, v, 2, 0, 0, NULL, NULL, 0), 0);
+        shut(a);
+        shut(b);
+    }
+}
+
 static void empty_buffer_never_reaches_the_kernel(void **state) {
     static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
     for (size_t i = 0; i < LEN(types); i++) {
@@ -462,6 +513,8 @@ int main(void) {
         cmocka_unit_test(control_goes_with_the_first_byte),
         cmocka_unit_test(error_of_later_buffers_is_not_lost),
         cmocka_unit_test(first_buffers_fail),
+        cmocka_unit_test(control_needs_a_byte_on_a_stream),
+        cmocka_unit_test(empty_buffer_asks_for_the_length),
         cmocka_unit_test(long_vectors_of_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -396,6 +396,52 @@ static void many_events_come_in_one_batch(void **state) {
     esock_poller_free(p);
 }
 
+static void ready_is_what_was_asked_for_and_the_end(void **state) {
+    struct script k;
+    script_init(&k);
+    esock *a, *b;
+    unix_pair(&k.sys, SOCK_STREAM, &a, &b);
+    unsigned all = ESOCK_IN | ESOCK_OUT | ESOCK_ERR;
+    assert_int_equal(esock_ready(a, all), ESOCK_OUT);
+    assert_int_equal(esock_ready(a, ESOCK_IN), 0);
+    assert_int_equal(esock_send(b, "x", 1, 0, 0), 1);
+    assert_int_equal(esock_ready(a, all), ESOCK_IN | ESOCK_OUT);
+    assert_int_equal(esock_ready(a, ESOCK_OUT), ESOCK_OUT);
+    assert_int_equal(esock_shutdown(b, SHUT_WR), 0);
+    assert_int_equal(esock_ready(a, 0), ESOCK_END);
+    shut(b);
+    assert_int_equal(esock_ready(a, ESOCK_ERR), ESOCK_ERR | ESOCK_END);
+    script_answer(&k, K_POLL, -EINTR);
+    assert_int_equal(esock_ready(a, 0), ESOCK_END);
+    script_answer(&k, K_POLL, -ENOMEM);
+    assert_int_equal(esock_ready(a, 0), -ENOMEM);
+    shut(a);
+}
+
+static void end_of_a_full_unix_socket_is_seen_without_sending(void **state) {
+    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
+    for (size_t i = 0; i < LEN(types); i++) {
+        for (int own = 0; own < 2; own++) {
+            esock *a, *b;
+            static char m[4096];
+            unix_pair(NULL, types[i], &a, &b);
+            assert_int_equal(esock_send_ended(a), 0);
+            while (esock_send(a, m, sizeof m, 0, 0) > 0) {
+            }
+            assert_int_equal(esock_send_ended(a), 0);
+            assert_int_equal(own ? esock_shutdown(a, SHUT_WR) : esock_shutdown(b, SHUT_RD), 0);
+            /* Of a datagram socket only a send can tell. */
+            assert_int_equal(esock_send_ended(a), types[i] != SOCK_DGRAM);
+            uint64_t got = 0, sent = counter(a, ESOCK_WRITE_BYTE);
+            for (ssize_t n; (n = esock_recv(b, m, sizeof m, 0, 0)) > 0;)
+                got += (uint64_t)n;
+            assert_int_equal(got, sent);
+            shut(a);
+            shut(b);
+        }
+    }
+}
+
 /* The descriptor was closed behind the poller's back. What was armed is armed again. */
 static void poller_goes_on_with_another_descriptor(void **state) {
     esock *a, *b;
@@ -462,6 +508,8 @@ int main(void) {
         cmocka_unit_test(interrupted_wait_goes_on_if_it_was_for_ever),
         cmocka_unit_test(poller_without_room_is_an_error_and_leaks_nothing),
         cmocka_unit_test(many_events_come_in_one_batch),
+        cmocka_unit_test(ready_is_what_was_asked_for_and_the_end),
+        cmocka_unit_test(end_of_a_full_unix_socket_is_seen_without_sending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

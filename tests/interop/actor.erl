@@ -9,7 +9,7 @@
 -export([main/0]).
 
 %% How long to wait for what must come. Only a test that fails waits that long.
--define(PATIENCE, 20000).
+-define(PATIENCE, 60000).
 
 main() ->
     register(actor, self()),

@@ -63,6 +63,9 @@ func perform(t *testing.T, s scenario, c cast) {
 			t.Skip("OTP 25: " + s.reason)
 		}
 	}
+	if slices.ContainsFunc(s.steps, func(s step) bool { return strings.Contains(s.text, "{0,0,0,0,0,0,0,1}") }) {
+		needIPv6(t)
+	}
 	p := newPlay(t, s, c)
 	defer p.end()
 	for _, step := range s.steps {

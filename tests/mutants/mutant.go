@@ -52,7 +52,7 @@ func squeeze(s string) string {
 func nameAll(list []*mutant) {
 	seen := map[string]int{}
 	for _, m := range list {
-		key := fmt.Sprintf("%s %s: %s => %s", m.file, m.fn, m.before, m.after)
+		key := strings.TrimSpace(fmt.Sprintf("%s %s: %s => %s", m.file, m.fn, m.before, m.after))
 		seen[key]++
 		if n := seen[key]; n > 1 {
 			key = fmt.Sprintf("%s #%d", key, n)

@@ -57,7 +57,7 @@ func TestGoMutants(t *testing.T) {
 		list = append(list, f.wraps[i].m)
 	}
 	assert.ElementsMatch(t, []string{
-		"t.mu.Lock() => ", "defer t.mu.Unlock() => ", "t.n++ => ", "continue => ", "t.m = a &^ b => ",
+		"t.mu.Lock() =>", "defer t.mu.Unlock() =>", "t.n++ =>", "continue =>", "t.m = a &^ b =>",
 		"if a < b && t.ok { => if false {", "if a < b && t.ok { => if true {",
 		"if a < b && t.ok { => if true && t.ok {", "if a < b && t.ok { => if a < b && true {",
 		"if a < b && t.ok { => if a <= b && t.ok {",

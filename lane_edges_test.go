@@ -1,0 +1,133 @@
+package esock
+
+import (
+	"net"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// within is what comes from ch, which must come.
+func within[T any](t *testing.T, ch <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(10 * time.Second):
+		t.Fatal("never came: " + what)
+		panic("unreachable")
+	}
+}
+
+// A socket closes while a call is inside the kernel: the call holds nothing afterwards, and says so.
+func TestCloseWhileACallIsInsideTheKernel(t *testing.T) {
+	for name, w := range map[string]func(mb *Mailbox) Wait{
+		"asynchronous": NoWait,
+		"blocking":     func(*Mailbox) Wait { return Forever },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, s, _ := lanePair(t)
+			mb := NewMailbox()
+			inside, goOn := make(chan struct{}), make(chan struct{})
+			first := true
+			hooked(t, func(bool) int {
+				if first {
+					first = false
+					close(inside)
+					<-goOn
+				}
+				return -int(syscall.EAGAIN)
+			})
+			result := make(chan error, 1)
+			go func() { result <- turn(s, w(mb)) }()
+			<-inside
+			closed := make(chan error, 1)
+			go func() { closed <- s.Close() }()
+			eventually(t, s.Closed, "closing")
+			close(goOn)
+			assert.ErrorIs(t, within(t, result, "the call's end"), net.ErrClosed)
+			assert.NoError(t, within(t, closed, "the close"))
+			assert.Zero(t, mb.Len())
+			assert.Nil(t, mb.pending)
+		})
+	}
+}
+
+// The last to leave a socket that closes tells the closer, and nobody before.
+func TestOnlyTheLastTellsTheCloser(t *testing.T) {
+	_, s, _ := lanePair(t)
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	hooked(t, func(bool) int { close(inside); <-goOn; return 1 })
+	require.NoError(t, s.ref("test")) // somebody else who is inside
+	result := make(chan error, 1)
+	go func() { result <- turn(s, Forever) }()
+	<-inside
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	eventually(t, s.Closed, "closing")
+	close(goOn)
+	require.NoError(t, within(t, result, "the call's end"))
+	assert.Empty(t, closed)
+	assert.NotPanics(t, s.unref)
+	assert.NoError(t, within(t, closed, "the close"))
+}
+
+// A handle's function may close the mailbox: nothing is put into it any more.
+func TestHandleFuncThatClosesTheMailbox(t *testing.T) {
+	for _, match := range []func(Message) bool{anything, func(Message) bool { return false }} {
+		mb := NewMailbox()
+		h := mb.NewHandleFunc(func(Message) (Message, bool) { mb.Close(); return note(1), true })
+		h.Notify()
+		mb.PollMatch(match)
+		assert.Zero(t, mb.Len())
+		assert.False(t, h.Unseen())
+		_, ok := mb.Poll()
+		assert.False(t, ok)
+	}
+}
+
+// A handle has one message at most, and a closed mailbox none.
+func TestReadinessIsToldOnce(t *testing.T) {
+	mb := NewMailbox()
+	h := mb.NewHandle()
+	h.Notify()
+	mb.selected(h)
+	mb.selected(h)
+	require.NoError(t, mb.Post(note(1)))
+	assert.Equal(t, 2, mb.Len())
+	assert.Equal(t, []Message{SelectMsg{h}, note(1)}, all(mb))
+	require.NoError(t, mb.Close())
+	mb.selected(h)
+	mb.aborted(mb.NewHandle(), net.ErrClosed)
+	assert.Zero(t, mb.Len())
+}
+
+// A call that only looks does not wait, but somebody who is inside the kernel is soon out: then it looks.
+func TestPollLooksAfterWhoIsInsideTheKernel(t *testing.T) {
+	_, s, _ := lanePair(t)
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	calls := 0
+	hooked(t, func(bool) int {
+		if calls++; calls == 2 {
+			close(inside)
+			<-goOn
+		}
+		return 1
+	})
+	require.NoError(t, turn(s, Forever)) // one that does not wait: the next tries before it parks
+	owner, poll := make(chan error, 1), make(chan error, 1)
+	go func() { owner <- turn(s, Forever) }()
+	<-inside
+	go func() { poll <- turn(s, Within(0)) }()
+	for range 500 {
+		runtime.Gosched()
+	}
+	assert.Empty(t, poll)
+	close(goOn)
+	assert.NoError(t, within(t, owner, "the owner's end"))
+	assert.NoError(t, within(t, poll, "the poll"))
+}

@@ -1,0 +1,90 @@
+package esock
+
+import (
+	"slices"
+	"strings"
+)
+
+// Which keys the map of a structure needs: ESOCK_KEYS of csrc/esock_opt_struct.def.
+
+// shapeKeys are the keys of a structure's map that may be missing ("one|other": one of the two), and those that a
+// question needs.
+type shapeKeys struct{ optional, asks []string }
+
+// missing are the keys that are needed and not there.
+func (sh *shape) missing(m map[string]any, asks bool) (missing []string) {
+	keys := optionKeys[sh.name]
+	asks = asks && len(keys.asks) > 0
+	for k := range sh.fields {
+		name := sh.fields[k].name
+		_, has := m[name]
+		optional := slices.Contains(keys.optional, name)
+		for _, o := range keys.optional {
+			if one, other, two := strings.Cut(o, "|"); two && (name == one || name == other) {
+				_, hasOne := m[one]
+				_, hasOther := m[other]
+				optional = hasOne || hasOther
+				name = one + " or " + other
+			}
+		}
+		if asks {
+			optional = !slices.Contains(keys.asks, name)
+		}
+		if !has && !optional && !sh.fields[k].hidden() && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+	}
+	if !asks {
+		missing = append(missing, sh.missingThen(m)...)
+	}
+	return missing
+}
+
+// missingThen are keys that the values of others make necessary.
+func (sh *shape) missingThen(m map[string]any) (missing []string) {
+	needs := func(names ...string) {
+		for _, name := range names {
+			if _, ok := m[name]; !ok {
+				missing = append(missing, name)
+			}
+		}
+	}
+	switch sh.name {
+	case "tcp_md5sig":
+		const prefix, ifindex = 1, 2
+		flags, _ := integer(m["flags"])
+		if flags&prefix != 0 {
+			needs("prefixlen")
+		}
+		if flags&ifindex != 0 {
+			needs("ifindex")
+		}
+	case "packet_mreq":
+		const multicast, unicast = 0, 3
+		if t, _ := integer(m["type"]); t == multicast || t == unicast {
+			needs("alen", "address")
+		}
+	}
+	return missing
+}
+
+// finishWith is finish for a map that needs keys. Which are missing is said last: often one that is there is misspelt.
+func (r *mapReader) finishWith(keys ...string) string {
+	if cause := r.finish(); cause != "" {
+		return cause
+	}
+	var missing []string
+	for _, key := range keys {
+		if _, ok := r.m[key]; !ok {
+			missing = append(missing, key)
+		}
+	}
+	return missingCause(missing)
+}
+
+func missingCause(keys []string) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	return "missing keys: " + strings.Join(keys, ", ")
+}

@@ -1,0 +1,51 @@
+package packet_test
+
+import (
+	"embed"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/esock-go/esock/internal/zerocall"
+	"github.com/esock-go/esock/packet"
+)
+
+//go:embed *.go
+var source embed.FS
+
+// Nothing panics that is called with zero values, and on nil pointers.
+func TestZeroValuesAreHarmless(t *testing.T) {
+	zerocall.Package{
+		Source: source,
+		Types: []any{packet.ArgumentError{}, packet.Decoder{}, packet.Delimiter(0), packet.HTTPHeader{}, packet.HTTPRequest{},
+			packet.HTTPResponse{}, packet.HTTPVersion{}, packet.Kind(0), packet.Method{}, packet.Options{}, packet.Packet{},
+			packet.Parser{}, packet.TLSRecord{}, packet.Type(0), packet.URI{}, packet.URIKind(0)},
+		Values: map[string]any{"255": packet.Type(255), "kind 255": packet.Kind(255), "URI kind 255": packet.URIKind(255),
+			"delimiter 65535": packet.Delimiter(65535), "ErrMore": packet.ErrMore, "ErrInvalid": packet.ErrInvalid,
+			"ErrTooLong": packet.ErrTooLong},
+		Funcs: map[string]any{"Append": packet.Append, "AppendHeader": packet.AppendHeader, "DataPacket": packet.DataPacket,
+			"Decode": packet.Decode, "DelimiterOf": packet.DelimiterOf, "NewDecoder": packet.NewDecoder,
+			"NewParser": packet.NewParser, "ParseType": packet.ParseType},
+	}.Run(t)
+}
+
+func TestNilPointersAreBadArguments(t *testing.T) {
+	var bad *packet.ArgumentError
+	var p *packet.Parser
+	var d *packet.Decoder
+	var typ *packet.Type
+	_, _, err := p.Next([]byte("x"))
+	assert.ErrorAs(t, err, &bad)
+	assert.ErrorAs(t, p.SetType(packet.Line), &bad)
+	assert.ErrorAs(t, p.SetOptions(packet.Options{}), &bad)
+	_, err = d.Next()
+	assert.ErrorAs(t, err, &bad)
+	_, err = d.Read(make([]byte, 1))
+	assert.ErrorAs(t, err, &bad)
+	assert.ErrorAs(t, d.SetType(packet.Line), &bad)
+	assert.ErrorAs(t, d.SetOptions(packet.Options{}), &bad)
+	for _, err := range d.All() {
+		assert.ErrorAs(t, err, &bad)
+	}
+	assert.ErrorAs(t, typ.UnmarshalText([]byte("line")), &bad)
+}

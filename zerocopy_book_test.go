@@ -1,0 +1,171 @@
+package esock
+
+import (
+	"io"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func noteOf(b *zeroCopyBook, first, last uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.note(ZeroCopyRange{First: first, Last: last})
+}
+
+func keptBy(b *zeroCopyBook, o *zeroCopyResult) *zeroCopySend {
+	return &zeroCopySend{book: b, buf: []byte("x"), owner: o}
+}
+
+// A notice may be read before the send that it is about has come back.
+func TestZeroCopyNoticesBeforeTheSendIsNoted(t *testing.T) {
+	b := &zeroCopyBook{sending: true}
+	o := &zeroCopyResult{book: b}
+	noteOf(b, 0, 1)
+	noteOf(b, 2, 2)
+	keptBy(b, o).sent(&Socket{typ: Stream}, 4, 1, ErrTimeout)
+	assert.Equal(t, 1, o.pending)
+	noteOf(b, 3, 3)
+	assert.Zero(t, o.pending)
+	assert.Empty(t, b.slots)
+	assert.False(t, b.lost)
+}
+
+// A number that this socket has not sent says that somebody else sends: from then on nothing is given back early.
+func TestZeroCopyNoticesOfSomebodyElse(t *testing.T) {
+	b := &zeroCopyBook{}
+	o := &zeroCopyResult{book: b}
+	keptBy(b, o).sent(&Socket{typ: Stream}, 1, 1, nil)
+	noteOf(b, 1, 1)
+	noteOf(b, 0, 0)
+	assert.True(t, b.lost)
+	assert.Equal(t, 1, o.pending)
+	b.release()
+	assert.Zero(t, o.pending)
+}
+
+func TestZeroCopyDoubtIsSettledByTheNotice(t *testing.T) {
+	for _, before := range []uint32{0, 2} {
+		b := &zeroCopyBook{}
+		o := &zeroCopyResult{book: b}
+		for range before {
+			keptBy(b, o).sent(&Socket{typ: Dgram}, 1, 1, nil)
+		}
+		keptBy(b, o).sent(&Socket{typ: Dgram}, 0, 0, syscall.EPERM)
+		assert.True(t, b.doubt)
+		noteOf(b, before, before)
+		assert.False(t, b.doubt)
+		assert.False(t, b.lost)
+		keptBy(b, o).sent(&Socket{typ: Dgram}, 1, 1, nil)
+		noteOf(b, before+1, before+1)
+		assert.Equal(t, int(before), o.pending)
+		for n := range before {
+			noteOf(b, n, n)
+		}
+		assert.Zero(t, o.pending)
+		assert.Empty(t, b.slots)
+	}
+}
+
+// restOf is what stays of a connection whose peer reads nothing.
+func restOf(t *testing.T) (r *zeroCopyRest, z *ZeroCopy, peer *Socket) {
+	t.Helper()
+	l, err := Open(Inet, Stream, TCP)
+	require.NoError(t, err)
+	defer l.Close()
+	require.NoError(t, SocketRcvBuf.Set(l, 16<<10))
+	require.NoError(t, l.Bind(Loopback))
+	require.NoError(t, l.Listen(1))
+	at, err := l.SockName()
+	require.NoError(t, err)
+	c, err := Open(Inet, Stream, TCP)
+	require.NoError(t, err)
+	require.NoError(t, SocketSndBuf.Set(c, 1<<20))
+	require.NoError(t, c.Connect(at, Forever))
+	peer, err = l.Accept(Forever)
+	require.NoError(t, err)
+	t.Cleanup(func() { peer.Close() })
+	z, err = c.ZeroCopy()
+	require.NoError(t, err)
+	_, err = z.Send(make([]byte, 4<<20), Within(0))
+	require.ErrorIs(t, err, ErrTimeout)
+	h, _, code := cAdopt(cFD(c.h), adoptDup, -1, -1, -1)
+	require.NoError(t, errnoOf(code))
+	// The socket goes without its book, which is the test's.
+	book := c.rarely().uncopied.Swap(nil)
+	require.NoError(t, c.Close())
+	return &zeroCopyRest{book: book, h: h}, z, peer
+}
+
+func TestZeroCopyRestIsBounded(t *testing.T) {
+	t.Run("nothing moves: the connection is aborted", func(t *testing.T) {
+		r, z, peer := restOf(t)
+		over, moved := r.step(time.Millisecond)
+		assert.False(t, over)
+		assert.True(t, moved, "the first look")
+		over, _ = r.step(zeroCopyPatience - 1)
+		assert.False(t, over)
+		assert.Equal(t, 1, z.Pending())
+		over, _ = r.step(1)
+		assert.True(t, over)
+		assert.Zero(t, z.Pending())
+		var err error
+		for buf := make([]byte, 1<<16); err == nil; {
+			_, err = peer.Recv(buf, 0, Within(10*time.Second))
+		}
+		assert.ErrorIs(t, err, syscall.ECONNRESET)
+	})
+	t.Run("somebody else's connection is not, and the memory stays", func(t *testing.T) {
+		r, z, _ := restOf(t)
+		r.shared = true
+		r.step(time.Millisecond)
+		over, _ := r.step(zeroCopyPatience)
+		assert.True(t, over)
+		assert.Equal(t, 1, z.Pending())
+		zeroCopyRests.mu.Lock()
+		assert.Contains(t, zeroCopyRests.kept, r.book)
+		zeroCopyRests.kept = nil
+		zeroCopyRests.mu.Unlock()
+	})
+	t.Run("all went, and somebody else took the notices", func(t *testing.T) {
+		r, z, peer := restOf(t)
+		require.NoError(t, errnoOf(cShutdown(r.h, syscall.SHUT_WR)))
+		var err error
+		for buf := make([]byte, 1<<16); err == nil; {
+			_, err = peer.Recv(buf, 0, Within(10*time.Second))
+		}
+		assert.Equal(t, io.EOF, err)
+		r.book.lost = true
+		for over := false; !over; { // until the kernel has the last acknowledgement
+			over, _ = r.step(zeroCopyGrace / 4)
+		}
+		assert.Zero(t, z.Pending())
+	})
+}
+
+// A call is complete when its buffer is full, also when the kernel reports more than it stored.
+func TestMoreThanTheBufferIsNoMore(t *testing.T) {
+	a, _ := pair(t, Stream)
+	for _, c := range []call{
+		{op: OpRecv, buf: make([]byte, 4), whole: true},
+		{op: OpSend, buf: make([]byte, 4), whole: true},
+		{op: OpSendMsg, iov: []cIovec{iovecOf(make([]byte, 4))}, whole: true},
+	} {
+		assert.NotPanics(t, func() { assert.True(t, c.advance(a, 10)) })
+		assert.Empty(t, c.buf)
+	}
+}
+
+func TestMoreThanTheBufferIsClipped(t *testing.T) {
+	a, _ := pair(t, Stream)
+	hooked(t, func(bool) int { return 10 })
+	c := call{op: OpNone, buf: make([]byte, 4), whole: true, flags: int(MsgTrunc)}
+	w := Forever
+	n, err := a.do(&c, &w)
+	assert.NoError(t, err)
+	assert.Equal(t, 10, n)
+	assert.Empty(t, c.buf)
+}
