@@ -162,6 +162,7 @@ func TestExtendedErrorMapHasOTPsKeys(t *testing.T) {
 func TestErrorQueueOfTheKernel(t *testing.T) {
 	for _, d := range []Domain{Inet, Inet6} {
 		t.Run(d.String(), func(t *testing.T) {
+			needICMP(t)
 			if d == Inet6 {
 				needIPv6(t)
 			}

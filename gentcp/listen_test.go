@@ -54,8 +54,10 @@ func TestListen_Errors(t *testing.T) {
 	assert.ErrorContains(t, err, "listen")
 	s, err = Listen(nil, portOf(t, l), IPLoopback(), ReuseAddr(true))
 	assertReason(t, "eaddrinuse", s, err, "there is a listener")
-	s, err = Listen(nil, 0, IP(netip.MustParseAddr("192.0.2.1")))
-	assertReason(t, "eaddrnotavail", s, err)
+	if foreignRefused() {
+		s, err = Listen(nil, 0, IP(netip.MustParseAddr("192.0.2.1")))
+		assertReason(t, "eaddrnotavail", s, err)
+	}
 	assert.Equal(t, before, esock.NumberOf())
 }
 

@@ -67,6 +67,7 @@ func (c optionCase) mayBeForbidden(t *testing.T, err error) {
 }
 
 func TestOption_AtListen(t *testing.T) {
+	needMapped(t)
 	for _, c := range optionCases() {
 		t.Run(c.set.String(), func(t *testing.T) {
 			mb := owner(t)
@@ -79,7 +80,7 @@ func TestOption_AtListen(t *testing.T) {
 }
 
 func TestOption_AtConnect(t *testing.T) {
-	needIPv6(t)
+	needMapped(t)
 	l4, l6 := listenWith(t, nil), listenWith(t, nil, Inet6())
 	for _, c := range optionCases() {
 		t.Run(c.set.String(), func(t *testing.T) {
@@ -101,7 +102,7 @@ func TestOption_AtConnect(t *testing.T) {
 }
 
 func TestOption_InSetOpts(t *testing.T) {
-	needIPv6(t)
+	needMapped(t)
 	l4, l6 := listenWith(t, nil), listenWith(t, nil, Inet6())
 	for _, c := range optionCases() {
 		t.Run(c.set.String(), func(t *testing.T) {

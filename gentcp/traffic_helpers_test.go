@@ -28,12 +28,14 @@ var (
 	none []gentcp.Option
 )
 
-// wired is a connection whose other end is the standard library's.
+// wired is a connection whose other end is the standard library's. Its receive buffer is that of Linux by default,
+// whatever the machine's settings.
 func wired(t testing.TB, mb *esock.Mailbox, opts ...gentcp.Option) (*gentcp.Socket, *net.TCPConn) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
 	defer l.Close()
+	opts = append([]gentcp.Option{gentcp.RecBuf(1 << 16)}, opts...)
 	s, err := gentcp.Connect(mb, "127.0.0.1", l.Addr().(*net.TCPAddr).Port, soon, opts...)
 	made(t, s, err)
 	peer, err := l.AcceptTCP()

@@ -30,7 +30,7 @@ func provoke(t *testing.T, s *esock.Socket) (to esock.Addr) {
 	}
 	before := seen()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		needsRefusals(t)
+		needICMP(t)
 		// It may meet the error of one before.
 		if _, err := s.SendTo([]byte("ping"), to, 0, esock.Forever); err != nil {
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
@@ -46,34 +46,10 @@ func provoke(t *testing.T, s *esock.Socket) (to esock.Addr) {
 	return to
 }
 
-// needsRefusals skips the test if the kernel itself answers nothing that is sent where nobody listens. It has a few sockets for
-// all such answers of the machine, and they can be full (IcmpOutErrors of /proc/net/snmp).
-func needsRefusals(t *testing.T) {
-	t.Helper()
-	to, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	require.NoError(t, unix.Bind(to, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
-	at, err := unix.Getsockname(to)
-	require.NoError(t, err)
-	require.NoError(t, unix.Close(to))
-	from, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	defer unix.Close(from)
-	require.NoError(t, unix.Connect(from, at))
-	for range 20 {
-		if _, err := unix.Write(from, []byte("ping")); err != nil {
-			return
-		}
-		if n, _ := unix.Poll([]unix.PollFd{{Fd: int32(from)}}, 50); n > 0 {
-			return
-		}
-	}
-	t.Skip("the kernel does not answer datagrams that nobody receives")
-}
-
 // errorful is a bound UDP socket that wants its errors.
 func errorful(t *testing.T) (*esock.Socket, esock.Addr) {
 	t.Helper()
+	needICMP(t)
 	s, at := udp(t)
 	native(t, s, unix.SOL_IP, unix.IP_RECVERR, 1)
 	return s, at

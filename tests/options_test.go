@@ -634,6 +634,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 
 // IPV6_ADDRFORM turns an IPv6 socket with a v4-mapped connection into an IPv4 socket.
 func TestDomainFollowsAddrForm(t *testing.T) {
+	needMapped(t)
 	_, addr := listener(t, 5)
 	c := tcp6(t)
 	require.NoError(t, c.Connect(esock.Inet6Addr(addr.IP(), uint16(addr.Port()), 0), esock.Within(patience)))

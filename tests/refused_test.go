@@ -266,7 +266,7 @@ func TestRefusedDatagramEndsOneReceive(t *testing.T) {
 	for i := range 3 {
 		calls = append(calls, recvStart(t, s, make([]byte, 1), esock.Within(patience), i+1))
 	}
-	needsRefusals(t)
+	needICMP(t)
 	eventually(t, "a refusal", func() bool { // the kernel sends only so many in a while
 		_, err := s.Send([]byte("anybody?"), 0, esock.Within(patience))
 		require.NoError(t, err)

@@ -232,9 +232,10 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 	code, _, errs := command(t, "connect", host, port, "--packet", "5")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "--packet must be one of")
-	code, _, errs = command(t, "listen", "--addr", "192.0.2.1:1")
+	used := peer(t).Addr().String()
+	code, _, errs = command(t, "listen", "--addr", used)
 	assert.Equal(t, 1, code)
-	assert.Contains(t, errs, "cannot listen on 192.0.2.1:1")
+	assert.Contains(t, errs, "cannot listen on "+used)
 }
 
 func TestConnectOutputThatCannotBeWritten(t *testing.T) {

@@ -43,7 +43,7 @@ func TestOptValues(t *testing.T) {
 		{[]string{"set", "tcp", "nodelay", "1", "--integer"}, 1.},
 		{[]string{"set", "6", "1", "--hex", "01 00 00 00"}, "01000000"},
 		{[]string{"get", "1", "13", "--native-size", "8"}, "0000000000000000"},
-		{[]string{"get", "0x29", "26"}, 0.},
+		{[]string{"get", "0x29", "49"}, 0.},
 		{[]string{"get", "6", "nodelay"}, false},
 	} {
 		code, out, errs := command(t, append(append([]string{"opt"}, c.args...), "--json")...)

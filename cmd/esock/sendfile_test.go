@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -104,6 +105,11 @@ func (w whenDrawn) Write(b []byte) (int, error) {
 
 func TestSendfileWaitsForTheAcknowledgement(t *testing.T) {
 	nothingLeft(t)
+	if text, err := os.ReadFile("/proc/sys/net/ipv4/tcp_wmem"); err == nil {
+		if f := strings.Fields(string(text)); len(f) != 3 || len(f[2]) < len("2097152") {
+			t.Skip("the send buffer cannot hold the file: net.ipv4.tcp_wmem is ", string(text))
+		}
+	}
 	dir := t.TempDir()
 	bigFile(t, dir, 1<<20) // more than the peer's system takes before it is read
 	for _, half := range []bool{false, true} {

@@ -441,7 +441,7 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 		"no such file":         {dir + "/none"},
 		"not a directory":      {dir + "/a.txt"},
 		"missing port":         {dir, "--addr", "nonsense"},
-		"cannot listen on 192": {dir, "--addr", "192.0.2.1:1"},
+		"cannot listen on 127": {dir, "--addr", taken.Addr().String()},
 		"already in use":       {dir, "--addr", taken.Addr().String()},
 		"too short":            {dir, "--idle", "0s"},
 		"with 0 connections":   {dir, "--connections", "0"},

@@ -94,7 +94,10 @@ func TestWatchAsJSONUntilInterrupted(t *testing.T) {
 }
 
 func TestWatchSaysWhatIsWrong(t *testing.T) {
-	for _, addr := range []string{"nonsense", "192.0.2.1:1"} {
+	used, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer used.Close()
+	for _, addr := range []string{"nonsense", used.LocalAddr().String()} {
 		code, _, errs := command(t, "watch", "--addr", addr)
 		assert.Equal(t, 1, code)
 		assert.NotEmpty(t, errs)

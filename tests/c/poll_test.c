@@ -152,6 +152,7 @@ static esock *with_queued_error(esock_addr *at) {
 }
 
 static void queued_error_wakes_a_waiter_twice_and_then_is_quiet(void **state) {
+    need_icmp();
     esock_addr at;
     int me;
     esock_event ev;
@@ -185,6 +186,7 @@ static void queued_error_wakes_a_waiter_twice_and_then_is_quiet(void **state) {
 }
 
 static void quiet_waiter_still_gets_its_other_direction(void **state) {
+    need_icmp();
     esock_addr at;
     int me;
     esock_event ev;
@@ -205,6 +207,7 @@ static void quiet_waiter_still_gets_its_other_direction(void **state) {
 
 /* Who waits for the error queue alone is not woken by data, and not kept awake by an error that has no record there. */
 static void waiting_for_errors_alone(void **state) {
+    need_icmp();
     esock *s, *from;
     int me, one = 1;
     esock_addr gone, at;
