@@ -339,7 +339,10 @@ func FuzzParseAddr(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, a, b)
 		var c cAddr
-		require.NoError(t, a.toC(&c))
+		if err = a.toC(&c); err == errZoneName {
+			return // a socket looks it up
+		}
+		require.NoError(t, err)
 		require.Equal(t, a, addrFromC(&c, Addr{}))
 	})
 }
@@ -366,7 +369,10 @@ func FuzzAddrFromMap(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, a, b)
 		var c cAddr
-		require.NoError(t, a.toC(&c))
+		if err = a.toC(&c); err == errZoneName {
+			return // a socket looks it up
+		}
+		require.NoError(t, err)
 		require.Equal(t, a, addrFromC(&c, Addr{}))
 	})
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "esock.h"
 #include "esock_sys.h"
@@ -123,6 +124,14 @@ static int k_setfl(const esock_sys *sys, int fd, int flags) {
     (void)sys, (void)flags;
     used(fd);
     return luck();
+}
+
+/* What a path names is a regular file, or not. */
+static int k_filetype(const esock_sys *sys, int fd) {
+    (void)sys;
+    used(fd);
+    int r = luck();
+    return r < 0 ? r : byte() & 1 ? S_IFIFO : S_IFREG;
 }
 
 static int k_close(const esock_sys *sys, int fd) {
@@ -339,8 +348,8 @@ static int k_epoll_wait(const esock_sys *sys, int ep, struct epoll_event *ev, in
     return n;
 }
 
-static int k_open(const esock_sys *sys, const char *path) {
-    (void)sys, (void)path;
+static int k_open(const esock_sys *sys, const char *path, int flags) {
+    (void)sys, (void)path, (void)flags;
     return lucky_fd();
 }
 
@@ -354,6 +363,8 @@ static const esock_sys table = {
     .dup = k_dup,
     .getfl = k_getfl,
     .setfl = k_setfl,
+    .setfd = k_number,
+    .filetype = k_filetype,
     .close = k_close,
     .bind = k_name,
     .connect = k_connect,
@@ -407,7 +418,7 @@ static void expect_read(struct slot *t, unsigned calls, ssize_t n, size_t want, 
     } else if (n < 0 || (n == 0 && stream)) {
         t->expect[ESOCK_READ_FAILS]++;
     } else if (!(flags & MSG_PEEK)) {
-        t->expect[ESOCK_READ_BYTE] += stream || (size_t)n < want ? (uint64_t)n : want;
+        t->expect[ESOCK_READ_BYTE] += (size_t)n < want ? (uint64_t)n : want; /* as stored */
     }
 }
 
