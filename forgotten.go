@@ -19,12 +19,12 @@ import (
 type forgotten struct {
 	h        *handle
 	id       uint64
-	file     *os.File       // it owns the descriptor, once a call has parked
-	ptr      unsafe.Pointer // the poller's name, once armed
-	stops    [2]func() bool // of the contexts that are registered: park.go
-	uncopied *zeroCopyBook  // what the kernel still sends from
-	facts    uint32         // of the socket, when it was made
-	lent     uint64         // the kernel's name of a socket that is borrowed and armed
+	file     *os.File                      // it owns the descriptor, once a call has parked
+	ptr      unsafe.Pointer                // the poller's name, once armed
+	watches  [2]weak.Pointer[contextWatch] // of the contexts that are registered: park.go
+	uncopied *zeroCopyBook                 // what the kernel still sends from
+	facts    uint32                        // of the socket, when it was made
+	lent     uint64                        // the kernel's name of a socket that is borrowed and armed
 	sock     weak.Pointer[Socket]
 	armed    *Socket // the same, while it is armed: that keeps it
 	borrowed bool    // the descriptor is not ours, and may be another's by now
@@ -58,9 +58,9 @@ func (s *Socket) unregistered() *forgotten {
 func closeForgotten(f *forgotten) {
 	traceForgotten(f.id)
 	gauges.forget(f.h)
-	for _, stop := range f.stops {
-		if stop != nil {
-			stop()
+	for _, known := range f.watches {
+		if w := known.Value(); w != nil {
+			w.stop()
 		}
 	}
 	if f.ptr != nil {

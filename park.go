@@ -319,19 +319,36 @@ func (p *park) watch(ctx context.Context) {
 		return
 	}
 	p.done = done
-	known, d := weak.Make(p.s), p.d // the context does not keep a socket that waits no more
-	p.noteStop(context.AfterFunc(ctx, func() {
-		if s := known.Value(); s != nil {
-			s.contextEnded(d, done)
-		}
-	}))
+	w := &contextWatch{s: weak.Make(p.s), d: p.d, done: done}
+	w.stop = context.AfterFunc(ctx, w.ended)
+	p.note(w)
 }
 
-// noteStop notes how to take the context's function back, also where it is found when the socket is forgotten. s.mu is held.
-func (p *park) noteStop(stop func() bool) {
-	p.stop = stop
+// contextWatch is what a context holds that ends a wait: not the socket, which may wait no more. Nor does what is kept for a
+// forgotten socket hold the context, which may have the socket as a value.
+type contextWatch struct {
+	s    weak.Pointer[Socket]
+	d    direction
+	done <-chan struct{} // the context's
+	stop func() bool
+}
+
+func (w *contextWatch) ended() {
+	if s := w.s.Value(); s != nil {
+		s.contextEnded(w.d, w.done)
+	}
+}
+
+// note notes how to take the context's function back, also where it is found when the socket is forgotten; nil: there is none
+// any more. s.mu is held.
+func (p *park) note(w *contextWatch) {
+	p.stop = nil
+	var known weak.Pointer[contextWatch]
+	if w != nil {
+		p.stop, known = w.stop, weak.Make(w)
+	}
 	if f := p.s.unregistered(); f != nil {
-		f.stops[p.d] = stop
+		f.watches[p.d] = known
 	}
 }
 
@@ -347,7 +364,7 @@ func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
 		return
 	}
 	p.done, p.kept = nil, false
-	p.noteStop(nil)
+	p.note(nil)
 	if p.waiting {
 		s.blk.setDeadline(d, past)
 	}
@@ -372,7 +389,7 @@ func (p *park) drop() {
 		p.stop()
 	}
 	p.done, p.kept = nil, false
-	p.noteStop(nil)
+	p.note(nil)
 }
 
 // spinners is how many calls spin now.

@@ -227,7 +227,7 @@ func (s *Socket) seesEnd(d direction) bool {
 	if d != reading || s.typ == Stream || s.typ == SeqPacket || cReady(s.h, 0) != eventEnd {
 		return false
 	}
-	s.facts.Or(factShutRead)
+	s.facts.Or(factShutRead | factReadEnded)
 	return true
 }
 

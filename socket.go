@@ -76,6 +76,8 @@ const (
 	factFiles      // SendFile was called: there may be counters for it
 	factAccepting  // had a current acceptor when it was closed
 	factConnecting // and a connect in progress
+	factReadEnded  // reading is shut for certain, and not only perhaps: see Shutdown
+	factWriteEnded // and writing
 )
 
 func (d direction) selectedFact() uint32 {
@@ -469,30 +471,42 @@ func (s *Socket) Shutdown(how How) error {
 	if how < ShutRead || how > ShutReadWrite {
 		return s.fail("shutdown", &InvalidError{What: "how", Value: int(how)})
 	}
-	var shut uint32
+	var shut, ended uint32
 	if how != ShutWrite {
-		shut |= factShutRead
+		shut, ended = factShutRead, factReadEnded
 	}
 	if how != ShutRead {
-		shut |= factShutWrite
+		shut, ended = shut|factShutWrite, ended|factWriteEnded
 	}
-	// Noted first: the reader that the kernel wakes must find it, because no other wake-up follows. One at a time, so that
-	// taking the note back after a failure does not take another's.
-	turn := &shutdowns[s.id%uint64(len(shutdowns))]
-	turn.Lock()
-	was := s.facts.Or(shut)
+	// Noted first: the reader that the kernel wakes must find it, because no other wake-up follows.
+	s.facts.Or(shut)
 	err := s.simple("shutdown", func(h *handle) int { return cShutdown(h, int(how)) })
 	// A datagram socket that is not connected is shut although the kernel says it is not connected.
 	if err != nil && (s.typ == Stream || !errors.Is(err, syscall.ENOTCONN)) {
-		s.facts.And(was | ^shut)
+		s.notShut(shut)
+	} else {
+		s.facts.Or(shut | ended)
 	}
-	turn.Unlock()
 	s.tellShut(how)
 	return err
 }
 
-// shutdowns are the turns of Shutdown: shared by several sockets, because it hardly ever takes time.
-var shutdowns [16]sync.Mutex
+// notShut takes the note of a Shutdown that failed back, but nothing that somebody else has found to be so.
+func (s *Socket) notShut(shut uint32) {
+	for {
+		f := s.facts.Load()
+		drop := shut
+		if f&factReadEnded != 0 {
+			drop &^= factShutRead
+		}
+		if f&factWriteEnded != 0 {
+			drop &^= factShutWrite
+		}
+		if s.facts.CompareAndSwap(f, f&^drop) {
+			return
+		}
+	}
+}
 
 // SockName is the address the socket is bound to. OTP: socket:sockname/1; getsockname(2).
 func (s *Socket) SockName() (Addr, error) { return s.name("sockname", cSockName) }

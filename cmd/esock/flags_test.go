@@ -122,14 +122,16 @@ func TestZonesOfFlags(t *testing.T) {
 		l.Close()
 	}
 	for _, zone := range []string{"1", lo.Name} {
-		at := serving(t, site(t), nil, func(c *serveCmd) { c.Addr = "[::1%" + zone + "]:0" })
-		_, port, err := net.SplitHostPort(at)
-		require.NoError(t, err)
-		s, err := dial(t.Context(), "::1%"+zone, port)
-		require.NoError(t, err)
-		s.Close()
-		s, err = dial(t.Context(), "[::1%"+zone+"]", port)
-		require.NoError(t, err)
-		s.Close()
+		t.Run(zone, func(t *testing.T) { // the server ends with it
+			at := serving(t, site(t), nil, func(c *serveCmd) { c.Addr = "[::1%" + zone + "]:0" })
+			_, port, err := net.SplitHostPort(at)
+			require.NoError(t, err)
+			s, err := dial(t.Context(), "::1%"+zone, port)
+			require.NoError(t, err)
+			s.Close()
+			s, err = dial(t.Context(), "[::1%"+zone+"]", port)
+			require.NoError(t, err)
+			s.Close()
+		})
 	}
 }

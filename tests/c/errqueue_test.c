@@ -342,6 +342,7 @@ static void which_sockets_have_one(void **state) {
 
 /* An error alone, without a record, is pending too. */
 static void errors_are_pending(void **state) {
+    need_icmp();
     esock *s;
     esock_addr to = closed_port(AF_INET);
     struct script k;
