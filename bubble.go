@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -105,4 +106,43 @@ func escape(f func()) {
 func attachCleanup(f func()) {
 	garbage := new([4]*int) // large enough to have a place of its own
 	runtime.AddCleanup(garbage, func(f func()) { f() }, f)
+}
+
+// contextFor is a context that ends when a time of the machine's is over.
+func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
+	if !inBubble() {
+		return context.WithTimeout(context.Background(), d)
+	}
+	// It must end in the bubble: contexts that are made of it there have channels of the bubble.
+	inner, cancel := context.WithCancel(context.Background())
+	c := &bubbleContext{Context: inner, deadline: time.Now().Add(d)}
+	t := newTimer(d)
+	go func() {
+		defer t.Stop()
+		select {
+		case <-t.C:
+			c.over.Store(true)
+			cancel()
+		case <-inner.Done():
+		}
+	}()
+	return c, cancel
+}
+
+// bubbleContext is a context with a deadline by the machine's clock.
+type bubbleContext struct {
+	context.Context
+	deadline time.Time
+	over     atomic.Bool
+}
+
+// Deadline is the moment as the bubble's clock stands.
+func (c *bubbleContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+func (c *bubbleContext) Err() error {
+	err := c.Context.Err()
+	if err != nil && c.over.Load() {
+		return context.DeadlineExceeded
+	}
+	return err
 }

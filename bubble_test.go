@@ -245,3 +245,31 @@ func TestBubbleIsNoticed(t *testing.T) {
 	})
 	assert.InDelta(t, clock(), machineClock()-machineEpoch, float64(10*time.Second))
 }
+
+// The context of a wait ends by the machine's clock, too, and so do those that are made of it.
+func TestBubbleEndsOfWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t, Stream)
+		ended := make(chan error, 1)
+		go func() { _, err := a.Recv(make([]byte, 1), 0, Forever); ended <- err }() // the bubble's clock stands
+		for _, w := range []Wait{Within(5 * time.Millisecond), Within(5 * time.Millisecond).Begin()} {
+			ctx, free := w.Ends()
+			child, cancel := context.WithCancel(ctx)
+			at, ok := ctx.Deadline()
+			assert.True(t, ok)
+			assert.LessOrEqual(t, time.Until(at), 5*time.Millisecond)
+			assert.NoError(t, ctx.Err())
+			<-child.Done()
+			assert.Equal(t, context.DeadlineExceeded, ctx.Err())
+			cancel()
+			free()
+		}
+		ctx, free := Within(time.Hour).Ends()
+		free()
+		<-ctx.Done()
+		assert.Equal(t, context.Canceled, ctx.Err())
+		require.NoError(t, a.Close())
+		assert.Error(t, <-ended)
+		require.NoError(t, b.Close())
+	})
+}

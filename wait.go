@@ -223,9 +223,9 @@ func (w Wait) Duration() (time.Duration, bool) { return w.d, w.kind == waitFor }
 func (w Wait) Ends() (context.Context, context.CancelFunc) {
 	switch w.kind {
 	case waitFor:
-		return context.WithTimeout(context.Background(), w.d)
+		return contextFor(w.d)
 	case waitUntil:
-		return context.WithTimeout(context.Background(), w.d-clock())
+		return contextFor(w.d - clock())
 	case waitContext:
 		return context.WithCancel(w.context())
 	}
