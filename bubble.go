@@ -75,7 +75,7 @@ func outside(f func()) {
 	}
 	asks := helper.asks
 	helper.mu.Unlock()
-	var called sync.Mutex // a channel would be of the bubble, which takes who waits for it for blocked
+	var called sync.Mutex // a channel would be the bubble's, and a wait for it would count as blocked
 	called.Lock()
 	asks <- func() {
 		f()

@@ -146,7 +146,7 @@ ESOCK_API void esock_refresh(esock *s);
  * esock_close then only frees the handle; everything else works on as before. */
 ESOCK_API int esock_disown(esock *s);
 
-/* For who closes a disowned descriptor, just before: if that close would wait for linger, the handle owns a duplicate
+/* Call just before closing a disowned descriptor: if that close would wait for linger, the handle owns a duplicate
  * from now on, so that esock_close is the one that waits. 0, or dup's error: then the close waits itself, and a signal
  * may end that. */
 ESOCK_API int esock_reclaim(esock *s);
@@ -716,7 +716,7 @@ ESOCK_API int esock_disarm(esock_poller *p, esock *s, unsigned events);
 ESOCK_API int esock_fired(esock_poller *p, esock *s, unsigned events);
 
 /* What poll(2) says of `events` now, and whether the socket has ended: the bits of `events` that are set, ESOCK_IN and
- * ESOCK_OUT without what comes to everybody, and ESOCK_END. Negative: poll failed. For who has been woken for nothing,
+ * ESOCK_OUT without what comes to everybody, and ESOCK_END. Negative: poll failed. For a caller that was woken for nothing
  * and wants to know why. */
 ESOCK_API int esock_ready(esock *s, unsigned events);
 

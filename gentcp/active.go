@@ -233,8 +233,8 @@ func (s *Socket) release() {
 	}
 }
 
-// materialise makes messages of what the owner would receive now, if he looked: what has been announced to him and
-// stands in his mailbox as the handle. Changes of the mode, the owner or the state come after it, and after them
+// materialise makes messages of what the owner would receive now: what has been announced to it and
+// stands in its mailbox as the handle. Changes of the mode, the owner or the state come after it, and after them
 // deliver, or nothing goes on. It reads once at most. s.mu is held.
 func (s *Socket) materialise() {
 	d := &s.delivery
@@ -258,7 +258,7 @@ func (s *Socket) materialise() {
 	}
 }
 
-// spend is materialise for who asks whether the mode is over: a count may be spent, or the end be there. In mode true it
+// spend is materialise for a caller that asks whether the mode is over: a count may be spent, or the end be there. In mode true it
 // leaves data where it is, or each question would make more messages. s.mu is held.
 func (s *Socket) spend() {
 	if s.active.kind == activeTrue {

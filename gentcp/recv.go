@@ -56,7 +56,7 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 	return p, nil
 }
 
-// receive is Recv for who has the turn. s.mu is held, but not while waiting.
+// receive is Recv for the call that has the turn. s.mu is held, but not while waiting.
 func (s *Socket) receive(buf []byte, length int, w esock.Wait) (Packet, error) {
 	first := true
 	for {

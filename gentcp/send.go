@@ -28,7 +28,7 @@ func (x *outgoing) free() {
 
 // Send sends one packet: the parts, one after the other, with the header that the packet type has (types 1, 2 and 4;
 // all others send bytes as they are). It waits until the kernel has taken all, or for option send_timeout. Whole
-// packets of several senders do not mix; who comes first goes first. No bytes are nothing in raw mode, and a packet of
+// packets of several senders do not mix; first come, first served. No bytes are nothing in raw mode, and a packet of
 // length 0 with a header.
 //
 // Errors: *SendTimeoutError, or with send_timeout_close esock.ErrTimeout, and then the socket is closed; ErrClosed;

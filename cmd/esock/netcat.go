@@ -81,7 +81,7 @@ func (f *framing) talk(ctx context.Context, s *gentcp.Socket, in io.Reader, out 
 	// Whoever waits on the socket meets its end.
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	end := sync.OnceFunc(func() { s.Close() }) // who comes second waits until it is done
+	end := sync.OnceFunc(func() { s.Close() }) // a second call waits until the first is done
 	defer context.AfterFunc(inner, end)()
 	defer end()
 

@@ -53,7 +53,7 @@ func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 	} else if err != nil {
 		return err
 	}
-	end := sync.OnceFunc(func() { s.Close() }) // who comes second waits until it is done
+	end := sync.OnceFunc(func() { s.Close() }) // a second call waits until the first is done
 	defer end()
 	defer context.AfterFunc(ctx, end)()
 
