@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/bytesize"
 )
 
 // piece is how much of the file one SendFile sends, so that the time of a call does not depend on the file's size.
@@ -60,7 +61,7 @@ func (d *demo) sendFile() error {
 	st.fact("sent", sent, fmt.Sprintf("%d bytes", sent))
 	st.fact("received", got.n, fmt.Sprintf("%d bytes", got.n))
 	st.fact("elapsed", took.Seconds(), fmt.Sprintf("%s, %s a second, hashing included", duration(took),
-		size(int64(float64(got.n)/max(took.Seconds(), 1e-6)))))
+		bytesize.Text(int64(float64(got.n)/max(took.Seconds(), 1e-6)))))
 	st.fact("sha256 of file", hex.EncodeToString(want))
 	st.fact("sha256 received", hex.EncodeToString(got.sum))
 	same := bytes.Equal(want, got.sum)
@@ -112,17 +113,4 @@ func receiveAll(s *esock.Socket, h hash.Hash, bar *progress) (n int64, err error
 			return n, err
 		}
 	}
-}
-
-// size is a number of bytes for people.
-func size(n int64) string {
-	switch {
-	case n < 10<<10:
-		return count(int(n), "byte")
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	case n < 10<<30:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 }

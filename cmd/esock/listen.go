@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
 )
 
 type listenCmd struct {
@@ -24,12 +25,20 @@ func (c *listenCmd) Run(out *output, std terminals) error {
 
 // listen takes one connection and talks with the peer.
 func (c *listenCmd) listen(ctx context.Context, out *output, std terminals) error {
-	l, at, err := listenAt(nil, c.Addr, c.options()...)
+	at, err := bindAddr("tcp", c.Addr)
 	if err != nil {
 		return err
 	}
+	l, err := gentcp.Listen(nil, int(at.Port()), append(c.options(), gentcp.IfAddr(at), gentcp.ReuseAddr(true))...)
+	if err != nil {
+		return listenError(c.Addr, err)
+	}
 	defer l.Close()
-	if _, err := fmt.Fprintln(std.err, "listening on", at); err != nil {
+	name, err := l.SockName()
+	if err != nil {
+		return why(err)
+	}
+	if _, err := fmt.Fprintln(std.err, "listening on", l.Socket().NameZone(name)); err != nil {
 		return err
 	}
 	s, err := l.Accept(nil, esock.Context(ctx))

@@ -328,23 +328,9 @@ func why(err error) error {
 	return err
 }
 
-// listenAt makes a listener on HOST:PORT, a host name or an address; no host: all of this host's.
-func listenAt(mb *esock.Mailbox, addr string, opts ...gentcp.Option) (*gentcp.Socket, string, error) {
-	to, err := bindAddr("tcp", addr)
-	if err != nil {
-		return nil, "", err
-	}
-	opts = append([]gentcp.Option{gentcp.IfAddr(to), gentcp.ReuseAddr(true)}, opts...)
-	l, err := gentcp.Listen(mb, int(to.Port()), opts...)
-	if err != nil {
-		return nil, "", fmt.Errorf("cannot listen on %s: %w", addr, why(err))
-	}
-	name, err := l.SockName()
-	if err != nil {
-		l.Close()
-		return nil, "", err
-	}
-	return l, l.Socket().NameZone(name).String(), nil
+// listenError says that nothing can listen on what --addr names, and why.
+func listenError(addr string, err error) error {
+	return fmt.Errorf("cannot listen on %s: %w", addr, why(err))
 }
 
 // dial connects to a port, by number or name, of a host, by its address or a name with addresses of either family.

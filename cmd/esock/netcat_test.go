@@ -35,6 +35,14 @@ func accepted(t *testing.T, l *net.TCPListener) *net.TCPConn {
 	return c
 }
 
+func dialed(t *testing.T, at string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", at)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c.(*net.TCPConn)
+}
+
 // nothingLeft checks at the end of the test that no socket and no goroutine is left.
 func nothingLeft(t *testing.T) {
 	before, here := goleak.IgnoreCurrent(), esock.NumberOf()

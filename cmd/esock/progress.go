@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/esock-go/esock/internal/bytesize"
 )
 
 // progress shows how far a transfer is: on a terminal as a bar that is drawn again and again, elsewhere as four lines,
@@ -50,7 +52,7 @@ func (p *progress) at(n int64) {
 func (p *progress) text(n, percent int64) string {
 	full := int(percent * barWidth / 100)
 	return fmt.Sprintf("%-*s[%s%s] %3d %%  %s", keyWidth, "progress", strings.Repeat("#", full),
-		strings.Repeat(".", barWidth-full), percent, size(n))
+		strings.Repeat(".", barWidth-full), percent, bytesize.Text(n))
 }
 
 // done ends the line of the bar.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/bytesize"
 )
 
 type sendfileCmd struct {
@@ -76,7 +77,7 @@ func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 		return fmt.Errorf("the file has become shorter: %d of %d bytes were there", sent, d.size)
 	}
 	_, err = fmt.Fprintf(out, "%d bytes sent in %s, %s a second\n", sent, duration(took),
-		size(int64(float64(sent)/max(took.Seconds(), 1e-6))))
+		bytesize.Text(int64(float64(sent)/max(took.Seconds(), 1e-6))))
 	return err
 }
 

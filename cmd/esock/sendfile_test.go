@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -27,6 +28,16 @@ func sendingTo(
 	c := &sendfileCmd{Host: host, Port: port, File: file}
 	go func() { ended <- c.sendfile(ctx, &output{Writer: &out, terminal: terminal}) }()
 	return &out, ended
+}
+
+// bigFile puts a file of random bytes into a directory, and gives its hash.
+func bigFile(t *testing.T, dir string, size int) [32]byte {
+	t.Helper()
+	b := make([]byte, size)
+	_, err := rand.NewChaCha8([32]byte{1}).Read(b)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "big"), b, 0o644))
+	return sha256.Sum256(b)
 }
 
 func TestSendfileSendsAll(t *testing.T) {

@@ -8,6 +8,9 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/fileserver"
 )
 
 type serveCmd struct {
@@ -46,14 +49,23 @@ func (c *serveCmd) serve(ctx context.Context, out *output, log io.Writer) error 
 		return fmt.Errorf("the directory cannot be served: %w", err)
 	}
 	defer root.Close()
-	s, err := newServer(root, c, log)
+	config := fileserver.Config{Root: root, Connections: c.Connections, Idle: c.Idle, Head: c.Head, Stall: c.Stall, Log: log}
+	var bad *esock.InvalidError
+	if err := config.Check(); errors.As(err, &bad) {
+		return fmt.Errorf("--%s: %s", bad.What, bad.Cause)
+	}
+	at, err := bindAddr("tcp", c.Addr)
 	if err != nil {
 		return err
 	}
+	s, err := fileserver.Listen(at, config)
+	if err != nil {
+		return listenError(c.Addr, err)
+	}
 	// In a URL the sign before a zone is escaped (RFC 6874).
-	if _, err := fmt.Fprintf(out, "serving %s on http://%s\n", c.Dir, strings.Replace(s.at, "%", "%25", 1)); err != nil {
-		s.stop()
+	if _, err := fmt.Fprintf(out, "serving %s on http://%s\n", c.Dir, strings.Replace(s.Addr(), "%", "%25", 1)); err != nil {
+		s.Close()
 		return err
 	}
-	return s.run(ctx)
+	return s.Run(ctx)
 }

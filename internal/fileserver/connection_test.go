@@ -1,4 +1,4 @@
-package main
+package fileserver
 
 import (
 	"bufio"
@@ -218,7 +218,7 @@ func TestServeDribblingClient(t *testing.T) {
 }
 
 func TestServeDoesNotWaitForEver(t *testing.T) {
-	short := func(c *serveCmd) { c.Idle, c.Head = 50*time.Millisecond, 50*time.Millisecond }
+	short := func(c *Config) { c.Idle, c.Head = 50*time.Millisecond, 50*time.Millisecond }
 	at := serving(t, site(t), nil, short)
 	for text, want := range map[string][]string{
 		"":                                   nil, // nothing was asked
@@ -270,7 +270,7 @@ func TestServeDoesNotWaitForEver(t *testing.T) {
 func TestServeClientThatDoesNotRead(t *testing.T) {
 	dir, log := site(t), make(lines, 1)
 	bigFile(t, dir, 32<<20)
-	at := serving(t, dir, log, func(c *serveCmd) { c.Stall = 50 * time.Millisecond })
+	at := serving(t, dir, log, func(c *Config) { c.Stall = 50 * time.Millisecond })
 	c := dialed(t, at)
 	_, err := c.Write([]byte(request("GET /big HTTP/1.1")))
 	require.NoError(t, err)
@@ -307,7 +307,7 @@ func TestServeClientsThatVanish(t *testing.T) {
 }
 
 func TestServeBoundsConnections(t *testing.T) {
-	at := serving(t, site(t), nil, func(c *serveCmd) { c.Connections = 1 })
+	at := serving(t, site(t), nil, func(c *Config) { c.Connections = 1 })
 	first := dialed(t, at)
 	_, err := first.Write([]byte("GET /a.txt HTTP/1.1\r\n"))
 	require.NoError(t, err)
@@ -329,7 +329,7 @@ func TestServeBoundsConnections(t *testing.T) {
 func TestServeKeepsALoneClient(t *testing.T) {
 	for _, n := range []int{2, 3} { // of which the acceptors have two
 		t.Run("", func(t *testing.T) {
-			at := serving(t, site(t), nil, func(c *serveCmd) { c.Connections = n })
+			at := serving(t, site(t), nil, func(c *Config) { c.Connections = n })
 			got := raw(t, at, request("GET /a.txt HTTP/1.1")+request("GET /page.html HTTP/1.1"))
 			assert.Equal(t, []string{"200 0123456789", "200 <p>page</p>"}, answers(t, got, "GET", "GET"), n)
 			assert.NotContains(t, got, "Connection: close")
@@ -411,14 +411,9 @@ func TestServeGoesOnAfterErrorsThatPass(t *testing.T) {
 }
 
 func TestServeEndsWhenItCannotAccept(t *testing.T) {
-	nothingLeft(t)
-	root, err := os.OpenRoot(t.TempDir())
-	require.NoError(t, err)
-	defer root.Close()
-	s, err := newServer(root, &serveCmd{Addr: "127.0.0.1:0", Connections: 1, Idle: 1, Head: 1, Stall: 1}, nil)
-	require.NoError(t, err)
+	s := listening(t, t.TempDir(), nil)
 	s.listener.Close()
-	assert.ErrorContains(t, s.run(context.Background()), "connections cannot be accepted: closed")
+	assert.ErrorContains(t, s.Run(context.Background()), "connections cannot be accepted: closed")
 }
 
 func TestHosts(t *testing.T) {

@@ -1,4 +1,4 @@
-package main
+package fileserver
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 // A client that takes nothing is given one time of --stall, however much it took before; one that takes a byte now and
 // then is served to the end.
 func TestServeStallIsOneTime(t *testing.T) {
-	c := &conversation{server: &server{stall: esock.Within(time.Hour)}}
+	c := &conversation{Server: &Server{stall: esock.Within(time.Hour)}}
 	broken := errors.New("broken")
 	type step struct {
 		takes int64
@@ -62,19 +62,15 @@ func TestServeStallIsOneTime(t *testing.T) {
 // The first line of a connection and what follows it share the time of --head; after a wait for the next request the
 // time begins with its first line. A body shares it, too.
 func TestServeHeadIsOneTime(t *testing.T) {
-	root, err := os.OpenRoot(t.TempDir())
-	require.NoError(t, err)
-	defer root.Close()
-	s, err := newServer(root, &serveCmd{Addr: "127.0.0.1:0", Connections: 1, Idle: time.Hour, Head: time.Hour, Stall: time.Hour}, nil)
-	require.NoError(t, err)
-	defer s.stop()
+	s := listening(t, t.TempDir(), nil)
+	defer s.Close()
 	client := dialed(t, s.at)
 	sock, err := s.listener.Accept(s.owner, esock.Within(10*time.Second))
 	require.NoError(t, err)
 	_, err = client.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab" + request("GET / HTTP/1.1")))
 	require.NoError(t, err)
 
-	c := &conversation{server: s, sock: sock}
+	c := &conversation{Server: s, sock: sock}
 	first := esock.Within(s.head).Begin()
 	c.until = first
 	problem, err := c.readHead(first)

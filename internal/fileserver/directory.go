@@ -1,4 +1,4 @@
-package main
+package fileserver
 
 import (
 	"cmp"
@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/esock-go/esock/internal/bytesize"
 )
 
 // maxList is how many names a list has at most, so that one request does not take memory without bound.
@@ -61,7 +63,7 @@ func appendEntry(b []byte, e fs.DirEntry) []byte {
 	b = append(appendURL(b, e.Name()), slash...)
 	b = append(b, "\">"+html.EscapeString(strings.ToValidUTF8(e.Name(), "\uFFFD"))+slash+"</a></td>"...)
 	if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-		b = append(b, "<td align=\"right\">"+size(info.Size())+"</td><td>"+
+		b = append(b, "<td align=\"right\">"+bytesize.Text(info.Size())+"</td><td>"+
 			info.ModTime().UTC().Format("2006-01-02 15:04")+"</td>"...)
 	}
 	return append(b, "</tr>\n"...)

@@ -1,8 +1,9 @@
-package main
+package fileserver
 
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // conversation is one connection: requests are read and answered in turn. All its memory is used again for the next
 // request.
 type conversation struct {
-	*server
+	*Server
 	sock *gentcp.Socket
 	line [1 << 10]byte // the line being read; longer ones get memory of their own
 	head head
@@ -41,8 +42,8 @@ const (
 )
 
 // converse reads requests and answers them, until one side ends it.
-func (s *server) converse(sock *gentcp.Socket) {
-	c := &conversation{server: s, sock: sock}
+func (s *Server) converse(sock *gentcp.Socket) {
+	c := &conversation{Server: s, sock: sock}
 	defer sock.Close()
 	// The first request must not take longer than its head may; those that follow may be waited for.
 	wait := esock.Within(s.head).Begin()
@@ -125,8 +126,9 @@ func (c *conversation) tell() {
 	if a, err := c.sock.PeerName(); err == nil {
 		host = c.sock.Socket().NameZone(a).AddrPort().Addr().String()
 	}
+	quoted := strconv.Quote(string(c.head.first))
 	line := fmt.Sprintf("%s - - [%s] \"%s\" %d %d\n", host, c.date.Format("02/Jan/2006:15:04:05 -0700"),
-		strings.ReplaceAll(escaped(c.head.first), `"`, `\x22`), c.status, c.bytes)
+		strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `\x22`), c.status, c.bytes)
 	c.logging.Lock()
 	defer c.logging.Unlock()
 	c.log.Write([]byte(line)) // nobody to tell that it cannot be written

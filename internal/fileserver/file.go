@@ -1,4 +1,4 @@
-package main
+package fileserver
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ func servable(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.Is
 // open opens a file or a directory. problem is the status to answer if there is neither. Pipes and devices are not
 // opened: a writer would notice it, and a device may do anything. If the name has become one meanwhile, that does not
 // wait.
-func (s *server) open(name string) (o opened, problem int) {
+func (s *Server) open(name string) (o opened, problem int) {
 	info, err := s.root.Stat(name)
 	if err == nil && !servable(info) {
 		return o, 404
