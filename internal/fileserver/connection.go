@@ -2,9 +2,6 @@ package fileserver
 
 import (
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/esock-go/esock"
@@ -12,40 +9,39 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// conversation is one connection: requests are read and answered in turn. All its memory is used again for the next
-// request.
-type conversation struct {
+// connection is a client's connection, on which requests are read and answered one after the other. Each request reuses
+// the memory of the one before.
+type connection struct {
 	*Server
 	sock *gentcp.Socket
-	line [1 << 10]byte // the line being read; longer ones get memory of their own
+	line [1 << 10]byte // the line being read; longer lines get memory of their own
 	head head
-	name []byte // the file asked for
-	out  []byte // the head of the answer, and a short body
+	out  []byte // the head of the response, and a short body
 	date time.Time
-	// until is when the request must be there, once its first line is.
+	// until is when the rest of the request must have arrived, once its first line has.
 	until esock.Wait
 
-	// About the answer.
+	// The response.
 	status int
 	bytes  int64 // of the body
-	last   bool  // the connection ends with it
+	last   bool  // the connection ends after it
 }
 
 const (
-	// maxBody is up to how many bytes of a request's body are read and thrown away so that the connection can go on.
+	// maxBody is how many bytes of a request's body are read and discarded at most so that the connection can go on.
 	maxBody = 64 << 10
-	// farewell is how long a client may take to end a connection after its last answer: if it were closed while there
-	// is something to read, TCP would reset it, and the client might lose the answer.
+	// farewell is how long the client may take to close the connection after the last response. Closing it first would
+	// make TCP reset it if there is anything left to read, and the client could lose the response.
 	farewell = 2 * time.Second
-	// maxFarewell is how many bytes are read meanwhile.
+	// maxFarewell is how many bytes are read in that time at most.
 	maxFarewell = 1 << 20
 )
 
-// converse reads requests and answers them, until one side ends it.
-func (s *Server) converse(sock *gentcp.Socket) {
-	c := &conversation{Server: s, sock: sock}
+// serve reads requests and answers them until one side ends the connection.
+func (s *Server) serve(sock *gentcp.Socket) {
+	c := &connection{Server: s, sock: sock}
 	defer sock.Close()
-	// The first request must not take longer than its head may; those that follow may be waited for.
+	// The first request has Head to arrive, like the rest of any other; only those that follow may be waited for.
 	wait := esock.Within(s.head).Begin()
 	c.until = wait
 	for !c.last {
@@ -57,9 +53,9 @@ func (s *Server) converse(sock *gentcp.Socket) {
 		if problem != 0 {
 			err = c.refuse(problem)
 		} else {
-			err = c.answer()
+			err = c.respond()
 		}
-		c.tell()
+		c.logRequest()
 		if err != nil {
 			return
 		}
@@ -68,17 +64,18 @@ func (s *Server) converse(sock *gentcp.Socket) {
 	c.leave()
 }
 
-// begin settles whether there may be a next request.
-func (c *conversation) begin(problem int) {
+// begin decides whether another request may follow this one.
+func (c *connection) begin(problem int) {
 	c.date = time.Now()
 	c.status, c.bytes = 0, 0
 	h := &c.head
 	c.last = problem != 0 || h.close || !h.keep && h.minor == 0
-	// A body that is long, or whose length is not known, is not waited for, nor one that waits for our leave to come.
+	// There is no waiting for a body that is long, whose length is unknown, or that the client sends only after a 100
+	// (Continue).
 	if h.coded || h.expects || h.length > maxBody {
 		c.last = true
 	}
-	// When there are as many connections as there may be, others wait: nobody keeps one.
+	// When all slots are taken others wait for one: nobody keeps a slot for a request that may never come.
 	if c.busy.Load() >= int64(cap(c.slots)) {
 		c.last = true
 	}
@@ -87,8 +84,8 @@ func (c *conversation) begin(problem int) {
 	}
 }
 
-// discard reads a body and throws it away. It must come in the time that the head has left.
-func (c *conversation) discard(n int64) error {
+// discard reads a body of n bytes and throws it away. It must arrive in what is left of the time for the head.
+func (c *connection) discard(n int64) error {
 	if err := c.sock.SetOpts(gentcp.PacketType(packet.Raw)); err != nil {
 		return err
 	}
@@ -102,8 +99,8 @@ func (c *conversation) discard(n int64) error {
 	return c.sock.SetOpts(gentcp.PacketType(packet.HTTP))
 }
 
-// leave ends sending, and waits a little until the client has ended, too.
-func (c *conversation) leave() {
+// leave shuts the sending side down and waits a little for the client to do the same.
+func (c *connection) leave() {
 	if c.sock.Shutdown(esock.ShutWrite) != nil || c.sock.SetOpts(gentcp.PacketType(packet.Raw)) != nil {
 		return
 	}
@@ -117,22 +114,5 @@ func (c *conversation) leave() {
 	}
 }
 
-// tell writes the line of the log, in the common format.
-func (c *conversation) tell() {
-	if c.log == nil {
-		return
-	}
-	host := "-"
-	if a, err := c.sock.PeerName(); err == nil {
-		host = c.sock.Socket().NameZone(a).AddrPort().Addr().String()
-	}
-	quoted := strconv.Quote(string(c.head.first))
-	line := fmt.Sprintf("%s - - [%s] \"%s\" %d %d\n", host, c.date.Format("02/Jan/2006:15:04:05 -0700"),
-		strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `\x22`), c.status, c.bytes)
-	c.logging.Lock()
-	defer c.logging.Unlock()
-	c.log.Write([]byte(line)) // nobody to tell that it cannot be written
-}
-
-// timedOut reports an end by time.
+// timedOut reports whether an operation ran out of time.
 func timedOut(err error) bool { return errors.Is(err, esock.ErrTimeout) }

@@ -4,28 +4,29 @@ import (
 	"errors"
 	"io/fs"
 	"mime"
+	"net/http"
 	"os"
 	"path"
 	"syscall"
 )
 
-// opened is what a request asks for, open.
+// opened is the file or directory that a request names, open.
 type opened struct {
 	file    *os.File
 	info    fs.FileInfo
-	missing bool // there is nothing of that name
+	missing bool // nothing has the name
 }
 
-// servable reports a file or a directory.
+// servable reports whether it is a file or a directory.
 func servable(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.IsDir() }
 
-// open opens a file or a directory. problem is the status to answer if there is neither. Pipes and devices are not
-// opened: a writer would notice it, and a device may do anything. If the name has become one meanwhile, that does not
-// wait.
+// open opens a file or a directory. problem is the status of the response if it cannot. Pipes and devices are not
+// opened: a writer notices when a pipe is opened, and a device may do anything. The flags are for a name that becomes a
+// pipe or a device in the meantime: opening one does not block then.
 func (s *Server) open(name string) (o opened, problem int) {
 	info, err := s.root.Stat(name)
 	if err == nil && !servable(info) {
-		return o, 404
+		return o, http.StatusNotFound
 	}
 	var f *os.File
 	if err == nil {
@@ -34,83 +35,83 @@ func (s *Server) open(name string) (o opened, problem int) {
 	if err != nil {
 		switch {
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
-			return o, 503
+			return o, http.StatusServiceUnavailable
 		case errors.Is(err, fs.ErrPermission):
-			return o, 403
+			return o, http.StatusForbidden
 		}
 		o.missing = errors.Is(err, fs.ErrNotExist)
-		return o, 404 // also a name that leads out of the directory
+		return o, http.StatusNotFound // also a name that leads out of the directory
 	}
 	if info, err = f.Stat(); err == nil && servable(info) {
 		return opened{file: f, info: info}, 0
 	}
 	f.Close()
-	return o, 404
+	return o, http.StatusNotFound
 }
 
-// answer answers a request. An error: the connection is not usable any more.
-func (c *conversation) answer() error {
+// respond answers a request whose head is well-formed. An error means that the connection cannot be used any more.
+func (c *connection) respond() error {
 	h := &c.head
-	if !h.get && !h.only {
-		return c.refuse(405)
+	if !h.get && !h.headOnly {
+		return c.refuse(http.StatusMethodNotAllowed)
 	}
-	t, ok := locate(c.name, h.target)
+	p, ok := locate(string(h.target))
 	if !ok {
-		return c.refuse(400)
+		return c.refuse(http.StatusBadRequest)
 	}
-	c.name = t.name
-	name := string(t.name)
-	o, problem := c.open(name)
+	o, problem := c.open(p.name)
 	if problem != 0 {
 		return c.refuse(problem)
 	}
 	defer func() { o.file.Close() }()
 	switch {
-	case !o.info.IsDir() && t.slash:
-		return c.refuse(404)
+	case !o.info.IsDir() && p.slash:
+		return c.refuse(http.StatusNotFound)
 	case !o.info.IsDir():
-		return c.sendFile(o, name)
-	case !t.slash:
-		return c.redirect(t)
+		return c.sendFile(o, p.name)
+	case !p.slash:
+		return c.redirect(p)
 	}
-	index, problem := c.open(path.Join(name, "index.html"))
+	index, problem := c.open(path.Join(p.name, "index.html"))
 	switch {
 	case index.missing:
-		return c.list(o.file, name)
-	case problem != 0: // who made it did not mean the list to be seen
+		return c.list(o.file, p.name)
+	case problem != 0: // a directory with an index, even one that cannot be read, is not meant to be listed
 		return c.refuse(problem)
 	case index.info.IsDir():
 		index.file.Close()
-		return c.list(o.file, name)
+		return c.list(o.file, p.name)
 	}
 	o.file.Close()
 	o = index
 	return c.sendFile(o, "index.html")
 }
 
-// sendFile answers with a file, a part of it, or that there is no need to.
-func (c *conversation) sendFile(o opened, name string) error {
+// sendFile responds with a file, with a range of it, or with the reason why not.
+func (c *connection) sendFile(o opened, name string) error {
 	size, modified := o.info.Size(), o.info.ModTime()
 	var room [64]byte
 	tag := appendTag(room[:0], modified, size)
-	if status := c.head.condition(tag, modified); status == 412 {
-		return c.refuse(status)
-	} else if status != 0 {
+	switch status := c.head.precondition(tag, modified); status {
+	case 0:
+	case http.StatusNotModified:
 		c.start(status)
 		c.validators(tag, modified)
 		return c.finish()
+	default:
+		return c.refuse(status)
 	}
-	part, whole, ok := c.head.partial(size, tag, modified)
-	if !ok {
-		c.start(416)
+	part, whole, ok := c.head.requestedRange(size, tag, modified)
+	switch {
+	case !ok:
+		c.start(http.StatusRequestedRangeNotSatisfiable)
 		c.field("Content-Range", "bytes */")
 		c.number(size)
-		return c.message(416)
-	}
-	if whole {
-		c.start(200)
-	} else {
-		c.start(206)
+		return c.message(http.StatusRequestedRangeNotSatisfiable)
+	case whole:
+		c.start(http.StatusOK)
+	default:
+		c.start(http.StatusPartialContent)
 		c.field("Content-Range", "bytes ")
 		c.number(part.offset)
 		c.out = append(c.out, '-')
@@ -126,7 +127,7 @@ func (c *conversation) sendFile(o opened, name string) error {
 	return c.transmit(o.file, part)
 }
 
-// contentType is the media type by the ending of a name.
+// contentType returns the media type that the extension of a name stands for.
 func contentType(name string) string {
 	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
 		return t
@@ -134,10 +135,9 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
-// redirect tells a client that a directory's name ends with a slash: links in its list are relative to that.
-func (c *conversation) redirect(t place) error {
-	c.start(301)
-	c.field("Location", "")
-	c.out = append(appendPath(c.out, t.name), t.query...)
-	return c.message(301)
+// redirect sends the client to the name of a directory with its slash, which the links in a listing are relative to.
+func (c *connection) redirect(p place) error {
+	c.start(http.StatusMovedPermanently)
+	c.field("Location", directoryPath(p.name)+p.query)
+	return c.message(http.StatusMovedPermanently)
 }

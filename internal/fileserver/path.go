@@ -1,121 +1,57 @@
 package fileserver
 
-import "bytes"
+import (
+	"net/url"
+	"path"
+	"path/filepath"
+	"strings"
+)
 
-// place is what a request asks for.
+// place is what the target of a request names.
 type place struct {
-	name  []byte // below the directory that is served: "a/b", or "."
-	slash bool   // there was one at the end: a directory is meant
-	query []byte // with its question mark
+	name  string // below the directory that is served: "a/b", or "."
+	slash bool   // the target ends as the name of a directory does: with a slash or a dot segment
+	query string // with its question mark
 }
 
-// locate makes a name of the target of a request: without the query, its percent escapes undone, without empty and dot
-// segments (RFC 3986, section 5.2.4). false: it is malformed, or leads upwards out of the directory. Symbolic links are
-// not its business.
-func locate(dst, text []byte) (t place, ok bool) {
-	if len(text) == 0 || text[0] != '/' {
-		return t, false
+// locate makes a place of the target of a request: percent escapes are undone, and empty and dot segments removed (RFC
+// 3986, section 5.2.4). ok is false if the target is malformed or leads out of the directory; symbolic links are for
+// os.Root to check.
+func locate(target string) (p place, ok bool) {
+	if target == "" || target[0] != '/' || strings.ContainsFunc(target, neverInTarget) {
+		return p, false
 	}
-	for _, c := range text {
-		if c <= ' ' || c == 0x7f || c == '#' {
-			return t, false
-		}
+	if i := strings.IndexByte(target, '?'); i >= 0 {
+		target, p.query = target[:i], target[i:]
 	}
-	if i := bytes.IndexByte(text, '?'); i >= 0 {
-		text, t.query = text[:i], text[i:]
+	name, err := url.PathUnescape(target)
+	if err != nil || strings.IndexByte(name, 0) >= 0 {
+		return p, false
 	}
-	name := dst[:0]
-	begin := 0 // of the segment
-	// end closes a segment.
-	end := func() bool {
-		switch segment := name[begin:]; {
-		case len(segment) == 0, string(segment) == ".":
-			name = name[:begin]
-		case string(segment) == "..":
-			if begin == 0 {
-				return false
-			}
-			name = name[:bytes.LastIndexByte(name[:begin-1], '/')+1]
-		default:
-			name = append(name, '/')
-			begin = len(name)
-			return true
-		}
-		begin = len(name)
-		t.slash = true // those name directories
-		return true
+	switch name[strings.LastIndexByte(name, '/')+1:] {
+	case "", ".", "..":
+		p.slash = true
 	}
-	for i := 1; i < len(text); i++ {
-		c := text[i]
-		if c == '%' {
-			if i+2 >= len(text) {
-				return t, false
-			}
-			high, low := hexDigit(text[i+1]), hexDigit(text[i+2])
-			if high > 15 || low > 15 {
-				return t, false
-			}
-			c = high<<4 | low
-			i += 2
-		}
-		switch {
-		case c == 0:
-			return t, false
-		case c == '/':
-			if !end() {
-				return t, false
-			}
-			t.slash = true
-		default:
-			t.slash = false
-			name = append(name, c)
-		}
-	}
-	if len(name) > begin && !end() {
-		return t, false
-	}
-	if len(name) == 0 {
-		t.name, t.slash = append(name, '.'), true
-		return t, true
-	}
-	t.name = name[:len(name)-1] // without the slash behind the last segment
-	return t, true
+	// Without its slashes in front, a path that leads upwards keeps a ".." at its beginning, which IsLocal refuses.
+	p.name = path.Clean(strings.TrimLeft(name, "/"))
+	return p, filepath.IsLocal(p.name)
 }
 
-// hexDigit is the value of a digit, more than 15 if it is none.
-func hexDigit(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
-	case 'A' <= c && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 255
-}
+// neverInTarget reports a character that a target has only as an escape.
+func neverInTarget(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' }
 
-// appendPath appends the name of a directory as the path of an URL. It begins with one slash, and so never names a
+// directoryPath returns the name of a directory as the path of a URL. It begins with one slash, so that it never names a
 // host.
-func appendPath(dst, name []byte) []byte {
-	dst = append(dst, '/')
-	if string(name) == "." {
-		return dst
+func directoryPath(name string) string {
+	if name == "." {
+		return "/"
 	}
-	return append(appendURL(dst, name), '/')
+	return "/" + escapePath(name) + "/"
 }
 
-// appendURL appends bytes of a path: all but unreserved characters and slashes escaped (RFC 3986, section 2.3).
-func appendURL[T ~string | ~[]byte](dst []byte, text T) []byte {
-	const digits = "0123456789ABCDEF"
-	for i := range len(text) {
-		switch c := text[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
-			c == '-', c == '.', c == '_', c == '~', c == '/':
-			dst = append(dst, c)
-		default:
-			dst = append(dst, '%', digits[c>>4], digits[c&15])
-		}
-	}
-	return dst
-}
+// pathEscaper makes a path of what url.QueryEscape returns, which escapes all but the unreserved characters (RFC 3986,
+// section 2.3), as is safe in HTML and in a header, but has a plus sign for a blank.
+var pathEscaper = strings.NewReplacer("+", "%20", "%2F", "/")
+
+// escapePath escapes everything in a path but unreserved characters and slashes.
+func escapePath(name string) string { return pathEscaper.Replace(url.QueryEscape(name)) }

@@ -3,6 +3,7 @@ package fileserver
 import (
 	"bytes"
 	"errors"
+	"net/http"
 	"syscall"
 
 	"github.com/esock-go/esock"
@@ -17,27 +18,27 @@ const (
 	maxBlanks = 4        // empty lines before a request, which old clients send (RFC 9112, section 2.2)
 )
 
-// head is what counts of a request's head.
+// head is what the server uses of a request's head.
 type head struct {
-	store   []byte // holds what follows
-	first   []byte // the request line, for the log
-	target  []byte // the path, with the query
-	get     bool
-	only    bool // HEAD
-	minor   int  // of the version
-	hosts   int
-	close   bool
-	keep    bool
-	coded   bool  // there is a body with a transfer coding
-	expects bool  // the client waits for our leave before it sends the body
-	length  int64 // of the body; -1: not told
-	ranges  int   // how many fields Range
-	fields  [numFields][]byte
-	more    []repeated
+	store    []byte // holds the bytes of the fields below
+	first    []byte // the request line, for the log
+	target   []byte // the path with the query; nil if it is something else
+	get      bool
+	headOnly bool // the method is HEAD
+	minor    int  // of the version
+	hosts    int  // how many Host fields there are
+	close    bool
+	keep     bool
+	coded    bool  // the body has a transfer coding
+	expects  bool  // the client waits for a 100 (Continue) before it sends the body
+	length   int64 // of the body; -1: not given
+	ranges   int   // how many Range fields there are
+	fields   [numFields][]byte
+	repeated []repeatedField
 }
 
-// repeated is a field that has come before, with a value that goes on with a list.
-type repeated struct {
+// repeatedField is a second or later field of a name, whose value continues the list of the first.
+type repeatedField struct {
 	field field
 	value []byte
 }
@@ -57,24 +58,25 @@ const (
 
 var rootTarget = []byte("/")
 
-// keptFields are these by name.
+// keptFields are these headers by name.
 var keptFields = map[string]field{"Range": fieldRange, "If-Range": fieldIfRange, "If-Match": fieldIfMatch,
 	"If-None-Match": fieldIfNoneMatch, "If-Modified-Since": fieldIfModifiedSince,
 	"If-Unmodified-Since": fieldIfUnmodifiedSince}
 
-// retain copies bytes that must outlive the line they are in. The store may move, what was copied stays where it is.
+// retain copies bytes that are needed after their line is gone. When the store grows, earlier copies stay where they are.
 func (h *head) retain(b []byte) []byte {
 	n := len(h.store)
 	h.store = append(h.store, b...)
 	return h.store[n:len(h.store):len(h.store)]
 }
 
-// readHead reads the next head. problem is the status to answer when it is none that can be served, 0 if it is.
-// An error says that there is nobody to answer: the client has ended, or did not begin in time.
-func (c *conversation) readHead(wait esock.Wait) (problem int, err error) {
+// readHead reads the head of the next request. problem is the status of the response if the head cannot be served, and 0
+// if it can. An error means that there is nobody to respond to: the client ended the connection, or sent no request in
+// time.
+func (c *connection) readHead(wait esock.Wait) (problem int, err error) {
 	h := &c.head
-	*h = head{store: h.store[:0], more: h.more[:0], length: -1}
-	if problem, err = c.readStart(wait); problem != 0 || err != nil {
+	*h = head{store: h.store[:0], repeated: h.repeated[:0], length: -1}
+	if problem, err = c.readRequestLine(wait); problem != 0 || err != nil {
 		return problem, err
 	}
 	c.until = c.until.Begin()
@@ -82,9 +84,9 @@ func (c *conversation) readHead(wait esock.Wait) (problem int, err error) {
 		p, err := c.sock.RecvInto(c.line[:], 0, c.until)
 		switch {
 		case errors.Is(err, syscall.EMSGSIZE):
-			return 431, nil
+			return http.StatusRequestHeaderFieldsTooLarge, nil
 		case timedOut(err):
-			return 408, nil
+			return http.StatusRequestTimeout, nil
 		case err != nil:
 			return 0, err
 		}
@@ -94,25 +96,25 @@ func (c *conversation) readHead(wait esock.Wait) (problem int, err error) {
 		case packet.KindHTTPHeader:
 			x, _ := p.HTTPHeader()
 			if size += len(x.Name) + len(x.Value); size > maxHead || lines == maxLines {
-				return 431, nil
+				return http.StatusRequestHeaderFieldsTooLarge, nil
 			}
-			if !h.take(x) {
-				return 400, nil
+			if !h.addHeader(x) {
+				return http.StatusBadRequest, nil
 			}
 		default:
-			return 400, nil
+			return http.StatusBadRequest, nil
 		}
 	}
 }
 
-// readStart reads the request line.
-func (c *conversation) readStart(wait esock.Wait) (problem int, err error) {
+// readRequestLine reads the first line of a request.
+func (c *connection) readRequestLine(wait esock.Wait) (problem int, err error) {
 	h := &c.head
 	wait = wait.Begin()
 	for blanks := 0; ; blanks++ {
 		p, err := c.sock.RecvInto(c.line[:], 0, wait)
 		if errors.Is(err, syscall.EMSGSIZE) {
-			return 414, nil
+			return http.StatusRequestURITooLong, nil
 		} else if err != nil {
 			return 0, err
 		}
@@ -121,7 +123,7 @@ func (c *conversation) readStart(wait esock.Wait) (problem int, err error) {
 			line := bytes.TrimRight(p.Data(), "\r\n")
 			if p.Kind() != packet.KindHTTPError || len(line) > 0 || blanks == maxBlanks {
 				h.first = h.retain(line)
-				return 400, nil
+				return http.StatusBadRequest, nil
 			}
 			continue
 		}
@@ -133,55 +135,53 @@ func (c *conversation) readStart(wait esock.Wait) (problem int, err error) {
 			h.store = append(h.store, r.Rest...)
 		}
 		h.first = h.store
-		return h.begin(r), nil
+		return h.setRequestLine(r), nil
 	}
 }
 
-// begin takes the request line.
-func (h *head) begin(r packet.HTTPRequest) (problem int) {
-	h.get, h.only = string(r.Method.Name) == "GET", string(r.Method.Name) == "HEAD"
+// setRequestLine takes the method, the target and the version over.
+func (h *head) setRequestLine(r packet.HTTPRequest) (problem int) {
+	h.get, h.headOnly = string(r.Method.Name) == "GET", string(r.Method.Name) == "HEAD"
 	h.minor = r.Version.Minor
 	switch {
 	case len(r.VersionText) != len("HTTP/1.1"), len(r.Rest) > 0, r.Version.Major == 0: // RFC 9112, section 2.3
-		return 400
+		return http.StatusBadRequest
 	case r.Version.Major != 1:
-		return 505
+		return http.StatusHTTPVersionNotSupported
 	}
 	switch r.URI.Kind {
 	case packet.URIAbsPath:
-	case packet.URIAbsolute: // what a proxy is sent; whose host it is does not matter here
+	case packet.URIAbsolute: // as sent to a proxy; this server is the one for any host
 		h.target = h.target[len(r.URI.Scheme)+len("://"):]
 		end := bytes.IndexAny(h.target, "/?")
 		if end < 0 {
 			end = len(h.target)
 		}
 		if host := h.target[:end]; len(host) == 0 || host[0] == ':' || !isHost(host) {
-			return 400
+			return http.StatusBadRequest
 		}
 		if h.target = h.target[end:]; len(h.target) == 0 || h.target[0] == '?' {
-			h.target = rootTarget // the path has been left out
+			h.target = rootTarget // the path is left out
 		}
 	default:
-		h.target = nil // no file has such a name, but another method may use it
+		h.target = nil // not the name of a file, but right for other methods
 	}
 	return 0
 }
 
-// take takes a header; false: it is malformed.
-func (h *head) take(x packet.HTTPHeader) bool {
+// addHeader takes a header over, and reports whether it is well-formed.
+func (h *head) addHeader(x packet.HTTPHeader) bool {
 	value := bytes.TrimRight(x.Value, " \t")
 	if len(x.Name) == 0 {
 		return false
 	}
 	for _, b := range value {
-		if b < ' ' && b != '\t' || b == 0x7f { // a folded line, too: RFC 9112, section 5.2
+		if b < ' ' && b != '\t' || b == 0x7f { // a folded line, too (RFC 9112, section 5.2)
 			return false
 		}
 	}
-	if x.Index == 0 {
-		if len(x.Name) == len("expect") && bytes.EqualFold(x.Name, []byte("expect")) {
-			h.expects = true
-		}
+	if x.Index == 0 { // none of the headers that package packet knows
+		h.expects = h.expects || bytes.EqualFold(x.Name, []byte("expect"))
 		return true
 	}
 	switch name := x.Field(); name {
@@ -189,9 +189,7 @@ func (h *head) take(x packet.HTTPHeader) bool {
 		h.hosts++
 		return isHost(value)
 	case "Connection":
-		for rest, more := value, true; more; {
-			var token []byte
-			token, rest, more = bytes.Cut(rest, []byte(","))
+		for token := range bytes.SplitSeq(value, []byte(",")) {
 			token = bytes.Trim(token, " \t")
 			h.close = h.close || bytes.EqualFold(token, []byte("close"))
 			h.keep = h.keep || bytes.EqualFold(token, []byte("keep-alive"))
@@ -214,69 +212,19 @@ func (h *head) take(x packet.HTTPHeader) bool {
 		case h.fields[f] == nil:
 			h.fields[f] = h.retain(value)
 		case f == fieldIfMatch || f == fieldIfNoneMatch:
-			h.more = append(h.more, repeated{f, h.retain(value)})
+			h.repeated = append(h.repeated, repeatedField{f, h.retain(value)})
 		}
 	}
 	return true
 }
 
-// check is what can be said once the head is complete.
+// check looks for what is wrong with a complete head.
 func (h *head) check() (problem int) {
 	switch {
 	case h.minor >= 1 && h.hosts != 1, h.hosts > 1: // RFC 9112, section 3.2
-		return 400
-	case h.coded && (h.length >= 0 || h.minor == 0): // section 6.1: somebody may try to smuggle a request in
-		return 400
+		return http.StatusBadRequest
+	case h.coded && (h.length >= 0 || h.minor == 0): // section 6.1: two lengths may be an attempt at request smuggling
+		return http.StatusBadRequest
 	}
 	return 0
-}
-
-// isHost reports a host with or without a port (RFC 3986, section 3.2.2). There may be none.
-func isHost(b []byte) bool {
-	name, port := b, []byte(nil)
-	end := bytes.IndexByte(b, ']') + 1 // of an address in brackets, which has colons
-	if i := bytes.IndexByte(b[end:], ':'); i >= 0 {
-		name, port = b[:end+i], b[end+i+1:]
-	}
-	for _, c := range port {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	colon := byte('-') // allowed in any case
-	if end > 0 {
-		if name[0] != '[' || end != len(name) || end == len("[]") {
-			return false
-		}
-		name, colon = name[1:end-1], ':'
-	}
-	for i, c := range name {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == colon,
-			bytes.IndexByte([]byte("-._~!$&'()*+,;="), c) >= 0:
-		case c == '%' && i+2 < len(name) && hexDigit(name[i+1]) < 16 && hexDigit(name[i+2]) < 16:
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// beyond is more than any file has; ten times as much is a number, too.
-const beyond = 1 << 59
-
-// decimal is the value of digits, and whether there is nothing else.
-func decimal(b []byte) (n int64, ok bool) {
-	if len(b) == 0 {
-		return 0, false
-	}
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		if n = n*10 + int64(c-'0'); n > beyond {
-			n = beyond
-		}
-	}
-	return n, true
 }

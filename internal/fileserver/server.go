@@ -1,5 +1,6 @@
-// Package fileserver serves the files of a directory over HTTP/1.1. It is what "esock serve" runs, and shows a server on
-// package gentcp: packets framed as HTTP, files sent by the kernel, every wait bounded.
+// Package fileserver serves the files of a directory over HTTP/1.1, as the command "esock serve" does. It shows how a
+// server is built on package gentcp: requests are packets of type http, the kernel sends the files, and every wait is
+// bounded.
 package fileserver
 
 import (
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -28,8 +30,8 @@ type Config struct {
 	Log         io.Writer     // one line for each request, in the Common Log Format; nil: no log
 }
 
-// Check returns an error that names what nobody could be served with, nil if there is nothing of the kind. Errors:
-// *esock.InvalidError "connections", "idle", "head", "stall".
+// Check refuses a configuration that no client could be served with. Listen calls it. Errors: *esock.InvalidError
+// "connections", "idle", "head", "stall".
 func (c *Config) Check() error {
 	if c.Connections < 1 {
 		return &esock.InvalidError{What: "connections", Value: c.Connections,
@@ -54,9 +56,9 @@ type Server struct {
 	head     time.Duration
 	stall    esock.Wait
 	listener *gentcp.Socket
-	owner    *esock.Mailbox // of all sockets: closing it closes them
-	slots    chan struct{}  // one for each connection, or for an acceptor that waits for one
-	busy     atomic.Int64   // how many connections there are
+	owner    *esock.Mailbox // owns all sockets: closing it closes them
+	slots    chan struct{}  // holds an element for each connection, and for each acceptor that waits for one
+	busy     atomic.Int64   // the number of connections
 	conns    sync.WaitGroup
 
 	logging sync.Mutex
@@ -65,13 +67,14 @@ type Server struct {
 
 const (
 	acceptors = 2
-	// backlog is how many connections wait for an acceptor in the kernel.
+	// backlog is how many connections may wait in the kernel for an acceptor.
 	backlog = 1024
-	// scarce is how long accepting rests when the system has run out of something.
+	// scarce is how long an acceptor pauses after an error that is expected to pass.
 	scarce = 50 * time.Millisecond
 )
 
-// Listen makes a server that listens at an address; port 0: the kernel chooses one. Nothing is served before Run.
+// Listen makes a server that listens at an address, on a port that the kernel chooses if it is 0. Connections wait until
+// Run is called.
 // Errors: those of Config.Check and gentcp.Listen.
 func Listen(at esock.Addr, c Config) (*Server, error) {
 	if err := c.Check(); err != nil {
@@ -96,13 +99,14 @@ func Listen(at esock.Addr, c Config) (*Server, error) {
 	return s, nil
 }
 
-// Addr is where the server listens, as HOST:PORT.
+// Addr returns where the server listens, as HOST:PORT.
 func (s *Server) Addr() string { return s.at }
 
-// Close closes all sockets, which wakes whatever waits on one.
+// Close closes the listener and all connections, which ends every wait on them.
 func (s *Server) Close() { s.owner.Close() }
 
-// Run serves until ctx ends, or until connections cannot be accepted any more.
+// Run serves until ctx ends, and then returns nil; or until connections can no longer be accepted, and then returns the
+// reason. All sockets are closed, and all goroutines have ended, when it returns.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -120,7 +124,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// accept gives each connection a goroutine of its own. It returns why there are no more.
+// accept accepts connections and serves each in a goroutine of its own. It returns the reason why it stopped.
 func (s *Server) accept(ctx context.Context) error {
 	for {
 		select {
@@ -137,16 +141,16 @@ func (s *Server) accept(ctx context.Context) error {
 					s.busy.Add(-1)
 					<-s.slots
 				}()
-				s.converse(sock)
+				s.serve(sock)
 			})
 			continue
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case passes(err):
+		case transient(err):
 		default:
 			var e *gentcp.Error
 			if errors.As(err, &e) {
-				err = e.Reason // which socket it was does not matter to the caller
+				err = e.Reason // there is only one listener, which needs no name
 			}
 			return fmt.Errorf("connections cannot be accepted: %w", err)
 		}
@@ -158,16 +162,10 @@ func (s *Server) accept(ctx context.Context) error {
 	}
 }
 
-// passes reports an error of accept that says nothing about the listener: the peer has gone already, or there are too
-// many files or too little memory at the moment. accept(2) lists the network's.
-func passes(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS,
-		syscall.ENOMEM,
+// transient reports whether an error of accept(2) says nothing about the listener: the client is gone already, the system
+// is short of files or memory, or the network failed. The manual page lists the errors of the network.
+func transient(err error) bool {
+	return slices.ContainsFunc([]error{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
 		syscall.EPERM, syscall.EPROTO, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH,
-		syscall.ENOPROTOOPT, syscall.ENONET, syscall.EOPNOTSUPP} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
+		syscall.ENOPROTOOPT, syscall.ENONET, syscall.EOPNOTSUPP}, func(target error) bool { return errors.Is(err, target) })
 }
