@@ -21,12 +21,16 @@ func (d *demo) table() error {
 	st := d.step("sockets", "The sockets",
 		"What i() prints of those that are still open. The states are of the reading side, then of the writing side: BD "+
 			"bound, LG listening, SD selected, CD connected.")
-	text, rows, err := readTable(tableColumns)
+	rows, err := esock.SocketRows()
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
+	for _, row := range tableObjects(esock.TableColumns(), rows) {
 		st.tableRow("i", row)
+	}
+	text, err := printedTable(nil, rows)
+	if err != nil {
+		return err
 	}
 	for l := range strings.Lines(text) {
 		st.r.line("%s%s", indent, strings.TrimSuffix(l, "\n"))

@@ -127,7 +127,7 @@ func TestDemoJSON(t *testing.T) {
 	require.NotEmpty(t, table)
 	states := ""
 	for _, row := range table {
-		assert.Len(t, row, len(tableColumns))
+		assert.Len(t, row, len(esock.TableColumns()))
 		states += row["state"].(string) + " "
 	}
 	assert.Contains(t, states, "BD:LG")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,15 +39,18 @@ func (c *ifsCmd) Run(out *output) error {
 	if c.JSON {
 		return out.writeJSON(all)
 	}
-	var b strings.Builder
-	const layout = "%5s %-15s %6s %6s %-17s %-15s %-15s %s\n"
-	b.WriteString(out.bold(fmt.Sprintf(layout, "index", "name", "mtu", "txqlen", "hwaddr", "addr", "netmask", "broadcast")))
+	rows := [][]string{{"index", "name", "mtu", "txqlen", "hwaddr", "addr", "netmask", "broadcast"}}
 	for _, i := range all {
-		line := fmt.Sprintf(layout, fmt.Sprint(i.Index), shownName(i.Name), fmt.Sprint(i.MTU), fmt.Sprint(i.TxQLen), shorten(i.HWAddr, 17), i.Addr,
-			i.Netmask, i.Broadcast)
-		b.WriteString(strings.TrimRight(line, " \n") + "\n")
-		for _, l := range wrap(strings.Join(i.Flags, " "), 90) {
-			b.WriteString("       " + l + "\n")
+		rows = append(rows, []string{strconv.Itoa(i.Index), shownName(i.Name), strconv.Itoa(i.MTU), strconv.Itoa(i.TxQLen),
+			shorten(i.HWAddr, 17), i.Addr, i.Netmask, i.Broadcast})
+	}
+	lines := layOut(rows, func(column int) bool { return slices.Contains([]string{"index", "mtu", "txqlen"}, rows[0][column]) })
+	var b strings.Builder
+	b.WriteString(out.bold(lines[0]) + "\n")
+	for i, line := range lines[1:] {
+		b.WriteString(line + "\n")
+		for _, l := range wrap(strings.Join(all[i].Flags, " "), 90) {
+			b.WriteString("      " + l + "\n")
 		}
 	}
 	_, err = out.Write([]byte(b.String()))

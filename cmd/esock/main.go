@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/esock-go/esock"
 )
 
 type commands struct {
@@ -44,7 +46,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	exited, code := false, exitOK
 	parser, err := kong.New(&cli, append(valueOptions(),
 		kong.Name("esock"),
-		kong.Vars{"columns": strings.Join(tableColumns, ", ")},
+		kong.Vars{"columns": strings.Join(esock.TableColumns(), ", ")},
 		kong.Description("Sockets as Erlang/OTP's socket module has them, for Go."),
 		kong.Writers(stdout, stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

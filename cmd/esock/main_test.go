@@ -95,9 +95,14 @@ func TestTable(t *testing.T) {
 	assert.Contains(t, errs, "did you mean")
 }
 
-func TestCut(t *testing.T) {
-	row := cut("Local Address Recv State ", "local:ä       12   - , CD", []string{"local_address", "recv", "state"})
-	assert.Equal(t, facts{{"local_address", "local:ä"}, {"recv", uint64(12)}, {"state", "- , CD"}}, row)
+func TestLayOut(t *testing.T) {
+	rows := [][]string{{"n", "name", "note"}, {"1", "ä", ""}, {"100", "abcde", "x"}, {"20", "", "y"}}
+	assert.Equal(t, []string{
+		"  n name  note",
+		"  1 ä",
+		"100 abcde x",
+		" 20       y",
+	}, layOut(rows, func(column int) bool { return column == 0 }))
 }
 
 func TestDidYouMean(t *testing.T) {

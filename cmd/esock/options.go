@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,10 +95,15 @@ func (c *optionsCmd) Run(out *output) error {
 		return out.writeJSON(doc)
 	}
 	var b strings.Builder
-	const layout = "%-7s %-22s %-36s %-20s %-2s %s\n"
-	b.WriteString(out.bold(fmt.Sprintf(layout, "level", "name", "constant", "type", "rw", "since")))
+	table := [][]string{{"level", "name", "constant", "type", "rw", "since"}}
 	for _, o := range rows {
-		fmt.Fprintf(&b, layout, o.Level, o.Name, o.Constant, shorten(optionType(o), 20), optionAccess(o), o.Since)
+		table = append(table, []string{o.Level, o.Name, o.Constant, shorten(optionType(o), 20), optionAccess(o), o.Since})
+	}
+	for i, l := range layOut(table, nil) {
+		if i == 0 {
+			l = out.bold(l)
+		}
+		b.WriteString(l + "\n")
 	}
 	fmt.Fprintf(&b, "\n%d options. rw: r can be read, w set, a asked, with a value that says what of. since: the first\n"+
 		"Linux that has it; 2.2 stands for all older ones.\n", len(rows))
@@ -145,34 +151,28 @@ func (c *optionsCmd) writeProbes(out *output, probes []esock.OptionProbe) error 
 // writeMatrix writes the options of one level, with a column for each kind of socket that any of them applies to.
 func writeMatrix(b *strings.Builder, out *output, probes []esock.OptionProbe) {
 	var used esock.SocketKinds
-	width := 0
 	for _, p := range probes {
 		used |= p.Option.Kinds
-		width = max(width, len(p.Option.Name))
 	}
 	columns := slices.DeleteFunc(esock.AllSocketKinds(), func(k esock.SocketKinds) bool { return !used.Has(k) })
-	line := func(name string, cell func(esock.SocketKinds) string) string {
-		text := fmt.Sprintf("%-*s", width, name)
-		for _, k := range columns {
-			text += fmt.Sprintf(" %-4s", cell(k))
-		}
-		return strings.TrimRight(text, " ")
+	head := []string{probes[0].Option.Level}
+	for _, k := range columns {
+		head = append(head, cmp.Or(kindHeads[k.String()], k.String()))
 	}
-	b.WriteString(out.bold(line(probes[0].Option.Level, func(k esock.SocketKinds) string {
-		if short, ok := kindHeads[k.String()]; ok {
-			return short
-		}
-		return k.String()
-	})) + "\n")
+	rows := [][]string{head}
 	for _, p := range probes {
-		b.WriteString(line(p.Option.Name, func(k esock.SocketKinds) string {
-			for _, a := range p.Answers {
-				if a.Kind == k {
-					return cells[a.Result]
-				}
-			}
-			return ""
-		}) + "\n")
+		row := make([]string, len(head))
+		row[0] = p.Option.Name
+		for _, a := range p.Answers {
+			row[1+slices.Index(columns, a.Kind)] = cells[a.Result]
+		}
+		rows = append(rows, row)
+	}
+	for i, l := range layOut(rows, nil) {
+		if i == 0 {
+			l = out.bold(l)
+		}
+		b.WriteString(l + "\n")
 	}
 	b.WriteString("\n")
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
 // report is what a command tells, step by step. As text each line goes out when it is known; as JSON all of
@@ -186,23 +185,12 @@ func (st *step) table(name string, keys []string, rows [][]any) {
 		cells = append(cells, texts)
 		st.tableRow(name, object)
 	}
-	cells = append(headerLines(keys), cells...)
-	width := make([]int, len(keys))
-	for _, row := range cells {
-		for i, c := range row {
-			width[i] = max(width[i], utf8.RuneCountInString(c))
-		}
+	number := func(column int) bool {
+		_, text := rows[0][column].(string)
+		return !text
 	}
-	for _, row := range cells {
-		var b strings.Builder
-		for i, c := range row {
-			w := width[i]
-			if _, text := rows[0][i].(string); text {
-				w = -w // to the left
-			}
-			fmt.Fprintf(&b, "%*s ", w, c)
-		}
-		st.r.line("%s%s", indent, b.String())
+	for _, l := range layOut(append(headerLines(keys), cells...), number) {
+		st.r.line("%s%s", indent, l)
 	}
 }
 

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"slices"
 	"strings"
 )
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
 
 // didYouMean is "; did you mean x or y?" with the known words that are nearest to s, or else the list of all, if it is
 // short.
