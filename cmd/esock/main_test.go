@@ -111,9 +111,8 @@ func TestDidYouMean(t *testing.T) {
 	assert.Equal(t, "; did you mean nodelay?", didYouMean("NoDelay", known))
 	assert.Equal(t, "; did you mean keepidle, keepintvl or keepcnt?", didYouMean("keep", known))
 	assert.Equal(t, "; there is "+strings.Join(known, ", "), didYouMean("zzzzzz", known))
-	assert.Equal(t, 1, distance("tpc", "tcp"))
-	assert.Equal(t, 3, distance("", "tcp"))
-	assert.Equal(t, 2, distance("tcp", "udp"))
+	assert.Equal(t, "; did you mean tcp?", didYouMean("tpc", []string{"tcp", "udp"}), "a swap is one mistake")
+	assert.Equal(t, "; there is tcp, udp", didYouMean("", []string{"tcp", "udp"}))
 }
 
 func TestWrapAndShorten(t *testing.T) {

@@ -54,7 +54,7 @@ func TestSendfileSendsAll(t *testing.T) {
 		assert.Equal(t, want[:], h.Sum(nil))
 		require.NoError(t, <-ended)
 		if terminal {
-			assert.Regexp(t, `(?s)^\r.*\[#{40}\] 100 %  3\.0 MiB.*\n3145729 bytes sent in `, out.String())
+			assert.Regexp(t, `(?s)^\r.* 100% \[#{40}\] \(3\.0/3\.0 MiB.*\n3145729 bytes sent in `, out.String())
 		} else {
 			assert.Regexp(t, `^3145729 bytes sent in [^\n]*, [^\n]* a second\n$`, out.String())
 		}
@@ -108,7 +108,7 @@ func TestSendfileToAPeerThatEndsItsOwnDirection(t *testing.T) {
 type whenDrawn chan struct{}
 
 func (w whenDrawn) Write(b []byte) (int, error) {
-	if bytes.Contains(b, []byte("100 %")) {
+	if bytes.Contains(b, []byte("100%")) {
 		close(w)
 	}
 	return len(b), nil
