@@ -14,16 +14,17 @@ import (
 	"github.com/esock-go/esock/internal/bytesize"
 )
 
-// piece is how much of the file one SendFile sends, so that the time of a call does not depend on the file's size.
+// piece is how much of the file one call of SendFile sends, so that its time does not depend on the file's size.
 const piece = 16 << 20
 
 func (d *demo) sendFile() error {
 	st := d.step("sendfile", "A file, sent by the kernel",
-		"The server sends the file with sendfile: its bytes never enter the process. The client receives and hashes them.")
+		"The server sends the file with sendfile(2), so its bytes never enter the process. The client receives and "+
+			"hashes them.")
 	st.fact("file", d.path)
 	st.fact("size", d.size, fmt.Sprintf("%d bytes", d.size))
 	if d.size == 0 {
-		st.fact("note", "the file is empty: the client meets the end of the stream at once")
+		st.fact("note", "the file is empty: the client receives the end of the stream at once")
 	}
 	want, err := d.hashFile()
 	if err != nil {
@@ -47,7 +48,7 @@ func (d *demo) sendFile() error {
 		received <- result{h.Sum(nil), n, err}
 	}()
 	sent, err := d.sendPieces(server)
-	// Whether or not it went well, the client must learn that it was all.
+	// The client must learn that this was all, even after an error.
 	if serr := server.Shutdown(esock.ShutWrite); err == nil {
 		err = serr
 	}
@@ -68,16 +69,16 @@ func (d *demo) sendFile() error {
 	st.fact("equal", same, map[bool]string{true: "yes", false: "NO"}[same])
 	switch {
 	case sent != d.size:
-		return fmt.Errorf("the file has become shorter: %d of %d bytes were there", sent, d.size)
+		return fmt.Errorf("the file became shorter: only %d of %d bytes were left", sent, d.size)
 	case got.n != sent:
-		return fmt.Errorf("%d bytes were sent, %d came", sent, got.n)
+		return fmt.Errorf("%d bytes were sent, but %d arrived", sent, got.n)
 	case !same:
 		return errors.New("the received bytes are not those of the file")
 	}
 	return nil
 }
 
-// hashFile is the SHA-256 of the file's first size bytes.
+// hashFile returns the SHA-256 of the file's first size bytes.
 func (d *demo) hashFile() ([]byte, error) {
 	h := sha256.New()
 	if _, err := io.Copy(h, io.NewSectionReader(d.file, 0, d.size)); err != nil {

@@ -208,7 +208,7 @@ func TestDemoWithoutIPv6(t *testing.T) {
 func TestDemoOfAFileThatShrinks(t *testing.T) {
 	d, _ := aDemo(t, readme)
 	d.size++
-	assert.ErrorContains(t, d.sendFile(), "the file has become shorter")
+	assert.ErrorContains(t, d.sendFile(), "the file became shorter")
 }
 
 // A step that fails is named in the last line and in its JSON, and the ones after it are left out.

@@ -42,7 +42,7 @@ func TestBadValues(t *testing.T) {
 		{"demo _", []string{"file", "empty"}},
 		{"connect _ 1", []string{"host is empty"}},
 		{"connect 127.0.0.1 0", []string{"port 0"}},
-		{"connect 127.0.0.1 _", []string{`no service ""`}},
+		{"connect 127.0.0.1 _", []string{"no port"}},
 		{"connect 127.0.0.1 8080x", []string{`no service "8080x"`}},
 		{"connect 127.0.0.1 99999", []string{"99999"}},
 		{"connect 127.0.0.1 99999999999999999999", []string{"not a port"}},

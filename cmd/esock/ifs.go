@@ -17,7 +17,7 @@ type ifsCmd struct {
 	JSON bool `name:"json" help:"Print one JSON document: an array with an element for each interface."`
 }
 
-// netIf is an interface, as the ioctls tell of it. What it has not is empty.
+// netIf is an interface as the requests of netdevice(7) report it. What it does not have is empty.
 type netIf struct {
 	Index     int      `json:"index"`
 	Name      string   `json:"name"`
@@ -57,8 +57,8 @@ func (c *ifsCmd) Run(out *output) error {
 	return err
 }
 
-// interfaces asks for all interfaces of this network namespace. The ioctls go by name or index and SIOCGIFCONF leaves out
-// those without an address, so the indexes come from the system's list.
+// interfaces asks about all interfaces of this network namespace. The requests take a name or an index, and SIOCGIFCONF
+// leaves out the interfaces without an address, so the indexes come from the system's list.
 func interfaces() ([]netIf, error) {
 	s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
 	if err != nil {
@@ -73,7 +73,7 @@ func interfaces() ([]netIf, error) {
 	for _, l := range listed {
 		i, err := askInterface(s, l.Index)
 		if errors.Is(err, unix.ENODEV) {
-			continue // it has gone meanwhile
+			continue // it is gone by now
 		}
 		if err != nil {
 			return nil, err
@@ -116,7 +116,7 @@ func askInterface(s *esock.Socket, index int) (netIf, error) {
 	return i, nil
 }
 
-// shownName is a name as a terminal can have it: the kernel takes all bytes but blanks, slashes and colons.
+// shownName returns a name as a terminal can show it: the kernel accepts all bytes but blanks, slashes and colons.
 func shownName(name string) string {
 	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
 		return shorten(quoted, 15)

@@ -11,11 +11,11 @@ import (
 
 type listenCmd struct {
 	framing
-	Addr string `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (127.0.0.1 and a free port)."`
+	Addr string `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (by default, 127.0.0.1 and a free port)."`
 }
 
 // Help is what --help adds.
-func (listenCmd) Help() string { return framingHelp + " One connection is accepted." }
+func (listenCmd) Help() string { return framingHelp + " Only one connection is accepted." }
 
 func (c *listenCmd) Run(out *output, std terminals) error {
 	ctx, stop := untilSignal()
@@ -23,7 +23,7 @@ func (c *listenCmd) Run(out *output, std terminals) error {
 	return c.listen(ctx, out, std)
 }
 
-// listen takes one connection and talks with the peer.
+// listen accepts one connection, and exchanges packets with the peer.
 func (c *listenCmd) listen(ctx context.Context, out *output, std terminals) error {
 	at, err := bindAddr("tcp", c.Addr)
 	if err != nil {

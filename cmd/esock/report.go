@@ -8,14 +8,14 @@ import (
 	"sync"
 )
 
-// report is what a command tells, step by step. As text each line goes out when it is known; as JSON all of
-// it goes out at the end, as one document.
+// report is what a command reports, step by step. As text each line is written as soon as it is known; as JSON everything
+// is written at the end, as one document.
 type report struct {
 	out  *output
 	json bool
-	mu   sync.Mutex // steps may be told by several goroutines
+	mu   sync.Mutex // several goroutines report
 
-	failed error // why the text could not be written
+	failed error // of writing the text
 
 	Steps []*step `json:"steps"`
 }
@@ -44,14 +44,14 @@ type step struct {
 	parties []string
 }
 
-// call is what one party did and what came of it.
+// call is a call of one party, and its result.
 type call struct {
 	Who    string `json:"who"`
 	Call   string `json:"call"`
 	Result string `json:"result"`
 }
 
-// facts are names and values in the order in which they were told.
+// facts are names and values in the order in which they were reported.
 type facts []fact
 
 type fact struct {
@@ -81,7 +81,7 @@ func (f facts) MarshalJSON() ([]byte, error) {
 
 func newReport(out *output, asJSON bool) *report { return &report{out: out, json: asJSON} }
 
-// line writes a line of text; as JSON it is nothing.
+// line writes a line of text. As JSON it does nothing.
 func (r *report) line(format string, args ...any) {
 	if r.json {
 		return
@@ -110,13 +110,13 @@ func (r *report) step(name, title, text string) *step {
 	return st
 }
 
-// skip says why the step is left out.
+// skip reports why the step is left out.
 func (st *step) skip(why string) {
 	st.Skipped = why
 	st.r.paragraph("skipped: " + why)
 }
 
-// fact tells a name and a value. The text, if given, is how the value reads.
+// fact reports a name and a value. The text, if given, replaces the value in the text report.
 func (st *step) fact(key string, value any, text ...string) {
 	st.r.mu.Lock()
 	defer st.r.mu.Unlock()
@@ -141,14 +141,15 @@ func (st *step) between(left, right string) {
 	st.r.line("%s%-*s%s", indent, laneWidth, strings.Repeat("-", laneWidth-3), strings.Repeat("-", laneWidth-3))
 }
 
-// call tells what a party did and what came of it, once that is known.
+// call reports a call of one party and its result.
 func (st *step) call(who, what, result string) {
 	st.r.mu.Lock()
 	defer st.r.mu.Unlock()
 	st.tell(who, what, result)
 }
 
-// act makes a call that need not wait for the other party, and tells it before the other can tell what follows of it.
+// act makes a call that does not wait for the other party. The other party can report what follows from it only after the
+// call is reported.
 func (st *step) act(who, what string, f func() (string, error)) error {
 	st.r.mu.Lock()
 	defer st.r.mu.Unlock()
@@ -170,7 +171,7 @@ func (st *step) tell(who, what, result string) {
 	st.r.line("%s%s%-*s %s", indent, pad, callWidth, shorten(what, callWidth), shorten(result, room))
 }
 
-// table tells rows. Above them the keys stand, a word a line. Numbers are aligned to the right, and 0 is a dot.
+// table reports rows under their keys, which have a word on each line. Numbers are aligned to the right, and 0 is a dot.
 func (st *step) table(name string, keys []string, rows [][]any) {
 	var cells [][]string
 	for _, row := range rows {
@@ -194,7 +195,7 @@ func (st *step) table(name string, keys []string, rows [][]any) {
 	}
 }
 
-// headerLines puts the words of the keys below each other, the last ones into one line.
+// headerLines puts the words of each key below each other, with the last words of all keys on the last line.
 func headerLines(keys []string) [][]string {
 	height := 0
 	for _, k := range keys {

@@ -124,7 +124,7 @@ func TestSendfileWaitsForTheAcknowledgement(t *testing.T) {
 	dir := t.TempDir()
 	bigFile(t, dir, 1<<20) // more than the peer's system takes before it is read
 	for _, half := range []bool{false, true} {
-		for what, want := range map[string]string{"read": "", "abort": "broken off the connection after 1048576 of",
+		for what, want := range map[string]string{"read": "", "abort": "reset the connection after 1048576 of",
 			"interrupt": "interrupted after 1048576 of"} {
 			l := peer(t)
 			host, port, err := net.SplitHostPort(l.Addr().String())
@@ -175,7 +175,7 @@ func TestSendfileSaysWhatIsWrong(t *testing.T) {
 		require.NoError(t, p.SetLinger(0))
 		if file == big {
 			p.Close()
-			assert.ErrorContains(t, <-ended, "the peer has broken off the connection after ")
+			assert.ErrorContains(t, <-ended, "the peer reset the connection after ")
 		} else {
 			assert.NoError(t, <-ended, "the peer's system had it all")
 		}

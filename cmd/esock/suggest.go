@@ -6,8 +6,8 @@ import (
 	"github.com/hbollon/go-edlib"
 )
 
-// didYouMean is "; did you mean x or y?" with the known words that are nearest to s, or else the list of all, if it is
-// short.
+// didYouMean returns "; did you mean x or y?" with the known words that are nearest to s, or else a list of all words if it
+// is short.
 func didYouMean(s string, known []string) string {
 	best := 1 + (len(s)+1)/3
 	var near []string

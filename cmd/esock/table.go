@@ -9,9 +9,9 @@ import (
 )
 
 type tableCmd struct {
-	Columns []string `arg:"" optional:"" help:"Columns, in this order: ${columns}. All, if none is given."`
+	Columns []string `arg:"" optional:"" help:"The columns to print, in the order given: ${columns}. By default, all of them."`
 
-	Filter []string `short:"f" help:"Only sockets of this domain, type or protocol: inet, inet6, local, stream, dgram, seqpacket, sctp, tcp, udp. All of several must fit."`
+	Filter []string `short:"f" help:"Print only sockets of this domain, type or protocol: inet, inet6, local, stream, dgram, seqpacket, sctp, tcp, udp. A socket must match all filters."`
 	JSON   bool     `name:"json" help:"Print one JSON document."`
 }
 
@@ -64,7 +64,7 @@ func (c *tableCmd) Run(out *output) error {
 	return err
 }
 
-// openSample opens a listener, a connection through which a word went, and a datagram socket.
+// openSample opens a listener, a connection that has carried a word, and a datagram socket.
 func openSample() (closeAll func(), err error) {
 	var socks []*esock.Socket
 	closeAll = func() {
@@ -95,7 +95,7 @@ func openSample() (closeAll func(), err error) {
 	return closeAll, err
 }
 
-// connection is a listener on the loopback and both ends of a TCP connection to it. keep is given each socket.
+// connection makes a listener on the loopback and a TCP connection to it. keep is called with each socket.
 func connection(keep func(*esock.Socket, error) (*esock.Socket, error)) (listener, client, server *esock.Socket, err error) {
 	if listener, err = keep(esock.Open(esock.Inet, esock.Stream, esock.TCP)); err != nil {
 		return nil, nil, nil, err
