@@ -30,8 +30,8 @@
 //
 // # Inspection
 //
-// Every socket counts what it does ([Counters]). Unless told otherwise it is in a registry that [WhichSockets] and
-// [WriteTable] show, its state is in [SocketInfo], and [Socket.Monitor] tells when it is closed.
+// Every socket counts what it does ([Counters]). Unless told otherwise it is in a registry that [WhichSockets],
+// [SocketRows] and [WriteTable] show, its state is in [SocketInfo], and [Socket.Monitor] tells when it is closed.
 //
 // # Tests with testing/synctest
 //

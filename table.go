@@ -3,6 +3,7 @@ package esock
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -10,39 +11,104 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"text/tabwriter"
 	"unicode"
 	"unicode/utf8"
 )
 
-// column is one column of the table of sockets, by OTP's key.
-type column struct {
+// SocketRow is what the table of sockets says of one socket. What has no name stands as its number, and what is not known
+// is empty.
+type SocketRow struct {
+	Domain        string // "inet"
+	Type          string // "STREAM"
+	Protocol      string // "TCP"
+	FD            int    // -1 if the socket was closed in the meantime
+	Owner         string // as Mailbox.String
+	LocalAddress  string // "localhost:http (80)"
+	RemoteAddress string
+	Recv          uint64 // bytes received
+	Sent          uint64 // bytes sent
+	State         string // "BD:LG, -"; WriteTable has the abbreviations
+}
+
+// columns are those of the table by OTP's keys, in the order in which they are printed.
+var columns = []struct {
 	key  string
-	cell func(*Socket, *SocketInfo) string
+	cell func(*SocketRow) any
+}{
+	{"domain", func(r *SocketRow) any { return r.Domain }},
+	{"type", func(r *SocketRow) any { return r.Type }},
+	{"protocol", func(r *SocketRow) any { return r.Protocol }},
+	{"fd", func(r *SocketRow) any {
+		if r.FD < 0 {
+			return ""
+		}
+		return r.FD
+	}},
+	{"owner", func(r *SocketRow) any { return r.Owner }},
+	{"local_address", func(r *SocketRow) any { return r.LocalAddress }},
+	{"remote_address", func(r *SocketRow) any { return r.RemoteAddress }},
+	{"recv", func(r *SocketRow) any { return r.Recv }},
+	{"sent", func(r *SocketRow) any { return r.Sent }},
+	{"state", func(r *SocketRow) any { return r.State }},
 }
 
-var columns = []column{
-	{"domain", func(_ *Socket, i *SocketInfo) string { return i.Domain.String() }},
-	{"type", func(_ *Socket, i *SocketInfo) string { return strings.ToUpper(i.Type.String()) }},
-	{"protocol", func(_ *Socket, i *SocketInfo) string { return protocolCell(i) }},
-	{"fd", func(s *Socket, _ *SocketInfo) string { return s.fdCell() }},
-	{"owner", func(_ *Socket, i *SocketInfo) string { return i.Owner }},
-	{"local_address", func(s *Socket, i *SocketInfo) string { return s.addrCell(i, cSockName) }},
-	{"remote_address", func(s *Socket, i *SocketInfo) string { return s.addrCell(i, cPeerName) }},
-	{"recv", func(_ *Socket, i *SocketInfo) string { return strconv.FormatUint(i.Counters.ReadByte, 10) }},
-	{"sent", func(_ *Socket, i *SocketInfo) string { return strconv.FormatUint(i.Counters.WriteByte, 10) }},
-	{"state", func(_ *Socket, i *SocketInfo) string { return stateCell(i) }},
+// TableColumns lists the keys of the table's columns in the order in which WriteTable prints them: domain, type, protocol,
+// fd, owner, local_address, remote_address, recv, sent, state. OTP: the keys of socket:i/1.
+func TableColumns() []string {
+	keys := make([]string, len(columns))
+	for i, c := range columns {
+		keys[i] = c.key
+	}
+	return keys
 }
 
-// WriteTable prints the registered sockets that pass all the filters, one to a line, under the names of the
-// columns; nothing, if there are none. The columns, and their order if keys is empty: domain, type, protocol, fd, owner,
-// local_address, remote_address, recv, sent (bytes), state. What has no name is printed as its number, what is not known
-// is blank, and a socket that is closed meanwhile is left out.
+// Map returns the row by the keys of the columns. The values of recv and sent are uint64, that of fd is an int, or an empty
+// string if the socket was closed in the meantime; the others are strings.
+func (r SocketRow) Map() map[string]any {
+	m := make(map[string]any, len(columns))
+	for _, c := range columns {
+		m[c.key] = c.cell(&r)
+	}
+	return m
+}
+
+// MarshalJSON writes what Map returns.
+func (r SocketRow) MarshalJSON() ([]byte, error) { return json.Marshal(r.Map()) }
+
+// SocketRows returns the rows of the registered sockets that pass all the filters, in the order in which the sockets were
+// made. A socket that is closed in the meantime is left out. Errors: *InvalidError "filter".
+func SocketRows(filters ...Filter) ([]SocketRow, error) {
+	socks, err := WhichSockets(filters...)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]SocketRow, 0, len(socks))
+	for _, s := range socks {
+		if row, ok := s.tableRow(); ok {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// WriteTable prints the rows that SocketRows returns, one to a line, under the names of the columns; nothing, if there are
+// none. The keys choose the columns and their order; without keys there are those of TableColumns.
 //
 // The states are abbreviated: A accepting, BD bound, CD connected, CG connecting, LG listening, SD selected, in
 // full CLOSING; those of the reading side come first, then a comma, then those of the writing side.
 //
 // Errors: *InvalidError "column" (unknown), "filter"; those of w. OTP: socket:i/0,1,2.
 func WriteTable(w io.Writer, keys []string, filters ...Filter) error {
+	rows, err := SocketRows(filters...)
+	if err != nil {
+		return err
+	}
+	return WriteRows(w, keys, rows)
+}
+
+// WriteRows prints rows as WriteTable does. Errors: *InvalidError "column" (unknown); those of w.
+func WriteRows(w io.Writer, keys []string, rows []SocketRow) error {
 	if w == nil {
 		return &InvalidError{What: "writer", Cause: "it is nil"}
 	}
@@ -50,72 +116,51 @@ func WriteTable(w io.Writer, keys []string, filters ...Filter) error {
 	if len(keys) > 0 {
 		cols = nil
 		for _, key := range keys {
-			i := slices.IndexFunc(columns, func(c column) bool { return c.key == key })
+			i := slices.IndexFunc(TableColumns(), func(k string) bool { return k == key })
 			if i < 0 {
 				return &InvalidError{What: "column", Value: key, Cause: "there is none of that name"}
 			}
 			cols = append(cols, columns[i])
 		}
 	}
-	socks, err := WhichSockets(filters...)
-	if err != nil {
-		return err
-	}
-	rows := [][]string{header(cols)}
-	for _, s := range socks {
-		if row := s.tableRow(cols); row != nil {
-			rows = append(rows, row)
-		}
-	}
-	if len(rows) == 1 {
+	if len(rows) == 0 {
 		return nil
 	}
-	_, err = w.Write(layOut(rows))
+	var b bytes.Buffer // so that w is written to once
+	t := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	for _, c := range cols {
+		fmt.Fprintf(t, "%s\t", columnName(c.key))
+	}
+	fmt.Fprintln(t)
+	for i := range rows {
+		for _, c := range cols {
+			fmt.Fprintf(t, "%v\t", c.cell(&rows[i]))
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush() // a buffer takes everything
+	_, err := w.Write(b.Bytes())
 	return err
 }
 
-// header makes "Local Address" of local_address.
-func header(cols []column) []string {
-	row := make([]string, len(cols))
-	for i, c := range cols {
-		words := strings.Split(c.key, "_")
-		for j, word := range words {
-			words[j] = strings.ToUpper(word[:1]) + word[1:]
-		}
-		row[i] = strings.Join(words, " ")
+// columnName makes "Local Address" of local_address.
+func columnName(key string) string {
+	words := strings.Split(key, "_")
+	for i, word := range words {
+		words[i] = strings.ToUpper(word[:1]) + word[1:]
 	}
-	return row
+	return strings.Join(words, " ")
 }
 
-// tableRow makes the socket's cells; nil: it is closed.
-func (s *Socket) tableRow(cols []column) []string {
-	info := s.Info()
-	if slices.Contains(info.RStates, "closed") {
-		return nil
+// tableRow makes the socket's row; ok is false if the socket is closed.
+func (s *Socket) tableRow() (row SocketRow, ok bool) {
+	i := s.Info()
+	if slices.Contains(i.RStates, "closed") {
+		return row, false
 	}
-	row := make([]string, len(cols))
-	for i, c := range cols {
-		row[i] = c.cell(s, &info)
-	}
-	return row
-}
-
-// layOut aligns the cells to the left, a space after each.
-func layOut(rows [][]string) []byte {
-	width := make([]int, len(rows[0]))
-	for _, row := range rows {
-		for i, cell := range row {
-			width[i] = max(width[i], utf8.RuneCountInString(cell))
-		}
-	}
-	var b bytes.Buffer
-	for _, row := range rows {
-		for i, cell := range row {
-			fmt.Fprintf(&b, "%-*s ", width[i], cell)
-		}
-		b.WriteByte('\n')
-	}
-	return b.Bytes()
+	return SocketRow{Domain: i.Domain.String(), Type: strings.ToUpper(i.Type.String()), Protocol: protocolCell(&i),
+		FD: s.tableFD(), Owner: i.Owner, LocalAddress: s.addrCell(&i, cSockName), RemoteAddress: s.addrCell(&i, cPeerName),
+		Recv: i.Counters.ReadByte, Sent: i.Counters.WriteByte, State: stateCell(&i)}, true
 }
 
 func protocolCell(i *SocketInfo) string {
@@ -130,13 +175,13 @@ func protocolCell(i *SocketInfo) string {
 	return "UNKNOWN"
 }
 
-func (s *Socket) fdCell() string {
+func (s *Socket) tableFD() int {
 	s.mu.Lock() // which keeps the handle
 	defer s.mu.Unlock()
 	if s.h == nil {
-		return ""
+		return -1
 	}
-	return strconv.Itoa(cFD(s.h))
+	return cFD(s.h)
 }
 
 // addrCell asks the kernel for an address. It does not pass the trace: looking at a socket is not one of its

@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"strconv"
@@ -64,6 +65,42 @@ func TestTableCounts(t *testing.T) {
 		"Recv  Sent  State   \n"+
 		"0     12345  - , CD \n"+
 		"12345 0      - , CD \n", table(t, mb, "recv", "sent", "state"))
+}
+
+// The rows are the table's before it is printed.
+func TestTableRows(t *testing.T) {
+	mb := NewMailbox()
+	defer mb.Close()
+	l, addr := listener(t, Owner(mb))
+	rows, err := SocketRows(OwnedBy(mb))
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	r := rows[0]
+	assert.Equal(t, SocketRow{Domain: "inet", Type: "STREAM", Protocol: "TCP", FD: cFD(l.h), Owner: mb.String(),
+		LocalAddress: formatAddr(addr, "tcp"), State: "BD:LG, -"}, r)
+
+	m := r.Map()
+	assert.Len(t, m, len(TableColumns()))
+	for _, key := range TableColumns() {
+		assert.Contains(t, m, key)
+	}
+	assert.Equal(t, cFD(l.h), m["fd"])
+	assert.Equal(t, uint64(0), m["recv"])
+	assert.Equal(t, "", SocketRow{FD: -1}.Map()["fd"])
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"fd":`+strconv.Itoa(cFD(l.h))+`,`)
+
+	var printed strings.Builder
+	require.NoError(t, WriteRows(&printed, nil, rows))
+	assert.Equal(t, table(t, mb), printed.String())
+	assert.ErrorIs(t, WriteRows(&printed, []string{"colour"}, nil), &InvalidError{What: "column"})
+	assert.ErrorIs(t, WriteRows(nil, nil, nil), &InvalidError{What: "writer"})
+	rows, err = SocketRows(OwnedBy(mb), InDomain(Local))
+	require.NoError(t, err)
+	assert.Empty(t, rows)
+	_, err = SocketRows(nil)
+	assert.ErrorIs(t, err, &InvalidError{What: "filter"})
 }
 
 func TestTableErrors(t *testing.T) {

@@ -63,8 +63,10 @@ var exportedFuncs = map[string]any{
 	"SetLogger":             SetLogger,
 	"SocketDebug":           SocketDebug,
 	"SocketInfoFromMap":     SocketInfoFromMap,
+	"SocketRows":            SocketRows,
 	"Supports":              Supports,
 	"TClass":                TClass,
+	"TableColumns":          TableColumns,
 	"TOS":                   TOS,
 	"TOSName":               TOSName,
 	"TTL":                   TTL,
@@ -83,6 +85,7 @@ var exportedFuncs = map[string]any{
 	"WhichSockets":          WhichSockets,
 	"With":                  With,
 	"Within":                Within,
+	"WriteRows":             WriteRows,
 	"WriteTable":            WriteTable,
 }
 
@@ -191,6 +194,7 @@ var exportedTypes = map[string]any{
 	"SockFilter":              (*SockFilter)(nil),
 	"Socket":                  (*Socket)(nil),
 	"SocketInfo":              (*SocketInfo)(nil),
+	"SocketRow":               (*SocketRow)(nil),
 	"SocketKinds":             (*SocketKinds)(nil),
 	"SupportTable":            (*SupportTable)(nil),
 	"TCPInfoValue":            (*TCPInfoValue)(nil),

@@ -13,17 +13,17 @@ import (
 	"github.com/esock-go/esock/gentcp"
 )
 
-// bindAddr is the address that --addr HOST:PORT means on the network, tcp or udp. No host is all of this host's IPv4 addresses;
-// the zone of an IPv6 address is kept, for the socket to look up. Errors name the flag.
+// bindAddr returns the address that --addr HOST:PORT stands for on the network, tcp or udp. Without a host it is the
+// wildcard address of IPv4. The zone of an IPv6 address is kept: the socket looks it up. Errors name the flag.
 func bindAddr(network, text string) (esock.Addr, error) {
 	host, service, err := net.SplitHostPort(text)
 	switch {
 	case text == "":
-		return esock.Addr{}, errors.New("--addr: it takes HOST:PORT, and is empty")
+		return esock.Addr{}, errors.New("--addr: must be HOST:PORT, not empty")
 	case err != nil && strings.Contains(err.Error(), "missing port"):
-		return esock.Addr{}, fmt.Errorf("--addr: missing port in %q; it takes HOST:PORT", text)
+		return esock.Addr{}, fmt.Errorf("--addr: missing port in %q; it must be HOST:PORT", text)
 	case err != nil:
-		return esock.Addr{}, fmt.Errorf("--addr: it takes HOST:PORT, with an IPv6 address in brackets, not %q", text)
+		return esock.Addr{}, fmt.Errorf("--addr: must be HOST:PORT, with an IPv6 address in brackets, not %q", text)
 	}
 	port, err := portOf(network, service)
 	if err != nil {
@@ -38,12 +38,12 @@ func bindAddr(network, text string) (esock.Addr, error) {
 	a := esock.AddrFrom(netip.AddrPortFrom(ip, uint16(port)))
 	var bad *esock.InvalidError
 	if errors.As(a.Err(), &bad) {
-		return a, fmt.Errorf("--addr: %q is no address: %s", host, bad.Cause)
+		return a, fmt.Errorf("--addr: %q is not an address: %s", host, bad.Cause)
 	}
 	return a, nil
 }
 
-// portOf is a port by its number or the name of a service.
+// portOf returns a port by its number or the name of its service.
 func portOf(network, service string) (int, error) {
 	n, err := strconv.ParseInt(service, 10, 64)
 	switch {
@@ -52,14 +52,17 @@ func portOf(network, service string) (int, error) {
 	case err == nil:
 		return int(n), nil
 	}
+	if service == "" {
+		return 0, errors.New("no port is given")
+	}
 	port, err := net.LookupPort(network, service)
-	if err != nil || service == "" {
-		return 0, fmt.Errorf("there is no service %q, and no port", service)
+	if err != nil {
+		return 0, fmt.Errorf("there is no service %q", service)
 	}
 	return port, nil
 }
 
-// lookUp is the address of a host, the first of IPv4 if it has any.
+// lookUp returns the address of a host: its first IPv4 address if it has any.
 func lookUp(host string) (netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap(), nil
@@ -76,14 +79,14 @@ func lookUp(host string) (netip.Addr, error) {
 	return ips[0], nil
 }
 
-// hostError says what a failed look-up means; other errors it passes on.
+// hostError explains the error of a look-up, and returns other errors unchanged.
 func hostError(host string, err error) error {
 	var dns *net.DNSError
 	switch {
 	case err == nil, errors.Is(err, gentcp.ErrNXDomain), errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Errorf("there is no such host %q", host)
 	case errors.As(err, &dns):
-		return fmt.Errorf("the host %q cannot be looked up: %s", host, dns.Err)
+		return fmt.Errorf("cannot look up the host %q: %s", host, dns.Err)
 	}
 	return err
 }

@@ -20,7 +20,7 @@ func (c *connectCmd) Run(out *output, std terminals) error {
 	return c.connect(ctx, out, std)
 }
 
-// connect talks with the peer at a host and port.
+// connect connects to a host and port, and exchanges packets with the peer.
 func (c *connectCmd) connect(ctx context.Context, out *output, std terminals) error {
 	s, err := dial(ctx, c.Host, c.Port, c.options()...)
 	switch {

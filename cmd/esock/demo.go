@@ -13,11 +13,11 @@ import (
 )
 
 type demoCmd struct {
-	File string `arg:"" optional:"" help:"The file to send. The command's own binary, if it is not given."`
+	File string `arg:"" optional:"" help:"The file to send; by default, the command's own binary."`
 	JSON bool   `name:"json" help:"Print one JSON document. Times are in seconds."`
 }
 
-// patience bounds every wait of the demonstration: within one machine nothing takes that long, however slow it is.
+// patience bounds every wait of the demonstration. Within one machine nothing takes that long, however slow it is.
 var patience = esock.Within(time.Minute)
 
 // demo is a run of the demonstration.
@@ -27,13 +27,13 @@ type demo struct {
 	file  *os.File
 	path  string
 	size  int64
-	ipv6  error // why there is no IPv6, nil if there is
+	ipv6  error // the reason why there is no IPv6; nil if there is
 
 	took  []part           // the sockets that took part
 	boxes []*esock.Mailbox // the mailboxes that must be closed
 }
 
-// part is a socket and what it was there for.
+// part is a socket and its role.
 type part struct {
 	socket *esock.Socket
 	role   string
@@ -53,7 +53,7 @@ func (c *demoCmd) Run(out *output) error {
 	d.steps = []func() error{d.echoTCP4, d.echoTCP6, d.echoUnix, d.datagrams4, d.datagrams6, d.selected, d.cancelled,
 		d.passed, d.sendFile, d.table}
 	v := readVersions()
-	d.line("%s", out.bold("esock: sockets as Erlang/OTP's socket module has them"))
+	d.line("%s", out.bold("esock: the operating system's socket API for Go, after Erlang/OTP's socket module"))
 	d.line("esock %s, core %s, %s, %s, %s", v.Esock, v.Core, v.Go, v.Kernel, v.Arch)
 	err := d.run()
 	d.line("")
@@ -97,11 +97,11 @@ func (d *demo) run() (err error) {
 	return nil
 }
 
-// openFile opens the file before anything else happens: a mistake in its name is told at once.
+// openFile opens the file, which is done first: a mistake in its name is reported at once.
 func (d *demo) openFile() (err error) {
 	if d.path == "" {
 		if d.path, err = os.Executable(); err != nil {
-			return fmt.Errorf("the command does not find its own binary, name a FILE: %w", err)
+			return fmt.Errorf("the command cannot find its own binary; name a FILE: %w", err)
 		}
 	}
 	// A named pipe would make the open itself wait for a writer.
@@ -121,7 +121,7 @@ func (d *demo) openFile() (err error) {
 	return nil
 }
 
-// close closes what the demonstration still has.
+// close closes everything that is still open.
 func (d *demo) close() error {
 	var first error
 	for _, p := range d.took {
@@ -138,7 +138,7 @@ func (d *demo) close() error {
 	return first
 }
 
-// keep notes a socket under its role. It takes what Open and Accept return.
+// keep notes a socket under its role. The function that it returns takes the results of Open and Accept.
 func (d *demo) keep(role string) func(*esock.Socket, error) (*esock.Socket, error) {
 	return func(s *esock.Socket, err error) (*esock.Socket, error) {
 		if err == nil {
@@ -150,7 +150,7 @@ func (d *demo) keep(role string) func(*esock.Socket, error) (*esock.Socket, erro
 	}
 }
 
-// mailbox makes a mailbox that is closed at the end.
+// mailbox makes a mailbox, which is closed at the end.
 func (d *demo) mailbox() *esock.Mailbox {
 	mb := esock.NewMailbox()
 	d.boxes = append(d.boxes, mb)
@@ -167,7 +167,7 @@ func (d *demo) connected(name string) (listener, client, server *esock.Socket, e
 	})
 }
 
-// probeIPv6 says why this machine has no IPv6 loopback, nil if it has.
+// probeIPv6 returns the reason why this machine has no IPv6 loopback, nil if it has one.
 func probeIPv6() error {
 	s, err := esock.Open(esock.Inet6, esock.Dgram, esock.UDP)
 	if err != nil {
@@ -177,7 +177,7 @@ func probeIPv6() error {
 	return s.Bind(esock.Inet6Addr(netip.IPv6Loopback(), 0, 0))
 }
 
-// without6 leaves a step out where there is no IPv6.
+// without6 skips a step if there is no IPv6, and reports whether it did.
 func (d *demo) without6(st *step) bool {
 	if d.ipv6 == nil {
 		return false
@@ -191,7 +191,7 @@ func (d *demo) without6(st *step) bool {
 	return true
 }
 
-// firstError is the error that says most: not the time-out of a party that waited for one that failed.
+// firstError returns the most telling of the errors: any other is the cause of a timeout.
 func firstError(errs ...error) error {
 	var late error
 	for _, err := range errs {
@@ -208,7 +208,7 @@ func firstError(errs ...error) error {
 
 func quote(b []byte) string { return strconv.Quote(string(b)) }
 
-// duration is a time with three digits or so.
+// duration is a time with about three digits.
 func duration(t time.Duration) string {
 	switch {
 	case t < time.Millisecond:

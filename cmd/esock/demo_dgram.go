@@ -8,7 +8,7 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// What the sender asks for, and the receiver must see.
+// What the sender asks for, and the receiver must receive.
 const (
 	sentHops  = 42
 	sentClass = 0x20 // CS1, RFC 2474
@@ -16,8 +16,8 @@ const (
 
 func (d *demo) datagrams4() error {
 	st := d.step("datagrams_udp4", "Datagrams over UDP, IPv4",
-		"One datagram with a time to live and a type of service of its own. The receiver asked for both, and for packet "+
-			"info: they come as typed control messages.")
+		"One datagram with its own time to live and type of service. The receiver asked for both, and for packet info; "+
+			"they arrive as typed control messages.")
 	receiver, msg, err := d.datagram(st, "udp4", esock.Inet, netip.AddrFrom4([4]byte{127, 0, 0, 1}),
 		[]esock.Option[bool]{esock.IPRecvTTL, esock.IPRecvTOS, esock.IPPktInfo},
 		esock.TTL(sentHops), esock.TOS(sentClass))
@@ -40,13 +40,13 @@ func (d *demo) datagrams4() error {
 	st.fact("TTL()", ttl)
 	st.fact("TOS()", tos, fmt.Sprintf("%#x", tos))
 	st.fact("PktInfo4()", map[string]any{"ifindex": info.IfIndex, "addr": info.Addr, "spec_dst": info.SpecDst},
-		fmt.Sprintf("to %v, came in on %s", info.Addr, interfaceName(info.IfIndex)))
+		fmt.Sprintf("to %v, received on %s", info.Addr, interfaceName(info.IfIndex)))
 	return d.checkDatagram(receiver, ttl, tos, info.Addr)
 }
 
 func (d *demo) datagrams6() error {
 	st := d.step("datagrams_udp6", "Datagrams over UDP, IPv6",
-		"The same: the time to live is called hop limit there, the type of service traffic class.")
+		"The same. IPv6 calls the time to live the hop limit, and the type of service the traffic class.")
 	if d.without6(st) {
 		return nil
 	}
@@ -72,11 +72,11 @@ func (d *demo) datagrams6() error {
 	st.fact("HopLimit()", hops)
 	st.fact("TClass()", class, fmt.Sprintf("%#x", class))
 	st.fact("PktInfo6()", map[string]any{"ifindex": info.IfIndex, "addr": info.Addr},
-		fmt.Sprintf("to %v, came in on %s", info.Addr, interfaceName(info.IfIndex)))
+		fmt.Sprintf("to %v, received on %s", info.Addr, interfaceName(info.IfIndex)))
 	return d.checkDatagram(receiver, hops, class, info.Addr)
 }
 
-// datagram sends one with the control messages, and receives it with the options on.
+// datagram sends a datagram with the control messages, and receives it with the options switched on.
 func (d *demo) datagram(st *step, name string, domain esock.Domain, ip netip.Addr, options []esock.Option[bool],
 	control ...esock.ControlMessage) (receiver *esock.Socket, in *esock.Msg, err error) {
 	if receiver, err = d.keep(name + " receiver")(esock.Open(domain, esock.Dgram, esock.UDP)); err != nil {
@@ -120,25 +120,25 @@ func (d *demo) datagram(st *step, name string, domain esock.Domain, ip netip.Add
 	case err != nil:
 		return nil, nil, err
 	case string(in.Data()) != text:
-		return nil, nil, fmt.Errorf("%q was sent, %q received", text, in.Data())
+		return nil, nil, fmt.Errorf("%q was sent, but %q was received", text, in.Data())
 	case in.Addr.Port() != from.Port():
-		return nil, nil, fmt.Errorf("it was sent from port %d, and came from %v", from.Port(), in.Addr)
+		return nil, nil, fmt.Errorf("the datagram was sent from port %d, but came from %v", from.Port(), in.Addr)
 	}
 	return receiver, in, nil
 }
 
-// checkDatagram compares what came with what was sent.
+// checkDatagram compares what was received with what was sent.
 func (d *demo) checkDatagram(receiver *esock.Socket, hops, class int, to netip.Addr) error {
 	at, err := receiver.SockName()
 	switch {
 	case err != nil:
 		return err
 	case hops != sentHops:
-		return fmt.Errorf("it was sent with %d hops, and came with %d", sentHops, hops)
+		return fmt.Errorf("the datagram was sent with a hop limit of %d, but arrived with %d", sentHops, hops)
 	case class != sentClass:
-		return fmt.Errorf("it was sent with class %#x, and came with %#x", sentClass, class)
+		return fmt.Errorf("the datagram was sent with class %#x, but arrived with %#x", sentClass, class)
 	case to != at.IP():
-		return fmt.Errorf("it was sent to %v, and packet info says %v", at.IP(), to)
+		return fmt.Errorf("the datagram was sent to %v, but packet info says %v", at.IP(), to)
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-const echoText = "The client and the server of OTP's manual: the client sends, ends its direction and receives the " +
-	"answer; the server sends back what its first receive brings."
+const echoText = "The client and the server from OTP's manual. The client sends a message, shuts down its sending side " +
+	"and receives the answer; the server sends back what its first receive returns."
 
 var echoMessage = []byte("hello")
 
@@ -24,7 +24,7 @@ func (d *demo) echoTCP4() error {
 }
 
 func (d *demo) echoTCP6() error {
-	st := d.step("echo_tcp6", "Echo over TCP, IPv6", "The same; only the domain and the address are others.")
+	st := d.step("echo_tcp6", "Echo over TCP, IPv6", "The same, with another domain and another address.")
 	if d.without6(st) {
 		return nil
 	}
@@ -32,7 +32,7 @@ func (d *demo) echoTCP6() error {
 }
 
 func (d *demo) echoUnix() error {
-	st := d.step("echo_unix", "Echo over a unix socket", "The same; the address is a path in the file system.")
+	st := d.step("echo_unix", "Echo over a unix socket", "The same, with a path in the file system as the address.")
 	dir, err := os.MkdirTemp("", "esock-")
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (d *demo) echo(st *step, name string, domain esock.Domain, protocol esock.P
 	return nil
 }
 
-// echoServer is the server of the manual. It tells its address once it listens.
+// echoServer is the server from the manual. It sends its address on ready once it listens.
 func (d *demo) echoServer(st *step, name string, domain esock.Domain, protocol esock.Protocol, addr esock.Addr,
 	ready chan<- esock.Addr) error {
 	const who = "server"
@@ -120,7 +120,7 @@ func (d *demo) echoServer(st *step, name string, domain esock.Domain, protocol e
 	return st.close(who, listener)
 }
 
-// echoClient is the client of the manual. It returns the answer.
+// echoClient is the client from the manual. It returns the answer.
 func (d *demo) echoClient(st *step, name string, domain esock.Domain, protocol esock.Protocol, to esock.Addr) ([]byte, error) {
 	const who = "client"
 	s, err := d.keep(name + " client")(esock.Open(domain, esock.Stream, protocol))
@@ -153,7 +153,7 @@ func openCall(domain esock.Domain, protocol esock.Protocol) string {
 	return fmt.Sprintf("open(%v, stream, %v)", domain, protocol)
 }
 
-// send sends all of data, and tells it.
+// send sends all of data, and reports the call.
 func (st *step) send(who string, s *esock.Socket, data []byte) error {
 	return st.act(who, "send "+quote(data), func() (string, error) {
 		n, err := s.Send(data, 0, patience)
@@ -161,7 +161,7 @@ func (st *step) send(who string, s *esock.Socket, data []byte) error {
 	})
 }
 
-// close closes a socket, and tells it.
+// close closes a socket, and reports the call.
 func (st *step) close(who string, s *esock.Socket) error {
 	return st.act(who, "close "+s.String(), func() (string, error) { return "ok", s.Close() })
 }

@@ -11,18 +11,20 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/bytesize"
 )
 
-// piece is how much of the file one SendFile sends, so that the time of a call does not depend on the file's size.
+// piece is how much of the file one call of SendFile sends, so that its time does not depend on the file's size.
 const piece = 16 << 20
 
 func (d *demo) sendFile() error {
 	st := d.step("sendfile", "A file, sent by the kernel",
-		"The server sends the file with sendfile: its bytes never enter the process. The client receives and hashes them.")
+		"The server sends the file with sendfile(2), so its bytes never enter the process. The client receives and "+
+			"hashes them.")
 	st.fact("file", d.path)
 	st.fact("size", d.size, fmt.Sprintf("%d bytes", d.size))
 	if d.size == 0 {
-		st.fact("note", "the file is empty: the client meets the end of the stream at once")
+		st.fact("note", "the file is empty: the client receives the end of the stream at once")
 	}
 	want, err := d.hashFile()
 	if err != nil {
@@ -46,7 +48,7 @@ func (d *demo) sendFile() error {
 		received <- result{h.Sum(nil), n, err}
 	}()
 	sent, err := d.sendPieces(server)
-	// Whether or not it went well, the client must learn that it was all.
+	// The client must learn that this was all, even after an error.
 	if serr := server.Shutdown(esock.ShutWrite); err == nil {
 		err = serr
 	}
@@ -60,23 +62,23 @@ func (d *demo) sendFile() error {
 	st.fact("sent", sent, fmt.Sprintf("%d bytes", sent))
 	st.fact("received", got.n, fmt.Sprintf("%d bytes", got.n))
 	st.fact("elapsed", took.Seconds(), fmt.Sprintf("%s, %s a second, hashing included", duration(took),
-		size(int64(float64(got.n)/max(took.Seconds(), 1e-6)))))
+		bytesize.Text(int64(float64(got.n)/max(took.Seconds(), 1e-6)))))
 	st.fact("sha256 of file", hex.EncodeToString(want))
 	st.fact("sha256 received", hex.EncodeToString(got.sum))
 	same := bytes.Equal(want, got.sum)
 	st.fact("equal", same, map[bool]string{true: "yes", false: "NO"}[same])
 	switch {
 	case sent != d.size:
-		return fmt.Errorf("the file has become shorter: %d of %d bytes were there", sent, d.size)
+		return fmt.Errorf("the file became shorter: only %d of %d bytes were left", sent, d.size)
 	case got.n != sent:
-		return fmt.Errorf("%d bytes were sent, %d came", sent, got.n)
+		return fmt.Errorf("%d bytes were sent, but %d arrived", sent, got.n)
 	case !same:
 		return errors.New("the received bytes are not those of the file")
 	}
 	return nil
 }
 
-// hashFile is the SHA-256 of the file's first size bytes.
+// hashFile returns the SHA-256 of the file's first size bytes.
 func (d *demo) hashFile() ([]byte, error) {
 	h := sha256.New()
 	if _, err := io.Copy(h, io.NewSectionReader(d.file, 0, d.size)); err != nil {
@@ -112,17 +114,4 @@ func receiveAll(s *esock.Socket, h hash.Hash, bar *progress) (n int64, err error
 			return n, err
 		}
 	}
-}
-
-// size is a number of bytes for people.
-func size(n int64) string {
-	switch {
-	case n < 10<<10:
-		return count(int(n), "byte")
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	case n < 10<<30:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 }

@@ -11,8 +11,8 @@ import (
 
 func (d *demo) passed() error {
 	st := d.step("descriptor", "A descriptor, passed over a unix socket",
-		"The server gives its end of a TCP connection away, as a control message. The helper that gets the descriptor makes "+
-			"a socket of it, and answers the client itself.")
+		"The server hands its end of a TCP connection to a helper, in a control message. The helper adopts the descriptor "+
+			"as a socket and answers the client itself.")
 	server, helper, err := d.unixPair()
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (d *demo) passed() error {
 	}
 	fds := in.TakeFDs()
 	if len(fds) != 1 {
-		return fmt.Errorf("one descriptor was sent, %d came", len(fds))
+		return fmt.Errorf("one descriptor was sent, but %d arrived", len(fds))
 	}
 	st.call("helper", "TakeFDs", fmt.Sprint(fds))
 	adopted, err := d.keep("adopted")(esock.Adopt(fds[0]))
@@ -79,17 +79,17 @@ func (d *demo) passed() error {
 	}
 
 	st.r.line("")
-	st.fact("sent", fd, fmt.Sprintf("descriptor %d, of %v, which is closed since", fd, conn))
+	st.fact("sent", fd, fmt.Sprintf("descriptor %d of %v, which has been closed since", fd, conn))
 	st.fact("received", fds[0], fmt.Sprintf("descriptor %d, now %v: %v %v %v", fds[0], adopted, adopted.Domain(),
 		adopted.Type(), adopted.Protocol()))
 	st.fact("Credentials()", map[string]any{"pid": from.PID, "uid": from.UID, "gid": from.GID},
-		fmt.Sprintf("pid %d, uid %d, gid %d: who sent it, vouched for by the kernel", from.PID, from.UID, from.GID))
+		fmt.Sprintf("pid %d, uid %d, gid %d: the sender, vouched for by the kernel", from.PID, from.UID, from.GID))
 	st.fact("client hears", string(heard), quote(heard))
 	switch {
 	case string(heard) != greeting:
-		return errors.New("the client heard something else than what the helper said")
+		return errors.New("the client received something other than what the helper sent")
 	case from.PID != os.Getpid():
-		return fmt.Errorf("the sender is process %d, and the credentials say %d", os.Getpid(), from.PID)
+		return fmt.Errorf("the sender is process %d, but the credentials say %d", os.Getpid(), from.PID)
 	}
 	return nil
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// selected and cancelled are the two ends that an asynchronous receive can have.
+// selected and cancelled show the two ways in which an asynchronous receive can end.
 func (d *demo) selected() error {
 	st := d.step("selected", "An asynchronous receive, selected",
-		"Nothing has come yet: the receive returns a Select at once. When data is there a message comes to the mailbox, "+
-			"and the receive is repeated. The mailbox also owns the server's socket.")
+		"Nothing has arrived yet, so the receive returns a Select at once. When there is data, a message arrives in the "+
+			"mailbox, and the receive is repeated. The mailbox also owns the server's socket.")
 	_, client, server, err := d.connected("async")
 	if err != nil {
 		return err
@@ -38,10 +38,10 @@ func (d *demo) selected() error {
 	}
 	ready, ok := msg.(esock.SelectMsg)
 	if !ok {
-		return fmt.Errorf("a SelectMsg should have come, not %T", msg)
+		return fmt.Errorf("a SelectMsg was expected, not %T", msg)
 	}
 	if ready.Handle != sel.Handle() || ready.Socket() != server {
-		return errors.New("the SelectMsg names another call")
+		return errors.New("the SelectMsg is about another call")
 	}
 	st.call("server", "mailbox.Receive", "SelectMsg")
 	data, err := server.RecvBytes(0, 0, esock.With(ready.Handle))
@@ -58,8 +58,8 @@ func (d *demo) selected() error {
 
 func (d *demo) cancelled() error {
 	st := d.step("cancelled", "An asynchronous receive, cancelled",
-		"Again the receive returns a Select. It is taken back: now data comes, and no message, as promised. The data is not "+
-			"lost.")
+		"Again the receive returns a Select, but then it is cancelled. When data arrives, no message follows, and the data "+
+			"is not lost.")
 	_, client, server, err := d.connected("cancel")
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (d *demo) cancelled() error {
 	ctx, cancel := context.WithTimeout(context.Background(), quiet)
 	defer cancel()
 	if msg, err := mb.Receive(ctx); err == nil {
-		return fmt.Errorf("a %T came although the call was cancelled", msg)
+		return fmt.Errorf("a %T arrived although the call was cancelled", msg)
 	}
 	st.call("server", "mailbox.Receive, "+quiet.String(), "no message")
 	data, err := server.RecvBytes(0, 0, patience)
@@ -92,11 +92,11 @@ func (d *demo) cancelled() error {
 	st.call("server", "recv", quote(data))
 	st.r.line("")
 	st.fact("messages", 0, "none in "+quiet.String()+" after the cancel")
-	st.fact("data", string(data), quote(data)+", by a receive that waits")
+	st.fact("data", string(data), quote(data)+", from a receive that waits")
 	return nil
 }
 
-// wouldBlock receives asynchronously where nothing has come.
+// wouldBlock receives asynchronously while there is nothing to receive.
 func wouldBlock(s *esock.Socket, mb *esock.Mailbox) (*esock.Select, error) {
 	data, err := s.RecvBytes(0, 0, esock.NoWait(mb))
 	var sel *esock.Select
@@ -106,16 +106,16 @@ func wouldBlock(s *esock.Socket, mb *esock.Mailbox) (*esock.Select, error) {
 	case err != nil:
 		return nil, err
 	}
-	return nil, fmt.Errorf("%q came before anything was sent", data)
+	return nil, fmt.Errorf("%q arrived before anything was sent", data)
 }
 
-// message is the mailbox's next message.
+// message returns the mailbox's next message.
 func (d *demo) message(mb *esock.Mailbox) (esock.Message, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	msg, err := mb.Receive(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("no message came to the mailbox: %w", err)
+		return nil, fmt.Errorf("no message arrived in the mailbox: %w", err)
 	}
 	return msg, nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// The counters of the general group in two halves of one line, by OTP's names.
+// The counters by OTP's names, in groups that fit a line.
 var (
 	readWriteCounters = []string{"read_byte", "read_pkg", "read_pkg_max", "read_tries", "read_waits", "read_fails",
 		"write_byte", "write_pkg", "write_pkg_max", "write_tries", "write_waits", "write_fails"}
@@ -19,22 +19,26 @@ var (
 
 func (d *demo) table() error {
 	st := d.step("sockets", "The sockets",
-		"What i() prints of those that are still open. The states are of the reading side, then of the writing side: BD "+
-			"bound, LG listening, SD selected, CD connected.")
-	text, rows, err := readTable(tableColumns)
+		"What i() prints about the sockets that are still open. The states are those of the reading side, then those of the "+
+			"writing side: BD bound, LG listening, SD selected, CD connected.")
+	rows, err := esock.SocketRows()
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
+	for _, row := range tableObjects(esock.TableColumns(), rows) {
 		st.tableRow("i", row)
+	}
+	text, err := printedTable(nil, rows)
+	if err != nil {
+		return err
 	}
 	for l := range strings.Lines(text) {
 		st.r.line("%s%s", indent, strings.TrimSuffix(l, "\n"))
 	}
 
 	st = d.step("counters", "Their counters",
-		"Every counter of every socket that took part, of closed ones too. A dot is 0. The tables of accept and sendfile have "+
-			"the sockets that did so; of all others these counters are 0.")
+		"Every counter of every socket that took part, including the closed ones. A dot is 0. The tables for accept and "+
+			"sendfile show only the sockets that used them; for all others those counters are 0.")
 	d.counters(st, "read_write", readWriteCounters, func(map[string]any) bool { return true })
 	d.counters(st, "accept", acceptCounters, used(acceptCounters))
 	d.counters(st, "sendfile", sendFileCounters, used(sendFileCounters))
@@ -49,7 +53,7 @@ func (d *demo) table() error {
 	return nil
 }
 
-// counters writes one group of counters, of the sockets that want it.
+// counters writes one group of counters, for the sockets that wanted accepts.
 func (d *demo) counters(st *step, group string, names []string, wanted func(map[string]any) bool) {
 	var rows [][]any
 	for _, p := range d.took {
@@ -59,7 +63,7 @@ func (d *demo) counters(st *step, group string, names []string, wanted func(map[
 		}
 		row := []any{p.socket.ID(), p.role}
 		for _, n := range names {
-			v, _ := m[n].(uint64) // those of sendfile are missing before the first
+			v, _ := m[n].(uint64) // those of sendfile are missing before the first call
 			row = append(row, v)
 		}
 		rows = append(rows, row)
@@ -70,7 +74,7 @@ func (d *demo) counters(st *step, group string, names []string, wanted func(map[
 	}
 }
 
-// used says whether one of the counters is not 0.
+// used makes a function that reports whether any of the counters is not 0.
 func used(names []string) func(map[string]any) bool {
 	return func(m map[string]any) bool {
 		return slices.ContainsFunc(names, func(n string) bool { v, _ := m[n].(uint64); return v != 0 })

@@ -11,9 +11,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// How the values of flags are read. An error names the flag, which kong puts in front, and says in words what it takes.
+// How the values of flags are read. kong puts the flag's name in front of an error, which says in words what the flag takes.
 
-// valueOptions are the readers of numbers and times.
+// valueOptions returns the readers of numbers and times.
 func valueOptions() []kong.Option {
 	opts := []kong.Option{kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(readTime))}
 	for _, k := range []reflect.Kind{reflect.Int, reflect.Int64} {
@@ -29,7 +29,7 @@ func readTime(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return fmt.Errorf("it takes a time with its unit, 90s or 1m30s, up to 292 years, not %q", text)
+		return fmt.Errorf("must be a time with its unit, such as 90s or 1m30s, of up to 292 years, not %q", text)
 	}
 	target.SetInt(int64(d))
 	return nil
@@ -42,23 +42,23 @@ func readNumber(ctx *kong.DecodeContext, target reflect.Value) error {
 	}
 	n, err := strconv.ParseInt(text, 0, target.Type().Bits())
 	if err != nil {
-		return fmt.Errorf("it takes a whole number of up to 64 bits, not %q", text)
+		return fmt.Errorf("must be a whole number of up to 64 bits, not %q", text)
 	}
 	target.SetInt(n)
 	return nil
 }
 
-// popText is the value of a flag. What looks like another flag is one, unless it stands behind "=".
+// popText returns the value of a flag. A word that looks like another flag is one, unless it follows "=".
 func popText(ctx *kong.DecodeContext, what string) (string, error) {
 	t, err := ctx.Scan.PopValue(what)
 	if err != nil {
-		return "", fmt.Errorf("it takes %s; one that begins with a minus is written --%s=-…", what, ctx.Value.Name)
+		return "", fmt.Errorf("needs %s; write one that begins with a minus as --%s=-…", what, ctx.Value.Name)
 	}
 	return fmt.Sprint(t.Value), nil
 }
 
-// emptyValue says which flag, or argument that may be left out, was given the empty text: that is not the same as leaving
-// it out. A tag `empty:""` allows it.
+// emptyValue returns an error that names a flag or an optional argument whose value is the empty text, which is not the
+// same as leaving it out. The tag `empty:""` allows it.
 func emptyValue(ctx *kong.Context) error {
 	for _, p := range ctx.Path {
 		v, name := (*kong.Value)(nil), ""
@@ -81,7 +81,7 @@ func emptyValue(ctx *kong.Context) error {
 	return nil
 }
 
-// jsonCause says in words what is wrong with a JSON text, "" if it is something else.
+// jsonCause says in words what is wrong with a JSON text; "" if the error is about something else.
 func jsonCause(err error) string {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError

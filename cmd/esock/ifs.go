@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,7 @@ type ifsCmd struct {
 	JSON bool `name:"json" help:"Print one JSON document: an array with an element for each interface."`
 }
 
-// netIf is an interface, as the ioctls tell of it. What it has not is empty.
+// netIf is an interface as the requests of netdevice(7) report it. What it does not have is empty.
 type netIf struct {
 	Index     int      `json:"index"`
 	Name      string   `json:"name"`
@@ -38,23 +39,26 @@ func (c *ifsCmd) Run(out *output) error {
 	if c.JSON {
 		return out.writeJSON(all)
 	}
-	var b strings.Builder
-	const layout = "%5s %-15s %6s %6s %-17s %-15s %-15s %s\n"
-	b.WriteString(out.bold(fmt.Sprintf(layout, "index", "name", "mtu", "txqlen", "hwaddr", "addr", "netmask", "broadcast")))
+	rows := [][]string{{"index", "name", "mtu", "txqlen", "hwaddr", "addr", "netmask", "broadcast"}}
 	for _, i := range all {
-		line := fmt.Sprintf(layout, fmt.Sprint(i.Index), shownName(i.Name), fmt.Sprint(i.MTU), fmt.Sprint(i.TxQLen), shorten(i.HWAddr, 17), i.Addr,
-			i.Netmask, i.Broadcast)
-		b.WriteString(strings.TrimRight(line, " \n") + "\n")
-		for _, l := range wrap(strings.Join(i.Flags, " "), 90) {
-			b.WriteString("       " + l + "\n")
+		rows = append(rows, []string{strconv.Itoa(i.Index), shownName(i.Name), strconv.Itoa(i.MTU), strconv.Itoa(i.TxQLen),
+			shorten(i.HWAddr, 17), i.Addr, i.Netmask, i.Broadcast})
+	}
+	lines := layOut(rows, func(column int) bool { return slices.Contains([]string{"index", "mtu", "txqlen"}, rows[0][column]) })
+	var b strings.Builder
+	b.WriteString(out.bold(lines[0]) + "\n")
+	for i, line := range lines[1:] {
+		b.WriteString(line + "\n")
+		for _, l := range wrap(strings.Join(all[i].Flags, " "), 90) {
+			b.WriteString("      " + l + "\n")
 		}
 	}
 	_, err = out.Write([]byte(b.String()))
 	return err
 }
 
-// interfaces asks for all interfaces of this network namespace. The ioctls go by name or index and SIOCGIFCONF leaves out
-// those without an address, so the indexes come from the system's list.
+// interfaces asks about all interfaces of this network namespace. The requests take a name or an index, and SIOCGIFCONF
+// leaves out the interfaces without an address, so the indexes come from the system's list.
 func interfaces() ([]netIf, error) {
 	s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
 	if err != nil {
@@ -69,7 +73,7 @@ func interfaces() ([]netIf, error) {
 	for _, l := range listed {
 		i, err := askInterface(s, l.Index)
 		if errors.Is(err, unix.ENODEV) {
-			continue // it has gone meanwhile
+			continue // it is gone by now
 		}
 		if err != nil {
 			return nil, err
@@ -112,7 +116,7 @@ func askInterface(s *esock.Socket, index int) (netIf, error) {
 	return i, nil
 }
 
-// shownName is a name as a terminal can have it: the kernel takes all bytes but blanks, slashes and colons.
+// shownName returns a name as a terminal can show it: the kernel accepts all bytes but blanks, slashes and colons.
 func shownName(name string) string {
 	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
 		return shorten(quoted, 15)

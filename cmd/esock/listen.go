@@ -6,15 +6,16 @@ import (
 	"fmt"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
 )
 
 type listenCmd struct {
 	framing
-	Addr string `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (127.0.0.1 and a free port)."`
+	Addr string `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (by default, 127.0.0.1 and a free port)."`
 }
 
 // Help is what --help adds.
-func (listenCmd) Help() string { return framingHelp + " One connection is accepted." }
+func (listenCmd) Help() string { return framingHelp + " Only one connection is accepted." }
 
 func (c *listenCmd) Run(out *output, std terminals) error {
 	ctx, stop := untilSignal()
@@ -22,14 +23,22 @@ func (c *listenCmd) Run(out *output, std terminals) error {
 	return c.listen(ctx, out, std)
 }
 
-// listen takes one connection and talks with the peer.
+// listen accepts one connection, and exchanges packets with the peer.
 func (c *listenCmd) listen(ctx context.Context, out *output, std terminals) error {
-	l, at, err := listenAt(nil, c.Addr, c.options()...)
+	at, err := bindAddr("tcp", c.Addr)
 	if err != nil {
 		return err
 	}
+	l, err := gentcp.Listen(nil, int(at.Port()), append(c.options(), gentcp.IfAddr(at), gentcp.ReuseAddr(true))...)
+	if err != nil {
+		return listenError(c.Addr, err)
+	}
 	defer l.Close()
-	if _, err := fmt.Fprintln(std.err, "listening on", at); err != nil {
+	name, err := l.SockName()
+	if err != nil {
+		return why(err)
+	}
+	if _, err := fmt.Fprintln(std.err, "listening on", l.Socket().NameZone(name)); err != nil {
 		return err
 	}
 	s, err := l.Accept(nil, esock.Context(ctx))

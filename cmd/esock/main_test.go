@@ -95,9 +95,14 @@ func TestTable(t *testing.T) {
 	assert.Contains(t, errs, "did you mean")
 }
 
-func TestCut(t *testing.T) {
-	row := cut("Local Address Recv State ", "local:ä       12   - , CD", []string{"local_address", "recv", "state"})
-	assert.Equal(t, facts{{"local_address", "local:ä"}, {"recv", uint64(12)}, {"state", "- , CD"}}, row)
+func TestLayOut(t *testing.T) {
+	rows := [][]string{{"n", "name", "note"}, {"1", "ä", ""}, {"100", "abcde", "x"}, {"20", "", "y"}}
+	assert.Equal(t, []string{
+		"  n name  note",
+		"  1 ä",
+		"100 abcde x",
+		" 20       y",
+	}, layOut(rows, func(column int) bool { return column == 0 }))
 }
 
 func TestDidYouMean(t *testing.T) {
@@ -106,9 +111,8 @@ func TestDidYouMean(t *testing.T) {
 	assert.Equal(t, "; did you mean nodelay?", didYouMean("NoDelay", known))
 	assert.Equal(t, "; did you mean keepidle, keepintvl or keepcnt?", didYouMean("keep", known))
 	assert.Equal(t, "; there is "+strings.Join(known, ", "), didYouMean("zzzzzz", known))
-	assert.Equal(t, 1, distance("tpc", "tcp"))
-	assert.Equal(t, 3, distance("", "tcp"))
-	assert.Equal(t, 2, distance("tcp", "udp"))
+	assert.Equal(t, "; did you mean tcp?", didYouMean("tpc", []string{"tcp", "udp"}), "a swap is one mistake")
+	assert.Equal(t, "; there is tcp, udp", didYouMean("", []string{"tcp", "udp"}))
 }
 
 func TestWrapAndShorten(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// untilSignal is a context that the first SIGINT or SIGTERM ends. The second ends the process: a command that waits
-// until its output is read cannot end otherwise.
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM. The second ends the process, because a command
+// that is blocked writing its output cannot end otherwise.
 func untilSignal() (ctx context.Context, stop func()) {
 	ctx, reset := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	forget := context.AfterFunc(ctx, reset)
@@ -33,16 +33,17 @@ func untilSignal() (ctx context.Context, stop func()) {
 
 // framing is the packet type of listen and connect.
 type framing struct {
-	Packet string `short:"p" placeholder:"TYPE" enum:"raw,0,1,2,4,asn1,sunrm,cdr,fcgi,line,tpkt,http,httph,http_bin,httph_bin" default:"raw" help:"How packets are told apart: ${enum} (raw)."`
-	Escape bool   `short:"e" help:"Lines of the input hold escapes as a Go string does."`
+	Packet string `short:"p" placeholder:"TYPE" enum:"raw,0,1,2,4,asn1,sunrm,cdr,fcgi,line,tpkt,http,httph,http_bin,httph_bin" default:"raw" help:"How packets are framed: ${enum} (raw)."`
+	Escape bool   `short:"e" help:"Interpret escapes in the input, as in a Go string."`
 }
 
-const framingHelp = "Each line of the input is sent as one packet; with types raw, 0 and line the bytes go as they " +
-	"are. With -e a line holds escapes, as \\x00, \\n, \\\" and \\\\, and raw and 0 send it without its end. " +
-	"Packets that come are printed: raw and line as they are, HTTP by its parts, others one a line, with escapes for " +
-	"what cannot be printed. The end of the input ends sending; when the peer has ended, so does the command."
+const framingHelp = "Each line of the input is sent as one packet; with the types raw, 0 and line its bytes are sent " +
+	"unchanged. With -e a line may contain escapes such as \\x00, \\n, \\\" and \\\\, and the types raw and 0 send it " +
+	"without its newline. Packets received are printed: those of types raw, 0 and line unchanged, HTTP part by part, " +
+	"others one to a line, with escapes for what cannot be printed. At the end of the input the command stops sending; " +
+	"it ends when the peer does."
 
-// terminals are the two streams of the process that a command has beside its output.
+// terminals are the two streams that a command has beside its output.
 type terminals struct {
 	in  io.Reader
 	err io.Writer
@@ -51,21 +52,22 @@ type terminals struct {
 // chunk is how many raw bytes are read and sent at once.
 const chunk = 64 << 10
 
-// maxPacket is the largest packet that is accepted.
+// maxPacket is the size of the largest packet accepted.
 const maxPacket = 64 << 20
 
-// afterwards is for how long, when the peer has sent all it will, the input may pause: what it still holds is sent, but
-// one that waits for somebody to type is not waited for.
+// afterwards is how long the input may pause once the peer has finished sending. What the input still holds is sent, but
+// there is no waiting for a person who types.
 const afterwards = 500 * time.Millisecond
 
-// options are those of the socket. Package packet cuts what comes, so that the beginning of a packet at the end of the
-// stream can be told. The socket stays open when the peer has ended: it may still read.
+// options returns the options of the socket. It receives raw bytes: package packet decodes them, so that an incomplete
+// packet at the end of the stream is noticed. The socket stays open when the peer has finished sending, because the peer may
+// still read.
 func (f *framing) options() []gentcp.Option {
 	return []gentcp.Option{gentcp.Buffer(chunk), gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true),
 		gentcp.NoDelay(true)}
 }
 
-// session is a netcat between two parties: the input and output here, and a peer.
+// session carries packets between the input and output here, and a peer.
 type session struct {
 	framing
 	typ  packet.Type
@@ -74,11 +76,11 @@ type session struct {
 	out  io.Writer
 }
 
-// talk sends what is read from the input and prints what comes, until the peer has ended or ctx has.
+// talk sends what is read from the input and prints what is received, until the peer ends or ctx does.
 func (f *framing) talk(ctx context.Context, s *gentcp.Socket, in io.Reader, out io.Writer) error {
 	t, _ := packet.ParseType(f.Packet)
 	x := &session{framing: *f, typ: t, sock: s, in: in, out: out}
-	// Whoever waits on the socket meets its end.
+	// Closing the socket ends every wait on it.
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	end := sync.OnceFunc(func() { s.Close() }) // a second call waits until the first is done
@@ -87,12 +89,12 @@ func (f *framing) talk(ctx context.Context, s *gentcp.Socket, in io.Reader, out 
 
 	lines, stop := x.read()
 	defer stop()
-	peer := make(chan struct{}) // closed: the peer has ended
+	peer := make(chan struct{}) // closed when the peer has ended
 	sent := make(chan error, 1)
 	go func() {
 		err := x.send(inner, lines, peer)
 		if err != nil {
-			cancel() // what comes is not waited for
+			cancel() // which ends receive
 		}
 		sent <- err
 	}()
@@ -111,14 +113,14 @@ func (f *framing) talk(ctx context.Context, s *gentcp.Socket, in io.Reader, out 
 	return err
 }
 
-// input is a piece of the input, or why there is none.
+// input is a piece of the input, or the error that ended it.
 type input struct {
 	data []byte
 	err  error
 }
 
-// read reads the input in a goroutine of its own, because a read cannot be broken off. It takes two buffers in turn, so
-// the one that was handed over is free while its bytes are in use. stop lets it end after the read that it is in.
+// read reads the input in a goroutine of its own, because a read cannot be interrupted. It alternates between two buffers:
+// one is read into while the bytes of the other are in use. stop makes it end after the read in progress.
 func (x *session) read() (<-chan input, func()) {
 	ch, done := make(chan input), make(chan struct{})
 	hand := func(i input) bool {
@@ -161,12 +163,12 @@ func (x *session) read() (<-chan input, func()) {
 	return ch, func() { close(done) }
 }
 
-// asIs reports a type whose packets are not told apart by lines of the input.
+// asIs reports whether the bytes of the input are sent as they are, without a frame for each line.
 func (x *session) asIs() bool {
 	return x.typ == packet.Raw || x.typ == packet.Len0 || x.typ == packet.Line
 }
 
-// packetOf is what a line of the input sends.
+// packetOf returns the packet that a line of the input stands for.
 func (x *session) packetOf(line []byte) ([]byte, error) {
 	text, ended := strings.CutSuffix(string(line), "\n")
 	if x.Escape {
@@ -184,7 +186,7 @@ func (x *session) packetOf(line []byte) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// unescape is the text with its escapes undone.
+// unescape replaces the escapes in a text.
 func unescape(text string) (string, error) {
 	b := make([]byte, 0, len(text))
 	for rest := text; rest != ""; {
@@ -195,7 +197,7 @@ func unescape(text string) (string, error) {
 		}
 		r, wide, tail, err := strconv.UnquoteChar(rest, '"')
 		if err != nil {
-			return "", fmt.Errorf("%q is no escape: %s", shorten(rest, 10), "use \\x00, \\n, \\t, \\\\")
+			return "", fmt.Errorf("%q is not an escape; use \\x00, \\n, \\t, \\\\", shorten(rest, 10))
 		}
 		if wide {
 			b = append(b, string(r)...)
@@ -207,8 +209,8 @@ func unescape(text string) (string, error) {
 	return string(b), nil
 }
 
-// send sends what comes through lines, and ends sending after it. When the peer has ended it stops as soon as lines
-// pause.
+// send sends what comes through lines, and shuts down the sending side at the end. Once the peer has ended, it stops as
+// soon as the lines pause.
 func (x *session) send(ctx context.Context, lines <-chan input, peer <-chan struct{}) error {
 	var pause *time.Timer
 	var paused <-chan time.Time
@@ -252,7 +254,7 @@ func (x *session) send(ctx context.Context, lines <-chan input, peer <-chan stru
 	}
 }
 
-// stream is what a socket receives, as a reader.
+// stream reads what a socket receives.
 type stream struct{ sock *gentcp.Socket }
 
 func (r stream) Read(b []byte) (int, error) {
@@ -280,7 +282,7 @@ func (x *session) receive() error {
 		case err == io.EOF:
 			return nil
 		case err == io.ErrUnexpectedEOF:
-			return fmt.Errorf("the peer ended within a packet of type %v: %s came of it", x.typ,
+			return fmt.Errorf("the peer ended in the middle of a packet of type %v, after %s", x.typ,
 				count(len(d.Buffered()), "byte"))
 		case err != nil:
 			return x.explain(err, 0)
@@ -301,25 +303,25 @@ func (x *session) receive() error {
 			return x.explain(err, 0)
 		}
 		if n < length {
-			return fmt.Errorf("the peer ended within a body of %s: %d came of it", count(int(length), "byte"), n)
+			return fmt.Errorf("the peer ended in the middle of a body of %s, after %d", count(int(length), "byte"), n)
 		}
 	}
 }
 
-// explain says what an error means here. length is that of the packet to send.
+// explain says what an error means here. length is the length of the packet to send, 0 when receiving.
 func (x *session) explain(err error, length int) error {
 	switch {
 	case errors.Is(err, syscall.EMSGSIZE) && length > 0:
 		return fmt.Errorf("%s are too many for a packet of type %v", count(length, "byte"), x.typ)
 	case errors.Is(err, syscall.EMSGSIZE):
-		return fmt.Errorf("what came is no packet of type %v, or a too large one", x.typ)
+		return fmt.Errorf("what was received is not a packet of type %v, or is too large", x.typ)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return errors.New("the peer has broken off the connection")
+		return errors.New("the peer reset the connection")
 	}
 	return why(err)
 }
 
-// why is the reason in an error of gentcp: which socket it was is plain here.
+// why returns the reason inside an error of gentcp: which socket it was needs no mention here.
 func why(err error) error {
 	var e *gentcp.Error
 	if errors.As(err, &e) {
@@ -328,26 +330,13 @@ func why(err error) error {
 	return err
 }
 
-// listenAt makes a listener on HOST:PORT, a host name or an address; no host: all of this host's.
-func listenAt(mb *esock.Mailbox, addr string, opts ...gentcp.Option) (*gentcp.Socket, string, error) {
-	to, err := bindAddr("tcp", addr)
-	if err != nil {
-		return nil, "", err
-	}
-	opts = append([]gentcp.Option{gentcp.IfAddr(to), gentcp.ReuseAddr(true)}, opts...)
-	l, err := gentcp.Listen(mb, int(to.Port()), opts...)
-	if err != nil {
-		return nil, "", fmt.Errorf("cannot listen on %s: %w", addr, why(err))
-	}
-	name, err := l.SockName()
-	if err != nil {
-		l.Close()
-		return nil, "", err
-	}
-	return l, l.Socket().NameZone(name).String(), nil
+// listenError says why the command cannot listen on the address of --addr.
+func listenError(addr string, err error) error {
+	return fmt.Errorf("cannot listen on %s: %w", addr, why(err))
 }
 
-// dial connects to a port, by number or name, of a host, by its address or a name with addresses of either family.
+// dial connects to a host, by its address or its name, which may have addresses of either family, and to a port, by its
+// number or name.
 func dial(ctx context.Context, host, port string, opts ...gentcp.Option) (*gentcp.Socket, error) {
 	number, err := strconv.Atoi(port)
 	if err != nil {
@@ -357,7 +346,7 @@ func dial(ctx context.Context, host, port string, opts ...gentcp.Option) (*gentc
 	}
 	switch {
 	case number == 0:
-		return nil, fmt.Errorf("nobody listens on port 0")
+		return nil, errors.New("port 0 cannot be connected to")
 	case host == "":
 		return nil, errors.New("the name of the host is empty")
 	}

@@ -17,16 +17,16 @@ type printer struct {
 	out  io.Writer
 	line []byte
 
-	// What the HTTP head says so far of the body.
-	response bool  // to be read to the end of the stream, unless its length is told
-	bare     bool  // there is none
-	coded    bool  // it has a transfer coding, which is not undone
-	length   int64 // -1: not told
+	// What the HTTP head has said so far about the body.
+	response bool  // the body ends with the stream unless a length is given
+	bare     bool  // there is no body
+	coded    bool  // the body has a transfer coding, which is not decoded
+	length   int64 // -1: not given
 
-	body int64 // after a head: how many bytes follow that are no packets; -1: all
+	body int64 // after a head: how many bytes follow that are not packets; -1: all
 }
 
-// packet prints one.
+// packet prints a packet.
 func (p *printer) packet(k packet.Packet) error {
 	p.line = p.line[:0]
 	switch k.Kind() {
@@ -69,8 +69,8 @@ func (p *printer) packet(k packet.Packet) error {
 	return err
 }
 
-// following is how long the body is that follows a head. Heads without a start line do not tell whose they are. Where a
-// body with a transfer coding ends is not looked for: all that comes counts as the body.
+// following returns the length of the body that follows a head. A head without a start line does not say whether it has a
+// body. The end of a body with a transfer coding is not looked for: everything up to the end of the stream is the body.
 func (p *printer) following() int64 {
 	switch {
 	case p.typ == packet.HTTPH || p.typ == packet.HTTPHBin || p.bare:
@@ -85,12 +85,12 @@ func (p *printer) following() int64 {
 	return 0
 }
 
-// part is the line of a part of an HTTP head: what it is, and what it says.
+// part appends the line about a part of an HTTP head: its kind and its content.
 func (p *printer) part(k packet.Packet, format string, args ...any) {
 	p.line = append(p.line, strings.TrimRight(fmt.Sprintf("%-14s"+format, append([]any{k.Kind()}, args...)...), " ")...)
 }
 
-// uriText is the target of a request, in OTP's parts.
+// uriText returns the target of a request, in the parts that OTP has.
 func uriText(u packet.URI) string {
 	switch u.Kind {
 	case packet.URIAbsPath:
@@ -111,7 +111,7 @@ func uriText(u packet.URI) string {
 
 func escaped(b []byte) string { return string(appendEscaped(nil, b)) }
 
-// appendEscaped appends b so that it is one line: what cannot be printed, and the backslash, as in a Go string.
+// appendEscaped appends b as one line. Backslashes, and bytes that cannot be printed, are escaped as in a Go string.
 func appendEscaped(dst, b []byte) []byte {
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)

@@ -35,6 +35,14 @@ func accepted(t *testing.T, l *net.TCPListener) *net.TCPConn {
 	return c
 }
 
+func dialed(t *testing.T, at string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", at)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c.(*net.TCPConn)
+}
+
 // nothingLeft checks at the end of the test that no socket and no goroutine is left.
 func nothingLeft(t *testing.T) {
 	before, here := goleak.IgnoreCurrent(), esock.NumberOf()
@@ -181,13 +189,13 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 	nothingLeft(t)
 	for _, c := range []struct{ typ, in, come, want string }{
 		{"1", strings.Repeat("a", 300) + "\n", "", "300 bytes are too many for a packet of type 1"},
-		{"4", "", "\xff\xff\xff\xff", "what came is no packet of type 4, or a too large one"},
-		{"tpkt", "", "\x04\x00\x00\x00", "what came is no packet of type tpkt, or a too large one"},
+		{"4", "", "\xff\xff\xff\xff", "what was received is not a packet of type 4, or is too large"},
+		{"tpkt", "", "\x04\x00\x00\x00", "what was received is not a packet of type tpkt, or is too large"},
 		{"http", "", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
-			"the peer ended within a body of 5 bytes: 3 came of it"},
+			"the peer ended in the middle of a body of 5 bytes, after 3"},
 		{"http", "", "PUT / HTTP/1.1\r\nContent-Length: 5\r\n\r\n",
-			"the peer ended within a body of 5 bytes: 0 came of it"},
-		{"4", "", "\x00\x00\x00\x09abc", "the peer ended within a packet of type 4: 7 bytes came of it"},
+			"the peer ended in the middle of a body of 5 bytes, after 0"},
+		{"4", "", "\x00\x00\x00\x09abc", "the peer ended in the middle of a packet of type 4, after 7 bytes"},
 	} {
 		l := peer(t)
 		n := connecting(t, context.Background(), l, framing{Packet: c.typ},
@@ -208,19 +216,19 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, p.SetLinger(0))
 	p.Close()
-	assert.EqualError(t, <-n.err, "the peer has broken off the connection")
+	assert.EqualError(t, <-n.err, "the peer reset the connection")
 
 	n = connecting(t, context.Background(), l, framing{Packet: "4", Escape: true},
 		io.MultiReader(strings.NewReader("\\q\n"), held(t)))
 	accepted(t, l)
-	assert.EqualError(t, <-n.err, `the input cannot be read: "\\q" is no escape: use \x00, \n, \t, \\`)
+	assert.EqualError(t, <-n.err, `the input cannot be read: "\\q" is not an escape; use \x00, \n, \t, \\`)
 
 	host, port, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
 	l.Close()
 	for want, args := range map[string][]string{
 		"cannot connect to 127.0.0.1:" + port + ": connection refused": {host, port},
-		"there is no service \"nonsense\", and no port":                {host, "nonsense"},
+		"there is no service \"nonsense\"":                             {host, "nonsense"},
 		"cannot connect to 127.0.0.1:99999: invalid":                   {host, "99999"},
 	} {
 		code, out, errs := command(t, append([]string{"connect"}, args...)...)
@@ -371,5 +379,5 @@ func TestEscapesComeBack(t *testing.T) {
 		_, err := unescape(text)
 		assert.Error(t, err, text)
 	}
-	assert.Contains(t, framingHelp, "raw and 0 send it without its end", "as TestConnectFrames has it")
+	assert.Contains(t, framingHelp, "raw and 0 send it without its newline", "as TestConnectFrames has it")
 }

@@ -16,34 +16,34 @@ import (
 )
 
 type optCmd struct {
-	Get optGetCmd `cmd:"" help:"Read an option of a fresh socket."`
-	Set optSetCmd `cmd:"" help:"Set an option of a fresh socket, and read it back."`
+	Get optGetCmd `cmd:"" help:"Read an option of a new socket."`
+	Set optSetCmd `cmd:"" help:"Set an option of a new socket and read it back."`
 }
 
-// optArgs is what reading and setting have in common.
+// optArgs are the arguments that reading and setting have in common.
 type optArgs struct {
 	Level string `arg:"" help:"The level: otp, socket, ip, ipv6, tcp, udp, or its number."`
-	Name  string `arg:"" help:"The option's name, nodelay for one, or its number."`
+	Name  string `arg:"" help:"The option's name, such as nodelay, or its number."`
 
-	Domain   string `help:"Domain of the socket: inet, inet6, local or another. One that has the option, if it is not given."`
-	Type     string `help:"Type of the socket: stream, dgram, seqpacket, raw. One that has the option, if it is not given."`
-	Protocol string `help:"Protocol of the socket: tcp, udp or another. One that has the option, if it is not given."`
+	Domain   string `help:"Domain of the socket: inet, inet6, local or another; by default, one that has the option."`
+	Type     string `help:"Type of the socket: stream, dgram, seqpacket or raw; by default, one that has the option."`
+	Protocol string `help:"Protocol of the socket: tcp, udp or another; by default, one that has the option."`
 
-	Integer    bool `xor:"form" help:"Native: the value is a C int. So it is if nothing else is said."`
-	Boolean    bool `xor:"form" help:"Native: the value is a C int, true if it is not 0."`
+	Integer    bool `xor:"form" help:"Native: the value is a C int. This is the default."`
+	Boolean    bool `xor:"form" help:"Native: the value is a C int, which is true unless it is 0."`
 	Hex        bool `xor:"form" help:"Native: the value is bytes, in hexadecimal."`
-	NativeSize int  `placeholder:"N" help:"Native: read N bytes; shown in hexadecimal."`
+	NativeSize int  `placeholder:"N" help:"Native: read N bytes, and print them in hexadecimal."`
 	JSON       bool `name:"json" help:"Print one JSON document."`
 }
 
 type optGetCmd struct {
 	optArgs
-	Ask string `placeholder:"VALUE" help:"What to ask for, of options that take a value which says what of. The option's sample, if it is not given."`
+	Ask string `placeholder:"VALUE" help:"What to ask about, for options that take a value when they are read; by default, the option's sample."`
 }
 
 type optSetCmd struct {
 	optArgs
-	Value string `arg:"" help:"The value, after -- if it begins with a minus. Structures: field=value,field=value or JSON, as it is printed. Bytes: 0x and hexadecimal digits. Linger: off, abort or seconds."`
+	Value string `arg:"" help:"The value; put -- before one that begins with a minus. Structures: field=value,field=value, or JSON as printed. Bytes: 0x and hexadecimal digits. Linger: off, abort or seconds."`
 }
 
 // optResult is what an option command prints.
@@ -58,7 +58,7 @@ type optResult struct {
 	Before   any    `json:"before,omitempty"`
 	Set      any    `json:"set,omitempty"`
 	Value    any    `json:"value"`
-	Unread   string `json:"unreadable,omitempty"` // why it could not be read back
+	Unread   string `json:"unreadable,omitempty"` // the reason why it could not be read back
 }
 
 func (c *optGetCmd) Run(out *output) error {
@@ -156,7 +156,7 @@ func (a *optArgs) print(out *output, r *optResult) error {
 	return writePairs(out, pairs)
 }
 
-// target is the option that is meant.
+// target is the option that the arguments name.
 type target struct {
 	level, name string // by name; empty without one
 	number      int    // native
@@ -166,17 +166,17 @@ type target struct {
 	size        int    // native, hex: bytes to read
 	info        esock.OptionInfo
 	known       bool // info is set
-	question    any  // what an option that asks is asked
+	question    any  // the value that an option is read with, if it takes one
 }
 
-// The options of the library's own level, and what they take.
+// The options of the library's own level, and the kinds of their values.
 var otpOptions = map[string]string{
 	"controlling_process": "mailbox", "debug": "bool", "domain": "domain", "fd": "descriptor", "iow": "bool", "meta": "text",
 	"rcvbuf": "rcvbuf", "rcvctrlbuf": "size", "select_read": "bool", "sndctrlbuf": "size", "spin": "duration",
 	"use_registry": "bool",
 }
 
-// target finds out which option the arguments name.
+// target finds the option that the arguments name.
 func (a *optArgs) target() (*target, error) {
 	t := &target{level: a.Level, name: a.Name, native: a.Integer || a.Boolean || a.Hex || a.NativeSize != 0,
 		form: "integer", size: a.NativeSize}
@@ -187,7 +187,7 @@ func (a *optArgs) target() (*target, error) {
 		t.form = "hex"
 	}
 	if a.NativeSize < 0 || a.NativeSize > 1<<20 {
-		return nil, fmt.Errorf("a native size of %d is not one from 1 to 1048576", a.NativeSize)
+		return nil, fmt.Errorf("--native-size: must be from 1 to 1048576, not %d", a.NativeSize)
 	}
 
 	levels := map[string]int{}
@@ -275,7 +275,7 @@ func (t *target) find(name string) error {
 	return fmt.Errorf("level %s has no option %q%s", t.level, name, didYouMean(name, names))
 }
 
-// label is how messages call the option.
+// label is the option's name in messages.
 func (t *target) label() string {
 	level, name := t.level, t.name
 	if level == "" {
@@ -287,7 +287,7 @@ func (t *target) label() string {
 	return level + "." + name
 }
 
-// codec says what kind of value the option has.
+// codec returns the kind of the option's value.
 func (t *target) codec() string {
 	switch {
 	case t.native:
@@ -317,7 +317,7 @@ func (a *optArgs) open(t *target) (*esock.Socket, *optResult, error) {
 	return s, r, nil
 }
 
-// socketArgs are the arguments that say which socket; nil for those that were not given.
+// socketArgs returns the arguments that describe the socket; nil for those that were not given.
 func (a *optArgs) socketArgs() (d *esock.Domain, y *esock.Type, p *esock.Protocol, err error) {
 	if a.Domain != "" {
 		v, err := esock.ParseDomain(a.Domain)
@@ -346,7 +346,7 @@ func (a *optArgs) socketArgs() (d *esock.Domain, y *esock.Type, p *esock.Protoco
 	return d, y, p, nil
 }
 
-// openKind opens the first kind of socket that has the option and is what the arguments ask for; nil if none is.
+// openKind opens a socket of the first kind that has the option and matches the arguments; nil if there is none.
 func (a *optArgs) openKind(t *target) (*esock.Socket, error) {
 	d, y, p, err := a.socketArgs()
 	if err != nil || !t.known {
@@ -378,7 +378,7 @@ func (a *optArgs) openKind(t *target) (*esock.Socket, error) {
 
 var errNotThisKind = errors.New("not the kind of socket that the arguments ask for")
 
-// openNamed opens what the arguments ask for, and where they do not say it a stream or datagram socket of the internet.
+// openNamed opens the socket that the arguments describe. What they leave open is that of a TCP or UDP socket.
 func (a *optArgs) openNamed(t *target) (*esock.Socket, error) {
 	d, y, p, err := a.socketArgs()
 	if err != nil {
@@ -407,12 +407,12 @@ func (a *optArgs) openNamed(t *target) (*esock.Socket, error) {
 	}
 	s, err := esock.Open(domain, typ, protocol)
 	if err != nil {
-		return nil, fmt.Errorf("no socket of %v, %v, %v can be opened: %s", domain, typ, protocol, reason(err))
+		return nil, fmt.Errorf("cannot open a socket of %v, %v, %v: %s", domain, typ, protocol, reason(err))
 	}
 	return s, nil
 }
 
-// asked is what an option that asks is asked: what the arguments say, or else the sample of its row.
+// asked returns the value that an option is read with, if it takes one: that of --ask, or else the sample of its row.
 func (t *target) asked(text string) (any, error) {
 	switch {
 	case text != "" && (t.native || !t.known || !t.info.Asks):
@@ -451,7 +451,7 @@ func (t *target) get(s *esock.Socket) (any, error) {
 	return n, err
 }
 
-// set sets the option to what parse made.
+// set sets the option to a value that parse returned.
 func (t *target) set(s *esock.Socket, value any) error {
 	if t.native {
 		return s.SetOptionNative(t.levelNumber, t.number, value)
@@ -459,7 +459,8 @@ func (t *target) set(s *esock.Socket, value any) error {
 	return s.SetOption(t.level, t.name, value)
 }
 
-// reason is why a call failed, without which call it was: a cause in words, or the system's message with its name.
+// reason returns why a call failed, without the name of the call: a cause in words, or the system's message and the name of
+// its number.
 func reason(err error) string {
 	var invalid *esock.InvalidError
 	if errors.As(err, &invalid) && invalid.Cause != "" {
@@ -476,8 +477,7 @@ func reason(err error) string {
 	return plain(err)
 }
 
-// shown is a value in a form for text and JSON. Bytes are in hexadecimal; inside of values, where they stand for
-// themselves, as 0x….
+// shown returns a value in a form for text and JSON. Bytes are in hexadecimal digits, and inside another value as 0x….
 func shown(v any) any {
 	switch v := v.(type) {
 	case []byte:
@@ -494,7 +494,7 @@ func shown(v any) any {
 			list[i] = shownIn(x)
 		}
 		return list
-	case *esock.Mailbox: // of a fresh socket: nobody
+	case *esock.Mailbox: // a new socket has no owner
 		return nil
 	case fmt.Stringer:
 		return v.String()
@@ -511,7 +511,7 @@ func shownIn(v any) any {
 	return shown(v)
 }
 
-// valueText is a value for people; maps have their keys in order.
+// valueText returns a value as text for people. The keys of maps are sorted.
 func valueText(v any) string {
 	switch v := v.(type) {
 	case nil:

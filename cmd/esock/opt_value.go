@@ -12,7 +12,7 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// parse reads the text of a value as the option takes it.
+// parse makes a value that the option takes out of its text.
 func (t *target) parse(text string) (any, error) {
 	if t.native {
 		return parseNative(t.form, text)
@@ -30,7 +30,7 @@ func (t *target) parse(text string) (any, error) {
 	return v, nil
 }
 
-// parseKnown reads the text of a value of an option with a row.
+// parseKnown is parse for an option that has a row.
 func (t *target) parseKnown(text string) (any, error) {
 	switch codec := t.info.Codec; {
 	case t.info.Struct == "linger" && !strings.ContainsAny(text, "{="):
@@ -64,7 +64,7 @@ func (t *target) parseKnown(text string) (any, error) {
 	return v, nil
 }
 
-// isProgram reports the text of a filter.
+// isProgram reports whether a text is that of a filter.
 func isProgram(text string) bool {
 	for one := range strings.SplitSeq(text, "+") {
 		parts := strings.Split(one, ":")
@@ -80,11 +80,11 @@ func isProgram(text string) bool {
 	return true
 }
 
-// timeUnits are the units of times, which may be given as a number of them or as a duration.
+// timeUnits are the units of times, which may be given as a number of units or as a duration.
 var timeUnits = map[string]time.Duration{"sec": time.Second, "msec": time.Millisecond, "usec": time.Microsecond,
 	"timeval": time.Microsecond}
 
-// parseJSON reads a value as the command prints it.
+// parseJSON reads a value in the form in which the command prints it as JSON.
 func (t *target) parseJSON(text string) (v any, err error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber() // 64 bits do not fit a float
@@ -97,7 +97,7 @@ func (t *target) parseJSON(text string) (v any, err error) {
 	return fromJSON(v), nil
 }
 
-// fromJSON makes integers of numbers, and bytes of texts that begin with 0x.
+// fromJSON turns numbers into integers, and texts that begin with 0x into bytes.
 func fromJSON(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -115,7 +115,7 @@ func fromJSON(v any) any {
 		if n, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
 			return n
 		}
-		return v.String() // no integer: the library says so
+		return v.String() // not an integer; the library refuses it
 	case string:
 		if digits, ok := strings.CutPrefix(v, "0x"); ok {
 			if b, err := hex.DecodeString(digits); err == nil {
@@ -126,7 +126,7 @@ func fromJSON(v any) any {
 	return v
 }
 
-// readOnly are the kinds of values of level otp that cannot be given as text, or not be set at all.
+// readOnly are the kinds of values of level otp that cannot be given as text or cannot be set at all.
 var readOnly = map[string]bool{"mailbox": true, "descriptor": true, "domain": true}
 
 func parseNative(form, text string) (any, error) {
@@ -135,7 +135,7 @@ func parseNative(form, text string) (any, error) {
 		if v, ok := parseBool(text); ok {
 			return v, nil
 		}
-		return nil, fmt.Errorf("%q is not a boolean: true or false", text)
+		return nil, fmt.Errorf("%q is not a boolean; use true or false", text)
 	case "hex":
 		b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
 		if err != nil {
@@ -150,7 +150,7 @@ func parseNative(form, text string) (any, error) {
 	return int(n), nil
 }
 
-// parseValue reads a value by the kind of the option; wants says what it would have taken.
+// parseValue reads a value of a kind. If it cannot, wants says what the option takes.
 func parseValue(codec, text string) (v any, wants string) {
 	n, err := strconv.ParseInt(text, 0, 64)
 	isInt := err == nil
@@ -176,7 +176,7 @@ func parseValue(codec, text string) (v any, wants string) {
 		if d, err := time.ParseDuration(text); err == nil {
 			return d, ""
 		}
-		return nil, "a duration as in 50us"
+		return nil, "a duration such as 50us"
 	case "rcvbuf":
 		if count, size, ok := strings.Cut(text, ":"); ok {
 			a, err1 := strconv.Atoi(count)
@@ -196,7 +196,7 @@ func parseValue(codec, text string) (v any, wants string) {
 	if isInt && codec != "string" && codec != "text" {
 		return n, ""
 	}
-	return text, "" // a name, or what the library refuses with its reason
+	return text, "" // a name, or something that the library refuses and says why
 }
 
 func parseBool(text string) (v, ok bool) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,12 +10,12 @@ import (
 )
 
 type optionsCmd struct {
-	Level string `placeholder:"LEVEL" help:"Only the options of this level: socket, ip, ipv6, tcp, udp or another."`
-	Probe bool   `help:"Try each on fresh sockets, and print what this kernel and privilege answer."`
+	Level string `placeholder:"LEVEL" help:"Print only the options of this level: socket, ip, ipv6, tcp, udp or another."`
+	Probe bool   `help:"Try each option on new sockets, and print what works with this kernel and these privileges."`
 	JSON  bool   `name:"json" help:"Print one JSON document: an array with an element for each option."`
 }
 
-// optionRow is an option as JSON has it. Result, why and answers come with --probe.
+// optionRow is an option in JSON. Result, Why and Answers come with --probe.
 type optionRow struct {
 	Level       string                  `json:"level"`
 	Name        string                  `json:"name"`
@@ -42,7 +43,7 @@ func newOptionRow(o esock.OptionInfo) optionRow {
 		Type: optionType(o), Access: optionAccess(o), Kinds: o.Kinds.Names(), Needs: o.Needs, Since: o.Since, Doc: o.Doc}
 }
 
-// optionType is the structure's name, or the form of the value.
+// optionType returns the name of the structure, or the kind of the value.
 func optionType(o esock.OptionInfo) string {
 	if o.Struct != "" {
 		return o.Struct
@@ -50,7 +51,8 @@ func optionType(o esock.OptionInfo) string {
 	return o.Codec
 }
 
-// optionAccess is r: can be read, w: can be set, a: can be asked, with a value that says what of.
+// optionAccess returns r if the option can be read, a if it is read with a value that says what to ask about, and w if it
+// can be set.
 func optionAccess(o esock.OptionInfo) string {
 	access := ""
 	switch {
@@ -94,13 +96,18 @@ func (c *optionsCmd) Run(out *output) error {
 		return out.writeJSON(doc)
 	}
 	var b strings.Builder
-	const layout = "%-7s %-22s %-36s %-20s %-2s %s\n"
-	b.WriteString(out.bold(fmt.Sprintf(layout, "level", "name", "constant", "type", "rw", "since")))
+	table := [][]string{{"level", "name", "constant", "type", "rw", "since"}}
 	for _, o := range rows {
-		fmt.Fprintf(&b, layout, o.Level, o.Name, o.Constant, shorten(optionType(o), 20), optionAccess(o), o.Since)
+		table = append(table, []string{o.Level, o.Name, o.Constant, shorten(optionType(o), 20), optionAccess(o), o.Since})
 	}
-	fmt.Fprintf(&b, "\n%d options. rw: r can be read, w set, a asked, with a value that says what of. since: the first\n"+
-		"Linux that has it; 2.2 stands for all older ones.\n", len(rows))
+	for i, l := range layOut(table, nil) {
+		if i == 0 {
+			l = out.bold(l)
+		}
+		b.WriteString(l + "\n")
+	}
+	fmt.Fprintf(&b, "\n%d options. rw: r can be read, w can be set, a is read with a value that says what to ask about.\n"+
+		"since: the first Linux that has the option; 2.2 stands for all older versions.\n", len(rows))
 	_, err := fmt.Fprint(out, b.String())
 	return err
 }
@@ -111,7 +118,7 @@ var cells = [...]string{
 	esock.ProbeDiffers: "diff", esock.ProbeRefused: "err", esock.ProbeLacks: "no", esock.ProbeNoSocket: "-",
 }
 
-// kindHeads are the kinds of sockets, in up to four letters.
+// kindHeads are the names of kinds of sockets that are longer than four letters, shortened.
 var kindHeads = map[string]string{"packet": "pack", "netlink": "nlnk", "vsock": "vsk", "mptcp": "mptc", "unixdg": "undg",
 	"udplite": "udpl"}
 
@@ -145,39 +152,33 @@ func (c *optionsCmd) writeProbes(out *output, probes []esock.OptionProbe) error 
 // writeMatrix writes the options of one level, with a column for each kind of socket that any of them applies to.
 func writeMatrix(b *strings.Builder, out *output, probes []esock.OptionProbe) {
 	var used esock.SocketKinds
-	width := 0
 	for _, p := range probes {
 		used |= p.Option.Kinds
-		width = max(width, len(p.Option.Name))
 	}
 	columns := slices.DeleteFunc(esock.AllSocketKinds(), func(k esock.SocketKinds) bool { return !used.Has(k) })
-	line := func(name string, cell func(esock.SocketKinds) string) string {
-		text := fmt.Sprintf("%-*s", width, name)
-		for _, k := range columns {
-			text += fmt.Sprintf(" %-4s", cell(k))
-		}
-		return strings.TrimRight(text, " ")
+	head := []string{probes[0].Option.Level}
+	for _, k := range columns {
+		head = append(head, cmp.Or(kindHeads[k.String()], k.String()))
 	}
-	b.WriteString(out.bold(line(probes[0].Option.Level, func(k esock.SocketKinds) string {
-		if short, ok := kindHeads[k.String()]; ok {
-			return short
-		}
-		return k.String()
-	})) + "\n")
+	rows := [][]string{head}
 	for _, p := range probes {
-		b.WriteString(line(p.Option.Name, func(k esock.SocketKinds) string {
-			for _, a := range p.Answers {
-				if a.Kind == k {
-					return cells[a.Result]
-				}
-			}
-			return ""
-		}) + "\n")
+		row := make([]string, len(head))
+		row[0] = p.Option.Name
+		for _, a := range p.Answers {
+			row[1+slices.Index(columns, a.Kind)] = cells[a.Result]
+		}
+		rows = append(rows, row)
+	}
+	for i, l := range layOut(rows, nil) {
+		if i == 0 {
+			l = out.bold(l)
+		}
+		b.WriteString(l + "\n")
 	}
 	b.WriteString("\n")
 }
 
-// writeReasons says why options do not work here, each reason once, with the options that have it.
+// writeReasons writes why options do not work here: each reason once, with its options.
 func writeReasons(b *strings.Builder, out *output, probes []esock.OptionProbe) {
 	type reason struct {
 		result esock.ProbeResult
@@ -215,8 +216,8 @@ func writeSummary(b *strings.Builder, probes []esock.OptionProbe) {
 		n[p.Result]++
 	}
 	for _, l := range wrap("ok: set and read back. r: read. w: set. priv: needs a privilege. peer: needs a peer or another state. "+
-		"diff: reads something else than was set. err: refused. no: not in this kernel. -: no such socket here. "+
-		"Blank: the option is not for such sockets.", pageWidth) {
+		"diff: reads back something other than was set. err: refused. no: not in this kernel. -: no such socket here. "+
+		"Blank: not an option of such sockets.", pageWidth) {
 		b.WriteString(l + "\n")
 	}
 	b.WriteString("\n")

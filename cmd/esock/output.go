@@ -16,10 +16,10 @@ type output struct {
 	terminal bool
 }
 
-// errReported is the error of a command that has said itself what failed.
+// errReported is the error of a command that has already printed what failed.
 var errReported = errors.New("reported")
 
-// isTerminal says whether somebody looks at w while it is written.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -37,7 +37,8 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && terminal
 }
 
-// bold is s as a terminal shows it in bold, and s for everything else. NO_COLOR switches it off (no-color.org).
+// bold returns s with the codes that a terminal shows it in bold for; elsewhere, s. NO_COLOR switches it off
+// (no-color.org).
 func (o *output) bold(s string) string {
 	if !o.terminal || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return s
@@ -53,7 +54,7 @@ func (o *output) writeJSON(v any) error {
 	return e.Encode(v)
 }
 
-// plain is the text of an error, without the library's name at the start.
+// plain returns the text of an error without the library's name in front.
 func plain(err error) string { return strings.TrimPrefix(err.Error(), "esock: ") }
 
 // wrap breaks text into lines of at most width characters.

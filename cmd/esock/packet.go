@@ -16,29 +16,29 @@ type packetCmd struct {
 }
 
 type packetDecodeCmd struct {
-	Type          string `placeholder:"T" help:"Type of the packet."`
-	PacketSize    *int64 `placeholder:"N" help:"Largest packet, in bytes; 0: no limit."`
-	LineLength    *int64 `placeholder:"N" help:"Lines are cut into pieces of N bytes; 0: no limit."`
-	LineDelimiter *int64 `placeholder:"N" help:"Number of the byte that ends a line (10); with type line only."`
+	Type          string `placeholder:"T" help:"The type of the packet."`
+	PacketSize    *int64 `placeholder:"N" help:"The largest packet, in bytes; 0: no limit."`
+	LineLength    *int64 `placeholder:"N" help:"Cut lines into pieces of N bytes; 0: no limit."`
+	LineDelimiter *int64 `placeholder:"N" help:"The number of the byte that ends a line (10); only with --type line."`
 	Hex           string `placeholder:"HEX" empty:"" help:"The bytes, in hexadecimal."`
-	Vectors       string `placeholder:"FILE" help:"Decode all vectors of the file, count other results."`
+	Vectors       string `placeholder:"FILE" help:"Decode all test vectors in a file, and print those with another result."`
 }
 
 // Help is what --help adds.
 func (packetDecodeCmd) Help() string {
-	return "Types are raw, 0, 1, 2, 4, asn1, sunrm, cdr, fcgi, line, tpkt, ssl_tls, http, httph, http_bin " +
+	return "The types are raw, 0, 1, 2, 4, asn1, sunrm, cdr, fcgi, line, tpkt, ssl_tls, http, httph, http_bin " +
 		"and httph_bin."
 }
 
 func (c *packetDecodeCmd) Run(out *output) error {
 	if c.Vectors != "" {
 		if c.Type != "" || c.Hex != "" || c.options() != (packetjson.Options{}) {
-			return errors.New("--vectors has types, options and bytes of its own; it goes with nothing else")
+			return errors.New("--vectors cannot be combined with other flags: the file has the types, options and bytes")
 		}
 		return runVectors(out, c.Vectors)
 	}
 	if c.Type == "" {
-		return errors.New("--type T --hex HEX or --vectors FILE is needed")
+		return errors.New("give --type T and --hex HEX, or --vectors FILE")
 	}
 	if wrong := c.wrong(); wrong != nil {
 		if _, err := fmt.Fprintln(out, packetjson.Decode(c.Type, nil, c.options())); err != nil {
@@ -54,7 +54,7 @@ func (c *packetDecodeCmd) Run(out *output) error {
 	return err
 }
 
-// wrong says which flag decode_packet/3 answers badarg to; nil: none.
+// wrong returns an error that names the flag for which decode_packet/3 returns badarg; nil if there is none.
 func (c *packetDecodeCmd) wrong() error {
 	if _, err := packet.ParseType(c.Type); err != nil {
 		var known []string
@@ -70,11 +70,11 @@ func (c *packetDecodeCmd) wrong() error {
 	}{{"packet-size", c.PacketSize, math.MaxUint32}, {"line-length", c.LineLength, math.MaxUint32},
 		{"line-delimiter", c.LineDelimiter, math.MaxUint8}} {
 		if f.value != nil && (*f.value < 0 || *f.value > f.most) {
-			return fmt.Errorf("--%s: it takes a number from 0 to %d, not %d", f.name, f.most, *f.value)
+			return fmt.Errorf("--%s: must be a number from 0 to %d, not %d", f.name, f.most, *f.value)
 		}
 	}
 	if c.LineDelimiter != nil && c.Type != packet.Line.String() {
-		return errors.New("--line-delimiter: it goes with --type line only")
+		return errors.New("--line-delimiter: only allowed with --type line")
 	}
 	return nil
 }
@@ -83,12 +83,12 @@ func (c *packetDecodeCmd) options() packetjson.Options {
 	return packetjson.Options{PacketSize: c.PacketSize, LineLength: c.LineLength, LineDelimiter: c.LineDelimiter}
 }
 
-// runVectors prints those that fail, and the count.
+// runVectors prints the vectors that fail, and the count.
 func runVectors(out *output, name string) error {
 	f, err := packetjson.Read(name)
 	if err != nil {
 		if cause := jsonCause(err); cause != "" {
-			err = fmt.Errorf("%s is no file of test vectors: %s", name, cause)
+			err = fmt.Errorf("%s is not a file of test vectors: %s", name, cause)
 		}
 		return fmt.Errorf("--vectors: %w", err)
 	}

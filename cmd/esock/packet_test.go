@@ -57,11 +57,11 @@ func TestPacketDecodePrintsTheResult(t *testing.T) {
 
 func TestPacketDecodeSaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"", "--type T --hex HEX or --vectors FILE is needed"},
+		{"", "give --type T and --hex HEX, or --vectors FILE"},
 		{"--type 4 --hex 6", "--hex: odd length hex string"},
 		{"--type 4 --hex xy", "--hex: invalid byte"},
-		{"--vectors f --type 4", "goes with nothing else"},
-		{"--vectors f --packet-size 4", "goes with nothing else"},
+		{"--vectors f --type 4", "cannot be combined with other flags"},
+		{"--vectors f --packet-size 4", "cannot be combined with other flags"},
 		{"--vectors nowhere.json", "no such file"},
 	} {
 		text, errs := said(t, exitFailed, append([]string{"packet", "decode"}, strings.Fields(c.args)...)...)
@@ -72,12 +72,12 @@ func TestPacketDecodeSaysWhatIsWrong(t *testing.T) {
 	// What decode_packet/3 answers badarg to is printed as that, and has failed.
 	for _, c := range []struct{ args, want string }{
 		{"--type lin", `--type: there is no type "lin"; did you mean line?`},
-		{"--type line --line-delimiter 256 --hex 61", "--line-delimiter: it takes a number from 0 to 255, not 256"},
-		{"--type line --line-delimiter=-1 --hex 61", "--line-delimiter: it takes a number from 0 to 255, not -1"},
-		{"--type http --line-delimiter 10 --hex 61", "--line-delimiter: it goes with --type line only"},
-		{"--type raw --packet-size=-1 --hex 61", "--packet-size: it takes a number from 0 to 4294967295, not -1"},
-		{"--type 4 --packet-size 4294967296", "--packet-size: it takes a number from 0 to 4294967295, not 4294967296"},
-		{"--type line --line-length=-1", "--line-length: it takes a number from 0 to 4294967295, not -1"},
+		{"--type line --line-delimiter 256 --hex 61", "--line-delimiter: must be a number from 0 to 255, not 256"},
+		{"--type line --line-delimiter=-1 --hex 61", "--line-delimiter: must be a number from 0 to 255, not -1"},
+		{"--type http --line-delimiter 10 --hex 61", "--line-delimiter: only allowed with --type line"},
+		{"--type raw --packet-size=-1 --hex 61", "--packet-size: must be a number from 0 to 4294967295, not -1"},
+		{"--type 4 --packet-size 4294967296", "--packet-size: must be a number from 0 to 4294967295, not 4294967296"},
+		{"--type line --line-length=-1", "--line-length: must be a number from 0 to 4294967295, not -1"},
 	} {
 		text, errs := said(t, exitFailed, append([]string{"packet", "decode"}, strings.Fields(c.args)...)...)
 		assert.Equal(t, "{\"tag\": \"badarg\"}\n", text)

@@ -4,16 +4,20 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/esock-go/esock/internal/bytesize"
 )
 
-// progress shows how far a transfer is: on a terminal as a bar that is drawn again and again, elsewhere as four lines,
-// in JSON not at all.
+// progress shows how far a transfer is: on a terminal as a bar with the speed and the time that is left, elsewhere as
+// four lines, in JSON not at all.
 type progress struct {
 	st    *step
 	total int64
-	drawn time.Time
-	next  int64 // the percentage of the next line
-	ended bool
+	bar   *progressbar.ProgressBar // nil if there is none
+	drawn bool
+	next  int64 // the percentage at which the next line is due
 }
 
 const (
@@ -22,40 +26,40 @@ const (
 )
 
 func newProgress(st *step, total int64) *progress {
-	return &progress{st: st, total: total, next: 25}
+	p := &progress{st: st, total: total, next: 25}
+	if st.r.out.terminal && !st.r.json && total > 0 {
+		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(st.r.out.Writer),
+			progressbar.OptionSetDescription(fmt.Sprintf("%s%-*s", indent, keyWidth-1, "progress")),
+			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "#", SaucerPadding: ".", BarStart: "[", BarEnd: "]"}),
+			progressbar.OptionSetWidth(barWidth), progressbar.OptionThrottle(barRefresh),
+			progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionUseIECUnits(true),
+			progressbar.OptionUseANSICodes(true))
+	}
+	return p
 }
 
-// at says that n bytes are through.
+// at says that n bytes have been transferred.
 func (p *progress) at(n int64) {
-	if p.st.r.json || p.total <= 0 || p.ended {
-		return
-	}
-	p.ended = n == p.total
-	percent := min(n*100/p.total, 100)
-	if !p.st.r.out.terminal {
+	switch {
+	case p.st.r.json || p.total <= 0:
+	case p.bar != nil:
+		p.drawn = true
+		p.bar.Set64(min(n, p.total))
+	default:
+		percent := min(n*100/p.total, 100)
 		if percent < p.next {
 			return
 		}
 		p.next = percent - percent%25 + 25
-		p.st.r.line("%s%s", indent, p.text(n, percent))
-		return
+		full := int(percent * barWidth / 100)
+		p.st.r.line("%s%-*s[%s%s] %3d%%  %s", indent, keyWidth, "progress", strings.Repeat("#", full),
+			strings.Repeat(".", barWidth-full), percent, bytesize.Text(n))
 	}
-	if now := time.Now(); now.Sub(p.drawn) >= barRefresh || p.ended {
-		p.drawn = now
-		fmt.Fprintf(p.st.r.out, "\r%s%s\x1b[K", indent, p.text(n, percent))
-	}
-}
-
-// text is "progress          [####....]  50 %  1.0 MiB".
-func (p *progress) text(n, percent int64) string {
-	full := int(percent * barWidth / 100)
-	return fmt.Sprintf("%-*s[%s%s] %3d %%  %s", keyWidth, "progress", strings.Repeat("#", full),
-		strings.Repeat(".", barWidth-full), percent, size(n))
 }
 
 // done ends the line of the bar.
 func (p *progress) done() {
-	if !p.st.r.json && p.st.r.out.terminal && !p.drawn.IsZero() {
+	if p.drawn {
 		fmt.Fprintln(p.st.r.out)
 	}
 }

@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
-// report is what a command tells, step by step. As text each line goes out when it is known; as JSON all of
-// it goes out at the end, as one document.
+// report is what a command reports, step by step. As text each line is written as soon as it is known; as JSON everything
+// is written at the end, as one document.
 type report struct {
 	out  *output
 	json bool
-	mu   sync.Mutex // steps may be told by several goroutines
+	mu   sync.Mutex // several goroutines report
 
-	failed error // why the text could not be written
+	failed error // of writing the text
 
 	Steps []*step `json:"steps"`
 }
@@ -45,14 +44,14 @@ type step struct {
 	parties []string
 }
 
-// call is what one party did and what came of it.
+// call is a call of one party, and its result.
 type call struct {
 	Who    string `json:"who"`
 	Call   string `json:"call"`
 	Result string `json:"result"`
 }
 
-// facts are names and values in the order in which they were told.
+// facts are names and values in the order in which they were reported.
 type facts []fact
 
 type fact struct {
@@ -82,7 +81,7 @@ func (f facts) MarshalJSON() ([]byte, error) {
 
 func newReport(out *output, asJSON bool) *report { return &report{out: out, json: asJSON} }
 
-// line writes a line of text; as JSON it is nothing.
+// line writes a line of text. As JSON it does nothing.
 func (r *report) line(format string, args ...any) {
 	if r.json {
 		return
@@ -111,13 +110,13 @@ func (r *report) step(name, title, text string) *step {
 	return st
 }
 
-// skip says why the step is left out.
+// skip reports why the step is left out.
 func (st *step) skip(why string) {
 	st.Skipped = why
 	st.r.paragraph("skipped: " + why)
 }
 
-// fact tells a name and a value. The text, if given, is how the value reads.
+// fact reports a name and a value. The text, if given, replaces the value in the text report.
 func (st *step) fact(key string, value any, text ...string) {
 	st.r.mu.Lock()
 	defer st.r.mu.Unlock()
@@ -142,14 +141,15 @@ func (st *step) between(left, right string) {
 	st.r.line("%s%-*s%s", indent, laneWidth, strings.Repeat("-", laneWidth-3), strings.Repeat("-", laneWidth-3))
 }
 
-// call tells what a party did and what came of it, once that is known.
+// call reports a call of one party and its result.
 func (st *step) call(who, what, result string) {
 	st.r.mu.Lock()
 	defer st.r.mu.Unlock()
 	st.tell(who, what, result)
 }
 
-// act makes a call that need not wait for the other party, and tells it before the other can tell what follows of it.
+// act makes a call that does not wait for the other party. The other party can report what follows from it only after the
+// call is reported.
 func (st *step) act(who, what string, f func() (string, error)) error {
 	st.r.mu.Lock()
 	defer st.r.mu.Unlock()
@@ -171,7 +171,7 @@ func (st *step) tell(who, what, result string) {
 	st.r.line("%s%s%-*s %s", indent, pad, callWidth, shorten(what, callWidth), shorten(result, room))
 }
 
-// table tells rows. Above them the keys stand, a word a line. Numbers are aligned to the right, and 0 is a dot.
+// table reports rows under their keys, which have a word on each line. Numbers are aligned to the right, and 0 is a dot.
 func (st *step) table(name string, keys []string, rows [][]any) {
 	var cells [][]string
 	for _, row := range rows {
@@ -186,27 +186,16 @@ func (st *step) table(name string, keys []string, rows [][]any) {
 		cells = append(cells, texts)
 		st.tableRow(name, object)
 	}
-	cells = append(headerLines(keys), cells...)
-	width := make([]int, len(keys))
-	for _, row := range cells {
-		for i, c := range row {
-			width[i] = max(width[i], utf8.RuneCountInString(c))
-		}
+	number := func(column int) bool {
+		_, text := rows[0][column].(string)
+		return !text
 	}
-	for _, row := range cells {
-		var b strings.Builder
-		for i, c := range row {
-			w := width[i]
-			if _, text := rows[0][i].(string); text {
-				w = -w // to the left
-			}
-			fmt.Fprintf(&b, "%*s ", w, c)
-		}
-		st.r.line("%s%s", indent, b.String())
+	for _, l := range layOut(append(headerLines(keys), cells...), number) {
+		st.r.line("%s%s", indent, l)
 	}
 }
 
-// headerLines puts the words of the keys below each other, the last ones into one line.
+// headerLines puts the words of each key below each other, with the last words of all keys on the last line.
 func headerLines(keys []string) [][]string {
 	height := 0
 	for _, k := range keys {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/bytesize"
 )
 
 type sendfileCmd struct {
@@ -22,11 +23,11 @@ type sendfileCmd struct {
 
 // Help is what --help adds.
 func (sendfileCmd) Help() string {
-	return "Connects, sends the file with sendfile(2), without a frame around it, and waits until the peer has " +
-		"acknowledged all of it."
+	return "Connects, sends the file with sendfile(2) and without framing, and waits until the peer has acknowledged " +
+		"all of it."
 }
 
-// pieceSent is how much of the file one call sends, so that the bar moves on a slow network, too.
+// pieceSent is how much of the file one call sends: little enough for the bar to move on a slow network.
 const pieceSent = 256 << 10
 
 func (c *sendfileCmd) Run(out *output) error {
@@ -35,12 +36,12 @@ func (c *sendfileCmd) Run(out *output) error {
 	return c.sendfile(ctx, out)
 }
 
-// sendfile sends the file, and tells how fast it was. A transfer that ctx breaks off has failed.
+// sendfile sends the file, and prints how fast it was. A transfer that ctx interrupts has failed.
 func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 	if c.File == "" {
 		return errors.New("the name of the file is empty")
 	}
-	// The file is opened before anything else happens: a mistake in its name is told at once.
+	// The file is opened first: a mistake in its name is reported at once.
 	d := demo{path: c.File}
 	if err := d.openFile(); err != nil {
 		d.close()
@@ -49,7 +50,7 @@ func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 	defer d.close()
 	s, err := dial(ctx, c.Host, c.Port, gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true))
 	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted before the connection was there")
+		return errors.New("interrupted before the connection was established")
 	} else if err != nil {
 		return err
 	}
@@ -69,19 +70,19 @@ func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted after %d of %d bytes", sent, d.size)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ENOTCONN):
-		return fmt.Errorf("the peer has broken off the connection after %d of %d bytes", sent, d.size)
+		return fmt.Errorf("the peer reset the connection after %d of %d bytes", sent, d.size)
 	case err != nil:
 		return why(err)
 	case sent < d.size:
-		return fmt.Errorf("the file has become shorter: %d of %d bytes were there", sent, d.size)
+		return fmt.Errorf("the file became shorter: only %d of %d bytes were left", sent, d.size)
 	}
 	_, err = fmt.Fprintf(out, "%d bytes sent in %s, %s a second\n", sent, duration(took),
-		size(int64(float64(sent)/max(took.Seconds(), 1e-6))))
+		bytesize.Text(int64(float64(sent)/max(took.Seconds(), 1e-6))))
 	return err
 }
 
-// pieces sends the file's first size bytes. Size 0: up to its end, because what the kernel makes up, as in /proc, has
-// that size, too. A peer that ends before is no error here: it may still read.
+// pieces sends the file's first size bytes. Size 0 means up to the end, because files that the kernel makes up, as in
+// /proc, have that size too. A peer that shuts down its sending side is no error: it may still read.
 func pieces(s *gentcp.Socket, f *os.File, size int64, bar *progress) (sent int64, err error) {
 	if size == 0 {
 		return s.SendFile(f, 0, 0)
@@ -97,15 +98,15 @@ func pieces(s *gentcp.Socket, f *os.File, size int64, bar *progress) (sent int64
 	return sent, nil
 }
 
-// acknowledged ends sending, and waits until the peer's system has all of it. What the peer sends is not looked at.
+// acknowledged shuts down the sending side, and waits until the peer's system has acknowledged everything. What the peer
+// sends is discarded.
 func acknowledged(s *gentcp.Socket) error {
 	if err := s.Shutdown(esock.ShutWrite); err != nil {
 		return err
 	}
 	buf := make([]byte, chunk)
 	ended := false
-	// The kernel tells nobody when a queue becomes empty, so it is asked again and again: rarely, after the first
-	// times.
+	// The kernel does not report when the send queue becomes empty, so it is polled, less and less often.
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		left, err := s.Socket().NWrite()
 		if err != nil || left == 0 {

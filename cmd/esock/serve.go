@@ -8,22 +8,25 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/fileserver"
 )
 
 type serveCmd struct {
-	Dir         string        `arg:"" help:"The directory."`
-	Addr        string        `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (127.0.0.1:0)."`
-	Quiet       bool          `short:"q" help:"No line on standard error for each request."`
+	Dir         string        `arg:"" help:"The directory to serve."`
+	Addr        string        `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (by default, 127.0.0.1 and a free port)."`
+	Quiet       bool          `short:"q" help:"Do not log requests to standard error."`
 	Connections int           `default:"1000" help:"How many connections are served at once; others wait."`
 	Idle        time.Duration `default:"60s" help:"How long a connection may wait for its next request."`
-	Head        time.Duration `default:"10s" help:"How long a request may take to come: its headers, with the first line if it is the connection's first, and a body, which is thrown away."`
-	Stall       time.Duration `default:"30s" help:"How long a client may take nothing of an answer."`
+	Head        time.Duration `default:"10s" help:"How long a request may take to arrive: its headers, its body, which is discarded, and, if it is the first on its connection, its first line."`
+	Stall       time.Duration `default:"30s" help:"How long a client may stop reading a response."`
 }
 
 // Help is what --help adds.
 func (serveCmd) Help() string {
-	return "Files are sent with sendfile(2), whole or in a range. A directory shows its index.html, or a list. " +
-		"Nothing outside of the directory is served, also not through symbolic links that lead there."
+	return "Files are sent with sendfile(2), whole or in part. For a directory, its index.html is sent, or else a listing. " +
+		"Nothing outside the directory is served, not even through symbolic links."
 }
 
 func (c *serveCmd) Run(out *output, std terminals) error {
@@ -36,7 +39,7 @@ func (c *serveCmd) Run(out *output, std terminals) error {
 	return c.serve(ctx, out, log)
 }
 
-// serve serves until ctx ends, and logs requests; log is nil: it does not.
+// serve serves until ctx ends. It logs requests unless log is nil.
 func (c *serveCmd) serve(ctx context.Context, out *output, log io.Writer) error {
 	if c.Dir == "" {
 		return errors.New("the name of the directory is empty")
@@ -46,14 +49,23 @@ func (c *serveCmd) serve(ctx context.Context, out *output, log io.Writer) error 
 		return fmt.Errorf("the directory cannot be served: %w", err)
 	}
 	defer root.Close()
-	s, err := newServer(root, c, log)
+	config := fileserver.Config{Root: root, Connections: c.Connections, Idle: c.Idle, Head: c.Head, Stall: c.Stall, Log: log}
+	var bad *esock.InvalidError
+	if err := config.Check(); errors.As(err, &bad) {
+		return fmt.Errorf("--%s: %s", bad.What, bad.Cause)
+	}
+	at, err := bindAddr("tcp", c.Addr)
 	if err != nil {
 		return err
 	}
-	// In a URL the sign before a zone is escaped (RFC 6874).
-	if _, err := fmt.Fprintf(out, "serving %s on http://%s\n", c.Dir, strings.Replace(s.at, "%", "%25", 1)); err != nil {
-		s.stop()
+	s, err := fileserver.Listen(at, config)
+	if err != nil {
+		return listenError(c.Addr, err)
+	}
+	// In a URL the percent sign before a zone is escaped (RFC 6874).
+	if _, err := fmt.Fprintf(out, "serving %s on http://%s\n", c.Dir, strings.Replace(s.Addr(), "%", "%25", 1)); err != nil {
+		s.Close()
 		return err
 	}
-	return s.run(ctx)
+	return s.Run(ctx)
 }

@@ -70,8 +70,7 @@ func TestServeSecondSignalKills(t *testing.T) {
 		require.NoError(t, err)
 		_, at, ok := strings.Cut(strings.TrimSpace(line), " on ")
 		require.True(t, ok, line)
-		_, body := ask(t, browser(t), "GET", at+"/a.txt")
-		assert.Equal(t, "0123456789", body)
+		assert.Equal(t, "0123456789", fetched(t, at+"/a.txt"))
 
 		give := time.NewTimer(longEnough)
 		defer give.Stop()

@@ -1,19 +1,18 @@
 package main
 
 import (
-	"slices"
 	"strings"
+
+	"github.com/hbollon/go-edlib"
 )
 
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
-
-// didYouMean is "; did you mean x or y?" with the known words that are nearest to s, or else the list of all, if it is
-// short.
+// didYouMean returns "; did you mean x or y?" with the known words that are nearest to s, or else a list of all words if it
+// is short.
 func didYouMean(s string, known []string) string {
 	best := 1 + (len(s)+1)/3
 	var near []string
 	for _, k := range known {
-		d := distance(strings.ToLower(s), k)
+		d := edlib.OSADamerauLevenshteinDistance(strings.ToLower(s), k) // a swap of neighbours is one step
 		if strings.HasPrefix(k, strings.ToLower(s)) {
 			d = min(d, 1)
 		}
@@ -40,29 +39,4 @@ func oneOf(list []string) string {
 		return strings.Join(list, "")
 	}
 	return strings.Join(list[:last], ", ") + " or " + list[last]
-}
-
-// distance is how many letters must be put in, taken out, replaced, or swapped with their neighbour to make b of a.
-func distance(a, b string) int {
-	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		above := row
-		row = make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before = above
-	}
-	return row[len(b)]
 }

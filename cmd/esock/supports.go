@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,8 +11,8 @@ import (
 )
 
 type supportsCmd struct {
-	Key   string `arg:"" optional:"" placeholder:"KEY" help:"Only this table (ioctl_requests, ioctl_flags, msg_flags, protocols, options) or feature."`
-	Level string `arg:"" optional:"" placeholder:"LEVEL" help:"With options: only those of this level."`
+	Key   string `arg:"" optional:"" placeholder:"KEY" help:"Print only this table (ioctl_requests, ioctl_flags, msg_flags, protocols, options) or feature."`
+	Level string `arg:"" optional:"" placeholder:"LEVEL" help:"With options: print only those of this level."`
 	JSON  bool   `name:"json" help:"Print one JSON document."`
 }
 
@@ -27,7 +28,7 @@ func (c *supportsCmd) Run(out *output) error {
 	if c.Level != "" {
 		levels, ok := table["options"].(map[string]any)
 		if c.Key != "options" || !ok {
-			return fmt.Errorf("only options have levels")
+			return errors.New("only options have levels")
 		}
 		v, ok := levels[c.Level]
 		if !ok {
@@ -69,7 +70,7 @@ func yesNo(on bool) string {
 	return "no"
 }
 
-// writeSupport writes the names of a table, those that are there first, and then the others by why not.
+// writeSupport writes the names in a table: first those that are supported, then the others, by the reason why not.
 func writeSupport(b *strings.Builder, out *output, title string, table map[string]any) {
 	groups := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(table)) {

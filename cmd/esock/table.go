@@ -2,32 +2,28 @@ package main
 
 import (
 	"fmt"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/esock-go/esock"
 )
 
-// The columns of the table of sockets, in the order in which it has them by itself.
-var tableColumns = []string{"domain", "type", "protocol", "fd", "owner", "local_address", "remote_address", "recv",
-	"sent", "state"}
-
 type tableCmd struct {
-	Columns []string `arg:"" optional:"" help:"Columns, in this order: ${columns}. All, if none is given."`
+	Columns []string `arg:"" optional:"" help:"The columns to print, in the order given: ${columns}. By default, all of them."`
 
-	Filter []string `short:"f" help:"Only sockets of this domain, type or protocol: inet, inet6, local, stream, dgram, seqpacket, sctp, tcp, udp. All of several must fit."`
+	Filter []string `short:"f" help:"Print only sockets of this domain, type or protocol: inet, inet6, local, stream, dgram, seqpacket, sctp, tcp, udp. A socket must match all filters."`
 	JSON   bool     `name:"json" help:"Print one JSON document."`
 }
 
 func (c *tableCmd) Run(out *output) error {
-	keys := c.Columns
-	for _, k := range keys {
-		if !contains(tableColumns, k) {
-			return fmt.Errorf("there is no column %q%s", k, didYouMean(k, tableColumns))
+	keys := esock.TableColumns()
+	for _, k := range c.Columns {
+		if !slices.Contains(keys, k) {
+			return fmt.Errorf("there is no column %q%s", k, didYouMean(k, keys))
 		}
 	}
-	if len(keys) == 0 {
-		keys = tableColumns
+	if len(c.Columns) > 0 {
+		keys = c.Columns
 	}
 	words := []string{"inet", "inet6", "local", "stream", "dgram", "seqpacket", "sctp", "tcp", "udp"}
 	var filters []esock.Filter
@@ -44,7 +40,7 @@ func (c *tableCmd) Run(out *output) error {
 	if err != nil {
 		return err
 	}
-	text, rows, err := readTable(keys, filters...)
+	rows, err := esock.SocketRows(filters...)
 	if err != nil {
 		return err
 	}
@@ -53,7 +49,11 @@ func (c *tableCmd) Run(out *output) error {
 			Sample  bool     `json:"sample"`
 			Columns []string `json:"columns"`
 			Sockets []any    `json:"sockets"`
-		}{true, keys, rows})
+		}{true, keys, tableObjects(keys, rows)})
+	}
+	text, err := printedTable(keys, rows)
+	if err != nil {
+		return err
 	}
 	fmt.Fprintln(out, "A sample that this process opened: a TCP listener, a connection to it, and a UDP socket.")
 	fmt.Fprintln(out)
@@ -64,7 +64,7 @@ func (c *tableCmd) Run(out *output) error {
 	return err
 }
 
-// openSample opens a listener, a connection through which a word went, and a datagram socket.
+// openSample opens a listener, a connection that has carried a word, and a datagram socket.
 func openSample() (closeAll func(), err error) {
 	var socks []*esock.Socket
 	closeAll = func() {
@@ -95,7 +95,7 @@ func openSample() (closeAll func(), err error) {
 	return closeAll, err
 }
 
-// connection is a listener on the loopback and both ends of a TCP connection to it. keep is given each socket.
+// connection makes a listener on the loopback and a TCP connection to it. keep is called with each socket.
 func connection(keep func(*esock.Socket, error) (*esock.Socket, error)) (listener, client, server *esock.Socket, err error) {
 	if listener, err = keep(esock.Open(esock.Inet, esock.Stream, esock.TCP)); err != nil {
 		return nil, nil, nil, err
@@ -120,48 +120,28 @@ func connection(keep func(*esock.Socket, error) (*esock.Socket, error)) (listene
 	return listener, client, server, err
 }
 
-// readTable is the table as the library prints it, and its rows for JSON.
-func readTable(keys []string, filters ...esock.Filter) (text string, rows []any, err error) {
+// printedTable is the table that the library prints of rows, without the blanks at the ends of its lines.
+func printedTable(keys []string, rows []esock.SocketRow) (string, error) {
 	var b strings.Builder
-	if err := esock.WriteTable(&b, keys, filters...); err != nil {
-		return "", nil, err
+	if err := esock.WriteRows(&b, keys, rows); err != nil {
+		return "", err
 	}
-	lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
-	rows = []any{}
-	for _, l := range lines[1:] {
-		rows = append(rows, cut(lines[0], l, keys))
+	var text strings.Builder
+	for l := range strings.Lines(b.String()) {
+		text.WriteString(strings.TrimRight(l, " \n") + "\n")
 	}
-	for i, l := range lines {
-		lines[i] = strings.TrimRight(l, " ")
-	}
-	if text = strings.Join(lines, "\n"); text != "" {
-		text += "\n"
-	}
-	return text, rows, nil
+	return text.String(), nil
 }
 
-// cut takes a line of the table apart: a cell begins under the first letter of its column's name, and ends before
-// the next.
-func cut(header, line string, keys []string) facts {
-	var start []int
-	at := 0
-	for _, k := range keys {
-		at += strings.Index(strings.ToLower(header[at:]), strings.ReplaceAll(k, "_", " "))
-		start = append(start, at)
-		at += len(k)
-	}
-	r := []rune(line)
-	row := make(facts, len(keys))
-	for i, k := range keys {
-		end := len(r)
-		if i+1 < len(keys) {
-			end = start[i+1]
+// tableObjects are rows as JSON has them: only these columns, in this order.
+func tableObjects(keys []string, rows []esock.SocketRow) []any {
+	objects := make([]any, len(rows)) // not null in JSON
+	for i, row := range rows {
+		m, object := row.Map(), make(facts, len(keys))
+		for j, key := range keys {
+			object[j] = fact{key, m[key]}
 		}
-		cell := strings.TrimRight(string(r[start[i]:end]), " ")
-		row[i] = fact{k, cell}
-		if n, err := strconv.ParseUint(cell, 10, 64); err == nil {
-			row[i].value = n
-		}
+		objects[i] = object
 	}
-	return row
+	return objects
 }

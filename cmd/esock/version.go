@@ -13,7 +13,7 @@ type versionCmd struct {
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
-// versions says what the command is made of and runs on.
+// versions are those of what the command consists of and runs on.
 type versions struct {
 	Esock  string `json:"esock"`
 	Core   string `json:"core"`
@@ -41,7 +41,7 @@ func readVersions() versions {
 	return v
 }
 
-// moduleVersion is the version that the command was built from; "devel" for a working copy.
+// moduleVersion returns the version that the command was built from; "devel" for a working copy.
 func moduleVersion() string {
 	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
 		return b.Main.Version

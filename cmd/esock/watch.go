@@ -18,19 +18,19 @@ import (
 )
 
 type watchCmd struct {
-	Addr  string `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (127.0.0.1 and a free port)."`
-	Count int    `help:"Stop after this many datagrams (0: when interrupted)."`
-	JSON  bool   `name:"json" help:"Print one JSON document a line."`
+	Addr  string `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (by default, 127.0.0.1 and a free port)."`
+	Count int    `help:"Stop after this many datagrams (0: run until interrupted)."`
+	JSON  bool   `name:"json" help:"Print one JSON document per line."`
 }
 
 // Help is what --help adds.
 func (watchCmd) Help() string {
-	return "Receives UDP datagrams and prints each with its control messages. Every option that makes the kernel send some is " +
-		"switched on, as far as the socket accepts it."
+	return "Receives UDP datagrams and prints each with its control messages. Every option that makes the kernel deliver " +
+		"control messages is switched on, if the socket accepts it."
 }
 
-// receiveOptions make the kernel send control messages with a datagram. Those of the other family are refused, and of older
-// kernels.
+// receiveOptions make the kernel deliver control messages with a datagram. A socket refuses those of the other family, and
+// those that its kernel does not have.
 var receiveOptions = []struct {
 	name       string
 	level, opt int
@@ -66,7 +66,7 @@ func (c *watchCmd) Run(out *output) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if c.Count < 0 {
-		return fmt.Errorf("--count: it takes a number from 0, not %d", c.Count)
+		return fmt.Errorf("--count: must be 0 or more, not %d", c.Count)
 	}
 	to, err := bindAddr("udp", c.Addr)
 	if err != nil {
@@ -112,12 +112,12 @@ func (c *watchCmd) Run(out *output) error {
 	return nil
 }
 
-// begin says where datagrams may be sent to.
+// begin prints the address to send datagrams to.
 func (c *watchCmd) begin(out *output, at esock.Addr, on, refused []string) error {
 	if c.JSON {
 		return json.NewEncoder(out).Encode(map[string]any{"listening": at.String(), "options": on, "refused": refused})
 	}
-	fmt.Fprintf(out, "listening on %s with %d options that bring control messages\n", out.bold(at.String()), len(on))
+	fmt.Fprintf(out, "listening on %s with %d options that deliver control messages\n", out.bold(at.String()), len(on))
 	if len(refused) == 0 {
 		return nil
 	}
@@ -144,13 +144,13 @@ func (c *watchCmd) print(out *output, m *esock.Msg) error {
 		fmt.Fprintf(&b, "  %-7v %-13v %s\n", v["level"], v["type"], shorten(controlText(cm, v["value"]), 74))
 	}
 	if m.ControlDamaged() {
-		b.WriteString("  what follows is no control message\n")
+		b.WriteString("  what follows is not a control message\n")
 	}
 	_, err := out.Write([]byte(b.String()))
 	return err
 }
 
-// controlText is a control message's value for people.
+// controlText returns the value of a control message as text for people.
 func controlText(c esock.ControlMessage, value any) string {
 	if t, ok := c.Time(); ok {
 		return t.Format("2006-01-02 15:04:05.000000000")

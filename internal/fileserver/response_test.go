@@ -1,8 +1,7 @@
-package main
+package fileserver
 
 import (
 	"errors"
-	"os"
 	"testing"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 // A client that takes nothing is given one time of --stall, however much it took before; one that takes a byte now and
 // then is served to the end.
 func TestServeStallIsOneTime(t *testing.T) {
-	c := &conversation{server: &server{stall: esock.Within(time.Hour)}}
+	c := &connection{Server: &Server{stall: esock.Within(time.Hour)}}
 	broken := errors.New("broken")
 	type step struct {
 		takes int64
@@ -59,44 +58,12 @@ func TestServeStallIsOneTime(t *testing.T) {
 	}
 }
 
-// The first line of a connection and what follows it share the time of --head; after a wait for the next request the
-// time begins with its first line. A body shares it, too.
-func TestServeHeadIsOneTime(t *testing.T) {
-	root, err := os.OpenRoot(t.TempDir())
-	require.NoError(t, err)
-	defer root.Close()
-	s, err := newServer(root, &serveCmd{Addr: "127.0.0.1:0", Connections: 1, Idle: time.Hour, Head: time.Hour, Stall: time.Hour}, nil)
-	require.NoError(t, err)
-	defer s.stop()
-	client := dialed(t, s.at)
-	sock, err := s.listener.Accept(s.owner, esock.Within(10*time.Second))
-	require.NoError(t, err)
-	_, err = client.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab" + request("GET / HTTP/1.1")))
-	require.NoError(t, err)
-
-	c := &conversation{server: s, sock: sock}
-	first := esock.Within(s.head).Begin()
-	c.until = first
-	problem, err := c.readHead(first)
-	require.NoError(t, err)
-	assert.Zero(t, problem)
-	assert.Equal(t, first, c.until, "no time of their own for the headers")
-	require.NoError(t, c.discard(2))
-	assert.Equal(t, first, c.until)
-
-	c.until = esock.Within(s.head)
-	problem, err = c.readHead(s.idle)
-	require.NoError(t, err)
-	assert.Zero(t, problem)
-	assert.Equal(t, c.until.Begin(), c.until, "it has begun")
-	assert.NotEqual(t, first, c.until)
-}
-
-// A file that was changed in the future is told as changed now.
-func TestServeNothingIsChangedInTheFuture(t *testing.T) {
-	dir := site(t)
-	future := time.Now().Add(1000 * time.Hour)
-	require.NoError(t, os.Chtimes(dir+"/a.txt", future, future))
-	res, _ := ask(t, browser(t), "GET", "http://"+serving(t, dir, nil)+"/a.txt")
-	assert.Equal(t, res.Header.Get("Date"), res.Header.Get("Last-Modified"))
+// The phrases are those of RFC 9110, section 15.
+func TestPhrases(t *testing.T) {
+	for status, want := range map[int]string{200: "OK", 206: "Partial Content", 301: "Moved Permanently", 304: "Not Modified",
+		400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
+		412: "Precondition Failed", 414: "URI Too Long", 416: "Range Not Satisfiable",
+		431: "Request Header Fields Too Large", 503: "Service Unavailable", 505: "HTTP Version Not Supported"} {
+		assert.Equal(t, want, phrase(status), status)
+	}
 }

@@ -1,0 +1,118 @@
+package fileserver
+
+import (
+	"errors"
+	"time"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/packet"
+)
+
+// connection is a client's connection, on which requests are read and answered one after the other. Each request reuses
+// the memory of the one before.
+type connection struct {
+	*Server
+	sock *gentcp.Socket
+	line [1 << 10]byte // the line being read; longer lines get memory of their own
+	head head
+	out  []byte // the head of the response, and a short body
+	date time.Time
+	// until is when the rest of the request must have arrived, once its first line has.
+	until esock.Wait
+
+	// The response.
+	status int
+	bytes  int64 // of the body
+	last   bool  // the connection ends after it
+}
+
+const (
+	// maxBody is how many bytes of a request's body are read and discarded at most so that the connection can go on.
+	maxBody = 64 << 10
+	// farewell is how long the client may take to close the connection after the last response. Closing it first would
+	// make TCP reset it if there is anything left to read, and the client could lose the response.
+	farewell = 2 * time.Second
+	// maxFarewell is how many bytes are read in that time at most.
+	maxFarewell = 1 << 20
+)
+
+// serve reads requests and answers them until one side ends the connection.
+func (s *Server) serve(sock *gentcp.Socket) {
+	c := &connection{Server: s, sock: sock}
+	defer sock.Close()
+	// The first request has Head to arrive, like the rest of any other; only those that follow may be waited for.
+	wait := esock.Within(s.head).Begin()
+	c.until = wait
+	for !c.last {
+		problem, err := c.readHead(wait)
+		if err != nil {
+			return
+		}
+		c.begin(problem)
+		if problem != 0 {
+			err = c.refuse(problem)
+		} else {
+			err = c.respond()
+		}
+		c.logRequest()
+		if err != nil {
+			return
+		}
+		wait, c.until = s.idle, esock.Within(s.head)
+	}
+	c.leave()
+}
+
+// begin decides whether another request may follow this one.
+func (c *connection) begin(problem int) {
+	c.date = time.Now()
+	c.status, c.bytes = 0, 0
+	h := &c.head
+	c.last = problem != 0 || h.close || !h.keep && h.minor == 0
+	// There is no waiting for a body that is long, whose length is unknown, or that the client sends only after a 100
+	// (Continue).
+	if h.coded || h.expects || h.length > maxBody {
+		c.last = true
+	}
+	// When all slots are taken others wait for one: nobody keeps a slot for a request that may never come.
+	if c.busy.Load() >= int64(cap(c.slots)) {
+		c.last = true
+	}
+	if !c.last && h.length > 0 && c.discard(h.length) != nil {
+		c.last = true
+	}
+}
+
+// discard reads a body of n bytes and throws it away. It must arrive in what is left of the time for the head.
+func (c *connection) discard(n int64) error {
+	if err := c.sock.SetOpts(gentcp.PacketType(packet.Raw)); err != nil {
+		return err
+	}
+	for n > 0 {
+		p, err := c.sock.RecvInto(c.line[:], int(min(n, int64(len(c.line)))), c.until)
+		if err != nil {
+			return err
+		}
+		n -= int64(len(p.Data()))
+	}
+	return c.sock.SetOpts(gentcp.PacketType(packet.HTTP))
+}
+
+// leave shuts the sending side down and waits a little for the client to do the same.
+func (c *connection) leave() {
+	if c.sock.Shutdown(esock.ShutWrite) != nil || c.sock.SetOpts(gentcp.PacketType(packet.Raw)) != nil {
+		return
+	}
+	until := esock.Within(farewell).Begin()
+	for n := 0; n < maxFarewell; {
+		p, err := c.sock.RecvInto(c.line[:], 0, until)
+		if err != nil {
+			return
+		}
+		n += len(p.Data())
+	}
+}
+
+// timedOut reports whether an operation ran out of time.
+func timedOut(err error) bool { return errors.Is(err, esock.ErrTimeout) }

@@ -1,0 +1,143 @@
+package fileserver
+
+import (
+	"errors"
+	"io/fs"
+	"mime"
+	"net/http"
+	"os"
+	"path"
+	"syscall"
+)
+
+// opened is the file or directory that a request names, open.
+type opened struct {
+	file    *os.File
+	info    fs.FileInfo
+	missing bool // nothing has the name
+}
+
+// servable reports whether it is a file or a directory.
+func servable(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.IsDir() }
+
+// open opens a file or a directory. problem is the status of the response if it cannot. Pipes and devices are not
+// opened: a writer notices when a pipe is opened, and a device may do anything. The flags are for a name that becomes a
+// pipe or a device in the meantime: opening one does not block then.
+func (s *Server) open(name string) (o opened, problem int) {
+	info, err := s.root.Stat(name)
+	if err == nil && !servable(info) {
+		return o, http.StatusNotFound
+	}
+	var f *os.File
+	if err == nil {
+		f, err = s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	}
+	if err != nil {
+		switch {
+		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
+			return o, http.StatusServiceUnavailable
+		case errors.Is(err, fs.ErrPermission):
+			return o, http.StatusForbidden
+		}
+		o.missing = errors.Is(err, fs.ErrNotExist)
+		return o, http.StatusNotFound // also a name that leads out of the directory
+	}
+	if info, err = f.Stat(); err == nil && servable(info) {
+		return opened{file: f, info: info}, 0
+	}
+	f.Close()
+	return o, http.StatusNotFound
+}
+
+// respond answers a request whose head is well-formed. An error means that the connection cannot be used any more.
+func (c *connection) respond() error {
+	h := &c.head
+	if !h.get && !h.headOnly {
+		return c.refuse(http.StatusMethodNotAllowed)
+	}
+	p, ok := locate(string(h.target))
+	if !ok {
+		return c.refuse(http.StatusBadRequest)
+	}
+	o, problem := c.open(p.name)
+	if problem != 0 {
+		return c.refuse(problem)
+	}
+	defer func() { o.file.Close() }()
+	switch {
+	case !o.info.IsDir() && p.slash:
+		return c.refuse(http.StatusNotFound)
+	case !o.info.IsDir():
+		return c.sendFile(o, p.name)
+	case !p.slash:
+		return c.redirect(p)
+	}
+	index, problem := c.open(path.Join(p.name, "index.html"))
+	switch {
+	case index.missing:
+		return c.list(o.file, p.name)
+	case problem != 0: // a directory with an index, even one that cannot be read, is not meant to be listed
+		return c.refuse(problem)
+	case index.info.IsDir():
+		index.file.Close()
+		return c.list(o.file, p.name)
+	}
+	o.file.Close()
+	o = index
+	return c.sendFile(o, "index.html")
+}
+
+// sendFile responds with a file, with a range of it, or with the reason why not.
+func (c *connection) sendFile(o opened, name string) error {
+	size, modified := o.info.Size(), o.info.ModTime()
+	var room [64]byte
+	tag := appendTag(room[:0], modified, size)
+	switch status := c.head.precondition(tag, modified); status {
+	case 0:
+	case http.StatusNotModified:
+		c.start(status)
+		c.validators(tag, modified)
+		return c.finish()
+	default:
+		return c.refuse(status)
+	}
+	part, whole, ok := c.head.requestedRange(size, tag, modified)
+	switch {
+	case !ok:
+		c.start(http.StatusRequestedRangeNotSatisfiable)
+		c.field("Content-Range", "bytes */")
+		c.number(size)
+		return c.message(http.StatusRequestedRangeNotSatisfiable)
+	case whole:
+		c.start(http.StatusOK)
+	default:
+		c.start(http.StatusPartialContent)
+		c.field("Content-Range", "bytes ")
+		c.number(part.offset)
+		c.out = append(c.out, '-')
+		c.number(part.offset + part.length - 1)
+		c.out = append(c.out, '/')
+		c.number(size)
+	}
+	c.validators(tag, modified)
+	c.field("Accept-Ranges", "bytes")
+	c.field("Content-Type", contentType(name))
+	c.field("Content-Length", "")
+	c.number(part.length)
+	return c.transmit(o.file, part)
+}
+
+// contentType returns the media type that the extension of a name stands for.
+func contentType(name string) string {
+	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
+		return t
+	}
+	return "application/octet-stream"
+}
+
+// redirect sends the client to the name of a directory with its slash, which the links in a listing are relative to.
+func (c *connection) redirect(p place) error {
+	c.start(http.StatusMovedPermanently)
+	c.field("Location", directoryPath(p.name)+p.query)
+	return c.message(http.StatusMovedPermanently)
+}

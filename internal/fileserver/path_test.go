@@ -1,0 +1,107 @@
+package fileserver
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestServeNothingOutside(t *testing.T) {
+	at := serving(t, site(t), nil)
+	for _, path := range []string{"/../secret", "/%2e%2e/secret", "/..%2fsecret", "/list/../../secret", "/.%2E/secret",
+		"/out", "/up/",
+		"/up/secret", "/up/site/a.txt", "//etc/passwd", "/%2fetc/passwd", "/%2Fetc%2Fpasswd",
+		"/list/%2e%2e/%2e%2e/secret", "/..", "/../",
+		"/..\\secret", "/a.txt%00.html", "/\xff\xfe", "/fifo/../../secret"} {
+		for _, method := range []string{"GET", "HEAD"} {
+			all := answers(t, raw(t, at, request(method+" "+path+" HTTP/1.1")), method)
+			require.Len(t, all, 1)
+			assert.Contains(t, []string{"400", "404"}, all[0][:3], path)
+			assert.NotContains(t, all[0], "secret", path)
+			assert.NotContains(t, all[0], "root:", path)
+		}
+	}
+}
+
+func TestLocate(t *testing.T) {
+	for text, want := range map[string]string{
+		"/":            "./",
+		"//":           "./",
+		"/.":           "./",
+		"/a":           "a",
+		"/a/":          "a/",
+		"/a/b":         "a/b",
+		"/a//b/":       "a/b/",
+		"//a":          "a",
+		"/a/b/..?c":    "a/",
+		"/a%2f":        "a/",
+		"/a/%2E":       "a/",
+		"/%2f%2f/..":   "refused",
+		"/../a/..":     "refused",
+		"/a/../../a":   "refused",
+		"/a%252fb":     "a%2fb",
+		"/a+b":         "a+b",
+		"/a\xff":       "a\xff",
+		"/a b":         "refused",
+		"/a#b":         "refused",
+		"/a\x7f":       "refused",
+		"/a/./b":       "a/b",
+		"/a/.":         "a/",
+		"/a/..":        "./",
+		"/a/b/..":      "a/",
+		"/a/b/../c":    "a/c",
+		"/a/../b":      "b",
+		"/a/b/../../c": "c",
+		"/a%2fb":       "a/b",
+		"/%41%2e":      "A.",
+		"/a?b/../../c": "a",
+		"/...":         "...",
+		"/..a":         "..a",
+		"/a/../..":     "refused",
+		"/..":          "refused",
+		"/%2e.":        "refused",
+		"/a/%2e%2e/..": "refused",
+		"/%":           "refused",
+		"/%4":          "refused",
+		"/%0":          "refused",
+		"/%00":         "refused",
+		"":             "refused",
+		"a":            "refused",
+	} {
+		p, ok := locate(text)
+		got := "refused"
+		if ok {
+			if got = p.name; p.slash {
+				got += "/"
+			}
+		}
+		assert.Equal(t, want, got, text)
+	}
+}
+
+func FuzzLocate(f *testing.F) {
+	for _, s := range []string{"/", "/a/../b", "/%2e%2e/", "/a//b?c", "/..", "/%00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, ok := locate(text)
+		if !ok {
+			return
+		}
+		assert.True(t, filepath.IsLocal(p.name), p.name)
+		assert.Equal(t, filepath.Clean(p.name), p.name)
+		// A redirect leads to the same place.
+		again, ok := locate(directoryPath(p.name))
+		assert.True(t, ok)
+		assert.Equal(t, p.name, again.name)
+	})
+}
+
+// Everything but unreserved characters and slashes is escaped: the result is safe in HTML and in a header.
+func TestEscapePath(t *testing.T) {
+	assert.Equal(t, "a/%20%2B%25%26%22%3C%3A%3F%23%0A%FF%C3%BC-._~", escapePath("a/ +%&\"<:?#\n\xffü-._~"))
+	assert.Equal(t, "/", directoryPath("."))
+	assert.Equal(t, "/a/b/", directoryPath("a/b"))
+}

@@ -1,0 +1,27 @@
+package fileserver
+
+import (
+	"net/http"
+	"time"
+)
+
+// precondition returns 304 or 412 if the request is conditional and that is the response, 0 if the response is the file
+// (RFC 9110, section 13.2.2). A date that cannot be read is ignored.
+func (h *head) precondition(tag []byte, modified time.Time) int {
+	modified = modified.Truncate(time.Second) // dates in HTTP have no fraction
+	if h.fields[fieldIfMatch] != nil {
+		if !h.listsTag(fieldIfMatch, tag, false) {
+			return http.StatusPreconditionFailed
+		}
+	} else if t, err := http.ParseTime(string(h.fields[fieldIfUnmodifiedSince])); err == nil && modified.After(t) {
+		return http.StatusPreconditionFailed
+	}
+	if h.fields[fieldIfNoneMatch] != nil {
+		if h.listsTag(fieldIfNoneMatch, tag, true) {
+			return http.StatusNotModified
+		}
+	} else if t, err := http.ParseTime(string(h.fields[fieldIfModifiedSince])); err == nil && !modified.After(t) {
+		return http.StatusNotModified
+	}
+	return 0
+}

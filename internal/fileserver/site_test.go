@@ -1,0 +1,178 @@
+package fileserver
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/esock-go/esock"
+)
+
+// site is a directory to serve, beside a file that must not be.
+func site(t *testing.T) string {
+	t.Helper()
+	top := t.TempDir()
+	dir := filepath.Join(top, "site")
+	for name, text := range map[string]string{
+		"secret":                   "secret",
+		"site/a.txt":               "0123456789",
+		"site/empty":               "",
+		"site/page.html":           "<p>page</p>",
+		"site/unknown.zzz":         "?",
+		"site/sub/index.html":      "<p>index</p>",
+		"site/list/deep/x":         "x",
+		"site/list/<b>&\"c d%.txt": "odd",
+		"site/list/java:script":    "colon",
+		"site/ünï":                 "umlauts",
+	} {
+		path := filepath.Join(top, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	require.NoError(t, os.Symlink("../secret", filepath.Join(dir, "out")))
+	require.NoError(t, os.Symlink(top, filepath.Join(dir, "up")))
+	require.NoError(t, os.Symlink("a.txt", filepath.Join(dir, "in")))
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
+	return dir
+}
+
+// lines takes what is written, line by line.
+type lines chan string
+
+func (l lines) Write(b []byte) (int, error) {
+	for line := range strings.Lines(string(b)) {
+		l <- strings.TrimSuffix(line, "\n")
+	}
+	return len(b), nil
+}
+
+// serving serves a directory until the test ends, and gives HOST:PORT. It must leave nothing behind.
+func serving(t *testing.T, dir string, log io.Writer, change ...func(*Config)) string {
+	t.Helper()
+	before, here := goleak.IgnoreCurrent(), esock.NumberOf()
+	s := listening(t, dir, func(c *Config) {
+		c.Log = log
+		for _, f := range change {
+			f(c)
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		assert.NoError(t, <-ended)
+		assert.Equal(t, here, esock.NumberOf(), "all sockets are closed")
+		goleak.VerifyNone(t, before)
+	})
+	return s.Addr()
+}
+
+// listening makes a server of a directory.
+func listening(t *testing.T, dir string, change func(*Config)) *Server {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { root.Close() })
+	c := Config{Root: root, Connections: 1000, Idle: longEnough, Head: longEnough, Stall: longEnough}
+	if change != nil {
+		change(&c)
+	}
+	s, err := Listen(esock.Inet4Addr(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), c)
+	require.NoError(t, err)
+	return s
+}
+
+// browser is a client that keeps connections.
+func browser(t *testing.T) *http.Client {
+	tr := &http.Transport{DisableCompression: true}
+	t.Cleanup(tr.CloseIdleConnections)
+	here := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{Transport: tr, CheckRedirect: here}
+}
+
+// ask makes a request, with headers as "Name: value", and gives the answer with its body.
+func ask(t *testing.T, client *http.Client, method, url string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, url, nil)
+	require.NoError(t, err)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Add(name, value)
+	}
+	res, err := client.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res, string(body)
+}
+
+// raw sends bytes, ends sending, and gives all that comes until the server closes.
+func raw(t *testing.T, at, text string) string {
+	t.Helper()
+	c := dialed(t, at)
+	_, err := c.Write([]byte(text))
+	require.NoError(t, err)
+	require.NoError(t, c.CloseWrite())
+	got, err := io.ReadAll(c)
+	require.NoError(t, err)
+	return string(got)
+}
+
+func dialed(t *testing.T, at string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", at)
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	return c.(*net.TCPConn)
+}
+
+// bigFile puts a file of random bytes into a directory, and gives its hash.
+func bigFile(t *testing.T, dir string, size int) [32]byte {
+	t.Helper()
+	b := make([]byte, size)
+	_, err := rand.NewChaCha8([32]byte{1}).Read(b)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "big"), b, 0o644))
+	return sha256.Sum256(b)
+}
+
+// request is the text of a request with headers.
+func request(line string, headers ...string) string {
+	return strings.Join(append([]string{line, "Host: x"}, headers...), "\r\n") + "\r\n\r\n"
+}
+
+// answers are the statuses and bodies of what came, to be read as answers to these methods.
+func answers(t *testing.T, got string, methods ...string) (all []string) {
+	t.Helper()
+	r := bufio.NewReader(strings.NewReader(got))
+	for _, m := range methods {
+		res, err := http.ReadResponse(r, &http.Request{Method: m})
+		if !assert.NoError(t, err, got) {
+			return all
+		}
+		body, err := io.ReadAll(res.Body)
+		assert.NoError(t, err)
+		all = append(all, fmt.Sprint(res.StatusCode, " ", string(body)))
+	}
+	rest, err := io.ReadAll(r)
+	assert.NoError(t, err)
+	assert.Empty(t, rest, "that is all")
+	return all
+}
