@@ -2,6 +2,8 @@ package esock
 
 import (
 	"math"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // ControlMessage is one control message (ancillary data; cmsg(3)): received, from Msg.Control, or to be sent,
@@ -70,7 +72,7 @@ func (c *ControlMessage) bytes(level, typ int) ([]byte, bool) {
 // sent gives the record that cCmsgEncode wants, without a place for Data.
 func (c *ControlMessage) sent() (cCmsg, string) {
 	switch {
-	case !fitsCInt(int64(c.Level)) || !fitsCInt(int64(c.Type)):
+	case !plain.FitsCInt(int64(c.Level)) || !plain.FitsCInt(int64(c.Type)):
 		return cCmsg{}, "level and type are C ints"
 	case c.at().kind == cmsgInt && c.misfit(*cmsgIntValue(c.at())) != "":
 		return cCmsg{}, c.misfit(*cmsgIntValue(c.at()))

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Requests of ioctl(2): what waits in a socket, and the interfaces of its network namespace. Those about interfaces work
@@ -76,7 +78,7 @@ const (
 
 // All flags that OTP names, in its order, with their numbers on Linux: 0 for those of other systems. Numbers over
 // 16 bits exist, and SIOCGIFFLAGS has no room for them.
-var ifFlagNames = []namedNumber{
+var ifFlagNames = plain.Names{
 	{int(IfUp), "up"}, {int(IfBroadcast), "broadcast"}, {int(IfDebug), "debug"}, {int(IfLoopback), "loopback"},
 	{int(IfPointOPoint), "pointopoint"}, {int(IfNoTrailers), "notrailers"}, {0, "knowsepoch"},
 	{int(IfRunning), "running"}, {int(IfNoARP), "noarp"}, {int(IfPromisc), "promisc"}, {int(IfAllMulti), "allmulti"},
@@ -90,9 +92,9 @@ var ifFlagNames = []namedNumber{
 // all 16 have one.
 func (f IfFlags) Names() (names []string, rest IfFlags) {
 	for _, n := range ifFlagNames {
-		if int(f)&n.number != 0 {
-			names = append(names, n.text)
-			f &^= IfFlags(n.number)
+		if int(f)&n.Number != 0 {
+			names = append(names, n.Text)
+			f &^= IfFlags(n.Number)
 		}
 	}
 	return names, f
@@ -110,7 +112,7 @@ func (f IfFlags) String() string {
 // ParseIfFlag reads the name of one flag. Errors: *InvalidError "ioctl_flag" for one that nobody knows, that Linux has not,
 // or that has no room in IfFlags.
 func ParseIfFlag(name string) (IfFlags, error) {
-	n, ok := numberOf(ifFlagNames, name)
+	n, ok := ifFlagNames.Number(name)
 	cause := ""
 	switch {
 	case !ok:
@@ -186,7 +188,7 @@ func (s *Socket) askAddrOf(request int, name string) (Addr, error) {
 }
 
 func (s *Socket) setIntOf(request int, name string, v int) error {
-	if !fitsCInt(int64(v)) {
+	if !plain.FitsCInt(int64(v)) {
 		return s.fail(opIOCtl, &InvalidError{What: "ioctl_argument", Value: v, Cause: "out of range"})
 	}
 	arg := cIOArg{i: cI64(v)}
@@ -262,7 +264,7 @@ func (s *Socket) IfConf() ([]IfAddr, error) {
 
 // IfName is the name of the interface with an index. SIOCGIFNAME, netdevice(7); OTP: gifname.
 func (s *Socket) IfName(index int) (string, error) {
-	if !fitsCInt(int64(index)) {
+	if !plain.FitsCInt(int64(index)) {
 		return "", s.fail(opIOCtl, &InvalidError{What: "ioctl_argument", Value: index, Cause: "out of range"})
 	}
 	arg := cIOArg{i: cI64(index)}

@@ -48,13 +48,13 @@ func TestInterfaceFlagsHaveOTPsNames(t *testing.T) {
 	_, rest = IfFlags(math.MaxUint16).Names()
 	assert.Zero(t, rest, "every bit has a name")
 	for _, n := range ifFlagNames {
-		got, err := ParseIfFlag(n.text)
-		if n.number == 0 || n.number > math.MaxUint16 {
-			assert.ErrorIs(t, err, &InvalidError{What: "ioctl_flag"}, n.text)
+		got, err := ParseIfFlag(n.Text)
+		if n.Number == 0 || n.Number > math.MaxUint16 {
+			assert.ErrorIs(t, err, &InvalidError{What: "ioctl_flag"}, n.Text)
 			continue
 		}
 		assert.NoError(t, err)
-		assert.Equal(t, n.number, int(got))
+		assert.Equal(t, n.Number, int(got))
 	}
 	assert.Len(t, ifFlagNames, 32)
 }

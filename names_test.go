@@ -5,30 +5,31 @@ import (
 	"math"
 	"testing"
 
+	"github.com/esock-go/esock/internal/plain"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestNamesAreCanonicalAndParseBack(t *testing.T) {
 	for _, n := range domainNames {
-		d, err := ParseDomain(n.text)
+		d, err := ParseDomain(n.Text)
 		require.NoError(t, err)
-		assert.Equal(t, n.text, d.String())
+		assert.Equal(t, n.Text, d.String())
 	}
 	for _, n := range typeNames {
-		ty, err := ParseType(n.text)
+		ty, err := ParseType(n.Text)
 		require.NoError(t, err)
-		assert.Equal(t, n.text, ty.String())
+		assert.Equal(t, n.Text, ty.String())
 	}
 	for _, n := range protocolNames {
-		p, err := ParseProtocol(n.text)
+		p, err := ParseProtocol(n.Text)
 		require.NoError(t, err)
-		assert.Equal(t, n.text, p.String())
+		assert.Equal(t, n.Text, p.String())
 	}
 }
 
 func TestTablesOfNamesAreOneToOne(t *testing.T) {
-	tables := [][]namedNumber{domainNames, typeNames, protocolNames, levelNames, msgFlagNames, tosNames, pktTypeNames,
+	tables := []plain.Names{domainNames, typeNames, protocolNames, levelNames, msgFlagNames, tosNames, pktTypeNames,
 		haTypeNames, cidNames}
 	for _, table := range cmsgTypeNames {
 		tables = append(tables, table)
@@ -36,9 +37,9 @@ func TestTablesOfNamesAreOneToOne(t *testing.T) {
 	for _, table := range tables {
 		numbers, texts := map[int]bool{}, map[string]bool{}
 		for _, n := range table {
-			assert.False(t, numbers[n.number], "%d has two names", n.number)
-			assert.False(t, texts[n.text], "%s has two numbers", n.text)
-			numbers[n.number], texts[n.text] = true, true
+			assert.False(t, numbers[n.Number], "%d has two names", n.Number)
+			assert.False(t, texts[n.Text], "%s has two numbers", n.Text)
+			numbers[n.Number], texts[n.Text] = true, true
 		}
 	}
 }
@@ -50,8 +51,8 @@ func TestT22ProtocolsHaveNoAliases(t *testing.T) {
 		assert.ErrorIs(t, err, &InvalidError{What: "protocol"}, alias)
 	}
 	assert.Equal(t, "default", Protocol(0).String())
-	assert.Equal(t, "ip", nameOrNumber(levelNames, 0))
-	assert.Equal(t, "socket", nameOrNumber(levelNames, 1))
+	assert.Equal(t, "ip", levelNames.Spell(0))
+	assert.Equal(t, "socket", levelNames.Spell(1))
 }
 
 func TestNumbersWithoutNamesStayNumbers(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/esock-go/esock/internal/ctext"
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // SockFilter is one instruction of a classic BPF program: struct sock_filter, Documentation/networking/filter.rst.
@@ -33,10 +34,10 @@ const (
 	PMTUOmit                          // as PMTUInterface, but fragments what is longer
 )
 
-var pmtuNames = []namedNumber{{0, "dont"}, {1, "want"}, {2, "do"}, {3, "probe"}}
+var pmtuNames = plain.Names{{0, "dont"}, {1, "want"}, {2, "do"}, {3, "probe"}}
 
 // String is OTP's name, or the number.
-func (p PMTUDiscover) String() string { return nameOrNumber(pmtuNames, int(p)) }
+func (p PMTUDiscover) String() string { return pmtuNames.Spell(int(p)) }
 
 // FilterMode says what the list of a source filter means.
 type FilterMode uint32
@@ -47,10 +48,10 @@ const (
 	Include                   // only those listed
 )
 
-var filterModeNames = []namedNumber{{0, "exclude"}, {1, "include"}}
+var filterModeNames = plain.Names{{0, "exclude"}, {1, "include"}}
 
 // String is OTP's name, or the number.
-func (m FilterMode) String() string { return nameOrNumber(filterModeNames, int(m)) }
+func (m FilterMode) String() string { return filterModeNames.Spell(int(m)) }
 
 // controlMessages are the control messages that an option's bytes hold: the same walk as for those that were received.
 func controlMessages(data []byte) []ControlMessage {
@@ -195,7 +196,7 @@ var (
 	}
 	ucredCodec = codec[Credentials]{
 		encode: func(v Credentials) (int64, []byte, string) {
-			if !fitsCInt(int64(v.PID)) {
+			if !plain.FitsCInt(int64(v.PID)) {
 				return 0, nil, "the pid does not fit a C int"
 			}
 			u := cmsgCredValue{pid: int32(v.PID), uid: v.UID, gid: v.GID}

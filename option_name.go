@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/esock-go/esock/internal/ctext"
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Option reads an option by OTP's names of level and option: "tcp", "nodelay". The value is plain data:
@@ -100,7 +101,7 @@ func unknownOption(level, name string) error {
 }
 
 // optionNames are the names of a codec's numbers.
-func optionNames(row int) []namedNumber {
+func optionNames(row int) plain.Names {
 	switch optionRows[row].Codec {
 	case "domain":
 		return domainNames
@@ -120,7 +121,7 @@ func plainOption(row int, i int64, data []byte) any {
 	case codecBool:
 		return i != 0
 	case codecInt, codecUint, codecBE32, codecTimeval:
-		return plainName(optionNames(row), int(i))
+		return optionNames(row).Value(int(i))
 	case codecU64:
 		if i < 0 {
 			return uint64(i)
@@ -178,7 +179,7 @@ func optionFromPlain(row int, value any) (i int64, data []byte, cause string) {
 		if u, ok := value.(uint64); ok {
 			return int64(u), nil, ""
 		}
-		n, ok := integer(value)
+		n, ok := plain.Integer(value)
 		if !ok || n < 0 {
 			return 0, nil, "not an integer from 0"
 		}
@@ -226,14 +227,14 @@ func filterFromPlain(value any) (i int64, data []byte, cause string) {
 		if !ok {
 			return 0, nil, "not a list of {code, jt, jf, k}"
 		}
-		r := mapReader{m: m}
+		r := plain.Read(m)
 		program[k] = SockFilter{
-			Code: uint16(r.number("code", 0, math.MaxUint16, 0)),
-			JT:   uint8(r.number("jt", 0, math.MaxUint8, 0)),
-			JF:   uint8(r.number("jf", 0, math.MaxUint8, 0)),
-			K:    uint32(r.number("k", 0, math.MaxUint32, 0)),
+			Code: uint16(r.Number("code", 0, math.MaxUint16, 0)),
+			JT:   uint8(r.Number("jt", 0, math.MaxUint8, 0)),
+			JF:   uint8(r.Number("jf", 0, math.MaxUint8, 0)),
+			K:    uint32(r.Number("k", 0, math.MaxUint32, 0)),
 		}
-		if cause := r.finishWith("code", "k"); cause != "" { // most instructions do not jump
+		if cause := r.Finish("code", "k"); cause != "" { // most instructions do not jump
 			return 0, nil, cause
 		}
 	}
@@ -293,7 +294,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	}
 	switch v := value.(type) {
 	case string:
-		n, ok := numberOf(names, v)
+		n, ok := names.Number(v)
 		if !ok {
 			return 0, nil, "not an integer"
 		}
@@ -305,7 +306,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	case Protocol:
 		value = int(v)
 	}
-	n, ok := integer(value)
+	n, ok := plain.Integer(value)
 	switch {
 	case !ok:
 		return 0, nil, "not an integer"
@@ -324,10 +325,10 @@ func lingerFromPlain(value any) (i int64, data []byte, cause string) {
 			return lingerCodec.encode(Linger{On: true})
 		}
 	case map[string]any:
-		r := mapReader{m: v}
-		on, _ := r.get("onoff")
-		seconds := r.number("linger", 0, math.MaxInt32, 0)
-		if cause := r.finishWith("onoff", "linger"); cause != "" {
+		r := plain.Read(v)
+		on, _ := r.Get("onoff")
+		seconds := r.Number("linger", 0, math.MaxInt32, 0)
+		if cause := r.Finish("onoff", "linger"); cause != "" {
 			return 0, nil, cause
 		}
 		n, _, cause := boolFromPlain(on)
@@ -345,13 +346,13 @@ func ucredFromPlain(value any) (i int64, data []byte, cause string) {
 	case Credentials:
 		return ucredCodec.encode(v)
 	case map[string]any:
-		r := mapReader{m: v}
+		r := plain.Read(v)
 		u := cmsgCredValue{
-			pid: int32(r.number("pid", 0, math.MaxInt32, 0)),
-			uid: uint32(r.number("uid", 0, math.MaxUint32, 0)),
-			gid: uint32(r.number("gid", 0, math.MaxUint32, 0)),
+			pid: int32(r.Number("pid", 0, math.MaxInt32, 0)),
+			uid: uint32(r.Number("uid", 0, math.MaxUint32, 0)),
+			gid: uint32(r.Number("gid", 0, math.MaxUint32, 0)),
 		}
-		return 0, bytesOf(&u), r.finishWith("pid", "uid", "gid")
+		return 0, bytesOf(&u), r.Finish("pid", "uid", "gid")
 	}
 	return 0, nil, "not {pid, uid, gid}"
 }

@@ -1,6 +1,10 @@
 package esock
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/esock-go/esock/internal/plain"
+)
 
 // The most bytes that a native option takes: more is surely a mistake.
 const nativeOptionMax = 1 << 20
@@ -22,7 +26,7 @@ func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
 	if len(val) > nativeOptionMax {
 		return 0, s.fail(opGetOptNative, &InvalidError{What: "value_spec", Value: len(val), Cause: "over 1 MiB"})
 	}
-	if !fitsCInt(int64(level)) || !fitsCInt(int64(opt)) {
+	if !plain.FitsCInt(int64(level)) || !plain.FitsCInt(int64(opt)) {
 		return 0, s.fail(opGetOptNative, &InvalidError{What: "value_spec", Cause: "level and option are C ints"})
 	}
 	if err := s.ref(opGetOptNative); err != nil {
@@ -65,7 +69,7 @@ func (s *Socket) SetOptionNative(level, opt int, value any) error {
 			Cause: "neither bytes, nor a boolean, nor an integer that fits a C int"})
 	case len(b) > nativeOptionMax:
 		return s.fail(opSetOptNative, &InvalidError{What: "value", Cause: "over 1 MiB"})
-	case !fitsCInt(int64(level)) || !fitsCInt(int64(opt)):
+	case !plain.FitsCInt(int64(level)) || !plain.FitsCInt(int64(opt)):
 		return s.fail(opSetOptNative, &InvalidError{What: "value", Cause: "level and option are C ints"})
 	}
 	if err := s.ref(opSetOptNative); err != nil {

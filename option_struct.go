@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // shapeField is a field of an option's structure; esock_opt_struct.def says what the kinds mean.
@@ -216,7 +218,7 @@ func (f *placedField) putNumber(b []byte, n uint64) bool {
 		return true
 	case "I32", "SEC":
 		binary.NativeEndian.PutUint32(b, uint32(n))
-		return fitsCInt(int64(n))
+		return plain.FitsCInt(int64(n))
 	}
 	binary.NativeEndian.PutUint32(b, uint32(n))
 	return n <= math.MaxUint32
@@ -371,7 +373,7 @@ func (f *placedField) plain(b []byte) any {
 	case "B80":
 		return bytes.Clone(b[:80])
 	case "FMODE":
-		return plainName(filterModeNames, int(f.number(b)))
+		return filterModeNames.Value(int(f.number(b)))
 	}
 	n := f.number(b)
 	if f.kind != "I32" && f.kind != "SEC" && n > math.MaxInt64 {
@@ -384,25 +386,25 @@ func (f *placedField) plain(b []byte) any {
 // ones are refused by name.
 func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 	data := make([]byte, sh.size)
-	r := mapReader{m: m}
+	r := plain.Read(m)
 	for k := range sh.fields {
 		f := &sh.fields[k]
 		if f.hidden() {
 			continue
 		}
-		v, ok := r.get(f.name)
+		v, ok := r.Get(f.name)
 		if !ok {
 			continue
 		}
 		if !f.isList() {
 			if cause := f.fromPlain(data[f.offset:], v); cause != "" {
-				r.wrong(f.name, cause)
+				r.Wrong(f.name, cause)
 			}
 			continue
 		}
 		list, ok := listOf(v)
 		if !ok {
-			r.wrong(f.name, "not a list")
+			r.Wrong(f.name, "not a list")
 			continue
 		}
 		element := placedField{shapeField: shapeField{f.name, elementKind(f.kind)}}
@@ -410,17 +412,17 @@ func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 			at := len(data)
 			data = append(data, make([]byte, sh.element)...)
 			if cause := element.fromPlain(data[at:], e); cause != "" {
-				r.wrong(f.name, cause)
+				r.Wrong(f.name, cause)
 			}
 		}
 		if k > 0 && sh.fields[k-1].hidden() && !putCount(data[sh.fields[k-1].offset:], sh.fields[k-1].kind, len(list)) {
-			r.wrong(f.name, "too many")
+			r.Wrong(f.name, "too many")
 		}
 	}
-	if cause := r.finish(); cause != "" {
+	if cause := r.Finish(); cause != "" {
 		return nil, cause
 	}
-	return data, missingCause(sh.missing(m, asks))
+	return data, plain.MissingKeys(sh.missing(m, asks))
 }
 
 func listOf(v any) ([]any, bool) {
@@ -476,7 +478,7 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 		return ""
 	case "FMODE":
 		if text, ok := v.(string); ok {
-			n, ok := numberOf(filterModeNames, text)
+			n, ok := filterModeNames.Number(text)
 			if !ok {
 				return "not a known name"
 			}
@@ -487,7 +489,7 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 		f.putNumber(b, u)
 		return ""
 	}
-	n, ok := integer(v)
+	n, ok := plain.Integer(v)
 	if !ok {
 		return "not an integer"
 	}

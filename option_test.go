@@ -39,7 +39,7 @@ func TestDifferentOptionTablesAreAnErrorOfEveryCall(t *testing.T) {
 func TestEveryRowIsFoundByItsNames(t *testing.T) {
 	for i, r := range optionRows {
 		assert.Equal(t, i, findOption(r.Level, r.Name))
-		n, ok := numberOf(levelNames, r.Level)
+		n, ok := levelNames.Number(r.Level)
 		assert.True(t, ok, r.Level)
 		assert.Equal(t, r.LevelNumber, n)
 		assert.NotEmpty(t, r.Doc)

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // otpOptions are the options of level otp: the library's own. A value is never changed once a socket has it.
@@ -112,7 +114,7 @@ func size(v any, def int) (int, bool) {
 	if v == "default" {
 		return def, true
 	}
-	n, ok := integer(v)
+	n, ok := plain.Integer(v)
 	return int(n), ok && n > 0 && n <= maxBuffer
 }
 
@@ -141,7 +143,7 @@ func setRcvBuf(_ *Socket, o *otpOptions, v any) string {
 		if len(b) != 2 {
 			return cause
 		}
-		if n, ok = integer(b[0]); !ok || n < 1 {
+		if n, ok = plain.Integer(b[0]); !ok || n < 1 {
 			return cause
 		}
 		v = b[1]

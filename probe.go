@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"syscall"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // ProbeResult is what came of trying an option on this kernel, with this privilege. The best come first.
@@ -25,7 +27,7 @@ const (
 	ProbeNoSocket                      // the kernel does not have such sockets, or the privilege for them is missing
 )
 
-var probeNames = []namedNumber{
+var probeNames = plain.Names{
 	{int(ProbeRoundTrips), "round-trips"}, {int(ProbeReads), "reads"}, {int(ProbeSets), "sets"},
 	{int(ProbePrivilege), "needs a privilege"}, {int(ProbeState), "needs a peer or a state"},
 	{int(ProbeDiffers), "reads something else"}, {int(ProbeRefused), "refused"}, {int(ProbeLacks), "not in this kernel"},
@@ -42,7 +44,7 @@ func ProbeResults() []ProbeResult {
 }
 
 // String is the result in a few words.
-func (r ProbeResult) String() string { return nameOrNumber(probeNames, int(r)) }
+func (r ProbeResult) String() string { return probeNames.Spell(int(r)) }
 
 // MarshalText is String, for JSON.
 func (r ProbeResult) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -39,7 +39,7 @@ func TestREADMESaysWhatIsSupported(t *testing.T) {
 func TestREADMEShowsAnAddressOfEveryDomain(t *testing.T) {
 	var named, shown []string
 	for _, d := range domainNames {
-		named = append(named, d.text)
+		named = append(named, d.Text)
 	}
 	for _, f := range supportedFamilies {
 		shown = append(shown, f.addr.Family().String())
@@ -89,12 +89,12 @@ func supported() string {
 	var table strings.Builder
 	for _, l := range levelNames {
 		var names []string
-		for _, n := range cmsgTypeNames[l.number] {
-			names = append(names, n.text)
+		for _, n := range cmsgTypeNames[l.Number] {
+			names = append(names, n.Text)
 		}
 		if len(names) > 0 {
 			count += len(names)
-			fmt.Fprintf(&table, "| `%s` | %s |\n", l.text, strings.Join(names, ", "))
+			fmt.Fprintf(&table, "| `%s` | %s |\n", l.Text, strings.Join(names, ", "))
 		}
 	}
 	fmt.Fprintf(&b, "\n**%d control messages** with typed values; all others come as bytes:\n\n| level | types |\n| --- | --- |\n%s",

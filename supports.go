@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // OptionSupport says how far an option is supported.
@@ -20,11 +22,11 @@ const (
 	OptionWorks                          // this kernel has it, be it that it needs a privilege, a peer or a state
 )
 
-var supportNames = []namedNumber{{int(OptionUnknown), "unknown"}, {int(OptionElsewhere), "elsewhere"},
+var supportNames = plain.Names{{int(OptionUnknown), "unknown"}, {int(OptionElsewhere), "elsewhere"},
 	{int(OptionKnown), "known"}, {int(OptionWorks), "works"}}
 
 // String is the state in a word.
-func (o OptionSupport) String() string { return nameOrNumber(supportNames, int(o)) }
+func (o OptionSupport) String() string { return supportNames.Spell(int(o)) }
 
 // MarshalText is String, for JSON.
 func (o OptionSupport) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
@@ -117,10 +119,10 @@ func supportedIOCtls() map[string]bool {
 }
 
 // supportedNames are the names of a table whose numbers are 0 where Linux has none.
-func supportedNames(names []namedNumber) map[string]bool {
+func supportedNames(names plain.Names) map[string]bool {
 	t := map[string]bool{}
 	for _, n := range names {
-		t[n.text] = n.number != 0
+		t[n.Text] = n.Number != 0
 	}
 	return t
 }
@@ -153,7 +155,7 @@ func protocolsIn(r io.Reader) (names []string) {
 func supportedProtocols() map[string]bool {
 	t := map[string]bool{"ip": true, "ipv6": true}
 	for _, n := range protocolNames {
-		t[n.text] = true
+		t[n.Text] = true
 	}
 	for _, name := range systemProtocols() {
 		t[name] = true
