@@ -42,7 +42,7 @@ func (a Addr) Map() map[string]any {
 	case formShort, formBad:
 		return map[string]any{"addr": a.String()}
 	case formNone, formRaw:
-		return map[string]any{"family": domainNames.Value(int(a.family)), "addr": []byte(a.data)}
+		return map[string]any{"family": plain.Domains.Value(int(a.family)), "addr": []byte(a.data)}
 	}
 	m := map[string]any{"family": a.Family().String()}
 	switch a.Family() {
@@ -82,7 +82,7 @@ func AddrFromMap(m map[string]any) (Addr, error) {
 	if !ok {
 		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: "the key family is missing"}
 	}
-	d, err := nameFromAny("sockaddr", domainNames, f)
+	d, err := nameFromAny("sockaddr", plain.Domains, f)
 	if err != nil {
 		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: "family: neither a known name nor a number"}
 	}

@@ -108,3 +108,18 @@ func (c *ControlMessage) misfit(n int64) string {
 	}
 	return ""
 }
+
+// controlMessages are the control messages that an option's bytes hold: the same walk as for those that were received.
+func controlMessages(data []byte) []ControlMessage {
+	var all []ControlMessage
+	var pos uintptr
+	for {
+		c := ControlMessage{rec: new(cCmsg)}
+		if cCmsgNext(data, &pos, c.rec) != 1 {
+			return all
+		}
+		c.Level, c.Type = int(c.rec.level), int(c.rec._type)
+		c.Data = data[c.rec.offset : c.rec.offset+c.rec.length]
+		all = append(all, c)
+	}
+}

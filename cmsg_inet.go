@@ -241,10 +241,6 @@ const (
 	TOSLowDelay    = 0x10
 )
 
-var tosNames = plain.Names{
-	{TOSLowDelay, "lowdelay"}, {TOSThroughput, "throughput"}, {TOSReliability, "reliability"}, {TOSMinCost, "mincost"},
-}
-
 // TOSName is the old name of exactly this type-of-service byte ("lowdelay"), or its number: no bits are masked,
 // so a DSCP is never taken for one of them.
-func TOSName(tos int) string { return tosNames.Spell(tos) }
+func TOSName(tos int) string { return plain.TOS.Spell(tos) }

@@ -49,7 +49,7 @@ var cmsgTypeNames = map[int]plain.Names{
 //	auxdata, of level sctp all   the fields of the structure, by their names without the prefix
 func (c ControlMessage) Map() map[string]any {
 	m := map[string]any{
-		"level": levelNames.Value(c.Level),
+		"level": plain.Levels.Value(c.Level),
 		"type":  cmsgTypeNames[c.Level].Value(c.Type),
 	}
 	if c.Data != nil {
@@ -140,7 +140,7 @@ func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	if !ok {
 		return bad("the key level is missing")
 	}
-	level, err := nameFromAny("protocol", levelNames, l)
+	level, err := nameFromAny("protocol", plain.Levels, l)
 	if err != nil {
 		return ControlMessage{}, err
 	}
@@ -192,7 +192,7 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 		n, ok := plain.Integer(value)
 		if s, isText := value.(string); isText && level == solIP && typ == ipTOS {
 			var t int
-			t, ok = tosNames.Number(s)
+			t, ok = plain.TOS.Number(s)
 			n = int64(t)
 		}
 		if !ok {

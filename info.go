@@ -217,9 +217,9 @@ func states(all ...state) []string {
 // with the descriptor under fromfd), counters, num_readers, num_writers, num_acceptors.
 func (i SocketInfo) Map() map[string]any {
 	m := map[string]any{
-		"domain":   domainNames.Value(int(i.Domain)),
-		"type":     typeNames.Value(int(i.Type)),
-		"protocol": protocolNames.Value(int(i.Protocol)),
+		"domain":   plain.Domains.Value(int(i.Domain)),
+		"type":     plain.Types.Value(int(i.Type)),
+		"protocol": plain.Protocols.Value(int(i.Protocol)),
 		"owner":    nil,
 		"rstates":  append([]string{}, i.RStates...), "wstates": append([]string{}, i.WStates...),
 		"ctype":       "normal",
@@ -243,9 +243,9 @@ func (i SocketInfo) Map() map[string]any {
 func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 	i := SocketInfo{DupOf: -1}
 	r := plain.Read(m)
-	i.Domain = Domain(r.Named("domain", domainNames, math.MaxInt32, 0))
-	i.Type = Type(r.Named("type", typeNames, math.MaxInt32, 0))
-	i.Protocol = Protocol(r.Named("protocol", protocolNames, math.MaxInt32, 0))
+	i.Domain = Domain(r.Named("domain", plain.Domains, math.MaxInt32, 0))
+	i.Type = Type(r.Named("type", plain.Types, math.MaxInt32, 0))
+	i.Protocol = Protocol(r.Named("protocol", plain.Protocols, math.MaxInt32, 0))
 	if m["owner"] != nil {
 		i.Owner = r.Text("owner")
 	} else {

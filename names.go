@@ -52,32 +52,6 @@ const (
 	MPTCP    Protocol = 262
 )
 
-var domainNames = plain.Names{
-	{int(Unspec), "unspec"}, {int(Local), "local"}, {int(Inet), "inet"}, {int(Inet6), "inet6"},
-	{int(Netlink), "netlink"}, {int(Packet), "packet"}, {int(VSock), "vsock"},
-}
-
-var typeNames = plain.Names{
-	{int(Stream), "stream"}, {int(Dgram), "dgram"}, {int(Raw), "raw"}, {int(RDM), "rdm"},
-	{int(SeqPacket), "seqpacket"},
-}
-
-// The names are fixed, and do not come from the system's protocol database: its aliases differ from
-// system to system.
-var protocolNames = plain.Names{
-	{int(Default), "default"}, {int(ICMP), "icmp"}, {int(IGMP), "igmp"}, {int(TCP), "tcp"}, {int(UDP), "udp"},
-	{int(ICMPv6), "ipv6-icmp"}, {int(SCTP), "sctp"}, {int(UDPLite), "udplite"}, {int(RawProto), "raw"},
-	{int(MPTCP), "mptcp"},
-}
-
-// Levels of options and control messages: SOL_SOCKET, and the protocols' SOL_ numbers (of which mptcp's
-// differs from its protocol number).
-var levelNames = plain.Names{
-	{solSocket, "socket"}, {solIP, "ip"}, {solIPv6, "ipv6"}, {int(ICMPv6), "icmpv6"}, {solTCP, "tcp"}, {int(UDP), "udp"},
-	{int(UDPLite), "udplite"}, {int(RawProto), "raw"}, {int(SCTP), "sctp"}, {263, "packet"}, {270, "netlink"}, {284, "mptcp"},
-	{40, "vsock"}, {287, "sol_vsock"},
-}
-
 const (
 	solSocket = syscall.SOL_SOCKET
 	solIP     = syscall.SOL_IP
@@ -113,13 +87,13 @@ func nameFromAny(what string, table plain.Names, v any) (int, error) {
 }
 
 // String is the name that OTP has for the domain, or its number.
-func (d Domain) String() string { return domainNames.Spell(int(d)) }
+func (d Domain) String() string { return plain.Domains.Spell(int(d)) }
 
 // String is the name that OTP has for the type, or its number.
-func (t Type) String() string { return typeNames.Spell(int(t)) }
+func (t Type) String() string { return plain.Types.Spell(int(t)) }
 
 // String is the protocol's canonical name, or its number.
-func (p Protocol) String() string { return protocolNames.Spell(int(p)) }
+func (p Protocol) String() string { return plain.Protocols.Spell(int(p)) }
 
 // MarshalText is String, for JSON and flags.
 func (d Domain) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
@@ -159,20 +133,20 @@ func (p *Protocol) UnmarshalText(b []byte) (err error) {
 
 // ParseDomain reads a domain's name ("inet") or number ("2"). Other text is an *InvalidError "domain".
 func ParseDomain(text string) (Domain, error) {
-	n, err := parseName("domain", domainNames, text)
+	n, err := parseName("domain", plain.Domains, text)
 	return Domain(n), err
 }
 
 // ParseType reads a type's name ("stream") or number ("1"). Other text is an *InvalidError "type".
 func ParseType(text string) (Type, error) {
-	n, err := parseName("type", typeNames, text)
+	n, err := parseName("type", plain.Types, text)
 	return Type(n), err
 }
 
 // ParseProtocol reads a protocol's name ("tcp") or number ("6"). Names are case-sensitive and have no
 // aliases. Other text is an *InvalidError "protocol".
 func ParseProtocol(text string) (Protocol, error) {
-	n, err := parseName("protocol", protocolNames, text)
+	n, err := parseName("protocol", plain.Protocols, text)
 	return Protocol(n), err
 }
 
@@ -195,16 +169,9 @@ const (
 	MsgCmsgCloexec MsgFlags = syscall.MSG_CMSG_CLOEXEC // descriptors close on exec; esock always asks for it
 )
 
-// In the order in which OTP lists them.
-var msgFlagNames = plain.Names{
-	{int(MsgCmsgCloexec), "cmsg_cloexec"}, {int(MsgConfirm), "confirm"}, {int(MsgCTrunc), "ctrunc"},
-	{int(MsgDontRoute), "dontroute"}, {int(MsgEOR), "eor"}, {int(MsgErrQueue), "errqueue"}, {int(MsgMore), "more"},
-	{int(MsgNoSignal), "nosignal"}, {int(MsgOOB), "oob"}, {int(MsgPeek), "peek"}, {int(MsgTrunc), "trunc"},
-}
-
 // Names lists the flags in OTP's order. The bits that have no name come back as rest.
 func (f MsgFlags) Names() (names []string, rest MsgFlags) {
-	for _, n := range msgFlagNames {
+	for _, n := range plain.MsgFlags {
 		if int(f)&n.Number != 0 {
 			names = append(names, n.Text)
 			f &^= MsgFlags(n.Number)
@@ -231,7 +198,7 @@ func ParseMsgFlags(text string) (MsgFlags, error) {
 		return 0, nil
 	}
 	for part := range strings.SplitSeq(text, "|") {
-		n, ok := msgFlagNames.Number(part)
+		n, ok := plain.MsgFlags.Number(part)
 		if !ok {
 			u, err := strconv.ParseUint(part, 0, 32)
 			if err != nil {

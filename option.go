@@ -4,6 +4,8 @@ import (
 	"iter"
 	"sync"
 	"syscall"
+
+	"github.com/esock-go/esock/internal/corecall"
 )
 
 //go:generate go run ./internal/optgen
@@ -36,7 +38,7 @@ func (o Option[T]) Info() OptionInfo {
 // be set), net.ErrClosed, and the system's, with the cause where it can be known.
 func (o Option[T]) Get(s *Socket) (v T, err error) {
 	if o.codec == nil {
-		return v, s.fail(opGetOpt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+		return v, fail(s, getopt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
 	return o.get(s, 0, nil)
 }
@@ -45,17 +47,17 @@ func (o Option[T]) Get(s *Socket) (v T, err error) {
 // kernel does not use comes back. OTP 29: socket:getopt/3.
 func (o Option[T]) Ask(s *Socket, question T) (v T, err error) {
 	if o.codec == nil {
-		return v, s.fail(opGetOpt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+		return v, fail(s, getopt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
 	i, data, cause := o.codec.encode(question)
 	if cause != "" {
-		return v, s.fail(opGetOpt, optionError(o.row, question, cause))
+		return v, fail(s, getopt, optionError(o.row, question, cause))
 	}
 	return o.get(s, i, data)
 }
 
 func (o Option[T]) get(s *Socket, i int64, question []byte) (v T, err error) {
-	b, err := s.getRow(o.row, &i, question)
+	i, b, err := getRow(s, o.row, i, question)
 	if err != nil {
 		return v, err
 	}
@@ -71,21 +73,23 @@ func (o Option[T]) get(s *Socket, i int64, question []byte) (v T, err error) {
 // read, or the value does not fit), net.ErrClosed, and the system's.
 func (o Option[T]) Set(s *Socket, v T) error {
 	if o.codec == nil {
-		return s.fail(opSetOpt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+		return fail(s, setopt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
 	i, data, cause := o.codec.encode(v)
 	if cause != "" {
-		return s.fail(opSetOpt, optionError(o.row, v, cause))
+		return fail(s, setopt, optionError(o.row, v, cause))
 	}
-	return s.setRow(o.row, v, i, data)
+	return setRow(s, o.row, v, i, data)
 }
 
+// The operations, as errors name them.
 const (
-	opGetOpt       = "getopt"
-	opSetOpt       = "setopt"
-	opGetOptNative = "getopt_native"
-	opSetOptNative = "setopt_native"
+	getopt = "getopt"
+	setopt = "setopt"
 )
+
+// fail is the error of an operation on a socket.
+func fail(s *Socket, op string, reason error) error { return &Error{Op: op, Socket: s, Reason: reason} }
 
 // OptionInfo describes one of the options that esock knows.
 type OptionInfo struct {
@@ -142,7 +146,7 @@ func optionError(row int, value any, cause string) error {
 // The table in Go and the rows in C are made of the same file. Should one have been built without the other, every
 // row number would mean something else.
 var optionTableError = sync.OnceValue(func() error {
-	return compareOptionTables(cOptCount(), cOptHash())
+	return compareOptionTables(corecall.OptionTable())
 })
 
 func compareOptionTables(count int, hash uint64) error {
@@ -180,50 +184,46 @@ type optionSize struct{ room, most int }
 var optionSizes = sync.OnceValue(func() []optionSize {
 	sizes := make([]optionSize, len(optionRows))
 	for i := range sizes {
-		sizes[i] = optionSize{cOptMax(i), cOptMost(i)}
+		sizes[i].room, sizes[i].most = corecall.OptionRoom(i)
 	}
 	return sizes
 })
 
 // getRow reads an option. The data is the caller's, to be put back; nil for scalars. question is what an option that
 // takes one is asked.
-func (s *Socket) getRow(row int, i *int64, question []byte) (data *[]byte, err error) {
-	s = s.orClosed()
+func getRow(s *Socket, row int, i int64, question []byte) (v int64, data *[]byte, err error) {
 	if err := optionTableError(); err != nil {
-		return nil, s.fail(opGetOpt, err)
+		return 0, nil, fail(s, getopt, err)
 	}
-	if err := s.ref(opGetOpt); err != nil {
-		return nil, err
+	v, data, r, err := readRow(s, row, i, question, optionSizes()[row].room)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case r < 0:
+		return 0, nil, optionResult(s, getopt, row, nil, r)
 	}
-	defer s.unref()
-	data, r := s.readRow(row, i, question, optionSizes()[row].room)
-	if r < 0 {
-		return nil, s.optionResult(opGetOpt, row, nil, r)
-	}
-	return data, nil
+	return v, data, nil
 }
 
-// readRow reads an option of a socket that is held, with room for so many bytes. How long some lists are only the kernel
+// readRow reads an option with room for so many bytes; r is the core's answer. How long some lists are only the kernel
 // knows: where the core says that there is more, it is asked again with more room, so that nothing is cut.
-func (s *Socket) readRow(row int, i *int64, question []byte, room int) (data *[]byte, r int) {
+func readRow(s *Socket, row int, i int64, question []byte, room int) (v int64, data *[]byte, r int, err error) {
 	if room == 0 {
-		_, r = cGetOpt(s.h, row, i, nil)
-		return nil, r
+		v, _, r, err = corecall.GetOption(s, row, i, nil)
+		return v, nil, r, err
 	}
-	asked := *i
 	for room = max(room, len(question)); ; {
 		data = optionBuffers.get(room)
 		clear((*data)[copy(*data, question):])
-		*i = asked
-		n, r := cGetOpt(s.h, row, i, *data)
-		if r >= 0 {
+		v, n, r, err := corecall.GetOption(s, row, i, *data)
+		if err == nil && r >= 0 {
 			*data = (*data)[:min(n, room)]
-			return data, 0
+			return v, data, 0, nil
 		}
 		optionBuffers.put(data)
 		more, again := moreRoom(row, room, n, r)
-		if !again {
-			return nil, r
+		if err != nil || !again {
+			return 0, nil, r, err
 		}
 		room = more
 	}
@@ -239,30 +239,16 @@ func moreRoom(row, room, n, r int) (int, bool) {
 }
 
 // setRow sets an option; value is what the caller gave, for the error.
-func (s *Socket) setRow(row int, value any, i int64, data []byte) error {
-	s = s.orClosed()
+func setRow(s *Socket, row int, value any, i int64, data []byte) error {
 	if err := optionTableError(); err != nil {
-		return s.fail(opSetOpt, err)
+		return fail(s, setopt, err)
 	}
-	if err := s.ref(opSetOpt); err != nil {
+	r, err := corecall.SetOption(s, row, i, data, optionRows[row].LevelNumber, optionRows[row].Number)
+	switch {
+	case err != nil:
 		return err
+	case r < 0:
+		return optionResult(s, setopt, row, value, r)
 	}
-	defer s.unref()
-	if r := cSetOpt(s.h, row, i, data); r < 0 {
-		return s.optionResult(opSetOpt, row, value, r)
-	}
-	s.optionWasSet(optionRows[row].LevelNumber, optionRows[row].Number)
 	return nil
-}
-
-const ipv6AddrForm = 1
-
-// optionWasSet notes what a setting changes in the socket itself.
-func (s *Socket) optionWasSet(level, number int) {
-	if level == solIPv6 && number == ipv6AddrForm {
-		gauges.add(s, -1)
-		cRefresh(s.h)
-		s.dom.Store(int32(cDomain(s.h)))
-		gauges.add(s, 1)
-	}
 }

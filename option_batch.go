@@ -1,5 +1,7 @@
 package esock
 
+import "github.com/esock-go/esock/internal/corecall"
+
 // OptionValue is one option of a batch: which, its value, and what became of it.
 type OptionValue struct {
 	Level, Name string
@@ -10,110 +12,126 @@ type OptionValue struct {
 // GetOptions reads many options in one crossing into C: Value and Err of each are set. Errors: net.ErrClosed; those of
 // single options are with them.
 func (s *Socket) GetOptions(opts []OptionValue) error {
-	s = s.orClosed()
-	return s.batch(opGetOpt, opts, func(o *OptionValue, row int) (int64, []byte, string) {
+	b, err := newBatch(s, getopt, opts, getOTPOf, func(o *OptionValue, row int) (int64, []byte, string) {
 		question := o.Value
 		o.Value = nil
 		if !optionRows[row].Asks || question == nil {
 			return 0, nil, ""
 		}
 		return optionQuestionFromPlain(row, question)
-	}, cGetOpts)
+	})
+	if err != nil {
+		return err
+	}
+	if err := corecall.GetOptions(s, b.calls, b.arena); err != nil {
+		return err
+	}
+	for k := range b.calls {
+		b.got(s, k, &opts[b.asked[k].whose])
+	}
+	return nil
 }
 
 // SetOptions sets many options in one crossing into C, in order; none stops those after it. Err of each is set.
 // Errors: net.ErrClosed; those of single options are with them.
 func (s *Socket) SetOptions(opts []OptionValue) error {
-	s = s.orClosed()
-	return s.batch(opSetOpt, opts, func(o *OptionValue, row int) (int64, []byte, string) {
+	b, err := newBatch(s, setopt, opts, setOTPOf, func(o *OptionValue, row int) (int64, []byte, string) {
 		return optionFromPlain(row, o.Value)
-	}, cSetOpts)
-}
-
-func (s *Socket) batch(op string, opts []OptionValue, encode func(*OptionValue, int) (int64, []byte, string),
-	call func(*handle, []cOptCall, []byte)) error {
-	if err := optionTableError(); err != nil {
-		return s.fail(op, err)
-	}
-	var (
-		calls = make([]cOptCall, 0, len(opts))
-		asked = make([]optionQuestion, 0, len(opts))
-		arena []byte
-	)
-	for k := range opts {
-		o := &opts[k]
-		if o.Level == "otp" {
-			if op == opGetOpt {
-				o.Value, o.Err = s.otpOption(o.Name)
-			} else {
-				o.Err = s.setOTPOption(o.Name, o.Value)
-			}
-			continue
-		}
-		row := findOption(o.Level, o.Name)
-		if row < 0 {
-			o.Err = s.fail(op, unknownOption(o.Level, o.Name))
-			continue
-		}
-		value := o.Value
-		i, data, cause := encode(o, row)
-		if cause != "" {
-			o.Err = s.fail(op, optionError(row, value, cause))
-			continue
-		}
-		at := len(arena)
-		arena = append(arena, data...)
-		if room := optionSizes()[row].room; op == opGetOpt && room > len(data) {
-			arena = append(arena, make([]byte, room-len(data))...)
-		}
-		calls = append(calls, newOptCall(row, i, at, len(arena)-at))
-		asked = append(asked, optionQuestion{k, i, data, len(arena) - at})
-	}
-	if err := s.ref(op); err != nil {
+	})
+	if err != nil {
 		return err
 	}
-	defer s.unref()
-	call(s.h, calls, arena)
-	for k := range calls {
-		c, q := &calls[k], &asked[k]
-		s.batchResult(op, c, q, &opts[q.whose], arena)
+	if err := corecall.SetOptions(s, b.calls, b.arena, rowNumbers); err != nil {
+		return err
+	}
+	for k := range b.calls {
+		o := &opts[b.asked[k].whose]
+		if o.Err = nil; b.calls[k].Result < 0 {
+			o.Err = optionResult(s, setopt, int(b.calls[k].Row), o.Value, int(b.calls[k].Result))
+		}
 	}
 	return nil
 }
 
-// optionQuestion is what one option of a batch was called with, and with how much room.
-type optionQuestion struct {
+func rowNumbers(row int) (level, number int) {
+	return optionRows[row].LevelNumber, optionRows[row].Number
+}
+
+func getOTPOf(s *Socket, o *OptionValue) { o.Value, o.Err = getOTP(s, o.Name) }
+func setOTPOf(s *Socket, o *OptionValue) { o.Err = setOTP(s, o.Name, o.Value) }
+
+// batch is what the core is called with. What each option was asked is kept, for those that need more room.
+type batch struct {
+	calls []corecall.OptionCall
+	asked []asked
+	arena []byte
+}
+
+// asked is what one option of a batch was called with, and with how much room.
+type asked struct {
 	whose int
 	i     int64
 	data  []byte
 	room  int
 }
 
-func (s *Socket) batchResult(op string, c *cOptCall, q *optionQuestion, o *OptionValue, arena []byte) {
-	row, r := int(c.row), int(c.result)
-	if op == opSetOpt {
-		if o.Err = nil; r < 0 {
-			o.Err = s.optionResult(op, row, o.Value, r)
-			return
-		}
-		s.optionWasSet(optionRows[row].LevelNumber, optionRows[row].Number)
-		return
+// newBatch encodes the options that the core has. Those of level otp are done at once.
+func newBatch(s *Socket, op string, opts []OptionValue, otp func(*Socket, *OptionValue),
+	encode func(*OptionValue, int) (int64, []byte, string)) (b batch, err error) {
+	if err := optionTableError(); err != nil {
+		return b, fail(s, op, err)
 	}
-	i := int64(c.i)
-	if more, again := moreRoom(row, q.room, int(c.len), r); again {
-		i = q.i
-		data, r := s.readRow(row, &i, q.data, more)
-		if r < 0 {
-			o.Err = s.optionResult(op, row, o.Value, r)
-			return
+	b.calls = make([]corecall.OptionCall, 0, len(opts))
+	b.asked = make([]asked, 0, len(opts))
+	for k := range opts {
+		o := &opts[k]
+		if o.Level == "otp" {
+			otp(s, o)
+			continue
 		}
-		o.Value, o.Err = plainOption(row, i, *data), nil
-		optionBuffers.put(data)
+		row := findOption(o.Level, o.Name)
+		if row < 0 {
+			o.Err = fail(s, op, unknownOption(o.Level, o.Name))
+			continue
+		}
+		value := o.Value
+		i, data, cause := encode(o, row)
+		if cause != "" {
+			o.Err = fail(s, op, optionError(row, value, cause))
+			continue
+		}
+		at := len(b.arena)
+		b.arena = append(b.arena, data...)
+		if room := optionSizes()[row].room; op == getopt && room > len(data) {
+			b.arena = append(b.arena, make([]byte, room-len(data))...)
+		}
+		n := len(b.arena) - at
+		b.calls = append(b.calls, corecall.OptionCall{Row: uint32(row), I: i, Offset: uint32(at), Len: uint32(n)})
+		b.asked = append(b.asked, asked{k, i, data, n})
+	}
+	return b, nil
+}
+
+// got puts the answer of call k into its option. One that did not fit is read again, alone.
+func (b *batch) got(s *Socket, k int, o *OptionValue) {
+	c, q := &b.calls[k], &b.asked[k]
+	row, r := int(c.Row), int(c.Result)
+	if more, again := moreRoom(row, q.room, int(c.Len), r); again {
+		i, data, r, err := readRow(s, row, q.i, q.data, more)
+		switch {
+		case err != nil:
+			o.Err = err
+		case r < 0:
+			o.Err = optionResult(s, getopt, row, o.Value, r)
+		default:
+			o.Value, o.Err = plainOption(row, i, *data), nil
+			optionBuffers.put(data)
+		}
 		return
 	}
 	if r < 0 {
-		o.Err = s.optionResult(op, row, o.Value, r)
+		o.Err = optionResult(s, getopt, row, o.Value, r)
 		return
 	}
-	o.Value, o.Err = plainOption(row, i, arena[c.offset:c.offset+c.len]), nil
+	o.Value, o.Err = plainOption(row, c.I, b.arena[c.Offset:c.Offset+c.Len]), nil
 }

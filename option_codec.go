@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/esock-go/esock/internal/corecall"
 	"github.com/esock-go/esock/internal/ctext"
 	"github.com/esock-go/esock/internal/plain"
 )
@@ -53,26 +54,25 @@ var filterModeNames = plain.Names{{0, "exclude"}, {1, "include"}}
 // String is OTP's name, or the number.
 func (m FilterMode) String() string { return filterModeNames.Spell(int(m)) }
 
-// controlMessages are the control messages that an option's bytes hold: the same walk as for those that were received.
-func controlMessages(data []byte) []ControlMessage {
-	var all []ControlMessage
-	var pos uintptr
-	for {
-		c := ControlMessage{rec: new(cCmsg)}
-		if cCmsgNext(data, &pos, c.rec) != 1 {
-			return all
-		}
-		c.Level, c.Type = int(c.rec.level), int(c.rec._type)
-		c.Data = data[c.rec.offset : c.rec.offset+c.rec.length]
-		all = append(all, c)
-	}
-}
-
 // Linger says what close does with data that was not sent yet: SO_LINGER, socket(7).
 type Linger struct {
 	On   bool
 	Time time.Duration // how long close waits, in whole seconds (rounded up); On with 0 aborts: data is thrown away
 }
+
+// How the core holds a value: enum esock_codec. The hash of the table covers the numbers.
+const (
+	codecBool = iota + 1
+	codecInt
+	codecUint
+	codecString
+	codecU64
+	codecBE32
+	codecTimeval
+	codecBytes
+	codecStruct
+	codecFilter
+)
 
 // The codecs. Each is one value, which the generated variables share.
 var (
@@ -127,15 +127,14 @@ var (
 	}
 	controlCodec = codec[[]ControlMessage]{
 		encode: func([]ControlMessage) (int64, []byte, string) { return 0, nil, "can only be read" },
-		decode: func(_ int64, data []byte) []ControlMessage { return controlMessages(bytes.Clone(data)) },
+		decode: func(_ int64, data []byte) []ControlMessage {
+			return corecall.Controls(bytes.Clone(data)).([]ControlMessage)
+		},
 	}
 	inAddrCodec = codec[netip.Addr]{
 		encode: func(v netip.Addr) (int64, []byte, string) {
-			if v.IsValid() && !v.Unmap().Is4() {
-				return 0, nil, "not an IPv4 address"
-			}
-			a := as4(v)
-			return 0, a[:], ""
+			a, cause := ipv4(v)
+			return 0, a[:], cause
 		},
 		decode: func(_ int64, data []byte) netip.Addr { return netip.AddrFrom4(valueOf[[4]byte](data)) },
 	}
@@ -199,18 +198,35 @@ var (
 			if !plain.FitsCInt(int64(v.PID)) {
 				return 0, nil, "the pid does not fit a C int"
 			}
-			u := cmsgCredValue{pid: int32(v.PID), uid: v.UID, gid: v.GID}
+			u := ucred{pid: int32(v.PID), uid: v.UID, gid: v.GID}
 			return 0, bytesOf(&u), ""
 		},
 		decode: func(_ int64, data []byte) Credentials {
-			u := valueOf[cmsgCredValue](data)
+			u := valueOf[ucred](data)
 			return Credentials{PID: int(u.pid), UID: u.uid, GID: u.gid}
 		},
 	}
 )
 
-// cLinger has the layout of esock_linger, cmsgCredValue that of esock_ucred.
-type cLinger struct{ onoff, seconds int32 }
+// cLinger has the layout of esock_linger, ucred that of esock_ucred.
+type (
+	cLinger struct{ onoff, seconds int32 }
+	ucred   struct {
+		pid      int32
+		uid, gid uint32
+	}
+)
+
+// ipv4 is an IPv4 address, also one mapped into IPv6; none is 0.0.0.0.
+func ipv4(ip netip.Addr) (a [4]byte, cause string) {
+	switch ip = ip.Unmap(); {
+	case ip.Is4():
+		return ip.As4(), ""
+	case ip.IsValid():
+		return a, "not an IPv4 address"
+	}
+	return a, ""
+}
 
 func numberCodec[T ~int | ~uint | ~uintptr](low, high int64) codec[T] {
 	return codec[T]{
@@ -267,3 +283,10 @@ func valueOf[T any](data []byte) (v T) {
 	copy(bytesOf(&v), data)
 	return v
 }
+
+// The structures of SCTP are types of package esock, because control messages carry them too.
+var (
+	sctpInitCodec    = structCodec[SCTPInit]("sctp_initmsg")
+	sctpSndRcvCodec  = structCodec[SCTPSndRcv]("sctp_sndrcvinfo")
+	sctpSndInfoCodec = structCodec[SCTPSndInfo]("sctp_sndinfo")
+)

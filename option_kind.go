@@ -63,9 +63,9 @@ func (s SocketKinds) Open(opts ...OpenOption) (*Socket, error) {
 	return Open(a.domain, a.typ, a.protocol, opts...)
 }
 
-// kind is the socket's, 0 if there is no name for it.
-func (s *Socket) kind() SocketKinds {
-	d, t, p := Domain(cDomain(s.h)), s.Type(), s.Protocol()
+// kindOf is the socket's kind, 0 if there is no name for it.
+func kindOf(s *Socket) SocketKinds {
+	d, t, p := s.Domain(), s.Type(), s.Protocol()
 	switch {
 	case d == Packet:
 		return KindPacket
@@ -86,11 +86,22 @@ func (s *Socket) kind() SocketKinds {
 	case d != Inet && d != Inet6:
 		return 0
 	}
-	kind := map[Type]SocketKinds{Stream: KindTCP4, Dgram: KindUDP4, Raw: KindRaw4}[t]
-	if d == Inet6 {
-		kind <<= 1
+	six := d == Inet6
+	switch {
+	case t == Stream && six:
+		return KindTCP6
+	case t == Stream:
+		return KindTCP4
+	case t == Dgram && six:
+		return KindUDP6
+	case t == Dgram:
+		return KindUDP4
+	case t == Raw && six:
+		return KindRaw6
+	case t == Raw:
+		return KindRaw4
 	}
-	return kind
+	return 0
 }
 
 // OtherOption is an option that OTP has a name for, and Linux has not.

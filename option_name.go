@@ -24,19 +24,14 @@ import (
 // Level "otp" has esock's own options. Errors are those of Option.Get, and *InvalidError "socket_option" for names
 // that are not known. OTP: socket:getopt/2.
 func (s *Socket) Option(level, name string) (any, error) {
-	s = s.orClosed()
 	if level == "otp" {
-		v, err := s.otpOption(name)
-		if err != nil {
-			err = s.fail(opGetOpt, err)
-		}
-		return v, err
+		return getOTP(s, name)
 	}
 	row := findOption(level, name)
 	if row < 0 {
-		return nil, s.fail(opGetOpt, unknownOption(level, name))
+		return nil, fail(s, getopt, unknownOption(level, name))
 	}
-	return s.plainRow(row, 0, nil)
+	return plainRow(s, row, 0, nil)
 }
 
 // AskOption is Option for options that take a question: a value as Option returns it, of which the kernel reads what
@@ -44,17 +39,17 @@ func (s *Socket) Option(level, name string) (any, error) {
 func (s *Socket) AskOption(level, name string, question any) (any, error) {
 	row := findOption(level, name)
 	if row < 0 {
-		return nil, s.fail(opGetOpt, unknownOption(level, name))
+		return nil, fail(s, getopt, unknownOption(level, name))
 	}
 	i, data, cause := optionQuestionFromPlain(row, question)
 	if cause != "" {
-		return nil, s.fail(opGetOpt, optionError(row, question, cause))
+		return nil, fail(s, getopt, optionError(row, question, cause))
 	}
-	return s.plainRow(row, i, data)
+	return plainRow(s, row, i, data)
 }
 
-func (s *Socket) plainRow(row int, i int64, question []byte) (any, error) {
-	b, err := s.getRow(row, &i, question)
+func plainRow(s *Socket, row int, i int64, question []byte) (any, error) {
+	i, b, err := getRow(s, row, i, question)
 	if err != nil {
 		return nil, err
 	}
@@ -72,22 +67,18 @@ func (s *Socket) plainRow(row int, i int64, question []byte) (any, error) {
 // often means something else (any interface, the user root). Errors are those of Option.Set, and *InvalidError
 // "socket_option" for names that are not known and values that do not fit. OTP: socket:setopt/3.
 func (s *Socket) SetOption(level, name string, value any) error {
-	s = s.orClosed()
 	if level == "otp" {
-		if err := s.setOTPOption(name, value); err != nil {
-			return s.fail(opSetOpt, err)
-		}
-		return nil
+		return setOTP(s, name, value)
 	}
 	row := findOption(level, name)
 	if row < 0 {
-		return s.fail(opSetOpt, unknownOption(level, name))
+		return fail(s, setopt, unknownOption(level, name))
 	}
 	i, data, cause := optionFromPlain(row, value)
 	if cause != "" {
-		return s.fail(opSetOpt, optionError(row, value, cause))
+		return fail(s, setopt, optionError(row, value, cause))
 	}
-	return s.setRow(row, value, i, data)
+	return setRow(s, row, value, i, data)
 }
 
 func unknownOption(level, name string) error {
@@ -104,11 +95,11 @@ func unknownOption(level, name string) error {
 func optionNames(row int) plain.Names {
 	switch optionRows[row].Codec {
 	case "domain":
-		return domainNames
+		return plain.Domains
 	case "type":
-		return typeNames
+		return plain.Types
 	case "protocol":
-		return protocolNames
+		return plain.Protocols
 	case "pmtu":
 		return pmtuNames
 	}
@@ -284,7 +275,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	outside := "out of range"
 	switch r := &optionRows[row]; r.Level + "." + r.Name {
 	case "ip.tos":
-		names = tosNames
+		names = plain.TOS
 	case "ipv6.unicast_hops", "ipv6.multicast_hops":
 		// OTP: default | 0..255. The kernel takes its default as -1, which has a name here and is no number.
 		if value == "default" {
@@ -347,7 +338,7 @@ func ucredFromPlain(value any) (i int64, data []byte, cause string) {
 		return ucredCodec.encode(v)
 	case map[string]any:
 		r := plain.Read(v)
-		u := cmsgCredValue{
+		u := ucred{
 			pid: int32(r.Number("pid", 0, math.MaxInt32, 0)),
 			uid: uint32(r.Number("uid", 0, math.MaxUint32, 0)),
 			gid: uint32(r.Number("gid", 0, math.MaxUint32, 0)),

@@ -6,6 +6,14 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
+// The operations on options, as errors and traces name them.
+const (
+	opGetOpt       = "getopt"
+	opSetOpt       = "setopt"
+	opGetOptNative = "getopt_native"
+	opSetOptNative = "setopt_native"
+)
+
 // The most bytes that a native option takes: more is surely a mistake.
 const nativeOptionMax = 1 << 20
 
@@ -81,4 +89,16 @@ func (s *Socket) SetOptionNative(level, opt int, value any) error {
 	}
 	s.optionWasSet(level, opt)
 	return nil
+}
+
+const ipv6AddrForm = 1
+
+// optionWasSet notes what a setting changes in the socket itself.
+func (s *Socket) optionWasSet(level, number int) {
+	if level == solIPv6 && number == ipv6AddrForm {
+		gauges.add(s, -1)
+		cRefresh(s.h)
+		s.dom.Store(int32(cDomain(s.h)))
+		gauges.add(s, 1)
+	}
 }

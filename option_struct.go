@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/esock-go/esock/internal/corecall"
 	"github.com/esock-go/esock/internal/plain"
 )
 
@@ -38,9 +39,9 @@ func shapeOf(name string) *shape {
 			continue
 		}
 		fields := optionShapes[name]
-		sh := &shape{name: name, size: cOptOffset(row, len(fields)), element: cOptOffset(row, len(fields)+1)}
+		sh := &shape{name: name, size: corecall.OptionOffset(row, len(fields)), element: corecall.OptionOffset(row, len(fields)+1)}
 		for k, f := range fields {
-			sh.fields = append(sh.fields, placedField{f, cOptOffset(row, k)})
+			sh.fields = append(sh.fields, placedField{f, corecall.OptionOffset(row, k)})
 		}
 		return sh
 	}
@@ -74,6 +75,15 @@ func (f *placedField) hidden() bool { return strings.HasPrefix(f.kind, "COUNT") 
 
 func (f *placedField) isList() bool { return f.kind[0] == 'L' || f.kind == "TAIL" }
 
+// nextField is the index of the next field of a Go structure, which padding is not.
+func nextField(v reflect.Value, g *int) int {
+	for v.Type().Field(*g).Name == "_" {
+		*g++
+	}
+	*g++
+	return *g - 1
+}
+
 // encode makes the kernel's form of a Go structure.
 func (sh *shape) encode(v reflect.Value) ([]byte, string) {
 	data := make([]byte, sh.size)
@@ -84,8 +94,7 @@ func (sh *shape) encode(v reflect.Value) ([]byte, string) {
 			count = k
 			continue
 		}
-		from := v.Field(g)
-		g++
+		from := v.Field(nextField(v, &g))
 		if !f.isList() {
 			if cause := f.put(data[f.offset:], from); cause != "" {
 				return nil, f.name + ": " + cause
@@ -135,8 +144,7 @@ func (sh *shape) decode(data []byte, v reflect.Value) {
 		if f.hidden() {
 			continue
 		}
-		to := v.Field(g)
-		g++
+		to := v.Field(nextField(v, &g))
 		if !f.isList() {
 			f.get(data[f.offset:], to)
 			continue
@@ -225,6 +233,10 @@ func (f *placedField) putNumber(b []byte, n uint64) bool {
 }
 
 func (f *placedField) get(b []byte, to reflect.Value) {
+	if to.CanUint() { // also a time that Go has as a number, in the kernel's unit
+		to.SetUint(f.number(b))
+		return
+	}
 	switch f.kind {
 	case "BOOL", "BOOL8":
 		to.SetBool(f.number(b) != 0)
@@ -242,12 +254,16 @@ func (f *placedField) get(b []byte, to reflect.Value) {
 		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:28])
 	case "B32", "B80":
 		reflect.Copy(to, reflect.ValueOf(b))
-	default:
-		to.SetUint(f.number(b))
 	}
 }
 
 func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
+	if from.CanUint() {
+		if !f.putNumber(b, from.Uint()) {
+			return "out of range"
+		}
+		return ""
+	}
 	switch f.kind {
 	case "BOOL", "BOOL8":
 		f.putNumber(b, uint64(boolInt(from.Bool())))
@@ -265,12 +281,9 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 	case "I32":
 		f.putNumber(b, uint64(from.Int()))
 	case "IN4":
-		a := from.Interface().(netip.Addr)
-		if a.IsValid() && !a.Unmap().Is4() {
-			return "not an IPv4 address"
-		}
-		v := as4(a)
+		v, cause := ipv4(from.Interface().(netip.Addr))
 		copy(b, v[:])
+		return cause
 	case "IN6":
 		if a := from.Interface().(netip.Addr); a.Zone() != "" {
 			return "it has a zone, which is for the field of the interface"
@@ -282,10 +295,6 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 		return putStorage(b, from.Interface().(Addr))
 	case "B32", "B80":
 		reflect.Copy(reflect.ValueOf(b[:from.Len()]), from)
-	default:
-		if !f.putNumber(b, from.Uint()) {
-			return "out of range"
-		}
 	}
 	return ""
 }
@@ -300,33 +309,33 @@ func addrOfStorage(b []byte) Addr {
 		return Inet4Addr(netip.AddrFrom4([4]byte(b[4:])), binary.BigEndian.Uint16(b[2:]))
 	case Inet6:
 		return Inet6Addr(netip.AddrFrom16([16]byte(b[8:])), binary.BigEndian.Uint16(b[2:]), binary.NativeEndian.Uint32(b[24:])).
-			WithFlowInfo(binary.BigEndian.Uint32(b[4:]) & flowInfoMax)
+			WithFlowInfo(binary.BigEndian.Uint32(b[4:]) & 0xFFFFF)
 	}
 	return RawAddr(family, bytes.Clone(b[2:]))
 }
 
 // putStorage writes an inet or inet6 address, or none.
 func putStorage(b []byte, a Addr) (cause string) {
-	if a == (Addr{}) {
+	ip := a.IP()
+	switch {
+	case a.IsZero():
 		return ""
-	}
-	if a.form != formKnown || a.Family() != Inet && a.Family() != Inet6 {
+	case !ip.IsValid():
 		return "not an address of inet or inet6"
-	}
-	if a.Family() == Inet6 && a.data != "" {
+	case a.Zone() != "" && a.ScopeID() == 0:
 		return "the zone is a name, and an option takes its number (IfIndex)"
 	}
 	binary.NativeEndian.PutUint16(b, uint16(a.Family()))
-	binary.BigEndian.PutUint16(b[2:], uint16(a.port))
+	binary.BigEndian.PutUint16(b[2:], uint16(a.Port()))
 	if a.Family() == Inet {
-		v := a.ip.As4()
+		v := ip.As4()
 		copy(b[4:], v[:])
 		return ""
 	}
-	v := a.ip.As16()
-	binary.BigEndian.PutUint32(b[4:], a.a)
+	v := ip.As16()
+	binary.BigEndian.PutUint32(b[4:], a.FlowInfo())
 	copy(b[8:], v[:])
-	binary.NativeEndian.PutUint32(b[24:], a.b)
+	binary.NativeEndian.PutUint32(b[24:], a.ScopeID())
 	return ""
 }
 

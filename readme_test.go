@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/esock-go/esock/internal/plain"
 	"github.com/esock-go/esock/internal/sourcetree"
 )
 
@@ -38,7 +39,7 @@ func TestREADMESaysWhatIsSupported(t *testing.T) {
 
 func TestREADMEShowsAnAddressOfEveryDomain(t *testing.T) {
 	var named, shown []string
-	for _, d := range domainNames {
+	for _, d := range plain.Domains {
 		named = append(named, d.Text)
 	}
 	for _, f := range supportedFamilies {
@@ -87,7 +88,7 @@ func supported() string {
 
 	count := 0
 	var table strings.Builder
-	for _, l := range levelNames {
+	for _, l := range plain.Levels {
 		var names []string
 		for _, n := range cmsgTypeNames[l.Number] {
 			names = append(names, n.Text)

@@ -47,7 +47,7 @@ func Supports() SupportTable {
 	return SupportTable{
 		IOCtlRequests: supportedIOCtls(),
 		IOCtlFlags:    supportedNames(ifFlagNames),
-		MsgFlags:      supportedNames(msgFlagNames),
+		MsgFlags:      supportedNames(plain.MsgFlags),
 		Protocols:     supportedProtocols(),
 		Options:       supportedOptions(),
 		Features:      supportedFeatures(),
@@ -74,7 +74,7 @@ func IsSupported(keys ...string) bool {
 		case "ioctl_flags":
 			return supportedNames(ifFlagNames)[keys[1]]
 		case "msg_flags":
-			return supportedNames(msgFlagNames)[keys[1]]
+			return supportedNames(plain.MsgFlags)[keys[1]]
 		case "protocols":
 			return supportedProtocols()[keys[1]]
 		}
@@ -154,7 +154,7 @@ func protocolsIn(r io.Reader) (names []string) {
 
 func supportedProtocols() map[string]bool {
 	t := map[string]bool{"ip": true, "ipv6": true}
-	for _, n := range protocolNames {
+	for _, n := range plain.Protocols {
 		t[n.Text] = true
 	}
 	for _, name := range systemProtocols() {

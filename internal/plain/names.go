@@ -1,5 +1,5 @@
 // Package plain is how values look as plain data: numbers that have names, integers of any Go type, and maps that are read
-// key by key, so that a key which is missing, unknown or wrong can be named in an error. It knows no sockets.
+// key by key, so that a key which is missing, unknown or wrong can be named in an error.
 package plain
 
 import "strconv"
