@@ -253,3 +253,10 @@ func TestControlMessagesByNameNeedTheirKeys(t *testing.T) {
 		}
 	}
 }
+
+// without is the map without one key.
+func without(m map[string]any, key string) map[string]any {
+	m = maps.Clone(m)
+	delete(m, key)
+	return m
+}

@@ -76,22 +76,10 @@ const (
 	IfDynamic     IfFlags = 0x8000 // its addresses are lost when it goes down
 )
 
-// All flags that OTP names, in its order, with their numbers on Linux: 0 for those of other systems. Numbers over
-// 16 bits exist, and SIOCGIFFLAGS has no room for them.
-var ifFlagNames = plain.Names{
-	{int(IfUp), "up"}, {int(IfBroadcast), "broadcast"}, {int(IfDebug), "debug"}, {int(IfLoopback), "loopback"},
-	{int(IfPointOPoint), "pointopoint"}, {int(IfNoTrailers), "notrailers"}, {0, "knowsepoch"},
-	{int(IfRunning), "running"}, {int(IfNoARP), "noarp"}, {int(IfPromisc), "promisc"}, {int(IfAllMulti), "allmulti"},
-	{int(IfMaster), "master"}, {0, "oactive"}, {int(IfSlave), "slave"}, {0, "simplex"}, {int(IfMulticast), "multicast"},
-	{0, "link0"}, {0, "link1"}, {0, "link2"}, {int(IfPortSel), "portsel"}, {int(IfAutoMedia), "automedia"},
-	{int(IfDynamic), "dynamic"}, {0, "cantconfig"}, {0x10000, "lower_up"}, {0, "ppromisc"}, {0x20000, "dormant"},
-	{0, "monitor"}, {0x40000, "echo"}, {0, "staticarp"}, {0, "dying"}, {0, "renaming"}, {0, "nogroup"},
-}
-
 // Names lists the flags by OTP's names, in OTP's order. The bits that have no name come back as rest: none, as long as
 // all 16 have one.
 func (f IfFlags) Names() (names []string, rest IfFlags) {
-	for _, n := range ifFlagNames {
+	for _, n := range plain.IfFlags {
 		if int(f)&n.Number != 0 {
 			names = append(names, n.Text)
 			f &^= IfFlags(n.Number)
@@ -112,7 +100,7 @@ func (f IfFlags) String() string {
 // ParseIfFlag reads the name of one flag. Errors: *InvalidError "ioctl_flag" for one that nobody knows, that Linux has not,
 // or that has no room in IfFlags.
 func ParseIfFlag(name string) (IfFlags, error) {
-	n, ok := ifFlagNames.Number(name)
+	n, ok := plain.IfFlags.Number(name)
 	cause := ""
 	switch {
 	case !ok:

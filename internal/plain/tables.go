@@ -41,3 +41,14 @@ var MsgFlags = Names{
 
 // TOS are the names that RFC 1349 gave to four values of the type-of-service byte.
 var TOS = Names{{0x10, "lowdelay"}, {0x08, "throughput"}, {0x04, "reliability"}, {0x02, "mincost"}}
+
+// IfFlags are all flags of interfaces that OTP names, in its order, with their numbers on Linux: 0 for those of other systems.
+// Numbers over 16 bits exist, and SIOCGIFFLAGS has no room for them.
+var IfFlags = Names{
+	{0x1, "up"}, {0x2, "broadcast"}, {0x4, "debug"}, {0x8, "loopback"}, {0x10, "pointopoint"}, {0x20, "notrailers"},
+	{0, "knowsepoch"}, {0x40, "running"}, {0x80, "noarp"}, {0x100, "promisc"}, {0x200, "allmulti"}, {0x400, "master"},
+	{0, "oactive"}, {0x800, "slave"}, {0, "simplex"}, {0x1000, "multicast"}, {0, "link0"}, {0, "link1"}, {0, "link2"},
+	{0x2000, "portsel"}, {0x4000, "automedia"}, {0x8000, "dynamic"}, {0, "cantconfig"}, {0x10000, "lower_up"},
+	{0, "ppromisc"}, {0x20000, "dormant"}, {0, "monitor"}, {0x40000, "echo"}, {0, "staticarp"}, {0, "dying"},
+	{0, "renaming"}, {0, "nogroup"},
+}

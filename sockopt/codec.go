@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/corecall"
 	"github.com/esock-go/esock/internal/ctext"
 	"github.com/esock-go/esock/internal/plain"
@@ -91,9 +92,9 @@ var (
 		decode: func(i int64, _ []byte) uint32 { return uint32(i) },
 	}
 	uintCodec     = numberCodec[uint](0, math.MaxUint32)
-	domainCodec   = numberCodec[Domain](math.MinInt32, math.MaxInt32)
-	typeCodec     = numberCodec[Type](math.MinInt32, math.MaxInt32)
-	protocolCodec = numberCodec[Protocol](math.MinInt32, math.MaxInt32)
+	domainCodec   = numberCodec[esock.Domain](math.MinInt32, math.MaxInt32)
+	typeCodec     = numberCodec[esock.Type](math.MinInt32, math.MaxInt32)
+	protocolCodec = numberCodec[esock.Protocol](math.MinInt32, math.MaxInt32)
 	errnoCodec    = numberCodec[syscall.Errno](0, math.MaxInt32)
 
 	intSeconds       = durationCodec(time.Second, math.MaxInt32)
@@ -125,10 +126,10 @@ var (
 			return f
 		},
 	}
-	controlCodec = codec[[]ControlMessage]{
-		encode: func([]ControlMessage) (int64, []byte, string) { return 0, nil, "can only be read" },
-		decode: func(_ int64, data []byte) []ControlMessage {
-			return corecall.Controls(bytes.Clone(data)).([]ControlMessage)
+	controlCodec = codec[[]esock.ControlMessage]{
+		encode: func([]esock.ControlMessage) (int64, []byte, string) { return 0, nil, "can only be read" },
+		decode: func(_ int64, data []byte) []esock.ControlMessage {
+			return corecall.Controls(bytes.Clone(data)).([]esock.ControlMessage)
 		},
 	}
 	inAddrCodec = codec[netip.Addr]{
@@ -138,8 +139,8 @@ var (
 		},
 		decode: func(_ int64, data []byte) netip.Addr { return netip.AddrFrom4(valueOf[[4]byte](data)) },
 	}
-	pktInfo6Codec = codec[PktInfo6]{
-		encode: func(v PktInfo6) (int64, []byte, string) {
+	pktInfo6Codec = codec[esock.PktInfo6]{
+		encode: func(v esock.PktInfo6) (int64, []byte, string) {
 			b := make([]byte, 20)
 			if v.Addr.Zone() != "" {
 				return 0, nil, "the address has a zone, which is for IfIndex"
@@ -151,8 +152,8 @@ var (
 			binary.NativeEndian.PutUint32(b[16:], uint32(v.IfIndex))
 			return 0, b, ""
 		},
-		decode: func(_ int64, data []byte) PktInfo6 {
-			return PktInfo6{Addr: netip.AddrFrom16(valueOf[[16]byte](data)), IfIndex: int(binary.NativeEndian.Uint32(data[16:]))}
+		decode: func(_ int64, data []byte) esock.PktInfo6 {
+			return esock.PktInfo6{Addr: netip.AddrFrom16(valueOf[[16]byte](data)), IfIndex: int(binary.NativeEndian.Uint32(data[16:]))}
 		},
 	}
 	gidsCodec = codec[[]int]{
@@ -193,17 +194,17 @@ var (
 			return Linger{On: l.onoff != 0, Time: time.Duration(l.seconds) * time.Second}
 		},
 	}
-	ucredCodec = codec[Credentials]{
-		encode: func(v Credentials) (int64, []byte, string) {
+	ucredCodec = codec[esock.Credentials]{
+		encode: func(v esock.Credentials) (int64, []byte, string) {
 			if !plain.FitsCInt(int64(v.PID)) {
 				return 0, nil, "the pid does not fit a C int"
 			}
 			u := ucred{pid: int32(v.PID), uid: v.UID, gid: v.GID}
 			return 0, bytesOf(&u), ""
 		},
-		decode: func(_ int64, data []byte) Credentials {
+		decode: func(_ int64, data []byte) esock.Credentials {
 			u := valueOf[ucred](data)
-			return Credentials{PID: int(u.pid), UID: u.uid, GID: u.gid}
+			return esock.Credentials{PID: int(u.pid), UID: u.uid, GID: u.gid}
 		},
 	}
 )
@@ -286,7 +287,7 @@ func valueOf[T any](data []byte) (v T) {
 
 // The structures of SCTP are types of package esock, because control messages carry them too.
 var (
-	sctpInitCodec    = structCodec[SCTPInit]("sctp_initmsg")
-	sctpSndRcvCodec  = structCodec[SCTPSndRcv]("sctp_sndrcvinfo")
-	sctpSndInfoCodec = structCodec[SCTPSndInfo]("sctp_sndinfo")
+	sctpInitCodec    = structCodec[esock.SCTPInit]("sctp_initmsg")
+	sctpSndRcvCodec  = structCodec[esock.SCTPSndRcv]("sctp_sndrcvinfo")
+	sctpSndInfoCodec = structCodec[esock.SCTPSndInfo]("sctp_sndinfo")
 )

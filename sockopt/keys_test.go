@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/esock-go/esock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -88,7 +89,7 @@ func TestKeysThatOthersMakeNecessary(t *testing.T) {
 
 // A boolean by name is a boolean, in structures too, and whatever way it goes in.
 func TestBooleansByNameAreBooleans(t *testing.T) {
-	s := new(Socket)
+	s := new(esock.Socket)
 	for _, v := range []any{0, 1, 1.0, uint8(1), "true", "on", nil, []byte{1}} {
 		for row, o := range optionRows {
 			if o.codec == codecBool {
@@ -96,10 +97,10 @@ func TestBooleansByNameAreBooleans(t *testing.T) {
 				assert.Equal(t, "not a boolean", cause, "%s.%s %v", o.Level, o.Name, v)
 			}
 		}
-		assert.ErrorIs(t, s.SetOption("tcp", "nodelay", v), &InvalidError{What: "socket_option"})
-		batch := []OptionValue{{Level: "tcp", Name: "nodelay", Value: v}}
-		_ = s.SetOptions(batch)
-		assert.ErrorIs(t, batch[0].Err, &InvalidError{What: "socket_option"})
+		assert.ErrorIs(t, Set(s, "tcp", "nodelay", v), &esock.InvalidError{What: "socket_option"})
+		batch := []Setting{{Level: "tcp", Name: "nodelay", Value: v}}
+		_ = SetAll(s, batch)
+		assert.ErrorIs(t, batch[0].Err, &esock.InvalidError{What: "socket_option"})
 	}
 	for name, sh := range shapes() {
 		full := sh.plain(make([]byte, sh.size))
@@ -168,12 +169,12 @@ func TestLastWordOfTCPInfoIsTheRunningKernels(t *testing.T) {
 	}
 	ecnLayout = func() map[string]wordBits { return ecnLayoutOld }
 	v, m := decode(0x0003_0105)
-	assert.Equal(t, []any{uint8(0), uint16(3), uint16(0x105), uint32(0)}, []any{v.ECNMode, v.AccecnOptSeen, v.AccecnFailMode, v.Options2})
+	assert.Equal(t, []any{uint8(0), uint16(3), uint16(0x105), uint32(0)}, []any{v.ECNMode, v.AccECNOptSeen, v.AccECNFailMode, v.Options2})
 	assert.Equal(t, []any{0, 3, 0x105, 0}, []any{m["ecn_mode"], m["accecn_opt_seen"], m["accecn_fail_mode"], m["options2"]})
 
 	ecnLayout = func() map[string]wordBits { return ecnLayoutNew }
 	v, m = decode(0xabcdef<<8 | 0x9<<4 | 1<<2 | 2)
-	assert.Equal(t, []any{uint8(2), uint16(1), uint16(9), uint32(0xabcdef)}, []any{v.ECNMode, v.AccecnOptSeen, v.AccecnFailMode, v.Options2})
+	assert.Equal(t, []any{uint8(2), uint16(1), uint16(9), uint32(0xabcdef)}, []any{v.ECNMode, v.AccECNOptSeen, v.AccECNFailMode, v.Options2})
 	assert.Equal(t, []any{2, 1, 9, 0xabcdef}, []any{m["ecn_mode"], m["accecn_opt_seen"], m["accecn_fail_mode"], m["options2"]})
 	// And back into its bits.
 	data, cause := sh.fromPlain(m, false)

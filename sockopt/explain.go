@@ -1,9 +1,11 @@
-package esock
+package sockopt
 
 import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/esock-go/esock"
 )
 
 // optionFailure is the system's refusal with the cause, where the option's row knows it. errors.Is finds the number.
@@ -16,7 +18,7 @@ func (e *optionFailure) Error() string { return e.errno.Error() + ": " + e.cause
 func (e *optionFailure) Unwrap() error { return e.errno }
 
 // optionResult is what the core's refusal of an option call means.
-func optionResult(s *Socket, op string, row int, value any, r int) error {
+func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 	errno := syscall.Errno(-r)
 	switch {
 	// The core says ENOTSUP of the wrong direction, but Linux of options on the wrong kind of socket, too.
@@ -45,7 +47,7 @@ func rangeCause(row int) string {
 }
 
 // lifetime is which Linuxes have it.
-func (o *OptionInfo) lifetime() string {
+func (o *Info) lifetime() string {
 	if o.Until == "" {
 		return "since " + o.Since
 	}
@@ -53,7 +55,7 @@ func (o *OptionInfo) lifetime() string {
 }
 
 // explainOption is why the kernel refuses the option on a socket of the kind, "" where that is not known.
-func explainOption(o *OptionInfo, kind SocketKinds, errno syscall.Errno) string {
+func explainOption(o *Info, kind Kinds, errno syscall.Errno) string {
 	unknown := errno == syscall.ENOPROTOOPT || errno == syscall.EOPNOTSUPP
 	wrongKind := kind != 0 && !o.Kinds.Has(kind)
 	switch {

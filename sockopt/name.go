@@ -1,14 +1,15 @@
-package esock
+package sockopt
 
 import (
 	"bytes"
 	"math"
 
+	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/ctext"
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Option reads an option by OTP's names of level and option: "tcp", "nodelay". The value is plain data:
+// Get reads an option by OTP's names of level and option: "tcp", "nodelay". The value is plain data:
 //
 //	bool, int, uint    a bool, an int (times in the kernel's unit)
 //	string             a string
@@ -23,7 +24,7 @@ import (
 //
 // Level "otp" has esock's own options. Errors are those of Option.Get, and *InvalidError "socket_option" for names
 // that are not known. OTP: socket:getopt/2.
-func (s *Socket) Option(level, name string) (any, error) {
+func Get(s *esock.Socket, level, name string) (any, error) {
 	if level == "otp" {
 		return getOTP(s, name)
 	}
@@ -34,9 +35,9 @@ func (s *Socket) Option(level, name string) (any, error) {
 	return plainRow(s, row, 0, nil)
 }
 
-// AskOption is Option for options that take a question: a value as Option returns it, of which the kernel reads what
+// Ask is Get for options that take a question: a value as Get returns it, of which the kernel reads what
 // the answer depends on. OTP 29: socket:getopt/3.
-func (s *Socket) AskOption(level, name string, question any) (any, error) {
+func Ask(s *esock.Socket, level, name string, question any) (any, error) {
 	row := findOption(level, name)
 	if row < 0 {
 		return nil, fail(s, getopt, unknownOption(level, name))
@@ -48,7 +49,7 @@ func (s *Socket) AskOption(level, name string, question any) (any, error) {
 	return plainRow(s, row, i, data)
 }
 
-func plainRow(s *Socket, row int, i int64, question []byte) (any, error) {
+func plainRow(s *esock.Socket, row int, i int64, question []byte) (any, error) {
 	i, b, err := getRow(s, row, i, question)
 	if err != nil {
 		return nil, err
@@ -60,13 +61,13 @@ func plainRow(s *Socket, row int, i int64, question []byte) (any, error) {
 	return plainOption(row, i, *b), nil
 }
 
-// SetOption sets an option by OTP's names of level and option. The value is as Option returns it: integers of any
+// Set sets an option by OTP's names of level and option. The value is as Get returns it: integers of any
 // type are taken; a boolean is a bool and nothing else; a linger may also be a Linger or "abort"; the tos of level ip
 // also a name ("lowdelay"); unicast_hops and multicast_hops of level ipv6 are "default" or 0 to 255. The map of a structure
 // needs all keys, but those that docs/options.md says may be missing: the kernel has no value for what nobody said, and 0
 // often means something else (any interface, the user root). Errors are those of Option.Set, and *InvalidError
 // "socket_option" for names that are not known and values that do not fit. OTP: socket:setopt/3.
-func (s *Socket) SetOption(level, name string, value any) error {
+func Set(s *esock.Socket, level, name string, value any) error {
 	if level == "otp" {
 		return setOTP(s, name, value)
 	}
@@ -88,7 +89,7 @@ func unknownOption(level, name string) error {
 			cause = "Linux does not have it, but " + o.Where
 		}
 	}
-	return &InvalidError{What: "socket_option", Value: level + "." + name, Cause: cause}
+	return &esock.InvalidError{What: "socket_option", Value: level + "." + name, Cause: cause}
 }
 
 // optionNames are the names of a codec's numbers.
@@ -290,11 +291,11 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 			return 0, nil, "not an integer"
 		}
 		return int64(n), nil, ""
-	case Domain:
+	case esock.Domain:
 		value = int(v)
-	case Type:
+	case esock.Type:
 		value = int(v)
-	case Protocol:
+	case esock.Protocol:
 		value = int(v)
 	}
 	n, ok := plain.Integer(value)
@@ -334,7 +335,7 @@ func lingerFromPlain(value any) (i int64, data []byte, cause string) {
 
 func ucredFromPlain(value any) (i int64, data []byte, cause string) {
 	switch v := value.(type) {
-	case Credentials:
+	case esock.Credentials:
 		return ucredCodec.encode(v)
 	case map[string]any:
 		r := plain.Read(v)

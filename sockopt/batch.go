@@ -1,18 +1,21 @@
-package esock
+package sockopt
 
-import "github.com/esock-go/esock/internal/corecall"
+import (
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/corecall"
+)
 
-// OptionValue is one option of a batch: which, its value, and what became of it.
-type OptionValue struct {
+// Setting is one option of a batch: which, its value, and what became of it.
+type Setting struct {
 	Level, Name string
-	Value       any   // as Option returns it, or as SetOption takes it; of options that ask, the question on entry
+	Value       any   // as Get returns it, or as Set takes it; of options that ask, the question on entry
 	Err         error // why this one failed
 }
 
-// GetOptions reads many options in one crossing into C: Value and Err of each are set. Errors: net.ErrClosed; those of
+// GetAll reads many options in one crossing into C: Value and Err of each are set. Errors: net.ErrClosed; those of
 // single options are with them.
-func (s *Socket) GetOptions(opts []OptionValue) error {
-	b, err := newBatch(s, getopt, opts, getOTPOf, func(o *OptionValue, row int) (int64, []byte, string) {
+func GetAll(s *esock.Socket, opts []Setting) error {
+	b, err := newBatch(s, getopt, opts, getOTPOf, func(o *Setting, row int) (int64, []byte, string) {
 		question := o.Value
 		o.Value = nil
 		if !optionRows[row].Asks || question == nil {
@@ -32,10 +35,10 @@ func (s *Socket) GetOptions(opts []OptionValue) error {
 	return nil
 }
 
-// SetOptions sets many options in one crossing into C, in order; none stops those after it. Err of each is set.
+// SetAll sets many options in one crossing into C, in order; none stops those after it. Err of each is set.
 // Errors: net.ErrClosed; those of single options are with them.
-func (s *Socket) SetOptions(opts []OptionValue) error {
-	b, err := newBatch(s, setopt, opts, setOTPOf, func(o *OptionValue, row int) (int64, []byte, string) {
+func SetAll(s *esock.Socket, opts []Setting) error {
+	b, err := newBatch(s, setopt, opts, setOTPOf, func(o *Setting, row int) (int64, []byte, string) {
 		return optionFromPlain(row, o.Value)
 	})
 	if err != nil {
@@ -57,8 +60,8 @@ func rowNumbers(row int) (level, number int) {
 	return optionRows[row].LevelNumber, optionRows[row].Number
 }
 
-func getOTPOf(s *Socket, o *OptionValue) { o.Value, o.Err = getOTP(s, o.Name) }
-func setOTPOf(s *Socket, o *OptionValue) { o.Err = setOTP(s, o.Name, o.Value) }
+func getOTPOf(s *esock.Socket, o *Setting) { o.Value, o.Err = getOTP(s, o.Name) }
+func setOTPOf(s *esock.Socket, o *Setting) { o.Err = setOTP(s, o.Name, o.Value) }
 
 // batch is what the core is called with. What each option was asked is kept, for those that need more room.
 type batch struct {
@@ -76,8 +79,8 @@ type asked struct {
 }
 
 // newBatch encodes the options that the core has. Those of level otp are done at once.
-func newBatch(s *Socket, op string, opts []OptionValue, otp func(*Socket, *OptionValue),
-	encode func(*OptionValue, int) (int64, []byte, string)) (b batch, err error) {
+func newBatch(s *esock.Socket, op string, opts []Setting, otp func(*esock.Socket, *Setting),
+	encode func(*Setting, int) (int64, []byte, string)) (b batch, err error) {
 	if err := optionTableError(); err != nil {
 		return b, fail(s, op, err)
 	}
@@ -113,7 +116,7 @@ func newBatch(s *Socket, op string, opts []OptionValue, otp func(*Socket, *Optio
 }
 
 // got puts the answer of call k into its option. One that did not fit is read again, alone.
-func (b *batch) got(s *Socket, k int, o *OptionValue) {
+func (b *batch) got(s *esock.Socket, k int, o *Setting) {
 	c, q := &b.calls[k], &b.asked[k]
 	row, r := int(c.Row), int(c.Result)
 	if more, again := moreRoom(row, q.room, int(c.Len), r); again {

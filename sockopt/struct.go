@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/corecall"
 	"github.com/esock-go/esock/internal/plain"
 )
@@ -249,9 +250,9 @@ func (f *placedField) get(b []byte, to reflect.Value) {
 	case "IN6":
 		*to.Addr().Interface().(*netip.Addr) = netip.AddrFrom16([16]byte(b))
 	case "SA":
-		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:128])
+		*to.Addr().Interface().(*esock.Addr) = addrOfStorage(b[:128])
 	case "SA6":
-		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:28])
+		*to.Addr().Interface().(*esock.Addr) = addrOfStorage(b[:28])
 	case "B32", "B80":
 		reflect.Copy(to, reflect.ValueOf(b))
 	}
@@ -292,7 +293,7 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 			copy(b, v[:])
 		}
 	case "SA", "SA6":
-		return putStorage(b, from.Interface().(Addr))
+		return putStorage(b, from.Interface().(esock.Addr))
 	case "B32", "B80":
 		reflect.Copy(reflect.ValueOf(b[:from.Len()]), from)
 	}
@@ -300,22 +301,22 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 }
 
 // addrOfStorage is the address in a sockaddr_storage.
-func addrOfStorage(b []byte) Addr {
-	family := Domain(binary.NativeEndian.Uint16(b))
+func addrOfStorage(b []byte) esock.Addr {
+	family := esock.Domain(binary.NativeEndian.Uint16(b))
 	switch family {
-	case Unspec:
-		return Addr{}
-	case Inet:
-		return Inet4Addr(netip.AddrFrom4([4]byte(b[4:])), binary.BigEndian.Uint16(b[2:]))
-	case Inet6:
-		return Inet6Addr(netip.AddrFrom16([16]byte(b[8:])), binary.BigEndian.Uint16(b[2:]), binary.NativeEndian.Uint32(b[24:])).
+	case esock.Unspec:
+		return esock.Addr{}
+	case esock.Inet:
+		return esock.Inet4Addr(netip.AddrFrom4([4]byte(b[4:])), binary.BigEndian.Uint16(b[2:]))
+	case esock.Inet6:
+		return esock.Inet6Addr(netip.AddrFrom16([16]byte(b[8:])), binary.BigEndian.Uint16(b[2:]), binary.NativeEndian.Uint32(b[24:])).
 			WithFlowInfo(binary.BigEndian.Uint32(b[4:]) & 0xFFFFF)
 	}
-	return RawAddr(family, bytes.Clone(b[2:]))
+	return esock.RawAddr(family, bytes.Clone(b[2:]))
 }
 
 // putStorage writes an inet or inet6 address, or none.
-func putStorage(b []byte, a Addr) (cause string) {
+func putStorage(b []byte, a esock.Addr) (cause string) {
 	ip := a.IP()
 	switch {
 	case a.IsZero():
@@ -327,7 +328,7 @@ func putStorage(b []byte, a Addr) (cause string) {
 	}
 	binary.NativeEndian.PutUint16(b, uint16(a.Family()))
 	binary.BigEndian.PutUint16(b[2:], uint16(a.Port()))
-	if a.Family() == Inet {
+	if a.Family() == esock.Inet {
 		v := ip.As4()
 		copy(b[4:], v[:])
 		return ""
@@ -509,27 +510,27 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 }
 
 // addrFromAny reads an address: an Addr, a map as Addr.Map makes it, a netip value, or the text of an IP address.
-func addrFromAny(v any) (Addr, error) {
+func addrFromAny(v any) (esock.Addr, error) {
 	switch v := v.(type) {
-	case Addr:
+	case esock.Addr:
 		return v, nil
 	case map[string]any:
 		if v["family"] == "unspec" {
-			return Addr{}, nil
+			return esock.Addr{}, nil
 		}
-		return AddrFromMap(v)
+		return esock.AddrFromMap(v)
 	case netip.AddrPort:
-		return AddrFrom(v), nil
+		return esock.AddrFrom(v), nil
 	case netip.Addr:
-		return AddrFrom(netip.AddrPortFrom(v, 0)), nil
+		return esock.AddrFrom(netip.AddrPortFrom(v, 0)), nil
 	case string:
 		ip, err := netip.ParseAddr(v)
 		if err != nil {
-			return Addr{}, err
+			return esock.Addr{}, err
 		}
-		return AddrFrom(netip.AddrPortFrom(ip, 0)), nil
+		return esock.AddrFrom(netip.AddrPortFrom(ip, 0)), nil
 	}
-	return Addr{}, syscall.EINVAL
+	return esock.Addr{}, syscall.EINVAL
 }
 
 // SndWScale is the window scaling of what is sent.

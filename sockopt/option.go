@@ -1,19 +1,18 @@
-package esock
+package sockopt
 
 import (
 	"iter"
 	"sync"
 	"syscall"
 
+	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/corecall"
 )
 
-//go:generate go run ./internal/optgen
+//go:generate go -C .. run ./internal/optgen
 
-// Option is a socket option with a value of type T. The options are variables of this package, named after their
-// level and OTP's name: SocketReuseAddr, IPTTL, IPv6V6Only, TCPNoDelay, UDPCork. They are read with Get and set
-// with Set. Socket.Option and Socket.SetOption do the same by name, Socket.GetOptionNative and
-// Socket.SetOptionNative by numbers, for options that are not here.
+// Option is a socket option with a value of type T. The options are variables of this package. Their names are those of
+// level and option: SocketReuseAddr, IPTTL, IPv6V6Only, TCPNoDelay, UDPCork.
 type Option[T any] struct {
 	row   int
 	codec *codec[T]
@@ -27,27 +26,27 @@ type codec[T any] struct {
 }
 
 // Info describes the option. Of the zero Option it is empty.
-func (o Option[T]) Info() OptionInfo {
+func (o Option[T]) Info() Info {
 	if o.codec == nil {
-		return OptionInfo{}
+		return Info{}
 	}
 	return optionRows[o.row]
 }
 
 // Get reads the option: getsockopt(2), OTP socket:getopt/2. Errors: *InvalidError "socket_option" (it can only
 // be set), net.ErrClosed, and the system's, with the cause where it can be known.
-func (o Option[T]) Get(s *Socket) (v T, err error) {
+func (o Option[T]) Get(s *esock.Socket) (v T, err error) {
 	if o.codec == nil {
-		return v, fail(s, getopt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+		return v, fail(s, getopt, &esock.InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
 	return o.get(s, 0, nil)
 }
 
 // Ask is Get for options that take a value which says what of: an association, a version. What of the question the
 // kernel does not use comes back. OTP 29: socket:getopt/3.
-func (o Option[T]) Ask(s *Socket, question T) (v T, err error) {
+func (o Option[T]) Ask(s *esock.Socket, question T) (v T, err error) {
 	if o.codec == nil {
-		return v, fail(s, getopt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+		return v, fail(s, getopt, &esock.InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
 	i, data, cause := o.codec.encode(question)
 	if cause != "" {
@@ -56,7 +55,7 @@ func (o Option[T]) Ask(s *Socket, question T) (v T, err error) {
 	return o.get(s, i, data)
 }
 
-func (o Option[T]) get(s *Socket, i int64, question []byte) (v T, err error) {
+func (o Option[T]) get(s *esock.Socket, i int64, question []byte) (v T, err error) {
 	i, b, err := getRow(s, o.row, i, question)
 	if err != nil {
 		return v, err
@@ -71,9 +70,9 @@ func (o Option[T]) get(s *Socket, i int64, question []byte) (v T, err error) {
 
 // Set sets the option: setsockopt(2), OTP socket:setopt/3. Errors: *InvalidError "socket_option" (it can only be
 // read, or the value does not fit), net.ErrClosed, and the system's.
-func (o Option[T]) Set(s *Socket, v T) error {
+func (o Option[T]) Set(s *esock.Socket, v T) error {
 	if o.codec == nil {
-		return fail(s, setopt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+		return fail(s, setopt, &esock.InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
 	i, data, cause := o.codec.encode(v)
 	if cause != "" {
@@ -89,10 +88,12 @@ const (
 )
 
 // fail is the error of an operation on a socket.
-func fail(s *Socket, op string, reason error) error { return &Error{Op: op, Socket: s, Reason: reason} }
+func fail(s *esock.Socket, op string, reason error) error {
+	return &esock.Error{Op: op, Socket: s, Reason: reason}
+}
 
-// OptionInfo describes one of the options that esock knows.
-type OptionInfo struct {
+// Info describes one of the options that esock knows.
+type Info struct {
 	Level       string // "tcp"
 	Name        string // "nodelay"
 	Constant    string // "TCP_NODELAY"
@@ -102,20 +103,20 @@ type OptionInfo struct {
 	Struct      string // of the codec "struct": its name, "tcp_info"
 	CanGet      bool
 	CanSet      bool
-	Asks        bool        // reading takes a value that says what of
-	Kinds       SocketKinds // the sockets it applies to
-	Needs       string      // a capability ("CAP_NET_ADMIN", for some values at least), a state ("connected"), or ""
-	Since       string      // the first Linux that has it
-	Until       string      // the first Linux that has it no longer, or ""
-	Sample      string      // see SampleValue
-	Doc         string      // what it does, and units
+	Asks        bool   // reading takes a value that says what of
+	Kinds       Kinds  // the sockets it applies to
+	Needs       string // a capability ("CAP_NET_ADMIN", for some values at least), a state ("connected"), or ""
+	Since       string // the first Linux that has it
+	Until       string // the first Linux that has it no longer, or ""
+	Sample      string // see SampleValue
+	Doc         string // what it does, and units
 
 	codec uint8
 }
 
-// Options lists all options that esock knows, except level otp, in the order of levels.
-func Options() iter.Seq[OptionInfo] {
-	return func(yield func(OptionInfo) bool) {
+// All lists all options that the package knows, except level otp, in the order of levels.
+func All() iter.Seq[Info] {
+	return func(yield func(Info) bool) {
 		for i := range optionRows {
 			if !yield(optionRows[i]) {
 				return
@@ -138,9 +139,9 @@ func findOption(level, name string) int {
 func optionError(row int, value any, cause string) error {
 	name := optionRows[row].Level + "." + optionRows[row].Name
 	if value == nil {
-		return &InvalidError{What: "socket_option", Value: name, Cause: cause}
+		return &esock.InvalidError{What: "socket_option", Value: name, Cause: cause}
 	}
-	return &InvalidError{What: "socket_option", Value: value, Cause: name + ": " + cause}
+	return &esock.InvalidError{What: "socket_option", Value: value, Cause: name + ": " + cause}
 }
 
 // The table in Go and the rows in C are made of the same file. Should one have been built without the other, every
@@ -153,8 +154,8 @@ func compareOptionTables(count int, hash uint64) error {
 	if count == len(optionRows) && hash == optionHash {
 		return nil
 	}
-	return &InvalidError{What: "socket_option",
-		Cause: "option_table.go and csrc/esock_opt.def differ: run go generate, and build again"}
+	return &esock.InvalidError{What: "socket_option",
+		Cause: "sockopt/table.go and csrc/esock_opt.def differ: run go generate, and build again"}
 }
 
 // optionBuffers are what the core reads values into: codecs copy out of them.
@@ -191,7 +192,7 @@ var optionSizes = sync.OnceValue(func() []optionSize {
 
 // getRow reads an option. The data is the caller's, to be put back; nil for scalars. question is what an option that
 // takes one is asked.
-func getRow(s *Socket, row int, i int64, question []byte) (v int64, data *[]byte, err error) {
+func getRow(s *esock.Socket, row int, i int64, question []byte) (v int64, data *[]byte, err error) {
 	if err := optionTableError(); err != nil {
 		return 0, nil, fail(s, getopt, err)
 	}
@@ -207,7 +208,7 @@ func getRow(s *Socket, row int, i int64, question []byte) (v int64, data *[]byte
 
 // readRow reads an option with room for so many bytes; r is the core's answer. How long some lists are only the kernel
 // knows: where the core says that there is more, it is asked again with more room, so that nothing is cut.
-func readRow(s *Socket, row int, i int64, question []byte, room int) (v int64, data *[]byte, r int, err error) {
+func readRow(s *esock.Socket, row int, i int64, question []byte, room int) (v int64, data *[]byte, r int, err error) {
 	if room == 0 {
 		v, _, r, err = corecall.GetOption(s, row, i, nil)
 		return v, nil, r, err
@@ -239,7 +240,7 @@ func moreRoom(row, room, n, r int) (int, bool) {
 }
 
 // setRow sets an option; value is what the caller gave, for the error.
-func setRow(s *Socket, row int, value any, i int64, data []byte) error {
+func setRow(s *esock.Socket, row int, value any, i int64, data []byte) error {
 	if err := optionTableError(); err != nil {
 		return fail(s, setopt, err)
 	}
