@@ -4,23 +4,23 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Packet types, and hardware types, as OTP names them; packet(7), <net/if_arp.h>.
 var (
-	pktTypeNames = []namedNumber{
+	pktTypeNames = plain.Names{
 		{0, "host"}, {1, "broadcast"}, {2, "multicast"}, {3, "otherhost"}, {4, "outgoing"}, {5, "loopback"},
 		{6, "user"}, {7, "kernel"},
 	}
-	haTypeNames = []namedNumber{
+	haTypeNames = plain.Names{
 		{0, "netrom"}, {1, "ether"}, {2, "eether"}, {3, "ax25"}, {4, "pronet"}, {5, "chaos"}, {6, "ieee802"},
 		{7, "arcnet"}, {8, "appletlk"}, {15, "dlci"}, {19, "atm"}, {23, "metricom"}, {24, "ieee1394"}, {27, "eui64"},
 		{32, "infiniband"}, {768, "tunnel"}, {769, "tunnel6"}, {772, "loopback"}, {773, "localtlk"}, {0xFFFE, "none"},
 		{0xFFFF, "void"},
 	}
-	cidNames = []namedNumber{
+	cidNames = plain.Names{
 		{int(VSockAny), "any"}, {int(VSockHypervisor), "hypervisor"}, {int(VSockLocal), "local"}, {int(VSockHost), "host"},
 	}
 )
@@ -42,7 +42,7 @@ func (a Addr) Map() map[string]any {
 	case formShort, formBad:
 		return map[string]any{"addr": a.String()}
 	case formNone, formRaw:
-		return map[string]any{"family": plainName(domainNames, int(a.family)), "addr": []byte(a.data)}
+		return map[string]any{"family": plain.Domains.Value(int(a.family)), "addr": []byte(a.data)}
 	}
 	m := map[string]any{"family": a.Family().String()}
 	switch a.Family() {
@@ -60,11 +60,11 @@ func (a Addr) Map() map[string]any {
 	case Packet:
 		l, _ := a.LinkLayer()
 		m["protocol"], m["ifindex"] = int(l.Protocol), l.IfIndex
-		m["pkttype"] = plainName(pktTypeNames, int(l.PktType))
-		m["hatype"] = plainName(haTypeNames, int(l.HaType))
+		m["pkttype"] = pktTypeNames.Value(int(l.PktType))
+		m["hatype"] = haTypeNames.Value(int(l.HaType))
 		m["addr"] = []byte(a.data)
 	case VSock:
-		m["cid"] = plainName(cidNames, int(a.a))
+		m["cid"] = cidNames.Value(int(a.a))
 		m["port"] = int(a.port)
 	case Netlink:
 		m["port"], m["groups"] = int(a.port), int(a.a)
@@ -82,13 +82,14 @@ func AddrFromMap(m map[string]any) (Addr, error) {
 	if !ok {
 		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: "the key family is missing"}
 	}
-	d, err := nameFromAny("sockaddr", domainNames, f)
+	d, err := nameFromAny("sockaddr", plain.Domains, f)
 	if err != nil {
 		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: "family: neither a known name nor a number"}
 	}
-	r := mapReader{m: m, used: []string{"family"}}
-	a := r.addr(Domain(d))
-	if cause := r.finish(); cause != "" {
+	r := plain.Read(m)
+	r.Get("family")
+	a := addressOf(r, Domain(d))
+	if cause := r.Finish(); cause != "" {
 		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: cause}
 	}
 	if a.form == formBad {
@@ -97,145 +98,63 @@ func AddrFromMap(m map[string]any) (Addr, error) {
 	return a, nil
 }
 
-func (r *mapReader) addr(d Domain) Addr {
+func addressOf(r *plain.Map, d Domain) Addr {
 	switch d {
 	case Inet:
-		return Inet4Addr(r.ip("addr", Inet), uint16(r.number("port", 0, math.MaxUint16, 0)))
+		return Inet4Addr(ipOf(r, "addr", Inet), uint16(r.Number("port", 0, math.MaxUint16, 0)))
 	case Inet6:
-		ip := r.ip("addr", Inet6)
-		a := Inet6Addr(ip.WithZone(""), uint16(r.number("port", 0, math.MaxUint16, 0)), 0)
-		if zone := r.zone("scope_id", ip.Zone()); a.form == formKnown {
+		ip := ipOf(r, "addr", Inet6)
+		a := Inet6Addr(ip.WithZone(""), uint16(r.Number("port", 0, math.MaxUint16, 0)), 0)
+		if zone := zoneOf(r, "scope_id", ip.Zone()); a.form == formKnown {
 			a = a.WithZone(zone)
 		}
-		if flow := uint32(r.number("flowinfo", 0, flowInfoMax, 0)); a.form == formKnown {
+		if flow := uint32(r.Number("flowinfo", 0, flowInfoMax, 0)); a.form == formKnown {
 			a.a = flow
 		}
 		return a
 	case Local:
-		return UnixAddr(string(r.bytes("path")))
+		return UnixAddr(string(r.Bytes("path")))
 	case Packet:
 		return PacketAddr(LinkLayer{
-			Protocol: uint16(r.number("protocol", 0, math.MaxUint16, 0)),
-			IfIndex:  int(r.number("ifindex", 0, math.MaxInt32, 0)),
-			PktType:  uint8(r.named("pkttype", pktTypeNames, math.MaxUint8, 0)),
-			HaType:   uint16(r.named("hatype", haTypeNames, math.MaxUint16, 0)),
-			Hardware: net.HardwareAddr(r.bytes("addr")),
+			Protocol: uint16(r.Number("protocol", 0, math.MaxUint16, 0)),
+			IfIndex:  int(r.Number("ifindex", 0, math.MaxInt32, 0)),
+			PktType:  uint8(r.Named("pkttype", pktTypeNames, math.MaxUint8, 0)),
+			HaType:   uint16(r.Named("hatype", haTypeNames, math.MaxUint16, 0)),
+			Hardware: net.HardwareAddr(r.Bytes("addr")),
 		})
 	case VSock:
-		return VSockAddr(uint32(r.named("cid", cidNames, math.MaxUint32, int64(VSockAny))),
-			uint32(r.number("port", 0, math.MaxUint32, 0)))
+		return VSockAddr(uint32(r.Named("cid", cidNames, math.MaxUint32, int64(VSockAny))),
+			uint32(r.Number("port", 0, math.MaxUint32, 0)))
 	case Netlink:
-		return NetlinkAddr(uint32(r.number("port", 0, math.MaxUint32, 0)), uint32(r.number("groups", 0, math.MaxUint32, 0)))
+		return NetlinkAddr(uint32(r.Number("port", 0, math.MaxUint32, 0)), uint32(r.Number("groups", 0, math.MaxUint32, 0)))
 	}
-	return RawAddr(d, r.bytes("addr"))
-}
-
-// mapReader takes the values out of a map from outside, remembers which keys were asked for, and the first thing
-// that was wrong.
-type mapReader struct {
-	m     map[string]any
-	used  []string
-	cause string
-}
-
-func (r *mapReader) get(key string) (any, bool) {
-	r.used = append(r.used, key)
-	v, ok := r.m[key]
-	return v, ok
-}
-
-func (r *mapReader) wrong(key, cause string) {
-	if r.cause == "" {
-		r.cause = key + ": " + cause
-	}
-}
-
-// finish says what was wrong with the map, keys that nobody asked for included; "" if nothing.
-func (r *mapReader) finish() string {
-	var unknown []string
-	for k := range r.m {
-		if !slices.Contains(r.used, k) {
-			unknown = append(unknown, k)
-		}
-	}
-	if len(unknown) > 0 {
-		slices.Sort(unknown)
-		return "unknown keys: " + strings.Join(unknown, ", ")
-	}
-	return r.cause
-}
-
-func (r *mapReader) number(key string, low, high, def int64) int64 {
-	v, ok := r.get(key)
-	if !ok {
-		return def
-	}
-	n, ok := integer(v)
-	switch {
-	case !ok:
-		r.wrong(key, "not an integer")
-	case n < low || n > high:
-		r.wrong(key, "out of range")
-	default:
-		return n
-	}
-	return def
+	return RawAddr(d, r.Bytes("addr"))
 }
 
 // zone reads a zone, an index or a name, which may be in the address instead.
-func (r *mapReader) zone(key, inAddr string) string {
-	v, ok := r.m[key]
+func zoneOf(r *plain.Map, key, inAddr string) string {
+	v, ok := r.Get(key)
 	name, isText := v.(string)
 	switch {
 	case ok && inAddr != "":
-		r.wrong(key, "there is a zone in addr, too")
+		r.Wrong(key, "there is a zone in addr, too")
 	case isText && name == "":
-		r.wrong(key, "neither an index nor the name of an interface")
+		r.Wrong(key, "neither an index nor the name of an interface")
 	case ok && !isText:
-		return utoa(uint32(r.number(key, 0, math.MaxUint32, 0)))
+		return utoa(uint32(r.Number(key, 0, math.MaxUint32, 0)))
 	}
-	r.used = append(r.used, key)
 	if isText {
 		return name
 	}
 	return inAddr
 }
 
-func (r *mapReader) named(key string, table []namedNumber, high, def int64) int64 {
-	if s, ok := r.m[key].(string); ok {
-		r.used = append(r.used, key)
-		n, ok := numberOf(table, s)
-		if !ok {
-			r.wrong(key, "not a known name")
-		}
-		return int64(n)
-	}
-	return r.number(key, 0, high, def)
-}
-
-func (r *mapReader) bytes(key string) []byte {
-	v, ok := r.get(key)
-	if !ok {
-		return nil
-	}
-	switch v := v.(type) {
-	case []byte:
-		return v
-	case net.HardwareAddr:
-		return v
-	case string:
-		return []byte(v)
-	}
-	r.wrong(key, "neither bytes nor a string")
-	return nil
-}
-
-func (r *mapReader) ip(key string, d Domain) netip.Addr {
+func ipOf(r *plain.Map, key string, d Domain) netip.Addr {
 	short := Any
-	switch v, ok := r.get(key); v := v.(type) {
+	switch v, ok := r.Get(key); v := v.(type) {
 	case nil:
 		if ok {
-			r.wrong(key, "not an IP address")
+			r.Wrong(key, "not an IP address")
 		}
 	case netip.Addr:
 		return v
@@ -252,16 +171,16 @@ func (r *mapReader) ip(key string, d Domain) netip.Addr {
 		default:
 			ip, err := netip.ParseAddr(v)
 			if err != nil {
-				r.wrong(key, "not an IP address")
+				r.Wrong(key, "not an IP address")
 			}
 			return ip
 		}
 	default:
-		r.wrong(key, "not an IP address")
+		r.Wrong(key, "not an IP address")
 	}
 	a, err := short.resolve(d)
 	if err != nil {
-		r.wrong(key, d.String()+" has no such address")
+		r.Wrong(key, d.String()+" has no such address")
 	}
 	return a.ip
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,8 +80,8 @@ func TestAllocReady(t *testing.T) {
 	t.Run("sendmsg and recvmsg", func(t *testing.T) {
 		a, _ := boundUDP(t)
 		b, at := boundUDP(t)
-		require.NoError(t, IPRecvTTL.Set(b, true))
-		require.NoError(t, IPPktInfo.Set(b, true))
+		require.NoError(t, b.SetOptionNative(syscall.IPPROTO_IP, syscall.IP_RECVTTL, true))
+		require.NoError(t, b.SetOptionNative(syscall.IPPROTO_IP, syscall.IP_PKTINFO, true))
 		out, in := &Msg{Addr: at, Iov: [][]byte{buf, buf}}, new(Msg)
 		require.NoError(t, out.SetControl(TTL(33)))
 		noAllocations(t, func() error {
@@ -174,7 +175,7 @@ func TestAllocParked(t *testing.T) {
 		for name, send := range sends {
 			t.Run(name+", "+wait.name, func(t *testing.T) {
 				a, b := pair(t, Stream)
-				require.NoError(t, SocketSndBuf.Set(a, 1<<15))
+				require.NoError(t, a.SetOptionNative(syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1<<15))
 				go drainFor(b)
 				noAllocations(t, func() error { return send(a, wait.w) })
 				require.NotNil(t, a.blk, "it parked")

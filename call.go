@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // call is one operation on its way through a lane: what to do, how far it got. It lives on the caller's stack and is
@@ -178,7 +180,7 @@ func (s *Socket) admit(c *call, w *Wait) error {
 	}
 	if uint64(c.flags) >= uint64(MsgZeroCopy) { // two questions for the price of one
 		switch {
-		case !fitsCInt(int64(c.flags)):
+		case !plain.FitsCInt(int64(c.flags)):
 			return &InvalidError{What: "msg_flag", Value: c.flags}
 		case c.flags&int(MsgZeroCopy) != 0 && c.zc == nil && c.op.direction() == writing:
 			return errUncopied

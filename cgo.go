@@ -248,17 +248,6 @@ const (
 	cmsgSCTPRcvInfo = C.ESOCK_CMSG_SCTP_RCVINFO
 	cmsgSCTPNxtInfo = C.ESOCK_CMSG_SCTP_NXTINFO
 
-	codecBool    = C.ESOCK_BOOL
-	codecInt     = C.ESOCK_INT
-	codecUint    = C.ESOCK_UINT
-	codecString  = C.ESOCK_STRING
-	codecU64     = C.ESOCK_U64
-	codecBE32    = C.ESOCK_BE32
-	codecTimeval = C.ESOCK_TIMEVAL
-	codecBytes   = C.ESOCK_BYTES
-	codecStruct  = C.ESOCK_STRUCT
-	codecFilter  = C.ESOCK_FILTER
-
 	sendfileMax = C.ESOCK_SENDFILE_MAX
 )
 
@@ -539,10 +528,6 @@ func cSetOptNative(h *handle, level, opt int, val []byte) int {
 
 // cOptCall is one option of a batch.
 type cOptCall = C.esock_optcall
-
-func newOptCall(row int, i int64, offset, n int) cOptCall {
-	return cOptCall{row: C.uint32_t(row), i: C.int64_t(i), offset: C.uint32_t(offset), len: C.uint32_t(n)}
-}
 
 func cGetOpts(h *handle, calls []cOptCall, data []byte) {
 	C.go_getopts(h, unsafe.SliceData(calls), C.size_t(len(calls)), bufPtr(data), C.size_t(len(data)))

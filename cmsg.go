@@ -2,6 +2,8 @@ package esock
 
 import (
 	"math"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // ControlMessage is one control message (ancillary data; cmsg(3)): received, from Msg.Control, or to be sent,
@@ -70,7 +72,7 @@ func (c *ControlMessage) bytes(level, typ int) ([]byte, bool) {
 // sent gives the record that cCmsgEncode wants, without a place for Data.
 func (c *ControlMessage) sent() (cCmsg, string) {
 	switch {
-	case !fitsCInt(int64(c.Level)) || !fitsCInt(int64(c.Type)):
+	case !plain.FitsCInt(int64(c.Level)) || !plain.FitsCInt(int64(c.Type)):
 		return cCmsg{}, "level and type are C ints"
 	case c.at().kind == cmsgInt && c.misfit(*cmsgIntValue(c.at())) != "":
 		return cCmsg{}, c.misfit(*cmsgIntValue(c.at()))
@@ -105,4 +107,19 @@ func (c *ControlMessage) misfit(n int64) string {
 		return "the value does not fit " + is
 	}
 	return ""
+}
+
+// controlMessages are the control messages that an option's bytes hold: the same walk as for those that were received.
+func controlMessages(data []byte) []ControlMessage {
+	var all []ControlMessage
+	var pos uintptr
+	for {
+		c := ControlMessage{rec: new(cCmsg)}
+		if cCmsgNext(data, &pos, c.rec) != 1 {
+			return all
+		}
+		c.Level, c.Type = int(c.rec.level), int(c.rec._type)
+		c.Data = data[c.rec.offset : c.rec.offset+c.rec.length]
+		all = append(all, c)
+	}
 }

@@ -141,22 +141,22 @@ func TestEveryRowHasANameAndAValue(t *testing.T) {
 	for level, names := range cmsgTypeNames {
 		for _, n := range names {
 			d := data
-			if level == solIPv6 && n.number == ipv6OrigDstAddr {
+			if level == solIPv6 && n.Number == ipv6OrigDstAddr {
 				d = make([]byte, 64)
 				binary.NativeEndian.PutUint16(d, uint16(Inet6))
 			}
-			c := carry(t, ControlMessage{Level: level, Type: n.number, Data: d})[0]
+			c := carry(t, ControlMessage{Level: level, Type: n.Number, Data: d})[0]
 			m := c.Map()
-			assert.Equal(t, n.text, m["type"])
+			assert.Equal(t, n.Text, m["type"])
 			assert.IsType(t, "", m["level"], "level %d", level)
 			switch c.at().kind {
 			case cmsgRaw:
-				t.Errorf("%v %v is not decoded", m["level"], n.text)
+				t.Errorf("%v %v is not decoded", m["level"], n.Text)
 			case cmsgRights, cmsgPidFD:
 			case cmsgBytes:
 				assert.NotNil(t, m["data"])
 			default:
-				assert.NotNil(t, m["value"], "%v %v", m["level"], n.text)
+				assert.NotNil(t, m["value"], "%v %v", m["level"], n.Text)
 			}
 		}
 	}

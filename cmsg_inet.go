@@ -4,6 +4,8 @@ import (
 	"math"
 	"net/netip"
 	"syscall"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Types of the levels ip, ipv6, udp, tcp and packet.
@@ -72,8 +74,8 @@ type AuxData struct {
 	VLANTPID uint16 // and its protocol, if Status says so of it
 }
 
-func (v *AuxData) fields() []field {
-	return []field{{"status", &v.Status}, {"len", &v.Len}, {"snaplen", &v.SnapLen}, {"mac", &v.Mac}, {"net", &v.Net},
+func (v *AuxData) fields() plain.Fields {
+	return plain.Fields{{"status", &v.Status}, {"len", &v.Len}, {"snaplen", &v.SnapLen}, {"mac", &v.Mac}, {"net", &v.Net},
 		{"vlan_tci", &v.VLANTCI}, {"vlan_tpid", &v.VLANTPID}}
 }
 
@@ -239,10 +241,6 @@ const (
 	TOSLowDelay    = 0x10
 )
 
-var tosNames = []namedNumber{
-	{TOSLowDelay, "lowdelay"}, {TOSThroughput, "throughput"}, {TOSReliability, "reliability"}, {TOSMinCost, "mincost"},
-}
-
 // TOSName is the old name of exactly this type-of-service byte ("lowdelay"), or its number: no bits are masked,
 // so a DSCP is never taken for one of them.
-func TOSName(tos int) string { return nameOrNumber(tosNames, tos) }
+func TOSName(tos int) string { return plain.TOS.Spell(tos) }

@@ -6,10 +6,12 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Control message types by OTP's names, for each level, and in its manner for those that it does not know.
-var cmsgTypeNames = map[int][]namedNumber{
+var cmsgTypeNames = map[int]plain.Names{
 	solSocket: {{scmTimestamp, "timestamp"}, {scmRights, "rights"}, {scmCredentials, "credentials"},
 		{scmSecurity, "security"}, {scmPidFD, "pidfd"}, {scmPriority, "priority"}, {scmTimestampNS, "timestampns"},
 		{scmMark, "mark"}, {scmTimestamping, "timestamping"}, {scmRxqOvfl, "rxq_ovfl"}, {scmWifiStatus, "wifi_status"},
@@ -47,8 +49,8 @@ var cmsgTypeNames = map[int][]namedNumber{
 //	auxdata, of level sctp all   the fields of the structure, by their names without the prefix
 func (c ControlMessage) Map() map[string]any {
 	m := map[string]any{
-		"level": plainName(levelNames, c.Level),
-		"type":  plainName(cmsgTypeNames[c.Level], c.Type),
+		"level": plain.Levels.Value(c.Level),
+		"type":  cmsgTypeNames[c.Level].Value(c.Type),
 	}
 	if c.Data != nil {
 		m["data"] = slices.Clone(c.Data)
@@ -93,60 +95,33 @@ func (c *ControlMessage) plainValue() any {
 		}
 	case cmsgAuxData:
 		v, _ := c.AuxData()
-		return fieldMap(v.fields())
+		return v.fields().Map()
 	case cmsgSCTPInit:
 		v, _ := c.SCTPInit()
-		return fieldMap(v.fields())
+		return v.fields().Map()
 	case cmsgSCTPSndRcv:
 		v, _ := c.SCTPSndRcv()
-		return fieldMap(v.fields())
+		return v.fields().Map()
 	case cmsgSCTPSndInfo:
 		v, _ := c.SCTPSndInfo()
-		return fieldMap(v.fields())
+		return v.fields().Map()
 	case cmsgSCTPRcvInfo:
 		v, _ := c.SCTPRcvInfo()
-		return fieldMap(v.fields())
+		return v.fields().Map()
 	case cmsgSCTPNxtInfo:
 		v, _ := c.SCTPNxtInfo()
-		return fieldMap(v.fields())
+		return v.fields().Map()
 	}
 	return nil
 }
 
-// field is a member of a structure by its name: a pointer to a uint16, uint32 or int32.
-type field struct {
-	name string
-	at   any
-}
-
-func fieldMap(fields []field) map[string]any {
-	m := make(map[string]any, len(fields))
+// readFields reads the members of a structure that the map has, and returns the keys that it needs: all but those of what
+// is only received.
+func readFields(r *plain.Map, fields plain.Fields) (needed []string) {
+	r.Fields(fields)
 	for _, f := range fields {
-		switch at := f.at.(type) {
-		case *uint16:
-			m[f.name] = int(*at)
-		case *uint32:
-			m[f.name] = int(*at)
-		case *int32:
-			m[f.name] = int(*at)
-		}
-	}
-	return m
-}
-
-// fields reads the members that the map has, and returns the keys that it needs: all but those of what is only received.
-func (r *mapReader) fields(fields []field) (needed []string) {
-	for _, f := range fields {
-		if f.name != "ssn" && f.name != "tsn" && f.name != "cumtsn" {
-			needed = append(needed, f.name)
-		}
-		switch at := f.at.(type) {
-		case *uint16:
-			*at = uint16(r.number(f.name, 0, math.MaxUint16, int64(*at)))
-		case *uint32:
-			*at = uint32(r.number(f.name, 0, math.MaxUint32, int64(*at)))
-		case *int32:
-			*at = int32(r.number(f.name, math.MinInt32, math.MaxInt32, int64(*at)))
+		if f.Name != "ssn" && f.Name != "tsn" && f.Name != "cumtsn" {
+			needed = append(needed, f.Name)
 		}
 	}
 	return needed
@@ -160,16 +135,16 @@ func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	bad := func(cause string) (ControlMessage, error) {
 		return ControlMessage{}, &InvalidError{What: "msg", Value: m, Cause: "ctrl: " + cause}
 	}
-	r := mapReader{m: m}
-	l, ok := r.get("level")
+	r := plain.Read(m)
+	l, ok := r.Get("level")
 	if !ok {
 		return bad("the key level is missing")
 	}
-	level, err := nameFromAny("protocol", levelNames, l)
+	level, err := nameFromAny("protocol", plain.Levels, l)
 	if err != nil {
 		return ControlMessage{}, err
 	}
-	t, ok := r.get("type")
+	t, ok := r.Get("type")
 	if !ok {
 		return bad("the key type is missing")
 	}
@@ -177,9 +152,9 @@ func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	if err != nil {
 		return bad(fmt.Sprintf("%v is not a type of level %v", t, l))
 	}
-	data, hasData := r.get("data")
-	value, hasValue := r.get("value")
-	if cause := r.finish(); cause != "" {
+	data, hasData := r.Get("data")
+	value, hasValue := r.Get("value")
+	if cause := r.Finish(); cause != "" {
 		return bad(cause)
 	}
 	if hasData == hasValue {
@@ -214,10 +189,10 @@ func isScalar(level, typ int) bool {
 
 func controlFromValue(level, typ int, value any) (c ControlMessage, cause string) {
 	if isScalar(level, typ) {
-		n, ok := integer(value)
+		n, ok := plain.Integer(value)
 		if s, isText := value.(string); isText && level == solIP && typ == ipTOS {
 			var t int
-			t, ok = numberOf(tosNames, s)
+			t, ok = plain.TOS.Number(s)
 			n = int64(t)
 		}
 		if !ok {
@@ -227,43 +202,43 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 		return c, c.misfit(n)
 	}
 	v, isMap := value.(map[string]any)
-	r := mapReader{m: v}
+	r := plain.Read(v)
 	var needed []string
 	switch {
 	case level == solSocket && typ == scmTimestamp:
-		sec := r.number("sec", math.MinInt64, math.MaxInt64, 0)
-		usec := r.number("usec", 0, 999_999, 0)
+		sec := r.Number("sec", math.MinInt64, math.MaxInt64, 0)
+		usec := r.Number("usec", 0, 999_999, 0)
 		c, needed = Timestamp(time.Unix(sec, usec*1000)), []string{"sec", "usec"}
 	case level == solSCTP && typ == sctpInit:
 		var v SCTPInit
-		needed = r.fields(v.fields())
+		needed = readFields(r, v.fields())
 		c = v.Control()
 	case level == solSCTP && typ == sctpSndRcv:
 		var v SCTPSndRcv
-		needed = r.fields(v.fields())
+		needed = readFields(r, v.fields())
 		c = v.Control()
 	case level == solSCTP && typ == sctpSndInfo:
 		var v SCTPSndInfo
-		needed = r.fields(v.fields())
+		needed = readFields(r, v.fields())
 		c = v.Control()
 	case level == solSocket && typ == scmCredentials:
 		c = Credentials{
-			PID: int(r.number("pid", 0, math.MaxInt32, 0)),
-			UID: uint32(r.number("uid", 0, math.MaxUint32, 0)),
-			GID: uint32(r.number("gid", 0, math.MaxUint32, 0)),
+			PID: int(r.Number("pid", 0, math.MaxInt32, 0)),
+			UID: uint32(r.Number("uid", 0, math.MaxUint32, 0)),
+			GID: uint32(r.Number("gid", 0, math.MaxUint32, 0)),
 		}.Control()
 		needed = []string{"pid", "uid", "gid"}
 	case level == solIP && typ == ipPktInfo:
 		c = PktInfo4{
-			IfIndex: int(r.number("ifindex", 0, math.MaxInt32, 0)),
-			SpecDst: r.ip("spec_dst", Inet),
-			Addr:    r.ip("addr", Inet),
+			IfIndex: int(r.Number("ifindex", 0, math.MaxInt32, 0)),
+			SpecDst: ipOf(r, "spec_dst", Inet),
+			Addr:    ipOf(r, "addr", Inet),
 		}.Control()
 		needed = []string{"ifindex", "spec_dst"} // addr is only received
 	case level == solIPv6 && typ == ipv6PktInfo:
 		c = PktInfo6{
-			IfIndex: int(r.number("ifindex", 0, math.MaxInt32, 0)),
-			Addr:    r.ip("addr", Inet6),
+			IfIndex: int(r.Number("ifindex", 0, math.MaxInt32, 0)),
+			Addr:    ipOf(r, "addr", Inet6),
 		}.Control()
 		needed = []string{"ifindex", "addr"}
 	default:
@@ -272,7 +247,7 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 	if !isMap {
 		return c, "value is not a map"
 	}
-	if cause := r.finishWith(needed...); cause != "" {
+	if cause := r.Finish(needed...); cause != "" {
 		return c, "value: " + cause
 	}
 	return c, ""
@@ -292,8 +267,8 @@ func nativeBytes(v any) ([]byte, bool) {
 		}
 		return binary.NativeEndian.AppendUint32(nil, n), true
 	}
-	n, ok := integer(v)
-	if !ok || !fitsCInt(n) {
+	n, ok := plain.Integer(v)
+	if !ok || !plain.FitsCInt(n) {
 		return nil, false
 	}
 	return binary.NativeEndian.AppendUint32(nil, uint32(int32(n))), true

@@ -1,9 +1,11 @@
 package esock
 
-import "encoding/binary"
+import (
+	"github.com/esock-go/esock/internal/plain"
+)
 
 // Control messages of SCTP: RFC 6458, section 5.3. The payload protocol (PPID) goes as it is: the peers agree on the order
-// of its bytes. An association's number is 0 on a one-to-one socket. Three of the structures are values of options too.
+// of its bytes. An association's number is 0 on a one-to-one socket.
 
 // Types of level sctp.
 const (
@@ -69,73 +71,29 @@ type SCTPNxtInfo struct {
 	AssocID int32
 }
 
-func (v *SCTPInit) fields() []field {
-	return []field{{"num_ostreams", &v.NumOStreams}, {"max_instreams", &v.MaxInStreams},
+func (v *SCTPInit) fields() plain.Fields {
+	return plain.Fields{{"num_ostreams", &v.NumOStreams}, {"max_instreams", &v.MaxInStreams},
 		{"max_attempts", &v.MaxAttempts}, {"max_init_timeo", &v.MaxInitTimeout}}
 }
 
-func (v *SCTPSndRcv) fields() []field {
-	return []field{{"stream", &v.Stream}, {"ssn", &v.SSN}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"context", &v.Context},
+func (v *SCTPSndRcv) fields() plain.Fields {
+	return plain.Fields{{"stream", &v.Stream}, {"ssn", &v.SSN}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"context", &v.Context},
 		{"timetolive", &v.TimeToLive}, {"tsn", &v.TSN}, {"cumtsn", &v.CumTSN}, {"assoc_id", &v.AssocID}}
 }
 
-func (v *SCTPSndInfo) fields() []field {
-	return []field{{"sid", &v.SID}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"context", &v.Context},
+func (v *SCTPSndInfo) fields() plain.Fields {
+	return plain.Fields{{"sid", &v.SID}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"context", &v.Context},
 		{"assoc_id", &v.AssocID}}
 }
 
-func (v *SCTPRcvInfo) fields() []field {
-	return []field{{"sid", &v.SID}, {"ssn", &v.SSN}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"tsn", &v.TSN},
+func (v *SCTPRcvInfo) fields() plain.Fields {
+	return plain.Fields{{"sid", &v.SID}, {"ssn", &v.SSN}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"tsn", &v.TSN},
 		{"cumtsn", &v.CumTSN}, {"context", &v.Context}, {"assoc_id", &v.AssocID}}
 }
 
-func (v *SCTPNxtInfo) fields() []field {
-	return []field{{"sid", &v.SID}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"length", &v.Length},
+func (v *SCTPNxtInfo) fields() plain.Fields {
+	return plain.Fields{{"sid", &v.SID}, {"flags", &v.Flags}, {"ppid", &v.PPID}, {"length", &v.Length},
 		{"assoc_id", &v.AssocID}}
-}
-
-// The codecs of the options.
-var (
-	sctpInitCodec    = fieldsCodec("sctp_initmsg", (*SCTPInit).fields)
-	sctpSndRcvCodec  = fieldsCodec("sctp_sndrcvinfo", (*SCTPSndRcv).fields)
-	sctpSndInfoCodec = fieldsCodec("sctp_sndinfo", (*SCTPSndInfo).fields)
-)
-
-// fieldsCodec is the codec of a structure that has all fields of an option's, in the core's order.
-func fieldsCodec[T any](name string, fields func(*T) []field) codec[T] {
-	return codec[T]{
-		encode: func(v T) (int64, []byte, string) {
-			sh := shapes()[name]
-			data := make([]byte, sh.size)
-			for i, f := range fields(&v) {
-				switch b := data[sh.fields[i].offset:]; at := f.at.(type) {
-				case *uint16:
-					binary.NativeEndian.PutUint16(b, *at)
-				case *uint32:
-					binary.NativeEndian.PutUint32(b, *at)
-				case *int32:
-					binary.NativeEndian.PutUint32(b, uint32(*at))
-				}
-			}
-			return 0, data, ""
-		},
-		decode: func(_ int64, data []byte) (v T) {
-			sh := shapes()[name]
-			whole := make([]byte, sh.size)
-			copy(whole, data)
-			for i, f := range fields(&v) {
-				switch b := whole[sh.fields[i].offset:]; at := f.at.(type) {
-				case *uint16:
-					*at = binary.NativeEndian.Uint16(b)
-				case *uint32:
-					*at = binary.NativeEndian.Uint32(b)
-				case *int32:
-					*at = int32(binary.NativeEndian.Uint32(b))
-				}
-			}
-			return v
-		},
-	}
 }
 
 // Control sets an association up with the first message (SCTP_INIT).

@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Types of level socket. Of the three timestamps each has a second number, of which the kernel makes use where a C long
@@ -93,7 +95,7 @@ func TimestampsFor(flags TimestampFlags) ControlMessage {
 func Rights(fds ...int) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmRights, Data: make([]byte, 0, 4*len(fds))}
 	for _, fd := range fds {
-		if !fitsCInt(int64(fd)) {
+		if !plain.FitsCInt(int64(fd)) {
 			fd = -1 // which the kernel refuses
 		}
 		c.Data = binary.NativeEndian.AppendUint32(c.Data, uint32(int32(fd)))

@@ -2,9 +2,11 @@ package esock
 
 import (
 	"encoding/binary"
+	"maps"
 	"math"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -209,4 +211,52 @@ func TestNumbersThatDoNotFitAreRefused(t *testing.T) {
 		assert.ErrorIs(t, m.SetControl(c), &InvalidError{What: "msg"})
 	}
 	assert.NoError(t, m.SetControl(PktInfo4{IfIndex: 1}.Control(), Credentials{PID: 1}.Control()))
+}
+
+func TestControlMessagesByNameNeedTheirKeys(t *testing.T) {
+	for _, c := range []struct {
+		level, typ string
+		full       map[string]any
+		optional   []string
+	}{
+		{"socket", "credentials", map[string]any{"pid": 1, "uid": 2, "gid": 3}, nil},
+		{"socket", "timestamp", map[string]any{"sec": 1, "usec": 2}, nil},
+		{"ip", "pktinfo", map[string]any{"ifindex": 1, "spec_dst": "127.0.0.1", "addr": "127.0.0.1"}, []string{"addr"}},
+		{"ipv6", "pktinfo", map[string]any{"ifindex": 1, "addr": "::1"}, nil},
+	} {
+		from := func(v map[string]any) error {
+			_, err := ControlMessageFromMap(map[string]any{"level": c.level, "type": c.typ, "value": v})
+			return err
+		}
+		require.NoError(t, from(c.full), c.typ)
+		for key := range c.full {
+			err := from(without(c.full, key))
+			if slices.Contains(c.optional, key) {
+				assert.NoError(t, err, "%s without %s", c.typ, key)
+				continue
+			}
+			assert.ErrorIs(t, err, &InvalidError{What: "msg"})
+			assert.ErrorContains(t, err, "missing keys: "+key)
+		}
+	}
+	for _, c := range []ControlMessage{SCTPInit{}.Control(), SCTPSndRcv{}.Control(), SCTPSndInfo{}.Control()} {
+		full := c.Map()
+		full["value"] = carry(t, c)[0].Map()["value"]
+		delete(full, "data")
+		_, err := ControlMessageFromMap(full)
+		require.NoError(t, err, "%v", full)
+		for key := range full["value"].(map[string]any) {
+			m := maps.Clone(full)
+			m["value"] = without(full["value"].(map[string]any), key)
+			_, err := ControlMessageFromMap(m)
+			assert.Equal(t, slices.Contains([]string{"ssn", "tsn", "cumtsn"}, key), err == nil, "%v without %s", full["type"], key)
+		}
+	}
+}
+
+// without is the map without one key.
+func without(m map[string]any, key string) map[string]any {
+	m = maps.Clone(m)
+	delete(m, key)
+	return m
 }

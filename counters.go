@@ -2,10 +2,10 @@ package esock
 
 import (
 	"encoding/json"
-	"math"
-	"strconv"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Counters are what a socket has done since it was made. They are bumped where the result of a system call
@@ -140,38 +140,19 @@ func (c Counters) Map() map[string]any {
 func CountersFromMap(m map[string]any) (Counters, error) {
 	var c Counters
 	var files SendFileCounters
-	r := mapReader{m: m}
+	r := plain.Read(m)
 	for i, f := range c.fields() {
-		r.count(counterNames[i], f)
+		r.Count(counterNames[i], f)
 	}
 	for i, f := range files.fields() {
-		if r.count(sendFileCounterNames[i], f) {
+		if r.Count(sendFileCounterNames[i], f) {
 			c.SendFile = &files
 		}
 	}
-	if cause := r.finish(); cause != "" {
+	if cause := r.Finish(); cause != "" {
 		return Counters{}, &InvalidError{What: "counters", Value: m, Cause: cause}
 	}
 	return c, nil
-}
-
-// count reads a counter into f, if the key is there.
-func (r *mapReader) count(key string, f *uint64) bool {
-	v, ok := r.get(key)
-	if !ok {
-		return false
-	}
-	if u, is := v.(uint64); is { // integer goes only to 63 bits
-		*f = u
-		return true
-	}
-	n, is := integer(v)
-	if !is || n < 0 {
-		r.wrong(key, "not a count")
-		return true
-	}
-	*f = uint64(n)
-	return true
 }
 
 // MarshalJSON writes what Map returns.
@@ -182,7 +163,7 @@ func (c *Counters) UnmarshalJSON(b []byte) error {
 	if c == nil {
 		return errNowhere("counters")
 	}
-	m, err := mapFromJSON(b)
+	m, err := plain.MapFromJSON(b)
 	if err == nil {
 		*c, err = CountersFromMap(m)
 	}
@@ -206,31 +187,4 @@ func (s *Socket) noticeWrap() {
 			_ = s.owner.Post(CounterWrapMsg{Sock: s, Counter: name}) // it fails when the owner is dying
 		}
 	}
-}
-
-// mapFromJSON reads a JSON object, its integers exactly.
-func mapFromJSON(b []byte) (map[string]any, error) {
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(b, &raw); err != nil {
-		return nil, err
-	}
-	m := make(map[string]any, len(raw))
-	for k, v := range raw {
-		var err error
-		if len(v) > 0 && v[0] == '{' {
-			m[k], err = mapFromJSON(v)
-		} else if u, no := strconv.ParseUint(string(v), 10, 64); no == nil && u > math.MaxInt64 {
-			m[k] = u
-		} else if n, no := strconv.ParseInt(string(v), 10, 64); no == nil {
-			m[k] = n
-		} else {
-			var x any
-			err = json.Unmarshal(v, &x)
-			m[k] = x
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
 }

@@ -172,7 +172,7 @@ func TestT3CounterWrapIsToldWhenAsked(t *testing.T) {
 	assert.Zero(t, mb.Len(), "iow is off")
 
 	// What wrapped before is not told later.
-	require.NoError(t, b.SetOption("otp", "iow", true))
+	require.NoError(t, b.SetIOW(true))
 	_, err := b.Recv(make([]byte, 1), 0, Within(0))
 	require.Equal(t, ErrTimeout, err)
 	assert.Zero(t, mb.Len())
@@ -181,7 +181,7 @@ func TestT3CounterWrapIsToldWhenAsked(t *testing.T) {
 	assert.Equal(t, CounterWrapMsg{b, "read_byte"}, receive(t, mb))
 	assert.Zero(t, mb.Len(), "once for each wrap")
 
-	require.NoError(t, b.SetOption("otp", "iow", false))
+	require.NoError(t, b.SetIOW(false))
 	wrapReads(t, a, b)
 	wrapReads(t, a, b)
 	assert.Zero(t, mb.Len())
@@ -190,7 +190,7 @@ func TestT3CounterWrapIsToldWhenAsked(t *testing.T) {
 func TestCounterWrapWithoutOwner(t *testing.T) {
 	a, b := pair(t, SeqPacket)
 	narrow(t, b, 8)
-	require.NoError(t, b.SetOption("otp", "iow", true))
+	require.NoError(t, b.SetIOW(true))
 	wrapReads(t, a, b)
 	mb := NewMailbox()
 	defer mb.Close()

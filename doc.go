@@ -15,9 +15,9 @@
 //
 // # Options
 //
-// An [Option] is a typed variable named after its level and OTP's name: TCPNoDelay.Set(s, true). Socket.Option and
-// Socket.SetOption take names instead, which also reach the library's own options of level "otp"; GetOptionNative and
-// SetOptionNative take any numbers and any bytes.
+// The kernel's options are in package sockopt, as typed variables and by name: sockopt.TCPNoDelay.Set(s, true),
+// sockopt.Get(s, "tcp", "congestion"). [Socket.GetOptionNative] and [Socket.SetOptionNative] take any numbers and any bytes.
+// The library's own settings of a socket are methods: [Socket.SetRcvBuf], [Socket.SetSpin], [Socket.SetMeta].
 //
 // # Errors
 //

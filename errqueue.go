@@ -5,6 +5,8 @@ import (
 	"iter"
 	"syscall"
 	"time"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // ExtendedError is an error of a packet that was sent, or a notice about one, from the socket's error queue:
@@ -34,13 +36,13 @@ const (
 	OriginTxTime               // a packet missed its time (SO_TXTIME)
 )
 
-var originNames = []namedNumber{
+var originNames = plain.Names{
 	{int(OriginNone), "none"}, {int(OriginLocal), "local"}, {int(OriginICMP), "icmp"}, {int(OriginICMP6), "icmp6"},
 	{int(OriginTxStatus), "txstatus"}, {int(OriginZeroCopy), "zerocopy"}, {int(OriginTxTime), "txtime"},
 }
 
 // String is the name that OTP has for the origin, or its number.
-func (o ErrorOrigin) String() string { return nameOrNumber(originNames, int(o)) }
+func (o ErrorOrigin) String() string { return originNames.Spell(int(o)) }
 
 // ErrorType is the type of an ExtendedError together with its origin, without which the number means nothing.
 type ErrorType uint16
@@ -57,14 +59,14 @@ const (
 	ICMP6TimeExceeded = ErrorType(OriginICMP6)<<8 | 3
 )
 
-var errorTypeNames = []namedNumber{
+var errorTypeNames = plain.Names{
 	{int(ICMPDestUnreach), "dest_unreach"}, {int(ICMPTimeExceeded), "time_exceeded"},
 	{int(ICMP6DestUnreach), "dest_unreach"}, {int(ICMP6PktTooBig), "pkt_toobig"}, {int(ICMP6TimeExceeded), "time_exceeded"},
 }
 
 // String is the name that OTP has for the type, or its number.
 func (t ErrorType) String() string {
-	if s, ok := nameOf(errorTypeNames, int(t)); ok {
+	if s, ok := errorTypeNames.Text(int(t)); ok {
 		return s
 	}
 	return utoa(uint32(t.Number()))
@@ -93,7 +95,7 @@ const (
 	ICMP6RejectRoute   = ErrorCode(ICMP6DestUnreach)<<8 | 6
 )
 
-var errorCodeNames = []namedNumber{
+var errorCodeNames = plain.Names{
 	{int(ICMPNetUnreach), "net_unreach"}, {int(ICMPHostUnreach), "host_unreach"}, {int(ICMPPortUnreach), "port_unreach"},
 	{int(ICMPFragNeeded), "frag_needed"}, {int(ICMPNetUnknown), "net_unknown"}, {int(ICMPHostUnknown), "host_unknown"},
 	{int(ICMP6NoRoute), "noroute"}, {int(ICMP6AdmProhibited), "adm_prohibited"},
@@ -104,7 +106,7 @@ var errorCodeNames = []namedNumber{
 
 // String is the name that OTP has for the code, or its number.
 func (c ErrorCode) String() string {
-	if s, ok := nameOf(errorCodeNames, int(c)); ok {
+	if s, ok := errorCodeNames.Text(int(c)); ok {
 		return s
 	}
 	return utoa(uint32(c.Number()))
@@ -134,7 +136,7 @@ func (c ControlMessage) ExtendedError() (ExtendedError, bool) {
 }
 
 // Names of the errors that Linux puts into error queues.
-var queuedErrnoNames = []namedNumber{
+var queuedErrnoNames = plain.Names{
 	{int(syscall.ECONNREFUSED), "econnrefused"}, {int(syscall.EHOSTUNREACH), "ehostunreach"},
 	{int(syscall.ENETUNREACH), "enetunreach"}, {int(syscall.EMSGSIZE), "emsgsize"},
 	{int(syscall.EHOSTDOWN), "ehostdown"}, {int(syscall.ENONET), "enonet"}, {int(syscall.EACCES), "eacces"},
@@ -146,15 +148,15 @@ var queuedErrnoNames = []namedNumber{
 // Map is the error with OTP's keys: error, origin, type and code (names, or numbers without one), info, data, and
 // offender (as Addr.Map) if there is one.
 func (e ExtendedError) Map() map[string]any {
-	plain := func(table []namedNumber, n int, number uint8) any {
-		if s, ok := nameOf(table, n); ok {
+	plain := func(table plain.Names, n int, number uint8) any {
+		if s, ok := table.Text(n); ok {
 			return s
 		}
 		return int(number)
 	}
 	m := map[string]any{
-		"error":  plainName(queuedErrnoNames, int(e.Errno)),
-		"origin": plainName(originNames, int(e.Origin)),
+		"error":  queuedErrnoNames.Value(int(e.Errno)),
+		"origin": originNames.Value(int(e.Origin)),
 		"type":   plain(errorTypeNames, int(e.Type), e.Type.Number()),
 		"code":   plain(errorCodeNames, int(e.Code), e.Code.Number()),
 		"info":   int(e.Info),
@@ -255,11 +257,11 @@ const (
 	TxDone                     // the hardware says that it was sent (Linux 6.15)
 )
 
-var txStageNames = []namedNumber{{int(TxSent), "sent"}, {int(TxScheduled), "scheduled"}, {int(TxAcked), "acked"},
+var txStageNames = plain.Names{{int(TxSent), "sent"}, {int(TxScheduled), "scheduled"}, {int(TxAcked), "acked"},
 	{int(TxDone), "done"}}
 
 // String is the stage's name, or its number.
-func (s TxStage) String() string { return nameOrNumber(txStageNames, int(s)) }
+func (s TxStage) String() string { return txStageNames.Spell(int(s)) }
 
 // Timestamp says that the record is a transmit timestamp: of which stage, and of which send. With TimestampOptID the key
 // counts datagrams, or bytes of a stream, of which it names the last one; Socket.TxTimestamps pairs it with the send.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // An echo server and its client, as in the manual of OTP's socket module.
@@ -73,8 +74,8 @@ func ExampleSocket_RecvMsg() {
 	receiver, _ := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
 	defer receiver.Close()
 	receiver.Bind(esock.Loopback)
-	esock.IPRecvTTL.Set(receiver, true)
-	esock.IPPktInfo.Set(receiver, true)
+	sockopt.IPRecvTTL.Set(receiver, true)
+	sockopt.IPPktInfo.Set(receiver, true)
 	to, _ := receiver.SockName()
 
 	sender, _ := esock.Open(esock.Inet, esock.Dgram, esock.UDP)

@@ -3,6 +3,8 @@ package esock
 import (
 	"encoding/json"
 	"math"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // LibraryInfo is what Info tells of the library. Its JSON is its Map.
@@ -51,18 +53,18 @@ func (i LibraryInfo) Map() map[string]any {
 // types are refused by name: *InvalidError "info".
 func LibraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
 	var i LibraryInfo
-	r := mapReader{m: m}
-	i.Debug, i.SocketDebug, i.EEI = r.truth("debug"), r.truth("socket_debug"), r.truth("eei")
-	i.UseRegistry, i.IOW = r.truth("use_registry"), r.truth("iow")
-	i.IOVMax = int(r.number("iov_max", 0, math.MaxInt32, 0))
-	backend, counters := r.inner("io_backend"), r.inner("counters")
-	i.IOBackend = backend.text("name")
-	i.NumCntBits = int(counters.number("num_cnt_bits", 0, 64, 0))
+	r := plain.Read(m)
+	i.Debug, i.SocketDebug, i.EEI = r.Bool("debug"), r.Bool("socket_debug"), r.Bool("eei")
+	i.UseRegistry, i.IOW = r.Bool("use_registry"), r.Bool("iow")
+	i.IOVMax = int(r.Number("iov_max", 0, math.MaxInt32, 0))
+	backend, counters := r.Inner("io_backend"), r.Inner("counters")
+	i.IOBackend = backend.Text("name")
+	i.NumCntBits = int(counters.Number("num_cnt_bits", 0, 64, 0))
 	for n, f := range i.Gauges.fields() {
-		*f = counters.number(gaugeNames[n], 0, math.MaxInt64, 0)
+		*f = counters.Number(gaugeNames[n], 0, math.MaxInt64, 0)
 	}
-	for _, in := range []*mapReader{&r, backend, counters} {
-		if cause := in.finish(); cause != "" {
+	for _, in := range []*plain.Map{r, backend, counters} {
+		if cause := in.Finish(); cause != "" {
 			return LibraryInfo{}, &InvalidError{What: "info", Value: m, Cause: cause}
 		}
 	}
@@ -77,7 +79,7 @@ func (i *LibraryInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")
 	}
-	m, err := mapFromJSON(b)
+	m, err := plain.MapFromJSON(b)
 	if err == nil {
 		*i, err = LibraryInfoFromMap(m)
 	}
@@ -215,9 +217,9 @@ func states(all ...state) []string {
 // with the descriptor under fromfd), counters, num_readers, num_writers, num_acceptors.
 func (i SocketInfo) Map() map[string]any {
 	m := map[string]any{
-		"domain":   plainName(domainNames, int(i.Domain)),
-		"type":     plainName(typeNames, int(i.Type)),
-		"protocol": plainName(protocolNames, int(i.Protocol)),
+		"domain":   plain.Domains.Value(int(i.Domain)),
+		"type":     plain.Types.Value(int(i.Type)),
+		"protocol": plain.Protocols.Value(int(i.Protocol)),
 		"owner":    nil,
 		"rstates":  append([]string{}, i.RStates...), "wstates": append([]string{}, i.WStates...),
 		"ctype":       "normal",
@@ -240,43 +242,43 @@ func (i SocketInfo) Map() map[string]any {
 // name: *InvalidError "info", or what the part is called that is wrong.
 func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 	i := SocketInfo{DupOf: -1}
-	r := mapReader{m: m}
-	i.Domain = Domain(r.named("domain", domainNames, math.MaxInt32, 0))
-	i.Type = Type(r.named("type", typeNames, math.MaxInt32, 0))
-	i.Protocol = Protocol(r.named("protocol", protocolNames, math.MaxInt32, 0))
+	r := plain.Read(m)
+	i.Domain = Domain(r.Named("domain", plain.Domains, math.MaxInt32, 0))
+	i.Type = Type(r.Named("type", plain.Types, math.MaxInt32, 0))
+	i.Protocol = Protocol(r.Named("protocol", plain.Protocols, math.MaxInt32, 0))
 	if m["owner"] != nil {
-		i.Owner = r.text("owner")
+		i.Owner = r.Text("owner")
 	} else {
-		r.get("owner")
+		r.Get("owner")
 	}
-	i.RStates, i.WStates = r.texts("rstates"), r.texts("wstates")
+	i.RStates, i.WStates = r.Texts("rstates"), r.Texts("wstates")
 	if _, ok := m["ctype"].(map[string]any); ok {
-		ctype := r.inner("ctype")
-		i.FromFD, i.DupOf = true, int(ctype.number("fromfd", 0, math.MaxInt32, -1))
-		if cause := ctype.finish(); cause != "" {
-			r.wrong("ctype", cause)
+		ctype := r.Inner("ctype")
+		i.FromFD, i.DupOf = true, int(ctype.Number("fromfd", 0, math.MaxInt32, -1))
+		if cause := ctype.Finish(); cause != "" {
+			r.Wrong("ctype", cause)
 		} else if i.DupOf < 0 {
-			r.wrong("ctype", "the key fromfd is missing")
+			r.Wrong("ctype", "the key fromfd is missing")
 		}
 	} else {
-		switch r.text("ctype") {
+		switch r.Text("ctype") {
 		case "", "normal":
 		case "fromfd":
 			i.FromFD = true
 		default:
-			r.wrong("ctype", "neither normal nor fromfd")
+			r.Wrong("ctype", "neither normal nor fromfd")
 		}
 	}
 	var err error
-	if i.Counters, err = CountersFromMap(r.inner("counters").m); err != nil {
+	if i.Counters, err = CountersFromMap(r.Inner("counters").All()); err != nil {
 		return SocketInfo{}, err
 	}
 	for key, n := range map[string]*int{
 		"num_readers": &i.NumReaders, "num_writers": &i.NumWriters, "num_acceptors": &i.NumAcceptors,
 	} {
-		*n = int(r.number(key, 0, math.MaxInt32, 0))
+		*n = int(r.Number(key, 0, math.MaxInt32, 0))
 	}
-	if cause := r.finish(); cause != "" {
+	if cause := r.Finish(); cause != "" {
 		return SocketInfo{}, &InvalidError{What: "info", Value: m, Cause: cause}
 	}
 	return i, nil
@@ -290,63 +292,9 @@ func (i *SocketInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")
 	}
-	m, err := mapFromJSON(b)
+	m, err := plain.MapFromJSON(b)
 	if err == nil {
 		*i, err = SocketInfoFromMap(m)
 	}
 	return err
-}
-
-// truth reads a boolean, false if the key is missing.
-func (r *mapReader) truth(key string) bool {
-	v, ok := r.get(key)
-	b, is := v.(bool)
-	if ok && !is {
-		r.wrong(key, "not a boolean")
-	}
-	return b
-}
-
-// text reads a string, empty if the key is missing.
-func (r *mapReader) text(key string) string {
-	v, ok := r.get(key)
-	s, is := v.(string)
-	if ok && !is {
-		r.wrong(key, "not a string")
-	}
-	return s
-}
-
-// texts reads a list of strings.
-func (r *mapReader) texts(key string) []string {
-	list := []string{}
-	v, ok := r.get(key)
-	switch v := v.(type) {
-	case []string:
-		return append(list, v...)
-	case []any:
-		for _, e := range v {
-			s, is := e.(string)
-			if !is {
-				r.wrong(key, "not a list of strings")
-				break
-			}
-			list = append(list, s)
-		}
-	default:
-		if ok {
-			r.wrong(key, "not a list of strings")
-		}
-	}
-	return list
-}
-
-// inner reads a map, an empty one if the key is missing.
-func (r *mapReader) inner(key string) *mapReader {
-	v, ok := r.get(key)
-	m, is := v.(map[string]any)
-	if ok && !is {
-		r.wrong(key, "not a map")
-	}
-	return &mapReader{m: m}
 }

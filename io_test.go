@@ -176,7 +176,7 @@ func TestEndOfStreamIsToldByEveryReceive(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				a, b := pair(t, Stream)
 				mb := NewMailbox()
-				require.NoError(t, a.SetOption("otp", "select_read", selectRead))
+				require.NoError(t, a.SetSelectRead(selectRead))
 				require.NoError(t, b.Close())
 				for range 2 {
 					require.Equal(t, io.EOF, recv(a, NoWait(mb)))
@@ -198,7 +198,7 @@ func TestEndOfStreamEndsTheQueue(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				a, b := pair(t, Stream)
 				m1, m2 := NewMailbox(), NewMailbox()
-				require.NoError(t, a.SetOption("otp", "select_read", selectRead))
+				require.NoError(t, a.SetSelectRead(selectRead))
 				var s1, s2 *Select
 				require.ErrorAs(t, recv(a, NoWait(m1)), &s1)
 				require.ErrorAs(t, recv(a, NoWait(m2)), &s2)
@@ -226,7 +226,7 @@ func TestReceivedIsKeptThoughTheNextCannotBeAskedFor(t *testing.T) {
 		h := mb.NewHandle()
 		_, err := other.Recv(make([]byte, 1), 0, With(h))
 		require.ErrorAs(t, err, new(*Select))
-		require.NoError(t, a.SetOption("otp", "select_read", true))
+		require.NoError(t, a.SetSelectRead(true))
 
 		w, gone := pipeEnd(t)
 		out := Msg{Iov: [][]byte{[]byte("x")}}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Requests of ioctl(2): what waits in a socket, and the interfaces of its network namespace. Those about interfaces work
@@ -74,25 +76,13 @@ const (
 	IfDynamic     IfFlags = 0x8000 // its addresses are lost when it goes down
 )
 
-// All flags that OTP names, in its order, with their numbers on Linux: 0 for those of other systems. Numbers over
-// 16 bits exist, and SIOCGIFFLAGS has no room for them.
-var ifFlagNames = []namedNumber{
-	{int(IfUp), "up"}, {int(IfBroadcast), "broadcast"}, {int(IfDebug), "debug"}, {int(IfLoopback), "loopback"},
-	{int(IfPointOPoint), "pointopoint"}, {int(IfNoTrailers), "notrailers"}, {0, "knowsepoch"},
-	{int(IfRunning), "running"}, {int(IfNoARP), "noarp"}, {int(IfPromisc), "promisc"}, {int(IfAllMulti), "allmulti"},
-	{int(IfMaster), "master"}, {0, "oactive"}, {int(IfSlave), "slave"}, {0, "simplex"}, {int(IfMulticast), "multicast"},
-	{0, "link0"}, {0, "link1"}, {0, "link2"}, {int(IfPortSel), "portsel"}, {int(IfAutoMedia), "automedia"},
-	{int(IfDynamic), "dynamic"}, {0, "cantconfig"}, {0x10000, "lower_up"}, {0, "ppromisc"}, {0x20000, "dormant"},
-	{0, "monitor"}, {0x40000, "echo"}, {0, "staticarp"}, {0, "dying"}, {0, "renaming"}, {0, "nogroup"},
-}
-
 // Names lists the flags by OTP's names, in OTP's order. The bits that have no name come back as rest: none, as long as
 // all 16 have one.
 func (f IfFlags) Names() (names []string, rest IfFlags) {
-	for _, n := range ifFlagNames {
-		if int(f)&n.number != 0 {
-			names = append(names, n.text)
-			f &^= IfFlags(n.number)
+	for _, n := range plain.IfFlags {
+		if int(f)&n.Number != 0 {
+			names = append(names, n.Text)
+			f &^= IfFlags(n.Number)
 		}
 	}
 	return names, f
@@ -110,7 +100,7 @@ func (f IfFlags) String() string {
 // ParseIfFlag reads the name of one flag. Errors: *InvalidError "ioctl_flag" for one that nobody knows, that Linux has not,
 // or that has no room in IfFlags.
 func ParseIfFlag(name string) (IfFlags, error) {
-	n, ok := numberOf(ifFlagNames, name)
+	n, ok := plain.IfFlags.Number(name)
 	cause := ""
 	switch {
 	case !ok:
@@ -186,7 +176,7 @@ func (s *Socket) askAddrOf(request int, name string) (Addr, error) {
 }
 
 func (s *Socket) setIntOf(request int, name string, v int) error {
-	if !fitsCInt(int64(v)) {
+	if !plain.FitsCInt(int64(v)) {
 		return s.fail(opIOCtl, &InvalidError{What: "ioctl_argument", Value: v, Cause: "out of range"})
 	}
 	arg := cIOArg{i: cI64(v)}
@@ -262,7 +252,7 @@ func (s *Socket) IfConf() ([]IfAddr, error) {
 
 // IfName is the name of the interface with an index. SIOCGIFNAME, netdevice(7); OTP: gifname.
 func (s *Socket) IfName(index int) (string, error) {
-	if !fitsCInt(int64(index)) {
+	if !plain.FitsCInt(int64(index)) {
 		return "", s.fail(opIOCtl, &InvalidError{What: "ioctl_argument", Value: index, Cause: "out of range"})
 	}
 	arg := cIOArg{i: cI64(index)}

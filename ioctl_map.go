@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // IOCtl makes a request by OTP's name: IOCtl("gifmtu", "eth0"). What it takes and returns is plain data:
@@ -54,7 +56,7 @@ func (s *Socket) IOCtl(request string, args ...any) (any, error) {
 	case row.key == ioKeyName:
 		return s.ioctlAskOf(i, args[0].(string))
 	case row.key == ioKeyIndex:
-		index, _ := integer(args[0])
+		index, _ := plain.Integer(args[0])
 		return orNil(s.IfName(int(index)))
 	}
 	switch row.form {
@@ -85,7 +87,7 @@ func (row *IOCtlInfo) checkArgs(args []any) error {
 		takes = "at most a version, which is 0"
 		ok = len(args) == 0
 		if len(args) == 1 {
-			v, is := integer(args[0])
+			v, is := plain.Integer(args[0])
 			ok = is && v == 0
 		}
 	case row.key == ioKeyNone:
@@ -93,7 +95,7 @@ func (row *IOCtlInfo) checkArgs(args []any) error {
 	case row.key == ioKeyIndex:
 		takes = "an interface's index"
 		if len(args) == 1 {
-			_, ok = integer(args[0])
+			_, ok = plain.Integer(args[0])
 		}
 	case row.Set:
 		takes = "an interface's name and a value"
@@ -151,8 +153,8 @@ func (s *Socket) ioctlSet(request int, name string, value any) error {
 		}
 		return s.SetIfFlags(name, on, off)
 	}
-	n, ok := integer(value)
-	if !ok || !fitsCInt(n) {
+	n, ok := plain.Integer(value)
+	if !ok || !plain.FitsCInt(n) {
 		return s.fail(opIOCtl, &InvalidError{What: "ioctl_argument", Value: value, Cause: "not an integer that fits a C int"})
 	}
 	return s.setIntOf(request, name, int(n))
@@ -174,22 +176,22 @@ func (s *Socket) ifConfPlain() (any, error) {
 func (a IfAddr) Map() map[string]any { return map[string]any{"name": a.Name, "addr": a.Addr.Map()} }
 
 // Hardware types as OTP names them: those of packet addresses, and one more.
-var hwTypeNames = append([]namedNumber{{770, "frelay"}}, haTypeNames...)
+var hwTypeNames = append(plain.Names{{770, "frelay"}}, haTypeNames...)
 
 // Map is {family, addr}, as OTP has it: family is a name ("ether"), or a number.
 func (hw HWAddr) Map() map[string]any {
-	return map[string]any{"family": plainName(hwTypeNames, hw.Type), "addr": []byte(hw.Addr)}
+	return map[string]any{"family": hwTypeNames.Value(hw.Type), "addr": []byte(hw.Addr)}
 }
 
 // HWAddrFromMap makes a hardware address of a map as Map returns it. Unknown keys, wrong types and numbers out of range are
 // refused, with an *InvalidError "sockaddr".
 func HWAddrFromMap(m map[string]any) (HWAddr, error) {
-	r := mapReader{m: m}
+	r := plain.Read(m)
 	if _, ok := m["family"]; !ok {
 		return HWAddr{}, &InvalidError{What: "sockaddr", Value: m, Cause: "the key family is missing"}
 	}
-	hw := HWAddr{Type: int(r.named("family", hwTypeNames, math.MaxUint16, 0)), Addr: net.HardwareAddr(r.bytes("addr"))}
-	if cause := r.finish(); cause != "" {
+	hw := HWAddr{Type: int(r.Named("family", hwTypeNames, math.MaxUint16, 0)), Addr: net.HardwareAddr(r.Bytes("addr"))}
+	if cause := r.Finish(); cause != "" {
 		return HWAddr{}, &InvalidError{What: "sockaddr", Value: m, Cause: cause}
 	}
 	return hw, nil
@@ -279,7 +281,7 @@ func hwAddrFromPlain(value any) (HWAddr, error) {
 // ---- tcp_info
 
 // The states of struct tcp_info, by OTP's names; <netinet/tcp.h>.
-var tcpInfoStates = []namedNumber{
+var tcpInfoStates = plain.Names{
 	{7, "closed"}, {10, "listen"}, {2, "syn_sent"}, {3, "syn_rcvd"}, {1, "established"}, {4, "fin_wait_1"},
 	{5, "fin_wait_2"}, {8, "close_wait"}, {11, "closing"}, {9, "last_ack"}, {6, "time_wait"}, {12, "syn_rcvd"},
 }
@@ -341,7 +343,7 @@ func tcpInfoMap(info []byte, queued int64, rcvBuf []byte) map[string]any {
 	}
 	m := map[string]any{}
 	if state, ok := field(0, 1); ok {
-		m["state"] = plainName(tcpInfoStates, int(state))
+		m["state"] = tcpInfoStates.Value(int(state))
 	}
 	if options, ok := field(5, 1); ok {
 		m["timestamp_enabled"] = options&1 != 0

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/esock-go/esock/internal/plain"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -47,22 +48,22 @@ func TestInterfaceFlagsHaveOTPsNames(t *testing.T) {
 	assert.Empty(t, IfFlags(0).String())
 	_, rest = IfFlags(math.MaxUint16).Names()
 	assert.Zero(t, rest, "every bit has a name")
-	for _, n := range ifFlagNames {
-		got, err := ParseIfFlag(n.text)
-		if n.number == 0 || n.number > math.MaxUint16 {
-			assert.ErrorIs(t, err, &InvalidError{What: "ioctl_flag"}, n.text)
+	for _, n := range plain.IfFlags {
+		got, err := ParseIfFlag(n.Text)
+		if n.Number == 0 || n.Number > math.MaxUint16 {
+			assert.ErrorIs(t, err, &InvalidError{What: "ioctl_flag"}, n.Text)
 			continue
 		}
 		assert.NoError(t, err)
-		assert.Equal(t, n.number, int(got))
+		assert.Equal(t, n.Number, int(got))
 	}
-	assert.Len(t, ifFlagNames, 32)
+	assert.Len(t, plain.IfFlags, 32)
 }
 
 func TestBitsWithoutANameComeLast(t *testing.T) {
-	old := ifFlagNames
-	defer func() { ifFlagNames = old }()
-	ifFlagNames = old[:1]
+	old := plain.IfFlags
+	defer func() { plain.IfFlags = old }()
+	plain.IfFlags = old[:1]
 	f := IfUp | IfFlags(0x4)
 	assert.Equal(t, "up|0x4", f.String())
 	assert.Equal(t, []any{"up", 4}, f.list())

@@ -250,12 +250,9 @@ func TestAcceptedInherits(t *testing.T) {
 				require.NoError(t, l.Listen(8))
 				addr, err := l.SockName()
 				require.NoError(t, err)
-				for _, o := range []struct {
-					name string
-					v    any
-				}{{"iow", true}, {"rcvbuf", RcvBuf{3, 77}}, {"rcvctrlbuf", 333}, {"sndctrlbuf", 444}, {"select_read", true},
-					{"spin", time.Microsecond}, {"meta", "mine"}} {
-					require.NoError(t, l.SetOption("otp", o.name, o.v))
+				for _, err := range []error{l.SetIOW(true), l.SetRcvBuf(RcvBuf{3, 77}), l.SetRcvCtrlBuf(333), l.SetSndCtrlBuf(444),
+					l.SetSelectRead(true), l.SetSpin(time.Microsecond), l.SetMeta("mine")} {
+					require.NoError(t, err)
 				}
 				want := name == "registered" || name == "untold" && global
 				UseRegistry(!global) // what is said now is for sockets that are opened
@@ -276,21 +273,9 @@ func TestAcceptedInherits(t *testing.T) {
 						assert.NotContains(t, registry.all(), s)
 					}
 					assert.Equal(t, mb, s.Owner())
-					for _, o := range otpTable {
-						switch o.name {
-						case "controlling_process", "fd", "use_registry":
-						case "meta":
-							v, err := s.Option("otp", o.name)
-							require.NoError(t, err)
-							assert.Nil(t, v)
-						default:
-							v, err := s.Option("otp", o.name)
-							require.NoError(t, err)
-							theirs, err := l.Option("otp", o.name)
-							require.NoError(t, err)
-							assert.Equal(t, theirs, v, o.name)
-						}
-					}
+					theirs := *l.options()
+					theirs.meta = nil
+					assert.Equal(t, theirs, *s.options())
 					s.Close()
 					c.Close()
 				}
@@ -484,7 +469,7 @@ func TestArmedSocketsAreNotForgotten(t *testing.T) {
 		},
 		"owned": func(s *Socket, mb *Mailbox) { require.NoError(t, s.ControllingProcess(nil, mb)) },
 		"registered later": func(s *Socket, mb *Mailbox) {
-			require.NoError(t, s.SetOption("otp", "use_registry", true))
+			require.NoError(t, s.Register())
 		},
 		"watched": func(s *Socket, mb *Mailbox) {
 			_, err := s.Monitor(mb)

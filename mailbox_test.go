@@ -269,7 +269,7 @@ func TestQueuedHandleIsNotComplete(t *testing.T) {
 	a, b := pair(t, Stream)
 	mb, other := NewMailbox(), NewMailbox()
 	h := mb.NewHandle()
-	require.NoError(t, b.setOTPOption("select_read", true))
+	require.NoError(t, b.SetSelectRead(true))
 	a.Send([]byte("x"), 0, Forever)
 	_, err := b.Recv(make([]byte, 1), 0, With(h))
 	var sel *Select

@@ -139,3 +139,9 @@ func allocsPerRun(runs int, f func()) float64 {
 	}
 	return n
 }
+
+// cIntOf is an option's value that is a C int.
+func cIntOf(n int) []byte {
+	b, _ := nativeBytes(n)
+	return b
+}

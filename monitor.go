@@ -67,7 +67,7 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	// First this, then the look at factClosed: close does the two the other way round, so that one sees the other.
 	s.facts.Or(factMonitored)
 	if !s.registered() {
-		_ = s.setOTPOption("use_registry", true) // it fails when the socket is closed
+		_ = s.Register() // it fails when the socket is closed
 	}
 	m := &Monitor{s: s, mb: mb, id: lastMonitorID.Add(1)}
 	monitors.mu.Lock()

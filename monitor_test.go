@@ -84,9 +84,7 @@ func TestMonitorRegistersTheSocket(t *testing.T) {
 	assert.NotContains(t, which(t), s)
 	monitor(t, s, mb)
 	assert.Contains(t, which(t), s)
-	on, err := s.Option("otp", "use_registry")
-	require.NoError(t, err)
-	assert.Equal(t, true, on)
+	assert.True(t, s.Registered())
 	require.NoError(t, s.Close())
 	assert.NotContains(t, which(t), s)
 }

@@ -3,6 +3,8 @@ package esock
 import (
 	"fmt"
 	"slices"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Map is the message with OTP's keys, in plain data that does not change with the Msg: iov (a list of byte strings),
@@ -43,12 +45,12 @@ func MsgFromMap(in map[string]any) (*Msg, error) {
 		return nil, &InvalidError{What: "msg", Value: in, Cause: cause}
 	}
 	m := new(Msg)
-	r := mapReader{m: in}
-	iov, ok := r.get("iov")
-	addr, hasAddr := r.get("addr")
-	ctrl, hasCtrl := r.get("ctrl")
-	flags, hasFlags := r.get("flags")
-	if cause := r.finish(); cause != "" {
+	r := plain.Read(in)
+	iov, ok := r.Get("iov")
+	addr, hasAddr := r.Get("addr")
+	ctrl, hasCtrl := r.Get("ctrl")
+	flags, hasFlags := r.Get("flags")
+	if cause := r.Finish(); cause != "" {
 		return bad(cause)
 	}
 	if !ok {

@@ -296,8 +296,8 @@ func TestT20MsgMapsAreRefusedByName(t *testing.T) {
 
 func TestMsgAllocatesNothingInSteadyState(t *testing.T) {
 	a, b := corePair(t, syscall.SOCK_DGRAM)
-	require.NoError(t, errnoOf(cSetOpt(b, findOption("socket", "passcred"), 1, nil)))
-	require.NoError(t, errnoOf(cSetOpt(b, findOption("socket", "timestamp"), 1, nil)))
+	require.NoError(t, errnoOf(cSetOptNative(b, syscall.SOL_SOCKET, syscall.SO_PASSCRED, cIntOf(1))))
+	require.NoError(t, errnoOf(cSetOptNative(b, syscall.SOL_SOCKET, syscall.SO_TIMESTAMP, cIntOf(1))))
 	name := AbstractAddr("esock msg test")
 	var c cAddr
 	require.NoError(t, name.toC(&c))

@@ -1,10 +1,11 @@
 package esock
 
 import (
-	"math"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Domain is an address family and the protocol family of the same number: the first argument of socket(2).
@@ -51,38 +52,6 @@ const (
 	MPTCP    Protocol = 262
 )
 
-// namedNumber is one row of a table of names. Each number has one name and each name one number.
-type namedNumber struct {
-	number int
-	text   string
-}
-
-var domainNames = []namedNumber{
-	{int(Unspec), "unspec"}, {int(Local), "local"}, {int(Inet), "inet"}, {int(Inet6), "inet6"},
-	{int(Netlink), "netlink"}, {int(Packet), "packet"}, {int(VSock), "vsock"},
-}
-
-var typeNames = []namedNumber{
-	{int(Stream), "stream"}, {int(Dgram), "dgram"}, {int(Raw), "raw"}, {int(RDM), "rdm"},
-	{int(SeqPacket), "seqpacket"},
-}
-
-// The names are fixed, and do not come from the system's protocol database: its aliases differ from
-// system to system.
-var protocolNames = []namedNumber{
-	{int(Default), "default"}, {int(ICMP), "icmp"}, {int(IGMP), "igmp"}, {int(TCP), "tcp"}, {int(UDP), "udp"},
-	{int(ICMPv6), "ipv6-icmp"}, {int(SCTP), "sctp"}, {int(UDPLite), "udplite"}, {int(RawProto), "raw"},
-	{int(MPTCP), "mptcp"},
-}
-
-// Levels of options and control messages: SOL_SOCKET, and the protocols' SOL_ numbers (of which mptcp's
-// differs from its protocol number).
-var levelNames = []namedNumber{
-	{solSocket, "socket"}, {solIP, "ip"}, {solIPv6, "ipv6"}, {int(ICMPv6), "icmpv6"}, {solTCP, "tcp"}, {int(UDP), "udp"},
-	{int(UDPLite), "udplite"}, {int(RawProto), "raw"}, {int(SCTP), "sctp"}, {263, "packet"}, {270, "netlink"}, {284, "mptcp"},
-	{40, "vsock"}, {287, "sol_vsock"},
-}
-
 const (
 	solSocket = syscall.SOL_SOCKET
 	solIP     = syscall.SOL_IP
@@ -90,56 +59,17 @@ const (
 	solTCP    = syscall.SOL_TCP
 )
 
-// nameOf gives the name of a number, and false for one that has none.
-func nameOf(table []namedNumber, number int) (string, bool) {
-	for _, n := range table {
-		if n.number == number {
-			return n.text, true
-		}
-	}
-	return "", false
-}
-
-// numberOf gives the number of a name, and false for a name that is not in the table.
-func numberOf(table []namedNumber, text string) (int, bool) {
-	for _, n := range table {
-		if n.text == text {
-			return n.number, true
-		}
-	}
-	return 0, false
-}
-
-// nameOrNumber is what String methods print.
-func nameOrNumber(table []namedNumber, number int) string {
-	if s, ok := nameOf(table, number); ok {
-		return s
-	}
-	return strconv.Itoa(number)
-}
-
-// plainName is a name as maps have it: the text, or the number where there is no name.
-func plainName(table []namedNumber, number int) any {
-	if s, ok := nameOf(table, number); ok {
-		return s
-	}
-	return number
-}
-
 // parseName reads a name of the table, or a number that fits a C int.
-func parseName(what string, table []namedNumber, text string) (int, error) {
-	if n, ok := numberOf(table, text); ok {
-		return n, nil
-	}
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil {
+func parseName(what string, table plain.Names, text string) (int, error) {
+	n, ok := table.Parse(text)
+	if !ok {
 		return 0, &InvalidError{What: what, Value: text, Cause: "neither a known name nor a number"}
 	}
-	return int(n), nil
+	return n, nil
 }
 
 // nameFromAny reads a name as maps have it: its text, or a number of any type.
-func nameFromAny(what string, table []namedNumber, v any) (int, error) {
+func nameFromAny(what string, table plain.Names, v any) (int, error) {
 	switch v := v.(type) {
 	case string:
 		return parseName(what, table, v)
@@ -150,57 +80,20 @@ func nameFromAny(what string, table []namedNumber, v any) (int, error) {
 	case Protocol:
 		return int(v), nil
 	}
-	if n, ok := integer(v); ok && fitsCInt(n) {
+	if n, ok := plain.Integer(v); ok && plain.FitsCInt(n) {
 		return int(n), nil
 	}
 	return 0, &InvalidError{What: what, Value: v, Cause: "neither a known name nor a number"}
 }
 
-// fitsCInt says whether n can be handed to C as an int.
-func fitsCInt(n int64) bool { return n >= math.MinInt32 && n <= math.MaxInt32 }
-
-// integer reads an integer of any type, and floating-point numbers without a fraction, which is how numbers
-// arrive from JSON.
-func integer(v any) (int64, bool) {
-	switch v := v.(type) {
-	case int:
-		return int64(v), true
-	case int8:
-		return int64(v), true
-	case int16:
-		return int64(v), true
-	case int32:
-		return int64(v), true
-	case int64:
-		return v, true
-	case uint:
-		return int64(v), uint64(v) <= math.MaxInt64
-	case uint8:
-		return int64(v), true
-	case uint16:
-		return int64(v), true
-	case uint32:
-		return int64(v), true
-	case uint64:
-		return int64(v), v <= math.MaxInt64
-	case float64:
-		// 2^53: above it neighbouring integers are one float64.
-		if v != math.Trunc(v) || math.Abs(v) > 1<<53 {
-			return 0, false
-		}
-		return int64(v), true
-	}
-	return 0, false
-}
-
 // String is the name that OTP has for the domain, or its number.
-func (d Domain) String() string { return nameOrNumber(domainNames, int(d)) }
+func (d Domain) String() string { return plain.Domains.Spell(int(d)) }
 
 // String is the name that OTP has for the type, or its number.
-func (t Type) String() string { return nameOrNumber(typeNames, int(t)) }
+func (t Type) String() string { return plain.Types.Spell(int(t)) }
 
 // String is the protocol's canonical name, or its number.
-func (p Protocol) String() string { return nameOrNumber(protocolNames, int(p)) }
+func (p Protocol) String() string { return plain.Protocols.Spell(int(p)) }
 
 // MarshalText is String, for JSON and flags.
 func (d Domain) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
@@ -240,20 +133,20 @@ func (p *Protocol) UnmarshalText(b []byte) (err error) {
 
 // ParseDomain reads a domain's name ("inet") or number ("2"). Other text is an *InvalidError "domain".
 func ParseDomain(text string) (Domain, error) {
-	n, err := parseName("domain", domainNames, text)
+	n, err := parseName("domain", plain.Domains, text)
 	return Domain(n), err
 }
 
 // ParseType reads a type's name ("stream") or number ("1"). Other text is an *InvalidError "type".
 func ParseType(text string) (Type, error) {
-	n, err := parseName("type", typeNames, text)
+	n, err := parseName("type", plain.Types, text)
 	return Type(n), err
 }
 
 // ParseProtocol reads a protocol's name ("tcp") or number ("6"). Names are case-sensitive and have no
 // aliases. Other text is an *InvalidError "protocol".
 func ParseProtocol(text string) (Protocol, error) {
-	n, err := parseName("protocol", protocolNames, text)
+	n, err := parseName("protocol", plain.Protocols, text)
 	return Protocol(n), err
 }
 
@@ -276,19 +169,12 @@ const (
 	MsgCmsgCloexec MsgFlags = syscall.MSG_CMSG_CLOEXEC // descriptors close on exec; esock always asks for it
 )
 
-// In the order in which OTP lists them.
-var msgFlagNames = []namedNumber{
-	{int(MsgCmsgCloexec), "cmsg_cloexec"}, {int(MsgConfirm), "confirm"}, {int(MsgCTrunc), "ctrunc"},
-	{int(MsgDontRoute), "dontroute"}, {int(MsgEOR), "eor"}, {int(MsgErrQueue), "errqueue"}, {int(MsgMore), "more"},
-	{int(MsgNoSignal), "nosignal"}, {int(MsgOOB), "oob"}, {int(MsgPeek), "peek"}, {int(MsgTrunc), "trunc"},
-}
-
 // Names lists the flags in OTP's order. The bits that have no name come back as rest.
 func (f MsgFlags) Names() (names []string, rest MsgFlags) {
-	for _, n := range msgFlagNames {
-		if int(f)&n.number != 0 {
-			names = append(names, n.text)
-			f &^= MsgFlags(n.number)
+	for _, n := range plain.MsgFlags {
+		if int(f)&n.Number != 0 {
+			names = append(names, n.Text)
+			f &^= MsgFlags(n.Number)
 		}
 	}
 	return names, f
@@ -312,7 +198,7 @@ func ParseMsgFlags(text string) (MsgFlags, error) {
 		return 0, nil
 	}
 	for part := range strings.SplitSeq(text, "|") {
-		n, ok := numberOf(msgFlagNames, part)
+		n, ok := plain.MsgFlags.Number(part)
 		if !ok {
 			u, err := strconv.ParseUint(part, 0, 32)
 			if err != nil {
@@ -359,7 +245,7 @@ func msgFlagsFromAny(v any) (MsgFlags, error) {
 		}
 		return f, nil
 	}
-	if n, ok := integer(v); ok && fitsCInt(n) {
+	if n, ok := plain.Integer(v); ok && plain.FitsCInt(n) {
 		return MsgFlags(n), nil
 	}
 	return 0, &InvalidError{What: "msg_flag", Value: v, Cause: "neither a name nor a number"}

@@ -5,30 +5,31 @@ import (
 	"math"
 	"testing"
 
+	"github.com/esock-go/esock/internal/plain"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestNamesAreCanonicalAndParseBack(t *testing.T) {
-	for _, n := range domainNames {
-		d, err := ParseDomain(n.text)
+	for _, n := range plain.Domains {
+		d, err := ParseDomain(n.Text)
 		require.NoError(t, err)
-		assert.Equal(t, n.text, d.String())
+		assert.Equal(t, n.Text, d.String())
 	}
-	for _, n := range typeNames {
-		ty, err := ParseType(n.text)
+	for _, n := range plain.Types {
+		ty, err := ParseType(n.Text)
 		require.NoError(t, err)
-		assert.Equal(t, n.text, ty.String())
+		assert.Equal(t, n.Text, ty.String())
 	}
-	for _, n := range protocolNames {
-		p, err := ParseProtocol(n.text)
+	for _, n := range plain.Protocols {
+		p, err := ParseProtocol(n.Text)
 		require.NoError(t, err)
-		assert.Equal(t, n.text, p.String())
+		assert.Equal(t, n.Text, p.String())
 	}
 }
 
 func TestTablesOfNamesAreOneToOne(t *testing.T) {
-	tables := [][]namedNumber{domainNames, typeNames, protocolNames, levelNames, msgFlagNames, tosNames, pktTypeNames,
+	tables := []plain.Names{plain.Domains, plain.Types, plain.Protocols, plain.Levels, plain.MsgFlags, plain.TOS, pktTypeNames,
 		haTypeNames, cidNames}
 	for _, table := range cmsgTypeNames {
 		tables = append(tables, table)
@@ -36,9 +37,9 @@ func TestTablesOfNamesAreOneToOne(t *testing.T) {
 	for _, table := range tables {
 		numbers, texts := map[int]bool{}, map[string]bool{}
 		for _, n := range table {
-			assert.False(t, numbers[n.number], "%d has two names", n.number)
-			assert.False(t, texts[n.text], "%s has two numbers", n.text)
-			numbers[n.number], texts[n.text] = true, true
+			assert.False(t, numbers[n.Number], "%d has two names", n.Number)
+			assert.False(t, texts[n.Text], "%s has two numbers", n.Text)
+			numbers[n.Number], texts[n.Text] = true, true
 		}
 	}
 }
@@ -50,8 +51,8 @@ func TestT22ProtocolsHaveNoAliases(t *testing.T) {
 		assert.ErrorIs(t, err, &InvalidError{What: "protocol"}, alias)
 	}
 	assert.Equal(t, "default", Protocol(0).String())
-	assert.Equal(t, "ip", nameOrNumber(levelNames, 0))
-	assert.Equal(t, "socket", nameOrNumber(levelNames, 1))
+	assert.Equal(t, "ip", plain.Levels.Spell(0))
+	assert.Equal(t, "socket", plain.Levels.Spell(1))
 }
 
 func TestNumbersWithoutNamesStayNumbers(t *testing.T) {
@@ -69,12 +70,12 @@ func TestT35NumbersBeyondACIntAreRefused(t *testing.T) {
 		assert.ErrorIs(t, err, &InvalidError{What: "domain"}, text)
 	}
 	for _, v := range []any{int64(math.MaxInt32) + 1, uint64(math.MaxUint64), 1.5, math.Inf(1), math.NaN(), nil, true, []byte("inet")} {
-		_, err := nameFromAny("domain", domainNames, v)
+		_, err := nameFromAny("domain", plain.Domains, v)
 		assert.ErrorIs(t, err, &InvalidError{What: "domain"}, "%v", v)
 	}
 	for _, v := range []any{int(2), int8(2), int16(2), int32(2), int64(2), uint(2), uint8(2), uint16(2), uint32(2), uint64(2),
 		2.0, "2", "inet", Inet} {
-		n, err := nameFromAny("domain", domainNames, v)
+		n, err := nameFromAny("domain", plain.Domains, v)
 		require.NoError(t, err)
 		assert.Equal(t, int(Inet), n)
 	}

@@ -1,6 +1,18 @@
 package esock
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/esock-go/esock/internal/plain"
+)
+
+// The operations on options, as errors and traces name them.
+const (
+	opGetOpt       = "getopt"
+	opSetOpt       = "setopt"
+	opGetOptNative = "getopt_native"
+	opSetOptNative = "setopt_native"
+)
 
 // The most bytes that a native option takes: more is surely a mistake.
 const nativeOptionMax = 1 << 20
@@ -22,7 +34,7 @@ func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
 	if len(val) > nativeOptionMax {
 		return 0, s.fail(opGetOptNative, &InvalidError{What: "value_spec", Value: len(val), Cause: "over 1 MiB"})
 	}
-	if !fitsCInt(int64(level)) || !fitsCInt(int64(opt)) {
+	if !plain.FitsCInt(int64(level)) || !plain.FitsCInt(int64(opt)) {
 		return 0, s.fail(opGetOptNative, &InvalidError{What: "value_spec", Cause: "level and option are C ints"})
 	}
 	if err := s.ref(opGetOptNative); err != nil {
@@ -65,7 +77,7 @@ func (s *Socket) SetOptionNative(level, opt int, value any) error {
 			Cause: "neither bytes, nor a boolean, nor an integer that fits a C int"})
 	case len(b) > nativeOptionMax:
 		return s.fail(opSetOptNative, &InvalidError{What: "value", Cause: "over 1 MiB"})
-	case !fitsCInt(int64(level)) || !fitsCInt(int64(opt)):
+	case !plain.FitsCInt(int64(level)) || !plain.FitsCInt(int64(opt)):
 		return s.fail(opSetOptNative, &InvalidError{What: "value", Cause: "level and option are C ints"})
 	}
 	if err := s.ref(opSetOptNative); err != nil {
@@ -77,4 +89,16 @@ func (s *Socket) SetOptionNative(level, opt int, value any) error {
 	}
 	s.optionWasSet(level, opt)
 	return nil
+}
+
+const ipv6AddrForm = 1
+
+// optionWasSet notes what a setting changes in the socket itself.
+func (s *Socket) optionWasSet(level, number int) {
+	if level == solIPv6 && number == ipv6AddrForm {
+		gauges.add(s, -1)
+		cRefresh(s.h)
+		s.dom.Store(int32(cDomain(s.h)))
+		gauges.add(s, 1)
+	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// otpOptions are the options of level otp: the library's own. A value is never changed once a socket has it.
+// otpOptions are a socket's settings. A value is never changed once a socket has it.
 type otpOptions struct {
 	rcvbuf     int
 	rcvbufN    int // 0: not set
@@ -51,185 +51,156 @@ func (s *Socket) dropMeta() {
 	}
 }
 
-// An otpOption is one option of level otp. get is nil where it cannot be read, set where it cannot be set; set
-// answers why a value is refused, "" if it is not.
-type otpOption struct {
-	name string
-	get  func(s *Socket, o *otpOptions) any
-	set  func(s *Socket, o *otpOptions, v any) (cause string)
-}
+// A socket has settings of the library's own, beside the options of the kernel: what OTP calls the options of level otp. Each
+// is a pair of methods. Package sockopt has them under OTP's names as well: sockopt.Get(s, "otp", "rcvbuf"). An accepted
+// socket begins with its listener's settings, without Meta. Setters fail with net.ErrClosed, and with an *InvalidError "socket_option"
+// that names the setting.
 
-// The options of level otp by name:
-//
-//	controlling_process                    *Mailbox; set where there is no owner yet, else see ControllingProcess
-//	debug, iow, select_read, use_registry  bool; use_registry can only be switched on
-//	domain                                 Domain; not set
-//	fd                                     int; not set
-//	meta                                   any
-//	rcvbuf                                 int, or RcvBuf when N was set; "default"; a list [N, Size]
-//	rcvctrlbuf, sndctrlbuf                 int; "default"
-//	spin                                   time.Duration, or its text
-var otpTable = []otpOption{
-	{"controlling_process", func(s *Socket, _ *otpOptions) any { return s.Owner() }, nil},
-	{"debug", func(_ *Socket, o *otpOptions) any { return o.debug }, otpBool(func(o *otpOptions, on bool) { o.debug = on })},
-	{"domain", func(s *Socket, _ *otpOptions) any { return s.Domain() }, nil},
-	{"fd", func(s *Socket, _ *otpOptions) any { return cFD(s.h) }, nil},
-	{"iow", func(_ *Socket, o *otpOptions) any { return o.iow }, otpBool(func(o *otpOptions, on bool) { o.iow = on })},
-	{"meta", func(_ *Socket, o *otpOptions) any { return o.meta },
-		func(_ *Socket, o *otpOptions, v any) string { o.meta = v; return "" }},
-	{"rcvbuf", func(_ *Socket, o *otpOptions) any {
-		if o.rcvbufN > 0 {
-			return RcvBuf{o.rcvbufN, o.rcvbuf}
-		}
-		return o.rcvbuf
-	}, setRcvBuf},
-	{"rcvctrlbuf", func(_ *Socket, o *otpOptions) any { return o.rcvctrlbuf },
-		otpSize(DefaultRcvCtrlBuf, func(o *otpOptions) *int { return &o.rcvctrlbuf })},
-	{"select_read", func(_ *Socket, o *otpOptions) any { return o.selectRead },
-		otpBool(func(o *otpOptions, on bool) { o.selectRead = on })},
-	{"sndctrlbuf", func(_ *Socket, o *otpOptions) any { return o.sndctrlbuf },
-		otpSize(DefaultSndCtrlBuf, func(o *otpOptions) *int { return &o.sndctrlbuf })},
-	{"spin", func(_ *Socket, o *otpOptions) any { return o.spin }, setSpin},
-	{"use_registry", func(s *Socket, _ *otpOptions) any { return s.registered() }, setRegistered},
-}
-
-func otpBool(f func(o *otpOptions, on bool)) func(*Socket, *otpOptions, any) string {
-	return func(_ *Socket, o *otpOptions, v any) string {
-		on, ok := v.(bool)
-		if !ok {
-			return "it takes a boolean"
-		}
-		f(o, on)
-		return ""
+// FD is the socket's file descriptor, -1 once it is closed. It stays the socket's: do not close it, and use SyscallConn to
+// be sure that it is open. OTP: {otp, fd}.
+func (s *Socket) FD() int {
+	s = s.orClosed()
+	if s.ref(opGetOpt) != nil {
+		return -1
 	}
+	defer s.unref()
+	return cFD(s.h)
+}
+
+// Registered reports whether the socket is in the registry, or was until it was closed. OTP: {otp, use_registry}.
+func (s *Socket) Registered() bool { return s.orClosed().registered() }
+
+// Register enters the socket into the registry, as Registered(true) does when it is opened. OTP: {otp, use_registry}, which
+// can only be switched on.
+func (s *Socket) Register() error {
+	return s.change("use_registry", func(*otpOptions) (cause string) {
+		registry.add(s)
+		return ""
+	}, true)
+}
+
+// Debug reports whether the socket's operations are logged. OTP: {otp, debug}.
+func (s *Socket) Debug() bool { return s.orClosed().options().debug }
+
+// SetDebug switches the log of the socket's operations, which goes to the logger of SetLogger.
+func (s *Socket) SetDebug(on bool) error {
+	return s.change("debug", func(o *otpOptions) string { o.debug = on; return "" }, on)
+}
+
+// IOW reports whether the owner is told of counters that wrap around. OTP: {otp, iow}.
+func (s *Socket) IOW() bool { return s.orClosed().options().iow }
+
+// SetIOW switches CounterWrapMsg: the message to the owner when a counter wraps around.
+func (s *Socket) SetIOW(on bool) error {
+	return s.change("iow", func(o *otpOptions) string { o.iow = on; return "" }, on)
+}
+
+// SelectRead reports whether a receive that was called asynchronously selects again by itself. OTP: {otp, select_read}.
+func (s *Socket) SelectRead() bool { return s.orClosed().options().selectRead }
+
+// SetSelectRead makes each asynchronous receive that has data register for the next, so that a SelectMsg follows without
+// another call. OTP: {otp, select_read}.
+func (s *Socket) SetSelectRead(on bool) error {
+	return s.change("select_read", func(o *otpOptions) string { o.selectRead = on; return "" }, on)
+}
+
+// Meta is the value that SetMeta stored, nil if there is none or the socket is closed. OTP: {otp, meta}.
+func (s *Socket) Meta() any { return s.orClosed().options().meta }
+
+// SetMeta stores any value with the socket, which means nothing to the library. Close lets go of it.
+func (s *Socket) SetMeta(v any) error {
+	return s.change("meta", func(o *otpOptions) string { o.meta = v; return "" }, v)
+}
+
+// Spin is how long a call retries before it parks: see SetSpin.
+func (s *Socket) Spin() time.Duration { return s.orClosed().options().spin }
+
+// SetSpin makes calls that would wait retry for up to d before they park, which trades processor time for latency. At most
+// as many calls spin at once as there are processors to spare.
+func (s *Socket) SetSpin(d time.Duration) error {
+	return s.change("spin", func(o *otpOptions) string {
+		if d < 0 {
+			return "it takes a time from 0"
+		}
+		o.spin = d
+		return ""
+	}, d)
 }
 
 // maxBuffer is the largest buffer the library makes by itself, in bytes.
 const maxBuffer = 1 << 30
 
-// size is a buffer size that a value stands for.
-func size(v any, def int) (int, bool) {
-	if v == "default" {
-		return def, true
-	}
-	n, ok := integer(v)
-	return int(n), ok && n > 0 && n <= maxBuffer
+// RcvBuf is the buffer that RecvBytes and others make when the caller gives no length. OTP: {otp, rcvbuf}.
+func (s *Socket) RcvBuf() RcvBuf {
+	o := s.orClosed().options()
+	return RcvBuf{o.rcvbufN, o.rcvbuf}
 }
 
-func otpSize(def int, field func(o *otpOptions) *int) func(*Socket, *otpOptions, any) string {
-	return func(_ *Socket, o *otpOptions, v any) string {
-		n, ok := size(v, def)
+// SetRcvBuf sets the size of the buffer for receives without a length, in bytes, and how many of them one receive
+// fills. Size 0 is the default. This is not the kernel's buffer, which is sockopt.SocketRcvBuf.
+func (s *Socket) SetRcvBuf(b RcvBuf) error {
+	return s.change("rcvbuf", func(o *otpOptions) string {
+		size, ok := bufferSize(b.Size, DefaultRcvBuf)
+		if !ok || b.N < 0 || b.N > 1<<20 {
+			return "it takes a size from 1, default, or a count and a size"
+		}
+		o.rcvbuf, o.rcvbufN = size, b.N
+		return ""
+	}, b)
+}
+
+// RcvCtrlBuf is the room for control messages of one receive, in bytes. OTP: {otp, rcvctrlbuf}.
+func (s *Socket) RcvCtrlBuf() int { return s.orClosed().options().rcvctrlbuf }
+
+// SetRcvCtrlBuf sets the room for the control messages of one receive, in bytes; 0: DefaultRcvCtrlBuf.
+func (s *Socket) SetRcvCtrlBuf(bytes int) error {
+	return s.setSize("rcvctrlbuf", bytes, DefaultRcvCtrlBuf, func(o *otpOptions) *int { return &o.rcvctrlbuf })
+}
+
+// SndCtrlBuf is the room for control messages of one send, in bytes. OTP: {otp, sndctrlbuf}.
+func (s *Socket) SndCtrlBuf() int { return s.orClosed().options().sndctrlbuf }
+
+// SetSndCtrlBuf sets the room for the control messages of one send, in bytes; 0: DefaultSndCtrlBuf.
+func (s *Socket) SetSndCtrlBuf(bytes int) error {
+	return s.setSize("sndctrlbuf", bytes, DefaultSndCtrlBuf, func(o *otpOptions) *int { return &o.sndctrlbuf })
+}
+
+func (s *Socket) setSize(name string, n, def int, field func(o *otpOptions) *int) error {
+	return s.change(name, func(o *otpOptions) string {
+		size, ok := bufferSize(n, def)
 		if !ok {
 			return "it takes a size from 1, or default"
 		}
-		*field(o) = n
+		*field(o) = size
 		return ""
-	}
+	}, n)
 }
 
-func setRcvBuf(_ *Socket, o *otpOptions, v any) string {
-	const cause = "it takes a size from 1, default, or a count and a size"
-	var n int64
-	switch b := v.(type) {
-	case RcvBuf:
-		n, v = int64(b.N), any(b.Size)
-		if b.Size == 0 {
-			v = "default"
-		}
-	case []any:
-		var ok bool
-		if len(b) != 2 {
-			return cause
-		}
-		if n, ok = integer(b[0]); !ok || n < 1 {
-			return cause
-		}
-		v = b[1]
+// bufferSize is a size as a setter takes it: 0 is the default.
+func bufferSize(n, def int) (int, bool) {
+	if n == 0 {
+		n = def
 	}
-	bytes, ok := size(v, DefaultRcvBuf)
-	if !ok || n < 0 || n > 1<<20 {
-		return cause
-	}
-	o.rcvbuf, o.rcvbufN = bytes, int(n)
-	return ""
+	return n, n > 0 && n <= maxBuffer
 }
 
-func setSpin(_ *Socket, o *otpOptions, v any) string {
-	d, ok := v.(time.Duration)
-	if text, is := v.(string); is {
-		var err error
-		d, err = time.ParseDuration(text)
-		ok = err == nil
-	}
-	if !ok || d < 0 {
-		return "it takes a time from 0"
-	}
-	o.spin = d
-	return ""
-}
-
-func setRegistered(s *Socket, o *otpOptions, v any) string {
-	if v != true {
-		return "it can only be switched on"
-	}
-	registry.add(s)
-	return ""
-}
-
-func otpNamed(name string) (*otpOption, error) {
-	for i := range otpTable {
-		if otpTable[i].name == name {
-			return &otpTable[i], nil
-		}
-	}
-	return nil, &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "not a known option"}
-}
-
-// otpOption reads an option of level otp. use_registry can be read of a closed socket, too.
-func (s *Socket) otpOption(name string) (any, error) {
-	row, err := otpNamed(name)
-	if err != nil {
-		return nil, err
-	}
-	if name == "use_registry" {
-		return s.registered(), nil
-	}
-	if s.ref("getopt") != nil {
-		return nil, net.ErrClosed
-	}
-	defer s.unref()
-	return row.get(s, s.options()), nil
-}
-
-// setOTPOption sets an option of level otp.
-func (s *Socket) setOTPOption(name string, v any) error {
-	row, err := otpNamed(name)
-	if err != nil {
-		return err
-	}
-	if name == "controlling_process" {
-		if mb, ok := v.(*Mailbox); ok && mb != nil {
-			return s.ControllingProcess(nil, mb)
-		}
-		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "it takes a *Mailbox, not " + describe(v)}
-	}
-	if row.set == nil {
-		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: "it can only be read"}
-	}
+// change makes new settings of the socket's. set says why value is refused, "" if it is not.
+func (s *Socket) change(name string, set func(o *otpOptions) (cause string), value any) error {
+	s = s.orClosed()
 	s.mu.Lock()
 	closing, o := s.closing(), *s.options()
 	cause := ""
 	if !closing {
-		if cause = row.set(s, &o, v); cause == "" {
+		if cause = set(&o); cause == "" {
 			s.otp.Store(&o)
 		}
 	}
 	s.mu.Unlock()
 	switch {
 	case closing:
-		return net.ErrClosed
+		return s.fail(opSetOpt, net.ErrClosed)
 	case cause != "":
-		return &InvalidError{What: "socket_option", Value: "otp." + name, Cause: cause + ", not " + describe(v)}
+		return s.fail(opSetOpt, &InvalidError{What: "socket_option", Value: "otp." + name, Cause: cause + ", not " + describe(value)})
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,88 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOTPOptionsReadBackWhatWasSet(t *testing.T) {
-	s, _ := pair(t, Stream)
-	for _, c := range []struct {
-		name     string
-		set, get any
-	}{
-		{"debug", false, false},
-		{"iow", true, true},
-		{"select_read", true, true},
-		{"meta", "cookie", "cookie"},
-		{"rcvbuf", 100, 100},
-		{"rcvbuf", RcvBuf{N: 3, Size: 50}, RcvBuf{N: 3, Size: 50}},
-		{"rcvbuf", RcvBuf{N: 3}, RcvBuf{N: 3, Size: DefaultRcvBuf}},
-		{"rcvbuf", []any{2.0, 64.0}, RcvBuf{N: 2, Size: 64}}, // as JSON has it
-		{"rcvbuf", []any{2.0, "default"}, RcvBuf{N: 2, Size: DefaultRcvBuf}},
-		{"rcvbuf", 70.0, 70},
-		{"rcvbuf", "default", DefaultRcvBuf},
-		{"rcvctrlbuf", 77, 77},
-		{"rcvctrlbuf", "default", DefaultRcvCtrlBuf},
-		{"sndctrlbuf", 78, 78},
-		{"sndctrlbuf", "default", DefaultSndCtrlBuf},
-		{"spin", 5 * time.Microsecond, 5 * time.Microsecond},
-		{"spin", "7µs", 7 * time.Microsecond},
-		{"use_registry", true, true},
-	} {
-		require.NoError(t, s.SetOption("otp", c.name, c.set), "%s %v", c.name, c.set)
-		got, err := s.Option("otp", c.name)
-		require.NoError(t, err)
-		assert.Equal(t, c.get, got, c.name)
-	}
-	fd, err := s.Option("otp", "fd")
-	assert.NoError(t, err)
-	assert.Positive(t, fd)
-	domain, err := s.Option("otp", "domain")
-	assert.NoError(t, err)
-	assert.Equal(t, Local, domain)
-}
-
-func TestOTPOptionsRefuse(t *testing.T) {
-	s, _ := pair(t, Stream)
-	for name, values := range map[string][]any{
-		"debug":               {1, "true", nil},
-		"iow":                 {0},
-		"select_read":         {"yes"},
-		"use_registry":        {false, 1},
-		"rcvbuf":              {0, -1, "big", RcvBuf{N: -1}, RcvBuf{N: 1, Size: -1}, []any{1}, []any{0, 5}, 1 << 40, 1.5},
-		"rcvctrlbuf":          {0, nil},
-		"sndctrlbuf":          {-5},
-		"spin":                {-time.Second, "soon", 5},
-		"fd":                  {3},
-		"domain":              {Inet},
-		"controlling_process": {"me"},
-		"nonsense":            {1},
-	} {
-		for _, v := range values {
-			err := s.SetOption("otp", name, v)
-			assert.ErrorIs(t, err, &InvalidError{What: "socket_option"}, "%s %v", name, v)
-		}
-	}
-	_, err := s.Option("otp", "nonsense")
-	assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
-}
-
-func TestOTPOptionsOfAClosedSocket(t *testing.T) {
-	s, _ := pair(t, Stream)
-	require.NoError(t, s.SetOption("otp", "meta", "secret"))
-	require.NoError(t, s.Close())
-	for _, name := range []string{"rcvbuf", "meta", "fd"} {
-		_, err := s.Option("otp", name)
-		assert.ErrorIs(t, err, net.ErrClosed)
-	}
-	assert.ErrorIs(t, s.SetOption("otp", "meta", 1), net.ErrClosed)
-	registered, err := s.Option("otp", "use_registry")
-	assert.NoError(t, err)
-	assert.Equal(t, true, registered)
-	assert.Nil(t, s.options().meta, "the cookie is let go")
-}
-
 func TestControllingProcess(t *testing.T) {
 	s, _ := pair(t, Stream)
 	m1, m2 := NewMailbox(), NewMailbox()
-	require.NoError(t, s.SetOption("otp", "controlling_process", m1))
+	require.NoError(t, s.ControllingProcess(nil, m1))
 	assert.Equal(t, m1, s.Owner())
 	assert.ErrorIs(t, s.ControllingProcess(nil, m2), &InvalidError{What: "not_owner"})
 	assert.ErrorIs(t, s.ControllingProcess(m2, m2), &InvalidError{What: "not_owner"})
@@ -110,7 +33,7 @@ func TestControllingProcess(t *testing.T) {
 
 func TestRecvBytesFillsUpToNBuffers(t *testing.T) {
 	a, b := pair(t, Stream)
-	require.NoError(t, b.SetOption("otp", "rcvbuf", RcvBuf{N: 3, Size: 4}))
+	require.NoError(t, b.SetRcvBuf(RcvBuf{N: 3, Size: 4}))
 	_, err := a.Send([]byte("0123456789abcdef"), 0, Forever)
 	require.NoError(t, err)
 	got, err := b.RecvBytes(0, 0, Forever)
@@ -138,11 +61,9 @@ func TestDebugLeavesTheOtherOptionsAlone(t *testing.T) {
 	got, err := b.RecvBytes(0, 0, Forever)
 	require.NoError(t, err)
 	assert.Equal(t, "traced", string(got))
-	for _, name := range []string{"rcvbuf", "rcvctrlbuf", "sndctrlbuf"} {
-		v, err := b.Option("otp", name)
-		require.NoError(t, err)
-		assert.Positive(t, v, name)
-	}
+	assert.Equal(t, RcvBuf{Size: DefaultRcvBuf}, b.RcvBuf())
+	assert.Equal(t, DefaultRcvCtrlBuf, b.RcvCtrlBuf())
+	assert.Equal(t, DefaultSndCtrlBuf, b.SndCtrlBuf())
 	assert.Contains(t, log.String(), "op=open")
 	assert.Contains(t, log.String(), "op=send n=6 result=ok")
 	assert.Contains(t, log.String(), "op=recv n=6 result=ok")
@@ -150,28 +71,41 @@ func TestDebugLeavesTheOtherOptionsAlone(t *testing.T) {
 	assert.Contains(t, log.String(), "op=close")
 }
 
-func TestOTPOptionErrorsNameTheOperationAndTheSocket(t *testing.T) {
+// The setters and getters of the library's settings, on a socket that is open, and on one that is closed.
+func TestSettings(t *testing.T) {
 	s, _ := pair(t, Stream)
-	get := func(name string) error { _, err := s.Option("otp", name); return err }
-	set := func(name string, v any) error { return s.SetOption("otp", name, v) }
-	check := func(op string, reason, err error) {
-		t.Helper()
-		var e *Error
-		if assert.ErrorAs(t, err, &e) {
-			assert.Equal(t, op, e.Op)
-			assert.Same(t, s, e.Socket)
-			assert.ErrorIs(t, err, reason)
-		}
+	set := func() []error {
+		return []error{s.SetDebug(false), s.SetIOW(true), s.SetSelectRead(true), s.SetMeta("cookie"), s.SetSpin(time.Second),
+			s.SetRcvBuf(RcvBuf{N: 2, Size: 9}), s.SetRcvCtrlBuf(7), s.SetSndCtrlBuf(8), s.Register()}
 	}
-	invalid := &InvalidError{What: "socket_option"}
-	check("getopt", invalid, get("nonsense"))
-	check("setopt", invalid, set("nonsense", 1))
-	check("setopt", invalid, set("rcvbuf", "big"))
-	check("setopt", invalid, set("fd", 3))
-	require.NoError(t, set("controlling_process", NewMailbox()))
-	check("controlling_process", &InvalidError{What: "not_owner"}, set("controlling_process", NewMailbox()))
+	for _, err := range set() {
+		require.NoError(t, err)
+	}
+	assert.False(t, s.Debug())
+	assert.True(t, s.IOW())
+	assert.True(t, s.SelectRead())
+	assert.True(t, s.Registered())
+	assert.Equal(t, "cookie", s.Meta())
+	assert.Equal(t, time.Second, s.Spin())
+	assert.Equal(t, RcvBuf{N: 2, Size: 9}, s.RcvBuf())
+	assert.Equal(t, 7, s.RcvCtrlBuf())
+	assert.Equal(t, 8, s.SndCtrlBuf())
+	assert.NotEqual(t, -1, s.FD())
+	require.NoError(t, s.SetRcvBuf(RcvBuf{}))
+	require.NoError(t, s.SetRcvCtrlBuf(0))
+	require.NoError(t, s.SetSndCtrlBuf(0))
+	assert.Equal(t, RcvBuf{Size: DefaultRcvBuf}, s.RcvBuf(), "0 is the default")
+	assert.Equal(t, DefaultRcvCtrlBuf, s.RcvCtrlBuf())
+	assert.Equal(t, DefaultSndCtrlBuf, s.SndCtrlBuf())
+	for name, err := range map[string]error{"spin": s.SetSpin(-1), "rcvbuf": s.SetRcvBuf(RcvBuf{N: -1}), "rcvbuf ": s.SetRcvBuf(RcvBuf{Size: -1}),
+		"rcvctrlbuf": s.SetRcvCtrlBuf(-1), "sndctrlbuf": s.SetSndCtrlBuf(maxBuffer + 1)} {
+		assert.ErrorIs(t, err, &InvalidError{What: "socket_option"}, name)
+		assert.ErrorContains(t, err, "otp."+strings.TrimSpace(name))
+	}
 	require.NoError(t, s.Close())
-	check("getopt", net.ErrClosed, get("rcvbuf"))
-	check("setopt", net.ErrClosed, set("rcvbuf", 10))
-	check("controlling_process", net.ErrClosed, set("controlling_process", NewMailbox()))
+	for i, err := range set() {
+		assert.ErrorIs(t, err, net.ErrClosed, "%d", i)
+	}
+	assert.Equal(t, -1, s.FD())
+	assert.Nil(t, s.Meta(), "the cookie is let go")
 }

@@ -101,7 +101,7 @@ func TestOneMessagePerArming(t *testing.T) {
 // {otp, select_read}: what is left in the kernel after a receive is announced, every time.
 func TestSelectReadAnnouncesWhatIsLeft(t *testing.T) {
 	a, b := pair(t, Stream)
-	require.NoError(t, b.setOTPOption("select_read", true))
+	require.NoError(t, b.SetSelectRead(true))
 	mb := NewMailbox()
 	buf := make([]byte, 1)
 	_, err := b.Recv(buf, 0, NoWait(mb))
@@ -157,11 +157,11 @@ func must(n int, err error) int {
 
 // fdOf is a socket's descriptor, as long as it is open.
 func fdOf(s *Socket) int {
-	v, err := s.otpOption("fd")
-	if err != nil {
-		panic(err)
+	fd := s.FD()
+	if fd < 0 {
+		panic("the socket is closed")
 	}
-	return v.(int)
+	return fd
 }
 
 // A number that is closed while its description lives on elsewhere reports nothing any more.

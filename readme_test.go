@@ -1,4 +1,4 @@
-package esock
+package esock_test
 
 import (
 	"fmt"
@@ -12,7 +12,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/plain"
 	"github.com/esock-go/esock/internal/sourcetree"
+	"github.com/esock-go/esock/sockopt"
 )
 
 //go:generate env ESOCK_UPDATE=1 go test -count=1 -run ^TestREADMESaysWhatIsSupported$ .
@@ -38,13 +41,13 @@ func TestREADMESaysWhatIsSupported(t *testing.T) {
 
 func TestREADMEShowsAnAddressOfEveryDomain(t *testing.T) {
 	var named, shown []string
-	for _, d := range domainNames {
-		named = append(named, d.text)
+	for _, d := range plain.Domains {
+		named = append(named, d.Text)
 	}
 	for _, f := range supportedFamilies {
 		shown = append(shown, f.addr.Family().String())
-		if known := f.addr.form == formKnown && f.addr.Family() != Packet; known {
-			back, err := ParseAddr(f.addr.String())
+		if _, raw := f.addr.RawData(); !raw && f.addr.Family() != esock.Packet {
+			back, err := esock.ParseAddr(f.addr.String())
 			assert.NoError(t, err)
 			assert.Equal(t, f.addr, back)
 		}
@@ -54,47 +57,55 @@ func TestREADMEShowsAnAddressOfEveryDomain(t *testing.T) {
 
 var supportedFamilies = []struct {
 	made string
-	addr Addr
+	addr esock.Addr
 }{
-	{"Inet4Addr", Inet4Addr(netip.MustParseAddr("192.0.2.1"), 80)},
-	{"Inet6Addr", Inet6Addr(netip.MustParseAddr("fe80::1"), 80, 2)},
-	{"UnixAddr, AbstractAddr", AbstractAddr("name")},
-	{"PacketAddr", PacketAddr(LinkLayer{IfIndex: 2, Hardware: net.HardwareAddr{2, 0, 0, 0, 0, 1}})},
-	{"NetlinkAddr", NetlinkAddr(7, 1)},
-	{"VSockAddr", VSockAddr(VSockHost, 1024)},
-	{"RawAddr", RawAddr(Unspec, []byte{1, 2})},
+	{"Inet4Addr", esock.Inet4Addr(netip.MustParseAddr("192.0.2.1"), 80)},
+	{"Inet6Addr", esock.Inet6Addr(netip.MustParseAddr("fe80::1"), 80, 2)},
+	{"UnixAddr, AbstractAddr", esock.AbstractAddr("name")},
+	{"PacketAddr", esock.PacketAddr(esock.LinkLayer{IfIndex: 2, Hardware: net.HardwareAddr{2, 0, 0, 0, 0, 1}})},
+	{"NetlinkAddr", esock.NetlinkAddr(7, 1)},
+	{"VSockAddr", esock.VSockAddr(esock.VSockHost, 1024)},
+	{"RawAddr", esock.RawAddr(esock.Unspec, []byte{1, 2})},
 }
 
 // supported is README's block.
 func supported() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n**%d options**, each a typed variable and a name, described in [docs/options.md](docs/options.md):\n\n",
-		len(optionRows))
+	all := slices.Collect(sockopt.All())
+	fmt.Fprintf(&b, "\n**%d options**, each a typed variable and a name of package `sockopt`, described in [docs/options.md](docs/options.md):\n\n",
+		len(all))
 	b.WriteString("| level | options | can be read, set, asked | for sockets of kind |\n| --- | ---: | --- | --- |\n")
-	for i := 0; i < len(optionRows); {
-		level, from := optionRows[i].Level, i
-		var kinds SocketKinds
-		var read, set, asked int
-		for ; i < len(optionRows) && optionRows[i].Level == level; i++ {
-			r := &optionRows[i]
+	for len(all) > 0 {
+		level := all[0].Level
+		var kinds sockopt.Kinds
+		var rows, read, set, asked int
+		for ; len(all) > 0 && all[0].Level == level; all = all[1:] {
+			r := &all[0]
 			kinds |= r.Kinds
-			read += boolInt(r.CanGet && !r.Asks)
-			set += boolInt(r.CanSet)
-			asked += boolInt(r.Asks)
+			rows++
+			if r.CanGet && !r.Asks {
+				read++
+			}
+			if r.CanSet {
+				set++
+			}
+			if r.Asks {
+				asked++
+			}
 		}
-		fmt.Fprintf(&b, "| [`%s`](docs/options.md#%s) | %d | %d, %d, %d | %v |\n", level, level, i-from, read, set, asked, kinds)
+		fmt.Fprintf(&b, "| [`%s`](docs/options.md#%s) | %d | %d, %d, %d | %v |\n", level, level, rows, read, set, asked, kinds)
 	}
 
 	count := 0
 	var table strings.Builder
-	for _, l := range levelNames {
+	for _, l := range plain.Levels {
 		var names []string
-		for _, n := range cmsgTypeNames[l.number] {
-			names = append(names, n.text)
+		for _, n := range esock.CmsgTypeNames[l.Number] {
+			names = append(names, n.Text)
 		}
 		if len(names) > 0 {
 			count += len(names)
-			fmt.Fprintf(&table, "| `%s` | %s |\n", l.text, strings.Join(names, ", "))
+			fmt.Fprintf(&table, "| `%s` | %s |\n", l.Text, strings.Join(names, ", "))
 		}
 	}
 	fmt.Fprintf(&b, "\n**%d control messages** with typed values; all others come as bytes:\n\n| level | types |\n| --- | --- |\n%s",
@@ -103,14 +114,14 @@ func supported() string {
 	b.WriteString("\n**Addresses**, as values, text and maps:\n\n| family | made by | text |\n| --- | --- | --- |\n")
 	for _, f := range supportedFamilies {
 		family := "`" + f.addr.Family().String() + "`"
-		if f.addr.form == formRaw {
+		if _, raw := f.addr.RawData(); raw {
 			family = "any other, raw"
 		}
 		fmt.Fprintf(&b, "| %s | `%s` | `%v` |\n", family, f.made, f.addr)
 	}
 
 	var get, set []string
-	for r := range IOCtls() {
+	for r := range esock.IOCtls() {
 		switch {
 		case r.Constant == "":
 		case r.Set:

@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"github.com/esock-go/esock/internal/ctext"
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Socket is one socket. Any method may be called from any goroutine: receives and accepts go one at a time, in the order
@@ -154,13 +155,13 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 		return nil, openError(err)
 	}
 	switch {
-	case !fitsCInt(int64(d)):
+	case !plain.FitsCInt(int64(d)):
 		return nil, openError(&InvalidError{What: "domain", Value: int(d)})
 	case t == RDM: // it can be reported, but OTP opens none
 		return nil, openError(&InvalidError{What: "type", Value: t})
 	case t < 0 || t > 0xf: // the rest are flags, and the core's to set
 		return nil, openError(&InvalidError{What: "type", Value: int(t)})
-	case !fitsCInt(int64(p)):
+	case !plain.FitsCInt(int64(p)):
 		return nil, openError(&InvalidError{What: "protocol", Value: int(p)})
 	}
 	if cause := ctext.Cause(cfg.netns); cause != "" {
@@ -231,7 +232,7 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	if err := cfg.apply(opts); err != nil {
 		return nil, openError(err)
 	}
-	if !fitsCInt(int64(fd)) {
+	if !plain.FitsCInt(int64(fd)) {
 		return nil, openError(syscall.EBADF)
 	}
 	if err := cfg.checkOwner(); err != nil {

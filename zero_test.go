@@ -37,7 +37,7 @@ func TestZeroNames(t *testing.T) {
 		return !strings.HasSuffix(f.Name(), "_test.go")
 	}, 0)
 	require.NoError(t, err)
-	var funcs, types, codecs []string
+	var funcs, types []string
 	ast.Inspect(pkgs["esock"], func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncDecl:
@@ -49,22 +49,13 @@ func TestZeroNames(t *testing.T) {
 			if n.Name.IsExported() {
 				types = append(types, n.Name.Name)
 			}
-		case *ast.CompositeLit: // Option[T]{row, &codec}
-			of, _ := n.Type.(*ast.IndexExpr)
-			if of == nil || len(n.Elts) != 2 || fmt.Sprint(of.X) != "Option" {
-				break
-			}
-			if c, ok := n.Elts[1].(*ast.UnaryExpr); ok {
-				codecs = append(codecs, fmt.Sprint(c.X))
-			}
 		}
 		return true
 	})
-	slices.Sort(codecs)
 	for _, table := range []struct {
 		found []string
 		known map[string]any
-	}{{funcs, exportedFuncs}, {types, exportedTypes}, {slices.Compact(codecs), exportedOptions}} {
+	}{{funcs, exportedFuncs}, {types, exportedTypes}} {
 		slices.Sort(table.found)
 		require.Equal(t, table.found, slices.Sorted(maps.Keys(table.known)), "zero_names_test.go has the exported names")
 	}
@@ -281,7 +272,7 @@ var zeroIsFine = map[string]bool{
 
 func TestZeroFunctions(t *testing.T) {
 	switches(t)
-	s, err := KindUDP4.Open(Registered(true)) // so that lists of sockets are not empty
+	s, err := Open(Inet, Dgram, UDP, Registered(true)) // so that lists of sockets are not empty
 	require.NoError(t, err)
 	defer s.Close()
 	for _, name := range slices.Sorted(maps.Keys(exportedFuncs)) {
@@ -304,8 +295,11 @@ func receivers(t *testing.T, typ reflect.Type) (values []reflect.Value, open int
 	case reflect.TypeFor[*Socket]():
 		values = append(values, reflect.ValueOf(closedSocketOf(t)))
 		open = len(values)
-		for _, k := range []SocketKinds{KindTCP4, KindUDP4, KindUnix, KindUnixDgram} {
-			s, err := k.Open(Registered(false))
+		for _, k := range []struct {
+			domain Domain
+			typ    Type
+		}{{Inet, Stream}, {Inet, Dgram}, {Local, Stream}, {Local, Dgram}} {
+			s, err := Open(k.domain, k.typ, Default, Registered(false))
 			require.NoError(t, err)
 			values = append(values, reflect.ValueOf(s))
 		}
@@ -376,31 +370,13 @@ func answersClosed(t *testing.T, typ, method string, in, out []reflect.Value) {
 	assert.True(t, ok, "%s.%s%v answers %v", typ, method, in, err)
 }
 
-// TestZeroOptions tries an option of each codec on sockets that are not open, with the zero value.
-func TestZeroOptions(t *testing.T) {
-	for _, name := range slices.Sorted(maps.Keys(exportedOptions)) {
-		o := reflect.ValueOf(exportedOptions[name])
-		for i := range o.NumMethod() {
-			what := o.Type().Method(i).Name
-			if what == "Info" {
-				continue
-			}
-			calls(t, name+" "+what, o.Method(i), true, func(in, out []reflect.Value) {
-				err, _ := out[len(out)-1].Interface().(error)
-				var invalid *InvalidError
-				assert.True(t, errors.As(err, &invalid) || errors.Is(err, net.ErrClosed), "%s %s: %v", name, what, err)
-			})
-		}
-	}
-}
-
 // TestZeroIsClosed says in words what the tests above find by trying.
 func TestZeroIsClosed(t *testing.T) {
 	var zero Socket
 	for _, s := range []*Socket{&zero, nil} {
 		_, err := s.Recv(make([]byte, 1), 0, Forever)
 		assert.ErrorIs(t, err, net.ErrClosed)
-		assert.ErrorIs(t, TCPNoDelay.Set(s, true), net.ErrClosed)
+		assert.ErrorIs(t, s.SetOptionNative(solTCP, syscall.TCP_NODELAY, true), net.ErrClosed)
 		assert.ErrorIs(t, s.Close(), net.ErrClosed)
 		assert.True(t, s.Closed())
 		assert.Equal(t, "#Socket<0>", s.String())
@@ -453,7 +429,7 @@ func TestZeroErrors(t *testing.T) {
 	assert.False(t, (*Error)(nil).Timeout())
 }
 
-// TestZeroByName gives every option and request that has a name values that are none.
+// TestZeroByName gives every request that has a name values that are none.
 func TestZeroByName(t *testing.T) {
 	values := wrong(t, reflect.TypeFor[any](), true)
 	each := func(what string, f func(v any) error) {
@@ -464,27 +440,9 @@ func TestZeroByName(t *testing.T) {
 		}
 	}
 	var s Socket
-	for o := range Options() {
-		what := o.Level + "." + o.Name
-		each("get "+what, func(any) error { _, err := s.Option(o.Level, o.Name); return err })
-		each("ask "+what, func(v any) error { _, err := s.AskOption(o.Level, o.Name, v); return err })
-		each("set "+what, func(v any) error { return s.SetOption(o.Level, o.Name, v) })
-		each("batch "+what, func(v any) error { return s.SetOptions([]OptionValue{{o.Level, o.Name, v, nil}}) })
-		each("batch "+what, func(v any) error { return s.GetOptions([]OptionValue{{o.Level, o.Name, v, nil}}) })
-	}
 	for r := range IOCtls() {
 		each(r.Name, func(v any) error { _, err := s.IOCtl(r.Name, v); return err })
 		each(r.Name, func(v any) error { _, err := s.IOCtl(r.Name, v, v); return err })
 		each(r.Name, func(v any) error { _, err := s.IOCtl(r.Name, "lo", v); return err })
-	}
-	for _, o := range otpTable {
-		each("otp."+o.name, func(v any) error {
-			open, err := KindUDP4.Open(Registered(false))
-			require.NoError(t, err)
-			defer open.Close()
-			_ = open.SetOption("otp", o.name, v) // some are values
-			_, _ = open.Option("otp", o.name)
-			return s.SetOption("otp", o.name, v)
-		})
 	}
 }

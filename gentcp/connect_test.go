@@ -16,6 +16,7 @@ import (
 
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // everybody is an address that TCP cannot connect to.
@@ -33,7 +34,7 @@ func blackHole(t testing.TB, ip netip.Addr, port int) *Socket {
 	l := opened(t)(Listen(nil, port, IP(ip), Backlog(0)))
 	connectTo(t, nil, l)
 	comes(t, "a full queue", func() bool {
-		info, err := esock.TCPInfo.Get(l.Socket())
+		info, err := sockopt.TCPInfo.Get(l.Socket())
 		require.NoError(t, err)
 		return info.Unacked > info.Sacked // more than the backlog: Linux drops every SYN
 	})

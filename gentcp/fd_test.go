@@ -12,6 +12,7 @@ import (
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/packet"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // bareFD is a descriptor of a new socket, bound to the address unless that is zero.
@@ -43,7 +44,7 @@ var loopbackPort0 = &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
 // usesItself checks that the socket has the descriptor, not a duplicate, and closes it.
 func usesItself(t testing.TB, s *Socket, fd int) {
 	t.Helper()
-	got, err := s.Socket().Option("otp", "fd")
+	got, err := sockopt.Get(s.Socket(), "otp", "fd")
 	require.NoError(t, err)
 	assert.Equal(t, fd, got)
 	require.NoError(t, s.Close())
@@ -241,7 +242,7 @@ func TestFDOpen(t *testing.T) {
 			fd := tcpFD(t, nil)
 			require.NoError(t, syscall.Connect(fd, &syscall.SockaddrInet4{Port: portOf(t, l), Addr: [4]byte{127, 0, 0, 1}}))
 			server := acceptFrom(t, l, nil)
-			b, err := syscall.Dup(must(server.Socket().Option("otp", "fd")).(int))
+			b, err := syscall.Dup(must(sockopt.Get(server.Socket(), "otp", "fd")).(int))
 			require.NoError(t, err)
 			server.Close()
 			return fd, b

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // Service is the port of a service by its name, "http". Errors: EINVAL when there is none of that name.
@@ -78,8 +79,8 @@ func (s *Socket) Accept(mb *esock.Mailbox, w esock.Wait) (*Socket, error) {
 		return nil, s.fail(op, err)
 	}
 	// The one option of the listener's that Linux does not hand on.
-	if priority, err := esock.SocketPriority.Get(s.sock); err == nil && priority > 0 {
-		esock.SocketPriority.Set(sock, priority)
+	if priority, err := sockopt.SocketPriority.Get(s.sock); err == nil && priority > 0 {
+		sockopt.SocketPriority.Set(sock, priority)
 	}
 	if mb != nil {
 		if err := sock.ControllingProcess(nil, mb); err != nil || sock.Closed() {

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"math"
 	"net/netip"
-	"reflect"
 	"time"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/ctext"
+	"github.com/esock-go/esock/internal/plain"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -26,7 +26,7 @@ func checkBool(v any) (any, string) {
 // checkInt accepts integers of any type, and floats without a fraction, as JSON has them.
 func checkInt(low, high int64, cause string) check {
 	return func(v any) (any, string) {
-		if n, ok := integer(v); ok && n >= low && n <= high {
+		if n, ok := plain.Integer(v); ok && n >= low && n <= high {
 			return int(n), ""
 		}
 		return nil, cause
@@ -38,19 +38,6 @@ var (
 	checkPositive = checkInt(1, math.MaxInt32, "it takes a number from 1")
 	checkAnyInt   = checkInt(math.MinInt32, math.MaxInt32, "it takes a number")
 )
-
-func integer(v any) (int64, bool) {
-	switch r := reflect.ValueOf(v); r.Kind() {
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return r.Int(), true
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return int64(r.Uint()), r.Uint() <= math.MaxInt64
-	case reflect.Float32, reflect.Float64:
-		f := r.Float()
-		return int64(f), f == math.Trunc(f) && math.Abs(f) < 1<<53
-	}
-	return 0, false
-}
 
 // checkWord accepts nil, or true from a map, for the options that are a word.
 func checkWord(v any) (any, string) {
@@ -65,7 +52,7 @@ func checkTime(infinite bool, longest time.Duration) check {
 	return func(v any) (any, string) {
 		d, ok := v.(time.Duration)
 		if !ok {
-			n, isInt := integer(v)
+			n, isInt := plain.Integer(v)
 			switch {
 			case v == "infinity":
 				d, ok = Infinity, true
@@ -96,7 +83,7 @@ func checkActive(v any) (any, string) {
 			return Once, ""
 		}
 	}
-	if n, ok := integer(v); ok && n >= math.MinInt16 && n <= math.MaxInt16 {
+	if n, ok := plain.Integer(v); ok && n >= math.MinInt16 && n <= math.MaxInt16 {
 		return int(n), ""
 	}
 	return nil, "it takes true, false, once, or a number from -32768 to 32767"
@@ -138,7 +125,7 @@ func checkPacket(v any) (any, string) {
 		var err error
 		t, err = packet.ParseType(s)
 		ok = err == nil
-	} else if n, isInt := integer(v); isInt && !ok {
+	} else if n, isInt := plain.Integer(v); isInt && !ok {
 		t, ok = map[int64]packet.Type{0: packet.Len0, 1: packet.Len1, 2: packet.Len2, 4: packet.Len4}[n]
 	}
 	switch {
@@ -165,7 +152,7 @@ func checkLinger(v any) (any, string) {
 		on, seconds = v["onoff"], v["linger"]
 	}
 	b, ok := on.(bool)
-	n, isInt := integer(seconds)
+	n, isInt := plain.Integer(seconds)
 	if !ok || !isInt || n < 0 || n > math.MaxInt32 {
 		return nil, cause
 	}
@@ -278,8 +265,8 @@ func rawFromPlain(v any) (Option, error) {
 	if !ok || len(l) != 3 {
 		return Option{}, &badArgument{"raw", v, cause}
 	}
-	level, ok1 := integer(l[0])
-	opt, ok2 := integer(l[1])
+	level, ok1 := plain.Integer(l[0])
+	opt, ok2 := plain.Integer(l[1])
 	b, ok3 := l[2].([]byte)
 	if text, isText := l[2].(string); isText {
 		var err error

@@ -9,6 +9,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/packet"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // A row is one option. An option of this layer has set and get for the settings, one of the kernel's has setSocket and
@@ -39,17 +40,17 @@ const (
 	creating = atListen | atConnect
 )
 
-func bool1(o esock.Option[bool]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error)) {
+func bool1(o sockopt.Option[bool]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error)) {
 	return func(s *esock.Socket, v any) error { return o.Set(s, v.(bool)) },
 		func(s *esock.Socket) (any, error) { return o.Get(s) }
 }
 
-func int1(o esock.Option[int]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error)) {
+func int1(o sockopt.Option[int]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error)) {
 	return func(s *esock.Socket, v any) error { return o.Set(s, v.(int)) },
 		func(s *esock.Socket) (any, error) { return o.Get(s) }
 }
 
-func seconds1(o esock.Option[time.Duration]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error)) {
+func seconds1(o sockopt.Option[time.Duration]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error)) {
 	return func(s *esock.Socket, v any) error { return o.Set(s, time.Duration(v.(int))*time.Second) },
 		func(s *esock.Socket) (any, error) {
 			d, err := o.Get(s)
@@ -58,8 +59,8 @@ func seconds1(o esock.Option[time.Duration]) (func(*esock.Socket, any) error, fu
 }
 
 // system is a row of a kernel option.
-func system[T any](name string, c check, only esock.Domain, o esock.Option[T],
-	access func(esock.Option[T]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error))) row {
+func system[T any](name string, c check, only esock.Domain, o sockopt.Option[T],
+	access func(sockopt.Option[T]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error))) row {
 	set, get := access(o)
 	return row{name: name, check: c, use: anywhere, setSocket: set, getSocket: get, only: only}
 }
@@ -87,17 +88,17 @@ var optionTable = []row{
 	{name: "backlog", check: checkSize, use: atListen | ignored},
 	{name: "binary", check: checkWord, use: creating | inSetOpts, set: func(o *settings, _ any) { o.mode = ModeBinary }},
 	{name: "bind_to_device", check: checkDevice, use: anywhere,
-		setSocket: func(s *esock.Socket, v any) error { return esock.SocketBindToDevice.Set(s, v.(string)) },
-		getSocket: func(s *esock.Socket) (any, error) { return esock.SocketBindToDevice.Get(s) }},
+		setSocket: func(s *esock.Socket, v any) error { return sockopt.SocketBindToDevice.Set(s, v.(string)) },
+		getSocket: func(s *esock.Socket) (any, error) { return sockopt.SocketBindToDevice.Get(s) }},
 	{name: "buffer", check: checkInt(0, 1<<30, "it takes a size"), use: anywhere,
 		set: func(o *settings, v any) { o.buffer = cmp.Or(v.(int), defaultBuffer) },
 		get: func(o *settings) any { return o.buffer }},
 	{name: "debug", check: checkBool, use: anywhere,
-		setSocket: func(s *esock.Socket, v any) error { return s.SetOption("otp", "debug", v) },
-		getSocket: func(s *esock.Socket) (any, error) { return s.Option("otp", "debug") }},
+		setSocket: func(s *esock.Socket, v any) error { return sockopt.Set(s, "otp", "debug", v) },
+		getSocket: func(s *esock.Socket) (any, error) { return sockopt.Get(s, "otp", "debug") }},
 	sending("delay_send", checkBool, func(o *settings) *bool { return &o.delaySend }),
 	layer("deliver", checkDeliver, func(o *settings) *DeliverAs { return &o.deliver }),
-	system("dontroute", checkBool, 0, esock.SocketDontRoute, bool1),
+	system("dontroute", checkBool, 0, sockopt.SocketDontRoute, bool1),
 	without("exclusiveaddruse", checkBool),
 	layer("exit_on_close", checkBool, func(o *settings) *bool { return &o.exitOnClose }),
 	{name: "fd", check: checkSize, use: creating},
@@ -108,11 +109,11 @@ var optionTable = []row{
 	{name: "inet", check: checkWord, use: creating | ignored},
 	{name: "inet6", check: checkWord, use: creating | ignored},
 	{name: "ip", check: checkIP, use: creating | ignored},
-	system("ipv6_v6only", checkBool, esock.Inet6, esock.IPv6V6Only, bool1),
-	system("keepalive", checkBool, 0, esock.SocketKeepAlive, bool1),
-	system("keepcnt", checkAnyInt, 0, esock.TCPKeepCnt, int1),
-	system("keepidle", checkAnyInt, 0, esock.TCPKeepIdle, seconds1),
-	system("keepintvl", checkAnyInt, 0, esock.TCPKeepIntvl, seconds1),
+	system("ipv6_v6only", checkBool, esock.Inet6, sockopt.IPv6V6Only, bool1),
+	system("keepalive", checkBool, 0, sockopt.SocketKeepAlive, bool1),
+	system("keepcnt", checkAnyInt, 0, sockopt.TCPKeepCnt, int1),
+	system("keepidle", checkAnyInt, 0, sockopt.TCPKeepIdle, seconds1),
+	system("keepintvl", checkAnyInt, 0, sockopt.TCPKeepIntvl, seconds1),
 	{name: "line_delimiter", check: checkInt(0, 255, "it takes a byte"), use: anywhere,
 		set: func(o *settings, v any) { o.delimiter = packet.DelimiterOf(byte(v.(int))) },
 		get: func(o *settings) any { return int(o.delimiter.Byte()) }},
@@ -124,35 +125,35 @@ var optionTable = []row{
 	layer("mode", checkMode, func(o *settings) *DataMode { return &o.mode }),
 	{name: "netns", check: checkText, use: creating},
 	{name: "nodelay", check: checkBool, use: anywhere, setSocket: setNoDelay,
-		getSocket: func(s *esock.Socket) (any, error) { return esock.TCPNoDelay.Get(s) }},
-	system("nopush", checkBool, 0, esock.TCPCork, bool1),
+		getSocket: func(s *esock.Socket) (any, error) { return sockopt.TCPNoDelay.Get(s) }},
+	system("nopush", checkBool, 0, sockopt.TCPCork, bool1),
 	layer("packet", checkPacket, func(o *settings) *packet.Type { return &o.typ }),
 	{name: "packet_size", check: checkInt(0, math.MaxUint32, "it takes a number from 0"), use: anywhere,
 		set: func(o *settings, v any) { o.packetSize = uint32(v.(int)) },
 		get: func(o *settings) any { return int(o.packetSize) }},
 	{name: "pktoptions", check: readOnly, use: inGetOpts, getSocket: pktOptions},
 	{name: "port", check: checkInt(0, 65535, "it takes a port number"), use: creating},
-	system("priority", checkSize, 0, esock.SocketPriority, int1),
+	system("priority", checkSize, 0, sockopt.SocketPriority, int1),
 	{name: "protocol", check: checkProtocol, use: creating},
 	layer("read_ahead", checkBool, func(o *settings) *bool { return &o.readAhead }),
-	system("recbuf", checkSize, 0, esock.SocketRcvBuf, int1),
-	system("recvtclass", checkBool, esock.Inet6, esock.IPv6RecvTClass, bool1),
-	system("recvtos", checkBool, esock.Inet, esock.IPRecvTOS, bool1),
-	system("recvttl", checkBool, esock.Inet, esock.IPRecvTTL, bool1),
-	system("reuseaddr", checkBool, 0, esock.SocketReuseAddr, bool1),
-	system("reuseport", checkBool, 0, esock.SocketReusePort, bool1),
-	system("reuseport_lb", checkBool, 0, esock.SocketReusePort, bool1),
+	system("recbuf", checkSize, 0, sockopt.SocketRcvBuf, int1),
+	system("recvtclass", checkBool, esock.Inet6, sockopt.IPv6RecvTClass, bool1),
+	system("recvtos", checkBool, esock.Inet, sockopt.IPRecvTOS, bool1),
+	system("recvttl", checkBool, esock.Inet, sockopt.IPRecvTTL, bool1),
+	system("reuseaddr", checkBool, 0, sockopt.SocketReuseAddr, bool1),
+	system("reuseport", checkBool, 0, sockopt.SocketReusePort, bool1),
+	system("reuseport_lb", checkBool, 0, sockopt.SocketReusePort, bool1),
 	sending("send_timeout", checkTime(true, math.MaxInt64), func(o *settings) *time.Duration { return &o.sendTimeout }),
 	sending("send_timeout_close", checkBool, func(o *settings) *bool { return &o.sendTimeoutClose }),
 	layer("show_econnreset", checkBool, func(o *settings) *bool { return &o.showReset }),
-	system("sndbuf", checkSize, 0, esock.SocketSndBuf, int1),
-	system("tclass", checkSize, esock.Inet6, esock.IPv6TClass, int1),
+	system("sndbuf", checkSize, 0, sockopt.SocketSndBuf, int1),
+	system("tclass", checkSize, esock.Inet6, sockopt.IPv6TClass, int1),
 	{name: "tcp_module", check: checkModule, use: creating | ignored},
-	system("tos", checkSize, esock.Inet, esock.IPTOS, int1),
-	system("ttl", checkSize, esock.Inet, esock.IPTTL, int1),
+	system("tos", checkSize, esock.Inet, sockopt.IPTOS, int1),
+	system("ttl", checkSize, esock.Inet, sockopt.IPTTL, int1),
 	{name: "user_timeout", check: checkTime(false, math.MaxInt32*time.Millisecond), use: anywhere,
-		setSocket: func(s *esock.Socket, v any) error { return esock.TCPUserTimeout.Set(s, v.(time.Duration)) },
-		getSocket: func(s *esock.Socket) (any, error) { return esock.TCPUserTimeout.Get(s) }},
+		setSocket: func(s *esock.Socket, v any) error { return sockopt.TCPUserTimeout.Set(s, v.(time.Duration)) },
+		getSocket: func(s *esock.Socket) (any, error) { return sockopt.TCPUserTimeout.Get(s) }},
 }
 
 var rows = func() map[string]*row {
@@ -170,11 +171,11 @@ func (r *row) suits(s *esock.Socket) bool { return r.only == 0 || r.only == s.Do
 
 func setLinger(s *esock.Socket, v any) error {
 	l := v.(LingerValue)
-	return esock.SocketLinger.Set(s, esock.Linger{On: l.On, Time: time.Duration(l.Seconds) * time.Second})
+	return sockopt.SocketLinger.Set(s, sockopt.Linger{On: l.On, Time: time.Duration(l.Seconds) * time.Second})
 }
 
 func getLinger(s *esock.Socket) (any, error) {
-	l, err := esock.SocketLinger.Get(s)
+	l, err := sockopt.SocketLinger.Get(s)
 	return LingerValue{l.On, int(l.Time / time.Second)}, err
 }
 
@@ -183,7 +184,7 @@ func setNoDelay(s *esock.Socket, v any) error {
 	if s.Domain() == esock.Local {
 		return syscall.ENOTSUP
 	}
-	return esock.TCPNoDelay.Set(s, v.(bool))
+	return sockopt.TCPNoDelay.Set(s, v.(bool))
 }
 
 // PktOption is one value of option pktoptions: "tos", "ttl" or "tclass".
@@ -194,11 +195,11 @@ type PktOption struct {
 
 // pktOptions asks for what came with the stream's last segment: IP_PKTOPTIONS, or IPV6_2292PKTOPTIONS.
 func pktOptions(s *esock.Socket) (any, error) {
-	opt := esock.IPPktOptions
+	opt := sockopt.IPPktOptions
 	switch s.Domain() {
 	case esock.Inet:
 	case esock.Inet6:
-		opt = esock.IPv6PktOptions
+		opt = sockopt.IPv6PktOptions
 	default:
 		return nil, syscall.ENOPROTOOPT
 	}

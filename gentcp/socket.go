@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // Socket is a listener, or a connection. Any method may be called from any goroutine: whole messages of several senders
@@ -235,8 +236,8 @@ func (s *Socket) closeQuietly() {
 
 // dontLinger makes closing not wait for unsent data. Abortive close stays that.
 func (s *Socket) dontLinger() {
-	if l, err := esock.SocketLinger.Get(s.sock); err == nil && l.On && l.Time > 0 {
-		esock.SocketLinger.Set(s.sock, esock.Linger{})
+	if l, err := sockopt.SocketLinger.Get(s.sock); err == nil && l.On && l.Time > 0 {
+		sockopt.SocketLinger.Set(s.sock, sockopt.Linger{})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // wire is what crypto/tls takes for the network: a gentcp socket whose reads end as the esock.Wait of the call above
@@ -117,8 +118,8 @@ func (w *wire) Close() error {
 // dontLinger makes closing not wait for unsent data. Abortive close stays that.
 func (w *wire) dontLinger() {
 	s := w.raw.Socket()
-	if l, err := esock.SocketLinger.Get(s); err == nil && l.On && l.Time > 0 {
-		esock.SocketLinger.Set(s, esock.Linger{})
+	if l, err := sockopt.SocketLinger.Get(s); err == nil && l.On && l.Time > 0 {
+		sockopt.SocketLinger.Set(s, sockopt.Linger{})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/packet"
+	"github.com/esock-go/esock/sockopt"
 	"github.com/stretchr/testify/require"
 )
 
@@ -159,13 +160,13 @@ func TestBaseOptionsWinAndOthersArrive(t *testing.T) {
 		require.Equal(t, "raw, passive", recv(t, s, 12))
 		require.Zero(t, mb.Len())
 		beneath := beneath(s)
-		on, err := esock.SocketKeepAlive.Get(beneath)
+		on, err := sockopt.SocketKeepAlive.Get(beneath)
 		require.NoError(t, err)
 		require.True(t, on)
-		n, err := esock.SocketPriority.Get(beneath)
+		n, err := sockopt.SocketPriority.Get(beneath)
 		require.NoError(t, err)
 		require.Equal(t, 3, n)
-		on, err = esock.TCPNoDelay.Get(beneath)
+		on, err = sockopt.TCPNoDelay.Get(beneath)
 		require.NoError(t, err)
 		require.True(t, on)
 		idle := make([]byte, 4)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 func acceptSelect(t testing.TB, l *esock.Socket, mb *esock.Mailbox) *esock.Select {
@@ -219,23 +220,23 @@ func TestAccept_TimedLeavesNothingPending(t *testing.T) {
 
 func TestAccept_Inherits(t *testing.T) {
 	l, addr := listener(t, 5)
-	require.NoError(t, l.SetOption("otp", "rcvbuf", esock.RcvBuf{N: 3, Size: 17}))
-	require.NoError(t, l.SetOption("otp", "rcvctrlbuf", 333))
-	require.NoError(t, l.SetOption("otp", "sndctrlbuf", 222))
-	require.NoError(t, l.SetOption("otp", "iow", true))
-	require.NoError(t, l.SetOption("otp", "meta", "mine"))
-	require.NoError(t, esock.TCPNoDelay.Set(l, true))
+	require.NoError(t, sockopt.Set(l, "otp", "rcvbuf", esock.RcvBuf{N: 3, Size: 17}))
+	require.NoError(t, sockopt.Set(l, "otp", "rcvctrlbuf", 333))
+	require.NoError(t, sockopt.Set(l, "otp", "sndctrlbuf", 222))
+	require.NoError(t, sockopt.Set(l, "otp", "iow", true))
+	require.NoError(t, sockopt.Set(l, "otp", "meta", "mine"))
+	require.NoError(t, sockopt.TCPNoDelay.Set(l, true))
 	dial(t, addr)
 	a, err := l.Accept(esock.Within(patience))
 	require.NoError(t, err)
 	closeAtEnd(t, a)
 	for name, want := range map[string]any{"rcvbuf": esock.RcvBuf{N: 3, Size: 17}, "rcvctrlbuf": 333, "sndctrlbuf": 222,
 		"iow": true, "meta": nil} {
-		got, err := a.Option("otp", name)
+		got, err := sockopt.Get(a, "otp", name)
 		require.NoError(t, err)
 		assert.Equal(t, want, got, name)
 	}
-	on, err := esock.TCPNoDelay.Get(a)
+	on, err := sockopt.TCPNoDelay.Get(a)
 	require.NoError(t, err)
 	assert.True(t, on, "the kernel's part")
 	assert.Equal(t, l.Domain(), a.Domain())
@@ -248,7 +249,7 @@ func TestAccept_Inherits(t *testing.T) {
 func TestAccept_ClientThatResetBefore(t *testing.T) {
 	l, addr := listener(t, 5)
 	c := dial(t, addr)
-	require.NoError(t, esock.SocketLinger.Set(c, esock.Linger{On: true}))
+	require.NoError(t, sockopt.SocketLinger.Set(c, sockopt.Linger{On: true}))
 	require.NoError(t, c.Close())
 	a, err := l.Accept(esock.Within(patience))
 	require.NoError(t, err, "Linux delivers it all the same")

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // Every test here ends with the socket at work: bad input is an error, and nothing more.
@@ -49,9 +50,9 @@ func TestBad_Sizes(t *testing.T) {
 		assert.ErrorIs(t, err, &esock.InvalidError{What: "data_size"})
 	}
 	for _, size := range []any{-1, 0, 1 << 62, "many", esock.RcvBuf{N: -1}, esock.RcvBuf{Size: -1}, nil} {
-		assert.Error(t, b.SetOption("otp", "rcvbuf", size), "%v", size)
+		assert.Error(t, sockopt.Set(b, "otp", "rcvbuf", size), "%v", size)
 	}
-	got, err := b.Option("otp", "rcvbuf")
+	got, err := sockopt.Get(b, "otp", "rcvbuf")
 	require.NoError(t, err)
 	assert.Equal(t, esock.DefaultRcvBuf, got)
 	echoes(t, a, b)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 func TestClose_EveryPendingOperation(t *testing.T) {
@@ -125,7 +126,7 @@ func TestClose_OwnersDeathDoesNotLinger(t *testing.T) {
 	owner := esock.NewMailbox()
 	a, b := tcpPair(t)
 	require.NoError(t, a.ControllingProcess(nil, owner))
-	require.NoError(t, esock.SocketLinger.Set(a, esock.Linger{On: true, Time: time.Hour}))
+	require.NoError(t, sockopt.SocketLinger.Set(a, sockopt.Linger{On: true, Time: time.Hour}))
 	n := fill(t, a)
 	require.NoError(t, closeSoon(t, owner)) // with linger it would take an hour
 	// Not an abort either: the peer gets what was sent.
@@ -138,7 +139,7 @@ func TestClose_AbortiveLingerStays(t *testing.T) {
 	owner := esock.NewMailbox()
 	a, b := tcpPair(t)
 	require.NoError(t, a.ControllingProcess(nil, owner))
-	require.NoError(t, esock.SocketLinger.Set(a, esock.Linger{On: true}))
+	require.NoError(t, sockopt.SocketLinger.Set(a, sockopt.Linger{On: true}))
 	require.NoError(t, closeSoon(t, owner))
 	_, err := b.Recv(make([]byte, 1), 0, esock.Within(patience))
 	assert.ErrorIs(t, err, syscall.ECONNRESET)
@@ -149,7 +150,7 @@ func TestClose_Lingers(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		t.Run(fmt.Sprint("parked before=", parked), func(t *testing.T) {
 			a, b := tcpPair(t)
-			require.NoError(t, esock.SocketLinger.Set(a, esock.Linger{On: true, Time: time.Hour}))
+			require.NoError(t, sockopt.SocketLinger.Set(a, sockopt.Linger{On: true, Time: time.Hour}))
 			if parked { // the runtime's File closes then
 				_, err := a.Recv(make([]byte, 1), 0, esock.Within(time.Nanosecond))
 				require.Equal(t, esock.ErrTimeout, err)
@@ -196,8 +197,8 @@ func TestClosedSocketAnswers(t *testing.T) {
 		"bind":        s.Bind(esock.Loopback),
 		"listen":      s.Listen(1),
 		"shutdown":    s.Shutdown(esock.ShutRead),
-		"option":      esock.TCPNoDelay.Set(s, true),
-		"otp option":  s.SetOption("otp", "meta", 1),
+		"option":      sockopt.TCPNoDelay.Set(s, true),
+		"otp option":  sockopt.Set(s, "otp", "meta", 1),
 		"native":      s.SetOptionNative(6, 1, 1),
 		"recv":        second(s.Recv(nil, 0, esock.Forever)),
 		"recv full":   second(s.RecvFull(make([]byte, 3), 0, esock.Forever)),

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // interrupt sends every thread of the process the signal with which the runtime preempts goroutines.
@@ -32,7 +33,7 @@ func TestClose_LingersUnderSignals(t *testing.T) {
 	for _, parked := range []bool{false, true} {
 		t.Run(fmt.Sprint("parked before=", parked), func(t *testing.T) {
 			a, b := tcpPair(t)
-			require.NoError(t, esock.SocketLinger.Set(a, esock.Linger{On: true, Time: time.Hour}))
+			require.NoError(t, sockopt.SocketLinger.Set(a, sockopt.Linger{On: true, Time: time.Hour}))
 			if parked {
 				_, err := a.Recv(make([]byte, 1), 0, esock.Within(time.Nanosecond))
 				require.Equal(t, esock.ErrTimeout, err)

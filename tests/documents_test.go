@@ -201,7 +201,8 @@ func TestTheTableHasWhatTheManualsNameAndNothingElse(t *testing.T) {
 }
 
 // directories are where the packages of the documents are.
-var directories = map[string]string{"esock": "..", "gentcp": "../gentcp", "packet": "../packet", "hackney": "../hackney"}
+var directories = map[string]string{"esock": "..", "gentcp": "../gentcp", "packet": "../packet", "hackney": "../hackney",
+	"sockopt": "../sockopt", "supports": "../supports"}
 
 // declaredNames has the names that the packages declare, as "gentcp.Listen", "gentcp.Socket.Recv", "esock.Addr.Port": methods
 // and fields too.
@@ -299,7 +300,7 @@ var variables = map[string][]string{
 func TestTheDocumentsUseNamesThatExist(t *testing.T) {
 	sourcetree.Need(t)
 	names := declaredNames(t)
-	qualified := regexp.MustCompile(`\b(esock|gentcp|packet|hackney)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
+	qualified := regexp.MustCompile(`\b(esock|sockopt|supports|gentcp|packet|hackney)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
 	member := regexp.MustCompile(`(?:^|[^\w.])(\w+)\.([A-Z]\w*)`)
 	for _, file := range []string{"../docs/gen-tcp.md", "../docs/from-erlang.md", "../README.md"} {
 		b, err := os.ReadFile(file)

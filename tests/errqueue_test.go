@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // provoke sends a datagram where nobody listens, and waits until the answer has come to the error queue, or was taken from
@@ -24,7 +25,7 @@ func provoke(t *testing.T, s *esock.Socket) (to esock.Addr) {
 	t.Helper()
 	to = nobody(t, esock.Dgram)
 	seen := func() [2]uint64 {
-		m, err := esock.SocketMemInfo.Get(s)
+		m, err := sockopt.SocketMemInfo.Get(s)
 		require.NoError(t, err)
 		return [2]uint64{uint64(m.RmemAlloc), uint64(s.Counters().ReadPkg)}
 	}

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // host is a network namespace with one interface, the end of a cable.
@@ -99,7 +100,7 @@ func TestTwoHostsTalkOverUDPAndSayByWhichInterface(t *testing.T) {
 	a, b := cable(t)
 	server := open(t, esock.Inet, esock.Dgram, esock.UDP, a.inside())
 	require.NoError(t, server.Bind(esock.Any))
-	require.NoError(t, esock.IPPktInfo.Set(server, true))
+	require.NoError(t, sockopt.IPPktInfo.Set(server, true))
 	client := open(t, esock.Inet, esock.Dgram, esock.UDP, b.inside())
 	require.NoError(t, client.Connect(a.addr(uint16(sockName(t, server).Port())), esock.Forever))
 	send(t, client, "hello")
@@ -154,7 +155,7 @@ func TestT23_ManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 				if !assert.NoError(t, err) {
 					return
 				}
-				cookie, err := esock.SocketNetNSCookie.Get(s)
+				cookie, err := sockopt.SocketNetNSCookie.Get(s)
 				assert.NoError(t, err)
 				assert.Equal(t, cookies[h.name], cookie)
 				assert.NoError(t, s.Close())
@@ -173,7 +174,7 @@ func TestT23_ManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 }
 
 // kindSocket opens a socket of a kind; the test is skipped if this machine has none, or no privilege for it.
-func kindSocket(t *testing.T, kind esock.SocketKinds) *esock.Socket {
+func kindSocket(t *testing.T, kind sockopt.Kinds) *esock.Socket {
 	t.Helper()
 	s, err := kind.Open()
 	if err != nil {
@@ -184,7 +185,7 @@ func kindSocket(t *testing.T, kind esock.SocketKinds) *esock.Socket {
 }
 
 func TestMPTCP(t *testing.T) {
-	l := kindSocket(t, esock.KindMPTCP)
+	l := kindSocket(t, sockopt.KindMPTCP)
 	assert.Equal(t, esock.MPTCP, l.Protocol())
 	require.NoError(t, l.Bind(esock.Loopback))
 	require.NoError(t, l.Listen(5))
@@ -197,26 +198,26 @@ func TestMPTCP(t *testing.T) {
 		return s
 	}
 
-	c := kindSocket(t, esock.KindMPTCP)
+	c := kindSocket(t, sockopt.KindMPTCP)
 	s := accepted(c)
 	assert.Equal(t, esock.MPTCP, s.Protocol())
-	info, err := esock.MPTCPInfo.Get(c)
+	info, err := sockopt.MPTCPInfo.Get(c)
 	require.NoError(t, err)
 	assert.NotZero(t, info.Token)
 	assert.Zero(t, info.Flags&1, "it fell back to TCP")
 	assert.Equal(t, uint64(4), c.Counters().ReadByte)
-	is, err := esock.TCPIsMPTCP.Get(s)
+	is, err := sockopt.TCPIsMPTCP.Get(s)
 	if !errors.Is(err, syscall.ENOPROTOOPT) && !errors.Is(err, syscall.EOPNOTSUPP) {
 		require.NoError(t, err)
 		assert.True(t, is)
 	}
-	require.NoError(t, esock.TCPNoDelay.Set(c, true))
-	on, err := esock.TCPNoDelay.Get(c)
+	require.NoError(t, sockopt.TCPNoDelay.Set(c, true))
+	on, err := sockopt.TCPNoDelay.Get(c)
 	require.NoError(t, err)
 	assert.True(t, on)
 
 	// What MPTCP does not take says so.
-	err = esock.SocketOOBInline.Set(c, true)
+	err = sockopt.SocketOOBInline.Set(c, true)
 	require.ErrorIs(t, err, syscall.EOPNOTSUPP)
 	assert.ErrorContains(t, err, "socket.oobinline is not available on an MPTCP socket")
 
@@ -224,13 +225,13 @@ func TestMPTCP(t *testing.T) {
 	plain := open(t, esock.Inet, esock.Stream, esock.TCP)
 	s = accepted(plain)
 	assert.Equal(t, uint64(4), plain.Counters().ReadByte)
-	if is, err := esock.TCPIsMPTCP.Get(s); err == nil {
+	if is, err := sockopt.TCPIsMPTCP.Get(s); err == nil {
 		assert.False(t, is)
 	}
 }
 
 func TestVSock(t *testing.T) {
-	s := kindSocket(t, esock.KindVSock)
+	s := kindSocket(t, sockopt.KindVSock)
 	require.NoError(t, s.Bind(esock.VSockAddr(esock.VSockAny, math.MaxUint32)))
 	name := sockName(t, s)
 	cid, ok := name.CID()
@@ -239,7 +240,7 @@ func TestVSock(t *testing.T) {
 	assert.NotZero(t, name.Port())
 	assert.NotEqual(t, uint32(math.MaxUint32), name.Port(), "the kernel chose one")
 	assert.ErrorIs(t, s.Bind(name), syscall.EINVAL, "a second time")
-	other := kindSocket(t, esock.KindVSock)
+	other := kindSocket(t, sockopt.KindVSock)
 	assert.ErrorIs(t, other.Bind(name), syscall.EADDRINUSE)
 	assert.ErrorIs(t, other.Bind(esock.Loopback), syscall.EAFNOSUPPORT, "a shorthand of inet")
 	parsed, err := esock.ParseAddr(name.String())
@@ -247,8 +248,8 @@ func TestVSock(t *testing.T) {
 	assert.Equal(t, name, parsed)
 	require.NoError(t, s.Listen(1))
 
-	c := kindSocket(t, esock.KindVSock)
-	require.NoError(t, esock.VSockConnectTimeout.Set(c, 50*time.Millisecond))
+	c := kindSocket(t, sockopt.KindVSock)
+	require.NoError(t, sockopt.VSockConnectTimeout.Set(c, 50*time.Millisecond))
 	if err := c.Connect(esock.VSockAddr(esock.VSockLocal, name.Port()), esock.Within(patience)); err != nil {
 		t.Skipf("addresses and binding work; no transport to the loopback cid (module vsock_loopback): %v", err)
 	}
@@ -307,11 +308,11 @@ func TestPacket(t *testing.T) {
 	assert.Equal(t, "broadcast", sender.Map()["pkttype"])
 	assert.Equal(t, "ether", sender.Map()["hatype"])
 
-	stats, err := esock.PacketStatistics.Get(payload)
+	stats, err := sockopt.PacketStatistics.Get(payload)
 	require.NoError(t, err)
 	assert.Equal(t, uint32(1), stats.Packets)
 	assert.Zero(t, stats.Drops)
-	stats, err = esock.PacketStatistics.Get(payload)
+	stats, err = sockopt.PacketStatistics.Get(payload)
 	require.NoError(t, err)
 	assert.Zero(t, stats.Packets, "reading begins anew")
 }
@@ -331,8 +332,8 @@ func inetChecksum(b []byte) uint16 {
 func TestRawSocketPings(t *testing.T) {
 	const request, reply = 8, 0
 	needICMP(t)
-	s := kindSocket(t, esock.KindRaw4)
-	require.NoError(t, esock.RawICMPFilter.Set(s, 1<<request)) // the loopback would show us our own
+	s := kindSocket(t, sockopt.KindRaw4)
+	require.NoError(t, sockopt.RawICMPFilter.Set(s, 1<<request)) // the loopback would show us our own
 	packet := make([]byte, 16)
 	packet[0] = request
 	binary.BigEndian.PutUint16(packet[4:], uint16(os.Getpid()))
@@ -357,17 +358,17 @@ func TestRawSocketPings(t *testing.T) {
 }
 
 func TestUDPLite(t *testing.T) {
-	to, from := kindSocket(t, esock.KindUDPLite), kindSocket(t, esock.KindUDPLite)
+	to, from := kindSocket(t, sockopt.KindUDPLite), kindSocket(t, sockopt.KindUDPLite)
 	assert.Equal(t, esock.UDPLite, to.Protocol())
 	require.NoError(t, to.Bind(esock.Loopback))
-	require.NoError(t, esock.UDPLiteSendCsCov.Set(from, 8))
+	require.NoError(t, sockopt.UDPLiteSendCsCov.Set(from, 8))
 	require.NoError(t, from.Connect(sockName(t, to), esock.Forever))
 	send(t, from, "only the header is checked")
 	assert.Equal(t, "only the header is checked", recv(t, to))
 
-	require.NoError(t, esock.UDPLiteRecvCsCov.Set(to, 20)) // takes what covers at least so much
+	require.NoError(t, sockopt.UDPLiteRecvCsCov.Set(to, 20)) // takes what covers at least so much
 	send(t, from, "too little")
-	require.NoError(t, esock.UDPLiteSendCsCov.Set(from, 20))
+	require.NoError(t, sockopt.UDPLiteSendCsCov.Set(from, 20))
 	send(t, from, "enough is covered")
 	assert.Equal(t, "enough is covered", recv(t, to))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -91,7 +92,7 @@ func twin(t testing.TB, s *esock.Socket) *esock.Socket {
 // fdOf is a socket's descriptor.
 func fdOf(t testing.TB, s *esock.Socket) int {
 	t.Helper()
-	fd, err := s.Option("otp", "fd")
+	fd, err := sockopt.Get(s, "otp", "fd")
 	require.NoError(t, err)
 	return fd.(int)
 }
@@ -124,11 +125,11 @@ func dial(t testing.TB, to esock.Addr) *esock.Socket {
 func tcpPair(t testing.TB) (client, server *esock.Socket) {
 	t.Helper()
 	l, addr := listener(t, 5)
-	require.NoError(t, esock.SocketRcvBuf.Set(l, 32<<10))
-	require.NoError(t, esock.SocketSndBuf.Set(l, 32<<10))
+	require.NoError(t, sockopt.SocketRcvBuf.Set(l, 32<<10))
+	require.NoError(t, sockopt.SocketSndBuf.Set(l, 32<<10))
 	client = open(t, esock.Inet, esock.Stream, esock.TCP)
-	require.NoError(t, esock.SocketRcvBuf.Set(client, 32<<10))
-	require.NoError(t, esock.SocketSndBuf.Set(client, 32<<10))
+	require.NoError(t, sockopt.SocketRcvBuf.Set(client, 32<<10))
+	require.NoError(t, sockopt.SocketSndBuf.Set(client, 32<<10))
 	require.NoError(t, client.Connect(addr, esock.Within(patience)))
 	server, err := l.Accept(esock.Within(patience))
 	require.NoError(t, err)
@@ -161,7 +162,7 @@ func pendingAddr(t testing.TB) esock.Addr {
 	l, addr := listener(t, 0)
 	dial(t, addr)
 	eventually(t, "a full queue", func() bool {
-		info, err := esock.TCPInfo.Get(l)
+		info, err := sockopt.TCPInfo.Get(l)
 		require.NoError(t, err)
 		return info.Unacked > info.Sacked // more than the backlog: Linux drops every SYN
 	})
@@ -287,21 +288,21 @@ func fill(t testing.TB, s *esock.Socket) (total int) {
 // staysFull makes a TCP socket that takes no more stay so; false: what is on its way may make room once more.
 func staysFull(t testing.TB, s *esock.Socket) bool {
 	t.Helper()
-	info, err := esock.TCPInfo.Get(s)
+	info, err := sockopt.TCPInfo.Get(s)
 	require.NoError(t, err)
 	switch {
 	case info.Unacked > 0 || info.SndWnd >= info.SndMSS: // what is on its way, or goes there soon, makes room once more
 		time.Sleep(50 * time.Microsecond)
 		return false
 	case info.NotSentBytes < info.SndWnd+1<<14: // what the window has room for is nearly all
-		n, err := esock.SocketSndBuf.Get(s)
+		n, err := sockopt.SocketSndBuf.Get(s)
 		require.NoError(t, err)
-		require.NoError(t, esock.SocketSndBuf.Set(s, n)) // Linux doubles it
+		require.NoError(t, sockopt.SocketSndBuf.Set(s, n)) // Linux doubles it
 		return false
 	}
 	// Linux sends what the window has room for, less than a segment, after 200 ms. The buffer becomes so small that this
 	// makes no room in it.
-	require.NoError(t, esock.SocketSndBuf.Set(s, 1))
+	require.NoError(t, sockopt.SocketSndBuf.Set(s, 1))
 	return true
 }
 

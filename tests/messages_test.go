@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // withFDs is a message of one byte and n descriptors.
@@ -171,8 +172,8 @@ func TestSendMsg_ControlNeedsAByteOnAStream(t *testing.T) {
 func TestRights_AsManyAsTheKernelSends(t *testing.T) {
 	sameDescriptors(t)
 	a, b := pair(t, esock.Stream)
-	require.NoError(t, esock.SocketPassCred.Set(b, true))
-	require.NoError(t, esock.SocketTimestampNS.Set(b, true))
+	require.NoError(t, sockopt.SocketPassCred.Set(b, true))
+	require.NoError(t, sockopt.SocketTimestampNS.Set(b, true))
 	_, err := a.SendMsg(withFDs(t, fdOf(t, a), 253), 0, esock.Forever)
 	require.NoError(t, err)
 	var in esock.Msg
@@ -183,7 +184,7 @@ func TestRights_AsManyAsTheKernelSends(t *testing.T) {
 		syscall.Close(fd)
 	}
 	for _, name := range []string{"rcvctrlbuf", "sndctrlbuf"} {
-		v, err := b.Option("otp", name)
+		v, err := sockopt.Get(b, "otp", name)
 		require.NoError(t, err)
 		assert.Equal(t, 2048, v)
 	}
@@ -193,7 +194,7 @@ func TestRights_AsManyAsTheKernelSends(t *testing.T) {
 func TestControlTruncatedIsAnError(t *testing.T) {
 	t.Run("RecvErr and Errors", func(t *testing.T) {
 		s, _ := errorful(t)
-		require.NoError(t, s.SetOption("otp", "rcvctrlbuf", 20))
+		require.NoError(t, sockopt.Set(s, "otp", "rcvctrlbuf", 20))
 		var m esock.Msg
 		provoke(t, s)
 		_, err := s.RecvErr(&m, esock.Within(patience))
@@ -210,7 +211,7 @@ func TestControlTruncatedIsAnError(t *testing.T) {
 	})
 	t.Run("asynchronously", func(t *testing.T) {
 		a, b := pair(t, esock.Stream)
-		require.NoError(t, b.SetOption("otp", "rcvctrlbuf", 20))
+		require.NoError(t, sockopt.Set(b, "otp", "rcvctrlbuf", 20))
 		_, err := a.SendMsg(withFDs(t, fdOf(t, a), 9), 0, esock.Forever)
 		require.NoError(t, err)
 		mb := esock.NewMailbox()
@@ -300,7 +301,7 @@ func TestRecvBytes_OfACutMessage(t *testing.T) {
 
 func TestControlOfSocketInq(t *testing.T) {
 	a, b := pair(t, esock.Stream)
-	if err := esock.SocketInq.Set(b, true); err != nil {
+	if err := sockopt.SocketInq.Set(b, true); err != nil {
 		t.Skip("this kernel is before 6.17: ", err)
 	}
 	send(t, a, "hello")

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // Text that goes to C is never cut at a NUL: no other file, device or algorithm is meant than the one that was named.
@@ -61,15 +62,15 @@ func TestNULInATextIsRefused(t *testing.T) {
 
 	s := open(t, esock.Inet, esock.Stream, esock.TCP)
 	reno := "reno"
-	require.NoError(t, esock.TCPCongestion.Set(s, reno))
+	require.NoError(t, sockopt.TCPCongestion.Set(s, reno))
 	for _, v := range []any{"cubic\x00x", "reno\x00", "\x00", []byte("reno\x00x")} {
-		assert.ErrorContains(t, s.SetOption("tcp", "congestion", v), "NUL")
+		assert.ErrorContains(t, sockopt.Set(s, "tcp", "congestion", v), "NUL")
 	}
 	for level, name := range map[string]string{"socket": "bindtodevice", "tcp": "ulp"} {
-		assert.ErrorContains(t, s.SetOption(level, name, "lo\x00x"), "NUL", name)
+		assert.ErrorContains(t, sockopt.Set(s, level, name, "lo\x00x"), "NUL", name)
 	}
-	assert.ErrorContains(t, esock.SocketBindToDevice.Set(s, "lo\x00x"), "NUL")
-	got, err := esock.TCPCongestion.Get(s)
+	assert.ErrorContains(t, sockopt.SocketBindToDevice.Set(s, "lo\x00x"), "NUL")
+	got, err := sockopt.TCPCongestion.Get(s)
 	require.NoError(t, err)
 	assert.Equal(t, reno, got)
 
@@ -159,16 +160,16 @@ func TestPathsThatFillSunPath(t *testing.T) {
 func TestControllingProcessTakesAMailbox(t *testing.T) {
 	s := open(t, esock.Inet, esock.Stream, esock.TCP)
 	for _, v := range []any{nil, 5, "me", (*esock.Mailbox)(nil)} {
-		err := s.SetOption("otp", "controlling_process", v)
+		err := sockopt.Set(s, "otp", "controlling_process", v)
 		assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
 		assert.ErrorContains(t, err, "*Mailbox")
 		assert.NotContains(t, err.Error(), "only be read")
 	}
-	assert.ErrorContains(t, s.SetOption("otp", "fd", 5), "only be read")
+	assert.ErrorContains(t, sockopt.Set(s, "otp", "fd", 5), "only be read")
 	mb := esock.NewMailbox()
 	t.Cleanup(func() { mb.Close() })
-	require.NoError(t, s.SetOption("otp", "controlling_process", mb))
+	require.NoError(t, sockopt.Set(s, "otp", "controlling_process", mb))
 	assert.Equal(t, mb, s.Owner())
-	_, err := s.Option("otp", "nosuch")
+	_, err := sockopt.Get(s, "otp", "nosuch")
 	assert.ErrorContains(t, err, "not a known option")
 }

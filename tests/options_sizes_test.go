@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // ownNetwork is a network namespace of the test's own, with the loopback up and the settings made there ("ipv4/igmp_max_msf").
@@ -55,16 +56,16 @@ func ownNetwork(t *testing.T, settings map[string]string) esock.OpenOption {
 }
 
 // program is a classic BPF program that takes all, of so many instructions.
-func program(n int) []esock.SockFilter {
-	p := make([]esock.SockFilter, n) // ld #0
-	p[n-1] = esock.SockFilter{Code: 6, K: 0xffff}
+func program(n int) []sockopt.SockFilter {
+	p := make([]sockopt.SockFilter, n) // ld #0
+	p[n-1] = sockopt.SockFilter{Code: 6, K: 0xffff}
 	return p
 }
 
 // attach sets a filter, and skips where the system has no memory for it.
 func attach(t *testing.T, s *esock.Socket, n int) {
 	t.Helper()
-	err := esock.SocketAttachFilter.Set(s, program(n))
+	err := sockopt.SocketAttachFilter.Set(s, program(n))
 	if n > 1024 && errors.Is(err, syscall.ENOMEM) {
 		t.Skipf("net.core.optmem_max is too small here: %v", err)
 	}
@@ -76,36 +77,36 @@ func TestFiltersHaveAllTheInstructionsThatTheKernelTakes(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			s := udp4(t)
 			attach(t, s, n)
-			got, err := esock.SocketAttachFilter.Get(s)
+			got, err := sockopt.SocketAttachFilter.Get(s)
 			require.NoError(t, err)
 			assert.Equal(t, program(n), got)
-			v, err := s.Option("socket", "attach_filter")
+			v, err := sockopt.Get(s, "socket", "attach_filter")
 			require.NoError(t, err)
 			assert.Len(t, v, n)
-			batch := []esock.OptionValue{{Level: "socket", Name: "type"}, {Level: "socket", Name: "attach_filter"},
+			batch := []sockopt.Setting{{Level: "socket", Name: "type"}, {Level: "socket", Name: "attach_filter"},
 				{Level: "socket", Name: "domain"}}
-			require.NoError(t, s.GetOptions(batch))
+			require.NoError(t, sockopt.GetAll(s, batch))
 			for _, o := range batch {
 				assert.NoError(t, o.Err)
 			}
 			assert.Equal(t, []any{"dgram", v, "inet"}, []any{batch[0].Value, batch[1].Value, batch[2].Value})
 			// What was read can be set, by name and in a batch.
 			o := udp4(t)
-			require.NoError(t, o.SetOption("socket", "attach_filter", v))
-			set := []esock.OptionValue{{Level: "socket", Name: "attach_filter", Value: v}}
-			require.NoError(t, o.SetOptions(set))
+			require.NoError(t, sockopt.Set(o, "socket", "attach_filter", v))
+			set := []sockopt.Setting{{Level: "socket", Name: "attach_filter", Value: v}}
+			require.NoError(t, sockopt.SetAll(o, set))
 			assert.NoError(t, set[0].Err)
-			got, err = esock.SocketAttachFilter.Get(o)
+			got, err = sockopt.SocketAttachFilter.Get(o)
 			require.NoError(t, err)
 			assert.Len(t, got, n)
 		})
 	}
 	s := udp4(t)
-	err := esock.SocketAttachFilter.Set(s, program(4097))
+	err := sockopt.SocketAttachFilter.Set(s, program(4097))
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
 	assert.ErrorContains(t, err, "4096 instructions")
-	assert.ErrorContains(t, esock.SocketAttachReusePortCBPF.Set(s, program(5000)), "4096 instructions")
-	assert.Error(t, esock.SocketAttachFilter.Set(s, program(1<<16+1)), "whose length would wrap in struct sock_fprog")
+	assert.ErrorContains(t, sockopt.SocketAttachReusePortCBPF.Set(s, program(5000)), "4096 instructions")
+	assert.Error(t, sockopt.SocketAttachFilter.Set(s, program(1<<16+1)), "whose length would wrap in struct sock_fprog")
 }
 
 func TestLongFiltersOfOtherProgramsAreRead(t *testing.T) {
@@ -120,7 +121,7 @@ func TestLongFiltersOfOtherProgramsAreRead(t *testing.T) {
 		uintptr(unsafe.Pointer(&prog)), unsafe.Sizeof(prog), 0)
 	require.Zero(t, errno)
 	s := adopt(t, fd)
-	got, err := esock.SocketAttachFilter.Get(s)
+	got, err := sockopt.SocketAttachFilter.Get(s)
 	require.NoError(t, err)
 	assert.Equal(t, p, got)
 }
@@ -150,54 +151,54 @@ func TestSourceFiltersComeWhole(t *testing.T) {
 	for _, n := range []int{1, 32, 33, 64, 65, 1024, 1500} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			s := open(t, esock.Inet, esock.Dgram, esock.UDP, network)
-			require.NoError(t, esock.IPAddMembership.Set(s, esock.IPMreq{MultiAddr: group4, Interface: lo}))
+			require.NoError(t, sockopt.IPAddMembership.Set(s, sockopt.IPMreq{MultiAddr: group4, Interface: lo}))
 			want := members(n, v4Sender)
-			q := esock.IPSourceFilter{MultiAddr: group4, Interface: lo}
-			require.NoError(t, esock.IPMsFilter.Set(s, esock.IPSourceFilter{MultiAddr: group4, Interface: lo,
-				Mode: esock.Include, SList: want}))
+			q := sockopt.IPSourceFilter{MultiAddr: group4, Interface: lo}
+			require.NoError(t, sockopt.IPMsFilter.Set(s, sockopt.IPSourceFilter{MultiAddr: group4, Interface: lo,
+				Mode: sockopt.Include, SList: want}))
 			for _, room := range []int{0, 4, n, n + 100} {
 				q.SList = make([]netip.Addr, room)
-				f, err := esock.IPMsFilter.Ask(s, q)
+				f, err := sockopt.IPMsFilter.Ask(s, q)
 				require.NoError(t, err)
 				assert.ElementsMatch(t, want, f.SList)
 			}
 			question := map[string]any{"multiaddr": group4.String(), "interface": lo.String()}
-			v, err := s.AskOption("ip", "msfilter", question)
+			v, err := sockopt.Ask(s, "ip", "msfilter", question)
 			require.NoError(t, err)
 			assert.Len(t, v.(map[string]any)["slist"], n)
-			batch := []esock.OptionValue{{Level: "ip", Name: "msfilter", Value: question}, {Level: "ip", Name: "ttl"}}
-			require.NoError(t, s.GetOptions(batch))
+			batch := []sockopt.Setting{{Level: "ip", Name: "msfilter", Value: question}, {Level: "ip", Name: "ttl"}}
+			require.NoError(t, sockopt.GetAll(s, batch))
 			require.NoError(t, batch[0].Err)
 			assert.Equal(t, v, batch[0].Value)
 			assert.NoError(t, batch[1].Err)
 
-			g, err := esock.IPGroupFilter.Ask(s, esock.GroupFilter{Interface: 1, Group: esock.Inet4Addr(group4, 0)})
+			g, err := sockopt.IPGroupFilter.Ask(s, sockopt.GroupFilter{Interface: 1, Group: esock.Inet4Addr(group4, 0)})
 			require.NoError(t, err)
 			assert.Len(t, g.SList, n)
-			assert.Equal(t, esock.Include, g.Mode)
+			assert.Equal(t, sockopt.Include, g.Mode)
 
 			if n > 64 {
 				return
 			}
 			s = open(t, esock.Inet6, esock.Dgram, esock.UDP, network)
-			require.NoError(t, esock.IPv6AddMembership.Set(s, esock.IPv6Mreq{MultiAddr: group6, Interface: 1}))
-			g = esock.GroupFilter{Interface: 1, Group: esock.Inet6Addr(group6, 0, 0), Mode: esock.Include}
+			require.NoError(t, sockopt.IPv6AddMembership.Set(s, sockopt.IPv6Mreq{MultiAddr: group6, Interface: 1}))
+			g = sockopt.GroupFilter{Interface: 1, Group: esock.Inet6Addr(group6, 0, 0), Mode: sockopt.Include}
 			for _, a := range members(n, v6Sender) {
 				g.SList = append(g.SList, esock.Inet6Addr(a, 0, 0))
 			}
-			err = esock.IPv6GroupFilter.Set(s, g)
+			err = sockopt.IPv6GroupFilter.Set(s, g)
 			if n > 10 && errors.Is(err, syscall.ENOBUFS) {
 				t.Skipf("net.ipv6.mld_max_msf is below its default here: %v", err)
 			}
 			require.NoError(t, err)
-			got, err := esock.IPv6GroupFilter.Ask(s, esock.GroupFilter{Interface: 1, Group: g.Group})
+			got, err := sockopt.IPv6GroupFilter.Ask(s, sockopt.GroupFilter{Interface: 1, Group: g.Group})
 			require.NoError(t, err)
 			assert.Len(t, got.SList, n)
 		})
 	}
 	s := open(t, esock.Inet, esock.Dgram, esock.UDP, network)
-	require.NoError(t, esock.IPAddMembership.Set(s, esock.IPMreq{MultiAddr: group4, Interface: lo}))
-	err := esock.IPMsFilter.Set(s, esock.IPSourceFilter{MultiAddr: group4, Interface: lo, SList: members(2001, v4Sender)})
+	require.NoError(t, sockopt.IPAddMembership.Set(s, sockopt.IPMreq{MultiAddr: group4, Interface: lo}))
+	err := sockopt.IPMsFilter.Set(s, sockopt.IPSourceFilter{MultiAddr: group4, Interface: lo, SList: members(2001, v4Sender)})
 	assert.ErrorIs(t, err, syscall.ENOBUFS, "the kernel's own limit")
 	assert.ErrorContains(t, err, "igmp_max_msf")
 }
@@ -229,15 +230,15 @@ func TestGroupsOfThePeerComeWhole(t *testing.T) {
 	}
 	a := adopt(t, m.fds[0])
 	adopt(t, m.fds[1])
-	got, err := esock.SocketPeerGroups.Get(a)
+	got, err := sockopt.SocketPeerGroups.Get(a)
 	require.NoError(t, err)
 	require.Len(t, got, groups)
 	assert.Equal(t, 100000+groups-1, got[groups-1])
-	v, err := a.Option("socket", "peergroups")
+	v, err := sockopt.Get(a, "socket", "peergroups")
 	require.NoError(t, err)
 	assert.Len(t, v, groups)
-	batch := []esock.OptionValue{{Level: "socket", Name: "peergroups"}, {Level: "socket", Name: "peercred"}}
-	require.NoError(t, a.GetOptions(batch))
+	batch := []sockopt.Setting{{Level: "socket", Name: "peergroups"}, {Level: "socket", Name: "peercred"}}
+	require.NoError(t, sockopt.GetAll(a, batch))
 	assert.Equal(t, v, batch[0].Value)
 	assert.NoError(t, batch[1].Err)
 
@@ -253,7 +254,7 @@ func TestGroupsOfThePeerComeWhole(t *testing.T) {
 
 func TestNativeOptionsSayHowLongTheyAre(t *testing.T) {
 	s := open(t, esock.Netlink, esock.Raw, esock.Default)
-	require.NoError(t, esock.NetlinkAddMembership.Set(s, 1))
+	require.NoError(t, sockopt.NetlinkAddMembership.Set(s, 1))
 	const listMemberships = 9
 	all, err := s.GetOptionNative(270, listMemberships, make([]byte, 4096))
 	require.NoError(t, err)
@@ -281,7 +282,7 @@ func TestNativeOptionsSayHowLongTheyAre(t *testing.T) {
 // The headers of a SYN are taken away by reading; with too little room the kernel refuses, so that nothing is lost.
 func TestSavedSynComesWholeAndOnce(t *testing.T) {
 	l, addr := listener(t, 5)
-	require.NoError(t, esock.TCPSaveSYN.Set(l, 1))
+	require.NoError(t, sockopt.TCPSaveSYN.Set(l, 1))
 	c := tcp4(t)
 	require.NoError(t, c.Connect(addr, esock.Within(patience)))
 	a, err := l.Accept(esock.Within(patience))
@@ -291,10 +292,10 @@ func TestSavedSynComesWholeAndOnce(t *testing.T) {
 	need, err := a.GetOptionNative(syscall.IPPROTO_TCP, savedSyn, make([]byte, 1))
 	assert.ErrorIs(t, err, syscall.EINVAL)
 	assert.GreaterOrEqual(t, need, 40)
-	syn, err := esock.TCPSavedSYN.Get(a)
+	syn, err := sockopt.TCPSavedSYN.Get(a)
 	require.NoError(t, err)
 	assert.Len(t, syn, need)
-	syn, err = esock.TCPSavedSYN.Get(a)
+	syn, err = sockopt.TCPSavedSYN.Get(a)
 	assert.NoError(t, err)
 	assert.Empty(t, syn)
 }
@@ -304,11 +305,11 @@ func TestHardwareAddressesOfAnyLengthReachTheKernel(t *testing.T) {
 	s, err := esock.Open(esock.Packet, esock.Dgram, esock.Default, ownNetwork(t, nil))
 	require.NoError(t, err)
 	closeAtEnd(t, s)
-	m := esock.PacketMreq{IfIndex: 1, Type: 0, Alen: 6}
+	m := sockopt.PacketMreq{IfIndex: 1, Type: 0, ALen: 6}
 	copy(m.Address[:], "\x01\x00\x5e\x00\x00\x01")
-	assert.NoError(t, esock.PacketAddMembership.Set(s, m))
-	m.Alen = uint16(copy(m.Address[:], bytes.Repeat([]byte{1}, 20)))
-	assert.ErrorIs(t, esock.PacketAddMembership.Set(s, m), syscall.EINVAL, "the loopback's addresses have 6")
-	err = s.SetOption("packet", "add_membership", map[string]any{"ifindex": 1, "type": 0, "alen": 6, "address": []byte{1, 0, 94, 0, 0, 2}})
+	assert.NoError(t, sockopt.PacketAddMembership.Set(s, m))
+	m.ALen = uint16(copy(m.Address[:], bytes.Repeat([]byte{1}, 20)))
+	assert.ErrorIs(t, sockopt.PacketAddMembership.Set(s, m), syscall.EINVAL, "the loopback's addresses have 6")
+	err = sockopt.Set(s, "packet", "add_membership", map[string]any{"ifindex": 1, "type": 0, "alen": 6, "address": []byte{1, 0, 94, 0, 0, 2}})
 	assert.NoError(t, err)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 func tcp4(t testing.TB) *esock.Socket { return open(t, esock.Inet, esock.Stream, esock.TCP) }
@@ -49,7 +50,7 @@ func unixEnd(t testing.TB) *esock.Socket {
 }
 
 // rowSocket is a socket of one kind in the state that the row needs; nil where this machine has none.
-func rowSocket(t testing.TB, kind esock.SocketKinds, needs string) (*esock.Socket, error) {
+func rowSocket(t testing.TB, kind sockopt.Kinds, needs string) (*esock.Socket, error) {
 	if needs != "connected" {
 		s, err := kind.Open()
 		if err != nil {
@@ -57,19 +58,19 @@ func rowSocket(t testing.TB, kind esock.SocketKinds, needs string) (*esock.Socke
 		}
 		t.Cleanup(func() { _ = s.Close() })
 		if needs == "repair" {
-			return s, esock.TCPRepair.Set(s, 1)
+			return s, sockopt.TCPRepair.Set(s, 1)
 		}
 		return s, nil
 	}
 	ip := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	addr := esock.Inet4Addr(ip, 9)
 	switch kind {
-	case esock.KindTCP6, esock.KindUDP6, esock.KindRaw6:
+	case sockopt.KindTCP6, sockopt.KindUDP6, sockopt.KindRaw6:
 		addr = esock.Inet6Addr(netip.IPv6Loopback(), 9, 0)
-	case esock.KindUnix:
+	case sockopt.KindUnix:
 		return unixEnd(t), nil
 	}
-	if kind != esock.KindTCP4 && kind != esock.KindTCP6 && kind != esock.KindMPTCP && kind != esock.KindSCTP {
+	if kind != sockopt.KindTCP4 && kind != sockopt.KindTCP6 && kind != sockopt.KindMPTCP && kind != sockopt.KindSCTP {
 		s, err := kind.Open()
 		if err != nil {
 			return nil, err
@@ -100,7 +101,7 @@ func rowSocket(t testing.TB, kind esock.SocketKinds, needs string) (*esock.Socke
 }
 
 // excused are the answers of the kernel that are no fault of the row's.
-func excused(o esock.OptionInfo, err error) string {
+func excused(o sockopt.Info, err error) string {
 	switch {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return "needs a privilege"
@@ -116,7 +117,7 @@ func excused(o esock.OptionInfo, err error) string {
 
 // mayDiffer are the sockets of which it cannot be said what they answer: whether the kernel has them, how it is set up, and
 // whether there is somebody to connect to, is the machine's. What they refuse is a reason to skip, and not a fault.
-func mayDiffer(kind esock.SocketKinds) bool { return kind == esock.KindSCTP || kind == esock.KindVSock }
+func mayDiffer(kind sockopt.Kinds) bool { return kind == sockopt.KindSCTP || kind == sockopt.KindVSock }
 
 // contains reports whether the map that was read has what was set.
 func contains(got, want any) bool {
@@ -137,7 +138,7 @@ func contains(got, want any) bool {
 }
 
 // tryRow sets the sample of a row and reads it back: "" if that works, else why not, and whether that is excused.
-func tryRow(o esock.OptionInfo, kind esock.SocketKinds, s *esock.Socket) (why string, ok bool) {
+func tryRow(o sockopt.Info, kind sockopt.Kinds, s *esock.Socket) (why string, ok bool) {
 	set, want, reason := o.SampleValue(kind)
 	fail := func(what string, err error) (string, bool) {
 		if e := excused(o, err); e != "" {
@@ -150,12 +151,12 @@ func tryRow(o esock.OptionInfo, kind esock.SocketKinds, s *esock.Socket) (why st
 	}
 	read := func() (any, error) {
 		if o.Asks {
-			return s.AskOption(o.Level, o.Name, set)
+			return sockopt.Ask(s, o.Level, o.Name, set)
 		}
-		return s.Option(o.Level, o.Name)
+		return sockopt.Get(s, o.Level, o.Name)
 	}
 	if o.CanSet && reason == "" {
-		if err := s.SetOption(o.Level, o.Name, set); err != nil {
+		if err := sockopt.Set(s, o.Level, o.Name, set); err != nil {
 			return fail("set", err)
 		}
 	}
@@ -183,17 +184,17 @@ func tryRow(o esock.OptionInfo, kind esock.SocketKinds, s *esock.Socket) (why st
 func TestEveryOptionRoundTripsOrSaysWhyNot(t *testing.T) {
 	tally := map[string]int{}
 	works := 0
-	for o := range esock.Options() {
+	for o := range sockopt.All() {
 		name := o.Level + "." + o.Name
 		worked := false
-		for _, kind := range esock.AllSocketKinds() {
+		for _, kind := range sockopt.AllKinds() {
 			if !o.Kinds.Has(kind) {
 				continue
 			}
 			t.Run(name+"/"+kind.String(), func(t *testing.T) {
 				s, err := rowSocket(t, kind, o.Needs)
 				if err != nil {
-					if o.Needs == "connected" && kind == esock.KindPacket || s == nil || mayDiffer(kind) ||
+					if o.Needs == "connected" && kind == sockopt.KindPacket || s == nil || mayDiffer(kind) ||
 						errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 						tally["no such socket here"]++
 						t.Skipf("no such socket here: %v", err)
@@ -245,13 +246,13 @@ func TestEveryOptionOfTheDocumentsIsKnown(t *testing.T) {
 			"status use_ext_recvinfo",
 	}
 	known := map[string]bool{}
-	for o := range esock.Options() {
+	for o := range sockopt.All() {
 		known[o.Level+"."+o.Name] = true
 	}
-	for _, o := range esock.OtherOptions() {
+	for _, o := range sockopt.Others() {
 		assert.False(t, known[o.Level+"."+o.Name], "%s.%s is here", o.Level, o.Name)
 		known[o.Level+"."+o.Name] = true
-		err := tcp4(t).SetOption(o.Level, o.Name, 1)
+		err := sockopt.Set(tcp4(t), o.Level, o.Name, 1)
 		assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
 		assert.ErrorContains(t, err, o.Where)
 	}
@@ -264,7 +265,7 @@ func TestEveryOptionOfTheDocumentsIsKnown(t *testing.T) {
 }
 
 // roundTrip sets a typed option, and reads it back.
-func roundTrip[T any](t *testing.T, s *esock.Socket, o esock.Option[T], v, want T) {
+func roundTrip[T any](t *testing.T, s *esock.Socket, o sockopt.Option[T], v, want T) {
 	t.Helper()
 	name := o.Info().Constant
 	require.NoError(t, o.Set(s, v), name)
@@ -273,7 +274,7 @@ func roundTrip[T any](t *testing.T, s *esock.Socket, o esock.Option[T], v, want 
 	assert.Equal(t, want, got, name)
 }
 
-func reads[T any](t *testing.T, s *esock.Socket, o esock.Option[T], want T) {
+func reads[T any](t *testing.T, s *esock.Socket, o sockopt.Option[T], want T) {
 	t.Helper()
 	got, err := o.Get(s)
 	require.NoError(t, err)
@@ -284,37 +285,37 @@ func reads[T any](t *testing.T, s *esock.Socket, o esock.Option[T], want T) {
 
 func TestTypedOptionsHaveTheTypesOfTheirMeaning(t *testing.T) {
 	s := tcp4(t)
-	roundTrip(t, s, esock.SocketReuseAddr, true, true)
-	roundTrip(t, s, esock.SocketReuseAddr, false, false)
-	roundTrip(t, s, esock.IPTTL, 9, 9)
-	roundTrip(t, s, esock.TCPCongestion, "reno", "reno")
-	roundTrip(t, s, esock.TCPKeepIdle, 59*time.Second+1, time.Minute)
-	roundTrip(t, s, esock.TCPKeepIntvl, 2*time.Second, 2*time.Second)
-	roundTrip(t, s, esock.TCPUserTimeout, 1500*time.Millisecond, 1500*time.Millisecond)
-	roundTrip(t, s, esock.SocketLinger, esock.Linger{On: true, Time: 7 * time.Second}, esock.Linger{On: true, Time: 7 * time.Second})
+	roundTrip(t, s, sockopt.SocketReuseAddr, true, true)
+	roundTrip(t, s, sockopt.SocketReuseAddr, false, false)
+	roundTrip(t, s, sockopt.IPTTL, 9, 9)
+	roundTrip(t, s, sockopt.TCPCongestion, "reno", "reno")
+	roundTrip(t, s, sockopt.TCPKeepIdle, 59*time.Second+1, time.Minute)
+	roundTrip(t, s, sockopt.TCPKeepIntvl, 2*time.Second, 2*time.Second)
+	roundTrip(t, s, sockopt.TCPUserTimeout, 1500*time.Millisecond, 1500*time.Millisecond)
+	roundTrip(t, s, sockopt.SocketLinger, sockopt.Linger{On: true, Time: 7 * time.Second}, sockopt.Linger{On: true, Time: 7 * time.Second})
 	// Linux keeps the seconds when linger is switched off.
-	roundTrip(t, s, esock.SocketLinger, esock.Linger{}, esock.Linger{Time: 7 * time.Second})
-	require.NoError(t, s.SetOption("socket", "linger", "abort"))
-	got, err := esock.SocketLinger.Get(s)
+	roundTrip(t, s, sockopt.SocketLinger, sockopt.Linger{}, sockopt.Linger{Time: 7 * time.Second})
+	require.NoError(t, sockopt.Set(s, "socket", "linger", "abort"))
+	got, err := sockopt.SocketLinger.Get(s)
 	require.NoError(t, err)
-	assert.Equal(t, esock.Linger{On: true}, got)
+	assert.Equal(t, sockopt.Linger{On: true}, got)
 
-	reads(t, s, esock.SocketType, esock.Stream)
-	reads(t, s, esock.SocketDomain, esock.Inet)
-	reads(t, s, esock.SocketProtocol, esock.TCP)
-	reads(t, s, esock.SocketError, 0)
-	reads(t, unixEnd(t), esock.SocketPeerCred,
+	reads(t, s, sockopt.SocketType, esock.Stream)
+	reads(t, s, sockopt.SocketDomain, esock.Inet)
+	reads(t, s, sockopt.SocketProtocol, esock.TCP)
+	reads(t, s, sockopt.SocketError, 0)
+	reads(t, unixEnd(t), sockopt.SocketPeerCred,
 		esock.Credentials{PID: os.Getpid(), UID: uint32(os.Getuid()), GID: uint32(os.Getgid())})
-	reads(t, unixEnd(t), esock.SocketProtocol, esock.Default)
+	reads(t, unixEnd(t), sockopt.SocketProtocol, esock.Default)
 }
 
 func TestOptionErrorsSayWhatIsWrong(t *testing.T) {
 	s := tcp4(t)
 	for name, err := range map[string]error{
-		"tcp.nodely":     s.SetOption("tcp", "nodely", true),
-		"socket.type":    s.SetOption("socket", "type", "stream"),
-		"tcp.congestion": esock.TCPCongestion.Set(s, "a name of more than 15 bytes"),
-		"ip.ttl":         s.SetOption("ip", "ttl", int64(math.MaxInt32+1)),
+		"tcp.nodely":     sockopt.Set(s, "tcp", "nodely", true),
+		"socket.type":    sockopt.Set(s, "socket", "type", "stream"),
+		"tcp.congestion": sockopt.TCPCongestion.Set(s, "a name of more than 15 bytes"),
+		"ip.ttl":         sockopt.Set(s, "ip", "ttl", int64(math.MaxInt32+1)),
 	} {
 		var invalid *esock.InvalidError
 		require.ErrorAs(t, err, &invalid, name)
@@ -324,10 +325,10 @@ func TestOptionErrorsSayWhatIsWrong(t *testing.T) {
 		require.ErrorAs(t, err, &op)
 		assert.Equal(t, "setopt", op.Op)
 	}
-	assert.ErrorIs(t, esock.IPTTL.Set(s, 256), syscall.EINVAL, "the kernel's own range")
-	assert.Error(t, esock.TCPCongestion.Set(s, "with\x00nul"))
-	assert.ErrorIs(t, esock.TCPCongestion.Set(s, "nosuchcc"), syscall.ENOENT)
-	_, err := esock.TCPNoDelay.Get(unixEnd(t))
+	assert.ErrorIs(t, sockopt.IPTTL.Set(s, 256), syscall.EINVAL, "the kernel's own range")
+	assert.Error(t, sockopt.TCPCongestion.Set(s, "with\x00nul"))
+	assert.ErrorIs(t, sockopt.TCPCongestion.Set(s, "nosuchcc"), syscall.ENOENT)
+	_, err := sockopt.TCPNoDelay.Get(unixEnd(t))
 	assert.ErrorIs(t, err, syscall.EOPNOTSUPP)
 	assert.False(t, errors.As(err, new(*esock.InvalidError)))
 }
@@ -335,12 +336,12 @@ func TestOptionErrorsSayWhatIsWrong(t *testing.T) {
 func TestOptionsOfAClosedSocketAreClosed(t *testing.T) {
 	s := tcp4(t)
 	require.NoError(t, s.Close())
-	_, err := esock.TCPNoDelay.Get(s)
+	_, err := sockopt.TCPNoDelay.Get(s)
 	assert.ErrorIs(t, err, net.ErrClosed)
-	assert.ErrorIs(t, esock.TCPNoDelay.Set(s, true), net.ErrClosed)
-	_, err = s.Option("tcp", "nodelay")
+	assert.ErrorIs(t, sockopt.TCPNoDelay.Set(s, true), net.ErrClosed)
+	_, err = sockopt.Get(s, "tcp", "nodelay")
 	assert.ErrorIs(t, err, net.ErrClosed)
-	assert.ErrorIs(t, s.SetOption("tcp", "nodelay", true), net.ErrClosed)
+	assert.ErrorIs(t, sockopt.Set(s, "tcp", "nodelay", true), net.ErrClosed)
 	_, err = s.GetOptionNative(syscall.IPPROTO_TCP, syscall.TCP_NODELAY, make([]byte, 4))
 	assert.ErrorIs(t, err, net.ErrClosed)
 	assert.ErrorIs(t, s.SetOptionNative(syscall.IPPROTO_TCP, syscall.TCP_NODELAY, true), net.ErrClosed)
@@ -386,21 +387,21 @@ func TestT52AbsurdNativeSizeIsRefusedAtOnce(t *testing.T) {
 // T15: OTP compared option numbers without their level, to know whether it had to restore priority and tos.
 func TestT15OnlySettingTOSTouchesPriorityAndItIsPutBack(t *testing.T) {
 	s := tcp4(t)
-	require.NoError(t, esock.SocketPriority.Set(s, 3))
-	require.NoError(t, esock.IPTOS.Set(s, 0xb8))
+	require.NoError(t, sockopt.SocketPriority.Set(s, 3))
+	require.NoError(t, sockopt.IPTOS.Set(s, 0xb8))
 	for _, set := range []func() error{
-		func() error { return esock.IPTOS.Set(s, 0x10) }, // which Linux makes priority 6 of
+		func() error { return sockopt.IPTOS.Set(s, 0x10) }, // which Linux makes priority 6 of
 		func() error { return s.SetOptionNative(syscall.SOL_IP, syscall.IP_TOS, 0x10) },
-		func() error { return esock.TCPNoDelay.Set(s, true) },   // number 1, as IP_TOS
-		func() error { return esock.IPRecvTTL.Set(s, true) },    // number 12, as SO_PRIORITY
-		func() error { return esock.SocketRcvBuf.Set(s, 9999) }, // number 8
+		func() error { return sockopt.TCPNoDelay.Set(s, true) },   // number 1, as IP_TOS
+		func() error { return sockopt.IPRecvTTL.Set(s, true) },    // number 12, as SO_PRIORITY
+		func() error { return sockopt.SocketRcvBuf.Set(s, 9999) }, // number 8
 	} {
 		require.NoError(t, set())
-		p, err := esock.SocketPriority.Get(s)
+		p, err := sockopt.SocketPriority.Get(s)
 		require.NoError(t, err)
 		assert.Equal(t, 3, p)
 	}
-	tos, err := esock.IPTOS.Get(s)
+	tos, err := sockopt.IPTOS.Get(s)
 	require.NoError(t, err)
 	assert.Equal(t, 0x10, tos)
 }
@@ -409,13 +410,13 @@ func TestT15OnlySettingTOSTouchesPriorityAndItIsPutBack(t *testing.T) {
 func TestT14TypeOfServiceOptionIsTheWholeByte(t *testing.T) {
 	s := udp4(t)
 	for _, tos := range []int{0x10, 0x08, 0x04, 0x02, 48, 0xb8, 0xb9, 255} {
-		roundTrip(t, s, esock.IPTOS, tos, tos)
-		v, err := s.Option("ip", "tos")
+		roundTrip(t, s, sockopt.IPTOS, tos, tos)
+		v, err := sockopt.Get(s, "ip", "tos")
 		require.NoError(t, err)
 		assert.Equal(t, tos, v)
 	}
-	require.NoError(t, s.SetOption("ip", "tos", "lowdelay"))
-	v, err := esock.IPTOS.Get(s)
+	require.NoError(t, sockopt.Set(s, "ip", "tos", "lowdelay"))
+	v, err := sockopt.IPTOS.Get(s)
 	require.NoError(t, err)
 	assert.Equal(t, esock.TOSLowDelay, v)
 }
@@ -423,69 +424,69 @@ func TestT14TypeOfServiceOptionIsTheWholeByte(t *testing.T) {
 // T16: no NUL is left in a name.
 func TestT16OptionStringsEndAtTheirNUL(t *testing.T) {
 	s := tcp4(t)
-	v, err := esock.TCPCongestion.Get(s)
+	v, err := sockopt.TCPCongestion.Get(s)
 	require.NoError(t, err)
 	assert.NotEmpty(t, v)
 	assert.NotContains(t, v, "\x00")
-	if err := esock.SocketBindToDevice.Set(s, "lo"); errors.Is(err, syscall.EPERM) {
+	if err := sockopt.SocketBindToDevice.Set(s, "lo"); errors.Is(err, syscall.EPERM) {
 		t.Skip("binding to a device is not allowed here")
 	}
-	v, err = esock.SocketBindToDevice.Get(s)
+	v, err = sockopt.SocketBindToDevice.Get(s)
 	require.NoError(t, err)
 	assert.Equal(t, "lo", v)
 	if os.Geteuid() == 0 {
-		roundTrip(t, s, esock.SocketBindToDevice, "", "")
+		roundTrip(t, s, sockopt.SocketBindToDevice, "", "")
 	}
 }
 
 // T12: OTP took the microseconds for the seconds.
 func TestT12TimesKeepTheirMicroseconds(t *testing.T) {
 	s := tcp4(t)
-	require.NoError(t, esock.SocketRcvTimeo.Set(s, 3250*time.Millisecond))
-	got, err := esock.SocketRcvTimeo.Get(s)
+	require.NoError(t, sockopt.SocketRcvTimeo.Set(s, 3250*time.Millisecond))
+	got, err := sockopt.SocketRcvTimeo.Get(s)
 	require.NoError(t, err)
 	assert.InDelta(t, 3250*time.Millisecond, got, float64(10*time.Millisecond))
-	assert.ErrorIs(t, esock.SocketRcvTimeo.Set(s, -1), &esock.InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, sockopt.SocketRcvTimeo.Set(s, -1), &esock.InvalidError{What: "socket_option"})
 }
 
 // T17: what IP_PKTOPTIONS holds is taken apart like what a receive gives.
 func TestT17PktOptionsAreControlMessages(t *testing.T) {
 	l, addr := listener(t, 5)
-	require.NoError(t, esock.IPRecvTTL.Set(l, true))
-	require.NoError(t, esock.IPRecvTOS.Set(l, true))
+	require.NoError(t, sockopt.IPRecvTTL.Set(l, true))
+	require.NoError(t, sockopt.IPRecvTOS.Set(l, true))
 	c := tcp4(t)
 	require.NoError(t, c.Connect(addr, esock.Within(patience)))
 	a, err := l.Accept(esock.Within(patience))
 	require.NoError(t, err)
 	defer a.Close()
-	require.NoError(t, esock.IPRecvTTL.Set(a, true))
-	all, err := esock.IPPktOptions.Get(a)
+	require.NoError(t, sockopt.IPRecvTTL.Set(a, true))
+	all, err := sockopt.IPPktOptions.Get(a)
 	require.NoError(t, err)
 	for _, m := range all {
 		assert.Equal(t, syscall.SOL_IP, m.Level)
 		assert.NotEmpty(t, m.Data)
 	}
 	require.NotEmpty(t, all)
-	list, err := a.Option("ip", "pktoptions")
+	list, err := sockopt.Get(a, "ip", "pktoptions")
 	require.NoError(t, err)
 	assert.Len(t, list, len(all))
-	assert.ErrorIs(t, esock.IPPktOptions.Set(a, nil), &esock.InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, sockopt.IPPktOptions.Set(a, nil), &esock.InvalidError{What: "socket_option"})
 }
 
 // T22: levels have one name each, whatever the system's protocol database says.
 func TestT22LevelsHaveNoAliases(t *testing.T) {
 	s := tcp4(t)
 	for _, alias := range []string{"IP", "hopopt", "TCP", "SOL_SOCKET", "0"} {
-		assert.ErrorIs(t, s.SetOption(alias, "ttl", 5), &esock.InvalidError{What: "socket_option"}, alias)
+		assert.ErrorIs(t, sockopt.Set(s, alias, "ttl", 5), &esock.InvalidError{What: "socket_option"}, alias)
 	}
 }
 
 // {ipv6,hopopts} and its like are booleans: they switch the receiving on.
 func TestHeadersOfIPv6AreReceivedWhenTheirBooleanIsSet(t *testing.T) {
-	for name, twin := range map[string]esock.Option[bool]{"hopopts": esock.IPv6RecvHopOpts, "dstopts": esock.IPv6RecvDstOpts,
-		"rthdr": esock.IPv6RecvRtHdr, "hoplimit": esock.IPv6RecvHopLimit} {
+	for name, twin := range map[string]sockopt.Option[bool]{"hopopts": sockopt.IPv6RecvHopOpts, "dstopts": sockopt.IPv6RecvDstOpts,
+		"rthdr": sockopt.IPv6RecvRtHdr, "hoplimit": sockopt.IPv6RecvHopLimit} {
 		s := udp6(t)
-		require.NoError(t, s.SetOption("ipv6", name, true), name)
+		require.NoError(t, sockopt.Set(s, "ipv6", name, true), name)
 		on, err := twin.Get(s)
 		require.NoError(t, err)
 		assert.True(t, on, name)
@@ -496,7 +497,7 @@ func TestTCPInfoIsAStructure(t *testing.T) {
 	_, addr := listener(t, 5)
 	c := tcp4(t)
 	require.NoError(t, c.Connect(addr, esock.Within(patience)))
-	info, err := esock.TCPInfo.Get(c)
+	info, err := sockopt.TCPInfo.Get(c)
 	require.NoError(t, err)
 	assert.Equal(t, uint8(1), info.State)
 	assert.Positive(t, info.RTO)
@@ -506,7 +507,7 @@ func TestTCPInfoIsAStructure(t *testing.T) {
 	if info.Options&windowScaling != 0 { // net.ipv4.tcp_window_scaling
 		assert.Positive(t, info.SndWScale())
 	}
-	m, err := c.Option("tcp", "info")
+	m, err := sockopt.Get(c, "tcp", "info")
 	require.NoError(t, err)
 	assert.Equal(t, 1, m.(map[string]any)["state"])
 }
@@ -514,18 +515,18 @@ func TestTCPInfoIsAStructure(t *testing.T) {
 func TestMulticastMembershipsAsStructures(t *testing.T) {
 	s := udp4(t)
 	group, source, lo := netip.MustParseAddr("232.1.2.3"), netip.MustParseAddr("127.0.0.9"), netip.MustParseAddr("127.0.0.1")
-	require.NoError(t, esock.IPAddSourceMembership.Set(s, esock.IPMreqSource{MultiAddr: group, Interface: lo, SourceAddr: source}))
-	q := esock.IPSourceFilter{MultiAddr: group, Interface: lo}
-	f, err := esock.IPMsFilter.Ask(s, esock.IPSourceFilter{MultiAddr: group, Interface: lo, SList: make([]netip.Addr, 4)})
+	require.NoError(t, sockopt.IPAddSourceMembership.Set(s, sockopt.IPMreqSource{MultiAddr: group, Interface: lo, SourceAddr: source}))
+	q := sockopt.IPSourceFilter{MultiAddr: group, Interface: lo}
+	f, err := sockopt.IPMsFilter.Ask(s, sockopt.IPSourceFilter{MultiAddr: group, Interface: lo, SList: make([]netip.Addr, 4)})
 	require.NoError(t, err)
-	assert.Equal(t, esock.Include, f.Mode)
+	assert.Equal(t, sockopt.Include, f.Mode)
 	assert.Equal(t, []netip.Addr{source}, f.SList)
-	q.Mode, q.SList = esock.Include, []netip.Addr{source, netip.MustParseAddr("127.0.0.8")}
-	require.NoError(t, esock.IPMsFilter.Set(s, q))
-	require.NoError(t, esock.IPDropMembership.Set(s, esock.IPMreq{MultiAddr: group, Interface: lo}))
-	assert.ErrorIs(t, esock.IPAddMembership.Set(s, esock.IPMreq{MultiAddr: netip.IPv6Loopback()}),
+	q.Mode, q.SList = sockopt.Include, []netip.Addr{source, netip.MustParseAddr("127.0.0.8")}
+	require.NoError(t, sockopt.IPMsFilter.Set(s, q))
+	require.NoError(t, sockopt.IPDropMembership.Set(s, sockopt.IPMreq{MultiAddr: group, Interface: lo}))
+	assert.ErrorIs(t, sockopt.IPAddMembership.Set(s, sockopt.IPMreq{MultiAddr: netip.IPv6Loopback()}),
 		&esock.InvalidError{What: "socket_option"})
-	assert.ErrorContains(t, s.SetOption("ip", "add_membership", map[string]any{"multiadr": "239.1.1.1"}), "multiadr")
+	assert.ErrorContains(t, sockopt.Set(s, "ip", "add_membership", map[string]any{"multiadr": "239.1.1.1"}), "multiadr")
 }
 
 // The rows whose sample says that something must have been joined or blocked before, in an order in which it was.
@@ -561,37 +562,37 @@ func TestGroupsAndSourcesAreJoinedBlockedAndLeft(t *testing.T) {
 			s = udp6(t)
 		}
 		for _, st := range steps {
-			require.NoError(t, s.SetOption(level, st.name, st.value), "%s.%s", level, st.name)
+			require.NoError(t, sockopt.Set(s, level, st.name, st.value), "%s.%s", level, st.name)
 		}
-		assert.ErrorIs(t, s.SetOption(level, "leave_group", map[string]map[string]any{"ip": v4, "ipv6": mreq}[level]),
+		assert.ErrorIs(t, sockopt.Set(s, level, "leave_group", map[string]map[string]any{"ip": v4, "ipv6": mreq}[level]),
 			syscall.EADDRNOTAVAIL)
 	}
 }
 
 func TestFiltersAreSetReadAndTakenAway(t *testing.T) {
 	s := udp4(t)
-	program := []esock.SockFilter{{Code: 6, K: 100}}
-	require.NoError(t, esock.SocketAttachFilter.Set(s, program))
-	got, err := esock.SocketAttachFilter.Get(s)
+	program := []sockopt.SockFilter{{Code: 6, K: 100}}
+	require.NoError(t, sockopt.SocketAttachFilter.Set(s, program))
+	got, err := sockopt.SocketAttachFilter.Get(s)
 	require.NoError(t, err)
 	assert.Equal(t, program, got)
-	require.NoError(t, esock.SocketDetachFilter.Set(s, 0))
-	assert.ErrorIs(t, esock.SocketDetachFilter.Set(s, 0), syscall.ENOENT)
+	require.NoError(t, sockopt.SocketDetachFilter.Set(s, 0))
+	assert.ErrorIs(t, sockopt.SocketDetachFilter.Set(s, 0), syscall.ENOENT)
 	s = open(t, esock.Inet, esock.Dgram, esock.UDP) // not bound yet
-	require.NoError(t, esock.SocketReusePort.Set(s, true))
-	require.NoError(t, esock.SocketAttachReusePortCBPF.Set(s, []esock.SockFilter{{Code: 6}}))
-	require.NoError(t, esock.SocketDetachReusePortBPF.Set(s, 0))
+	require.NoError(t, sockopt.SocketReusePort.Set(s, true))
+	require.NoError(t, sockopt.SocketAttachReusePortCBPF.Set(s, []sockopt.SockFilter{{Code: 6}}))
+	require.NoError(t, sockopt.SocketDetachReusePortBPF.Set(s, 0))
 }
 
 func TestBatchesHaveAResultForEachOption(t *testing.T) {
 	s := tcp4(t)
-	set := []esock.OptionValue{
+	set := []sockopt.Setting{
 		{Level: "tcp", Name: "nodelay", Value: true}, {Level: "tcp", Name: "congestion", Value: "reno"},
 		{Level: "socket", Name: "linger", Value: "abort"}, {Level: "otp", Name: "rcvbuf", Value: 4096},
 		{Level: "socket", Name: "type", Value: "stream"}, {Level: "tcp", Name: "nothing", Value: 1},
 		{Level: "ip", Name: "ttl", Value: "many"}, {Level: "ip", Name: "ttl", Value: 7},
 	}
-	require.NoError(t, s.SetOptions(set))
+	require.NoError(t, sockopt.SetAll(s, set))
 	for i, o := range set {
 		if i < 4 || i == 7 {
 			assert.NoError(t, o.Err, o.Name)
@@ -599,9 +600,9 @@ func TestBatchesHaveAResultForEachOption(t *testing.T) {
 			assert.ErrorIs(t, o.Err, &esock.InvalidError{What: "socket_option"}, o.Name)
 		}
 	}
-	get := []esock.OptionValue{{Level: "tcp", Name: "nodelay"}, {Level: "tcp", Name: "congestion"}, {Level: "socket", Name: "linger"},
+	get := []sockopt.Setting{{Level: "tcp", Name: "nodelay"}, {Level: "tcp", Name: "congestion"}, {Level: "socket", Name: "linger"},
 		{Level: "otp", Name: "rcvbuf"}, {Level: "ip", Name: "ttl"}, {Level: "tcp", Name: "info"}, {Level: "ipv6", Name: "v6only"}}
-	require.NoError(t, s.GetOptions(get))
+	require.NoError(t, sockopt.GetAll(s, get))
 	for i, want := range []any{true, "reno", map[string]any{"onoff": true, "linger": 0}, 4096, 7} {
 		assert.NoError(t, get[i].Err)
 		assert.Equal(t, want, get[i].Value)
@@ -609,25 +610,25 @@ func TestBatchesHaveAResultForEachOption(t *testing.T) {
 	assert.Contains(t, get[5].Value, "rtt")
 	assert.ErrorIs(t, get[6].Err, syscall.EOPNOTSUPP)
 	require.NoError(t, s.Close())
-	assert.ErrorIs(t, s.GetOptions(get), net.ErrClosed)
+	assert.ErrorIs(t, sockopt.GetAll(s, get), net.ErrClosed)
 }
 
 // A refusal says why, where the row knows, and errors.Is finds the number.
 func TestRefusalsSayWhy(t *testing.T) {
 	tcp := tcp4(t)
-	_, err := esock.UDPCork.Get(tcp)
+	_, err := sockopt.UDPCork.Get(tcp)
 	assert.ErrorIs(t, err, syscall.EOPNOTSUPP)
 	assert.ErrorContains(t, err, "udp.cork is for sockets of kind udp4, udp6, and this is tcp4")
-	_, err = esock.IPMTU.Get(tcp)
+	_, err = sockopt.IPMTU.Get(tcp)
 	assert.ErrorIs(t, err, syscall.ENOTCONN)
 	assert.ErrorContains(t, err, "needs a connected socket")
-	assert.ErrorContains(t, esock.SocketType.Set(tcp, esock.Stream), "can only be read")
-	m, err := esock.KindMPTCP.Open()
+	assert.ErrorContains(t, sockopt.SocketType.Set(tcp, esock.Stream), "can only be read")
+	m, err := sockopt.KindMPTCP.Open()
 	if err != nil {
 		t.Skip("no MPTCP here")
 	}
 	defer m.Close()
-	err = esock.TCPMD5Sig.Set(m, esock.TCPMD5SigValue{Addr: esock.Inet4Addr(netip.MustParseAddr("127.0.0.1"), 0), KeyLen: 1})
+	err = sockopt.TCPMD5Sig.Set(m, sockopt.TCPMD5SigValue{Addr: esock.Inet4Addr(netip.MustParseAddr("127.0.0.1"), 0), KeyLen: 1})
 	assert.ErrorIs(t, err, syscall.ENOPROTOOPT)
 	assert.ErrorContains(t, err, "tcp.md5sig is not available on an MPTCP socket")
 }
@@ -640,7 +641,7 @@ func TestDomainFollowsAddrForm(t *testing.T) {
 	require.NoError(t, c.Connect(esock.Inet6Addr(addr.IP(), uint16(addr.Port()), 0), esock.Within(patience)))
 	require.Equal(t, esock.Inet6, c.Domain())
 	before := esock.Info().Gauges
-	require.NoError(t, c.SetOption("ipv6", "addrform", "inet"))
+	require.NoError(t, sockopt.Set(c, "ipv6", "addrform", "inet"))
 	assert.Equal(t, esock.Inet, c.Domain())
 	after := esock.Info().Gauges
 	assert.Equal(t, before.Inet6-1, after.Inet6)
@@ -652,24 +653,24 @@ func TestDomainFollowsAddrForm(t *testing.T) {
 
 func TestOptionsOfLevelOTPAreDelegated(t *testing.T) {
 	s := tcp4(t)
-	require.NoError(t, s.SetOption("otp", "rcvbuf", 4096))
-	v, err := s.Option("otp", "rcvbuf")
+	require.NoError(t, sockopt.Set(s, "otp", "rcvbuf", 4096))
+	v, err := sockopt.Get(s, "otp", "rcvbuf")
 	require.NoError(t, err)
 	assert.Equal(t, 4096, v)
-	_, err = s.Option("otp", "nothing")
+	_, err = sockopt.Get(s, "otp", "nothing")
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
 }
 
 func TestTypedOptionsOfScalarsAllocateNothing(t *testing.T) {
 	s := tcp4(t)
 	assert.Zero(t, testing.AllocsPerRun(100, func() {
-		if esock.TCPNoDelay.Set(s, true) != nil || esock.IPTTL.Set(s, 5) != nil {
+		if sockopt.TCPNoDelay.Set(s, true) != nil || sockopt.IPTTL.Set(s, 5) != nil {
 			t.Fatal("set")
 		}
-		if on, err := esock.TCPNoDelay.Get(s); !on || err != nil {
+		if on, err := sockopt.TCPNoDelay.Get(s); !on || err != nil {
 			t.Fatal("get")
 		}
-		if d, err := esock.TCPKeepIdle.Get(s); d == 0 || err != nil {
+		if d, err := sockopt.TCPKeepIdle.Get(s); d == 0 || err != nil {
 			t.Fatal("get")
 		}
 	}))
@@ -677,7 +678,7 @@ func TestTypedOptionsOfScalarsAllocateNothing(t *testing.T) {
 
 // Whatever is asked of any option: an error or not, but no panic, and the socket works on.
 func FuzzSetOption(f *testing.F) {
-	options := slices.Collect(esock.Options())
+	options := slices.Collect(sockopt.All())
 	for i := range options {
 		f.Add(uint(i), int64(1), "abort", []byte{1, 0, 0, 0})
 	}
@@ -686,8 +687,8 @@ func FuzzSetOption(f *testing.F) {
 		o := options[row%uint(len(options))]
 		for _, v := range []any{n, text, data, n != 0, float64(n), nil, map[string]any{text: n},
 			map[string]any{"onoff": n, "linger": n}} {
-			if s.SetOption(o.Level, o.Name, v) == nil && o.CanGet {
-				if _, err := s.Option(o.Level, o.Name); err != nil {
+			if sockopt.Set(s, o.Level, o.Name, v) == nil && o.CanGet {
+				if _, err := sockopt.Get(s, o.Level, o.Name); err != nil {
 					assert.NotErrorIs(t, err, syscall.EFAULT)
 				}
 			}
@@ -695,6 +696,6 @@ func FuzzSetOption(f *testing.F) {
 		_ = s.SetOptionNative(o.LevelNumber, o.Number, data)
 		_, _ = s.GetOptionNative(o.LevelNumber, o.Number, data)
 		// A linger that was set would make the close wait.
-		assert.NoError(t, s.SetOption("socket", "linger", "abort"))
+		assert.NoError(t, sockopt.Set(s, "socket", "linger", "abort"))
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // The race detector does not see what C does with a buffer: the library tells it. Here a copy of the test binary races on
@@ -63,7 +64,7 @@ func raceCases() map[string]raceCase {
 		}),
 		"RecvMsg's control data": {"(*Socket).RecvMsg()", func(t *testing.T) ([]byte, bool, func()) {
 			a, b := pair(t, esock.Dgram)
-			require.NoError(t, b.SetOption("socket", "passcred", true))
+			require.NoError(t, sockopt.Set(b, "socket", "passcred", true))
 			send(t, a, "x")
 			send(t, a, "y")
 			var m esock.Msg

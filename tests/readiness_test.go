@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // How waits end, of every family, in every direction, blocking and asynchronous: the result, and the number of system
@@ -293,13 +294,13 @@ func rows() (all []row) {
 		send, recv []string
 		accept     []string
 	}{
-		{"tcp", kindOf(esock.KindTCP4), tcpSend, streamRecv, acceptTCP},
-		{"tcp6", kindOf(esock.KindTCP6), tcpSend, streamRecv, acceptTCP},
-		{"mptcp", kindOf(esock.KindMPTCP), tcpSend, streamRecv, acceptTCP},
-		{"sctp", kindOf(esock.KindSCTP), tcpSend, streamRecv, acceptTCP},
+		{"tcp", kindOf(sockopt.KindTCP4), tcpSend, streamRecv, acceptTCP},
+		{"tcp6", kindOf(sockopt.KindTCP6), tcpSend, streamRecv, acceptTCP},
+		{"mptcp", kindOf(sockopt.KindMPTCP), tcpSend, streamRecv, acceptTCP},
+		{"sctp", kindOf(sockopt.KindSCTP), tcpSend, streamRecv, acceptTCP},
 		{"unix stream", unixOf(esock.Stream), unixSend, streamRecv, acceptTCP},
 		{"unix seqpacket", unixOf(esock.SeqPacket), unixSend, streamRecv, acceptTCP},
-		{"vsock", kindOf(esock.KindVSock), tcpSend, streamRecv, neverShut},
+		{"vsock", kindOf(sockopt.KindVSock), tcpSend, streamRecv, neverShut},
 	}
 	for _, f := range streams {
 		add(kindRows(f.name, f.send, f.recv, func(t *testing.T) *parties {
@@ -340,9 +341,9 @@ func rows() (all []row) {
 
 	for _, f := range []struct {
 		name string
-		kind esock.SocketKinds
+		kind sockopt.Kinds
 		ip6  bool
-	}{{"udp", esock.KindUDP4, false}, {"udp6", esock.KindUDP6, true}, {"udp-lite", esock.KindUDPLite, false}} {
+	}{{"udp", sockopt.KindUDP4, false}, {"udp6", sockopt.KindUDP6, true}, {"udp-lite", sockopt.KindUDPLite, false}} {
 		add(row{f.name + " send", func(t *testing.T) *parties { return slowSender(t, f.kind) }, inetSend})
 		add(row{f.name + " receive", func(t *testing.T) *parties {
 			r, s := kindSocket(t, f.kind), kindSocket(t, f.kind)
@@ -363,7 +364,7 @@ func rows() (all []row) {
 // maker opens a socket of a family, or skips.
 type maker func(t *testing.T) *esock.Socket
 
-func kindOf(k esock.SocketKinds) maker {
+func kindOf(k sockopt.Kinds) maker {
 	return func(t *testing.T) *esock.Socket { return kindSocket(t, k) }
 }
 
@@ -375,7 +376,7 @@ func unixOf(typ esock.Type) maker {
 func connected(t *testing.T, kind maker) (a, b *esock.Socket) {
 	l := listening(t, kind)
 	a = kind(t)
-	_ = esock.SocketSndBuf.Set(a, 16<<10)
+	_ = sockopt.SocketSndBuf.Set(a, 16<<10)
 	reach(t, a, l)
 	b, err := l.Accept(esock.Within(patience))
 	require.NoError(t, err)
@@ -385,7 +386,7 @@ func connected(t *testing.T, kind maker) (a, b *esock.Socket) {
 
 func listening(t *testing.T, kind maker) *esock.Socket {
 	l := kind(t)
-	_ = esock.SocketRcvBuf.Set(l, 16<<10)
+	_ = sockopt.SocketRcvBuf.Set(l, 16<<10)
 	at := esock.Loopback
 	switch l.Domain() {
 	case esock.Local:
@@ -473,7 +474,7 @@ func netlinkUser(t *testing.T) (*esock.Socket, esock.Addr) {
 		t.Skipf("no netlink between processes: %v", err)
 	}
 	closeAtEnd(t, s)
-	require.NoError(t, esock.SocketRcvBuf.Set(s, 4096))
+	require.NoError(t, sockopt.SocketRcvBuf.Set(s, 4096))
 	require.NoError(t, s.Bind(esock.NetlinkAddr(0, 0)))
 	return s, sockName(t, s)
 }
@@ -515,7 +516,7 @@ func slowLoopback(t *testing.T) (inside esock.OpenOption, open func()) {
 }
 
 // slowSender is a sender whose own buffer is full; kind 0 is a packet socket.
-func slowSender(t *testing.T, kind esock.SocketKinds) *parties {
+func slowSender(t *testing.T, kind sockopt.Kinds) *parties {
 	inside, through := slowLoopback(t)
 	var s *esock.Socket
 	var to esock.Addr
@@ -524,14 +525,14 @@ func slowSender(t *testing.T, kind esock.SocketKinds) *parties {
 	case 0:
 		s = open(t, esock.Packet, esock.Dgram, 0, inside)
 		to = esock.PacketAddr(esock.LinkLayer{Protocol: 0x88b5, IfIndex: 1, Hardware: make([]byte, 6)})
-	case esock.KindUDPLite:
+	case sockopt.KindUDPLite:
 		if s, err = esock.Open(esock.Inet, esock.Dgram, esock.UDPLite, inside); err != nil {
 			t.Skipf("no UDP-Lite: %v", err)
 		}
 		closeAtEnd(t, s)
 		require.NoError(t, s.Bind(esock.Loopback))
 		to = sockName(t, s)
-	case esock.KindUDP6:
+	case sockopt.KindUDP6:
 		s = open(t, esock.Inet6, esock.Dgram, esock.UDP, inside)
 		require.NoError(t, s.Bind(esock.Loopback))
 		to = sockName(t, s)
@@ -540,7 +541,7 @@ func slowSender(t *testing.T, kind esock.SocketKinds) *parties {
 		require.NoError(t, s.Bind(esock.Loopback))
 		to = sockName(t, s)
 	}
-	require.NoError(t, esock.SocketSndBuf.Set(s, 8192))
+	require.NoError(t, sockopt.SocketSndBuf.Set(s, 8192))
 	p := sending(t, s, s, sendTo(to))
 	p.act = through
 	return p
@@ -550,8 +551,8 @@ func slowSender(t *testing.T, kind esock.SocketKinds) *parties {
 func rawSender(t *testing.T, header bool) *parties {
 	inside, through := slowLoopback(t)
 	s := open(t, esock.Inet, esock.Raw, 253, inside) // a protocol for experiments, RFC 3692
-	require.NoError(t, esock.SocketSndBuf.Set(s, 8192))
-	require.NoError(t, esock.IPHdrIncl.Set(s, header))
+	require.NoError(t, sockopt.SocketSndBuf.Set(s, 8192))
+	require.NoError(t, sockopt.IPHdrIncl.Set(s, header))
 	to := esock.Inet4Addr(loopback, 0)
 	packet := make([]byte, 1000)
 	if header {
@@ -594,7 +595,7 @@ func errorWaiter(own, peer *esock.Socket, act func()) *parties {
 func udpErrors(t *testing.T) *parties {
 	peer, _ := udp(t)
 	s, _ := udp(t)
-	require.NoError(t, esock.IPRecvErr.Set(s, true))
+	require.NoError(t, sockopt.IPRecvErr.Set(s, true))
 	return errorWaiter(s, peer, func() { provoke(t, s) })
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // receiver is one of the ways to receive into a buffer.
@@ -113,7 +114,7 @@ func TestRecv_ResetAbortsQueuedReaders(t *testing.T) {
 	m1, m2 := esock.NewMailbox(), esock.NewMailbox()
 	s1, s2 := recvSelect(t, b, m1), recvSelect(t, b, m2)
 	blocked := recvStart(t, b, make([]byte, 1), esock.Forever, 3)
-	require.NoError(t, esock.SocketLinger.Set(a, esock.Linger{On: true}))
+	require.NoError(t, sockopt.SocketLinger.Set(a, sockopt.Linger{On: true}))
 	a.Close()
 	assert.Equal(t, selectOf(s1), message(t, m1))
 	_, err := b.Recv(make([]byte, 1), 0, esock.NoWait(m1))
@@ -254,7 +255,7 @@ func TestT10_PeekNeverAccumulates(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "abc", string(got))
 	assert.Zero(t, b.Counters().ReadByte, "peeked bytes are not counted")
-	require.NoError(t, b.SetOption("otp", "rcvbuf", esock.RcvBuf{N: 5, Size: 3}))
+	require.NoError(t, sockopt.Set(b, "otp", "rcvbuf", esock.RcvBuf{N: 5, Size: 3}))
 	got, err = b.RecvBytes(0, esock.MsgPeek, esock.Forever)
 	require.NoError(t, err)
 	assert.Equal(t, "abc", string(got))
@@ -293,7 +294,7 @@ func TestRecvBytes_BufferOption(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(esock.NewMailbox())} {
 				a, b := pair(t, c.typ)
-				require.NoError(t, b.SetOption("otp", "rcvbuf", c.option))
+				require.NoError(t, sockopt.Set(b, "otp", "rcvbuf", c.option))
 				send(t, a, data)
 				got, err := b.RecvBytes(0, 0, w)
 				require.NoError(t, err)
@@ -304,7 +305,7 @@ func TestRecvBytes_BufferOption(t *testing.T) {
 	}
 	t.Run("the end behind the data is met by the next call", func(t *testing.T) {
 		a, b := pair(t, esock.Stream)
-		require.NoError(t, b.SetOption("otp", "rcvbuf", esock.RcvBuf{N: 3, Size: 500}))
+		require.NoError(t, sockopt.Set(b, "otp", "rcvbuf", esock.RcvBuf{N: 3, Size: 500}))
 		send(t, a, data)
 		a.Close()
 		assert.Equal(t, data, recv(t, b))
@@ -315,7 +316,7 @@ func TestRecvBytes_BufferOption(t *testing.T) {
 
 func TestT25_ResultIsAsLongAsTheData(t *testing.T) {
 	a, b := pair(t, esock.Dgram)
-	require.NoError(t, b.SetOption("otp", "rcvbuf", 60_000))
+	require.NoError(t, sockopt.Set(b, "otp", "rcvbuf", 60_000))
 	for _, length := range []int{0, 50_000} {
 		send(t, a, "tiny")
 		got, err := b.RecvBytes(length, 0, esock.Forever)
@@ -386,7 +387,7 @@ func TestT47_TruncFlag(t *testing.T) {
 func TestT18_SeqpacketEmptyMessagesAndTheEnd(t *testing.T) {
 	for _, cred := range []bool{false, true} {
 		a, b := pair(t, esock.SeqPacket)
-		require.NoError(t, esock.SocketPassCred.Set(b, cred))
+		require.NoError(t, sockopt.SocketPassCred.Set(b, cred))
 		send(t, a, "")
 		send(t, a, "x")
 		send(t, a, "")
@@ -441,7 +442,7 @@ func TestRecvFrom(t *testing.T) {
 func TestRecvMsg_FlagsAndControl(t *testing.T) {
 	s, _ := udp(t)
 	d, to := udp(t)
-	require.NoError(t, esock.IPRecvTTL.Set(d, true))
+	require.NoError(t, sockopt.IPRecvTTL.Set(d, true))
 	_, err := s.SendTo([]byte("hello"), to, 0, esock.Forever)
 	require.NoError(t, err)
 	var m esock.Msg
@@ -470,7 +471,7 @@ func TestRecvMsg_FlagsAndControl(t *testing.T) {
 
 func TestRecv_LowWater(t *testing.T) {
 	a, b := tcpPair(t)
-	require.NoError(t, esock.SocketRcvLowat.Set(b, 4))
+	require.NoError(t, sockopt.SocketRcvLowat.Set(b, 4))
 	send(t, a, "ab")
 	readable(t, b)
 	n, err := b.Recv(make([]byte, 10), 0, esock.Within(patience))

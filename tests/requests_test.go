@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // A request that ends early is over: what it moved is a package at once, not when the next request begins.
@@ -84,7 +85,7 @@ func TestMessagesBeforeShutdownAreDelivered(t *testing.T) {
 // {otp, select_read} is about asynchronous calls only.
 func TestSelectReadLeavesBlockingCallsAlone(t *testing.T) {
 	a, b := pair(t, esock.Stream)
-	require.NoError(t, b.SetOption("otp", "select_read", true))
+	require.NoError(t, sockopt.Set(b, "otp", "select_read", true))
 	for _, w := range []esock.Wait{esock.Within(0), esock.Forever, esock.Within(patience)} {
 		send(t, a, "x")
 		n, err := b.Recv(make([]byte, 1), 0, w)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // lane is one direction of a socket that is about to block, as a test sees it.
@@ -317,7 +318,7 @@ func TestT44_HandleInProgressIsRefused(t *testing.T) {
 func TestSelectRead_AsksForTheNextAtOnce(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	mb := esock.NewMailbox()
-	require.NoError(t, b.SetOption("otp", "select_read", true))
+	require.NoError(t, sockopt.Set(b, "otp", "select_read", true))
 	send(t, a, "one")
 	buf := make([]byte, 10)
 	n, err := b.Recv(buf, 0, esock.NoWait(mb))

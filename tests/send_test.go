@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // sender is one of the ways to send some bytes.
@@ -284,7 +285,7 @@ func TestSend_NoSIGPIPE(t *testing.T) {
 func TestT51_ErrorsAreOneShot(t *testing.T) {
 	reset := func(t *testing.T) (a *esock.Socket) {
 		a, b := tcpPair(t)
-		require.NoError(t, esock.SocketLinger.Set(b, esock.Linger{On: true}))
+		require.NoError(t, sockopt.SocketLinger.Set(b, sockopt.Linger{On: true}))
 		send(t, b, "queued")
 		readable(t, a)
 		require.NoError(t, b.Close()) // a reset

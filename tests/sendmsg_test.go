@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // pieces is n buffers, of which every other is empty, and what they are together.
@@ -83,7 +84,7 @@ func TestSendMsg_DoesNotChangeTheMessage(t *testing.T) {
 
 func TestSendMsg_ControlMustFit(t *testing.T) {
 	a, b := pair(t, esock.Stream)
-	require.NoError(t, a.SetOption("otp", "sndctrlbuf", 8))
+	require.NoError(t, sockopt.Set(a, "otp", "sndctrlbuf", 8))
 	m := &esock.Msg{Iov: [][]byte{{1}}}
 	require.NoError(t, m.SetControl(esock.Rights(fdOf(t, a))))
 	_, err := a.SendMsg(m, 0, esock.Forever)
@@ -190,7 +191,7 @@ func TestRights_NotTakenAreClosed(t *testing.T) {
 func TestRights_CutOnesAreClosed(t *testing.T) {
 	sameDescriptors(t)
 	a, b := pair(t, esock.Dgram)
-	require.NoError(t, b.SetOption("otp", "rcvctrlbuf", 24)) // room for two descriptors of eight
+	require.NoError(t, sockopt.Set(b, "otp", "rcvctrlbuf", 24)) // room for two descriptors of eight
 	fd := fdOf(t, a)
 	m := &esock.Msg{Iov: [][]byte{[]byte("data")}}
 	require.NoError(t, m.SetControl(esock.Rights(fd, fd, fd, fd, fd, fd, fd, fd)))

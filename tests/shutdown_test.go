@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 func TestShutdown_Errors(t *testing.T) {
@@ -81,7 +82,7 @@ func TestShutdown_Listener(t *testing.T) {
 	assert.ErrorIs(t, err, syscall.EINVAL)
 	c := open(t, esock.Inet, esock.Stream, esock.TCP)
 	assert.ErrorIs(t, c.Connect(addr, esock.Within(patience)), syscall.ECONNREFUSED)
-	on, err := esock.SocketAcceptConn.Get(l)
+	on, err := sockopt.SocketAcceptConn.Get(l)
 	require.NoError(t, err)
 	assert.False(t, on)
 }

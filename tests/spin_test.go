@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // A call that spins tries again and again; one that has parked tries once more and counts the wait. So the counters tell them
@@ -23,7 +24,7 @@ const enoughTries = 200
 // alwaysSpins makes calls on s spin for an hour: what a Wait says is four seconds at most.
 func alwaysSpins(t *testing.T, s *esock.Socket) {
 	t.Helper()
-	require.NoError(t, s.SetOption("otp", "spin", time.Hour))
+	require.NoError(t, sockopt.Set(s, "otp", "spin", time.Hour))
 }
 
 // spins waits until the one call on s has made many tries without a wait.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // slowFile is a file whose reads wait until release is called, as on a slow disk. It asks fanotify(7), which needs a
@@ -63,7 +64,7 @@ func TestSendFile_ThatWaitsForTheDiskIsTheCurrentRequest(t *testing.T) {
 func TestClose_BesideASendFileThatWaitsForTheDisk(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	f, release := slowFile(t)
-	require.NoError(t, esock.SocketSndBuf.Set(a, 4096)) // so that the file does not go at once
+	require.NoError(t, sockopt.SocketSndBuf.Set(a, 4096)) // so that the file does not go at once
 	file := start(func() (int, error) { n, err := a.SendFile(f, 0, 0, esock.Forever); return int(n), err })
 	writers(t, a, 1)
 	closed := start(func() (int, error) { return 0, a.Close() })

@@ -14,16 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // stalled is a TCP connection whose receiver takes little until it reads, so that what is sent stays in the kernel's queue.
 func stalled(t *testing.T, opts ...esock.OpenOption) (from, to *esock.Socket) {
 	t.Helper()
 	l, at := listener(t, 1)
-	require.NoError(t, esock.SocketRcvBuf.Set(l, 16<<10))
+	require.NoError(t, sockopt.SocketRcvBuf.Set(l, 16<<10))
 	from, err := esock.Open(esock.Inet, esock.Stream, esock.TCP, opts...)
 	require.NoError(t, err)
-	require.NoError(t, esock.SocketSndBuf.Set(from, 4<<20))
+	require.NoError(t, sockopt.SocketSndBuf.Set(from, 4<<20))
 	require.NoError(t, from.Connect(at, esock.Within(patience)))
 	to, err = l.Accept(esock.Within(patience))
 	require.NoError(t, err)
@@ -124,7 +125,7 @@ var zeroCopyFates = map[string]func(t *testing.T, send func(*esock.Socket)) (to 
 	"the owner's death": func(t *testing.T, send func(*esock.Socket)) *esock.Socket {
 		mb := esock.NewMailbox()
 		from, to := stalled(t, esock.Owner(mb))
-		require.NoError(t, esock.SocketLinger.Set(from, esock.Linger{On: true, Time: 9}))
+		require.NoError(t, sockopt.SocketLinger.Set(from, sockopt.Linger{On: true, Time: 9}))
 		send(from)
 		mb.Close()
 		return to
@@ -162,7 +163,7 @@ func TestZeroCopyMemoryIsTheKernels(t *testing.T) {
 				sameDescriptors(t)
 				sent := 0
 				to := run(t, func(s *esock.Socket) {
-					require.NoError(t, esock.SocketZeroCopy.Set(s, true))
+					require.NoError(t, sockopt.SocketZeroCopy.Set(s, true))
 					for sent < 1<<20 {
 						n, err := call(s)
 						if sent += n; err != nil {
@@ -193,7 +194,7 @@ func TestZeroCopyMemoryIsTheKernels(t *testing.T) {
 func TestZeroCopyOfSmallSlicesKeepsThem(t *testing.T) {
 	from, to := stalled(t)
 	defer from.Close()
-	require.NoError(t, esock.SocketZeroCopy.Set(from, true))
+	require.NoError(t, sockopt.SocketZeroCopy.Set(from, true))
 	var want, got bytes.Buffer
 	for i := range 200 {
 		m := esock.Msg{Iov: [][]byte{bytes.Repeat([]byte{byte(i)}, 1000), bytes.Repeat([]byte{byte(i)}, 500)}}
@@ -260,7 +261,7 @@ func TestZeroCopyIsFreedByWhoReadsTheErrors(t *testing.T) {
 		t.Run(way, func(t *testing.T) {
 			from, to := stalled(t)
 			defer from.Close()
-			require.NoError(t, esock.SocketZeroCopy.Set(from, true))
+			require.NoError(t, sockopt.SocketZeroCopy.Set(from, true))
 			freed := make(chan struct{})
 			func() {
 				data := bytes.Repeat([]byte("A"), 10_000)
@@ -310,7 +311,7 @@ func TestZeroCopyCloseKeepsToLinger(t *testing.T) {
 		z, err := from.ZeroCopy()
 		require.NoError(t, err)
 		z.Send(bytes.Repeat([]byte("A"), 1<<20), esock.Within(0))
-		require.NoError(t, esock.SocketLinger.Set(from, esock.Linger{On: true}))
+		require.NoError(t, sockopt.SocketLinger.Set(from, sockopt.Linger{On: true}))
 		require.NoError(t, from.Close())
 		eventually(t, "nothing pending", func() bool { return z.Pending() == 0 })
 		for err = nil; err == nil; {
@@ -323,7 +324,7 @@ func TestZeroCopyCloseKeepsToLinger(t *testing.T) {
 		z, err := from.ZeroCopy()
 		require.NoError(t, err)
 		n, _ := z.Send(bytes.Repeat([]byte("A"), 1<<20), esock.Within(0))
-		require.NoError(t, esock.SocketLinger.Set(from, esock.Linger{On: true, Time: patience}))
+		require.NoError(t, sockopt.SocketLinger.Set(from, sockopt.Linger{On: true, Time: patience}))
 		closed := start(func() (int, error) { return z.Pending(), from.Close() })
 		_, err = to.RecvFull(make([]byte, n), 0, esock.Within(patience))
 		require.NoError(t, err)
@@ -335,7 +336,7 @@ func TestZeroCopyCloseKeepsToLinger(t *testing.T) {
 		z, err := from.ZeroCopy()
 		require.NoError(t, err)
 		n, _ := z.Send(bytes.Repeat([]byte("A"), 1<<20), esock.Within(0))
-		require.NoError(t, esock.SocketLinger.Set(from, esock.Linger{On: true, Time: time.Second}))
+		require.NoError(t, sockopt.SocketLinger.Set(from, sockopt.Linger{On: true, Time: time.Second}))
 		require.NoError(t, from.Close())
 		assert.Equal(t, 1, z.Pending())
 		_, err = to.RecvFull(make([]byte, n), 0, esock.Within(patience))
@@ -347,10 +348,10 @@ func TestZeroCopyCloseKeepsToLinger(t *testing.T) {
 // SO_ZEROCOPY is inherited: an accepted socket has it, and its sends are kept.
 func TestZeroCopyOfAcceptedSockets(t *testing.T) {
 	l, at := listener(t, 1)
-	require.NoError(t, esock.SocketZeroCopy.Set(l, true))
-	require.NoError(t, esock.SocketSndBuf.Set(l, 4<<20))
+	require.NoError(t, sockopt.SocketZeroCopy.Set(l, true))
+	require.NoError(t, sockopt.SocketSndBuf.Set(l, 4<<20))
 	to := open(t, esock.Inet, esock.Stream, esock.TCP)
-	require.NoError(t, esock.SocketRcvBuf.Set(to, 16<<10))
+	require.NoError(t, sockopt.SocketRcvBuf.Set(to, 16<<10))
 	require.NoError(t, to.Connect(at, esock.Within(patience)))
 	from, err := l.Accept(esock.Within(patience))
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // What the sender asks for, and the receiver must receive.
@@ -19,7 +20,7 @@ func (d *demo) datagrams4() error {
 		"One datagram with its own time to live and type of service. The receiver asked for both, and for packet info; "+
 			"they arrive as typed control messages.")
 	receiver, msg, err := d.datagram(st, "udp4", esock.Inet, netip.AddrFrom4([4]byte{127, 0, 0, 1}),
-		[]esock.Option[bool]{esock.IPRecvTTL, esock.IPRecvTOS, esock.IPPktInfo},
+		[]sockopt.Option[bool]{sockopt.IPRecvTTL, sockopt.IPRecvTOS, sockopt.IPPktInfo},
 		esock.TTL(sentHops), esock.TOS(sentClass))
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func (d *demo) datagrams6() error {
 		return nil
 	}
 	receiver, msg, err := d.datagram(st, "udp6", esock.Inet6, netip.IPv6Loopback(),
-		[]esock.Option[bool]{esock.IPv6RecvHopLimit, esock.IPv6RecvTClass, esock.IPv6RecvPktInfo},
+		[]sockopt.Option[bool]{sockopt.IPv6RecvHopLimit, sockopt.IPv6RecvTClass, sockopt.IPv6RecvPktInfo},
 		esock.HopLimit(sentHops), esock.TClass(sentClass))
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (d *demo) datagrams6() error {
 }
 
 // datagram sends a datagram with the control messages, and receives it with the options switched on.
-func (d *demo) datagram(st *step, name string, domain esock.Domain, ip netip.Addr, options []esock.Option[bool],
+func (d *demo) datagram(st *step, name string, domain esock.Domain, ip netip.Addr, options []sockopt.Option[bool],
 	control ...esock.ControlMessage) (receiver *esock.Socket, in *esock.Msg, err error) {
 	if receiver, err = d.keep(name + " receiver")(esock.Open(domain, esock.Dgram, esock.UDP)); err != nil {
 		return nil, nil, err

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 func (d *demo) passed() error {
@@ -21,12 +22,12 @@ func (d *demo) passed() error {
 	if err != nil {
 		return err
 	}
-	if err := esock.SocketPassCred.Set(helper, true); err != nil {
+	if err := sockopt.SocketPassCred.Set(helper, true); err != nil {
 		return err
 	}
 
 	st.between("server", "helper")
-	v, err := conn.Option("otp", "fd")
+	v, err := sockopt.Get(conn, "otp", "fd")
 	if err != nil {
 		return err
 	}

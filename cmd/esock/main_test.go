@@ -3,11 +3,12 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"github.com/esock-go/esock"
-	"github.com/esock-go/esock/internal/sourcetree"
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/sourcetree"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"

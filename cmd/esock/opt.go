@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 	"golang.org/x/sys/unix"
 )
 
@@ -164,7 +165,7 @@ type target struct {
 	native      bool
 	form        string // native: integer, boolean, hex
 	size        int    // native, hex: bytes to read
-	info        esock.OptionInfo
+	info        sockopt.Info
 	known       bool // info is set
 	question    any  // the value that an option is read with, if it takes one
 }
@@ -192,7 +193,7 @@ func (a *optArgs) target() (*target, error) {
 
 	levels := map[string]int{}
 	var levelNames []string
-	for o := range esock.Options() {
+	for o := range sockopt.All() {
 		if _, ok := levels[o.Level]; !ok {
 			levels[o.Level] = o.LevelNumber
 			levelNames = append(levelNames, o.Level)
@@ -219,7 +220,7 @@ func (a *optArgs) target() (*target, error) {
 			return nil, errors.New("the options of level otp are the library's own and have no numbers")
 		}
 		t.native, t.number, t.name = true, int(n), ""
-		for o := range esock.Options() {
+		for o := range sockopt.All() {
 			if o.LevelNumber == t.levelNumber && o.Number == t.number {
 				t.info, t.known, t.name = o, true, o.Name
 			}
@@ -247,7 +248,7 @@ func (t *target) find(name string) error {
 		}
 		slices.Sort(names)
 	}
-	for o := range esock.Options() {
+	for o := range sockopt.All() {
 		switch {
 		case o.Level == t.level && o.Name == name:
 			t.info, t.known, t.number = o, true, o.Number
@@ -258,7 +259,7 @@ func (t *target) find(name string) error {
 			elsewhere = append(elsewhere, o.Level+"."+o.Name)
 		}
 	}
-	for _, o := range esock.OtherOptions() {
+	for _, o := range sockopt.Others() {
 		if o.Level != t.level || o.Name != name {
 			continue
 		}
@@ -353,7 +354,7 @@ func (a *optArgs) openKind(t *target) (*esock.Socket, error) {
 		return nil, err
 	}
 	var refused error
-	for _, kind := range esock.AllSocketKinds() {
+	for _, kind := range sockopt.AllKinds() {
 		if !t.info.Kinds.Has(kind) {
 			continue
 		}
@@ -430,10 +431,10 @@ func (t *target) asked(text string) (any, error) {
 func (t *target) get(s *esock.Socket) (any, error) {
 	switch {
 	case !t.native && t.question != nil:
-		v, err := s.AskOption(t.level, t.name, t.question)
+		v, err := sockopt.Ask(s, t.level, t.name, t.question)
 		return shown(v), err
 	case !t.native:
-		v, err := s.Option(t.level, t.name)
+		v, err := sockopt.Get(s, t.level, t.name)
 		return shown(v), err
 	case t.form == "hex":
 		size := t.size
@@ -456,7 +457,7 @@ func (t *target) set(s *esock.Socket, value any) error {
 	if t.native {
 		return s.SetOptionNative(t.levelNumber, t.number, value)
 	}
-	return s.SetOption(t.level, t.name, value)
+	return sockopt.Set(s, t.level, t.name, value)
 }
 
 // reason returns why a call failed, without the name of the call: a cause in words, or the system's message and the name of

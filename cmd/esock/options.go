@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 type optionsCmd struct {
@@ -38,13 +38,13 @@ type optionAnswer struct {
 	Why    string `json:"why,omitempty"`
 }
 
-func newOptionRow(o esock.OptionInfo) optionRow {
+func newOptionRow(o sockopt.Info) optionRow {
 	return optionRow{Level: o.Level, Name: o.Name, Constant: o.Constant, LevelNumber: o.LevelNumber, Number: o.Number,
 		Type: optionType(o), Access: optionAccess(o), Kinds: o.Kinds.Names(), Needs: o.Needs, Since: o.Since, Doc: o.Doc}
 }
 
 // optionType returns the name of the structure, or the kind of the value.
-func optionType(o esock.OptionInfo) string {
+func optionType(o sockopt.Info) string {
 	if o.Struct != "" {
 		return o.Struct
 	}
@@ -53,7 +53,7 @@ func optionType(o esock.OptionInfo) string {
 
 // optionAccess returns r if the option can be read, a if it is read with a value that says what to ask about, and w if it
 // can be set.
-func optionAccess(o esock.OptionInfo) string {
+func optionAccess(o sockopt.Info) string {
 	access := ""
 	switch {
 	case o.Asks:
@@ -68,9 +68,9 @@ func optionAccess(o esock.OptionInfo) string {
 }
 
 func (c *optionsCmd) Run(out *output) error {
-	var rows []esock.OptionInfo
+	var rows []sockopt.Info
 	var levels []string
-	for o := range esock.Options() {
+	for o := range sockopt.All() {
 		if len(levels) == 0 || levels[len(levels)-1] != o.Level {
 			levels = append(levels, o.Level)
 		}
@@ -82,7 +82,7 @@ func (c *optionsCmd) Run(out *output) error {
 		return fmt.Errorf("there is no level %q with options by name%s", c.Level, didYouMean(c.Level, levels))
 	}
 	if c.Probe {
-		probes := make([]esock.OptionProbe, len(rows))
+		probes := make([]sockopt.Probe, len(rows))
 		for i, o := range rows {
 			probes[i] = o.Probe()
 		}
@@ -114,15 +114,15 @@ func (c *optionsCmd) Run(out *output) error {
 
 // cells are the results in the matrix.
 var cells = [...]string{
-	esock.ProbeRoundTrips: "ok", esock.ProbeReads: "r", esock.ProbeSets: "w", esock.ProbePrivilege: "priv", esock.ProbeState: "peer",
-	esock.ProbeDiffers: "diff", esock.ProbeRefused: "err", esock.ProbeLacks: "no", esock.ProbeNoSocket: "-",
+	sockopt.ProbeRoundTrips: "ok", sockopt.ProbeReads: "r", sockopt.ProbeSets: "w", sockopt.ProbePrivilege: "priv", sockopt.ProbeState: "peer",
+	sockopt.ProbeDiffers: "diff", sockopt.ProbeRefused: "err", sockopt.ProbeLacks: "no", sockopt.ProbeNoSocket: "-",
 }
 
 // kindHeads are the names of kinds of sockets that are longer than four letters, shortened.
 var kindHeads = map[string]string{"packet": "pack", "netlink": "nlnk", "vsock": "vsk", "mptcp": "mptc", "unixdg": "undg",
 	"udplite": "udpl"}
 
-func (c *optionsCmd) writeProbes(out *output, probes []esock.OptionProbe) error {
+func (c *optionsCmd) writeProbes(out *output, probes []sockopt.Probe) error {
 	if c.JSON {
 		doc := make([]optionRow, len(probes))
 		for i, p := range probes {
@@ -150,12 +150,12 @@ func (c *optionsCmd) writeProbes(out *output, probes []esock.OptionProbe) error 
 }
 
 // writeMatrix writes the options of one level, with a column for each kind of socket that any of them applies to.
-func writeMatrix(b *strings.Builder, out *output, probes []esock.OptionProbe) {
-	var used esock.SocketKinds
+func writeMatrix(b *strings.Builder, out *output, probes []sockopt.Probe) {
+	var used sockopt.Kinds
 	for _, p := range probes {
 		used |= p.Option.Kinds
 	}
-	columns := slices.DeleteFunc(esock.AllSocketKinds(), func(k esock.SocketKinds) bool { return !used.Has(k) })
+	columns := slices.DeleteFunc(sockopt.AllKinds(), func(k sockopt.Kinds) bool { return !used.Has(k) })
 	head := []string{probes[0].Option.Level}
 	for _, k := range columns {
 		head = append(head, cmp.Or(kindHeads[k.String()], k.String()))
@@ -179,9 +179,9 @@ func writeMatrix(b *strings.Builder, out *output, probes []esock.OptionProbe) {
 }
 
 // writeReasons writes why options do not work here: each reason once, with its options.
-func writeReasons(b *strings.Builder, out *output, probes []esock.OptionProbe) {
+func writeReasons(b *strings.Builder, out *output, probes []sockopt.Probe) {
 	type reason struct {
-		result esock.ProbeResult
+		result sockopt.ProbeResult
 		why    string
 	}
 	var order []reason
@@ -210,8 +210,8 @@ func writeReasons(b *strings.Builder, out *output, probes []esock.OptionProbe) {
 	b.WriteString("\n")
 }
 
-func writeSummary(b *strings.Builder, probes []esock.OptionProbe) {
-	n := map[esock.ProbeResult]int{}
+func writeSummary(b *strings.Builder, probes []sockopt.Probe) {
+	n := map[sockopt.ProbeResult]int{}
 	for _, p := range probes {
 		n[p.Result]++
 	}
@@ -223,9 +223,9 @@ func writeSummary(b *strings.Builder, probes []esock.OptionProbe) {
 	b.WriteString("\n")
 	text := fmt.Sprintf("%d options: %d round-trip here, %d were only read, %d only set; %d need a privilege, %d a peer or "+
 		"another state; this kernel lacks %d: %d by themselves, %d with their kind of socket", len(probes),
-		n[esock.ProbeRoundTrips], n[esock.ProbeReads], n[esock.ProbeSets], n[esock.ProbePrivilege], n[esock.ProbeState],
-		n[esock.ProbeLacks]+n[esock.ProbeNoSocket], n[esock.ProbeLacks], n[esock.ProbeNoSocket])
-	if odd := n[esock.ProbeDiffers] + n[esock.ProbeRefused]; odd > 0 {
+		n[sockopt.ProbeRoundTrips], n[sockopt.ProbeReads], n[sockopt.ProbeSets], n[sockopt.ProbePrivilege], n[sockopt.ProbeState],
+		n[sockopt.ProbeLacks]+n[sockopt.ProbeNoSocket], n[sockopt.ProbeLacks], n[sockopt.ProbeNoSocket])
+	if odd := n[sockopt.ProbeDiffers] + n[sockopt.ProbeRefused]; odd > 0 {
 		text += fmt.Sprintf("; %d did something else", odd)
 	}
 	for _, l := range wrap(text+".", pageWidth) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -27,7 +27,7 @@ func TestOptionsListsEveryRow(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &rows))
 	assert.GreaterOrEqual(t, len(rows), 200)
 	i := 0
-	for o := range esock.Options() {
+	for o := range sockopt.All() {
 		assert.Equal(t, newOptionRow(o), rows[i])
 		assert.Regexp(t, `^(r|w|rw|a|aw)$`, rows[i].Access)
 		i++
@@ -71,15 +71,15 @@ func TestOptionsProbe(t *testing.T) {
 	}
 
 	var b strings.Builder
-	writeSummary(&b, []esock.OptionProbe{{Result: esock.ProbeDiffers}})
+	writeSummary(&b, []sockopt.Probe{{Result: sockopt.ProbeDiffers}})
 	assert.Contains(t, b.String(), "1 did something else.")
 	b.Reset()
-	writeReasons(&b, &output{}, []esock.OptionProbe{{Result: esock.ProbeReads}})
+	writeReasons(&b, &output{}, []sockopt.Probe{{Result: sockopt.ProbeReads}})
 	assert.Empty(t, b.String())
 }
 
 // sampleText is the sample of a row, as somebody types it.
-func sampleText(o esock.OptionInfo) string {
+func sampleText(o sockopt.Info) string {
 	text, _, _ := strings.Cut(o.Sample, ">")
 	if text == "" {
 		return "true"
@@ -89,8 +89,8 @@ func sampleText(o esock.OptionInfo) string {
 
 // Every option that works here works from the command line, and its value, as JSON shows it, can be given back.
 func TestOptTakesAndPrintsTheValuesOfEveryRow(t *testing.T) {
-	for o := range esock.Options() {
-		if p := o.Probe(); p.Result != esock.ProbeRoundTrips || p.Answers[0].Result != p.Result {
+	for o := range sockopt.All() {
+		if p := o.Probe(); p.Result != sockopt.ProbeRoundTrips || p.Answers[0].Result != p.Result {
 			continue
 		}
 		args := []string{"opt", "set", o.Level, o.Name, "--json"}

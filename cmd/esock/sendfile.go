@@ -13,6 +13,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/internal/bytesize"
+	"github.com/esock-go/esock/sockopt"
 )
 
 type sendfileCmd struct {
@@ -113,7 +114,7 @@ func acknowledged(s *gentcp.Socket) error {
 			return err
 		}
 		if ended {
-			if errno, err := esock.SocketError.Get(s.Socket()); err != nil || errno != 0 {
+			if errno, err := sockopt.SocketError.Get(s.Socket()); err != nil || errno != 0 {
 				return firstError(err, syscall.ECONNRESET)
 			}
 			time.Sleep(pause)

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/supports"
 )
 
 type supportsCmd struct {
@@ -17,7 +17,7 @@ type supportsCmd struct {
 }
 
 func (c *supportsCmd) Run(out *output) error {
-	table := esock.Supports().Map()
+	table := supports.All().Map()
 	if c.Key != "" {
 		v, ok := table[c.Key]
 		if !ok {

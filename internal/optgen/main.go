@@ -19,9 +19,9 @@ var outputs = []struct {
 	path string
 	make func(*table) ([]byte, error)
 }{
-	{"option_table.go", tableFile},
-	{"option_vars.go", varsFile},
-	{"option_types.go", typesFile},
+	{"sockopt/table.go", tableFile},
+	{"sockopt/vars.go", varsFile},
+	{"sockopt/types.go", typesFile},
 	{"docs/options.md", docsFile},
 	{"tests/fuzz/opt.dict", dictFile},
 }

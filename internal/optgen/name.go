@@ -10,10 +10,10 @@ var levels = map[string]string{"ip": "IP", "ipv6": "IPv6", "tcp": "TCP", "udp": 
 var words = []string{
 	"setpeerprim:SetPeerPrim", "paddrparams:PeerAddrParams", "paddrinfo:PeerAddrInfo", "paddrthlds:PeerAddrThlds",
 	"sndrcvinfo:SndRcvInfo", "sndinfo:SndInfo", "rcvinfo:RcvInfo", "nxtinfo:NxtInfo", "authkeyid:AuthKeyID",
-	"authkey:AuthKey", "authchunk:AuthChunk", "hmacalgo:HMACAlgo", "hmac:HMAC", "udpencaps:UDPEncaps",
+	"authkey:AuthKey", "authchunks:AuthChunks", "authchunk:AuthChunk", "hmacalgo:HMACAlgo", "hmac:HMAC", "udpencaps:UDPEncaps",
 	"probeinterval:ProbeInterval", "plpmtud:PLPMTUD", "setadaptation:SetAdaptation", "prinfo:PrInfo", "vnet:VNet",
 	"nsid:NSID", "multiaddr:MultiAddr", "sourceaddr:SourceAddr", "slist:SList", "keylen:KeyLen", "prefixlen:PrefixLen",
-	"wscale:WScale", "rttvar:RTTVar", "notsent:NotSent", "sackdelay:SackDelay", "sackinfo:SackInfo",
+	"wscale:WScale", "rttvar:RTTVar", "notsent:NotSent", "sackdelay:SACKDelay", "sackinfo:SACKInfo", "memberships:Memberships",
 	"acceptconn:AcceptConn", "addrform:AddrForm", "advmss:AdvMSS", "associnfo:AssocInfo", "assocparams:AssocParams",
 	"autoclose:AutoClose", "autoflowlabel:AutoFlowLabel", "auxdata:AuxData", "bindtodevice:BindToDevice",
 	"bindtoifindex:BindToIfIndex", "bpf:BPF", "ca:CA", "cbpf:CBPF", "cc:CC", "ce:CE", "cid:CID", "cpu:CPU", "cscov:CsCov",
@@ -32,12 +32,16 @@ var words = []string{
 	"rfc:RFC", "rtoinfo:RTOInfo", "rto:RTO", "rtt:RTT", "rthdr:RtHdr", "rx:RX", "rxq:RXQ", "sctp:SCTP", "sndbuf:SndBuf",
 	"sndlowat:SndLowat", "sndtimeo:SndTimeo", "srtt:SRTT", "ssthresh:SSThresh", "syncnt:SynCnt", "syn:SYN", "tclass:TClass",
 	"tcpinfo:TCPInfo", "tcp:TCP", "timestamping:Timestamping", "timestampns:TimestampNS", "tos:TOS", "tsn:TSN", "ttl:TTL",
-	"tx:TX", "txrehash:TXRehash", "txtime:TXTime", "udp:UDP", "uid:UID", "ulp:ULP", "us:US", "v6only:V6Only", "zerocopy:ZeroCopy",
+	"tx:TX", "txrehash:TXRehash", "txtime:TXTime", "clockid:ClockID", "retopts:RetOpts", "ipsec:IPsec", "enobufs:ENOBUFS", "asconf:ASCONF", "delack:DelACK",
+	"dsack:DSACK", "accecn:AccECN", "controllen:ControlLen", "asocmaxrxt:AsocMaxRxt", "pathmaxrxt:PathMaxRxt",
+	"pathpfthld:PathPFThld", "penddata:PendData", "unackdata:UnackData", "instrms:InStrms", "outstrms:OutStrms",
+	"keynumber:KeyNumber", "copybuf:CopyBuf", "sfinfo:SFInfo", "alen:ALen", "udp:UDP", "uid:UID", "ulp:ULP", "us:US", "v6only:V6Only", "zerocopy:ZeroCopy",
 }
 
 // whole are names that the words would spell wrongly.
 var whole = map[string]string{"ms": "MS", "rfc2292": "RFC2292", "rfc4884": "RFC4884", "ao": "AO", "pr": "PR", "pf": "PF", "us": "US", "if": "If", "id": "ID", "ip": "IP", "cc": "CC", "ca": "CA", "ce": "CE",
-	"rx": "RX", "tx": "TX", "in6": "In6", "in": "In", "so": "", "sk": ""}
+	"rx": "RX", "tx": "TX", "in6": "In6", "in": "In", "so": "", "sk": "",
+	"phc": "PHC", "sack": "SACK", "vm": "VM", "ack": "ACK", "ato": "ATO", "io": "IO"}
 
 // spell is a name of several words with underscores between, in Go.
 func spell(name string) string {
@@ -65,14 +69,8 @@ func spell(name string) string {
 	return b.String()
 }
 
-// rowNames are options whose name is another's in Go: a function or a control message.
-var rowNames = map[string]string{"socket.debug": "SocketDebugLevel", "udp.segment": "UDPSegmentSize"}
-
 // goName is the exported name: level and words.
 func (r row) goName() string {
-	if n, ok := rowNames[r.level+"."+r.name]; ok {
-		return n
-	}
 	level, ok := levels[r.level]
 	if !ok {
 		level = capital(r.level)

@@ -83,13 +83,13 @@ var codecs = map[string]struct {
 	"SEC":      {2, "time.Duration", "intSeconds"},
 	"MSEC":     {3, "time.Duration", "uintMilliseconds"},
 	"USEC":     {3, "time.Duration", "uintMicroseconds"},
-	"DOMAIN":   {2, "Domain", "domainCodec"},
-	"TYPE":     {2, "Type", "typeCodec"},
-	"PROTOCOL": {2, "Protocol", "protocolCodec"},
+	"DOMAIN":   {2, "esock.Domain", "domainCodec"},
+	"TYPE":     {2, "esock.Type", "typeCodec"},
+	"PROTOCOL": {2, "esock.Protocol", "protocolCodec"},
 	"ERRNO":    {2, "syscall.Errno", "errnoCodec"},
 	"PMTU":     {2, "PMTUDiscover", "pmtuCodec"},
 	"FD":       {2, "int", "intCodec"},
-	"CTRL":     {8, "[]ControlMessage", "controlCodec"},
+	"CTRL":     {8, "[]esock.ControlMessage", "controlCodec"},
 }
 
 var directions = map[string]int{"GET": 1, "SET": 2, "GETSET": 3, "ASK": 5, "ASKSET": 7}
@@ -99,15 +99,15 @@ var needs = map[string]int{"NOTHING": 0, "CONNECTED": 1, "LISTENING": 2, "REPAIR
 // Structures whose Go type is written by hand.
 var handmade = map[string]struct{ goType, codec string }{
 	"linger":         {"Linger", "lingerCodec"},
-	"ucred":          {"Credentials", "ucredCodec"},
+	"ucred":          {"esock.Credentials", "ucredCodec"},
 	"in_addr":        {"netip.Addr", "inAddrCodec"},
-	"in6_pktinfo":    {"PktInfo6", "pktInfo6Codec"},
+	"in6_pktinfo":    {"esock.PktInfo6", "pktInfo6Codec"},
 	"gids":           {"[]int", "gidsCodec"},
 	"netlink_groups": {"[]int", "groupsCodec"},
 	// These are control messages as well.
-	"sctp_initmsg":    {"SCTPInit", "sctpInitCodec"},
-	"sctp_sndrcvinfo": {"SCTPSndRcv", "sctpSndRcvCodec"},
-	"sctp_sndinfo":    {"SCTPSndInfo", "sctpSndInfoCodec"},
+	"sctp_initmsg":    {"esock.SCTPInit", "sctpInitCodec"},
+	"sctp_sndrcvinfo": {"esock.SCTPSndRcv", "sctpSndRcvCodec"},
+	"sctp_sndinfo":    {"esock.SCTPSndInfo", "sctpSndInfoCodec"},
 }
 
 // A row is two lines; the second is the text.
@@ -387,9 +387,9 @@ func (r row) goType() (goType, codec string) {
 // fieldTypes are the Go types of the kinds of fields; "-" for one that Go makes itself.
 var fieldTypes = map[string]string{
 	"U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "I32": "int32", "BE16": "uint16", "BE32": "uint32",
-	"BOOL": "bool", "BOOL8": "bool", "IN4": "netip.Addr", "IN6": "netip.Addr", "SA": "Addr", "SA6": "Addr",
+	"BOOL": "bool", "BOOL8": "bool", "IN4": "netip.Addr", "IN6": "netip.Addr", "SA": "esock.Addr", "SA6": "esock.Addr",
 	"SEC": "time.Duration", "MS": "time.Duration", "US": "time.Duration", "US64": "time.Duration", "FMODE": "FilterMode",
 	"B32": "[32]byte", "B80": "[80]byte", "USMIN": "time.Duration", "MANY32": "uint32", "EACH32": "uint32",
 	"ECNMODE": "uint8", "ECNSEEN": "uint16", "ECNFAIL": "uint16", "ECNOPTS": "uint32", "COUNT16": "-", "COUNT32": "-",
-	"LU8": "[]byte", "LU16": "[]uint16", "LU32": "[]uint32", "LIN4": "[]netip.Addr", "LSA": "[]Addr", "TAIL": "[]byte",
+	"LU8": "[]byte", "LU16": "[]uint16", "LU32": "[]uint32", "LIN4": "[]netip.Addr", "LSA": "[]esock.Addr", "TAIL": "[]byte",
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // What is done in the rows. Ready: the call finds everything there. Parked: the goroutine waits. With: a handle of the
@@ -115,7 +116,7 @@ func readyMessage() (func() error, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, o := range []esock.Option[bool]{esock.IPRecvTTL, esock.IPRecvTOS, esock.IPPktInfo} {
+	for _, o := range []sockopt.Option[bool]{sockopt.IPRecvTTL, sockopt.IPRecvTOS, sockopt.IPPktInfo} {
 		if err := o.Set(in, true); err != nil {
 			return nil, nil, err
 		}
@@ -215,7 +216,7 @@ type streamPair func() (a, b *esock.Socket, to esock.Addr, size int, err error)
 // unixStream holds little, and so a send soon waits.
 func unixStream() (a, b *esock.Socket, to esock.Addr, size int, err error) {
 	if a, b, err = esockPair(esock.Stream); err == nil {
-		err = esock.SocketSndBuf.Set(a, 16<<10)
+		err = sockopt.SocketSndBuf.Set(a, 16<<10)
 	}
 	return a, b, to, 32 << 10, err
 }

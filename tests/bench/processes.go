@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // Two processes: what a round trip costs when the other side's thread sleeps, and what spinning saves.
@@ -113,7 +114,7 @@ func childEchoEsock(spin time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if err := esock.TCPNoDelay.Set(s, true); err != nil {
+	if err := sockopt.TCPNoDelay.Set(s, true); err != nil {
 		return err
 	}
 	echoEsock(s, esock.Forever.Spin(spin))

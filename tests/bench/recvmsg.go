@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 	"golang.org/x/sys/unix"
 )
 
@@ -37,7 +38,7 @@ func recvmsgEsock(e effort) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range []esock.Option[bool]{esock.IPRecvTTL, esock.IPRecvTOS, esock.IPPktInfo} {
+	for _, o := range []sockopt.Option[bool]{sockopt.IPRecvTTL, sockopt.IPRecvTOS, sockopt.IPPktInfo} {
 		if err := o.Set(s, true); err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 	"golang.org/x/sys/unix"
 )
 
@@ -79,7 +80,7 @@ func esockDial(at esock.Addr) (*esock.Socket, error) {
 		return nil, err
 	}
 	if err = c.Connect(at, esock.Forever); err == nil {
-		err = esock.TCPNoDelay.Set(c, true) // as net does
+		err = sockopt.TCPNoDelay.Set(c, true) // as net does
 	}
 	return c, err
 }
@@ -97,7 +98,7 @@ func esockTCP() (client, server *esock.Socket, err error) {
 	if server, err = l.Accept(esock.Forever); err != nil {
 		return nil, nil, err
 	}
-	return client, server, esock.TCPNoDelay.Set(server, true)
+	return client, server, sockopt.TCPNoDelay.Set(server, true)
 }
 
 // netTCP is the same of net's.

@@ -1,64 +1,69 @@
-package esock
+package supports
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/plain"
+	"github.com/esock-go/esock/sockopt"
 )
 
-// OptionSupport says how far an option is supported.
-type OptionSupport uint8
+// Option says how far an option is supported.
+type Option uint8
 
 // The states, each more than the one before.
 const (
-	OptionUnknown   OptionSupport = iota // nobody knows the name
-	OptionElsewhere                      // OTP names it, and Linux has no such option
-	OptionKnown                          // esock has it, and this kernel does not
-	OptionWorks                          // this kernel has it, be it that it needs a privilege, a peer or a state
+	Unknown   Option = iota // nobody knows the name
+	Elsewhere               // OTP names it, and Linux has no such option
+	Known                   // esock has it, and this kernel does not
+	Works                   // this kernel has it, be it that it needs a privilege, a peer or a state
 )
 
-var supportNames = []namedNumber{{int(OptionUnknown), "unknown"}, {int(OptionElsewhere), "elsewhere"},
-	{int(OptionKnown), "known"}, {int(OptionWorks), "works"}}
+var supportNames = plain.Names{{int(Unknown), "unknown"}, {int(Elsewhere), "elsewhere"},
+	{int(Known), "known"}, {int(Works), "works"}}
 
 // String is the state in a word.
-func (o OptionSupport) String() string { return nameOrNumber(supportNames, int(o)) }
+func (o Option) String() string { return supportNames.Spell(int(o)) }
 
 // MarshalText is String, for JSON.
-func (o OptionSupport) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+func (o Option) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// SupportTable is what the library knows and this system has.
-type SupportTable struct {
-	IOCtlRequests map[string]bool                     // the requests of IOCtl: Linux has it
-	IOCtlFlags    map[string]bool                     // the names of interface flags: Linux has it
-	MsgFlags      map[string]bool                     // the flags of sends and receives: Linux has it
-	Protocols     map[string]bool                     // by name, the system's own names included: all true
-	Options       map[string]map[string]OptionSupport // by level and name
-	Features      map[string]bool                     // sctp, ipv6, local, netns, sendfile, mptcp, vsock, packet
+// Table is what the library knows and this system has.
+type Table struct {
+	IOCtlRequests map[string]bool              // the requests of IOCtl: Linux has it
+	IOCtlFlags    map[string]bool              // the names of interface flags: Linux has it
+	MsgFlags      map[string]bool              // the flags of sends and receives: Linux has it
+	Protocols     map[string]bool              // by name, the system's own names included: all true
+	Options       map[string]map[string]Option // by level and name
+	Features      map[string]bool              // sctp, ipv6, local, netns, sendfile, mptcp, vsock, packet
 }
 
-// Supports tells what is supported: from the tables that the library works with, and what the running kernel answers, which
+// All tells what is supported: from the tables that the library works with, and what the running kernel answers, which
 // is asked once. That takes about a second. OTP: socket:supports/0,1,2.
-func Supports() SupportTable {
-	return SupportTable{
+func All() Table {
+	return Table{
 		IOCtlRequests: supportedIOCtls(),
-		IOCtlFlags:    supportedNames(ifFlagNames),
-		MsgFlags:      supportedNames(msgFlagNames),
+		IOCtlFlags:    supportedNames(plain.IfFlags),
+		MsgFlags:      supportedNames(plain.MsgFlags),
 		Protocols:     supportedProtocols(),
 		Options:       supportedOptions(),
 		Features:      supportedFeatures(),
 	}
 }
 
-// IsSupported answers for a feature ("mptcp"), for a name in a table ("msg_flags", "peek"; "protocols", "tcp";
+// Is answers for a feature ("mptcp"), for a name in a table ("msg_flags", "peek"; "protocols", "tcp";
 // "ioctl_requests", "gifconf"; "ioctl_flags", "up"), or for an option ("options", "tcp", "nodelay": this kernel has it). A name
 // of a table alone is true, what nobody knows is false. OTP: socket:is_supported/1,2,3.
-func IsSupported(keys ...string) bool {
+func Is(keys ...string) bool {
 	switch {
 	case len(keys) == 3 && keys[0] == "options":
-		return supportOf(keys[1], keys[2]) == OptionWorks
+		return supportOf(keys[1], keys[2]) == Works
 	case len(keys) == 1:
 		switch keys[0] {
 		case "ioctl_requests", "ioctl_flags", "msg_flags", "protocols", "options":
@@ -70,9 +75,9 @@ func IsSupported(keys ...string) bool {
 		case "ioctl_requests":
 			return supportedIOCtls()[keys[1]]
 		case "ioctl_flags":
-			return supportedNames(ifFlagNames)[keys[1]]
+			return supportedNames(plain.IfFlags)[keys[1]]
 		case "msg_flags":
-			return supportedNames(msgFlagNames)[keys[1]]
+			return supportedNames(plain.MsgFlags)[keys[1]]
 		case "protocols":
 			return supportedProtocols()[keys[1]]
 		}
@@ -82,7 +87,7 @@ func IsSupported(keys ...string) bool {
 
 // Map is the tables with OTP's keys: ioctl_requests, ioctl_flags, msg_flags, protocols, options (by level, then by name:
 // "elsewhere", "known" or "works"), and each feature.
-func (t SupportTable) Map() map[string]any {
+func (t Table) Map() map[string]any {
 	m := map[string]any{"ioctl_requests": plainMap(t.IOCtlRequests), "ioctl_flags": plainMap(t.IOCtlFlags),
 		"msg_flags": plainMap(t.MsgFlags), "protocols": plainMap(t.Protocols)}
 	options := map[string]any{}
@@ -110,17 +115,17 @@ func plainMap(t map[string]bool) map[string]any {
 
 func supportedIOCtls() map[string]bool {
 	t := map[string]bool{}
-	for r := range IOCtls() {
+	for r := range esock.IOCtls() {
 		t[r.Name] = r.Constant != "" || r.Name == "tcp_info" // which is answered through the option
 	}
 	return t
 }
 
 // supportedNames are the names of a table whose numbers are 0 where Linux has none.
-func supportedNames(names []namedNumber) map[string]bool {
+func supportedNames(names plain.Names) map[string]bool {
 	t := map[string]bool{}
 	for _, n := range names {
-		t[n.text] = n.number != 0
+		t[n.Text] = n.Number != 0
 	}
 	return t
 }
@@ -152,8 +157,8 @@ func protocolsIn(r io.Reader) (names []string) {
 
 func supportedProtocols() map[string]bool {
 	t := map[string]bool{"ip": true, "ipv6": true}
-	for _, n := range protocolNames {
-		t[n.text] = true
+	for _, n := range plain.Protocols {
+		t[n.Text] = true
 	}
 	for _, name := range systemProtocols() {
 		t[name] = true
@@ -162,34 +167,34 @@ func supportedProtocols() map[string]bool {
 }
 
 // probed is how far each option of Linux is supported, by level and name.
-var probed = sync.OnceValue(func() map[string]map[string]OptionSupport {
-	t := map[string]map[string]OptionSupport{}
-	note := func(level, name string, s OptionSupport) {
+var probed = sync.OnceValue(func() map[string]map[string]Option {
+	t := map[string]map[string]Option{}
+	note := func(level, name string, s Option) {
 		if t[level] == nil {
-			t[level] = map[string]OptionSupport{}
+			t[level] = map[string]Option{}
 		}
 		t[level][name] = s
 	}
-	for p := range ProbeOptions() {
-		s := OptionWorks
-		if p.Result >= ProbeLacks {
-			s = OptionKnown
+	for p := range sockopt.ProbeAll() {
+		s := Works
+		if p.Result >= sockopt.ProbeLacks {
+			s = Known
 		}
 		note(p.Option.Level, p.Option.Name, s)
 	}
-	for _, o := range OtherOptions() {
-		note(o.Level, o.Name, OptionElsewhere)
+	for _, o := range sockopt.Others() {
+		note(o.Level, o.Name, Elsewhere)
 	}
-	for _, o := range otpTable {
-		note("otp", o.name, OptionWorks)
+	for _, name := range sockopt.OTPNames() {
+		note("otp", name, Works)
 	}
 	return t
 })
 
-func supportedOptions() map[string]map[string]OptionSupport {
-	t := map[string]map[string]OptionSupport{}
+func supportedOptions() map[string]map[string]Option {
+	t := map[string]map[string]Option{}
 	for level, names := range probed() {
-		t[level] = map[string]OptionSupport{}
+		t[level] = map[string]Option{}
 		for name, s := range names {
 			t[level][name] = s
 		}
@@ -197,26 +202,26 @@ func supportedOptions() map[string]map[string]OptionSupport {
 	return t
 }
 
-func supportOf(level, name string) OptionSupport { return probed()[level][name] }
+func supportOf(level, name string) Option { return probed()[level][name] }
 
 // supportedFeatures asks the kernel for each kind of socket.
 var features = sync.OnceValue(func() map[string]bool {
-	has := func(d Domain, t Type, p Protocol) bool {
-		s, err := Open(d, t, p, Registered(false))
+	has := func(d esock.Domain, t esock.Type, p esock.Protocol) bool {
+		s, err := esock.Open(d, t, p, esock.Registered(false))
 		if err == nil {
 			s.Close()
 		}
 		// What needs a privilege is there.
-		return err == nil || isPrivilege(err)
+		return err == nil || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
 	}
 	_, err := os.Stat("/proc/self/ns/net")
 	return map[string]bool{
-		"ipv6":     has(Inet6, Stream, TCP),
-		"local":    has(Local, Stream, Default),
-		"sctp":     has(Inet, Stream, SCTP),
-		"mptcp":    has(Inet, Stream, MPTCP),
-		"vsock":    has(VSock, Stream, Default),
-		"packet":   has(Packet, Dgram, Default),
+		"ipv6":     has(esock.Inet6, esock.Stream, esock.TCP),
+		"local":    has(esock.Local, esock.Stream, esock.Default),
+		"sctp":     has(esock.Inet, esock.Stream, esock.SCTP),
+		"mptcp":    has(esock.Inet, esock.Stream, esock.MPTCP),
+		"vsock":    has(esock.VSock, esock.Stream, esock.Default),
+		"packet":   has(esock.Packet, esock.Dgram, esock.Default),
 		"netns":    err == nil,
 		"sendfile": syscall.SYS_SENDFILE > 0,
 	}

@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"encoding/hex"
@@ -8,7 +8,7 @@ import (
 
 // SampleValue is a value of the option to try on a socket of the kind: what to set, or to ask with, and what it then reads, nil for anything.
 // Where nothing can be tried on a socket alone, why says so. Options that can only be read have no sample.
-func (o OptionInfo) SampleValue(kind SocketKinds) (set, want any, why string) {
+func (o Info) SampleValue(kind Kinds) (set, want any, why string) {
 	if strings.HasPrefix(o.Sample, "!") {
 		return nil, nil, o.Sample[1:]
 	}
@@ -33,10 +33,10 @@ func (o OptionInfo) SampleValue(kind SocketKinds) (set, want any, why string) {
 	return set, o.ParseValue(after), ""
 }
 
-// ParseValue makes a value for SetOption of a text, in the form of Sample: numbers, true and false (of booleans also on and
+// ParseValue makes a value for Set of a text, in the form of Sample: numbers, true and false (of booleans also on and
 // off, 1 and 0), names, 0x and hexadecimal digits for bytes; of structures field=value with commas between; of filters code:jt:jf:k with "+" between.
 // What does not fit is refused when it is set.
-func (o OptionInfo) ParseValue(text string) any {
+func (o Info) ParseValue(text string) any {
 	switch o.Codec {
 	case "bool":
 		return boolOrText(text)

@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"math"
@@ -8,13 +8,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/corecall"
+	"github.com/esock-go/esock/internal/plain"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestGoAndCHaveTheSameOptionTable(t *testing.T) {
 	require.NoError(t, optionTableError(), "run go generate")
-	require.Equal(t, cOptCount(), len(optionRows))
+	rows, _ := corecall.OptionTable()
+	require.Equal(t, rows, len(optionRows))
 }
 
 func TestDifferentOptionTablesAreAnErrorOfEveryCall(t *testing.T) {
@@ -22,24 +26,24 @@ func TestDifferentOptionTablesAreAnErrorOfEveryCall(t *testing.T) {
 		compareOptionTables(len(optionRows)+1, optionHash),
 		compareOptionTables(len(optionRows), optionHash+1),
 	} {
-		assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
 		assert.ErrorContains(t, err, "go generate")
 	}
 	defer func(f func() error) { optionTableError = f }(optionTableError)
 	optionTableError = func() error { return compareOptionTables(0, 0) }
-	s := new(Socket)
+	s := new(esock.Socket)
 	_, err := TCPNoDelay.Get(s)
 	assert.ErrorContains(t, err, "go generate")
 	assert.ErrorContains(t, TCPNoDelay.Set(s, true), "go generate")
-	_, err = s.Option("tcp", "nodelay")
+	_, err = Get(s, "tcp", "nodelay")
 	assert.ErrorContains(t, err, "go generate")
-	assert.ErrorContains(t, s.SetOption("tcp", "nodelay", true), "go generate")
+	assert.ErrorContains(t, Set(s, "tcp", "nodelay", true), "go generate")
 }
 
 func TestEveryRowIsFoundByItsNames(t *testing.T) {
 	for i, r := range optionRows {
 		assert.Equal(t, i, findOption(r.Level, r.Name))
-		n, ok := numberOf(levelNames, r.Level)
+		n, ok := plain.Levels.Number(r.Level)
 		assert.True(t, ok, r.Level)
 		assert.Equal(t, r.LevelNumber, n)
 		assert.NotEmpty(t, r.Doc)
@@ -48,11 +52,11 @@ func TestEveryRowIsFoundByItsNames(t *testing.T) {
 	}
 	assert.Equal(t, -1, findOption("ip", "nodelay"))
 	n := 0
-	for range Options() {
+	for range All() {
 		n++
 	}
 	assert.Equal(t, len(optionRows), n)
-	for o := range Options() {
+	for o := range All() {
 		assert.Equal(t, optionRows[0], o)
 		break
 	}
@@ -60,7 +64,7 @@ func TestEveryRowIsFoundByItsNames(t *testing.T) {
 
 func TestLayoutsAreThoseOfTheCore(t *testing.T) {
 	assert.Equal(t, uintptr(8), reflect.TypeFor[cLinger]().Size())
-	assert.Equal(t, uintptr(12), reflect.TypeFor[cmsgCredValue]().Size())
+	assert.Equal(t, uintptr(12), reflect.TypeFor[ucred]().Size())
 }
 
 func TestTimesAreRoundedUp(t *testing.T) {
@@ -81,7 +85,7 @@ func TestTimesAreRoundedUp(t *testing.T) {
 
 // T35: a number that does not fit is an invalid option, like any other value that does not.
 func TestT35OptionValuesOutOfRangeAreInvalid(t *testing.T) {
-	s := new(Socket)
+	s := new(esock.Socket)
 	for _, err := range []error{
 		SocketRcvBuf.Set(s, math.MaxInt32+1),
 		IPTTL.Set(s, math.MinInt32-1),
@@ -89,17 +93,17 @@ func TestT35OptionValuesOutOfRangeAreInvalid(t *testing.T) {
 		TCPUserTimeout.Set(s, (math.MaxUint32+1)*time.Millisecond),
 		TCPKeepIdle.Set(s, math.MaxInt64),
 		SocketLinger.Set(s, Linger{On: true, Time: -1}),
-		s.SetOption("socket", "rcvbuf", int64(math.MaxInt32+1)),
-		s.SetOption("socket", "rcvbuf", uint64(math.MaxUint64)),
-		s.SetOption("tcp", "user_timeout", -1),
-		s.SetOption("tcp", "user_timeout", math.MaxUint32+1),
+		Set(s, "socket", "rcvbuf", int64(math.MaxInt32+1)),
+		Set(s, "socket", "rcvbuf", uint64(math.MaxUint64)),
+		Set(s, "tcp", "user_timeout", -1),
+		Set(s, "tcp", "user_timeout", math.MaxUint32+1),
 	} {
-		assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
 	}
 }
 
 func TestValuesOfAnotherTypeAreInvalid(t *testing.T) {
-	s := new(Socket)
+	s := new(esock.Socket)
 	for level, options := range map[string]map[string][]any{
 		"socket": {
 			"reuseaddr":    {2, 1, 0, 1.0, "true", "on", nil, []byte{1}},
@@ -118,17 +122,17 @@ func TestValuesOfAnotherTypeAreInvalid(t *testing.T) {
 	} {
 		for name, values := range options {
 			for _, v := range values {
-				assert.ErrorIs(t, s.SetOption(level, name, v), &InvalidError{What: "socket_option"}, "%s %s %v", level, name, v)
+				assert.ErrorIs(t, Set(s, level, name, v), &esock.InvalidError{What: "socket_option"}, "%s %s %v", level, name, v)
 			}
 		}
 	}
-	_, err := s.Option("tcp", "nodely")
-	assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
+	_, err := Get(s, "tcp", "nodely")
+	assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
 	assert.ErrorContains(t, err, "tcp.nodely")
 	var zero Option[int]
 	_, err = zero.Get(s)
-	assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
-	assert.ErrorIs(t, zero.Set(s, 1), &InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, zero.Set(s, 1), &esock.InvalidError{What: "socket_option"})
 }
 
 func TestPlainValuesOfEveryCodec(t *testing.T) {
@@ -145,7 +149,7 @@ func TestPlainValuesOfEveryCodec(t *testing.T) {
 		{row("tcp", "nodelay"), true, true},
 		{row("socket", "rcvbuf"), int8(5), 5},
 		{row("socket", "type"), "stream", "stream"},
-		{row("socket", "type"), Dgram, "dgram"},
+		{row("socket", "type"), esock.Dgram, "dgram"},
 		{row("socket", "domain"), 38, 38},
 		{row("socket", "protocol"), "tcp", "tcp"},
 		{row("ip", "tos"), "lowdelay", 16},
@@ -154,7 +158,7 @@ func TestPlainValuesOfEveryCodec(t *testing.T) {
 		{row("socket", "linger"), "abort", map[string]any{"onoff": true, "linger": 0}},
 		{row("socket", "linger"), Linger{Time: 7 * time.Second}, map[string]any{"onoff": false, "linger": 7}},
 		{row("socket", "linger"), map[string]any{"onoff": true, "linger": 7.0}, map[string]any{"onoff": true, "linger": 7}},
-		{row("socket", "peercred"), Credentials{1, 2, 3}, map[string]any{"pid": 1, "uid": 2, "gid": 3}},
+		{row("socket", "peercred"), esock.Credentials{PID: 1, UID: 2, GID: 3}, map[string]any{"pid": 1, "uid": 2, "gid": 3}},
 		{row("socket", "peercred"), map[string]any{"pid": 1, "uid": 0, "gid": 3}, map[string]any{"pid": 1, "uid": 0, "gid": 3}},
 		{row("ipv6", "unicast_hops"), "default", -1},
 		{row("ipv6", "multicast_hops"), 255, 255},
@@ -169,46 +173,32 @@ func TestPlainValuesOfEveryCodec(t *testing.T) {
 // T16: Linux counts the NUL in the length it returns for SO_BINDTODEVICE, and hands out all 16 bytes of the name of
 // the congestion control.
 func TestT16StringsEndAtTheirNUL(t *testing.T) {
-	h, r := cOpen(int(Inet), int(Stream), 0)
-	require.NoError(t, errnoOf(r))
-	defer cClose(h, 0, nil, nil)
+	s, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
+	require.NoError(t, err)
+	defer s.Close()
 	for _, name := range []string{"socket.bindtodevice", "tcp.congestion"} {
 		for i, row := range optionRows {
 			if row.Level+"."+row.Name != name {
 				continue
 			}
-			var unused int64
-			data := make([]byte, cOptMax(i))
-			n, r := cGetOpt(h, i, &unused, data)
-			require.NoError(t, errnoOf(r))
+			data := make([]byte, optionSizes()[i].room)
+			_, n, _, err := corecall.GetOption(s, i, 0, data)
+			require.NoError(t, err)
 			assert.NotContains(t, string(data[:n]), "\x00", name)
 		}
 	}
 }
 
-func TestNativeSizesAreRefusedAtOnce(t *testing.T) {
-	s := new(Socket)
-	// T52: OTP burnt seconds with a negative size; here a size is a slice, so only too large ones exist.
-	_, err := s.GetOptionNative(6, 13, make([]byte, nativeOptionMax+1))
-	assert.ErrorIs(t, err, &InvalidError{What: "value_spec"})
-	_, err = s.GetOptionNative(math.MaxInt32+1, 1, nil)
-	assert.ErrorIs(t, err, &InvalidError{What: "value_spec"})
-	for _, v := range []any{nil, 1.5, int64(math.MaxInt32 + 1), []int{1}, make([]byte, nativeOptionMax+1)} {
-		assert.ErrorIs(t, s.SetOptionNative(6, 1, v), &InvalidError{What: "value"})
-	}
-	assert.ErrorIs(t, s.SetOptionNative(6, math.MinInt32-1, 1), &InvalidError{What: "value"})
-}
-
 func TestWrongDirectionIsToldFromTheKernelsRefusal(t *testing.T) {
-	s := new(Socket)
+	s := new(esock.Socket)
 	get, both := findOption("socket", "type"), findOption("tcp", "nodelay")
-	err := s.optionResult(opSetOpt, get, 1, -int(syscall.ENOTSUP))
-	assert.ErrorIs(t, err, &InvalidError{What: "socket_option"})
-	err = s.optionResult(opSetOpt, both, 1, -int(syscall.ENOTSUP))
+	err := optionResult(s, setopt, get, 1, -int(syscall.ENOTSUP))
+	assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
+	err = optionResult(s, setopt, both, 1, -int(syscall.ENOTSUP))
 	assert.ErrorIs(t, err, syscall.ENOTSUP)
-	assert.NotErrorIs(t, err, &InvalidError{What: "socket_option"})
-	assert.ErrorIs(t, s.optionResult(opSetOpt, both, 1, -int(syscall.ERANGE)), &InvalidError{What: "socket_option"})
-	assert.ErrorIs(t, s.optionResult(opGetOpt, both, nil, -int(syscall.ENOPROTOOPT)), syscall.ENOPROTOOPT)
+	assert.NotErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, optionResult(s, setopt, both, 1, -int(syscall.ERANGE)), &esock.InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, optionResult(s, getopt, both, nil, -int(syscall.ENOPROTOOPT)), syscall.ENOPROTOOPT)
 }
 
 // What the running kernel cannot show: every structure's sample goes into its bytes and out again, by name and as
@@ -244,12 +234,12 @@ func TestStructuresWithListsCountThem(t *testing.T) {
 	assert.Equal(t, v, codecOfSCTPHMACAlgo.decode(0, data))
 	assert.Empty(t, codecOfSCTPHMACAlgo.decode(0, nil).Idents)
 
-	g := GroupFilter{Interface: 1, Group: Inet4Addr(netip.MustParseAddr("232.1.1.1"), 0), Mode: Include,
-		SList: []Addr{Inet6Addr(netip.IPv6Loopback(), 5, 7)}}
+	g := GroupFilter{Interface: 1, Group: esock.Inet4Addr(netip.MustParseAddr("232.1.1.1"), 0), Mode: Include,
+		SList: []esock.Addr{esock.Inet6Addr(netip.IPv6Loopback(), 5, 7)}}
 	_, data, cause = codecOfGroupFilter.encode(g)
 	require.Empty(t, cause)
 	assert.Equal(t, g, codecOfGroupFilter.decode(0, data))
-	_, _, cause = codecOfGroupFilter.encode(GroupFilter{Group: UnixAddr("/x")})
+	_, _, cause = codecOfGroupFilter.encode(GroupFilter{Group: esock.UnixAddr("/x")})
 	assert.NotEmpty(t, cause)
 	m := SCTPRTOInfoValue{AssocID: -1, Initial: time.Second, Max: time.Minute, Min: time.Millisecond}
 	_, data, cause = codecOfSCTPRTOInfoValue.encode(m)
@@ -257,4 +247,13 @@ func TestStructuresWithListsCountThem(t *testing.T) {
 	assert.Equal(t, m, codecOfSCTPRTOInfoValue.decode(0, data))
 	_, _, cause = codecOfSCTPRTOInfoValue.encode(SCTPRTOInfoValue{Max: -1})
 	assert.NotEmpty(t, cause)
+}
+
+// An option's structure has the number of an interface beside the address: a zone in the address is refused and not dropped.
+func TestAddressesOfOptionsHaveNoZone(t *testing.T) {
+	named := esock.AddrFrom(netip.MustParseAddrPort("[fe80::1%lo]:80"))
+	assert.NotEmpty(t, putStorage(make([]byte, 128), named))
+	_, _, cause := pktInfo6Codec.encode(esock.PktInfo6{Addr: netip.MustParseAddr("fe80::1%lo")})
+	assert.NotEmpty(t, cause)
+	assert.ErrorContains(t, IPv6AddMembership.Set(new(esock.Socket), IPv6Mreq{MultiAddr: netip.MustParseAddr("ff02::1%lo")}), "zone")
 }

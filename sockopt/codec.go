@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"bytes"
@@ -10,7 +10,10 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/corecall"
 	"github.com/esock-go/esock/internal/ctext"
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // SockFilter is one instruction of a classic BPF program: struct sock_filter, Documentation/networking/filter.rst.
@@ -33,10 +36,10 @@ const (
 	PMTUOmit                          // as PMTUInterface, but fragments what is longer
 )
 
-var pmtuNames = []namedNumber{{0, "dont"}, {1, "want"}, {2, "do"}, {3, "probe"}}
+var pmtuNames = plain.Names{{0, "dont"}, {1, "want"}, {2, "do"}, {3, "probe"}}
 
 // String is OTP's name, or the number.
-func (p PMTUDiscover) String() string { return nameOrNumber(pmtuNames, int(p)) }
+func (p PMTUDiscover) String() string { return pmtuNames.Spell(int(p)) }
 
 // FilterMode says what the list of a source filter means.
 type FilterMode uint32
@@ -47,31 +50,30 @@ const (
 	Include                   // only those listed
 )
 
-var filterModeNames = []namedNumber{{0, "exclude"}, {1, "include"}}
+var filterModeNames = plain.Names{{0, "exclude"}, {1, "include"}}
 
 // String is OTP's name, or the number.
-func (m FilterMode) String() string { return nameOrNumber(filterModeNames, int(m)) }
-
-// controlMessages are the control messages that an option's bytes hold: the same walk as for those that were received.
-func controlMessages(data []byte) []ControlMessage {
-	var all []ControlMessage
-	var pos uintptr
-	for {
-		c := ControlMessage{rec: new(cCmsg)}
-		if cCmsgNext(data, &pos, c.rec) != 1 {
-			return all
-		}
-		c.Level, c.Type = int(c.rec.level), int(c.rec._type)
-		c.Data = data[c.rec.offset : c.rec.offset+c.rec.length]
-		all = append(all, c)
-	}
-}
+func (m FilterMode) String() string { return filterModeNames.Spell(int(m)) }
 
 // Linger says what close does with data that was not sent yet: SO_LINGER, socket(7).
 type Linger struct {
 	On   bool
 	Time time.Duration // how long close waits, in whole seconds (rounded up); On with 0 aborts: data is thrown away
 }
+
+// How the core holds a value: enum esock_codec. The hash of the table covers the numbers.
+const (
+	codecBool = iota + 1
+	codecInt
+	codecUint
+	codecString
+	codecU64
+	codecBE32
+	codecTimeval
+	codecBytes
+	codecStruct
+	codecFilter
+)
 
 // The codecs. Each is one value, which the generated variables share.
 var (
@@ -90,9 +92,9 @@ var (
 		decode: func(i int64, _ []byte) uint32 { return uint32(i) },
 	}
 	uintCodec     = numberCodec[uint](0, math.MaxUint32)
-	domainCodec   = numberCodec[Domain](math.MinInt32, math.MaxInt32)
-	typeCodec     = numberCodec[Type](math.MinInt32, math.MaxInt32)
-	protocolCodec = numberCodec[Protocol](math.MinInt32, math.MaxInt32)
+	domainCodec   = numberCodec[esock.Domain](math.MinInt32, math.MaxInt32)
+	typeCodec     = numberCodec[esock.Type](math.MinInt32, math.MaxInt32)
+	protocolCodec = numberCodec[esock.Protocol](math.MinInt32, math.MaxInt32)
 	errnoCodec    = numberCodec[syscall.Errno](0, math.MaxInt32)
 
 	intSeconds       = durationCodec(time.Second, math.MaxInt32)
@@ -124,22 +126,21 @@ var (
 			return f
 		},
 	}
-	controlCodec = codec[[]ControlMessage]{
-		encode: func([]ControlMessage) (int64, []byte, string) { return 0, nil, "can only be read" },
-		decode: func(_ int64, data []byte) []ControlMessage { return controlMessages(bytes.Clone(data)) },
+	controlCodec = codec[[]esock.ControlMessage]{
+		encode: func([]esock.ControlMessage) (int64, []byte, string) { return 0, nil, "can only be read" },
+		decode: func(_ int64, data []byte) []esock.ControlMessage {
+			return corecall.Controls(bytes.Clone(data)).([]esock.ControlMessage)
+		},
 	}
 	inAddrCodec = codec[netip.Addr]{
 		encode: func(v netip.Addr) (int64, []byte, string) {
-			if v.IsValid() && !v.Unmap().Is4() {
-				return 0, nil, "not an IPv4 address"
-			}
-			a := as4(v)
-			return 0, a[:], ""
+			a, cause := ipv4(v)
+			return 0, a[:], cause
 		},
 		decode: func(_ int64, data []byte) netip.Addr { return netip.AddrFrom4(valueOf[[4]byte](data)) },
 	}
-	pktInfo6Codec = codec[PktInfo6]{
-		encode: func(v PktInfo6) (int64, []byte, string) {
+	pktInfo6Codec = codec[esock.PktInfo6]{
+		encode: func(v esock.PktInfo6) (int64, []byte, string) {
 			b := make([]byte, 20)
 			if v.Addr.Zone() != "" {
 				return 0, nil, "the address has a zone, which is for IfIndex"
@@ -151,8 +152,8 @@ var (
 			binary.NativeEndian.PutUint32(b[16:], uint32(v.IfIndex))
 			return 0, b, ""
 		},
-		decode: func(_ int64, data []byte) PktInfo6 {
-			return PktInfo6{Addr: netip.AddrFrom16(valueOf[[16]byte](data)), IfIndex: int(binary.NativeEndian.Uint32(data[16:]))}
+		decode: func(_ int64, data []byte) esock.PktInfo6 {
+			return esock.PktInfo6{Addr: netip.AddrFrom16(valueOf[[16]byte](data)), IfIndex: int(binary.NativeEndian.Uint32(data[16:]))}
 		},
 	}
 	gidsCodec = codec[[]int]{
@@ -193,23 +194,40 @@ var (
 			return Linger{On: l.onoff != 0, Time: time.Duration(l.seconds) * time.Second}
 		},
 	}
-	ucredCodec = codec[Credentials]{
-		encode: func(v Credentials) (int64, []byte, string) {
-			if !fitsCInt(int64(v.PID)) {
+	ucredCodec = codec[esock.Credentials]{
+		encode: func(v esock.Credentials) (int64, []byte, string) {
+			if !plain.FitsCInt(int64(v.PID)) {
 				return 0, nil, "the pid does not fit a C int"
 			}
-			u := cmsgCredValue{pid: int32(v.PID), uid: v.UID, gid: v.GID}
+			u := ucred{pid: int32(v.PID), uid: v.UID, gid: v.GID}
 			return 0, bytesOf(&u), ""
 		},
-		decode: func(_ int64, data []byte) Credentials {
-			u := valueOf[cmsgCredValue](data)
-			return Credentials{PID: int(u.pid), UID: u.uid, GID: u.gid}
+		decode: func(_ int64, data []byte) esock.Credentials {
+			u := valueOf[ucred](data)
+			return esock.Credentials{PID: int(u.pid), UID: u.uid, GID: u.gid}
 		},
 	}
 )
 
-// cLinger has the layout of esock_linger, cmsgCredValue that of esock_ucred.
-type cLinger struct{ onoff, seconds int32 }
+// cLinger has the layout of esock_linger, ucred that of esock_ucred.
+type (
+	cLinger struct{ onoff, seconds int32 }
+	ucred   struct {
+		pid      int32
+		uid, gid uint32
+	}
+)
+
+// ipv4 is an IPv4 address, also one mapped into IPv6; none is 0.0.0.0.
+func ipv4(ip netip.Addr) (a [4]byte, cause string) {
+	switch ip = ip.Unmap(); {
+	case ip.Is4():
+		return ip.As4(), ""
+	case ip.IsValid():
+		return a, "not an IPv4 address"
+	}
+	return a, ""
+}
 
 func numberCodec[T ~int | ~uint | ~uintptr](low, high int64) codec[T] {
 	return codec[T]{
@@ -266,3 +284,10 @@ func valueOf[T any](data []byte) (v T) {
 	copy(bytesOf(&v), data)
 	return v
 }
+
+// The structures of SCTP are types of package esock, because control messages carry them too.
+var (
+	sctpInitCodec    = structCodec[esock.SCTPInit]("sctp_initmsg")
+	sctpSndRcvCodec  = structCodec[esock.SCTPSndRcv]("sctp_sndrcvinfo")
+	sctpSndInfoCodec = structCodec[esock.SCTPSndInfo]("sctp_sndinfo")
+)

@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"encoding/binary"
@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/esock-go/esock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -86,50 +87,9 @@ func TestKeysThatOthersMakeNecessary(t *testing.T) {
 	assert.Empty(t, data)
 }
 
-func TestControlMessagesByNameNeedTheirKeys(t *testing.T) {
-	for _, c := range []struct {
-		level, typ string
-		full       map[string]any
-		optional   []string
-	}{
-		{"socket", "credentials", map[string]any{"pid": 1, "uid": 2, "gid": 3}, nil},
-		{"socket", "timestamp", map[string]any{"sec": 1, "usec": 2}, nil},
-		{"ip", "pktinfo", map[string]any{"ifindex": 1, "spec_dst": "127.0.0.1", "addr": "127.0.0.1"}, []string{"addr"}},
-		{"ipv6", "pktinfo", map[string]any{"ifindex": 1, "addr": "::1"}, nil},
-	} {
-		from := func(v map[string]any) error {
-			_, err := ControlMessageFromMap(map[string]any{"level": c.level, "type": c.typ, "value": v})
-			return err
-		}
-		require.NoError(t, from(c.full), c.typ)
-		for key := range c.full {
-			err := from(without(c.full, key))
-			if slices.Contains(c.optional, key) {
-				assert.NoError(t, err, "%s without %s", c.typ, key)
-				continue
-			}
-			assert.ErrorIs(t, err, &InvalidError{What: "msg"})
-			assert.ErrorContains(t, err, "missing keys: "+key)
-		}
-	}
-	for _, c := range []ControlMessage{SCTPInit{}.Control(), SCTPSndRcv{}.Control(), SCTPSndInfo{}.Control()} {
-		full := c.Map()
-		full["value"] = carry(t, c)[0].Map()["value"]
-		delete(full, "data")
-		_, err := ControlMessageFromMap(full)
-		require.NoError(t, err, "%v", full)
-		for key := range full["value"].(map[string]any) {
-			m := maps.Clone(full)
-			m["value"] = without(full["value"].(map[string]any), key)
-			_, err := ControlMessageFromMap(m)
-			assert.Equal(t, slices.Contains([]string{"ssn", "tsn", "cumtsn"}, key), err == nil, "%v without %s", full["type"], key)
-		}
-	}
-}
-
 // A boolean by name is a boolean, in structures too, and whatever way it goes in.
 func TestBooleansByNameAreBooleans(t *testing.T) {
-	s := new(Socket)
+	s := new(esock.Socket)
 	for _, v := range []any{0, 1, 1.0, uint8(1), "true", "on", nil, []byte{1}} {
 		for row, o := range optionRows {
 			if o.codec == codecBool {
@@ -137,12 +97,10 @@ func TestBooleansByNameAreBooleans(t *testing.T) {
 				assert.Equal(t, "not a boolean", cause, "%s.%s %v", o.Level, o.Name, v)
 			}
 		}
-		assert.ErrorIs(t, s.SetOption("tcp", "nodelay", v), &InvalidError{What: "socket_option"})
-		batch := []OptionValue{{Level: "tcp", Name: "nodelay", Value: v}}
-		_ = s.batch(opSetOpt, batch, func(o *OptionValue, row int) (int64, []byte, string) {
-			return optionFromPlain(row, o.Value)
-		}, func(*handle, []cOptCall, []byte) {})
-		assert.ErrorIs(t, batch[0].Err, &InvalidError{What: "socket_option"})
+		assert.ErrorIs(t, Set(s, "tcp", "nodelay", v), &esock.InvalidError{What: "socket_option"})
+		batch := []Setting{{Level: "tcp", Name: "nodelay", Value: v}}
+		_ = SetAll(s, batch)
+		assert.ErrorIs(t, batch[0].Err, &esock.InvalidError{What: "socket_option"})
 	}
 	for name, sh := range shapes() {
 		full := sh.plain(make([]byte, sh.size))
@@ -211,12 +169,12 @@ func TestLastWordOfTCPInfoIsTheRunningKernels(t *testing.T) {
 	}
 	ecnLayout = func() map[string]wordBits { return ecnLayoutOld }
 	v, m := decode(0x0003_0105)
-	assert.Equal(t, []any{uint8(0), uint16(3), uint16(0x105), uint32(0)}, []any{v.ECNMode, v.AccecnOptSeen, v.AccecnFailMode, v.Options2})
+	assert.Equal(t, []any{uint8(0), uint16(3), uint16(0x105), uint32(0)}, []any{v.ECNMode, v.AccECNOptSeen, v.AccECNFailMode, v.Options2})
 	assert.Equal(t, []any{0, 3, 0x105, 0}, []any{m["ecn_mode"], m["accecn_opt_seen"], m["accecn_fail_mode"], m["options2"]})
 
 	ecnLayout = func() map[string]wordBits { return ecnLayoutNew }
 	v, m = decode(0xabcdef<<8 | 0x9<<4 | 1<<2 | 2)
-	assert.Equal(t, []any{uint8(2), uint16(1), uint16(9), uint32(0xabcdef)}, []any{v.ECNMode, v.AccecnOptSeen, v.AccecnFailMode, v.Options2})
+	assert.Equal(t, []any{uint8(2), uint16(1), uint16(9), uint32(0xabcdef)}, []any{v.ECNMode, v.AccECNOptSeen, v.AccECNFailMode, v.Options2})
 	assert.Equal(t, []any{2, 1, 9, 0xabcdef}, []any{m["ecn_mode"], m["accecn_opt_seen"], m["accecn_fail_mode"], m["options2"]})
 	// And back into its bits.
 	data, cause := sh.fromPlain(m, false)
@@ -250,10 +208,8 @@ func TestNoShortestRoundTripTimeIsZero(t *testing.T) {
 	binary.NativeEndian.PutUint32(data[148:], math.MaxUint32)
 	assert.Zero(t, codecOfTCPInfoValue.decode(0, data).MinRTT)
 	assert.Equal(t, 0, sh.plain(data)["min_rtt"])
-	assert.NotContains(t, tcpInfoMap(data, 0, nil), "min_rtt")
 	binary.NativeEndian.PutUint32(data[148:], 50)
 	assert.Equal(t, 50*time.Microsecond, codecOfTCPInfoValue.decode(0, data).MinRTT)
-	assert.Equal(t, uint64(50), tcpInfoMap(data, 0, nil)["min_rtt"])
 }
 
 func TestOptionsThatLinuxHasNoLongerSaySo(t *testing.T) {

@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"errors"
@@ -7,6 +7,9 @@ import (
 	"reflect"
 	"slices"
 	"syscall"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // ProbeResult is what came of trying an option on this kernel, with this privilege. The best come first.
@@ -25,7 +28,7 @@ const (
 	ProbeNoSocket                      // the kernel does not have such sockets, or the privilege for them is missing
 )
 
-var probeNames = []namedNumber{
+var probeNames = plain.Names{
 	{int(ProbeRoundTrips), "round-trips"}, {int(ProbeReads), "reads"}, {int(ProbeSets), "sets"},
 	{int(ProbePrivilege), "needs a privilege"}, {int(ProbeState), "needs a peer or a state"},
 	{int(ProbeDiffers), "reads something else"}, {int(ProbeRefused), "refused"}, {int(ProbeLacks), "not in this kernel"},
@@ -42,7 +45,7 @@ func ProbeResults() []ProbeResult {
 }
 
 // String is the result in a few words.
-func (r ProbeResult) String() string { return nameOrNumber(probeNames, int(r)) }
+func (r ProbeResult) String() string { return probeNames.Spell(int(r)) }
 
 // MarshalText is String, for JSON.
 func (r ProbeResult) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
@@ -52,24 +55,24 @@ func (r ProbeResult) Works() bool { return r <= ProbeSets }
 
 // ProbeAnswer is what came of trying an option on one kind of socket.
 type ProbeAnswer struct {
-	Kind   SocketKinds // a set of one
+	Kind   Kinds // a set of one
 	Result ProbeResult
 	Why    string // what is missing, or the error; "" if nothing
 }
 
-// OptionProbe is what came of trying an option on all kinds of sockets that it applies to.
-type OptionProbe struct {
-	Option  OptionInfo
-	Answers []ProbeAnswer // one of each kind, in the order of AllSocketKinds
+// Probe is what came of trying an option on all kinds of sockets that it applies to.
+type Probe struct {
+	Option  Info
+	Answers []ProbeAnswer // one of each kind, in the order of AllKinds
 	Result  ProbeResult   // the best of the answers
 	Why     string        // what came with it
 }
 
-// ProbeOptions tries options on this kernel, with the privilege of the calling process: all, or those of some levels.
+// ProbeAll tries options on this kernel, with the privilege of the calling process: all, or those of some levels.
 // Each is set to its row's sample and read back, on a fresh socket of each kind, which is closed again. No data is
 // sent, nothing is bound or connected, and no option of another socket changes. It takes about a second.
-func ProbeOptions(levels ...string) iter.Seq[OptionProbe] {
-	return func(yield func(OptionProbe) bool) {
+func ProbeAll(levels ...string) iter.Seq[Probe] {
+	return func(yield func(Probe) bool) {
 		for i := range optionRows {
 			if len(levels) > 0 && !slices.Contains(levels, optionRows[i].Level) {
 				continue
@@ -81,11 +84,11 @@ func ProbeOptions(levels ...string) iter.Seq[OptionProbe] {
 	}
 }
 
-// Probe tries the option, as ProbeOptions does.
-func (o OptionInfo) Probe() OptionProbe {
-	p := OptionProbe{Option: o, Result: ProbeNoSocket}
+// Probe tries the option, as ProbeAll does.
+func (o Info) Probe() Probe {
+	p := Probe{Option: o, Result: ProbeNoSocket}
 	for kinds := o.Kinds; kinds != 0; kinds &= kinds - 1 {
-		kind := SocketKinds(1) << bits.TrailingZeros16(uint16(kinds))
+		kind := Kinds(1) << bits.TrailingZeros16(uint16(kinds))
 		a := o.probeOn(kind)
 		p.Answers = append(p.Answers, a)
 		if a.Result < p.Result || len(p.Answers) == 1 {
@@ -95,8 +98,8 @@ func (o OptionInfo) Probe() OptionProbe {
 	return p
 }
 
-func (o *OptionInfo) probeOn(kind SocketKinds) ProbeAnswer {
-	s, err := kind.Open(Registered(false))
+func (o *Info) probeOn(kind Kinds) ProbeAnswer {
+	s, err := kind.Open(esock.Registered(false))
 	if err != nil {
 		if isPrivilege(err) {
 			return ProbeAnswer{kind, ProbePrivilege, "a socket of kind " + kind.String() + " needs CAP_NET_RAW"}
@@ -112,14 +115,14 @@ func (o *OptionInfo) probeOn(kind SocketKinds) ProbeAnswer {
 	return ProbeAnswer{kind, r, why}
 }
 
-func (o *OptionInfo) probeSocket(s *Socket, kind SocketKinds) (ProbeResult, string) {
+func (o *Info) probeSocket(s *esock.Socket, kind Kinds) (ProbeResult, string) {
 	set, want, untried := o.SampleValue(kind)
 	if untried != "" {
 		return o.probeUntried(s, untried)
 	}
 	tried := o.CanSet && set != nil
 	if tried {
-		if err := s.SetOption(o.Level, o.Name, set); err != nil {
+		if err := Set(s, o.Level, o.Name, set); err != nil {
 			return o.judge(err)
 		}
 		if !o.CanGet {
@@ -139,11 +142,11 @@ func (o *OptionInfo) probeSocket(s *Socket, kind SocketKinds) (ProbeResult, stri
 }
 
 // probeRead reads the option, and closes what would stay open.
-func (o *OptionInfo) probeRead(s *Socket, question any) (got any, err error) {
+func (o *Info) probeRead(s *esock.Socket, question any) (got any, err error) {
 	if o.Asks && question != nil {
-		return s.AskOption(o.Level, o.Name, question)
+		return Ask(s, o.Level, o.Name, question)
 	}
-	got, err = s.Option(o.Level, o.Name)
+	got, err = Get(s, o.Level, o.Name)
 	if fd, ok := got.(int); ok && err == nil && o.Codec == "fd" {
 		syscall.Close(fd)
 	}
@@ -152,7 +155,7 @@ func (o *OptionInfo) probeRead(s *Socket, question any) (got any, err error) {
 
 // probeUntried is for options that no fresh socket can be given a value of. Four bytes of 0 tell apart those that the
 // kernel does not know.
-func (o *OptionInfo) probeUntried(s *Socket, why string) (ProbeResult, string) {
+func (o *Info) probeUntried(s *esock.Socket, why string) (ProbeResult, string) {
 	var err error
 	if o.CanGet && !o.Asks {
 		if _, err = o.probeRead(s, nil); err == nil {
@@ -170,7 +173,7 @@ func (o *OptionInfo) probeUntried(s *Socket, why string) (ProbeResult, string) {
 }
 
 // judge is what an error says about the option.
-func (o *OptionInfo) judge(err error) (ProbeResult, string) {
+func (o *Info) judge(err error) (ProbeResult, string) {
 	if err == nil {
 		return ProbeSets, ""
 	}

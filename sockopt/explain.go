@@ -1,9 +1,11 @@
-package esock
+package sockopt
 
 import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/esock-go/esock"
 )
 
 // optionFailure is the system's refusal with the cause, where the option's row knows it. errors.Is finds the number.
@@ -16,28 +18,21 @@ func (e *optionFailure) Error() string { return e.errno.Error() + ": " + e.cause
 func (e *optionFailure) Unwrap() error { return e.errno }
 
 // optionResult is what the core's refusal of an option call means.
-func (s *Socket) optionResult(op string, row int, value any, r int) error {
-	errno, ok := errnoOf(r).(syscall.Errno)
-	if !ok {
-		return nil
-	}
+func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
+	errno := syscall.Errno(-r)
 	switch {
 	// The core says ENOTSUP of the wrong direction, but Linux of options on the wrong kind of socket, too.
-	case errno == syscall.ENOTSUP && op == opGetOpt && !optionRows[row].CanGet:
-		return s.fail(op, optionError(row, nil, "can only be set"))
-	case errno == syscall.ENOTSUP && op == opSetOpt && !optionRows[row].CanSet:
-		return s.fail(op, optionError(row, nil, "can only be read"))
-	case errno == syscall.ERANGE && op == opSetOpt:
-		return s.fail(op, optionError(row, value, rangeCause(row)))
+	case errno == syscall.ENOTSUP && op == getopt && !optionRows[row].CanGet:
+		return fail(s, op, optionError(row, nil, "can only be set"))
+	case errno == syscall.ENOTSUP && op == setopt && !optionRows[row].CanSet:
+		return fail(s, op, optionError(row, nil, "can only be read"))
+	case errno == syscall.ERANGE && op == setopt:
+		return fail(s, op, optionError(row, value, rangeCause(row)))
 	}
-	var kind SocketKinds
-	if s.h != nil {
-		kind = s.kind()
+	if cause := explainOption(&optionRows[row], kindOf(s), errno); cause != "" {
+		return fail(s, op, &optionFailure{errno, optionRows[row].Level + "." + optionRows[row].Name + " " + cause})
 	}
-	if cause := explainOption(&optionRows[row], kind, errno); cause != "" {
-		return s.fail(op, &optionFailure{errno, optionRows[row].Level + "." + optionRows[row].Name + " " + cause})
-	}
-	return s.fail(op, errno)
+	return fail(s, op, errno)
 }
 
 // rangeCause is why the core finds a value out of range.
@@ -52,7 +47,7 @@ func rangeCause(row int) string {
 }
 
 // lifetime is which Linuxes have it.
-func (o *OptionInfo) lifetime() string {
+func (o *Info) lifetime() string {
 	if o.Until == "" {
 		return "since " + o.Since
 	}
@@ -60,7 +55,7 @@ func (o *OptionInfo) lifetime() string {
 }
 
 // explainOption is why the kernel refuses the option on a socket of the kind, "" where that is not known.
-func explainOption(o *OptionInfo, kind SocketKinds, errno syscall.Errno) string {
+func explainOption(o *Info, kind Kinds, errno syscall.Errno) string {
 	unknown := errno == syscall.ENOPROTOOPT || errno == syscall.EOPNOTSUPP
 	wrongKind := kind != 0 && !o.Kinds.Has(kind)
 	switch {

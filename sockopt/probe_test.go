@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"encoding/json"
@@ -8,20 +8,21 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/esock-go/esock"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestProbeAnswersForEveryRowAndKindAndLeavesNothingOpen(t *testing.T) {
-	before, sockets := len(descriptors()), Info().Gauges.Sockets
+	before, sockets := len(descriptors()), esock.Info().Gauges.Sockets
 	count := map[ProbeResult]int{}
 	var rows int
-	for p := range ProbeOptions() {
+	for p := range ProbeAll() {
 		name := p.Option.Level + "." + p.Option.Name
 		assert.Equal(t, optionRows[rows].Name, p.Option.Name)
 		rows++
 		count[p.Result]++
-		var kinds SocketKinds
+		var kinds Kinds
 		best := ProbeNoSocket
 		for _, a := range p.Answers {
 			kinds |= a.Kind
@@ -42,23 +43,23 @@ func TestProbeAnswersForEveryRowAndKindAndLeavesNothingOpen(t *testing.T) {
 	assert.Equal(t, len(optionRows), rows)
 	assert.Positive(t, count[ProbeRoundTrips], "%v", count)
 	assert.LessOrEqual(t, len(descriptors()), before+2, "the poller may have started")
-	assert.Equal(t, sockets, Info().Gauges.Sockets)
+	assert.Equal(t, sockets, esock.Info().Gauges.Sockets)
 	t.Logf("%d rows: %v", rows, count)
 }
 
 func TestProbeOfALevelAndWhatIsNotTakenUp(t *testing.T) {
-	for p := range ProbeOptions("udp", "raw") {
+	for p := range ProbeAll("udp", "raw") {
 		assert.Contains(t, []string{"udp", "raw"}, p.Option.Level)
 		break
 	}
-	assert.Empty(t, slices.Collect(ProbeOptions("no such level")))
+	assert.Empty(t, slices.Collect(ProbeAll("no such level")))
 }
 
 func TestProbeJudgesByTheKernelsAnswer(t *testing.T) {
-	plain, peer, repair, admin := &OptionInfo{}, &OptionInfo{Needs: "connected"}, &OptionInfo{Needs: "repair"},
-		&OptionInfo{Needs: "CAP_NET_ADMIN"}
+	plain, peer, repair, admin := &Info{}, &Info{Needs: "connected"}, &Info{Needs: "repair"},
+		&Info{Needs: "CAP_NET_ADMIN"}
 	for _, c := range []struct {
-		o    *OptionInfo
+		o    *Info
 		err  error
 		want ProbeResult
 		why  string
@@ -72,7 +73,7 @@ func TestProbeJudgesByTheKernelsAnswer(t *testing.T) {
 		{admin, syscall.EPERM, ProbePrivilege, "needs CAP_NET_ADMIN"},
 		{plain, syscall.EACCES, ProbePrivilege, "the kernel answers permission denied"},
 		{plain, syscall.EINVAL, ProbeRefused, "the kernel answers invalid argument"},
-		{plain, &InvalidError{What: "kind"}, ProbeRefused, (&InvalidError{What: "kind"}).Error()},
+		{plain, &esock.InvalidError{What: "kind"}, ProbeRefused, (&esock.InvalidError{What: "kind"}).Error()},
 	} {
 		r, why := c.o.judge(c.err)
 		assert.Equal(t, c.want, r, "%v", c.err)
@@ -110,8 +111,8 @@ func TestProbeWithoutPrivilege(t *testing.T) {
 		require.Contains(t, string(out), "--- PASS: "+t.Name())
 		return
 	}
-	results := map[string]OptionProbe{}
-	for p := range ProbeOptions("socket", "ip", "raw") {
+	results := map[string]Probe{}
+	for p := range ProbeAll("socket", "ip", "raw") {
 		results[p.Option.Level+"."+p.Option.Name] = p
 	}
 	for name, why := range map[string]string{

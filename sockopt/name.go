@@ -1,13 +1,15 @@
-package esock
+package sockopt
 
 import (
 	"bytes"
 	"math"
 
+	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/ctext"
+	"github.com/esock-go/esock/internal/plain"
 )
 
-// Option reads an option by OTP's names of level and option: "tcp", "nodelay". The value is plain data:
+// Get reads an option by OTP's names of level and option: "tcp", "nodelay". The value is plain data:
 //
 //	bool, int, uint    a bool, an int (times in the kernel's unit)
 //	string             a string
@@ -22,38 +24,33 @@ import (
 //
 // Level "otp" has esock's own options. Errors are those of Option.Get, and *InvalidError "socket_option" for names
 // that are not known. OTP: socket:getopt/2.
-func (s *Socket) Option(level, name string) (any, error) {
-	s = s.orClosed()
+func Get(s *esock.Socket, level, name string) (any, error) {
 	if level == "otp" {
-		v, err := s.otpOption(name)
-		if err != nil {
-			err = s.fail(opGetOpt, err)
-		}
-		return v, err
+		return getOTP(s, name)
 	}
 	row := findOption(level, name)
 	if row < 0 {
-		return nil, s.fail(opGetOpt, unknownOption(level, name))
+		return nil, fail(s, getopt, unknownOption(level, name))
 	}
-	return s.plainRow(row, 0, nil)
+	return plainRow(s, row, 0, nil)
 }
 
-// AskOption is Option for options that take a question: a value as Option returns it, of which the kernel reads what
+// Ask is Get for options that take a question: a value as Get returns it, of which the kernel reads what
 // the answer depends on. OTP 29: socket:getopt/3.
-func (s *Socket) AskOption(level, name string, question any) (any, error) {
+func Ask(s *esock.Socket, level, name string, question any) (any, error) {
 	row := findOption(level, name)
 	if row < 0 {
-		return nil, s.fail(opGetOpt, unknownOption(level, name))
+		return nil, fail(s, getopt, unknownOption(level, name))
 	}
 	i, data, cause := optionQuestionFromPlain(row, question)
 	if cause != "" {
-		return nil, s.fail(opGetOpt, optionError(row, question, cause))
+		return nil, fail(s, getopt, optionError(row, question, cause))
 	}
-	return s.plainRow(row, i, data)
+	return plainRow(s, row, i, data)
 }
 
-func (s *Socket) plainRow(row int, i int64, question []byte) (any, error) {
-	b, err := s.getRow(row, &i, question)
+func plainRow(s *esock.Socket, row int, i int64, question []byte) (any, error) {
+	i, b, err := getRow(s, row, i, question)
 	if err != nil {
 		return nil, err
 	}
@@ -64,29 +61,25 @@ func (s *Socket) plainRow(row int, i int64, question []byte) (any, error) {
 	return plainOption(row, i, *b), nil
 }
 
-// SetOption sets an option by OTP's names of level and option. The value is as Option returns it: integers of any
+// Set sets an option by OTP's names of level and option. The value is as Get returns it: integers of any
 // type are taken; a boolean is a bool and nothing else; a linger may also be a Linger or "abort"; the tos of level ip
 // also a name ("lowdelay"); unicast_hops and multicast_hops of level ipv6 are "default" or 0 to 255. The map of a structure
 // needs all keys, but those that docs/options.md says may be missing: the kernel has no value for what nobody said, and 0
 // often means something else (any interface, the user root). Errors are those of Option.Set, and *InvalidError
 // "socket_option" for names that are not known and values that do not fit. OTP: socket:setopt/3.
-func (s *Socket) SetOption(level, name string, value any) error {
-	s = s.orClosed()
+func Set(s *esock.Socket, level, name string, value any) error {
 	if level == "otp" {
-		if err := s.setOTPOption(name, value); err != nil {
-			return s.fail(opSetOpt, err)
-		}
-		return nil
+		return setOTP(s, name, value)
 	}
 	row := findOption(level, name)
 	if row < 0 {
-		return s.fail(opSetOpt, unknownOption(level, name))
+		return fail(s, setopt, unknownOption(level, name))
 	}
 	i, data, cause := optionFromPlain(row, value)
 	if cause != "" {
-		return s.fail(opSetOpt, optionError(row, value, cause))
+		return fail(s, setopt, optionError(row, value, cause))
 	}
-	return s.setRow(row, value, i, data)
+	return setRow(s, row, value, i, data)
 }
 
 func unknownOption(level, name string) error {
@@ -96,18 +89,18 @@ func unknownOption(level, name string) error {
 			cause = "Linux does not have it, but " + o.Where
 		}
 	}
-	return &InvalidError{What: "socket_option", Value: level + "." + name, Cause: cause}
+	return &esock.InvalidError{What: "socket_option", Value: level + "." + name, Cause: cause}
 }
 
 // optionNames are the names of a codec's numbers.
-func optionNames(row int) []namedNumber {
+func optionNames(row int) plain.Names {
 	switch optionRows[row].Codec {
 	case "domain":
-		return domainNames
+		return plain.Domains
 	case "type":
-		return typeNames
+		return plain.Types
 	case "protocol":
-		return protocolNames
+		return plain.Protocols
 	case "pmtu":
 		return pmtuNames
 	}
@@ -120,7 +113,7 @@ func plainOption(row int, i int64, data []byte) any {
 	case codecBool:
 		return i != 0
 	case codecInt, codecUint, codecBE32, codecTimeval:
-		return plainName(optionNames(row), int(i))
+		return optionNames(row).Value(int(i))
 	case codecU64:
 		if i < 0 {
 			return uint64(i)
@@ -178,7 +171,7 @@ func optionFromPlain(row int, value any) (i int64, data []byte, cause string) {
 		if u, ok := value.(uint64); ok {
 			return int64(u), nil, ""
 		}
-		n, ok := integer(value)
+		n, ok := plain.Integer(value)
 		if !ok || n < 0 {
 			return 0, nil, "not an integer from 0"
 		}
@@ -226,14 +219,14 @@ func filterFromPlain(value any) (i int64, data []byte, cause string) {
 		if !ok {
 			return 0, nil, "not a list of {code, jt, jf, k}"
 		}
-		r := mapReader{m: m}
+		r := plain.Read(m)
 		program[k] = SockFilter{
-			Code: uint16(r.number("code", 0, math.MaxUint16, 0)),
-			JT:   uint8(r.number("jt", 0, math.MaxUint8, 0)),
-			JF:   uint8(r.number("jf", 0, math.MaxUint8, 0)),
-			K:    uint32(r.number("k", 0, math.MaxUint32, 0)),
+			Code: uint16(r.Number("code", 0, math.MaxUint16, 0)),
+			JT:   uint8(r.Number("jt", 0, math.MaxUint8, 0)),
+			JF:   uint8(r.Number("jf", 0, math.MaxUint8, 0)),
+			K:    uint32(r.Number("k", 0, math.MaxUint32, 0)),
 		}
-		if cause := r.finishWith("code", "k"); cause != "" { // most instructions do not jump
+		if cause := r.Finish("code", "k"); cause != "" { // most instructions do not jump
 			return 0, nil, cause
 		}
 	}
@@ -283,7 +276,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	outside := "out of range"
 	switch r := &optionRows[row]; r.Level + "." + r.Name {
 	case "ip.tos":
-		names = tosNames
+		names = plain.TOS
 	case "ipv6.unicast_hops", "ipv6.multicast_hops":
 		// OTP: default | 0..255. The kernel takes its default as -1, which has a name here and is no number.
 		if value == "default" {
@@ -293,19 +286,19 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	}
 	switch v := value.(type) {
 	case string:
-		n, ok := numberOf(names, v)
+		n, ok := names.Number(v)
 		if !ok {
 			return 0, nil, "not an integer"
 		}
 		return int64(n), nil, ""
-	case Domain:
+	case esock.Domain:
 		value = int(v)
-	case Type:
+	case esock.Type:
 		value = int(v)
-	case Protocol:
+	case esock.Protocol:
 		value = int(v)
 	}
-	n, ok := integer(value)
+	n, ok := plain.Integer(value)
 	switch {
 	case !ok:
 		return 0, nil, "not an integer"
@@ -324,10 +317,10 @@ func lingerFromPlain(value any) (i int64, data []byte, cause string) {
 			return lingerCodec.encode(Linger{On: true})
 		}
 	case map[string]any:
-		r := mapReader{m: v}
-		on, _ := r.get("onoff")
-		seconds := r.number("linger", 0, math.MaxInt32, 0)
-		if cause := r.finishWith("onoff", "linger"); cause != "" {
+		r := plain.Read(v)
+		on, _ := r.Get("onoff")
+		seconds := r.Number("linger", 0, math.MaxInt32, 0)
+		if cause := r.Finish("onoff", "linger"); cause != "" {
 			return 0, nil, cause
 		}
 		n, _, cause := boolFromPlain(on)
@@ -342,16 +335,16 @@ func lingerFromPlain(value any) (i int64, data []byte, cause string) {
 
 func ucredFromPlain(value any) (i int64, data []byte, cause string) {
 	switch v := value.(type) {
-	case Credentials:
+	case esock.Credentials:
 		return ucredCodec.encode(v)
 	case map[string]any:
-		r := mapReader{m: v}
-		u := cmsgCredValue{
-			pid: int32(r.number("pid", 0, math.MaxInt32, 0)),
-			uid: uint32(r.number("uid", 0, math.MaxUint32, 0)),
-			gid: uint32(r.number("gid", 0, math.MaxUint32, 0)),
+		r := plain.Read(v)
+		u := ucred{
+			pid: int32(r.Number("pid", 0, math.MaxInt32, 0)),
+			uid: uint32(r.Number("uid", 0, math.MaxUint32, 0)),
+			gid: uint32(r.Number("gid", 0, math.MaxUint32, 0)),
 		}
-		return 0, bytesOf(&u), r.finishWith("pid", "uid", "gid")
+		return 0, bytesOf(&u), r.Finish("pid", "uid", "gid")
 	}
 	return 0, nil, "not {pid, uid, gid}"
 }

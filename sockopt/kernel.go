@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package esock
+package sockopt
 
 import (
 	"bytes"
@@ -11,6 +11,10 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/corecall"
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // shapeField is a field of an option's structure; esock_opt_struct.def says what the kinds mean.
@@ -36,9 +40,9 @@ func shapeOf(name string) *shape {
 			continue
 		}
 		fields := optionShapes[name]
-		sh := &shape{name: name, size: cOptOffset(row, len(fields)), element: cOptOffset(row, len(fields)+1)}
+		sh := &shape{name: name, size: corecall.OptionOffset(row, len(fields)), element: corecall.OptionOffset(row, len(fields)+1)}
 		for k, f := range fields {
-			sh.fields = append(sh.fields, placedField{f, cOptOffset(row, k)})
+			sh.fields = append(sh.fields, placedField{f, corecall.OptionOffset(row, k)})
 		}
 		return sh
 	}
@@ -72,6 +76,15 @@ func (f *placedField) hidden() bool { return strings.HasPrefix(f.kind, "COUNT") 
 
 func (f *placedField) isList() bool { return f.kind[0] == 'L' || f.kind == "TAIL" }
 
+// nextField is the index of the next field of a Go structure, which padding is not.
+func nextField(v reflect.Value, g *int) int {
+	for v.Type().Field(*g).Name == "_" {
+		*g++
+	}
+	*g++
+	return *g - 1
+}
+
 // encode makes the kernel's form of a Go structure.
 func (sh *shape) encode(v reflect.Value) ([]byte, string) {
 	data := make([]byte, sh.size)
@@ -82,8 +95,7 @@ func (sh *shape) encode(v reflect.Value) ([]byte, string) {
 			count = k
 			continue
 		}
-		from := v.Field(g)
-		g++
+		from := v.Field(nextField(v, &g))
 		if !f.isList() {
 			if cause := f.put(data[f.offset:], from); cause != "" {
 				return nil, f.name + ": " + cause
@@ -133,8 +145,7 @@ func (sh *shape) decode(data []byte, v reflect.Value) {
 		if f.hidden() {
 			continue
 		}
-		to := v.Field(g)
-		g++
+		to := v.Field(nextField(v, &g))
 		if !f.isList() {
 			f.get(data[f.offset:], to)
 			continue
@@ -216,13 +227,17 @@ func (f *placedField) putNumber(b []byte, n uint64) bool {
 		return true
 	case "I32", "SEC":
 		binary.NativeEndian.PutUint32(b, uint32(n))
-		return fitsCInt(int64(n))
+		return plain.FitsCInt(int64(n))
 	}
 	binary.NativeEndian.PutUint32(b, uint32(n))
 	return n <= math.MaxUint32
 }
 
 func (f *placedField) get(b []byte, to reflect.Value) {
+	if to.CanUint() { // also a time that Go has as a number, in the kernel's unit
+		to.SetUint(f.number(b))
+		return
+	}
 	switch f.kind {
 	case "BOOL", "BOOL8":
 		to.SetBool(f.number(b) != 0)
@@ -235,17 +250,21 @@ func (f *placedField) get(b []byte, to reflect.Value) {
 	case "IN6":
 		*to.Addr().Interface().(*netip.Addr) = netip.AddrFrom16([16]byte(b))
 	case "SA":
-		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:128])
+		*to.Addr().Interface().(*esock.Addr) = addrOfStorage(b[:128])
 	case "SA6":
-		*to.Addr().Interface().(*Addr) = addrOfStorage(b[:28])
+		*to.Addr().Interface().(*esock.Addr) = addrOfStorage(b[:28])
 	case "B32", "B80":
 		reflect.Copy(to, reflect.ValueOf(b))
-	default:
-		to.SetUint(f.number(b))
 	}
 }
 
 func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
+	if from.CanUint() {
+		if !f.putNumber(b, from.Uint()) {
+			return "out of range"
+		}
+		return ""
+	}
 	switch f.kind {
 	case "BOOL", "BOOL8":
 		f.putNumber(b, uint64(boolInt(from.Bool())))
@@ -263,12 +282,9 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 	case "I32":
 		f.putNumber(b, uint64(from.Int()))
 	case "IN4":
-		a := from.Interface().(netip.Addr)
-		if a.IsValid() && !a.Unmap().Is4() {
-			return "not an IPv4 address"
-		}
-		v := as4(a)
+		v, cause := ipv4(from.Interface().(netip.Addr))
 		copy(b, v[:])
+		return cause
 	case "IN6":
 		if a := from.Interface().(netip.Addr); a.Zone() != "" {
 			return "it has a zone, which is for the field of the interface"
@@ -277,54 +293,50 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 			copy(b, v[:])
 		}
 	case "SA", "SA6":
-		return putStorage(b, from.Interface().(Addr))
+		return putStorage(b, from.Interface().(esock.Addr))
 	case "B32", "B80":
 		reflect.Copy(reflect.ValueOf(b[:from.Len()]), from)
-	default:
-		if !f.putNumber(b, from.Uint()) {
-			return "out of range"
-		}
 	}
 	return ""
 }
 
 // addrOfStorage is the address in a sockaddr_storage.
-func addrOfStorage(b []byte) Addr {
-	family := Domain(binary.NativeEndian.Uint16(b))
+func addrOfStorage(b []byte) esock.Addr {
+	family := esock.Domain(binary.NativeEndian.Uint16(b))
 	switch family {
-	case Unspec:
-		return Addr{}
-	case Inet:
-		return Inet4Addr(netip.AddrFrom4([4]byte(b[4:])), binary.BigEndian.Uint16(b[2:]))
-	case Inet6:
-		return Inet6Addr(netip.AddrFrom16([16]byte(b[8:])), binary.BigEndian.Uint16(b[2:]), binary.NativeEndian.Uint32(b[24:])).
-			WithFlowInfo(binary.BigEndian.Uint32(b[4:]) & flowInfoMax)
+	case esock.Unspec:
+		return esock.Addr{}
+	case esock.Inet:
+		return esock.Inet4Addr(netip.AddrFrom4([4]byte(b[4:])), binary.BigEndian.Uint16(b[2:]))
+	case esock.Inet6:
+		return esock.Inet6Addr(netip.AddrFrom16([16]byte(b[8:])), binary.BigEndian.Uint16(b[2:]), binary.NativeEndian.Uint32(b[24:])).
+			WithFlowInfo(binary.BigEndian.Uint32(b[4:]) & 0xFFFFF)
 	}
-	return RawAddr(family, bytes.Clone(b[2:]))
+	return esock.RawAddr(family, bytes.Clone(b[2:]))
 }
 
 // putStorage writes an inet or inet6 address, or none.
-func putStorage(b []byte, a Addr) (cause string) {
-	if a == (Addr{}) {
+func putStorage(b []byte, a esock.Addr) (cause string) {
+	ip := a.IP()
+	switch {
+	case a.IsZero():
 		return ""
-	}
-	if a.form != formKnown || a.Family() != Inet && a.Family() != Inet6 {
+	case !ip.IsValid():
 		return "not an address of inet or inet6"
-	}
-	if a.Family() == Inet6 && a.data != "" {
+	case a.Zone() != "" && a.ScopeID() == 0:
 		return "the zone is a name, and an option takes its number (IfIndex)"
 	}
 	binary.NativeEndian.PutUint16(b, uint16(a.Family()))
-	binary.BigEndian.PutUint16(b[2:], uint16(a.port))
-	if a.Family() == Inet {
-		v := a.ip.As4()
+	binary.BigEndian.PutUint16(b[2:], uint16(a.Port()))
+	if a.Family() == esock.Inet {
+		v := ip.As4()
 		copy(b[4:], v[:])
 		return ""
 	}
-	v := a.ip.As16()
-	binary.BigEndian.PutUint32(b[4:], a.a)
+	v := ip.As16()
+	binary.BigEndian.PutUint32(b[4:], a.FlowInfo())
 	copy(b[8:], v[:])
-	binary.NativeEndian.PutUint32(b[24:], a.b)
+	binary.NativeEndian.PutUint32(b[24:], a.ScopeID())
 	return ""
 }
 
@@ -371,7 +383,7 @@ func (f *placedField) plain(b []byte) any {
 	case "B80":
 		return bytes.Clone(b[:80])
 	case "FMODE":
-		return plainName(filterModeNames, int(f.number(b)))
+		return filterModeNames.Value(int(f.number(b)))
 	}
 	n := f.number(b)
 	if f.kind != "I32" && f.kind != "SEC" && n > math.MaxInt64 {
@@ -384,25 +396,25 @@ func (f *placedField) plain(b []byte) any {
 // ones are refused by name.
 func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 	data := make([]byte, sh.size)
-	r := mapReader{m: m}
+	r := plain.Read(m)
 	for k := range sh.fields {
 		f := &sh.fields[k]
 		if f.hidden() {
 			continue
 		}
-		v, ok := r.get(f.name)
+		v, ok := r.Get(f.name)
 		if !ok {
 			continue
 		}
 		if !f.isList() {
 			if cause := f.fromPlain(data[f.offset:], v); cause != "" {
-				r.wrong(f.name, cause)
+				r.Wrong(f.name, cause)
 			}
 			continue
 		}
 		list, ok := listOf(v)
 		if !ok {
-			r.wrong(f.name, "not a list")
+			r.Wrong(f.name, "not a list")
 			continue
 		}
 		element := placedField{shapeField: shapeField{f.name, elementKind(f.kind)}}
@@ -410,17 +422,17 @@ func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 			at := len(data)
 			data = append(data, make([]byte, sh.element)...)
 			if cause := element.fromPlain(data[at:], e); cause != "" {
-				r.wrong(f.name, cause)
+				r.Wrong(f.name, cause)
 			}
 		}
 		if k > 0 && sh.fields[k-1].hidden() && !putCount(data[sh.fields[k-1].offset:], sh.fields[k-1].kind, len(list)) {
-			r.wrong(f.name, "too many")
+			r.Wrong(f.name, "too many")
 		}
 	}
-	if cause := r.finish(); cause != "" {
+	if cause := r.Finish(); cause != "" {
 		return nil, cause
 	}
-	return data, missingCause(sh.missing(m, asks))
+	return data, plain.MissingKeys(sh.missing(m, asks))
 }
 
 func listOf(v any) ([]any, bool) {
@@ -476,7 +488,7 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 		return ""
 	case "FMODE":
 		if text, ok := v.(string); ok {
-			n, ok := numberOf(filterModeNames, text)
+			n, ok := filterModeNames.Number(text)
 			if !ok {
 				return "not a known name"
 			}
@@ -487,7 +499,7 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 		f.putNumber(b, u)
 		return ""
 	}
-	n, ok := integer(v)
+	n, ok := plain.Integer(v)
 	if !ok {
 		return "not an integer"
 	}
@@ -498,27 +510,27 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 }
 
 // addrFromAny reads an address: an Addr, a map as Addr.Map makes it, a netip value, or the text of an IP address.
-func addrFromAny(v any) (Addr, error) {
+func addrFromAny(v any) (esock.Addr, error) {
 	switch v := v.(type) {
-	case Addr:
+	case esock.Addr:
 		return v, nil
 	case map[string]any:
 		if v["family"] == "unspec" {
-			return Addr{}, nil
+			return esock.Addr{}, nil
 		}
-		return AddrFromMap(v)
+		return esock.AddrFromMap(v)
 	case netip.AddrPort:
-		return AddrFrom(v), nil
+		return esock.AddrFrom(v), nil
 	case netip.Addr:
-		return AddrFrom(netip.AddrPortFrom(v, 0)), nil
+		return esock.AddrFrom(netip.AddrPortFrom(v, 0)), nil
 	case string:
 		ip, err := netip.ParseAddr(v)
 		if err != nil {
-			return Addr{}, err
+			return esock.Addr{}, err
 		}
-		return AddrFrom(netip.AddrPortFrom(ip, 0)), nil
+		return esock.AddrFrom(netip.AddrPortFrom(ip, 0)), nil
 	}
-	return Addr{}, syscall.EINVAL
+	return esock.Addr{}, syscall.EINVAL
 }
 
 // SndWScale is the window scaling of what is sent.

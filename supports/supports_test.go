@@ -1,30 +1,34 @@
-package esock
+package supports
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 func TestSupportsAgreesWithTheTables(t *testing.T) {
-	s := Supports()
-	for o := range Options() {
+	s := All()
+	for o := range sockopt.All() {
 		state := s.Options[o.Level][o.Name]
-		assert.GreaterOrEqual(t, state, OptionKnown, "%s.%s", o.Level, o.Name)
-		assert.Equal(t, state == OptionWorks, IsSupported("options", o.Level, o.Name))
+		assert.GreaterOrEqual(t, state, Known, "%s.%s", o.Level, o.Name)
+		assert.Equal(t, state == Works, Is("options", o.Level, o.Name))
 	}
-	for _, o := range OtherOptions() {
-		assert.Equal(t, OptionElsewhere, s.Options[o.Level][o.Name], "%s.%s", o.Level, o.Name)
-		assert.False(t, IsSupported("options", o.Level, o.Name))
+	for _, o := range sockopt.Others() {
+		assert.Equal(t, Elsewhere, s.Options[o.Level][o.Name], "%s.%s", o.Level, o.Name)
+		assert.False(t, Is("options", o.Level, o.Name))
 	}
-	assert.Equal(t, OptionWorks, s.Options["otp"]["rcvbuf"])
-	assert.Equal(t, OptionWorks, s.Options["socket"]["reuseaddr"])
-	assert.Equal(t, OptionWorks, s.Options["tcp"]["info"])
-	assert.Equal(t, OptionElsewhere, s.Options["socket"]["setfib"])
-	assert.Equal(t, OptionUnknown, s.Options["socket"]["nonsense"])
+	assert.Equal(t, Works, s.Options["otp"]["rcvbuf"])
+	assert.Equal(t, Works, s.Options["socket"]["reuseaddr"])
+	assert.Equal(t, Works, s.Options["tcp"]["info"])
+	assert.Equal(t, Elsewhere, s.Options["socket"]["setfib"])
+	assert.Equal(t, Unknown, s.Options["socket"]["nonsense"])
 
 	assert.True(t, s.IOCtlRequests["gifconf"])
 	assert.True(t, s.IOCtlRequests["tcp_info"])
@@ -41,20 +45,20 @@ func TestSupportsAgreesWithTheTables(t *testing.T) {
 }
 
 func TestFeaturesAreWhatOpens(t *testing.T) {
-	s := Supports()
-	for name, open := range map[string]func() (*Socket, error){
-		"ipv6":  func() (*Socket, error) { return Open(Inet6, Stream, TCP) },
-		"local": func() (*Socket, error) { return Open(Local, Stream, Default) },
-		"sctp":  func() (*Socket, error) { return Open(Inet, Stream, SCTP) },
-		"mptcp": func() (*Socket, error) { return Open(Inet, Stream, MPTCP) },
+	s := All()
+	for name, open := range map[string]func() (*esock.Socket, error){
+		"ipv6":  func() (*esock.Socket, error) { return esock.Open(esock.Inet6, esock.Stream, esock.TCP) },
+		"local": func() (*esock.Socket, error) { return esock.Open(esock.Local, esock.Stream, esock.Default) },
+		"sctp":  func() (*esock.Socket, error) { return esock.Open(esock.Inet, esock.Stream, esock.SCTP) },
+		"mptcp": func() (*esock.Socket, error) { return esock.Open(esock.Inet, esock.Stream, esock.MPTCP) },
 	} {
 		sock, err := open()
 		if err == nil {
 			require.NoError(t, sock.Close())
 		}
-		has := err == nil || isPrivilege(err)
+		has := err == nil || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
 		assert.Equal(t, has, s.Features[name], "%s: %v", name, err)
-		assert.Equal(t, has, IsSupported(name), name)
+		assert.Equal(t, has, Is(name), name)
 	}
 	assert.True(t, s.Features["sendfile"])
 	assert.True(t, s.Features["netns"])
@@ -63,25 +67,25 @@ func TestFeaturesAreWhatOpens(t *testing.T) {
 func TestIsSupported(t *testing.T) {
 	for _, keys := range [][]string{{"options"}, {"msg_flags"}, {"msg_flags", "peek"}, {"protocols", "udp"},
 		{"ioctl_requests", "gifmtu"}, {"ioctl_flags", "loopback"}, {"options", "socket", "keepalive"}} {
-		assert.True(t, IsSupported(keys...), keys)
+		assert.True(t, Is(keys...), keys)
 	}
 	for _, keys := range [][]string{{}, {""}, {"nonsense"}, {"msg_flags", "nonsense"}, {"nonsense", "tcp"},
 		{"protocols", "nonsense"}, {"options", "tcp"}, {"options", "tcp", "nonsense"}, {"options", "tcp", "nodelay", "x"},
 		{"ioctl_requests", "nonsense"}, {"ioctl_flags", "nonsense"}} {
-		assert.False(t, IsSupported(keys...), keys)
+		assert.False(t, Is(keys...), keys)
 	}
 }
 
 func TestSupportsCannotBeChangedByItsReaders(t *testing.T) {
-	s := Supports()
-	s.Options["tcp"]["nodelay"] = OptionUnknown
+	s := All()
+	s.Options["tcp"]["nodelay"] = Unknown
 	s.Features["ipv6"] = !s.Features["ipv6"]
-	assert.True(t, IsSupported("options", "tcp", "nodelay"))
-	assert.NotEqual(t, s.Features["ipv6"], IsSupported("ipv6"))
+	assert.True(t, Is("options", "tcp", "nodelay"))
+	assert.NotEqual(t, s.Features["ipv6"], Is("ipv6"))
 }
 
 func TestSupportsMap(t *testing.T) {
-	m := Supports().Map()
+	m := All().Map()
 	b, err := json.Marshal(m)
 	require.NoError(t, err)
 	assert.Contains(t, string(b), `"nodelay":"works"`)

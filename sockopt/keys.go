@@ -1,8 +1,10 @@
-package esock
+package sockopt
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // Which keys the map of a structure needs: ESOCK_KEYS of csrc/esock_opt_struct.def.
@@ -52,7 +54,7 @@ func (sh *shape) missingThen(m map[string]any) (missing []string) {
 	switch sh.name {
 	case "tcp_md5sig":
 		const prefix, ifindex = 1, 2
-		flags, _ := integer(m["flags"])
+		flags, _ := plain.Integer(m["flags"])
 		if flags&prefix != 0 {
 			needs("prefixlen")
 		}
@@ -61,30 +63,9 @@ func (sh *shape) missingThen(m map[string]any) (missing []string) {
 		}
 	case "packet_mreq":
 		const multicast, unicast = 0, 3
-		if t, _ := integer(m["type"]); t == multicast || t == unicast {
+		if t, _ := plain.Integer(m["type"]); t == multicast || t == unicast {
 			needs("alen", "address")
 		}
 	}
 	return missing
-}
-
-// finishWith is finish for a map that needs keys. Which are missing is said last: often one that is there is misspelt.
-func (r *mapReader) finishWith(keys ...string) string {
-	if cause := r.finish(); cause != "" {
-		return cause
-	}
-	var missing []string
-	for _, key := range keys {
-		if _, ok := r.m[key]; !ok {
-			missing = append(missing, key)
-		}
-	}
-	return missingCause(missing)
-}
-
-func missingCause(keys []string) string {
-	if len(keys) == 0 {
-		return ""
-	}
-	return "missing keys: " + strings.Join(keys, ", ")
 }

@@ -1,17 +1,18 @@
-package esock
+package sockopt
 
 import (
 	"iter"
 	"sync"
 	"syscall"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/corecall"
 )
 
-//go:generate go run ./internal/optgen
+//go:generate go -C .. run ./internal/optgen
 
-// Option is a socket option with a value of type T. The options are variables of this package, named after their
-// level and OTP's name: SocketReuseAddr, IPTTL, IPv6V6Only, TCPNoDelay, UDPCork. They are read with Get and set
-// with Set. Socket.Option and Socket.SetOption do the same by name, Socket.GetOptionNative and
-// Socket.SetOptionNative by numbers, for options that are not here.
+// Option is a socket option with a value of type T. The options are variables of this package. Their names are those of
+// level and option: SocketReuseAddr, IPTTL, IPv6V6Only, TCPNoDelay, UDPCork.
 type Option[T any] struct {
 	row   int
 	codec *codec[T]
@@ -25,37 +26,37 @@ type codec[T any] struct {
 }
 
 // Info describes the option. Of the zero Option it is empty.
-func (o Option[T]) Info() OptionInfo {
+func (o Option[T]) Info() Info {
 	if o.codec == nil {
-		return OptionInfo{}
+		return Info{}
 	}
 	return optionRows[o.row]
 }
 
 // Get reads the option: getsockopt(2), OTP socket:getopt/2. Errors: *InvalidError "socket_option" (it can only
 // be set), net.ErrClosed, and the system's, with the cause where it can be known.
-func (o Option[T]) Get(s *Socket) (v T, err error) {
+func (o Option[T]) Get(s *esock.Socket) (v T, err error) {
 	if o.codec == nil {
-		return v, s.fail(opGetOpt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+		return v, fail(s, getopt, &esock.InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
 	return o.get(s, 0, nil)
 }
 
 // Ask is Get for options that take a value which says what of: an association, a version. What of the question the
 // kernel does not use comes back. OTP 29: socket:getopt/3.
-func (o Option[T]) Ask(s *Socket, question T) (v T, err error) {
+func (o Option[T]) Ask(s *esock.Socket, question T) (v T, err error) {
 	if o.codec == nil {
-		return v, s.fail(opGetOpt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+		return v, fail(s, getopt, &esock.InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
 	i, data, cause := o.codec.encode(question)
 	if cause != "" {
-		return v, s.fail(opGetOpt, optionError(o.row, question, cause))
+		return v, fail(s, getopt, optionError(o.row, question, cause))
 	}
 	return o.get(s, i, data)
 }
 
-func (o Option[T]) get(s *Socket, i int64, question []byte) (v T, err error) {
-	b, err := s.getRow(o.row, &i, question)
+func (o Option[T]) get(s *esock.Socket, i int64, question []byte) (v T, err error) {
+	i, b, err := getRow(s, o.row, i, question)
 	if err != nil {
 		return v, err
 	}
@@ -69,26 +70,30 @@ func (o Option[T]) get(s *Socket, i int64, question []byte) (v T, err error) {
 
 // Set sets the option: setsockopt(2), OTP socket:setopt/3. Errors: *InvalidError "socket_option" (it can only be
 // read, or the value does not fit), net.ErrClosed, and the system's.
-func (o Option[T]) Set(s *Socket, v T) error {
+func (o Option[T]) Set(s *esock.Socket, v T) error {
 	if o.codec == nil {
-		return s.fail(opSetOpt, &InvalidError{What: "socket_option", Cause: "the zero Option"})
+		return fail(s, setopt, &esock.InvalidError{What: "socket_option", Cause: "the zero Option"})
 	}
 	i, data, cause := o.codec.encode(v)
 	if cause != "" {
-		return s.fail(opSetOpt, optionError(o.row, v, cause))
+		return fail(s, setopt, optionError(o.row, v, cause))
 	}
-	return s.setRow(o.row, v, i, data)
+	return setRow(s, o.row, v, i, data)
 }
 
+// The operations, as errors name them.
 const (
-	opGetOpt       = "getopt"
-	opSetOpt       = "setopt"
-	opGetOptNative = "getopt_native"
-	opSetOptNative = "setopt_native"
+	getopt = "getopt"
+	setopt = "setopt"
 )
 
-// OptionInfo describes one of the options that esock knows.
-type OptionInfo struct {
+// fail is the error of an operation on a socket.
+func fail(s *esock.Socket, op string, reason error) error {
+	return &esock.Error{Op: op, Socket: s, Reason: reason}
+}
+
+// Info describes one of the options that esock knows.
+type Info struct {
 	Level       string // "tcp"
 	Name        string // "nodelay"
 	Constant    string // "TCP_NODELAY"
@@ -98,20 +103,20 @@ type OptionInfo struct {
 	Struct      string // of the codec "struct": its name, "tcp_info"
 	CanGet      bool
 	CanSet      bool
-	Asks        bool        // reading takes a value that says what of
-	Kinds       SocketKinds // the sockets it applies to
-	Needs       string      // a capability ("CAP_NET_ADMIN", for some values at least), a state ("connected"), or ""
-	Since       string      // the first Linux that has it
-	Until       string      // the first Linux that has it no longer, or ""
-	Sample      string      // see SampleValue
-	Doc         string      // what it does, and units
+	Asks        bool   // reading takes a value that says what of
+	Kinds       Kinds  // the sockets it applies to
+	Needs       string // a capability ("CAP_NET_ADMIN", for some values at least), a state ("connected"), or ""
+	Since       string // the first Linux that has it
+	Until       string // the first Linux that has it no longer, or ""
+	Sample      string // see SampleValue
+	Doc         string // what it does, and units
 
 	codec uint8
 }
 
-// Options lists all options that esock knows, except level otp, in the order of levels.
-func Options() iter.Seq[OptionInfo] {
-	return func(yield func(OptionInfo) bool) {
+// All lists all options that the package knows, except level otp, in the order of levels.
+func All() iter.Seq[Info] {
+	return func(yield func(Info) bool) {
 		for i := range optionRows {
 			if !yield(optionRows[i]) {
 				return
@@ -134,23 +139,23 @@ func findOption(level, name string) int {
 func optionError(row int, value any, cause string) error {
 	name := optionRows[row].Level + "." + optionRows[row].Name
 	if value == nil {
-		return &InvalidError{What: "socket_option", Value: name, Cause: cause}
+		return &esock.InvalidError{What: "socket_option", Value: name, Cause: cause}
 	}
-	return &InvalidError{What: "socket_option", Value: value, Cause: name + ": " + cause}
+	return &esock.InvalidError{What: "socket_option", Value: value, Cause: name + ": " + cause}
 }
 
 // The table in Go and the rows in C are made of the same file. Should one have been built without the other, every
 // row number would mean something else.
 var optionTableError = sync.OnceValue(func() error {
-	return compareOptionTables(cOptCount(), cOptHash())
+	return compareOptionTables(corecall.OptionTable())
 })
 
 func compareOptionTables(count int, hash uint64) error {
 	if count == len(optionRows) && hash == optionHash {
 		return nil
 	}
-	return &InvalidError{What: "socket_option",
-		Cause: "option_table.go and csrc/esock_opt.def differ: run go generate, and build again"}
+	return &esock.InvalidError{What: "socket_option",
+		Cause: "sockopt/table.go and csrc/esock_opt.def differ: run go generate, and build again"}
 }
 
 // optionBuffers are what the core reads values into: codecs copy out of them.
@@ -180,50 +185,46 @@ type optionSize struct{ room, most int }
 var optionSizes = sync.OnceValue(func() []optionSize {
 	sizes := make([]optionSize, len(optionRows))
 	for i := range sizes {
-		sizes[i] = optionSize{cOptMax(i), cOptMost(i)}
+		sizes[i].room, sizes[i].most = corecall.OptionRoom(i)
 	}
 	return sizes
 })
 
 // getRow reads an option. The data is the caller's, to be put back; nil for scalars. question is what an option that
 // takes one is asked.
-func (s *Socket) getRow(row int, i *int64, question []byte) (data *[]byte, err error) {
-	s = s.orClosed()
+func getRow(s *esock.Socket, row int, i int64, question []byte) (v int64, data *[]byte, err error) {
 	if err := optionTableError(); err != nil {
-		return nil, s.fail(opGetOpt, err)
+		return 0, nil, fail(s, getopt, err)
 	}
-	if err := s.ref(opGetOpt); err != nil {
-		return nil, err
+	v, data, r, err := readRow(s, row, i, question, optionSizes()[row].room)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case r < 0:
+		return 0, nil, optionResult(s, getopt, row, nil, r)
 	}
-	defer s.unref()
-	data, r := s.readRow(row, i, question, optionSizes()[row].room)
-	if r < 0 {
-		return nil, s.optionResult(opGetOpt, row, nil, r)
-	}
-	return data, nil
+	return v, data, nil
 }
 
-// readRow reads an option of a socket that is held, with room for so many bytes. How long some lists are only the kernel
+// readRow reads an option with room for so many bytes; r is the core's answer. How long some lists are only the kernel
 // knows: where the core says that there is more, it is asked again with more room, so that nothing is cut.
-func (s *Socket) readRow(row int, i *int64, question []byte, room int) (data *[]byte, r int) {
+func readRow(s *esock.Socket, row int, i int64, question []byte, room int) (v int64, data *[]byte, r int, err error) {
 	if room == 0 {
-		_, r = cGetOpt(s.h, row, i, nil)
-		return nil, r
+		v, _, r, err = corecall.GetOption(s, row, i, nil)
+		return v, nil, r, err
 	}
-	asked := *i
 	for room = max(room, len(question)); ; {
 		data = optionBuffers.get(room)
 		clear((*data)[copy(*data, question):])
-		*i = asked
-		n, r := cGetOpt(s.h, row, i, *data)
-		if r >= 0 {
+		v, n, r, err := corecall.GetOption(s, row, i, *data)
+		if err == nil && r >= 0 {
 			*data = (*data)[:min(n, room)]
-			return data, 0
+			return v, data, 0, nil
 		}
 		optionBuffers.put(data)
 		more, again := moreRoom(row, room, n, r)
-		if !again {
-			return nil, r
+		if err != nil || !again {
+			return 0, nil, r, err
 		}
 		room = more
 	}
@@ -239,30 +240,16 @@ func moreRoom(row, room, n, r int) (int, bool) {
 }
 
 // setRow sets an option; value is what the caller gave, for the error.
-func (s *Socket) setRow(row int, value any, i int64, data []byte) error {
-	s = s.orClosed()
+func setRow(s *esock.Socket, row int, value any, i int64, data []byte) error {
 	if err := optionTableError(); err != nil {
-		return s.fail(opSetOpt, err)
+		return fail(s, setopt, err)
 	}
-	if err := s.ref(opSetOpt); err != nil {
+	r, err := corecall.SetOption(s, row, i, data, optionRows[row].LevelNumber, optionRows[row].Number)
+	switch {
+	case err != nil:
 		return err
+	case r < 0:
+		return optionResult(s, setopt, row, value, r)
 	}
-	defer s.unref()
-	if r := cSetOpt(s.h, row, i, data); r < 0 {
-		return s.optionResult(opSetOpt, row, value, r)
-	}
-	s.optionWasSet(optionRows[row].LevelNumber, optionRows[row].Number)
 	return nil
-}
-
-const ipv6AddrForm = 1
-
-// optionWasSet notes what a setting changes in the socket itself.
-func (s *Socket) optionWasSet(level, number int) {
-	if level == solIPv6 && number == ipv6AddrForm {
-		gauges.add(s, -1)
-		cRefresh(s.h)
-		s.dom.Store(int32(cDomain(s.h)))
-		gauges.add(s, 1)
-	}
 }

@@ -1,0 +1,68 @@
+package esock
+
+import (
+	"unsafe"
+
+	"github.com/esock-go/esock/internal/corecall"
+)
+
+// What packages sockopt and netdevice ask of the core: see package corecall. Each call holds the socket, so that it cannot
+// close meanwhile.
+func init() {
+	corecall.GetOption = func(s any, row int, i int64, data []byte) (v int64, n, r int, err error) {
+		socket := s.(*Socket).orClosed()
+		if err = socket.ref(opGetOpt); err != nil {
+			return 0, 0, 0, err
+		}
+		n, r = cGetOpt(socket.h, row, &i, data)
+		socket.unref()
+		return i, n, r, nil
+	}
+	corecall.SetOption = func(s any, row int, i int64, data []byte, level, number int) (r int, err error) {
+		socket := s.(*Socket).orClosed()
+		if err = socket.ref(opSetOpt); err != nil {
+			return 0, err
+		}
+		if r = cSetOpt(socket.h, row, i, data); r >= 0 {
+			socket.optionWasSet(level, number)
+		}
+		socket.unref()
+		return r, nil
+	}
+	corecall.GetOptions = func(s any, calls []corecall.OptionCall, data []byte) error {
+		socket := s.(*Socket).orClosed()
+		if err := socket.ref(opGetOpt); err != nil {
+			return err
+		}
+		cGetOpts(socket.h, optionCalls(calls), data)
+		socket.unref()
+		return nil
+	}
+	corecall.SetOptions = func(s any, calls []corecall.OptionCall, data []byte, level func(row int) (level, number int)) error {
+		socket := s.(*Socket).orClosed()
+		if err := socket.ref(opSetOpt); err != nil {
+			return err
+		}
+		cSetOpts(socket.h, optionCalls(calls), data)
+		for i := range calls {
+			if calls[i].Result >= 0 {
+				socket.optionWasSet(level(int(calls[i].Row)))
+			}
+		}
+		socket.unref()
+		return nil
+	}
+	corecall.OptionTable = func() (int, uint64) { return cOptCount(), cOptHash() }
+	corecall.OptionRoom = func(row int) (int, int) { return cOptMax(row), cOptMost(row) }
+	corecall.OptionOffset = cOptOffset
+	corecall.Controls = func(data []byte) any { return controlMessages(data) }
+}
+
+// The layout of both is one.
+var _ = [1]struct{}{}[unsafe.Sizeof(corecall.OptionCall{})-unsafe.Sizeof(cOptCall{})|
+	unsafe.Offsetof(corecall.OptionCall{}.Len)-unsafe.Offsetof(cOptCall{}.len)|
+	unsafe.Offsetof(corecall.OptionCall{}.I)-unsafe.Offsetof(cOptCall{}.i)]
+
+func optionCalls(calls []corecall.OptionCall) []cOptCall {
+	return unsafe.Slice((*cOptCall)(unsafe.Pointer(unsafe.SliceData(calls))), len(calls))
+}

@@ -1,0 +1,4 @@
+package esock
+
+// What tests of package esock_test see.
+var CmsgTypeNames = cmsgTypeNames

@@ -1,0 +1,56 @@
+// Package plain is how values look as plain data: numbers that have names, integers of any Go type, and maps that are read
+// key by key, so that a key which is missing, unknown or wrong can be named in an error.
+package plain
+
+import "strconv"
+
+// Names is a table of numbers and their names. Each number has one name, and each name one number.
+type Names []struct {
+	Number int
+	Text   string
+}
+
+// Text returns the name of a number.
+func (t Names) Text(number int) (string, bool) {
+	for i := range t {
+		if t[i].Number == number {
+			return t[i].Text, true
+		}
+	}
+	return "", false
+}
+
+// Number returns the number of a name.
+func (t Names) Number(text string) (int, bool) {
+	for i := range t {
+		if t[i].Text == text {
+			return t[i].Number, true
+		}
+	}
+	return 0, false
+}
+
+// Spell returns the name of a number, or its digits: what String methods print.
+func (t Names) Spell(number int) string {
+	if s, ok := t.Text(number); ok {
+		return s
+	}
+	return strconv.Itoa(number)
+}
+
+// Value returns the name of a number, or the number itself: what maps hold.
+func (t Names) Value(number int) any {
+	if s, ok := t.Text(number); ok {
+		return s
+	}
+	return number
+}
+
+// Parse reads a name, or the digits of a number that fits a C int.
+func (t Names) Parse(text string) (int, bool) {
+	if n, ok := t.Number(text); ok {
+		return n, true
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	return int(n), err == nil
+}

@@ -1,0 +1,54 @@
+package plain
+
+import "syscall"
+
+// The names that OTP has for the numbers of sockets, by more than one package.
+
+// Domains are the address families.
+var Domains = Names{
+	{syscall.AF_UNSPEC, "unspec"}, {syscall.AF_UNIX, "local"}, {syscall.AF_INET, "inet"}, {syscall.AF_INET6, "inet6"},
+	{syscall.AF_NETLINK, "netlink"}, {syscall.AF_PACKET, "packet"}, {40, "vsock"},
+}
+
+// Types are the types of sockets.
+var Types = Names{
+	{syscall.SOCK_STREAM, "stream"}, {syscall.SOCK_DGRAM, "dgram"}, {syscall.SOCK_RAW, "raw"}, {syscall.SOCK_RDM, "rdm"},
+	{syscall.SOCK_SEQPACKET, "seqpacket"},
+}
+
+// Protocols are the protocols. Their names are fixed, and do not come from the system's protocol database: its aliases differ
+// from system to system.
+var Protocols = Names{
+	{0, "default"}, {syscall.IPPROTO_ICMP, "icmp"}, {syscall.IPPROTO_IGMP, "igmp"}, {syscall.IPPROTO_TCP, "tcp"},
+	{syscall.IPPROTO_UDP, "udp"}, {syscall.IPPROTO_ICMPV6, "ipv6-icmp"}, {132, "sctp"}, {syscall.IPPROTO_UDPLITE, "udplite"},
+	{syscall.IPPROTO_RAW, "raw"}, {262, "mptcp"},
+}
+
+// Levels are those of options and control messages: SOL_SOCKET, and the protocols' SOL_ numbers (of which mptcp's differs
+// from its protocol number).
+var Levels = Names{
+	{syscall.SOL_SOCKET, "socket"}, {syscall.SOL_IP, "ip"}, {syscall.SOL_IPV6, "ipv6"}, {syscall.IPPROTO_ICMPV6, "icmpv6"},
+	{syscall.SOL_TCP, "tcp"}, {syscall.IPPROTO_UDP, "udp"}, {syscall.IPPROTO_UDPLITE, "udplite"}, {syscall.IPPROTO_RAW, "raw"},
+	{132, "sctp"}, {263, "packet"}, {270, "netlink"}, {284, "mptcp"}, {40, "vsock"}, {287, "sol_vsock"},
+}
+
+// MsgFlags are the flags of sends and receives, in the order in which OTP lists them.
+var MsgFlags = Names{
+	{syscall.MSG_CMSG_CLOEXEC, "cmsg_cloexec"}, {syscall.MSG_CONFIRM, "confirm"}, {syscall.MSG_CTRUNC, "ctrunc"},
+	{syscall.MSG_DONTROUTE, "dontroute"}, {syscall.MSG_EOR, "eor"}, {syscall.MSG_ERRQUEUE, "errqueue"}, {syscall.MSG_MORE, "more"},
+	{syscall.MSG_NOSIGNAL, "nosignal"}, {syscall.MSG_OOB, "oob"}, {syscall.MSG_PEEK, "peek"}, {syscall.MSG_TRUNC, "trunc"},
+}
+
+// TOS are the names that RFC 1349 gave to four values of the type-of-service byte.
+var TOS = Names{{0x10, "lowdelay"}, {0x08, "throughput"}, {0x04, "reliability"}, {0x02, "mincost"}}
+
+// IfFlags are all flags of interfaces that OTP names, in its order, with their numbers on Linux: 0 for those of other systems.
+// Numbers over 16 bits exist, and SIOCGIFFLAGS has no room for them.
+var IfFlags = Names{
+	{0x1, "up"}, {0x2, "broadcast"}, {0x4, "debug"}, {0x8, "loopback"}, {0x10, "pointopoint"}, {0x20, "notrailers"},
+	{0, "knowsepoch"}, {0x40, "running"}, {0x80, "noarp"}, {0x100, "promisc"}, {0x200, "allmulti"}, {0x400, "master"},
+	{0, "oactive"}, {0x800, "slave"}, {0, "simplex"}, {0x1000, "multicast"}, {0, "link0"}, {0, "link1"}, {0, "link2"},
+	{0x2000, "portsel"}, {0x4000, "automedia"}, {0x8000, "dynamic"}, {0, "cantconfig"}, {0x10000, "lower_up"},
+	{0, "ppromisc"}, {0x20000, "dormant"}, {0, "monitor"}, {0x40000, "echo"}, {0, "staticarp"}, {0, "dying"},
+	{0, "renaming"}, {0, "nogroup"},
+}

@@ -1,0 +1,21 @@
+package esock
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestNativeSizesAreRefusedAtOnce(t *testing.T) {
+	s := new(Socket)
+	// T52: OTP burnt seconds with a negative size; here a size is a slice, so only too large ones exist.
+	_, err := s.GetOptionNative(6, 13, make([]byte, nativeOptionMax+1))
+	assert.ErrorIs(t, err, &InvalidError{What: "value_spec"})
+	_, err = s.GetOptionNative(math.MaxInt32+1, 1, nil)
+	assert.ErrorIs(t, err, &InvalidError{What: "value_spec"})
+	for _, v := range []any{nil, 1.5, int64(math.MaxInt32 + 1), []int{1}, make([]byte, nativeOptionMax+1)} {
+		assert.ErrorIs(t, s.SetOptionNative(6, 1, v), &InvalidError{What: "value"})
+	}
+	assert.ErrorIs(t, s.SetOptionNative(6, math.MinInt32-1, 1), &InvalidError{What: "value"})
+}
