@@ -225,6 +225,12 @@ const (
 	adoptDup      = C.ESOCK_ADOPT_DUP
 	adoptTake     = C.ESOCK_ADOPT_TAKE
 	closeNoLinger = C.ESOCK_CLOSE_NOLINGER
+	closeGiveBack = C.ESOCK_CLOSE_GIVE_BACK
+
+	netnsSocket = C.ESOCK_NETNS_SOCKET
+	netnsFile   = C.ESOCK_NETNS_FILE
+	netnsProc   = C.ESOCK_NETNS_PROC
+	netnsLost   = C.ESOCK_NETNS_LOST
 
 	errorQueueNo  = C.ESOCK_ERRQUEUE_NO
 	errorQueueYes = C.ESOCK_ERRQUEUE_YES
@@ -282,12 +288,11 @@ func cOpen(domain, typ, proto int) (*handle, int) {
 	return h, int(r)
 }
 
-func cOpenNetns(path string, domain, typ, proto int) (h *handle, lost bool, r int) {
+func cOpenNetns(path string, domain, typ, proto int) (h *handle, fault uint32, r int) {
 	p := C.CString(path)
 	defer C.free(unsafe.Pointer(p))
-	var l C.int
-	r = int(C.esock_open_netns(&h, p, C.int(domain), C.int(typ), C.int(proto), nil, &l))
-	return h, l != 0, r
+	r = int(C.esock_open_netns(&h, p, C.int(domain), C.int(typ), C.int(proto), nil, &fault))
+	return h, fault, r
 }
 
 func cAdopt(fd int, flags uint, domain, typ, proto int) (h *handle, missing string, r int) {

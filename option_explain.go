@@ -6,15 +6,6 @@ import (
 	"syscall"
 )
 
-// optionFailure is the system's refusal with the cause, where the option's row knows it. errors.Is finds the number.
-type optionFailure struct {
-	errno syscall.Errno
-	cause string
-}
-
-func (e *optionFailure) Error() string { return e.errno.Error() + ": " + e.cause }
-func (e *optionFailure) Unwrap() error { return e.errno }
-
 // optionResult is what the core's refusal of an option call means.
 func (s *Socket) optionResult(op string, row int, value any, r int) error {
 	errno, ok := errnoOf(r).(syscall.Errno)
@@ -35,7 +26,7 @@ func (s *Socket) optionResult(op string, row int, value any, r int) error {
 		kind = s.kind()
 	}
 	if cause := explainOption(&optionRows[row], kind, errno); cause != "" {
-		return s.fail(op, &optionFailure{errno, optionRows[row].Level + "." + optionRows[row].Name + " " + cause})
+		return s.fail(op, &explainedErrno{errno, optionRows[row].Level + "." + optionRows[row].Name + " " + cause})
 	}
 	return s.fail(op, errno)
 }

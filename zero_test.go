@@ -257,6 +257,11 @@ func use(v reflect.Value) {
 			r(nil)
 			r(&Socket{})
 		}
+	case OpenOption:
+		if r != nil {
+			r(nil)
+			r(&openConfig{})
+		}
 	case context.CancelFunc:
 		r()
 	}
