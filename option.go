@@ -68,7 +68,8 @@ func (o Option[T]) get(s *Socket, i int64, question []byte) (v T, err error) {
 }
 
 // Set sets the option: setsockopt(2), OTP socket:setopt/3. Errors: *InvalidError "socket_option" (it can only be
-// read, or the value does not fit), net.ErrClosed, and the system's.
+// read, or the value does not fit), net.ErrClosed, and the system's: ENOENT or ENODEV, with option and name, for a name that
+// the kernel does not know.
 func (o Option[T]) Set(s *Socket, v T) error {
 	if o.codec == nil {
 		return s.fail(opSetOpt, &InvalidError{What: "socket_option", Cause: "the zero Option"})

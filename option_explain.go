@@ -25,10 +25,44 @@ func (s *Socket) optionResult(op string, row int, value any, r int) error {
 	if s.h != nil {
 		kind = s.kind()
 	}
-	if cause := explainOption(&optionRows[row], kind, errno); cause != "" {
-		return s.fail(op, &explainedErrno{errno, optionRows[row].Level + "." + optionRows[row].Name + " " + cause})
+	cause := explainOption(&optionRows[row], kind, errno)
+	name := ""
+	if text, ok := value.([]byte); ok {
+		value = string(text)
+	}
+	if text, ok := value.(string); ok && op == opSetOpt && optionRows[row].codec == codecString {
+		name = " " + strconv.Quote(text)
+		if cause == "" {
+			cause = explainName(errno)
+		}
+	}
+	if cause != "" {
+		return s.fail(op, &explainedErrno{errno, optionRows[row].Level + "." + optionRows[row].Name + name + " " + cause})
 	}
 	return s.fail(op, errno)
+}
+
+// explainName is why the kernel refuses the name that an option is set to: its errno reads as if a file were missing.
+func explainName(errno syscall.Errno) string {
+	switch errno {
+	case syscall.ENOENT:
+		return "is not known to this kernel: it is not built in, and no module of that name can be loaded"
+	case syscall.ENODEV:
+		return "is no interface in the socket's network namespace"
+	case syscall.EPERM:
+		return "is not allowed without privilege"
+	}
+	return "is refused"
+}
+
+// namedOption is the row of an option that is set to a name, by its numbers, or -1.
+func namedOption(level, number int) int {
+	for i := range optionRows {
+		if o := &optionRows[i]; o.codec == codecString && o.CanSet && o.LevelNumber == level && o.Number == number {
+			return i
+		}
+	}
+	return -1
 }
 
 // rangeCause is why the core finds a value out of range.

@@ -1,6 +1,10 @@
 package esock
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+)
 
 // The most bytes that a native option takes: more is surely a mistake.
 const nativeOptionMax = 1 << 20
@@ -72,9 +76,23 @@ func (s *Socket) SetOptionNative(level, opt int, value any) error {
 		return err
 	}
 	defer s.unref()
-	if err := errnoOf(cSetOptNative(s.h, level, opt, b)); err != nil {
-		return s.fail(opSetOptNative, err)
+	if r := cSetOptNative(s.h, level, opt, b); r < 0 {
+		return s.nativeResult(level, opt, b, r)
 	}
 	s.optionWasSet(level, opt)
 	return nil
+}
+
+// nativeResult is what the core's refusal to set a native option means. A name is explained as that of the option with the
+// same numbers.
+func (s *Socket) nativeResult(level, opt int, value []byte, r int) error {
+	err := errnoOf(r)
+	if row := namedOption(level, opt); row >= 0 {
+		name, _, _ := bytes.Cut(value, []byte{0}) // the kernel reads it to its NUL
+		var e *Error
+		if errors.As(s.optionResult(opSetOpt, row, name, r), &e) {
+			err = e.Reason
+		}
+	}
+	return s.fail(opSetOptNative, err)
 }
