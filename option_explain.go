@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,11 +28,8 @@ func (s *Socket) optionResult(op string, row int, value any, r int) error {
 	}
 	cause := explainOption(&optionRows[row], kind, errno)
 	name := ""
-	if text, ok := value.([]byte); ok {
-		value = string(text)
-	}
-	if text, ok := value.(string); ok && op == opSetOpt && optionRows[row].codec == codecString {
-		name = " " + strconv.Quote(text)
+	if op == opSetOpt && optionRows[row].codec == codecString {
+		name = fmt.Sprintf(" %q", value)
 		if cause == "" {
 			cause = explainName(errno)
 		}
