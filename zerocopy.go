@@ -10,7 +10,7 @@ import (
 // the option SocketZeroCopy); else the kernel copies. The memory must then stay as it is until the error queue says that the
 // kernel is done with it. It is kept alive until then, whatever becomes of the socket; Socket.ZeroCopy gives it back.
 //
-// Only who reads the error queue (RecvErr, Errors, or RecvMsg with MsgErrQueue) gets memory freed while the socket is open.
+// Only who reads the error queue (RecvErr, Errors, or any receive with MsgErrQueue) gets memory freed while the socket is open.
 // The kernel numbers the sends of an open file description from 0. So no other socket, or process, that shares the
 // description may send with MsgZeroCopy, nor may it have happened before the descriptor was adopted.
 //
@@ -141,7 +141,7 @@ func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
 	b := s.zeroCopyBook()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.doubt && b.readers == 0 && !cErrorPending(s.h) {
+	if b.doubt && !cErrorPending(s.h) {
 		b.doubt = false // the kernel's notice would be there: it took no number
 	}
 	switch {
