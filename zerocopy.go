@@ -66,8 +66,9 @@ func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
 // Send sends all of buf, which must not be changed until Done has given it back; also when an error came after the first bytes.
 // Errors: as Socket.Send; ENOBUFS: too much is not done yet, drain the error queue first.
 //
-// After a datagram that could not be sent, ErrState: the kernel may have numbered it, and only the error queue tells. Read
-// that to its end, and send again. ErrState for ever: somebody else sends on the same description, or switched SO_ZEROCOPY off.
+// After a datagram that could not be sent, ErrState: the kernel may have numbered it, and only the error queue tells. One that
+// is refused while its packet is built gives the number back; one that is refused later keeps it, and a notice says so. So the
+// numbering is found again: read the queue to its end, and send again. ErrState for ever: somebody else sends on the same description, or switched SO_ZEROCOPY off.
 func (z *ZeroCopy) Send(buf []byte, w Wait) (n int, err error) {
 	if z == nil || z.s == nil {
 		return 0, stateError("it was not made by Socket.ZeroCopy")
