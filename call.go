@@ -58,22 +58,32 @@ func (c *call) try(s *Socket, how uint) int {
 	if c.part {
 		how |= howCont
 	}
+	queued := c.flags&int(MsgErrQueue) != 0
 	var r int
 	switch c.op {
 	case OpRecv:
 		if c.whole {
 			how |= howFull
 		}
-		r = cRecv(s.h, c.buf, c.flags, how)
-	case OpRecvFrom:
-		r = cRecvFrom(s.h, c.buf, c.flags, how, c.addr)
-	case OpRecvMsg:
-		r = cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
-	case OpRecvErr:
-		if b := s.uncopied(); b != nil {
-			return b.take(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
+		if queued {
+			r = s.recvQueued(c, how)
+		} else {
+			r = cRecv(s.h, c.buf, c.flags, how)
 		}
-		return cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
+	case OpRecvFrom:
+		if queued {
+			r = s.recvQueued(c, how)
+		} else {
+			r = cRecvFrom(s.h, c.buf, c.flags, how, c.addr)
+		}
+	case OpRecvMsg:
+		if queued {
+			r = s.recvQueued(c, how)
+		} else {
+			r = cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
+		}
+	case OpRecvErr:
+		return s.recvQueued(c, how)
 	case OpSend:
 		return cSend(s.h, c.buf, c.flags, how)
 	case OpSendTo:

@@ -225,6 +225,12 @@ const (
 	adoptDup      = C.ESOCK_ADOPT_DUP
 	adoptTake     = C.ESOCK_ADOPT_TAKE
 	closeNoLinger = C.ESOCK_CLOSE_NOLINGER
+	closeGiveBack = C.ESOCK_CLOSE_GIVE_BACK
+
+	netnsSocket = C.ESOCK_NETNS_SOCKET
+	netnsFile   = C.ESOCK_NETNS_FILE
+	netnsProc   = C.ESOCK_NETNS_PROC
+	netnsLost   = C.ESOCK_NETNS_LOST
 
 	errorQueueNo  = C.ESOCK_ERRQUEUE_NO
 	errorQueueYes = C.ESOCK_ERRQUEUE_YES
@@ -271,12 +277,11 @@ func cOpen(domain, typ, proto int) (*handle, int) {
 	return h, int(r)
 }
 
-func cOpenNetns(path string, domain, typ, proto int) (h *handle, lost bool, r int) {
+func cOpenNetns(path string, domain, typ, proto int) (h *handle, fault uint32, r int) {
 	p := C.CString(path)
 	defer C.free(unsafe.Pointer(p))
-	var l C.int
-	r = int(C.esock_open_netns(&h, p, C.int(domain), C.int(typ), C.int(proto), nil, &l))
-	return h, l != 0, r
+	r = int(C.esock_open_netns(&h, p, C.int(domain), C.int(typ), C.int(proto), nil, &fault))
+	return h, fault, r
 }
 
 func cAdopt(fd int, flags uint, domain, typ, proto int) (h *handle, missing string, r int) {
@@ -369,11 +374,15 @@ func cRecvMsg(h *handle, b []byte, flags int, how uint, ctrl []byte, recs []cCms
 	return n
 }
 
+// raceReadAll is raceRead of what C is given to read.
+func raceReadAll(b []byte) { raceRead(unsafe.Pointer(bufPtr(b)), len(b)) }
+
 // cSendMsg sends one buffer; to may be nil, ctrl empty.
 func cSendMsg(h *handle, b []byte, flags int, how uint, to *cAddr, ctrl []byte) int {
 	n := int(C.go_sendmsg(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), to,
 		bufPtr(ctrl), C.size_t(len(ctrl))))
 	raceRead(unsafe.Pointer(bufPtr(b)), n)
+	raceReadAll(ctrl)
 	return n
 }
 
@@ -385,6 +394,7 @@ func cSendMsgV(h *handle, iov []cIovec, flags int, how uint, to *cAddr, ctrl []b
 		raceRead(iov[i].iov_base, min(left, int(iov[i].iov_len)))
 		left -= int(iov[i].iov_len)
 	}
+	raceReadAll(ctrl)
 	return n
 }
 
@@ -408,6 +418,7 @@ func advanceIov(iov []cIovec, n int) []cIovec {
 
 // cCmsgNext walks control data from *pos.
 func cCmsgNext(ctrl []byte, pos *uintptr, rec *cCmsg) int {
+	raceReadAll(ctrl)
 	p := C.size_t(*pos)
 	r := int(C.go_cmsg_next(bufPtr(ctrl), C.size_t(len(ctrl)), &p, rec))
 	*pos = uintptr(p)
@@ -416,12 +427,14 @@ func cCmsgNext(ctrl []byte, pos *uintptr, rec *cCmsg) int {
 
 // cCmsgDecode takes control data apart at once: the messages that there were, of which recs has the first.
 func cCmsgDecode(ctrl []byte, recs []cCmsg, bad *uint32) int {
+	raceReadAll(ctrl)
 	return int(C.go_cmsg_decode(bufPtr(ctrl), C.size_t(len(ctrl)), unsafe.SliceData(recs), C.size_t(len(recs)),
 		(*C.uint32_t)(bad)))
 }
 
 // cCmsgOffender reads the address behind an error; out is the zero address when there is none.
 func cCmsgOffender(ctrl []byte, rec *cCmsg, out *cAddr) {
+	raceReadAll(ctrl)
 	C.go_cmsg_offender(bufPtr(ctrl), C.size_t(len(ctrl)), rec, out)
 }
 
@@ -507,22 +520,32 @@ func cSendFileDone(h *handle, bytes int64, errno int) {
 
 func cGetOpt(h *handle, row int, i *int64, data []byte) (n, r int) {
 	l := C.size_t(len(data))
+	raceReadAll(data) // it may be a question
 	r = int(C.go_getopt(h, C.uint(row), (*C.int64_t)(i), bufPtr(data), &l))
+	if r >= 0 {
+		raceWrite(unsafe.Pointer(bufPtr(data)), min(int(l), len(data)))
+	}
 	return int(l), r
 }
 
 func cSetOpt(h *handle, row int, i int64, data []byte) int {
+	raceReadAll(data)
 	return int(C.go_setopt(h, C.uint(row), C.int64_t(i), bufPtr(data), C.size_t(len(data))))
 }
 
 // cGetOptNative gives the length that the kernel says, which may be more than val's.
 func cGetOptNative(h *handle, level, opt int, val []byte) (n, r int) {
 	var l C.size_t
+	raceReadAll(val) // it may be a question
 	r = int(C.go_getopt_raw(h, C.int(level), C.int(opt), bufPtr(val), C.size_t(len(val)), &l))
+	if r >= 0 {
+		raceWrite(unsafe.Pointer(bufPtr(val)), min(int(l), len(val)))
+	}
 	return int(l), r
 }
 
 func cSetOptNative(h *handle, level, opt int, val []byte) int {
+	raceReadAll(val)
 	return int(C.go_setopt_native(h, C.int(level), C.int(opt), bufPtr(val), C.size_t(len(val))))
 }
 

@@ -127,3 +127,12 @@ func (s *Socket) fail(op string, err error) error {
 }
 
 func stateError(cause string) error { return &InvalidError{What: "state", Cause: cause} }
+
+// explainedErrno is the system's refusal with what is known of its cause. errors.Is finds the number.
+type explainedErrno struct {
+	errno syscall.Errno
+	cause string
+}
+
+func (e *explainedErrno) Error() string { return e.errno.Error() + ": " + e.cause }
+func (e *explainedErrno) Unwrap() error { return e.errno }

@@ -160,24 +160,13 @@ func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	if m == nil {
 		return s.answer(OpRecvMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
 	}
-	if flags&MsgErrQueue == 0 {
-		return s.recvMsg(m, flags, &w)
-	}
-	b := s.zeroCopyBook()
-	b.reading()
-	err := s.recvMsg(m, flags, &w)
-	b.took(m)
-	return err
-}
-
-func (s *Socket) recvMsg(m *Msg, flags MsgFlags, w *Wait) error {
 	o := s.options()
 	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)
 	if len(buf) == 0 && flags&MsgErrQueue == 0 && !s.asksLength(flags) {
-		return s.emptyRecv(OpRecvMsg, w)
+		return s.emptyRecv(OpRecvMsg, &w)
 	}
 	c := call{op: OpRecvMsg, buf: buf, flags: int(flags &^ MsgCTrunc), ctrl: ctrl, recs: recs, out: out}
-	n, err := s.do(&c, w)
+	n, err := s.do(&c, &w)
 	if err != nil && err != io.EOF && !isComplete(err) {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/esock-go/esock/internal/plain"
 )
@@ -152,7 +153,16 @@ func (s *Socket) ioctlOf(request int, name string, arg *cIOArg) error {
 		return s.fail(opIOCtl, &InvalidError{What: "ioctl_argument", Value: name, Cause: cause})
 	}
 	cSetIfName(&arg.name, name)
-	return s.ioctl(request, arg)
+	return ioctlAbout(request, strconv.Quote(name), s.ioctl(request, arg))
+}
+
+// ioctlAbout is the answer to a request about an interface, which the errno of one that is not there does not name.
+func ioctlAbout(request int, which string, err error) error {
+	if e, ok := err.(*Error); ok && e.Reason == syscall.ENODEV {
+		e.Reason = &explainedErrno{syscall.ENODEV,
+			ioctlRows()[request].Name + ": " + which + " is no interface in the socket's network namespace"}
+	}
+	return err
 }
 
 func (s *Socket) askInt(request int) (int, error) {
@@ -256,7 +266,7 @@ func (s *Socket) IfName(index int) (string, error) {
 		return "", s.fail(opIOCtl, &InvalidError{What: "ioctl_argument", Value: index, Cause: "out of range"})
 	}
 	arg := cIOArg{i: cI64(index)}
-	if err := s.ioctl(ioGIFName, &arg); err != nil {
+	if err := ioctlAbout(ioGIFName, strconv.Itoa(index), s.ioctl(ioGIFName, &arg)); err != nil {
 		return "", err
 	}
 	return cIfName(&arg.name), nil

@@ -549,7 +549,7 @@ func (s *Socket) event(events int) {
 			if s.defers(d) {
 				continue
 			}
-			s.blk.onPoller[d].give(nil)
+			s.blk.onPoller[d].give()
 			s.blk.onPoller[d] = nil
 		default:
 			// Nobody waits for it now. Whoever arms next must look first.

@@ -83,19 +83,22 @@ func TestOwnerDiesWhileItsSocketIsMade(t *testing.T) {
 		assert.True(t, born.Closed())
 
 		for name, way := range map[string]OpenOption{"dup": func(*openConfig) {}, "NoDup": NoDup(), "TakeFD": TakeFD()} {
-			fd, _ := plainPair(t)
-			was := fdState(t, fd)
+			fd, peer := plainPair(t)
+			_, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_SETFD, 0)
+			require.Zero(t, errno)
+			was, flags, file := fdState(t, fd), fdFlags(fd), sameFile(fd)
 			mb = NewMailbox()
 			s, err := Adopt(fd, way, Owner(mb), Registered(registered))
-			require.NoError(t, err, name) // it was made, and its owner has died
-			assert.True(t, s.Closed())
-			assert.Nil(t, s.Owner())
-			switch name {
-			case "NoDup":
-				assert.Equal(t, was, fdState(t, fd))
-			case "TakeFD":
-				assert.Equal(t, -1, fdFlags(fd))
-			}
+			assert.Nil(t, s, name)
+			assert.ErrorIs(t, err, &InvalidError{What: "owner"}, name)
+			assert.True(t, born.Closed(), name)
+			assert.Nil(t, born.Owner(), name)
+			assert.Equal(t, was, fdState(t, fd), name)
+			assert.Equal(t, flags, fdFlags(fd), name)
+			assert.Equal(t, file, sameFile(fd), name)
+			assert.Equal(t, 1, holders(file), name)
+			assert.Equal(t, 1, must(syscall.Write(fd, []byte("x"))), name)
+			assert.Equal(t, 1, must(syscall.Read(peer, make([]byte, 1))), name)
 		}
 
 		mb = nil

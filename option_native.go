@@ -1,7 +1,10 @@
 package esock
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
+	"syscall"
 
 	"github.com/esock-go/esock/internal/plain"
 )
@@ -84,8 +87,8 @@ func (s *Socket) SetOptionNative(level, opt int, value any) error {
 		return err
 	}
 	defer s.unref()
-	if err := errnoOf(cSetOptNative(s.h, level, opt, b)); err != nil {
-		return s.fail(opSetOptNative, err)
+	if r := cSetOptNative(s.h, level, opt, b); r < 0 {
+		return s.nativeResult(level, opt, b, r)
 	}
 	s.optionWasSet(level, opt)
 	return nil
@@ -101,4 +104,15 @@ func (s *Socket) optionWasSet(level, number int) {
 		s.dom.Store(int32(cDomain(s.h)))
 		gauges.add(s, 1)
 	}
+}
+
+// nativeResult is what the core's refusal to set a native option means. Where the value names something that the kernel
+// does not have, its errno reads as if a file were missing.
+func (s *Socket) nativeResult(level, opt int, value []byte, r int) error {
+	err := errnoOf(r)
+	if err == syscall.ENOENT || err == syscall.ENODEV {
+		name, _, _ := bytes.Cut(value, []byte{0}) // the kernel reads it to its NUL
+		err = &explainedErrno{err.(syscall.Errno), fmt.Sprintf("option %d of level %d: the kernel does not know %q", opt, level, name)}
+	}
+	return s.fail(opSetOptNative, err)
 }

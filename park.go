@@ -124,7 +124,7 @@ func (s *Socket) wake(d direction) {
 		s.blk.setDeadline(d, past)
 	}
 	if wt := s.blk.onPoller[d]; wt != nil {
-		wt.give(nil)
+		wt.give()
 		s.blk.onPoller[d] = nil
 	}
 }

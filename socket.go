@@ -79,6 +79,7 @@ const (
 	factConnecting // and a connect in progress
 	factReadEnded  // reading is shut for certain, and not only perhaps: see Shutdown
 	factWriteEnded // and writing
+	factUnmade     // adopted, and the descriptor goes back to the caller: nobody has the socket
 )
 
 func (d direction) selectedFact() uint32 {
@@ -93,47 +94,90 @@ func (d direction) selectedFact() uint32 {
 
 var lastID atomic.Uint64
 
-// OpenOption changes how Open, OpenIn and Adopt make a socket.
+// OpenOption changes how Open and Adopt make a socket. One that is not for the function it is given to is refused.
 type OpenOption func(*openConfig)
 
 type openConfig struct {
+	adopts   bool   // Adopt's
+	misfit   string // an option that is not for the function
 	netns    string
 	owner    *Mailbox
 	debug    *bool
 	registry *bool
 	adopt    uint // how Adopt uses the descriptor
+	way      string
 	fd       int
 	domain   int
 	typ      int
 	proto    int
 }
 
+// openOption is an option that set carries out, or nothing where there is nothing to change.
+func openOption(set func(c *openConfig)) OpenOption {
+	return func(c *openConfig) {
+		if c != nil {
+			set(c)
+		}
+	}
+}
+
+// adoptOption is an option of Adopt's.
+func adoptOption(name string, set func(c *openConfig)) OpenOption {
+	return openOption(func(c *openConfig) {
+		if !c.adopts {
+			c.misfit = name + " is for Adopt"
+		}
+		set(c)
+	})
+}
+
 // NetNS opens the socket in the network namespace that the file at path names, "/run/netns/blue". It needs
-// CAP_SYS_ADMIN and /proc. The empty path is the namespace of the caller. Errors: *InvalidError "netns" for a file that is
-// no namespace; it is not opened to find out. OTP: the netns key; setns(2).
-func NetNS(path string) OpenOption { return func(c *openConfig) { c.netns = path } }
+// CAP_SYS_ADMIN and /proc. The empty path is the namespace of the caller. It is not for Adopt: a descriptor is in its
+// namespace already. Errors: *InvalidError "netns" for a file that is no network namespace, and is not opened to find out; a
+// *fs.PathError, with the path and the system's reason, for one that cannot be found or entered. OTP: the netns key; setns(2).
+func NetNS(path string) OpenOption {
+	return openOption(func(c *openConfig) {
+		if c.netns = path; c.adopts && path != "" {
+			c.misfit = "NetNS is for Open: a descriptor is in a namespace already"
+		}
+	})
+}
 
 // Owner makes mb own the socket from the start: when mb is closed, so is the socket. OTP: the calling process.
-func Owner(mb *Mailbox) OpenOption { return func(c *openConfig) { c.owner = mb } }
+func Owner(mb *Mailbox) OpenOption { return openOption(func(c *openConfig) { c.owner = mb }) }
 
 // Debug switches the socket's trace on or off. OTP: the debug key.
-func Debug(on bool) OpenOption { return func(c *openConfig) { c.debug = &on } }
+func Debug(on bool) OpenOption { return openOption(func(c *openConfig) { c.debug = &on }) }
 
 // Registered says whether the socket enters the registry, whatever UseRegistry says. OTP: the use_registry key.
-func Registered(on bool) OpenOption { return func(c *openConfig) { c.registry = &on } }
+func Registered(on bool) OpenOption { return openOption(func(c *openConfig) { c.registry = &on }) }
 
 // NoDup makes Adopt work on the descriptor itself: closing the socket gives it back, with the flags it had.
 // OTP: dup => false.
 // Whether it is close-on-exec does not change.
-func NoDup() OpenOption { return func(c *openConfig) { c.adopt = 0 } }
+func NoDup() OpenOption { return adoptWay("NoDup", 0) }
 
 // TakeFD makes Adopt work on the descriptor itself and close it with the socket. It becomes close-on-exec, as every
 // descriptor that esock has is. After an error it is still the caller's, as it was.
-func TakeFD() OpenOption { return func(c *openConfig) { c.adopt = adoptTake } }
+func TakeFD() OpenOption { return adoptWay("TakeFD", adoptTake) }
 
-// KnownAs tells Adopt what the descriptor is, where the kernel does not say.
+func adoptWay(name string, adopt uint) OpenOption {
+	return adoptOption(name, func(c *openConfig) {
+		if c.way != "" && c.way != name && c.misfit == "" {
+			c.misfit = "NoDup and TakeFD exclude each other"
+		}
+		c.way, c.adopt = name, adopt
+	})
+}
+
+// KnownAs tells Adopt what the descriptor is, where the kernel does not say; a negative number leaves that open.
 func KnownAs(d Domain, t Type, p Protocol) OpenOption {
-	return func(c *openConfig) { c.domain, c.typ, c.proto = int(d), int(t), int(p) }
+	return adoptOption("KnownAs", func(c *openConfig) {
+		if !plain.FitsCInt(int64(d)) || !plain.FitsCInt(int64(t)) || !plain.FitsCInt(int64(p)) {
+			c.misfit = "KnownAs takes C ints"
+		}
+		c.domain, c.typ, c.proto = int(d), int(t), int(p)
+	})
 }
 
 // apply does what the options say.
@@ -143,6 +187,9 @@ func (c *openConfig) apply(opts []OpenOption) error {
 			return &InvalidError{What: "options", Cause: "option " + strconv.Itoa(i+1) + " is nil"}
 		}
 		o(c)
+	}
+	if c.misfit != "" {
+		return &InvalidError{What: "options", Cause: c.misfit}
 	}
 	return nil
 }
@@ -171,26 +218,18 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 		return nil, err
 	}
 	var h *handle
-	var r int
+	var err error
 	if cfg.netns == "" {
+		var r int
 		h, r = cOpen(int(d), int(t), int(p))
+		err = errnoOf(r)
 	} else {
-		h, r = openIn(cfg.netns, int(d), int(t), int(p))
+		h, err = openIn(cfg.netns, int(d), int(t), int(p))
 	}
-	switch {
-	case r == -int(syscall.EINVAL) && cfg.netns != "" && !isNamespace(cfg.netns):
-		return nil, openError(&InvalidError{What: "netns", Value: cfg.netns, Cause: "the file is no namespace"})
-	case r < 0:
-		return nil, openError(syscall.Errno(-r))
+	if err != nil {
+		return nil, openError(err)
 	}
 	return finishOpen(h, 0, &cfg)
-}
-
-// isNamespace says whether a file is a namespace, of whatever kind.
-func isNamespace(path string) bool {
-	const nsfs = 0x6e736673 // NSFS_MAGIC
-	var fs syscall.Statfs_t
-	return syscall.Statfs(path, &fs) != nil || fs.Type == nsfs
 }
 
 var errOwnerClosed = &InvalidError{What: "owner", Cause: "its mailbox is closed"}
@@ -207,28 +246,47 @@ func openError(err error) error { return &Error{Op: "open", Reason: err} }
 
 // openIn opens a socket in another network namespace, on a thread of its own: if the thread cannot be brought
 // back, it ends with its goroutine.
-func openIn(path string, d, t, p int) (h *handle, r int) {
+func openIn(path string, d, t, p int) (h *handle, err error) {
+	var fault uint32
+	var r int
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread()
-		var lost bool
-		if h, lost, r = cOpenNetns(path, d, t, p); !lost {
+		if h, fault, r = cOpenNetns(path, d, t, p); fault != netnsLost {
 			runtime.UnlockOSThread()
 		}
 	}()
 	<-done
-	return h, r
+	return h, netnsError(path, fault, errnoOf(r))
+}
+
+// netnsError is why no socket was opened in the namespace: err, about what the core says is at fault.
+func netnsError(path string, fault uint32, err error) error {
+	errno, failed := err.(syscall.Errno)
+	switch {
+	case !failed || fault == netnsSocket:
+		return err
+	case fault == netnsProc:
+		return &os.PathError{Op: "netns", Path: "/proc/thread-self", Err: err}
+	case fault == netnsLost:
+		err = &explainedErrno{errno, "the thread could not be brought back, and is ended"}
+	case errno == syscall.EINVAL:
+		return &InvalidError{What: "netns", Value: path, Cause: "the file is no network namespace"}
+	case errno == syscall.EPERM:
+		err = &explainedErrno{errno, "it needs CAP_SYS_ADMIN"}
+	}
+	return &os.PathError{Op: "netns", Path: path, Err: err}
 }
 
 // Adopt makes a socket of a descriptor that exists already. It works on a duplicate, unless NoDup or TakeFD is given. The
 // descriptor becomes nonblocking, for everybody who shares its description. Domain, type and protocol are asked of the
 // kernel, then taken from KnownAs. Errors: EBADF for no descriptor, ENOTSOCK for one of a file or the like, *InvalidError
-// "options" when neither the kernel nor the caller says what the socket is; those of fcntl(2). After an error the
-// descriptor is as it was. An owner that is closed while Adopt runs closes the socket, as it would just afterwards.
-// OTP: socket:open/1,2.
+// "options" when neither the kernel nor the caller says what the socket is, or an option is not for Adopt; *InvalidError
+// "owner" when the owner is closed, also while Adopt runs; those of fcntl(2). After an error the descriptor is the caller's,
+// open, and as it was. OTP: socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
-	cfg := openConfig{adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
+	cfg := openConfig{adopts: true, adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
 	if err := cfg.apply(opts); err != nil {
 		return nil, openError(err)
 	}
@@ -257,7 +315,8 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	return finishOpen(h, facts, &cfg)
 }
 
-// finishOpen makes the socket around a handle. It cannot fail for an adopted descriptor, which the caller would want back.
+// finishOpen makes the socket around a handle. An owner that has died meanwhile leaves nothing: what was opened is closed, and
+// an adopted descriptor is the caller's again.
 func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 	debug := globalDebug.Load()
 	if cfg.debug != nil {
@@ -281,10 +340,11 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 		registered = *cfg.registry
 	}
 	if !s.settleIn("open", registered, cfg.owner) {
-		s.close(nil, false)
-		if facts&factFromFD == 0 {
-			return nil, openError(errOwnerClosed)
+		if facts&factFromFD != 0 {
+			s.facts.Or(factUnmade)
 		}
+		s.close(nil, false)
+		return nil, openError(errOwnerClosed)
 	}
 	return s, nil
 }
@@ -568,7 +628,11 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	// Nobody is inside any more, and nobody comes.
 	s.deregister()
 	rare.cleanup.Stop()
-	if !linger && s.facts.Load()&factBorrowed == 0 {
+	var how uint
+	switch f := s.facts.Load(); {
+	case f&factUnmade != 0:
+		how = closeGiveBack
+	case !linger && f&factBorrowed == 0:
 		cNoLinger(s.h)
 	}
 	s.mu.Lock()
@@ -606,7 +670,7 @@ func (s *Socket) finishClose(inside, linger bool) error {
 			cReclaim(h)
 			err = fileError(file.Close())
 		}
-		if r := cClose(h, 0, nil, nil); r < 0 {
+		if r := cClose(h, how, nil, nil); r < 0 {
 			err = syscall.Errno(-r)
 		}
 	}

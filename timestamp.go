@@ -6,6 +6,8 @@ import (
 	"sort"
 	"sync"
 	"syscall"
+
+	"github.com/esock-go/esock/internal/kernel"
 )
 
 // TimestampFlags are the bits of SO_TIMESTAMPING: SOF_TIMESTAMPING_ of <linux/net_tstamp.h>,
@@ -42,9 +44,22 @@ const (
 //		if t, ok := tx.Pair(e); ok { … t.Send == send, t.Stamps.Software … }
 //	}
 //
+// A key on a stream is the place of a byte, so that a send that fails changes nothing. A datagram's is a number, which Linux
+// gives while it builds the packet. A datagram that is refused before (too long for UDP, no route) takes none. One that is
+// refused while the packet is built (an error that waits for the next send, no room in the send buffer) gives its number back;
+// before Linux 6.9 it keeps it, unless a stable kernel has that change. One that is refused once the packet is built (by a
+// firewall, by a queueing discipline that is full, with more segments than there may be) keeps it. Neither the errno nor
+// anything else tells these apart. So Pair finds nothing from a refused datagram on, nor, before Linux 6.9, from one that had to
+// wait for room. There are two ways on:
+//   - Socket.TxTimestamps again starts a count at 0. Take the timestamps that are still to come first: what comes later of
+//     what was sent before has a number of the old count, or 0.
+//   - TimestampID (Linux 6.13) gives a datagram a key of the caller's, which does not depend on what else is sent or refused;
+//     send it without Send, and compare the key that ExtendedError.Timestamp tells.
+//
 // Its methods may be called from any goroutine.
 type TxTimestamps struct {
 	mu     sync.Mutex
+	s      *Socket
 	stream bool
 	lost   bool   // which send a key is of is not known any more
 	total  uint64 // datagrams, or bytes, sent so far
@@ -97,7 +112,7 @@ func (s *Socket) TxTimestamps(flags TimestampFlags) (*TxTimestamps, error) {
 		s.setTimestamping(TimestampFlags(was))
 		return nil, err
 	}
-	t := &TxTimestamps{stream: stream}
+	t := &TxTimestamps{s: s, stream: stream}
 	if stream {
 		t.ends = make([]uint64, txRemember)
 	}
@@ -118,14 +133,18 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	number = t.sends
+	tries := t.s.Counters().WriteTries
 	n, err = send()
+	tries = t.s.Counters().WriteTries - tries
+	// A try that found no room may have got a number, however the call ended.
+	t.lost = t.lost || !t.stream && !givesNumbersBack(t.s.Domain()) && (tries > 1 || tries == 1 && err != nil)
 	switch {
 	case t.stream && n > 0:
 		t.total += uint64(n)
 	case !t.stream && err == nil:
 		t.total++
 	default:
-		// Most that fail get no key. A datagram may have got one: from here on no pair would be certain.
+		// A datagram that was refused may have got a number: from here on no pair would be certain.
 		t.lost = t.lost || !t.stream && errnoIn(err) != 0
 		return number, n, err
 	}
@@ -139,9 +158,12 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 	return number, n, err
 }
 
+// givesNumbersBack says whether a datagram that could not be sent at once got no number, or gave it back: Linux 6.9,
+// "net-timestamp: make sk_tskey more predictable in error path". Packet sockets number what has found room.
+var givesNumbersBack = func(d Domain) bool { return d == Packet || kernel.From(6, 9) }
+
 // Pair finds the send that a record of the error queue is a timestamp of; false if it is none, or of a send that went another
-// way, or too long ago (1,024 sends on a stream), or if a datagram could not be sent: the kernel may have counted it, so
-// switch the timestamps on anew.
+// way, or too long ago (1,024 sends on a stream), or if a datagram was refused: see TxTimestamps.
 func (t *TxTimestamps) Pair(e QueuedError) (TxTimestamp, bool) {
 	stage, key, ok := e.Timestamp()
 	if !ok || t == nil {

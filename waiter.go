@@ -32,13 +32,11 @@ func (w *waiter) free() {
 	waiters.Put(w)
 }
 
-// give ends the wait.
-func (w *waiter) give(reason error) {
-	w.ext.reason = reason
-	w.ext.wake <- struct{}{}
-}
+// give ends the wait on the C poller.
+func (w *waiter) give() { w.ext.wake <- struct{}{} }
 
-// wait waits for give, the deadline (0: none) or the context. given says which it was.
+// wait waits for give, the lane, the deadline (0: none) or the context. given: for one of the first two, and err is why the lane
+// is not ours.
 func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) {
 	var done <-chan struct{}
 	if wt.kind == waitContext {

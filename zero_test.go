@@ -248,6 +248,11 @@ func use(v reflect.Value) {
 			r(nil)
 			r(&Socket{})
 		}
+	case OpenOption:
+		if r != nil {
+			r(nil)
+			r(&openConfig{})
+		}
 	case context.CancelFunc:
 		r()
 	}

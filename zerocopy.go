@@ -10,7 +10,7 @@ import (
 // the option SocketZeroCopy); else the kernel copies. The memory must then stay as it is until the error queue says that the
 // kernel is done with it. It is kept alive until then, whatever becomes of the socket; Socket.ZeroCopy gives it back.
 //
-// Only who reads the error queue (RecvErr, Errors, or RecvMsg with MsgErrQueue) gets memory freed while the socket is open.
+// Only who reads the error queue (RecvErr, Errors, or any receive with MsgErrQueue) gets memory freed while the socket is open.
 // The kernel numbers the sends of an open file description from 0. So no other socket, or process, that shares the
 // description may send with MsgZeroCopy, nor may it have happened before the descriptor was adopted.
 //
@@ -66,8 +66,9 @@ func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
 // Send sends all of buf, which must not be changed until Done has given it back; also when an error came after the first bytes.
 // Errors: as Socket.Send; ENOBUFS: too much is not done yet, drain the error queue first.
 //
-// After a datagram that could not be sent, ErrState: the kernel may have numbered it, and only the error queue tells. Read
-// that to its end, and send again. ErrState for ever: somebody else sends on the same description, or switched SO_ZEROCOPY off.
+// After a datagram that could not be sent, ErrState: the kernel may have numbered it, and only the error queue tells. One that
+// is refused while its packet is built gives the number back; one that is refused later keeps it, and a notice says so. So the
+// numbering is found again: read the queue to its end, and send again. ErrState for ever: somebody else sends on the same description, or switched SO_ZEROCOPY off.
 func (z *ZeroCopy) Send(buf []byte, w Wait) (n int, err error) {
 	if z == nil || z.s == nil {
 		return 0, stateError("it was not made by Socket.ZeroCopy")
@@ -141,7 +142,7 @@ func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
 	b := s.zeroCopyBook()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.doubt && b.readers == 0 && !cErrorPending(s.h) {
+	if b.doubt && !cErrorPending(s.h) {
 		b.doubt = false // the kernel's notice would be there: it took no number
 	}
 	switch {

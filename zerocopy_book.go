@@ -2,6 +2,7 @@ package esock
 
 import (
 	"sync"
+	"syscall"
 )
 
 // zeroCopyBook is what the kernel may still read of the process's memory, because it was sent from there without copying. It
@@ -17,7 +18,6 @@ type zeroCopyBook struct {
 	sending bool            // a call is inside whose numbers are not noted yet
 	early   []ZeroCopyRange // done, and not noted as sent yet
 	noted   uint64          // sends that the kernel is done with
-	readers int             // calls that take records and note them later
 	doubt   bool            // a datagram could not be sent: next may be its number
 	lost    bool            // somebody else sends: a number says nothing
 }
@@ -112,20 +112,31 @@ func (z *zeroCopySend) finish() {
 	z.buf, z.bufs = nil, nil
 }
 
-// noteRecords takes down what received records say. b.mu is held.
-func (b *zeroCopyBook) noteRecords(recs []cCmsg, n int) {
-	for i := range recs[:min(n, len(recs))] {
-		if recs[i].kind != cmsgRecvErr {
-			continue
+// noteRecords takes down what received records say: recs, or, where there were more than it has room for, all of ctrl. b.mu
+// is held.
+func (b *zeroCopyBook) noteRecords(ctrl []byte, recs []cCmsg, out *cMsg) {
+	if n := int(out.cmsgs); n <= len(recs) {
+		for i := range recs[:n] {
+			b.noteRecord(&recs[i])
 		}
-		v := cmsgRecvErrOf(&recs[i])
-		x := ExtendedError{Origin: ErrorOrigin(v.origin), Code: ErrorCode(v.code), Info: v.info, Data: v.data}
-		if v.error != 0 {
-			continue
-		}
-		if r, ok := x.ZeroCopy(); ok {
-			b.note(r)
-		}
+		return
+	}
+	var pos uintptr
+	var rec cCmsg
+	for cCmsgNext(ctrl[:out.control_len], &pos, &rec) > 0 {
+		b.noteRecord(&rec)
+	}
+}
+
+// noteRecord takes down what one record says. b.mu is held.
+func (b *zeroCopyBook) noteRecord(rec *cCmsg) {
+	if rec.kind != cmsgRecvErr {
+		return
+	}
+	v := cmsgRecvErrOf(rec)
+	x := ExtendedError{Errno: syscall.Errno(v.error), Origin: ErrorOrigin(v.origin), Code: ErrorCode(v.code), Info: v.info, Data: v.data}
+	if r, ok := x.ZeroCopy(); ok {
+		b.note(r)
 	}
 }
 
@@ -158,24 +169,31 @@ func (b *zeroCopyBook) take(h *handle, buf []byte, flags int, how uint, ctrl []b
 	defer b.mu.Unlock()
 	r := cRecvMsg(h, buf, flags, how, ctrl, recs, out)
 	if r >= 0 {
-		b.noteRecords(recs, int(out.cmsgs))
+		b.noteRecords(ctrl, recs, out)
 	}
 	return r
 }
 
-// reading counts a call that takes a record by another way; took notes what it took.
-func (b *zeroCopyBook) reading() {
-	b.mu.Lock()
-	b.readers++
-	b.mu.Unlock()
-}
-
-// took is the end of a call that reading counted.
-func (b *zeroCopyBook) took(m *Msg) {
-	b.mu.Lock()
-	if m.came {
-		b.noteRecords(m.recs, int(m.out.cmsgs))
+// recvQueued is one try of a receive with MsgErrQueue. Where the socket has memory that the kernel sends from, a notice is
+// noted whichever receive takes it: those without control messages get room for them.
+func (s *Socket) recvQueued(c *call, how uint) int {
+	b := s.uncopied()
+	switch {
+	case b != nil && c.op != OpRecv && c.op != OpRecvFrom:
+		return b.take(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
+	case b != nil:
+		var ctrl [256]byte
+		var recs [2]cCmsg
+		var out cMsg
+		r := b.take(s.h, c.buf, c.flags, how, ctrl[:], recs[:], &out)
+		if r >= 0 && c.addr != nil {
+			*c.addr = out.addr
+		}
+		return r
+	case c.op == OpRecv:
+		return cRecv(s.h, c.buf, c.flags, how)
+	case c.op == OpRecvFrom:
+		return cRecvFrom(s.h, c.buf, c.flags, how, c.addr)
 	}
-	b.readers--
-	b.mu.Unlock()
+	return cRecvMsg(s.h, c.buf, c.flags, how, c.ctrl, c.recs, c.out)
 }

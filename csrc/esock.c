@@ -68,23 +68,40 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
         fd = sys->dup(sys, fd);
         if (fd < 0) return fd;
     }
-    int fl = sys->getfl(sys, fd);
-    r = fl < 0 ? fl : sys->setfl(sys, fd, fl | O_NONBLOCK);
-    bool changed = r >= 0 && !(fl & O_NONBLOCK);
-    if (r >= 0 && flags & ESOCK_ADOPT_TAKE) r = sys->setfd(sys, fd, FD_CLOEXEC);
-    esock *s = r < 0 ? NULL : esock__new(sys, fd, domain, type, protocol < 0 ? 0 : protocol);
-    if (s == NULL) {
-        if (changed) sys->setfl(sys, fd, fl);
+    esock *s = NULL;
+    int fd_flags = FD_CLOEXEC, fl = sys->getfl(sys, fd);
+    r = fl;
+    if (r >= 0 && flags & ESOCK_ADOPT_TAKE) r = fd_flags = sys->getfd(sys, fd);
+    if (r >= 0) {
+        s = esock__new(sys, fd, domain, type, protocol < 0 ? 0 : protocol);
+        r = s == NULL ? -ENOMEM : sys->setfl(sys, fd, fl | O_NONBLOCK);
+    }
+    if (r >= 0 && !(fd_flags & FD_CLOEXEC)) {
+        r = sys->setfd(sys, fd, fd_flags | FD_CLOEXEC);
+        if (r < 0 && !(fl & O_NONBLOCK)) sys->setfl(sys, fd, fl);
+    }
+    if (r < 0) {
+        free(s);
         if (flags & ESOCK_ADOPT_DUP) sys->close(sys, fd);
-        return r < 0 ? r : -ENOMEM;
+        return r;
     }
-    if (!(flags & (ESOCK_ADOPT_DUP | ESOCK_ADOPT_TAKE))) {
+    s->saved_fl = fl;
+    s->flags |= ESOCK__ADOPTED | ESOCK__SHARED;
+    if (flags & ESOCK_ADOPT_TAKE) s->flags |= ESOCK__TAKEN;
+    if (!(fd_flags & FD_CLOEXEC)) s->flags |= ESOCK__RESTORE_FD;
+    if (!(flags & (ESOCK_ADOPT_DUP | ESOCK_ADOPT_TAKE)))
         s->flags = (s->flags & ~(uint32_t)ESOCK__OWNS_FD) | ESOCK__RESTORE_FL;
-        s->saved_fl = fl;
-    }
-    s->flags |= ESOCK__SHARED;
     *out = s;
     return 0;
+}
+
+/* Makes of an adoption what it is before it: see ESOCK_CLOSE_GIVE_BACK. */
+static void give_back(esock *s) {
+    if (!(s->flags & ESOCK__ADOPTED)) return;
+    s->flags |= ESOCK__RESTORE_FL;
+    if (!(s->flags & ESOCK__TAKEN)) return;
+    s->flags &= ~(uint32_t)ESOCK__OWNS_FD;
+    if (s->flags & ESOCK__RESTORE_FD) s->sys->setfd(s->sys, s->fd, 0); /* it has but one flag */
 }
 
 int esock_fd(const esock *s) {
@@ -179,12 +196,12 @@ void esock_nolinger(esock *s) {
 int esock_close(esock *s, unsigned flags, struct esock_counters *final,
                 struct esock_sendfile_counters *final_sendfile) {
     int r = 0;
+    if (flags & ESOCK_CLOSE_GIVE_BACK) give_back(s);
     if (s->flags & (ESOCK__OWNS_FD | ESOCK__RESTORE_FL)) unbound(s);
+    if (s->flags & ESOCK__RESTORE_FL) s->sys->setfl(s->sys, s->fd, s->saved_fl);
     if (s->flags & ESOCK__OWNS_FD) {
         if (flags & ESOCK_CLOSE_NOLINGER) esock_nolinger(s);
         r = s->sys->close(s->sys, s->fd);
-    } else if (s->flags & ESOCK__RESTORE_FL) {
-        s->sys->setfl(s->sys, s->fd, s->saved_fl);
     }
     esock__trace(s, "close", r);
     esock_end_read(s);

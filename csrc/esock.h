@@ -109,13 +109,21 @@ ESOCK_API int esock_addr_shorthand(esock_addr *a, int family, enum esock_shortha
  * socket(2). */
 ESOCK_API int esock_open(esock **out, int domain, int type, int protocol, const esock_sys *sys);
 
+/* What an error of esock_open_netns is about. */
+enum esock_netns_fault {
+    ESOCK_NETNS_SOCKET, /* the socket: socket(2) refused; and when there is no error */
+    ESOCK_NETNS_FILE, /* the file at `path`: open(2), setns(2); -EINVAL: it is no network namespace */
+    ESOCK_NETNS_PROC, /* /proc/thread-self, which leads there and home */
+    ESOCK_NETNS_LOST  /* the thread, which is still in the other namespace */
+};
+
 /* esock_open inside the network namespace that the file at `path` names. The calling thread is in
- * that namespace for the duration of the call. If it cannot be brought back, *lost is set to 1, the
- * socket is closed and an error returned: the thread is then of no further use and should end.
- * -EINVAL: the file is no network namespace; a FIFO, a device, a directory or a socket is not opened
- * to find out. Needs /proc. */
+ * that namespace for the duration of the call. If it cannot be brought back, *fault is ESOCK_NETNS_LOST,
+ * the socket is closed and an error returned: the thread is then of no further use and should end.
+ * A FIFO, a device, a directory or a socket is not opened to find out that it is no namespace.
+ * Needs /proc. */
 ESOCK_API int esock_open_netns(esock **out, const char *path, int domain, int type, int protocol,
-                               const esock_sys *sys, int *lost);
+                               const esock_sys *sys, enum esock_netns_fault *fault);
 
 enum esock_adopt_flags {
     ESOCK_ADOPT_DUP = 1, /* work on a duplicate; fd stays the caller's */
@@ -159,7 +167,10 @@ ESOCK_API int esock_nonblock(esock *s);
 ESOCK_API int esock_dup(const esock *s);
 
 enum esock_close_flags {
-    ESOCK_CLOSE_NOLINGER = 1 /* do not wait for unsent data; a linger of 0 seconds (abort) stays */
+    ESOCK_CLOSE_NOLINGER = 1, /* do not wait for unsent data; a linger of 0 seconds (abort) stays */
+    /* undo esock_adopt, of a handle that was used for nothing since: the descriptor that was given is the caller's again, open,
+     * and it and its description have the flags they had */
+    ESOCK_CLOSE_GIVE_BACK = 2
 };
 
 /* Switches a linger of more than 0 seconds off, for a descriptor that is closed on somebody's

@@ -17,10 +17,13 @@ enum esock__flag {
     ESOCK__RESTORE_FL = 2, /* adopted without dup: esock_close gives the old flags back */
     ESOCK__STREAM = 4,     /* bytes without message borders */
     ESOCK__TRACE = 8,
-    ESOCK__ALONE = 16,     /* one thread at a time in each direction: see esock_alone */
-    ESOCK__SHARED = 32,    /* adopted: others have the description, too */
-    ESOCK__BOUND_RCV = 64, /* SO_RCVTIMEO is ours: see esock_nonblock */
-    ESOCK__BOUND_SND = 128 /* SO_SNDTIMEO */
+    ESOCK__ALONE = 16,      /* one thread at a time in each direction: see esock_alone */
+    ESOCK__SHARED = 32,     /* adopted: others have the description, too */
+    ESOCK__BOUND_RCV = 64,  /* SO_RCVTIMEO is ours: see esock_nonblock */
+    ESOCK__BOUND_SND = 128, /* SO_SNDTIMEO */
+    ESOCK__ADOPTED = 256,
+    ESOCK__TAKEN = 512,      /* with ESOCK_ADOPT_TAKE */
+    ESOCK__RESTORE_FD = 1024 /* and it was not close-on-exec */
 };
 
 /* 208 bytes, so that malloc's chunk is 224: an idle socket should cost little. */
@@ -32,7 +35,7 @@ struct esock {
     int type;
     int protocol;
     uint32_t flags;                    /* enum esock__flag */
-    int saved_fl;                      /* with ESOCK__RESTORE_FL */
+    int saved_fl;                      /* with ESOCK__ADOPTED */
     uint64_t read_sum;                 /* bytes of the receive request in progress */
     uint64_t write_sum;                /* bytes of the send request in progress */
     esock_sendfile_counters *sendfile; /* made at the first sendfile, atomically */

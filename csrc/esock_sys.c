@@ -47,6 +47,11 @@ static int sys_setfl(const esock_sys *sys, int fd, int flags) {
     return result(fcntl(fd, F_SETFL, flags));
 }
 
+static int sys_getfd(const esock_sys *sys, int fd) {
+    (void)sys;
+    return result(fcntl(fd, F_GETFD));
+}
+
 static int sys_setfd(const esock_sys *sys, int fd, int flags) {
     (void)sys;
     return result(fcntl(fd, F_SETFD, flags));
@@ -236,6 +241,7 @@ const esock_sys *esock_sys_libc(void) {
         .dup = sys_dup,
         .getfl = sys_getfl,
         .setfl = sys_setfl,
+        .getfd = sys_getfd,
         .setfd = sys_setfd,
         .close = sys_close,
         .bind = sys_bind,

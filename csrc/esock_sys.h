@@ -24,6 +24,7 @@ struct esock_sys {
     int (*dup)(const esock_sys *sys, int fd); /* F_DUPFD_CLOEXEC */
     int (*getfl)(const esock_sys *sys, int fd);
     int (*setfl)(const esock_sys *sys, int fd, int flags);
+    int (*getfd)(const esock_sys *sys, int fd);            /* F_GETFD */
     int (*setfd)(const esock_sys *sys, int fd, int flags); /* F_SETFD */
     int (*close)(const esock_sys *sys, int fd);
     /* names */

@@ -1,6 +1,7 @@
 package sockopt
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,10 +30,31 @@ func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 	case errno == syscall.ERANGE && op == setopt:
 		return fail(s, op, optionError(row, value, rangeCause(row)))
 	}
-	if cause := explainOption(&optionRows[row], kindOf(s), errno); cause != "" {
-		return fail(s, op, &optionFailure{errno, optionRows[row].Level + "." + optionRows[row].Name + " " + cause})
+	cause := explainOption(&optionRows[row], kindOf(s), errno)
+	name := ""
+	if op == setopt && optionRows[row].codec == codecString {
+		name = fmt.Sprintf(" %q", value)
+		if cause == "" {
+			cause = explainName(errno)
+		}
+	}
+	if cause != "" {
+		return fail(s, op, &optionFailure{errno, optionRows[row].Level + "." + optionRows[row].Name + name + " " + cause})
 	}
 	return fail(s, op, errno)
+}
+
+// explainName is why the kernel refuses the name that an option is set to: its errno reads as if a file were missing.
+func explainName(errno syscall.Errno) string {
+	switch errno {
+	case syscall.ENOENT:
+		return "is not known to this kernel: it is not built in, and no module of that name can be loaded"
+	case syscall.ENODEV:
+		return "is no interface in the socket's network namespace"
+	case syscall.EPERM:
+		return "is not allowed without privilege"
+	}
+	return "is refused"
 }
 
 // rangeCause is why the core finds a value out of range.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/kernel"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -141,19 +142,6 @@ func TestSamplesHaveTheirKeys(t *testing.T) {
 
 // ---- What the running kernel is
 
-func TestReleasesAreUnderstood(t *testing.T) {
-	for text, want := range map[string][2]int{"6.18.44-fc-v657": {6, 18}, "7.0.0-rc1+": {7, 0}, "5.10": {5, 10}, "7.1-1-default": {7, 1},
-		"": {}, "six": {}, "6": {}} {
-		assert.Equal(t, want, parseRelease(text), text)
-	}
-	assert.NotZero(t, kernelRelease()[0])
-	assert.True(t, kernelFrom(2, 6))
-	assert.False(t, kernelFrom(1000, 0))
-	r := kernelRelease()
-	assert.True(t, kernelFrom(r[0], r[1]))
-	assert.False(t, kernelFrom(r[0], r[1]+1))
-}
-
 // The last word of struct tcp_info changed its meaning in Linux 7.0, at the same length.
 func TestLastWordOfTCPInfoIsTheRunningKernels(t *testing.T) {
 	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
@@ -185,12 +173,12 @@ func TestLastWordOfTCPInfoIsTheRunningKernels(t *testing.T) {
 	assert.Equal(t, "ecn_mode: out of range", cause)
 
 	ecnLayout = whichECNLayout
-	defer func(f func() [2]int) { kernelRelease = f }(kernelRelease)
+	defer func(f func() [2]int) { kernel.Release = f }(kernel.Release)
 	for _, r := range []struct {
 		release [2]int
 		layout  map[string]wordBits
 	}{{[2]int{6, 18}, ecnLayoutOld}, {[2]int{6, 19}, ecnLayoutOld}, {[2]int{7, 0}, ecnLayoutNew}, {[2]int{8, 1}, ecnLayoutNew}, {[2]int{}, ecnLayoutOld}} {
-		kernelRelease = func() [2]int { return r.release }
+		kernel.Release = func() [2]int { return r.release }
 		assert.Equal(t, r.layout, ecnLayout(), "%v", r.release)
 	}
 

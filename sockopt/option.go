@@ -69,7 +69,8 @@ func (o Option[T]) get(s *esock.Socket, i int64, question []byte) (v T, err erro
 }
 
 // Set sets the option: setsockopt(2), OTP socket:setopt/3. Errors: *InvalidError "socket_option" (it can only be
-// read, or the value does not fit), net.ErrClosed, and the system's.
+// read, or the value does not fit), net.ErrClosed, and the system's: ENOENT or ENODEV, with option and name, for a name that
+// the kernel does not know.
 func (o Option[T]) Set(s *esock.Socket, v T) error {
 	if o.codec == nil {
 		return fail(s, setopt, &esock.InvalidError{What: "socket_option", Cause: "the zero Option"})

@@ -3,10 +3,11 @@
 package sockopt
 
 import (
-	"github.com/esock-go/esock"
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/esock-go/esock"
 )
 
 // Options of level socket: socket(7), and for those of families packet(7), unix(7).

@@ -5,10 +5,12 @@ package tests
 import (
 	"os"
 	"os/exec"
+	"reflect"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
@@ -91,6 +93,50 @@ func raceCases() map[string]raceCase {
 		"SendMsg, several slices": raceSend("(*Socket).SendMsg()", func(s *esock.Socket, to esock.Addr, buf []byte) error {
 			return second(s.SendMsg(&esock.Msg{Iov: [][]byte{make([]byte, 16<<10), buf}, Addr: to}, 0, esock.Forever))
 		}),
+		"SendMsg's control data": {"(*Socket).SendMsg()", func(t *testing.T) ([]byte, bool, func()) {
+			a, _ := udp(t)
+			_, to := udp(t)
+			m := esock.Msg{Iov: [][]byte{{1}}, Addr: to}
+			require.NoError(t, m.SetControl(esock.TTL(7)))
+			sent := reflect.ValueOf(&m).Elem().FieldByName("send").Bytes() // the library alone writes there
+			number := sent[int(unsafe.Sizeof(syscall.Cmsghdr{})):]
+			return number[:1], true, func() { // where that is the high byte, the kernel refuses the TTL
+				_, _ = a.SendMsg(&m, 0, esock.Forever)
+			}
+		}},
+		"GetOptionNative": {"(*Socket).GetOptionNative()", func(t *testing.T) ([]byte, bool, func()) {
+			a, _ := udp(t)
+			val := make([]byte, 4)
+			return val[3:], false, func() {
+				require.NoError(t, second(a.GetOptionNative(syscall.SOL_SOCKET, syscall.SO_TYPE, val)))
+			}
+		}},
+		"SetOptionNative": {"(*Socket).SetOptionNative()", func(t *testing.T) ([]byte, bool, func()) {
+			a, _ := udp(t)
+			val := []byte{1, 0, 0, 0}
+			return val[3:], true, func() {
+				require.NoError(t, a.SetOptionNative(syscall.SOL_SOCKET, syscall.SO_REUSEADDR, val))
+			}
+		}},
+		"Option.Set, bytes": {".Set()", func(t *testing.T) ([]byte, bool, func()) {
+			a, _ := udp(t)
+			val := []byte{7, 7, 4, 0, 0, 0, 0, 1} // record route, with room for one address, and padding
+			return val[3:], true, func() { require.NoError(t, sockopt.IPOptions.Set(a, val)) }
+		}},
+		"ControlMessage.ExtendedError": {"ControlMessage.ExtendedError()", func(t *testing.T) ([]byte, bool, func()) {
+			a, to := udp(t)
+			require.NoError(t, second(a.TxTimestamps(esock.TimestampTxSoftware)))
+			require.NoError(t, second(a.SendTo([]byte("x"), to, 0, esock.Forever)))
+			var m esock.Msg
+			require.NoError(t, second(a.RecvErr(&m, esock.Within(10*time.Second))))
+			for c := range m.Control() {
+				if _, ok := c.ExtendedError(); ok {
+					return c.Data[len(c.Data)-1:], true, func() { c.ExtendedError() }
+				}
+			}
+			t.Fatal("no record came")
+			return nil, false, nil
+		}},
 		"SendV": {"(*Socket).SendV()", func(t *testing.T) ([]byte, bool, func()) {
 			a, _ := pair(t, esock.Stream)
 			buf := make([]byte, 8<<10)

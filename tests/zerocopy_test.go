@@ -257,6 +257,31 @@ func TestZeroCopyIsFreedByWhoReadsTheErrors(t *testing.T) {
 	for way, read := range map[string]func(s *esock.Socket, m *esock.Msg) error{
 		"RecvErr": func(s *esock.Socket, m *esock.Msg) error { _, err := s.RecvErr(m, esock.Within(0)); return err },
 		"RecvMsg": func(s *esock.Socket, m *esock.Msg) error { return s.RecvMsg(m, esock.MsgErrQueue, esock.Within(0)) },
+		"Recv": func(s *esock.Socket, _ *esock.Msg) error {
+			return second(s.Recv(make([]byte, 1), esock.MsgErrQueue, esock.Within(0)))
+		},
+		"RecvFull": func(s *esock.Socket, _ *esock.Msg) error {
+			return second(s.RecvFull(make([]byte, 1), esock.MsgErrQueue, esock.Within(0)))
+		},
+		"RecvFrom": func(s *esock.Socket, _ *esock.Msg) error {
+			_, _, err := s.RecvFrom(make([]byte, 1), esock.MsgErrQueue, esock.Within(0))
+			return err
+		},
+		"RecvBytes": func(s *esock.Socket, _ *esock.Msg) error {
+			return second(s.RecvBytes(0, esock.MsgErrQueue, esock.Within(0)))
+		},
+		"Recv, waiting": func(s *esock.Socket, _ *esock.Msg) error {
+			return second(s.Recv(make([]byte, 1), esock.MsgErrQueue, esock.Within(10*time.Millisecond)))
+		},
+		"Recv, asynchronously": func(s *esock.Socket, _ *esock.Msg) error {
+			mb := esock.NewMailbox()
+			defer mb.Close()
+			_, err := s.Recv(make([]byte, 1), esock.MsgErrQueue, esock.NoWait(mb))
+			if errors.As(err, new(*esock.Select)) {
+				err = esock.ErrTimeout
+			}
+			return err
+		},
 	} {
 		t.Run(way, func(t *testing.T) {
 			from, to := stalled(t)

@@ -111,8 +111,8 @@ static void adopt_that_fails_leaves_the_descriptor_as_it_was(void **state) {
             script_init(&k);
             script_answer(&k, (enum script_call)call, -EPERM);
             int r = esock_adopt(&s, fd, ways[i], -1, -1, -1, &k.sys, NULL);
-            if (call == K_SETFD && ways[i] != ESOCK_ADOPT_TAKE) {
-                assert_int_equal(r, 0); /* it is not changed there */
+            if (call >= K_GETFD && ways[i] != ESOCK_ADOPT_TAKE) {
+                assert_int_equal(r, 0); /* they are not asked nor changed there */
                 shut(s);
                 fcntl(fd, F_SETFL, fl);
                 continue;
@@ -124,6 +124,36 @@ static void adopt_that_fails_leaves_the_descriptor_as_it_was(void **state) {
         }
     }
     close(fd);
+}
+
+/* Of each way, and of each kind of flags. */
+static void adoption_that_is_given_back_was_none(void **state) {
+    const unsigned ways[] = {0, ESOCK_ADOPT_DUP, ESOCK_ADOPT_TAKE};
+    for (int flags = 0; flags < 4; flags++) {
+        int type = SOCK_STREAM | (flags & 1 ? SOCK_CLOEXEC : 0) | (flags & 2 ? SOCK_NONBLOCK : 0);
+        int fd = socket(AF_INET, type, 0);
+        int fl = fcntl(fd, F_GETFL), fd_flags = fcntl(fd, F_GETFD), before = script_open_fds();
+        struct linger l = {1, 7};
+        socklen_t len = sizeof l;
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, len), 0);
+        for (size_t i = 0; i < LEN(ways); i++) {
+            esock *s;
+            assert_int_equal(esock_adopt(&s, fd, ways[i], -1, -1, -1, NULL, NULL), 0);
+            assert_int_equal(esock_close(s, ESOCK_CLOSE_GIVE_BACK, NULL, NULL), 0);
+            assert_int_equal(fcntl(fd, F_GETFL), fl);
+            assert_int_equal(fcntl(fd, F_GETFD), fd_flags);
+            assert_int_equal(script_open_fds(), before);
+            assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len), 0);
+            assert_int_equal(l.l_linger, 7);
+        }
+        close(fd);
+    }
+    /* What was opened has nobody to be given to. */
+    esock *s;
+    int before = script_open_fds();
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    assert_int_equal(esock_close(s, ESOCK_CLOSE_GIVE_BACK, NULL, NULL), 0);
+    assert_int_equal(script_open_fds(), before);
 }
 
 static void adopted_descriptor_is_close_on_exec_unless_it_stays_the_callers(void **state) {
@@ -337,6 +367,7 @@ int main(void) {
         cmocka_unit_test(adopt_with_dup_owns_its_duplicate_alone),
         cmocka_unit_test(adopt_that_takes_the_descriptor_closes_it),
         cmocka_unit_test(adopt_that_fails_leaves_the_descriptor_as_it_was),
+        cmocka_unit_test(adoption_that_is_given_back_was_none),
         cmocka_unit_test(adopted_descriptor_is_close_on_exec_unless_it_stays_the_callers),
         cmocka_unit_test(adopt_names_what_is_missing),
         cmocka_unit_test(adopt_takes_the_callers_word_where_the_kernel_is_silent),

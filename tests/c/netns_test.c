@@ -15,19 +15,20 @@
 
 static esock *s;
 
-static int try_open(struct script *k, int *lost) {
+static int try_open(struct script *k, enum esock_netns_fault *fault) {
     s = NULL;
-    *lost = -1;
-    return esock_open_netns(&s, OWN, AF_INET, SOCK_STREAM, 0, &k->sys, lost);
+    *fault = -1u;
+    return esock_open_netns(&s, OWN, AF_INET, SOCK_STREAM, 0, &k->sys, fault);
 }
 
 static void thread_goes_there_and_comes_home(void **state) {
     struct script k;
-    int lost, before = script_open_fds();
+    enum esock_netns_fault fault;
+    int before = script_open_fds();
     script_init(&k);
     script_times(&k, K_SETNS, 2, 0);
-    assert_int_equal(try_open(&k, &lost), 0);
-    assert_int_equal(lost, 0);
+    assert_int_equal(try_open(&k, &fault), 0);
+    assert_int_equal(fault, ESOCK_NETNS_SOCKET);
     assert_int_equal(script_count(&k, K_SETNS), 2);
     assert_int_equal(script_open_fds(), before + 1); /* the socket alone */
     shut(s);
@@ -37,12 +38,13 @@ static void thread_goes_there_and_comes_home(void **state) {
  * descriptor. */
 static void T23_thread_comes_home_when_the_socket_fails(void **state) {
     struct script k;
-    int lost, before = script_open_fds();
+    enum esock_netns_fault fault;
+    int before = script_open_fds();
     script_init(&k);
     script_times(&k, K_SETNS, 2, 0);
     script_answer(&k, K_SOCKET, -EMFILE);
-    assert_int_equal(try_open(&k, &lost), -EMFILE);
-    assert_int_equal(lost, 0);
+    assert_int_equal(try_open(&k, &fault), -EMFILE);
+    assert_int_equal(fault, ESOCK_NETNS_SOCKET);
     assert_int_equal(script_count(&k, K_SETNS), 2);
     assert_null(s);
     assert_int_equal(script_open_fds(), before);
@@ -50,39 +52,51 @@ static void T23_thread_comes_home_when_the_socket_fails(void **state) {
 
 static void thread_that_cannot_come_home_is_reported_lost(void **state) {
     struct script k;
-    int lost, before = script_open_fds();
+    enum esock_netns_fault fault;
+    int before = script_open_fds();
     script_init(&k);
     script_answer(&k, K_SETNS, 0);
     script_answer(&k, K_SETNS, -EPERM);
-    assert_int_equal(try_open(&k, &lost), -EPERM);
-    assert_int_equal(lost, 1);
+    assert_int_equal(try_open(&k, &fault), -EPERM);
+    assert_int_equal(fault, ESOCK_NETNS_LOST);
     assert_null(s);
     assert_int_equal(script_open_fds(), before); /* the socket was closed again */
 }
 
 static void thread_that_never_left_is_not_lost(void **state) {
     struct script k;
-    int lost, before = script_open_fds();
+    enum esock_netns_fault fault;
+    int before = script_open_fds();
     script_init(&k);
     script_answer(&k, K_SETNS, -EPERM);
-    assert_int_equal(try_open(&k, &lost), -EPERM);
-    assert_int_equal(lost, 0);
+    assert_int_equal(try_open(&k, &fault), -EPERM);
+    assert_int_equal(fault, ESOCK_NETNS_FILE);
     assert_int_equal(script_count(&k, K_SETNS), 1);
     assert_int_equal(script_count(&k, K_SOCKET), 0);
     assert_int_equal(script_open_fds(), before);
 }
 
+/* The error says which of the three files it is about. */
 static void namespace_files_that_cannot_be_opened_leak_nothing(void **state) {
+    const enum esock_netns_fault about[] = {ESOCK_NETNS_FILE, ESOCK_NETNS_PROC, ESOCK_NETNS_PROC};
     struct script k;
-    int lost, before = script_open_fds();
+    enum esock_netns_fault fault;
+    int before = script_open_fds();
+    for (unsigned i = 0; i < LEN(about); i++) {
+        script_init(&k);
+        for (unsigned n = 0; n < i; n++)
+            script_pass(&k, K_OPEN);
+        script_answer(&k, K_OPEN, -ENOENT);
+        assert_int_equal(try_open(&k, &fault), -ENOENT);
+        assert_int_equal(fault, about[i]);
+        assert_int_equal(script_count(&k, K_SETNS), 0);
+        assert_int_equal(script_open_fds(), before);
+    }
     script_init(&k);
-    script_answer(&k, K_OPEN, -ENOENT);
-    assert_int_equal(try_open(&k, &lost), -ENOENT);
     script_pass(&k, K_OPEN);
-    script_answer(&k, K_OPEN, -EMFILE);
-    assert_int_equal(try_open(&k, &lost), -EMFILE);
-    assert_int_equal(lost, 0);
-    assert_int_equal(script_count(&k, K_SETNS), 0);
+    script_answer(&k, K_OPEN, -EACCES);
+    assert_int_equal(try_open(&k, &fault), -EACCES);
+    assert_int_equal(fault, ESOCK_NETNS_FILE); /* it may not be read */
     assert_int_equal(script_open_fds(), before);
 }
 
@@ -97,14 +111,15 @@ static void what_is_no_namespace_is_not_opened(void **state) {
     assert_int_equal(mknod(sock, S_IFSOCK | 0600, 0), 0);
     close(open(plain, O_CREAT | O_WRONLY, 0600));
     const char *paths[] = {fifo, sock, dir, "/dev/null", plain, "/proc/self/status"};
-    int lost, before = script_open_fds();
+    enum esock_netns_fault fault;
+    int before = script_open_fds();
     struct script k;
     for (size_t i = 0; i < LEN(paths); i++) {
         script_init(&k);
         if (i >= 4) script_answer(&k, K_SETNS, -EINVAL); /* without privilege it is -EPERM */
-        assert_int_equal(esock_open_netns(&s, paths[i], AF_INET, SOCK_STREAM, 0, &k.sys, &lost),
+        assert_int_equal(esock_open_netns(&s, paths[i], AF_INET, SOCK_STREAM, 0, &k.sys, &fault),
                          -EINVAL);
-        assert_int_equal(lost, 0);
+        assert_int_equal(fault, ESOCK_NETNS_FILE);
         if (i < 4) {
             assert_int_equal(script_count(&k, K_OPEN), 1);
             assert_true(script_last(&k, K_OPEN)->a & O_PATH);
@@ -120,14 +135,15 @@ static void what_is_no_namespace_is_not_opened(void **state) {
 
 static void namespace_file_that_cannot_be_looked_at_leaks_nothing(void **state) {
     struct script k;
-    int lost, before = script_open_fds();
+    enum esock_netns_fault fault;
+    int before = script_open_fds();
     script_init(&k);
     script_answer(&k, K_FILETYPE, -EIO);
-    assert_int_equal(try_open(&k, &lost), -EIO);
+    assert_int_equal(try_open(&k, &fault), -EIO);
     script_pass(&k, K_OPEN);
     script_pass(&k, K_OPEN);
     script_answer(&k, K_OPEN, -EMFILE); /* the way home */
-    assert_int_equal(try_open(&k, &lost), -EMFILE);
+    assert_int_equal(try_open(&k, &fault), -EMFILE);
     assert_int_equal(script_count(&k, K_SETNS), 0);
     assert_int_equal(script_open_fds(), before);
 }
@@ -162,12 +178,12 @@ static void socket_belongs_to_the_other_namespace_and_the_thread_does_not(void *
     assert_int_equal(read(r.ready[0], &c, 1), 1);
     if (r.tid != 0) {
         esock *here, *there, *after;
-        int lost;
+        enum esock_netns_fault fault;
         snprintf(path, sizeof path, "/proc/self/task/%d/ns/net", r.tid);
         assert_int_equal(esock_open(&here, AF_INET, SOCK_STREAM, 0, NULL), 0);
-        assert_int_equal(esock_open_netns(&there, path, AF_INET, SOCK_STREAM, 0, NULL, &lost), 0);
+        assert_int_equal(esock_open_netns(&there, path, AF_INET, SOCK_STREAM, 0, NULL, &fault), 0);
         assert_int_equal(esock_open(&after, AF_INET, SOCK_STREAM, 0, NULL), 0);
-        assert_int_equal(lost, 0);
+        assert_int_equal(fault, ESOCK_NETNS_SOCKET);
         assert_int_equal(cookie_of(after), cookie_of(here));
         if (cookie_of(here) != 0) assert_int_not_equal(cookie_of(there), cookie_of(here));
         shut(here);

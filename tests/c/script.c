@@ -153,6 +153,12 @@ static int k_setfl(const esock_sys *sys, int fd, int flags) {
     return (int)end(&t, canned ? t.answer.result : real()->setfl(real(), fd, flags));
 }
 
+static int k_getfd(const esock_sys *sys, int fd) {
+    struct turn t;
+    bool canned = begin(sys, K_GETFD, fd, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->getfd(real(), fd));
+}
+
 static int k_setfd(const esock_sys *sys, int fd, int flags) {
     struct turn t;
     bool canned = begin(sys, K_SETFD, fd, flags, 0, 0, &t);
@@ -413,6 +419,7 @@ void script_init(struct script *k) {
         .dup = k_dup,
         .getfl = k_getfl,
         .setfl = k_setfl,
+        .getfd = k_getfd,
         .setfd = k_setfd,
         .close = k_close,
         .bind = k_bind,

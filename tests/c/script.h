@@ -27,6 +27,7 @@ enum script_call {
     K_DUP,
     K_GETFL,
     K_SETFL,
+    K_GETFD,
     K_SETFD,
     K_CLOSE,
     K_BIND,

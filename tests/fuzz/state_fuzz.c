@@ -353,6 +353,10 @@ static int k_open(const esock_sys *sys, const char *path, int flags) {
     return lucky_fd();
 }
 
+static int k_getfd(const esock_sys *sys, int fd) {
+    return k_number(sys, fd, 0);
+}
+
 static int k_setns(const esock_sys *sys, int fd) {
     return k_number(sys, fd, 0);
 }
@@ -363,6 +367,7 @@ static const esock_sys table = {
     .dup = k_dup,
     .getfl = k_getfl,
     .setfl = k_setfl,
+    .getfd = k_getfd,
     .setfd = k_number,
     .filetype = k_filetype,
     .close = k_close,
@@ -463,7 +468,8 @@ static void finish_slot(struct slot *t, unsigned flags) {
 static void make(struct slot *t, uint8_t op) {
     int type = (int[]){SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}[byte() % 3];
     esock *s = NULL;
-    int r, fd, lost;
+    int r, fd;
+    enum esock_netns_fault fault;
     const char *missing;
     switch (op % 4) {
     case 0:
@@ -471,9 +477,9 @@ static void make(struct slot *t, uint8_t op) {
         if (r == 0) put(t, s, -1);
         break;
     case 1:
-        r = esock_open_netns(&s, "a namespace", AF_INET6, type, 0, &k.sys, &lost);
+        r = esock_open_netns(&s, "a namespace", AF_INET6, type, 0, &k.sys, &fault);
         if (r == 0) {
-            MUST(!lost);
+            MUST(fault == ESOCK_NETNS_SOCKET);
             put(t, s, -1);
         }
         break;

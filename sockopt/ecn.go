@@ -2,40 +2,10 @@ package sockopt
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
-	"sync"
-	"syscall"
+
+	"github.com/esock-go/esock/internal/kernel"
 )
-
-// kernelRelease is the running Linux, 6.18 as {6, 18}: uname(2), asked once. Zeros when it does not tell. It is for what
-// nothing else tells apart; what the kernel can be asked is asked.
-var kernelRelease = sync.OnceValue(func() [2]int {
-	var u syscall.Utsname
-	if syscall.Uname(&u) != nil {
-		return [2]int{}
-	}
-	text := make([]byte, 0, len(u.Release))
-	for _, c := range u.Release {
-		if c == 0 {
-			break
-		}
-		text = append(text, byte(c))
-	}
-	return parseRelease(string(text))
-})
-
-func parseRelease(text string) (r [2]int) {
-	if n, _ := fmt.Sscanf(text, "%d.%d", &r[0], &r[1]); n != 2 {
-		return [2]int{}
-	}
-	return r
-}
-
-func kernelFrom(major, minor int) bool {
-	r := kernelRelease()
-	return r[0] > major || r[0] == major && r[1] >= minor
-}
 
 // wordBits is where a number is in a 32-bit word, from the end where a C compiler places the first bit field.
 type wordBits struct{ at, width int }
@@ -69,7 +39,7 @@ var (
 var ecnLayout = whichECNLayout
 
 func whichECNLayout() map[string]wordBits {
-	if kernelFrom(7, 0) {
+	if kernel.From(7, 0) {
 		return ecnLayoutNew
 	}
 	return ecnLayoutOld
