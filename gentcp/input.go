@@ -30,7 +30,7 @@ func sizeClass(size int) int { return bits.Len(uint(max(size, 1)-1) / defaultBuf
 func (in *input) configure(o *settings) {
 	// The options were checked when they were set, so there is no error.
 	if in.parser.Options() != o.decoding() {
-		sockopt.SetAll(in.parser, o.decoding())
+		in.parser.SetOptions(o.decoding())
 	}
 }
 
