@@ -91,8 +91,9 @@ func (timeoutError) Is(target error) bool { return target == os.ErrDeadlineExcee
 
 var _ net.Error = timeoutError{}
 
-// ErrCancelled is the reason in the AbortMsg of a handle whose requester made the call again with another handle.
-var ErrCancelled = errors.New("esock: replaced by a later call")
+// ErrCancelled is the reason in the AbortMsg of a handle whose requester made another call: a mailbox has one call in each
+// direction of a socket.
+var ErrCancelled = errors.New("esock: replaced by another call")
 
 // ErrAlready is what Connect answers while another requester is connecting the socket. OTP: already.
 var ErrAlready = errors.New("esock: already connecting")

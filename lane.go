@@ -246,7 +246,7 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 // queueAsync puts an asynchronous call behind the others. s.mu is held.
 func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	mb := w.requester()
-	if mb.queuedIn(s, l, c.op.direction()) {
+	if mb.queuedIn(s, l, c.op.direction()) != nil {
 		return stateError("a call of this mailbox is queued already")
 	}
 	h := w.handle()
@@ -383,8 +383,24 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	if c.file != nil {
 		h.extend().file, c.file = c.file, nil
 	}
+	l := s.lane(d)
+	l.parked = false // the owner is soon out, and the handle is the current request
+	s.supersede(l, mb, d)
 	s.settle(d)
 	return (*Select)(h)
+}
+
+// supersede ends the call that the mailbox, whose call now holds the lane, has queued there: it came while that call was in
+// the kernel. It would wait for the mailbox's own next call. s.mu is held.
+func (s *Socket) supersede(l *lane, mb *Mailbox, d direction) {
+	h := mb.queuedIn(s, l, d)
+	if h == nil {
+		return
+	}
+	l.remove(h)
+	h.state = handleIdle
+	s.dropFile(h)
+	mb.aborted(h, ErrCancelled)
 }
 
 // abortQueue ends every call that is queued in l. s.mu is held.

@@ -20,9 +20,10 @@ type SelectMsg struct{ Handle *Handle }
 // Socket is the socket to repeat the call on.
 func (m SelectMsg) Socket() *Socket { return m.Handle.Socket() }
 
-// AbortMsg says that the handle's call is over without a SelectMsg: the socket was closed (net.ErrClosed), the
-// requester replaced the handle (ErrCancelled), or the call before it in the queue met an error that concerns
-// all (a syscall.Errno, io.EOF). OTP: {'$socket', Socket, abort, {Handle, Reason}}.
+// AbortMsg says that the handle's call is over without a SelectMsg: the socket was closed (net.ErrClosed), another call
+// of the same mailbox took its place (ErrCancelled), or the call before it in the queue met an error that concerns
+// all (a syscall.Errno, io.EOF). Of two calls that a mailbox makes at once in one direction of a socket, and that both have to
+// wait, one is over that way. OTP: {'$socket', Socket, abort, {Handle, Reason}}.
 type AbortMsg struct {
 	Handle *Handle
 	Reason error
@@ -622,17 +623,23 @@ func (h *Handle) calls() (s *Socket, busy bool) {
 	return h.sock, h.busy
 }
 
-// queuedIn reports whether the mailbox has a call queued in a lane of s. It goes through the lane's queue and the calls of
+// queuedIn is the call that the mailbox has queued in a lane of s, or nil. It goes through the lane's queue and the calls of
 // the mailbox in step, because only one of the two is ever long for what is usual. s.mu is held.
-func (m *Mailbox) queuedIn(s *Socket, l *lane, d direction) bool {
+func (m *Mailbox) queuedIn(s *Socket, l *lane, d direction) *Handle {
+	if l.head == nil {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for h, p := l.head, m.pending; h != nil && p != nil; h, p = h.next, p.pnext {
-		if h.mb == m || p.sock == s && p.state == handleQueued && p.op.direction() == d {
-			return true
+		switch {
+		case h.mb == m:
+			return h
+		case p.sock == s && p.state == handleQueued && p.op.direction() == d:
+			return p
 		}
 	}
-	return false
+	return nil
 }
 
 // own makes the mailbox the owner of s; false: it is closed. s.mu is held.
