@@ -57,6 +57,7 @@ type rareState struct {
 	sendfile  cSendfileCounts // once closed
 	hasFiles  bool            // sendfile is set
 	fromFD    int             // what an adopted socket was made of
+	relay     atomic.Pointer[relay]
 }
 
 // What has been seen of a socket.
@@ -78,6 +79,7 @@ const (
 	factConnecting // and a connect in progress
 	factReadEnded  // reading is shut for certain, and not only perhaps: see Shutdown
 	factWriteEnded // and writing
+	factLayered    // a layer above holds locks while it uses the socket
 )
 
 func (d direction) selectedFact() uint32 {

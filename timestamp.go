@@ -110,7 +110,8 @@ func (s *Socket) setTimestamping(flags TimestampFlags) error {
 
 // Send calls send, which must send once on the socket (Send, SendTo, SendMsg, SendV), and gives the send a number, by which
 // Pair names it. A datagram must not be part of another (MsgMore), and all that is sent goes through here. Others who Send
-// or Pair wait meanwhile: a timestamp may come before send returns. Errors: those of send; *InvalidError "send", when it is nil.
+// or Pair wait meanwhile, because a timestamp may come before send returns; send itself must do neither. Errors: those of
+// send; *InvalidError "send", when it is nil.
 func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err error) {
 	if t == nil || send == nil {
 		return 0, 0, &InvalidError{What: "send", Cause: "there is nothing to call, or no TxTimestamps"}
