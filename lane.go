@@ -36,29 +36,6 @@ func stSlow(d direction) uint64      { return 1 << (2 + 4*d) }
 func stNote(d direction) uint64      { return 1 << (3 + 4*d) }
 func stExclusive(d direction) uint64 { return 1 << (4 + 4*d) }
 
-// exclusive reports an operation that the others of its direction cannot wait with.
-func (o Op) exclusive() bool { return o == OpAccept || o == OpConnect }
-
-// hold is what entering a lane for the operation adds to the state word, and leaving takes from it.
-func (o Op) hold() uint64 {
-	d := o.direction()
-	if o.exclusive() {
-		return stRef | stOwned(d) | stExclusive(d)
-	}
-	return stRef | stOwned(d)
-}
-
-// bits is what the poller calls the direction.
-func (d direction) bits() int {
-	switch d {
-	case reading:
-		return eventIn
-	case erring:
-		return eventErr
-	}
-	return eventOut
-}
-
 // lane is the lane of a direction. That of the error queue is made when it is first needed.
 func (s *Socket) lane(d direction) *lane {
 	if d == erring {

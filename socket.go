@@ -82,16 +82,6 @@ const (
 	factLayered    // a layer above holds locks while it uses the socket
 )
 
-func (d direction) selectedFact() uint32 {
-	switch d {
-	case reading:
-		return factSelectedRead
-	case writing:
-		return factSelectedWrite
-	}
-	return 0
-}
-
 var lastID atomic.Uint64
 
 // OpenOption changes how Open, OpenIn and Adopt make a socket.

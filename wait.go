@@ -3,58 +3,8 @@ package esock
 import (
 	"context"
 	"math"
-	"strconv"
 	"time"
 )
-
-// Op names an operation that can wait.
-type Op uint8
-
-// The operations, by their names in OTP's socket module.
-const (
-	OpNone Op = iota
-	OpAccept
-	OpRecv
-	OpRecvFrom
-	OpRecvMsg
-	OpConnect
-	OpSend
-	OpSendTo
-	OpSendMsg
-	OpSendV
-	OpSendFile
-	OpRecvErr
-)
-
-var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "connect", "send", "sendto", "sendmsg",
-	"sendv", "sendfile", "recverr"}
-
-func (o Op) String() string {
-	if int(o) < len(opNames) {
-		return opNames[o]
-	}
-	return strconv.Itoa(int(o))
-}
-
-// direction says which of a socket's lanes an operation uses. The error queue has one of its own: whoever waits
-// for an error neither holds up a receiver nor waits behind one.
-type direction uint8
-
-const (
-	reading direction = iota
-	writing
-	erring
-)
-
-func (o Op) direction() direction {
-	switch {
-	case o == OpRecvErr:
-		return erring
-	case o >= OpConnect:
-		return writing
-	}
-	return reading
-}
 
 type waitKind uint8
 
