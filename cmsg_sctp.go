@@ -1,6 +1,9 @@
 package esock
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unsafe"
+)
 
 // Control messages of SCTP: RFC 6458, section 5.3. The payload protocol (PPID) goes as it is: the peers agree on the order
 // of its bytes. An association's number is 0 on a one-to-one socket. Three of the structures are values of options too.
@@ -68,6 +71,13 @@ type SCTPNxtInfo struct {
 	Length  uint32
 	AssocID int32
 }
+
+// The core's structures of a record have these fields, in their order and sizes.
+func cmsgSCTPInitOf(r *cCmsg) *SCTPInit       { return (*SCTPInit)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPSndRcvOf(r *cCmsg) *SCTPSndRcv   { return (*SCTPSndRcv)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPSndInfoOf(r *cCmsg) *SCTPSndInfo { return (*SCTPSndInfo)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPRcvInfoOf(r *cCmsg) *SCTPRcvInfo { return (*SCTPRcvInfo)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPNxtInfoOf(r *cCmsg) *SCTPNxtInfo { return (*SCTPNxtInfo)(unsafe.Pointer(&r.v)) }
 
 func (v *SCTPInit) fields() []field {
 	return []field{{"num_ostreams", &v.NumOStreams}, {"max_instreams", &v.MaxInStreams},
