@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 )
 
 // Error is what an operation on a socket returns when it fails: which operation, on which socket, and why.
@@ -87,4 +88,11 @@ func (s *Socket) fail(op string, err error) error {
 		return err
 	}
 	return &Error{Op: op, Socket: s, Reason: err}
+}
+
+// errnoIn is the errno in an error, 0 if there is none.
+func errnoIn(err error) syscall.Errno {
+	var e syscall.Errno
+	errors.As(err, &e)
+	return e
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
-	"syscall"
 )
 
 // The trace: one record to a slog.Logger for each operation of a socket whose {otp, debug} is on.
@@ -81,19 +80,4 @@ func (s *Socket) traceOpen(op string) {
 func traceForgotten(id uint64) {
 	common.tell(slog.LevelWarn, "esock: a socket was forgotten and is closed by the garbage collector", "socket",
 		fmt.Sprintf("#Socket<%d>", id))
-}
-
-// describe prints a value that was refused.
-func describe(v any) string {
-	if v == nil {
-		return "nil"
-	}
-	return fmt.Sprintf("%v (%T)", v, v)
-}
-
-// errnoIn is the errno in an error, 0 if there is none.
-func errnoIn(err error) syscall.Errno {
-	var e syscall.Errno
-	errors.As(err, &e)
-	return e
 }
