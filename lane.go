@@ -52,6 +52,31 @@ func (s *Socket) lastLane() direction {
 	return erring
 }
 
+// current is the operation that the lane waits for, OpNone if nobody waits. s.mu is held.
+func (l *lane) current() Op {
+	switch {
+	case l.cur != nil:
+		return l.cur.op
+	case l.parked:
+		return l.op
+	}
+	return OpNone
+}
+
+// count is how many calls wait in the lane for one of the operations from first to last. s.mu is held.
+func (l *lane) count(first, last Op) int {
+	n := 0
+	if op := l.current(); op >= first && op <= last {
+		n++
+	}
+	for h := l.head; h != nil; h = h.next {
+		if h.op >= first && h.op <= last {
+			n++
+		}
+	}
+	return n
+}
+
 // ref takes a reference, so that the handle stays while it is held.
 func (s *Socket) ref(op string) error {
 	for {
@@ -115,7 +140,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		owned := st&stOwned(d) != 0
 		other := owned && !l.parked && c.op.exclusive() != (st&stExclusive(d) != 0)
 		mine := l.cur != nil && l.cur.mb == mb
-		err := s.clash(l, c, w, owned, mine)
+		err := s.clash(l, c, w, mine)
 		switch {
 		case err != nil:
 		case !owned && mine:
@@ -148,15 +173,8 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 }
 
 // clash reports why a call cannot even wait for the lane. s.mu is held.
-func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
-	var current Op // what the lane waits for
-	switch {
-	case l.cur != nil:
-		current = l.cur.op
-	case owned && l.parked:
-		current = l.op
-	}
-	cont := w.continues()
+func (s *Socket) clash(l *lane, c *call, w *Wait, mine bool) error {
+	current, cont := l.current(), w.continues()
 	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op) {
 		return errNotInProgress
 	}
