@@ -2,45 +2,10 @@ package esock
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"syscall"
 )
-
-// Error is what an operation on a socket returns when it fails: which operation, on which socket, and why.
-//
-// errors.Is sees through it: Reason is a syscall.Errno, net.ErrClosed (closed here), context.Canceled, an
-// *InvalidError, or one of this package's errors. Two results are returned bare, because readers compare them:
-// io.EOF (the peer has sent everything) and ErrTimeout.
-type Error struct {
-	Op     string  // the operation, by OTP's name: "recv", "setopt"
-	Socket *Socket // nil when there is none (open)
-	Reason error
-}
-
-func (e *Error) Error() string {
-	if e == nil {
-		return "<nil>"
-	}
-	s := "esock: " + e.Op
-	if e.Socket != nil {
-		s += " on " + e.Socket.String()
-	}
-	if e.Reason == nil {
-		return s
-	}
-	return s + ": " + e.Reason.Error()
-}
-
-// Unwrap returns the reason.
-func (e *Error) Unwrap() error { return orZero(e).Reason }
-
-// Timeout reports whether the operation ran out of time, as net.Error asks.
-func (e *Error) Timeout() bool {
-	var t interface{ Timeout() bool }
-	return errors.As(e.Unwrap(), &t) && t.Timeout()
-}
 
 // ErrTimeout says that the time of a call ran out. errors.Is also finds os.ErrDeadlineExceeded. OTP: timeout.
 var ErrTimeout error = timeoutError{}
@@ -76,18 +41,6 @@ func (errConnectTimeout) Error() string {
 
 func (errConnectTimeout) Is(target error) bool {
 	return target == ErrTimeout || target == os.ErrDeadlineExceeded
-}
-
-// fail wraps the reason of a failed operation. Select values, time-outs and ends of stream pass bare.
-func (s *Socket) fail(op string, err error) error {
-	switch err.(type) {
-	case *Select, timeoutError, *Error:
-		return err
-	}
-	if err == io.EOF {
-		return err
-	}
-	return &Error{Op: op, Socket: s, Reason: err}
 }
 
 // errnoIn is the errno in an error, 0 if there is none.
