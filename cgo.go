@@ -498,14 +498,6 @@ type cmsgAddrValue struct {
 
 func cmsgAddrOf(r *cCmsg) *cmsgAddrValue { return (*cmsgAddrValue)(unsafe.Pointer(&r.v)) }
 
-// These have the fields of the core's structures, in their order and sizes.
-func cmsgAuxDataOf(r *cCmsg) *AuxData         { return (*AuxData)(unsafe.Pointer(&r.v)) }
-func cmsgSCTPInitOf(r *cCmsg) *SCTPInit       { return (*SCTPInit)(unsafe.Pointer(&r.v)) }
-func cmsgSCTPSndRcvOf(r *cCmsg) *SCTPSndRcv   { return (*SCTPSndRcv)(unsafe.Pointer(&r.v)) }
-func cmsgSCTPSndInfoOf(r *cCmsg) *SCTPSndInfo { return (*SCTPSndInfo)(unsafe.Pointer(&r.v)) }
-func cmsgSCTPRcvInfoOf(r *cCmsg) *SCTPRcvInfo { return (*SCTPRcvInfo)(unsafe.Pointer(&r.v)) }
-func cmsgSCTPNxtInfoOf(r *cCmsg) *SCTPNxtInfo { return (*SCTPNxtInfo)(unsafe.Pointer(&r.v)) }
-
 // ---- Files
 
 func cSendFile(h *handle, file int, offset *int64, count int, how uint) int {
@@ -620,14 +612,10 @@ const (
 	ifNameMax = C.ESOCK_IFNAME - 1
 )
 
-func cIOCtlRow(request int) IOCtlInfo {
+func cIOCtlRow(request int) (name, constant, doc string, number uint, set bool, key, form uint8) {
 	row := C.esock_ioctl_row(C.uint(request))
-	i := IOCtlInfo{Name: C.GoString(row.name), Doc: C.GoString(row.doc), Number: uint(row.number), Set: row.set != 0,
-		key: uint8(row.key), form: uint8(row.value)}
-	if row.constant != nil {
-		i.Constant = C.GoString(row.constant)
-	}
-	return i
+	return C.GoString(row.name), C.GoString(row.constant), C.GoString(row.doc), uint(row.number), row.set != 0,
+		uint8(row.key), uint8(row.value) // GoString makes "" of NULL
 }
 
 func cIOCtl(h *handle, request int, arg *cIOArg) int {

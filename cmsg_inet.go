@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/netip"
 	"syscall"
+	"unsafe"
 
 	"github.com/esock-go/esock/internal/plain"
 )
@@ -73,6 +74,9 @@ type AuxData struct {
 	VLANTCI  uint16 // the VLAN tag, if Status says that it is valid
 	VLANTPID uint16 // and its protocol, if Status says so of it
 }
+
+// The core's structure of a record has these fields, in their order and sizes.
+func cmsgAuxDataOf(r *cCmsg) *AuxData { return (*AuxData)(unsafe.Pointer(&r.v)) }
 
 func (v *AuxData) fields() plain.Fields {
 	return plain.Fields{{"status", &v.Status}, {"len", &v.Len}, {"snaplen", &v.SnapLen}, {"mac", &v.Mac}, {"net", &v.Net},

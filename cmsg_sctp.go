@@ -1,6 +1,8 @@
 package esock
 
 import (
+	"unsafe"
+
 	"github.com/esock-go/esock/internal/plain"
 )
 
@@ -70,6 +72,13 @@ type SCTPNxtInfo struct {
 	Length  uint32
 	AssocID int32
 }
+
+// The core's structures of a record have these fields, in their order and sizes.
+func cmsgSCTPInitOf(r *cCmsg) *SCTPInit       { return (*SCTPInit)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPSndRcvOf(r *cCmsg) *SCTPSndRcv   { return (*SCTPSndRcv)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPSndInfoOf(r *cCmsg) *SCTPSndInfo { return (*SCTPSndInfo)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPRcvInfoOf(r *cCmsg) *SCTPRcvInfo { return (*SCTPRcvInfo)(unsafe.Pointer(&r.v)) }
+func cmsgSCTPNxtInfoOf(r *cCmsg) *SCTPNxtInfo { return (*SCTPNxtInfo)(unsafe.Pointer(&r.v)) }
 
 func (v *SCTPInit) fields() plain.Fields {
 	return plain.Fields{{"num_ostreams", &v.NumOStreams}, {"max_instreams", &v.MaxInStreams},

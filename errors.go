@@ -2,82 +2,10 @@ package esock
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"os"
 	"syscall"
 )
-
-// Error is what an operation on a socket returns when it fails: which operation, on which socket, and why.
-//
-// errors.Is sees through it: Reason is a syscall.Errno, net.ErrClosed (closed here), context.Canceled, an
-// *InvalidError, or one of this package's errors. Two results are returned bare, because readers compare them:
-// io.EOF (the peer has sent everything) and ErrTimeout.
-type Error struct {
-	Op     string  // the operation, by OTP's name: "recv", "setopt"
-	Socket *Socket // nil when there is none (open)
-	Reason error
-}
-
-func (e *Error) Error() string {
-	if e == nil {
-		return "<nil>"
-	}
-	s := "esock: " + e.Op
-	if e.Socket != nil {
-		s += " on " + e.Socket.String()
-	}
-	if e.Reason == nil {
-		return s
-	}
-	return s + ": " + e.Reason.Error()
-}
-
-// Unwrap returns the reason.
-func (e *Error) Unwrap() error { return orZero(e).Reason }
-
-// Timeout reports whether the operation ran out of time, as net.Error asks.
-func (e *Error) Timeout() bool {
-	var t interface{ Timeout() bool }
-	return errors.As(e.Unwrap(), &t) && t.Timeout()
-}
-
-// InvalidError says that an argument, or the moment of a call, is wrong. It stands for OTP's {invalid, What}.
-type InvalidError struct {
-	What  string // what is invalid, by OTP's name: "timeout", "sockaddr", "state", "socket_option"
-	Value any    // the value, where there is one
-	Cause string // why, in a few words, where it is known
-}
-
-func (e *InvalidError) Error() string {
-	if e == nil {
-		return "<nil>"
-	}
-	s := "invalid " + e.What
-	if e.Value != nil {
-		s += fmt.Sprintf(" %v", e.Value)
-	}
-	if e.Cause != "" {
-		s += ": " + e.Cause
-	}
-	return s
-}
-
-// Is reports whether target is an *InvalidError with the same What, or syscall.EINVAL.
-func (e *InvalidError) Is(target error) bool {
-	if t, ok := target.(*InvalidError); ok {
-		if e == nil || t == nil {
-			return e == t
-		}
-		return t.What == e.What && t.Value == nil && t.Cause == ""
-	}
-	return e != nil && target == syscall.EINVAL
-}
-
-// ErrState is what errors.Is finds when a call does not fit what the socket is doing: a receive while an accept is
-// pending, a send while it connects. OTP: {invalid, state}.
-var ErrState error = &InvalidError{What: "state"}
 
 // ErrTimeout says that the time of a call ran out. errors.Is also finds os.ErrDeadlineExceeded. OTP: timeout.
 var ErrTimeout error = timeoutError{}
@@ -91,8 +19,9 @@ func (timeoutError) Is(target error) bool { return target == os.ErrDeadlineExcee
 
 var _ net.Error = timeoutError{}
 
-// ErrCancelled is the reason in the AbortMsg of a handle whose requester made the call again with another handle.
-var ErrCancelled = errors.New("esock: replaced by a later call")
+// ErrCancelled is the reason in the AbortMsg of a handle whose requester made another call: a mailbox has one call in each
+// direction of a socket.
+var ErrCancelled = errors.New("esock: replaced by another call")
 
 // ErrAlready is what Connect answers while another requester is connecting the socket. OTP: already.
 var ErrAlready = errors.New("esock: already connecting")
@@ -114,19 +43,12 @@ func (errConnectTimeout) Is(target error) bool {
 	return target == ErrTimeout || target == os.ErrDeadlineExceeded
 }
 
-// fail wraps the reason of a failed operation. Select values, time-outs and ends of stream pass bare.
-func (s *Socket) fail(op string, err error) error {
-	switch err.(type) {
-	case *Select, timeoutError, *Error:
-		return err
-	}
-	if err == io.EOF {
-		return err
-	}
-	return &Error{Op: op, Socket: s, Reason: err}
+// errnoIn is the errno in an error, 0 if there is none.
+func errnoIn(err error) syscall.Errno {
+	var e syscall.Errno
+	errors.As(err, &e)
+	return e
 }
-
-func stateError(cause string) error { return &InvalidError{What: "state", Cause: cause} }
 
 // explainedErrno is the system's refusal with what is known of its cause. errors.Is finds the number.
 type explainedErrno struct {

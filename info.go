@@ -137,31 +137,6 @@ func (s *Socket) Info() SocketInfo {
 	return i
 }
 
-// current is the operation that the lane waits for, OpNone if nobody waits. s.mu is held.
-func (l *lane) current() Op {
-	switch {
-	case l.cur != nil:
-		return l.cur.op
-	case l.parked:
-		return l.op
-	}
-	return OpNone
-}
-
-// count is how many calls wait in the lane for one of the operations from first to last. s.mu is held.
-func (l *lane) count(first, last Op) int {
-	n := 0
-	if op := l.current(); op >= first && op <= last {
-		n++
-	}
-	for h := l.head; h != nil; h = h.next {
-		if h.op >= first && h.op <= last {
-			n++
-		}
-	}
-	return n
-}
-
 // keepStates notes, before closing ends the calls, the states that hang on them. s.mu is held.
 func (s *Socket) keepStates() {
 	if s.lanes[reading].current() == OpAccept {

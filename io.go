@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 )
 
 // Every operation here has the same shape: describe the call, take it through its lane (do), hand back what it
@@ -346,10 +347,27 @@ func (s *Socket) checkIov(bufs [][]byte) error {
 
 var iovMax = cIovMax()
 
-// options is what {otp, ...} options say, defaults included.
-func (s *Socket) options() *otpOptions {
-	if o := s.otp.Load(); o != nil {
-		return o
+// buffers are reused receive buffers, by size class. A result is copied out at its exact length, so that a
+// small message does not keep a large buffer alive.
+var buffers bufferPool
+
+type bufferPool struct{ small sync.Pool }
+
+func (p *bufferPool) get(size int) *[]byte {
+	if size > 1<<16 {
+		b := make([]byte, size)
+		return &b
 	}
-	return &defaultOptions
+	if b, ok := p.small.Get().(*[]byte); ok && cap(*b) >= size {
+		*b = (*b)[:size]
+		return b
+	}
+	b := make([]byte, size, max(size, DefaultRcvBuf))
+	return &b
+}
+
+func (p *bufferPool) put(b *[]byte) {
+	if cap(*b) <= 1<<16 {
+		p.small.Put(b)
+	}
 }

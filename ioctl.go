@@ -37,7 +37,8 @@ type IOCtlInfo struct {
 var ioctlRows = sync.OnceValue(func() []IOCtlInfo {
 	rows := make([]IOCtlInfo, ioRequests)
 	for i := range rows {
-		rows[i] = cIOCtlRow(i)
+		r := &rows[i]
+		r.Name, r.Constant, r.Doc, r.Number, r.Set, r.key, r.form = cIOCtlRow(i)
 	}
 	return rows
 })

@@ -36,29 +36,6 @@ func stSlow(d direction) uint64      { return 1 << (2 + 4*d) }
 func stNote(d direction) uint64      { return 1 << (3 + 4*d) }
 func stExclusive(d direction) uint64 { return 1 << (4 + 4*d) }
 
-// exclusive reports an operation that the others of its direction cannot wait with.
-func (o Op) exclusive() bool { return o == OpAccept || o == OpConnect }
-
-// hold is what entering a lane for the operation adds to the state word, and leaving takes from it.
-func (o Op) hold() uint64 {
-	d := o.direction()
-	if o.exclusive() {
-		return stRef | stOwned(d) | stExclusive(d)
-	}
-	return stRef | stOwned(d)
-}
-
-// bits is what the poller calls the direction.
-func (d direction) bits() int {
-	switch d {
-	case reading:
-		return eventIn
-	case erring:
-		return eventErr
-	}
-	return eventOut
-}
-
 // lane is the lane of a direction. That of the error queue is made when it is first needed.
 func (s *Socket) lane(d direction) *lane {
 	if d == erring {
@@ -73,6 +50,31 @@ func (s *Socket) lastLane() direction {
 		return writing
 	}
 	return erring
+}
+
+// current is the operation that the lane waits for, OpNone if nobody waits. s.mu is held.
+func (l *lane) current() Op {
+	switch {
+	case l.cur != nil:
+		return l.cur.op
+	case l.parked:
+		return l.op
+	}
+	return OpNone
+}
+
+// count is how many calls wait in the lane for one of the operations from first to last. s.mu is held.
+func (l *lane) count(first, last Op) int {
+	n := 0
+	if op := l.current(); op >= first && op <= last {
+		n++
+	}
+	for h := l.head; h != nil; h = h.next {
+		if h.op >= first && h.op <= last {
+			n++
+		}
+	}
+	return n
 }
 
 // ref takes a reference, so that the handle stays while it is held.
@@ -138,7 +140,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		owned := st&stOwned(d) != 0
 		other := owned && !l.parked && c.op.exclusive() != (st&stExclusive(d) != 0)
 		mine := l.cur != nil && l.cur.mb == mb
-		err := s.clash(l, c, w, owned, mine)
+		err := s.clash(l, c, w, mine)
 		switch {
 		case err != nil:
 		case !owned && mine:
@@ -171,15 +173,8 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 }
 
 // clash reports why a call cannot even wait for the lane. s.mu is held.
-func (s *Socket) clash(l *lane, c *call, w *Wait, owned, mine bool) error {
-	var current Op // what the lane waits for
-	switch {
-	case l.cur != nil:
-		current = l.cur.op
-	case owned && l.parked:
-		current = l.op
-	}
-	cont := w.continues()
+func (s *Socket) clash(l *lane, c *call, w *Wait, mine bool) error {
+	current, cont := l.current(), w.continues()
 	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op) {
 		return errNotInProgress
 	}
@@ -246,7 +241,7 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 // queueAsync puts an asynchronous call behind the others. s.mu is held.
 func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	mb := w.requester()
-	if mb.queuedIn(s, l, c.op.direction()) {
+	if mb.queuedIn(s, l, c.op.direction()) != nil {
 		return stateError("a call of this mailbox is queued already")
 	}
 	h := w.handle()
@@ -383,8 +378,24 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	if c.file != nil {
 		h.extend().file, c.file = c.file, nil
 	}
+	l := s.lane(d)
+	l.parked = false // the owner is soon out, and the handle is the current request
+	s.supersede(l, mb, d)
 	s.settle(d)
 	return (*Select)(h)
+}
+
+// supersede ends the call that the mailbox, whose call now holds the lane, has queued there: it came while that call was in
+// the kernel. It would wait for the mailbox's own next call. s.mu is held.
+func (s *Socket) supersede(l *lane, mb *Mailbox, d direction) {
+	h := mb.queuedIn(s, l, d)
+	if h == nil {
+		return
+	}
+	l.remove(h)
+	h.state = handleIdle
+	s.dropFile(h)
+	mb.aborted(h, ErrCancelled)
 }
 
 // abortQueue ends every call that is queued in l. s.mu is held.
@@ -418,107 +429,6 @@ func (s *Socket) abortAll(d direction) {
 		h.state = handleIdle
 	}
 	s.abortQueue(l, net.ErrClosed)
-}
-
-// Cancel takes an asynchronous call back. After nil, no message about it will be seen: one that waits in the
-// mailbox is withdrawn. Whoever is next in the queue moves up. An attempt to connect goes on in the
-// kernel. Errors: net.ErrClosed; *InvalidError "select": it is not in progress. OTP: socket:cancel/2.
-func (s *Socket) Cancel(sel *Select) error {
-	s = s.orClosed()
-	if sel == nil || sel.mb == nil {
-		return s.fail("cancel", &InvalidError{What: "select", Cause: "it is nil"})
-	}
-	h := sel.Handle()
-	err := s.cancel(h)
-	if err != nil {
-		return s.fail("cancel", err)
-	}
-	return nil
-}
-
-func (s *Socket) cancel(h *Handle) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sock, busy := h.calls()
-	if sock != s { // claiming it for this socket needs s.mu
-		return errNotInProgress
-	}
-	if s.closing() {
-		h.mb.withdraw(h)
-		return net.ErrClosed
-	}
-	if !busy {
-		h.mb.withdraw(h)
-		return errNotInProgress
-	}
-	d := h.op.direction()
-	if l := s.lane(d); h.state == handleQueued {
-		l.remove(h)
-		h.state = handleIdle
-		s.dropFile(h)
-	} else {
-		s.dropCurrent(d)
-	}
-	h.mb.withdraw(h)
-	h.mb.release(h)
-	s.promote(d)
-	return nil
-}
-
-var errNotInProgress = &InvalidError{What: "select", Cause: "it is not in progress here"}
-
-// dropCurrent ends the current request of a lane without a word. s.mu is held.
-func (s *Socket) dropCurrent(d direction) {
-	l := s.lane(d)
-	h := l.cur
-	l.cur = nil
-	l.unpause()
-	if h.state == handleArmed {
-		cDisarm(poller.p, s.h, d.bits())
-	}
-	h.state = handleIdle
-	s.keepArmed()
-	s.dropFile(h)
-	s.endRequest(d)
-}
-
-// yield gives up the lane that mb holds for calls like op, if mb has received the message that told it to go on. As long as
-// it has not, the message still makes it come back.
-func (s *Socket) yield(op Op, mb *Mailbox) {
-	d := op.direction()
-	if d > s.lastLane() {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := s.lane(d).cur
-	switch {
-	case s.closing() || h == nil || h.mb != mb || h.op.exclusive() != op.exclusive():
-		return
-	case h.state != handleSelected || mb.unseen(h):
-		return
-	}
-	s.dropCurrent(d)
-	mb.release(h)
-	s.promote(d)
-}
-
-// forget is cancel for a requester that has died: nobody is told.
-func (s *Socket) forget(h *Handle) {
-	if s.cancel(h) != nil {
-		h.mb.withdraw(h)
-		h.mb.release(h)
-	}
-}
-
-// endRequest tells the counters that the request in progress goes no further. The handle must be there.
-func (s *Socket) endRequest(d direction) {
-	switch d {
-	case reading:
-		cEndRead(s.h)
-	case writing:
-		cEndWrite(s.h)
-	}
 }
 
 // event is what the poller reports about the socket. It is a hint: what it was about may have happened already,

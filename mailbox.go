@@ -20,9 +20,10 @@ type SelectMsg struct{ Handle *Handle }
 // Socket is the socket to repeat the call on.
 func (m SelectMsg) Socket() *Socket { return m.Handle.Socket() }
 
-// AbortMsg says that the handle's call is over without a SelectMsg: the socket was closed (net.ErrClosed), the
-// requester replaced the handle (ErrCancelled), or the call before it in the queue met an error that concerns
-// all (a syscall.Errno, io.EOF). OTP: {'$socket', Socket, abort, {Handle, Reason}}.
+// AbortMsg says that the handle's call is over without a SelectMsg: the socket was closed (net.ErrClosed), another call
+// of the same mailbox took its place (ErrCancelled), or the call before it in the queue met an error that concerns
+// all (a syscall.Errno, io.EOF). Of two calls that a mailbox makes at once in one direction of a socket, and that both have to
+// wait, one is over that way. OTP: {'$socket', Socket, abort, {Handle, Reason}}.
 type AbortMsg struct {
 	Handle *Handle
 	Reason error
@@ -74,85 +75,6 @@ func NewMailbox() *Mailbox {
 
 // String is "#Mailbox<n>", n counting the mailboxes of the process.
 func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.orClosed().id, 10) + ">" }
-
-// NewHandle makes a handle for calls With it. OTP: make_ref().
-func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
-
-// NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
-// his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
-// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
-// With a nil f it is NewHandle.
-func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
-	m = m.orClosed()
-	return &Handle{mb: m, ext: &handleExt{receive: f}}
-}
-
-// Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
-// handles that are in no call. Errors: *InvalidError "handle": a call with it waits, queued or for readiness, and its own
-// message comes; net.ErrClosed.
-func (h *Handle) Notify() error {
-	if h == nil || h.mb == nil {
-		return net.ErrClosed
-	}
-	h.mb.mu.Lock()
-	defer h.mb.mu.Unlock()
-	switch {
-	case !h.mb.open:
-		return net.ErrClosed
-	case h.waiting:
-		return errHandleBusy
-	case h.posted == messageNone:
-		h.mb.link(h, messageSelect)
-	}
-	return nil
-}
-
-// Post puts messages into the handle's mailbox where its last message was, before those that have come since. It is for a
-// layer that has to make its messages before they are received. A call with the handle is not affected: the messages are
-// not about it. Errors: net.ErrClosed.
-func (h *Handle) Post(msgs ...Message) error {
-	if h == nil || h.mb == nil {
-		return net.ErrClosed
-	}
-	h.mb.mu.Lock()
-	defer h.mb.mu.Unlock()
-	if !h.mb.open {
-		return net.ErrClosed
-	}
-	for _, msg := range msgs {
-		if msg == nil {
-			return &InvalidError{What: "msg", Cause: "the message is nil"}
-		}
-		h.mb.linkAt(h.seq, msg)
-	}
-	return nil
-}
-
-// Retract takes back the message about the handle, if it waits in the mailbox, and says whether it did. A call that the
-// message was about goes on holding the socket's direction: make it again, or cancel it. A call that still waits has no
-// message yet, and is not affected.
-func (h *Handle) Retract() bool {
-	if h == nil || h.mb == nil {
-		return false
-	}
-	h.mb.mu.Lock()
-	defer h.mb.mu.Unlock()
-	if h.posted == messageNone || h.away {
-		return false
-	}
-	h.mb.unlink(h)
-	return true
-}
-
-// Busy reports whether a call with the handle is in progress.
-func (h *Handle) Busy() bool {
-	if h == nil || h.mb == nil {
-		return false
-	}
-	h.mb.mu.Lock()
-	defer h.mb.mu.Unlock()
-	return h.busy
-}
 
 // Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil context.
 func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
@@ -300,20 +222,6 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 	wanted = msg != nil && (match == nil || match(msg))
 	done = true
 	return msg, wanted
-}
-
-// receives reports that h was made by NewHandleFunc.
-func (h *Handle) receives() bool { return h.ext != nil && h.ext.receive != nil }
-
-// message is the message that waits about h. mb.mu is held.
-func (h *Handle) message() Message {
-	switch h.posted {
-	case messageSelect:
-		return SelectMsg{h}
-	case messageAbort:
-		return AbortMsg{h, h.ext.reason}
-	}
-	return h.ext.msg
 }
 
 // Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were.
@@ -515,124 +423,6 @@ func (m *Mailbox) unlink(h *Handle) {
 	}
 	m.messages.remove(h)
 	m.n--
-}
-
-// errHandleBusy is the answer to a use of a handle that is used already.
-var errHandleBusy = &InvalidError{What: "handle", Cause: "a call with it is in progress"}
-
-// errMailboxClosed is the answer to calls of a requester that is dead.
-var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
-
-// claim takes h for a call on s: it must be in no other. Errors: *InvalidError.
-func (m *Mailbox) claim(h *Handle, s *Socket) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.open {
-		return errMailboxClosed
-	}
-	if h.busy || h.posted != messageNone {
-		return errHandleBusy
-	}
-	h.busy, h.waiting, h.sock = true, true, s
-	h.pprev, h.pnext = nil, m.pending
-	if m.pending != nil {
-		m.pending.pprev = h
-	}
-	m.pending = h
-	return nil
-}
-
-// release is the end of the call that h was claimed for.
-func (m *Mailbox) release(h *Handle) {
-	m.mu.Lock()
-	m.unclaim(h)
-	m.mu.Unlock()
-}
-
-// unclaim is release with m.mu held.
-func (m *Mailbox) unclaim(h *Handle) {
-	if !h.busy {
-		return
-	}
-	h.busy, h.waiting = false, false
-	if h.pprev == nil {
-		m.pending = h.pnext
-	} else {
-		h.pprev.pnext = h.pnext
-	}
-	if h.pnext != nil {
-		h.pnext.pprev = h.pprev
-	}
-	h.pprev, h.pnext = nil, nil
-}
-
-// selected tells the mailbox that h is ready.
-func (m *Mailbox) selected(h *Handle) {
-	m.mu.Lock()
-	h.waiting = false
-	if m.open && h.posted == messageNone {
-		m.link(h, messageSelect)
-	}
-	m.mu.Unlock()
-}
-
-// aborted ends h's call and tells the mailbox why. A select message that nobody has seen gives way to it.
-func (m *Mailbox) aborted(h *Handle, reason error) {
-	m.mu.Lock()
-	m.unclaim(h)
-	if m.open {
-		h.extend().reason = reason
-		if h.posted == messageNone {
-			m.link(h, messageAbort)
-		} else {
-			h.posted = messageAbort // in its place
-			m.signal()              // who has looked at it did not see this
-		}
-	}
-	m.mu.Unlock()
-}
-
-// unseen reports whether a message about h waits in the mailbox.
-func (m *Mailbox) unseen(h *Handle) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return h.posted != messageNone && !h.away
-}
-
-// inUse reports whether h is in a lane, or a message about it waits.
-func (h *Handle) inUse() bool {
-	h.mb.mu.Lock()
-	defer h.mb.mu.Unlock()
-	return h.busy || h.posted != messageNone
-}
-
-// withdraw takes back the message about h, if nobody has seen it.
-func (m *Mailbox) withdraw(h *Handle) {
-	m.mu.Lock()
-	if h.posted != messageNone {
-		m.unlink(h)
-	}
-	m.mu.Unlock()
-}
-
-// calls says whether a call with h is in progress, and on which socket. As long as it is on s, s.mu guards h's state.
-func (h *Handle) calls() (s *Socket, busy bool) {
-	h.mb.mu.Lock()
-	defer h.mb.mu.Unlock()
-	return h.sock, h.busy
-}
-
-// queuedIn reports whether the mailbox has a call queued in a lane of s. It goes through the lane's queue and the calls of
-// the mailbox in step, because only one of the two is ever long for what is usual. s.mu is held.
-func (m *Mailbox) queuedIn(s *Socket, l *lane, d direction) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for h, p := l.head, m.pending; h != nil && p != nil; h, p = h.next, p.pnext {
-		if h.mb == m || p.sock == s && p.state == handleQueued && p.op.direction() == d {
-			return true
-		}
-	}
-	return false
 }
 
 // own makes the mailbox the owner of s; false: it is closed. s.mu is held.

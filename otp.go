@@ -1,8 +1,8 @@
 package esock
 
 import (
+	"fmt"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -205,27 +205,18 @@ func (s *Socket) change(name string, set func(o *otpOptions) (cause string), val
 	return nil
 }
 
-// buffers are reused receive buffers, by size class. A result is copied out at its exact length, so that a
-// small message does not keep a large buffer alive.
-var buffers bufferPool
-
-type bufferPool struct{ small sync.Pool }
-
-func (p *bufferPool) get(size int) *[]byte {
-	if size > 1<<16 {
-		b := make([]byte, size)
-		return &b
+// describe prints a value that was refused.
+func describe(v any) string {
+	if v == nil {
+		return "nil"
 	}
-	if b, ok := p.small.Get().(*[]byte); ok && cap(*b) >= size {
-		*b = (*b)[:size]
-		return b
-	}
-	b := make([]byte, size, max(size, DefaultRcvBuf))
-	return &b
+	return fmt.Sprintf("%v (%T)", v, v)
 }
 
-func (p *bufferPool) put(b *[]byte) {
-	if cap(*b) <= 1<<16 {
-		p.small.Put(b)
+// options is what {otp, ...} options say, defaults included.
+func (s *Socket) options() *otpOptions {
+	if o := s.otp.Load(); o != nil {
+		return o
 	}
+	return &defaultOptions
 }

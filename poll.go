@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -83,7 +84,7 @@ func servePoller(serve func()) { serve() }
 func serveEvents(raw syscall.RawConn) {
 	for pause := firstKick; ; pause = firstKick {
 		err := handOutEvents(raw)
-		logger().Error("esock: the poller failed; it is started again", "error", err)
+		common.tell(slog.LevelError, "esock: the poller failed; it is started again", "error", err)
 		poller.abandon(err)
 		for {
 			fd := cPollerRenew(poller.p)
@@ -95,7 +96,7 @@ func serveEvents(raw syscall.RawConn) {
 			if err == nil {
 				break
 			}
-			logger().Error("esock: the poller cannot be started again yet", "error", err)
+			common.tell(slog.LevelError, "esock: the poller cannot be started again yet", "error", err)
 			time.Sleep(pause)
 			pause = min(2*pause, lastKick)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
-	"syscall"
 )
 
 // The trace: one record to a slog.Logger for each operation of a socket whose {otp, debug} is on.
@@ -15,7 +14,10 @@ var (
 	socketDebug atomic.Bool
 )
 
-// SetLogger says where traces go; nil: to slog.Default().
+// SetLogger says where traces go; nil: to slog.Default(). The logger's handler may use every socket, also the one that a
+// record is about: no lock is held while it runs. It runs in the goroutine of the operation, before that returns. Records about
+// sockets of gentcp and hackney, about forgotten sockets and about the poller come a moment later, from another goroutine; if
+// it falls behind by 4,096 records of a socket, those that follow are left out, and a record says how many.
 func SetLogger(l *slog.Logger) { traceLogger.Store(l) }
 
 // DebugAll says whether new sockets start with their trace on. OTP: socket:debug/1.
@@ -40,12 +42,25 @@ func (s *Socket) trace(op string, n int, err error) {
 	var sel *Select
 	switch {
 	case errors.As(err, &sel):
-		logger().Info("esock", "socket", s, "op", op, "n", n, "result", "select")
+		s.tell("socket", s, "op", op, "n", n, "result", "select")
 	case err != nil:
-		logger().Info("esock", "socket", s, "op", op, "n", n, "result", "error", "error", err)
+		s.tell("socket", s, "op", op, "n", n, "result", "error", "error", err)
 	default:
-		logger().Info("esock", "socket", s, "op", op, "n", n, "result", "ok")
+		s.tell("socket", s, "op", op, "n", n, "result", "ok")
 	}
+}
+
+// tell makes a record about the socket.
+func (s *Socket) tell(args ...any) {
+	if s.facts.Load()&factLayered == 0 {
+		logger().Info("esock", args...)
+		return
+	}
+	r := &s.rarely().relay
+	if r.Load() == nil {
+		r.CompareAndSwap(nil, new(relay))
+	}
+	r.Load().tell(slog.LevelInfo, "esock", args...)
 }
 
 // traceOp is trace for the operations that do not pass through do.
@@ -57,28 +72,12 @@ func (s *Socket) traceOp(op string, n int, err error) {
 
 func (s *Socket) traceOpen(op string) {
 	if o := s.otp.Load(); o != nil && o.debug || socketDebug.Load() {
-		logger().Info("esock", "socket", s, "op", op, "domain", s.Domain().String(), "type", s.typ.String(),
-			"protocol", s.proto.String())
+		s.tell("socket", s, "op", op, "domain", s.Domain().String(), "type", s.typ.String(), "protocol", s.proto.String())
 	}
 }
 
 // traceForgotten reports a socket that the garbage collector closed. That is always worth a word.
 func traceForgotten(id uint64) {
-	logger().Warn("esock: a socket was forgotten and is closed by the garbage collector", "socket",
+	common.tell(slog.LevelWarn, "esock: a socket was forgotten and is closed by the garbage collector", "socket",
 		fmt.Sprintf("#Socket<%d>", id))
-}
-
-// describe prints a value that was refused.
-func describe(v any) string {
-	if v == nil {
-		return "nil"
-	}
-	return fmt.Sprintf("%v (%T)", v, v)
-}
-
-// errnoIn is the errno in an error, 0 if there is none.
-func errnoIn(err error) syscall.Errno {
-	var e syscall.Errno
-	errors.As(err, &e)
-	return e
 }

@@ -105,7 +105,7 @@ func (s *Socket) sendFailed(o *settings, err error, n int, parts [][]byte) error
 
 // sendReason is how the reason of a failed send looks to the caller.
 func (s *Socket) sendReason(o *settings, err error) error {
-	if s.shutWrite.Load() && errors.Is(err, syscall.EPIPE) {
+	if s.sendingEnded() && errors.Is(err, syscall.EPIPE) {
 		return closedHere
 	}
 	if s.listening && errors.Is(err, syscall.EPIPE) {

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/layered"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -21,8 +22,8 @@ type Socket struct {
 	sock      *esock.Socket
 	listening bool
 	opts      atomic.Pointer[settings]
-	shutWrite atomic.Bool // Shutdown has ended sending
-	shutMu    sync.Mutex  // one Shutdown at a time
+	shutting  atomic.Int32 // how many calls of Shutdown are about to end sending
+	shutWrite atomic.Bool  // one has
 
 	mu       sync.Mutex // guards what follows; held over system calls only where they do not wait
 	owner    *esock.Mailbox
@@ -37,6 +38,7 @@ type Socket struct {
 
 // newSocket puts a socket of this layer around one below.
 func newSocket(sock *esock.Socket, mb *esock.Mailbox, o *settings) *Socket {
+	layered.Mark(sock)
 	s := &Socket{sock: sock, owner: mb}
 	s.opts.Store(o)
 	s.input.restart(o)
@@ -163,17 +165,21 @@ func (s *Socket) Shutdown(how esock.How) error {
 	if !s.made() {
 		return notMade("shutdown")
 	}
-	// Noted first: a Send that the kernel refuses finds it. One at a time, so that taking the note back after a failure does
-	// not take another's.
-	s.shutMu.Lock()
-	defer s.shutMu.Unlock()
-	noted := how != esock.ShutRead && s.shutWrite.CompareAndSwap(false, true)
+	if how == esock.ShutRead {
+		return s.fail("shutdown", s.sock.Shutdown(how))
+	}
+	// Noted first: a Send that the kernel refuses finds it. A count, so that one that fails takes no other's note back.
+	s.shutting.Add(1)
+	defer s.shutting.Add(-1)
 	err := s.sock.Shutdown(how)
-	if err != nil && noted {
-		s.shutWrite.Store(false)
+	if err == nil {
+		s.shutWrite.Store(true)
 	}
 	return s.fail("shutdown", err)
 }
+
+// sendingEnded reports whether Shutdown has ended sending, or is about to.
+func (s *Socket) sendingEnded() bool { return s.shutWrite.Load() || s.shutting.Load() > 0 }
 
 // Close closes the socket; who waits on it gets ErrClosed. It is the owner's: no message follows. With option linger
 // on, it waits for unsent data. What was sent reaches the peer, unless the connection breaks; to know that it did,

@@ -14,8 +14,8 @@ import (
 )
 
 // usual is what is mutated if nothing is named.
-var usual = []string{"lane.go", "park.go", "call.go", "mailbox.go", "poll.go", "waiter.go", "zerocopy.go", "errqueue.go",
-	"csrc/esock_count.c", "csrc/esock_cmsg.c"}
+var usual = []string{"lane.go", "cancel.go", "park.go", "call.go", "mailbox.go", "handle.go", "poll.go", "waiter.go",
+	"zerocopy.go", "errqueue.go", "cmsg_err.go", "csrc/esock_count.c", "csrc/esock_cmsg.c"}
 
 func main() {
 	var (

@@ -1,0 +1,106 @@
+package esock
+
+import (
+	"net"
+)
+
+// Cancel takes an asynchronous call back. After nil, no message about it will be seen: one that waits in the
+// mailbox is withdrawn. Whoever is next in the queue moves up. An attempt to connect goes on in the
+// kernel. Errors: net.ErrClosed; *InvalidError "select": it is not in progress. OTP: socket:cancel/2.
+func (s *Socket) Cancel(sel *Select) error {
+	s = s.orClosed()
+	if sel == nil || sel.mb == nil {
+		return s.fail("cancel", &InvalidError{What: "select", Cause: "it is nil"})
+	}
+	h := sel.Handle()
+	err := s.cancel(h)
+	if err != nil {
+		return s.fail("cancel", err)
+	}
+	return nil
+}
+
+func (s *Socket) cancel(h *Handle) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sock, busy := h.calls()
+	if sock != s { // claiming it for this socket needs s.mu
+		return errNotInProgress
+	}
+	if s.closing() {
+		h.mb.withdraw(h)
+		return net.ErrClosed
+	}
+	if !busy {
+		h.mb.withdraw(h)
+		return errNotInProgress
+	}
+	d := h.op.direction()
+	if l := s.lane(d); h.state == handleQueued {
+		l.remove(h)
+		h.state = handleIdle
+		s.dropFile(h)
+	} else {
+		s.dropCurrent(d)
+	}
+	h.mb.withdraw(h)
+	h.mb.release(h)
+	s.promote(d)
+	return nil
+}
+
+var errNotInProgress = &InvalidError{What: "select", Cause: "it is not in progress here"}
+
+// dropCurrent ends the current request of a lane without a word. s.mu is held.
+func (s *Socket) dropCurrent(d direction) {
+	l := s.lane(d)
+	h := l.cur
+	l.cur = nil
+	l.unpause()
+	if h.state == handleArmed {
+		cDisarm(poller.p, s.h, d.bits())
+	}
+	h.state = handleIdle
+	s.keepArmed()
+	s.dropFile(h)
+	s.endRequest(d)
+}
+
+// yield gives up the lane that mb holds for calls like op, if mb has received the message that told it to go on. As long as
+// it has not, the message still makes it come back.
+func (s *Socket) yield(op Op, mb *Mailbox) {
+	d := op.direction()
+	if d > s.lastLane() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.lane(d).cur
+	switch {
+	case s.closing() || h == nil || h.mb != mb || h.op.exclusive() != op.exclusive():
+		return
+	case h.state != handleSelected || mb.unseen(h):
+		return
+	}
+	s.dropCurrent(d)
+	mb.release(h)
+	s.promote(d)
+}
+
+// forget is cancel for a requester that has died: nobody is told.
+func (s *Socket) forget(h *Handle) {
+	if s.cancel(h) != nil {
+		h.mb.withdraw(h)
+		h.mb.release(h)
+	}
+}
+
+// endRequest tells the counters that the request in progress goes no further. The handle must be there.
+func (s *Socket) endRequest(d direction) {
+	switch d {
+	case reading:
+		cEndRead(s.h)
+	case writing:
+		cEndWrite(s.h)
+	}
+}

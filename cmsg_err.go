@@ -1,0 +1,223 @@
+package esock
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/esock-go/esock/internal/plain"
+)
+
+// ExtendedError is an error of a packet that was sent, or a notice about one, from the socket's error queue:
+// struct sock_extended_err, ip(7), ipv6(7). IP_RECVERR or IPV6_RECVERR asks for it, a RecvMsg with MsgErrQueue
+// receives it: the message's data is the packet, or its start, and the message's address is where the packet went.
+type ExtendedError struct {
+	Errno    syscall.Errno // what it means; 0 in a notice of zero-copy sending
+	Origin   ErrorOrigin   // who says so
+	Type     ErrorType     // ICMP type
+	Code     ErrorCode     // ICMP code
+	Info     uint32        // the MTU of an EMSGSIZE; the first of the sends that a zero-copy notice is about
+	Data     uint32        // the last of them; the number that a timestamp is for
+	Offender Addr          // who reported it, a router or the destination; the zero Addr for errors made here
+}
+
+// ErrorOrigin says where an ExtendedError comes from.
+type ErrorOrigin uint8
+
+// The origins that have a name: SO_EE_ORIGIN_ of <linux/errqueue.h>.
+const (
+	OriginNone     ErrorOrigin = iota
+	OriginLocal                // this machine refused the packet
+	OriginICMP                 // an ICMP message
+	OriginICMP6                // an ICMPv6 message
+	OriginTxStatus             // a timestamp of sending (SO_TIMESTAMPING)
+	OriginZeroCopy             // the kernel is done with buffers (MSG_ZEROCOPY)
+	OriginTxTime               // a packet missed its time (SO_TXTIME)
+)
+
+var originNames = plain.Names{
+	{int(OriginNone), "none"}, {int(OriginLocal), "local"}, {int(OriginICMP), "icmp"}, {int(OriginICMP6), "icmp6"},
+	{int(OriginTxStatus), "txstatus"}, {int(OriginZeroCopy), "zerocopy"}, {int(OriginTxTime), "txtime"},
+}
+
+// String is the name that OTP has for the origin, or its number.
+func (o ErrorOrigin) String() string { return originNames.Spell(int(o)) }
+
+// ErrorType is the type of an ExtendedError together with its origin, without which the number means nothing.
+type ErrorType uint16
+
+// Number is the type as the kernel has it.
+func (t ErrorType) Number() uint8 { return uint8(t) }
+
+// The ICMP types that have a name; RFC 792, RFC 4443.
+const (
+	ICMPDestUnreach   = ErrorType(OriginICMP)<<8 | 3
+	ICMPTimeExceeded  = ErrorType(OriginICMP)<<8 | 11
+	ICMP6DestUnreach  = ErrorType(OriginICMP6)<<8 | 1
+	ICMP6PktTooBig    = ErrorType(OriginICMP6)<<8 | 2
+	ICMP6TimeExceeded = ErrorType(OriginICMP6)<<8 | 3
+)
+
+var errorTypeNames = plain.Names{
+	{int(ICMPDestUnreach), "dest_unreach"}, {int(ICMPTimeExceeded), "time_exceeded"},
+	{int(ICMP6DestUnreach), "dest_unreach"}, {int(ICMP6PktTooBig), "pkt_toobig"}, {int(ICMP6TimeExceeded), "time_exceeded"},
+}
+
+// String is the name that OTP has for the type, or its number.
+func (t ErrorType) String() string {
+	if s, ok := errorTypeNames.Text(int(t)); ok {
+		return s
+	}
+	return utoa(uint32(t.Number()))
+}
+
+// ErrorCode is the code of an ExtendedError together with its type and origin.
+type ErrorCode uint32
+
+// Number is the code as the kernel has it.
+func (c ErrorCode) Number() uint8 { return uint8(c) }
+
+// The codes of destination unreachable that have a name; RFC 792, RFC 4443.
+const (
+	ICMPNetUnreach     = ErrorCode(ICMPDestUnreach) << 8
+	ICMPHostUnreach    = ErrorCode(ICMPDestUnreach)<<8 | 1
+	ICMPPortUnreach    = ErrorCode(ICMPDestUnreach)<<8 | 3
+	ICMPFragNeeded     = ErrorCode(ICMPDestUnreach)<<8 | 4
+	ICMPNetUnknown     = ErrorCode(ICMPDestUnreach)<<8 | 6
+	ICMPHostUnknown    = ErrorCode(ICMPDestUnreach)<<8 | 7
+	ICMP6NoRoute       = ErrorCode(ICMP6DestUnreach) << 8
+	ICMP6AdmProhibited = ErrorCode(ICMP6DestUnreach)<<8 | 1
+	ICMP6NotNeighbour  = ErrorCode(ICMP6DestUnreach)<<8 | 2
+	ICMP6AddrUnreach   = ErrorCode(ICMP6DestUnreach)<<8 | 3
+	ICMP6PortUnreach   = ErrorCode(ICMP6DestUnreach)<<8 | 4
+	ICMP6PolicyFail    = ErrorCode(ICMP6DestUnreach)<<8 | 5
+	ICMP6RejectRoute   = ErrorCode(ICMP6DestUnreach)<<8 | 6
+)
+
+var errorCodeNames = plain.Names{
+	{int(ICMPNetUnreach), "net_unreach"}, {int(ICMPHostUnreach), "host_unreach"}, {int(ICMPPortUnreach), "port_unreach"},
+	{int(ICMPFragNeeded), "frag_needed"}, {int(ICMPNetUnknown), "net_unknown"}, {int(ICMPHostUnknown), "host_unknown"},
+	{int(ICMP6NoRoute), "noroute"}, {int(ICMP6AdmProhibited), "adm_prohibited"},
+	{int(ICMP6NotNeighbour), "not_neighbour"}, {int(ICMP6AddrUnreach), "addr_unreach"},
+	{int(ICMP6PortUnreach), "port_unreach"}, {int(ICMP6PolicyFail), "policy_fail"},
+	{int(ICMP6RejectRoute), "reject_route"},
+}
+
+// String is the name that OTP has for the code, or its number.
+func (c ErrorCode) String() string {
+	if s, ok := errorCodeNames.Text(int(c)); ok {
+		return s
+	}
+	return utoa(uint32(c.Number()))
+}
+
+// ExtendedError is the error of a message that was received with MsgErrQueue (IP_RECVERR, IPV6_RECVERR).
+func (c ControlMessage) ExtendedError() (ExtendedError, bool) {
+	if c.at().kind != cmsgRecvErr {
+		return ExtendedError{}, false
+	}
+	v := cmsgRecvErrOf(c.at())
+	typ := ErrorType(v.origin)<<8 | ErrorType(v.typ)
+	e := ExtendedError{
+		Errno:  syscall.Errno(v.error),
+		Origin: ErrorOrigin(v.origin),
+		Type:   typ,
+		Code:   ErrorCode(typ)<<8 | ErrorCode(v.code),
+		Info:   v.info,
+		Data:   v.data,
+	}
+	rec := *c.at()
+	rec.offset = 0 // its bytes are Data
+	var a cAddr
+	cCmsgOffender(c.Data, &rec, &a)
+	e.Offender = addrFromC(&a, Addr{})
+	return e, true
+}
+
+// Names of the errors that Linux puts into error queues.
+var queuedErrnoNames = plain.Names{
+	{int(syscall.ECONNREFUSED), "econnrefused"}, {int(syscall.EHOSTUNREACH), "ehostunreach"},
+	{int(syscall.ENETUNREACH), "enetunreach"}, {int(syscall.EMSGSIZE), "emsgsize"},
+	{int(syscall.EHOSTDOWN), "ehostdown"}, {int(syscall.ENONET), "enonet"}, {int(syscall.EACCES), "eacces"},
+	{int(syscall.EPROTO), "eproto"}, {int(syscall.ENOPROTOOPT), "enoprotoopt"},
+	{int(syscall.EOPNOTSUPP), "eopnotsupp"}, {int(syscall.ENOMSG), "enomsg"}, {int(syscall.EINVAL), "einval"},
+	{int(syscall.ECANCELED), "ecanceled"},
+}
+
+// Map is the error with OTP's keys: error, origin, type and code (names, or numbers without one), info, data, and
+// offender (as Addr.Map) if there is one.
+func (e ExtendedError) Map() map[string]any {
+	plain := func(table plain.Names, n int, number uint8) any {
+		if s, ok := table.Text(n); ok {
+			return s
+		}
+		return int(number)
+	}
+	m := map[string]any{
+		"error":  queuedErrnoNames.Value(int(e.Errno)),
+		"origin": originNames.Value(int(e.Origin)),
+		"type":   plain(errorTypeNames, int(e.Type), e.Type.Number()),
+		"code":   plain(errorCodeNames, int(e.Code), e.Code.Number()),
+		"info":   int(e.Info),
+		"data":   int(e.Data),
+	}
+	if !e.Offender.IsZero() {
+		m["offender"] = e.Offender.Map()
+	}
+	return m
+}
+
+// TxStage says which moment of a packet's way a transmit timestamp is.
+type TxStage uint32
+
+// The stages: SCM_TSTAMP_ of <linux/errqueue.h>.
+const (
+	TxSent      TxStage = iota // given to the driver, or sent by the hardware
+	TxScheduled                // about to enter the queueing discipline
+	TxAcked                    // TCP: acknowledged by the peer
+	TxDone                     // the hardware says that it was sent (Linux 6.15)
+)
+
+var txStageNames = plain.Names{{int(TxSent), "sent"}, {int(TxScheduled), "scheduled"}, {int(TxAcked), "acked"},
+	{int(TxDone), "done"}}
+
+// String is the stage's name, or its number.
+func (s TxStage) String() string { return txStageNames.Spell(int(s)) }
+
+// Timestamp says that the record is a transmit timestamp: of which stage, and of which send. With TimestampOptID the key
+// counts datagrams, or bytes of a stream, of which it names the last one; Socket.TxTimestamps pairs it with the send.
+func (e ExtendedError) Timestamp() (stage TxStage, key uint32, ok bool) {
+	if e.Origin != OriginTxStatus || e.Errno != syscall.ENOMSG {
+		return 0, 0, false
+	}
+	return TxStage(e.Info), e.Data, true
+}
+
+// ZeroCopyRange is a notice that the kernel is done with the memory of some sends with MsgZeroCopy, counted from 0: those from
+// First to Last. Both wrap.
+type ZeroCopyRange struct {
+	First, Last uint32
+	Copied      bool // the kernel had to copy after all: MSG_ZEROCOPY does not pay here
+}
+
+// ZeroCopy says that the record is about sends without copying.
+func (e ExtendedError) ZeroCopy() (ZeroCopyRange, bool) {
+	if e.Origin != OriginZeroCopy || e.Errno != 0 {
+		return ZeroCopyRange{}, false
+	}
+	return ZeroCopyRange{First: e.Info, Last: e.Data, Copied: e.Code.Number()&1 != 0}, true
+}
+
+// TxTimeMiss is a packet that was not sent at the moment that TxTime asked for.
+type TxTimeMiss struct {
+	At      time.Duration // the moment
+	Invalid bool          // it was no moment that could be met: past, or too near
+}
+
+// TxTime says that the record is about a packet that was not sent when it should (SO_TXTIME).
+func (e ExtendedError) TxTime() (TxTimeMiss, bool) {
+	if e.Origin != OriginTxTime {
+		return TxTimeMiss{}, false
+	}
+	at := time.Duration(uint64(e.Data)<<32 | uint64(e.Info))
+	return TxTimeMiss{At: at, Invalid: e.Code.Number() == 1}, true
+}

@@ -1,0 +1,351 @@
+package esock
+
+import "net"
+
+// Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It
+// serves one call at a time; using it while one is in progress is an error.
+//
+// It is also its own place in a lane's queue and in a mailbox's list of messages, so that neither allocates.
+type Handle struct {
+	mb         *Mailbox // the requester; nil for a blocking call waiting its turn
+	sock       *Socket  // where it was last used; guarded by mb.mu
+	prev, next *Handle  // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
+	pprev      *Handle  // in the mailbox's list of handles in progress, guarded by mb.mu
+	pnext      *Handle
+	ext        *handleExt // what few handles have
+	seq        uint64     // place of its message in the mailbox; guarded by mb.mu
+	op         Op
+	state      handleState // guarded by the socket's mu
+	posted     messageKind // guarded by mb.mu
+	away       bool        // its function is running (NewHandleFunc); guarded by mb.mu
+	busy       bool        // in a lane; guarded by mb.mu
+	waiting    bool        // and its message is still to come; guarded by mb.mu
+	complete   bool        // see Select.Complete
+	moved      bool        // a part of the request has moved; guarded by the socket's mu
+}
+
+// handleExt is what only some handles need.
+type handleExt struct {
+	wake   chan struct{} // a blocking call waits here for its turn; buffer of 1
+	reason error         // of an abort
+	msg    Message       // messageOther
+	file   *heldFile     // the sendfile in progress
+
+	receive func(Message) (Message, bool) // NewHandleFunc
+}
+
+type handleState uint8
+
+const (
+	handleIdle     handleState = iota // in no lane
+	handleQueued                      // behind others, in a lane's queue
+	handleArmed                       // has the slot; a message will come
+	handleSelected                    // has the slot; the message was sent
+)
+
+// messageKind says which message about a handle is in its mailbox.
+type messageKind uint8
+
+const (
+	messageNone messageKind = iota
+	messageSelect
+	messageAbort
+	messageOther // ext.msg
+)
+
+// NewHandle makes a handle for calls With it. OTP: make_ref().
+func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
+
+// NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
+// his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
+// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
+// With a nil f it is NewHandle.
+func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
+	m = m.orClosed()
+	return &Handle{mb: m, ext: &handleExt{receive: f}}
+}
+
+// Socket is the socket the handle was last used on, nil before.
+func (h *Handle) Socket() *Socket {
+	h = orZero(h)
+	if h.mb == nil {
+		return h.sock
+	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	return h.sock
+}
+
+// Mailbox is the mailbox that the handle belongs to.
+func (h *Handle) Mailbox() *Mailbox { return orZero(h).mb }
+
+// Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
+// handles that are in no call. Errors: *InvalidError "handle": a call with it waits, queued or for readiness, and its own
+// message comes; net.ErrClosed.
+func (h *Handle) Notify() error {
+	if h == nil || h.mb == nil {
+		return net.ErrClosed
+	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	switch {
+	case !h.mb.open:
+		return net.ErrClosed
+	case h.waiting:
+		return errHandleBusy
+	case h.posted == messageNone:
+		h.mb.link(h, messageSelect)
+	}
+	return nil
+}
+
+// Post puts messages into the handle's mailbox where its last message was, before those that have come since. It is for a
+// layer that has to make its messages before they are received. A call with the handle is not affected: the messages are
+// not about it. Errors: net.ErrClosed.
+func (h *Handle) Post(msgs ...Message) error {
+	if h == nil || h.mb == nil {
+		return net.ErrClosed
+	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	if !h.mb.open {
+		return net.ErrClosed
+	}
+	for _, msg := range msgs {
+		if msg == nil {
+			return &InvalidError{What: "msg", Cause: "the message is nil"}
+		}
+		h.mb.linkAt(h.seq, msg)
+	}
+	return nil
+}
+
+// Retract takes back the message about the handle, if it waits in the mailbox, and says whether it did. A call that the
+// message was about goes on holding the socket's direction: make it again, or cancel it. A call that still waits has no
+// message yet, and is not affected.
+func (h *Handle) Retract() bool {
+	if h == nil || h.mb == nil {
+		return false
+	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	if h.posted == messageNone || h.away {
+		return false
+	}
+	h.mb.unlink(h)
+	return true
+}
+
+// Unseen reports whether a message about the handle waits in its mailbox.
+func (h *Handle) Unseen() bool { return h != nil && h.mb != nil && h.mb.unseen(h) }
+
+// Busy reports whether a call with the handle is in progress.
+func (h *Handle) Busy() bool {
+	if h == nil || h.mb == nil {
+		return false
+	}
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	return h.busy
+}
+
+// Select is the error of an asynchronous call that would block. It is not a failure: a message for the handle will
+// come to the mailbox, after which the call is repeated, or Socket.Cancel takes it back. The count
+// beside it says what was done already. OTP: {select, SelectInfo}.
+type Select Handle
+
+var _ error = (*Select)(nil)
+
+func (s *Select) Error() string { return "esock: " + s.Op().String() + " would block: selected" }
+
+// Handle is the handle that messages about this call name.
+func (s *Select) Handle() *Handle { return (*Handle)(s) }
+
+// Op is the operation to repeat.
+func (s *Select) Op() Op { return orZero(s).op }
+
+// Complete reports that the call beside it is complete, and the Select is about the next one: {otp, select_read}
+// is on. OTP: select_read.
+func (s *Select) Complete() bool { return orZero(s).complete }
+
+func (h *Handle) extend() *handleExt {
+	if h.ext == nil {
+		h.ext = new(handleExt)
+	}
+	return h.ext
+}
+
+// receives reports that h was made by NewHandleFunc.
+func (h *Handle) receives() bool { return h.ext != nil && h.ext.receive != nil }
+
+// message is the message that waits about h. mb.mu is held.
+func (h *Handle) message() Message {
+	switch h.posted {
+	case messageSelect:
+		return SelectMsg{h}
+	case messageAbort:
+		return AbortMsg{h, h.ext.reason}
+	}
+	return h.ext.msg
+}
+
+// handleList is a list of handles, each in one list at a time: the calls queued in a lane, a mailbox's messages.
+type handleList struct{ head, tail *Handle }
+
+// push appends h.
+func (l *handleList) push(h *Handle) { l.insert(h, l.tail) }
+
+// insert puts h behind another, nil: at the front.
+func (l *handleList) insert(h, after *Handle) {
+	h.prev, h.next = after, l.head
+	if after == nil {
+		l.head = h
+	} else {
+		h.next = after.next
+		after.next = h
+	}
+	if h.next == nil {
+		l.tail = h
+	} else {
+		h.next.prev = h
+	}
+}
+
+// remove takes h out; it must be in.
+func (l *handleList) remove(h *Handle) {
+	if h.prev == nil {
+		l.head = h.next
+	} else {
+		h.prev.next = h.next
+	}
+	if h.next == nil {
+		l.tail = h.prev
+	} else {
+		h.next.prev = h.prev
+	}
+	h.prev, h.next = nil, nil
+}
+
+// errHandleBusy is the answer to a use of a handle that is used already.
+var errHandleBusy = &InvalidError{What: "handle", Cause: "a call with it is in progress"}
+
+// errMailboxClosed is the answer to calls of a requester that is dead.
+var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
+
+// claim takes h for a call on s: it must be in no other. Errors: *InvalidError.
+func (m *Mailbox) claim(h *Handle, s *Socket) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.open {
+		return errMailboxClosed
+	}
+	if h.busy || h.posted != messageNone {
+		return errHandleBusy
+	}
+	h.busy, h.waiting, h.sock = true, true, s
+	h.pprev, h.pnext = nil, m.pending
+	if m.pending != nil {
+		m.pending.pprev = h
+	}
+	m.pending = h
+	return nil
+}
+
+// release is the end of the call that h was claimed for.
+func (m *Mailbox) release(h *Handle) {
+	m.mu.Lock()
+	m.unclaim(h)
+	m.mu.Unlock()
+}
+
+// unclaim is release with m.mu held.
+func (m *Mailbox) unclaim(h *Handle) {
+	if !h.busy {
+		return
+	}
+	h.busy, h.waiting = false, false
+	if h.pprev == nil {
+		m.pending = h.pnext
+	} else {
+		h.pprev.pnext = h.pnext
+	}
+	if h.pnext != nil {
+		h.pnext.pprev = h.pprev
+	}
+	h.pprev, h.pnext = nil, nil
+}
+
+// selected tells the mailbox that h is ready.
+func (m *Mailbox) selected(h *Handle) {
+	m.mu.Lock()
+	h.waiting = false
+	if m.open && h.posted == messageNone {
+		m.link(h, messageSelect)
+	}
+	m.mu.Unlock()
+}
+
+// aborted ends h's call and tells the mailbox why. A select message that nobody has seen gives way to it.
+func (m *Mailbox) aborted(h *Handle, reason error) {
+	m.mu.Lock()
+	m.unclaim(h)
+	if m.open {
+		h.extend().reason = reason
+		if h.posted == messageNone {
+			m.link(h, messageAbort)
+		} else {
+			h.posted = messageAbort // in its place
+			m.signal()              // who has looked at it did not see this
+		}
+	}
+	m.mu.Unlock()
+}
+
+// unseen reports whether a message about h waits in the mailbox.
+func (m *Mailbox) unseen(h *Handle) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return h.posted != messageNone && !h.away
+}
+
+// inUse reports whether h is in a lane, or a message about it waits.
+func (h *Handle) inUse() bool {
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	return h.busy || h.posted != messageNone
+}
+
+// withdraw takes back the message about h, if nobody has seen it.
+func (m *Mailbox) withdraw(h *Handle) {
+	m.mu.Lock()
+	if h.posted != messageNone {
+		m.unlink(h)
+	}
+	m.mu.Unlock()
+}
+
+// calls says whether a call with h is in progress, and on which socket. As long as it is on s, s.mu guards h's state.
+func (h *Handle) calls() (s *Socket, busy bool) {
+	h.mb.mu.Lock()
+	defer h.mb.mu.Unlock()
+	return h.sock, h.busy
+}
+
+// queuedIn is the call that the mailbox has queued in a lane of s, or nil. It goes through the lane's queue and the calls of
+// the mailbox in step, because only one of the two is ever long for what is usual. s.mu is held.
+func (m *Mailbox) queuedIn(s *Socket, l *lane, d direction) *Handle {
+	if l.head == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for h, p := l.head, m.pending; h != nil && p != nil; h, p = h.next, p.pnext {
+		switch {
+		case h.mb == m:
+			return h
+		case p.sock == s && p.state == handleQueued && p.op.direction() == d:
+			return p
+		}
+	}
+	return nil
+}

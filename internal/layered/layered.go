@@ -1,0 +1,7 @@
+// Package layered is how the layers above package esock tell it what no user has to know. It imports nothing, and package esock
+// sets its functions when it is initialised. A socket is an *esock.Socket.
+package layered
+
+// Mark says that a layer has the socket and holds locks while it uses it. So no function of the user's may run in a call on
+// the socket: the handler of the trace then runs in another goroutine.
+var Mark func(socket any)

@@ -1,0 +1,44 @@
+package esock
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// InvalidError says that an argument, or the moment of a call, is wrong. It stands for OTP's {invalid, What}.
+type InvalidError struct {
+	What  string // what is invalid, by OTP's name: "timeout", "sockaddr", "state", "socket_option"
+	Value any    // the value, where there is one
+	Cause string // why, in a few words, where it is known
+}
+
+func (e *InvalidError) Error() string {
+	if e == nil {
+		return "<nil>"
+	}
+	s := "invalid " + e.What
+	if e.Value != nil {
+		s += fmt.Sprintf(" %v", e.Value)
+	}
+	if e.Cause != "" {
+		s += ": " + e.Cause
+	}
+	return s
+}
+
+// Is reports whether target is an *InvalidError with the same What, or syscall.EINVAL.
+func (e *InvalidError) Is(target error) bool {
+	if t, ok := target.(*InvalidError); ok {
+		if e == nil || t == nil {
+			return e == t
+		}
+		return t.What == e.What && t.Value == nil && t.Cause == ""
+	}
+	return e != nil && target == syscall.EINVAL
+}
+
+// ErrState is what errors.Is finds when a call does not fit what the socket is doing: a receive while an accept is
+// pending, a send while it connects. OTP: {invalid, state}.
+var ErrState error = &InvalidError{What: "state"}
+
+func stateError(cause string) error { return &InvalidError{What: "state", Cause: cause} }

@@ -1,0 +1,87 @@
+package esock
+
+import (
+	"strconv"
+)
+
+// Op names an operation that can wait.
+type Op uint8
+
+// The operations, by their names in OTP's socket module.
+const (
+	OpNone Op = iota
+	OpAccept
+	OpRecv
+	OpRecvFrom
+	OpRecvMsg
+	OpConnect
+	OpSend
+	OpSendTo
+	OpSendMsg
+	OpSendV
+	OpSendFile
+	OpRecvErr
+)
+
+var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "connect", "send", "sendto", "sendmsg",
+	"sendv", "sendfile", "recverr"}
+
+func (o Op) String() string {
+	if int(o) < len(opNames) {
+		return opNames[o]
+	}
+	return strconv.Itoa(int(o))
+}
+
+// direction says which of a socket's lanes an operation uses. The error queue has one of its own: whoever waits
+// for an error neither holds up a receiver nor waits behind one.
+type direction uint8
+
+const (
+	reading direction = iota
+	writing
+	erring
+)
+
+func (o Op) direction() direction {
+	switch {
+	case o == OpRecvErr:
+		return erring
+	case o >= OpConnect:
+		return writing
+	}
+	return reading
+}
+
+// exclusive reports an operation that the others of its direction cannot wait with.
+func (o Op) exclusive() bool { return o == OpAccept || o == OpConnect }
+
+// hold is what entering a lane for the operation adds to the state word, and leaving takes from it.
+func (o Op) hold() uint64 {
+	d := o.direction()
+	if o.exclusive() {
+		return stRef | stOwned(d) | stExclusive(d)
+	}
+	return stRef | stOwned(d)
+}
+
+// bits is what the poller calls the direction.
+func (d direction) bits() int {
+	switch d {
+	case reading:
+		return eventIn
+	case erring:
+		return eventErr
+	}
+	return eventOut
+}
+
+func (d direction) selectedFact() uint32 {
+	switch d {
+	case reading:
+		return factSelectedRead
+	case writing:
+		return factSelectedWrite
+	}
+	return 0
+}
