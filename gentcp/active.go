@@ -2,79 +2,12 @@ package gentcp
 
 import (
 	"errors"
-	"math"
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/packet"
 )
-
-// activeMode says whether packets become messages. The zero value is passive.
-type activeMode struct {
-	kind  activeKind
-	count int // of activeCount: how many are left
-}
-
-type activeKind uint8
-
-const (
-	passive activeKind = iota
-	activeTrue
-	activeOnce
-	activeCount
-)
-
-func (a activeMode) on() bool { return a.kind != passive }
-
-// value is that of option active.
-func (a activeMode) value() any {
-	switch a.kind {
-	case activeTrue:
-		return true
-	case activeOnce:
-		return Once
-	case activeCount:
-		return a.count
-	}
-	return false
-}
-
-// change is the mode after option active was set to v; spent: the owner is told that the socket has become passive, ok:
-// the count is not too large.
-func (a activeMode) change(v any) (to activeMode, spent, ok bool) {
-	switch v := v.(type) {
-	case bool:
-		if v {
-			return activeMode{kind: activeTrue}, false, true
-		}
-		return activeMode{}, a.kind == activeCount, true
-	case onceMode:
-		return activeMode{kind: activeOnce}, false, true
-	}
-	n := v.(int)
-	if a.kind == activeCount {
-		n += a.count
-	}
-	switch {
-	case n > math.MaxInt16:
-		return a, false, false
-	case n <= 0:
-		return activeMode{}, true, true
-	}
-	return activeMode{activeCount, n}, false, true
-}
-
-// after is the mode when one packet has been delivered; spent: the owner is told that the socket has become passive.
-func (a activeMode) after() (to activeMode, spent bool) {
-	switch {
-	case a.kind == activeTrue:
-		return a, false
-	case a.kind == activeCount && a.count > 1:
-		a.count--
-		return a, false
-	}
-	return activeMode{}, a.kind == activeCount
-}
 
 // delivery is how packets get to the owner's mailbox. The handle is in it when there may be something to deliver: put
 // there by the poller, which found the kernel ready, or by us. Who receives from the mailbox meets it, and so reads
@@ -94,7 +27,7 @@ func (s *Socket) deliver() {
 	if s.owner == nil || s.listening || d.sel != nil || s.turn.taken && len(d.notices) == 0 {
 		return
 	}
-	if !s.active.on() && len(d.notices) == 0 {
+	if !s.active.On() && len(d.notices) == 0 {
 		return
 	}
 	if d.handle == nil {
@@ -128,9 +61,9 @@ func (s *Socket) produce(w esock.Wait, reads *int) (msg esock.Message, more bool
 		if len(d.notices) > 0 {
 			s.release()
 			msg, d.notices = d.notices[0], d.notices[1:]
-			return msg, len(d.notices) > 0 || s.active.on()
+			return msg, len(d.notices) > 0 || s.active.On()
 		}
-		if !s.active.on() || s.turn.taken {
+		if !s.active.On() || s.turn.taken {
 			s.release()
 			return nil, false
 		}
@@ -141,10 +74,10 @@ func (s *Socket) produce(w esock.Wait, reads *int) (msg esock.Message, more bool
 			s.release()
 			msg = s.message(s.handOver(p, total, nil, o), o)
 			var spent bool
-			if s.active, spent = s.active.after(); spent {
+			if s.active, spent = s.active.After(); spent {
 				d.notices = append(d.notices, PassiveMsg{s})
 			}
-			return msg, spent || s.active.on()
+			return msg, spent || s.active.On()
 		case packet.ErrMore:
 			if s.ended == nil {
 				break
@@ -157,7 +90,7 @@ func (s *Socket) produce(w esock.Wait, reads *int) (msg esock.Message, more bool
 			continue
 		default:
 			s.release()
-			s.active = activeMode{}
+			s.active = active.Mode{}
 			return ErrorMsg{s, syscall.EMSGSIZE}, false
 		}
 		if *reads == 0 {
@@ -216,7 +149,7 @@ func (s *Socket) message(p Packet, o *settings) esock.Message {
 // tellOwner makes the notices of the end. The beginning of a packet, if there is one, is dropped. s.mu is held.
 func (s *Socket) tellOwner() {
 	s.told = true
-	s.active = activeMode{}
+	s.active = active.Mode{}
 	s.input.drop()
 	if !errors.Is(s.ended, ErrClosed) {
 		s.delivery.notices = append(s.delivery.notices, ErrorMsg{s, s.ended})
@@ -261,7 +194,7 @@ func (s *Socket) materialise() {
 // spend is materialise for a caller that asks whether the mode is over: a count may be spent, or the end be there. In mode true it
 // leaves data where it is, or each question would make more messages. s.mu is held.
 func (s *Socket) spend() {
-	if s.active.kind == activeTrue {
+	if s.active.Value() == true {
 		if n, err := s.sock.NRead(); s.input.len() > 0 || err == nil && n > 0 {
 			return
 		}
@@ -291,16 +224,16 @@ func (s *Socket) setActive(v any) error {
 		}
 		return invalid("active", v, "the socket has no owner to send messages to")
 	}
-	if v == true && s.active.kind == activeTrue {
+	if v == true && s.active.Value() == true {
 		return nil
 	}
 	s.materialise()
 	if s.ended != nil && s.told {
 		return nil // also if that is what was announced
 	}
-	to, spent, ok := s.active.change(v)
-	if !ok {
-		return invalid("active", v, "with what is left it is more than 32767")
+	to, spent, err := s.active.Set(v)
+	if err != nil {
+		return err
 	}
 	s.active = to
 	switch {
@@ -310,7 +243,7 @@ func (s *Socket) setActive(v any) error {
 	default:
 		s.delivery.notices = append(s.delivery.notices, PassiveMsg{s})
 	}
-	if !to.on() {
+	if !to.On() {
 		s.retract()
 	}
 	return nil

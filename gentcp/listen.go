@@ -68,7 +68,7 @@ func (s *Socket) Accept(mb *esock.Mailbox, w esock.Wait) (*Socket, error) {
 		return nil, s.fail(op, syscall.EINVAL)
 	}
 	s.mu.Lock()
-	c := creation{owner: mb, settings: *s.opts.Load(), active: s.active.value()}
+	c := creation{owner: mb, settings: *s.opts.Load(), active: s.active.Value()}
 	s.mu.Unlock()
 	if mb == nil {
 		c.active = false

@@ -38,9 +38,9 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 	buf = buf[:len(buf):len(buf)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.active.on() {
+	if s.active.On() {
 		s.spend()
-		if s.active.on() && !s.sock.Closed() {
+		if s.active.On() && !s.sock.Closed() {
 			s.deliver()
 			return Packet{}, s.fail(op, syscall.EINVAL)
 		}
@@ -188,7 +188,7 @@ func (s *Socket) end(err error) {
 // packet, if there is one, is dropped. s.mu is held.
 func (s *Socket) tellEnd() error {
 	err := s.ended
-	if s.active.on() { // it was set while this call waited
+	if s.active.On() { // it was set while this call waited
 		s.tellOwner()
 	}
 	s.told = true

@@ -143,7 +143,7 @@ func (s *Socket) getOpt(name string) (o Option, ok bool, err error) {
 		return o, false, invalid("option", name, "there is none of that name to be read")
 	case name == "active":
 		s.spend() // a count that shows is what is left after the messages in the mailbox
-		return Option{name: name, value: s.active.value()}, true, nil
+		return Option{name: name, value: s.active.Value()}, true, nil
 	case r.get != nil:
 		return Option{name: name, value: r.get(s.opts.Load())}, true, nil
 	case r.getSocket == nil || !r.suits(s.sock):

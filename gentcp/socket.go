@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/active"
 )
 
 // Socket is a listener, or a connection. Any method may be called from any goroutine: whole messages of several senders
@@ -28,7 +29,7 @@ type Socket struct {
 	closed   bool
 	ended    error // what a receive answers from now on, because there is nothing more to receive; nil: there may be
 	told     bool  // and has answered, or told the owner
-	active   activeMode
+	active   active.Mode
 	delivery delivery
 	turn     turn
 	input    input
@@ -204,8 +205,8 @@ func (s *Socket) close(mb *esock.Mailbox, named bool) {
 	}
 	s.materialise()
 	s.closed = true
-	stranger := named && s.owner != mb && s.owner != nil && s.active.on() && s.ended == nil && !s.listening
-	s.active = activeMode{}
+	stranger := named && s.owner != mb && s.owner != nil && s.active.On() && s.ended == nil && !s.listening
+	s.active = active.Mode{}
 	s.endDelivery()
 	if s.ended == nil {
 		s.ended = closedHere
@@ -292,7 +293,7 @@ func (s *Socket) ControllingProcess(from, to *esock.Mailbox) error {
 	}
 	s.owner = to
 	if to == nil {
-		s.active = activeMode{}
+		s.active = active.Mode{}
 		return nil
 	}
 	if from != nil {

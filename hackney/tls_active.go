@@ -2,63 +2,19 @@ package hackney
 
 import (
 	"errors"
-	"math"
 	"syscall"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/packet"
 )
-
-// activeMode says how many more packets become messages.
-type activeMode struct {
-	left    int // 0: passive; negative: all
-	counted bool
-}
-
-func (a activeMode) on() bool { return a.left != 0 }
-
-// change is the mode after option active was set to v; spent: the owner is told that the connection is passive, ok:
-// the sum is not too large.
-func (a activeMode) change(v any) (to activeMode, spent, ok bool) {
-	switch v {
-	case true:
-		return activeMode{left: -1}, false, true
-	case false:
-		return activeMode{}, a.counted, true
-	case gentcp.Once:
-		return activeMode{left: 1}, false, true
-	}
-	n := v.(int)
-	if a.counted {
-		n += a.left
-	}
-	switch {
-	case n > math.MaxInt16:
-		return a, false, false
-	case n <= 0:
-		return activeMode{}, true, true
-	}
-	return activeMode{n, true}, false, true
-}
-
-// after is the mode when one packet has become a message; spent as in change.
-func (a activeMode) after() (to activeMode, spent bool) {
-	switch a.left {
-	case -1:
-		return a, false
-	case 1:
-		return activeMode{}, a.counted
-	}
-	a.left--
-	return a, false
-}
 
 // delivery is how packets get to the owner's mailbox. The handle is in it when there may be something to deliver: put
 // there by the poller, which found the kernel ready, or by us. Who receives from the mailbox meets it, reads, and
 // receives what came of it. So an owner who does not look leaves the data with the kernel. TLSConn.mu guards it.
 type delivery struct {
-	active  activeMode
+	active  active.Mode
 	handle  *esock.Handle   // of the owner's mailbox; nil: none yet
 	missed  bool            // something happened while somebody else had the turn: he begins anew
 	notices []esock.Message // to be delivered next
@@ -72,7 +28,7 @@ func (c *TLSConn) deliver() {
 	switch {
 	case c.closed || c.owner == nil || len(c.turn) > 0 || c.wire.sel != nil:
 		return
-	case !c.active.on() && len(c.notices) == 0:
+	case !c.active.On() && len(c.notices) == 0:
 		return
 	case c.handle == nil:
 		var h *esock.Handle
@@ -110,19 +66,19 @@ func (c *TLSConn) produce(w esock.Wait, h *esock.Handle, reads *int) esock.Messa
 			c.notices = c.notices[1:]
 			return msg
 		}
-		if !c.active.on() {
+		if !c.active.On() {
 			return nil
 		}
 		p, err := c.cut(0)
 		switch {
 		case err == nil:
 			var spent bool
-			if c.active, spent = c.active.after(); spent {
+			if c.active, spent = c.active.After(); spent {
 				c.notices = append(c.notices, SSLPassiveMsg{c})
 			}
 			return SSLMsg{c, p}
 		case err != packet.ErrMore:
-			c.active = activeMode{}
+			c.active = active.Mode{}
 			return SSLErrorMsg{c, syscall.EMSGSIZE}
 		case c.ended != nil:
 			c.tellOwner()
@@ -142,7 +98,7 @@ func (c *TLSConn) produce(w esock.Wait, h *esock.Handle, reads *int) esock.Messa
 
 // tellOwner makes the notices of the end. mu is held.
 func (c *TLSConn) tellOwner() {
-	c.active = activeMode{}
+	c.active = active.Mode{}
 	if c.told {
 		return
 	}
@@ -191,9 +147,9 @@ func (c *TLSConn) setActive(v any) error {
 		return invalid("active", v, "the connection has no owner to send messages to")
 	}
 	return c.settle(func() error {
-		to, spent, ok := c.active.change(v)
-		if !ok {
-			return invalid("active", v, "with what is left it is more than 32767")
+		to, spent, err := c.active.Set(v)
+		if err != nil {
+			return err
 		}
 		c.active = to
 		if spent {

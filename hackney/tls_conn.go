@@ -13,6 +13,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -161,9 +162,9 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.active.on() {
+	if c.active.On() {
 		c.settle(func() error { return nil }) // it may be spent already
-		if c.active.on() && c.raw.Open() {
+		if c.active.On() && c.raw.Open() {
 			return gentcp.Packet{}, c.fail(op, syscall.EINVAL)
 		}
 	}
@@ -358,9 +359,9 @@ func (c *TLSConn) close(tell bool) {
 		return
 	}
 	c.settle(func() error {
-		tell = tell && c.active.on() && c.ended == nil && !c.closed
+		tell = tell && c.active.On() && c.ended == nil && !c.closed
 		c.closed = true
-		c.active = activeMode{}
+		c.active = active.Mode{}
 		c.retire()
 		if c.ended == nil {
 			c.ended = closedBy(net.ErrClosed)
@@ -387,7 +388,7 @@ func (c *TLSConn) controllingProcess(from, to *esock.Mailbox) error {
 		c.retire()
 		switch {
 		case to == nil:
-			c.active = activeMode{}
+			c.active = active.Mode{}
 		case from != nil:
 			from.Move(to, c.About) // it fails when one of them is gone
 		}
