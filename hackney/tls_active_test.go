@@ -2,6 +2,7 @@ package hackney
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"runtime"
 	"strings"
@@ -87,39 +88,52 @@ func (g *gathered) Write(b []byte) (int, error) {
 }
 
 // crypto/tls looks for an alert right behind a record. When only its beginning has come the poller waits for the rest, and the
-// data is received all the same, and is no end when its packet is longer.
+// data is received all the same: that of one packet after the other, and what is missing of a packet is no error.
 func TestTheBeginningOfAnAlertBehindARecord(t *testing.T) {
-	mb := mailbox(t)
-	port, accepted := accepting(t, TCP)
-	shaken := make(chan *tls.Conn, 1)
-	var g *gathered
-	go func() {
-		g = &gathered{Conn: (<-accepted).Conn}
-		config := serverConfig.Clone()
-		config.MaxVersion = tls.VersionTLS12 // later ones hide what is an alert
-		server := tls.Server(g, config)
-		server.Handshake()
-		shaken <- server
-	}()
-	s, err := ConnectWait(mb, overTLS, "localhost", port, soon)
-	require.NoError(t, err)
-	defer s.Close()
-	server := <-shaken
-	defer g.Conn.Close()
-	require.NoError(t, s.SetOpts(gentcp.PacketType(packet.Len1), gentcp.Active(true)))
-	armed(t, mb)
+	for data, want := range map[string][]string{"\x05ab": nil, "\x02ab\x01c\x01d\x05e": {"ab", "c", "d"}} {
+		mb := mailbox(t)
+		port, accepted := accepting(t, TCP)
+		shaken := make(chan *tls.Conn, 1)
+		var g *gathered
+		go func() {
+			g = &gathered{Conn: (<-accepted).Conn}
+			config := serverConfig.Clone()
+			config.MaxVersion = tls.VersionTLS12 // later ones hide what is an alert
+			server := tls.Server(g, config)
+			server.Handshake()
+			shaken <- server
+		}()
+		s, err := ConnectWait(mb, overTLS, "localhost", port, soon)
+		require.NoError(t, err)
+		defer s.Close()
+		server := <-shaken
+		defer g.Conn.Close()
+		require.NoError(t, s.SetOpts(gentcp.PacketType(packet.Len1), gentcp.Active(true)))
+		armed(t, mb)
 
-	g.keep = true
-	_, err = server.Write([]byte("\x05ab"))
-	require.NoError(t, err)
-	record := len(g.kept)
-	require.NoError(t, server.CloseWrite())
-	require.NoError(t, g.SetWriteDeadline(time.Time{})) // crypto/tls lets nothing be written behind it
-	_, err = g.Conn.Write(g.kept[:record+7])
-	require.NoError(t, err)
-	eventually(t, func() bool { return mb.Len() == 1 }, "the announcement")
-	armed(t, mb) // it waits for the rest
-	_, err = g.Conn.Write(g.kept[record+7:])
-	require.NoError(t, err)
-	require.Equal(t, Event{Tag: "ssl_closed"}, next(t, mb, s))
+		g.keep = true
+		_, err = server.Write([]byte(data))
+		require.NoError(t, err)
+		record := len(g.kept)
+		require.NoError(t, server.CloseWrite())
+		require.NoError(t, g.SetWriteDeadline(time.Time{})) // crypto/tls lets nothing be written behind it
+		_, err = g.Conn.Write(g.kept[:record+7])
+		require.NoError(t, err)
+		eventually(t, func() bool { return mb.Len() == 1 }, "the announcement")
+		for _, w := range want {
+			require.Equal(t, w, nextData(t, mb, s))
+		}
+		armed(t, mb) // it waits for the rest
+		if want == nil {
+			require.NoError(t, s.SetOpts(gentcp.Active(false)))
+		}
+		_, err = g.Conn.Write(g.kept[record+7:])
+		require.NoError(t, err)
+		if want != nil {
+			require.Equal(t, Event{Tag: "ssl_closed"}, next(t, mb, s))
+		}
+		_, err = s.RecvWait(0, soon) // the poller does not hold the socket
+		require.Equal(t, "closed", reason(err))
+		require.ErrorIs(t, err, io.EOF)
+	}
 }

@@ -24,7 +24,6 @@ func (d *Delivery) Settle() {
 		}
 	}
 	if !d.turn.try() {
-		d.again = true
 		for msg := d.notice(); msg != nil; msg = d.notice() {
 			post(msg)
 		}
@@ -92,22 +91,20 @@ func (d *Delivery) SetActive(v any) error {
 // Changed says that the bytes that have been read may be other packets now. Deliver is to follow.
 func (d *Delivery) Changed() {
 	if d.src.Buffered() > 0 {
-		d.anew()
+		d.recall()
 	}
 }
 
-// anew takes the handle back from the poller, now or when whoever has the turn gives it back.
-func (d *Delivery) anew() {
-	if d.turn.taken {
-		d.again = true
-	} else {
+// recall takes the handle back from the poller. During a turn that is done at its end, because Deliver follows.
+func (d *Delivery) recall() {
+	if !d.turn.taken {
 		d.release()
 	}
 }
 
-// retract takes the announcement back, from the mailbox and from the poller.
+// retract takes the announcement back, from the mailbox and from the poller. Deliver is to follow.
 func (d *Delivery) retract() {
-	d.anew()
+	d.recall()
 	d.handle.Retract()
 }
 
@@ -158,12 +155,9 @@ func (d *Delivery) retire() {
 // Close makes messages of what was announced, ends receives and the delivery, and closes the connection beneath, unlocked.
 // With tell the owner of a connection in an active mode is then told that it is closed. Closing again does nothing.
 func (d *Delivery) Close(tell bool, beneath func()) {
-	if d.closed {
-		return
-	}
 	d.Settle()
 	if d.closed {
-		return // by another, while Settle read
+		return
 	}
 	d.closed = true
 	tell = tell && d.on() && d.ended == nil && d.owner != nil

@@ -49,15 +49,15 @@ type Delivery struct {
 	listener bool // the mode is for the sockets that are accepted: packets do not come
 	closed   bool // by Close
 	told     bool // that the stream has ended: a receive has answered it, or the owner has the message
-	again    bool // something changed during a turn: what is there may be something else now
+	again    bool // Deliver was called during a turn, and is to be called after it
 	ended    error
 	turn     turn
 	notices  []esock.Message // to be delivered before the next packet
 	handle   *esock.Handle   // of the owner's mailbox; nil: none yet, or no more
 
-	// These belong to whoever has the turn.
-	with *esock.Handle // the handle that is read with; nil: none
-	sel  *esock.Select // the handle waits with the poller, or has come back: it holds the socket's reading direction
+	// The handle is with the poller, or has come back: it holds the socket's reading direction. It belongs to whoever has the
+	// turn.
+	sel *esock.Select
 }
 
 // Init makes a passive Delivery. The socket is the one beneath, a listener too; mu guards the Delivery, and may guard more.
@@ -91,7 +91,7 @@ func (d *Delivery) Deliver() {
 	}
 	if d.handle == nil {
 		var h *esock.Handle
-		h = d.owner.NewHandleFunc(func(msg esock.Message) (esock.Message, bool) { return d.received(h, msg) })
+		h = d.owner.NewHandleFunc(func(esock.Message) (esock.Message, bool) { return d.received(h) })
 		d.handle = h
 	}
 	d.handle.Notify()
@@ -99,20 +99,15 @@ func (d *Delivery) Deliver() {
 
 // received is called, unlocked, by the goroutine that meets the handle in the mailbox: the message to receive instead, and
 // whether there may be more.
-func (d *Delivery) received(h *esock.Handle, met esock.Message) (msg esock.Message, more bool) {
+func (d *Delivery) received(h *esock.Handle) (msg esock.Message, more bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.handle != h {
 		return nil, false // of an owner that is it no more
 	}
-	if !d.turn.try() {
-		d.again = true
+	if !d.turn.try() { // by a receive, which calls Deliver afterwards
 		msg = d.notice()
 		return msg, len(d.notices) > 0
-	}
-	d.with = h
-	if _, aborted := met.(esock.AbortMsg); aborted && !h.Busy() {
-		d.sel = nil
 	}
 	reads := readsPerMessage
 	msg, more = d.produce(esock.With(h), &reads)
@@ -182,15 +177,12 @@ func (d *Delivery) notice() esock.Message {
 // Recv receives from the socket for Source.Read, by the goroutine that has the turn, locked or not. The error is one of
 // Lasts, or the end.
 func (d *Delivery) Recv(p []byte, w esock.Wait) (int, error) {
-	if d.with != nil && d.sel == nil {
-		d.with.Retract() // what it would announce is what we do now
-	}
 	n, err := d.sock.Recv(p, 0, w)
 	switch sel, selected := err.(*esock.Select); {
 	case selected:
 		d.sel = sel
-	case err != nil && d.with != nil && errors.Is(err, errHandle) && d.with.Busy():
-		// Another receiver of the mailbox met the handle too, or put it back: it is with the poller still.
+	case err != nil && errors.Is(err, errHandle):
+		// It is with the poller already, by a read that brought data as well, or it was announced once more meanwhile.
 	default:
 		d.sel = nil
 	}
@@ -198,7 +190,7 @@ func (d *Delivery) Recv(p []byte, w esock.Wait) (int, error) {
 }
 
 // Lasts reports whether a receive's error is about that call alone, so that the stream goes on, and gives its reason: the time
-// of w has run out, the handle waits, or somebody uses the socket beneath.
+// of w has run out, the handle waits, its mailbox was closed a moment ago, or somebody uses the socket beneath.
 func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	switch e := err.(type) {
 	case *esock.Select:
@@ -206,11 +198,17 @@ func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	case *esock.Error:
 		err = e.Reason
 	}
-	return err, errors.Is(err, w.Ended()) || errors.Is(err, esock.ErrState) || errors.Is(err, errHandle)
+	for _, passing := range [...]error{w.Ended(), esock.ErrState, errHandle, errMailbox} {
+		lasts = lasts || errors.Is(err, passing)
+	}
+	return err, lasts
 }
 
-// errHandle is what a call answers with a handle that is in another, or in its mailbox.
-var errHandle = &esock.InvalidError{What: "handle"}
+// What a call answers with a handle that is in another, or in its mailbox, and with one whose mailbox is closed.
+var (
+	errHandle  = &esock.InvalidError{What: "handle"}
+	errMailbox = &esock.InvalidError{What: "mailbox"}
+)
 
 // release gives the socket's reading direction back, if the handle has it. The turn is held, or nobody has it.
 func (d *Delivery) release() {
@@ -220,13 +218,13 @@ func (d *Delivery) release() {
 	}
 }
 
-// pass gives the turn back. It reports whether something has changed meanwhile: then Deliver is to follow.
-func (d *Delivery) pass() (changed bool) {
-	d.with = nil
-	if changed = d.again; changed {
+// pass gives the turn back. It reports whether Deliver is to be called again: then what has been read may be something else
+// now, and the handle does not stay with the poller.
+func (d *Delivery) pass() (again bool) {
+	if again = d.again; again {
 		d.again = false
 		d.release()
 	}
 	d.turn.pass()
-	return changed
+	return again
 }

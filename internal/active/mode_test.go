@@ -49,7 +49,9 @@ func TestSetNumbers(t *testing.T) {
 			default:
 				ok = err == nil && to.Value() == sum && to.On() && !spent
 			}
-			require.True(t, ok, "%v -> %v", from, n)
+			if !ok {
+				t.Fatalf("%v -> %d is %v, %v, %v", from, n, to.Value(), spent, err)
+			}
 		}
 	}
 }

@@ -24,7 +24,6 @@ func (d *Delivery) Receive(w esock.Wait, next func() error, read func(esock.Wait
 	}
 	err := d.turn.take(d.mu, w)
 	if err == nil {
-		d.release()
 		err = d.receive(w, next, read)
 		d.pass()
 	}
