@@ -130,7 +130,7 @@ func (d *Delivery) produce(w esock.Wait, reads *int) (msg esock.Message, more bo
 			break
 		}
 		if d.src.Read(w) != nil {
-			return nil, false // the poller goes on, or another receiver of the mailbox
+			return nil, false // nothing has come: the poller announces what does
 		}
 	}
 	d.release()

@@ -1,5 +1,9 @@
-// Package active is Erlang's option active: how the packets of a connection reach its owner as messages. Packages gentcp
-// and hackney build their connections on it. OTP: inet:setopts/2, option active.
+// Package active is Erlang's option active, {active, true | false | once | N}: how the packets of a connection reach its owner
+// as messages, and how that goes together with receives. Packages gentcp and hackney build their connections on it, over TCP
+// and over TLS. OTP: inet:setopts/2.
+//
+// Mode is a value of the option, with the arithmetic of {active, N}. Delivery is what a connection has: it makes messages of
+// packets, and knows the owner, the turns of receives, and the end of the stream. The connection is its Source.
 package active
 
 import (
@@ -44,8 +48,8 @@ func (m Mode) Value() any {
 	return false
 }
 
-// Set is the mode after the option is set to v: a bool, Once, or an int from -32768 to 32767. A number is added to a count,
-// and begins one in every other mode. A count that is not above 0 afterwards is spent, as is one that false ends: the
+// Set is the mode after {active, v}: a bool, Once, or an int from -32768 to 32767. A number is added to a count, and begins
+// one in every other mode. A count that is not above 0 afterwards is spent, as is one that false ends: the
 // connection is passive, and its owner is told so. The error is EINVAL: the sum is above 32767, and the mode stays.
 func (m Mode) Set(v any) (to Mode, spent bool, err error) {
 	switch v {
