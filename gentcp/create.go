@@ -106,7 +106,7 @@ func (c *creation) take(r *row, v any) error {
 		c.protocol = map[any]esock.Protocol{ProtocolTCP: esock.TCP, ProtocolMPTCP: esock.MPTCP}[v]
 	case "active":
 		if !c.delivers() && v != false {
-			return &badArgument{"active", v, "the socket has no owner to send messages to"}
+			return &badArgument{"active", v, "there is no owner to send messages to"}
 		}
 		c.active = v
 	default:
@@ -309,13 +309,12 @@ func (c *creation) bind(sock *esock.Socket, always bool) error {
 // start puts the socket of this layer around the finished one below, and lets its active mode begin.
 func (c *creation) start(sock *esock.Socket) *Socket {
 	o := c.settings
-	s := newSocket(sock, c.owner, &o)
-	s.listening = c.listening
+	s := newSocket(sock, c.owner, c.listening, &o)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.delivers() {
-		s.setActive(c.active) // it was checked
-		s.deliver()
+		s.delivery.SetActive(c.active) // it was checked
+		s.delivery.Deliver()
 	}
 	return s
 }

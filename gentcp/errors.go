@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/active"
 	"golang.org/x/sys/unix"
 )
 
@@ -51,10 +52,10 @@ func (e *Error) Timeout() bool {
 
 // ErrClosed says that the connection is over, whoever ended it. errors.Is finds io.EOF as well when the peer did, and
 // net.ErrClosed when it was closed here. OTP: closed.
-var ErrClosed = errors.New("closed")
+var ErrClosed = active.ErrClosed
 
 // ErrNotOwner says that only the owner may do it. OTP: not_owner.
-var ErrNotOwner = errors.New("not the owner")
+var ErrNotOwner = active.ErrNotOwner
 
 // ErrNXDomain says that the host has no address of the family asked for. OTP: nxdomain.
 var ErrNXDomain = errors.New("no such host")
@@ -62,24 +63,10 @@ var ErrNXDomain = errors.New("no such host")
 // ErrBadArg is what errors.Is finds when a call could never be right; what is wrong is in the text. OTP raises badarg.
 var ErrBadArg = errors.New("bad argument")
 
-// closedBy is an end of the connection with its cause.
-type closedBy struct{ cause error }
-
-func (e closedBy) Error() string {
-	switch e.cause {
-	case io.EOF:
-		return "closed by the peer"
-	case net.ErrClosed:
-		return "closed"
-	}
-	return "closed: " + e.cause.Error()
-}
-func (e closedBy) Is(target error) bool { return target == ErrClosed }
-func (e closedBy) Unwrap() error        { return e.cause }
-
+// The ends without an error.
 var (
-	closedHere   error = closedBy{net.ErrClosed}
-	closedByPeer error = closedBy{io.EOF}
+	closedHere   = active.ClosedHere
+	closedByPeer = active.ClosedByPeer
 )
 
 // badArgument is an ErrBadArg that says what is wrong.

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"sync"
 
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -15,6 +16,7 @@ type input struct {
 	pooled *[]byte // buf as buffers has it; nil: it is too large for them
 	start  int
 	end    int
+	total  int // of the packet that has begun, as it was last cut; 0: that is not known
 }
 
 // maxPooled is the size of the largest buffers that are kept, and the most that one read takes.
@@ -74,7 +76,7 @@ func (in *input) grow(size int) {
 		next.buf = make([]byte, size)
 	}
 	next.end = copy(next.buf, in.data())
-	next.parser = in.parser
+	next.parser, next.total = in.parser, in.total
 	in.drop()
 	*in = next
 }
@@ -83,9 +85,10 @@ func (in *input) grow(size int) {
 var shortest = [packet.HTTPHBin + 1]int{packet.Len1: 1, packet.Len2: 2, packet.Len4: 4, packet.CDR: 12, packet.SunRM: 4,
 	packet.FCGI: 8, packet.TPKT: 4, packet.ASN1: 2}
 
-// space is the room for the next read, when the packet has total bytes; 0: that is not known. Memory grows with what a
-// peer sends, not with what it announces: when the buffer is full, by as much as has come, or as one read takes.
-func (in *input) space(total int, o *settings) []byte {
+// space is the room for the next read, of the packet that has begun. Memory grows with what a peer sends, not with what it
+// announces: when the buffer is full, by as much as has come, or as one read takes.
+func (in *input) space(o *settings) []byte {
+	total := in.total
 	need := max(1, shortest[o.typ]-in.len())
 	if total > 0 {
 		need = total - in.len()
@@ -93,7 +96,7 @@ func (in *input) space(total int, o *settings) []byte {
 	read := min(o.buffer, maxPooled)
 	need = min(need, max(in.len(), read, defaultBuffer))
 	most := need
-	if o.readAhead || raw(o.typ) && total == 0 {
+	if o.readAhead || active.Raw(o.typ) && total == 0 {
 		most = max(need, read)
 	}
 	if in.start > 0 && len(in.buf)-in.end < most {

@@ -62,14 +62,14 @@ func (s *Socket) Accept(mb *esock.Mailbox, w esock.Wait) (*Socket, error) {
 		return nil, s.fail(op, checkWait(w))
 	case mb != nil && mb.Closed():
 		return nil, s.fail(op, ownerClosed)
-	case !s.listening:
+	case !s.delivery.Listener():
 		if s.sock.Closed() {
 			return nil, s.fail(op, closedHere)
 		}
 		return nil, s.fail(op, syscall.EINVAL)
 	}
 	s.mu.Lock()
-	c := creation{owner: mb, settings: *s.opts.Load(), active: s.active.value()}
+	c := creation{owner: mb, settings: *s.opts.Load(), active: s.delivery.Active()}
 	s.mu.Unlock()
 	if mb == nil {
 		c.active = false

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -153,9 +154,7 @@ func ActiveOnce() Option { return Option{name: "active", value: Once} }
 func ActiveN(n int) Option { return Option{name: "active", value: n} }
 
 // Once is the value of option active in mode once.
-const Once = onceMode("once")
-
-type onceMode string
+const Once = active.Once
 
 // DataMode is the value of option mode.
 type DataMode uint8

@@ -75,13 +75,11 @@ func checkTime(infinite bool, longest time.Duration) check {
 }
 
 func checkActive(v any) (any, string) {
-	switch v := v.(type) {
-	case bool, onceMode:
+	switch v {
+	case true, false, Once:
 		return v, ""
-	case string:
-		if v == string(Once) {
-			return Once, ""
-		}
+	case string(Once):
+		return Once, ""
 	}
 	if n, ok := plain.Integer(v); ok && n >= math.MinInt16 && n <= math.MaxInt16 {
 		return int(n), ""

@@ -1,12 +1,12 @@
 package gentcp
 
 import (
-	"context"
 	"errors"
 	"io"
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -32,82 +32,82 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 		return Packet{}, s.fail(op, checkWait(w))
 	case length < 0:
 		return Packet{}, s.fail(op, &badArgument{"length", length, "it is negative"})
-	case s.listening && !s.sock.Closed():
+	case s.delivery.Listener() && !s.sock.Closed():
 		return Packet{}, s.fail(op, syscall.ENOTCONN)
 	}
 	buf = buf[:len(buf):len(buf)]
+	var p Packet
+	direct := false // p has been read straight into buf
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.active.on() {
-		s.spend()
-		if s.active.on() && !s.sock.Closed() {
-			s.deliver()
-			return Packet{}, s.fail(op, syscall.EINVAL)
-		}
-	}
-	if err := s.take(w); err != nil {
-		return Packet{}, s.fail(op, err)
-	}
-	p, err := s.receive(buf, length, w)
-	s.pass()
+	err := s.delivery.Receive(w,
+		func() (err error) {
+			if !direct {
+				p, err = s.next(buf, length, s.opts.Load())
+			}
+			return err
+		},
+		func(w esock.Wait) (err error) {
+			if o := s.opts.Load(); s.input.len() == 0 && active.Raw(o.typ) && length <= cap(buf) && cap(buf) > 0 {
+				p, direct, err = s.receiveRaw(buf, length, o, w)
+				return err
+			}
+			room := s.room()
+			s.mu.Unlock()
+			n, err := s.delivery.Recv(room, w)
+			s.mu.Lock()
+			return s.arrived(n, err, w)
+		})
 	if err != nil {
 		return Packet{}, s.fail(op, err)
 	}
 	return p, nil
 }
 
-// receive is Recv for the call that has the turn. s.mu is held, but not while waiting.
-func (s *Socket) receive(buf []byte, length int, w esock.Wait) (Packet, error) {
-	first := true
-	for {
-		if s.ended == nil && s.sock.Closed() {
-			s.ended = closedHere // the owner has died
-		}
-		if s.ended == closedHere {
-			return Packet{}, s.tellEnd()
-		}
-		o := s.opts.Load()
-		p, total, err := s.cut(o, length)
-		if err == nil {
-			return s.handOver(p, total, buf, o), nil
-		}
-		if err != packet.ErrMore {
-			return Packet{}, err
-		}
-		if s.ended != nil {
-			return Packet{}, s.tellEnd()
-		}
-		if first {
-			first = false
-			w = w.Begin()
-		} else if err := w.Over(); err != nil { // a read that finds data does not look
-			return Packet{}, err
-		}
-		if s.input.len() == 0 && raw(o.typ) && length <= cap(buf) && cap(buf) > 0 {
-			if p, ok, err := s.receiveRaw(buf, length, o, w); ok || err != nil {
-				return p, err
-			}
-			continue
-		}
-		room := s.input.space(total, o)
-		s.mu.Unlock()
-		n, err := s.sock.Recv(room, 0, w)
-		s.mu.Lock()
-		s.input.end += n
-		if err != nil {
-			if s.input.len() == 0 {
-				s.input.drop()
-			}
-			if passing(err) {
-				return Packet{}, err
-			}
-			s.end(err)
-		}
+// next takes the next packet off the input, in buf if it fits. Errors: packet.ErrMore, EMSGSIZE. s.mu is held.
+func (s *Socket) next(buf []byte, length int, o *settings) (Packet, error) {
+	in := &s.input
+	p, n, err := s.delivery.Cut(&in.parser, in.data(), length)
+	if err != nil {
+		in.total = n
+		return Packet{}, err
 	}
+	out := Packet{Packet: p.CopyTo(buf), head: o.split()}
+	in.used(n)
+	return out, nil
+}
+
+// room is where the input is read to.
+func (s *Socket) room() []byte { return s.input.space(s.opts.Load()) }
+
+// arrived adds n bytes that were read to the input. The error is that of a read after which the stream goes on. s.mu is held.
+func (s *Socket) arrived(n int, err error, w esock.Wait) error {
+	s.input.end += n
+	if err != nil && s.input.len() == 0 {
+		s.input.drop()
+	}
+	return s.goesOn(n, err, w)
+}
+
+// goesOn is the error of a read that got n bytes, if the stream goes on after it; nil otherwise, and then the end is noted.
+// s.mu is held.
+func (s *Socket) goesOn(n int, err error, w esock.Wait) error {
+	if err == nil {
+		return nil
+	}
+	reason, lasts := active.Lasts(err, w)
+	if !lasts {
+		s.end(reason)
+		return nil
+	}
+	if _, selected := err.(*esock.Select); selected && n > 0 { // with {otp, select_read} on
+		return nil
+	}
+	return reason
 }
 
 // receiveRaw reads raw bytes straight to where the caller wants them; false: it was not that easy, and what came is in
-// the input.
+// the input. s.mu is held, but not while reading.
 func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (Packet, bool, error) {
 	var n int
 	var err error
@@ -121,82 +121,23 @@ func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (
 	}
 	s.mu.Lock()
 	// The packet type may have been changed meanwhile: then these bytes are for another parser.
-	if err == nil && raw(s.opts.Load().typ) {
+	if err == nil && active.Raw(s.opts.Load().typ) {
 		return Packet{Packet: packet.DataPacket(buf[:n:n]), head: o.split()}, true, nil
 	}
 	if n > 0 {
 		s.input.grow(n)
 		s.input.end = copy(s.input.buf, buf[:n])
 	}
-	switch {
-	case err == nil:
-	case passing(err):
-		return Packet{}, false, err
-	default:
-		s.end(err)
-	}
-	return Packet{}, false, nil
+	return Packet{}, false, s.goesOn(0, err, w)
 }
 
-func raw(t packet.Type) bool { return t == packet.Raw || t == packet.Len0 }
-
-// cut finds the next packet in the input: the packet and its bytes in all; packet.ErrMore, and how many it has in all
-// if that is known; packet.ErrInvalid as EMSGSIZE.
-func (s *Socket) cut(o *settings, length int) (packet.Packet, int, error) {
-	in := &s.input
-	if raw(o.typ) && length > 0 {
-		switch {
-		case in.len() >= length:
-			return packet.DataPacket(in.data()[:length]), length, nil
-		case s.ended != nil && in.len() > 0:
-			return packet.DataPacket(in.data()), in.len(), nil // the last one may be short
-		}
-		return packet.Packet{}, length, packet.ErrMore
-	}
-	p, n, err := in.parser.Next(in.data())
-	if err == packet.ErrInvalid {
-		err = syscall.EMSGSIZE
-	}
-	return p, n, err
-}
-
-// handOver copies a packet out of the input, and takes its n bytes off.
-func (s *Socket) handOver(p packet.Packet, n int, buf []byte, o *settings) Packet {
-	out := Packet{Packet: p.CopyTo(buf), head: o.split()}
-	s.input.used(n)
-	return out
-}
-
-// passing reports an error that ends a call, and not the stream.
-func passing(err error) bool {
-	return err == esock.ErrTimeout || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, esock.ErrState)
-}
-
-// end notes that nothing more can be received, and why. s.mu is held.
-func (s *Socket) end(err error) {
+// end notes that nothing more can be received, and why; with exit_on_close that closes the socket. s.mu is held.
+func (s *Socket) end(reason error) {
 	o := s.opts.Load()
-	if s.ended == nil {
-		s.ended = o.shown(reasonOf(err))
-	}
+	s.delivery.End(o.shown(reason))
 	if o.exitOnClose && !s.sock.Closed() {
 		s.closeQuietly()
 	}
-}
-
-// tellEnd is what a receive answers after the end: the reason once, from then on that it is closed. The beginning of a
-// packet, if there is one, is dropped. s.mu is held.
-func (s *Socket) tellEnd() error {
-	err := s.ended
-	if s.active.on() { // it was set while this call waited
-		s.tellOwner()
-	}
-	s.told = true
-	s.input.drop()
-	if !errors.Is(err, ErrClosed) {
-		s.ended = closedBy{err}
-	}
-	return err
 }
 
 // reasonOf is the reason in an error of package esock.

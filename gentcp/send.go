@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -108,8 +109,8 @@ func (s *Socket) sendReason(o *settings, err error) error {
 	if s.sendingEnded() && errors.Is(err, syscall.EPIPE) {
 		return closedHere
 	}
-	if s.listening && errors.Is(err, syscall.EPIPE) {
-		return closedBy{syscall.EPIPE}
+	if s.delivery.Listener() && errors.Is(err, syscall.EPIPE) {
+		return active.ClosedBy{Cause: syscall.EPIPE}
 	}
 	return o.shown(reasonOf(err))
 }

@@ -18,7 +18,7 @@ func (s *Socket) SetOpts(opts ...Option) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.deliver() // with all of them set: what active is set to before packet is still about packets
+	defer s.delivery.Deliver() // with all of them set: what active is set to before packet is still about packets
 	for _, o := range opts {
 		if err := s.setOpt(o); err != nil {
 			return s.fail("setopts", optionError(err))
@@ -76,10 +76,10 @@ func (s *Socket) setOpt(o Option) error {
 func (s *Socket) apply(r *row, v any) error {
 	switch {
 	case r.name == "active":
-		return s.setActive(v)
+		return s.delivery.SetActive(v)
 	case r.set != nil:
 		if !r.sends {
-			s.materialise() // what was announced is what it was announced as
+			s.delivery.Settle() // what was announced is what it was announced as
 		}
 		o := *s.opts.Load()
 		r.set(&o, v)
@@ -89,9 +89,7 @@ func (s *Socket) apply(r *row, v any) error {
 		} else {
 			s.input.configure(&o)
 		}
-		if s.input.len() > 0 {
-			s.release() // what has been read may be a packet now
-		}
+		s.delivery.Changed()
 		return nil
 	case r.setSocket == nil:
 		return nil
@@ -114,7 +112,7 @@ func (s *Socket) GetOpts(names ...Name) ([]Option, error) {
 	if s.sock.Closed() {
 		return nil, s.fail(op, optionError(closedHere))
 	}
-	defer s.deliver()
+	defer s.delivery.Deliver()
 	found := make([]Option, 0, len(names))
 	for _, name := range names {
 		o, ok, err := s.getOpt(string(name))
@@ -142,8 +140,7 @@ func (s *Socket) getOpt(name string) (o Option, ok bool, err error) {
 	case r == nil || r.use&inGetOpts == 0:
 		return o, false, invalid("option", name, "there is none of that name to be read")
 	case name == "active":
-		s.spend() // a count that shows is what is left after the messages in the mailbox
-		return Option{name: name, value: s.active.value()}, true, nil
+		return Option{name: name, value: s.delivery.Active()}, true, nil
 	case r.get != nil:
 		return Option{name: name, value: r.get(s.opts.Load())}, true, nil
 	case r.getSocket == nil || !r.suits(s.sock):

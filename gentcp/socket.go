@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/internal/layered"
 	"github.com/esock-go/esock/sockopt"
 )
@@ -20,26 +21,20 @@ import (
 // answer ErrBadArg, the others nothing.
 type Socket struct {
 	sock      *esock.Socket
-	listening bool
 	opts      atomic.Pointer[settings]
 	shutting  atomic.Int32 // how many calls of Shutdown are about to end sending
 	shutWrite atomic.Bool  // one has
 
 	mu       sync.Mutex // guards what follows; held over system calls only where they do not wait
-	owner    *esock.Mailbox
-	closed   bool
-	ended    error // what a receive answers from now on, because there is nothing more to receive; nil: there may be
-	told     bool  // and has answered, or told the owner
-	active   activeMode
-	delivery delivery
-	turn     turn
+	delivery active.Delivery
 	input    input
 }
 
 // newSocket puts a socket of this layer around one below.
-func newSocket(sock *esock.Socket, mb *esock.Mailbox, o *settings) *Socket {
+func newSocket(sock *esock.Socket, mb *esock.Mailbox, listening bool, o *settings) *Socket {
 	layered.Mark(sock)
-	s := &Socket{sock: sock, owner: mb}
+	s := &Socket{sock: sock}
+	s.delivery.Init(&s.mu, sock, (*source)(s), mb, listening)
 	s.opts.Store(o)
 	s.input.restart(o)
 	return s
@@ -77,7 +72,7 @@ func (s *Socket) Owner() *esock.Mailbox {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.owner
+	return s.delivery.Owner()
 }
 
 // Open reports whether the socket has not been closed yet: by Close, by its owner's death, or, with exit_on_close, by
@@ -205,33 +200,8 @@ func (s *Socket) CloseFrom(mb *esock.Mailbox) error {
 // close closes the socket for mb, if somebody calls by name, else for the owner.
 func (s *Socket) close(mb *esock.Mailbox, named bool) {
 	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
-	}
-	s.materialise()
-	s.closed = true
-	stranger := named && s.owner != mb && s.owner != nil && s.active.on() && s.ended == nil && !s.listening
-	s.active = activeMode{}
-	s.endDelivery()
-	if s.ended == nil {
-		s.ended = closedHere
-	}
-	s.told = true
-	if !s.turn.taken { // else who has the turn reads into it
-		s.input.drop()
-	}
-	owner, notices := s.owner, s.delivery.notices
-	s.delivery.notices = nil
-	s.mu.Unlock()
-	for _, msg := range notices { // those that a receiver was about to make
-		owner.Post(msg)
-	}
-	// Not under the lock: it waits for who is inside, and for linger.
-	s.sock.Close()
-	if stranger {
-		owner.Post(ClosedMsg{s})
-	}
+	defer s.mu.Unlock()
+	s.delivery.Close(named && s.delivery.Owner() != mb, func() { s.sock.Close() }) // linger may hold it up
 }
 
 // closeQuietly closes the esock socket because the peer has: nobody waits for unsent data.
@@ -254,7 +224,7 @@ func (o *settings) shown(err error) error {
 		if o.showReset {
 			return syscall.ECONNRESET
 		}
-		return closedBy{errnoIn(err)}
+		return active.ClosedBy{Cause: errnoIn(err)}
 	}
 	if err == io.EOF {
 		return closedByPeer
@@ -276,35 +246,12 @@ func (s *Socket) ControllingProcess(from, to *esock.Mailbox) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	err := s.delivery.Give(from, to, func() error { return s.sock.ControllingProcess(from, to) })
 	switch {
-	case s.sock.Closed():
-		return s.fail(op, closedHere)
-	case s.owner == to:
-		return nil
-	case s.owner != from:
-		return s.fail(op, ErrNotOwner)
+	case err == active.ErrOwnerClosed:
+		err = ownerClosed
+	case errors.Is(err, &esock.InvalidError{What: "not_owner"}):
+		err = ErrNotOwner // somebody went to the esock socket beneath
 	}
-	if to != nil && to.Closed() {
-		return s.fail(op, &badArgument{"owner", nil, "its mailbox is closed"})
-	}
-	s.materialise()
-	s.endDelivery()
-	// What was announced may have been the end, and the socket be closed by now: its messages move all the same.
-	if err := s.sock.ControllingProcess(from, to); err != nil && (s.ended == nil || s.ended == closedHere) {
-		s.deliver()
-		if errors.Is(err, &esock.InvalidError{What: "not_owner"}) {
-			err = ErrNotOwner // somebody went to the esock socket beneath
-		}
-		return s.fail(op, err)
-	}
-	s.owner = to
-	if to == nil {
-		s.active = activeMode{}
-		return nil
-	}
-	if from != nil {
-		from.Move(to, s.About)
-	}
-	s.deliver()
-	return nil
+	return s.fail(op, err)
 }

@@ -1,10 +1,12 @@
 package gentcp
 
-// Turns says whether a receive has the turn, and how many wait for it.
-func Turns(s *Socket) (taken bool, queued int) {
+import "github.com/esock-go/esock"
+
+// Receivers is how many receives there are: the one that has the turn, and those that wait for it.
+func Receivers(s *Socket) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.turn.taken, len(s.turn.queue)
+	return s.delivery.Receivers()
 }
 
 // Buffered is how much the socket has read ahead, and the memory it has for that.
@@ -14,14 +16,21 @@ func Buffered(s *Socket) (n, room int) {
 	return s.input.len(), cap(s.input.buf)
 }
 
-// HoldUp keeps receives from their turn until the function is called.
+// HoldUp keeps receives of a passive socket from their turn until the function is called.
 func HoldUp(s *Socket) (letGo func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.turn.taken = true
-	return func() {
+	held, release, released := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(released)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.pass()
-	}
+		s.delivery.Receive(esock.Forever, func() error {
+			s.mu.Unlock()
+			close(held)
+			<-release
+			s.mu.Lock()
+			return nil
+		}, nil)
+	}()
+	<-held
+	return func() { close(release); <-released }
 }

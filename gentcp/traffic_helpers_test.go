@@ -235,10 +235,7 @@ func recvLater(t testing.TB, s *gentcp.Socket, length int, w esock.Wait) func() 
 // turns waits until a receive has the turn and so many wait for it.
 func turns(t testing.TB, s *gentcp.Socket, queued int) {
 	t.Helper()
-	comes(t, "the turns", func() bool {
-		taken, n := gentcp.Turns(s)
-		return taken && n == queued
-	})
+	comes(t, "the turns", func() bool { return gentcp.Receivers(s) == 1+queued })
 }
 
 // pattern is n bytes that tell where they are.

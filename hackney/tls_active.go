@@ -1,204 +1,90 @@
 package hackney
 
 import (
-	"errors"
-	"math"
-	"syscall"
-
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
-	"github.com/esock-go/esock/packet"
 )
 
-// activeMode says how many more packets become messages.
-type activeMode struct {
-	left    int // 0: passive; negative: all
-	counted bool
+// source is the connection as the stream of its delivery.
+type source TLSConn
+
+// Next takes the next packet, as a message.
+func (s *source) Next() (esock.Message, error) {
+	c := (*TLSConn)(s)
+	p, err := c.next(0)
+	if err != nil {
+		return nil, err
+	}
+	return SSLMsg{c, p}, nil
 }
 
-func (a activeMode) on() bool { return a.left != 0 }
-
-// change is the mode after option active was set to v; spent: the owner is told that the connection is passive, ok:
-// the sum is not too large.
-func (a activeMode) change(v any) (to activeMode, spent, ok bool) {
-	switch v {
-	case true:
-		return activeMode{left: -1}, false, true
-	case false:
-		return activeMode{}, a.counted, true
-	case gentcp.Once:
-		return activeMode{left: 1}, false, true
-	}
-	n := v.(int)
-	if a.counted {
-		n += a.left
-	}
+// Read reads more, one record at most. It unlocks meanwhile: what TLS answers may have to wait.
+func (s *source) Read(w esock.Wait) error {
+	c := (*TLSConn)(s)
+	room := c.room()
+	c.mu.Unlock()
+	c.wire.wait = w
+	n, err := c.tls.Read(room)
+	c.mu.Lock()
+	c.end += n
+	reason, lasts := paused(err)
 	switch {
-	case n > math.MaxInt16:
-		return a, false, false
-	case n <= 0:
-		return activeMode{}, true, true
+	case err == nil:
+	case !lasts:
+		c.finish(reason)
+	case n == 0:
+		return reason
 	}
-	return activeMode{n, true}, false, true
+	return nil
 }
 
-// after is the mode when one packet has become a message; spent as in change.
-func (a activeMode) after() (to activeMode, spent bool) {
-	switch a.left {
-	case -1:
-		return a, false
-	case 1:
-		return activeMode{}, a.counted
-	}
-	a.left--
-	return a, false
-}
+func (s *source) Buffered() int                    { return s.end - s.start }
+func (s *source) Drop()                            { s.start, s.end = 0, 0 }
+func (s *source) Passive() esock.Message           { return SSLPassiveMsg{(*TLSConn)(s)} }
+func (s *source) Error(reason error) esock.Message { return SSLErrorMsg{(*TLSConn)(s), reason} }
+func (s *source) Closed() esock.Message            { return SSLClosedMsg{(*TLSConn)(s)} }
+func (s *source) About(msg esock.Message) bool     { return (*TLSConn)(s).About(msg) }
 
-// delivery is how packets get to the owner's mailbox. The handle is in it when there may be something to deliver: put
-// there by the poller, which found the kernel ready, or by us. Who receives from the mailbox meets it, reads, and
-// receives what came of it. So an owner who does not look leaves the data with the kernel. TLSConn.mu guards it.
-type delivery struct {
-	active  activeMode
-	handle  *esock.Handle   // of the owner's mailbox; nil: none yet
-	missed  bool            // something happened while somebody else had the turn: he begins anew
-	notices []esock.Message // to be delivered next
-}
-
-// readsPerMessage is how many reads one message may take, so that a mailbox with other messages gets to them.
-const readsPerMessage = 16
-
-// deliver makes the handle go to the mailbox, if the mode is active and it is not with the poller. mu is held.
-func (c *TLSConn) deliver() {
+// recv is Transport.Recv.
+func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
+	const op = "recv"
 	switch {
-	case c.closed || c.owner == nil || len(c.turn) > 0 || c.wire.sel != nil:
-		return
-	case !c.active.on() && len(c.notices) == 0:
-		return
-	case c.handle == nil:
-		var h *esock.Handle
-		h = c.owner.NewHandleFunc(func(msg esock.Message) (esock.Message, bool) { return c.received(h, msg), false })
-		c.handle = h
+	case w.Err() != nil:
+		return gentcp.Packet{}, c.fail(op, w.Err())
+	case w.Asynchronous():
+		return gentcp.Packet{}, badArg(op, "a receive waits, or uses an active mode")
+	case length < 0:
+		return gentcp.Packet{}, badArg(op, "the length is negative")
 	}
-	c.handle.Notify()
-}
-
-// received is called by who meets the handle in the mailbox: what he receives instead.
-func (c *TLSConn) received(h *esock.Handle, msg esock.Message) esock.Message {
+	var p gentcp.Packet
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.handle != h {
-		return nil // of an owner that is it no more
+	err := c.delivery.Receive(w, func() (err error) {
+		p, err = c.next(length)
+		return err
+	}, (*source)(c).Read)
+	if err != nil {
+		return gentcp.Packet{}, c.fail(op, err)
 	}
-	if !c.tryTurn() {
-		c.missed = true // putTurn sees to it
-		return nil
-	}
-	defer c.putTurn()
-	if _, aborted := msg.(esock.AbortMsg); aborted {
-		c.wire.sel = nil
-	}
-	reads := readsPerMessage
-	return c.produce(esock.With(h), h, &reads)
+	return p, nil
 }
 
-// produce makes the next message to the owner: a notice, or a packet, for which it may read. The turn and mu are
-// held.
-func (c *TLSConn) produce(w esock.Wait, h *esock.Handle, reads *int) esock.Message {
-	for {
-		if len(c.notices) > 0 {
-			msg := c.notices[0]
-			c.notices = c.notices[1:]
-			return msg
-		}
-		if !c.active.on() {
-			return nil
-		}
-		p, err := c.cut(0)
-		switch {
-		case err == nil:
-			var spent bool
-			if c.active, spent = c.active.after(); spent {
-				c.notices = append(c.notices, SSLPassiveMsg{c})
-			}
-			return SSLMsg{c, p}
-		case err != packet.ErrMore:
-			c.active = activeMode{}
-			return SSLErrorMsg{c, syscall.EMSGSIZE}
-		case c.ended != nil:
-			c.tellOwner()
-			continue
-		case *reads == 0:
-			return nil
-		}
-		*reads--
-		if err = c.fill(w, h); err != nil {
-			if _, ok := paused(err); ok {
-				return nil
-			}
-			c.finish(err)
-		}
+// next takes the next packet, in memory of its own. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.
+func (c *TLSConn) next(length int) (gentcp.Packet, error) {
+	p, n, err := c.delivery.Cut(&c.parser, c.buf[c.start:c.end], length)
+	if err != nil {
+		return gentcp.Packet{}, err
 	}
+	p = p.CopyTo(nil)
+	c.start += n
+	return gentcp.Packet{Packet: p}, nil
 }
 
-// tellOwner makes the notices of the end. mu is held.
-func (c *TLSConn) tellOwner() {
-	c.active = activeMode{}
-	if c.told {
-		return
-	}
-	if reason := c.tellEnd(); !errors.Is(reason, gentcp.ErrClosed) {
-		c.notices = append(c.notices, SSLErrorMsg{c, reason})
-	}
-	c.notices = append(c.notices, SSLClosedMsg{c})
-}
-
-// settle does f, which changes mode, owner or state, after it has made messages of what the owner would receive now
-// if he looked: what has been announced to him and stands in his mailbox as the handle. It reads once at most. When
-// somebody else has the turn, he reads what is announced, and looks afterwards at what f has changed. mu is held, but
-// not while reading.
-func (c *TLSConn) settle(f func() error) error {
-	if !c.tryTurn() {
-		c.missed = true
-		return f()
-	}
-	defer c.putTurn()
-	unseen := c.handle != nil && c.handle.Unseen()
-	c.wire.cancel()
-	if unseen {
-		c.handle.Retract()
-		reads := 1
-		for msg := c.produce(esock.Within(0), nil, &reads); msg != nil; msg = c.produce(esock.Within(0), nil, &reads) {
-			c.owner.Post(msg) // it fails when the owner is gone
-		}
-	}
-	return f()
-}
-
-// retire takes the handle out of use. mu is held.
-func (c *TLSConn) retire() {
-	if c.handle != nil {
-		c.handle.Retract()
-		c.handle = nil
-	}
-}
-
-// setActive sets option active. mu is held. Errors: EINVAL.
-func (c *TLSConn) setActive(v any) error {
-	switch {
-	case c.owner == nil && v == false, c.told:
-		return nil
-	case c.owner == nil:
-		return invalid("active", v, "the connection has no owner to send messages to")
-	}
-	return c.settle(func() error {
-		to, spent, ok := c.active.change(v)
-		if !ok {
-			return invalid("active", v, "with what is left it is more than 32767")
-		}
-		c.active = to
-		if spent {
-			c.owner.Post(SSLPassiveMsg{c}) // it fails when the owner is gone
-		}
-		return nil
-	})
+// controllingProcess is Transport.ControllingProcess.
+func (c *TLSConn) controllingProcess(from, to *esock.Mailbox) error {
+	const op = "controlling_process"
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.delivery.Give(from, to, func() error { return c.raw.ControllingProcess(from, to) })
+	return c.fail(op, err)
 }

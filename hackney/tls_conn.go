@@ -1,6 +1,7 @@
 package hackney
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -13,21 +14,21 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/packet"
 )
 
 // TLSConn is a connection of a transport that TLS made. Its data is received and sent through a Socket.
 //
-// Who reads from crypto/tls has the turn, which is a place in a channel: a passive receive, or somebody who receives
-// from the owner's mailbox. mu guards everything else, and is not held while crypto/tls reads or sends.
+// One goroutine at a time reads from crypto/tls, and has the turn: a passive receive, or a receiver of the owner's mailbox.
+// mu guards everything else, and is not held while crypto/tls reads or sends.
 type TLSConn struct {
 	raw       *gentcp.Socket // passive and raw
 	tls       *tls.Conn
-	turn      chan struct{}
 	sender    sync.Mutex // held by the Send in progress
 	shutWrite atomic.Bool
 
-	// These three belong to who has the turn.
+	// These belong to whoever has the turn. start and end change with mu held.
 	wire       wire
 	buf        []byte // buf[start:end] is what was read and not delivered yet
 	start, end int
@@ -35,11 +36,7 @@ type TLSConn struct {
 	mu       sync.Mutex
 	settings settings
 	parser   packet.Parser
-	owner    *esock.Mailbox
-	closed   bool
-	ended    error // what a receive answers when no packet is left; nil: there may come more
-	told     bool  // and has answered, or told the owner
-	delivery
+	delivery active.Delivery
 }
 
 // settings are the options that are not the TCP connection's, or matter here as well.
@@ -56,7 +53,9 @@ type settings struct {
 const maxRecord = 1 << 14
 
 func newTLSConn(raw *gentcp.Socket, mb *esock.Mailbox, o settings) *TLSConn {
-	c := &TLSConn{raw: raw, owner: mb, settings: o, turn: make(chan struct{}, 1), wire: wire{raw: raw}}
+	c := &TLSConn{raw: raw, settings: o}
+	c.delivery.Init(&c.mu, raw.Socket(), (*source)(c), mb, false)
+	c.wire = wire{raw: raw, delivery: &c.delivery}
 	c.parser, _ = packet.NewParser(o.typ, o.decoding()) // they were checked
 	return c
 }
@@ -106,141 +105,6 @@ func (c *TLSConn) String() string {
 	return c.raw.String()
 }
 
-// takeTurn waits for the turn. The time of esock.Within runs from the moment it has come; other waits may end before.
-// Errors: esock.ErrTimeout, a context's.
-func (c *TLSConn) takeTurn(w esock.Wait) error {
-	if c.tryTurn() {
-		return nil
-	}
-	if !w.Blocks() {
-		return esock.ErrTimeout
-	}
-	if _, within := w.Duration(); within {
-		c.turn <- struct{}{}
-		return nil
-	}
-	ctx, free := w.Ends()
-	defer free()
-	select {
-	case c.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return w.Ended()
-	}
-}
-
-func (c *TLSConn) tryTurn() bool {
-	select {
-	case c.turn <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-// putTurn gives the turn back, and then an active mode goes on. mu is held.
-func (c *TLSConn) putTurn() {
-	if c.missed {
-		c.wire.cancel()
-		c.missed = false
-	}
-	<-c.turn
-	c.deliver()
-}
-
-// recv is Transport.Recv.
-func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
-	const op = "recv"
-	switch {
-	case w.Err() != nil:
-		return gentcp.Packet{}, c.fail(op, w.Err())
-	case w.Asynchronous():
-		return gentcp.Packet{}, badArg(op, "a receive waits, or uses an active mode")
-	case length < 0:
-		return gentcp.Packet{}, badArg(op, "the length is negative")
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.active.on() {
-		c.settle(func() error { return nil }) // it may be spent already
-		if c.active.on() && c.raw.Open() {
-			return gentcp.Packet{}, c.fail(op, syscall.EINVAL)
-		}
-	}
-	c.mu.Unlock()
-	err := c.takeTurn(w)
-	c.mu.Lock()
-	if err != nil {
-		return gentcp.Packet{}, err
-	}
-	w = w.Begin()
-	defer c.putTurn()
-	c.wire.cancel()
-	if c.closed {
-		return gentcp.Packet{}, c.fail(op, c.tellEnd())
-	}
-	for first := true; ; first = false {
-		p, err := c.cut(length)
-		switch {
-		case err == nil:
-			return p, nil
-		case err != packet.ErrMore:
-			return gentcp.Packet{}, c.fail(op, err)
-		case c.ended != nil:
-			return gentcp.Packet{}, c.fail(op, c.tellEnd())
-		case !first && w.Over() != nil: // a read that finds data does not look
-			return gentcp.Packet{}, w.Over()
-		}
-		if err = c.fill(w, nil); err != nil {
-			if reason, ok := paused(err); ok {
-				return gentcp.Packet{}, reason
-			}
-			c.finish(err)
-		}
-	}
-}
-
-// cut takes the next packet, in memory of its own. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.
-func (c *TLSConn) cut(length int) (gentcp.Packet, error) {
-	data := c.buf[c.start:c.end]
-	var p packet.Packet
-	var err error
-	n := length
-	switch raw := c.settings.typ == packet.Raw || c.settings.typ == packet.Len0; {
-	case !raw || length == 0:
-		p, n, err = c.parser.Next(data)
-	case len(data) >= length:
-		p = packet.DataPacket(data[:length])
-	case c.ended != nil && len(data) > 0:
-		p, n = packet.DataPacket(data), len(data) // the last one may be short
-	default:
-		err = packet.ErrMore
-	}
-	if err != nil {
-		if err == packet.ErrInvalid {
-			err = syscall.EMSGSIZE
-		}
-		return gentcp.Packet{}, err
-	}
-	p = p.CopyTo(nil)
-	c.start += n
-	return gentcp.Packet{Packet: p}, nil
-}
-
-// fill reads more, one record at most. The turn and mu are held, but mu not while reading.
-func (c *TLSConn) fill(w esock.Wait, h *esock.Handle) error {
-	room := c.room()
-	c.mu.Unlock()
-	c.wire.wait, c.wire.handle = w, h
-	n, err := c.tls.Read(room)
-	c.mu.Lock()
-	c.end += n
-	if _, ok := paused(err); ok && n > 0 {
-		return nil
-	}
-	return err
-}
-
 // room is where a record may be read to. The buffer grows with what has come, not with what a header announces.
 func (c *TLSConn) room() []byte {
 	n := c.end - c.start
@@ -267,26 +131,12 @@ func (c *TLSConn) finish(err error) {
 	if err == io.EOF && c.wire.ended {
 		err = io.ErrUnexpectedEOF // between two records crypto/tls takes it for an end that was announced
 	}
-	if c.ended == nil {
-		c.ended = c.shown(err)
-	}
+	c.delivery.End(c.shown(err))
 	if !c.settings.exitOnClose || !c.raw.Open() {
 		return
 	}
 	c.wire.hurry.Store(true) // the peer may not be reading
 	c.tls.Close()
-}
-
-// tellEnd is what a receive answers after the end: the reason once, from then on that it is closed. The
-// turn and mu are held.
-func (c *TLSConn) tellEnd() error {
-	err := c.ended
-	c.told = true
-	c.start, c.end = 0, 0 // the beginning of a packet
-	if !errors.Is(err, gentcp.ErrClosed) {
-		c.ended = closedBy(err)
-	}
-	return err
 }
 
 // send is Transport.Send.
@@ -309,7 +159,7 @@ func (c *TLSConn) send(data [][]byte) error {
 	case err == nil:
 		return nil
 	case c.shutWrite.Load():
-		return c.fail(op, closedBy(net.ErrClosed))
+		return c.fail(op, active.ClosedHere)
 	case errors.Is(err, esock.ErrTimeout):
 		c.wire.hurry.Store(true) // the peer has half a record: the end of TLS would make no sense to it
 		c.close(true)
@@ -353,50 +203,9 @@ func (c *TLSConn) shutdown(how esock.How) error {
 // waits up to 5 seconds for a kernel whose buffer is full to take the alert that ends TLS.
 func (c *TLSConn) close(tell bool) {
 	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		return
-	}
-	c.settle(func() error {
-		tell = tell && c.active.on() && c.ended == nil && !c.closed
-		c.closed = true
-		c.active = activeMode{}
-		c.retire()
-		if c.ended == nil {
-			c.ended = closedBy(net.ErrClosed)
-		}
-		return nil
-	})
-	owner := c.owner
-	c.mu.Unlock()
-	c.tls.Close() // not under the lock: it waits
-	if tell && owner != nil {
-		owner.Post(SSLClosedMsg{c}) // it fails when the owner is gone
-	}
-}
-
-// controllingProcess is Transport.ControllingProcess.
-func (c *TLSConn) controllingProcess(from, to *esock.Mailbox) error {
-	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.settle(func() error {
-		if err := c.raw.ControllingProcess(from, to); err != nil || c.owner == to {
-			return err
-		}
-		c.owner = to
-		c.retire()
-		switch {
-		case to == nil:
-			c.active = activeMode{}
-		case from != nil:
-			from.Move(to, c.About) // it fails when one of them is gone
-		}
-		return nil
-	})
+	c.delivery.Close(tell, func() { c.tls.Close() })
 }
-
-// closedBy is gentcp.ErrClosed with its cause.
-func closedBy(cause error) error { return fmt.Errorf("%w: %w", gentcp.ErrClosed, cause) }
 
 // errUnannounced is the end of a connection that the peer did not announce by TLS: what came may not be all.
 var errUnannounced = fmt.Errorf("%w: %w without close_notify: %w", gentcp.ErrClosed, io.EOF, io.ErrUnexpectedEOF)
@@ -418,25 +227,28 @@ func (c *TLSConn) shown(err error) error {
 			if c.settings.showReset {
 				return syscall.ECONNRESET
 			}
-			return closedBy(errno)
+			return active.ClosedBy{Cause: errno}
 		}
 	}
 	switch err {
 	case io.EOF:
-		return closedBy(io.EOF)
+		return active.ClosedByPeer
 	case io.ErrUnexpectedEOF:
 		return errUnannounced
 	}
 	if errors.Is(err, net.ErrClosed) {
-		return closedBy(net.ErrClosed)
+		return active.ClosedHere
 	}
 	return err
 }
 
 // fail wraps a reason as gentcp does.
 func (c *TLSConn) fail(op string, err error) error {
-	if err == nil {
-		return nil
+	switch err {
+	case nil, esock.ErrTimeout, context.Canceled, context.DeadlineExceeded:
+		return err
+	case active.ErrOwnerClosed:
+		return badArg(op, err.Error())
 	}
 	return &gentcp.Error{Op: op, Socket: c.raw, Reason: err}
 }

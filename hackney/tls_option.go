@@ -97,6 +97,7 @@ func (s *settings) set(opt gentcp.Option) error {
 func (c *TLSConn) setOpts(opts []gentcp.Option) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.delivery.Deliver()
 	for _, o := range opts {
 		if err := c.setOpt(o); err != nil {
 			return err
@@ -119,7 +120,7 @@ func (c *TLSConn) setOpt(o gentcp.Option) error {
 		given := o.Value()
 		o, err := gentcp.Opt(name, given)
 		if err == nil {
-			err = c.setActive(o.Value())
+			err = c.delivery.SetActive(o.Value())
 		} else {
 			err = refused(name, given, err)
 		}
@@ -129,17 +130,17 @@ func (c *TLSConn) setOpt(o gentcp.Option) error {
 			return err
 		}
 	}
-	return c.fail(op, c.settle(func() error {
-		if err := c.settings.set(o); err != nil {
-			return err
-		}
-		switch name {
-		case "packet":
-			// A fresh parser: http begins with a start line again.
-			c.parser, _ = packet.NewParser(c.settings.typ, c.settings.decoding()) // they were checked
-		case "packet_size", "line_delimiter":
-			c.parser.SetOptions(c.settings.decoding()) // they were checked
-		}
-		return nil
-	}))
+	c.delivery.Settle()
+	if err := c.settings.set(o); err != nil {
+		return c.fail(op, err)
+	}
+	switch name {
+	case "packet":
+		// A fresh parser: http begins with a start line again.
+		c.parser, _ = packet.NewParser(c.settings.typ, c.settings.decoding()) // they were checked
+	case "packet_size", "line_delimiter":
+		c.parser.SetOptions(c.settings.decoding()) // they were checked
+	}
+	c.delivery.Changed()
+	return nil
 }

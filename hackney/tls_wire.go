@@ -10,17 +10,17 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/sockopt"
 )
 
 // wire is what crypto/tls takes for the network: a gentcp socket whose reads end as the esock.Wait of the call above
 // says. The fields of reading belong to who has the connection's turn.
 type wire struct {
-	raw    *gentcp.Socket
-	wait   esock.Wait
-	handle *esock.Handle // when wait is With(handle): of the owner's mailbox
-	sel    *esock.Select // the handle is with the poller, or has come back: it holds the socket's reading direction
-	ended  bool          // the stream has ended
+	raw      *gentcp.Socket
+	delivery *active.Delivery
+	wait     esock.Wait
+	ended    bool // the stream has ended
 
 	send   atomic.Pointer[esock.Wait] // of the Send in progress
 	until  atomic.Pointer[time.Time]  // not nil: writes end then
@@ -42,9 +42,6 @@ func (pause) Temporary() bool { return true }
 
 var _ net.Error = pause{}
 
-// errLater is the pause of a read that the poller goes on with.
-var errLater = pause{errors.New("nothing has come yet")}
-
 // paused is the pause in an error, and whether it is one.
 func paused(err error) (reason error, ok bool) {
 	var p pause
@@ -56,35 +53,14 @@ func paused(err error) (reason error, ok bool) {
 
 // Read receives what is there.
 func (w *wire) Read(p []byte) (int, error) {
-	if w.handle != nil && w.sel == nil {
-		w.handle.Retract() // what it would announce is what we do now
-	}
-	n, err := w.raw.Socket().Recv(p, 0, w.wait)
+	n, err := w.delivery.Recv(p, w.wait)
 	w.ended = w.ended || err == io.EOF
-	sel, selected := err.(*esock.Select)
-	switch {
-	case selected:
-		w.sel = sel
-		return n, errLater
-	case w.handle != nil:
-		w.sel = nil
-	}
-	var e *esock.Error
-	switch {
-	case err == esock.ErrTimeout:
-		err = pause{err}
-	case errors.As(err, &e) && w.wait.Blocks() && e.Reason == w.wait.Ended():
-		err = pause{e.Reason} // the context's, not the stream's
+	if err != nil {
+		if reason, lasts := active.Lasts(err, w.wait); lasts {
+			return n, pause{reason}
+		}
 	}
 	return n, err
-}
-
-// cancel gives the socket's reading direction back, if the handle has it.
-func (w *wire) cancel() {
-	if w.sel != nil {
-		w.raw.Socket().Cancel(w.sel) // it fails when the socket is closed
-		w.sel = nil
-	}
 }
 
 // Write sends all of p: the end, which has a deadline, a record of a Send, or an answer to what was read.
