@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // host is a network namespace with one interface, the end of a cable.
@@ -175,6 +176,9 @@ func TestT23_ManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 // kindSocket opens a socket of a kind; the test is skipped if this machine has none, or no privilege for it.
 func kindSocket(t *testing.T, kind esock.SocketKinds) *esock.Socket {
 	t.Helper()
+	if kind&(esock.KindTCP6|esock.KindUDP6|esock.KindRaw6) != 0 {
+		machine.NeedIPv6(t)
+	}
 	s, err := kind.Open()
 	if err != nil {
 		t.Skipf("no sockets of kind %v here: %v", kind, err)
@@ -330,7 +334,7 @@ func inetChecksum(b []byte) uint16 {
 
 func TestRawSocketPings(t *testing.T) {
 	const request, reply = 8, 0
-	needICMP(t)
+	machine.NeedICMP(t)
 	s := kindSocket(t, esock.KindRaw4)
 	require.NoError(t, esock.RawICMPFilter.Set(s, 1<<request)) // the loopback would show us our own
 	packet := make([]byte, 16)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // ownNetwork is a network namespace of the test's own, with the loopback up and the settings made there ("ipv4/igmp_max_msf").
@@ -179,6 +180,7 @@ func TestSourceFiltersComeWhole(t *testing.T) {
 			if n > 64 {
 				return
 			}
+			machine.NeedIPv6(t)
 			s = open(t, esock.Inet6, esock.Dgram, esock.UDP, network)
 			require.NoError(t, esock.IPv6AddMembership.Set(s, esock.IPv6Mreq{MultiAddr: group6, Interface: 1}))
 			g = esock.GroupFilter{Interface: 1, Group: esock.Inet6Addr(group6, 0, 0), Mode: esock.Include}

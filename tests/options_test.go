@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 func tcp4(t testing.TB) *esock.Socket { return open(t, esock.Inet, esock.Stream, esock.TCP) }
@@ -65,6 +66,7 @@ func rowSocket(t testing.TB, kind esock.SocketKinds, needs string) (*esock.Socke
 	addr := esock.Inet4Addr(ip, 9)
 	switch kind {
 	case esock.KindTCP6, esock.KindUDP6, esock.KindRaw6:
+		machine.NeedIPv6(t)
 		addr = esock.Inet6Addr(netip.IPv6Loopback(), 9, 0)
 	case esock.KindUnix:
 		return unixEnd(t), nil
@@ -634,7 +636,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 
 // IPV6_ADDRFORM turns an IPv6 socket with a v4-mapped connection into an IPv4 socket.
 func TestDomainFollowsAddrForm(t *testing.T) {
-	needMapped(t)
+	machine.NeedMapped(t)
 	_, addr := listener(t, 5)
 	c := tcp6(t)
 	require.NoError(t, c.Connect(esock.Inet6Addr(addr.IP(), uint16(addr.Port()), 0), esock.Within(patience)))

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // request is the text of a request with headers.
@@ -230,7 +231,7 @@ func TestServeDoesNotWaitForEver(t *testing.T) {
 	} {
 		// On a slow machine the time may be over before all of the text is there: then once more.
 		var got []string
-		for late := time.Now().Add(longEnough); ; {
+		for late := time.Now().Add(testwait.Patience); ; {
 			c := dialed(t, at)
 			_, err := c.Write([]byte(text)) // it fails when the server has closed already
 			var answer []byte

@@ -23,6 +23,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // site is a directory to serve, beside a file that must not be.
@@ -67,7 +68,7 @@ func (l lines) Write(b []byte) (int, error) {
 func serving(t *testing.T, dir string, log io.Writer, change ...func(*serveCmd)) string {
 	t.Helper()
 	before, here := goleak.IgnoreCurrent(), esock.NumberOf()
-	c := &serveCmd{Dir: dir, Addr: "127.0.0.1:0", Connections: 1000, Idle: longEnough, Head: longEnough, Stall: longEnough}
+	c := &serveCmd{Dir: dir, Addr: "127.0.0.1:0", Connections: 1000, Idle: testwait.Patience, Head: testwait.Patience, Stall: testwait.Patience}
 	for _, f := range change {
 		f(c)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // A client that takes nothing is given one time of --stall, however much it took before; one that takes a byte now and
@@ -69,7 +70,7 @@ func TestServeHeadIsOneTime(t *testing.T) {
 	require.NoError(t, err)
 	defer s.stop()
 	client := dialed(t, s.at)
-	sock, err := s.listener.Accept(s.owner, esock.Within(10*time.Second))
+	sock, err := s.listener.Accept(s.owner, esock.Within(testwait.Patience))
 	require.NoError(t, err)
 	_, err = client.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab" + request("GET / HTTP/1.1")))
 	require.NoError(t, err)

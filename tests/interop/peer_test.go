@@ -9,6 +9,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // goPlayer plays one role of one scene with gentcp, as actor.erl does with gen_tcp: an actor is a mailbox.
@@ -273,10 +274,8 @@ func (t turn) connectRefused(args []any) (any, error) {
 }
 
 func eventually(cond func() bool) error {
-	for deadline := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			return errors.New("never")
-		}
+	if !testwait.Comes(cond) {
+		return errors.New("never")
 	}
 	return nil
 }

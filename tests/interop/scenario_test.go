@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/internal/sourcetree"
 )
 
@@ -64,7 +65,7 @@ func perform(t *testing.T, s scenario, c cast) {
 		}
 	}
 	if slices.ContainsFunc(s.steps, func(s step) bool { return strings.Contains(s.text, "{0,0,0,0,0,0,0,1}") }) {
-		needIPv6(t)
+		machine.NeedIPv6(t)
 	}
 	p := newPlay(t, s, c)
 	defer p.end()
