@@ -160,6 +160,9 @@ do(collect, [S, N], _) -> collect(S, N, <<>>);
 do(waiting, [{'$inet', _, {_, S}}, Kind, N], _) ->
     Key = maps:get(Kind, #{readers => num_readers, writers => num_writers, acceptors => num_acceptors}),
     eventually(fun() -> maps:get(Key, socket:info(S)) >= N end);
+%% tried(S) waits until somebody has tried to receive.
+do(tried, [{'$inet', _, {_, S}}], _) ->
+    eventually(fun() -> #{counters := #{read_tries := N}} = socket:info(S), N > 0 end);
 do(is, [Data, Data], _) -> ok;
 do(is, [Other, _], _) -> {error, Other};
 %% connect_refused(Port) waits until nobody listens at the port.

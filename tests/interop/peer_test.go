@@ -144,7 +144,7 @@ func init() {
 		"sockname": turn.sockName, "peername": turn.peerName, "port": turn.port,
 		"controlling_process": turn.controllingProcess, "sendfile": turn.sendFile,
 		"msgs": turn.messages, "flush": turn.flush, "pending": turn.pending, "collect": turn.collect,
-		"waiting": turn.waiting, "is": turn.is, "connect_refused": turn.connectRefused,
+		"waiting": turn.waiting, "tried": turn.tried, "is": turn.is, "connect_refused": turn.connectRefused,
 		"send_until_error": turn.sendUntilError, "recv_until_error": turn.recvUntilError,
 		"drip": turn.drip, "send_bulk": turn.sendBulk, "recv_bulk": turn.recvBulk, "collect_bulk": turn.collectBulk,
 		"echo_server": turn.echoServer, "echo_clients": turn.echoClients,
@@ -253,6 +253,11 @@ func (t turn) waiting(args []any) (any, error) {
 		n := map[atom]int{"readers": info.NumReaders, "writers": info.NumWriters, "acceptors": info.NumAcceptors}
 		return n[args[1].(atom)] >= args[2].(int)
 	})
+}
+
+// tried waits until somebody has tried to receive.
+func (t turn) tried(args []any) (any, error) {
+	return nil, eventually(func() bool { return socket(args[0]).Socket().Counters().ReadTries > 0 })
 }
 
 func (t turn) is(args []any) (any, error) {
