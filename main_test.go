@@ -53,6 +53,10 @@ func descriptors() []string {
 	return fds
 }
 
+// usualSndBuf is the send buffer of a Linux that nobody has tuned (it doubles it). With it tests know what is more than a
+// unix socket takes.
+const usualSndBuf = 106496
+
 // pair is two connected unix sockets of a type.
 func pair(t testing.TB, typ Type, opts ...OpenOption) (a, b *Socket) {
 	t.Helper()
@@ -60,6 +64,7 @@ func pair(t testing.TB, typ Type, opts ...OpenOption) (a, b *Socket) {
 	require.NoError(t, err)
 	var socks [2]*Socket
 	for i, fd := range fds {
+		require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, usualSndBuf))
 		socks[i], err = Adopt(fd, opts...)
 		require.NoError(t, err)
 		syscall.Close(fd)

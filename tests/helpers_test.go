@@ -47,11 +47,18 @@ func closeSoon(t testing.TB, c interface{ Close() error }) error {
 	}
 }
 
+// usualSndBuf is the send buffer of a Linux that nobody has tuned (it doubles it). With it tests know what is more than a
+// unix socket takes.
+const usualSndBuf = 106496
+
 // pair is two connected unix sockets of a type.
 func pair(t testing.TB, typ esock.Type, opts ...esock.OpenOption) (a, b *esock.Socket) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, int(typ)|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
+	for _, fd := range fds {
+		require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, usualSndBuf))
+	}
 	return adopt(t, fds[0], opts...), adopt(t, fds[1], opts...)
 }
 
