@@ -144,7 +144,7 @@ func init() {
 		"sockname": turn.sockName, "peername": turn.peerName, "port": turn.port,
 		"controlling_process": turn.controllingProcess, "sendfile": turn.sendFile,
 		"msgs": turn.messages, "flush": turn.flush, "pending": turn.pending, "collect": turn.collect,
-		"waiting": turn.waiting, "tried": turn.tried, "is": turn.is, "connect_refused": turn.connectRefused,
+		"waiting": turn.waiting, "tried": turn.tried, "full": turn.full, "is": turn.is, "connect_refused": turn.connectRefused,
 		"send_until_error": turn.sendUntilError, "recv_until_error": turn.recvUntilError,
 		"drip": turn.drip, "send_bulk": turn.sendBulk, "recv_bulk": turn.recvBulk, "collect_bulk": turn.collectBulk,
 		"echo_server": turn.echoServer, "echo_clients": turn.echoClients,
