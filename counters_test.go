@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // narrow makes the counters of a socket wrap at a width, instead of 64 bits.
@@ -254,7 +256,7 @@ func TestGaugesForgetAHandle(t *testing.T) {
 
 // IPV6_ADDRFORM makes a socket one of another domain, for the gauges as well.
 func TestGaugesFollowASocketIntoAnotherDomain(t *testing.T) {
-	needMapped(t)
+	machine.NeedMapped(t)
 	before := gauges.read()
 	s, err := Open(Inet6, Dgram, UDP)
 	require.NoError(t, err)

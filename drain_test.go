@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // blockingListener is a listener whose description somebody else has made blocking.
@@ -42,36 +44,16 @@ func TestCloseCallsOutWhoSleepsInTheKernel(t *testing.T) {
 	<-asleep
 	closed := make(chan error, 1)
 	go func() { closed <- s.Close() }()
-	for _, ch := range []chan error{closed, done} {
-		select {
-		case err := <-ch:
-			if ch == closed {
-				assert.NoError(t, err)
-			} else {
-				assert.ErrorIs(t, err, net.ErrClosed)
-			}
-		case <-time.After(10 * time.Second):
-			_ = syscall.Shutdown(fd, syscall.SHUT_RD) // it would keep the whole run
-			t.Fatal("still asleep")
-		}
-	}
+	rescue := time.AfterFunc(patience, func() { _ = syscall.Shutdown(fd, syscall.SHUT_RD) }) // it would keep the whole run
+	defer func() { assert.True(t, rescue.Stop(), "it slept on") }()
+	assert.NoError(t, <-closed)
+	assert.ErrorIs(t, <-done, net.ErrClosed)
 }
 
 // Those who share a listener clear the flag all the time: accept may sleep for a moment, never for good.
 func TestAcceptBesideWhoMakesTheDescriptionBlocking(t *testing.T) {
 	s, fd := blockingListener(t)
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				_ = syscall.SetNonblock(fd, false)
-			}
-		}
-	}()
+	stop := testwait.Repeat(func() { _ = syscall.SetNonblock(fd, false) })
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -83,11 +65,10 @@ func TestAcceptBesideWhoMakesTheDescriptionBlocking(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		t.Error("accept sleeps")
 	}
-	close(stop)
-	<-stopped
+	stop()
 	assert.NoError(t, s.Close())
 	<-done
 }
@@ -100,18 +81,7 @@ func TestSendFileBesideWhoMakesTheDescriptionBlocking(t *testing.T) {
 	defer f.Close()
 	require.NoError(t, f.Truncate(64<<20))
 	require.NoError(t, syscall.SetNonblock(fd, false))
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				_ = syscall.SetNonblock(fd, false)
-			}
-		}
-	}()
+	stop := testwait.Repeat(func() { _ = syscall.SetNonblock(fd, false) })
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -123,11 +93,10 @@ func TestSendFileBesideWhoMakesTheDescriptionBlocking(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		t.Error("sendfile sleeps")
 	}
-	close(stop)
-	<-stopped
+	stop()
 	assert.NoError(t, a.Close())
 	<-done
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // extended is a recverr control message as the kernel writes it; offender is the sockaddr behind it.
@@ -162,9 +164,9 @@ func TestExtendedErrorMapHasOTPsKeys(t *testing.T) {
 func TestErrorQueueOfTheKernel(t *testing.T) {
 	for _, d := range []Domain{Inet, Inet6} {
 		t.Run(d.String(), func(t *testing.T) {
-			needICMP(t)
+			machine.NeedICMP(t)
 			if d == Inet6 {
-				needIPv6(t)
+				machine.NeedIPv6(t)
 			}
 			gone, err := Open(d, Dgram, UDP)
 			require.NoError(t, err)

@@ -42,7 +42,7 @@ func Example() {
 			if err != nil {
 				return // io.EOF: the client has sent everything
 			}
-			if _, err = c.Send(buf[:n], 0, esock.Within(5*time.Second)); err != nil {
+			if _, err = c.Send(buf[:n], 0, esock.Within(time.Minute)); err != nil {
 				return
 			}
 		}
@@ -53,7 +53,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer client.Close()
-	if err = client.Connect(addr, esock.Within(5*time.Second)); err != nil {
+	if err = client.Connect(addr, esock.Within(time.Minute)); err != nil {
 		log.Fatal(err)
 	}
 	client.Send([]byte("hello"), 0, esock.Forever)
@@ -89,7 +89,7 @@ func ExampleSocket_RecvMsg() {
 	}
 
 	var in esock.Msg // used again and again: no allocation
-	if err := receiver.RecvMsg(&in, 0, esock.Within(5*time.Second)); err != nil {
+	if err := receiver.RecvMsg(&in, 0, esock.Within(time.Minute)); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Printf("%s\n", in.Data())
@@ -159,7 +159,7 @@ func ExampleSocket_SendFile() {
 
 	server, client := connected()
 	defer client.Close()
-	n, err := server.SendFile(f, 5, 0, esock.Within(5*time.Second)) // from byte 5 to the end
+	n, err := server.SendFile(f, 5, 0, esock.Within(time.Minute)) // from byte 5 to the end
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func ExampleRights() {
 	w.Close()
 
 	var in esock.Msg
-	if err = l.RecvMsg(&in, 0, esock.Within(5*time.Second)); err != nil {
+	if err = l.RecvMsg(&in, 0, esock.Within(time.Minute)); err != nil {
 		log.Fatal(err)
 	}
 	files := in.TakeFiles() // what is not taken is closed by the next receive

@@ -5,22 +5,17 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // within is what comes from ch, which must come.
 func within[T any](t *testing.T, ch <-chan T, what string) T {
 	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(10 * time.Second):
-		t.Fatal("never came: " + what)
-		panic("unreachable")
-	}
+	return testwait.Result(t, what, ch)
 }
 
 // A socket closes while a call is inside the kernel: the call holds nothing afterwards, and says so.

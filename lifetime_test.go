@@ -115,7 +115,7 @@ func TestOwnerDiesWhileItsSocketIsMade(t *testing.T) {
 		s, err = l.Accept(NoWait(mb))
 		assert.Nil(t, s)
 		assert.ErrorIs(t, err, &InvalidError{What: "owner"})
-		n, err := c.Recv(make([]byte, 1), 0, Within(10*time.Second))
+		n, err := c.Recv(make([]byte, 1), 0, Within(patience))
 		assert.Zero(t, n)
 		assert.Error(t, err, "the connection is closed")
 		assert.NotEqual(t, ErrTimeout, err)

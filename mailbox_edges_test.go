@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -136,12 +135,7 @@ func TestMailboxKnowsItsCallsInWhateverOrderTheyEnd(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		go func() { done <- mb.Close() }()
-		select {
-		case err := <-done:
-			require.NoError(t, err)
-		case <-time.After(10 * time.Second):
-			t.Fatal("the mailbox never closes")
-		}
+		require.NoError(t, within(t, done, "the end of Close"))
 		for i, s := range socks { // and all were taken back
 			assert.False(t, handles[i].Busy())
 			_, err := s.Recv(make([]byte, 1), 0, Within(0))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -48,7 +47,7 @@ func TestMatchMeetsAMessageThatChanges(t *testing.T) {
 				if receive == "PollMatch" {
 					msg, _ = mb.PollMatch(match)
 				} else {
-					ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+					ctx, cancel := context.WithTimeout(context.Background(), patience)
 					defer cancel()
 					msg, err = mb.ReceiveMatch(ctx, match)
 					require.NoError(t, err)
@@ -97,7 +96,7 @@ func TestNotifyOfAHandleThatWaits(t *testing.T) {
 		h := f(mb)
 		waitsFor(t, a, With(h))
 		last := make(chan error, 1)
-		go func() { _, err := a.Recv(make([]byte, 1), 0, Within(20*time.Second)); last <- err }()
+		go func() { _, err := a.Recv(make([]byte, 1), 0, Within(patience)); last <- err }()
 		queued(t, a, reading, 2)
 		h.Notify() // queued
 		assert.False(t, h.Unseen())
@@ -141,7 +140,7 @@ func TestHandleFuncThatWaitsAndWantsMore(t *testing.T) {
 	assert.False(t, ok)
 	assert.Zero(t, mb.Len())
 	last := make(chan error, 1)
-	go func() { _, err := a.Recv(make([]byte, 1), 0, Within(20*time.Second)); last <- err }()
+	go func() { _, err := a.Recv(make([]byte, 1), 0, Within(patience)); last <- err }()
 	queued(t, a, reading, 2)
 	require.NoError(t, a.Cancel((*Select)(head)))
 	_, err := b.Send([]byte("xy"), 0, Forever)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,7 +16,7 @@ type gate struct {
 }
 
 func newGate(t *testing.T) gate {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second) // only a failure waits so long
+	ctx, cancel := context.WithTimeout(context.Background(), patience) // only a failure waits so long
 	t.Cleanup(cancel)
 	return gate{ctx, make(chan struct{}, 1), make(chan struct{})}
 }

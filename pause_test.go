@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // fullUnix is a unix datagram socket without a peer, and an address whose queue is full.
@@ -43,14 +45,6 @@ func scheduled(x *pausing) bool {
 	pauses.mu.Lock()
 	defer pauses.mu.Unlock()
 	return x.place >= 0
-}
-
-// soon waits until f is true.
-func soon(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !f(); time.Sleep(20 * time.Microsecond) {
-		require.True(t, time.Now().Before(end), "never came: %s", what)
-	}
 }
 
 // pausedSend sends asynchronously until its next message is put off.
@@ -144,7 +138,7 @@ func TestPauseEndsAndTheNextHaveTheirTurn(t *testing.T) {
 	require.NoError(t, s.Cancel(first))
 	sameMessage(t, SelectMsg{second.Handle()}, receive(t, other))
 	for range 2 {
-		_, err = receiver.RecvBytes(0, 0, Within(time.Second))
+		_, err = receiver.RecvBytes(0, 0, Within(patience))
 		require.NoError(t, err)
 	}
 	_, err = s.SendTo([]byte("second"), to, 0, NoWait(other))
@@ -172,7 +166,7 @@ func TestPausedCallIsEnded(t *testing.T) {
 				_, err := s.SendTo([]byte("x"), to, 0, c.w)
 				done <- err
 			}()
-			soon(t, "a pause", func() bool { return inPause(s, writing) || len(done) > 0 })
+			testwait.Until(t, "a pause", func() bool { return inPause(s, writing) || len(done) > 0 })
 			c.end(s)
 			assert.ErrorIs(t, <-done, c.want)
 			after := s.Counters()
@@ -200,7 +194,7 @@ func TestSilentWaitLooks(t *testing.T) {
 		}
 		return 0
 	}
-	soon(t, "the third look", func() bool { return look() >= 40*time.Millisecond })
+	testwait.Until(t, "the third look", func() bool { return look() >= 40*time.Millisecond })
 	drain(t, b, full)
 	require.NoError(t, <-done)
 	assert.Equal(t, waits+1, a.Counters().WriteWaits, "looking is no other wait")
@@ -215,7 +209,7 @@ func TestQuietLookSendsNoMessage(t *testing.T) {
 	_, err := a.Send([]byte("x"), 0, NoWait(mb))
 	var sel *Select
 	require.ErrorAs(t, err, &sel)
-	soon(t, "the third look", func() bool {
+	testwait.Until(t, "the third look", func() bool {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		return a.lane(writing).pausing.look >= 40*time.Millisecond

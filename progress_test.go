@@ -110,7 +110,7 @@ func TestProgressIsTheCurrentRequest(t *testing.T) {
 			select {
 			case a = <-beside:
 				return a, true
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience):
 				return a, false
 			}
 		}

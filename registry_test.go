@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // open opens a socket for the duration of a test.
@@ -75,6 +77,7 @@ func TestRegistryEnvironment(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
+	machine.NeedIPv6(t)
 	mb := NewMailbox()
 	defer mb.Close()
 	tcp, udp := open(t, Inet, Stream, Owner(mb)), open(t, Inet6, Dgram, Owner(mb))

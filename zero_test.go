@@ -202,7 +202,7 @@ func oneCall(t *testing.T, name string, f reflect.Value, in []reflect.Value) (ou
 	}()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		failed = "does not return"
 	}
 	if failed == "" {

@@ -10,9 +10,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/machine"
 )
 
 func TestTheClientIsAnsweredByTheWorkers(t *testing.T) {
+	if why := machine.Lacks(); why != "" {
+		t.Skip(why)
+	}
 	bin := t.TempDir()
 	out, err := exec.Command("go", "build", "-o", bin, "./gentcp-workers", "./gentcp-client").CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // Loopback addresses that other processes do not use.
@@ -27,14 +28,22 @@ func ownIP(n byte) netip.Addr {
 // freePorts are ports that nobody has, and that Linux gives nobody who does not ask for them.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
+	family := Inet()
+	if machine.IPv6 {
+		family = Inet6() // for both
+	}
 	const first, last = 61000, 65535
-	for port := first + os.Getpid()*16%(last-first); len(ports) < n; port = first + (port+1-first)%(last-first) {
-		if l, err := Listen(nil, port, Inet6()); err == nil {
+	for i := range last - first {
+		port := first + (os.Getpid()*16+i)%(last-first)
+		if l, err := Listen(nil, port, family); err == nil {
 			defer l.Close()
-			ports = append(ports, port)
+			if ports = append(ports, port); len(ports) == n {
+				return ports
+			}
 		}
 	}
-	return ports
+	t.Skip("there are no free ports")
+	return nil
 }
 
 // at is a sockaddr.
@@ -117,7 +126,7 @@ func TestAddress_IPHasNoPort(t *testing.T) {
 }
 
 func TestAddress_ByName(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	port := freePorts(t, 1)[0]
 	for _, c := range []struct {
 		name  string
@@ -149,7 +158,7 @@ func TestAddress_ByName(t *testing.T) {
 
 // A zone is the number or the name of an interface; the sockaddr's scope outlives an update of its address.
 func TestAddress_Zones(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	for _, zone := range []string{"1", "lo"} {
 		l := opened(t)(Listen(nil, 0, IP(ip6.WithZone(zone))))
 		opened(t)(Connect(nil, "::1%"+zone, portOf(t, l), soon))
@@ -164,7 +173,7 @@ func TestAddress_Zones(t *testing.T) {
 	far := netip.MustParseAddr("fe80::dead")
 	s, err = Listen(nil, 0, IfAddr(esock.Inet6Addr(far, 0, 0)))
 	assertReason(t, "einval", s, err)
-	if !foreignRefused() {
+	if !machine.RefusesForeign() {
 		return
 	}
 	s, err = Listen(nil, 0, IfAddr(esock.Inet6Addr(far, 0, 1)))
@@ -175,7 +184,7 @@ func TestAddress_Zones(t *testing.T) {
 
 // Which family a listener has, or why it has none.
 func TestFamily_Listen(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	path := func() Option { return IfAddr(esock.UnixAddr(filepath.Join(t.TempDir(), "l"))) }
 	v6, v4 := IP(ip6), IP(ip4)
 	for _, c := range []struct {
@@ -232,7 +241,7 @@ func TestFamily_Listen(t *testing.T) {
 }
 
 func TestFamily_Connect(t *testing.T) {
-	needMapped(t)
+	machine.NeedMapped(t)
 	l4, l6 := listenWith(t, nil), listenWith(t, nil, Inet6())
 	for _, c := range []struct {
 		to   *Socket
@@ -285,7 +294,7 @@ func TestFamily_ConnectByName(t *testing.T) {
 }
 
 func TestFamily_ConnectAddr(t *testing.T) {
-	needMapped(t)
+	machine.NeedMapped(t)
 	l4, l6 := listenWith(t, nil), listenWith(t, nil, Inet6())
 	a4, a6, path := nameOf(t, l4), nameOf(t, l6), esock.UnixAddr("/nowhere/at/all")
 	for _, c := range []struct {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -353,7 +354,7 @@ func TestConnect_ResolverErrors(t *testing.T) {
 
 // What the resolver gives is used in the socket's family.
 func TestConnect_ResolvedAddresses(t *testing.T) {
-	needMapped(t)
+	machine.NeedMapped(t)
 	l := listenWith(t, nil)
 	hosts(t, netip.MustParseAddr("::ffff:127.0.0.1"))
 	assert.Equal(t, "127.0.0.1", peerIP(t, opened(t)(Connect(nil, "host", portOf(t, l), soon))))
@@ -377,7 +378,7 @@ func TestConnect_BindsOnlyWhenAsked(t *testing.T) {
 	inUse := connectTo(t, nil, l)
 	s, err := ConnectAddr(nil, nameOf(t, l), soon, Port(portOf(t, inUse)))
 	assertReason(t, "eaddrinuse", s, err)
-	if foreignRefused() {
+	if machine.RefusesForeign() {
 		s, err = ConnectAddr(nil, nameOf(t, l), soon, IP(netip.MustParseAddr("192.0.2.1")))
 		assertReason(t, "eaddrnotavail", s, err)
 	}

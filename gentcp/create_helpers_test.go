@@ -6,18 +6,18 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
-// longEnough is how long a test waits for what must come. It measures nothing: only a test that fails waits that long,
-// and a machine twenty times slower than others must get there.
-const longEnough = time.Minute
+// longEnough is how long a test waits for what must come.
+const longEnough = testwait.Patience
 
 var (
 	soon = esock.Within(longEnough)
@@ -38,8 +38,8 @@ func owner(t testing.TB) *esock.Mailbox {
 // made is the socket of a call that must succeed, closed at the end of the test.
 func made(t testing.TB, s *gentcp.Socket, err error) *gentcp.Socket {
 	t.Helper()
-	if errors.Is(err, syscall.EADDRNOTAVAIL) {
-		needIPv6(t)
+	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT) {
+		machine.NeedIPv6(t)
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
@@ -139,11 +139,7 @@ func nextMessage(t testing.TB, mb *esock.Mailbox) esock.Message {
 // comes waits until cond holds.
 func comes(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(longEnough); !cond(); time.Sleep(50 * time.Microsecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never came: %s", what)
-		}
-	}
+	testwait.Until(t, what, cond)
 }
 
 // sent checks that bytes go through a connection.
@@ -179,11 +175,5 @@ func inBackground(f func() (*gentcp.Socket, error)) <-chan result {
 // outcomeOf is the result of a call in the background, which must come.
 func outcomeOf(t testing.TB, ch <-chan result) result {
 	t.Helper()
-	select {
-	case r := <-ch:
-		return r
-	case <-time.After(longEnough):
-		t.Fatal("the call never returned")
-		panic("unreachable")
-	}
+	return testwait.Result(t, "the call's end", ch)
 }

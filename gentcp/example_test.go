@@ -41,7 +41,7 @@ func Example() {
 	}()
 
 	// client() ->
-	s, err := gentcp.Connect(nil, "127.0.0.1", port, esock.Within(5*time.Second),
+	s, err := gentcp.Connect(nil, "127.0.0.1", port, esock.Within(time.Minute),
 		gentcp.Binary(), gentcp.PacketType(packet.Len0))
 	orPanic(err)
 	orPanic(s.Send([]byte("Some Data")))

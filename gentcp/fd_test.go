@@ -11,6 +11,7 @@ import (
 
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/packet"
 	"github.com/esock-go/esock/sockopt"
 )
@@ -90,6 +91,7 @@ func TestFD_Listen(t *testing.T) {
 		usesItself(t, l, fd)
 	})
 	t.Run("of another family", func(t *testing.T) {
+		machine.NeedIPv6(t)
 		fd := bareFD(t, syscall.AF_INET6, syscall.SOCK_STREAM, nil)
 		l := opened(t)(Listen(nil, 0, Inet6(), FD(fd), IPLoopback()))
 		assert.Equal(t, ip6, nameOf(t, l).IP())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -54,7 +55,7 @@ func TestListen_Errors(t *testing.T) {
 	assert.ErrorContains(t, err, "listen")
 	s, err = Listen(nil, portOf(t, l), IPLoopback(), ReuseAddr(true))
 	assertReason(t, "eaddrinuse", s, err, "there is a listener")
-	if foreignRefused() {
+	if machine.RefusesForeign() {
 		s, err = Listen(nil, 0, IP(netip.MustParseAddr("192.0.2.1")))
 		assertReason(t, "eaddrnotavail", s, err)
 	}

@@ -10,12 +10,17 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/internal/watchdog"
 )
 
 // TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind. The
 // poller's goroutine and descriptors live as long as the process.
 func TestMain(m *testing.M) {
+	if why := machine.Lacks(); why != "" {
+		fmt.Println("skipped:", why)
+		return
+	}
 	esock.SetLogger(slog.New(slog.DiscardHandler)) // of option debug
 	startPollers()
 	before := openFDs()

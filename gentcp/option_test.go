@@ -13,6 +13,7 @@ import (
 
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -67,7 +68,7 @@ func (c optionCase) mayBeForbidden(t *testing.T, err error) {
 }
 
 func TestOption_AtListen(t *testing.T) {
-	needMapped(t)
+	machine.NeedMapped(t)
 	for _, c := range optionCases() {
 		t.Run(c.set.String(), func(t *testing.T) {
 			mb := owner(t)
@@ -80,7 +81,7 @@ func TestOption_AtListen(t *testing.T) {
 }
 
 func TestOption_AtConnect(t *testing.T) {
-	needMapped(t)
+	machine.NeedMapped(t)
 	l4, l6 := listenWith(t, nil), listenWith(t, nil, Inet6())
 	for _, c := range optionCases() {
 		t.Run(c.set.String(), func(t *testing.T) {
@@ -102,7 +103,7 @@ func TestOption_AtConnect(t *testing.T) {
 }
 
 func TestOption_InSetOpts(t *testing.T) {
-	needMapped(t)
+	machine.NeedMapped(t)
 	l4, l6 := listenWith(t, nil), listenWith(t, nil, Inet6())
 	for _, c := range optionCases() {
 		t.Run(c.set.String(), func(t *testing.T) {
@@ -126,7 +127,7 @@ func TestOption_InSetOpts(t *testing.T) {
 
 // By name, an option is what its function makes: set, read, and as text.
 func TestOpt_ByName(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	l4, l6 := listenWith(t, nil), listenWith(t, nil, Inet6())
 	for _, c := range optionCases() {
 		t.Run(c.set.String(), func(t *testing.T) {
@@ -173,7 +174,7 @@ func TestOpt_WrongValuesAreBadArg(t *testing.T) {
 
 // A wrong value is badarg before there is a socket, EINVAL for a socket that lives, and the error names the option.
 func TestOption_WrongValues(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	mb := owner(t)
 	l4, l6 := listenWith(t, nil), listenWith(t, nil, Inet6())
 	living := map[bool]*Socket{false: connectTo(t, mb, l4), true: connectTo(t, mb, l6)}
@@ -359,7 +360,7 @@ func TestOption_RefusedByTheKernel(t *testing.T) {
 
 // An option of the other family is EINVAL, at creation too.
 func TestOption_OfTheOtherFamily(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	four, six, path := listenWith(t, nil), listenWith(t, nil, Inet6()), opened(t)(Listen(nil, 0, Local()))
 	only4 := []Option{TOS(0), TTL(5), RecvTOS(false), RecvTTL(false)}
 	only6 := []Option{TClass(0), RecvTClass(false), IPv6V6Only(false)}
@@ -392,7 +393,7 @@ func must[T any](v T, err error) T {
 }
 
 func TestOptionsFromMap(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	var m map[string]any
 	require.NoError(t, json.Unmarshal([]byte(`{
 		"active": "once", "packet": 4, "packet_size": 1000, "linger": [true, 5], "inet6": true, "ip": "::1", "port": 7,

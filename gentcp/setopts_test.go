@@ -11,6 +11,7 @@ import (
 
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -168,7 +169,7 @@ func TestSetOpts_ActiveCounts(t *testing.T) {
 
 // What GetOpts answers can be set again, and is the same then.
 func TestSetOpts_TakesWhatGetOptsGave(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	l4, l6 := listenWith(t, nil), listenWith(t, nil, Inet6())
 	for _, l := range []*Socket{l4, l6} {
 		s := connectTo(t, owner(t), l, PacketType(packet.Len0), Linger(true, 2), SendTimeout(1500), ActiveOnce(),

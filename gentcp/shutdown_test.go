@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -160,7 +159,7 @@ func TestShutdownListenerEndsAccept(t *testing.T) {
 					done <- err
 				}()
 			}
-			require.Eventually(t, func() bool { return l.Socket().Info().NumAcceptors == 2 }, 20*time.Second, 100*time.Microsecond)
+			comes(t, "two acceptors", func() bool { return l.Socket().Info().NumAcceptors == 2 })
 			require.NoError(t, l.Shutdown(esock.ShutRead))
 			for range 2 {
 				assert.ErrorIs(t, <-done, syscall.EINVAL)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // A text that goes to C is not cut at a NUL: the option can never be right, and says why.
@@ -46,6 +47,7 @@ func TestText_NUL(t *testing.T) {
 
 // An address with a zone is one in every option that takes addresses, and in every form.
 func TestText_ZoneForms(t *testing.T) {
+	machine.NeedIPv6(t)
 	far := netip.MustParseAddr("fe80::dead")
 	// The loopback has no such address, which the kernel only says when it knows the interface.
 	for _, zone := range []string{"1", "lo"} {

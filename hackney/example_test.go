@@ -29,7 +29,7 @@ func Example() {
 	defer server.Close()
 	port := server.Listener.Addr().(*net.TCPAddr).Port
 
-	s, err := hackney.ConnectWait(nil, hackney.TCP, "127.0.0.1", port, esock.Within(5*time.Second))
+	s, err := hackney.ConnectWait(nil, hackney.TCP, "127.0.0.1", port, esock.Within(time.Minute))
 	if err != nil {
 		log.Fatal(err)
 	}

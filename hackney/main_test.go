@@ -17,19 +17,24 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/internal/watchdog"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
-// patience is for what must come, and the wait that a test gives it. It measures nothing: only a test that fails waits
-// that long, and a machine twenty times slower than others must get there.
-const patience = time.Minute
+// patience is how long a test waits for what must come.
+const patience = testwait.Patience
 
 var soon = esock.Within(patience)
 
 // TestMain checks that no goroutine is left behind. The poller's lives as long as the process.
 func TestMain(m *testing.M) {
+	if why := machine.Lacks(); why != "" {
+		fmt.Println("skipped:", why)
+		return
+	}
 	if addrs, err := net.LookupHost("localhost"); !slices.Contains(addrs, "127.0.0.1") {
 		fmt.Println("skipped: localhost, whose certificate the tests have, is not 127.0.0.1 here:", addrs, err)
 		return
@@ -146,14 +151,10 @@ func armed(t testing.TB, mb *esock.Mailbox) {
 	require.Zero(t, mb.Len())
 }
 
-// eventually waits until cond holds, yielding in between.
+// eventually waits until cond holds.
 func eventually(t testing.TB, cond func() bool, what string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !cond(); time.Sleep(50 * time.Microsecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never came: %s", what)
-		}
-	}
+	testwait.Until(t, what, cond)
 }
 
 // descriptors is how many the process has open.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 func TestBind_Shorthands(t *testing.T) {
@@ -29,8 +30,8 @@ func TestBind_Shorthands(t *testing.T) {
 		"nor loopback":       {esock.Local, esock.Loopback, "", syscall.EAFNOSUPPORT},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c.d == esock.Inet6 && c.a == esock.Loopback {
-				needIPv6(t)
+			if c.d == esock.Inet6 {
+				machine.NeedIPv6(t)
 			}
 			s := open(t, c.d, esock.Dgram, esock.Default)
 			err := s.Bind(c.a)
@@ -66,7 +67,7 @@ func TestBind_Errors(t *testing.T) {
 		"directory that is not":    {esock.Local, esock.UnixAddr("/nowhere/at/all"), syscall.ENOENT},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c.err == syscall.EADDRNOTAVAIL && !foreignRefused() {
+			if c.err == syscall.EADDRNOTAVAIL && !machine.RefusesForeign() {
 				t.Skip("net.ipv4.ip_nonlocal_bind is on")
 			}
 			s := open(t, c.d, esock.Stream, esock.Default)

@@ -52,7 +52,7 @@ func TestClose_LingersUnderSignals(t *testing.T) {
 			default:
 			}
 			drain(t, b, n)
-			assert.NoError(t, resultSoon(t, done).err)
+			assert.NoError(t, result(t, done).err)
 			_, err := b.Recv(make([]byte, 1), 0, esock.Within(patience))
 			assert.Equal(t, ioEOF, err)
 		})
@@ -72,14 +72,14 @@ func TestCalledOffAtItsTurn(t *testing.T) {
 		runtime.Gosched()
 		cancel()
 		require.NoError(t, b.Cancel(sel)) // the turn
-		o := resultSoon(t, queued)
+		o := result(t, queued)
 		require.ErrorIs(t, o.err, ctx.Err())
 		// The lane is free: a call that only looks is answered, and one that waits gets what comes.
 		look := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Within(0)) })
-		require.Equal(t, esock.ErrTimeout, resultSoon(t, look).err)
+		require.Equal(t, esock.ErrTimeout, result(t, look).err)
 		send(t, a, "x")
 		wait := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Within(patience)) })
-		require.Equal(t, outcome{1, nil}, resultSoon(t, wait))
+		require.Equal(t, outcome{1, nil}, result(t, wait))
 		require.NoError(t, closeSoon(t, b))
 	}
 }
@@ -97,12 +97,12 @@ func TestTimeEndsAtTheTurn(t *testing.T) {
 			runtime.Gosched()
 		}
 		require.NoError(t, b.Cancel(sel))
-		require.Equal(t, esock.ErrTimeout, resultSoon(t, queued).err)
+		require.Equal(t, esock.ErrTimeout, result(t, queued).err)
 		look := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Within(0)) })
-		require.Equal(t, esock.ErrTimeout, resultSoon(t, look).err)
+		require.Equal(t, esock.ErrTimeout, result(t, look).err)
 		send(t, a, "x")
 		wait := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Within(patience)) })
-		require.Equal(t, outcome{1, nil}, resultSoon(t, wait))
+		require.Equal(t, outcome{1, nil}, result(t, wait))
 		require.NoError(t, closeSoon(t, b))
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // Every control message that a machine without special hardware can be made to receive, from the kernel.
@@ -65,7 +66,7 @@ func native(t *testing.T, s *esock.Socket, level, opt int, value any) {
 func both(t *testing.T, d esock.Domain) (from, to *esock.Socket) {
 	t.Helper()
 	if d == esock.Inet6 {
-		needIPv6(t)
+		machine.NeedIPv6(t)
 	}
 	to = open(t, d, esock.Dgram, esock.UDP)
 	require.NoError(t, to.Bind(esock.Loopback))

@@ -19,6 +19,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/internal/sourcetree"
 	"github.com/esock-go/esock/packet"
 )
@@ -345,7 +346,7 @@ var samples = map[string]any{
 }
 
 func TestOptionsAreTakenWhereTheTableSays(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	mb := esock.NewMailbox()
 	defer mb.Close()
 	// Options of one address family are tried with both.

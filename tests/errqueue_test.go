@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -31,7 +32,7 @@ func provoke(t *testing.T, s *esock.Socket) (to esock.Addr) {
 	}
 	before := seen()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		needICMP(t)
+		machine.NeedICMP(t)
 		// It may meet the error of one before.
 		if _, err := s.SendTo([]byte("ping"), to, 0, esock.Forever); err != nil {
 			require.ErrorIs(t, err, syscall.ECONNREFUSED)
@@ -50,7 +51,7 @@ func provoke(t *testing.T, s *esock.Socket) (to esock.Addr) {
 // errorful is a bound UDP socket that wants its errors.
 func errorful(t *testing.T) (*esock.Socket, esock.Addr) {
 	t.Helper()
-	needICMP(t)
+	machine.NeedICMP(t)
 	s, at := udp(t)
 	native(t, s, unix.SOL_IP, unix.IP_RECVERR, 1)
 	return s, at

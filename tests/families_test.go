@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -176,6 +177,9 @@ func TestT23_ManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 // kindSocket opens a socket of a kind; the test is skipped if this machine has none, or no privilege for it.
 func kindSocket(t *testing.T, kind sockopt.Kinds) *esock.Socket {
 	t.Helper()
+	if kind&(sockopt.KindTCP6|sockopt.KindUDP6|sockopt.KindRaw6) != 0 {
+		machine.NeedIPv6(t)
+	}
 	s, err := kind.Open()
 	if err != nil {
 		t.Skipf("no sockets of kind %v here: %v", kind, err)
@@ -331,7 +335,7 @@ func inetChecksum(b []byte) uint16 {
 
 func TestRawSocketPings(t *testing.T) {
 	const request, reply = 8, 0
-	needICMP(t)
+	machine.NeedICMP(t)
 	s := kindSocket(t, sockopt.KindRaw4)
 	require.NoError(t, sockopt.RawICMPFilter.Set(s, 1<<request)) // the loopback would show us our own
 	packet := make([]byte, 16)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -30,26 +31,11 @@ func open(t testing.TB, d esock.Domain, typ esock.Type, p esock.Protocol, opts .
 // closeAtEnd closes a socket at the end of the test, which fails if that takes too long.
 func closeAtEnd(t testing.TB, s *esock.Socket) { t.Cleanup(func() { closeSoon(t, s) }) }
 
-// soon is how long a call may take that has nothing to wait for, and would otherwise hang.
-const soon = 20 * time.Second
-
-// resultSoon is result of such a call.
-func resultSoon(t testing.TB, ch <-chan outcome) outcome {
-	t.Helper()
-	select {
-	case o := <-ch:
-		return o
-	case <-time.After(soon):
-		t.Fatal("the call never returned")
-		panic("unreachable")
-	}
-}
-
 // closeSoon closes a socket. A Close that hangs fails the test, and not all that come after it.
 func closeSoon(t testing.TB, c interface{ Close() error }) error {
 	t.Helper()
 	done := start(func() (int, error) { return 0, c.Close() })
-	wait := soon
+	wait := patience
 	if t.Failed() { // most likely because of what Close would wait for
 		wait = time.Second
 	}
@@ -62,11 +48,18 @@ func closeSoon(t testing.TB, c interface{ Close() error }) error {
 	}
 }
 
+// usualSndBuf is the send buffer of a Linux that nobody has tuned (it doubles it). With it tests know what is more than a
+// unix socket takes.
+const usualSndBuf = 106496
+
 // pair is two connected unix sockets of a type.
 func pair(t testing.TB, typ esock.Type, opts ...esock.OpenOption) (a, b *esock.Socket) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, int(typ)|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
+	for _, fd := range fds {
+		require.NoError(t, syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_SNDBUF, usualSndBuf))
+	}
 	return adopt(t, fds[0], opts...), adopt(t, fds[1], opts...)
 }
 
@@ -188,13 +181,7 @@ func start(f func() (int, error)) <-chan outcome {
 // result is the outcome of a started call, which must come.
 func result(t testing.TB, ch <-chan outcome) outcome {
 	t.Helper()
-	select {
-	case o := <-ch:
-		return o
-	case <-time.After(patience):
-		t.Fatal("the call never returned")
-		panic("unreachable")
-	}
+	return testwait.Result(t, "the call's end", ch)
 }
 
 // recvStart starts a receive, and returns when it waits: as the nth reader.

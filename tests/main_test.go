@@ -11,12 +11,18 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/internal/watchdog"
 )
 
 // TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind. The
 // poller's goroutine and descriptors live as long as the process.
 func TestMain(m *testing.M) {
+	if why := machine.Lacks(); why != "" {
+		fmt.Println("skipped:", why)
+		return
+	}
 	startPollers()
 	before := len(descriptors())
 	code := watchdog.Limit(m).Run()
@@ -60,18 +66,13 @@ func descriptors() []string {
 	return fds
 }
 
-// patience is how long a test waits for what must come. It measures nothing: only a test that fails waits that long, and
-// a machine twenty times slower than others must get there.
-const patience = time.Minute
+// patience is how long a test waits for what must come.
+const patience = testwait.Patience
 
 // eventually waits until cond holds.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !cond(); time.Sleep(50 * time.Microsecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never came: %s", what)
-		}
-	}
+	testwait.Until(t, what, cond)
 }
 
 // sameDescriptors fails the test if, at its end, more descriptors are open than now. Call it first, so that it
@@ -80,13 +81,8 @@ func sameDescriptors(t testing.TB) {
 	t.Helper()
 	before := descriptors()
 	t.Cleanup(func() {
-		deadline := time.Now().Add(patience)
-		for len(descriptors()) > len(before) {
-			if time.Now().After(deadline) {
-				t.Errorf("descriptors left: before %v, now %v", before, descriptors())
-				return
-			}
-			time.Sleep(time.Millisecond)
+		if !testwait.Comes(func() bool { return len(descriptors()) <= len(before) }) {
+			t.Errorf("descriptors left: before %v, now %v", before, descriptors())
 		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
@@ -28,11 +27,11 @@ func TestNULInATextIsRefused(t *testing.T) {
 		assert.ErrorIs(t, a.Err(), &esock.InvalidError{What: "sockaddr"})
 		for _, typ := range []esock.Type{esock.Stream, esock.SeqPacket, esock.Dgram} {
 			s := open(t, esock.Local, typ, 0)
-			assert.ErrorContains(t, s.Connect(a, esock.Within(time.Second)), "NUL")
+			assert.ErrorContains(t, s.Connect(a, esock.Within(patience)), "NUL")
 			assert.ErrorContains(t, s.Bind(a), "NUL")
-			_, err := s.SendTo([]byte("x"), a, 0, esock.Within(time.Second))
+			_, err := s.SendTo([]byte("x"), a, 0, esock.Within(patience))
 			assert.ErrorContains(t, err, "NUL")
-			_, err = s.SendMsg(&esock.Msg{Addr: a, Iov: [][]byte{{1}}}, 0, esock.Within(time.Second))
+			_, err = s.SendMsg(&esock.Msg{Addr: a, Iov: [][]byte{{1}}}, 0, esock.Within(patience))
 			assert.ErrorContains(t, err, "NUL")
 		}
 		_, err := esock.AddrFromMap(map[string]any{"family": "local", "path": path})
@@ -108,21 +107,21 @@ func TestPathsThatFillSunPath(t *testing.T) {
 	require.NoError(t, s.Bind(mine))
 	assert.Equal(t, mine, sockName(t, s))
 
-	_, err = peer.SendTo([]byte("hi"), mine, 0, esock.Within(time.Second))
+	_, err = peer.SendTo([]byte("hi"), mine, 0, esock.Within(patience))
 	require.NoError(t, err)
-	n, from, err := s.RecvFrom(make([]byte, 8), 0, esock.Within(time.Second))
+	n, from, err := s.RecvFrom(make([]byte, 8), 0, esock.Within(patience))
 	require.NoError(t, err)
 	assert.Equal(t, 2, n)
 	assert.Equal(t, full, from)
-	_, err = s.SendTo([]byte("back"), from, 0, esock.Within(time.Second))
+	_, err = s.SendTo([]byte("back"), from, 0, esock.Within(patience))
 	require.NoError(t, err)
 	m := esock.Msg{Buf: make([]byte, 8)}
-	require.NoError(t, peer.RecvMsg(&m, 0, esock.Within(time.Second)))
+	require.NoError(t, peer.RecvMsg(&m, 0, esock.Within(patience)))
 	assert.Equal(t, mine, m.Addr)
-	_, err = peer.SendMsg(&m, 0, esock.Within(time.Second))
+	_, err = peer.SendMsg(&m, 0, esock.Within(patience))
 	require.NoError(t, err)
 	assert.Equal(t, "back", recv(t, s))
-	require.NoError(t, s.Connect(full, esock.Within(time.Second)))
+	require.NoError(t, s.Connect(full, esock.Within(patience)))
 	name, err := s.PeerName()
 	require.NoError(t, err)
 	assert.Equal(t, full, name)
@@ -148,7 +147,7 @@ func TestPathsThatFillSunPath(t *testing.T) {
 		require.NoError(t, l.Bind(at))
 		require.NoError(t, l.Listen(1))
 		c := open(t, esock.Local, typ, 0)
-		require.NoError(t, c.Connect(at, esock.Within(time.Second)))
+		require.NoError(t, c.Connect(at, esock.Within(patience)))
 		name, err := c.PeerName()
 		require.NoError(t, err)
 		assert.Equal(t, at, name)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 func TestOpen(t *testing.T) {
@@ -40,6 +41,9 @@ func TestOpen(t *testing.T) {
 		"protocol that does not fit domain": {err: syscall.EPROTONOSUPPORT, d: esock.Local, typ: esock.Stream, p: esock.TCP},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if c.d == esock.Inet6 {
+				machine.NeedIPv6(t)
+			}
 			sameDescriptors(t)
 			s, err := esock.Open(c.d, c.typ, c.p)
 			if c.err != nil {

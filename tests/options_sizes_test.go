@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -180,6 +181,7 @@ func TestSourceFiltersComeWhole(t *testing.T) {
 			if n > 64 {
 				return
 			}
+			machine.NeedIPv6(t)
 			s = open(t, esock.Inet6, esock.Dgram, esock.UDP, network)
 			require.NoError(t, sockopt.IPv6AddMembership.Set(s, sockopt.IPv6Mreq{MultiAddr: group6, Interface: 1}))
 			g = sockopt.GroupFilter{Interface: 1, Group: esock.Inet6Addr(group6, 0, 0), Mode: sockopt.Include}

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -66,6 +67,7 @@ func rowSocket(t testing.TB, kind sockopt.Kinds, needs string) (*esock.Socket, e
 	addr := esock.Inet4Addr(ip, 9)
 	switch kind {
 	case sockopt.KindTCP6, sockopt.KindUDP6, sockopt.KindRaw6:
+		machine.NeedIPv6(t)
 		addr = esock.Inet6Addr(netip.IPv6Loopback(), 9, 0)
 	case sockopt.KindUnix:
 		return unixEnd(t), nil
@@ -635,7 +637,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 
 // IPV6_ADDRFORM turns an IPv6 socket with a v4-mapped connection into an IPv4 socket.
 func TestDomainFollowsAddrForm(t *testing.T) {
-	needMapped(t)
+	machine.NeedMapped(t)
 	_, addr := listener(t, 5)
 	c := tcp6(t)
 	require.NoError(t, c.Connect(esock.Inet6Addr(addr.IP(), uint16(addr.Port()), 0), esock.Within(patience)))

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -186,7 +187,10 @@ func unixSender(t *testing.T, how string) *parties {
 	return p
 }
 
-// netlinkUser is a socket of a protocol for messages between processes.
+var netlinkPorts atomic.Uint32
+
+// netlinkUser is a socket of a protocol for messages between processes. Its port is nobody's after it: those that the kernel
+// gives are, and what is sent to a socket that was closed would then reach one of another test.
 func netlinkUser(t *testing.T) (*esock.Socket, esock.Addr) {
 	s, err := esock.Open(esock.Netlink, esock.Dgram, unix.NETLINK_USERSOCK)
 	if err != nil {
@@ -194,7 +198,10 @@ func netlinkUser(t *testing.T) (*esock.Socket, esock.Addr) {
 	}
 	closeAtEnd(t, s)
 	require.NoError(t, sockopt.SocketRcvBuf.Set(s, 4096))
-	require.NoError(t, s.Bind(esock.NetlinkAddr(0, 0)))
+	for err = error(syscall.EADDRINUSE); errors.Is(err, syscall.EADDRINUSE); {
+		err = s.Bind(esock.NetlinkAddr(uint32(os.Getpid())<<9+netlinkPorts.Add(1), 0))
+	}
+	require.NoError(t, err)
 	return s, sockName(t, s)
 }
 
@@ -252,6 +259,7 @@ func slowSender(t *testing.T, kind sockopt.Kinds) *parties {
 		require.NoError(t, s.Bind(esock.Loopback))
 		to = sockName(t, s)
 	case sockopt.KindUDP6:
+		machine.NeedIPv6(t)
 		s = open(t, esock.Inet6, esock.Dgram, esock.UDP, inside)
 		require.NoError(t, s.Bind(esock.Loopback))
 		to = sockName(t, s)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // A mailbox that was told to go on, and whose next call is refused for an argument, has had its answer: the next in the
@@ -266,7 +267,7 @@ func TestRefusedDatagramEndsOneReceive(t *testing.T) {
 	for i := range 3 {
 		calls = append(calls, recvStart(t, s, make([]byte, 1), esock.Within(patience), i+1))
 	}
-	needICMP(t)
+	machine.NeedICMP(t)
 	eventually(t, "a refusal", func() bool { // the kernel sends only so many in a while
 		_, err := s.Send([]byte("anybody?"), 0, esock.Within(patience))
 		require.NoError(t, err)

@@ -76,7 +76,7 @@ func TestMessagesBeforeShutdownAreDelivered(t *testing.T) {
 			}
 			for _, w := range []esock.Wait{esock.Within(0), esock.Forever, esock.NoWait(esock.NewMailbox())} {
 				done := start(func() (int, error) { return b.Recv(buf, 0, w) })
-				assert.Equal(t, ioEOF, resultSoon(t, done).err)
+				assert.Equal(t, ioEOF, result(t, done).err)
 			}
 		})
 	}

@@ -70,7 +70,7 @@ func TestSpinnersAreHalfOfTheProcessorsAtMost(t *testing.T) {
 			}
 			for i, peer := range peers {
 				send(t, peer, "x")
-				assert.Equal(t, outcome{1, nil}, resultSoon(t, ends[i]))
+				assert.Equal(t, outcome{1, nil}, result(t, ends[i]))
 			}
 			if procs < 2 {
 				return
@@ -83,12 +83,12 @@ func TestSpinnersAreHalfOfTheProcessorsAtMost(t *testing.T) {
 				s, peer, done := spinning(t)
 				spins(t, s)
 				end(s, peer)
-				resultSoon(t, done)
+				result(t, done)
 			}
 			s, peer, done := spinning(t)
 			spins(t, s)
 			send(t, peer, "x")
-			assert.Equal(t, outcome{1, nil}, resultSoon(t, done))
+			assert.Equal(t, outcome{1, nil}, result(t, done))
 		})
 	}
 }
@@ -118,7 +118,7 @@ func TestSpinnerSleepsNowAndThen(t *testing.T) {
 		}
 	}
 	send(t, peer, "x")
-	assert.Equal(t, outcome{1, nil}, resultSoon(t, done))
+	assert.Equal(t, outcome{1, nil}, result(t, done))
 }
 
 // Whatever ends the wait ends the spinning, long before its budget does.
@@ -147,7 +147,7 @@ func TestSpinnersEndBeforeTheirBudget(t *testing.T) {
 				spins(t, s) // with a context, too
 				end.end(s, cancel)
 			}
-			assert.ErrorIs(t, resultSoon(t, done).err, end.want)
+			assert.ErrorIs(t, result(t, done).err, end.want)
 		})
 	}
 }
@@ -161,18 +161,18 @@ func TestSpinnerCountsAsWaiting(t *testing.T) {
 	spins(t, b)
 	assert.Equal(t, 1, b.Info().NumReaders)
 	look := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Within(0)) })
-	assert.Equal(t, esock.ErrTimeout, resultSoon(t, look).err)
+	assert.Equal(t, esock.ErrTimeout, result(t, look).err)
 	second := recvStart(t, b, make([]byte, 1), esock.Forever, 2)
 	assert.Zero(t, b.Counters().ReadWaits, "the first spins on")
 	send(t, a, "x")
-	assert.Equal(t, outcome{1, nil}, resultSoon(t, first))
+	assert.Equal(t, outcome{1, nil}, result(t, first))
 	send(t, a, "y")
-	assert.Equal(t, outcome{1, nil}, resultSoon(t, second))
+	assert.Equal(t, outcome{1, nil}, result(t, second))
 	assert.Zero(t, b.Info().NumReaders, "nobody waits any more")
 	third := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Forever) })
 	eventually(t, "the third spins", func() bool { return b.Info().NumReaders == 1 })
 	send(t, a, "z")
-	assert.Equal(t, outcome{1, nil}, resultSoon(t, third))
+	assert.Equal(t, outcome{1, nil}, result(t, third))
 	assert.Zero(t, b.Info().NumReaders, "nor behind one that spun only")
 }
 
@@ -184,6 +184,6 @@ func TestSpinnerParksAfterItsBudget(t *testing.T) {
 		done := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, w.Spin(100*time.Microsecond)) })
 		eventually(t, "the wait", func() bool { return b.Counters().ReadWaits == 1 })
 		send(t, a, "x")
-		assert.Equal(t, outcome{1, nil}, resultSoon(t, done))
+		assert.Equal(t, outcome{1, nil}, result(t, done))
 	}
 }

@@ -238,7 +238,7 @@ func TestDescriptionMadeBlockingBySomebodyElse(t *testing.T) {
 				buf := make([]byte, 4)
 				for _, w := range []esock.Wait{esock.Within(0), esock.Within(time.Millisecond)} {
 					done := start(func() (int, error) { return way.recv(b, buf, w) })
-					assert.Equal(t, outcome{0, esock.ErrTimeout}, resultSoon(t, done))
+					assert.Equal(t, outcome{0, esock.ErrTimeout}, result(t, done))
 					makeBlocking()
 				}
 				_, err := way.recv(b, buf, esock.NoWait(mb))
@@ -250,16 +250,16 @@ func TestDescriptionMadeBlockingBySomebodyElse(t *testing.T) {
 				parked := start(func() (int, error) { return way.recv(b, buf, esock.Forever) })
 				readers(t, b, 1)
 				send(t, a, "two")
-				assert.Equal(t, outcome{3, nil}, resultSoon(t, parked))
+				assert.Equal(t, outcome{3, nil}, result(t, parked))
 				makeBlocking()
 			})
 			fill(t, b)
 			done := start(func() (int, error) { return b.Send([]byte("x"), 0, esock.Within(time.Millisecond)) })
-			assert.Equal(t, outcome{0, esock.ErrTimeout}, resultSoon(t, done))
+			assert.Equal(t, outcome{0, esock.ErrTimeout}, result(t, done))
 			require.NoError(t, b.Cancel(sendSelect(t, b, mb)))
 			parked := recvStart(t, b, make([]byte, 4), esock.Forever, 1)
 			require.NoError(t, b.Close())
-			assert.ErrorIs(t, resultSoon(t, parked).err, errClosed)
+			assert.ErrorIs(t, result(t, parked).err, errClosed)
 		})
 	}
 }
@@ -337,10 +337,10 @@ func TestListenerMadeBlockingBySomebodyElse(t *testing.T) {
 		})
 	}
 	for _, w := range []esock.Wait{esock.Within(0), esock.Within(time.Millisecond)} {
-		assert.Equal(t, esock.ErrTimeout, resultSoon(t, accept(w)).err)
+		assert.Equal(t, esock.ErrTimeout, result(t, accept(w)).err)
 	}
-	sel := selected(t, resultSoon(t, accept(esock.NoWait(mb))).err)
+	sel := selected(t, result(t, accept(esock.NoWait(mb))).err)
 	dial(t, addr)
 	assert.Equal(t, selectOf(sel), message(t, mb))
-	assert.NoError(t, resultSoon(t, accept(esock.NoWait(mb))).err)
+	assert.NoError(t, result(t, accept(esock.NoWait(mb))).err)
 }

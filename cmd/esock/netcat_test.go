@@ -15,6 +15,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -296,7 +298,7 @@ func TestConnectIsInterrupted(t *testing.T) {
 func TestListenTakesOneConnection(t *testing.T) {
 	nothingLeft(t)
 	addrs := []string{"127.0.0.1:0", ":0"}
-	if hasIPv6 {
+	if machine.IPv6 {
 		addrs = append(addrs, "[::1]:0")
 	}
 	if _, err := net.LookupHost("localhost"); err == nil { // it is not everywhere known
@@ -352,7 +354,7 @@ func TestListenAndConnectTalk(t *testing.T) {
 		host, port, err := net.SplitHostPort(strings.TrimPrefix(<-told, "listening on "))
 		require.NoError(t, err)
 		d := &connectCmd{framing: framing{Packet: typ}, Host: host, Port: port}
-		ctx, cancel := context.WithTimeout(context.Background(), longEnough)
+		ctx, cancel := context.WithTimeout(context.Background(), testwait.Patience)
 		require.NoError(t, d.connect(ctx, &output{Writer: &b},
 			terminals{strings.NewReader("from connect\n"), io.Discard}))
 		cancel()

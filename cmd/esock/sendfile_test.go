@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -122,11 +123,18 @@ func TestSendfileWaitsForTheAcknowledgement(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	bigFile(t, dir, 1<<20) // more than the peer's system takes before it is read
+	bigFile(t, dir, 1<<20)
 	for _, half := range []bool{false, true} {
 		for what, want := range map[string]string{"read": "", "abort": "reset the connection after 1048576 of",
 			"interrupt": "interrupted after 1048576 of"} {
 			l := peer(t)
+			raw, err := l.SyscallConn()
+			require.NoError(t, err)
+			// The peer's system takes less than the file before it is read.
+			require.NoError(t, raw.Control(func(fd uintptr) {
+				err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 32<<10)
+			}))
+			require.NoError(t, err)
 			host, port, err := net.SplitHostPort(l.Addr().String())
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(context.Background())

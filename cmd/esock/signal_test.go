@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // childArgs names the variable that makes the test binary the command, with these arguments.
@@ -72,7 +74,7 @@ func TestServeSecondSignalKills(t *testing.T) {
 		require.True(t, ok, line)
 		assert.Equal(t, "0123456789", fetched(t, at+"/a.txt"))
 
-		give := time.NewTimer(longEnough)
+		give := time.NewTimer(testwait.Patience)
 		defer give.Stop()
 		wait := 10 * time.Millisecond
 		for running := true; running; {

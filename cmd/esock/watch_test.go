@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // watching runs esock watch, and gives its lines, its exit code when it ends, and where it listens.
@@ -32,15 +34,14 @@ func watching(t *testing.T, args ...string) (lines *bufio.Scanner, code <-chan i
 
 func sendTo(t *testing.T, to string, data string, cs ...esock.ControlMessage) {
 	t.Helper()
-	at, err := net.ResolveUDPAddr("udp", to)
+	a, err := esock.ParseAddr(to)
 	require.NoError(t, err)
-	a := esock.AddrFrom(at.AddrPort())
 	s, err := esock.Open(a.Family(), esock.Dgram, esock.UDP)
 	require.NoError(t, err)
 	defer s.Close()
 	m := esock.Msg{Iov: [][]byte{[]byte(data)}, Addr: a}
 	require.NoError(t, m.SetControl(cs...))
-	_, err = s.SendMsg(&m, 0, esock.Within(longEnough))
+	_, err = s.SendMsg(&m, 0, esock.Within(testwait.Patience))
 	require.NoError(t, err)
 }
 
@@ -61,7 +62,7 @@ func TestWatchPrintsControlMessages(t *testing.T) {
 }
 
 func TestWatchAsJSONUntilInterrupted(t *testing.T) {
-	needIPv6(t)
+	machine.NeedIPv6(t)
 	lines, code, first := watching(t, "--json", "--addr", "[::1]:0")
 	var begin struct {
 		Listening string   `json:"listening"`

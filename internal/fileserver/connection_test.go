@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 func TestServePipelinedRequests(t *testing.T) {
@@ -92,7 +93,7 @@ func TestServeDoesNotWaitForEver(t *testing.T) {
 	} {
 		// On a slow machine the time may be over before all of the text is there: then once more.
 		var got []string
-		for late := time.Now().Add(longEnough); ; {
+		for late := time.Now().Add(testwait.Patience); ; {
 			c := dialed(t, at)
 			_, err := c.Write([]byte(text)) // it fails when the server has closed already
 			var answer []byte

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // site is a directory to serve, beside a file that must not be.
@@ -89,7 +90,7 @@ func listening(t *testing.T, dir string, change func(*Config)) *Server {
 	root, err := os.OpenRoot(dir)
 	require.NoError(t, err)
 	t.Cleanup(func() { root.Close() })
-	c := Config{Root: root, Connections: 1000, Idle: longEnough, Head: longEnough, Stall: longEnough}
+	c := Config{Root: root, Connections: 1000, Idle: testwait.Patience, Head: testwait.Patience, Stall: testwait.Patience}
 	if change != nil {
 		change(&c)
 	}

@@ -160,6 +160,13 @@ do(collect, [S, N], _) -> collect(S, N, <<>>);
 do(waiting, [{'$inet', _, {_, S}}, Kind, N], _) ->
     Key = maps:get(Kind, #{readers => num_readers, writers => num_writers, acceptors => num_acceptors}),
     eventually(fun() -> maps:get(Key, socket:info(S)) >= N end);
+%% full(S) sends, raw, until nothing is taken any more for twice as long as Linux needs to send what the window has room for.
+do(full, [S], _) ->
+    inet:setopts(S, [{packet, raw}, {send_timeout, 400}]),
+    full(S, pattern(4000), 2);
+%% tried(S) waits until somebody has tried to receive.
+do(tried, [{'$inet', _, {_, S}}], _) ->
+    eventually(fun() -> #{counters := #{read_tries := N}} = socket:info(S), N > 0 end);
 do(is, [Data, Data], _) -> ok;
 do(is, [Other, _], _) -> {error, Other};
 %% connect_refused(Port) waits until nobody listens at the port.
@@ -219,6 +226,18 @@ recv_until_error(S, N) ->
     case gen_tcp:recv(S, 0, ?PATIENCE) of
         {ok, Data} -> recv_until_error(S, N + iolist_size(Data));
         {error, Reason} -> {N, Reason}
+    end.
+
+full(_, _, 0) -> ok;
+full(S, Data, N) ->
+    case gen_tcp:send(S, Data) of
+        {error, {timeout, Rest}} ->
+            case iolist_size(Rest) =:= byte_size(Data) of
+                true -> full(S, Data, N - 1);
+                false -> full(S, Data, 2)
+            end;
+        ok -> full(S, Data, 2);
+        Error -> Error
     end.
 
 send_bulk(_, Bytes, _, Crc, Sent) when Sent >= Bytes -> {ok, {Sent, Crc}};

@@ -14,11 +14,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/esock-go/esock/internal/testwait"
 )
 
-// patience is how long to wait for what must come. It measures nothing: only a test that fails waits that long, and a
-// machine twenty times slower than others must get there.
-const patience = time.Minute
+// patience is how long to wait for what must come.
+const patience = testwait.Patience
 
 //go:embed actor.erl
 var actorSource []byte

@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
+
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // wire is a TCP connection over loopback as one end has it.
@@ -44,10 +45,5 @@ func (w wire) lookUp() kernelState {
 
 // until waits until the kernel's state of the connection is as wanted, and reports whether it came to that.
 func (w wire) until(wanted func(kernelState) bool) bool {
-	for deadline := time.Now().Add(patience); !wanted(w.lookUp()); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
+	return testwait.Comes(func() bool { return wanted(w.lookUp()) })
 }

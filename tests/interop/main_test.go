@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 var (
@@ -27,6 +28,10 @@ func TestMain(m *testing.M) { os.Exit(runAll(m)) }
 
 // runAll runs the tests beside one Erlang node for all, and then looks for what was left behind.
 func runAll(m *testing.M) int {
+	if why := machine.Lacks(); why != "" {
+		fmt.Println("skipped:", why)
+		return 0
+	}
 	dir, err := os.MkdirTemp("", "interop")
 	if err != nil {
 		fmt.Println(err)

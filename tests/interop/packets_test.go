@@ -89,9 +89,20 @@ func (c typeCase) exchange(w *writer, mode, from, out, to, in string) {
 }
 
 func (c typeCase) some(w *writer, mode, from, out, to, in string, first, end int) {
+	begun := 0
 	for _, data := range c.sends[first:end] {
-		w.step("%s: send(%s, %s)", from+"2", out, data)
+		text, kind := fmt.Sprintf("send(%s, %s)", out, data), ":"
+		if begun > 0 || sends(text) > smallBuffer {
+			kind = ">"
+			begun++
+		}
+		w.step("%s2%s %s", from, kind, text)
 	}
+	defer func() {
+		for range begun {
+			w.step("%s2<", from)
+		}
+	}()
 	packets := c.packets[first:end]
 	switch mode {
 	case "passive":

@@ -9,6 +9,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // goPlayer plays one role of one scene with gentcp, as actor.erl does with gen_tcp: an actor is a mailbox.
@@ -143,7 +144,7 @@ func init() {
 		"sockname": turn.sockName, "peername": turn.peerName, "port": turn.port,
 		"controlling_process": turn.controllingProcess, "sendfile": turn.sendFile,
 		"msgs": turn.messages, "flush": turn.flush, "pending": turn.pending, "collect": turn.collect,
-		"waiting": turn.waiting, "is": turn.is, "connect_refused": turn.connectRefused,
+		"waiting": turn.waiting, "tried": turn.tried, "full": turn.full, "is": turn.is, "connect_refused": turn.connectRefused,
 		"send_until_error": turn.sendUntilError, "recv_until_error": turn.recvUntilError,
 		"drip": turn.drip, "send_bulk": turn.sendBulk, "recv_bulk": turn.recvBulk, "collect_bulk": turn.collectBulk,
 		"echo_server": turn.echoServer, "echo_clients": turn.echoClients,
@@ -254,6 +255,11 @@ func (t turn) waiting(args []any) (any, error) {
 	})
 }
 
+// tried waits until somebody has tried to receive.
+func (t turn) tried(args []any) (any, error) {
+	return nil, eventually(func() bool { return socket(args[0]).Socket().Counters().ReadTries > 0 })
+}
+
 func (t turn) is(args []any) (any, error) {
 	if args[0] != args[1] {
 		return nil, fmt.Errorf("%q", args[0])
@@ -273,10 +279,8 @@ func (t turn) connectRefused(args []any) (any, error) {
 }
 
 func eventually(cond func() bool) error {
-	for deadline := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			return errors.New("never")
-		}
+	if !testwait.Comes(cond) {
+		return errors.New("never")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -111,6 +112,29 @@ func (t turn) sendUntilError(args []any) (any, error) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if err := socket(args[0]).Send([]byte(args[1].(string))); err != nil {
 			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// full sends, raw, until nothing is taken any more for twice as long as Linux needs to send what the window has room for.
+func (t turn) full(args []any) (any, error) {
+	s, data := socket(args[0]), []byte(pattern(4000))
+	if err := s.SetOpts(gentcp.PacketType(packet.Raw), gentcp.SendTimeout(400*time.Millisecond)); err != nil {
+		return nil, err
+	}
+	for refused := 0; refused < 2; {
+		err := s.Send(data)
+		var late *gentcp.SendTimeoutError
+		switch {
+		case err == nil:
+			refused = 0
+		case !errors.As(err, &late):
+			return nil, err
+		case len(late.Rest) == len(data):
+			refused++
+		default:
+			refused = 0
 		}
 	}
 	return nil, nil

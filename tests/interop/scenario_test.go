@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/internal/sourcetree"
 )
 
@@ -64,7 +65,7 @@ func perform(t *testing.T, s scenario, c cast) {
 		}
 	}
 	if slices.ContainsFunc(s.steps, func(s step) bool { return strings.Contains(s.text, "{0,0,0,0,0,0,0,1}") }) {
-		needIPv6(t)
+		machine.NeedIPv6(t)
 	}
 	p := newPlay(t, s, c)
 	defer p.end()
@@ -81,11 +82,10 @@ type play struct {
 	scene   string
 	s       scenario
 	c       cast
-	players map[string]player      // by role
-	begun   map[string]chan answer // by actor
-	texts   map[string]string      // of the begun steps, by actor
-	ports   map[string]string      // by listener
-	wires   map[string]wire        // by role and socket
+	players map[string]player   // by role
+	begun   map[string][]*begun // by actor, the oldest first
+	ports   map[string]string   // by listener
+	wires   map[string]wire     // by role and socket
 	dir     string
 }
 
@@ -94,10 +94,17 @@ type answer struct {
 	err  error
 }
 
+// begun is a call that an actor has begun, or will begin after those before it.
+type begun struct {
+	text   string
+	done   chan struct{}
+	answer answer // once done is closed
+}
+
 func newPlay(t *testing.T, s scenario, c cast) *play {
 	p := &play{
 		t: t, scene: fmt.Sprint("scene", scenes.Add(1)), s: s, c: c, dir: sceneDir(t),
-		players: map[string]player{}, begun: map[string]chan answer{}, texts: map[string]string{},
+		players: map[string]player{}, begun: map[string][]*begun{},
 		ports: map[string]string{"dead": deadPort(t)}, wires: map[string]wire{},
 	}
 	for role, language := range map[string]string{"a": c.a, "b": c.b} {
@@ -124,8 +131,10 @@ func (p *play) end() {
 	for role, player := range p.players {
 		player.do(p.scene, role, "end()")
 	}
-	for _, ch := range p.begun {
-		<-ch
+	for _, calls := range p.begun {
+		for _, c := range calls {
+			<-c.done
+		}
 	}
 }
 
@@ -136,20 +145,24 @@ func (p *play) perform(s step) {
 	switch s.kind {
 	case '>':
 		text := p.fill(s.text)
-		ch := make(chan answer, 1)
-		p.begun[s.actor], p.texts[s.actor] = ch, s.text
+		calls := p.begun[s.actor]
+		c := &begun{text: s.text, done: make(chan struct{})}
+		p.begun[s.actor] = append(calls, c)
 		go func() {
-			line, err := player.do(p.scene, s.actor, text)
-			ch <- answer{line, err}
+			defer close(c.done)
+			if len(calls) > 0 {
+				<-calls[len(calls)-1].done
+			}
+			c.answer.line, c.answer.err = player.do(p.scene, s.actor, text)
 		}()
 	case '<':
-		ch := p.begun[s.actor]
-		require.NotNil(t, ch, "%s:%d: nothing was begun", p.s.file, s.line)
+		calls := p.begun[s.actor]
+		require.NotEmpty(t, calls, "%s:%d: nothing was begun", p.s.file, s.line)
 		select {
-		case got := <-ch:
-			delete(p.begun, s.actor)
-			p.check(s, got)
-			p.named(p.texts[s.actor], s.actor)
+		case <-calls[0].done:
+			p.begun[s.actor] = calls[1:]
+			p.check(s, calls[0].answer)
+			p.named(calls[0].text, s.actor)
 		case <-time.After(3 * patience):
 			t.Fatalf("%s:%d: the call of %s never returned", p.s.file, s.line, s.actor)
 		}

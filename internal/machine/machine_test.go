@@ -1,0 +1,26 @@
+package machine
+
+import (
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestIPv6(t *testing.T) {
+	l, err := net.Listen("tcp", "[::1]:0")
+	assert.Equal(t, IPv6, err == nil, "%v", err)
+	if err == nil {
+		l.Close()
+	}
+	ran := t.Run("need", func(t *testing.T) {
+		NeedIPv6(t)
+		assert.True(t, IPv6)
+	})
+	assert.True(t, ran, "a skip at most")
+}
+
+func TestSysctl(t *testing.T) {
+	assert.NotEmpty(t, Sysctl("kernel/ostype"))
+	assert.Empty(t, Sysctl("kernel/nonesuch"))
+}
