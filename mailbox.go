@@ -52,7 +52,8 @@ type Mailbox struct {
 	pending  *Handle    // handles in progress
 	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
 	open     bool
-	seq      uint64        // how many messages ever came
+	seq      uint64        // how many places were ever given to messages
+	posts    uint64        // how many messages were ever put into a place that was given before
 	watchers *watcher      // one for each ReceiveMatch
 	wake     chan struct{} // buffer of 1: there may be messages
 	gone     chan struct{} // closed by Close, which every receiver sees
@@ -78,13 +79,37 @@ func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.or
 // NewHandle makes a handle for calls With it. OTP: make_ref().
 func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
 
-// NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
-// his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
-// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
-// With a nil f it is NewHandle.
+// NewHandleFunc makes a handle whose messages are not seen as they are. The receiver that meets one calls f with it
+// instead, in its own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about
+// the handle goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not
+// before. For a receiver that chooses, what f returns is put where the handle's message was, and from then on it is a message
+// like any other: it may be taken, or moved, while match looks at it, and stays there if match refuses it. With a nil f it is
+// NewHandle.
+//
+// If f panics, the panic reaches the receiver's caller, nothing stays locked, and the handle's message goes back into the
+// mailbox, behind the others: it may say that a direction of a socket is held, and must not be lost. Whoever meets it next
+// calls f again.
 func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
+	return m.NewHandleFuncLocked(nil, f)
+}
+
+// NewHandleFuncLocked is NewHandleFunc for a layer that makes its messages under a lock of its own. The receiver locks mu
+// before it takes the handle's message out and calls f, and unlocks it when what f returned is received or in the mailbox. f
+// may unlock mu for a while. So whoever holds mu while f does not run finds all that there is: what was made is in the
+// mailbox, for Mailbox.Move and PollMatch, or received, and what was not made is announced by the handle's message, for
+// Retract and Unseen. A match is called with mu unlocked. With a nil mu it is NewHandleFunc.
+func (m *Mailbox) NewHandleFuncLocked(mu *sync.Mutex, f func(Message) (msg Message, more bool)) *Handle {
 	m = m.orClosed()
-	return &Handle{mb: m, ext: &handleExt{receive: f}}
+	if f == nil {
+		return m.NewHandle()
+	}
+	return &Handle{mb: m, ext: &handleExt{maker: &maker{f, mu}}}
+}
+
+// maker makes what is received instead of a handle's messages.
+type maker struct {
+	f  func(Message) (msg Message, more bool)
+	mu *sync.Mutex // held while f runs; nil: none
 }
 
 // Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
@@ -220,13 +245,13 @@ func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
 func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 	m = m.orClosed()
 	m.mu.Lock()
-	last := m.seq + places - 1 // what comes from here on is for the next call
+	last := m.seq // what comes from here on is for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
-		seq, kind := h.seq, h.posted
+		at, kind := h.place(), h.posted
 		var msg Message
 		var ok bool
 		if h.receives() {
-			msg, ok = m.receiveThrough(h, match)
+			msg, ok = m.receiveThrough(h, match == nil)
 		} else {
 			msg, ok = m.takeIf(h, match)
 		}
@@ -235,13 +260,13 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 			return msg, true
 		}
 		// The mailbox was unlocked: what comes after this place may be anything by now.
-		if h.posted != messageNone && h.seq == seq {
+		if h.at(at) {
 			if h.posted == kind { // else it says something else by now, which nobody has looked at
 				h = h.next
 			}
 			continue
 		}
-		for h = m.messages.head; h != nil && h.seq <= seq; h = h.next {
+		for h = m.messages.head; h != nil && !at.before(h.place()); h = h.next {
 		}
 	}
 	m.mu.Unlock()
@@ -250,12 +275,12 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 
 // takeIf takes the message about h out, if match accepts it. m.mu is held, but not while match runs.
 func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
-	msg, kind, seq := h.message(), h.posted, h.seq
+	msg, kind, at := h.message(), h.posted, h.place()
 	if match != nil {
 		m.mu.Unlock()
 		ok := match(msg)
 		m.mu.Lock()
-		if !ok || h.mb != m || h.posted != kind || h.seq != seq {
+		if !ok || h.posted != kind || !h.at(at) {
 			return nil, false // or it is gone, or another by now
 		}
 	}
@@ -266,23 +291,38 @@ func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 	return msg, true
 }
 
-// receiveThrough takes the message about h out and asks h's function what to receive instead. What match refuses is kept.
-// m.mu is held, but not while the functions run. Meanwhile the handle is away: what is said about it waits until what was
-// received is delivered or back in its place, so that nobody overtakes it.
-func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Message, wanted bool) {
-	raw, seq := h.message(), h.seq
+// receiveThrough takes the message about h out and asks h's function what to receive instead. take: that is received at
+// once; else it is put where h's message was, and is a message there like any other, so that whoever moves messages, or
+// receives them, finds it while a match looks at it. m.mu is held, but not while the function runs. Meanwhile the handle is
+// away: what is said about it waits until what the function gave is received or in its place, so that nobody overtakes it.
+func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
+	if mu := h.ext.maker.mu; mu != nil {
+		kind, at := h.posted, h.place()
+		m.mu.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
+		m.mu.Lock()
+		if h.posted != kind || !h.at(at) {
+			return nil, false // whoever had the lock took it
+		}
+	}
+	raw, kind, seq := h.message(), h.posted, h.seq
 	m.unlink(h)
 	h.away = true
 	m.mu.Unlock()
-	more, done := true, false // should a function panic, the next receiver asks again
+	more, done := false, false
 	defer func() {
 		m.mu.Lock()
-		if msg != nil && !wanted && m.open {
+		if m.open && msg != nil && !take {
 			m.linkAt(seq, msg)
 		}
 		again := h.posted
 		h.away, h.posted = false, messageNone
-		if more && again == messageNone && !h.waiting { // else its place is in a lane, and its message comes
+		switch {
+		case h.waiting: // its place is in a lane, and its message comes
+		case !done && again != messageAbort:
+			again = kind
+		case more && again == messageNone:
 			again = messageSelect
 		}
 		switch {
@@ -293,17 +333,16 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 			m.signal()
 		}
 		if !done {
-			m.mu.Unlock()
+			m.mu.Unlock() // it panics
 		}
 	}()
-	msg, more = h.ext.receive(raw)
-	wanted = msg != nil && (match == nil || match(msg))
+	msg, more = h.ext.maker.f(raw)
 	done = true
-	return msg, wanted
+	return msg, take && msg != nil
 }
 
 // receives reports that h was made by NewHandleFunc.
-func (h *Handle) receives() bool { return h.ext != nil && h.ext.receive != nil }
+func (h *Handle) receives() bool { return h.ext != nil && h.ext.maker != nil }
 
 // message is the message that waits about h. mb.mu is held.
 func (h *Handle) message() Message {
@@ -316,9 +355,10 @@ func (h *Handle) message() Message {
 	return h.ext.msg
 }
 
-// Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were.
-// Those about handles stay: they belong to who made the call. Errors: net.ErrClosed when to is closed. What had not moved
-// by then is still here.
+// Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were. A
+// message that a receiver's match looks at moves like the others: the receiver does not get it then. Those about handles
+// stay: they belong to who made the call. So does what the function of a handle makes at that time, unless a lock keeps it
+// from that: NewHandleFuncLocked. Errors: net.ErrClosed when to is closed. What had not moved by then is still here.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 	m = m.orClosed()
 	if to == nil || match == nil {
@@ -331,14 +371,14 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 		return 0, nil
 	}
 	type candidate struct {
-		h   *Handle
-		seq uint64
+		h  *Handle
+		at place
 	}
 	var found []candidate
 	m.mu.Lock()
 	for h := m.messages.head; h != nil; h = h.next {
 		if h.posted == messageOther {
-			found = append(found, candidate{h, h.seq})
+			found = append(found, candidate{h, h.place()})
 		}
 	}
 	m.mu.Unlock()
@@ -347,7 +387,7 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 		if !match(w.h.ext.msg) {
 			continue
 		}
-		moved, err := m.moveOne(to, w.h, w.seq)
+		moved, err := m.moveOne(to, w.h, w.at)
 		if err != nil {
 			return n, err
 		}
@@ -359,7 +399,7 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 }
 
 // moveOne moves a message that is still where it was seen. It is in one of the two mailboxes all the time.
-func (m *Mailbox) moveOne(to *Mailbox, h *Handle, seq uint64) (bool, error) {
+func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	first, second := m, to
 	if second.id < first.id {
 		first, second = second, first
@@ -371,7 +411,7 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, seq uint64) (bool, error) {
 	switch {
 	case !to.open:
 		return false, net.ErrClosed
-	case h.posted != messageOther || h.seq != seq:
+	case !h.at(at):
 		return false, nil // somebody was quicker
 	}
 	m.unlink(h)
@@ -482,27 +522,41 @@ func (m *Mailbox) link(h *Handle, kind messageKind) {
 	if h.away {
 		return // receiveThrough does it
 	}
-	m.seq += places
+	m.seq++
 	h.seq = m.seq
 	m.messages.push(h)
 	m.n++
 	m.signal()
 }
 
-// places is how many messages can have the place of one, each a number of its own.
-const places = 1 << 16
+// place says where a message is: behind all with a lesser one. No two messages that were ever in a mailbox have the same.
+type place struct {
+	seq  uint64 // of a message that was put at the end, in the order in which they came
+	post uint64 // of those that were put where that one is or was, behind it, in theirs; 0: it is that one
+}
 
-// linkAt puts a message where the one with that number was. m.mu is held.
+func (p place) before(q place) bool { return p.seq < q.seq || p.seq == q.seq && p.post < q.post }
+
+// place is the place of the message about h, or of the last one. m.mu is held.
+func (h *Handle) place() place {
+	if h.ext == nil {
+		return place{seq: h.seq}
+	}
+	return place{h.seq, h.ext.post}
+}
+
+// at reports whether a message about h is in the mailbox, and at that place. m.mu is held.
+func (h *Handle) at(p place) bool { return h.posted != messageNone && !h.away && h.place() == p }
+
+// linkAt puts a message where the one with that number is or was, behind those that were put there before. m.mu is held.
 func (m *Mailbox) linkAt(seq uint64, msg Message) {
-	place := seq &^ (places - 1)
 	after := m.messages.tail
-	for after != nil && after.seq >= place+places {
+	for after != nil && after.seq > seq {
 		after = after.prev
 	}
-	if after != nil && after.seq >= place {
-		seq = min(after.seq+1, place+places-1)
-	}
-	m.messages.insert(&Handle{mb: m, ext: &handleExt{msg: msg}, posted: messageOther, seq: seq}, after)
+	m.posts++
+	h := &Handle{mb: m, ext: &handleExt{msg: msg, post: m.posts}, posted: messageOther, seq: seq}
+	m.messages.insert(h, after)
 	m.n++
 	m.signal()
 }

@@ -376,7 +376,8 @@ type handleExt struct {
 	msg    Message       // messageOther
 	file   *heldFile     // the sendfile in progress
 
-	receive func(Message) (Message, bool) // NewHandleFunc
+	maker *maker // NewHandleFunc
+	post  uint64 // of a message in another's place: see place; guarded by mb.mu
 }
 
 // Socket is the socket the handle was last used on, nil before.

@@ -99,17 +99,15 @@ func (s *Socket) deliver() {
 	}
 	if d.handle == nil {
 		var h *esock.Handle
-		h = s.owner.NewHandleFunc(func(msg esock.Message) (esock.Message, bool) { return s.received(h, msg) })
+		h = s.owner.NewHandleFuncLocked(&s.mu, func(msg esock.Message) (esock.Message, bool) { return s.received(h, msg) })
 		d.handle = h
 	}
 	d.handle.Notify()
 }
 
 // received is called by who meets the handle in the mailbox: the message to receive instead, and whether there may be
-// more.
+// more. s.mu is held until that message is received, or in the mailbox.
 func (s *Socket) received(h *esock.Handle, msg esock.Message) (esock.Message, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.delivery.handle != h {
 		return nil, false // of an owner that is it no more
 	}
@@ -238,7 +236,7 @@ func (s *Socket) release() {
 // deliver, or nothing goes on. It reads once at most. s.mu is held.
 func (s *Socket) materialise() {
 	d := &s.delivery
-	// In one step: a receiver that has met the handle waits for us, and is the one to go on.
+	// In one step: a receiver that waits for s.mu looks again then, and goes on with what comes after.
 	announced := d.handle != nil && d.handle.Retract()
 	if !announced && (d.handle != nil || len(d.notices) == 0) {
 		return

@@ -76,16 +76,15 @@ func (c *TLSConn) deliver() {
 		return
 	case c.handle == nil:
 		var h *esock.Handle
-		h = c.owner.NewHandleFunc(func(msg esock.Message) (esock.Message, bool) { return c.received(h, msg), false })
+		h = c.owner.NewHandleFuncLocked(&c.mu, func(msg esock.Message) (esock.Message, bool) { return c.received(h, msg), false })
 		c.handle = h
 	}
 	c.handle.Notify()
 }
 
-// received is called by who meets the handle in the mailbox: what he receives instead.
+// received is called by who meets the handle in the mailbox: what he receives instead. mu is held until that is received,
+// or in the mailbox.
 func (c *TLSConn) received(h *esock.Handle, msg esock.Message) esock.Message {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.handle != h {
 		return nil // of an owner that is it no more
 	}
@@ -136,6 +135,9 @@ func (c *TLSConn) produce(w esock.Wait, h *esock.Handle, reads *int) esock.Messa
 				return nil
 			}
 			c.finish(err)
+		}
+		if h != nil && c.handle != h {
+			return nil // while reading, another owner came: what has come is for that one
 		}
 	}
 }

@@ -309,7 +309,9 @@ func TestNothingIsMissedWhileSomebodyElseHasTheTurn(t *testing.T) {
 		mb, s, p, c := start(t)
 		require.NoError(t, s.SetOpts(gentcp.Active(true)))
 		require.Equal(t, 1, mb.Len())
+		c.mu.Lock()                                                             // as the receiver does
 		require.Nil(t, c.received(c.handle, esock.SelectMsg{Handle: c.handle})) // one that was met before it
+		c.mu.Unlock()
 		require.Zero(t, mb.Len())
 		write(t, p, whole)
 		require.Equal(t, "x", nextData(t, mb, s))
