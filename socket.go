@@ -57,6 +57,7 @@ type rareState struct {
 	sendfile  cSendfileCounts // once closed
 	hasFiles  bool            // sendfile is set
 	fromFD    int             // what an adopted socket was made of
+	lent      uint64          // and, if that is not ours, the kernel's name of the socket that it was then
 }
 
 // What has been seen of a socket.
@@ -121,9 +122,11 @@ func Debug(on bool) OpenOption { return func(c *openConfig) { c.debug = &on } }
 // Registered says whether the socket enters the registry, whatever UseRegistry says. OTP: the use_registry key.
 func Registered(on bool) OpenOption { return func(c *openConfig) { c.registry = &on } }
 
-// NoDup makes Adopt work on the descriptor itself: closing the socket gives it back, with the flags it had.
-// OTP: dup => false.
-// Whether it is close-on-exec does not change.
+// NoDup makes Adopt work on the descriptor itself: closing the socket gives it back, with the flags it had. Whether it is
+// close-on-exec does not change. Several sockets may be made of one descriptor; each waits, and is told, by itself. The first
+// call that waits makes a duplicate to wait with, one for blocking calls and one for asynchronous ones, so its errors may be
+// EMFILE. Both are closed with the socket, and until then the connection stays open. The caller keeps the descriptor open until
+// the socket is closed; should its number be another socket's by then, closing leaves that one alone. OTP: dup => false.
 func NoDup() OpenOption { return func(c *openConfig) { c.adopt = 0 } }
 
 // TakeFD makes Adopt work on the descriptor itself and close it with the socket. It becomes close-on-exec, as every
@@ -273,6 +276,9 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 		s.rarely().fromFD = cfg.fd
 		if cfg.adopt == adoptTake {
 			s.rarely().fromFD = -1 // it is no duplicate of any
+		}
+		if facts&factBorrowed != 0 {
+			s.rarely().lent = cookieOf(h)
 		}
 	}
 	registered := useRegistry.Load()
@@ -592,6 +598,10 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	}
 	s.h, s.block = nil, &rare.final
 	s.mu.Unlock()
+
+	if s.facts.Load()&factBorrowed != 0 && cookieOf(h) != rare.lent {
+		cDisown(h) // the number is another's by now: its flags stay
+	}
 
 	// The descriptor has one owner: the File, once there is one. Only the core can wait for linger without being
 	// disturbed by the runtime's signals.

@@ -129,7 +129,10 @@ enum esock_adopt_flags {
  * With neither flag the descriptor stays the caller's: esock_close only gives it its old flags
  * back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
  * set. A duplicate, and a descriptor that is taken, is close-on-exec; one that stays the caller's
- * keeps what it had. After an error the description has the flags it had. */
+ * keeps what it had. After an error the description has the flags it had.
+ * Several handles may have one descriptor in common that stays the caller's. It must stay open until
+ * the last is closed: whatever has the number then is what they work on. A poller watches it through a
+ * duplicate, from the first esock_arm to esock_deregister. */
 ESOCK_API int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
                           const esock_sys *sys, const char **missing);
 
@@ -700,7 +703,9 @@ ESOCK_API int esock_poller_fd(const esock_poller *p);
 
 /* Asks for one notification of each of `events`, in addition to those already asked for. One event
  * answers, after which esock_fired must be called before anything is armed again. `user` comes back
- * in the event; it is the same for all arms of one registration.
+ * in the event; it is the same for all arms of one registration. Errors: those of epoll_ctl(2), and of
+ * dup for a descriptor that is the caller's; -EEXIST: another handle that owns this descriptor is
+ * registered. After an error nothing more is armed than before.
  *
  * `again` says that the last notification proved empty (the call still would block). Then the
  * registration turns edge-triggered, so that a condition that does not go away (a queued error
