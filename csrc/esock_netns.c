@@ -24,6 +24,7 @@ static int open_namespace(const esock_sys *sys, const char *path) {
 int esock_open_netns(esock **out, const char *path, int domain, int type, int protocol,
                      const esock_sys *sys, int *lost) {
     if (sys == NULL) sys = esock_sys_libc();
+    if (out == NULL || path == NULL || lost == NULL) return -EFAULT;
     *lost = 0;
     int target = open_namespace(sys, path);
     if (target < 0) return target;

@@ -23,6 +23,7 @@ static int new_epoll(const esock_sys *sys) {
 }
 
 int esock_poller_new(esock_poller **out, const esock_sys *sys) {
+    if (out == NULL) return -EFAULT;
     if (sys == NULL) sys = esock_sys_libc();
     esock_poller *p = calloc(1, sizeof *p);
     if (p == NULL) return -ENOMEM;
@@ -187,6 +188,7 @@ int esock_deregister(esock_poller *p, esock *s) {
 
 int esock_poll(esock_poller *p, esock_event *events, int max, int timeout_ms) {
     struct epoll_event ev[64];
+    if (events == NULL) return -EFAULT;
     if (max <= 0) return -EINVAL;
     if (max > 64) max = 64;
     int n;
