@@ -24,7 +24,6 @@ type forgotten struct {
 	watches  [2]weak.Pointer[contextWatch] // of the contexts that are registered: park.go
 	uncopied *zeroCopyBook                 // what the kernel still sends from
 	facts    uint32                        // of the socket, when it was made
-	lent     uint64                        // the kernel's name of a socket that is borrowed and armed
 	sock     weak.Pointer[Socket]
 	armed    *Socket // the same, while it is armed: that keeps it
 	borrowed bool    // the descriptor is not ours, and may be another's by now
@@ -64,9 +63,7 @@ func closeForgotten(f *forgotten) {
 		}
 	}
 	if f.ptr != nil {
-		if !f.borrowed || f.lent != 0 && f.lent == cookieOf(f.h) {
-			cDeregister(poller.p, f.h)
-		}
+		cDeregister(poller.p, f.h)
 		f.unname()
 	}
 	if f.uncopied.outlive(f.h, f.file, f.facts, false) {
@@ -99,9 +96,6 @@ func (s *Socket) nameForPoller() unsafe.Pointer {
 	f := s.unregistered()
 	if f == nil {
 		return pointer.Save(s)
-	}
-	if f.borrowed {
-		f.lent = cookieOf(s.h)
 	}
 	f.sock = weak.Make(s)
 	f.ptr = pointer.Save(f)

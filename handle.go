@@ -1,6 +1,9 @@
 package esock
 
-import "net"
+import (
+	"net"
+	"sync"
+)
 
 // Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It
 // serves one call at a time; using it while one is in progress is an error.
@@ -31,7 +34,8 @@ type handleExt struct {
 	msg    Message       // messageOther
 	file   *heldFile     // the sendfile in progress
 
-	receive func(Message) (Message, bool) // NewHandleFunc
+	maker *maker // NewHandleFunc
+	post  uint64 // of a message in another's place: see place; guarded by mb.mu
 }
 
 type handleState uint8
@@ -56,13 +60,37 @@ const (
 // NewHandle makes a handle for calls With it. OTP: make_ref().
 func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
 
-// NewHandleFunc makes a handle whose messages are not seen as they are. Who would receive one calls f with it instead, in
-// his own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about the handle
-// goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not before.
-// With a nil f it is NewHandle.
+// NewHandleFunc makes a handle whose messages are not seen as they are. The receiver that meets one calls f with it
+// instead, in its own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about
+// the handle goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not
+// before. For a receiver that chooses, what f returns is put where the handle's message was, and from then on it is a message
+// like any other: it may be taken, or moved, while match looks at it, and stays there if match refuses it. With a nil f it is
+// NewHandle.
+//
+// If f panics, the panic reaches the receiver's caller, nothing stays locked, and the handle's message goes back into the
+// mailbox, behind the others: it may say that a direction of a socket is held, and must not be lost. Whoever meets it next
+// calls f again.
 func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
+	return m.NewHandleFuncLocked(nil, f)
+}
+
+// NewHandleFuncLocked is NewHandleFunc for a layer that makes its messages under a lock of its own. The receiver locks mu
+// before it takes the handle's message out and calls f, and unlocks it when what f returned is received or in the mailbox. f
+// may unlock mu for a while. So whoever holds mu while f does not run finds all that there is: what was made is in the
+// mailbox, for Mailbox.Move and PollMatch, or received, and what was not made is announced by the handle's message, for
+// Retract and Unseen. A match is called with mu unlocked. With a nil mu it is NewHandleFunc.
+func (m *Mailbox) NewHandleFuncLocked(mu *sync.Mutex, f func(Message) (msg Message, more bool)) *Handle {
 	m = m.orClosed()
-	return &Handle{mb: m, ext: &handleExt{receive: f}}
+	if f == nil {
+		return m.NewHandle()
+	}
+	return &Handle{mb: m, ext: &handleExt{maker: &maker{f, mu}}}
+}
+
+// maker makes what is received instead of a handle's messages.
+type maker struct {
+	f  func(Message) (msg Message, more bool)
+	mu *sync.Mutex // held while f runs; nil: none
 }
 
 // Socket is the socket the handle was last used on, nil before.
@@ -176,7 +204,7 @@ func (h *Handle) extend() *handleExt {
 }
 
 // receives reports that h was made by NewHandleFunc.
-func (h *Handle) receives() bool { return h.ext != nil && h.ext.receive != nil }
+func (h *Handle) receives() bool { return h.ext != nil && h.ext.maker != nil }
 
 // message is the message that waits about h. mb.mu is held.
 func (h *Handle) message() Message {

@@ -53,7 +53,8 @@ type Mailbox struct {
 	pending  *Handle    // handles in progress
 	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
 	open     bool
-	seq      uint64        // how many messages ever came
+	seq      uint64        // how many places were ever given to messages
+	posts    uint64        // how many messages were ever put into a place that was given before
 	watchers *watcher      // one for each ReceiveMatch
 	wake     chan struct{} // buffer of 1: there may be messages
 	gone     chan struct{} // closed by Close, which every receiver sees
@@ -142,13 +143,13 @@ func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
 func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 	m = m.orClosed()
 	m.mu.Lock()
-	last := m.seq + places - 1 // what comes from here on is for the next call
+	last := m.seq // what comes from here on is for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
-		seq, kind := h.seq, h.posted
+		at, kind := h.place(), h.posted
 		var msg Message
 		var ok bool
 		if h.receives() {
-			msg, ok = m.receiveThrough(h, match)
+			msg, ok = m.receiveThrough(h, match == nil)
 		} else {
 			msg, ok = m.takeIf(h, match)
 		}
@@ -157,13 +158,13 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 			return msg, true
 		}
 		// The mailbox was unlocked: what comes after this place may be anything by now.
-		if h.posted != messageNone && h.seq == seq {
+		if h.at(at) {
 			if h.posted == kind { // else it says something else by now, which nobody has looked at
 				h = h.next
 			}
 			continue
 		}
-		for h = m.messages.head; h != nil && h.seq <= seq; h = h.next {
+		for h = m.messages.head; h != nil && !at.before(h.place()); h = h.next {
 		}
 	}
 	m.mu.Unlock()
@@ -172,12 +173,12 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 
 // takeIf takes the message about h out, if match accepts it. m.mu is held, but not while match runs.
 func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
-	msg, kind, seq := h.message(), h.posted, h.seq
+	msg, kind, at := h.message(), h.posted, h.place()
 	if match != nil {
 		m.mu.Unlock()
 		ok := match(msg)
 		m.mu.Lock()
-		if !ok || h.mb != m || h.posted != kind || h.seq != seq {
+		if !ok || h.posted != kind || !h.at(at) {
 			return nil, false // or it is gone, or another by now
 		}
 	}
@@ -188,23 +189,38 @@ func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 	return msg, true
 }
 
-// receiveThrough takes the message about h out and asks h's function what to receive instead. What match refuses is kept.
-// m.mu is held, but not while the functions run. Meanwhile the handle is away: what is said about it waits until what was
-// received is delivered or back in its place, so that nobody overtakes it.
-func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Message, wanted bool) {
-	raw, seq := h.message(), h.seq
+// receiveThrough takes the message about h out and asks h's function what to receive instead. take: that is received at
+// once; else it is put where h's message was, and is a message there like any other, so that whoever moves messages, or
+// receives them, finds it while a match looks at it. m.mu is held, but not while the function runs. Meanwhile the handle is
+// away: what is said about it waits until what the function gave is received or in its place, so that nobody overtakes it.
+func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
+	if mu := h.ext.maker.mu; mu != nil {
+		kind, at := h.posted, h.place()
+		m.mu.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
+		m.mu.Lock()
+		if h.posted != kind || !h.at(at) {
+			return nil, false // whoever had the lock took it
+		}
+	}
+	raw, kind, seq := h.message(), h.posted, h.seq
 	m.unlink(h)
 	h.away = true
 	m.mu.Unlock()
-	more, done := true, false // should a function panic, the next receiver asks again
+	more, done := false, false
 	defer func() {
 		m.mu.Lock()
-		if msg != nil && !wanted && m.open {
+		if m.open && msg != nil && !take {
 			m.linkAt(seq, msg)
 		}
 		again := h.posted
 		h.away, h.posted = false, messageNone
-		if more && again == messageNone && !h.waiting { // else its place is in a lane, and its message comes
+		switch {
+		case h.waiting: // its place is in a lane, and its message comes
+		case !done && again != messageAbort:
+			again = kind
+		case more && again == messageNone:
 			again = messageSelect
 		}
 		switch {
@@ -215,18 +231,18 @@ func (m *Mailbox) receiveThrough(h *Handle, match func(Message) bool) (msg Messa
 			m.signal()
 		}
 		if !done {
-			m.mu.Unlock()
+			m.mu.Unlock() // it panics
 		}
 	}()
-	msg, more = h.ext.receive(raw)
-	wanted = msg != nil && (match == nil || match(msg))
+	msg, more = h.ext.maker.f(raw)
 	done = true
-	return msg, wanted
+	return msg, take && msg != nil
 }
 
-// Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were.
-// Those about handles stay: they belong to who made the call. Errors: net.ErrClosed when to is closed. What had not moved
-// by then is still here.
+// Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were. A
+// message that a receiver's match looks at moves like the others: the receiver does not get it then. Those about handles
+// stay: they belong to who made the call. So does what the function of a handle makes at that time, unless a lock keeps it
+// from that: NewHandleFuncLocked. Errors: net.ErrClosed when to is closed. What had not moved by then is still here.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 	m = m.orClosed()
 	if to == nil || match == nil {
@@ -239,14 +255,14 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 		return 0, nil
 	}
 	type candidate struct {
-		h   *Handle
-		seq uint64
+		h  *Handle
+		at place
 	}
 	var found []candidate
 	m.mu.Lock()
 	for h := m.messages.head; h != nil; h = h.next {
 		if h.posted == messageOther {
-			found = append(found, candidate{h, h.seq})
+			found = append(found, candidate{h, h.place()})
 		}
 	}
 	m.mu.Unlock()
@@ -255,7 +271,7 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 		if !match(w.h.ext.msg) {
 			continue
 		}
-		moved, err := m.moveOne(to, w.h, w.seq)
+		moved, err := m.moveOne(to, w.h, w.at)
 		if err != nil {
 			return n, err
 		}
@@ -267,7 +283,7 @@ func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 }
 
 // moveOne moves a message that is still where it was seen. It is in one of the two mailboxes all the time.
-func (m *Mailbox) moveOne(to *Mailbox, h *Handle, seq uint64) (bool, error) {
+func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	first, second := m, to
 	if second.id < first.id {
 		first, second = second, first
@@ -279,7 +295,7 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, seq uint64) (bool, error) {
 	switch {
 	case !to.open:
 		return false, net.ErrClosed
-	case h.posted != messageOther || h.seq != seq:
+	case !h.at(at):
 		return false, nil // somebody was quicker
 	}
 	m.unlink(h)
@@ -390,27 +406,41 @@ func (m *Mailbox) link(h *Handle, kind messageKind) {
 	if h.away {
 		return // receiveThrough does it
 	}
-	m.seq += places
+	m.seq++
 	h.seq = m.seq
 	m.messages.push(h)
 	m.n++
 	m.signal()
 }
 
-// places is how many messages can have the place of one, each a number of its own.
-const places = 1 << 16
+// place says where a message is: behind all with a lesser one. No two messages that were ever in a mailbox have the same.
+type place struct {
+	seq  uint64 // of a message that was put at the end, in the order in which they came
+	post uint64 // of those that were put where that one is or was, behind it, in theirs; 0: it is that one
+}
 
-// linkAt puts a message where the one with that number was. m.mu is held.
+func (p place) before(q place) bool { return p.seq < q.seq || p.seq == q.seq && p.post < q.post }
+
+// place is the place of the message about h, or of the last one. m.mu is held.
+func (h *Handle) place() place {
+	if h.ext == nil {
+		return place{seq: h.seq}
+	}
+	return place{h.seq, h.ext.post}
+}
+
+// at reports whether a message about h is in the mailbox, and at that place. m.mu is held.
+func (h *Handle) at(p place) bool { return h.posted != messageNone && !h.away && h.place() == p }
+
+// linkAt puts a message where the one with that number is or was, behind those that were put there before. m.mu is held.
 func (m *Mailbox) linkAt(seq uint64, msg Message) {
-	place := seq &^ (places - 1)
 	after := m.messages.tail
-	for after != nil && after.seq >= place+places {
+	for after != nil && after.seq > seq {
 		after = after.prev
 	}
-	if after != nil && after.seq >= place {
-		seq = min(after.seq+1, place+places-1)
-	}
-	m.messages.insert(&Handle{mb: m, ext: &handleExt{msg: msg}, posted: messageOther, seq: seq}, after)
+	m.posts++
+	h := &Handle{mb: m, ext: &handleExt{msg: msg, post: m.posts}, posted: messageOther, seq: seq}
+	m.messages.insert(h, after)
 	m.n++
 	m.signal()
 }

@@ -68,9 +68,11 @@ func Debug(on bool) OpenOption { return openOption(func(c *openConfig) { c.debug
 // Registered says whether the socket enters the registry, whatever UseRegistry says. OTP: the use_registry key.
 func Registered(on bool) OpenOption { return openOption(func(c *openConfig) { c.registry = &on }) }
 
-// NoDup makes Adopt work on the descriptor itself: closing the socket gives it back, with the flags it had.
-// OTP: dup => false.
-// Whether it is close-on-exec does not change.
+// NoDup makes Adopt work on the descriptor itself: closing the socket gives it back, with the flags it had. Whether it is
+// close-on-exec does not change. Several sockets may be made of one descriptor; each waits, and is told, by itself. The first
+// call that waits makes a duplicate to wait with, one for blocking calls and one for asynchronous ones, so its errors may be
+// EMFILE. Both are closed with the socket, and until then the connection stays open. The caller keeps the descriptor open until
+// the socket is closed; should its number be another socket's by then, closing leaves that one alone. OTP: dup => false.
 func NoDup() OpenOption { return adoptWay("NoDup", 0) }
 
 // TakeFD makes Adopt work on the descriptor itself and close it with the socket. It becomes close-on-exec, as every
@@ -249,6 +251,9 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 		s.rarely().fromFD = cfg.fd
 		if cfg.adopt == adoptTake {
 			s.rarely().fromFD = -1 // it is no duplicate of any
+		}
+		if facts&factBorrowed != 0 {
+			s.rarely().lent = cookieOf(h)
 		}
 	}
 	registered := useRegistry.Load()

@@ -269,7 +269,7 @@ func TestArmThatCannotBeRenewedReachesTheOtherLane(t *testing.T) {
 	keep, err := syscall.Dup(p[0]) // the description lives on, and so does its registration
 	require.NoError(t, err)
 	defer syscall.Close(keep)
-	s, err := Adopt(p[0], NoDup())
+	s, err := Adopt(p[0], TakeFD())
 	require.NoError(t, err)
 	reader, writer := NewMailbox(), NewMailbox()
 	for err == nil {
@@ -287,6 +287,7 @@ func TestArmThatCannotBeRenewedReachesTheOtherLane(t *testing.T) {
 	assert.IsType(t, SelectMsg{}, receive(t, writer))
 	_, err = s.Send([]byte("x"), 0, NoWait(writer))
 	assert.ErrorIs(t, err, syscall.EBADF, "and whoever tries again meets the reason")
+	require.NoError(t, syscall.Dup3(keep, p[0], syscall.O_CLOEXEC)) // so that closing closes nobody else's
 	s.Close()
 }
 

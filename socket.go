@@ -56,6 +56,7 @@ type rareState struct {
 	sendfile  cSendfileCounts // once closed
 	hasFiles  bool            // sendfile is set
 	fromFD    int             // what an adopted socket was made of
+	lent      uint64          // and, if that is not ours, the kernel's name of the socket that it was then
 	relay     atomic.Pointer[relay]
 }
 
@@ -357,6 +358,10 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	}
 	s.h, s.block = nil, &rare.final
 	s.mu.Unlock()
+
+	if s.facts.Load()&factBorrowed != 0 && cookieOf(h) != rare.lent {
+		cDisown(h) // the number is another's by now: its flags stay
+	}
 
 	// The descriptor has one owner: the File, once there is one. Only the core can wait for linger without being
 	// disturbed by the runtime's signals.

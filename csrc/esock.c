@@ -36,6 +36,7 @@ esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protoc
 
 int esock_open(esock **out, int domain, int type, int protocol, const esock_sys *sys) {
     if (sys == NULL) sys = esock_sys_libc();
+    if (out == NULL) return -EFAULT;
     if (type & (SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL; /* ours to set */
     int fd = sys->socket(sys, domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
     if (fd < 0) return fd;
@@ -53,6 +54,7 @@ int esock_open(esock **out, int domain, int type, int protocol, const esock_sys 
 int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
                 const esock_sys *sys, const char **missing) {
     if (sys == NULL) sys = esock_sys_libc();
+    if (out == NULL) return -EFAULT;
     int known;
     int r = int_option(sys, fd, SO_DOMAIN, &known);
     if (r >= 0) domain = known;
@@ -244,6 +246,7 @@ typedef int name_fn(const esock_sys *sys, int fd, struct sockaddr *addr, socklen
 static int get_name(esock *s, name_fn *fn, esock_addr *a) {
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
+    if (a == NULL) return -EFAULT;
     memset(&ss, 0, sizeof ss);
     int r = fn(s->sys, s->fd, (struct sockaddr *)&ss, &len);
     if (r >= 0) esock_addr_decode(&ss, len, a);
@@ -293,6 +296,7 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
     int fd;
+    if (out == NULL) return -EFAULT;
     esock_nonblock(s);
     ESOCK__RETRY(fd, s->sys->accept4(s->sys, s->fd, peer ? (struct sockaddr *)&ss : NULL,
                                      peer ? &len : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -344,6 +348,7 @@ ssize_t esock_recvfrom(esock *s, void *buf, size_t len, int flags, unsigned how,
     struct sockaddr_storage ss;
     socklen_t alen;
     ssize_t n;
+    if (from == NULL) return -EFAULT;
     if (len == 0 && (n = esock__empty_receive(s, flags)) <= 0) return n;
     do {
         alen = sizeof ss;

@@ -11,6 +11,11 @@
  *   esock_sendfile (a cold file) and esock_close (SO_LINGER). EINTR is retried inside, except by
  *   connect (the attempt goes on by itself) and close (the number is gone).
  *
+ *   NULL where the caller's memory is needed is -EFAULT, as the kernel says of an address that is
+ *   none, and nothing happens. Needed is what a function reads or writes and does not say it may be
+ *   NULL, and an array or buffer of at least one element. A handle or a poller is always needed, and
+ *   not looked at: NULL there is a crash, as with any pointer that is none.
+ *
  * Who owns what
  *   The caller owns every buffer and gets it back when the call returns. esock keeps two things:
  *   the handle itself, from open to close, and the opaque pointer given to esock_arm.
@@ -86,7 +91,8 @@ typedef struct esock_addr {
 struct sockaddr_storage;
 
 /* Writes `a` as the kernel wants it, and its length to *len. An unnamed AF_UNIX address has the
- * length of the family alone. -EINVAL: a member is out of range, or a path has a NUL; -ENAMETOOLONG:
+ * length of the family alone. -EFAULT: an argument is NULL, which is what every call says that is given
+ * no address; -EINVAL: a member is out of range, or a path has a NUL; -ENAMETOOLONG:
  * more than the 108 bytes of a path or abstract name, or too much data; -EAFNOSUPPORT: form is
  * ESOCK_ADDR_NONE. A path of 108 bytes goes without a NUL, as Linux allows. */
 ESOCK_API int esock_addr_encode(const esock_addr *a, struct sockaddr_storage *out, unsigned *len);
@@ -137,7 +143,10 @@ enum esock_adopt_flags {
  * With neither flag the descriptor stays the caller's: esock_close only gives it its old flags
  * back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
  * set. A duplicate, and a descriptor that is taken, is close-on-exec; one that stays the caller's
- * keeps what it had. After an error the description has the flags it had. */
+ * keeps what it had. After an error the description has the flags it had.
+ * Several handles may have one descriptor in common that stays the caller's. It must stay open until
+ * the last is closed: whatever has the number then is what they work on. A poller watches it through a
+ * duplicate, from the first esock_arm to esock_deregister. */
 ESOCK_API int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
                           const esock_sys *sys, const char **missing);
 
@@ -405,8 +414,8 @@ ESOCK_API ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovle
  * -EBADMSG when what follows is not a control message. Reads nothing outside control[0..len). */
 ESOCK_API int esock_cmsg_next(const void *control, size_t len, size_t *pos, esock_cmsg *out);
 
-/* The whole of control data at once, into up to `max` records. Returns how many messages there
- * were, which may be more than `max`; *bad, if not NULL, is 1 if it ended in something else. */
+/* The whole of control data at once, into up to `max` records; NULL: none. Returns how many messages
+ * there were, which may be more than `max`; *bad, if not NULL, is 1 if it ended in something else. */
 ESOCK_API uint32_t esock_cmsg_decode(const void *control, size_t len, esock_cmsg *cmsgs, size_t max,
                                      uint32_t *bad);
 
@@ -542,7 +551,7 @@ ESOCK_API uint64_t esock_opt_hash(void);
  * of another size; -EBADMSG: the kernel's answer has another size; else the errors of getsockopt(2),
  * setsockopt(2). For data, *len is the room on entry and the size on return. -ENOBUFS with a *len above the room:
  * there is more, and that much (or, where only trying tells, at least that much) is the room to ask again with;
- * nothing is ever cut in silence. A question must be put there again. No row has more than its `most`.
+ * nothing is ever cut in silence. `i` may be NULL for data, `data` and `len` for scalars. A question must be put there again. No row has more than its `most`.
  * Setting {ip,tos}, here or natively, keeps SO_PRIORITY, which Linux would change with it. */
 ESOCK_API int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len);
 ESOCK_API int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len);
@@ -711,7 +720,9 @@ ESOCK_API int esock_poller_fd(const esock_poller *p);
 
 /* Asks for one notification of each of `events`, in addition to those already asked for. One event
  * answers, after which esock_fired must be called before anything is armed again. `user` comes back
- * in the event; it is the same for all arms of one registration.
+ * in the event; it is the same for all arms of one registration. Errors: those of epoll_ctl(2), and of
+ * dup for a descriptor that is the caller's; -EEXIST: another handle that owns this descriptor is
+ * registered. After an error nothing more is armed than before.
  *
  * `again` says that the last notification proved empty (the call still would block). Then the
  * registration turns edge-triggered, so that a condition that does not go away (a queued error

@@ -35,6 +35,7 @@ static int encode_raw(const esock_addr *a, struct sockaddr_storage *out);
 static void decode_raw(const struct sockaddr_storage *in, size_t len, esock_addr *out);
 
 int esock_addr_encode(const esock_addr *a, struct sockaddr_storage *out, unsigned *len) {
+    if (a == NULL || out == NULL || len == NULL) return -EFAULT;
     if (a->form != ESOCK_ADDR_KNOWN && a->form != ESOCK_ADDR_RAW) return -EAFNOSUPPORT;
     const struct family *f = a->form == ESOCK_ADDR_KNOWN ? family_of(a->family) : NULL;
     memset(out, 0, sizeof *out);
@@ -46,7 +47,8 @@ int esock_addr_encode(const esock_addr *a, struct sockaddr_storage *out, unsigne
 }
 
 void esock_addr_decode(const struct sockaddr_storage *in, unsigned len, esock_addr *out) {
-    size_t n = len < sizeof *in ? len : sizeof *in;
+    size_t n = in == NULL ? 0 : len < sizeof *in ? len : sizeof *in;
+    if (out == NULL) return;
     memset(out, 0, sizeof *out);
     if (n == 0) return;
     out->form = ESOCK_ADDR_RAW;
@@ -70,6 +72,7 @@ int esock_addr_shorthand(esock_addr *a, int family, enum esock_shorthand which) 
                                      [ESOCK_LOOPBACK] = {127, 0, 0, 1},
                                      [ESOCK_BROADCAST] = {255, 255, 255, 255}};
 
+    if (a == NULL) return -EFAULT;
     if (family != AF_INET && family != AF_INET6) return -EAFNOSUPPORT;
     if (which != ESOCK_ANY && which != ESOCK_LOOPBACK && which != ESOCK_BROADCAST) return -EINVAL;
     if (family == AF_INET6 && which == ESOCK_BROADCAST) return -EINVAL;

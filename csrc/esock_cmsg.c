@@ -10,6 +10,7 @@ _Static_assert(HEADER == sizeof(struct cmsghdr), "data follows the header");
 _Static_assert(sizeof(esock_cmsg) == 56, "a record has a fixed size");
 
 int esock_cmsg_next(const void *control, size_t len, size_t *pos, esock_cmsg *out) {
+    if (pos == NULL || out == NULL || (control == NULL && len > 0)) return -EFAULT;
     size_t at = *pos;
     struct cmsghdr h;
 
@@ -40,6 +41,7 @@ uint32_t esock_cmsg_decode(const void *control, size_t len, esock_cmsg *cmsgs, s
     uint32_t n = 0;
     size_t pos = 0;
     int r;
+    if (cmsgs == NULL) max = 0;
     while ((r = esock_cmsg_next(control, len, &pos, n < max ? &cmsgs[n] : &beyond)) == 1)
         n++;
     if (bad != NULL) *bad = r < 0;
@@ -68,6 +70,8 @@ static int payload(const esock_cmsg *c, const void *data, size_t data_len, void 
 ssize_t esock_cmsg_encode(const esock_cmsg *cmsgs, size_t n, const void *data, size_t data_len,
                           void *out, size_t cap) {
     size_t at = 0;
+    if ((cmsgs == NULL && n > 0) || (data == NULL && data_len > 0) || (out == NULL && cap > 0))
+        return -EFAULT;
     for (size_t i = 0; i < n; i++) {
         char room[ESOCK__CMSG_VALUE];
         const void *from;
@@ -96,6 +100,7 @@ int esock_cmsg_offender(const void *control, size_t len, const esock_cmsg *c, es
     const size_t at = sizeof(struct sock_extended_err);
     struct sockaddr_storage ss;
 
+    if (out == NULL || c == NULL || (control == NULL && len > 0)) return -EFAULT;
     memset(out, 0, sizeof *out);
     if (c->kind != ESOCK_CMSG_RECVERR || c->offset > len || c->length > len - c->offset) return 0;
     if (c->length < at) return 0;

@@ -26,7 +26,7 @@ enum esock__flag {
     ESOCK__RESTORE_FD = 1024 /* and it was not close-on-exec */
 };
 
-/* 208 bytes, so that malloc's chunk is 224: an idle socket should cost little. */
+/* 216 bytes, so that malloc's chunk is 224: an idle socket should cost little. */
 struct esock {
     esock_counters counters;
     const esock_sys *sys;
@@ -47,7 +47,8 @@ struct esock {
     uint8_t width;                     /* bits at which counters wrap, 64 */
     uint8_t read_open;                 /* a receive request is in progress */
     uint8_t write_open;                /* a send request is in progress */
-    uint8_t spare;
+    uint8_t watched_ours;              /* it is a duplicate, closed with the registration */
+    int watched;                       /* the descriptor that epoll watches, while registered */
 };
 
 _Static_assert(sizeof(struct esock) <= 216, "keep the handle within one 224-byte malloc chunk");

@@ -222,6 +222,7 @@ int esock_ioctl(esock *s, unsigned request, esock_ioarg *arg) {
     if (row == NULL) return -ENOENT;
     if (row->constant == NULL || row->value == ESOCK_IO_CONF || row->value == ESOCK_IO_INFO)
         return -ENOTSUP;
+    if (arg == NULL) return -EFAULT;
     int r = row->key == ESOCK_IOKEY_NONE ? of_socket(s, row, arg) : of_interface(s, row, arg);
     esock__trace(s, "ioctl", r);
     return r;
@@ -230,6 +231,7 @@ int esock_ioctl(esock *s, unsigned request, esock_ioarg *arg) {
 ssize_t esock_ifconf(esock *s, esock_ifaddr *out, size_t max) {
     struct ifconf c = {0};
     size_t room = max;
+    if (out == NULL && max > 0) return -EFAULT;
     if (room > INT_MAX / sizeof(struct ifreq)) room = INT_MAX / sizeof(struct ifreq);
     /* The kernel's records go to the end of the caller's array: each is no longer than ours, so that decoding
      * from the front never overtakes them. */

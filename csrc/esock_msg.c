@@ -56,6 +56,7 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
     struct msghdr m;
     ssize_t n;
 
+    if (out == NULL || (cmsgs == NULL && cmsgs_max > 0)) return -EFAULT;
     memset(out, 0, sizeof *out);
     if (len == 0 && !(flags & MSG_ERRQUEUE && esock_error_queue(s) == ESOCK_ERRQUEUE_YES)) {
         int r = esock__empty_receive(s, flags);
@@ -118,6 +119,7 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
     struct sockaddr_storage ss;
     struct msghdr m = {0};
 
+    if (iov == NULL && iovlen > 0) return -EFAULT;
     if (to != NULL) {
         unsigned len;
         int r = esock_addr_encode(to, &ss, &len);

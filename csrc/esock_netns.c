@@ -26,6 +26,7 @@ static int open_namespace(const esock_sys *sys, const char *path, enum esock_net
 int esock_open_netns(esock **out, const char *path, int domain, int type, int protocol,
                      const esock_sys *sys, enum esock_netns_fault *fault) {
     if (sys == NULL) sys = esock_sys_libc();
+    if (out == NULL || path == NULL || fault == NULL) return -EFAULT;
     int target = open_namespace(sys, path, fault);
     if (target < 0) return target;
     int home = sys->open(sys, "/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);

@@ -308,8 +308,22 @@ static int set_filter(const esock *s, const esock_optrow *row, const void *data,
     return set(s, row->level_number, row->number, &f, sizeof f);
 }
 
+/* Whether the value travels as a number. */
+static bool scalar(const esock_optrow *row) {
+    switch ((enum esock_codec)row->codec) {
+    case ESOCK_STRING:
+    case ESOCK_BYTES:
+    case ESOCK_STRUCT:
+    case ESOCK_FILTER:
+        return false;
+    default:
+        return true;
+    }
+}
+
 static int getopt_row(const esock *s, const esock_optrow *row, int64_t *i, void *data,
                       size_t *len) {
+    if (scalar(row) ? i == NULL : len == NULL || (data == NULL && *len > 0)) return -EFAULT;
     switch ((enum esock_codec)row->codec) {
     case ESOCK_BOOL:
     case ESOCK_INT:
@@ -347,6 +361,7 @@ int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len) {
 
 static int setopt_row(const esock *s, const esock_optrow *row, int64_t i, const void *data,
                       size_t len) {
+    if (!scalar(row) && data == NULL && len > 0) return -EFAULT;
     switch ((enum esock_codec)row->codec) {
     case ESOCK_BOOL:
     case ESOCK_INT:
@@ -388,6 +403,7 @@ static bool within(const esock_optcall *c, size_t data_len) {
 
 size_t esock_getopts(esock *s, esock_optcall *calls, size_t n, void *data, size_t data_len) {
     size_t good = 0;
+    if (calls == NULL) return 0;
     for (esock_optcall *c = calls; c < calls + n; c++) {
         size_t len = c->len;
         c->result = -EINVAL;
@@ -405,6 +421,7 @@ size_t esock_getopts(esock *s, esock_optcall *calls, size_t n, void *data, size_
 
 size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const void *data, size_t data_len) {
     size_t good = 0;
+    if (calls == NULL) return 0;
     for (esock_optcall *c = calls; c < calls + n; c++) {
         c->result = -EINVAL;
         if (within(c, data_len))
@@ -416,6 +433,7 @@ size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const void *data,
 }
 
 int esock_getopt_raw(esock *s, int level, int opt, void *val, size_t room, size_t *len) {
+    if (len == NULL) return -EFAULT;
     if (room > ESOCK__OPT_MAX) return -EINVAL;
     /* The kernel takes the length for instructions here, and would write beyond the room. */
     if (level == SOL_SOCKET && opt == SO_ATTACH_FILTER) room /= sizeof(struct sock_filter);
@@ -427,6 +445,7 @@ int esock_getopt_raw(esock *s, int level, int opt, void *val, size_t room, size_
 
 int esock_getopt_native(esock *s, int level, int opt, void *val, size_t *len) {
     size_t n = 0;
+    if (len == NULL) return -EFAULT;
     int r = esock_getopt_raw(s, level, opt, val, *len, &n);
     if (r == 0 && n < *len) *len = n;
     return r;

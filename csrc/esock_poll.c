@@ -23,6 +23,7 @@ static int new_epoll(const esock_sys *sys) {
 }
 
 int esock_poller_new(esock_poller **out, const esock_sys *sys) {
+    if (out == NULL) return -EFAULT;
     if (sys == NULL) sys = esock_sys_libc();
     esock_poller *p = calloc(1, sizeof *p);
     if (p == NULL) return -ENOMEM;
@@ -61,6 +62,26 @@ int esock_poller_fd(const esock_poller *p) {
     return p->ep;
 }
 
+/* Chooses the descriptor for a new registration, which epoll knows by its number. One that is not ours is watched through a
+ * duplicate: other handles may be registered with the number (EEXIST), and it may become another file's (then a change or the
+ * end of this registration would be that one's). p->mu is held. */
+static int choose(esock *s) {
+    s->watched = s->fd;
+    s->watched_ours = 0;
+    if (!(__atomic_load_n(&s->flags, __ATOMIC_RELAXED) & ESOCK__RESTORE_FL)) return 0;
+    int fd = s->sys->dup(s->sys, s->fd);
+    if (fd < 0) return fd;
+    s->watched = fd;
+    s->watched_ours = 1;
+    return 0;
+}
+
+/* The end of what choose began. p->mu is held. */
+static void unchoose(esock *s) {
+    if (s->watched_ours) s->sys->close(s->sys, s->watched);
+    s->watched_ours = 0;
+}
+
 /* Tells epoll to watch `events`. p->mu is held. */
 static int watch(esock_poller *p, esock *s, unsigned events, int edge) {
     struct epoll_event ev = {
@@ -68,11 +89,16 @@ static int watch(esock_poller *p, esock *s, unsigned events, int edge) {
                   (edge ? EPOLLET : EPOLLONESHOT),
         .data.ptr = s->user,
     };
-    int r =
-        p->sys->epoll_ctl(p->sys, p->ep, s->in_poller ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->fd, &ev);
-    if (r == -ENOENT && s->in_poller) /* in one before: esock_poller_renew */
-        r = p->sys->epoll_ctl(p->sys, p->ep, EPOLL_CTL_ADD, s->fd, &ev);
+    int r = s->in_poller ? 0 : choose(s);
     if (r < 0) return r;
+    r = p->sys->epoll_ctl(p->sys, p->ep, s->in_poller ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->watched,
+                          &ev);
+    if (r == -ENOENT && s->in_poller) /* in one before: esock_poller_renew */
+        r = p->sys->epoll_ctl(p->sys, p->ep, EPOLL_CTL_ADD, s->watched, &ev);
+    if (r < 0) {
+        if (!s->in_poller) unchoose(s);
+        return r;
+    }
     s->in_poller = 1;
     s->registered = (uint8_t)events;
     s->edge = (uint8_t)edge;
@@ -151,7 +177,8 @@ int esock_deregister(esock_poller *p, esock *s) {
     pthread_mutex_lock(&p->mu);
     if (s->in_poller) {
         struct epoll_event ev = {0};
-        r = p->sys->epoll_ctl(p->sys, p->ep, EPOLL_CTL_DEL, s->fd, &ev);
+        r = p->sys->epoll_ctl(p->sys, p->ep, EPOLL_CTL_DEL, s->watched, &ev);
+        unchoose(s);
     }
     s->in_poller = s->edge = s->armed = s->registered = 0;
     s->user = NULL;
@@ -161,6 +188,7 @@ int esock_deregister(esock_poller *p, esock *s) {
 
 int esock_poll(esock_poller *p, esock_event *events, int max, int timeout_ms) {
     struct epoll_event ev[64];
+    if (events == NULL) return -EFAULT;
     if (max <= 0) return -EINVAL;
     if (max > 64) max = 64;
     int n;

@@ -2,6 +2,7 @@
 #include "esock_internal.h"
 
 ssize_t esock_sendfile(esock *s, int in_fd, int64_t *offset, size_t count, unsigned how) {
+    if (offset == NULL) return -EFAULT;
     if (count > ESOCK_SENDFILE_MAX) count = ESOCK_SENDFILE_MAX;
     off_t at = (off_t)*offset;
     uint64_t saved;

@@ -30,7 +30,7 @@ func TestSetOptsUnderAReceiverOfTheMailbox(t *testing.T) {
 	wg.Go(func() { s.SetOpts(gentcp.PacketType(packet.Len1)) })
 	eventually(t, func() bool { return running("(*TLSConn).setOpts(") }, "a SetOpts that waits")
 	wg.Go(func() { mb.Poll() })
-	eventually(t, func() bool { return mb.Len() == 0 }, "somebody who met the announcement")
+	eventually(t, func() bool { return running(".receiveThrough(") }, "a receiver that met the announcement")
 	c.mu.Unlock()
 	wg.Wait()
 	write(t, p, "\x01x")

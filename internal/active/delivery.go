@@ -91,17 +91,15 @@ func (d *Delivery) Deliver() {
 	}
 	if d.handle == nil {
 		var h *esock.Handle
-		h = d.owner.NewHandleFunc(func(esock.Message) (esock.Message, bool) { return d.received(h) })
+		h = d.owner.NewHandleFuncLocked(d.mu, func(esock.Message) (esock.Message, bool) { return d.received(h) })
 		d.handle = h
 	}
 	d.handle.Notify()
 }
 
-// received is called, unlocked, by the goroutine that meets the handle in the mailbox: the message to receive instead, and
-// whether there may be more.
+// received is called by the goroutine that meets the handle in the mailbox: the message to receive instead, and whether there
+// may be more. mu is held until that message is received, or in the mailbox.
 func (d *Delivery) received(h *esock.Handle) (msg esock.Message, more bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if d.handle != h {
 		return nil, false // of an owner that is it no more
 	}

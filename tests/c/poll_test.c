@@ -490,6 +490,112 @@ static void poller_that_gets_no_descriptor_says_so_until_it_has_one(void **state
     esock_poller_free(p);
 }
 
+static esock *borrow(int fd, const esock_sys *sys) {
+    esock *s;
+    assert_int_equal(esock_adopt(&s, fd, 0, -1, -1, -1, sys, NULL), 0);
+    return s;
+}
+
+/* A descriptor that stays the caller's may have several handles, beside one that owns it. */
+static void handles_of_one_descriptor_wait_each_by_itself(void **state) {
+    esock *owner, *b, *s[2];
+    int me[3];
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &owner, &b);
+    for (int i = 0; i < 2; i++) {
+        s[i] = borrow(esock_fd(owner), NULL);
+        assert_int_equal(esock_arm(p, s[i], ESOCK_IN, 0, &me[i]), 0);
+    }
+    assert_int_equal(esock_arm(p, owner, ESOCK_IN, 0, &me[2]), 0);
+    put(b);
+    int told = 0;
+    for (int i = 0; i < 3; i++) {
+        esock_event ev;
+        assert_int_equal(esock_poll(p, &ev, 1, WAIT_MS), 1);
+        told |= 1 << ((int *)ev.user - me);
+    }
+    assert_int_equal(told, 7);
+    assert_int_equal(esock_fired(p, s[1], ESOCK_IN), ESOCK_IN);
+    assert_int_equal(esock_deregister(p, s[0]), 0);
+    assert_int_equal(esock_close(s[0], 0, NULL, NULL), 0);
+    assert_int_equal(esock_arm(p, s[1], ESOCK_IN, 0, &me[1]), 0);
+    event_comes(p, &me[1], ESOCK_IN);
+    assert_int_equal(esock_deregister(p, s[1]), 0);
+    assert_int_equal(esock_close(s[1], 0, NULL, NULL), 0);
+    assert_int_equal(esock_deregister(p, owner), 0);
+    shut(owner);
+    shut(b);
+    esock_poller_free(p);
+}
+
+/* The caller closed its descriptor too early, and the number is another's, which is registered too. */
+static void number_of_a_borrowed_descriptor_may_be_anothers(void **state) {
+    esock *a, *b, *c, *d;
+    int me, other;
+    esock_poller *p = poller(NULL);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    int fd = esock_dup(a);
+    esock *s = borrow(fd, NULL);
+    assert_int_equal(esock_arm(p, s, ESOCK_IN, 0, &me), 0);
+    unix_pair(NULL, SOCK_STREAM, &c, &d);
+    assert_int_equal(dup2(esock_fd(c), fd), fd);
+    esock *o;
+    assert_int_equal(esock_adopt(&o, fd, ESOCK_ADOPT_TAKE, -1, -1, -1, NULL, NULL), 0);
+    assert_int_equal(esock_arm(p, o, ESOCK_IN, 0, &other), 0);
+    assert_int_equal(esock_arm(p, s, ESOCK_OUT, 0, &me), 0); /* changes its own registration */
+    event_comes(p, &me, ESOCK_OUT);
+    assert_int_equal(esock_deregister(p, s), 0);
+    put(b);
+    nothing_comes(p);
+    put(d);
+    event_comes(p, &other, ESOCK_IN);
+    esock_disown(s);
+    esock_close(s, 0, NULL, NULL);
+    esock_deregister(p, o);
+    shut(o);
+    shut(a);
+    shut(b);
+    shut(c);
+    shut(d);
+    esock_poller_free(p);
+}
+
+static void borrowed_descriptor_that_cannot_be_watched_leaks_nothing(void **state) {
+    struct script k;
+    esock *a, *b;
+    script_init(&k);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller(&k.sys);
+    esock *s = borrow(esock_fd(a), &k.sys);
+    script_answer(&k, K_DUP, -EMFILE);
+    assert_int_equal(esock_arm(p, s, ESOCK_IN, 0, &k), -EMFILE);
+    assert_int_equal(script_count(&k, K_EPOLL_CTL), 0);
+    assert_int_equal(esock_fired(p, s, ESOCK_IN), 0);
+    script_answer(&k, K_EPOLL_CTL, -ENOSPC);
+    assert_int_equal(esock_arm(p, s, ESOCK_IN, 0, &k), -ENOSPC);
+    assert_int_equal(script_count(&k, K_CLOSE), 1);
+    assert_int_equal(esock_deregister(p, s), 0);
+    assert_int_equal(script_count(&k, K_CLOSE), 1);
+
+    assert_int_equal(esock_arm(p, s, ESOCK_IN, 0, &k), 0);
+    int watched = script_last(&k, K_EPOLL_CTL)->fd;
+    assert_int_not_equal(watched, esock_fd(s));
+    script_answer(&k, K_EPOLL_CTL, -ENOMEM); /* a change that fails keeps it */
+    assert_int_equal(esock_arm(p, s, ESOCK_OUT, 0, &k), -ENOMEM);
+    assert_int_equal(script_count(&k, K_CLOSE), 1);
+    put(b);
+    event_comes(p, &k, ESOCK_IN);
+    assert_int_equal(esock_deregister(p, s), 0);
+    assert_int_equal(esock_deregister(p, s), 0);
+    assert_int_equal(script_count(&k, K_CLOSE), 2);
+    assert_int_equal(script_last(&k, K_CLOSE)->fd, watched);
+    assert_int_equal(script_count(&k, K_DUP), 3);
+    esock_close(s, 0, NULL, NULL);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(poller_goes_on_with_another_descriptor),
@@ -507,6 +613,9 @@ int main(void) {
         cmocka_unit_test(deregistering_twice_or_never_registered_is_nothing),
         cmocka_unit_test(arm_that_fails_leaves_nothing_armed),
         cmocka_unit_test(rest_that_cannot_be_armed_again_is_told),
+        cmocka_unit_test(handles_of_one_descriptor_wait_each_by_itself),
+        cmocka_unit_test(number_of_a_borrowed_descriptor_may_be_anothers),
+        cmocka_unit_test(borrowed_descriptor_that_cannot_be_watched_leaks_nothing),
         cmocka_unit_test(pollers_nest),
         cmocka_unit_test(interrupted_wait_goes_on_if_it_was_for_ever),
         cmocka_unit_test(poller_without_room_is_an_error_and_leaks_nothing),

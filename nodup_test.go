@@ -1,0 +1,87 @@
+package esock
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// unixPair is a pair of connected descriptors, the second closed with the test.
+func unixPair(t *testing.T) (fd, peer int) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { syscall.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+// Several sockets may be made of one descriptor: each waits by itself, in every way, and goes on when another is closed.
+func TestSeveralSocketsOfOneDescriptor(t *testing.T) {
+	fd, peer := unixPair(t)
+	defer syscall.Close(fd)
+	mb := NewMailbox()
+	defer mb.Close()
+	var socks [3]*Socket
+	for i := range socks {
+		s, err := Adopt(fd, NoDup(), Registered(i != 1))
+		require.NoError(t, err)
+		defer s.Close()
+		waitsFor(t, s, NoWait(mb))
+		socks[i] = s
+	}
+	require.Equal(t, 1, must(syscall.Write(peer, []byte("x"))))
+	told := map[*Socket]bool{}
+	for range socks {
+		told[receive(t, mb).Socket()] = true
+	}
+	assert.Len(t, told, len(socks), "each is told")
+	assert.Equal(t, 1, must(socks[0].Recv(make([]byte, 1), 0, NoWait(mb))))
+	require.NoError(t, socks[0].Close())
+	waitsFor(t, socks[1], NoWait(mb))
+	done := make(chan error, 1)
+	require.NoError(t, socks[2].Cancel((*Select)(socks[2].lane(reading).cur)))
+	go func() { _, err := socks[2].Recv(make([]byte, 1), 0, Forever); done <- err }()
+	parked(t, socks[2], reading)
+	require.Equal(t, 2, must(syscall.Write(peer, []byte("yz"))))
+	assert.Equal(t, socks[1], receive(t, mb).Socket())
+	assert.NoError(t, within(t, done, "the blocking receive"))
+	assert.Equal(t, 1, must(socks[1].Recv(make([]byte, 1), 0, NoWait(mb))))
+}
+
+// The number of a borrowed descriptor may be another's when the socket is closed, for example by its owner's death: that one's
+// registration, its flags and its timeouts stay.
+func TestCloseAfterTheBorrowedNumberWasReused(t *testing.T) {
+	for name, end := range map[string]func(*Socket, *Mailbox){
+		"closed":      func(s *Socket, _ *Mailbox) { s.Close() },
+		"owner's end": func(_ *Socket, owner *Mailbox) { owner.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fd, _ := unixPair(t)
+			mb, owner := NewMailbox(), NewMailbox()
+			defer mb.Close()
+			s, err := Adopt(fd, NoDup(), Owner(owner))
+			require.NoError(t, err)
+			waitsFor(t, s, NoWait(mb))
+
+			other, peer := unixPair(t)
+			require.NoError(t, syscall.Dup3(other, fd, syscall.O_CLOEXEC)) // the number is theirs
+			syscall.Close(other)
+			o, err := Adopt(fd, TakeFD())
+			require.NoError(t, err)
+			defer o.Close()
+			waitsFor(t, o, NoWait(mb))
+			end(s, owner)
+			assert.True(t, s.Closed())
+			assert.IsType(t, AbortMsg{}, receive(t, mb))
+			require.True(t, watchedFDs(t)[fmt.Sprint(fd)], "it is still registered")
+			fl, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
+			require.Zero(t, errno)
+			assert.NotZero(t, fl&syscall.O_NONBLOCK)
+			require.Equal(t, 1, must(syscall.Write(peer, []byte("x"))))
+			assert.Equal(t, o, receive(t, mb).Socket())
+		})
+	}
+}
