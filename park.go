@@ -212,12 +212,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			}
 			given, werr := s.waitOnPoller(d, c, w, deadline, pause)
 			switch {
-			case given && werr == nil && pause > 0:
-				continue
 			case given && werr == nil:
-				if r = c.try(s, howPoll); !c.wouldBlock(r) {
-					return r, nil
-				}
 				c.woken = true
 				continue
 			case werr != nil && werr != ErrTimeout:
