@@ -38,8 +38,7 @@ type park struct {
 	// return; the second in a row leaves it, so that steady use registers nothing.
 	done   <-chan struct{} // registered
 	stop   func() bool
-	kept   bool
-	before <-chan struct{} // that of the last park
+	before <-chan struct{} // that of the last park with a context
 
 	busySince time.Duration // the owner's: when it last parked, while spinning
 }
@@ -358,24 +357,16 @@ func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
 	if p.done != done {
 		return
 	}
-	p.done, p.kept = nil, false
-	p.note(nil)
-	if p.waiting {
-		s.blk.setDeadline(d, past)
-	}
+	p.drop()
+	s.blk.setDeadline(d, past) // if nobody waits, the next takes it away
 }
 
 // unwatch is the end of that wait. s.mu is held.
 func (p *park) unwatch() {
-	if p.done == nil || p.kept {
-		return
+	if p.done != nil && p.done != p.before {
+		p.before = p.done
+		p.drop()
 	}
-	if p.done == p.before {
-		p.kept = true
-		return
-	}
-	p.before = p.done
-	p.drop()
 }
 
 // drop forgets the registered context. s.mu is held.
@@ -383,7 +374,7 @@ func (p *park) drop() {
 	if p.stop != nil {
 		p.stop()
 	}
-	p.done, p.kept = nil, false
+	p.done = nil
 	p.note(nil)
 }
 
