@@ -209,13 +209,13 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 					return r, nil
 				}
 			}
-			given, werr := s.waitOnPoller(d, c, w, deadline, pause)
-			switch {
-			case given && werr == nil:
+			switch err := s.waitOnPoller(d, c, w, deadline, pause); err {
+			case nil:
 				c.woken = true
 				continue
-			case werr != nil && werr != ErrTimeout:
-				return 0, werr
+			case ErrTimeout:
+			default:
+				return 0, err
 			}
 		}
 		switch {
@@ -254,11 +254,11 @@ func (s *Socket) unpark(l *lane) {
 func isDeadline(err error) bool { return err == os.ErrDeadlineExceeded }
 
 // waitOnPoller waits for one event of the C poller, or for a pause.
-func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause time.Duration) (given bool, err error) {
+func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause time.Duration) error {
 	s.mu.Lock()
 	if s.closing() {
 		s.mu.Unlock()
-		return false, net.ErrClosed
+		return net.ErrClosed
 	}
 	if pause == 0 {
 		s.tried(d, c.woken)
@@ -266,9 +266,10 @@ func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause tim
 	if s.state.And(^stNote(d))&stNote(d) != 0 && pause == 0 {
 		if pause = s.early(d); pause == 0 {
 			s.mu.Unlock()
-			return true, nil
+			return nil
 		}
 	}
+	var err error
 	if pause > 0 {
 		err = s.pauseFor(d, pause)
 	} else {
@@ -276,14 +277,14 @@ func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause tim
 	}
 	if err != nil {
 		s.mu.Unlock()
-		return false, err
+		return err
 	}
 	wt := newWaiter(s, c.op)
 	blk := s.blk
 	blk.onPoller[d] = wt
 	s.mu.Unlock()
 
-	given, err = wt.wait(w, deadline)
+	given, err := wt.wait(w, deadline)
 	if !given {
 		s.mu.Lock()
 		mine := blk.onPoller[d] == wt
@@ -299,7 +300,7 @@ func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause tim
 		}
 	}
 	wt.free()
-	return given, err
+	return err
 }
 
 // watch registers the context that ends the wait which begins. s.mu is held.

@@ -46,3 +46,21 @@ func TestWokenForNothingOnThePollerIsOneWait(t *testing.T) {
 	require.NoError(t, within(t, got, "the byte"))
 	assert.Equal(t, uint64(1), b.Counters().ReadWaits)
 }
+
+// Events that come while a call tries, each time, and mean nothing, do not keep it from waiting.
+func TestEventsThatMeetEveryTryAreNoSpin(t *testing.T) {
+	peer, s, _ := lanePair(t)
+	rawWrite(peer) // poll(2) says that it can be read
+	const enough = 1000
+	tries := 0
+	hooked(t, func(bool) int {
+		if tries++; tries < enough {
+			s.noteEvent()
+		}
+		return -int(syscall.EAGAIN)
+	})
+	var sel *Select
+	require.ErrorAs(t, turn(s, NoWait(NewMailbox())), &sel)
+	assert.Less(t, tries, enough)
+	require.NoError(t, s.Cancel(sel))
+}

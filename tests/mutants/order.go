@@ -95,6 +95,9 @@ func order(suites []*suite, id int) (list []*suite) {
 		}
 		rest = append(rest, s.without(names...))
 	}
+	for _, s := range slices.Concat(first, then) {
+		s.limit = quickly
+	}
 	return slices.Concat(first, then, rest)
 }
 

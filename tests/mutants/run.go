@@ -38,22 +38,25 @@ func (v verdict) String() string { return verdictNames[v] }
 
 // suite is a test binary: where it runs, and how.
 type suite struct {
-	name string
-	bin  string
-	dir  string
-	args []string
-	env  []string
-	skip string // a regular expression of tests to leave out
+	name  string
+	bin   string
+	dir   string
+	args  []string
+	env   []string
+	skip  string        // a regular expression of tests to leave out
+	limit time.Duration // of one test; 0: hangs
 
 	took    time.Duration    // without a mutant
 	tests   []timed          // the quickest first
 	reached map[int][]string // by mutant: the tests that come by it, the quickest first
 }
 
-// hangs is how long one test may take in a mutant, and most what a whole binary may.
 const (
-	hangs = 12 * time.Second
-	most  = 3 * time.Minute
+	// hangs is how long one test may take in a mutant, quickly one that takes hardly any time without, and most what a whole
+	// binary may.
+	hangs   = 12 * time.Second
+	quickly = 6 * time.Second
+	most    = 3 * time.Minute
 	// memory that a mutant may ask for, in kilobytes: it may be one that never stops asking
 	memory = 8 << 20
 )
@@ -75,7 +78,7 @@ func (s *suite) output(env ...string) (verdict, string, []byte) {
 	}
 	c := exec.CommandContext(ctx, "bash", args...)
 	c.Dir = s.dir
-	c.Env = append(append(append(os.Environ(), s.env...), env...), "ESOCK_TEST_LIMIT="+hangs.String())
+	c.Env = append(append(append(os.Environ(), s.env...), env...), "ESOCK_TEST_LIMIT="+cmp.Or(s.limit, hangs).String())
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	c.WaitDelay = 5 * time.Second
