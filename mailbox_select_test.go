@@ -385,10 +385,11 @@ func TestWaitForLayersAbove(t *testing.T) {
 	_, within = Within(0).Begin().Duration()
 	assert.True(t, within, "a look stays a look")
 
-	ends, free := Within(time.Nanosecond).Begin().Ends()
+	short := Within(time.Nanosecond).Begin()
+	ends, free := short.Ends()
 	<-ends.Done()
 	free()
-	assert.Equal(t, ErrTimeout, Within(1).Ended())
+	assert.Equal(t, ErrTimeout, short.Ended())
 	ends, free = Context(ctx).Ends()
 	<-ends.Done()
 	free()

@@ -134,10 +134,8 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 	d := c.op.direction()
 	l := s.lane(d)
 	deadline := c.until(w)
-	if w.kind == waitContext {
-		if err := w.context().Err(); err != nil {
-			return 0, err
-		}
+	if err := w.calledOff(); err != nil {
+		return 0, err
 	}
 	if q := s.silence(c.op); q.first != 0 {
 		s.beginLook(d, q)
@@ -218,11 +216,12 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 				return 0, err
 			}
 		}
+		called := w.calledOff()
 		switch {
 		case s.closing():
 			return 0, net.ErrClosed
-		case w.kind == waitContext && w.context().Err() != nil:
-			return 0, w.context().Err()
+		case called != nil:
+			return 0, called
 		case deadline != 0 && clock() >= deadline:
 			// What came at the last moment still counts.
 			if r = c.try(s, howPoll); !c.wouldBlock(r) {
@@ -315,7 +314,7 @@ func (p *park) watch(ctx context.Context) {
 	}
 	p.done = done
 	w := &contextWatch{s: weak.Make(p.s), d: p.d, done: done}
-	w.stop = context.AfterFunc(ctx, w.ended)
+	w.stop = context.AfterFunc(settled{ctx}, w.ended)
 	p.note(w)
 }
 
@@ -411,7 +410,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 			return r
 		}
 		now := clock()
-		if now >= end || w.kind == waitContext && w.context().Err() != nil {
+		if now >= end || w.calledOff() != nil {
 			p.busySince = 0 // it parks now
 			return r
 		}
