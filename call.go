@@ -197,6 +197,7 @@ func (s *Socket) admit(c *call, w *Wait) error {
 		}
 	}
 	if w.kind == waitContext {
+		// One that is done and has no error is met where the call waits: this is on the way of every call.
 		if err := w.context().Err(); err != nil {
 			return err
 		}
@@ -361,7 +362,7 @@ func (s *Socket) between(l *lane, c *call, w *Wait) error {
 			return ErrTimeout
 		}
 	case w.kind == waitContext:
-		return w.context().Err()
+		return w.calledOff()
 	default:
 		if deadline := c.until(w); deadline != 0 && clock() >= deadline {
 			return ErrTimeout

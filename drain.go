@@ -20,6 +20,17 @@ const (
 
 // awaitDrained waits until nobody is inside the socket any more. The caller closes it, so the handle stays meanwhile.
 func (s *Socket) awaitDrained(drained <-chan struct{}) {
+	callOut(drained, s.asleep, kickThreads)
+}
+
+// asleep reports that a call may sleep in the kernel for good, and sets the flag that it finds when it begins anew.
+func (s *Socket) asleep() bool {
+	cleared := cNonblock(s.h)
+	return cleared || s.state.Load()&(stExclusive(reading)|stExclusive(writing)) != 0
+}
+
+// callOut kicks those who are inside, again and again, until drained is closed. asleep says whether there is a reason to.
+func callOut(drained <-chan struct{}, asleep func() bool, kick func()) {
 	pause := firstKick
 	timer := newTimer(pause)
 	defer timer.Stop()
@@ -31,14 +42,19 @@ func (s *Socket) awaitDrained(drained <-chan struct{}) {
 		}
 		// A call that a signal interrupts begins anew, and then finds the flag set. A sendfile that waits for the disk
 		// would begin anew for ever: without a reason to, it is interrupted once, late.
-		cleared := cNonblock(s.h)
-		next := min(2*pause, lastKick)
-		if cleared || s.state.Load()&(stExclusive(reading)|stExclusive(writing)) != 0 || pause < next && next == lastKick {
-			kickThreads()
+		next, late := pauseAfter(pause)
+		if asleep() || late {
+			kick()
 		}
 		pause = next
 		resetTimer(timer, pause)
 	}
+}
+
+// pauseAfter is the pause after another. late is true once: when they have got as long as they get.
+func pauseAfter(pause time.Duration) (next time.Duration, late bool) {
+	next = min(2*pause, lastKick)
+	return next, pause < next && next == lastKick
 }
 
 // kickThreads interrupts the system calls that the threads of the process sleep in. The signal is the one with which the

@@ -2,6 +2,7 @@ package esock
 
 import (
 	"net"
+	"os"
 	"runtime"
 	"syscall"
 	"testing"
@@ -125,4 +126,39 @@ func TestPollLooksAfterWhoIsInsideTheKernel(t *testing.T) {
 	close(goOn)
 	assert.NoError(t, within(t, owner, "the owner's end"))
 	assert.NoError(t, within(t, poll, "the poll"))
+}
+
+// Who moves up and cannot be watched is told why, and the next moves up.
+func TestNextThatCannotBeWatchedIsTold(t *testing.T) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer syscall.Close(fds[0])
+	defer syscall.Close(fds[1])
+	s, err := Adopt(fds[0], NoDup())
+	require.NoError(t, err)
+	defer s.Close()
+	var sels [3]*Select
+	mbs := [3]*Mailbox{NewMailbox(), NewMailbox(), NewMailbox()}
+	for i, mb := range mbs {
+		_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))
+		require.ErrorAs(t, err, &sels[i])
+	}
+	require.Equal(t, 1, must(syscall.Write(fds[1], []byte("x"))))
+	sameMessage(t, SelectMsg{sels[0].Handle()}, receive(t, mbs[0])) // who arms now asks the kernel anew
+	file, err := os.Open("/dev/null")                               // epoll takes no such
+	require.NoError(t, err)
+	defer file.Close()
+	require.NoError(t, syscall.Dup3(int(file.Fd()), fds[0], syscall.O_CLOEXEC))
+	require.NoError(t, s.Cancel(sels[0]))
+	for i, mb := range mbs[1:] {
+		msg, ok := mb.Poll()
+		require.True(t, ok)
+		abort, ok := msg.(AbortMsg)
+		require.True(t, ok, "%v", msg)
+		assert.Same(t, sels[1+i].Handle(), abort.Handle)
+		assert.ErrorAs(t, abort.Reason, new(SelectFailedError))
+		assert.False(t, abort.Handle.Busy())
+	}
+	assert.Zero(t, mbs[0].Len())
+	assert.True(t, laneIsFree(s, reading))
 }

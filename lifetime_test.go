@@ -540,7 +540,7 @@ func TestForgottenBorrowedNumberIsNotTakenOutOfThePoller(t *testing.T) {
 	require.ErrorAs(t, err, new(*Select))
 	collected(t, func() bool { return gauges.read().Sockets == before }, "the borrowed one is forgotten")
 	canary(t)
-	assert.True(t, watchedFDs(t)[fmt.Sprint(fds[0])])
+	require.True(t, watchedFDs(t)[fmt.Sprint(fds[0])], "else its message never comes")
 	require.Equal(t, 1, must(syscall.Write(others[1], []byte("x"))))
 	assert.Equal(t, s, receive(t, mb).Socket())
 }

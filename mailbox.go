@@ -131,7 +131,7 @@ func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-
 		case <-wake:
 		case <-m.gone:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, endOf(ctx)
 		}
 	}
 }

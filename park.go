@@ -38,8 +38,7 @@ type park struct {
 	// return; the second in a row leaves it, so that steady use registers nothing.
 	done   <-chan struct{} // registered
 	stop   func() bool
-	kept   bool
-	before <-chan struct{} // that of the last park
+	before <-chan struct{} // that of the last park with a context
 
 	busySince time.Duration // the owner's: when it last parked, while spinning
 }
@@ -135,10 +134,8 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 	d := c.op.direction()
 	l := s.lane(d)
 	deadline := c.until(w)
-	if w.kind == waitContext {
-		if err := w.context().Err(); err != nil {
-			return 0, err
-		}
+	if err := w.calledOff(); err != nil {
+		return 0, err
 	}
 	if q := s.silence(c.op); q.first != 0 {
 		s.beginLook(d, q)
@@ -210,25 +207,21 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 					return r, nil
 				}
 			}
-			given, werr := s.waitOnPoller(d, c, w, deadline, pause)
-			switch {
-			case given && werr == nil && pause > 0:
-				continue
-			case given && werr == nil:
-				if r = c.try(s, howPoll); !c.wouldBlock(r) {
-					return r, nil
-				}
+			switch err := s.waitOnPoller(d, c, w, deadline, pause); err {
+			case nil:
 				c.woken = true
 				continue
-			case werr != nil && werr != ErrTimeout:
-				return 0, werr
+			case ErrTimeout:
+			default:
+				return 0, err
 			}
 		}
+		called := w.calledOff()
 		switch {
 		case s.closing():
 			return 0, net.ErrClosed
-		case w.kind == waitContext && w.context().Err() != nil:
-			return 0, w.context().Err()
+		case called != nil:
+			return 0, called
 		case deadline != 0 && clock() >= deadline:
 			// What came at the last moment still counts.
 			if r = c.try(s, howPoll); !c.wouldBlock(r) {
@@ -260,11 +253,11 @@ func (s *Socket) unpark(l *lane) {
 func isDeadline(err error) bool { return err == os.ErrDeadlineExceeded }
 
 // waitOnPoller waits for one event of the C poller, or for a pause.
-func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause time.Duration) (given bool, err error) {
+func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause time.Duration) error {
 	s.mu.Lock()
 	if s.closing() {
 		s.mu.Unlock()
-		return false, net.ErrClosed
+		return net.ErrClosed
 	}
 	if pause == 0 {
 		s.tried(d, c.woken)
@@ -272,9 +265,10 @@ func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause tim
 	if s.state.And(^stNote(d))&stNote(d) != 0 && pause == 0 {
 		if pause = s.early(d); pause == 0 {
 			s.mu.Unlock()
-			return true, nil
+			return nil
 		}
 	}
+	var err error
 	if pause > 0 {
 		err = s.pauseFor(d, pause)
 	} else {
@@ -282,14 +276,14 @@ func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause tim
 	}
 	if err != nil {
 		s.mu.Unlock()
-		return false, err
+		return err
 	}
 	wt := newWaiter(s, c.op)
 	blk := s.blk
 	blk.onPoller[d] = wt
 	s.mu.Unlock()
 
-	given, err = wt.wait(w, deadline)
+	given, err := wt.wait(w, deadline)
 	if !given {
 		s.mu.Lock()
 		mine := blk.onPoller[d] == wt
@@ -305,7 +299,7 @@ func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause tim
 		}
 	}
 	wt.free()
-	return given, err
+	return err
 }
 
 // watch registers the context that ends the wait which begins. s.mu is held.
@@ -320,7 +314,7 @@ func (p *park) watch(ctx context.Context) {
 	}
 	p.done = done
 	w := &contextWatch{s: weak.Make(p.s), d: p.d, done: done}
-	w.stop = context.AfterFunc(ctx, w.ended)
+	w.stop = context.AfterFunc(settled{ctx}, w.ended)
 	p.note(w)
 }
 
@@ -363,24 +357,16 @@ func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
 	if p.done != done {
 		return
 	}
-	p.done, p.kept = nil, false
-	p.note(nil)
-	if p.waiting {
-		s.blk.setDeadline(d, past)
-	}
+	p.drop()
+	s.blk.setDeadline(d, past) // if nobody waits, the next takes it away
 }
 
 // unwatch is the end of that wait. s.mu is held.
 func (p *park) unwatch() {
-	if p.done == nil || p.kept {
-		return
+	if p.done != nil && p.done != p.before {
+		p.before = p.done
+		p.drop()
 	}
-	if p.done == p.before {
-		p.kept = true
-		return
-	}
-	p.before = p.done
-	p.drop()
 }
 
 // drop forgets the registered context. s.mu is held.
@@ -388,7 +374,7 @@ func (p *park) drop() {
 	if p.stop != nil {
 		p.stop()
 	}
-	p.done, p.kept = nil, false
+	p.done = nil
 	p.note(nil)
 }
 
@@ -424,7 +410,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 			return r
 		}
 		now := clock()
-		if now >= end || w.kind == waitContext && w.context().Err() != nil {
+		if now >= end || w.calledOff() != nil {
 			p.busySince = 0 // it parks now
 			return r
 		}

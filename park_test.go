@@ -15,14 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// watchedBy says which Done channel a lane has registered, and whether it keeps it.
-func watchedBy(s *Socket, d direction) (done <-chan struct{}, kept bool) {
+// watchedBy says which Done channel a lane has registered.
+func watchedBy(s *Socket, d direction) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.blk == nil {
-		return nil, false
+		return nil
 	}
-	return s.blk.parks[d].done, s.blk.parks[d].kept
+	return s.blk.parks[d].done
 }
 
 // parkOnce receives a byte in a call that has to wait.
@@ -48,29 +48,27 @@ func TestContextIsRegisteredThenKeptThenDropped(t *testing.T) {
 
 	a.Send([]byte("x"), 0, Forever)
 	b.Recv(make([]byte, 1), 0, Context(ctx))
-	done, _ := watchedBy(b, reading)
-	assert.Nil(t, done, "a call that does not wait registers nothing")
+	assert.Nil(t, watchedBy(b, reading), "a call that does not wait registers nothing")
 
 	parkOnce(t, a, b, Context(ctx))
-	done, _ = watchedBy(b, reading)
-	assert.Nil(t, done, "used once")
-	parkOnce(t, a, b, Context(derived))
-	done, kept := watchedBy(b, reading)
-	assert.Equal(t, ctx.Done(), done, "used twice")
-	assert.True(t, kept)
+	assert.Nil(t, watchedBy(b, reading), "used once")
 	parkOnce(t, a, b, Forever)
+	assert.Nil(t, watchedBy(b, reading))
+	parkOnce(t, a, b, Context(derived))
+	assert.Equal(t, ctx.Done(), watchedBy(b, reading), "used twice in a row, but for waits without a context")
+	parkOnce(t, a, b, Forever)
+	assert.Equal(t, ctx.Done(), watchedBy(b, reading))
 	parkOnce(t, a, b, Context(context.Background()))
 
 	other, cancelOther := context.WithCancel(context.Background())
 	defer cancelOther()
 	parkOnce(t, a, b, Context(other))
-	done, _ = watchedBy(b, reading)
-	assert.Nil(t, done, "another context took its place, and went")
+	assert.Nil(t, watchedBy(b, reading), "another context took its place, and went")
 
 	parkOnce(t, a, b, Context(ctx))
 	parkOnce(t, a, b, Context(ctx))
 	cancel()
-	eventually(t, func() bool { done, _ := watchedBy(b, reading); return done == nil }, "dropped at its cancel")
+	eventually(t, func() bool { return watchedBy(b, reading) == nil }, "dropped at its cancel")
 	_, err := b.Recv(make([]byte, 1), 0, Context(ctx))
 	assert.ErrorIs(t, err, context.Canceled)
 	// Its cancel does not touch calls of others.
@@ -94,7 +92,7 @@ func TestKeptContextEndsUnderAnotherWait(t *testing.T) {
 	go func() { _, err := b.Recv(make([]byte, 1), 0, Forever); got <- err }()
 	parked(t, b, reading)
 	cancel()
-	eventually(t, func() bool { done, _ := watchedBy(b, reading); return done == nil }, "the context's function")
+	eventually(t, func() bool { return watchedBy(b, reading) == nil }, "the context's function")
 	parked(t, b, reading)
 	a.Send([]byte("x"), 0, Forever)
 	assert.NoError(t, <-got)

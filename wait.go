@@ -69,8 +69,8 @@ func later(t, d time.Duration) time.Duration {
 	return t + min(d, math.MaxInt64-t)
 }
 
-// Context waits until ctx ends; the call then returns ctx.Err(). A context that can end costs no goroutine
-// and, when it is used again on the same socket, no allocation.
+// Context waits until ctx ends; the call then returns ctx.Err(), or context.Canceled if that is nil. A context that can end
+// costs no goroutine and, when it is used again on the same socket, no allocation.
 func Context(ctx context.Context) Wait {
 	if ctx == nil {
 		return badWait(&InvalidError{What: "timeout", Cause: "the context is nil"})
@@ -145,25 +145,23 @@ func (w Wait) Blocks() bool { return w.kind != waitBad && w.blocks() }
 // Asynchronous reports NoWait or With.
 func (w Wait) Asynchronous() bool { return w.kind == waitAsync }
 
-// Ended is why the context of Ends has ended: ErrTimeout, or the error of the wait's own context.
+// Ended is why the wait has ended: ErrTimeout when the moment of Until has come, and for Within(0), or the error of the
+// context, which is context.Canceled if it is done and gives none. It is nil as long as the wait goes on: Forever, NoWait and
+// With do not end. The time of another Within has no beginning here: see Begin, also for the context of Ends.
 func (w Wait) Ended() error {
-	if w.kind == waitContext {
-		return w.context().Err()
-	}
-	return ErrTimeout
-}
-
-// Over says that the time of Until, or the context, has ended: ErrTimeout, or the error of the context; nil as long as it has
-// not. The time of a Within has no beginning here: see Begin. A call of several receives asks between them, because a
-// receive that finds data at once does not look at the time.
-func (w Wait) Over() error {
-	switch {
-	case w.kind == waitContext:
-		return w.context().Err()
-	case w.kind == waitUntil && clock() >= w.d:
+	if w.polls() || w.kind == waitUntil && clock() >= w.d {
 		return ErrTimeout
 	}
-	return nil
+	return w.calledOff()
+}
+
+// Over is Ended for a call of several receives, which asks between them, because a receive that finds data at once does not
+// look at the time. It is nil for Within(0): each of the receives only looks.
+func (w Wait) Over() error {
+	if w.polls() {
+		return nil
+	}
+	return w.Ended()
 }
 
 // Duration is the time of Within, and whether the wait is one; of others it means nothing.
@@ -177,7 +175,7 @@ func (w Wait) Ends() (context.Context, context.CancelFunc) {
 	case waitUntil:
 		return contextFor(w.d - clock())
 	case waitContext:
-		return context.WithCancel(w.context())
+		return context.WithCancel(settled{w.context()})
 	}
 	return context.WithCancel(context.Background())
 }
@@ -195,6 +193,41 @@ func (w *Wait) context() context.Context {
 	ctx, _ := w.base().(context.Context)
 	return ctx
 }
+
+// calledOff is why the wait's context has ended; nil: it has not, or there is none.
+func (w *Wait) calledOff() error {
+	if w.kind != waitContext {
+		return nil
+	}
+	return ended(w.context())
+}
+
+// ended is why ctx has ended, nil as long as it has not.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return endOf(ctx)
+	default:
+		return nil
+	}
+}
+
+// endOf is why ctx is done. Not every context has its error by the time its channel is closed, and a call that took the nil
+// for success would go on without what it had waited for.
+func endOf(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return context.Canceled
+}
+
+// settled is a context for the context package to derive from, which panics when one is done and has no error.
+type settled struct{ context.Context }
+
+func (c settled) Err() error { return ended(c.Context) }
 
 // handle is the caller's, nil if the library makes one.
 func (w *Wait) handle() *Handle {

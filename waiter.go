@@ -54,7 +54,7 @@ func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) 
 	case <-expired:
 		return false, ErrTimeout
 	case <-done:
-		return false, wt.context().Err()
+		return false, endOf(wt.context())
 	}
 }
 

@@ -87,10 +87,7 @@ func (b *zeroCopyBook) note(r ZeroCopyRange) {
 	switch {
 	case beyond < 0:
 	case b.sending:
-		if int32(r.First-b.next) < 0 {
-			r.First = b.next
-		}
-		b.early = append(b.early, r)
+		b.early = append(b.early, r) // of those noted here, the second time finds nothing
 	case b.doubt && beyond == 0:
 		// The datagram that could not be sent had the number.
 		b.doubt = false

@@ -20,13 +20,39 @@ const switchFile = `package esock
 import (
 	"os"
 	"strconv"
+	"syscall"
 )
 
 // zzMutant is the number of the mutant that is alive, 0: none.
 var zzMutant, _ = strconv.Atoi(os.Getenv("` + variable + `"))
 
+// zzReached is a file that says which mutants the program comes by, nil if nobody asks.
+var zzReached = zzMap(os.Getenv("` + reachedVariable + `"))
+
+func zzMap(file string) []byte {
+	f, err := os.OpenFile(file, os.O_RDWR, 0)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	b, _ := syscall.Mmap(int(f.Fd()), 0, int(info.Size()), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	return b
+}
+
+// zzIs says whether the mutant n is alive.
+func zzIs(n int) bool {
+	if zzReached != nil {
+		zzReached[n] = 1
+	}
+	return zzMutant == n
+}
+
 func zzPick[T any](n int, mutated, original T) T {
-	if zzMutant == n {
+	if zzIs(n) {
 		return mutated
 	}
 	return original
@@ -114,9 +140,9 @@ func (g *goWalk) condition(e ast.Expr, loop bool) {
 	if e == nil {
 		return
 	}
-	g.add(e, "false", "(zzMutant != # && (", "))")
+	g.add(e, "false", "(!zzIs(#) && (", "))")
 	if !loop { // a loop without end proves little
-		g.add(e, "true", "(zzMutant == # || (", "))")
+		g.add(e, "true", "(zzIs(#) || (", "))")
 	}
 }
 
@@ -147,9 +173,9 @@ func (g *goWalk) walk(root ast.Node) {
 			g.literal(n)
 		case *ast.Ident:
 			if n.Name == "true" {
-				g.add(n, "false", "((zzMutant == #) != ", ")")
+				g.add(n, "false", "(zzIs(#) != ", ")")
 			} else if n.Name == "false" {
-				g.add(n, "true", "((zzMutant == #) != ", ")")
+				g.add(n, "true", "(zzIs(#) != ", ")")
 			}
 		case *ast.GenDecl:
 			return n.Tok == token.VAR // constants, types
@@ -188,7 +214,7 @@ func (g *goWalk) statements(list []ast.Stmt) {
 		default:
 			continue
 		}
-		g.add(s, "", "if zzMutant != # { ", " }")
+		g.add(s, "", "if !zzIs(#) { ", " }")
 	}
 }
 
@@ -201,12 +227,12 @@ func (g *goWalk) binary(e *ast.BinaryExpr) {
 	x, y := g.text(e.X), g.text(e.Y)
 	switch e.Op {
 	case token.LAND: // without the one, or the other
-		g.add(e.X, "true", "(zzMutant == # || ", ")")
-		g.add(e.Y, "true", "(zzMutant == # || ", ")")
+		g.add(e.X, "true", "(zzIs(#) || ", ")")
+		g.add(e.Y, "true", "(zzIs(#) || ", ")")
 		return
 	case token.LOR:
-		g.add(e.X, "false", "(zzMutant != # && ", ")")
-		g.add(e.Y, "false", "(zzMutant != # && ", ")")
+		g.add(e.X, "false", "(!zzIs(#) && ", ")")
+		g.add(e.Y, "false", "(!zzIs(#) && ", ")")
 		return
 	}
 	op, ok := otherOperator[e.Op]
@@ -216,7 +242,7 @@ func (g *goWalk) binary(e *ast.BinaryExpr) {
 	mutated := fmt.Sprintf("%s %s %s", x, op, y)
 	switch e.Op {
 	case token.LSS, token.LEQ, token.GTR, token.GEQ, token.EQL, token.NEQ:
-		g.add(e, mutated, "(zzMutant == # && ("+mutated+") || zzMutant != # && (", "))")
+		g.add(e, mutated, "(zzIs(#) && ("+mutated+") || !zzIs(#) && (", "))")
 		return
 	}
 	if !calls(e) { // both are computed

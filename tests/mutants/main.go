@@ -137,6 +137,11 @@ func main() {
 			s.skip = *skip
 			s.baseline(variable + "=0")
 		}
+		start := time.Now()
+		for _, s := range suites {
+			s.reach(len(all), *jobs, tmp)
+		}
+		fmt.Printf("found out which tests come by which mutant, in %v\n", time.Since(start).Round(100*time.Millisecond))
 	}
 	var core *cBase
 	if slices.ContainsFunc(chosen, func(m *mutant) bool { return strings.HasSuffix(m.file, ".c") }) {
@@ -170,7 +175,7 @@ func main() {
 				case strings.HasSuffix(m.file, ".c"):
 					v, by = core.try(m, dir)
 				default:
-					v, by = try(suites, fmt.Sprintf("%s=%d", variable, m.id), variable+"=0")
+					v, by = try(order(suites, m.id), fmt.Sprintf("%s=%d", variable, m.id), variable+"=0")
 				}
 				mu.Lock()
 				counts[v]++

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -74,7 +75,7 @@ func TestGoMutants(t *testing.T) {
 	assert.Equal(t, strings.Count(goText, "\n"), strings.Count(string(out), "\n"))
 	assert.Contains(t, string(out), "const c = 1 + 2")
 	for _, m := range list {
-		assert.Regexp(t, `zzMutant [!=]= `+number(hash, m.id)+`\b|zzPick\(`+number(hash, m.id)+`,`, string(out))
+		assert.Regexp(t, `zzIs\(`+number(hash, m.id)+`\)|zzPick\(`+number(hash, m.id)+`,`, string(out))
 	}
 	// What does not compile can be left out.
 	before := len(f.wraps)
@@ -180,4 +181,27 @@ func TestTheListOfArguments(t *testing.T) {
 	for _, name := range usual {
 		assert.FileExists(t, filepath.Join("../..", name))
 	}
+}
+
+func TestOrder(t *testing.T) {
+	out := []byte("=== RUN   TestA\n    --- PASS: TestA/part (9.00s)\n--- PASS: TestA (0.50s)\n--- PASS: TestB (0.02s)\n" +
+		"--- SKIP: TestC (3.00s)\n--- PASS: TestD (0.01s)\n--- PASS: TestE (0.00s)\n--- PASS: TestF (0.04s)\n")
+	s := &suite{skip: "x", args: []string{"a"}, took: 10 * time.Second, tests: testsOf(out)}
+	assert.Equal(t, []timed{{"TestE", 0}, {"TestD", 10 * time.Millisecond}, {"TestB", 20 * time.Millisecond},
+		{"TestF", 40 * time.Millisecond}, {"TestA", 500 * time.Millisecond}}, s.tests)
+	s.reached = map[int][]string{1: {"TestD", "TestB", "TestF"}, 2: {"TestF"}}
+	runs := func(id int) (args [][]string, skips []string) {
+		for _, part := range order([]*suite{s}, id) {
+			args, skips = append(args, part.args), append(skips, part.skip)
+		}
+		return args, skips
+	}
+	args, skips := runs(1)
+	assert.Equal(t, [][]string{{"a", "-test.run=^(TestD)$"}, {"a", "-test.run=^(TestB|TestF)$"}, {"a"}}, args)
+	assert.Equal(t, []string{"x", "x", "x|^(TestD|TestB|TestF)$"}, skips)
+	args, skips = runs(2)
+	assert.Equal(t, [][]string{{"a", "-test.run=^(TestF)$"}, {"a"}}, args)
+	assert.Equal(t, []string{"x", "x|^(TestF)$"}, skips)
+	args, _ = runs(3)
+	assert.Equal(t, [][]string{{"a"}}, args)
 }

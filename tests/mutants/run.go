@@ -38,24 +38,37 @@ func (v verdict) String() string { return verdictNames[v] }
 
 // suite is a test binary: where it runs, and how.
 type suite struct {
-	name string
-	bin  string
-	dir  string
-	args []string
-	env  []string
-	skip string // a regular expression of tests to leave out
+	name  string
+	bin   string
+	dir   string
+	args  []string
+	env   []string
+	skip  string        // a regular expression of tests to leave out
+	limit time.Duration // of one test; 0: hangs
+
+	took    time.Duration    // without a mutant
+	tests   []timed          // the quickest first
+	reached map[int][]string // by mutant: the tests that come by it, the quickest first
 }
 
-// hangs is how long one test may take in a mutant, and most what a whole binary may.
 const (
-	hangs = 12 * time.Second
-	most  = 3 * time.Minute
+	// hangs is how long one test may take in a mutant, quickly one that takes hardly any time without, and most what a whole
+	// binary may.
+	hangs   = 12 * time.Second
+	quickly = 6 * time.Second
+	most    = 3 * time.Minute
 	// memory that a mutant may ask for, in kilobytes: it may be one that never stops asking
 	memory = 8 << 20
 )
 
 // run runs a suite with some environment and says how it ended, and by which test.
 func (s *suite) run(env ...string) (verdict, string) {
+	v, by, _ := s.output(env...)
+	return v, by
+}
+
+// output is run, and what the suite wrote.
+func (s *suite) output(env ...string) (verdict, string, []byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	limit := fmt.Sprintf(`ulimit -v %d; ulimit -c 0; exec "$@"`, memory)
@@ -65,23 +78,23 @@ func (s *suite) run(env ...string) (verdict, string) {
 	}
 	c := exec.CommandContext(ctx, "bash", args...)
 	c.Dir = s.dir
-	c.Env = append(append(append(os.Environ(), s.env...), env...), "ESOCK_TEST_LIMIT="+hangs.String())
+	c.Env = append(append(append(os.Environ(), s.env...), env...), "ESOCK_TEST_LIMIT="+cmp.Or(s.limit, hangs).String())
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 	c.WaitDelay = 5 * time.Second
 	out, err := c.CombinedOutput()
 	if err == nil {
-		return survived, ""
+		return survived, "", out
 	}
 	by := whoFailed(out)
 	if ctx.Err() != nil || bytes.Contains(out, []byte("watchdog: ")) || bytes.Contains(out, []byte("panic: test timed out")) {
-		return hung, cmp.Or(by, s.name)
+		return hung, cmp.Or(by, s.name), out
 	}
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
 		fail("%s: %v", s.name, err)
 	}
-	return killed, cmp.Or(by, s.name+": "+lastLine(out, err))
+	return killed, cmp.Or(by, s.name+": "+lastLine(out, err)), out
 }
 
 // try runs the suites with a mutant until one kills it. original is the environment without the mutant: a test that fails with
@@ -103,13 +116,18 @@ func try(suites []*suite, mutated, original string) (verdict, string) {
 	return survived, ""
 }
 
-// baseline runs the suite without a mutant. Tests that fail are left out from then on; when there are many, nothing is tried.
+// baseline runs the suite without a mutant, and notes how long its tests take. Tests that fail are left out from then on; when
+// there are many, nothing is tried.
 func (s *suite) baseline(env string) {
 	for range 12 {
+		loud := *s
+		loud.args = append(slices.Clone(s.args), "-test.v")
 		start := time.Now()
-		v, by := s.run(env)
+		v, by, out := loud.output(env)
 		if v == survived {
-			fmt.Printf("%s: passes without a mutant, in %v\n", s.name, time.Since(start).Round(100*time.Millisecond))
+			s.took = time.Since(start)
+			s.tests = testsOf(out)
+			fmt.Printf("%s: passes without a mutant, in %v\n", s.name, s.took.Round(100*time.Millisecond))
 			return
 		}
 		name, _, _ := strings.Cut(by, "/")
@@ -127,17 +145,19 @@ func (s *suite) passes(env string) bool {
 	return v == survived
 }
 
-func (s *suite) only(name string) *suite {
+func (s *suite) only(names ...string) *suite {
 	only := *s
-	only.args = append(slices.Clone(s.args), "-test.run=^"+name+"$")
+	only.args = append(slices.Clone(s.args), "-test.run="+oneOf(names))
 	return &only
 }
 
-func (s *suite) without(name string) *suite {
+func (s *suite) without(names ...string) *suite {
 	less := *s
-	less.skip = strings.TrimPrefix(s.skip+"|^"+name+"$", "|")
+	less.skip = strings.TrimPrefix(s.skip+"|"+oneOf(names), "|")
 	return &less
 }
+
+func oneOf(names []string) string { return "^(" + strings.Join(names, "|") + ")$" }
 
 var failedTest = regexp.MustCompile(`(?m)^--- FAIL: (\S+)|^\[  FAILED  \] (?:tests: )?(\w+)$|^watchdog: (\S+)`)
 

@@ -1,0 +1,79 @@
+package esock
+
+import (
+	"io"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// One notice may be about sends that are noted and sends that are not yet.
+func TestZeroCopyNoticeThatReachesBeyondWhatIsNoted(t *testing.T) {
+	b := &zeroCopyBook{}
+	o := &zeroCopyResult{book: b}
+	for n := range uint32(3) {
+		keptBy(b, o).sent(&Socket{typ: Stream}, 2, 1, nil)
+		assert.Equal(t, 1, o.pending)
+		b.sending = true
+		noteOf(b, 3*n, 3*n+2)
+		assert.Zero(t, o.pending)
+		keptBy(b, o).sent(&Socket{typ: Stream}, 1, 1, nil)
+		assert.Zero(t, o.pending)
+		assert.EqualValues(t, 3*(n+1), b.noted)
+	}
+	assert.Empty(t, b.slots)
+	assert.False(t, b.lost)
+}
+
+// As long as somebody has a record that is not noted, an empty error queue says nothing about the next number.
+func TestZeroCopyDoubtLastsWhileARecordIsTaken(t *testing.T) {
+	s, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Bind(Loopback))
+	at, err := s.SockName()
+	require.NoError(t, err)
+	require.NoError(t, s.Connect(at, Forever))
+	z, err := s.ZeroCopy()
+	if err != nil {
+		t.Skip("UDP sends without copying since Linux 5.0:", err)
+	}
+	b := s.uncopied()
+	require.NotNil(t, b)
+	b.mu.Lock()
+	b.doubt = true
+	b.mu.Unlock()
+	b.reading()
+	_, err = z.Send([]byte("x"), Forever)
+	assert.ErrorIs(t, err, ErrState)
+	b.took(&Msg{})
+	_, err = z.Send([]byte("x"), Forever)
+	assert.NoError(t, err)
+}
+
+// Where all has been sent, and somebody else took the notices, the memory comes back after a moment, and the connection is not
+// aborted.
+func TestZeroCopyNoticesThatNeverComeAreNotWaitedForLong(t *testing.T) {
+	r, z, peer := restOf(t)
+	require.NoError(t, errnoOf(cShutdown(r.h, syscall.SHUT_WR)))
+	var err error
+	for buf := make([]byte, 1<<16); err == nil; {
+		_, err = peer.Recv(buf, 0, Within(10*time.Second))
+	}
+	require.Equal(t, io.EOF, err)
+	eventually(t, func() bool {
+		var out cIOArg
+		cIOCtl(r.h, ioNWrite, &out)
+		return out.i == 0
+	}, "the last acknowledgement")
+	r.book.lost = true
+	over, _ := r.step(zeroCopyGrace - 1)
+	require.False(t, over)
+	assert.Equal(t, 1, z.Pending())
+	over, _ = r.step(1)
+	assert.True(t, over)
+	assert.Zero(t, z.Pending())
+}
