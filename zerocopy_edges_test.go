@@ -28,32 +28,6 @@ func TestZeroCopyNoticeThatReachesBeyondWhatIsNoted(t *testing.T) {
 	assert.False(t, b.lost)
 }
 
-// As long as somebody has a record that is not noted, an empty error queue says nothing about the next number.
-func TestZeroCopyDoubtLastsWhileARecordIsTaken(t *testing.T) {
-	s, err := Open(Inet, Dgram, UDP)
-	require.NoError(t, err)
-	defer s.Close()
-	require.NoError(t, s.Bind(Loopback))
-	at, err := s.SockName()
-	require.NoError(t, err)
-	require.NoError(t, s.Connect(at, Forever))
-	z, err := s.ZeroCopy()
-	if err != nil {
-		t.Skip("UDP sends without copying since Linux 5.0:", err)
-	}
-	b := s.uncopied()
-	require.NotNil(t, b)
-	b.mu.Lock()
-	b.doubt = true
-	b.mu.Unlock()
-	b.reading()
-	_, err = z.Send([]byte("x"), Forever)
-	assert.ErrorIs(t, err, ErrState)
-	b.took(&Msg{})
-	_, err = z.Send([]byte("x"), Forever)
-	assert.NoError(t, err)
-}
-
 // Where all has been sent, and somebody else took the notices, the memory comes back after a moment, and the connection is not
 // aborted.
 func TestZeroCopyNoticesThatNeverComeAreNotWaitedForLong(t *testing.T) {

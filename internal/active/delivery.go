@@ -1,6 +1,7 @@
 package active
 
 import (
+	"context"
 	"errors"
 	"sync"
 
@@ -196,7 +197,7 @@ func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	case *esock.Error:
 		err = e.Reason
 	}
-	for _, passing := range [...]error{w.Ended(), esock.ErrState, errHandle, errMailbox} {
+	for _, passing := range [...]error{w.Ended(), context.Canceled, esock.ErrState, errHandle, errMailbox} {
 		lasts = lasts || errors.Is(err, passing)
 	}
 	return err, lasts
