@@ -136,7 +136,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		// From here nobody enters without the mutex, and an owner that leaves will come for it.
 		st := s.state.Or(stSlow(d))
 		owned := st&stOwned(d) != 0
-		other := owned && !l.parked && c.op.exclusive() != (st&stExclusive(d) != 0)
+		other := c.op.exclusive() != (st&stExclusive(d) != 0)
 		mine := l.cur != nil && l.cur.mb == mb
 		err := s.clash(l, c, w, owned, mine)
 		switch {

@@ -1,8 +1,10 @@
 package esock
 
 import (
+	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -62,5 +64,81 @@ func TestEventsThatMeetEveryTryAreNoSpin(t *testing.T) {
 	var sel *Select
 	require.ErrorAs(t, turn(s, NoWait(NewMailbox())), &sel)
 	assert.Less(t, tries, enough)
+	s.mu.Lock()
+	assert.True(t, s.lanes[reading].pausing.off, "what comes is the end of a pause")
+	s.mu.Unlock()
 	require.NoError(t, s.Cancel(sel))
+}
+
+// unwatchable is a socket whose descriptor no poller takes: it is another's by now.
+func unwatchable(t *testing.T) *Socket {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	s, err := Adopt(fds[0], NoDup())
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		s.Close()
+		syscall.Close(fds[0])
+		syscall.Close(fds[1])
+	})
+	notWatchable(t, fds[0])
+	return s
+}
+
+// notWatchable makes the descriptor that of a file that epoll does not take.
+func notWatchable(t *testing.T, fd int) {
+	t.Helper()
+	file, err := os.Open("/dev/null")
+	require.NoError(t, err)
+	defer file.Close()
+	require.NoError(t, syscall.Dup3(int(file.Fd()), fd, syscall.O_CLOEXEC))
+}
+
+// A call that cannot be woken does not begin to wait.
+func TestWaitThatCannotBeWatchedFails(t *testing.T) {
+	s := unwatchable(t)
+	hooked(t, func(bool) int { return -int(syscall.EAGAIN) })
+	mb := NewMailbox()
+	for _, w := range []Wait{Within(time.Millisecond), Forever, NoWait(mb)} {
+		require.ErrorAs(t, turn(s, w), new(SelectFailedError))
+		assert.True(t, laneIsFree(s, reading))
+		assert.Nil(t, mb.pending)
+	}
+}
+
+// Who waits in the other direction, and can be watched no longer, is told with the event that took the watch away.
+func TestEventThatEndsAnothersWatch(t *testing.T) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer syscall.Close(fds[0])
+	defer syscall.Close(fds[1])
+	s, err := Adopt(fds[0], NoDup())
+	require.NoError(t, err)
+	defer s.Close()
+	fill(t, s)
+	mb := NewMailbox()
+	_, err = s.Recv(make([]byte, 1), 0, NoWait(mb))
+	var recv, send *Select
+	require.ErrorAs(t, err, &recv)
+	_, err = s.Send([]byte("x"), 0, NoWait(mb))
+	require.ErrorAs(t, err, &send)
+	notWatchable(t, fds[0])
+	s.event(eventOut)
+	assert.ElementsMatch(t, []Message{SelectMsg{recv.Handle()}, SelectMsg{send.Handle()}}, all(mb))
+}
+
+// A pause does not begin the looks of a silent wait anew.
+func TestPauseLeavesTheLooksAlone(t *testing.T) {
+	s, _ := pair(t, Dgram)
+	s.mu.Lock()
+	s.blockingSide()
+	x := s.pausing(writing)
+	x.look = time.Hour
+	s.mu.Unlock()
+	assert.Equal(t, ErrTimeout, s.waitOnPoller(writing, &call{op: OpSend}, &Wait{}, clock(), time.Hour))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	assert.Equal(t, time.Hour, x.look)
+	s.lane(writing).unpause()
 }
