@@ -163,3 +163,39 @@ func TestNextThatCannotBeWatchedIsTold(t *testing.T) {
 	assert.Zero(t, mbs[0].Len())
 	assert.True(t, laneIsFree(s, reading))
 }
+
+// A call whose handle is in another call is not queued with it.
+func TestBusyHandleIsNotQueued(t *testing.T) {
+	_, s := pair(t, Stream)
+	_, elsewhere := pair(t, Stream)
+	mb := NewMailbox()
+	h := mb.NewHandle()
+	_, err := elsewhere.Recv(make([]byte, 1), 0, With(h))
+	require.ErrorAs(t, err, new(*Select))
+	_, err = s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+	var first *Select
+	require.ErrorAs(t, err, &first)
+	_, err = s.Recv(make([]byte, 1), 0, With(h))
+	assert.ErrorIs(t, err, &InvalidError{What: "handle"})
+	require.NoError(t, s.Cancel(first))
+	assert.True(t, laneIsFree(s, reading))
+	assert.NoError(t, elsewhere.Cancel((*Select)(h)), "its own call goes on")
+}
+
+// An event that answers nobody's watch is noted, and a message that is put off stays so.
+func TestStaleEventLeavesAPauseAlone(t *testing.T) {
+	_, s := pair(t, Stream)
+	mb := NewMailbox()
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))
+	var sel *Select
+	require.ErrorAs(t, err, &sel)
+	s.mu.Lock()
+	cDisarm(poller.p, s.h, eventIn)
+	err = s.pauseFor(reading, time.Hour)
+	s.mu.Unlock()
+	require.NoError(t, err)
+	s.event(eventIn)
+	assert.Zero(t, mb.Len())
+	assert.NotZero(t, s.state.Load()&stNote(reading))
+	assert.NoError(t, s.Cancel(sel))
+}

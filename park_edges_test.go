@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"net"
 	"os"
 	"syscall"
 	"testing"
@@ -141,4 +142,26 @@ func TestPauseLeavesTheLooksAlone(t *testing.T) {
 	defer s.mu.Unlock()
 	assert.Equal(t, time.Hour, x.look)
 	s.lane(writing).unpause()
+}
+
+// A socket that closes while a call tries once more, before it waits on the C poller, is not waited for.
+func TestCloseBeforeAWaitOnThePoller(t *testing.T) {
+	_, s := pair(t, Stream)
+	require.NoError(t, syscall.SetNonblock(fdOf(s), false)) // the runtime's poller refuses it
+	closed := make(chan error, 1)
+	tries := 0
+	hooked(t, func(bool) int {
+		if tries++; tries == 2 {
+			go func() { closed <- s.Close() }()
+			eventually(t, s.closing, "closing")
+			s.mu.Lock() // Close has woken who waits
+			s.mu.Unlock()
+		}
+		return -int(syscall.EAGAIN)
+	})
+	result := make(chan error, 1)
+	go func() { result <- turn(s, Forever) }()
+	assert.ErrorIs(t, within(t, result, "the call's end"), net.ErrClosed)
+	assert.NoError(t, within(t, closed, "the close"))
+	assert.Equal(t, 2, tries)
 }
