@@ -50,8 +50,7 @@ func kickThreads() {
 	}
 	pid := syscall.Getpid()
 	for _, t := range threads {
-		if tid, err := strconv.Atoi(t.Name()); err == nil {
-			_, _, _ = syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(pid), uintptr(tid), uintptr(syscall.SIGURG))
-		}
+		tid, _ := strconv.Atoi(t.Name()) // there are no other names, and no thread 0
+		_, _, _ = syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(pid), uintptr(tid), uintptr(syscall.SIGURG))
 	}
 }

@@ -199,3 +199,42 @@ func TestStaleEventLeavesAPauseAlone(t *testing.T) {
 	assert.NotZero(t, s.state.Load()&stNote(reading))
 	assert.NoError(t, s.Cancel(sel))
 }
+
+// A handle that is in another call does not replace the one that holds the lane.
+func TestBusyHandleReplacesNone(t *testing.T) {
+	_, s := pair(t, Stream)
+	_, elsewhere := pair(t, Stream)
+	mb := NewMailbox()
+	busy := mb.NewHandle()
+	_, err := elsewhere.Recv(make([]byte, 1), 0, With(busy))
+	require.ErrorAs(t, err, new(*Select))
+	_, err = s.Recv(make([]byte, 1), 0, NoWait(mb))
+	var holds *Select
+	require.ErrorAs(t, err, &holds)
+	_, err = s.Recv(make([]byte, 1), 0, With(busy))
+	assert.ErrorIs(t, err, &InvalidError{What: "handle"})
+	assert.NoError(t, s.Cancel(holds), "it holds the lane still")
+	assert.NoError(t, elsewhere.Cancel((*Select)(busy)))
+	assert.Zero(t, mb.Len())
+}
+
+// What nobody waited for is noted in the direction that it is about.
+func TestEventIsNotedInItsDirection(t *testing.T) {
+	_, s := pair(t, Stream)
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+	var sel *Select
+	require.ErrorAs(t, err, &sel)
+	require.NoError(t, s.Cancel(sel)) // the poller knows it
+	notes := func() (in, out bool) {
+		st := s.state.Load()
+		return st&stNote(reading) != 0, st&stNote(writing) != 0
+	}
+	s.event(eventOut)
+	in, out := notes()
+	assert.False(t, in)
+	assert.True(t, out)
+	s.event(eventErr)
+	in, out = notes()
+	assert.True(t, in, "an error may be any direction's")
+	assert.True(t, out)
+}

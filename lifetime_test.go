@@ -526,6 +526,39 @@ func TestArmedSocketsAreNotForgotten(t *testing.T) {
 	}
 }
 
+// The poller's names of unregistered sockets come and go in any order.
+func TestWatchedSocketsInAnyOrder(t *testing.T) {
+	list := func() (list []*forgotten) {
+		watched.mu.Lock()
+		defer watched.mu.Unlock()
+		for f := watched.head; f != nil; f = f.next {
+			list = append(list, f)
+		}
+		return list
+	}
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}} {
+		before := list()
+		var socks [3]*Socket
+		var fs [3]*forgotten
+		for i := range socks {
+			socks[i], _ = pair(t, Stream, Registered(false))
+			_, err := socks[i].Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+			require.ErrorAs(t, err, new(*Select))
+			fs[i] = socks[i].unregistered()
+		}
+		left := map[*forgotten]bool{fs[0]: true, fs[1]: true, fs[2]: true}
+		for _, i := range order {
+			require.NoError(t, socks[i].Close())
+			delete(left, fs[i])
+			now := list()
+			assert.Len(t, now, len(before)+len(left))
+			for f := range left {
+				assert.Contains(t, now, f)
+			}
+		}
+	}
+}
+
 // The number of a borrowed descriptor may be another's when the socket is forgotten: that one's registration stays.
 func TestForgottenBorrowedNumberIsNotTakenOutOfThePoller(t *testing.T) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)

@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"context"
 	"net"
 	"os"
 	"syscall"
@@ -164,4 +165,16 @@ func TestCloseBeforeAWaitOnThePoller(t *testing.T) {
 	assert.ErrorIs(t, within(t, result, "the call's end"), net.ErrClosed)
 	assert.NoError(t, within(t, closed, "the close"))
 	assert.Equal(t, 2, tries)
+}
+
+// The function of a context that another has replaced may have begun already: it is not about this wait.
+func TestEndOfAContextThatWasReplaced(t *testing.T) {
+	a, b := pair(t, Stream)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	parkOnce(t, a, b, Context(ctx))
+	parkOnce(t, a, b, Context(ctx))
+	b.contextEnded(reading, make(chan struct{}))
+	assert.Equal(t, ctx.Done(), watchedBy(b, reading))
+	assert.False(t, b.blk.parks[reading].dirty)
 }

@@ -208,9 +208,6 @@ func (s *Socket) rouse(d direction) {
 func (s *Socket) tellShut(how How) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing() {
-		return
-	}
 	if how != ShutWrite {
 		s.state.Or(stNote(reading)) // for who is about to wait
 		s.rouse(reading)

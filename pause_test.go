@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -241,5 +242,17 @@ func TestPausesComeInTheirOrder(t *testing.T) {
 	assert.Same(t, all[3], l.heap[0])
 	for i, x := range l.heap {
 		assert.Equal(t, i, x.place)
+	}
+}
+
+// Only a datagram socket's receive looks for an end that no event tells.
+func TestSeesTheEndOfDatagramsAlone(t *testing.T) {
+	for typ, sees := range map[Type]bool{Stream: false, SeqPacket: false, Dgram: true} {
+		_, s := pair(t, typ)
+		require.NoError(t, syscall.Shutdown(fdOf(s), syscall.SHUT_RD))
+		assert.False(t, s.seesEnd(writing), "%v", typ)
+		assert.Zero(t, s.facts.Load()&(factShutRead|factReadEnded))
+		assert.Equal(t, sees, s.seesEnd(reading), "%v", typ)
+		assert.Equal(t, sees, s.facts.Load()&(factShutRead|factReadEnded) != 0)
 	}
 }

@@ -58,6 +58,7 @@ func TestZeroCopyDoubtIsSettledByTheNotice(t *testing.T) {
 		assert.True(t, b.doubt)
 		noteOf(b, before, before)
 		assert.False(t, b.doubt)
+		assert.Equal(t, before == 0, b.idle())
 		assert.False(t, b.lost)
 		keptBy(b, o).sent(&Socket{typ: Dgram}, 1, 1, nil)
 		noteOf(b, before+1, before+1)
@@ -68,6 +69,39 @@ func TestZeroCopyDoubtIsSettledByTheNotice(t *testing.T) {
 		assert.Zero(t, o.pending)
 		assert.Empty(t, b.slots)
 	}
+}
+
+// Only of a datagram that could not be sent is it not known whether it took a number.
+func TestZeroCopyDoubtIsOfDatagrams(t *testing.T) {
+	for typ, doubt := range map[Type]bool{Stream: false, Dgram: true} {
+		b := &zeroCopyBook{}
+		keptBy(b, nil).sent(&Socket{typ: typ}, 0, 0, syscall.ENOBUFS)
+		assert.Equal(t, doubt, b.doubt)
+	}
+}
+
+// What was noted before its send is noted once.
+func TestZeroCopyEarlyNoticesAreForgotten(t *testing.T) {
+	b := &zeroCopyBook{sending: true}
+	noteOf(b, 0, 0)
+	keptBy(b, nil).sent(&Socket{typ: Stream}, 1, 1, nil)
+	assert.Empty(t, b.early)
+	assert.True(t, b.idle())
+}
+
+// Notices come in any order, and what is given up then is what is left.
+func TestZeroCopyReleaseBetweenOthers(t *testing.T) {
+	b := &zeroCopyBook{}
+	o := &zeroCopyResult{book: b}
+	for range 3 {
+		keptBy(b, o).sent(&Socket{typ: Stream}, 1, 1, nil)
+	}
+	noteOf(b, 1, 1)
+	assert.Equal(t, 2, o.pending)
+	b.release()
+	assert.Zero(t, o.pending)
+	assert.Len(t, o.done, 3)
+	assert.True(t, b.idle())
 }
 
 // restOf is what stays of a connection whose peer reads nothing.
