@@ -159,7 +159,8 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	}
 	// The usual case by itself: the kernel is ready, and does all of it at once. After a system call every
 	// branch is a surprise to the processor, so there are few.
-	tried, r := false, 0
+	var tried bool
+	var r int
 	if len(c.buf) > 0 && w.kind != waitAsync && !s.lane(c.op.direction()).waited && s.otp.Load() == nil {
 		r = c.try(s, howPoll)
 		if r > 0 && (!c.whole || r == len(c.buf)) && atomic.LoadUint32((*uint32)(&s.block.wrapped)) == 0 {

@@ -370,8 +370,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	var err error
 	if pause > 0 {
 		if err = s.pauseFor(d, pause); err == nil {
-			s.lane(d).cur, h.state = h, handleArmed
-			s.keepArmed()
+			s.lane(d).cur, h.state = h, handleArmed // the end of the pause holds the socket
 		}
 	} else {
 		err = s.hold(d, h, c.woken)
@@ -505,10 +504,9 @@ func (s *Socket) yield(op Op, mb *Mailbox) {
 
 // forget is cancel for a requester that has died: nobody is told.
 func (s *Socket) forget(h *Handle) {
-	if s.cancel(h) != nil {
-		h.mb.withdraw(h)
-		h.mb.release(h)
-	}
+	s.cancel(h)
+	h.mb.withdraw(h) // as cancel does, unless it refuses
+	h.mb.release(h)
 }
 
 // endRequest tells the counters that the request in progress goes no further. The handle must be there.
@@ -526,8 +524,8 @@ func (s *Socket) endRequest(d direction) {
 func (s *Socket) event(events int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing() || s.ptr == nil {
-		return
+	if s.ptr == nil {
+		return // deregistered
 	}
 	answered := cFired(poller.p, s.h, events)
 	events |= answered // a direction that can be watched no longer is answered without an event of its own

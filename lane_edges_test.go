@@ -238,3 +238,48 @@ func TestEventIsNotedInItsDirection(t *testing.T) {
 	assert.True(t, in, "an error may be any direction's")
 	assert.True(t, out)
 }
+
+// An event of a socket that has closed was fetched before.
+func TestEventAfterClose(t *testing.T) {
+	_, s := pair(t, Stream)
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+	require.ErrorAs(t, err, new(*Select))
+	require.NotNil(t, s.ptr)
+	require.NoError(t, s.Close())
+	assert.Nil(t, s.ptr)
+	state := s.state.Load()
+	s.event(eventIn | eventOut)
+	s.wakeArmed()
+	assert.Equal(t, state, s.state.Load())
+}
+
+// A call spins if it waits, for as long as it says itself or else the socket.
+func TestWhoSpins(t *testing.T) {
+	old := runtime.GOMAXPROCS(2)
+	defer runtime.GOMAXPROCS(old)
+	_, s := pair(t, Stream)
+	budget := func(d time.Duration) { require.NoError(t, s.SetOption("otp", "spin", d)) }
+	const enough = 20
+	tries := 0
+	hooked(t, func(bool) int {
+		if tries++; tries < enough {
+			return -int(syscall.EAGAIN)
+		}
+		return 1
+	})
+	budget(time.Second)
+	var sel *Select
+	require.ErrorAs(t, turn(s, NoWait(NewMailbox())), &sel)
+	assert.Less(t, tries, enough)
+	require.NoError(t, s.Cancel(sel))
+	assert.Equal(t, ErrTimeout, turn(s, Within(0)))
+	assert.Less(t, tries, enough)
+	for name, own := range map[string]Wait{"the socket's": Within(4 * time.Second), "its own": Within(4 * time.Second).Spin(4 * time.Second)} {
+		tries = 0
+		if budget(4 * time.Second); own.spin != 0 {
+			budget(time.Nanosecond)
+		}
+		assert.NoError(t, turn(s, own), name)
+		assert.Equal(t, enough, tries, name)
+	}
+}

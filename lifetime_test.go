@@ -557,6 +557,17 @@ func TestWatchedSocketsInAnyOrder(t *testing.T) {
 			}
 		}
 	}
+	// One that was never armed has no name.
+	s, _ := pair(t, Stream, Registered(false))
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+	require.ErrorAs(t, err, new(*Select))
+	before := gauges.read().Sockets
+	func() {
+		_, err := Open(Inet, Dgram, UDP, Registered(false))
+		require.NoError(t, err)
+	}()
+	collected(t, func() bool { return gauges.read().Sockets == before }, "the other is forgotten")
+	assert.Contains(t, list(), s.unregistered())
 }
 
 // The number of a borrowed descriptor may be another's when the socket is forgotten: that one's registration stays.

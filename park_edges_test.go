@@ -178,3 +178,41 @@ func TestEndOfAContextThatWasReplaced(t *testing.T) {
 	assert.Equal(t, ctx.Done(), watchedBy(b, reading))
 	assert.False(t, b.blk.parks[reading].dirty)
 }
+
+// A wake-up for nothing does not end a call whose time has not come.
+func TestWokenForNothingBeforeItsTime(t *testing.T) {
+	a, b := pair(t, Stream)
+	got := make(chan error, 1)
+	go func() { _, err := b.Recv(make([]byte, 1), 0, Within(time.Hour)); got <- err }()
+	for range 3 {
+		parked(t, b, reading)
+		b.mu.Lock()
+		b.wake(reading)
+		b.mu.Unlock()
+		eventually(t, func() bool { // it has seen the deadline, or is about to
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.lanes[reading].parked || len(got) > 0
+		}, "parked again")
+	}
+	assert.Empty(t, got)
+	_, err := a.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	assert.NoError(t, within(t, got, "the byte"))
+}
+
+// An event that came too early, while nobody waited, makes the wait on the C poller a pause.
+func TestNotedEventThatCameTooEarlyIsAPause(t *testing.T) {
+	peer, s, _ := lanePair(t)
+	rawWrite(peer) // poll(2) says that it can be read
+	s.mu.Lock()
+	x := s.pausing(reading)
+	x.gap = time.Hour
+	s.mu.Unlock()
+	s.noteEvent()
+	assert.Equal(t, ErrTimeout, s.waitOnPoller(reading, &call{op: OpRecv, woken: true}, &Wait{}, clock(), 0))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	assert.True(t, x.off)
+	s.lane(reading).unpause()
+}

@@ -256,3 +256,15 @@ func TestSeesTheEndOfDatagramsAlone(t *testing.T) {
 		assert.Equal(t, sees, s.facts.Load()&(factShutRead|factReadEnded) != 0)
 	}
 }
+
+// The event that esock makes is a hint: who waited may have gone.
+func TestPauseEndsWhenNobodyWaits(t *testing.T) {
+	s, _ := pair(t, Stream)
+	s.mu.Lock()
+	x := s.pausing(writing)
+	s.mu.Unlock()
+	state := s.state.Load()
+	s.paused(x)
+	assert.False(t, scheduled(x))
+	assert.Equal(t, state, s.state.Load())
+}

@@ -104,6 +104,36 @@ func TestZeroCopyReleaseBetweenOthers(t *testing.T) {
 	assert.True(t, b.idle())
 }
 
+// A receive with the flag, and a send with another, send nothing without copying.
+func TestZeroCopyIsOfSendsWithTheFlag(t *testing.T) {
+	l, addr := listening(t)
+	s, err := Open(Inet, Stream, TCP)
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Connect(addr, Forever))
+	peer, err := l.Accept(Forever)
+	require.NoError(t, err)
+	defer peer.Close()
+	zc, err := s.ZeroCopy()
+	require.NoError(t, err)
+	_, err = peer.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	_, err = s.Recv(make([]byte, 1), MsgZeroCopy, Forever)
+	require.NoError(t, err)
+	assert.True(t, s.uncopied().idle())
+	_, err = s.Send([]byte("x"), MsgCmsgCloexec, Forever) // a greater flag, which sends do not heed
+	require.NoError(t, err)
+	assert.True(t, s.uncopied().idle())
+	assert.Zero(t, zc.Pending())
+}
+
+func TestZeroCopyMemoryThatIsKept(t *testing.T) {
+	var l zeroCopyRestList
+	b := new(zeroCopyBook)
+	l.keep(b)
+	assert.Contains(t, l.kept, b)
+}
+
 // restOf is what stays of a connection whose peer reads nothing.
 func restOf(t *testing.T) (r *zeroCopyRest, z *ZeroCopy, peer *Socket) {
 	t.Helper()
