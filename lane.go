@@ -502,13 +502,6 @@ func (s *Socket) yield(op Op, mb *Mailbox) {
 	s.promote(d)
 }
 
-// forget is cancel for a requester that has died: nobody is told.
-func (s *Socket) forget(h *Handle) {
-	s.cancel(h)
-	h.mb.withdraw(h) // as cancel does, unless it refuses
-	h.mb.release(h)
-}
-
 // endRequest tells the counters that the request in progress goes no further. The handle must be there.
 func (s *Socket) endRequest(d direction) {
 	switch d {

@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"context"
 	"net"
 	"runtime"
 	"syscall"
@@ -282,4 +283,66 @@ func TestWhoSpins(t *testing.T) {
 		assert.NoError(t, turn(s, own), name)
 		assert.Equal(t, enough, tries, name)
 	}
+}
+
+// A call that is called off at the moment when the queue ends is in it no more.
+func TestCalledOffWhileTheQueueEnds(t *testing.T) {
+	_, s := pair(t, Stream)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	w := Context(ctx)
+	l := s.lane(reading)
+	for range 20 {
+		wt := newWaiter(s, OpRecv)
+		s.mu.Lock()
+		wt.h.state = handleQueued
+		l.push(&wt.h)
+		go func() {
+			for range 100 { // until it waits for the mutex
+				runtime.Gosched()
+			}
+			s.abortQueue(l, net.ErrClosed)
+			s.mu.Unlock()
+		}()
+		assert.Error(t, s.awaitTurn(&call{op: OpRecv}, wt, &w))
+		require.Empty(t, wt.ext.wake, "nobody is woken by it who uses the waiter next")
+		require.True(t, laneIsFree(s, reading))
+	}
+}
+
+// A waiter that ended with an error is used again for one that has its turn.
+func TestTurnAfterAnAbort(t *testing.T) {
+	_, s := pair(t, Stream)
+	hooked(t, func(bool) int { return 1 })
+	for range 20 {
+		require.NoError(t, s.ref("test"))
+		s.state.Add(stOwned(reading)) // an owner that is parked
+		l := s.lane(reading)
+		s.mu.Lock()
+		l.parked, l.op = true, OpRecv
+		s.mu.Unlock()
+		for _, want := range []error{syscall.EPIPE, nil} {
+			result := make(chan error, 1)
+			go func() { result <- turn(s, Forever) }()
+			queued(t, s, reading, 1)
+			if want != nil {
+				s.mu.Lock()
+				s.abortQueue(l, want)
+				s.mu.Unlock()
+			} else {
+				s.unpark(l)
+				s.leave(OpRecv, nil)
+			}
+			assert.ErrorIs(t, within(t, result, "the call's end"), want)
+		}
+	}
+}
+
+// A notice of the error queue has no bytes, and a call that wants a whole buffer goes on after it.
+func TestEmptyNoticeIsNoEnd(t *testing.T) {
+	s, _ := listening(t)
+	c := call{op: OpRecv, whole: true, buf: make([]byte, 1), flags: int(MsgErrQueue)}
+	assert.False(t, c.advance(s, 0))
+	c.flags = 0
+	assert.True(t, c.advance(s, 0))
 }

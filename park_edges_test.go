@@ -216,3 +216,22 @@ func TestNotedEventThatCameTooEarlyIsAPause(t *testing.T) {
 	assert.True(t, x.off)
 	s.lane(reading).unpause()
 }
+
+// A wake-up that proved worth while is not looked behind.
+func TestWokenForSomethingTriesOnce(t *testing.T) {
+	_, s := pair(t, Dgram)
+	tries := 0
+	hooked(t, func(bool) int {
+		if tries++; tries < 3 { // before it parks
+			return -int(syscall.EAGAIN)
+		}
+		return 1
+	})
+	got := make(chan error, 1)
+	go func() { got <- turn(s, Forever) }()
+	parked(t, s, reading)
+	require.NoError(t, syscall.Shutdown(fdOf(s), syscall.SHUT_RD)) // wakes it
+	assert.NoError(t, within(t, got, "the call's end"))
+	assert.Equal(t, 3, tries)
+	assert.Zero(t, s.blk.parks[reading].pace.last, "no wake-up has proved empty")
+}

@@ -151,10 +151,8 @@ func (s *Socket) lookOut(d direction, q silence) {
 // beginLook is lookOut for a blocking call.
 func (s *Socket) beginLook(d direction, q silence) {
 	s.mu.Lock()
-	if x := s.pausing(d); !s.closing() {
-		x.look = 0
-		s.lookOut(d, q)
-	}
+	s.pausing(d).look = 0
+	s.lookOut(d, q)
 	s.mu.Unlock()
 }
 

@@ -82,6 +82,7 @@ func TestPauseGrows(t *testing.T) {
 	empty()
 	assert.Zero(t, p.early(s, writing), "it may just have become ready")
 	assert.Zero(t, p.early(s, writing), "nor may the try after it be kept from it")
+	assert.Equal(t, shortestPause, p.gap, "which says nothing")
 	last := time.Duration(0)
 	for range 20 {
 		empty()
@@ -267,4 +268,28 @@ func TestPauseEndsWhenNobodyWaits(t *testing.T) {
 	s.paused(x)
 	assert.False(t, scheduled(x))
 	assert.Equal(t, state, s.state.Load())
+}
+
+// Shutdown is noted for who is about to wait.
+func TestShutdownIsNoted(t *testing.T) {
+	for how, want := range map[How]uint64{ShutRead: stNote(reading), ShutWrite: stNote(writing), ShutReadWrite: stNote(reading) | stNote(writing)} {
+		s, _ := pair(t, Stream)
+		require.NoError(t, s.Shutdown(how))
+		assert.Equal(t, want, s.state.Load()&(stNote(reading)|stNote(writing)), "%v", how)
+	}
+}
+
+// An event that came too early is put off.
+func TestEventThatCameTooEarlyIsPutOff(t *testing.T) {
+	peer, s, _ := lanePair(t)
+	rawWrite(peer) // poll(2) says that it can be read
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	assert.False(t, s.defers(reading))
+	x := s.pausing(reading)
+	x.empty()
+	x.gap = time.Hour
+	assert.True(t, s.defers(reading))
+	assert.True(t, scheduled(x))
+	s.lane(reading).unpause()
 }

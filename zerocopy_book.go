@@ -2,6 +2,7 @@ package esock
 
 import (
 	"sync"
+	"syscall"
 )
 
 // zeroCopyBook is what the kernel may still read of the process's memory, because it was sent from there without copying. It
@@ -116,10 +117,7 @@ func (b *zeroCopyBook) noteRecords(recs []cCmsg, n int) {
 			continue
 		}
 		v := cmsgRecvErrOf(&recs[i])
-		x := ExtendedError{Origin: ErrorOrigin(v.origin), Code: ErrorCode(v.code), Info: v.info, Data: v.data}
-		if v.error != 0 {
-			continue
-		}
+		x := ExtendedError{Errno: syscall.Errno(v.error), Origin: ErrorOrigin(v.origin), Code: ErrorCode(v.code), Info: v.info, Data: v.data}
 		if r, ok := x.ZeroCopy(); ok {
 			b.note(r)
 		}
