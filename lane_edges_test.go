@@ -345,4 +345,23 @@ func TestEmptyNoticeIsNoEnd(t *testing.T) {
 	assert.False(t, c.advance(s, 0))
 	c.flags = 0
 	assert.True(t, c.advance(s, 0))
+	c = call{op: OpRecvMsg, buf: make([]byte, 1), flags: int(MsgErrQueue), out: new(cMsg)}
+	assert.True(t, c.ends(s), "the kernel did not heed the flag")
+	c.out.flags = syscall.MSG_ERRQUEUE
+	assert.False(t, c.ends(s))
+}
+
+// The next call after one that had to wait goes to the wait at once, but a connect has to begin first.
+func TestConnectAfterACallThatWaited(t *testing.T) {
+	to, err := Open(Local, Dgram, 0)
+	require.NoError(t, err)
+	defer to.Close()
+	require.NoError(t, to.Bind(UnixAddr("")))
+	addr, err := to.SockName()
+	require.NoError(t, err)
+	s, err := Open(Local, Dgram, 0)
+	require.NoError(t, err)
+	defer s.Close()
+	s.lane(writing).waited = true
+	assert.NoError(t, s.Connect(addr, Forever))
 }
