@@ -2,6 +2,7 @@ package esock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -729,4 +730,45 @@ func TestShutdownThatFailsTakesBackItsOwnNote(t *testing.T) {
 	defer s.Close()
 	assert.ErrorIs(t, s.Shutdown(ShutReadWrite), syscall.ENOTCONN)
 	assert.Zero(t, s.facts.Load()&(factShutRead|factShutWrite))
+}
+
+// A poller that gets no descriptor says so, those who wait are told at once, and it goes on as soon as there is one.
+func TestPollerThatGetsNoDescriptorGoesOn(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	a, b := pair(t, Stream)
+	mb := NewMailbox()
+	_, err := b.Recv(make([]byte, 1), 0, NoWait(mb))
+	require.ErrorAs(t, err, new(*Select))
+	var said sync.Map
+	SetLogger(slog.New(atError{slog.DiscardHandler, func(msg string) { said.Store(msg, true) }}))
+	defer SetLogger(nil)
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	free := must(syscall.Dup(0)) // all below are taken
+	require.NoError(t, syscall.Close(free))
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(free), Max: limit.Max}))
+	fail := func() int {
+		pollerFails.Store(nil)
+		return -int(syscall.EBADF) // the descriptor is not given back
+	}
+	pollerFails.Store(&fail)
+	_, err = a.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	eventually(t, func() bool {
+		_, ok := said.Load("esock: the poller cannot be started again yet")
+		return ok
+	}, "that it cannot be started")
+	assert.Equal(t, b, receive(t, mb).Socket())
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	_, err = b.Recv(make([]byte, 1), 0, NoWait(mb))
+	require.NoError(t, err)
+	eventually(t, func() bool {
+		_, err := b.Recv(make([]byte, 1), 0, NoWait(mb))
+		return err != nil && !errors.As(err, new(SelectFailedError))
+	}, "an arm that succeeds")
+	_, err = a.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	assert.Equal(t, b, receive(t, mb).Socket())
 }
