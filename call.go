@@ -136,7 +136,7 @@ func (c *call) advance(s *Socket, r int) bool {
 
 // ends reports that receiving nothing is the end of the stream: the buffer has room, and it was the data that was asked for.
 func (c *call) ends(s *Socket) bool {
-	if s.typ != Stream || c.op < OpRecv || c.op > OpRecvMsg || len(c.buf) == 0 {
+	if s.typ != Stream || c.op > OpRecvMsg || len(c.buf) == 0 {
 		return false
 	}
 	switch {

@@ -127,6 +127,31 @@ func TestZeroCopyIsOfSendsWithTheFlag(t *testing.T) {
 	assert.Zero(t, zc.Pending())
 }
 
+// An error that is no record keeps the doubt, until a send has reported it.
+func TestZeroCopyDoubtReportsThePendingError(t *testing.T) {
+	gone, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	require.NoError(t, gone.Bind(Loopback))
+	addr, err := gone.SockName()
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	s, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Connect(addr, Forever))
+	zc, err := s.ZeroCopy()
+	require.NoError(t, err)
+	eventually(t, func() bool {
+		_, _ = s.Send([]byte("x"), 0, Forever)
+		return cErrorPending(s.h)
+	}, "that nobody is there")
+	s.uncopied().doubt = true
+	_, err = zc.Send([]byte("x"), Forever)
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	_, err = zc.Send([]byte("x"), Forever)
+	assert.NoError(t, err)
+}
+
 func TestZeroCopyMemoryThatIsKept(t *testing.T) {
 	var l zeroCopyRestList
 	b := new(zeroCopyBook)
