@@ -148,7 +148,7 @@ func (c *call) advance(s *Socket, r int) bool {
 
 // ends reports that receiving nothing is the end of the stream: the buffer has room, and it was the data that was asked for.
 func (c *call) ends(s *Socket) bool {
-	if s.typ != Stream || c.op < OpRecv || c.op > OpRecvMsg || len(c.buf) == 0 {
+	if s.typ != Stream || c.op > OpRecvMsg || len(c.buf) == 0 {
 		return false
 	}
 	switch {
@@ -171,7 +171,8 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	}
 	// The usual case by itself: the kernel is ready, and does all of it at once. After a system call every
 	// branch is a surprise to the processor, so there are few.
-	tried, r := false, 0
+	var tried bool
+	var r int
 	if len(c.buf) > 0 && w.kind != waitAsync && !s.lane(c.op.direction()).waited && s.otp.Load() == nil {
 		r = c.try(s, howPoll)
 		if r > 0 && (!c.whole || r == len(c.buf)) && atomic.LoadUint32((*uint32)(&s.block.wrapped)) == 0 {

@@ -87,14 +87,6 @@ func (s *Socket) yield(op Op, mb *Mailbox) {
 	s.promote(d)
 }
 
-// forget is cancel for a requester that has died: nobody is told.
-func (s *Socket) forget(h *Handle) {
-	if s.cancel(h) != nil {
-		h.mb.withdraw(h)
-		h.mb.release(h)
-	}
-}
-
 // endRequest tells the counters that the request in progress goes no further. The handle must be there.
 func (s *Socket) endRequest(d direction) {
 	switch d {

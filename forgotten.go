@@ -75,9 +75,7 @@ func closeForgotten(f *forgotten) {
 	case f.file != nil:
 		cNoLinger(f.h)
 	}
-	if f.file != nil {
-		f.file.Close()
-	}
+	f.file.Close() // there may be none
 	cClose(f.h, closeNoLinger, nil, nil)
 }
 

@@ -138,7 +138,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		// From here nobody enters without the mutex, and an owner that leaves will come for it.
 		st := s.state.Or(stSlow(d))
 		owned := st&stOwned(d) != 0
-		other := owned && !l.parked && c.op.exclusive() != (st&stExclusive(d) != 0)
+		other := c.op.exclusive() != (st&stExclusive(d) != 0)
 		mine := l.cur != nil && l.cur.mb == mb
 		err := s.clash(l, c, w, mine)
 		switch {
@@ -365,8 +365,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	var err error
 	if pause > 0 {
 		if err = s.pauseFor(d, pause); err == nil {
-			s.lane(d).cur, h.state = h, handleArmed
-			s.keepArmed()
+			s.lane(d).cur, h.state = h, handleArmed // the end of the pause holds the socket
 		}
 	} else {
 		err = s.hold(d, h, c.woken)
@@ -436,8 +435,8 @@ func (s *Socket) abortAll(d direction) {
 func (s *Socket) event(events int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing() || s.ptr == nil {
-		return
+	if s.ptr == nil {
+		return // deregistered
 	}
 	answered := cFired(poller.p, s.h, events)
 	events |= answered // a direction that can be watched no longer is answered without an event of its own

@@ -1,11 +1,12 @@
 package esock
 
 import (
+	"context"
 	"net"
-	"os"
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -145,10 +146,7 @@ func TestNextThatCannotBeWatchedIsTold(t *testing.T) {
 	}
 	require.Equal(t, 1, must(syscall.Write(fds[1], []byte("x"))))
 	sameMessage(t, SelectMsg{sels[0].Handle()}, receive(t, mbs[0])) // who arms now asks the kernel anew
-	file, err := os.Open("/dev/null")                               // epoll takes no such
-	require.NoError(t, err)
-	defer file.Close()
-	require.NoError(t, syscall.Dup3(int(file.Fd()), fds[0], syscall.O_CLOEXEC))
+	notWatchable(t, fds[0])
 	require.NoError(t, s.Cancel(sels[0]))
 	for i, mb := range mbs[1:] {
 		msg, ok := mb.Poll()
@@ -161,4 +159,205 @@ func TestNextThatCannotBeWatchedIsTold(t *testing.T) {
 	}
 	assert.Zero(t, mbs[0].Len())
 	assert.True(t, laneIsFree(s, reading))
+}
+
+// A call whose handle is in another call is not queued with it.
+func TestBusyHandleIsNotQueued(t *testing.T) {
+	_, s := pair(t, Stream)
+	_, elsewhere := pair(t, Stream)
+	mb := NewMailbox()
+	h := mb.NewHandle()
+	_, err := elsewhere.Recv(make([]byte, 1), 0, With(h))
+	require.ErrorAs(t, err, new(*Select))
+	_, err = s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+	var first *Select
+	require.ErrorAs(t, err, &first)
+	_, err = s.Recv(make([]byte, 1), 0, With(h))
+	assert.ErrorIs(t, err, &InvalidError{What: "handle"})
+	require.NoError(t, s.Cancel(first))
+	assert.True(t, laneIsFree(s, reading))
+	assert.NoError(t, elsewhere.Cancel((*Select)(h)), "its own call goes on")
+}
+
+// An event that answers nobody's watch is noted, and a message that is put off stays so.
+func TestStaleEventLeavesAPauseAlone(t *testing.T) {
+	_, s := pair(t, Stream)
+	mb := NewMailbox()
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))
+	var sel *Select
+	require.ErrorAs(t, err, &sel)
+	s.mu.Lock()
+	cDisarm(poller.p, s.h, eventIn)
+	err = s.pauseFor(reading, time.Hour)
+	s.mu.Unlock()
+	require.NoError(t, err)
+	s.event(eventIn)
+	assert.Zero(t, mb.Len())
+	assert.NotZero(t, s.state.Load()&stNote(reading))
+	assert.NoError(t, s.Cancel(sel))
+}
+
+// A handle that is in another call does not replace the one that holds the lane.
+func TestBusyHandleReplacesNone(t *testing.T) {
+	_, s := pair(t, Stream)
+	_, elsewhere := pair(t, Stream)
+	mb := NewMailbox()
+	busy := mb.NewHandle()
+	_, err := elsewhere.Recv(make([]byte, 1), 0, With(busy))
+	require.ErrorAs(t, err, new(*Select))
+	_, err = s.Recv(make([]byte, 1), 0, NoWait(mb))
+	var holds *Select
+	require.ErrorAs(t, err, &holds)
+	_, err = s.Recv(make([]byte, 1), 0, With(busy))
+	assert.ErrorIs(t, err, &InvalidError{What: "handle"})
+	assert.NoError(t, s.Cancel(holds), "it holds the lane still")
+	assert.NoError(t, elsewhere.Cancel((*Select)(busy)))
+	assert.Zero(t, mb.Len())
+}
+
+// What nobody waited for is noted in the direction that it is about.
+func TestEventIsNotedInItsDirection(t *testing.T) {
+	_, s := pair(t, Stream)
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+	var sel *Select
+	require.ErrorAs(t, err, &sel)
+	require.NoError(t, s.Cancel(sel)) // the poller knows it
+	notes := func() (in, out bool) {
+		st := s.state.Load()
+		return st&stNote(reading) != 0, st&stNote(writing) != 0
+	}
+	s.event(eventOut)
+	in, out := notes()
+	assert.False(t, in)
+	assert.True(t, out)
+	s.event(eventErr)
+	in, out = notes()
+	assert.True(t, in, "an error may be any direction's")
+	assert.True(t, out)
+}
+
+// An event of a socket that has closed was fetched before.
+func TestEventAfterClose(t *testing.T) {
+	_, s := pair(t, Stream)
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+	require.ErrorAs(t, err, new(*Select))
+	require.NotNil(t, s.ptr)
+	require.NoError(t, s.Close())
+	assert.Nil(t, s.ptr)
+	state := s.state.Load()
+	s.event(eventIn | eventOut)
+	s.wakeArmed()
+	assert.Equal(t, state, s.state.Load())
+}
+
+// A call spins if it waits, for as long as it says itself or else the socket.
+func TestWhoSpins(t *testing.T) {
+	old := runtime.GOMAXPROCS(2)
+	defer runtime.GOMAXPROCS(old)
+	_, s := pair(t, Stream)
+	budget := func(d time.Duration) { require.NoError(t, s.SetSpin(d)) }
+	const enough = 20
+	tries := 0
+	hooked(t, func(bool) int {
+		if tries++; tries < enough {
+			return -int(syscall.EAGAIN)
+		}
+		return 1
+	})
+	budget(time.Second)
+	var sel *Select
+	require.ErrorAs(t, turn(s, NoWait(NewMailbox())), &sel)
+	assert.Less(t, tries, enough)
+	require.NoError(t, s.Cancel(sel))
+	assert.Equal(t, ErrTimeout, turn(s, Within(0)))
+	assert.Less(t, tries, enough)
+	for name, own := range map[string]Wait{"the socket's": Within(4 * time.Second), "its own": Within(4 * time.Second).Spin(4 * time.Second)} {
+		tries = 0
+		if budget(4 * time.Second); own.spin != 0 {
+			budget(time.Nanosecond)
+		}
+		assert.NoError(t, turn(s, own), name)
+		assert.Equal(t, enough, tries, name)
+	}
+}
+
+// A call that is called off at the moment when the queue ends is in it no more.
+func TestCalledOffWhileTheQueueEnds(t *testing.T) {
+	_, s := pair(t, Stream)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	w := Context(ctx)
+	l := s.lane(reading)
+	for range 20 {
+		wt := newWaiter(s, OpRecv)
+		s.mu.Lock()
+		wt.h.state = handleQueued
+		l.push(&wt.h)
+		go func() {
+			for range 100 { // until it waits for the mutex
+				runtime.Gosched()
+			}
+			s.abortQueue(l, net.ErrClosed)
+			s.mu.Unlock()
+		}()
+		assert.Error(t, s.awaitTurn(&call{op: OpRecv}, wt, &w))
+		require.Empty(t, wt.ext.wake, "nobody is woken by it who uses the waiter next")
+		require.True(t, laneIsFree(s, reading))
+	}
+}
+
+// A waiter that ended with an error is used again for one that has its turn.
+func TestTurnAfterAnAbort(t *testing.T) {
+	_, s := pair(t, Stream)
+	hooked(t, func(bool) int { return 1 })
+	for range 20 {
+		require.NoError(t, s.ref("test"))
+		s.state.Add(stOwned(reading)) // an owner that is parked
+		l := s.lane(reading)
+		s.mu.Lock()
+		l.parked, l.op = true, OpRecv
+		s.mu.Unlock()
+		for _, want := range []error{syscall.EPIPE, nil} {
+			result := make(chan error, 1)
+			go func() { result <- turn(s, Forever) }()
+			queued(t, s, reading, 1)
+			if want != nil {
+				s.mu.Lock()
+				s.abortQueue(l, want)
+				s.mu.Unlock()
+			} else {
+				s.unpark(l)
+				s.leave(OpRecv, nil)
+			}
+			assert.ErrorIs(t, within(t, result, "the call's end"), want)
+		}
+	}
+}
+
+// A notice of the error queue has no bytes, and a call that wants a whole buffer goes on after it.
+func TestEmptyNoticeIsNoEnd(t *testing.T) {
+	s, _ := listening(t)
+	c := call{op: OpRecv, whole: true, buf: make([]byte, 1), flags: int(MsgErrQueue)}
+	assert.False(t, c.advance(s, 0))
+	c.flags = 0
+	assert.True(t, c.advance(s, 0))
+	c = call{op: OpRecvMsg, buf: make([]byte, 1), flags: int(MsgErrQueue), out: new(cMsg)}
+	assert.True(t, c.ends(s), "the kernel did not heed the flag")
+	c.out.flags = syscall.MSG_ERRQUEUE
+	assert.False(t, c.ends(s))
+}
+
+// The next call after one that had to wait goes to the wait at once, but a connect has to begin first.
+func TestConnectAfterACallThatWaited(t *testing.T) {
+	to, err := Open(Local, Dgram, 0)
+	require.NoError(t, err)
+	defer to.Close()
+	require.NoError(t, to.Bind(UnixAddr("")))
+	addr, err := to.SockName()
+	require.NoError(t, err)
+	s, err := Open(Local, Dgram, 0)
+	require.NoError(t, err)
+	defer s.Close()
+	s.lane(writing).waited = true
+	assert.NoError(t, s.Connect(addr, Forever))
 }

@@ -308,6 +308,7 @@ func TestConnectUnixBacklogFullIsAnError(t *testing.T) {
 func TestNobodyIsQueuedBehindAnExclusiveCallInsideTheKernel(t *testing.T) {
 	send := func(s *Socket, w Wait) error { _, err := s.Send([]byte("x"), 0, w); return err }
 	recv := func(s *Socket, w Wait) error { _, err := s.Recv(make([]byte, 1), 0, w); return err }
+	connect := func(s *Socket, w Wait) error { return s.Connect(UnixAddr("/a/name/of/some/length"), w) }
 	accept := func(s *Socket, w Wait) error {
 		n, err := s.Accept(w)
 		if err == nil {
@@ -320,10 +321,11 @@ func TestNobodyIsQueuedBehindAnExclusiveCallInsideTheKernel(t *testing.T) {
 		call   func(s *Socket, w Wait) error
 		want   syscall.Errno // 0: it has to wait, as the first
 	}{
-		"send and connect":   {OpConnect, send, syscall.EPIPE},
-		"receive and accept": {OpAccept, recv, syscall.ENOTCONN},
-		"accept and receive": {OpRecv, accept, 0},
-		"accept and recvmsg": {OpRecvMsg, accept, 0},
+		"send and connect":    {OpConnect, send, syscall.EPIPE},
+		"connect and connect": {OpConnect, connect, syscall.EAFNOSUPPORT},
+		"receive and accept":  {OpAccept, recv, syscall.ENOTCONN},
+		"accept and receive":  {OpRecv, accept, 0},
+		"accept and recvmsg":  {OpRecvMsg, accept, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 20 {

@@ -2,6 +2,7 @@ package esock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -514,6 +515,50 @@ func TestArmedSocketsAreNotForgotten(t *testing.T) {
 	}
 }
 
+// The poller's names of unregistered sockets come and go in any order.
+func TestWatchedSocketsInAnyOrder(t *testing.T) {
+	list := func() (list []*forgotten) {
+		watched.mu.Lock()
+		defer watched.mu.Unlock()
+		for f := watched.head; f != nil; f = f.next {
+			list = append(list, f)
+		}
+		return list
+	}
+	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}} {
+		before := list()
+		var socks [3]*Socket
+		var fs [3]*forgotten
+		for i := range socks {
+			socks[i], _ = pair(t, Stream, Registered(false))
+			_, err := socks[i].Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+			require.ErrorAs(t, err, new(*Select))
+			fs[i] = socks[i].unregistered()
+		}
+		left := map[*forgotten]bool{fs[0]: true, fs[1]: true, fs[2]: true}
+		for _, i := range order {
+			require.NoError(t, socks[i].Close())
+			delete(left, fs[i])
+			now := list()
+			assert.Len(t, now, len(before)+len(left))
+			for f := range left {
+				assert.Contains(t, now, f)
+			}
+		}
+	}
+	// One that was never armed has no name.
+	s, _ := pair(t, Stream, Registered(false))
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
+	require.ErrorAs(t, err, new(*Select))
+	before := gauges.read().Sockets
+	func() {
+		_, err := Open(Inet, Dgram, UDP, Registered(false))
+		require.NoError(t, err)
+	}()
+	collected(t, func() bool { return gauges.read().Sockets == before }, "the other is forgotten")
+	assert.Contains(t, list(), s.unregistered())
+}
+
 // The number of a borrowed descriptor may be another's when the socket is forgotten: that one's registration stays.
 func TestForgottenBorrowedNumberIsNotTakenOutOfThePoller(t *testing.T) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -673,4 +718,45 @@ func TestShutdownThatFailsTakesBackItsOwnNote(t *testing.T) {
 	defer s.Close()
 	assert.ErrorIs(t, s.Shutdown(ShutReadWrite), syscall.ENOTCONN)
 	assert.Zero(t, s.facts.Load()&(factShutRead|factShutWrite))
+}
+
+// A poller that gets no descriptor says so, those who wait are told at once, and it goes on as soon as there is one.
+func TestPollerThatGetsNoDescriptorGoesOn(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	a, b := pair(t, Stream)
+	mb := NewMailbox()
+	_, err := b.Recv(make([]byte, 1), 0, NoWait(mb))
+	require.ErrorAs(t, err, new(*Select))
+	var said sync.Map
+	SetLogger(slog.New(atError{slog.DiscardHandler, func(msg string) { said.Store(msg, true) }}))
+	defer SetLogger(nil)
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	free := must(syscall.Dup(0)) // all below are taken
+	require.NoError(t, syscall.Close(free))
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: uint64(free), Max: limit.Max}))
+	fail := func() int {
+		pollerFails.Store(nil)
+		return -int(syscall.EBADF) // the descriptor is not given back
+	}
+	pollerFails.Store(&fail)
+	_, err = a.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	eventually(t, func() bool {
+		_, ok := said.Load("esock: the poller cannot be started again yet")
+		return ok
+	}, "that it cannot be started")
+	assert.Equal(t, b, receive(t, mb).Socket())
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	_, err = b.Recv(make([]byte, 1), 0, NoWait(mb))
+	require.NoError(t, err)
+	eventually(t, func() bool {
+		_, err := b.Recv(make([]byte, 1), 0, NoWait(mb))
+		return err != nil && !errors.As(err, new(SelectFailedError))
+	}, "an arm that succeeds")
+	_, err = a.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	assert.Equal(t, b, receive(t, mb).Socket())
 }

@@ -371,7 +371,7 @@ func (m *Mailbox) Close() error {
 		s.closeFor(m)
 	}
 	for _, p := range pending {
-		p.s.forget(p.h)
+		p.s.cancel(p.h) // what it refuses has ended by itself
 	}
 	monitors.forget(m)
 	return nil

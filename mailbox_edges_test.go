@@ -190,3 +190,19 @@ func TestSelectiveReceiveLeavesNothingBehind(t *testing.T) {
 	assert.ErrorIs(t, err, net.ErrClosed)
 	assert.Empty(t, mb.watchers)
 }
+
+// What ends a call while its handle's function runs is told, even if the function wants to be asked again.
+func TestHandleFuncMeetsAnAbort(t *testing.T) {
+	mb := NewMailbox()
+	var h *Handle
+	h = mb.NewHandleFunc(func(msg Message) (Message, bool) {
+		if _, ok := msg.(SelectMsg); ok {
+			mb.aborted(h, ErrCancelled)
+			return nil, true
+		}
+		return msg, false
+	})
+	require.NoError(t, h.Notify())
+	assert.Empty(t, all(mb))
+	assert.Equal(t, []Message{AbortMsg{h, ErrCancelled}}, all(mb))
+}

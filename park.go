@@ -23,16 +23,15 @@ type blocking struct {
 
 // park is where the owner of a lane waits.
 type park struct {
-	s       *Socket
-	d       direction
-	try     func(fd uintptr) bool // one try of c, for the runtime's poller
-	c       call                  // the call that waits
-	result  int                   // of its last try
-	tries   int
-	pace    pace          // the owner's
-	pause   time.Duration // the wake-up came too early
-	waiting bool          // guarded by s.mu, as are the following
-	dirty   bool          // the descriptor's deadline is set
+	s      *Socket
+	d      direction
+	try    func(fd uintptr) bool // one try of c, for the runtime's poller
+	c      call                  // the call that waits
+	result int                   // of its last try
+	tries  int
+	pace   pace          // the owner's
+	pause  time.Duration // the wake-up came too early
+	dirty  bool          // the descriptor's deadline is set; guarded by s.mu, as are the following
 
 	// The context that wakes the lane, known by its Done channel. The first park with a channel stops its function on
 	// return; the second in a row leaves it, so that steady use registers nothing.
@@ -119,8 +118,8 @@ func (s *Socket) wake(d direction) {
 	if s.blk == nil {
 		return
 	}
-	if d != erring && s.blk.parks[d].waiting {
-		s.blk.setDeadline(d, past)
+	if d != erring {
+		s.blk.setDeadline(d, past) // if nobody waits, the next takes it away
 	}
 	if wt := s.blk.onPoller[d]; wt != nil {
 		wt.give()
@@ -173,7 +172,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			if w.kind == waitContext {
 				p.watch(w.context())
 			}
-			p.c, p.tries, p.pause, p.waiting = *c, tries, 0, true
+			p.c, p.tries, p.pause = *c, tries, 0
 			s.mu.Unlock()
 			if d == reading {
 				err = b.raw.Read(p.try)
@@ -182,7 +181,6 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			}
 			s.mu.Lock()
 			*c, p.c = p.c, call{}
-			p.waiting = false
 			p.unwatch()
 			l.waited = p.tries > 1 || err != nil
 			tries, pause = p.tries, p.pause // woken again, it is the same wait
@@ -358,7 +356,7 @@ func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
 		return
 	}
 	p.drop()
-	s.blk.setDeadline(d, past) // if nobody waits, the next takes it away
+	s.blk.setDeadline(d, past)
 }
 
 // unwatch is the end of that wait. s.mu is held.

@@ -1,8 +1,12 @@
 package esock
 
 import (
+	"context"
+	"net"
+	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -62,5 +66,166 @@ func TestEventsThatMeetEveryTryAreNoSpin(t *testing.T) {
 	var sel *Select
 	require.ErrorAs(t, turn(s, NoWait(NewMailbox())), &sel)
 	assert.Less(t, tries, enough)
+	s.mu.Lock()
+	assert.True(t, s.lanes[reading].pausing.off, "what comes is the end of a pause")
+	s.mu.Unlock()
 	require.NoError(t, s.Cancel(sel))
+}
+
+// unwatchable is a socket whose descriptor no poller takes: it is another's by now.
+func unwatchable(t *testing.T) *Socket {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	s, err := Adopt(fds[0], NoDup())
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		s.Close()
+		syscall.Close(fds[0])
+		syscall.Close(fds[1])
+	})
+	notWatchable(t, fds[0])
+	return s
+}
+
+// notWatchable makes the descriptor that of a file that epoll does not take.
+func notWatchable(t *testing.T, fd int) {
+	t.Helper()
+	file, err := os.Open("/dev/null")
+	require.NoError(t, err)
+	defer file.Close()
+	require.NoError(t, syscall.Dup3(int(file.Fd()), fd, syscall.O_CLOEXEC))
+}
+
+// A call that cannot be woken does not begin to wait.
+func TestWaitThatCannotBeWatchedFails(t *testing.T) {
+	s := unwatchable(t)
+	hooked(t, func(bool) int { return -int(syscall.EAGAIN) })
+	mb := NewMailbox()
+	for _, w := range []Wait{Within(time.Millisecond), Forever, NoWait(mb)} {
+		require.ErrorAs(t, turn(s, w), new(SelectFailedError))
+		assert.True(t, laneIsFree(s, reading))
+		assert.Nil(t, mb.pending)
+	}
+}
+
+// Who waits in the other direction, and can be watched no longer, is told with the event that took the watch away.
+func TestEventThatEndsAnothersWatch(t *testing.T) {
+	s, _ := pair(t, Stream)
+	fill(t, s)
+	mb := NewMailbox()
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))
+	var recv, send *Select
+	require.ErrorAs(t, err, &recv)
+	_, err = s.Send([]byte("x"), 0, NoWait(mb))
+	require.ErrorAs(t, err, &send)
+	notWatchable(t, fdOf(s))
+	s.event(eventOut)
+	assert.ElementsMatch(t, []Message{SelectMsg{recv.Handle()}, SelectMsg{send.Handle()}}, all(mb))
+}
+
+// A pause does not begin the looks of a silent wait anew.
+func TestPauseLeavesTheLooksAlone(t *testing.T) {
+	s, _ := pair(t, Dgram)
+	s.mu.Lock()
+	s.blockingSide()
+	x := s.pausing(writing)
+	x.look = time.Hour
+	s.mu.Unlock()
+	assert.Equal(t, ErrTimeout, s.waitOnPoller(writing, &call{op: OpSend}, &Wait{}, clock(), time.Hour))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	assert.Equal(t, time.Hour, x.look)
+	s.lane(writing).unpause()
+}
+
+// A socket that closes while a call tries once more, before it waits on the C poller, is not waited for.
+func TestCloseBeforeAWaitOnThePoller(t *testing.T) {
+	_, s := pair(t, Stream)
+	require.NoError(t, syscall.SetNonblock(fdOf(s), false)) // the runtime's poller refuses it
+	closed := make(chan error, 1)
+	tries := 0
+	hooked(t, func(bool) int {
+		if tries++; tries == 2 {
+			go func() { closed <- s.Close() }()
+			eventually(t, s.closing, "closing")
+			s.mu.Lock() // Close has woken who waits
+			s.mu.Unlock()
+		}
+		return -int(syscall.EAGAIN)
+	})
+	result := make(chan error, 1)
+	go func() { result <- turn(s, Forever) }()
+	assert.ErrorIs(t, within(t, result, "the call's end"), net.ErrClosed)
+	assert.NoError(t, within(t, closed, "the close"))
+	assert.Equal(t, 2, tries)
+}
+
+// The function of a context that another has replaced may have begun already: it is not about this wait.
+func TestEndOfAContextThatWasReplaced(t *testing.T) {
+	a, b := pair(t, Stream)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	parkOnce(t, a, b, Context(ctx))
+	parkOnce(t, a, b, Context(ctx))
+	b.contextEnded(reading, make(chan struct{}))
+	assert.Equal(t, ctx.Done(), watchedBy(b, reading))
+	assert.False(t, b.blk.parks[reading].dirty)
+}
+
+// A wake-up for nothing does not end a call whose time has not come.
+func TestWokenForNothingBeforeItsTime(t *testing.T) {
+	a, b := pair(t, Stream)
+	got := make(chan error, 1)
+	go func() { _, err := b.Recv(make([]byte, 1), 0, Within(time.Hour)); got <- err }()
+	for range 3 {
+		parked(t, b, reading)
+		b.mu.Lock()
+		b.wake(reading)
+		b.mu.Unlock()
+		eventually(t, func() bool { // it has seen the deadline, or is about to
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return b.lanes[reading].parked || len(got) > 0
+		}, "parked again")
+	}
+	assert.Empty(t, got)
+	_, err := a.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	assert.NoError(t, within(t, got, "the byte"))
+}
+
+// An event that came too early, while nobody waited, makes the wait on the C poller a pause.
+func TestNotedEventThatCameTooEarlyIsAPause(t *testing.T) {
+	peer, s, _ := lanePair(t)
+	rawWrite(peer) // poll(2) says that it can be read
+	s.mu.Lock()
+	x := s.pausing(reading)
+	x.gap = time.Hour
+	s.mu.Unlock()
+	s.noteEvent()
+	assert.Equal(t, ErrTimeout, s.waitOnPoller(reading, &call{op: OpRecv, woken: true}, &Wait{}, clock(), 0))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	assert.True(t, x.off)
+	s.lane(reading).unpause()
+}
+
+// A wake-up that proved worth while is not looked behind.
+func TestWokenForSomethingTriesOnce(t *testing.T) {
+	_, s := pair(t, Dgram)
+	tries := 0
+	hooked(t, func(bool) int {
+		if tries++; tries < 3 { // before it parks
+			return -int(syscall.EAGAIN)
+		}
+		return 1
+	})
+	got := make(chan error, 1)
+	go func() { got <- turn(s, Forever) }()
+	parked(t, s, reading)
+	require.NoError(t, syscall.Shutdown(fdOf(s), syscall.SHUT_RD)) // wakes it
+	assert.NoError(t, within(t, got, "the call's end"))
+	assert.Equal(t, 3, tries)
+	assert.Zero(t, s.blk.parks[reading].pace.last, "no wake-up has proved empty")
 }

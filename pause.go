@@ -151,10 +151,8 @@ func (s *Socket) lookOut(d direction, q silence) {
 // beginLook is lookOut for a blocking call.
 func (s *Socket) beginLook(d direction, q silence) {
 	s.mu.Lock()
-	if x := s.pausing(d); !s.closing() {
-		x.look = 0
-		s.lookOut(d, q)
-	}
+	s.pausing(d).look = 0
+	s.lookOut(d, q)
 	s.mu.Unlock()
 }
 
@@ -208,9 +206,6 @@ func (s *Socket) rouse(d direction) {
 func (s *Socket) tellShut(how How) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing() {
-		return
-	}
 	if how != ShutWrite {
 		s.state.Or(stNote(reading)) // for who is about to wait
 		s.rouse(reading)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -75,6 +76,7 @@ func TestPauseGrows(t *testing.T) {
 	empty()
 	assert.Zero(t, p.early(s, writing), "it may just have become ready")
 	assert.Zero(t, p.early(s, writing), "nor may the try after it be kept from it")
+	assert.Equal(t, shortestPause, p.gap, "which says nothing")
 	last := time.Duration(0)
 	for range 20 {
 		empty()
@@ -236,4 +238,52 @@ func TestPausesComeInTheirOrder(t *testing.T) {
 	for i, x := range l.heap {
 		assert.Equal(t, i, x.place)
 	}
+}
+
+// Only a datagram socket's receive looks for an end that no event tells.
+func TestSeesTheEndOfDatagramsAlone(t *testing.T) {
+	for typ, sees := range map[Type]bool{Stream: false, SeqPacket: false, Dgram: true} {
+		_, s := pair(t, typ)
+		require.NoError(t, syscall.Shutdown(fdOf(s), syscall.SHUT_RD))
+		assert.False(t, s.seesEnd(writing), "%v", typ)
+		assert.Zero(t, s.facts.Load()&(factShutRead|factReadEnded))
+		assert.Equal(t, sees, s.seesEnd(reading), "%v", typ)
+		assert.Equal(t, sees, s.facts.Load()&(factShutRead|factReadEnded) != 0)
+	}
+}
+
+// The event that esock makes is a hint: who waited may have gone.
+func TestPauseEndsWhenNobodyWaits(t *testing.T) {
+	s, _ := pair(t, Stream)
+	s.mu.Lock()
+	x := s.pausing(writing)
+	s.mu.Unlock()
+	state := s.state.Load()
+	s.paused(x)
+	assert.False(t, scheduled(x))
+	assert.Equal(t, state, s.state.Load())
+}
+
+// Shutdown is noted for who is about to wait.
+func TestShutdownIsNoted(t *testing.T) {
+	for how, want := range map[How]uint64{ShutRead: stNote(reading), ShutWrite: stNote(writing), ShutReadWrite: stNote(reading) | stNote(writing)} {
+		s, _ := pair(t, Stream)
+		require.NoError(t, s.Shutdown(how))
+		assert.Equal(t, want, s.state.Load()&(stNote(reading)|stNote(writing)), "%v", how)
+	}
+}
+
+// An event that came too early is put off.
+func TestEventThatCameTooEarlyIsPutOff(t *testing.T) {
+	peer, s, _ := lanePair(t)
+	rawWrite(peer) // poll(2) says that it can be read
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	assert.False(t, s.defers(reading))
+	x := s.pausing(reading)
+	x.empty()
+	x.gap = time.Hour
+	assert.True(t, s.defers(reading))
+	assert.True(t, scheduled(x))
+	s.lane(reading).unpause()
 }

@@ -174,9 +174,7 @@ func (s *Socket) wakeArmed() {
 	}
 	cDeregister(poller.p, s.h)
 	for d := reading; d <= s.lastLane(); d++ {
-		if h := s.lane(d).cur; h != nil && h.state == handleArmed || s.blk != nil && s.blk.onPoller[d] != nil {
-			s.rouse(d)
-		}
+		s.rouse(d)
 	}
 }
 

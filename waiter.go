@@ -28,7 +28,6 @@ func newWaiter(s *Socket, op Op) *waiter {
 
 func (w *waiter) free() {
 	w.h.sock = nil
-	w.ext.reason = nil
 	waiters.Put(w)
 }
 

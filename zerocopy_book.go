@@ -80,11 +80,7 @@ func (b *zeroCopyBook) note(r ZeroCopyRange) {
 			}
 		}
 	}
-	beyond := to - int64(len(b.slots))
-	for len(b.slots) > 0 && b.slots[0] == nil {
-		b.slots, b.first = b.slots[1:], b.first+1
-	}
-	switch {
+	switch beyond := to - int64(len(b.slots)); {
 	case beyond < 0:
 	case b.sending:
 		b.early = append(b.early, r) // of those noted here, the second time finds nothing
@@ -92,11 +88,12 @@ func (b *zeroCopyBook) note(r ZeroCopyRange) {
 		// The datagram that could not be sent had the number.
 		b.doubt = false
 		b.next++
-		if b.slots = append(b.slots, nil); len(b.slots) == 1 {
-			b.slots, b.first = nil, b.next
-		}
+		b.slots = append(b.slots, nil)
 	default:
 		b.lost = true
+	}
+	for len(b.slots) > 0 && b.slots[0] == nil {
+		b.slots, b.first = b.slots[1:], b.first+1
 	}
 }
 

@@ -58,6 +58,7 @@ func TestZeroCopyDoubtIsSettledByTheNotice(t *testing.T) {
 		assert.True(t, b.doubt)
 		noteOf(b, before, before)
 		assert.False(t, b.doubt)
+		assert.Equal(t, before == 0, b.idle())
 		assert.False(t, b.lost)
 		keptBy(b, o).sent(&Socket{typ: Dgram}, 1, 1, nil)
 		noteOf(b, before+1, before+1)
@@ -68,6 +69,94 @@ func TestZeroCopyDoubtIsSettledByTheNotice(t *testing.T) {
 		assert.Zero(t, o.pending)
 		assert.Empty(t, b.slots)
 	}
+}
+
+// Only of a datagram that could not be sent is it not known whether it took a number.
+func TestZeroCopyDoubtIsOfDatagrams(t *testing.T) {
+	for typ, doubt := range map[Type]bool{Stream: false, Dgram: true} {
+		b := &zeroCopyBook{}
+		keptBy(b, nil).sent(&Socket{typ: typ}, 0, 0, syscall.ENOBUFS)
+		assert.Equal(t, doubt, b.doubt)
+	}
+}
+
+// What was noted before its send is noted once.
+func TestZeroCopyEarlyNoticesAreForgotten(t *testing.T) {
+	b := &zeroCopyBook{sending: true}
+	noteOf(b, 0, 0)
+	keptBy(b, nil).sent(&Socket{typ: Stream}, 1, 1, nil)
+	assert.Empty(t, b.early)
+	assert.True(t, b.idle())
+}
+
+// Notices come in any order, and what is given up then is what is left.
+func TestZeroCopyReleaseBetweenOthers(t *testing.T) {
+	b := &zeroCopyBook{}
+	o := &zeroCopyResult{book: b}
+	for range 3 {
+		keptBy(b, o).sent(&Socket{typ: Stream}, 1, 1, nil)
+	}
+	noteOf(b, 1, 1)
+	assert.Equal(t, 2, o.pending)
+	b.release()
+	assert.Zero(t, o.pending)
+	assert.Len(t, o.done, 3)
+	assert.True(t, b.idle())
+}
+
+// A receive with the flag, and a send with another, send nothing without copying.
+func TestZeroCopyIsOfSendsWithTheFlag(t *testing.T) {
+	l, addr := listening(t)
+	s, err := Open(Inet, Stream, TCP)
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Connect(addr, Forever))
+	peer, err := l.Accept(Forever)
+	require.NoError(t, err)
+	defer peer.Close()
+	zc, err := s.ZeroCopy()
+	require.NoError(t, err)
+	_, err = peer.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	_, err = s.Recv(make([]byte, 1), MsgZeroCopy, Forever)
+	require.NoError(t, err)
+	assert.True(t, s.uncopied().idle())
+	_, err = s.Send([]byte("x"), MsgCmsgCloexec, Forever) // a greater flag, which sends do not heed
+	require.NoError(t, err)
+	assert.True(t, s.uncopied().idle())
+	assert.Zero(t, zc.Pending())
+}
+
+// An error that is no record keeps the doubt, until a send has reported it.
+func TestZeroCopyDoubtReportsThePendingError(t *testing.T) {
+	gone, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	require.NoError(t, gone.Bind(Loopback))
+	addr, err := gone.SockName()
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	s, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Connect(addr, Forever))
+	zc, err := s.ZeroCopy()
+	require.NoError(t, err)
+	eventually(t, func() bool {
+		_, _ = s.Send([]byte("x"), 0, Forever)
+		return cErrorPending(s.h)
+	}, "that nobody is there")
+	s.uncopied().doubt = true
+	_, err = zc.Send([]byte("x"), Forever)
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	_, err = zc.Send([]byte("x"), Forever)
+	assert.NoError(t, err)
+}
+
+func TestZeroCopyMemoryThatIsKept(t *testing.T) {
+	var l zeroCopyRestList
+	b := new(zeroCopyBook)
+	l.keep(b)
+	assert.Contains(t, l.kept, b)
 }
 
 // restOf is what stays of a connection whose peer reads nothing.

@@ -30,6 +30,7 @@ func main() {
 		again   = flag.Bool("argued", false, "")
 		cOnly   = flag.Bool("c-only", false, "")
 		skip    = flag.String("skip", "", "")
+		quick   = flag.Bool("quick", false, "")
 		verbose = flag.Bool("v", false, "")
 	)
 	flag.Usage = func() { fmt.Fprintln(os.Stderr, "build/mutants --help says more") }
@@ -175,7 +176,7 @@ func main() {
 				case strings.HasSuffix(m.file, ".c"):
 					v, by = core.try(m, dir)
 				default:
-					v, by = try(order(suites, m.id), fmt.Sprintf("%s=%d", variable, m.id), variable+"=0")
+					v, by = try(order(suites, m.id, *quick), fmt.Sprintf("%s=%d", variable, m.id), variable+"=0")
 				}
 				mu.Lock()
 				counts[v]++

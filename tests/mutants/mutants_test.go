@@ -191,7 +191,7 @@ func TestOrder(t *testing.T) {
 		{"TestF", 40 * time.Millisecond}, {"TestA", 500 * time.Millisecond}}, s.tests)
 	s.reached = map[int][]string{1: {"TestD", "TestB", "TestF"}, 2: {"TestF"}}
 	runs := func(id int) (args [][]string, skips []string) {
-		for _, part := range order([]*suite{s}, id) {
+		for _, part := range order([]*suite{s}, id, false) {
 			args, skips = append(args, part.args), append(skips, part.skip)
 		}
 		return args, skips
@@ -204,4 +204,6 @@ func TestOrder(t *testing.T) {
 	assert.Equal(t, []string{"x", "x|^(TestF)$"}, skips)
 	args, _ = runs(3)
 	assert.Equal(t, [][]string{{"a"}}, args)
+	assert.Len(t, order([]*suite{s}, 1, true), 2)
+	assert.Empty(t, order([]*suite{s}, 3, true))
 }

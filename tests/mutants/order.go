@@ -79,8 +79,9 @@ func (s *suite) reach(n, jobs int, dir string) {
 	}
 }
 
-// order is what runs with a mutant: the quickest tests that come by it, the others that do, and the rest.
-func order(suites []*suite, id int) (list []*suite) {
+// order is what runs with a mutant: the quickest tests that come by it, the others that do, and, unless it must be quick, the
+// rest.
+func order(suites []*suite, id int, quick bool) (list []*suite) {
 	var first, then, rest []*suite
 	for _, s := range suites {
 		names := s.reached[id]
@@ -97,6 +98,9 @@ func order(suites []*suite, id int) (list []*suite) {
 	}
 	for _, s := range slices.Concat(first, then) {
 		s.limit = quickly
+	}
+	if quick {
+		rest = nil
 	}
 	return slices.Concat(first, then, rest)
 }

@@ -55,7 +55,7 @@ const (
 	// hangs is how long one test may take in a mutant, quickly one that takes hardly any time without, and most what a whole
 	// binary may.
 	hangs   = 12 * time.Second
-	quickly = 6 * time.Second
+	quickly = 5 * time.Second
 	most    = 3 * time.Minute
 	// memory that a mutant may ask for, in kilobytes: it may be one that never stops asking
 	memory = 8 << 20
