@@ -8,17 +8,11 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Packet types, and hardware types, as OTP names them; packet(7), <net/if_arp.h>.
+// Packet types and context ids, as OTP names them; packet(7), vsock(7).
 var (
 	pktTypeNames = plain.Names{
 		{0, "host"}, {1, "broadcast"}, {2, "multicast"}, {3, "otherhost"}, {4, "outgoing"}, {5, "loopback"},
 		{6, "user"}, {7, "kernel"},
-	}
-	haTypeNames = plain.Names{
-		{0, "netrom"}, {1, "ether"}, {2, "eether"}, {3, "ax25"}, {4, "pronet"}, {5, "chaos"}, {6, "ieee802"},
-		{7, "arcnet"}, {8, "appletlk"}, {15, "dlci"}, {19, "atm"}, {23, "metricom"}, {24, "ieee1394"}, {27, "eui64"},
-		{32, "infiniband"}, {768, "tunnel"}, {769, "tunnel6"}, {772, "loopback"}, {773, "localtlk"}, {0xFFFE, "none"},
-		{0xFFFF, "void"},
 	}
 	cidNames = plain.Names{
 		{int(VSockAny), "any"}, {int(VSockHypervisor), "hypervisor"}, {int(VSockLocal), "local"}, {int(VSockHost), "host"},
@@ -61,7 +55,7 @@ func (a Addr) Map() map[string]any {
 		l, _ := a.LinkLayer()
 		m["protocol"], m["ifindex"] = int(l.Protocol), l.IfIndex
 		m["pkttype"] = pktTypeNames.Value(int(l.PktType))
-		m["hatype"] = haTypeNames.Value(int(l.HaType))
+		m["hatype"] = plain.HardwareTypes.Value(int(l.HaType))
 		m["addr"] = []byte(a.data)
 	case VSock:
 		m["cid"] = cidNames.Value(int(a.a))
@@ -119,7 +113,7 @@ func addressOf(r *plain.Map, d Domain) Addr {
 			Protocol: uint16(r.Number("protocol", 0, math.MaxUint16, 0)),
 			IfIndex:  int(r.Number("ifindex", 0, math.MaxInt32, 0)),
 			PktType:  uint8(r.Named("pkttype", pktTypeNames, math.MaxUint8, 0)),
-			HaType:   uint16(r.Named("hatype", haTypeNames, math.MaxUint16, 0)),
+			HaType:   uint16(r.Named("hatype", plain.HardwareTypes, math.MaxUint16, 0)),
 			Hardware: net.HardwareAddr(r.Bytes("addr")),
 		})
 	case VSock:

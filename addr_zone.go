@@ -79,7 +79,7 @@ func (s *Socket) addrToC(a *Addr, c *cAddr) error {
 
 // zoneToC writes an address whose zone is a name.
 func (s *Socket) zoneToC(a Addr, c *cAddr) error {
-	index, err := s.IfIndex(a.data)
+	index, err := s.ifIndex(a.data)
 	if err != nil {
 		if e, ok := err.(*Error); ok {
 			err = e.Reason
@@ -108,7 +108,7 @@ func (s *Socket) NameZone(a Addr) Addr {
 	if a.ScopeID() == 0 {
 		return a
 	}
-	name, err := s.IfName(int(a.b))
+	name, err := s.ifName(int(a.b))
 	if err != nil {
 		return a
 	}

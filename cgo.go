@@ -174,6 +174,7 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback esock_counters_width
 #cgo nocallback esock_alone
 #cgo nocallback esock_opt_count
+#cgo nocallback esock_opt_row
 #cgo nocallback esock_opt_hash
 */
 import "C"
@@ -558,6 +559,19 @@ func cOptMost(row int) int          { return int(C.go_opt_most(C.uint(row))) }
 func cOptCount() int                { return int(C.esock_opt_count()) }
 func cOptHash() uint64              { return uint64(C.esock_opt_hash()) }
 
+// cOptFields calls f for each field of the structure of an option.
+func cOptFields(level, option string, f func(name string, offset, size int)) {
+	for i := range cOptCount() {
+		row := C.esock_opt_row(C.uint(i))
+		if row.shape == nil || C.GoString(row.level) != level || C.GoString(row.name) != option {
+			continue
+		}
+		for _, field := range unsafe.Slice(row.shape.fields, row.shape.count) {
+			f(C.GoString(field.name), int(field.offset), int(field.size))
+		}
+	}
+}
+
 // ---- Requests
 
 type (
@@ -567,47 +581,16 @@ type (
 )
 
 const (
-	ioGIFConf    = C.ESOCK_GIFCONF
-	ioNRead      = C.ESOCK_NREAD
-	ioNWrite     = C.ESOCK_NWRITE
-	ioNSpace     = C.ESOCK_NSPACE
-	ioAtMark     = C.ESOCK_ATMARK
-	ioTCPInfo    = C.ESOCK_TCP_INFO
-	ioGIFName    = C.ESOCK_GIFNAME
-	ioGIFIndex   = C.ESOCK_GIFINDEX
-	ioGIFAddr    = C.ESOCK_GIFADDR
-	ioGIFDstAddr = C.ESOCK_GIFDSTADDR
-	ioGIFBrdAddr = C.ESOCK_GIFBRDADDR
-	ioGIFNetmask = C.ESOCK_GIFNETMASK
-	ioGIFHWAddr  = C.ESOCK_GIFHWADDR
-	ioGIFMTU     = C.ESOCK_GIFMTU
-	ioGIFTXQLen  = C.ESOCK_GIFTXQLEN
-	ioGIFFlags   = C.ESOCK_GIFFLAGS
-	ioGIFMap     = C.ESOCK_GIFMAP
-	ioSIFFlags   = C.ESOCK_SIFFLAGS
-	ioSIFAddr    = C.ESOCK_SIFADDR
-	ioSIFDstAddr = C.ESOCK_SIFDSTADDR
-	ioSIFBrdAddr = C.ESOCK_SIFBRDADDR
-	ioSIFNetmask = C.ESOCK_SIFNETMASK
-	ioSIFHWAddr  = C.ESOCK_SIFHWADDR
-	ioSIFMTU     = C.ESOCK_SIFMTU
-	ioSIFTXQLen  = C.ESOCK_SIFTXQLEN
-	ioRequests   = C.ESOCK_REQUESTS
+	ioNRead    = C.ESOCK_NREAD
+	ioNWrite   = C.ESOCK_NWRITE
+	ioNSpace   = C.ESOCK_NSPACE
+	ioAtMark   = C.ESOCK_ATMARK
+	ioGIFName  = C.ESOCK_GIFNAME
+	ioGIFIndex = C.ESOCK_GIFINDEX
+	ioRequests = C.ESOCK_REQUESTS
 
-	ioKeyNone  = C.ESOCK_IOKEY_NONE
-	ioKeyName  = C.ESOCK_IOKEY_NAME
 	ioKeyIndex = C.ESOCK_IOKEY_INDEX
-
-	ioFormInt    = C.ESOCK_IO_INT
-	ioFormBool   = C.ESOCK_IO_BOOL
-	ioFormSpace  = C.ESOCK_IO_SPACE
-	ioFormName   = C.ESOCK_IO_NAME
-	ioFormAddr   = C.ESOCK_IO_ADDR
-	ioFormHWAddr = C.ESOCK_IO_HWADDR
-	ioFormFlags  = C.ESOCK_IO_FLAGS
-	ioFormMap    = C.ESOCK_IO_MAP
-	ioFormConf   = C.ESOCK_IO_CONF
-	ioFormInfo   = C.ESOCK_IO_INFO
+	ioFormInfo = C.ESOCK_IO_INFO
 
 	ifNameMax = C.ESOCK_IFNAME - 1
 )
@@ -626,7 +609,14 @@ func cIfConf(h *handle, list []cIfAddr) int {
 	return int(C.esock_ifconf(h, unsafe.SliceData(list), C.size_t(len(list))))
 }
 
-func cIfName(name *[ifNameMax + 1]C.char) string { return C.GoString(&name[0]) }
+// cIfName is C.GoString, which would move its argument to the heap.
+func cIfName(name *[ifNameMax + 1]C.char) string {
+	n := 0
+	for n < ifNameMax && name[n] != 0 {
+		n++
+	}
+	return string((*[ifNameMax]byte)(unsafe.Pointer(name))[:n])
+}
 
 func cSetIfName(name *[ifNameMax + 1]C.char, s string) {
 	for i := range len(s) {

@@ -55,13 +55,29 @@ func init() {
 	corecall.OptionTable = func() (int, uint64) { return cOptCount(), cOptHash() }
 	corecall.OptionRoom = func(row int) (int, int) { return cOptMax(row), cOptMost(row) }
 	corecall.OptionOffset = cOptOffset
+	corecall.OptionFields = func(level, option string) map[string]corecall.OptionField {
+		fields := map[string]corecall.OptionField{}
+		cOptFields(level, option, func(name string, offset, size int) {
+			fields[name] = corecall.OptionField{Offset: offset, Size: size}
+		})
+		return fields
+	}
 	corecall.Controls = func(data []byte) any { return controlMessages(data) }
+	corecall.Request = func(s any, request int, name string, arg corecall.RequestArg) (corecall.RequestArg, error) {
+		return s.(*Socket).request(request, name, arg)
+	}
+	corecall.Interfaces = func(s any) ([]corecall.InterfaceAddr, error) { return s.(*Socket).interfaces() }
+	corecall.Requests = ioctlRows
 }
 
+// The numbers of both are the same. These are the ends of the lists; a test of package netdevice compares what is between.
+var _ = [1]struct{}{}[(corecall.NumRequests^ioRequests)|(corecall.KeyIndex^ioKeyIndex)|
+	(corecall.FormInfo^ioFormInfo)]
+
 // The layout of both is one.
-var _ = [1]struct{}{}[unsafe.Sizeof(corecall.OptionCall{})-unsafe.Sizeof(cOptCall{})|
-	unsafe.Offsetof(corecall.OptionCall{}.Len)-unsafe.Offsetof(cOptCall{}.len)|
-	unsafe.Offsetof(corecall.OptionCall{}.I)-unsafe.Offsetof(cOptCall{}.i)]
+var _ = [1]struct{}{}[(unsafe.Sizeof(corecall.OptionCall{})^unsafe.Sizeof(cOptCall{}))|
+	(unsafe.Offsetof(corecall.OptionCall{}.Len)^unsafe.Offsetof(cOptCall{}.len))|
+	(unsafe.Offsetof(corecall.OptionCall{}.I)^unsafe.Offsetof(cOptCall{}.i))]
 
 func optionCalls(calls []corecall.OptionCall) []cOptCall {
 	return unsafe.Slice((*cOptCall)(unsafe.Pointer(unsafe.SliceData(calls))), len(calls))

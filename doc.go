@@ -19,6 +19,9 @@
 // sockopt.Get(s, "tcp", "congestion"). [Socket.GetOptionNative] and [Socket.SetOptionNative] take any numbers and any bytes.
 // The library's own settings of a socket are methods: [Socket.SetRcvBuf], [Socket.SetSpin], [Socket.SetMeta].
 //
+// Package netdevice asks about network interfaces and changes them: netdevice.MTU(s, "eth0"). Package supports tells what this
+// kernel has of all that.
+//
 // # Errors
 //
 // A failed operation returns an [Error]; errors.Is finds the syscall.Errno, net.ErrClosed when the socket was closed

@@ -14,15 +14,21 @@ import (
 	"github.com/esock-go/esock/internal/sourcetree"
 )
 
-// TestEveryExportedNameIsDocumented reads the package as its users do.
+// TestEveryExportedNameIsDocumented reads the packages as their users do.
 func TestEveryExportedNameIsDocumented(t *testing.T) {
 	sourcetree.Need(t)
+	for dir, name := range map[string]string{".": "esock", "sockopt": "sockopt", "netdevice": "netdevice", "supports": "supports"} {
+		t.Run(name, func(t *testing.T) { everyExportedNameIsDocumented(t, dir, name) })
+	}
+}
+
+func everyExportedNameIsDocumented(t *testing.T, dir, name string) {
 	fset := token.NewFileSet()
-	pkgs, err := parser.ParseDir(fset, ".", func(f fs.FileInfo) bool {
+	pkgs, err := parser.ParseDir(fset, dir, func(f fs.FileInfo) bool {
 		return !strings.HasSuffix(f.Name(), "_test.go")
 	}, parser.ParseComments)
 	require.NoError(t, err)
-	p := doc.New(pkgs["esock"], "github.com/esock-go/esock", 0)
+	p := doc.New(pkgs[name], "github.com/esock-go/esock/"+dir, 0)
 	require.NotEmpty(t, p.Doc)
 
 	// Error, String and the like say what they are by their names.

@@ -30,7 +30,7 @@ func TestNamesAreCanonicalAndParseBack(t *testing.T) {
 
 func TestTablesOfNamesAreOneToOne(t *testing.T) {
 	tables := []plain.Names{plain.Domains, plain.Types, plain.Protocols, plain.Levels, plain.MsgFlags, plain.TOS, pktTypeNames,
-		haTypeNames, cidNames}
+		plain.HardwareTypes, cidNames}
 	for _, table := range cmsgTypeNames {
 		tables = append(tables, table)
 	}

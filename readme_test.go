@@ -15,6 +15,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/plain"
 	"github.com/esock-go/esock/internal/sourcetree"
+	"github.com/esock-go/esock/netdevice"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -121,7 +122,7 @@ func supported() string {
 	}
 
 	var get, set []string
-	for r := range esock.IOCtls() {
+	for r := range netdevice.Requests() {
 		switch {
 		case r.Constant == "":
 		case r.Set:
@@ -130,7 +131,8 @@ func supported() string {
 			get = append(get, r.Name)
 		}
 	}
-	fmt.Fprintf(&b, "\n**%d requests of ioctl(2)**: %s; and to set: %s.\n\n", len(get)+len(set),
+	fmt.Fprintf(&b, "\n**%d requests of ioctl(2)**, by name and, those about interfaces, with a function each of package `netdevice`: "+
+		"%s; and to set: %s.\n\n", len(get)+len(set),
 		strings.Join(slices.Sorted(slices.Values(get)), ", "), strings.Join(slices.Sorted(slices.Values(set)), ", "))
 	return b.String()
 }

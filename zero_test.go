@@ -433,21 +433,3 @@ func TestZeroErrors(t *testing.T) {
 	assert.False(t, errors.Is((*InvalidError)(nil), syscall.EINVAL))
 	assert.False(t, (*Error)(nil).Timeout())
 }
-
-// TestZeroByName gives every request that has a name values that are none.
-func TestZeroByName(t *testing.T) {
-	values := wrong(t, reflect.TypeFor[any](), true)
-	each := func(what string, f func(v any) error) {
-		for _, v := range values {
-			calls(t, what, reflect.ValueOf(func() error { return f(v.Interface()) }), true, func(_, out []reflect.Value) {
-				assert.False(t, out[0].IsNil(), "%s with %#v answers success", what, v)
-			})
-		}
-	}
-	var s Socket
-	for r := range IOCtls() {
-		each(r.Name, func(v any) error { _, err := s.IOCtl(r.Name, v); return err })
-		each(r.Name, func(v any) error { _, err := s.IOCtl(r.Name, v, v); return err })
-		each(r.Name, func(v any) error { _, err := s.IOCtl(r.Name, "lo", v); return err })
-	}
-}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/plain"
+	"github.com/esock-go/esock/netdevice"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -36,7 +37,7 @@ func (o Option) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // Table is what the library knows and this system has.
 type Table struct {
-	IOCtlRequests map[string]bool              // the requests of IOCtl: Linux has it
+	IOCtlRequests map[string]bool              // the requests of netdevice.IOCtl: Linux has it
 	IOCtlFlags    map[string]bool              // the names of interface flags: Linux has it
 	MsgFlags      map[string]bool              // the flags of sends and receives: Linux has it
 	Protocols     map[string]bool              // by name, the system's own names included: all true
@@ -115,7 +116,7 @@ func plainMap(t map[string]bool) map[string]any {
 
 func supportedIOCtls() map[string]bool {
 	t := map[string]bool{}
-	for r := range esock.IOCtls() {
+	for r := range netdevice.Requests() {
 		t[r.Name] = r.Constant != "" || r.Name == "tcp_info" // which is answered through the option
 	}
 	return t

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/netdevice"
 )
 
 func inetAddr(text string) esock.Addr { return esock.Inet4Addr(netip.MustParseAddr(text), 0) }
@@ -25,50 +26,50 @@ func TestLoopbackInterfaceIsAnswered(t *testing.T) {
 	lo, err := net.InterfaceByName("lo")
 	require.NoError(t, err)
 
-	index, err := s.IfIndex("lo")
+	index, err := netdevice.Index(s, "lo")
 	require.NoError(t, err)
 	assert.Equal(t, lo.Index, index)
-	name, err := s.IfName(index)
+	name, err := netdevice.Name(s, index)
 	require.NoError(t, err)
 	assert.Equal(t, "lo", name)
-	addr, err := s.IfAddr("lo")
+	addr, err := netdevice.Addr(s, "lo")
 	require.NoError(t, err)
 	assert.Equal(t, inetAddr("127.0.0.1"), addr)
-	mask, err := s.IfNetmask("lo")
+	mask, err := netdevice.Netmask(s, "lo")
 	require.NoError(t, err)
 	assert.Equal(t, inetAddr("255.0.0.0"), mask)
-	dst, err := s.IfDstAddr("lo")
+	dst, err := netdevice.DstAddr(s, "lo")
 	require.NoError(t, err)
 	assert.Equal(t, addr, dst)
-	_, err = s.IfBrdAddr("lo")
+	_, err = netdevice.BrdAddr(s, "lo")
 	require.NoError(t, err)
-	mtu, err := s.IfMTU("lo")
+	mtu, err := netdevice.MTU(s, "lo")
 	require.NoError(t, err)
 	assert.Equal(t, lo.MTU, mtu)
-	length, err := s.IfTxQLen("lo")
+	length, err := netdevice.TxQLen(s, "lo")
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, length, 0)
-	flags, err := s.IfFlags("lo")
+	flags, err := netdevice.Flags(s, "lo")
 	require.NoError(t, err)
-	assert.Equal(t, esock.IfUp|esock.IfLoopback, flags&(esock.IfUp|esock.IfLoopback|esock.IfBroadcast))
-	m, err := s.IfMap("lo")
+	assert.Equal(t, netdevice.Up|netdevice.Loopback, flags&(netdevice.Up|netdevice.Loopback|netdevice.Broadcast))
+	m, err := netdevice.Map(s, "lo")
 	require.NoError(t, err)
 	assert.Zero(t, m)
 
-	list, err := s.IfConf()
+	list, err := netdevice.Addrs(s)
 	require.NoError(t, err)
-	assert.Contains(t, list, esock.IfAddr{Name: "lo", Addr: inetAddr("127.0.0.1")})
+	assert.Contains(t, list, netdevice.InterfaceAddr{Name: "lo", Addr: inetAddr("127.0.0.1")})
 }
 
 func TestT49HardwareAddressesHaveTheirOwnLength(t *testing.T) {
-	hw, err := udp4(t).IfHWAddr("lo")
+	hw, err := netdevice.HWAddr(udp4(t), "lo")
 	require.NoError(t, err)
-	assert.Equal(t, esock.HWAddr{Type: 772, Addr: make(net.HardwareAddr, 6)}, hw)
+	assert.Equal(t, netdevice.HardwareAddr{Type: 772, Addr: make(net.HardwareAddr, 6)}, hw)
 }
 
 func TestRequestsByNameArePlainData(t *testing.T) {
 	s := udp4(t)
-	index, err := s.IfIndex("lo")
+	index, err := netdevice.Index(s, "lo")
 	require.NoError(t, err)
 	for _, c := range []struct {
 		request string
@@ -86,14 +87,14 @@ func TestRequestsByNameArePlainData(t *testing.T) {
 		{"nread", nil, 0},
 		{"nwrite", nil, 0},
 	} {
-		got, err := s.IOCtl(c.request, c.args...)
+		got, err := netdevice.IOCtl(s, c.request, c.args...)
 		require.NoError(t, err, c.request)
 		assert.Equal(t, c.want, got, c.request)
 	}
-	flags, err := s.IOCtl("gifflags", "lo")
+	flags, err := netdevice.IOCtl(s, "gifflags", "lo")
 	require.NoError(t, err)
 	assert.Subset(t, flags, []any{"up", "loopback"})
-	list, err := s.IOCtl("gifconf")
+	list, err := netdevice.IOCtl(s, "gifconf")
 	require.NoError(t, err)
 	assert.Contains(t, list, map[string]any{"name": "lo",
 		"addr": map[string]any{"family": "inet", "addr": "127.0.0.1", "port": 0}})
@@ -102,7 +103,7 @@ func TestRequestsByNameArePlainData(t *testing.T) {
 func TestRequestsThatCannotBeAreRefused(t *testing.T) {
 	s := udp4(t)
 	for _, request := range []string{"rcvall", "rcvall_mcast", "rcvall_igmpmcast", "gifnothing", ""} {
-		_, err := s.IOCtl(request, "on")
+		_, err := netdevice.IOCtl(s, request, "on")
 		assert.ErrorIs(t, err, invalid("ioctl_request"), request)
 	}
 	for request, args := range map[string][]any{
@@ -110,47 +111,47 @@ func TestRequestsThatCannotBeAreRefused(t *testing.T) {
 		"sifmtu": {"lo"}, "siftxqlen": {"lo", "long"}, "sifaddr": {"lo", 7}, "sifhwaddr": {"lo", "00:00"},
 		"sifflags": {"lo", "up"}, "tcp_info": {1}, "atmark": {nil}, "gifflags": {nil},
 	} {
-		_, err := s.IOCtl(request, args...)
+		_, err := netdevice.IOCtl(s, request, args...)
 		assert.ErrorIs(t, err, invalid("ioctl_argument"), request)
 	}
 	for _, err := range []error{
-		s.SetIfAddr("lo", esock.UnixAddr("/tmp/x")),
-		s.SetIfNetmask("lo", esock.Inet6Addr(netip.IPv6Loopback(), 0, 0)),
-		s.SetIfBrdAddr("lo", esock.Addr{}),
-		s.SetIfHWAddr("lo", esock.HWAddr{Type: 1 << 20}),
+		netdevice.SetAddr(s, "lo", esock.UnixAddr("/tmp/x")),
+		netdevice.SetNetmask(s, "lo", esock.Inet6Addr(netip.IPv6Loopback(), 0, 0)),
+		netdevice.SetBrdAddr(s, "lo", esock.Addr{}),
+		netdevice.SetHWAddr(s, "lo", netdevice.HardwareAddr{Type: 1 << 20}),
 	} {
 		assert.ErrorIs(t, err, invalid("sockaddr"))
 	}
-	_, err := s.IfName(1 << 40)
+	_, err := netdevice.Name(s, 1<<40)
 	assert.ErrorIs(t, err, invalid("ioctl_argument"))
-	assert.ErrorIs(t, s.SetIfMTU("lo", 1<<40), invalid("ioctl_argument"))
+	assert.ErrorIs(t, netdevice.SetMTU(s, "lo", 1<<40), invalid("ioctl_argument"))
 }
 
 // A name that is cut is the name of something else.
 func TestLongNamesAreRefusedAndNotCut(t *testing.T) {
 	s := udp4(t)
 	long := strings.Repeat("x", 16)
-	_, err := s.IfMTU(long)
+	_, err := netdevice.MTU(s, long)
 	assert.ErrorIs(t, err, invalid("ioctl_argument"))
-	assert.ErrorIs(t, s.SetIfMTU(long, 1500), invalid("ioctl_argument"))
-	_, err = s.IfMTU(long[:15])
+	assert.ErrorIs(t, netdevice.SetMTU(s, long, 1500), invalid("ioctl_argument"))
+	_, err = netdevice.MTU(s, long[:15])
 	assert.ErrorIs(t, err, syscall.ENODEV)
-	_, err = s.IfMTU("lo\x00x")
+	_, err = netdevice.MTU(s, "lo\x00x")
 	assert.ErrorIs(t, err, invalid("ioctl_argument"))
 }
 
 func TestWhatTheKernelSaysOfRequests(t *testing.T) {
 	s := udp4(t)
-	_, err := s.IfIndex("nothing")
+	_, err := netdevice.Index(s, "nothing")
 	assert.ErrorIs(t, err, syscall.ENODEV)
-	_, err = s.IfName(1 << 30)
+	_, err = netdevice.Name(s, 1<<30)
 	assert.ErrorIs(t, err, syscall.ENODEV)
 	_, err = s.AtMark()
 	assert.ErrorIs(t, err, syscall.ENOTTY)
 	u := unixEnd(t)
-	_, err = u.IfAddr("lo")
+	_, err = netdevice.Addr(u, "lo")
 	assert.ErrorIs(t, err, syscall.ENOTTY)
-	_, err = u.IfMTU("lo")
+	_, err = netdevice.MTU(u, "lo")
 	assert.NoError(t, err)
 	l, _ := listener(t, 1)
 	for _, f := range []func() (int, error){l.NRead, l.NWrite, l.NSpace} {
@@ -160,9 +161,9 @@ func TestWhatTheKernelSaysOfRequests(t *testing.T) {
 	require.NoError(t, s.Close())
 	_, err = s.NRead()
 	assert.ErrorIs(t, err, errClosed)
-	_, err = s.IOCtl("gifmtu", "lo")
+	_, err = netdevice.IOCtl(s, "gifmtu", "lo")
 	assert.ErrorIs(t, err, errClosed)
-	_, err = s.IfConf()
+	_, err = netdevice.Addrs(s)
 	assert.ErrorIs(t, err, errClosed)
 }
 
@@ -211,7 +212,7 @@ func TestTCPInfoHasOTPsKeys(t *testing.T) {
 	send(t, a, "hello")
 	require.Equal(t, "hello", recv(t, b))
 	for _, args := range [][]any{nil, {0}} {
-		v, err := b.IOCtl("tcp_info", args...)
+		v, err := netdevice.IOCtl(b, "tcp_info", args...)
 		require.NoError(t, err)
 		m := v.(map[string]any)
 		assert.Equal(t, "established", m["state"])
@@ -222,10 +223,10 @@ func TestTCPInfoHasOTPsKeys(t *testing.T) {
 		assert.IsType(t, true, m["timestamp_enabled"])
 	}
 	l, _ := listener(t, 1)
-	v, err := l.IOCtl("tcp_info")
+	v, err := netdevice.IOCtl(l, "tcp_info")
 	require.NoError(t, err)
 	assert.Equal(t, "listen", v.(map[string]any)["state"])
-	_, err = udp4(t).IOCtl("tcp_info")
+	_, err = netdevice.IOCtl(udp4(t), "tcp_info")
 	assert.Error(t, err)
 }
 
@@ -263,56 +264,56 @@ func TestInterfacesAreChangedInANamespaceOfTheirOwn(t *testing.T) {
 			return
 		}
 		defer s.Close()
-		_, err = s.IfAddr("lo")
+		_, err = netdevice.Addr(s, "lo")
 		assert.ErrorIs(t, err, syscall.EADDRNOTAVAIL)
-		list, err := s.IfConf()
+		list, err := netdevice.Addrs(s)
 		assert.NoError(t, err)
 		assert.Empty(t, list)
 
 		for _, c := range []struct {
-			set  func(string, esock.Addr) error
-			get  func(string) (esock.Addr, error)
+			set  func(*esock.Socket, string, esock.Addr) error
+			get  func(*esock.Socket, string) (esock.Addr, error)
 			addr string
 		}{
-			{s.SetIfAddr, s.IfAddr, "10.1.2.3"},
-			{s.SetIfNetmask, s.IfNetmask, "255.255.0.0"}, // T21
-			{s.SetIfBrdAddr, s.IfBrdAddr, "10.1.255.255"},
-			{s.SetIfDstAddr, s.IfDstAddr, "10.1.2.4"},
+			{netdevice.SetAddr, netdevice.Addr, "10.1.2.3"},
+			{netdevice.SetNetmask, netdevice.Netmask, "255.255.0.0"}, // T21
+			{netdevice.SetBrdAddr, netdevice.BrdAddr, "10.1.255.255"},
+			{netdevice.SetDstAddr, netdevice.DstAddr, "10.1.2.4"},
 		} {
-			assert.NoError(t, c.set("lo", inetAddr(c.addr)))
-			got, err := c.get("lo")
+			assert.NoError(t, c.set(s, "lo", inetAddr(c.addr)))
+			got, err := c.get(s, "lo")
 			assert.NoError(t, err)
 			assert.Equal(t, inetAddr(c.addr), got)
 		}
-		assert.ErrorIs(t, s.SetIfNetmask("lo", inetAddr("255.0.255.0")), syscall.EINVAL)
+		assert.ErrorIs(t, netdevice.SetNetmask(s, "lo", inetAddr("255.0.255.0")), syscall.EINVAL)
 
-		assert.NoError(t, s.SetIfMTU("lo", 1400))
-		mtu, err := s.IfMTU("lo")
+		assert.NoError(t, netdevice.SetMTU(s, "lo", 1400))
+		mtu, err := netdevice.MTU(s, "lo")
 		assert.NoError(t, err)
 		assert.Equal(t, 1400, mtu)
-		assert.NoError(t, s.SetIfTxQLen("lo", 77))
-		n, err := s.IfTxQLen("lo")
+		assert.NoError(t, netdevice.SetTxQLen(s, "lo", 77))
+		n, err := netdevice.TxQLen(s, "lo")
 		assert.NoError(t, err)
 		assert.Equal(t, 77, n)
 
-		mac := esock.HWAddr{Type: 772, Addr: net.HardwareAddr{2, 0, 0, 0, 0, 7}}
-		assert.NoError(t, s.SetIfHWAddr("lo", mac))
-		hw, err := s.IfHWAddr("lo")
+		mac := netdevice.HardwareAddr{Type: 772, Addr: net.HardwareAddr{2, 0, 0, 0, 0, 7}}
+		assert.NoError(t, netdevice.SetHWAddr(s, "lo", mac))
+		hw, err := netdevice.HWAddr(s, "lo")
 		assert.NoError(t, err)
 		assert.Equal(t, mac, hw)
 		mac.Addr = mac.Addr[:5]
-		assert.ErrorIs(t, s.SetIfHWAddr("lo", mac), syscall.EINVAL)
+		assert.ErrorIs(t, netdevice.SetHWAddr(s, "lo", mac), syscall.EINVAL)
 
-		before, err := s.IfFlags("lo")
+		before, err := netdevice.Flags(s, "lo")
 		assert.NoError(t, err)
-		assert.NoError(t, s.SetIfFlags("lo", esock.IfUp|esock.IfNoARP, 0))
-		flags, err := s.IfFlags("lo")
+		assert.NoError(t, netdevice.SetFlags(s, "lo", netdevice.Up|netdevice.NoARP, 0))
+		flags, err := netdevice.Flags(s, "lo")
 		assert.NoError(t, err)
-		assert.Equal(t, before|esock.IfUp|esock.IfNoARP, flags&^esock.IfRunning)
-		assert.NoError(t, s.SetIfFlags("lo", 0, esock.IfNoARP))
-		flags, err = s.IfFlags("lo")
+		assert.Equal(t, before|netdevice.Up|netdevice.NoARP, flags&^netdevice.Running)
+		assert.NoError(t, netdevice.SetFlags(s, "lo", 0, netdevice.NoARP))
+		flags, err = netdevice.Flags(s, "lo")
 		assert.NoError(t, err)
-		assert.Equal(t, before|esock.IfUp, flags&^esock.IfRunning, "the others stay")
+		assert.Equal(t, before|netdevice.Up, flags&^netdevice.Running, "the others stay")
 	})
 }
 
@@ -339,33 +340,33 @@ func TestSetRequestsByName(t *testing.T) {
 			{"sifmtu", 2000, "gifmtu", 2000},
 			{"siftxqlen", 5., "giftxqlen", 5},
 		} {
-			got, err := s.IOCtl(c.set, "lo", c.value)
+			got, err := netdevice.IOCtl(s, c.set, "lo", c.value)
 			assert.NoError(t, err, c.set)
 			assert.Nil(t, got)
-			got, err = s.IOCtl(c.get, "lo")
+			got, err = netdevice.IOCtl(s, c.get, "lo")
 			assert.NoError(t, err)
 			if m, ok := got.(map[string]any); ok {
 				got = m["addr"]
 			}
 			assert.Equal(t, c.want, got, c.set)
 		}
-		_, err = s.IOCtl("sifflags", "lo", map[string]any{"up": true})
+		_, err = netdevice.IOCtl(s, "sifflags", "lo", map[string]any{"up": true})
 		assert.NoError(t, err)
-		flags, err := s.IOCtl("gifflags", "lo")
+		flags, err := netdevice.IOCtl(s, "gifflags", "lo")
 		assert.NoError(t, err)
 		assert.Contains(t, flags, "up")
-		_, err = s.IOCtl("sifflags", "lo", map[string]any{"up": false, "nonsense": true}) // T45
+		_, err = netdevice.IOCtl(s, "sifflags", "lo", map[string]any{"up": false, "nonsense": true}) // T45
 		assert.ErrorIs(t, err, invalid("ioctl_flag"))
-		flags, err = s.IOCtl("gifflags", "lo")
+		flags, err = netdevice.IOCtl(s, "gifflags", "lo")
 		assert.NoError(t, err)
 		assert.Contains(t, flags, "up", "nothing was done")
 
-		hw, err := s.IOCtl("gifhwaddr", "lo")
+		hw, err := netdevice.IOCtl(s, "gifhwaddr", "lo")
 		assert.NoError(t, err)
 		hw.(map[string]any)["addr"].([]byte)[5] = 9
-		_, err = s.IOCtl("sifhwaddr", "lo", hw)
+		_, err = netdevice.IOCtl(s, "sifhwaddr", "lo", hw)
 		assert.NoError(t, err)
-		got, err := s.IOCtl("gifhwaddr", "lo")
+		got, err := netdevice.IOCtl(s, "gifhwaddr", "lo")
 		assert.NoError(t, err)
 		assert.Equal(t, hw, got)
 	})
@@ -386,24 +387,24 @@ func TestInterfacesOfOtherKinds(t *testing.T) {
 			for i := range 50 {
 				sys(t, "ip", "addr", "add", netip.AddrFrom4([4]byte{10, 9, 0, byte(i)}).String()+"/32", "dev", "lo")
 			}
-			list, err := s.IfConf()
+			list, err := netdevice.Addrs(s)
 			assert.NoError(t, err)
 			assert.Len(t, list, 51)
 		}
 		if sys(t, "ip", "link", "add", "left", "type", "veth", "peer", "name", "right") {
-			flags, err := s.IfFlags("left")
+			flags, err := netdevice.Flags(s, "left")
 			assert.NoError(t, err)
-			assert.Equal(t, esock.IfBroadcast|esock.IfMulticast, flags)
-			hw := esock.HWAddr{Type: 1, Addr: net.HardwareAddr{2, 1, 2, 3, 4, 0}}
-			assert.NoError(t, s.SetIfHWAddr("left", hw))
-			got, err := s.IfHWAddr("left")
+			assert.Equal(t, netdevice.Broadcast|netdevice.Multicast, flags)
+			hw := netdevice.HardwareAddr{Type: 1, Addr: net.HardwareAddr{2, 1, 2, 3, 4, 0}}
+			assert.NoError(t, netdevice.SetHWAddr(s, "left", hw))
+			got, err := netdevice.HWAddr(s, "left")
 			assert.NoError(t, err)
 			assert.Equal(t, hw, got, "zeros at the end belong to it")
 		}
 		if sys(t, "ip", "tuntap", "add", "dev", "tunnel", "mode", "tun") {
-			hw, err := s.IfHWAddr("tunnel")
+			hw, err := netdevice.HWAddr(s, "tunnel")
 			assert.NoError(t, err)
-			assert.Equal(t, esock.HWAddr{Type: 65534}, hw, "no address at all")
+			assert.Equal(t, netdevice.HardwareAddr{Type: 65534}, hw, "no address at all")
 		}
 	})
 }
@@ -413,7 +414,7 @@ func TestSetRequestsNeedAPrivilege(t *testing.T) {
 		t.Skip("root may do all of them")
 	}
 	s := udp4(t)
-	assert.ErrorIs(t, s.SetIfMTU("lo", 65536), syscall.EPERM)
-	assert.ErrorIs(t, s.SetIfAddr("lo", inetAddr("127.0.0.1")), syscall.EPERM)
-	assert.ErrorIs(t, s.SetIfFlags("lo", esock.IfUp, 0), syscall.EPERM)
+	assert.ErrorIs(t, netdevice.SetMTU(s, "lo", 65536), syscall.EPERM)
+	assert.ErrorIs(t, netdevice.SetAddr(s, "lo", inetAddr("127.0.0.1")), syscall.EPERM)
+	assert.ErrorIs(t, netdevice.SetFlags(s, "lo", netdevice.Up, 0), syscall.EPERM)
 }

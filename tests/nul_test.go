@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/netdevice"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -73,9 +74,9 @@ func TestNULInATextIsRefused(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, reno, got)
 
-	_, err = s.IfIndex("lo\x00x")
+	_, err = netdevice.Index(s, "lo\x00x")
 	assert.ErrorContains(t, err, "NUL")
-	_, err = s.IOCtl("gifmtu", "lo\x00x")
+	_, err = netdevice.IOCtl(s, "gifmtu", "lo\x00x")
 	assert.ErrorContains(t, err, "NUL")
 
 	// Native values are bytes.

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/netdevice"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -103,7 +104,7 @@ func TestFreshTCPInfoHasNoRoundTripTime(t *testing.T) {
 	v, err := sockopt.Get(s, "tcp", "info")
 	require.NoError(t, err)
 	assert.Equal(t, 0, v.(map[string]any)["min_rtt"])
-	v, err = s.IOCtl("tcp_info")
+	v, err = netdevice.IOCtl(s, "tcp_info")
 	require.NoError(t, err)
 	assert.NotContains(t, v, "min_rtt")
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/netdevice"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -36,7 +37,7 @@ func ownNetwork(t *testing.T, settings map[string]string) esock.OpenOption {
 		if err == nil {
 			var s *esock.Socket
 			if s, err = esock.Open(esock.Inet, esock.Dgram, esock.UDP); err == nil {
-				err = s.SetIfFlags("lo", esock.IfUp|esock.IfMulticast, 0)
+				err = netdevice.SetFlags(s, "lo", netdevice.Up|netdevice.Multicast, 0)
 				s.Close()
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/netdevice"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -64,14 +65,14 @@ func TestOptionsThatAreNamesSayWhichIsUnknown(t *testing.T) {
 func TestRequestsAboutNoInterfaceSayWhich(t *testing.T) {
 	const name = "nosuch-esock"
 	s := open(t, esock.Inet, esock.Dgram, esock.UDP)
-	_, err := s.IfIndex(name)
+	_, err := netdevice.Index(s, name)
 	assert.ErrorIs(t, err, syscall.ENODEV)
 	assert.ErrorContains(t, err, `gifindex: "`+name+`" is no interface`)
-	_, err = s.IfFlags(name)
+	_, err = netdevice.Flags(s, name)
 	assert.ErrorContains(t, err, `gifflags: "`+name+`" is no interface`)
-	_, err = s.IfName(1 << 30)
+	_, err = netdevice.Name(s, 1<<30)
 	assert.ErrorIs(t, err, syscall.ENODEV)
 	assert.ErrorContains(t, err, `gifname: 1073741824 is no interface`)
-	_, err = s.IOCtl("gifmtu", name)
+	_, err = netdevice.IOCtl(s, "gifmtu", name)
 	assert.ErrorContains(t, err, `gifmtu: "`+name+`" is no interface`)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/netdevice"
 )
 
 // zones makes a network namespace with two interfaces at the ends of a cable, which are not in the test's own, and a
@@ -41,7 +42,7 @@ func TestZoneNamesAreThoseOfTheSocketsNamespace(t *testing.T) {
 	in := esock.NetNS(zones(t))
 	a := open(t, esock.Inet6, esock.Dgram, esock.UDP, in)
 	b := open(t, esock.Inet6, esock.Dgram, esock.UDP, in)
-	index, err := a.IfIndex("zone-a")
+	index, err := netdevice.Index(a, "zone-a")
 	require.NoError(t, err)
 	require.NoError(t, a.Bind(zoned("[fe80::a%zone-a]:0")))
 	require.NoError(t, b.Bind(zoned("[fe80::b%zone-b]:0")))

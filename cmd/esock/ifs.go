@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/netdevice"
 )
 
 type ifsCmd struct {
@@ -84,32 +85,32 @@ func interfaces() ([]netIf, error) {
 }
 
 func askInterface(s *esock.Socket, index int) (netIf, error) {
-	name, err := s.IfName(index)
+	name, err := netdevice.Name(s, index)
 	if err != nil {
 		return netIf{}, err
 	}
 	i := netIf{Index: index, Name: name}
-	flags, err := s.IfFlags(name)
+	flags, err := netdevice.Flags(s, name)
 	if err != nil {
 		return netIf{}, err
 	}
 	known, _ := flags.Names()
 	i.Flags = append([]string{}, known...) // not null in JSON
-	if i.MTU, err = s.IfMTU(name); err != nil {
+	if i.MTU, err = netdevice.MTU(s, name); err != nil {
 		return netIf{}, err
 	}
-	if i.TxQLen, err = s.IfTxQLen(name); err != nil {
+	if i.TxQLen, err = netdevice.TxQLen(s, name); err != nil {
 		return netIf{}, err
 	}
-	if hw, err := s.IfHWAddr(name); err == nil {
+	if hw, err := netdevice.HWAddr(s, name); err == nil {
 		i.HWFamily = fmt.Sprint(hw.Map()["family"]) // a number, where it has no name
 		i.HWAddr = net.HardwareAddr(hw.Addr).String()
 	}
 	for _, ask := range []struct {
 		to *string
-		f  func(string) (esock.Addr, error)
-	}{{&i.Addr, s.IfAddr}, {&i.Netmask, s.IfNetmask}, {&i.Broadcast, s.IfBrdAddr}} {
-		if a, err := ask.f(name); err == nil && !a.IP().IsUnspecified() { // EADDRNOTAVAIL: it has none
+		f  func(*esock.Socket, string) (esock.Addr, error)
+	}{{&i.Addr, netdevice.Addr}, {&i.Netmask, netdevice.Netmask}, {&i.Broadcast, netdevice.BrdAddr}} {
+		if a, err := ask.f(s, name); err == nil && !a.IP().IsUnspecified() { // EADDRNOTAVAIL: it has none
 			*ask.to = a.IP().String()
 		}
 	}

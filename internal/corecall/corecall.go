@@ -19,7 +19,13 @@ var (
 	OptionRoom   func(row int) (first, most int)  // bytes of data to read with at first, and at most
 	OptionOffset func(row, field int) int         // where a structure's field is; the two after the last field: its size, and that of a list's element
 	Controls     func(data []byte) (controls any) // the []esock.ControlMessage that an option's bytes hold
+	// OptionFields has the fields of an option's structure by name, where the core was built to find them; none for an option
+	// that has no structure.
+	OptionFields func(level, option string) map[string]OptionField
 )
+
+// OptionField is the place of a field in a structure, in bytes. The size of a list is 0.
+type OptionField struct{ Offset, Size int }
 
 // OptionCall is one option of a batch: struct esock_optcall.
 type OptionCall struct {

@@ -52,3 +52,11 @@ var IfFlags = Names{
 	{0, "ppromisc"}, {0x20000, "dormant"}, {0, "monitor"}, {0x40000, "echo"}, {0, "staticarp"}, {0, "dying"},
 	{0, "renaming"}, {0, "nogroup"},
 }
+
+// HardwareTypes are the ARPHRD_ numbers of <net/if_arp.h>, as OTP names them in the addresses of packet sockets.
+var HardwareTypes = Names{
+	{0, "netrom"}, {1, "ether"}, {2, "eether"}, {3, "ax25"}, {4, "pronet"}, {5, "chaos"}, {6, "ieee802"},
+	{7, "arcnet"}, {8, "appletlk"}, {15, "dlci"}, {19, "atm"}, {23, "metricom"}, {24, "ieee1394"}, {27, "eui64"},
+	{32, "infiniband"}, {768, "tunnel"}, {769, "tunnel6"}, {772, "loopback"}, {773, "localtlk"}, {0xFFFE, "none"},
+	{0xFFFF, "void"},
+}

@@ -1,0 +1,258 @@
+package netdevice
+
+import (
+	"iter"
+	"math"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/corecall"
+	"github.com/esock-go/esock/internal/plain"
+)
+
+// Request describes one of the requests that IOCtl knows.
+type Request struct {
+	Name     string // "gifmtu"
+	Constant string // "SIOCGIFMTU"; "" for those that Linux has not
+	Number   uint   // the number of SIOCGIFMTU, 0 for what is no ioctl here
+	Set      bool   // it changes something
+	Doc      string // what it asks or sets
+}
+
+// Requests lists all requests that IOCtl knows, including those that Linux has not.
+func Requests() iter.Seq[Request] {
+	return func(yield func(Request) bool) {
+		for _, r := range corecall.Requests() {
+			if !yield(Request{Name: r.Name, Constant: r.Constant, Number: r.Number, Set: r.Set, Doc: r.Doc}) {
+				return
+			}
+		}
+	}
+}
+
+// IOCtl makes a request by OTP's name: IOCtl(s, "gifmtu", "eth0"). What it takes and returns is plain data:
+//
+//	gifconf                        a list of {name, addr}
+//	nread, nwrite, nspace          an int
+//	atmark                         a bool
+//	tcp_info                       a map with OTP's keys; see below
+//	gifname                        takes an index, returns the name
+//	gifindex, gifmtu, giftxqlen    take a name, return an int
+//	gifaddr, gifdstaddr,
+//	gifbrdaddr, gifnetmask         take a name, return an address as esock.Addr.Map makes it
+//	gifhwaddr                      takes a name, returns {family, addr (bytes)}
+//	gifflags                       takes a name, returns a list of names, bits without a name as an int at the end
+//	gifmap                         takes a name, returns {mem_start, mem_end, base_addr, irq, dma, port}
+//	sifflags                       takes a name, and a map of flags to booleans
+//	sifaddr, sifdstaddr,
+//	sifbrdaddr, sifnetmask         take a name, and an address: esock.Addr, netip.Addr, text, or a map
+//	sifhwaddr                      takes a name, and an address as gifhwaddr returns it
+//	sifmtu, siftxqlen              take a name, and an integer
+//
+// Set requests return nil. The functions of this package (MTU, SetMTU, …) say more about each, and the methods NRead, NWrite,
+// NSpace and AtMark of the socket.
+//
+// tcp_info has state, mss, timestamp_enabled, rtt and min_rtt (µs), bytes_in_flight, cwnd, snd_wnd, rcv_wnd, rcv_buf,
+// bytes_out, bytes_in, bytes_retrans, timeout_episodes, as far as this kernel tells them; Linux does not know OTP's
+// connection_time, bytes_reordered, fast_retrans, dup_acks_in and syn_retrans. min_rtt is not there before the first sample.
+// cwnd is in bytes, though Linux counts segments. The request may have a version as its argument, which must be 0. All that the
+// kernel tells is in sockopt.TCPInfo.
+//
+// Errors: those of the typed functions, and *esock.InvalidError: "ioctl_request" for a request that is not known, or not on
+// Linux; "ioctl_flag" for such a flag; "ioctl_argument" for arguments of another kind or number. OTP: socket:ioctl/2,3,4.
+func IOCtl(s *esock.Socket, request string, args ...any) (any, error) {
+	rows := corecall.Requests()
+	i := slices.IndexFunc(rows, func(r corecall.RequestRow) bool { return r.Name == request })
+	if i < 0 {
+		return nil, fail(s, &esock.InvalidError{What: "ioctl_request", Value: request, Cause: "not a known request"})
+	}
+	row := &rows[i]
+	if row.Constant == "" {
+		return nil, fail(s, &esock.InvalidError{What: "ioctl_request", Value: request, Cause: row.Doc})
+	}
+	if takes := badArgs(row, args); takes != "" {
+		return nil, badArgument(s, args, row.Name+" takes "+takes)
+	}
+	switch {
+	case row.Set:
+		return nil, setPlain(s, i, args[0].(string), args[1])
+	case row.Key == corecall.KeyName:
+		return askPlain(s, i, args[0].(string))
+	case row.Key == corecall.KeyIndex:
+		index, _ := plain.Integer(args[0])
+		return orNil(Name(s, int(index)))
+	}
+	switch row.Form {
+	case corecall.FormConf:
+		return addrsPlain(s)
+	case corecall.FormInfo:
+		return tcpInfo(s)
+	case corecall.FormBool:
+		return orNil(s.AtMark())
+	}
+	return orNil(askInt(s, i, ""))
+}
+
+// orNil makes plain data of a result.
+func orNil[T any](v T, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// badArgs checks the arguments' number, and the kind of the first, and says what the request takes if they are wrong. What is
+// set checks its own value.
+func badArgs(row *corecall.RequestRow, args []any) (takes string) {
+	ok := false
+	switch {
+	case row.Form == corecall.FormInfo:
+		takes = "at most a version, which is 0"
+		ok = len(args) == 0
+		if len(args) == 1 {
+			v, is := plain.Integer(args[0])
+			ok = is && v == 0
+		}
+	case row.Key == corecall.KeyNone:
+		takes, ok = "nothing", len(args) == 0
+	case row.Key == corecall.KeyIndex:
+		takes = "an interface's index"
+		if len(args) == 1 {
+			_, ok = plain.Integer(args[0])
+		}
+	case row.Set:
+		takes = "an interface's name and a value"
+		if len(args) == 2 {
+			_, ok = args[0].(string)
+		}
+	default:
+		takes = "an interface's name"
+		if len(args) == 1 {
+			_, ok = args[0].(string)
+		}
+	}
+	if ok {
+		return ""
+	}
+	return takes
+}
+
+func askPlain(s *esock.Socket, request int, name string) (any, error) {
+	switch corecall.Requests()[request].Form {
+	case corecall.FormAddr:
+		a, err := askAddr(s, request, name)
+		return orNil(a.Map(), err)
+	case corecall.FormHWAddr:
+		hw, err := HWAddr(s, name)
+		return orNil(hw.Map(), err)
+	case corecall.FormFlags:
+		f, err := Flags(s, name)
+		return orNil(f.list(), err)
+	case corecall.FormMap:
+		m, err := Map(s, name)
+		return orNil(m.Map(), err)
+	}
+	return orNil(askInt(s, request, name))
+}
+
+func setPlain(s *esock.Socket, request int, name string, value any) error {
+	switch corecall.Requests()[request].Form {
+	case corecall.FormAddr:
+		a, err := addrFromPlain(value)
+		if err != nil {
+			return fail(s, err)
+		}
+		return setAddr(s, request, name, a)
+	case corecall.FormHWAddr:
+		hw, err := hardwareAddrFromPlain(value)
+		if err != nil {
+			return fail(s, err)
+		}
+		return SetHWAddr(s, name, hw)
+	case corecall.FormFlags:
+		on, off, err := flagsFromPlain(value)
+		if err != nil {
+			return fail(s, err)
+		}
+		return SetFlags(s, name, on, off)
+	}
+	n, ok := plain.Integer(value)
+	if !ok || !plain.FitsCInt(n) {
+		return badArgument(s, value, "not an integer that fits a C int")
+	}
+	return setInt(s, request, name, int(n))
+}
+
+func addrsPlain(s *esock.Socket) (any, error) {
+	list, err := Addrs(s)
+	if err != nil {
+		return nil, err
+	}
+	maps := make([]any, len(list))
+	for i, a := range list {
+		maps[i] = a.Map()
+	}
+	return maps, nil
+}
+
+// Map is {name, addr}, as OTP has it.
+func (a InterfaceAddr) Map() map[string]any {
+	return map[string]any{"name": a.Name, "addr": a.Addr.Map()}
+}
+
+// Hardware types as OTP names them: those of packet addresses, and one more.
+var hardwareTypes = append(plain.Names{{770, "frelay"}}, plain.HardwareTypes...)
+
+// Map is {family, addr}, as OTP has it: family is a name ("ether"), or a number.
+func (hw HardwareAddr) Map() map[string]any {
+	return map[string]any{"family": hardwareTypes.Value(hw.Type), "addr": []byte(hw.Addr)}
+}
+
+// HardwareAddrFromMap makes a hardware address of a map as Map returns it. Unknown keys, wrong types and numbers out of range
+// are refused, with an *esock.InvalidError "sockaddr".
+func HardwareAddrFromMap(m map[string]any) (HardwareAddr, error) {
+	r := plain.Read(m)
+	if _, ok := m["family"]; !ok {
+		return HardwareAddr{}, &esock.InvalidError{What: "sockaddr", Value: m, Cause: "the key family is missing"}
+	}
+	hw := HardwareAddr{Type: int(r.Named("family", hardwareTypes, math.MaxUint16, 0)), Addr: net.HardwareAddr(r.Bytes("addr"))}
+	if cause := r.Finish(); cause != "" {
+		return HardwareAddr{}, &esock.InvalidError{What: "sockaddr", Value: m, Cause: cause}
+	}
+	return hw, nil
+}
+
+// Map is {mem_start, mem_end, base_addr, irq, dma, port}, as OTP has it.
+func (m Mapping) Map() map[string]any {
+	return map[string]any{"mem_start": m.MemStart, "mem_end": m.MemEnd, "base_addr": int(m.BaseAddr), "irq": int(m.IRQ),
+		"dma": int(m.DMA), "port": int(m.Port)}
+}
+
+func addrFromPlain(value any) (esock.Addr, error) {
+	switch v := value.(type) {
+	case esock.Addr:
+		return v, nil
+	case netip.Addr:
+		return esock.Inet4Addr(v, 0), nil
+	case string:
+		if ip, err := netip.ParseAddr(v); err == nil {
+			return esock.Inet4Addr(ip, 0), nil
+		}
+		return esock.ParseAddr(v)
+	case map[string]any:
+		return esock.AddrFromMap(v)
+	}
+	return esock.Addr{}, &esock.InvalidError{What: "ioctl_argument", Value: value, Cause: "not an address"}
+}
+
+func hardwareAddrFromPlain(value any) (HardwareAddr, error) {
+	switch v := value.(type) {
+	case HardwareAddr:
+		return v, nil
+	case map[string]any:
+		return HardwareAddrFromMap(v)
+	}
+	return HardwareAddr{}, &esock.InvalidError{What: "ioctl_argument", Value: value, Cause: "not a hardware address"}
+}

@@ -1,0 +1,128 @@
+package tests
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/sourcetree"
+)
+
+const module = "github.com/esock-go/esock"
+
+// imports says which packages of the module each of its packages may import, its tests apart. "." is package esock. Packages
+// are in the order of the floors: each imports only what is above it in this list. internal/sourcetree, watchdog, zerocall,
+// machine and testwait help tests, so nobody may import them.
+var imports = []struct{ of, may string }{
+	{"csrc", ""},
+	{"internal/needcgo", ""},
+	{"internal/plain", ""},
+	{"internal/ctext", ""},
+	{"internal/bytesize", ""},
+	{"internal/kernel", ""},
+	{"internal/corecall", ""},
+	{"internal/layered", ""},
+	{"internal/sourcetree", ""},
+	{"internal/watchdog", ""},
+	{"internal/zerocall", ""},
+	{"internal/machine", ""},
+	{"internal/testwait", ""},
+	{"internal/optgen", ""},
+	{"packet", ""},
+	{"internal/packetjson", "packet"},
+
+	{".", "csrc internal/needcgo internal/corecall internal/layered internal/kernel internal/plain internal/ctext"},
+
+	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
+	{"netdevice", ". internal/corecall internal/plain"},
+	{"supports", ". sockopt netdevice internal/plain"},
+
+	{"internal/active", ". packet"},
+	{"gentcp", ". sockopt packet internal/active internal/layered internal/plain internal/ctext"},
+	{"hackney", ". sockopt gentcp packet internal/active"},
+	{"internal/fileserver", ". gentcp packet internal/bytesize"},
+
+	{"cmd/esock", ". sockopt netdevice supports packet gentcp hackney internal/fileserver internal/bytesize internal/packetjson internal/plain"},
+	{"examples", ""},
+	{"examples/gentcp-client", ". gentcp packet"},
+	{"examples/gentcp-workers", ". gentcp packet"},
+	{"tests", ""},
+	{"tests/interop", ""},
+	{"tests/mutants", ""},
+}
+
+// Nobody imports upward. What a package may import is what the table says.
+func TestPackagesImportWhatTheLayoutSays(t *testing.T) {
+	sourcetree.Need(t)
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("the command go lists the imports: ", err)
+	}
+	list := exec.Command("go", "list", "-deps", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "./...")
+	list.Dir = ".."
+	var complaints strings.Builder
+	list.Stderr = &complaints
+	out, err := list.Output()
+	require.NoError(t, err, complaints.String())
+
+	place, may := map[string]int{}, map[string][]string{}
+	for i, row := range imports {
+		place[row.of], may[row.of] = i, words(row.may)
+	}
+	for of, list := range may {
+		for _, p := range list {
+			above, known := place[p]
+			assert.True(t, known && above < place[of], "the table lets %s import %s, which is not above it there", of, p)
+		}
+	}
+
+	var found []string
+	for line := range strings.Lines(string(out)) {
+		names := ownNames(words(line))
+		if len(names) == 0 || !strings.HasPrefix(line, module) { // another's
+			continue
+		}
+		of := names[0]
+		found = append(found, of)
+		if _, known := place[of]; !known {
+			assert.Fail(t, "no row", "package %s is not in the table: say what it may import", of)
+			continue
+		}
+		for _, p := range names[1:] {
+			assert.Contains(t, may[of], p, "%s may not import %s", of, p)
+		}
+	}
+	for of := range place {
+		assert.Contains(t, found, of, "the table has a package that is not there")
+	}
+}
+
+// ownNames are those of the import paths that are of this module, without its name.
+func ownNames(paths []string) (names []string) {
+	for _, p := range paths {
+		if name, ok := strings.CutPrefix(p, module+"/"); ok {
+			names = append(names, name)
+		} else if p == module {
+			names = append(names, ".")
+		}
+	}
+	return names
+}
+
+// The core is called by two files, and nothing else says import "C".
+func TestOnlyTheBoundaryImportsC(t *testing.T) {
+	sourcetree.Need(t)
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("the command go lists the files: ", err)
+	}
+	list := exec.Command("go", "list", "-f", "{{$p := .ImportPath}}{{range .CgoFiles}}{{$p}}/{{.}}\n{{end}}", "./...")
+	list.Dir = ".."
+	out, err := list.Output()
+	require.NoError(t, err)
+	files := words(string(out))
+	slices.Sort(files)
+	assert.Equal(t, []string{module + "/cgo.go", module + "/csrc/csrc.go"}, files)
+}
