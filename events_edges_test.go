@@ -40,7 +40,7 @@ func TestEventTellsBothLanesThatItAnswers(t *testing.T) {
 	defer peer.Close()
 	fd, err := syscall.Dup(fdOf(c)) // c keeps the description, and so the registration
 	require.NoError(t, err)
-	s, err := Adopt(fd, NoDup())
+	s, err := Adopt(fd, TakeFD())
 	require.NoError(t, err)
 	defer s.Close()
 	reader, writer := NewMailbox(), NewMailbox()
@@ -50,7 +50,7 @@ func TestEventTellsBothLanesThatItAnswers(t *testing.T) {
 	require.IsType(t, (*Select)(nil), err)
 	_, err = s.Recv(make([]byte, 1), 0, NoWait(reader))
 	require.IsType(t, (*Select)(nil), err)
-	require.NoError(t, syscall.Close(fd))
+	notWatchable(t, fd)
 	_, err = peer.Send([]byte("x"), 0, Forever)
 	require.NoError(t, err)
 	assert.IsType(t, SelectMsg{}, receive(t, reader))

@@ -133,9 +133,8 @@ func TestPollLooksAfterWhoIsInsideTheKernel(t *testing.T) {
 func TestNextThatCannotBeWatchedIsTold(t *testing.T) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	defer syscall.Close(fds[0])
 	defer syscall.Close(fds[1])
-	s, err := Adopt(fds[0], NoDup())
+	s, err := Adopt(fds[0], TakeFD())
 	require.NoError(t, err)
 	defer s.Close()
 	var sels [3]*Select
