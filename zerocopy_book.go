@@ -152,9 +152,7 @@ func (b *zeroCopyBook) take(h *handle, buf []byte, flags int, how uint, ctrl []b
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := cRecvMsg(h, buf, flags, how, ctrl, recs, out)
-	if r >= 0 {
-		b.noteRecords(recs, int(out.cmsgs))
-	}
+	b.noteRecords(recs, int(out.cmsgs)) // none if it failed
 	return r
 }
 

@@ -14,7 +14,8 @@ import (
 )
 
 // usual is what is mutated if nothing is named.
-var usual = []string{"lane.go", "park.go", "call.go", "mailbox.go", "poll.go", "waiter.go", "zerocopy.go", "errqueue.go",
+var usual = []string{"lane.go", "park.go", "call.go", "mailbox.go", "poll.go", "waiter.go", "pause.go", "forgotten.go", "drain.go",
+	"zerocopy.go", "zerocopy_book.go", "zerocopy_rest.go", "errqueue.go",
 	"csrc/esock_count.c", "csrc/esock_cmsg.c"}
 
 func main() {
