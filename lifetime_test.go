@@ -426,29 +426,32 @@ func TestForgottenSocketsAreCollected(t *testing.T) {
 		"an owner that is forgotten": func(s, _ *Socket) { require.NoError(t, s.ControllingProcess(nil, NewMailbox())) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, way := range []OpenOption{TakeFD(), NoDup()} {
-				var fd int
+			for lent, way := range map[bool]OpenOption{false: TakeFD(), true: NoDup()} {
+				var fd, dup, before int
 				var mine string
 				func() {
 					fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 					require.NoError(t, err)
 					peer, err := Adopt(fds[1], TakeFD())
 					require.NoError(t, err)
-					defer peer.Close()
 					s, err := Adopt(fds[0], way, Registered(false))
 					require.NoError(t, err)
 					fd, mine = fds[0], sameFile(fds[0])
 					f(s, peer)
+					require.NoError(t, peer.Close())
+					dup, err = syscall.Dup(fd) // a description that lives on goes on reporting, unless it is taken out
+					require.NoError(t, err)
+					before = int(gauges.read().Sockets)
+					runtime.KeepAlive(s)
 				}()
-				before := gauges.read().Sockets
-				dup, err := syscall.Dup(fd) // a description that lives on goes on reporting, unless it is taken out
-				require.NoError(t, err)
-				collected(t, func() bool { return gauges.read().Sockets == before-1 }, "the socket is forgotten")
+				collected(t, func() bool { return int(gauges.read().Sockets) == before-1 }, "the socket is forgotten")
 				eventually(t, func() bool { return !watchedSocket(t, mine) }, "the poller knows nothing of it")
-				syscall.Close(dup)
-				if sameFile(fd) == mine {
+				if lent {
 					syscall.Close(fd)
+				} else { // it is counted before it is closed
+					eventually(t, func() bool { return sameFile(fd) != mine }, "its descriptor is closed")
 				}
+				syscall.Close(dup)
 			}
 			watched.mu.Lock()
 			defer watched.mu.Unlock()
