@@ -77,7 +77,7 @@ func (s *Socket) yield(op Op, mb *Mailbox) {
 	defer s.mu.Unlock()
 	h := s.lane(d).cur
 	switch {
-	case s.closing() || h == nil || h.mb != mb || h.op.exclusive() != op.exclusive():
+	case h == nil || h.mb != mb || h.op.exclusive() != op.exclusive():
 		return
 	case h.state != handleSelected || mb.unseen(h):
 		return

@@ -319,6 +319,17 @@ func watchedFDs(t *testing.T) map[string]bool {
 	return fds
 }
 
+// watchedSocket reports whether the poller watches the socket that /proc has under that name, whatever its number is by now.
+func watchedSocket(t *testing.T, name string) bool {
+	t.Helper()
+	var inode uint64
+	_, err := fmt.Sscanf(name, "socket:[%d]", &inode)
+	require.NoError(t, err)
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", cPollerFD(poller.p)))
+	require.NoError(t, err)
+	return strings.Contains(string(text), fmt.Sprintf(" ino:%x ", inode))
+}
+
 // fullListener is one whose backlog is full, so that connects to it wait, and its address.
 func fullListener(t *testing.T) Addr {
 	t.Helper()
@@ -403,29 +414,32 @@ func TestForgottenSocketsAreCollected(t *testing.T) {
 		"an owner that is forgotten": func(s, _ *Socket) { require.NoError(t, s.ControllingProcess(nil, NewMailbox())) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, way := range []OpenOption{TakeFD(), NoDup()} {
-				var fd int
+			for lent, way := range map[bool]OpenOption{false: TakeFD(), true: NoDup()} {
+				var fd, dup, before int
 				var mine string
 				func() {
 					fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 					require.NoError(t, err)
 					peer, err := Adopt(fds[1], TakeFD())
 					require.NoError(t, err)
-					defer peer.Close()
 					s, err := Adopt(fds[0], way, Registered(false))
 					require.NoError(t, err)
 					fd, mine = fds[0], sameFile(fds[0])
 					f(s, peer)
+					require.NoError(t, peer.Close())
+					dup, err = syscall.Dup(fd) // a description that lives on goes on reporting, unless it is taken out
+					require.NoError(t, err)
+					before = int(gauges.read().Sockets)
+					runtime.KeepAlive(s)
 				}()
-				before := gauges.read().Sockets
-				dup, err := syscall.Dup(fd) // a description that lives on goes on reporting, unless it is taken out
-				require.NoError(t, err)
-				collected(t, func() bool { return gauges.read().Sockets == before-1 }, "the socket is forgotten")
-				eventually(t, func() bool { return !watchedFDs(t)[fmt.Sprint(fd)] || sameFile(fd) != mine }, "the poller knows nothing of it")
-				syscall.Close(dup)
-				if sameFile(fd) == mine {
+				collected(t, func() bool { return int(gauges.read().Sockets) == before-1 }, "the socket is forgotten")
+				eventually(t, func() bool { return !watchedSocket(t, mine) }, "the poller knows nothing of it")
+				if lent {
 					syscall.Close(fd)
+				} else { // it is counted before it is closed
+					eventually(t, func() bool { return sameFile(fd) != mine }, "its descriptor is closed")
 				}
+				syscall.Close(dup)
 			}
 			watched.mu.Lock()
 			defer watched.mu.Unlock()

@@ -3,6 +3,7 @@ package esock
 import (
 	"context"
 	"net"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -205,4 +206,42 @@ func TestHandleFuncMeetsAnAbort(t *testing.T) {
 	require.NoError(t, h.Notify())
 	assert.Empty(t, all(mb))
 	assert.Equal(t, []Message{AbortMsg{h, ErrCancelled}}, all(mb))
+}
+
+// Who moves a message takes the older mailbox's lock first, so that two who move both ways do not wait for each other.
+func TestMoveLocksTheOlderFirst(t *testing.T) {
+	older, newer := NewMailbox(), NewMailbox()
+	require.NoError(t, newer.Post(note(1)))
+	h := newer.messages.head
+	older.mu.Lock()
+	moved := make(chan struct{})
+	go func() {
+		defer close(moved)
+		_, err := newer.moveOne(older, h, h.place())
+		assert.NoError(t, err)
+	}()
+	free := true
+	for range 500 {
+		runtime.Gosched()
+		if newer.mu.TryLock() {
+			newer.mu.Unlock()
+		} else {
+			free = false
+		}
+	}
+	older.mu.Unlock()
+	<-moved
+	assert.True(t, free)
+	assert.Equal(t, []Message{note(1)}, all(older))
+}
+
+// A handle of no mailbox is that of one that is closed.
+func TestHandleOfNoMailbox(t *testing.T) {
+	_, s := pair(t, Stream)
+	for _, mb := range []*Mailbox{nil, new(Mailbox)} {
+		for _, h := range []*Handle{mb.NewHandle(), mb.NewHandleFunc(func(m Message) (Message, bool) { return m, false })} {
+			_, err := s.Recv(make([]byte, 1), 0, With(h))
+			assert.ErrorIs(t, err, &InvalidError{What: "mailbox"})
+		}
+	}
 }

@@ -229,3 +229,13 @@ func TestWokenForSomethingTriesOnce(t *testing.T) {
 	assert.Equal(t, 3, tries)
 	assert.Zero(t, s.blk.parks[reading].pace.last, "no wake-up has proved empty")
 }
+
+// An event that nobody has looked at is a reason to try, and not to wait.
+func TestNotedEventIsNoWaitOnThePoller(t *testing.T) {
+	_, s, _ := lanePair(t)
+	s.noteEvent()
+	require.NoError(t, s.waitOnPoller(reading, &call{op: OpRecv}, &Wait{}, clock(), 0))
+	require.True(t, s.mu.TryLock())
+	s.mu.Unlock()
+	assert.Zero(t, s.state.Load()&stNote(reading))
+}

@@ -257,6 +257,7 @@ func TestPauseEndsWhenNobodyWaits(t *testing.T) {
 	s, _ := pair(t, Stream)
 	s.mu.Lock()
 	x := s.pausing(writing)
+	x.silence = s.silence(OpSend)
 	s.mu.Unlock()
 	state := s.state.Load()
 	s.paused(x)

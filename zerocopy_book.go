@@ -162,9 +162,7 @@ func (b *zeroCopyBook) take(h *handle, buf []byte, flags int, how uint, ctrl []b
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := cRecvMsg(h, buf, flags, how, ctrl, recs, out)
-	if r >= 0 {
-		b.noteRecords(ctrl, recs, out)
-	}
+	b.noteRecords(ctrl, recs, out) // none if it failed
 	return r
 }
 

@@ -1,9 +1,11 @@
 package esock
 
 import (
+	"encoding/binary"
 	"io"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -145,7 +147,8 @@ func TestZeroCopyDoubtReportsThePendingError(t *testing.T) {
 		_, _ = s.Send([]byte("x"), 0, Forever)
 		return cErrorPending(s.h)
 	}, "that nobody is there")
-	s.uncopied().doubt = true
+	b := s.uncopied()
+	b.doubt = true
 	_, err = zc.Send([]byte("x"), Forever)
 	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
 	_, err = zc.Send([]byte("x"), Forever)
@@ -257,4 +260,58 @@ func TestMoreThanTheBufferIsClipped(t *testing.T) {
 	assert.NoError(t, err)
 	assert.Equal(t, 10, n)
 	assert.Empty(t, c.buf)
+}
+
+// A connection that somebody else has, too, is not aborted, whatever its linger.
+func TestZeroCopyRestOfASharedConnection(t *testing.T) {
+	abort := binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, 1), 0)
+	for name, facts := range map[string]uint32{"adopted": factFromFD, "borrowed": factFromFD | factBorrowed} {
+		t.Run(name, func(t *testing.T) {
+			r, z, peer := restOf(t)
+			require.NoError(t, errnoOf(cSetOptNative(r.h, solSocket, syscall.SO_LINGER, abort)))
+			others := cDup(r.h)
+			require.Positive(t, others)
+			taken := r.book.outlive(r.h, nil, facts, true)
+			assert.Equal(t, facts&factBorrowed == 0, taken)
+			if !taken {
+				require.NoError(t, errnoOf(cClose(r.h, 0, nil, nil)))
+			}
+			require.NoError(t, syscall.SetsockoptLinger(others, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{}))
+			require.NoError(t, syscall.Close(others))
+			zeroCopyRests.mu.Lock()
+			assert.NotContains(t, zeroCopyRests.kept, r.book)
+			zeroCopyRests.mu.Unlock()
+			var err error
+			for buf := make([]byte, 1<<16); err == nil; {
+				_, err = peer.Recv(buf, 0, Within(10*time.Second))
+			}
+			assert.Equal(t, io.EOF, err)
+			eventually(t, func() bool { return z.Pending() == 0 }, "that the kernel is done")
+		})
+	}
+}
+
+// What is closed when the socket is forgotten knows what the kernel still sends from.
+func TestZeroCopyBookOfAForgottenSocket(t *testing.T) {
+	s, err := Open(Inet, Stream, TCP, Registered(false))
+	require.NoError(t, err)
+	defer s.Close()
+	_, err = s.ZeroCopy()
+	require.NoError(t, err)
+	require.NotNil(t, s.uncopied())
+	assert.Same(t, s.uncopied(), s.unregistered().uncopied)
+}
+
+// What stays of a connection that was closed inside a bubble is looked after outside.
+func TestZeroCopyRestOfABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, z, peer := restOf(t)
+		zeroCopyRests.add(r)
+		var err error
+		for buf := make([]byte, 1<<16); err == nil; {
+			_, err = peer.Recv(buf, 0, Within(5*time.Second))
+		}
+		assert.Equal(t, io.EOF, err)
+		assert.Zero(t, z.Pending())
+	})
 }
