@@ -485,7 +485,8 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 //
 // After a failure or a time-out the kernel's attempt may be in any state: close the socket and open
 // another. A unix listener whose backlog is full is EAGAIN, and nothing tells when it would work.
-// Errors: ErrAlready, ErrState, ErrTimeout; those of connect(2). OTP: socket:connect/2,3.
+// Errors: ErrAlready, ErrState, ErrTimeout; EISCONN for a stream that is connected; the others of connect(2). OTP:
+// socket:connect/2,3.
 func (s *Socket) Connect(a Addr, w Wait) error {
 	s = s.orClosed()
 	x := scratches.Get().(*scratch)
