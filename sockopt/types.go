@@ -3,10 +3,9 @@
 package sockopt
 
 import (
+	"github.com/esock-go/esock"
 	"net/netip"
 	"time"
-
-	"github.com/esock-go/esock"
 )
 
 // TimestampingConfig is the value of SocketTimestamping: struct so_timestamping.
