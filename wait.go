@@ -119,7 +119,7 @@ func later(t, d time.Duration) time.Duration {
 	return t + min(d, math.MaxInt64-t)
 }
 
-// Context waits until ctx ends; the call then returns ctx.Err(). A context that can end costs no goroutine
+// Context waits until ctx ends; the call then returns an *Error in which errors.Is finds ctx.Err(). A context that can end costs no goroutine
 // and, when it is used again on the same socket, no allocation.
 func Context(ctx context.Context) Wait {
 	if ctx == nil {
@@ -179,6 +179,34 @@ func (w Wait) Begin() Wait {
 		w.kind, w.d = waitUntil, later(clock(), w.d)
 	}
 	return w
+}
+
+// String is the wait as it is written: "Within(1s)", "Forever", "NoWait(mailbox)"; Until shows how far off the moment is.
+func (w Wait) String() string {
+	text := "Forever"
+	switch w.kind {
+	case waitFor:
+		text = "Within(" + w.d.String() + ")"
+	case waitUntil:
+		text = "Until(in " + (w.d - clock()).String() + ")"
+	case waitContext:
+		text = "Context"
+	case waitAsync:
+		text = "NoWait"
+		if w.handle() != nil {
+			text = "With"
+		}
+		text += "(" + w.requester().String() + ")"
+	case waitBad:
+		text = w.ref.(error).Error()
+	}
+	if w.spin > 0 {
+		text += ".Spin(" + time.Duration(w.spin).String() + ")"
+	}
+	if w.continues() != nil {
+		text += ".Continue"
+	}
+	return text
 }
 
 // Err says why the wait cannot be used: a negative time, a nil context. Every call that is given it answers the same.
@@ -348,7 +376,8 @@ func (l *handleList) remove(h *Handle) {
 }
 
 // Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It
-// serves one call at a time; using it while one is in progress is an error.
+// serves one call at a time: a second one that would have to wait while one is in progress answers an *InvalidError "handle".
+// A call that the kernel completes at once needs no handle, and looks at none.
 //
 // It is also its own place in a lane's queue and in a mailbox's list of messages, so that neither allocates.
 type Handle struct {
