@@ -15,14 +15,14 @@ var (
 	socketDebug atomic.Bool
 )
 
-// SetLogger says where traces go; nil: to slog.Default().
+// SetLogger says where traces go; nil: to slog.Default(). Without DebugAll, SocketDebug and SetDebug nothing is logged.
 func SetLogger(l *slog.Logger) { traceLogger.Store(l) }
 
 // DebugAll says whether new sockets start with their trace on. OTP: socket:debug/1.
 func DebugAll(on bool) { globalDebug.Store(on) }
 
-// SocketDebug switches the trace of the library's own work: sockets opened, closed, and closed by the garbage
-// collector. OTP: socket:socket_debug/1.
+// SocketDebug switches the trace of the library's own work: sockets opened and closed, and, as a warning, those that nobody
+// closed, when the garbage collector has. OTP: socket:socket_debug/1.
 func SocketDebug(on bool) { socketDebug.Store(on) }
 
 func logger() *slog.Logger {
@@ -62,8 +62,11 @@ func (s *Socket) traceOpen(op string) {
 	}
 }
 
-// traceForgotten reports a socket that the garbage collector closed. That is always worth a word.
+// traceForgotten reports a socket that the garbage collector closed.
 func traceForgotten(id uint64) {
+	if !socketDebug.Load() {
+		return // a library does not write to its program's log unasked
+	}
 	logger().Warn("esock: a socket was forgotten and is closed by the garbage collector", "socket",
 		fmt.Sprintf("#Socket<%d>", id))
 }
