@@ -250,6 +250,9 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 	if cause := r.Finish(needed...); cause != "" {
 		return c, "value: " + cause
 	}
+	if c.bad {
+		return c, "value: " + c.badCause()
+	}
 	return c, ""
 }
 

@@ -15,7 +15,7 @@ import (
 // *InvalidError, or one of this package's errors. Two results are returned bare, because readers compare them:
 // io.EOF (the peer has sent everything) and ErrTimeout.
 type Error struct {
-	Op     string  // the operation, by OTP's name: "recv", "setopt"
+	Op     string  // the operation, by OTP's name: "recv", "setopt"; what OTP has not, by the method's: "adopt", "zero_copy"
 	Socket *Socket // nil when there is none (open)
 	Reason error
 }
@@ -91,16 +91,18 @@ func (timeoutError) Is(target error) bool { return target == os.ErrDeadlineExcee
 
 var _ net.Error = timeoutError{}
 
+// The errors that are reasons inside an *Error have no "esock: " of their own in front: that has it.
+
 // ErrCancelled is the reason in the AbortMsg of a handle whose requester made the call again with another handle.
-var ErrCancelled = errors.New("esock: replaced by a later call")
+var ErrCancelled = errors.New("replaced by a later call")
 
 // ErrAlready is what Connect answers while another requester is connecting the socket. OTP: already.
-var ErrAlready = errors.New("esock: already connecting")
+var ErrAlready = errors.New("already connecting")
 
 // ErrControlTruncated is what RecvMsg and RecvErr return beside a received message whose control messages did not all fit into
 // {otp,rcvctrlbuf}: the message is in the Msg, what did not fit is lost, and descriptors among it are closed. A RecvMsg with
 // MsgCTrunc among its flags leaves it to the flags of the Msg, as OTP does. MSG_CTRUNC of recvmsg(2).
-var ErrControlTruncated = errors.New("esock: control messages truncated: {otp,rcvctrlbuf} is too small")
+var ErrControlTruncated = errors.New("control messages truncated: {otp,rcvctrlbuf} is too small")
 
 // errConnectTimeout is the reason of a connect that ran out of time: what state the kernel's attempt is in is
 // not known, so that the socket is best closed.
@@ -124,6 +126,14 @@ func (s *Socket) fail(op string, err error) error {
 		return err
 	}
 	return &Error{Op: op, Socket: s, Reason: err}
+}
+
+// failAs is fail with an error of a part of the operation, which has a name of its own.
+func (s *Socket) failAs(op string, err error) error {
+	if e, ok := err.(*Error); ok {
+		err = e.Reason
+	}
+	return s.fail(op, err)
 }
 
 func stateError(cause string) error { return &InvalidError{What: "state", Cause: cause} }
