@@ -2,9 +2,12 @@ package esock
 
 import (
 	"encoding/hex"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 func utoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
@@ -15,21 +18,26 @@ func decimal32(s string) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
-// String is the address for people, and for ParseAddr:
+// String is the address as text, for people and for ParseAddr:
 //
 //	inet    127.0.0.1:80
-//	inet6   [::1]:80, [fe80::1%2]:80, [fe80::1%eth0]:80 (the zone as Zone tells it; flowinfo is not shown)
-//	local   /run/x.sock; unix:x.sock where there is no slash; @name for an abstract name; unix: for the unnamed
+//	inet6   [::1]:80, [fe80::1%2]:80, [fe80::1%eth0]:80 (the zone as Zone tells it)
+//	local   /run/x.sock; unix:x.sock where that would be something else; @name for an abstract name; unix: for the unnamed
 //	vsock   vsock:3:1024 (cid, port)
 //	netlink netlink:1234:0x1 (port, groups)
 //	packet  packet:2/aa:bb:cc:dd:ee:ff (interface index, hardware address)
 //	others  family 31:0102 (the bytes in hexadecimal)
+//
+// The shorthands are any, loopback and broadcast, the zero Addr is no text. ParseAddr reads all of these, except for the
+// zero Addr, and makes the same address of them, but for what the text does not show: the flowinfo of inet6, and the
+// protocol, packet type and hardware type of packet. Map has those, too. What is no address is "invalid inet address" and
+// the like, which nothing reads.
 func (a Addr) String() string {
 	switch a.form {
 	case formNone:
 		return ""
 	case formShort:
-		return [...]string{shortAny: "any", shortLoopback: "loopback", shortBroadcast: "broadcast"}[a.a]
+		return shortNames.Spell(int(a.a))
 	case formBad:
 		return "invalid " + a.Family().String() + " address"
 	case formRaw:
@@ -42,7 +50,7 @@ func (a Addr) String() string {
 		switch {
 		case strings.HasPrefix(a.data, "\x00"):
 			return "@" + a.data[1:]
-		case !strings.Contains(a.data, "/") || strings.HasPrefix(a.data, "@") || strings.HasPrefix(a.data, "unix:"):
+		case !isPathText(a.data):
 			return "unix:" + a.data
 		}
 		return a.data
@@ -56,8 +64,40 @@ func (a Addr) String() string {
 	return "packet:" + strconv.Itoa(l.IfIndex) + "/" + l.Hardware.String()
 }
 
-// ParseAddr reads the text of an inet, inet6, local, vsock or netlink address as String prints it. It knows no host
-// names; the zone of an inet6 address may be the name of an interface, which it keeps (see WithZone). Other text is an *InvalidError "sockaddr".
+// shortNames are the shorthands' texts.
+var shortNames = plain.Names{{shortAny, "any"}, {shortLoopback, "loopback"}, {shortBroadcast, "broadcast"}}
+
+// textForms are the families whose texts begin with a word, and how each is read.
+var textForms = []struct {
+	prefix string
+	parse  func(rest string) (a Addr, cause string)
+}{
+	{"@", func(name string) (Addr, string) { return AbstractAddr(name), "" }},
+	{"unix:", func(path string) (Addr, string) {
+		if strings.HasPrefix(path, "\x00") {
+			return Addr{}, "an abstract name is written @name"
+		}
+		return UnixAddr(path), ""
+	}},
+	{"vsock:", parseVSock},
+	{"netlink:", parseNetlink},
+	{"packet:", parsePacket},
+	{"family ", parseRaw},
+}
+
+// isPathText reports whether a text is a path as it stands: it has a slash, and does not begin like another form.
+func isPathText(text string) bool {
+	for _, f := range textForms {
+		if strings.HasPrefix(text, f.prefix) {
+			return false
+		}
+	}
+	return strings.Contains(text, "/")
+}
+
+// ParseAddr reads the text of an address as String prints it; the family of "family 31:0102" may be a name. It knows no
+// host names; the zone of an inet6 address may be the name of an interface, which it keeps (see WithZone). Other text is an
+// *InvalidError "sockaddr".
 func ParseAddr(text string) (Addr, error) {
 	a, cause := parseAddr(text)
 	if cause == "" && a.form == formBad {
@@ -70,48 +110,109 @@ func ParseAddr(text string) (Addr, error) {
 }
 
 func parseAddr(text string) (a Addr, cause string) {
-	if name, ok := strings.CutPrefix(text, "@"); ok {
-		return AbstractAddr(name), ""
-	}
-	if path, ok := strings.CutPrefix(text, "unix:"); ok {
-		if strings.HasPrefix(path, "\x00") {
-			return a, "an abstract name is written @name"
+	for _, f := range textForms {
+		if rest, ok := strings.CutPrefix(text, f.prefix); ok {
+			return f.parse(rest)
 		}
-		return UnixAddr(path), ""
 	}
-	if strings.HasPrefix(text, "\x00") {
+	if short, ok := shortNames.Number(text); ok {
+		return Addr{form: formShort, a: uint32(short)}, ""
+	}
+	switch {
+	case strings.HasPrefix(text, "\x00"):
 		return a, "an abstract name is written @name"
-	}
-	if strings.Contains(text, "/") {
+	case isPathText(text):
 		return UnixAddr(text), ""
-	}
-	if s, ok := strings.CutPrefix(text, "vsock:"); ok {
-		c, p, _ := strings.Cut(s, ":")
-		cid, ok1 := decimal32(c)
-		port, ok2 := decimal32(p)
-		if !ok1 || !ok2 {
-			return a, "a vsock address is vsock:cid:port"
-		}
-		return VSockAddr(cid, port), ""
-	}
-	if s, ok := strings.CutPrefix(text, "netlink:"); ok {
-		p, g, _ := strings.Cut(s, ":")
-		port, ok := decimal32(p)
-		groups, err := strconv.ParseUint(strings.TrimPrefix(g, "0x"), 16, 32)
-		if !ok || err != nil || !strings.HasPrefix(g, "0x") {
-			return a, "a netlink address is netlink:port:0xgroups"
-		}
-		return NetlinkAddr(port, uint32(groups)), ""
 	}
 	ap, err := netip.ParseAddrPort(text)
 	if err != nil {
-		return a, "neither ip:port nor a path (one without a slash is written unix:path)"
+		return a, addrPortCause(text)
 	}
 	return AddrFrom(ap), ""
 }
 
-// MarshalText is String, for JSON and flags. JSON cannot hold a path that is not UTF-8: for such ones there is Path.
-func (a Addr) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+// addrPortCause is what is wrong with a text that is not ip:port.
+func addrPortCause(text string) string {
+	isIP := func(s string) bool {
+		if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+			s = inner[:len(inner)-1]
+		}
+		_, err := netip.ParseAddr(s)
+		return err == nil
+	}
+	if isIP(text) {
+		if strings.Contains(text, ":") && text[0] != '[' {
+			return "the port is missing: with one it is [address]:port"
+		}
+		return "the port is missing"
+	}
+	if i := strings.LastIndexByte(text, ':'); i >= 0 && isIP(text[:i]) {
+		if _, err := strconv.ParseUint(text[i+1:], 10, 16); err != nil {
+			return strconv.Quote(text[i+1:]) + " is not a port from 0 to 65535"
+		}
+	}
+	return "neither ip:port nor a path (one without a slash is written unix:path)"
+}
+
+func parseVSock(s string) (Addr, string) {
+	c, p, _ := strings.Cut(s, ":")
+	cid, ok1 := decimal32(c)
+	port, ok2 := decimal32(p)
+	if !ok1 || !ok2 {
+		return Addr{}, "a vsock address is vsock:cid:port"
+	}
+	return VSockAddr(cid, port), ""
+}
+
+func parseNetlink(s string) (Addr, string) {
+	p, g, _ := strings.Cut(s, ":")
+	port, ok := decimal32(p)
+	groups, err := strconv.ParseUint(strings.TrimPrefix(g, "0x"), 16, 32)
+	if !ok || err != nil || !strings.HasPrefix(g, "0x") {
+		return Addr{}, "a netlink address is netlink:port:0xgroups"
+	}
+	return NetlinkAddr(port, uint32(groups)), ""
+}
+
+func parsePacket(s string) (Addr, string) {
+	const cause = "a packet address is packet:index/hardware, the hardware address in hexadecimal, with a colon between bytes"
+	i, hardware, slash := strings.Cut(s, "/")
+	index, ok := decimal32(i)
+	if !slash || !ok || index > math.MaxInt32 {
+		return Addr{}, cause
+	}
+	l := LinkLayer{IfIndex: int(index)}
+	if hardware == "" {
+		return PacketAddr(l), ""
+	}
+	for digits := range strings.SplitSeq(hardware, ":") {
+		b, err := hex.DecodeString(digits)
+		if err != nil || len(b) != 1 {
+			return Addr{}, cause
+		}
+		l.Hardware = append(l.Hardware, b...)
+	}
+	return PacketAddr(l), ""
+}
+
+func parseRaw(s string) (Addr, string) {
+	name, digits, ok := strings.Cut(s, ":")
+	family, known := plain.Domains.Parse(name)
+	data, err := hex.DecodeString(digits)
+	if !ok || !known || err != nil {
+		return Addr{}, "an address of another family is family number:hexadecimal"
+	}
+	return RawAddr(Domain(family), data), ""
+}
+
+// MarshalText is String, for JSON and flags. It fails, as every use does, for what is no address. JSON cannot hold a path that
+// is not UTF-8: for such ones there is Path.
+func (a Addr) MarshalText() ([]byte, error) {
+	if err := a.Err(); err != nil {
+		return nil, err
+	}
+	return []byte(a.String()), nil
+}
 
 // UnmarshalText is ParseAddr; no text is the zero Addr.
 func (a *Addr) UnmarshalText(b []byte) (err error) {

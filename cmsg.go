@@ -20,7 +20,7 @@ type ControlMessage struct {
 	Type  int    // syscall.SCM_RIGHTS, syscall.IP_TTL, …
 	Data  []byte // as the kernel has it; nil in those that the constructors make of a value
 
-	bad bool   // a number in it did not fit
+	bad bool   // a value in it cannot be sent; badCause says why
 	rec *cCmsg // kind and value; of a received message, in its Msg; nil: the bytes are all there is
 }
 
@@ -77,7 +77,7 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 	case c.at().kind == cmsgInt && c.misfit(*cmsgIntValue(c.at())) != "":
 		return cCmsg{}, c.misfit(*cmsgIntValue(c.at()))
 	case c.bad:
-		return cCmsg{}, "a number in it is out of range"
+		return cCmsg{}, c.badCause()
 	case len(c.Data) > math.MaxInt32:
 		return cCmsg{}, "too much data"
 	}
@@ -90,6 +90,20 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 		r.kind = cmsgRaw // the bytes are all there is to send
 	}
 	return r, ""
+}
+
+// badCause is why a message that is bad cannot be sent. Control says no more than that, because the compiler then keeps what
+// it makes on the caller's stack.
+func (c *ControlMessage) badCause() string {
+	switch {
+	case !c.bad:
+		return ""
+	case c.is(cmsgCredentials, solSocket):
+		return "the PID does not fit a C int"
+	case c.is(cmsgPktInfo4, solIP):
+		return "IfIndex is out of range, or an address is not of IPv4"
+	}
+	return "IfIndex is out of range, or the address has a zone, which is for IfIndex"
 }
 
 // misfit says why n cannot be sent as this type: most are a C int.

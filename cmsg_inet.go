@@ -115,19 +115,20 @@ func RTHdr(header []byte) ControlMessage { return bytesControl(solIPv6, ipv6RTHd
 // UDPSegment sends the data as several datagrams of n bytes, the last one as long as it gets (UDP_SEGMENT, Linux 4.18).
 func UDPSegment(n int) ControlMessage { return intControl(solUDP, udpSegment, n) }
 
-// Control sends a datagram by the interface, or from the address (IP_PKTINFO).
+// Control sends a datagram by the interface, or from the address (IP_PKTINFO). SetControl refuses what is not an IPv4 address.
 func (v PktInfo4) Control() ControlMessage {
 	c := ControlMessage{Level: solIP, Type: ipPktInfo}
-	c.bad = v.IfIndex != int(uint32(v.IfIndex)&math.MaxInt32)
+	c.bad = v.IfIndex != int(uint32(v.IfIndex)&math.MaxInt32) || notIPv4(v.SpecDst) || notIPv4(v.Addr)
 	c.rec = &cCmsg{kind: cmsgPktInfo4}
 	*cmsgPktInfo4Of(c.at()) = cmsgPktInfo4Value{ifindex: uint32(v.IfIndex), specDst: as4(v.SpecDst), addr: as4(v.Addr)}
 	return c
 }
 
-// Control sends a datagram by the interface, or from the address (IPV6_PKTINFO).
+// Control sends a datagram by the interface, or from the address (IPV6_PKTINFO). SetControl refuses an address with a zone;
+// an IPv4 address becomes ::ffff:a.b.c.d.
 func (v PktInfo6) Control() ControlMessage {
 	c := ControlMessage{Level: solIPv6, Type: ipv6PktInfo}
-	c.bad = v.IfIndex != int(uint32(v.IfIndex)&math.MaxInt32)
+	c.bad = v.IfIndex != int(uint32(v.IfIndex)&math.MaxInt32) || v.Addr.Zone() != ""
 	c.rec = &cCmsg{kind: cmsgPktInfo6}
 	p := cmsgPktInfo6Of(c.at())
 	p.ifindex = uint32(v.IfIndex)
@@ -136,6 +137,9 @@ func (v PktInfo6) Control() ControlMessage {
 	}
 	return c
 }
+
+// notIPv4 reports an address of another family.
+func notIPv4(ip netip.Addr) bool { return ip.IsValid() && !ip.Is4() && !ip.Is4In6() }
 
 // as4 is 0.0.0.0 for what is no IPv4 address.
 func as4(ip netip.Addr) (b [4]byte) {

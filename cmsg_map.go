@@ -189,14 +189,14 @@ func isScalar(level, typ int) bool {
 
 func controlFromValue(level, typ int, value any) (c ControlMessage, cause string) {
 	if isScalar(level, typ) {
-		n, ok := plain.Integer(value)
 		if s, isText := value.(string); isText && level == solIP && typ == ipTOS {
-			var t int
-			t, ok = plain.TOS.Number(s)
-			n = int64(t)
+			if t, ok := plain.TOS.Number(s); ok {
+				value = t
+			}
 		}
-		if !ok {
-			return c, "value is not an integer"
+		n, cause := plain.Number(value, math.MinInt64, math.MaxInt64)
+		if cause != "" {
+			return c, "value is " + cause
 		}
 		c = intControl(level, typ, int(n))
 		return c, c.misfit(n)
@@ -249,6 +249,9 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 	}
 	if cause := r.Finish(needed...); cause != "" {
 		return c, "value: " + cause
+	}
+	if c.bad {
+		return c, "value: " + c.badCause()
 	}
 	return c, ""
 }

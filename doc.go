@@ -29,7 +29,8 @@
 // Counts beside an error are exact. Mistakes of the caller are an [InvalidError], never a panic.
 //
 // The zero Socket and a nil *Socket are a closed socket, the zero Mailbox and a nil *Mailbox a closed mailbox: their calls
-// answer net.ErrClosed. The zero value of every other type, and nil, is empty, and what needs more answers an [InvalidError].
+// answer net.ErrClosed. The zero value of every other type, and a nil pointer to a type with pointer methods, is empty, and what
+// needs more answers an [InvalidError]. (A nil *Addr or *Counters panics, as for every type with value methods.)
 //
 // # Inspection
 //

@@ -19,17 +19,19 @@ func (timeoutError) Is(target error) bool { return target == os.ErrDeadlineExcee
 
 var _ net.Error = timeoutError{}
 
+// The errors that are reasons inside an *Error have no "esock: " of their own in front: that has it.
+
 // ErrCancelled is the reason in the AbortMsg of a handle whose requester made another call: a mailbox has one call in each
 // direction of a socket.
-var ErrCancelled = errors.New("esock: replaced by another call")
+var ErrCancelled = errors.New("replaced by another call")
 
 // ErrAlready is what Connect answers while another requester is connecting the socket. OTP: already.
-var ErrAlready = errors.New("esock: already connecting")
+var ErrAlready = errors.New("already connecting")
 
 // ErrControlTruncated is what RecvMsg and RecvErr return beside a received message whose control messages did not all fit into
 // {otp,rcvctrlbuf}: the message is in the Msg, what did not fit is lost, and descriptors among it are closed. A RecvMsg with
 // MsgCTrunc among its flags leaves it to the flags of the Msg, as OTP does. MSG_CTRUNC of recvmsg(2).
-var ErrControlTruncated = errors.New("esock: control messages truncated: {otp,rcvctrlbuf} is too small")
+var ErrControlTruncated = errors.New("control messages truncated: {otp,rcvctrlbuf} is too small")
 
 // errConnectTimeout is the reason of a connect that ran out of time: what state the kernel's attempt is in is
 // not known, so that the socket is best closed.

@@ -6,7 +6,8 @@ import (
 )
 
 // Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It
-// serves one call at a time; using it while one is in progress is an error.
+// serves one call at a time: a second one that would have to wait while one is in progress answers an *InvalidError "handle".
+// A call that the kernel completes at once needs no handle, and looks at none.
 //
 // It is also its own place in a lane's queue and in a mailbox's list of messages, so that neither allocates.
 type Handle struct {

@@ -253,7 +253,7 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 }
 
 // SendV sends the buffers one after the other, as one message or piece of a stream. On a stream there may be any number;
-// elsewhere at most as many as the kernel takes (LibraryInfo's IovMax). OTP: socket:sendv/2,3; sendmsg(2).
+// elsewhere at most as many as the kernel takes (LibraryInfo.IOVMax). OTP: socket:sendv/2,3; sendmsg(2).
 func (s *Socket) SendV(bufs [][]byte, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpSendV}

@@ -34,7 +34,7 @@ func (h atBirth) Handle(_ context.Context, r slog.Record) error {
 		switch {
 		case a.Key == "socket":
 			s, _ = a.Value.Any().(*Socket)
-		case a.Key == "op" && (a.Value.String() == "open" || a.Value.String() == "accept"):
+		case a.Key == "op" && (a.Value.String() == "open" || a.Value.String() == "adopt" || a.Value.String() == "accept"):
 			born = true
 		}
 		return true

@@ -117,20 +117,20 @@ func (c *openConfig) apply(opts []OpenOption) error {
 func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{}
 	if err := cfg.apply(opts); err != nil {
-		return nil, openError(err)
+		return nil, cfg.fail(err)
 	}
 	switch {
 	case !plain.FitsCInt(int64(d)):
-		return nil, openError(&InvalidError{What: "domain", Value: int(d)})
+		return nil, cfg.fail(&InvalidError{What: "domain", Value: int(d)})
 	case t == RDM: // it can be reported, but OTP opens none
-		return nil, openError(&InvalidError{What: "type", Value: t})
+		return nil, cfg.fail(&InvalidError{What: "type", Value: t})
 	case t < 0 || t > 0xf: // the rest are flags, and the core's to set
-		return nil, openError(&InvalidError{What: "type", Value: int(t)})
+		return nil, cfg.fail(&InvalidError{What: "type", Value: int(t)})
 	case !plain.FitsCInt(int64(p)):
-		return nil, openError(&InvalidError{What: "protocol", Value: int(p)})
+		return nil, cfg.fail(&InvalidError{What: "protocol", Value: int(p)})
 	}
 	if cause := ctext.Cause(cfg.netns); cause != "" {
-		return nil, openError(&InvalidError{What: "netns", Value: cfg.netns, Cause: cause})
+		return nil, cfg.fail(&InvalidError{What: "netns", Value: cfg.netns, Cause: cause})
 	}
 	if err := cfg.checkOwner(); err != nil {
 		return nil, err
@@ -145,7 +145,7 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 		h, err = openIn(cfg.netns, int(d), int(t), int(p))
 	}
 	if err != nil {
-		return nil, openError(err)
+		return nil, cfg.fail(err)
 	}
 	return finishOpen(h, 0, &cfg)
 }
@@ -155,12 +155,20 @@ var errOwnerClosed = &InvalidError{What: "owner", Cause: "its mailbox is closed"
 // checkOwner refuses an owner that is dead before anything is made.
 func (c *openConfig) checkOwner() error {
 	if c.owner != nil && c.owner.Closed() {
-		return openError(errOwnerClosed)
+		return c.fail(errOwnerClosed)
 	}
 	return nil
 }
 
-func openError(err error) error { return &Error{Op: "open", Reason: err} }
+// op is the operation, as errors name it.
+func (c *openConfig) op() string {
+	if c.adopts {
+		return "adopt"
+	}
+	return "open"
+}
+
+func (c *openConfig) fail(err error) error { return &Error{Op: c.op(), Reason: err} }
 
 // openIn opens a socket in another network namespace, on a thread of its own: if the thread cannot be brought
 // back, it ends with its goroutine.
@@ -199,17 +207,23 @@ func netnsError(path string, fault uint32, err error) error {
 
 // Adopt makes a socket of a descriptor that exists already. It works on a duplicate, unless NoDup or TakeFD is given. The
 // descriptor becomes nonblocking, for everybody who shares its description. Domain, type and protocol are asked of the
-// kernel, then taken from KnownAs. Errors: EBADF for no descriptor, ENOTSOCK for one of a file or the like, *InvalidError
+// kernel, then taken from KnownAs; whether it is bound, listens or is connected, too, for Info.
+//
+// Whoever shares the description may make it blocking again. So that this holds up no call here, the first Accept, Connect or
+// SendFile sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms where they are 0, and Close sets those to 0 again: meanwhile a blocking call
+// of others ends after 20 ms with EAGAIN.
+//
+// Errors: EBADF for no descriptor, ENOTSOCK for one of a file or the like, *InvalidError
 // "options" when neither the kernel nor the caller says what the socket is, or an option is not for Adopt; *InvalidError
 // "owner" when the owner is closed, also while Adopt runs; those of fcntl(2). After an error the descriptor is the caller's,
 // open, and as it was. OTP: socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{adopts: true, adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
 	if err := cfg.apply(opts); err != nil {
-		return nil, openError(err)
+		return nil, cfg.fail(err)
 	}
 	if !plain.FitsCInt(int64(fd)) {
-		return nil, openError(syscall.EBADF)
+		return nil, cfg.fail(syscall.EBADF)
 	}
 	if err := cfg.checkOwner(); err != nil {
 		return nil, err
@@ -221,16 +235,12 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	h, missing, r := cAdopt(fd, cfg.adopt, cfg.domain, cfg.typ, cfg.proto)
 	if r < 0 {
 		if missing != "" {
-			return nil, openError(&InvalidError{What: "options", Value: missing,
+			return nil, cfg.fail(&InvalidError{What: "options", Value: missing,
 				Cause: "the kernel does not tell it of descriptor " + strconv.Itoa(fd) + ", and neither did the caller"})
 		}
-		return nil, openError(syscall.Errno(-r))
+		return nil, cfg.fail(syscall.Errno(-r))
 	}
-	var peer cAddr
-	if cPeerName(h, &peer) >= 0 {
-		facts |= factConnected
-	}
-	return finishOpen(h, facts, &cfg)
+	return finishOpen(h, facts|factsOf(h), &cfg)
 }
 
 // finishOpen makes the socket around a handle. An owner that has died meanwhile leaves nothing: what was opened is closed, and
@@ -260,12 +270,12 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 	if cfg.registry != nil {
 		registered = *cfg.registry
 	}
-	if !s.settleIn("open", registered, cfg.owner) {
+	if !s.settleIn(cfg.op(), registered, cfg.owner) {
 		if facts&factFromFD != 0 {
 			s.facts.Or(factUnmade)
 		}
 		s.close(nil, false)
-		return nil, openError(errOwnerClosed)
+		return nil, cfg.fail(errOwnerClosed)
 	}
 	return s, nil
 }

@@ -64,7 +64,7 @@ func TestDebugLeavesTheOtherOptionsAlone(t *testing.T) {
 	assert.Equal(t, RcvBuf{Size: DefaultRcvBuf}, b.RcvBuf())
 	assert.Equal(t, DefaultRcvCtrlBuf, b.RcvCtrlBuf())
 	assert.Equal(t, DefaultSndCtrlBuf, b.SndCtrlBuf())
-	assert.Contains(t, log.String(), "op=open")
+	assert.Contains(t, log.String(), "op=adopt")
 	assert.Contains(t, log.String(), "op=send n=6 result=ok")
 	assert.Contains(t, log.String(), "op=recv n=6 result=ok")
 	require.NoError(t, a.Close())

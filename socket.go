@@ -19,7 +19,7 @@ import (
 // Open, Adopt and Accept make one: the zero Socket, and nil, are closed.
 //
 // Closing is the caller's duty. A socket that is registered, owned or armed stays; one that is none of
-// these and is forgotten is closed by the garbage collector. Armed means that an asynchronous call waits for readiness. One that
+// these and is forgotten is closed by the garbage collector, with a word to the trace of SocketDebug. Armed means that an asynchronous call waits for readiness. One that
 // is queued, or whose SelectMsg has come, keeps the socket for as long as its mailbox or its handle is in use, and an owner
 // does as long as it is. A context does not, nor does what once waited.
 type Socket struct {
@@ -186,7 +186,8 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 //
 // After a failure or a time-out the kernel's attempt may be in any state: close the socket and open
 // another. A unix listener whose backlog is full is EAGAIN, and nothing tells when it would work.
-// Errors: ErrAlready, ErrState, ErrTimeout; those of connect(2). OTP: socket:connect/2,3.
+// Errors: ErrAlready, ErrState, ErrTimeout; EISCONN for a stream that is connected; the others of connect(2). OTP:
+// socket:connect/2,3.
 func (s *Socket) Connect(a Addr, w Wait) error {
 	s = s.orClosed()
 	x := scratches.Get().(*scratch)
@@ -418,7 +419,7 @@ func (s *Socket) Owner() *Mailbox {
 
 // ControllingProcess gives the socket another owner; from must be the present one, nil if there is none, and so
 // may to. A closed mailbox as the new owner is an owner that dies at once: the socket is closed. Calls in progress
-// stay with who made them. Errors: *InvalidError "not_owner"; net.ErrClosed. OTP: {otp, controlling_process}.
+// stay with who made them. Errors: *InvalidError "not_owner", which says whether there is another owner or none; net.ErrClosed. OTP: {otp, controlling_process}.
 func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 	s = s.orClosed()
 	const op = "controlling_process"
@@ -428,8 +429,12 @@ func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 		s.mu.Unlock()
 		return s.fail(op, net.ErrClosed)
 	case s.owner != from:
+		cause := "the socket has another owner"
+		if s.owner == nil {
+			cause = "the socket has no owner"
+		}
 		s.mu.Unlock()
-		return s.fail(op, &InvalidError{What: "not_owner"})
+		return s.fail(op, &InvalidError{What: "not_owner", Cause: cause})
 	}
 	if from != nil {
 		from.disown(s)
@@ -457,7 +462,7 @@ func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 // *InvalidError, or one of this package's errors. Two results are returned bare, because readers compare them:
 // io.EOF (the peer has sent everything) and ErrTimeout.
 type Error struct {
-	Op     string  // the operation, by OTP's name: "recv", "setopt"
+	Op     string  // the operation, by OTP's name: "recv", "setopt"; what OTP has not, by the method's: "adopt", "zero_copy"
 	Socket *Socket // nil when there is none (open)
 	Reason error
 }
@@ -495,4 +500,12 @@ func (s *Socket) fail(op string, err error) error {
 		return err
 	}
 	return &Error{Op: op, Socket: s, Reason: err}
+}
+
+// failAs is fail with an error of a part of the operation, which has a name of its own.
+func (s *Socket) failAs(op string, err error) error {
+	if e, ok := err.(*Error); ok {
+		err = e.Reason
+	}
+	return s.fail(op, err)
 }

@@ -95,8 +95,13 @@ func SocketRows(filters ...Filter) ([]SocketRow, error) {
 // WriteTable prints the rows that SocketRows returns, one to a line, under the names of the columns; nothing, if there are
 // none. The keys choose the columns and their order; without keys there are those of TableColumns.
 //
+// An address is written as host:port. The host is * for the wildcard address, localhost for 127.0.0.1 and ::1, and otherwise a
+// number: no name server is asked. A port that the system's service database has is written with its name, "http (80)". A
+// local address is local:path. An address or a state that is not there is an empty cell.
+//
 // The states are abbreviated: A accepting, BD bound, CD connected, CG connecting, LG listening, SD selected, in
-// full CLOSING; those of the reading side come first, then a comma, then those of the writing side.
+// full CLOSING; those of the reading side come first, then a comma, then those of the writing side. A dash
+// stands for a side without states, "BD:LG, -".
 //
 // Errors: *InvalidError "column" (unknown), "filter"; those of w. OTP: socket:i/0,1,2.
 func WriteTable(w io.Writer, keys []string, filters ...Filter) error {

@@ -55,12 +55,14 @@ type TxTimestamp struct {
 
 // TxTimestamps switches SO_TIMESTAMPING on, with flags (at least one that begins with TimestampTx) and what pairing needs:
 // a key without the packet (TimestampOptID, TimestampOptTSOnly), and the software's stamps. A stream must be connected.
-// Before Linux 6.2 nothing may be on its way yet on the stream. Errors: *InvalidError "flags"; those of setsockopt(2).
+// Before Linux 6.2 nothing may be on its way yet on the stream. Errors: *InvalidError "flags"; EINVAL for a stream that is not
+// connected; the others of setsockopt(2).
 func (s *Socket) TxTimestamps(flags TimestampFlags) (*TxTimestamps, error) {
 	s = s.orClosed()
+	const op = "tx_timestamps"
 	const tx = TimestampTxHardware | TimestampTxSoftware | TimestampTxSched | TimestampTxAck | TimestampTxDone
 	if flags&tx == 0 {
-		return nil, s.fail("setopt", &InvalidError{What: "flags", Value: uint32(flags), Cause: "nothing that is sent gets a timestamp"})
+		return nil, s.fail(op, &InvalidError{What: "flags", Value: uint32(flags), Cause: "nothing that is sent gets a timestamp"})
 	}
 	flags |= TimestampOptID | TimestampOptTSOnly | TimestampSoftware
 	if flags&TimestampTxHardware != 0 {
@@ -72,11 +74,11 @@ func (s *Socket) TxTimestamps(flags TimestampFlags) (*TxTimestamps, error) {
 	}
 	was, err := s.GetOptionNativeInt(solSocket, scmTimestamping)
 	if err != nil {
-		return nil, err
+		return nil, s.failAs(op, err)
 	}
 	// The kernel starts to count where the flag was off before.
 	if err = s.setTimestamping(flags &^ (TimestampOptID | TimestampOptIDTCP)); err != nil {
-		return nil, err
+		return nil, s.failAs(op, err)
 	}
 	err = s.setTimestamping(flags)
 	if stream && errors.Is(err, syscall.EINVAL) {
@@ -84,7 +86,10 @@ func (s *Socket) TxTimestamps(flags TimestampFlags) (*TxTimestamps, error) {
 	}
 	if err != nil {
 		s.setTimestamping(TimestampFlags(was))
-		return nil, err
+		if _, unconnected := s.PeerName(); stream && errors.Is(err, syscall.EINVAL) && errors.Is(unconnected, syscall.ENOTCONN) {
+			err = &explainedErrno{syscall.EINVAL, "a stream must be connected"}
+		}
+		return nil, s.failAs(op, err)
 	}
 	t := &TxTimestamps{s: s, stream: stream}
 	if stream {

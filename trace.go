@@ -17,14 +17,15 @@ var (
 // SetLogger says where traces go; nil: to slog.Default(). The logger's handler may use every socket, also the one that a
 // record is about: no lock is held while it runs. It runs in the goroutine of the operation, before that returns. Records about
 // sockets of gentcp and hackney, about forgotten sockets and about the poller come a moment later, from another goroutine; if
-// it falls behind by 4,096 records of a socket, those that follow are left out, and a record says how many.
+// it falls behind by 4,096 records of a socket, those that follow are left out, and a record says how many. Without
+// DebugAll, SocketDebug and SetDebug nothing is logged.
 func SetLogger(l *slog.Logger) { traceLogger.Store(l) }
 
 // DebugAll says whether new sockets start with their trace on. OTP: socket:debug/1.
 func DebugAll(on bool) { globalDebug.Store(on) }
 
-// SocketDebug switches the trace of the library's own work: sockets opened, closed, and closed by the garbage
-// collector. OTP: socket:socket_debug/1.
+// SocketDebug switches the trace of the library's own work: sockets opened and closed, and, as a warning, those that nobody
+// closed, when the garbage collector has. OTP: socket:socket_debug/1.
 func SocketDebug(on bool) { socketDebug.Store(on) }
 
 func logger() *slog.Logger {
@@ -76,8 +77,11 @@ func (s *Socket) traceOpen(op string) {
 	}
 }
 
-// traceForgotten reports a socket that the garbage collector closed. That is always worth a word.
+// traceForgotten reports a socket that the garbage collector closed.
 func traceForgotten(id uint64) {
+	if !socketDebug.Load() {
+		return // a library does not write to its program's log unasked
+	}
 	common.tell(slog.LevelWarn, "esock: a socket was forgotten and is closed by the garbage collector", "socket",
 		fmt.Sprintf("#Socket<%d>", id))
 }

@@ -69,8 +69,8 @@ func later(t, d time.Duration) time.Duration {
 	return t + min(d, math.MaxInt64-t)
 }
 
-// Context waits until ctx ends; the call then returns ctx.Err(), or context.Canceled if that is nil. A context that can end
-// costs no goroutine and, when it is used again on the same socket, no allocation.
+// Context waits until ctx ends; the call then returns an *Error in which errors.Is finds ctx.Err(), or context.Canceled if that
+// is nil. A context that can end costs no goroutine and, when it is used again on the same socket, no allocation.
 func Context(ctx context.Context) Wait {
 	if ctx == nil {
 		return badWait(&InvalidError{What: "timeout", Cause: "the context is nil"})
@@ -129,6 +129,34 @@ func (w Wait) Begin() Wait {
 		w.kind, w.d = waitUntil, later(clock(), w.d)
 	}
 	return w
+}
+
+// String is the wait as it is written: "Within(1s)", "Forever", "NoWait(mailbox)"; Until shows how far off the moment is.
+func (w Wait) String() string {
+	text := "Forever"
+	switch w.kind {
+	case waitFor:
+		text = "Within(" + w.d.String() + ")"
+	case waitUntil:
+		text = "Until(in " + (w.d - clock()).String() + ")"
+	case waitContext:
+		text = "Context"
+	case waitAsync:
+		text = "NoWait"
+		if w.handle() != nil {
+			text = "With"
+		}
+		text += "(" + w.requester().String() + ")"
+	case waitBad:
+		text = w.ref.(error).Error()
+	}
+	if w.spin > 0 {
+		text += ".Spin(" + time.Duration(w.spin).String() + ")"
+	}
+	if w.continues() != nil {
+		text += ".Continue"
+	}
+	return text
 }
 
 // Err says why the wait cannot be used: a negative time, a nil context. Every call that is given it answers the same.

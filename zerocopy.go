@@ -54,11 +54,12 @@ type ZeroCopied struct {
 // ZeroCopy allows sending without copying (SO_ZEROCOPY), on a socket that has not used it yet. Errors: those of
 // setsockopt(2); EOPNOTSUPP where RecvErr does not work.
 func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
-	if err := s.needErrorQueue("setopt"); err != nil {
+	const op = "zero_copy"
+	if err := s.needErrorQueue(op); err != nil {
 		return nil, err // nothing would be given back
 	}
 	if err := s.SetOptionNative(solSocket, soZeroCopy, binary.NativeEndian.AppendUint32(nil, 1)); err != nil {
-		return nil, err
+		return nil, s.failAs(op, err)
 	}
 	return &ZeroCopy{s: s, o: &zeroCopyResult{book: s.zeroCopyBook()}}, nil
 }

@@ -88,7 +88,7 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
         return r;
     }
     s->saved_fl = fl;
-    s->flags |= ESOCK__ADOPTED | ESOCK__SHARED;
+    s->flags |= ESOCK__ADOPTED | ESOCK__SHARED | ESOCK__CONNECTED;
     if (flags & ESOCK_ADOPT_TAKE) s->flags |= ESOCK__TAKEN;
     if (!(fd_flags & FD_CLOEXEC)) s->flags |= ESOCK__RESTORE_FD;
     if (!(flags & (ESOCK_ADOPT_DUP | ESOCK_ADOPT_TAKE)))
@@ -261,10 +261,20 @@ int esock_peername(esock *s, esock_addr *a) {
     return get_name(s, s->sys->getpeername, a);
 }
 
+/* Linux reports a nonblocking attempt that succeeded by answering 0 to the next connect, whatever its address. Here
+ * esock_finish reports it, so the next connect is refused as on a socket that was connected by a blocking one. Others
+ * may have the description, so the kernel is asked whether it is connected still. */
+static bool is_connected(esock *s) {
+    esock_addr peer;
+    uint32_t flags = __atomic_load_n(&s->flags, __ATOMIC_RELAXED);
+    return flags & ESOCK__STREAM && flags & ESOCK__CONNECTED && esock_peername(s, &peer) >= 0;
+}
+
 int esock_connect(esock *s, const esock_addr *a) {
     struct sockaddr_storage ss;
     unsigned len;
     int r = esock_addr_encode(a, &ss, &len);
+    if (r == 0 && ss.ss_family != AF_UNSPEC && is_connected(s)) r = -EISCONN;
     if (r == 0) esock_nonblock(s);
     if (r == 0) r = s->sys->connect(s->sys, s->fd, (const struct sockaddr *)&ss, len);
     if (r == -EINTR) r = -EINPROGRESS; /* POSIX: the attempt goes on */
@@ -287,6 +297,7 @@ int esock_finish(esock *s) {
         esock_addr peer;
         if (r == 0 && (p.revents & (POLLERR | POLLHUP)) && esock_peername(s, &peer) == -ENOTCONN)
             r = -ENOTCONN;
+        if (r == 0) __atomic_or_fetch(&s->flags, ESOCK__CONNECTED, __ATOMIC_RELAXED);
     }
     esock__trace(s, "finish", r);
     return r;

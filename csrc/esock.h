@@ -207,7 +207,8 @@ ESOCK_API int esock_peername(esock *s, esock_addr *a);
 
 /* Starts to connect. 0: connected. -EINPROGRESS: wait for ESOCK_OUT, then call esock_finish. Other
  * errors are final; -EAGAIN (a unix listener's backlog is full) among them: no readiness follows
- * it. */
+ * it. -EISCONN: the stream is connected, also where esock_finish has said so: Linux would answer 0
+ * once more, and keep the peer. */
 ESOCK_API int esock_connect(esock *s, const esock_addr *a);
 
 /* How the attempt went. 0: connected. -EINPROGRESS: not decided yet. Other: why it failed. */

@@ -22,8 +22,9 @@ enum esock__flag {
     ESOCK__BOUND_RCV = 64,  /* SO_RCVTIMEO is ours: see esock_nonblock */
     ESOCK__BOUND_SND = 128, /* SO_SNDTIMEO */
     ESOCK__ADOPTED = 256,
-    ESOCK__TAKEN = 512,      /* with ESOCK_ADOPT_TAKE */
-    ESOCK__RESTORE_FD = 1024 /* and it was not close-on-exec */
+    ESOCK__TAKEN = 512,       /* with ESOCK_ADOPT_TAKE */
+    ESOCK__RESTORE_FD = 1024, /* and it was not close-on-exec */
+    ESOCK__CONNECTED = 2048   /* a stream that may be connected: see esock_connect */
 };
 
 /* 216 bytes, so that malloc's chunk is 224: an idle socket should cost little. */

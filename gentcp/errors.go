@@ -91,7 +91,7 @@ func checkWait(w esock.Wait) error {
 	case errors.As(w.Err(), &e):
 		return &badArgument{e.What, e.Value, e.Cause}
 	case w.Asynchronous():
-		return &badArgument{"timeout", nil, "without waiting there are the active modes"}
+		return &badArgument{"timeout", nil, "NoWait and With are not for gentcp: data comes without a call in the active modes (SetOpts with Active)"}
 	}
 	return nil
 }

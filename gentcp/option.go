@@ -40,6 +40,10 @@ func (o Option) String() string {
 		return fmt.Sprintf("{raw, %d, %d, %x}", o.level, o.opt, o.value)
 	case o.value == nil:
 		return o.name
+	case o.name == "send_timeout":
+		if d, ok := o.value.(time.Duration); ok && d < 0 {
+			return "{send_timeout, infinity}"
+		}
 	}
 	return fmt.Sprintf("{%s, %v}", o.name, o.value)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -100,4 +101,10 @@ func TestText_ZoneOfANamespace(t *testing.T) {
 	s, err = Listen(nil, 0, IP(netip.MustParseAddr("fe80::b%zb")))
 	assertReason(t, "einval", s, err)
 	assert.ErrorContains(t, err, "zone")
+}
+
+// A time that never ends prints as what sets it.
+func TestInfinitePrints(t *testing.T) {
+	assert.Equal(t, "{send_timeout, infinity}", SendTimeout(Infinity).String())
+	assert.Equal(t, "{send_timeout, 1s}", SendTimeout(time.Second).String())
 }

@@ -73,6 +73,9 @@ const opSendFile = "sendfile"
 // SendFileName sends a whole file: SendFile of all of it, without options. Errors: also those of open(2).
 // OTP: hackney_socket:sendfile/2.
 func (s Socket) SendFileName(caller *esock.Mailbox, path string) (int64, error) {
+	if err := s.check(opSendFile); err != nil {
+		return 0, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err

@@ -2,7 +2,10 @@ package hackney_test
 
 import (
 	"embed"
+	"io/fs"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
 
 	"github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/hackney"
@@ -32,4 +35,11 @@ func TestZeroValuesAreHarmless(t *testing.T) {
 			"SendFileOpt": hackney.SendFileOpt, "SendFun": hackney.SendFun, "TLS": hackney.TLS,
 			"UseThreads": hackney.UseThreads},
 	}.Run(t)
+}
+
+// Without a connection there is nothing to open a file for.
+func TestSendFileNameChecksTheSocketFirst(t *testing.T) {
+	_, err := hackney.Socket{}.SendFileName(nil, "no such file")
+	assert.ErrorIs(t, err, gentcp.ErrBadArg)
+	assert.NotErrorIs(t, err, fs.ErrNotExist)
 }

@@ -163,13 +163,23 @@ func (d *Decoder) Type() Type { return d.parser().Type() }
 
 // SetType changes the type of the packets that follow, also of those that have been read already. The error is an
 // *ArgumentError.
-func (d *Decoder) SetType(t Type) error { return d.parser().SetType(t) }
+func (d *Decoder) SetType(t Type) error {
+	if d == nil {
+		return noDecoder()
+	}
+	return d.p.SetType(t)
+}
 
 // Options returns the options, as they were given.
 func (d *Decoder) Options() Options { return d.parser().Options() }
 
 // SetOptions changes the options, as [Parser.SetOptions] does.
-func (d *Decoder) SetOptions(o Options) error { return d.parser().SetOptions(o) }
+func (d *Decoder) SetOptions(o Options) error {
+	if d == nil {
+		return noDecoder()
+	}
+	return d.p.SetOptions(o)
+}
 
 // Read reads the bytes that follow as they are: the body after an HTTP head, for one. It makes a Decoder an io.Reader.
 func (d *Decoder) Read(b []byte) (int, error) {

@@ -23,7 +23,7 @@ func (e sizeError) Is(target error) bool { return target == syscall.EMSGSIZE }
 
 // ArgumentError says that a type or an option is wrong. It stands for OTP's badarg; errors.Is finds syscall.EINVAL.
 type ArgumentError struct {
-	What  string // "type", "line_delimiter", "reader", "length"
+	What  string // "type", "line_delimiter", "length"; "reader", "parser", "decoder" where it is nil
 	Value any    // the value, where there is one
 	Cause string // why, where it is not plain
 }

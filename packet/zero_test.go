@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock/internal/zerocall"
 	"github.com/esock-go/esock/packet"
@@ -29,23 +30,29 @@ func TestZeroValuesAreHarmless(t *testing.T) {
 	}.Run(t)
 }
 
+// The error names what was nil.
 func TestNilPointersAreBadArguments(t *testing.T) {
-	var bad *packet.ArgumentError
 	var p *packet.Parser
 	var d *packet.Decoder
 	var typ *packet.Type
-	_, _, err := p.Next([]byte("x"))
-	assert.ErrorAs(t, err, &bad)
-	assert.ErrorAs(t, p.SetType(packet.Line), &bad)
-	assert.ErrorAs(t, p.SetOptions(packet.Options{}), &bad)
-	_, err = d.Next()
-	assert.ErrorAs(t, err, &bad)
-	_, err = d.Read(make([]byte, 1))
-	assert.ErrorAs(t, err, &bad)
-	assert.ErrorAs(t, d.SetType(packet.Line), &bad)
-	assert.ErrorAs(t, d.SetOptions(packet.Options{}), &bad)
-	for _, err := range d.All() {
-		assert.ErrorAs(t, err, &bad)
+	is := func(what string, err error) {
+		t.Helper()
+		var bad *packet.ArgumentError
+		require.ErrorAs(t, err, &bad)
+		assert.Equal(t, what, bad.What)
 	}
-	assert.ErrorAs(t, typ.UnmarshalText([]byte("line")), &bad)
+	_, _, err := p.Next([]byte("x"))
+	is("parser", err)
+	is("parser", p.SetType(packet.Line))
+	is("parser", p.SetOptions(packet.Options{}))
+	_, err = d.Next()
+	is("decoder", err)
+	_, err = d.Read(make([]byte, 1))
+	is("decoder", err)
+	is("decoder", d.SetType(packet.Line))
+	is("decoder", d.SetOptions(packet.Options{}))
+	for _, err := range d.All() {
+		is("decoder", err)
+	}
+	is("type", typ.UnmarshalText([]byte("line")))
 }

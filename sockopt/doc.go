@@ -20,20 +20,24 @@
 // OTP's level otp has the library's own settings of a socket, for which package esock has methods:
 //
 //	name                 method                   value by name
-//	controlling_process  Owner,                   *esock.Mailbox; set where there is no owner yet
-//	                     ControllingProcess
+//	controlling_process  Owner,                   *esock.Mailbox, nil for none; set where there is no owner
+//	                     ControllingProcess       yet, and not to nil
 //	debug                Debug, SetDebug          bool
 //	domain               Domain                   esock.Domain; read only
 //	fd                   FD                       int; read only
 //	iow                  IOW, SetIOW              bool
 //	meta                 Meta, SetMeta            any value
-//	rcvbuf               RcvBuf, SetRcvBuf        int in bytes, esock.RcvBuf, a list [count, size], or "default"
-//	rcvctrlbuf           RcvCtrlBuf,              int in bytes, or "default"
+//	rcvbuf               RcvBuf, SetRcvBuf        int in bytes, or esock.RcvBuf where a count is set; set also to a
+//	                                              list [count, size], or "default"
+//	rcvctrlbuf           RcvCtrlBuf,              int in bytes; set also to "default"
 //	                     SetRcvCtrlBuf
 //	select_read          SelectRead,              bool
 //	                     SetSelectRead
-//	sndctrlbuf           SndCtrlBuf,              int in bytes, or "default"
+//	sndctrlbuf           SndCtrlBuf,              int in bytes; set also to "default"
 //	                     SetSndCtrlBuf
-//	spin                 Spin, SetSpin            time.Duration, or its text
+//	spin                 Spin, SetSpin            time.Duration; set also to its text ("50µs"), and not to a number,
+//	                                              which has no unit
 //	use_registry         Registered, Register     bool; set to true only
+//
+// Sizes are from 1. Values of other types are refused: *esock.InvalidError "socket_option".
 package sockopt

@@ -2,6 +2,7 @@ package sockopt
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
@@ -9,13 +10,14 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// optionFailure is the system's refusal with the cause, where the option's row knows it. errors.Is finds the number.
+// optionFailure is the system's refusal: the option, what it was to be set to where that is refused, and the cause where the
+// option's row knows it. errors.Is finds the number.
 type optionFailure struct {
 	errno syscall.Errno
-	cause string
+	text  string
 }
 
-func (e *optionFailure) Error() string { return e.errno.Error() + ": " + e.cause }
+func (e *optionFailure) Error() string { return e.errno.Error() + ": " + e.text }
 func (e *optionFailure) Unwrap() error { return e.errno }
 
 // optionResult is what the core's refusal of an option call means.
@@ -30,18 +32,52 @@ func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 	case errno == syscall.ERANGE && op == setopt:
 		return fail(s, op, optionError(row, value, rangeCause(row)))
 	}
-	cause := explainOption(&optionRows[row], kindOf(s), errno)
-	name := ""
-	if op == setopt && optionRows[row].codec == codecString {
-		name = fmt.Sprintf(" %q", value)
+	o := &optionRows[row]
+	text := o.Level + "." + o.Name
+	cause := explainOption(o, kindOf(s), errno, func() bool { return op == setopt && readsHere(s, row) })
+	switch {
+	case op == getopt:
+	case o.codec == codecString:
+		text += fmt.Sprintf(" %q", value)
 		if cause == "" {
 			cause = explainName(errno)
 		}
+	case cause == "":
+		text += shownValue(value)
+		cause = "is refused"
 	}
 	if cause != "" {
-		return fail(s, op, &optionFailure{errno, optionRows[row].Level + "." + optionRows[row].Name + name + " " + cause})
+		text += " " + cause
 	}
-	return fail(s, op, errno)
+	return fail(s, op, &optionFailure{errno, text})
+}
+
+// isUnknown reports an errno that says that there is no such option, but also that there is none to set.
+func isUnknown(errno syscall.Errno) bool {
+	return errno == syscall.ENOPROTOOPT || errno == syscall.EOPNOTSUPP
+}
+
+// readsHere reports whether the option can be read on the socket: then the kernel knows it.
+func readsHere(s *esock.Socket, row int) bool {
+	if !optionRows[row].CanGet || optionRows[row].Asks {
+		return false
+	}
+	_, data, r, err := readRow(s, row, 0, nil, optionSizes()[row].room)
+	if data != nil {
+		optionBuffers.put(data)
+	}
+	return err == nil && r >= 0
+}
+
+// shownValue is a value as an error shows it, with a blank in front: a number, a boolean or a text. Structures and bytes may
+// hold keys, and are not shown.
+func shownValue(v any) string {
+	switch rv := reflect.ValueOf(v); rv.Kind() {
+	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64, reflect.String:
+		return fmt.Sprintf(" %v", v)
+	}
+	return ""
 }
 
 // explainName is why the kernel refuses the name that an option is set to: its errno reads as if a file were missing.
@@ -76,9 +112,10 @@ func (o *Info) lifetime() string {
 	return "since " + o.Since + ", until " + o.Until
 }
 
-// explainOption is why the kernel refuses the option on a socket of the kind, "" where that is not known.
-func explainOption(o *Info, kind Kinds, errno syscall.Errno) string {
-	unknown := errno == syscall.ENOPROTOOPT || errno == syscall.EOPNOTSUPP
+// explainOption is why the kernel refuses the option on a socket of the kind, "" where that is not known. reads says whether
+// what could not be set can be read.
+func explainOption(o *Info, kind Kinds, errno syscall.Errno, reads func() bool) string {
+	unknown := isUnknown(errno)
 	wrongKind := kind != 0 && !o.Kinds.Has(kind)
 	switch {
 	case wrongKind && kind == KindMPTCP && (unknown || errno == syscall.EINVAL):
@@ -93,6 +130,8 @@ func explainOption(o *Info, kind Kinds, errno syscall.Errno) string {
 		return "needs a connected socket, and this one is not"
 	case o.Needs == "connected" && (errno == syscall.EINVAL || errno == syscall.ENODATA) && o.Codec != "string":
 		return "needs a connected socket, or refuses this value"
+	case unknown && reads():
+		return "cannot be set here, only read"
 	case unknown && kind != 0:
 		return "is not known to this kernel, not built into it, or refused here (it is in Linux " + o.lifetime() + ")"
 	case errno == syscall.ENOMEM && o.Codec == "filter":

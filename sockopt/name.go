@@ -22,7 +22,7 @@ import (
 //	filter             a list of {code, jt, jf, k}; to be set, jt and jf may be missing: 0
 //	control messages   a list, as ControlMessage.Map makes them
 //
-// Level "otp" has esock's own options. Errors are those of Option.Get, and *InvalidError "socket_option" for names
+// Level "otp" has esock's own options, with values of esock's own types where the package documentation says so. Errors are those of Option.Get, and *InvalidError "socket_option" for names
 // that are not known. OTP: socket:getopt/2.
 func Get(s *esock.Socket, level, name string) (any, error) {
 	if level == "otp" {
@@ -298,14 +298,11 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	case esock.Protocol:
 		value = int(v)
 	}
-	n, ok := plain.Integer(value)
-	switch {
-	case !ok:
-		return 0, nil, "not an integer"
-	case n < low || n > high:
-		return 0, nil, outside
+	n, cause := plain.Number(value, low, high)
+	if cause == "out of range" {
+		cause = outside
 	}
-	return n, nil, ""
+	return n, nil, cause
 }
 
 func lingerFromPlain(value any) (i int64, data []byte, cause string) {

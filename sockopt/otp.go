@@ -19,7 +19,12 @@ type otpOption struct {
 
 // The options of level otp.
 var otpTable = []otpOption{
-	{"controlling_process", func(s *esock.Socket) any { return s.Owner() }, func(s *esock.Socket, v any) (error, string) {
+	{"controlling_process", func(s *esock.Socket) any {
+		if mb := s.Owner(); mb != nil {
+			return mb
+		}
+		return nil
+	}, func(s *esock.Socket, v any) (error, string) {
 		if mb, ok := v.(*esock.Mailbox); ok && mb != nil {
 			return s.ControllingProcess(nil, mb), ""
 		}

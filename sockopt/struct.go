@@ -499,14 +499,15 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 		f.putNumber(b, u)
 		return ""
 	}
-	n, ok := plain.Integer(v)
-	if !ok {
-		return "not an integer"
+	low := int64(0)
+	if f.kind == "I32" {
+		low = math.MinInt64
 	}
-	if n < 0 && f.kind != "I32" || !f.putNumber(b, uint64(n)) {
-		return "out of range"
+	n, cause := plain.Number(v, low, math.MaxInt64)
+	if cause == "" && !f.putNumber(b, uint64(n)) {
+		cause = "out of range"
 	}
-	return ""
+	return cause
 }
 
 // addrFromAny reads an address: an Addr, a map as Addr.Map makes it, a netip value, or the text of an IP address.

@@ -3,7 +3,7 @@
 package sockopt
 
 // optionHash is what esock_opt_hash answers for the same rows.
-const optionHash = 0x115f36bfb1c5650f
+const optionHash = 0xd38e3168725e57bf
 
 // The kinds of sockets that options apply to.
 const (
@@ -79,8 +79,8 @@ var optionRows = [...]Info{
 		CanGet: true, CanSet: true, Asks: false, Kinds: 16383, Needs: "", Since: "2.4", Until: "", Sample: "3",
 		Doc: "The bytes that must be there before a receive is ready; before 2.4 it cannot be set. socket(7)", codec: 2},
 	{Level: "socket", Name: "sndlowat", Constant: "SO_SNDLOWAT", LevelNumber: 1, Number: 19, Codec: "int", Struct: "",
-		CanGet: true, CanSet: true, Asks: false, Kinds: 16383, Needs: "", Since: "2.2", Until: "", Sample: "!Linux lets nobody set it",
-		Doc: "The bytes that must fit before a send is ready; on Linux always 1. socket(7)", codec: 2},
+		CanGet: true, CanSet: false, Asks: false, Kinds: 16383, Needs: "", Since: "2.2", Until: "", Sample: "",
+		Doc: "The bytes that must fit before a send is ready; on Linux always 1, and nobody sets it. socket(7)", codec: 2},
 	{Level: "socket", Name: "rcvtimeo", Constant: "SO_RCVTIMEO", LevelNumber: 1, Number: 20, Codec: "timeval", Struct: "",
 		CanGet: true, CanSet: true, Asks: false, Kinds: 16383, Needs: "", Since: "2.4", Until: "", Sample: "1500000>*",
 		Doc: "How long a blocking receive waits, in microseconds; esock's descriptors never block. socket(7)", codec: 7},
@@ -370,8 +370,8 @@ var optionRows = [...]Info{
 		CanGet: true, CanSet: true, Asks: false, Kinds: 15, Needs: "", Since: "6.3", Until: "", Sample: "2685542400",
 		Doc: "The ports that bind to port 0 chooses from: the lowest, and 65536 times the highest. ip(7)", codec: 3},
 	{Level: "ip", Name: "protocol", Constant: "IP_PROTOCOL", LevelNumber: 0, Number: 52, Codec: "protocol", Struct: "",
-		CanGet: true, CanSet: true, Asks: false, Kinds: 16, Needs: "", Since: "6.4", Until: "", Sample: "!only a raw socket of protocol raw takes it",
-		Doc: "The protocol that packets of a raw socket of protocol raw carry in their header. ip(7)", codec: 2},
+		CanGet: true, CanSet: false, Asks: false, Kinds: 16, Needs: "", Since: "6.4", Until: "", Sample: "",
+		Doc: "The protocol that a raw socket was opened with. As a control message, a C int, it is the protocol of one datagram. ip(7)", codec: 2},
 	{Level: "ipv6", Name: "addrform", Constant: "IPV6_ADDRFORM", LevelNumber: 41, Number: 1, Codec: "domain", Struct: "",
 		CanGet: true, CanSet: true, Asks: false, Kinds: 10, Needs: "connected", Since: "2.2", Until: "", Sample: "!it needs a connection to an IPv4 address",
 		Doc: "Setting inet turns the socket of a v4-mapped connection into an IPv4 socket. ipv6(7)", codec: 2},

@@ -97,8 +97,8 @@ var (
 	// Sockets: all.
 	SocketRcvLowat = Option[int]{16, &intCodec}
 
-	// SocketSndLowat is SO_SNDLOWAT, {socket,sndlowat}; can be read and set; since Linux 2.2.
-	// The bytes that must fit before a send is ready; on Linux always 1. socket(7)
+	// SocketSndLowat is SO_SNDLOWAT, {socket,sndlowat}; can be read; since Linux 2.2.
+	// The bytes that must fit before a send is ready; on Linux always 1, and nobody sets it. socket(7)
 	// Sockets: all.
 	SocketSndLowat = Option[int]{17, &intCodec}
 
@@ -587,8 +587,8 @@ var (
 	// Sockets: tcp4 tcp6 udp4 udp6.
 	IPLocalPortRange = Option[uint]{113, &uintCodec}
 
-	// IPProtocol is IP_PROTOCOL, {ip,protocol}; can be read and set; since Linux 6.4.
-	// The protocol that packets of a raw socket of protocol raw carry in their header. ip(7)
+	// IPProtocol is IP_PROTOCOL, {ip,protocol}; can be read; since Linux 6.4.
+	// The protocol that a raw socket was opened with. As a control message, a C int, it is the protocol of one datagram. ip(7)
 	// Sockets: raw4.
 	IPProtocol = Option[esock.Protocol]{114, &protocolCodec}
 )

@@ -2,6 +2,7 @@ package supports
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -35,7 +36,7 @@ func (o Option) String() string { return supportNames.Spell(int(o)) }
 // MarshalText is String, for JSON.
 func (o Option) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// Table is what the library knows and this system has.
+// Table is what the library knows and this system has. Its JSON is its Map.
 type Table struct {
 	IOCtlRequests map[string]bool              // the requests of netdevice.IOCtl: Linux has it
 	IOCtlFlags    map[string]bool              // the names of interface flags: Linux has it
@@ -105,6 +106,9 @@ func (t Table) Map() map[string]any {
 	}
 	return m
 }
+
+// MarshalJSON writes what Map returns.
+func (t Table) MarshalJSON() ([]byte, error) { return json.Marshal(t.Map()) }
 
 func plainMap(t map[string]bool) map[string]any {
 	m := make(map[string]any, len(t))

@@ -97,3 +97,12 @@ func TestProtocolDatabase(t *testing.T) {
 	names := protocolsIn(strings.NewReader("# comment\nip\t0\tIP\t# internet\n\nbroken\nhopopt 0 HOPOPT Hop # x\n"))
 	assert.Equal(t, []string{"ip", "IP", "hopopt", "HOPOPT", "Hop"}, names)
 }
+
+func TestTableIsItsMapInJSON(t *testing.T) {
+	table := All()
+	got, err := json.Marshal(table)
+	require.NoError(t, err)
+	want, err := json.Marshal(table.Map())
+	require.NoError(t, err)
+	assert.JSONEq(t, string(want), string(got))
+}

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"syscall"
@@ -179,13 +180,42 @@ func TestConnect_Results(t *testing.T) {
 
 func TestConnect_AgainWhenConnected(t *testing.T) {
 	_, addr := listener(t, 5)
-	s := dial(t, addr)
-	// Linux: the first answers for the connection that was made.
-	if err := s.Connect(addr, esock.Within(patience)); err != nil {
-		assert.ErrorIs(t, err, syscall.EISCONN)
+	_, other := listener(t, 5)
+	mb := esock.NewMailbox()
+	refused := func(t *testing.T, s *esock.Socket) {
+		for _, w := range []esock.Wait{esock.Within(patience), esock.Within(0), esock.NoWait(mb)} {
+			assert.ErrorIs(t, s.Connect(other, w), syscall.EISCONN)
+		}
+		peer, err := s.PeerName()
+		require.NoError(t, err)
+		assert.Equal(t, addr, peer)
+		assert.Contains(t, s.Info().WStates, "connected")
 	}
-	assert.ErrorIs(t, s.Connect(addr, esock.Within(patience)), syscall.EISCONN)
-	assert.Contains(t, s.Info().WStates, "connected")
+	t.Run("waiting", func(t *testing.T) { refused(t, dial(t, addr)) })
+	t.Run("asynchronous", func(t *testing.T) {
+		s := open(t, esock.Inet, esock.Stream, esock.TCP)
+		sel := selected(t, s.Connect(addr, esock.NoWait(mb)))
+		assert.Equal(t, selectOf(sel), message(t, mb))
+		require.NoError(t, s.FinishConnect(esock.NoWait(mb)))
+		refused(t, s)
+	})
+	t.Run("adopted from package net", func(t *testing.T) {
+		c, err := net.Dial("tcp", addr.String())
+		require.NoError(t, err)
+		defer c.Close()
+		f, err := c.(*net.TCPConn).File()
+		require.NoError(t, err)
+		defer f.Close()
+		s, err := esock.Adopt(int(f.Fd()))
+		require.NoError(t, err)
+		closeAtEnd(t, s)
+		refused(t, s)
+	})
+	t.Run("dissolved", func(t *testing.T) {
+		s := dial(t, addr)
+		require.NoError(t, s.Connect(esock.RawAddr(esock.Unspec, nil), esock.Forever))
+		require.NoError(t, s.Connect(other, esock.Within(patience)))
+	})
 }
 
 func TestConnect_OutOfTime(t *testing.T) {

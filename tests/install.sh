@@ -35,7 +35,8 @@ cat >CMakeLists.txt <<'CMAKE'
 cmake_minimum_required(VERSION 3.25)
 project(consumer C)
 find_package(esock REQUIRED)
-foreach(kind static shared)
+find_package(esock REQUIRED) # once more does no harm
+foreach(kind static shared esock)
     add_executable(${kind} main.c)
     target_link_libraries(${kind} esock::${kind})
 endforeach()
@@ -63,4 +64,12 @@ fi
 "$cmake" --build out >/dev/null
 out/static >/dev/null
 out/shared >/dev/null
+out/esock >/dev/null
+if readelf -d out/esock | grep -q libesock; then
+    echo 'esock::esock is not the static library'
+    exit 1
+fi
+"$cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" -DBUILD_SHARED_LIBS=ON -B out >/dev/null
+"$cmake" --build out >/dev/null
+readelf -d out/esock | grep -q libesock
 echo "installed, linked and ran: $version"

@@ -19,11 +19,11 @@ func bindAddr(network, text string) (esock.Addr, error) {
 	host, service, err := net.SplitHostPort(text)
 	switch {
 	case text == "":
-		return esock.Addr{}, errors.New("--addr: must be HOST:PORT, not empty")
+		return esock.Addr{}, usagef("--addr: must be HOST:PORT, not empty")
 	case err != nil && strings.Contains(err.Error(), "missing port"):
-		return esock.Addr{}, fmt.Errorf("--addr: missing port in %q; it must be HOST:PORT", text)
+		return esock.Addr{}, usagef("--addr: missing port in %q; it must be HOST:PORT", text)
 	case err != nil:
-		return esock.Addr{}, fmt.Errorf("--addr: must be HOST:PORT, with an IPv6 address in brackets, not %q", text)
+		return esock.Addr{}, usagef("--addr: must be HOST:PORT, with an IPv6 address in brackets, not %q", text)
 	}
 	port, err := portOf(network, service)
 	if err != nil {
@@ -38,7 +38,7 @@ func bindAddr(network, text string) (esock.Addr, error) {
 	a := esock.AddrFrom(netip.AddrPortFrom(ip, uint16(port)))
 	var bad *esock.InvalidError
 	if errors.As(a.Err(), &bad) {
-		return a, fmt.Errorf("--addr: %q is not an address: %s", host, bad.Cause)
+		return a, usagef("--addr: %q is not an address: %s", host, bad.Cause)
 	}
 	return a, nil
 }
@@ -48,16 +48,16 @@ func portOf(network, service string) (int, error) {
 	n, err := strconv.ParseInt(service, 10, 64)
 	switch {
 	case err == nil && (n < 0 || n > 65535), errors.Is(err, strconv.ErrRange):
-		return 0, fmt.Errorf("%s is not a port from 0 to 65535", service)
+		return 0, usagef("%s is not a port from 0 to 65535", service)
 	case err == nil:
 		return int(n), nil
 	}
 	if service == "" {
-		return 0, errors.New("no port is given")
+		return 0, usagef("no port is given")
 	}
 	port, err := net.LookupPort(network, service)
 	if err != nil {
-		return 0, fmt.Errorf("there is no service %q", service)
+		return 0, usagef("there is no service %q", service)
 	}
 	return port, nil
 }

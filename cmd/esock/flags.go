@@ -13,13 +13,21 @@ import (
 
 // How the values of flags are read. kong puts the flag's name in front of an error, which says in words what the flag takes.
 
-// valueOptions returns the readers of numbers and times.
+// valueOptions returns the readers of texts, numbers and times.
 func valueOptions() []kong.Option {
 	opts := []kong.Option{kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(readTime))}
 	for _, k := range []reflect.Kind{reflect.Int, reflect.Int64} {
 		opts = append(opts, kong.KindMapper(k, kong.MapperFunc(readNumber)))
 	}
-	return opts
+	return append(opts, kong.KindMapper(reflect.String, kong.MapperFunc(readText)))
+}
+
+func readText(ctx *kong.DecodeContext, target reflect.Value) error {
+	text, err := popText(ctx, "a value")
+	if err == nil {
+		target.SetString(text)
+	}
+	return err
 }
 
 func readTime(ctx *kong.DecodeContext, target reflect.Value) error {

@@ -35,7 +35,7 @@ type commands struct {
 const (
 	exitOK     = 0
 	exitFailed = 1
-	exitUsage  = 2
+	exitUsage  = 2 // the arguments alone are wrong
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -65,12 +65,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = emptyValue(ctx)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "esock: %v; esock --help shows the usage\n", err)
+		fmt.Fprintf(stderr, "esock: %s; esock --help shows the usage\n", parseCause(err))
 		return exitUsage
 	}
 	if err := ctx.Run(&output{Writer: stdout, terminal: isTerminal(stdout)}, terminals{os.Stdin, stderr}); err != nil {
 		if !errors.Is(err, errReported) {
 			fmt.Fprintf(stderr, "%s: %s\n", commandOf(ctx), plain(err))
+		}
+		if isUsage(err) {
+			return exitUsage
 		}
 		return exitFailed
 	}

@@ -88,11 +88,11 @@ func TestTable(t *testing.T) {
 	assert.Contains(t, doc.Sockets[0]["local_address"], "localhost:")
 
 	code, out, errs := command(t, "i", "sate")
-	assert.Equal(t, 1, code)
+	assert.Equal(t, exitUsage, code)
 	assert.Empty(t, out)
 	assert.Equal(t, "esock i: there is no column \"sate\"; did you mean state?\n", errs)
 	code, _, errs = command(t, "i", "-f", "ucp")
-	assert.Equal(t, 1, code)
+	assert.Equal(t, exitUsage, code)
 	assert.Contains(t, errs, "did you mean")
 }
 

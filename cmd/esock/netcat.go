@@ -338,17 +338,15 @@ func listenError(addr string, err error) error {
 // dial connects to a host, by its address or its name, which may have addresses of either family, and to a port, by its
 // number or name.
 func dial(ctx context.Context, host, port string, opts ...gentcp.Option) (*gentcp.Socket, error) {
-	number, err := strconv.Atoi(port)
+	number, err := portOf("tcp", port)
 	if err != nil {
-		if number, err = portOf("tcp", port); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	switch {
 	case number == 0:
-		return nil, errors.New("port 0 cannot be connected to")
+		return nil, usagef("port 0 cannot be connected to")
 	case host == "":
-		return nil, errors.New("the name of the host is empty")
+		return nil, usagef("the name of the host is empty")
 	}
 	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
 		host = host[1 : n-1] // as in a URL

@@ -157,7 +157,7 @@ func TestConnectKnowsAllPacketTypesOfSockets(t *testing.T) {
 			assert.Contains(t, errs, "--packet must be one of")
 			continue
 		}
-		assert.Equal(t, 1, code, errs)
+		assert.Equal(t, exitUsage, code, errs)
 		assert.Contains(t, errs, "no service")
 	}
 }
@@ -231,10 +231,11 @@ func TestConnectSaysWhatIsWrong(t *testing.T) {
 	for want, args := range map[string][]string{
 		"cannot connect to 127.0.0.1:" + port + ": connection refused": {host, port},
 		"there is no service \"nonsense\"":                             {host, "nonsense"},
-		"cannot connect to 127.0.0.1:99999: invalid":                   {host, "99999"},
+		"99999 is not a port from 0 to 65535":                          {host, "99999"},
+		"port 0 cannot be connected to":                                {host, "0"},
 	} {
 		code, out, errs := command(t, append([]string{"connect"}, args...)...)
-		assert.Equal(t, 1, code)
+		assert.Equal(t, refusedCode(want), code, want)
 		assert.Empty(t, out)
 		assert.Contains(t, errs, "esock connect: "+want)
 		assert.Equal(t, 1, strings.Count(errs, "\n"), errs)

@@ -44,7 +44,7 @@ type optGetCmd struct {
 
 type optSetCmd struct {
 	optArgs
-	Value string `arg:"" help:"The value; put -- before one that begins with a minus. Structures: field=value,field=value, or JSON as printed. Bytes: 0x and hexadecimal digits. Linger: off, abort or seconds."`
+	Value string `arg:"" help:"The value; put -- before one that begins with a minus. Structures: field=value,field=value, or JSON as printed. Bytes: 0x and hexadecimal digits. Linger: off, abort or seconds. Buffers of level otp: SIZE, default or, for rcvbuf, COUNT:SIZE."`
 }
 
 // optResult is what an option command prints.
@@ -106,7 +106,11 @@ func (c *optSetCmd) Run(out *output) error {
 		res.Before = before
 	}
 	if err := t.set(s, value); err != nil {
-		return fmt.Errorf("%s cannot be set to %s: %s", t.label(), cmp.Or(c.Value, `""`), reason(err))
+		text := fmt.Errorf("%s cannot be set to %s: %s", t.label(), cmp.Or(c.Value, `""`), reason(err))
+		if bad := new(esock.InvalidError); errors.As(err, &bad) {
+			return usageError{text} // the kernel was not asked
+		}
+		return text
 	}
 	if res.Value, err = t.get(s); err != nil {
 		res.Unread = reason(err)
@@ -170,11 +174,26 @@ type target struct {
 	question    any  // the value that an option is read with, if it takes one
 }
 
-// The options of the library's own level, and the kinds of their values.
-var otpOptions = map[string]string{
-	"controlling_process": "mailbox", "debug": "bool", "domain": "domain", "fd": "descriptor", "iow": "bool", "meta": "text",
-	"rcvbuf": "rcvbuf", "rcvctrlbuf": "size", "select_read": "bool", "sndctrlbuf": "size", "spin": "duration",
-	"use_registry": "bool",
+// otpOption is an option of the library's own level.
+type otpOption struct {
+	codec string // the kind of its value
+	doc   string
+}
+
+// otpOptions are those options by name.
+var otpOptions = map[string]otpOption{
+	"controlling_process": {"mailbox", "The mailbox that owns the socket; a program sets it."},
+	"debug":               {"bool", "Whether the operations of the socket are logged."},
+	"domain":              {"domain", "The domain that the socket was opened with."},
+	"fd":                  {"descriptor", "The file descriptor."},
+	"iow":                 {"bool", "Whether the owner is told of counters that wrap around."},
+	"meta":                {"text", "A value that the socket keeps for the program."},
+	"rcvbuf":              {"rcvbuf", "The buffer that a receive makes when it is given none: SIZE in bytes, COUNT:SIZE to fill several, or default."},
+	"rcvctrlbuf":          {"size", "The room for the control messages of a receive: SIZE in bytes, or default."},
+	"select_read":         {"bool", "Whether an asynchronous receive that has data selects for the next."},
+	"sndctrlbuf":          {"size", "The room for the control messages of a send: SIZE in bytes, or default."},
+	"spin":                {"duration", "How long a call retries before it waits: a time such as 50us."},
+	"use_registry":        {"bool", "Whether the socket is in the registry; it can only be switched on."},
 }
 
 // target finds the option that the arguments name.
@@ -188,7 +207,7 @@ func (a *optArgs) target() (*target, error) {
 		t.form = "hex"
 	}
 	if a.NativeSize < 0 || a.NativeSize > 1<<20 {
-		return nil, fmt.Errorf("--native-size: must be from 1 to 1048576, not %d", a.NativeSize)
+		return nil, usagef("--native-size: must be from 1 to 1048576, not %d", a.NativeSize)
 	}
 
 	levels := map[string]int{}
@@ -212,12 +231,12 @@ func (a *optArgs) target() (*target, error) {
 		t.levelNumber = int(p) // a level with no option by name
 	} else if a.Level != "otp" {
 		all := append([]string{"otp"}, levelNames...)
-		return nil, fmt.Errorf("there is no level %q%s", a.Level, didYouMean(a.Level, all))
+		return nil, usagef("there is no level %q%s", a.Level, didYouMean(a.Level, all))
 	}
 
 	if n, err := strconv.ParseInt(a.Name, 0, 32); err == nil {
 		if t.level == "otp" {
-			return nil, errors.New("the options of level otp are the library's own and have no numbers")
+			return nil, usagef("the options of level otp are the library's own and have no numbers")
 		}
 		t.native, t.number, t.name = true, int(n), ""
 		for o := range sockopt.All() {
@@ -228,7 +247,7 @@ func (a *optArgs) target() (*target, error) {
 		return t, nil
 	}
 	if t.level == "" {
-		return nil, fmt.Errorf("level %s has no options by name; give the option's number", a.Level)
+		return nil, usagef("level %s has no options by name; give the option's number", a.Level)
 	}
 	return t, t.find(a.Name)
 }
@@ -237,9 +256,10 @@ func (a *optArgs) target() (*target, error) {
 func (t *target) find(name string) error {
 	var names, elsewhere []string
 	if t.level == "otp" {
-		if _, ok := otpOptions[name]; ok {
+		if o, ok := otpOptions[name]; ok {
+			t.info.Doc = o.doc
 			if t.native {
-				return errors.New("the options of level otp are the library's own and have no native form")
+				return usagef("the options of level otp are the library's own and have no native form")
 			}
 			return nil
 		}
@@ -267,13 +287,13 @@ func (t *target) find(name string) error {
 		if len(elsewhere) > 0 {
 			also = "; did you mean " + oneOf(elsewhere) + "?"
 		}
-		return fmt.Errorf("Linux has no option %s.%s, which belongs to %s%s", t.level, name,
+		return usagef("Linux has no option %s.%s, which belongs to %s%s", t.level, name,
 			strings.ReplaceAll(o.Where, ", ", " and "), also)
 	}
 	if len(elsewhere) > 0 {
-		return fmt.Errorf("level %s has no option %q; did you mean %s?", t.level, name, oneOf(elsewhere))
+		return usagef("level %s has no option %q; did you mean %s?", t.level, name, oneOf(elsewhere))
 	}
-	return fmt.Errorf("level %s has no option %q%s", t.level, name, didYouMean(name, names))
+	return usagef("level %s has no option %q%s", t.level, name, didYouMean(name, names))
 }
 
 // label is the option's name in messages.
@@ -298,7 +318,7 @@ func (t *target) codec() string {
 	case t.known:
 		return t.info.Codec
 	}
-	return otpOptions[t.name]
+	return otpOptions[t.name].codec
 }
 
 // open opens a socket that has the option.
@@ -323,7 +343,7 @@ func (a *optArgs) socketArgs() (d *esock.Domain, y *esock.Type, p *esock.Protoco
 	if a.Domain != "" {
 		v, err := esock.ParseDomain(a.Domain)
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("there is no domain %q%s", a.Domain,
+			return nil, nil, nil, usagef("there is no domain %q%s", a.Domain,
 				didYouMean(a.Domain, []string{"inet", "inet6", "local", "netlink", "packet", "vsock"}))
 		}
 		d = &v
@@ -331,7 +351,7 @@ func (a *optArgs) socketArgs() (d *esock.Domain, y *esock.Type, p *esock.Protoco
 	if a.Type != "" {
 		v, err := esock.ParseType(a.Type)
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("there is no type %q%s", a.Type,
+			return nil, nil, nil, usagef("there is no type %q%s", a.Type,
 				didYouMean(a.Type, []string{"stream", "dgram", "seqpacket", "raw", "rdm"}))
 		}
 		y = &v
@@ -339,7 +359,7 @@ func (a *optArgs) socketArgs() (d *esock.Domain, y *esock.Type, p *esock.Protoco
 	if a.Protocol != "" {
 		v, err := esock.ParseProtocol(a.Protocol)
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("there is no protocol %q%s", a.Protocol,
+			return nil, nil, nil, usagef("there is no protocol %q%s", a.Protocol,
 				didYouMean(a.Protocol, []string{"default", "tcp", "udp", "icmp", "ipv6-icmp", "sctp", "udplite", "mptcp", "raw"}))
 		}
 		p = &v
@@ -386,12 +406,15 @@ func (a *optArgs) openNamed(t *target) (*esock.Socket, error) {
 		return nil, err
 	}
 	domain, typ, protocol := esock.Inet, esock.Stream, esock.Default
-	if t.levelNumber == int(esock.UDP) || p != nil && *p == esock.UDP {
+	if t.levelNumber == int(esock.UDP) {
 		typ = esock.Dgram
+	}
+	if p != nil {
+		typ = typeOf(*p, typ)
 	}
 	if d != nil {
 		domain = *d
-	} else if t.level == "ipv6" {
+	} else if t.level == "ipv6" || p != nil && *p == esock.ICMPv6 {
 		domain = esock.Inet6
 	}
 	if y != nil {
@@ -413,11 +436,24 @@ func (a *optArgs) openNamed(t *target) (*esock.Socket, error) {
 	return s, nil
 }
 
+// typeOf returns the type of the sockets of a protocol, or def where there are several.
+func typeOf(p esock.Protocol, def esock.Type) esock.Type {
+	switch p {
+	case esock.TCP, esock.SCTP, esock.MPTCP:
+		return esock.Stream
+	case esock.UDP, esock.UDPLite:
+		return esock.Dgram
+	case esock.ICMP, esock.IGMP, esock.ICMPv6, esock.RawProto:
+		return esock.Raw
+	}
+	return def
+}
+
 // asked returns the value that an option is read with, if it takes one: that of --ask, or else the sample of its row.
 func (t *target) asked(text string) (any, error) {
 	switch {
 	case text != "" && (t.native || !t.known || !t.info.Asks):
-		return nil, fmt.Errorf("%s does not take a value when it is read", t.label())
+		return nil, usagef("%s does not take a value when it is read", t.label())
 	case t.native || !t.known || !t.info.Asks:
 		return nil, nil
 	case text == "":

@@ -96,7 +96,7 @@ func TestOptErrors(t *testing.T) {
 		{[]string{"get", "tcp", "nodelay", "--type", "dgram", "--protocol", "tcp"},
 			`esock opt get: cannot open a socket of inet, dgram, tcp: protocol not supported (EPROTONOSUPPORT)`},
 		{[]string{"set", "tcp", "nodelay", "maybe"}, `esock opt set: tcp.nodelay takes true or false, not "maybe"`},
-		{[]string{"set", "tcp", "keepidle", "70000"}, `esock opt set: tcp.keepidle cannot be set to 70000: invalid argument (EINVAL)`},
+		{[]string{"set", "tcp", "keepidle", "70000"}, `esock opt set: tcp.keepidle cannot be set to 70000: invalid argument (EINVAL): tcp.keepidle 70000 is refused`},
 		{[]string{"set", "tcp", "keepidle", "x"}, `esock opt set: tcp.keepidle cannot be set to x: tcp.keepidle: not an integer`},
 		{[]string{"set", "socket", "type", "1"}, `esock opt set: socket.type can only be read`},
 		{[]string{"set", "socket", "linger", "long"}, `esock opt set: socket.linger takes off, abort, or a number of seconds, not "long"`},
@@ -108,7 +108,7 @@ func TestOptErrors(t *testing.T) {
 		{[]string{"set", "6", "1", "xyz", "--hex"}, `esock opt set: "xyz" is not an even number of hexadecimal digits`},
 	} {
 		code, out, errs := command(t, append([]string{"opt"}, c.args...)...)
-		assert.Equal(t, 1, code, c.args)
+		assert.Equal(t, refusedCode(c.want), code, c.args)
 		assert.Empty(t, out)
 		assert.Equal(t, c.want+"\n", errs)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -18,14 +17,14 @@ func (t *target) parse(text string) (any, error) {
 		return parseNative(t.form, text)
 	}
 	if t.known && !t.info.CanSet || readOnly[t.codec()] {
-		return nil, fmt.Errorf("%s can only be read", t.label())
+		return nil, usagef("%s can only be read", t.label())
 	}
 	if t.known {
 		return t.parseKnown(text)
 	}
 	v, wants := parseValue(t.codec(), text)
 	if wants != "" {
-		return nil, fmt.Errorf("%s takes %s, not %q", t.label(), wants, text)
+		return nil, usagef("%s takes %s, not %q", t.label(), wants, text)
 	}
 	return v, nil
 }
@@ -39,16 +38,16 @@ func (t *target) parseKnown(text string) (any, error) {
 			return t.parseJSON(text)
 		}
 		if codec == "filter" && !isProgram(text) {
-			return nil, fmt.Errorf("%s takes a program, as JSON or CODE:JT:JF:K+CODE:JT:JF:K, not %q", t.label(), text)
+			return nil, usagef("%s takes a program, as JSON or CODE:JT:JF:K+CODE:JT:JF:K, not %q", t.label(), text)
 		}
 		if codec == "struct" && t.info.Struct != "in_addr" && !strings.Contains(text, "=") {
-			return nil, fmt.Errorf("%s takes a structure, as JSON or field=value,field=value, not %q", t.label(), text)
+			return nil, usagef("%s takes a structure, as JSON or field=value,field=value, not %q", t.label(), text)
 		}
 		return t.info.ParseValue(text), nil
 	case codec == "bytes":
 		b, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
 		if err != nil {
-			return nil, fmt.Errorf("%s takes bytes, in hexadecimal digits, not %q", t.label(), text)
+			return nil, usagef("%s takes bytes, in hexadecimal digits, not %q", t.label(), text)
 		}
 		return b, nil
 	case timeUnits[codec] != 0:
@@ -59,7 +58,7 @@ func (t *target) parseKnown(text string) (any, error) {
 	}
 	v, wants := parseValue(t.codec(), text)
 	if wants != "" {
-		return nil, fmt.Errorf("%s takes %s, not %q", t.label(), wants, text)
+		return nil, usagef("%s takes %s, not %q", t.label(), wants, text)
 	}
 	return v, nil
 }
@@ -89,10 +88,10 @@ func (t *target) parseJSON(text string) (v any, err error) {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber() // 64 bits do not fit a float
 	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("the value of %s is not JSON: %s", t.label(), cmp.Or(jsonCause(err), err.Error()))
+		return nil, usagef("the value of %s is not JSON: %s", t.label(), cmp.Or(jsonCause(err), err.Error()))
 	}
 	if d.More() {
-		return nil, fmt.Errorf("the value of %s is more than one JSON value", t.label())
+		return nil, usagef("the value of %s is more than one JSON value", t.label())
 	}
 	return fromJSON(v), nil
 }
@@ -135,17 +134,17 @@ func parseNative(form, text string) (any, error) {
 		if v, ok := parseBool(text); ok {
 			return v, nil
 		}
-		return nil, fmt.Errorf("%q is not a boolean; use true or false", text)
+		return nil, usagef("%q is not a boolean; use true or false", text)
 	case "hex":
 		b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
 		if err != nil {
-			return nil, fmt.Errorf("%q is not an even number of hexadecimal digits", text)
+			return nil, usagef("%q is not an even number of hexadecimal digits", text)
 		}
 		return b, nil
 	}
 	n, err := strconv.ParseInt(text, 0, 32)
 	if err != nil {
-		return nil, fmt.Errorf("%q is not an integer that fits a C int; --boolean and --hex take other values", text)
+		return nil, usagef("%q is not an integer that fits a C int; --boolean and --hex take other values", text)
 	}
 	return int(n), nil
 }
@@ -186,12 +185,13 @@ func parseValue(codec, text string) (v any, wants string) {
 			}
 			return esock.RcvBuf{N: a, Size: b}, ""
 		}
-		fallthrough
-	case "size":
-		if isInt {
-			return int(n), ""
+		if !isInt && text != "default" {
+			return nil, "SIZE, COUNT:SIZE, or default"
 		}
-		return text, "" // "default"; the library refuses the rest
+	case "size":
+		if !isInt && text != "default" {
+			return nil, "SIZE, or default"
+		}
 	}
 	if isInt && codec != "string" && codec != "text" {
 		return n, ""

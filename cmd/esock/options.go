@@ -10,7 +10,7 @@ import (
 )
 
 type optionsCmd struct {
-	Level string `placeholder:"LEVEL" help:"Print only the options of this level: socket, ip, ipv6, tcp, udp or another."`
+	Level string `placeholder:"LEVEL" help:"Print only the options of this level: socket, ip, ipv6, tcp, udp or another; otp: the library's own."`
 	Probe bool   `help:"Try each option on new sockets, and print what works with this kernel and these privileges."`
 	JSON  bool   `name:"json" help:"Print one JSON document: an array with an element for each option."`
 }
@@ -67,6 +67,16 @@ func optionAccess(o sockopt.Info) string {
 	return access
 }
 
+// otpRows describes the options of level otp. They have no numbers.
+func otpRows() []sockopt.Info {
+	var rows []sockopt.Info
+	for _, name := range sockopt.OTPNames() {
+		o := otpOptions[name]
+		rows = append(rows, sockopt.Info{Level: "otp", Name: name, Codec: o.codec, CanGet: true, CanSet: !readOnly[o.codec], Doc: o.doc})
+	}
+	return rows
+}
+
 func (c *optionsCmd) Run(out *output) error {
 	var rows []sockopt.Info
 	var levels []string
@@ -78,8 +88,14 @@ func (c *optionsCmd) Run(out *output) error {
 			rows = append(rows, o)
 		}
 	}
+	if c.Level == "otp" {
+		if c.Probe {
+			return usagef("the options of level otp are the library's own, and the same with every kernel")
+		}
+		rows = otpRows()
+	}
 	if len(rows) == 0 {
-		return fmt.Errorf("there is no level %q with options by name%s", c.Level, didYouMean(c.Level, levels))
+		return usagef("there is no level %q with options by name%s", c.Level, didYouMean(c.Level, append(levels, "otp")))
 	}
 	if c.Probe {
 		probes := make([]sockopt.Probe, len(rows))

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -33,12 +32,12 @@ func (packetDecodeCmd) Help() string {
 func (c *packetDecodeCmd) Run(out *output) error {
 	if c.Vectors != "" {
 		if c.Type != "" || c.Hex != "" || c.options() != (packetjson.Options{}) {
-			return errors.New("--vectors cannot be combined with other flags: the file has the types, options and bytes")
+			return usagef("--vectors cannot be combined with other flags: the file has the types, options and bytes")
 		}
 		return runVectors(out, c.Vectors)
 	}
 	if c.Type == "" {
-		return errors.New("give --type T and --hex HEX, or --vectors FILE")
+		return usagef("give --type T and --hex HEX, or --vectors FILE")
 	}
 	if wrong := c.wrong(); wrong != nil {
 		if _, err := fmt.Fprintln(out, packetjson.Decode(c.Type, nil, c.options())); err != nil {
@@ -48,7 +47,7 @@ func (c *packetDecodeCmd) Run(out *output) error {
 	}
 	b, err := hex.DecodeString(strings.TrimPrefix(c.Hex, "0x"))
 	if err != nil {
-		return fmt.Errorf("--hex: %s", strings.TrimPrefix(err.Error(), "encoding/hex: "))
+		return usagef("--hex: %s", strings.TrimPrefix(err.Error(), "encoding/hex: "))
 	}
 	_, err = fmt.Fprintln(out, packetjson.Decode(c.Type, b, c.options()))
 	return err
@@ -61,7 +60,7 @@ func (c *packetDecodeCmd) wrong() error {
 		for t := packet.Raw; t <= packet.HTTPHBin; t++ {
 			known = append(known, t.String())
 		}
-		return fmt.Errorf("--type: there is no type %q%s", c.Type, didYouMean(c.Type, known))
+		return usagef("--type: there is no type %q%s", c.Type, didYouMean(c.Type, known))
 	}
 	for _, f := range []struct {
 		name  string
@@ -70,11 +69,11 @@ func (c *packetDecodeCmd) wrong() error {
 	}{{"packet-size", c.PacketSize, math.MaxUint32}, {"line-length", c.LineLength, math.MaxUint32},
 		{"line-delimiter", c.LineDelimiter, math.MaxUint8}} {
 		if f.value != nil && (*f.value < 0 || *f.value > f.most) {
-			return fmt.Errorf("--%s: must be a number from 0 to %d, not %d", f.name, f.most, *f.value)
+			return usagef("--%s: must be a number from 0 to %d, not %d", f.name, f.most, *f.value)
 		}
 	}
 	if c.LineDelimiter != nil && c.Type != packet.Line.String() {
-		return errors.New("--line-delimiter: only allowed with --type line")
+		return usagef("--line-delimiter: only allowed with --type line")
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func TestPacketDecodeSaysWhatIsWrong(t *testing.T) {
 		{"--vectors f --packet-size 4", "cannot be combined with other flags"},
 		{"--vectors nowhere.json", "no such file"},
 	} {
-		text, errs := said(t, exitFailed, append([]string{"packet", "decode"}, strings.Fields(c.args)...)...)
+		text, errs := said(t, refusedCode(c.want), append([]string{"packet", "decode"}, strings.Fields(c.args)...)...)
 		assert.Empty(t, text, c.args)
 		assert.Contains(t, errs, "esock packet decode: ", c.args)
 		assert.Contains(t, errs, c.want, c.args)
@@ -79,7 +79,7 @@ func TestPacketDecodeSaysWhatIsWrong(t *testing.T) {
 		{"--type 4 --packet-size 4294967296", "--packet-size: must be a number from 0 to 4294967295, not 4294967296"},
 		{"--type line --line-length=-1", "--line-length: must be a number from 0 to 4294967295, not -1"},
 	} {
-		text, errs := said(t, exitFailed, append([]string{"packet", "decode"}, strings.Fields(c.args)...)...)
+		text, errs := said(t, exitUsage, append([]string{"packet", "decode"}, strings.Fields(c.args)...)...)
 		assert.Equal(t, "{\"tag\": \"badarg\"}\n", text)
 		assert.Equal(t, "esock packet decode: "+c.want+"\n", errs)
 	}

@@ -40,7 +40,7 @@ func (c *sendfileCmd) Run(out *output) error {
 // sendfile sends the file, and prints how fast it was. A transfer that ctx interrupts has failed.
 func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 	if c.File == "" {
-		return errors.New("the name of the file is empty")
+		return usagef("the name of the file is empty")
 	}
 	// The file is opened first: a mistake in its name is reported at once.
 	d := demo{path: c.File}

@@ -208,7 +208,7 @@ func TestSendfileSaysWhatIsWrong(t *testing.T) {
 		"no service \"nonsense\"": {host, "nonsense", big},
 	} {
 		code, out, errs := command(t, append([]string{"sendfile"}, args...)...)
-		assert.Equal(t, 1, code)
+		assert.Equal(t, refusedCode(want), code, want)
 		assert.Empty(t, out)
 		assert.Contains(t, errs, want)
 	}

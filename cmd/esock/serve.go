@@ -42,7 +42,7 @@ func (c *serveCmd) Run(out *output, std terminals) error {
 // serve serves until ctx ends. It logs requests unless log is nil.
 func (c *serveCmd) serve(ctx context.Context, out *output, log io.Writer) error {
 	if c.Dir == "" {
-		return errors.New("the name of the directory is empty")
+		return usagef("the name of the directory is empty")
 	}
 	root, err := os.OpenRoot(c.Dir)
 	if err != nil {
@@ -52,7 +52,7 @@ func (c *serveCmd) serve(ctx context.Context, out *output, log io.Writer) error 
 	config := fileserver.Config{Root: root, Connections: c.Connections, Idle: c.Idle, Head: c.Head, Stall: c.Stall, Log: log}
 	var bad *esock.InvalidError
 	if err := config.Check(); errors.As(err, &bad) {
-		return fmt.Errorf("--%s: %s", bad.What, bad.Cause)
+		return usagef("--%s: %s", bad.What, bad.Cause)
 	}
 	at, err := bindAddr("tcp", c.Addr)
 	if err != nil {

@@ -84,7 +84,7 @@ func TestServeSaysWhatIsWrong(t *testing.T) {
 		"with 0 connections":   {dir, "--connections", "0"},
 	} {
 		code, out, errs := command(t, append([]string{"serve"}, args...)...)
-		assert.Equal(t, 1, code, args)
+		assert.Equal(t, refusedCode(want), code, args)
 		assert.Empty(t, out)
 		assert.Contains(t, errs, want)
 		assert.Equal(t, 1, strings.Count(errs, "\n"))

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,18 +20,18 @@ func (c *supportsCmd) Run(out *output) error {
 	if c.Key != "" {
 		v, ok := table[c.Key]
 		if !ok {
-			return fmt.Errorf("there is no table or feature %q%s", c.Key, didYouMean(c.Key, slices.Sorted(maps.Keys(table))))
+			return usagef("there is no table or feature %q%s", c.Key, didYouMean(c.Key, slices.Sorted(maps.Keys(table))))
 		}
 		table = map[string]any{c.Key: v}
 	}
 	if c.Level != "" {
 		levels, ok := table["options"].(map[string]any)
 		if c.Key != "options" || !ok {
-			return errors.New("only options have levels")
+			return usagef("only options have levels")
 		}
 		v, ok := levels[c.Level]
 		if !ok {
-			return fmt.Errorf("there is no level %q with options by name%s", c.Level,
+			return usagef("there is no level %q with options by name%s", c.Level,
 				didYouMean(c.Level, slices.Sorted(maps.Keys(levels))))
 		}
 		table = map[string]any{"options": map[string]any{c.Level: v}}

@@ -43,10 +43,10 @@ func TestSupportsOfOneKey(t *testing.T) {
 }
 
 func TestSupportsRefuses(t *testing.T) {
-	_, message := said(t, exitFailed, "supports", "option")
+	_, message := said(t, exitUsage, "supports", "option")
 	assert.Contains(t, message, `no table or feature "option"`)
-	_, message = said(t, exitFailed, "supports", "options", "tpc")
+	_, message = said(t, exitUsage, "supports", "options", "tpc")
 	assert.Contains(t, message, `no level "tpc"`)
-	_, message = said(t, exitFailed, "supports", "protocols", "tcp")
+	_, message = said(t, exitUsage, "supports", "protocols", "tcp")
 	assert.Contains(t, message, "only options have levels")
 }

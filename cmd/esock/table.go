@@ -19,7 +19,7 @@ func (c *tableCmd) Run(out *output) error {
 	keys := esock.TableColumns()
 	for _, k := range c.Columns {
 		if !slices.Contains(keys, k) {
-			return fmt.Errorf("there is no column %q%s", k, didYouMean(k, keys))
+			return usagef("there is no column %q%s", k, didYouMean(k, keys))
 		}
 	}
 	if len(c.Columns) > 0 {
@@ -30,7 +30,7 @@ func (c *tableCmd) Run(out *output) error {
 	for _, w := range c.Filter {
 		f, err := esock.FilterByName(w)
 		if err != nil {
-			return fmt.Errorf("there is no filter %q%s", w, didYouMean(w, words))
+			return usagef("there is no filter %q%s", w, didYouMean(w, words))
 		}
 		filters = append(filters, f)
 	}

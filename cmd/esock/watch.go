@@ -66,7 +66,7 @@ func (c *watchCmd) Run(out *output) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if c.Count < 0 {
-		return fmt.Errorf("--count: must be 0 or more, not %d", c.Count)
+		return usagef("--count: must be 0 or more, not %d", c.Count)
 	}
 	to, err := bindAddr("udp", c.Addr)
 	if err != nil {

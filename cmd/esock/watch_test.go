@@ -98,9 +98,9 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 	used, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer used.Close()
-	for _, addr := range []string{"nonsense", used.LocalAddr().String()} {
+	for addr, want := range map[string]int{"nonsense": exitUsage, used.LocalAddr().String(): exitFailed} {
 		code, _, errs := command(t, "watch", "--addr", addr)
-		assert.Equal(t, 1, code)
+		assert.Equal(t, want, code)
 		assert.NotEmpty(t, errs)
 	}
 }

@@ -42,6 +42,33 @@ func Integer(v any) (int64, bool) {
 	return 0, false
 }
 
+// Number reads an integer from low to high, of the types that Integer reads. The cause says why v is none, "" if it is one:
+// a number that is too large for an int64 is out of range like any other.
+func Number(v any, low, high int64) (n int64, cause string) {
+	n, ok := Integer(v)
+	switch {
+	case !ok && !isWhole(v):
+		return 0, "not an integer"
+	case !ok || n < low || n > high:
+		return 0, "out of range"
+	}
+	return n, ""
+}
+
+// isWhole reports whether v is an integer, however large.
+func isWhole(v any) bool {
+	switch v := v.(type) {
+	case uint, uint64:
+		return true
+	case float32:
+		return isWhole(float64(v))
+	case float64:
+		return v == math.Trunc(v) && !math.IsInf(v, 0)
+	}
+	_, ok := Integer(v)
+	return ok
+}
+
 // FitsCInt reports whether n can be passed to C as an int.
 func FitsCInt(n int64) bool { return n >= math.MinInt32 && n <= math.MaxInt32 }
 

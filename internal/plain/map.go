@@ -79,16 +79,12 @@ func (r *Map) Number(key string, low, high, def int64) int64 {
 	if !ok {
 		return def
 	}
-	n, ok := Integer(v)
-	switch {
-	case !ok:
-		r.Wrong(key, "not an integer")
-	case n < low || n > high:
-		r.Wrong(key, "out of range")
-	default:
-		return n
+	n, cause := Number(v, low, high)
+	if cause != "" {
+		r.Wrong(key, cause)
+		return def
 	}
-	return def
+	return n
 }
 
 // Named reads a name of the table, or a number from 0 to high.

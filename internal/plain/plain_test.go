@@ -21,6 +21,17 @@ func TestInteger(t *testing.T) {
 		_, ok := Integer(v)
 		assert.False(t, ok, "%T %v", v, v)
 	}
+	for _, v := range []any{uint64(math.MaxUint64), uint(math.MaxUint64), math.Ldexp(1, 54), 1e300, float32(1e30), int64(1) << 40, -1} {
+		_, cause := Number(v, 0, math.MaxInt32)
+		assert.Equal(t, "out of range", cause, "%T %v", v, v)
+	}
+	for _, v := range []any{nil, true, "7", 7.5, math.NaN(), math.Inf(1), named(7)} {
+		_, cause := Number(v, 0, math.MaxInt32)
+		assert.Equal(t, "not an integer", cause, "%T %v", v, v)
+	}
+	n, cause := Number(7.0, 7, 7)
+	assert.EqualValues(t, 7, n)
+	assert.Empty(t, cause)
 	assert.True(t, FitsCInt(math.MinInt32) && FitsCInt(math.MaxInt32))
 	assert.False(t, FitsCInt(math.MinInt32-1) || FitsCInt(math.MaxInt32+1))
 }

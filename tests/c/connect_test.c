@@ -136,6 +136,46 @@ static void out_of_local_ports_is_an_error_and_the_socket_stays_usable(void **st
     shut(l);
 }
 
+/* Linux answers 0 to the first connect after a nonblocking attempt that succeeded, and the peer stays. */
+static void a_connected_stream_is_connected_no_second_time(void **state) {
+    esock_addr at, other, peer, unspec = {.family = AF_UNSPEC, .form = ESOCK_ADDR_RAW};
+    struct script k;
+    script_init(&k);
+    esock *l = listener(NULL, 4, &at), *o = listener(NULL, 4, &other), *c = client(&k.sys, &at);
+    assert_int_equal(esock_finish(c), 0);
+    int calls = script_count(&k, K_CONNECT);
+    assert_int_equal(esock_connect(c, &other), -EISCONN);
+    assert_int_equal(script_count(&k, K_CONNECT), calls);
+    assert_int_equal(esock_peername(c, &peer), 0);
+    assert_int_equal(peer.port, at.port);
+    /* Dissolving the connection is allowed, and another may follow. */
+    assert_int_equal(esock_connect(c, &unspec), 0);
+    int r = esock_connect(c, &other);
+    if (r == -EINPROGRESS) {
+        await(esock_fd(c), POLLOUT);
+        r = esock_finish(c);
+    }
+    assert_int_equal(r, 0);
+    shut(c);
+    shut(o);
+    shut(l);
+}
+
+/* An adopted descriptor may have been connected by others in the same manner. */
+static void an_adopted_stream_is_connected_no_second_time(void **state) {
+    esock_addr at;
+    esock *l = listener(NULL, 4, &at), *a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    struct sockaddr_storage ss;
+    unsigned len;
+    assert_int_equal(esock_addr_encode(&at, &ss, &len), 0);
+    if (connect(fd, (struct sockaddr *)&ss, len) < 0) await(fd, POLLOUT);
+    assert_int_equal(esock_adopt(&a, fd, ESOCK_ADOPT_TAKE, -1, -1, -1, NULL, NULL), 0);
+    assert_int_equal(esock_connect(a, &at), -EISCONN);
+    shut(a);
+    shut(l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_connection_says_so_at_the_end),
@@ -147,6 +187,8 @@ int main(void) {
         cmocka_unit_test(unix_connect_to_a_full_backlog_is_a_final_error),
         cmocka_unit_test(connect_refuses_no_address),
         cmocka_unit_test(out_of_local_ports_is_an_error_and_the_socket_stays_usable),
+        cmocka_unit_test(a_connected_stream_is_connected_no_second_time),
+        cmocka_unit_test(an_adopted_stream_is_connected_no_second_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// usageError is an error of the arguments alone. The command ends with exitUsage, like one whose flags cannot be read.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// usagef is fmt.Errorf for a usageError.
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// isUsage reports whether an error is of the arguments alone.
+func isUsage(err error) bool {
+	var u usageError
+	return errors.As(err, &u)
+}
+
+// parseCause is what is wrong with the arguments, by the parser's error. It takes a negative number for a flag.
+func parseCause(err error) string {
+	text := err.Error()
+	var parse *kong.ParseError
+	flag, ok := strings.CutPrefix(text, "unknown flag -")
+	if ok && errors.As(err, &parse) && flag != "" && strings.Contains("0123456789.", flag[:1]) {
+		return "there is no flag -" + flag[:1] + "; put -- before an argument that begins with a minus"
+	}
+	return text
+}

@@ -1,0 +1,130 @@
+package sockopt
+
+import (
+	"math"
+	"syscall"
+	"testing"
+
+	"github.com/esock-go/esock"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func udpSocket(t *testing.T) *esock.Socket {
+	t.Helper()
+	s, err := KindUDP4.Open()
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// What the kernel refuses is named as well as what the package refuses: the option, and a value that is short.
+func TestWhatTheKernelRefusesIsNamed(t *testing.T) {
+	s := udpSocket(t)
+	err := Set(s, "ip", "ttl", 300)
+	assert.ErrorIs(t, err, syscall.EINVAL)
+	assert.ErrorContains(t, err, "ip.ttl 300 is refused")
+	assert.ErrorContains(t, IPTTL.Set(s, 300), "ip.ttl 300 is refused")
+	batch := []Setting{{Level: "ip", Name: "ttl", Value: 300}}
+	require.NoError(t, SetAll(s, batch))
+	assert.ErrorContains(t, batch[0].Err, "ip.ttl 300 is refused")
+	_, err = Get(s, "ip", "mtu")
+	assert.ErrorIs(t, err, syscall.ENOTCONN)
+	assert.ErrorContains(t, err, "ip.mtu")
+
+	// Structures may hold keys.
+	for _, value := range []any{[]byte("secret"), map[string]any{"key": "secret"}, Linger{}, nil} {
+		err = optionResult(s, setopt, findOption("socket", "linger"), value, -int(syscall.EDOM))
+		assert.ErrorContains(t, err, "socket.linger is refused")
+	}
+}
+
+// An option that can be read is known to the kernel, whatever it answers to setting it.
+func TestARefusalDoesNotSayThatWhatReadsIsUnknown(t *testing.T) {
+	s := udpSocket(t)
+	for _, c := range []struct {
+		name  string
+		cause string
+	}{
+		{"rcvbuf", "socket.rcvbuf cannot be set here, only read"},         // it reads
+		{"prefer_busy_poll", "socket.prefer_busy_poll"},                   // whether it reads depends on the kernel
+		{"sndbufforce", "socket.sndbufforce is not known to this kernel"}, // nobody can read it
+	} {
+		err := optionResult(s, setopt, findOption("socket", c.name), 1, -int(syscall.ENOPROTOOPT))
+		assert.ErrorIs(t, err, syscall.ENOPROTOOPT)
+		assert.ErrorContains(t, err, c.cause)
+	}
+	raw, err := KindRaw4.Open()
+	if err != nil {
+		t.Skip("no raw sockets: ", err)
+	}
+	defer raw.Close()
+	err = optionResult(raw, setopt, findOption("tcp", "nodelay"), true, -int(syscall.ENOPROTOOPT))
+	assert.ErrorContains(t, err, "is for sockets of kind", "the kind says more")
+}
+
+// Linux has no code to set these two, in no version.
+func TestOptionsThatLinuxOnlyReads(t *testing.T) {
+	s := udpSocket(t)
+	n, err := SocketSndLowat.Get(s)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	for _, o := range []struct{ level, name string }{{"socket", "sndlowat"}, {"ip", "protocol"}} {
+		row := findOption(o.level, o.name)
+		assert.True(t, optionRows[row].CanGet)
+		assert.False(t, optionRows[row].CanSet)
+		err := Set(s, o.level, o.name, 1)
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
+		assert.ErrorContains(t, err, "can only be read")
+		assert.ErrorIs(t, s.SetOptionNative(optionRows[row].LevelNumber, optionRows[row].Number, 1), syscall.ENOPROTOOPT)
+	}
+}
+
+func TestANumberThatIsTooLargeIsOutOfRange(t *testing.T) {
+	s := udpSocket(t)
+	for _, v := range []any{uint64(math.MaxUint64), int64(1) << 40, 1e30} {
+		assert.ErrorContains(t, Set(s, "socket", "rcvbuf", v), "out of range", "%T", v)
+		assert.ErrorContains(t, Set(s, "socket", "linger", map[string]any{"onoff": true, "linger": v}), "linger: out of range")
+		assert.ErrorContains(t, Set(s, "ip", "add_membership", map[string]any{"multiaddr": "224.1.1.1", "interface": "127.0.0.1",
+			"ifindex": v}), "ifindex: out of range")
+		_, err := esock.ControlMessageFromMap(map[string]any{"level": "ip", "type": "ttl", "value": uint64(math.MaxUint64)})
+		assert.ErrorContains(t, err, "out of range")
+	}
+	assert.ErrorContains(t, Set(s, "socket", "rcvbuf", 1.5), "not an integer")
+}
+
+// Errors of level otp name operation and socket in a batch, too.
+func TestOTPErrorsOfABatch(t *testing.T) {
+	s := udpSocket(t)
+	batch := []Setting{{Level: "otp", Name: "domain", Value: 1}, {Level: "otp", Name: "nope", Value: 1}, {Level: "nope", Name: "x"}}
+	check := func(op string, some []Setting) {
+		for _, o := range some {
+			var e *esock.Error
+			require.ErrorAs(t, o.Err, &e, "%s.%s", o.Level, o.Name)
+			assert.Equal(t, op, e.Op)
+			assert.Same(t, s, e.Socket)
+			assert.ErrorIs(t, o.Err, &esock.InvalidError{What: "socket_option"})
+		}
+	}
+	require.NoError(t, SetAll(s, batch))
+	check("setopt", batch)
+	require.NoError(t, GetAll(s, batch))
+	check("getopt", batch[1:])
+	assert.NoError(t, batch[0].Err)
+}
+
+// No owner is nil, and no *Mailbox that is nil.
+func TestNoOwnerIsNil(t *testing.T) {
+	s := udpSocket(t)
+	v, err := Get(s, "otp", "controlling_process")
+	require.NoError(t, err)
+	assert.True(t, v == nil)
+	assert.ErrorIs(t, Set(s, "otp", "controlling_process", nil), &esock.InvalidError{What: "socket_option"})
+	assert.ErrorIs(t, Set(s, "otp", "spin", 5), &esock.InvalidError{What: "socket_option"})
+	mb := esock.NewMailbox()
+	defer mb.Close()
+	require.NoError(t, Set(s, "otp", "controlling_process", mb))
+	v, err = Get(s, "otp", "controlling_process")
+	require.NoError(t, err)
+	assert.Same(t, mb, v)
+}
