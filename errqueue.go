@@ -73,13 +73,13 @@ func (s *Socket) needErrorQueue(op string) error {
 
 // queuedError is what the control messages say.
 func (m *Msg) queuedError() (e QueuedError) {
-	for i := range m.recs[:min(int(m.out.cmsgs), len(m.recs))] {
-		c := controlOf(&m.recs[i], m.ctrl)
+	m.eachControl(func(c ControlMessage) bool { // all: the kernel puts the error last
 		if x, ok := c.ExtendedError(); ok {
 			e.ExtendedError = x
 		} else if t, ok := c.Timestamping(); ok {
 			e.Stamps = t
 		}
-	}
+		return true
+	})
 	return e
 }

@@ -322,3 +322,20 @@ func TestReceivedRecordsOfNoValueAreSentAsBytes(t *testing.T) {
 	assert.True(t, ok)
 	assert.Equal(t, syscall.EPROTO, e.Errno)
 }
+
+// The kernel puts the error behind all other control messages, of which there may be more than a Msg has records for.
+func TestQueuedErrorBehindManyControlMessages(t *testing.T) {
+	var cs []ControlMessage
+	for range msgRecords + 1 {
+		cs = append(cs, TTL(1))
+	}
+	many := new(Msg)
+	require.NoError(t, many.SetControl(cs...))
+	one := new(Msg)
+	require.NoError(t, one.SetControl(ControlMessage{Level: solIP, Type: ipRecvErr, Data: make([]byte, 32)}))
+	one.send[16+4] = 2 // the origin: icmp
+	var m Msg
+	m.DecodeControl(append(many.send, one.send...))
+	require.EqualValues(t, msgRecords+2, m.out.cmsgs)
+	assert.Equal(t, OriginICMP, m.queuedError().Origin)
+}

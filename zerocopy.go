@@ -130,7 +130,7 @@ func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
 		c.zc = nil
 		return nil
 	}
-	if len(c.buf) == 0 && c.iov == nil {
+	if len(c.buf) == 0 && len(c.iov) == 0 {
 		return plain("") // UDP would number it
 	}
 	if cErrorQueue(s.h) != errorQueueYes {

@@ -51,3 +51,33 @@ func TestZeroCopyNoticesThatNeverComeAreNotWaitedForLong(t *testing.T) {
 	assert.True(t, over)
 	assert.Zero(t, z.Pending())
 }
+
+// A message without data is sent as always, however its emptiness is written: UDP would number it, and the book would not.
+func TestZeroCopyOfNothingTakesNoNumber(t *testing.T) {
+	s, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	defer s.Close()
+	require.NoError(t, s.Bind(Loopback))
+	at, err := s.SockName()
+	require.NoError(t, err)
+	require.NoError(t, s.Connect(at, Forever))
+	z, err := s.ZeroCopy()
+	if err != nil {
+		t.Skip("UDP sends without copying since Linux 5.0:", err)
+	}
+	_, err = s.SendV([][]byte{make([]byte, 5000), make([]byte, 5000)}, Forever) // leaves a vector in the pool
+	require.NoError(t, err)
+	for _, iov := range [][][]byte{nil, {}, {{}}, {nil, {}}} {
+		_, err = s.SendMsg(&Msg{Iov: iov}, MsgZeroCopy, Forever)
+		require.NoError(t, err)
+	}
+	_, err = z.Send(make([]byte, 5000), Forever)
+	require.NoError(t, err)
+	var m Msg
+	e, err := s.RecvErr(&m, Forever)
+	require.NoError(t, err)
+	r, ok := e.ZeroCopy()
+	require.True(t, ok)
+	require.EqualValues(t, [2]uint32{0, 0}, [2]uint32{r.First, r.Last}, "the one send with data")
+	require.Zero(t, z.Pending())
+}
