@@ -219,16 +219,18 @@ func TestCancelWhileAMatchLooks(t *testing.T) {
 	assert.False(t, h.Busy())
 }
 
-// waitsForLock reports whether a goroutine has met a handle and waits for its lock.
-func waitsForLock() bool {
+// atLock is how many goroutines have met a handle and wait for its lock.
+func atLock() (n int) {
 	buf := make([]byte, 1<<20)
 	for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 		if strings.Contains(g, ").receiveThrough(") && strings.Contains(g, "sync.(*Mutex).Lock") {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
+
+func waitsForLock() bool { return atLock() > 0 }
 
 // A receiver that waits for a handle's lock has taken nothing: who holds the lock still finds the message, and may take it
 // back, and post what it would have made.
@@ -338,6 +340,41 @@ func TestFunctionThatUnlocksForAWhile(t *testing.T) {
 	assert.Equal(t, note(1), within(t, first, "the first"))
 	close(g.open)
 	assert.Equal(t, received{note(2), nil}, within(t, second, "the second"))
+}
+
+// A receiver that waited for the lock, and gets it while the function has unlocked, does not meet the handle, whatever is
+// said about it by then.
+func TestReceiverAtTheLockWhileTheFunctionUnlocks(t *testing.T) {
+	mb := NewMailbox()
+	var mu sync.Mutex
+	passed := make(chan bool)
+	n := note(0)
+	var h *Handle
+	h = mb.NewHandleFuncLocked(&mu, func(Message) (Message, bool) {
+		if n++; n == 1 {
+			h.Notify()
+			mu.Unlock()
+			assert.False(t, within(t, passed, "the other"))
+			mu.Lock()
+		}
+		return n, false
+	})
+	h.Notify()
+	mu.Lock()
+	got := make(chan Message, 1)
+	for range 2 {
+		go func() {
+			if msg, ok := mb.Poll(); ok {
+				got <- msg
+			} else {
+				passed <- false
+			}
+		}()
+	}
+	eventually(t, func() bool { return atLock() == 2 }, "two receivers at the lock")
+	mu.Unlock()
+	assert.Equal(t, note(1), within(t, got, "the first"))
+	assert.Equal(t, []Message{note(2)}, all(mb))
 }
 
 // A function that panics, or ends its goroutine, loses nothing and leaves nothing locked: the message that it was called with
