@@ -35,7 +35,8 @@ type call struct {
 	out        *cMsg
 	accepted   *handle
 	file       *heldFile
-	zc         *zeroCopySend // the memory that a send without copying leaves with the kernel
+	raw        func(fd uintptr) (done bool) // see SyscallConn
+	zc         *zeroCopySend                // the memory that a send without copying leaves with the kernel
 }
 
 // until is the call's deadline, fixed when it first has to wait; 0: none.
@@ -104,6 +105,11 @@ func (c *call) try(s *Socket, how uint) int {
 		r = cConnect(s.h, c.addr)
 		c.connecting = r == -int(syscall.EINPROGRESS)
 		return r
+	case OpRawRead, OpRawWrite:
+		if c.raw(uintptr(cFD(s.h))) {
+			return 1
+		}
+		return -int(syscall.EAGAIN)
 	default: // OpNone: only tests come here
 		return tryHook(c.current) // not c: it would then live on the heap, in every call
 	}

@@ -121,9 +121,9 @@ func (s *Socket) Info() SocketInfo {
 		RStates: s.rstates(), WStates: s.wstates(),
 		DupOf:        -1,
 		Counters:     s.countersLocked(),
-		NumReaders:   r.count(OpRecv, OpRecvMsg),
+		NumReaders:   r.count(OpRecv, OpRawRead),
 		NumAcceptors: r.count(OpAccept, OpAccept),
-		NumWriters:   w.count(OpSend, OpSendFile),
+		NumWriters:   w.count(OpSend, OpRawWrite),
 	}
 	if s.owner != nil {
 		i.Owner = s.owner.String()

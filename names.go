@@ -1,6 +1,8 @@
 package esock
 
 import (
+	"encoding/binary"
+	"math"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,7 +37,7 @@ const (
 	SeqPacket Type = syscall.SOCK_SEQPACKET
 )
 
-// Protocol is the third argument of socket(2).
+// Protocol is the third argument of socket(2). For a packet socket it is what EtherType returns.
 type Protocol int
 
 // The protocols with a name. Default lets the kernel choose by domain and type.
@@ -84,6 +86,24 @@ func nameFromAny(what string, table plain.Names, v any) (int, error) {
 		return int(n), nil
 	}
 	return 0, &InvalidError{What: what, Value: v, Cause: "neither a known name nor a number"}
+}
+
+// EtherType is the protocol of a packet socket that receives frames of a type: EtherType(0x0800) those of IPv4, EtherType(3),
+// ETH_P_ALL of <linux/if_ether.h>, all. The kernel takes the number in network byte order, packet(7), and receives nothing
+// if it gets it as it is; LinkLayer.Protocol is the number as it is.
+func EtherType(number uint16) Protocol {
+	var b [2]byte
+	binary.BigEndian.PutUint16(b[:], number)
+	return Protocol(binary.NativeEndian.Uint16(b[:]))
+}
+
+// isEtherType reports whether a packet socket's protocol can be a type of frames, in network byte order: those of Linux's own
+// are below 0x100, the others from 0x600 on, and 0 receives nothing until bind.
+func isEtherType(p Protocol) bool {
+	var b [2]byte
+	binary.NativeEndian.PutUint16(b[:], uint16(p))
+	number := binary.BigEndian.Uint16(b[:])
+	return p >= 0 && p <= math.MaxUint16 && (number < 0x100 || number >= 0x600)
 }
 
 // String is the name that OTP has for the domain, or its number.

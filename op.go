@@ -14,17 +14,19 @@ const (
 	OpRecv
 	OpRecvFrom
 	OpRecvMsg
+	OpRawRead // SyscallConn; OTP has no such operation
 	OpConnect
 	OpSend
 	OpSendTo
 	OpSendMsg
 	OpSendV
 	OpSendFile
+	OpRawWrite // SyscallConn
 	OpRecvErr
 )
 
-var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "connect", "send", "sendto", "sendmsg",
-	"sendv", "sendfile", "recverr"}
+var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "rawread", "connect", "send", "sendto", "sendmsg",
+	"sendv", "sendfile", "rawwrite", "recverr"}
 
 func (o Op) String() string {
 	if int(o) < len(opNames) {

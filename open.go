@@ -126,6 +126,8 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 		return nil, cfg.fail(&InvalidError{What: "type", Value: t})
 	case t < 0 || t > 0xf: // the rest are flags, and the core's to set
 		return nil, cfg.fail(&InvalidError{What: "type", Value: int(t)})
+	case d == Packet && !isEtherType(p):
+		return nil, cfg.fail(&InvalidError{What: "protocol", Value: int(p), Cause: "no type of frames in network byte order: see EtherType"})
 	case !plain.FitsCInt(int64(p)):
 		return nil, cfg.fail(&InvalidError{What: "protocol", Value: int(p)})
 	}

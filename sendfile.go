@@ -16,8 +16,8 @@ type heldFile struct {
 }
 
 // hold duplicates f's descriptor.
-func holdFile(f *os.File, offset, count int64) (*heldFile, error) {
-	if f == nil {
+func holdFile(f syscall.Conn, offset, count int64) (*heldFile, error) {
+	if file, isFile := f.(*os.File); f == nil || isFile && file == nil {
 		return nil, &InvalidError{What: "file", Cause: "it is nil"}
 	}
 	raw, err := f.SyscallConn()
@@ -104,7 +104,7 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 // Asynchronously: the count beside the *Select is what this call sent; with w.Continue the operation goes on where it is,
 // and f, offset and count are not looked at. Errors: *InvalidError for a negative count; EINVAL for a negative offset,
 // a pipe or a directory (or ESPIPE); those of send. OTP: socket:sendfile/2,3,4,5; sendfile(2).
-func (s *Socket) SendFile(f *os.File, offset, count int64, w Wait) (int64, error) {
+func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, error) {
 	s = s.orClosed()
 	c := call{op: OpSendFile}
 	if w.continues() == nil {

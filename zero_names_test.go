@@ -4,6 +4,9 @@ package esock
 
 // exportedFuncs are the functions that are no methods.
 var exportedFuncs = map[string]any{
+	"EtherType":             EtherType,
+	"AddrFromNet":           AddrFromNet,
+	"AdoptFile":             AdoptFile,
 	"AbstractAddr":          AbstractAddr,
 	"AddrFrom":              AddrFrom,
 	"AddrFromMap":           AddrFromMap,

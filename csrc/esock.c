@@ -182,8 +182,10 @@ int esock_reclaim(esock *s) {
     return 0;
 }
 
-int esock_dup(const esock *s) {
-    return s->sys->dup(s->sys, s->fd);
+int esock_dup(esock *s) {
+    int fd = s->sys->dup(s->sys, s->fd);
+    if (fd >= 0) __atomic_or_fetch(&s->flags, ESOCK__SHARED, __ATOMIC_RELAXED);
+    return fd;
 }
 
 void esock_nolinger(esock *s) {

@@ -172,8 +172,9 @@ ESOCK_API int esock_reclaim(esock *s);
  * that sleeps in a call because of that. Returns 1 if it was cleared, else 0. */
 ESOCK_API int esock_nonblock(esock *s);
 
-/* A close-on-exec duplicate of the handle's descriptor, the caller's to close. */
-ESOCK_API int esock_dup(const esock *s);
+/* A close-on-exec duplicate of the handle's descriptor, the caller's to close. From then on the description counts as
+ * shared: see the caveat about fork. */
+ESOCK_API int esock_dup(esock *s);
 
 enum esock_close_flags {
     ESOCK_CLOSE_NOLINGER = 1, /* do not wait for unsent data; a linger of 0 seconds (abort) stays */
@@ -842,7 +843,7 @@ ESOCK_API void esock_trace(esock *s, int on);
  *           O_NONBLOCK cleared there is cleared here (which is why every send and receive asks for
  *           MSG_DONTWAIT as well, and accept, connect and sendfile, which know no such flag, set it
  *           again). Whoever clears it between that look and the call can make one of those three sleep.
- *           So an adopted handle, and one that ever finds the flag cleared, sets SO_RCVTIMEO and
+ *           So an adopted handle, one that was duplicated, and one that ever finds the flag cleared, sets SO_RCVTIMEO and
  *           SO_SNDTIMEO to 20 ms before its first such call, where they are 0, and to 0 when it is
  *           closed: they bound that sleep, and nothing else here looks at them. A poller is not usable
  *           in the child.
