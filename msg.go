@@ -22,6 +22,8 @@ import (
 // by the next receive into the Msg, by Reset, and by the garbage collector once nobody can reach the Msg: a peer cannot
 // fill the process with descriptors.
 type Msg struct {
+	_ noCopy
+
 	// Buf is where a receive puts the data. If it is nil, the Msg makes itself a buffer of {otp,rcvbuf} bytes
 	// and keeps it. Empty and not nil is for a RecvMsg with MsgPeek|MsgTrunc, which asks for FullLen alone.
 	Buf []byte
@@ -56,6 +58,12 @@ type Msg struct {
 	sendRecs []cCmsg // scratch of SetControl
 	sendData []byte
 }
+
+// noCopy makes go vet report copies of what has it.
+type noCopy struct{}
+
+func (*noCopy) Lock()   {}
+func (*noCopy) Unlock() {}
 
 // Control messages beyond these are decoded by further calls into the core.
 const msgRecords = 8

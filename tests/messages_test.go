@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"reflect"
 	"runtime"
 	"syscall"
 	"testing"
@@ -47,8 +48,7 @@ func TestRights_OfForgottenMessagesAreClosed(t *testing.T) {
 		"copied": func(s *esock.Socket) error {
 			m := new(esock.Msg)
 			err := s.RecvMsg(m, 0, esock.Forever)
-			c := *m
-			runtime.KeepAlive(&c)
+			runtime.KeepAlive(copied(m))
 			return err
 		},
 		"looked at": func(s *esock.Socket) error {
@@ -111,7 +111,7 @@ func TestRights_TakenOnesStay(t *testing.T) {
 	func() {
 		m := new(esock.Msg)
 		require.NoError(t, b.RecvMsg(m, 0, esock.Forever))
-		c := *m
+		c := copied(m)
 		files = m.TakeFiles()
 		assert.Len(t, files, 2)
 		assert.Empty(t, m.TakeFDs())
@@ -355,4 +355,11 @@ func TestWhichSocketsHaveAnErrorQueue(t *testing.T) {
 		_, err = s.RecvErr(new(esock.Msg), esock.Forever)
 		assert.True(t, errors.Is(err, net.ErrClosed) || !e.has, "%v", err)
 	}
+}
+
+// copied is a copy of a message: go vet reports it, and a program may do it all the same.
+func copied(m *esock.Msg) *esock.Msg {
+	c := new(esock.Msg)
+	reflect.ValueOf(c).Elem().Set(reflect.ValueOf(m).Elem())
+	return c
 }
