@@ -152,16 +152,19 @@ type zeroCopyRestList struct {
 
 func (l *zeroCopyRestList) add(r *zeroCopyRest) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.list = append(l.list, r)
-	if !l.running {
-		l.running = true
-		start := func() { go l.run() }
-		if inBubble() {
-			outside(start) // a bubble would not end before it
-		} else {
-			start()
-		}
+	starts := !l.running
+	l.running = true
+	l.mu.Unlock()
+	if !starts {
+		return
+	}
+	start := func() { go l.run() }
+	if inBubble() {
+		// A bubble would not end before it. The way out may need the goroutine of cleanups, which may want the lock.
+		outside(start)
+	} else {
+		start()
 	}
 }
 
