@@ -28,7 +28,7 @@ func sendFile(t *testing.T, s *Socket, size int) {
 	f, err := os.Open(name)
 	require.NoError(t, err)
 	defer f.Close()
-	n, err := s.SendFile(f, 0, 0, Forever)
+	n, err := s.SendFile(f, 0, ToEnd, Forever)
 	require.NoError(t, err)
 	require.EqualValues(t, size, n)
 }

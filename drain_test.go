@@ -86,7 +86,7 @@ func TestSendFileBesideWhoMakesTheDescriptionBlocking(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range 20 { // the first fills the buffer, and nobody empties it
-			if _, err := a.SendFile(f, 0, 0, Within(0)); !assert.Equal(t, ErrTimeout, err) {
+			if _, err := a.SendFile(f, 0, ToEnd, Within(0)); !assert.Equal(t, ErrTimeout, err) {
 				return
 			}
 		}

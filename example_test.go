@@ -159,7 +159,7 @@ func ExampleSocket_SendFile() {
 
 	server, client := connected()
 	defer client.Close()
-	n, err := server.SendFile(f, 5, 0, esock.Within(time.Minute)) // from byte 5 to the end
+	n, err := server.SendFile(f, 5, esock.ToEnd, esock.Within(time.Minute)) // from byte 5 to the end
 	if err != nil {
 		log.Fatal(err)
 	}

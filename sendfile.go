@@ -97,22 +97,22 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 	f.close()
 }
 
-// SendFile sends count bytes of f from offset, 0: to its end; f's own position does not matter and does not move. It returns
+// ToEnd is the count of a SendFile that sends all of the file from the offset on. OTP: Count 0.
+const ToEnd = -1
+
+// SendFile sends count bytes of f from offset; ToEnd: to its end. f is a file or anything else that has the descriptor of one. Its own position does not matter and does not move. It returns
 // how many were sent, fewer than count if the file ended. It works on a duplicate of f, which may be closed meanwhile.
 // A file that is not in memory makes the call wait for the disk.
 //
 // Asynchronously: the count beside the *Select is what this call sent; with w.Continue the operation goes on where it is,
-// and f, offset and count are not looked at. Errors: *InvalidError for a negative count; EINVAL for a negative offset,
+// and f, offset and count are not looked at. Errors: *InvalidError for another negative count; EINVAL for a negative offset,
 // a pipe or a directory (or ESPIPE); those of send. OTP: socket:sendfile/2,3,4,5; sendfile(2).
 func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, error) {
 	s = s.orClosed()
 	c := call{op: OpSendFile}
 	if w.continues() == nil {
-		if count < 0 {
+		if count < ToEnd {
 			return 0, s.answer(c.op, &w, &InvalidError{What: "count", Value: count})
-		}
-		if count == 0 {
-			count = -1
 		}
 		if err := s.ref(c.op.String()); err != nil {
 			return 0, err
@@ -125,6 +125,10 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 		s.unref()
 		if err != nil {
 			return 0, s.answer(c.op, &w, fileError(err))
+		}
+		if count == 0 { // sendfile(2) says as much, but not of what is no file
+			held.close()
+			return 0, s.answer(c.op, &w, w.Err())
 		}
 		c.file = held
 	}

@@ -42,7 +42,7 @@ func TestSendFileIsCountedHoweverItEnds(t *testing.T) {
 				return err
 			}
 			receive(t, mb)
-			n, err := a.SendFile(nil, 0, 0, NoWait(mb).Continue(sel))
+			n, err := a.SendFile(nil, 0, ToEnd, NoWait(mb).Continue(sel))
 			assert.Zero(t, n)
 			assert.ErrorIs(t, err, syscall.EPIPE)
 			return nil
@@ -52,12 +52,12 @@ func TestSendFileIsCountedHoweverItEnds(t *testing.T) {
 			a, b := pair(t, Stream)
 			mb := NewMailbox()
 			f := largeFile(t)
-			n, err := a.SendFile(f, 0, 0, NoWait(mb))
+			n, err := a.SendFile(f, 0, ToEnd, NoWait(mb))
 			var sel *Select
 			require.ErrorAs(t, err, &sel)
 			drain(t, b, int(n))
 			receive(t, mb)
-			more, err := a.SendFile(nil, 0, 0, NoWait(mb).Continue(sel))
+			more, err := a.SendFile(nil, 0, ToEnd, NoWait(mb).Continue(sel))
 			require.ErrorAs(t, err, &sel)
 			require.Positive(t, more)
 			assert.Equal(t, 2, holders(f.Name()), "it has one of its own")
@@ -89,7 +89,7 @@ func TestBlockingSendFileIsCountedHoweverItEnds(t *testing.T) {
 				err error
 			}
 			ended := make(chan result)
-			go func() { n, err := a.SendFile(f, 0, 0, Forever); ended <- result{n, err} }()
+			go func() { n, err := a.SendFile(f, 0, ToEnd, Forever); ended <- result{n, err} }()
 			parked(t, a, writing)
 			require.NoError(t, c.end(a, b))
 			got := <-ended
@@ -111,7 +111,7 @@ func TestQueuedSendFileIsNotCounted(t *testing.T) {
 	_, err := a.Send([]byte("x"), 0, NoWait(m1))
 	require.ErrorAs(t, err, new(*Select))
 	f := largeFile(t)
-	_, err = a.SendFile(f, 0, 0, NoWait(m2))
+	_, err = a.SendFile(f, 0, ToEnd, NoWait(m2))
 	require.ErrorAs(t, err, new(*Select))
 	assert.Equal(t, 2, holders(f.Name()))
 	require.NoError(t, m2.Close())

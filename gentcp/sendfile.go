@@ -25,7 +25,11 @@ func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 	case offset < 0:
 		return 0, s.fail(op, invalid("offset", offset, "it is negative"))
 	}
-	n, err := s.sock.SendFile(f, offset, bytes, esock.Forever)
+	count := bytes
+	if bytes == 0 {
+		count = esock.ToEnd
+	}
+	n, err := s.sock.SendFile(f, offset, count, esock.Forever)
 	if n == 0 && unsupported(err) {
 		n, err = s.copyFile(f, offset, bytes)
 	}

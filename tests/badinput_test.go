@@ -88,7 +88,7 @@ func TestBad_Waits(t *testing.T) {
 			s := open(t, esock.Inet, esock.Stream, esock.TCP)
 			if name != "closed mailbox" {
 				assert.ErrorIs(t, s.FinishConnect(c.w), eitherOr(c.err, esock.ErrState, s.FinishConnect(c.w)))
-				_, err := s.SendFile(fileOf(t, 1), 0, 0, c.w)
+				_, err := s.SendFile(fileOf(t, 1), 0, esock.ToEnd, c.w)
 				assert.Error(t, err)
 			}
 		})
@@ -144,7 +144,7 @@ func TestBad_NilArguments(t *testing.T) {
 	assert.ErrorIs(t, b.RecvMsg(nil, 0, esock.Forever), &esock.InvalidError{What: "msg"})
 	_, err := a.SendMsg(nil, 0, esock.Forever)
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "msg"})
-	_, err = a.SendFile(nil, 0, 0, esock.Forever)
+	_, err = a.SendFile(nil, 0, esock.ToEnd, esock.Forever)
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "file"})
 	assert.ErrorIs(t, a.Cancel(nil), notInProgress)
 	assert.Error(t, esock.NewMailbox().Post(nil))

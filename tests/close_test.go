@@ -208,7 +208,7 @@ func TestClosedSocketAnswers(t *testing.T) {
 		"sendv":       second(s.SendV([][]byte{{1}, {2}}, esock.Forever)),
 		"sendmsg":     second(s.SendMsg(&m, 0, esock.Forever)),
 		"owner":       s.ControllingProcess(nil, esock.NewMailbox()),
-		"sendfile":    second64(s.SendFile(fileOf(t, 1), 0, 0, esock.Forever)),
+		"sendfile":    second64(s.SendFile(fileOf(t, 1), 0, esock.ToEnd, esock.Forever)),
 		"close again": s.Close(),
 	} {
 		assert.ErrorIs(t, err, errClosed, name)

@@ -180,7 +180,7 @@ func TestSendFileCountersAppearWithTheFirst(t *testing.T) {
 	assert.Equal(t, esock.SendFileCounters{Calls: c.Calls, Byte: 1000, Pkg: c.Pkg, PkgMax: 600, Tries: 2, Max: 600}, *c)
 	b.Close()
 	eventually(t, "a failure", func() bool {
-		_, err = a.SendFile(f, 0, 0, esock.Within(time.Millisecond))
+		_, err = a.SendFile(f, 0, esock.ToEnd, esock.Within(time.Millisecond))
 		return err != nil && err != esock.ErrTimeout
 	})
 	assert.EqualValues(t, 1, a.Counters().SendFile.Fails)

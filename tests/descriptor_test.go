@@ -213,13 +213,13 @@ func TestSendFile_OfAnythingWithADescriptor(t *testing.T) {
 	_, err = f.WriteString("from a file")
 	require.NoError(t, err)
 	a, b := pair(t, esock.Stream)
-	n, err := a.SendFile(struct{ syscall.Conn }{f}, 5, 0, esock.Within(patience))
+	n, err := a.SendFile(struct{ syscall.Conn }{f}, 5, esock.ToEnd, esock.Within(patience))
 	require.NoError(t, err)
 	assert.EqualValues(t, 6, n)
 	got, err := b.RecvBytes(6, 0, esock.Within(patience))
 	require.NoError(t, err)
 	assert.Equal(t, "a file", string(got))
-	_, err = a.SendFile((*os.File)(nil), 0, 0, esock.Forever)
+	_, err = a.SendFile((*os.File)(nil), 0, esock.ToEnd, esock.Forever)
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "file"})
 }
 

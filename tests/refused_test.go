@@ -51,15 +51,15 @@ var refusedSends = []refusal{
 	}},
 	{"control data over sndctrlbuf", func(s *esock.Socket, w esock.Wait) error { _, err := s.SendMsg(control(4000), 0, w); return err }},
 	{"nil message", func(s *esock.Socket, w esock.Wait) error { _, err := s.SendMsg(nil, 0, w); return err }},
-	{"nil file", func(s *esock.Socket, w esock.Wait) error { _, err := s.SendFile(nil, 0, 0, w); return err }},
-	{"negative count", func(s *esock.Socket, w esock.Wait) error { _, err := s.SendFile(os.Stdin, 0, -1, w); return err }},
+	{"nil file", func(s *esock.Socket, w esock.Wait) error { _, err := s.SendFile(nil, 0, esock.ToEnd, w); return err }},
+	{"negative count", func(s *esock.Socket, w esock.Wait) error { _, err := s.SendFile(os.Stdin, 0, -2, w); return err }},
 	{"closed file", func(s *esock.Socket, w esock.Wait) error {
 		f, err := os.Open("/dev/null")
 		if err != nil {
 			return nil
 		}
 		f.Close()
-		_, err = s.SendFile(f, 0, 0, w)
+		_, err = s.SendFile(f, 0, esock.ToEnd, w)
 		return err
 	}},
 }
@@ -219,7 +219,7 @@ func TestOwnMistakesEndNoOtherCall(t *testing.T) {
 			return err
 		},
 		"a file that is a pipe": func(t *testing.T, s *esock.Socket) error {
-			_, err := s.SendFile(pipe(t), 0, 0, esock.Within(patience))
+			_, err := s.SendFile(pipe(t), 0, esock.ToEnd, esock.Within(patience))
 			return err
 		},
 		"a destination on a connected stream": func(t *testing.T, s *esock.Socket) error {

@@ -228,7 +228,7 @@ func TestT32_InvalidArgumentsDoNotBlockTheLane(t *testing.T) {
 			return err
 		},
 		"nil message": func(s *esock.Socket, w esock.Wait) error { _, err := s.SendMsg(nil, 0, w); return err },
-		"nil file":    func(s *esock.Socket, w esock.Wait) error { _, err := s.SendFile(nil, 0, 0, w); return err },
+		"nil file":    func(s *esock.Socket, w esock.Wait) error { _, err := s.SendFile(nil, 0, esock.ToEnd, w); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			a, b := pair(t, esock.Dgram)

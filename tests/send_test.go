@@ -275,7 +275,7 @@ func TestSend_NoSIGPIPE(t *testing.T) {
 		_, err := way.send(a, []byte("xy"), esock.Forever)
 		assert.ErrorIs(t, err, syscall.EPIPE)
 	})
-	_, err := a.SendFile(f, 0, 0, esock.Forever)
+	_, err := a.SendFile(f, 0, esock.ToEnd, esock.Forever)
 	assert.ErrorIs(t, err, syscall.EPIPE)
 	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGUSR1), "signals before this one would have come")
 	assert.Empty(t, got)

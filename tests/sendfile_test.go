@@ -44,11 +44,12 @@ func TestSendFile_OffsetAndCount(t *testing.T) {
 	_, err := f.Seek(77, io.SeekStart)
 	require.NoError(t, err)
 	for name, c := range map[string]struct{ offset, count, from, to int64 }{
-		"all":                        {0, 0, 0, size},
-		"from an offset":             {3000, 0, 3000, size},
+		"all":                        {0, esock.ToEnd, 0, size},
+		"nothing":                    {3000, 0, 3000, 3000},
+		"from an offset":             {3000, esock.ToEnd, 3000, size},
 		"some":                       {3000, 2000, 3000, 5000},
 		"the file ends before count": {9000, 5000, 9000, size},
-		"offset at the end":          {size, 0, size, size},
+		"offset at the end":          {size, esock.ToEnd, size, size},
 		"offset past the end":        {size + 5, 100, size, size},
 		"count larger than one call": {0, 1 << 40, 0, size},
 	} {
@@ -87,12 +88,12 @@ func TestSendFile_Errors(t *testing.T) {
 		offset, count int64
 		errs          []error
 	}{
-		"negative count":  {f, 0, -1, []error{&esock.InvalidError{What: "count"}}},
-		"negative offset": {f, -1, 0, []error{syscall.EINVAL}},
-		"nil file":        {nil, 0, 0, []error{&esock.InvalidError{What: "file"}}},
-		"closed file":     {gone, 0, 0, []error{os.ErrClosed}},
-		"directory":       {dir, 0, 0, []error{syscall.EINVAL, syscall.EISDIR}},
-		"pipe":            {r, 0, 0, []error{syscall.EINVAL, syscall.ESPIPE}},
+		"negative count":  {f, 0, -2, []error{&esock.InvalidError{What: "count"}}},
+		"negative offset": {f, -1, esock.ToEnd, []error{syscall.EINVAL}},
+		"nil file":        {nil, 0, esock.ToEnd, []error{&esock.InvalidError{What: "file"}}},
+		"closed file":     {gone, 0, esock.ToEnd, []error{os.ErrClosed}},
+		"directory":       {dir, 0, esock.ToEnd, []error{syscall.EINVAL, syscall.EISDIR}},
+		"pipe":            {r, 0, esock.ToEnd, []error{syscall.EINVAL, syscall.ESPIPE}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sameDescriptors(t)
@@ -116,7 +117,7 @@ func TestSendFile_Errors(t *testing.T) {
 // sendFileSelect starts a sendfile that must select.
 func sendFileSelect(t *testing.T, s *esock.Socket, f *os.File, mb *esock.Mailbox) (int64, *esock.Select) {
 	t.Helper()
-	n, err := s.SendFile(f, 0, 0, esock.NoWait(mb))
+	n, err := s.SendFile(f, 0, esock.ToEnd, esock.NoWait(mb))
 	return n, selected(t, err)
 }
 
@@ -160,7 +161,7 @@ func TestSendFile_ContinuedByABlockingCall(t *testing.T) {
 	f, mb := fileOf(t, size), esock.NewMailbox()
 	first, sel := sendFileSelect(t, a, f, mb)
 	rest := start(func() (int, error) {
-		n, err := a.SendFile(nil, 0, 0, esock.Within(patience).Continue(sel))
+		n, err := a.SendFile(nil, 0, esock.ToEnd, esock.Within(patience).Continue(sel))
 		return int(n), err
 	})
 	drain(t, b, size)
@@ -184,7 +185,7 @@ func TestSendFile_QueuedBehindAWriter(t *testing.T) {
 	_, err := a.Send([]byte("x"), 0, esock.NoWait(m1))
 	require.NoError(t, err)
 	assert.Equal(t, selectOf(s2), message(t, m2))
-	n, err = a.SendFile(f, 0, 0, esock.NoWait(m2).Continue(s2))
+	n, err = a.SendFile(f, 0, esock.ToEnd, esock.NoWait(m2).Continue(s2))
 	require.NoError(t, err)
 	assert.EqualValues(t, size, n)
 	drain(t, b, 1)
@@ -198,17 +199,17 @@ func TestSendFile_OnlyItsRequesterContinues(t *testing.T) {
 	a, _ := tcpPair(t)
 	f, mb, other := fileOf(t, 1<<20), esock.NewMailbox(), esock.NewMailbox()
 	_, sel := sendFileSelect(t, a, f, mb)
-	_, err := a.SendFile(f, 0, 0, esock.NoWait(mb))
+	_, err := a.SendFile(f, 0, esock.ToEnd, esock.NoWait(mb))
 	assert.ErrorIs(t, err, esock.ErrState, "one at a time")
-	_, err = a.SendFile(f, 0, 0, esock.NoWait(other))
+	_, err = a.SendFile(f, 0, esock.ToEnd, esock.NoWait(other))
 	assert.ErrorIs(t, err, esock.ErrState)
-	_, err = a.SendFile(nil, 0, 0, esock.NoWait(other).Continue(sel))
+	_, err = a.SendFile(nil, 0, esock.ToEnd, esock.NoWait(other).Continue(sel))
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "select"})
 	// A continuation of another operation.
 	x, _ := pair(t, esock.Stream)
 	fill(t, x)
 	send := sendSelect(t, x, mb)
-	_, err = x.SendFile(nil, 0, 0, esock.NoWait(mb).Continue(send))
+	_, err = x.SendFile(nil, 0, esock.ToEnd, esock.NoWait(mb).Continue(send))
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "select"})
 	_, err = x.Send([]byte("x"), 0, esock.NoWait(mb).Continue(sel))
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "select"})
@@ -227,13 +228,13 @@ func TestT7T8_HeldFileIsClosed(t *testing.T) {
 			require.NoError(t, a.Cancel(sel))
 		},
 		"continued and out of time": func(t *testing.T, a, _ *esock.Socket, _ *esock.Mailbox, sel *esock.Select) {
-			_, err := a.SendFile(nil, 0, 0, esock.Within(time.Millisecond).Continue(sel))
+			_, err := a.SendFile(nil, 0, esock.ToEnd, esock.Within(time.Millisecond).Continue(sel))
 			require.Equal(t, esock.ErrTimeout, err)
 		},
 		"the peer is gone": func(t *testing.T, a, b *esock.Socket, mb *esock.Mailbox, sel *esock.Select) {
 			b.Close()
 			require.Equal(t, selectOf(sel), message(t, mb))
-			_, err := a.SendFile(nil, 0, 0, esock.NoWait(mb).Continue(sel))
+			_, err := a.SendFile(nil, 0, esock.ToEnd, esock.NoWait(mb).Continue(sel))
 			require.Error(t, err)
 		},
 	} {
@@ -300,7 +301,7 @@ func TestT37_SendFileReportsTheTotal(t *testing.T) {
 			if c.end == nil {
 				w = esock.Within(5 * time.Millisecond)
 			}
-			done := start(func() (int, error) { n, err := a.SendFile(f, 0, 0, w); return int(n), err })
+			done := start(func() (int, error) { n, err := a.SendFile(f, 0, esock.ToEnd, w); return int(n), err })
 			if c.end != nil {
 				// It is a waiting writer before the kernel has been asked: the file may be slow.
 				eventually(t, "a full buffer", func() bool { f := a.Counters().SendFile; return f != nil && f.Waits > 0 })
@@ -326,7 +327,7 @@ func TestSendFile_ErrorAbortsQueuedWriters(t *testing.T) {
 	s2 := sendSelect(t, a, m2)
 	b.Close()
 	assert.Equal(t, selectOf(s1), message(t, m1))
-	_, err := a.SendFile(nil, 0, 0, esock.NoWait(m1).Continue(s1))
+	_, err := a.SendFile(nil, 0, esock.ToEnd, esock.NoWait(m1).Continue(s1))
 	require.ErrorIs(t, err, syscall.EPIPE)
 	assert.Equal(t, abortOf(s2, syscall.EPIPE), message(t, m2))
 }

@@ -41,7 +41,10 @@ func TestSendFile_ThatWaitsForTheDiskIsTheCurrentRequest(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	f, release := slowFile(t)
 	mb := esock.NewMailbox()
-	file := start(func() (int, error) { n, err := a.SendFile(f, 0, 0, esock.Within(patience)); return int(n), err })
+	file := start(func() (int, error) {
+		n, err := a.SendFile(f, 0, esock.ToEnd, esock.Within(patience))
+		return int(n), err
+	})
 	writers(t, a, 1)
 	poll := start(func() (int, error) { return a.Send([]byte("x"), 0, esock.Within(0)) })
 	assert.Equal(t, outcome{0, esock.ErrTimeout}, result(t, poll))
@@ -65,7 +68,7 @@ func TestClose_BesideASendFileThatWaitsForTheDisk(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	f, release := slowFile(t)
 	require.NoError(t, sockopt.SocketSndBuf.Set(a, 4096)) // so that the file does not go at once
-	file := start(func() (int, error) { n, err := a.SendFile(f, 0, 0, esock.Forever); return int(n), err })
+	file := start(func() (int, error) { n, err := a.SendFile(f, 0, esock.ToEnd, esock.Forever); return int(n), err })
 	writers(t, a, 1)
 	closed := start(func() (int, error) { return 0, a.Close() })
 	eventually(t, "closing", a.Closed)

@@ -61,7 +61,7 @@ func sendfileEsock(e effort) (*session, error) {
 			return err
 		}
 		defer s.Close()
-		n, err := s.SendFile(f, 0, 0, esock.Forever)
+		n, err := s.SendFile(f, 0, esock.ToEnd, esock.Forever)
 		if err != nil || n != fileSize {
 			return fmt.Errorf("sent %d: %w", n, err)
 		}
