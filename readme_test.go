@@ -19,6 +19,9 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
+// The options come first: the README counts them.
+//
+//go:generate go run ./internal/optgen
 //go:generate env ESOCK_UPDATE=1 go test -count=1 -run ^TestREADMESaysWhatIsSupported$ .
 
 // TestREADMESaysWhatIsSupported compares README's table of what is supported with what is; with ESOCK_UPDATE, as go

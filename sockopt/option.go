@@ -9,8 +9,6 @@ import (
 	"github.com/esock-go/esock/internal/corecall"
 )
 
-//go:generate go -C .. run ./internal/optgen
-
 // Option is a socket option with a value of type T. The options are variables of this package. Their names are those of
 // level and option: SocketReuseAddr, IPTTL, IPv6V6Only, TCPNoDelay, UDPCork.
 type Option[T any] struct {

@@ -18,7 +18,7 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// The traps that were met in measurements: architecture.md, sections 2 and 4.
+// Behaviour of the kernel and of Go's runtime that the waiting is built around: docs/architecture.md.
 
 // fewTries is the most system calls that a wait which does not spin may have made.
 const fewTries = 50
