@@ -29,13 +29,19 @@ var (
 //	vsock   family, cid, port
 //	netlink family, port, groups
 //	others  family, addr (the bytes that follow the family); so has the zero Addr, with unspec and no bytes
+//	RawAddr of a family above: family, raw (those bytes)
 //
 // A shorthand has only addr, and no twin: it means nothing without a socket.
 func (a Addr) Map() map[string]any {
 	switch a.form {
 	case formShort, formBad:
 		return map[string]any{"addr": a.String()}
-	case formNone, formRaw:
+	case formRaw:
+		if a.Family().takenApart() {
+			return map[string]any{"family": a.Family().String(), "raw": []byte(a.data)}
+		}
+		fallthrough
+	case formNone:
 		return map[string]any{"family": plain.Domains.Value(int(a.family)), "addr": []byte(a.data)}
 	}
 	m := map[string]any{"family": a.Family().String()}
@@ -82,7 +88,12 @@ func AddrFromMap(m map[string]any) (Addr, error) {
 	}
 	r := plain.Read(m)
 	r.Get("family")
-	a := addressOf(r, Domain(d))
+	var a Addr
+	if r.Has("raw") {
+		a = RawAddr(Domain(d), r.Bytes("raw"))
+	} else {
+		a = addressOf(r, Domain(d))
+	}
 	if cause := r.Finish(); cause != "" {
 		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: cause}
 	}
@@ -90,6 +101,15 @@ func AddrFromMap(m map[string]any) (Addr, error) {
 		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: a.data}
 	}
 	return a, nil
+}
+
+// takenApart reports whether addresses of the family have parts here, and are not bytes alone.
+func (d Domain) takenApart() bool {
+	switch d {
+	case Inet, Inet6, Local, Packet, VSock, Netlink:
+		return true
+	}
+	return false
 }
 
 func addressOf(r *plain.Map, d Domain) Addr {
