@@ -8,44 +8,45 @@ import (
 	"sync/atomic"
 )
 
-// Message is what a Mailbox receives: SelectMsg, AbortMsg, DownMsg, CounterWrapMsg, or what Post put in.
+// Message is an element of a Mailbox: SelectMsg, AbortMsg, DownMsg, CounterWrapMsg, or a value given to Post.
 type Message interface {
-	// Socket is the socket that the message is about.
+	// Socket returns the socket that the message is about.
 	Socket() *Socket
 }
 
-// SelectMsg says that the handle's call is worth repeating. It is a hint: the call may still select again. OTP: {'$socket', Socket, select, Handle}.
+// SelectMsg says that the handle's call is worth repeating. The call may still find that it would block. OTP:
+// {'$socket', Socket, select, Handle}.
 type SelectMsg struct{ Handle *Handle }
 
-// Socket is the socket to repeat the call on.
+// Socket returns the socket to repeat the call on.
 func (m SelectMsg) Socket() *Socket { return m.Handle.Socket() }
 
-// AbortMsg says that the handle's call is over without a SelectMsg: the socket was closed (net.ErrClosed), another call
-// of the same mailbox took its place (ErrCancelled), or the call before it in the queue met an error that concerns
-// all (a syscall.Errno, io.EOF). Of two calls that a mailbox makes at once in one direction of a socket, and that both have to
-// wait, one is over that way. OTP: {'$socket', Socket, abort, {Handle, Reason}}.
+// AbortMsg says that the handle's call ended without a SelectMsg. Reasons: the socket was closed (net.ErrClosed);
+// another call of the same mailbox replaced it (ErrCancelled), since a mailbox has one waiting call per direction of a
+// socket; or the call ahead in the queue met an error that affects all (a syscall.Errno, io.EOF). OTP: {'$socket',
+// Socket, abort, {Handle, Reason}}.
 type AbortMsg struct {
 	Handle *Handle
 	Reason error
 }
 
-// Socket is the socket the call was made on.
+// Socket returns the socket that the call was made on.
 func (m AbortMsg) Socket() *Socket { return m.Handle.Socket() }
 
-// CounterWrapMsg says that a counter of the socket passed its width; it goes to the owner, if {otp, iow} is on.
+// CounterWrapMsg says that a counter of the socket wrapped around. The owner gets it if {otp, iow} is on.
 type CounterWrapMsg struct {
 	Sock    *Socket
 	Counter string // its name, as in Counters.Map
 }
 
-// Socket is the socket whose counter it is.
+// Socket returns the socket that the counter belongs to.
 func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 
-// Mailbox stands where Erlang has a process: it makes asynchronous calls, receives the messages about them, and can own
-// sockets. Closing it is the owner's death. NewMailbox makes one: the zero Mailbox, and nil, are closed.
+// Mailbox plays the part of an Erlang process: it makes asynchronous calls, receives messages about them, and can own
+// sockets. Closing it is the owner's death. NewMailbox makes one; the zero Mailbox and a nil *Mailbox are closed.
 //
-// Any number of goroutines may use one; each message is received once. Messages come in the order they
-// were sent, and one that Cancel takes back is never seen.
+// Any number of goroutines may use a mailbox. Messages arrive in the order they were sent, and each is received once.
+// Cancel removes the message of the cancelled call.
 type Mailbox struct {
 	mu       sync.Mutex
 	messages handleList // nobody has seen them
@@ -74,17 +75,18 @@ func NewMailbox() *Mailbox {
 	return &Mailbox{open: true, wake: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
 }
 
-// String is "#Mailbox<n>", n counting the mailboxes of the process.
+// String returns "#Mailbox<n>", where n numbers the mailboxes of the process.
 func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.orClosed().id, 10) + ">" }
 
-// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil context.
+// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil
+// context.
 func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 	m = m.orClosed()
 	return m.receive(ctx, nil, m.wake)
 }
 
-// ReceiveMatch waits for a message that match accepts, and leaves the others where they are, in their order; nil accepts
-// all. match may be asked about a message more than once, and must not receive itself. Errors: ctx.Err(); net.ErrClosed. OTP: receive with a pattern.
+// ReceiveMatch waits for a message that match accepts and leaves the others in place; nil accepts all. match may see a
+// message more than once, and must not receive. Errors: as Receive. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
 	m = m.orClosed()
 	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
@@ -239,10 +241,10 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 	return msg, take && msg != nil
 }
 
-// Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were. A
-// message that a receiver's match looks at moves like the others: the receiver does not get it then. Those about handles
-// stay: they belong to who made the call. So does what the function of a handle makes at that time, unless a lock keeps it
-// from that: NewHandleFuncLocked. Errors: net.ErrClosed when to is closed. What had not moved by then is still here.
+// Move moves the messages that match accepts to the end of another mailbox, in order, and returns their number. A
+// message that a receiver's match is examining moves too, and that receiver does not get it. Messages about handles
+// stay, because they belong to the caller of the operation. So does what a handle's function is making at that time;
+// NewHandleFuncLocked prevents that. Errors: net.ErrClosed when to is closed; what has not moved by then stays.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 	m = m.orClosed()
 	if to == nil || match == nil {
@@ -303,9 +305,8 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	return true, nil
 }
 
-// Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
-// Poll until it answers false. A wake-up is for one of those who use Wake and Receive: whoever takes it must not leave
-// messages for others.
+// Wake returns a channel that becomes readable when messages may have come. Use it in a select statement, then call
+// Poll until it returns false: one wake-up serves one receiver, which must not leave messages for others.
 func (m *Mailbox) Wake() <-chan struct{} {
 	if m == nil || m.wake == nil {
 		return awake
@@ -313,7 +314,7 @@ func (m *Mailbox) Wake() <-chan struct{} {
 	return m.wake
 }
 
-// Len is the number of messages waiting.
+// Len returns the number of waiting messages.
 func (m *Mailbox) Len() int {
 	m = m.orClosed()
 	m.mu.Lock()
@@ -321,7 +322,7 @@ func (m *Mailbox) Len() int {
 	return m.n
 }
 
-// Post puts a message of the caller's into the mailbox. Errors: net.ErrClosed.
+// Post puts a message of the caller's own into the mailbox. Errors: net.ErrClosed.
 func (m *Mailbox) Post(msg Message) error {
 	m = m.orClosed()
 	if msg == nil {
@@ -337,9 +338,8 @@ func (m *Mailbox) Post(msg Message) error {
 	return nil
 }
 
-// Close is the death of a process: the sockets that the mailbox owns are closed without lingering, its calls
-// in progress are taken back and those behind them let through, and its messages are dropped. Later calls
-// with it fail. Closing again does nothing.
+// Close has the effect of a process's death: it closes the sockets that the mailbox owns, without lingering, cancels
+// its calls in progress, and drops its messages. Later calls with the mailbox fail. Closing again does nothing.
 func (m *Mailbox) Close() error {
 	m = m.orClosed()
 	m.mu.Lock()
