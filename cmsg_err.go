@@ -7,30 +7,30 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// ExtendedError is an error of a packet that was sent, or a notice about one, from the socket's error queue:
-// struct sock_extended_err, ip(7), ipv6(7). IP_RECVERR or IPV6_RECVERR asks for it, a RecvMsg with MsgErrQueue
-// receives it: the message's data is the packet, or its start, and the message's address is where the packet went.
+// ExtendedError is an error or notice about a sent packet, from the socket's error queue: struct sock_extended_err,
+// ip(7), ipv6(7). IP_RECVERR or IPV6_RECVERR enables it, and RecvErr or a receive with MsgErrQueue returns it. The
+// message's data is the packet or its start, and the message's address is the packet's destination.
 type ExtendedError struct {
 	Errno    syscall.Errno // what it means; 0 in a notice of zero-copy sending
-	Origin   ErrorOrigin   // who says so
+	Origin   ErrorOrigin   // what reported it
 	Type     ErrorType     // ICMP type
 	Code     ErrorCode     // ICMP code
 	Info     uint32        // the MTU of an EMSGSIZE; the first of the sends that a zero-copy notice is about
 	Data     uint32        // the last of them; the number that a timestamp is for
-	Offender Addr          // who reported it, a router or the destination; the zero Addr for errors made here
+	Offender Addr          // the router or destination that reported it; the zero Addr for a local error
 }
 
 // ErrorOrigin says where an ExtendedError comes from.
 type ErrorOrigin uint8
 
-// The origins that have a name: SO_EE_ORIGIN_ of <linux/errqueue.h>.
+// The origins: SO_EE_ORIGIN_ of <linux/errqueue.h>.
 const (
 	OriginNone     ErrorOrigin = iota
 	OriginLocal                // this machine refused the packet
 	OriginICMP                 // an ICMP message
 	OriginICMP6                // an ICMPv6 message
-	OriginTxStatus             // a timestamp of sending (SO_TIMESTAMPING)
-	OriginZeroCopy             // the kernel is done with buffers (MSG_ZEROCOPY)
+	OriginTxStatus             // a transmit timestamp (SO_TIMESTAMPING)
+	OriginZeroCopy             // the kernel has released buffers (MSG_ZEROCOPY)
 	OriginTxTime               // a packet missed its time (SO_TXTIME)
 )
 
@@ -39,13 +39,12 @@ var originNames = plain.Names{
 	{int(OriginTxStatus), "txstatus"}, {int(OriginZeroCopy), "zerocopy"}, {int(OriginTxTime), "txtime"},
 }
 
-// String is the name that OTP has for the origin, or its number.
 func (o ErrorOrigin) String() string { return originNames.Spell(int(o)) }
 
-// ErrorType is the type of an ExtendedError together with its origin, without which the number means nothing.
+// ErrorType is the type of an ExtendedError, combined with its origin. Its text is OTP's name or the number.
 type ErrorType uint16
 
-// Number is the type as the kernel has it.
+// Number returns the kernel's number.
 func (t ErrorType) Number() uint8 { return uint8(t) }
 
 // The ICMP types that have a name; RFC 792, RFC 4443.
@@ -62,7 +61,6 @@ var errorTypeNames = plain.Names{
 	{int(ICMP6DestUnreach), "dest_unreach"}, {int(ICMP6PktTooBig), "pkt_toobig"}, {int(ICMP6TimeExceeded), "time_exceeded"},
 }
 
-// String is the name that OTP has for the type, or its number.
 func (t ErrorType) String() string {
 	if s, ok := errorTypeNames.Text(int(t)); ok {
 		return s
@@ -70,10 +68,10 @@ func (t ErrorType) String() string {
 	return utoa(uint32(t.Number()))
 }
 
-// ErrorCode is the code of an ExtendedError together with its type and origin.
+// ErrorCode is the code of an ExtendedError, combined with type and origin. Its text is OTP's name or the number.
 type ErrorCode uint32
 
-// Number is the code as the kernel has it.
+// Number returns the kernel's number.
 func (c ErrorCode) Number() uint8 { return uint8(c) }
 
 // The codes of destination unreachable that have a name; RFC 792, RFC 4443.
@@ -102,7 +100,6 @@ var errorCodeNames = plain.Names{
 	{int(ICMP6RejectRoute), "reject_route"},
 }
 
-// String is the name that OTP has for the code, or its number.
 func (c ErrorCode) String() string {
 	if s, ok := errorCodeNames.Text(int(c)); ok {
 		return s
@@ -110,7 +107,7 @@ func (c ErrorCode) String() string {
 	return utoa(uint32(c.Number()))
 }
 
-// ExtendedError is the error of a message that was received with MsgErrQueue (IP_RECVERR, IPV6_RECVERR).
+// ExtendedError returns the error in a message of the error queue (IP_RECVERR, IPV6_RECVERR).
 func (c ControlMessage) ExtendedError() (ExtendedError, bool) {
 	if c.at().kind != cmsgRecvErr {
 		return ExtendedError{}, false
