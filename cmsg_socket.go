@@ -175,7 +175,7 @@ func (c ControlMessage) SecurityLabel() ([]byte, bool) {
 
 var nul = []byte{0}
 
-// RxqOvfl returns how many packets a full receive buffer has cost the socket so far, if any (SO_RXQ_OVFL).
+// RxqOvfl returns how many packets the socket has dropped for lack of buffer space, if any (SO_RXQ_OVFL).
 func (c ControlMessage) RxqOvfl() (uint32, bool) { return c.uint32(solSocket, scmRxqOvfl) }
 
 // Mark returns the mark of a received packet (SO_RCVMARK).

@@ -97,13 +97,13 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 	f.close()
 }
 
-// SendFile sends count bytes of f from offset, 0: to its end; f's own position does not matter and does not move. It returns
-// how many were sent, fewer than count if the file ended. It works on a duplicate of f, which may be closed meanwhile.
-// A file that is not in memory makes the call wait for the disk.
+// SendFile sends count bytes of f from offset; a count of 0 means up to the end. It neither uses nor moves f's own
+// position. It returns the bytes sent, fewer than count if the file ends. It works on a duplicate, so f may be closed
+// meanwhile. The call waits for the disk if the file is not in memory.
 //
-// Asynchronously: the count beside the *Select is what this call sent; with w.Continue the operation goes on where it is,
-// and f, offset and count are not looked at. Errors: *InvalidError for a negative count; EINVAL for a negative offset,
-// a pipe or a directory (or ESPIPE); those of send. OTP: socket:sendfile/2,3,4,5; sendfile(2).
+// The count returned with a *Select is what this call sent. With w.Continue the operation goes on, ignoring f, offset
+// and count. Errors: *InvalidError for a negative count; EINVAL for a negative offset, a pipe or a directory (or
+// ESPIPE); those of send(2). OTP: socket:sendfile/2,3,4,5; sendfile(2).
 func (s *Socket) SendFile(f *os.File, offset, count int64, w Wait) (int64, error) {
 	s = s.orClosed()
 	c := call{op: OpSendFile}

@@ -22,7 +22,7 @@ import (
 // A timestamp's key on a stream is the position of a byte, so a failed send changes nothing. A datagram's key is a
 // number that Linux gives out while it builds the packet. A refused datagram may or may not have used one up: refused
 // early (too long, no route), it has not; by a firewall or a full queueing discipline, it has; during the building (a
-// pending error, no room), it has before Linux 6.9. No errno tells these cases apart. So Pair finds nothing after a
+// pending error, no room), it has before Linux 6.9 (unless the fix was backported). No errno tells these cases apart. So Pair finds nothing after a
 // refused datagram nor, before Linux 6.9, after one that had to wait for room. There are two ways on:
 //   - Call Socket.TxTimestamps again: the count restarts at 0. Take the outstanding timestamps first, because a late one has a
 //     number of the old count, or 0.
@@ -99,10 +99,10 @@ func (s *Socket) setTimestamping(flags TimestampFlags) error {
 	return s.SetOptionNative(solSocket, scmTimestamping, binary.NativeEndian.AppendUint32(nil, uint32(flags)))
 }
 
-// Send calls send, which must send once on the socket (Send, SendTo, SendMsg, SendV), and gives the send a number, by which
-// Pair names it. A datagram must not be part of another (MsgMore), and all that is sent goes through here. Others who Send
-// or Pair wait meanwhile, because a timestamp may come before send returns; send itself must do neither. Errors: those of
-// send; *InvalidError "send", when it is nil.
+// Send calls send, which must send exactly once on the socket (Send, SendTo, SendMsg, SendV), and returns the number
+// by which Pair names that send. All sends must go through here, and no datagram may use MsgMore. Other calls of Send
+// and Pair wait meanwhile, because a timestamp may come before send returns; send must call neither. Errors: those of
+// send; *InvalidError "send" if it is nil.
 func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err error) {
 	if t == nil || send == nil {
 		return 0, 0, &InvalidError{What: "send", Cause: "there is nothing to call, or no TxTimestamps"}
@@ -139,8 +139,8 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 // "net-timestamp: make sk_tskey more predictable in error path". Packet sockets number what has found room.
 var givesNumbersBack = func(d Domain) bool { return d == Packet || kernel.From(6, 9) }
 
-// Pair finds the send that a record of the error queue is a timestamp of; false if it is none, or of a send that went another
-// way, or too long ago (1,024 sends on a stream), or if a datagram was refused: see TxTimestamps.
+// Pair finds the send that a record of the error queue is a timestamp of. It returns false for other records, for
+// sends that bypassed Send, for old ones (1,024 sends on a stream), and after a refused datagram: see TxTimestamps.
 func (t *TxTimestamps) Pair(e QueuedError) (TxTimestamp, bool) {
 	stage, key, ok := e.Timestamp()
 	if !ok || t == nil {

@@ -63,12 +63,12 @@ func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
 	return &ZeroCopy{s: s, o: &zeroCopyResult{book: s.zeroCopyBook()}}, nil
 }
 
-// Send sends all of buf, which must not be changed until Done has given it back; also when an error came after the first bytes.
-// Errors: as Socket.Send; ENOBUFS: too much is not done yet, drain the error queue first.
+// Send sends all of buf, which must not change until Done returns it, even if an error follows the first bytes.
+// Errors: as Socket.Send; ENOBUFS if too much is pending: drain the error queue first.
 //
-// After a datagram that could not be sent, ErrState: the kernel may have numbered it, and only the error queue tells. One that
-// is refused while its packet is built gives the number back; one that is refused later keeps it, and a notice says so. So the
-// numbering is found again: read the queue to its end, and send again. ErrState for ever: somebody else sends on the same description, or switched SO_ZEROCOPY off.
+// After a datagram that could not be sent, Send returns ErrState, because the kernel may have numbered it and only the
+// error queue tells: read the queue to its end, then send again. If ErrState persists, another process sends on the
+// same description, or SO_ZEROCOPY was switched off.
 func (z *ZeroCopy) Send(buf []byte, w Wait) (n int, err error) {
 	if z == nil || z.s == nil {
 		return 0, stateError("it was not made by Socket.ZeroCopy")
@@ -77,7 +77,7 @@ func (z *ZeroCopy) Send(buf []byte, w Wait) (n int, err error) {
 	return z.s.sendUncopied(&c, &w, &zeroCopySend{buf: buf, owner: z.o})
 }
 
-// Pending is how many Sends the kernel is not done with.
+// Pending returns how many Sends the kernel has not released.
 func (z *ZeroCopy) Pending() int {
 	if z == nil || z.s == nil {
 		return 0
@@ -88,8 +88,8 @@ func (z *ZeroCopy) Pending() int {
 	return z.o.pending
 }
 
-// Done gives back what the kernel is done with, by a record of the error queue and those before it; nothing, if the record is
-// about something else. The list is good until the next Done.
+// Done takes a record of the error queue and returns the memory that it and those before it release; nothing for other
+// records. The list is valid until the next Done.
 func (z *ZeroCopy) Done(e QueuedError) []ZeroCopied {
 	r, ok := e.ZeroCopy()
 	if !ok || z == nil || z.s == nil {
