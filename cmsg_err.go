@@ -140,8 +140,8 @@ var queuedErrnoNames = plain.Names{
 	{int(syscall.ECANCELED), "ecanceled"},
 }
 
-// Map is the error with OTP's keys: error, origin, type and code (names, or numbers without one), info, data, and
-// offender (as Addr.Map) if there is one.
+// Map returns the error with OTP's keys: error, origin, type and code (names, or numbers without one), info, data,
+// and, if there is one, offender (as Addr.Map).
 func (e ExtendedError) Map() map[string]any {
 	plain := func(table plain.Names, n int, number uint8) any {
 		if s, ok := table.Text(n); ok {
@@ -163,7 +163,7 @@ func (e ExtendedError) Map() map[string]any {
 	return m
 }
 
-// TxStage says which moment of a packet's way a transmit timestamp is.
+// TxStage is the point on a packet's way at which a transmit timestamp was taken.
 type TxStage uint32
 
 // The stages: SCM_TSTAMP_ of <linux/errqueue.h>.
@@ -177,11 +177,10 @@ const (
 var txStageNames = plain.Names{{int(TxSent), "sent"}, {int(TxScheduled), "scheduled"}, {int(TxAcked), "acked"},
 	{int(TxDone), "done"}}
 
-// String is the stage's name, or its number.
 func (s TxStage) String() string { return txStageNames.Spell(int(s)) }
 
-// Timestamp says that the record is a transmit timestamp: of which stage, and of which send. With TimestampOptID the key
-// counts datagrams, or bytes of a stream, of which it names the last one; Socket.TxTimestamps pairs it with the send.
+// Timestamp returns the stage and key of a transmit timestamp. With TimestampOptID the key counts datagrams, or bytes
+// of a stream up to the last one of the send; TxTimestamps pairs it with the send.
 func (e ExtendedError) Timestamp() (stage TxStage, key uint32, ok bool) {
 	if e.Origin != OriginTxStatus || e.Errno != syscall.ENOMSG {
 		return 0, 0, false
@@ -189,14 +188,14 @@ func (e ExtendedError) Timestamp() (stage TxStage, key uint32, ok bool) {
 	return TxStage(e.Info), e.Data, true
 }
 
-// ZeroCopyRange is a notice that the kernel is done with the memory of some sends with MsgZeroCopy, counted from 0: those from
-// First to Last. Both wrap.
+// ZeroCopyRange says that the kernel has released the memory of sends First to Last with MsgZeroCopy, counted from 0.
+// Both wrap.
 type ZeroCopyRange struct {
 	First, Last uint32
-	Copied      bool // the kernel had to copy after all: MSG_ZEROCOPY does not pay here
+	Copied      bool // the kernel copied after all, so MSG_ZEROCOPY has no benefit here
 }
 
-// ZeroCopy says that the record is about sends without copying.
+// ZeroCopy returns the sends that a notice of zero-copy sending is about.
 func (e ExtendedError) ZeroCopy() (ZeroCopyRange, bool) {
 	if e.Origin != OriginZeroCopy || e.Errno != 0 {
 		return ZeroCopyRange{}, false
@@ -204,13 +203,13 @@ func (e ExtendedError) ZeroCopy() (ZeroCopyRange, bool) {
 	return ZeroCopyRange{First: e.Info, Last: e.Data, Copied: e.Code.Number()&1 != 0}, true
 }
 
-// TxTimeMiss is a packet that was not sent at the moment that TxTime asked for.
+// TxTimeMiss is a packet that was not sent at its TxTime.
 type TxTimeMiss struct {
-	At      time.Duration // the moment
-	Invalid bool          // it was no moment that could be met: past, or too near
+	At      time.Duration // the time requested
+	Invalid bool          // the time was past or too near
 }
 
-// TxTime says that the record is about a packet that was not sent when it should (SO_TXTIME).
+// TxTime returns the packet that missed its time (SO_TXTIME).
 func (e ExtendedError) TxTime() (TxTimeMiss, bool) {
 	if e.Origin != OriginTxTime {
 		return TxTimeMiss{}, false

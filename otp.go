@@ -112,11 +112,10 @@ func (s *Socket) SetMeta(v any) error {
 	return s.change("meta", func(o *otpOptions) string { o.meta = v; return "" }, v)
 }
 
-// Spin returns how long a call retries before it parks: see SetSpin.
+// Spin returns the setting of SetSpin.
 func (s *Socket) Spin() time.Duration { return s.orClosed().options().spin }
 
-// SetSpin makes a call that would wait retry for up to d before parking, trading processor time for latency. The
-// number of calls that spin at once is limited by the spare processors.
+// SetSpin sets the default of Wait.Spin: how long a call retries before parking.
 func (s *Socket) SetSpin(d time.Duration) error {
 	return s.change("spin", func(o *otpOptions) string {
 		if d < 0 {
