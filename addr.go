@@ -56,7 +56,7 @@ func badAddr(family Domain, cause string) Addr {
 	return Addr{form: formBad, family: uint16(family), data: cause}
 }
 
-// Inet4Addr makes an IPv4 address with port (sockaddr_in). ::ffff:a.b.c.d counts as IPv4.
+// Inet4Addr makes an IPv4 address, also of ::ffff:a.b.c.d; sockaddr_in.
 func Inet4Addr(ip netip.Addr, port uint16) Addr {
 	zone := ip.Zone()
 	switch ip = ip.Unmap(); {
@@ -80,7 +80,7 @@ func Inet6Addr(ip netip.Addr, port uint16, scopeID uint32) Addr {
 	return Addr{form: formKnown, family: uint16(Inet6), ip: netip.AddrFrom16(ip.As16()), port: uint32(port), b: scopeID}
 }
 
-// WithFlowInfo returns an inet6 address with the flow label, 20 bits; RFC 6437.
+// WithFlowInfo sets the flow label (20 bits) of an inet6 address; RFC 6437.
 func (a Addr) WithFlowInfo(flow uint32) Addr {
 	switch {
 	case a.form != formKnown || a.Family() != Inet6:
@@ -166,7 +166,7 @@ func NetlinkAddr(port, groups uint32) Addr {
 	return Addr{form: formKnown, family: uint16(Netlink), port: port, a: groups}
 }
 
-// RawAddr makes an address of any family from the bytes that follow the family in its sockaddr.
+// RawAddr makes an address from the family and the bytes after it in a sockaddr.
 func RawAddr(family Domain, data []byte) Addr {
 	switch {
 	case family < 0 || family > math.MaxUint16:
@@ -177,7 +177,7 @@ func RawAddr(family Domain, data []byte) Addr {
 	return Addr{form: formRaw, family: uint16(family), data: string(data)}
 }
 
-// Err returns the *InvalidError "sockaddr" of an address that a constructor could not make, else nil.
+// Err returns the *InvalidError "sockaddr" of an invalid address, else nil.
 func (a Addr) Err() error {
 	if a.form != formBad {
 		return nil
@@ -188,7 +188,7 @@ func (a Addr) Err() error {
 // IsZero reports whether a is the zero Addr.
 func (a Addr) IsZero() bool { return a == Addr{} }
 
-// Family returns the address family, Unspec for the zero Addr and the shorthands.
+// Family returns the family, Unspec for the zero Addr and the shorthands.
 func (a Addr) Family() Domain { return Domain(a.family) }
 
 // IP returns an inet or inet6 address without zone, else the zero netip.Addr.
@@ -237,7 +237,7 @@ func (a Addr) AddrPort() netip.AddrPort {
 	return netip.AddrPortFrom(ip, uint16(a.port))
 }
 
-// Path returns a unix address: a path, an abstract name with its leading NUL, or "".
+// Path returns a unix path, an abstract name with its leading NUL, or "".
 func (a Addr) Path() string {
 	if a.form != formKnown || a.Family() != Local {
 		return ""

@@ -107,7 +107,7 @@ func (c ErrorCode) String() string {
 	return utoa(uint32(c.Number()))
 }
 
-// ExtendedError returns the error in a message of the error queue (IP_RECVERR, IPV6_RECVERR).
+// ExtendedError returns an error queue's record (IP_RECVERR, IPV6_RECVERR).
 func (c ControlMessage) ExtendedError() (ExtendedError, bool) {
 	if c.at().kind != cmsgRecvErr {
 		return ExtendedError{}, false
@@ -163,7 +163,7 @@ func (e ExtendedError) Map() map[string]any {
 	return m
 }
 
-// TxStage is the point on a packet's way at which a transmit timestamp was taken.
+// TxStage is the point at which a transmit timestamp was taken.
 type TxStage uint32
 
 // The stages: SCM_TSTAMP_ of <linux/errqueue.h>.

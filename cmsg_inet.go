@@ -51,7 +51,7 @@ const (
 	solVSock  = 287
 )
 
-// PktInfo4 holds the interface and local address of an IPv4 datagram: struct in_pktinfo, ip(7).
+// PktInfo4 holds an IPv4 datagram's interface and address: struct in_pktinfo.
 type PktInfo4 struct {
 	IfIndex int        // interface; on sending 0: as routed
 	SpecDst netip.Addr // local address; on sending the source, if valid
@@ -64,7 +64,7 @@ type PktInfo6 struct {
 	Addr    netip.Addr // destination; on sending the source, if valid
 }
 
-// AuxData is metadata of a packet socket's packet: struct tpacket_auxdata, packet(7).
+// AuxData is metadata of a packet: struct tpacket_auxdata, packet(7).
 type AuxData struct {
 	Status   uint32 // TP_STATUS_ bits of <linux/if_packet.h>
 	Len      uint32 // length of the packet
@@ -89,7 +89,7 @@ func TTL(n int) ControlMessage { return intControl(solIP, ipTTL, n) }
 // TOS sets the type-of-service byte of a datagram: DSCP and ECN (IP_TOS).
 func TOS(n int) ControlMessage { return intControl(solIP, ipTOS, n) }
 
-// HopLimit sets the hop limit of a datagram: 0 to 255, -1 default (IPV6_HOPLIMIT).
+// HopLimit sets the hop limit, 0 to 255; -1 is the default (IPV6_HOPLIMIT).
 func HopLimit(n int) ControlMessage { return intControl(solIPv6, ipv6HopLimit, n) }
 
 // TClass sets the traffic class, 0 to 255; -1 is the default (IPV6_TCLASS).
@@ -212,10 +212,10 @@ func (c ControlMessage) RecvFragSize() (int, bool) {
 	return c.int(solIPv6, ipv6RecvFragSize)
 }
 
-// Checksum returns the sum over a datagram's data, if the network adapter made one (IP_CHECKSUM).
+// Checksum returns the network adapter's sum over the data (IP_CHECKSUM).
 func (c ControlMessage) Checksum() (uint32, bool) { return c.uint32(solIP, ipChecksum) }
 
-// HopOpts returns the hop-by-hop header of an IPv6 datagram (IPV6_RECVHOPOPTS).
+// HopOpts returns an IPv6 hop-by-hop header (IPV6_RECVHOPOPTS).
 func (c ControlMessage) HopOpts() ([]byte, bool) { return c.bytes(solIPv6, ipv6HopOpts) }
 
 // DstOpts returns an IPv6 destination options header (IPV6_RECVDSTOPTS).

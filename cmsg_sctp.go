@@ -51,7 +51,7 @@ type SCTPSndInfo struct {
 	AssocID int32
 }
 
-// SCTPRcvInfo holds how a message came: struct sctp_rcvinfo (SCTP_RECVRCVINFO).
+// SCTPRcvInfo holds how a message came: struct sctp_rcvinfo.
 type SCTPRcvInfo struct {
 	SID     uint16 // stream
 	SSN     uint16 // number in the stream
@@ -64,7 +64,7 @@ type SCTPRcvInfo struct {
 	AssocID int32
 }
 
-// SCTPNxtInfo describes the next message: struct sctp_nxtinfo (SCTP_RECVNXTINFO).
+// SCTPNxtInfo describes the next message: struct sctp_nxtinfo.
 type SCTPNxtInfo struct {
 	SID     uint16 // stream
 	Flags   uint16
@@ -153,7 +153,7 @@ func (c ControlMessage) SCTPSndInfo() (SCTPSndInfo, bool) {
 	return *cmsgSCTPSndInfoOf(c.at()), true
 }
 
-// SCTPRcvInfo returns how the message came.
+// SCTPRcvInfo returns how the message came (SCTP_RECVRCVINFO).
 func (c ControlMessage) SCTPRcvInfo() (SCTPRcvInfo, bool) {
 	if c.at().kind != cmsgSCTPRcvInfo {
 		return SCTPRcvInfo{}, false
@@ -161,7 +161,7 @@ func (c ControlMessage) SCTPRcvInfo() (SCTPRcvInfo, bool) {
 	return *cmsgSCTPRcvInfoOf(c.at()), true
 }
 
-// SCTPNxtInfo describes the next message.
+// SCTPNxtInfo describes the next message (SCTP_RECVNXTINFO).
 func (c ControlMessage) SCTPNxtInfo() (SCTPNxtInfo, bool) {
 	if c.at().kind != cmsgSCTPNxtInfo {
 		return SCTPNxtInfo{}, false

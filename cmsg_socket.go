@@ -32,7 +32,7 @@ const (
 	scmInq             = 84 // Linux 6.17
 )
 
-// Credentials identify a process, verified by the kernel: struct ucred, unix(7).
+// Credentials are a process's identity, verified by the kernel: struct ucred.
 type Credentials struct {
 	PID int
 	UID uint32
@@ -67,7 +67,7 @@ func Timestamp(t time.Time) ControlMessage {
 	return c
 }
 
-// Mark sets a packet's mark, for routing and filters (SO_MARK). It needs CAP_NET_RAW or CAP_NET_ADMIN.
+// Mark sets a packet's mark (SO_MARK). It needs CAP_NET_RAW or CAP_NET_ADMIN.
 func Mark(mark uint32) ControlMessage { return intControl(solSocket, scmMark, int(mark)) }
 
 // Priority sets a packet's priority (SO_PRIORITY, Linux 6.14). Above 6 it needs CAP_NET_RAW or CAP_NET_ADMIN.
@@ -166,7 +166,7 @@ func (c ControlMessage) Credentials() (Credentials, bool) {
 	return Credentials{PID: int(v.pid), UID: v.uid, GID: v.gid}, true
 }
 
-// SecurityLabel returns the security module's label of the sender (SO_PASSSEC).
+// SecurityLabel returns the sender's security label (SO_PASSSEC).
 func (c ControlMessage) SecurityLabel() ([]byte, bool) {
 	b, ok := c.bytes(solSocket, scmSecurity)
 	label, _, _ := bytes.Cut(b, nul) // SELinux counts the NUL, others do not
@@ -175,16 +175,16 @@ func (c ControlMessage) SecurityLabel() ([]byte, bool) {
 
 var nul = []byte{0}
 
-// RxqOvfl returns how many packets the socket has dropped for lack of buffer space, if any (SO_RXQ_OVFL).
+// RxqOvfl returns how many packets the socket has dropped (SO_RXQ_OVFL).
 func (c ControlMessage) RxqOvfl() (uint32, bool) { return c.uint32(solSocket, scmRxqOvfl) }
 
 // Mark returns the mark of a received packet (SO_RCVMARK).
 func (c ControlMessage) Mark() (uint32, bool) { return c.uint32(solSocket, scmMark) }
 
-// Priority returns the priority of a received packet (SO_RCVPRIORITY, Linux 6.14).
+// Priority returns a received packet's priority (SO_RCVPRIORITY, Linux 6.14).
 func (c ControlMessage) Priority() (uint32, bool) { return c.uint32(solSocket, scmPriority) }
 
-// WifiStatus reports whether the receiver acknowledged a frame. It comes from the error queue (SO_WIFI_STATUS).
+// WifiStatus reports whether a sent frame was acknowledged (SO_WIFI_STATUS).
 func (c ControlMessage) WifiStatus() (acked, ok bool) {
 	n, ok := c.int(solSocket, scmWifiStatus)
 	return n != 0, ok

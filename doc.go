@@ -43,7 +43,7 @@
 //
 // In a bubble a socket behaves as a connection of package net does. A call that waits for the kernel, for its turn or
 // in a Mailbox is not durably blocked: synctest.Wait waits for it, and the bubble's clock does not advance meanwhile.
-// The times of [Within] and [Until] run on the machine's clock, so such a call still ends on time. A context's
+// The times of [Within] and [Until] run on the machine's clock, so such a call ends after that much real time. A context's
 // deadline is a timer of the bubble and does not fire meanwhile: cancel the context, or give the call a time. Close
 // sockets and mailboxes before the bubble ends, because a call that still waits keeps it open. Sockets, mailboxes and
 // handles are not tied to a bubble.

@@ -2,7 +2,7 @@ package esock
 
 import "sync/atomic"
 
-// Gauges are the numbers of open sockets, in total and by kind. OTP: the num_ counters of socket:info/0.
+// Gauges count open sockets, in total and by kind. OTP: socket:info/0.
 type Gauges struct {
 	Sockets int64 // all
 

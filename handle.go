@@ -93,7 +93,7 @@ type maker struct {
 	mu *sync.Mutex // held while f runs; nil: none
 }
 
-// Socket returns the socket that the handle was last used on, nil before the first use.
+// Socket returns the socket of the handle's last use, nil before the first.
 func (h *Handle) Socket() *Socket {
 	h = orZero(h)
 	if h.mb == nil {
@@ -311,7 +311,7 @@ func (m *Mailbox) selected(h *Handle) {
 	m.mu.Unlock()
 }
 
-// aborted ends h's call and tells the mailbox why. A select message that nobody has seen gives way to it.
+// aborted ends h's call and tells the mailbox why. The abort replaces a select message that was not received yet.
 func (m *Mailbox) aborted(h *Handle, reason error) {
 	m.mu.Lock()
 	m.unclaim(h)
@@ -321,7 +321,7 @@ func (m *Mailbox) aborted(h *Handle, reason error) {
 			m.link(h, messageAbort)
 		} else {
 			h.posted = messageAbort // in its place
-			m.signal()              // who has looked at it did not see this
+			m.signal()              // a match may have examined the old message
 		}
 	}
 	m.mu.Unlock()
@@ -341,7 +341,7 @@ func (h *Handle) inUse() bool {
 	return h.busy || h.posted != messageNone
 }
 
-// withdraw takes back the message about h, if nobody has seen it.
+// withdraw takes back the message about h, if it was not received yet.
 func (m *Mailbox) withdraw(h *Handle) {
 	m.mu.Lock()
 	if h.posted != messageNone {

@@ -23,7 +23,7 @@ type LibraryInfo struct {
 // Version returns the version of the linked C core, "major.minor.patch".
 func Version() string { return cVersion() }
 
-// Info returns the library's switches and how many sockets are open. OTP: socket:info/0.
+// Info returns the switches and gauges of the library. OTP: socket:info/0.
 func Info() LibraryInfo {
 	return LibraryInfo{
 		Debug:       globalDebug.Load(),

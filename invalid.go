@@ -26,7 +26,7 @@ func (e *InvalidError) Error() string {
 	return s
 }
 
-// Is reports whether target is an *InvalidError with the same What, or syscall.EINVAL.
+// Is reports whether target has the same What, or is syscall.EINVAL.
 func (e *InvalidError) Is(target error) bool {
 	if t, ok := target.(*InvalidError); ok {
 		if e == nil || t == nil {

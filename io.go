@@ -227,9 +227,9 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 }
 
 // SendMsg sends m.Iov, to m.Addr if set, with the control messages of m.SetControl. On a stream it sends all of the
-// data, and the control messages once, with the first byte. Without a byte it returns *InvalidError "msg", because the
-// kernel would silently drop the control messages and their descriptors. m is not changed. To continue a partial send,
-// put the rest into m.Iov and use w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
+// data, and the control messages once, with the first byte. Control messages without a byte of data are refused with
+// *InvalidError "msg", because the kernel would silently drop them and their descriptors. m is not changed. To
+// continue a partial send, put the rest into m.Iov and use w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
 func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	if m == nil {

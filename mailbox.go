@@ -33,7 +33,7 @@ type AbortMsg struct {
 // Socket returns the socket that the call was made on.
 func (m AbortMsg) Socket() *Socket { return m.Handle.Socket() }
 
-// CounterWrapMsg says that a counter of the socket wrapped around. The owner gets it if {otp, iow} is on.
+// CounterWrapMsg tells the owner that a counter wrapped, if {otp, iow} is on.
 type CounterWrapMsg struct {
 	Sock    *Socket
 	Counter string // its name, as in Counters.Map
@@ -49,7 +49,7 @@ func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 // Cancel removes the message of the cancelled call.
 type Mailbox struct {
 	mu       sync.Mutex
-	messages handleList // nobody has seen them
+	messages handleList // not received yet
 	n        int        // how many
 	pending  *Handle    // handles in progress
 	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
@@ -89,7 +89,7 @@ func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 // message more than once, and must not receive. Errors: as Receive. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
 	m = m.orClosed()
-	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
+	// A receiver with a match must hear of every message: a shared wake-up might go to one whose match refuses this one.
 	w := &watcher{wake: newChannel(1)}
 	m.watch(w)
 	defer m.unwatch(w)
@@ -161,7 +161,7 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 		}
 		// The mailbox was unlocked: what comes after this place may be anything by now.
 		if h.at(at) {
-			if h.posted == kind { // else it says something else by now, which nobody has looked at
+			if h.posted == kind { // else it has changed, and match has not seen the new one
 				h = h.next
 			}
 			continue
@@ -191,10 +191,10 @@ func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 	return msg, true
 }
 
-// receiveThrough takes the message about h out and asks h's function what to receive instead. take: that is received at
-// once; else it is put where h's message was, and is a message there like any other, so that whoever moves messages, or
-// receives them, finds it while a match looks at it. m.mu is held, but not while the function runs. Meanwhile the handle is
-// away: what is said about it waits until what the function gave is received or in its place, so that nobody overtakes it.
+// receiveThrough takes the message about h out and calls h's function for the message to receive instead. With take, that
+// message is received at once. Otherwise it takes the place of h's message as an ordinary message, so that Move and other
+// receivers find it while match examines it. m.mu is held, but not while the function runs. Meanwhile the handle is away:
+// messages about it wait until the function's message is received or in its place, so that none overtakes it.
 func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 	if mu := h.ext.maker.mu; mu != nil {
 		kind, at := h.posted, h.place()
@@ -203,7 +203,7 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 		defer mu.Unlock()
 		m.mu.Lock()
 		if h.posted != kind || !h.at(at) {
-			return nil, false // whoever had the lock took it
+			return nil, false // the receiver that had the lock took it
 		}
 	}
 	raw, kind, seq := h.message(), h.posted, h.seq
@@ -298,7 +298,7 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	case !to.open:
 		return false, net.ErrClosed
 	case !h.at(at):
-		return false, nil // somebody was quicker
+		return false, nil // another receiver took it
 	}
 	m.unlink(h)
 	to.link(&Handle{mb: to, ext: &handleExt{msg: h.ext.msg}}, messageOther)
@@ -322,7 +322,7 @@ func (m *Mailbox) Len() int {
 	return m.n
 }
 
-// Post puts a message of the caller's own into the mailbox. Errors: net.ErrClosed.
+// Post adds a message of the caller's own. Errors: net.ErrClosed.
 func (m *Mailbox) Post(msg Message) error {
 	m = m.orClosed()
 	if msg == nil {
@@ -365,7 +365,7 @@ func (m *Mailbox) Close() error {
 	}
 	m.mu.Unlock()
 	close(m.gone)
-	poke(m.wake) // for who looks at Wake
+	poke(m.wake) // for users of Wake
 
 	for _, s := range owned {
 		s.closeFor(m)
@@ -385,7 +385,7 @@ func (m *Mailbox) Closed() bool {
 	return !m.open
 }
 
-// signal wakes a receiver, and all who choose. m.mu is held.
+// signal wakes one receiver and every ReceiveMatch. m.mu is held.
 func (m *Mailbox) signal() {
 	poke(m.wake)
 	for w := m.watchers; w != nil; w = w.next {

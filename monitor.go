@@ -170,7 +170,7 @@ func (t *monitorSet) forget(mb *Mailbox) {
 	}
 }
 
-// MonitoredBy returns the mailboxes that monitor the socket, each once. OTP: socket:monitored_by/1.
+// MonitoredBy returns each monitoring mailbox once. OTP: socket:monitored_by/1.
 func (s *Socket) MonitoredBy() []*Mailbox {
 	var list []*Mailbox
 	seen := map[*Mailbox]bool{}
@@ -183,7 +183,7 @@ func (s *Socket) MonitoredBy() []*Mailbox {
 	return list
 }
 
-// WhichMonitors returns the socket's monitors, oldest first. OTP: socket:which_monitors/1.
+// WhichMonitors lists monitors, oldest first. OTP: socket:which_monitors/1.
 func (s *Socket) WhichMonitors() []*Monitor {
 	s = s.orClosed()
 	monitors.mu.Lock()
@@ -197,7 +197,7 @@ func (s *Socket) WhichMonitors() []*Monitor {
 	return list
 }
 
-// WhichMonitors returns the mailbox's monitors, oldest first. OTP: socket:which_monitors/1.
+// WhichMonitors lists monitors, oldest first. OTP: socket:which_monitors/1.
 func (m *Mailbox) WhichMonitors() []*Monitor {
 	m = m.orClosed()
 	monitors.mu.Lock()
@@ -207,7 +207,7 @@ func (m *Mailbox) WhichMonitors() []*Monitor {
 	return list
 }
 
-// NumberOfMonitors returns the number of active monitors. OTP: socket:number_of_monitors/0.
+// NumberOfMonitors counts active monitors. OTP: socket:number_of_monitors/0.
 func NumberOfMonitors() int {
 	monitors.mu.Lock()
 	defer monitors.mu.Unlock()

@@ -52,7 +52,7 @@ type Msg struct {
 // Control messages beyond these are decoded by further calls into the core.
 const msgRecords = 8
 
-// Data returns the data of a received message, the one element of Iov. The next receive overwrites it.
+// Data returns the received data. The next receive overwrites it.
 func (m *Msg) Data() []byte {
 	m = orZero(m)
 	if len(m.Iov) == 0 {
@@ -107,14 +107,14 @@ func (m *Msg) Control() iter.Seq[ControlMessage] {
 	return func(yield func(ControlMessage) bool) { m.eachControl(yield) }
 }
 
-// ControlDamaged reports whether the received control data ended in malformed bytes. OTP: bad_data.
+// ControlDamaged reports whether control data ends malformed. OTP: bad_data.
 func (m *Msg) ControlDamaged() bool { return m != nil && m.came && m.out.bad != 0 }
 
 // DecodeControl decodes control data from another source, such as the oob bytes of net.UDPConn.ReadMsgUDP, as if the
 // Msg had received it: Control yields the messages, and the Msg owns their descriptors. The bytes are copied.
 func (m *Msg) DecodeControl(ctrl []byte) {
 	if m == nil {
-		return // nobody can ask for what came out
+		return // there is nowhere to keep the result
 	}
 	m.closeFDs()
 	m.ctrl = append(m.ctrl[:0], ctrl...)
@@ -195,8 +195,8 @@ func (m *Msg) TakeFiles() []*os.File {
 	return files
 }
 
-// heldFDs are received descriptors that nobody has taken. The collector closes them when the Msg is forgotten: it watches
-// this, which is made only where descriptors came, and which copies of the Msg share.
+// heldFDs are received descriptors that were not taken. The garbage collector closes them with the Msg. It watches this value,
+// which exists only where descriptors came, and which copies of the Msg share.
 type heldFDs struct {
 	fds     []int
 	cleanup runtime.Cleanup
@@ -233,7 +233,7 @@ func closeAll(fds []int) {
 	}
 }
 
-// closeFDs closes the descriptors that nobody took.
+// closeFDs closes the descriptors that were not taken.
 func (m *Msg) closeFDs() {
 	if m.held != nil {
 		closeAll(m.TakeFDs())

@@ -128,13 +128,13 @@ func (p *Protocol) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// ParseDomain parses a name ("inet") or number ("2"). Errors: *InvalidError "domain".
+// ParseDomain parses "inet" or "2". Errors: *InvalidError "domain".
 func ParseDomain(text string) (Domain, error) {
 	n, err := parseName("domain", plain.Domains, text)
 	return Domain(n), err
 }
 
-// ParseType parses a name ("stream") or number ("1"). Errors: *InvalidError "type".
+// ParseType parses "stream" or "1". Errors: *InvalidError "type".
 func ParseType(text string) (Type, error) {
 	n, err := parseName("type", plain.Types, text)
 	return Type(n), err

@@ -10,7 +10,7 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// OpenOption changes how Open and Adopt make a socket. Each function refuses the options of the other.
+// OpenOption changes how Open and Adopt make a socket. Each refuses the options that are only for the other.
 type OpenOption func(*openConfig)
 
 type openConfig struct {
@@ -59,7 +59,7 @@ func NetNS(path string) OpenOption {
 	})
 }
 
-// Owner makes mb the owner of the socket: closing mb closes the socket. OTP: the calling process.
+// Owner sets the owner: closing mb closes the socket. OTP: the calling process.
 func Owner(mb *Mailbox) OpenOption { return openOption(func(c *openConfig) { c.owner = mb }) }
 
 // Debug switches the socket's trace on or off. OTP: the debug key.
@@ -293,7 +293,7 @@ func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
 
 // settleIn gives a new socket its place: registry, owner, or neither, where the garbage collector watches it. Owner and
 // registry come last, because they are where others find it, and may close it: by then it is complete, and what is still
-// to do asks nothing of it. False: the owner's mailbox is closed, and nobody has found the socket.
+// to do asks nothing of it. False: the owner's mailbox is closed, and no other goroutine has found the socket.
 func (s *Socket) settleIn(op string, registered bool, owner *Mailbox) bool {
 	if !registered {
 		s.watchForgotten() // an owner, or the poller, keeps it as well

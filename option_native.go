@@ -25,7 +25,7 @@ const nativeOptionMax = 1 << 20
 // kernel sees the previous content of val, which some options take as a question. A nil val is a NULL pointer and
 // length 0, which some options answer with their length.
 //
-// Two kinds are special. SO_GET_FILTER (SO_ATTACH_FILTER) counts in instructions of 8 bytes, here too. And a structure
+// Two kinds are special. SO_GET_FILTER (SO_ATTACH_FILTER) counts in instructions of 8 bytes, here too. A structure
 // that declares the room after it (IP_MSFILTER, MCAST_MSFILTER, TCP_AO_GET_KEYS) must not declare more than val has,
 // or the kernel overwrites memory: IPMsFilter, IPGroupFilter, IPv6GroupFilter and TCPAOGetKeys ensure that.
 //

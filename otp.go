@@ -115,7 +115,7 @@ func (s *Socket) SetMeta(v any) error {
 // Spin returns the setting of SetSpin.
 func (s *Socket) Spin() time.Duration { return s.orClosed().options().spin }
 
-// SetSpin sets the default of Wait.Spin: how long a call retries before parking.
+// SetSpin sets how long a call retries before parking: see Wait.Spin.
 func (s *Socket) SetSpin(d time.Duration) error {
 	return s.change("spin", func(o *otpOptions) string {
 		if d < 0 {

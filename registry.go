@@ -91,7 +91,7 @@ func (r *registryShards) all() []*Socket {
 	return list
 }
 
-// NumberOf returns the number of sockets in the registry. OTP: socket:number_of/0.
+// NumberOf counts the sockets in the registry. OTP: socket:number_of/0.
 func NumberOf() int {
 	n := 0
 	for i := range registry {
@@ -107,13 +107,13 @@ func NumberOf() int {
 // close meanwhile.
 type Filter func(*Socket) bool
 
-// InDomain selects the sockets of a domain. OTP: the filters inet, inet6, local.
+// InDomain selects by domain. OTP: the filters inet, inet6, local.
 func InDomain(d Domain) Filter { return func(s *Socket) bool { return s.Domain() == d } }
 
-// OfType selects the sockets of a type. OTP: the filters stream, dgram, seqpacket.
+// OfType selects by type. OTP: the filters stream, dgram, seqpacket.
 func OfType(t Type) Filter { return func(s *Socket) bool { return s.Type() == t } }
 
-// OfProtocol selects the sockets of a protocol. OTP: the filters tcp, udp, sctp.
+// OfProtocol selects by protocol. OTP: the filters tcp, udp, sctp.
 func OfProtocol(p Protocol) Filter { return func(s *Socket) bool { return s.Protocol() == p } }
 
 // OwnedBy selects the sockets that mb owns; nil: without owner. OTP: a pid.

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// heldFile is the file of a sendfile in progress: a duplicate, so that the caller may close his.
+// heldFile is the file of a sendfile in progress: a duplicate, so that the caller may close the original.
 type heldFile struct {
 	fd      int
 	offset  int64
@@ -38,7 +38,7 @@ func holdFile(f *os.File, offset, count int64) (*heldFile, error) {
 	case errno != 0:
 		return nil, errno
 	}
-	// Whoever holds it closes it; this is for a handle that is forgotten together with its socket.
+	// Its holder closes it; the cleanup is for a handle that is forgotten together with its socket.
 	runtime.SetFinalizer(h, (*heldFile).close)
 	return h, nil
 }

@@ -49,7 +49,7 @@ type Socket struct {
 type rareState struct {
 	errs      lane // of the error queue; guarded by mu
 	uncopied  atomic.Pointer[zeroCopyBook]
-	drained   chan struct{} // closed when nobody is inside any more
+	drained   chan struct{} // closed when no call is inside any more
 	cleanup   runtime.Cleanup
 	forgotten *forgotten      // the cleanup's
 	final     cCounters       // once closed
@@ -79,7 +79,7 @@ const (
 	factConnecting // and a connect in progress
 	factReadEnded  // reading is shut for certain, and not only perhaps: see Shutdown
 	factWriteEnded // and writing
-	factUnmade     // adopted, and the descriptor goes back to the caller: nobody has the socket
+	factUnmade     // adopted, and the descriptor goes back to the caller, which never got the socket
 	factLayered    // a layer above holds locks while it uses the socket
 )
 
@@ -94,7 +94,7 @@ func (s *Socket) rarely() *rareState {
 	return s.rare.Load()
 }
 
-// String returns "#Socket<n>", where n numbers the sockets of the process. OTP: socket:to_list/1.
+// String returns "#Socket<n>", n from ID. OTP: socket:to_list/1.
 func (s *Socket) String() string { return "#Socket<" + strconv.FormatUint(s.ID(), 10) + ">" }
 
 // ID returns the number in String. It is never reused.
@@ -106,7 +106,7 @@ func (s *Socket) Domain() Domain { return Domain(s.orClosed().dom.Load()) }
 // Type returns the type that the socket was opened with.
 func (s *Socket) Type() Type { return s.orClosed().typ }
 
-// Protocol returns the socket's protocol; if opened with Default, the kernel's choice.
+// Protocol returns the protocol, the kernel's choice if opened with Default.
 func (s *Socket) Protocol() Protocol { return s.orClosed().proto }
 
 // simple runs a call that waits for nothing.
@@ -254,7 +254,7 @@ func (s *Socket) Shutdown(how How) error {
 	return err
 }
 
-// notShut takes the note of a Shutdown that failed back, but nothing that somebody else has found to be so.
+// notShut takes back the note of a Shutdown that failed, but not what another call has found to be shut.
 func (s *Socket) notShut(shut uint32) {
 	for {
 		f := s.facts.Load()
@@ -291,7 +291,8 @@ func (s *Socket) name(op string, get func(*handle, *cAddr) int) (Addr, error) {
 // before; those of close(2), after which the socket is closed as well. OTP: socket:close/1.
 func (s *Socket) Close() error { return s.close(nil, true) }
 
-// closeFor is the death of the owner: nobody waits for unsent data. It does nothing if the owner is another by now.
+// closeFor closes the socket because its owner closed, without waiting for unsent data. It does nothing if the socket has
+// another owner by now.
 func (s *Socket) closeFor(owner *Mailbox) { s.close(owner, false) }
 
 // close closes the socket, if owner is nil or owns it, and waits for unsent data if linger says so.
@@ -307,7 +308,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 	return s.finishClose(inside, linger)
 }
 
-// beginClose ends all that waits, and keeps others out. It says whether somebody is inside. s.mu is held.
+// beginClose ends all waits and keeps new calls out. It reports whether a call is still inside. s.mu is held.
 func (s *Socket) beginClose() (inside bool) {
 	rare := s.rarely()
 	s.keepStates()
@@ -328,7 +329,7 @@ func (s *Socket) finishClose(inside, linger bool) error {
 		s.awaitDrained(rare.drained)
 	}
 
-	// Nobody is inside any more, and nobody comes.
+	// No call is inside any more, and none can enter.
 	s.deregister()
 	rare.cleanup.Stop()
 	var how uint
@@ -349,7 +350,7 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	s.mu.Unlock()
 	gauges.add(s, -1)
 
-	// What was in progress, and nobody continued, has ended. The counters have moved for the last time: Info and
+	// What was in progress and not continued has ended. The counters have moved for the last time: Info and
 	// Counters read them here from now on.
 	s.mu.Lock()
 	s.endRequest(reading)
@@ -451,7 +452,7 @@ func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 		s.mu.Unlock()
 		return nil
 	}
-	inside := s.beginClose() // nobody else can become the owner of what is closed
+	inside := s.beginClose() // a closed socket gets no other owner
 	s.mu.Unlock()
 	_ = s.finishClose(inside, false)
 	return nil

@@ -20,7 +20,7 @@ var (
 // records of a socket, it drops later ones and logs how many. Only DebugAll, SocketDebug and SetDebug cause records.
 func SetLogger(l *slog.Logger) { traceLogger.Store(l) }
 
-// DebugAll sets whether new sockets start with their trace on. OTP: socket:debug/1.
+// DebugAll switches the traces of new sockets on or off. OTP: socket:debug/1.
 func DebugAll(on bool) { globalDebug.Store(on) }
 
 // SocketDebug switches the trace of sockets opened and closed, with a warning for each that the garbage collector had

@@ -57,7 +57,7 @@ func Within(d time.Duration) Wait {
 	return Wait{kind: waitFor, d: d}
 }
 
-// Until waits until t. If t is in the past, the call tries once and does not wait.
+// Until waits until t. After t the call tries once and does not wait.
 func Until(t time.Time) Wait {
 	// By how far it is from now: what t has may be the time of a wall clock, which jumps.
 	return Wait{kind: waitUntil, d: later(clock(), time.Until(t))}
@@ -167,7 +167,7 @@ func (w Wait) Err() error {
 	return nil
 }
 
-// Blocks reports whether the wait can block the goroutine: false for NoWait, With and Within(0).
+// Blocks reports whether the wait is not NoWait, With or Within(0).
 func (w Wait) Blocks() bool { return w.kind != waitBad && w.blocks() }
 
 // Asynchronous reports whether the wait is NoWait or With.

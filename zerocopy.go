@@ -21,7 +21,7 @@ const MsgZeroCopy MsgFlags = 0x4000000
 
 const soZeroCopy = 60
 
-// errUncopied sends a call another way: sendUncopied. Nobody sees it.
+// errUncopied makes a call go through sendUncopied. Callers never see it.
 var errUncopied = errors.New("esock: MsgZeroCopy")
 
 // ZeroCopy sends without copying and reports when the kernel has released the memory. A socket has at most one. What
