@@ -25,7 +25,7 @@ var _ net.Error = timeoutError{}
 // one call in each direction of a socket.
 var ErrCancelled = errors.New("replaced by another call")
 
-// ErrAlready says that another requester is connecting it. OTP: already.
+// ErrAlready says that another requester is connecting the socket. OTP: already.
 var ErrAlready = errors.New("already connecting")
 
 // ErrControlTruncated accompanies a received message whose control messages did not all fit into {otp,rcvctrlbuf}. The

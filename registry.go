@@ -35,8 +35,8 @@ func registryWanted(env string) bool {
 }
 
 // UseRegistry sets whether new sockets enter the registry. Registered overrides it for one socket; an accepted socket
-// follows its listener. The default is on, unless the environment has ESOCK_USE_SOCKET_REGISTRY=false, off or 0 at the
-// start. OTP: socket:use_registry/1.
+// follows its listener. The default is on, unless the environment variable ESOCK_USE_SOCKET_REGISTRY is false, off or
+// 0 when the process starts. OTP: socket:use_registry/1.
 func UseRegistry(on bool) { useRegistry.Store(on) }
 
 // registered reports whether the socket uses the registry, or, once closed, whether it did.

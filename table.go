@@ -95,7 +95,8 @@ func SocketRows(filters ...Filter) ([]SocketRow, error) {
 // keys chooses the columns and their order; the default is TableColumns.
 //
 // An address is host:port or local:path. The host is * for the wildcard address, localhost for 127.0.0.1 and ::1,
-// otherwise a number; no name server is asked. A port in the system's service database has its name, "http (80)".
+// otherwise a number; no name server is asked. A port in the system's service database has its name, "http (80)". A
+// missing address or state is an empty cell.
 //
 // The states are A accepting, BD bound, CD connected, CG connecting, LG listening, SD selected and CLOSING: those of
 // the reading side, a comma, those of the writing side. A dash is a side without states, "BD:LG, -".

@@ -12,7 +12,7 @@ import (
 //
 // While the socket is open, memory is freed only if the program reads the error queue (RecvErr, Errors, a receive with
 // MsgErrQueue). The kernel numbers the sends of an open file description from 0. So no other socket or process that
-// shares the description may ever have sent with MsgZeroCopy.
+// shares the description may send with MsgZeroCopy, or may have done so before the descriptor was adopted.
 //
 // The library drops the flag where no release would be reported: for empty sends, where RecvErr does not work (vsock),
 // and when the numbering is lost (see ZeroCopy.Send). Linux 4.14 (TCP), 5.0 (UDP); MSG_ZEROCOPY,
