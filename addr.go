@@ -11,11 +11,11 @@ import (
 	"github.com/esock-go/esock/internal/ctext"
 )
 
-// Addr is the address of a socket, of any family: a comparable value, without pointers to be careful with.
-// The zero Addr is "no address".
+// Addr is a socket address of any family: a comparable value without pointers to shared memory. The zero Addr is "no
+// address".
 //
-// The constructors do not fail. One that was given what cannot be (an IPv6 address for Inet4Addr) makes an
-// address that every use refuses with an *InvalidError "sockaddr" saying why.
+// Constructors do not fail. An invalid argument (an IPv6 address for Inet4Addr) makes an Addr that every use refuses
+// with an *InvalidError "sockaddr" that says why.
 type Addr struct {
 	ip     netip.Addr // inet, inet6; never with a zone
 	data   string     // local: path; inet6: name of the zone; packet: hardware address; raw: what follows the family; bad: why
@@ -37,8 +37,8 @@ const (
 	formBad                   // not an address; data says why
 )
 
-// Shorthands that Bind resolves for the socket's domain, inet or inet6, with port 0. (For a port, give the
-// constructor netip.IPv4Unspecified or its like.)
+// Shorthands that Bind resolves for the socket's domain, inet or inet6, with port 0. To set a port, pass
+// netip.IPv4Unspecified() or the like to Inet4Addr or Inet6Addr.
 var (
 	Any       = Addr{form: formShort, a: shortAny}
 	Loopback  = Addr{form: formShort, a: shortLoopback}
@@ -56,8 +56,7 @@ func badAddr(family Domain, cause string) Addr {
 	return Addr{form: formBad, family: uint16(family), data: cause}
 }
 
-// Inet4Addr is an IPv4 address and port; sockaddr_in. An IPv4 address in IPv6 form (::ffff:a.b.c.d) is taken for
-// what it means.
+// Inet4Addr makes an IPv4 address, also of ::ffff:a.b.c.d; sockaddr_in.
 func Inet4Addr(ip netip.Addr, port uint16) Addr {
 	zone := ip.Zone()
 	switch ip = ip.Unmap(); {
@@ -69,9 +68,8 @@ func Inet4Addr(ip netip.Addr, port uint16) Addr {
 	return Addr{form: formKnown, family: uint16(Inet), ip: ip, port: uint32(port)}
 }
 
-// Inet6Addr is an IPv6 address and port; sockaddr_in6. scopeID is the index of the interface that a
-// link-local address belongs to, else 0; a zone in ip is refused (WithZone takes one). IPv4 addresses become
-// ::ffff:a.b.c.d.
+// Inet6Addr makes an IPv6 address with port (sockaddr_in6). scopeID is the interface index of a link-local address,
+// else 0. A zone in ip is refused: use WithZone. IPv4 addresses become ::ffff:a.b.c.d.
 func Inet6Addr(ip netip.Addr, port uint16, scopeID uint32) Addr {
 	switch {
 	case !ip.IsValid():
@@ -82,7 +80,7 @@ func Inet6Addr(ip netip.Addr, port uint16, scopeID uint32) Addr {
 	return Addr{form: formKnown, family: uint16(Inet6), ip: netip.AddrFrom16(ip.As16()), port: uint32(port), b: scopeID}
 }
 
-// WithFlowInfo is an inet6 address with the flow label, 20 bits (RFC 6437). Other families have none.
+// WithFlowInfo sets the flow label (20 bits) of an inet6 address; RFC 6437.
 func (a Addr) WithFlowInfo(flow uint32) Addr {
 	switch {
 	case a.form != formKnown || a.Family() != Inet6:
@@ -94,7 +92,7 @@ func (a Addr) WithFlowInfo(flow uint32) Addr {
 	return a
 }
 
-// AddrFrom is the inet or inet6 address that ap is. A zone is the name of an interface or its index; see WithZone.
+// AddrFrom makes an inet or inet6 address of ap. For a zone, see WithZone.
 func AddrFrom(ap netip.AddrPort) Addr {
 	ip := ap.Addr()
 	if ip.Is4() {
@@ -108,9 +106,10 @@ func AddrFrom(ap netip.AddrPort) Addr {
 	return a
 }
 
-// UnixAddr is the address of a unix socket in the file system, at most 108 bytes without a NUL; sockaddr_un. The empty path
-// is the unnamed address: binding to it lets Linux choose an abstract name. A path that starts with a NUL is an abstract
-// name, and may have more of them. Programs that want a NUL behind a path, as C does, do not reach one of 108 bytes.
+// UnixAddr makes the address of a unix socket in the file system (sockaddr_un): at most 108 bytes without a NUL. A
+// path of 108 bytes is out of reach of programs that expect a NUL after it. Binding to the empty path, the unnamed
+// address, lets Linux choose an abstract name. A path that starts with a NUL is an abstract name, in which NULs are
+// allowed.
 func UnixAddr(path string) Addr {
 	if len(path) > unixPathMax {
 		return badAddr(Local, "the path is too long")
@@ -123,10 +122,10 @@ func UnixAddr(path string) Addr {
 	return Addr{form: formKnown, family: uint16(Local), data: path}
 }
 
-// AbstractAddr is an abstract unix address (Linux), at most 107 bytes, without the leading NUL; unix(7).
+// AbstractAddr makes an abstract unix address of at most 107 bytes, without the leading NUL; unix(7).
 func AbstractAddr(name string) Addr { return UnixAddr("\x00" + name) }
 
-// PacketAddr is the address of a packet socket; packet(7), sockaddr_ll.
+// PacketAddr makes the address of a packet socket; packet(7), sockaddr_ll.
 func PacketAddr(l LinkLayer) Addr {
 	switch {
 	case len(l.Hardware) > hardwareMax:
@@ -138,7 +137,7 @@ func PacketAddr(l LinkLayer) Addr {
 		b: uint32(l.Protocol)<<16 | uint32(l.HaType), data: string(l.Hardware)}
 }
 
-// LinkLayer is what a packet address consists of.
+// LinkLayer holds the parts of a packet address.
 type LinkLayer struct {
 	Protocol uint16           // Ethernet protocol, host byte order
 	IfIndex  int              // interface; 0: any
@@ -155,20 +154,19 @@ const (
 	VSockHost       uint32 = 2
 )
 
-// VSockAddr is the address of a socket between a virtual machine and its host; vsock(7), sockaddr_vm. Port
+// VSockAddr makes the address of a socket between a virtual machine and its host; vsock(7), sockaddr_vm. Port
 // math.MaxUint32 is any port.
 func VSockAddr(cid, port uint32) Addr {
 	return Addr{form: formKnown, family: uint16(VSock), a: cid, port: port}
 }
 
-// NetlinkAddr is the address of a netlink socket; netlink(7), sockaddr_nl. port names the socket, 0 the kernel (in
-// bind: the kernel chooses). groups are the multicast groups 1 to 32, a bit each: NetlinkAddMembership joins all.
+// NetlinkAddr makes a netlink address; netlink(7), sockaddr_nl. Port 0 is the kernel, in Bind the kernel's choice.
+// groups has a bit for each of the multicast groups 1 to 32; NetlinkAddMembership joins any group.
 func NetlinkAddr(port, groups uint32) Addr {
 	return Addr{form: formKnown, family: uint16(Netlink), port: port, a: groups}
 }
 
-// RawAddr is an address of any family, given as the bytes that follow the family in its sockaddr. Connecting a
-// datagram socket to RawAddr(Unspec, nil) dissolves its connection.
+// RawAddr makes an address from the family and the bytes after it in a sockaddr.
 func RawAddr(family Domain, data []byte) Addr {
 	switch {
 	case family < 0 || family > math.MaxUint16:
@@ -179,8 +177,7 @@ func RawAddr(family Domain, data []byte) Addr {
 	return Addr{form: formRaw, family: uint16(family), data: string(data)}
 }
 
-// Err says why a is no address, for one that a constructor made of what cannot be: an *InvalidError "sockaddr". It is nil
-// for all others.
+// Err returns the *InvalidError "sockaddr" of an invalid address, else nil.
 func (a Addr) Err() error {
 	if a.form != formBad {
 		return nil
@@ -188,13 +185,13 @@ func (a Addr) Err() error {
 	return &InvalidError{What: "sockaddr", Cause: a.data}
 }
 
-// IsZero says whether a is no address at all.
+// IsZero reports whether a is the zero Addr.
 func (a Addr) IsZero() bool { return a == Addr{} }
 
-// Family is the address family. The zero Addr and the shorthands have Unspec.
+// Family returns the family, Unspec for the zero Addr and the shorthands.
 func (a Addr) Family() Domain { return Domain(a.family) }
 
-// IP is the address of an inet or inet6 address, without a zone, and the zero netip.Addr for all others.
+// IP returns an inet or inet6 address without zone, else the zero netip.Addr.
 func (a Addr) IP() netip.Addr {
 	if a.form != formKnown {
 		return netip.Addr{}
@@ -202,7 +199,7 @@ func (a Addr) IP() netip.Addr {
 	return a.ip
 }
 
-// Port is the port of an inet, inet6, vsock or netlink address, 0 for all others.
+// Port returns the port of an inet, inet6, vsock or netlink address, else 0.
 func (a Addr) Port() uint32 {
 	if a.form != formKnown {
 		return 0
@@ -210,7 +207,7 @@ func (a Addr) Port() uint32 {
 	return a.port
 }
 
-// FlowInfo is the flow label of an inet6 address, 0 for all others.
+// FlowInfo returns the flow label of an inet6 address, else 0.
 func (a Addr) FlowInfo() uint32 {
 	if a.form != formKnown || a.Family() != Inet6 {
 		return 0
@@ -218,8 +215,8 @@ func (a Addr) FlowInfo() uint32 {
 	return a.a
 }
 
-// ScopeID is the index of the interface that a link-local inet6 address belongs to, 0 for all others, and for one whose
-// zone is a name: see Zone.
+// ScopeID returns the interface index of a link-local inet6 address. It is 0 for other addresses and if the zone is a
+// name.
 func (a Addr) ScopeID() uint32 {
 	if a.form != formKnown || a.Family() != Inet6 {
 		return 0
@@ -227,8 +224,8 @@ func (a Addr) ScopeID() uint32 {
 	return a.b
 }
 
-// AddrPort is the IP address, with Zone as its zone, and port of an inet or inet6 address, and the zero netip.AddrPort for
-// all others. A zone makes it allocate.
+// AddrPort returns address, zone and port of an inet or inet6 address, else the zero netip.AddrPort. A zone makes it
+// allocate.
 func (a Addr) AddrPort() netip.AddrPort {
 	ip := a.IP()
 	if !ip.IsValid() {
@@ -240,8 +237,7 @@ func (a Addr) AddrPort() netip.AddrPort {
 	return netip.AddrPortFrom(ip, uint16(a.port))
 }
 
-// Path is the bytes of a unix address: a path, an abstract name with its leading NUL, or nothing for the unnamed
-// one. Other families have "" as well.
+// Path returns a unix path, an abstract name with its leading NUL, or "".
 func (a Addr) Path() string {
 	if a.form != formKnown || a.Family() != Local {
 		return ""
@@ -249,7 +245,7 @@ func (a Addr) Path() string {
 	return a.data
 }
 
-// LinkLayer takes a packet address apart; false for other families.
+// LinkLayer returns the parts of a packet address; false for other families.
 func (a Addr) LinkLayer() (LinkLayer, bool) {
 	if a.form != formKnown || a.Family() != Packet {
 		return LinkLayer{}, false
@@ -258,7 +254,7 @@ func (a Addr) LinkLayer() (LinkLayer, bool) {
 		Hardware: net.HardwareAddr(a.data)}, true
 }
 
-// CID is the context id of a vsock address; false for other families.
+// CID returns the context id of a vsock address; false for other families.
 func (a Addr) CID() (uint32, bool) {
 	if a.form != formKnown || a.Family() != VSock {
 		return 0, false
@@ -266,7 +262,7 @@ func (a Addr) CID() (uint32, bool) {
 	return a.a, true
 }
 
-// Groups is the multicast groups of a netlink address, a bit each; false for other families.
+// Groups returns the multicast groups of a netlink address, one bit each.
 func (a Addr) Groups() (uint32, bool) {
 	if a.form != formKnown || a.Family() != Netlink {
 		return 0, false
@@ -274,8 +270,7 @@ func (a Addr) Groups() (uint32, bool) {
 	return a.a, true
 }
 
-// RawData is what follows the family in the sockaddr, for addresses that esock does not take apart; false for
-// those that it does.
+// RawData returns what follows the family, for addresses of families without a constructor; false for others.
 func (a Addr) RawData() ([]byte, bool) {
 	if a.form != formRaw {
 		return nil, false

@@ -19,19 +19,18 @@ var (
 	}
 )
 
-// Map is the address with OTP's keys (socket:sockaddr()), made of plain data: strings, integers, bytes. Its
-// twin is AddrFromMap.
+// Map returns the address as plain data with OTP's keys (socket:sockaddr()). AddrFromMap reads it back.
 //
 //	inet    family, addr, port
-//	inet6   family, addr, port, flowinfo, scope_id (text, where the zone is the name of an interface)
+//	inet6   family, addr, port, flowinfo, scope_id (text if the zone is an interface name)
 //	local   family, path (an abstract name has its leading NUL)
 //	packet  family, protocol, ifindex, pkttype, hatype, addr (bytes)
 //	vsock   family, cid, port
 //	netlink family, port, groups
-//	others  family, addr (the bytes that follow the family); so has the zero Addr, with unspec and no bytes
+//	others  family, addr (the bytes that follow the family); the zero Addr has unspec and no bytes
 //	RawAddr of a family above: family, raw (those bytes)
 //
-// A shorthand has only addr, and no twin: it means nothing without a socket.
+// A shorthand has only addr, which AddrFromMap refuses: it has no meaning without a socket.
 func (a Addr) Map() map[string]any {
 	switch a.form {
 	case formShort, formBad:
@@ -72,11 +71,10 @@ func (a Addr) Map() map[string]any {
 	return m
 }
 
-// AddrFromMap makes an address of a map as Map returns it. The key family is needed (a name or a number);
-// missing others have the defaults of OTP: port, flowinfo, scope_id and the numbers of packet 0, addr and cid
-// any, path and bytes empty. addr of inet and inet6 is a text, a netip.Addr, or one of any, loopback and (inet)
-// broadcast. The zone of inet6 is in addr or in scope_id, there as an index or as the name of an interface (WithZone). Unknown keys, wrong types and numbers out of range are refused by name, with an *InvalidError
-// "sockaddr".
+// AddrFromMap makes an address from a map in the form of Map. family, a name or a number, is required. Other missing
+// keys get OTP's defaults: any address or cid, an empty path, 0 for numbers. addr of inet and inet6 is text, a
+// netip.Addr, or any, loopback or (inet) broadcast. The zone of inet6 is in addr, or in scope_id as an index or name.
+// Errors: *InvalidError "sockaddr" that names an unknown key or a wrong value.
 func AddrFromMap(m map[string]any) (Addr, error) {
 	f, ok := m["family"]
 	if !ok {

@@ -18,20 +18,19 @@ func decimal32(s string) (uint32, bool) {
 	return uint32(n), err == nil
 }
 
-// String is the address as text, for people and for ParseAddr:
+// String formats the address for people and for ParseAddr:
 //
 //	inet    127.0.0.1:80
-//	inet6   [::1]:80, [fe80::1%2]:80, [fe80::1%eth0]:80 (the zone as Zone tells it)
-//	local   /run/x.sock; unix:x.sock where that would be something else; @name for an abstract name; unix: for the unnamed
+//	inet6   [::1]:80, [fe80::1%2]:80, [fe80::1%eth0]:80 (the zone as in Zone)
+//	local   /run/x.sock; unix:x.sock where a bare path is ambiguous; @name for an abstract name; unix: for the unnamed address
 //	vsock   vsock:3:1024 (cid, port)
 //	netlink netlink:1234:0x1 (port, groups)
 //	packet  packet:2/aa:bb:cc:dd:ee:ff (interface index, hardware address)
 //	others  family 31:0102 (the bytes in hexadecimal)
 //
-// The shorthands are any, loopback and broadcast, the zero Addr is no text. ParseAddr reads all of these, except for the
-// zero Addr, and makes the same address of them, but for what the text does not show: the flowinfo of inet6, and the
-// protocol, packet type and hardware type of packet. Map has those, too. What is no address is "invalid inet address" and
-// the like, which nothing reads.
+// The shorthands are any, loopback and broadcast. The zero Addr is "", which ParseAddr refuses. The text lacks the
+// flowinfo of inet6 and the protocol, packet type and hardware type of packet: use Map to keep them. An invalid
+// address gives "invalid inet address" or the like, which ParseAddr refuses too.
 func (a Addr) String() string {
 	switch a.form {
 	case formNone:
@@ -95,9 +94,8 @@ func isPathText(text string) bool {
 	return strings.Contains(text, "/")
 }
 
-// ParseAddr reads the text of an address as String prints it; the family of "family 31:0102" may be a name. It knows no
-// host names; the zone of an inet6 address may be the name of an interface, which it keeps (see WithZone). Other text is an
-// *InvalidError "sockaddr".
+// ParseAddr parses what String prints. The family in "family 31:0102" may be a name; a zone may be an interface name,
+// which is kept (see WithZone). Host names are not resolved. Other text is an *InvalidError "sockaddr".
 func ParseAddr(text string) (Addr, error) {
 	a, cause := parseAddr(text)
 	if cause == "" && a.form == formBad {
@@ -205,8 +203,7 @@ func parseRaw(s string) (Addr, string) {
 	return RawAddr(Domain(family), data), ""
 }
 
-// MarshalText is String, for JSON and flags. It fails, as every use does, for what is no address. JSON cannot hold a path that
-// is not UTF-8: for such ones there is Path.
+// MarshalText is String, and fails for an invalid address. JSON cannot hold a path that is not UTF-8: use Path.
 func (a Addr) MarshalText() ([]byte, error) {
 	if err := a.Err(); err != nil {
 		return nil, err
@@ -214,7 +211,7 @@ func (a Addr) MarshalText() ([]byte, error) {
 	return []byte(a.String()), nil
 }
 
-// UnmarshalText is ParseAddr; no text is the zero Addr.
+// UnmarshalText is ParseAddr; empty text gives the zero Addr.
 func (a *Addr) UnmarshalText(b []byte) (err error) {
 	if a == nil {
 		return errNowhere("sockaddr")

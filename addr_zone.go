@@ -13,10 +13,9 @@ import (
 // or a number, and prints that. Whichever socket it is used on looks the name up, in its own namespace and at that
 // moment. Addresses that come from the kernel have numbers; NameZone makes names of them.
 
-// WithZone is an inet6 address with another zone: the name of an interface or its index, as text; "" is none. Text of
-// digits alone is an index. A name is looked up by each call on a socket that the address is given to, in the network
-// namespace of the socket; one that is not there is an *InvalidError "sockaddr", in which errors.Is finds ENODEV.
-// Other families have no zone.
+// WithZone returns an inet6 address with another zone: an interface name, an index in digits, or "" for none. Each
+// call that gets the address looks the name up in its socket's network namespace. If there is no such interface, the
+// call returns an *InvalidError "sockaddr" in which errors.Is finds ENODEV. Other families have no zone.
 func (a Addr) WithZone(zone string) Addr {
 	if a.form != formKnown || a.Family() != Inet6 {
 		return badAddr(a.Family(), "only inet6 has a zone")
@@ -38,8 +37,7 @@ func (a Addr) WithZone(zone string) Addr {
 	return a
 }
 
-// Zone is the zone of an inet6 address as text: the name that it was made with, or else the scope id. It is "" for
-// addresses without one, and for other families.
+// Zone returns the zone of an inet6 address: the name it was made with, or the scope id. It is "" if there is none.
 func (a Addr) Zone() string {
 	switch {
 	case a.form != formKnown || a.Family() != Inet6:
@@ -101,9 +99,8 @@ func (e noZone) Unwrap() error { return e.InvalidError }
 
 func (e noZone) Is(target error) bool { return target == syscall.ENODEV }
 
-// NameZone is an inet6 address with the name of its interface in place of the scope id, as package net prints it. The
-// name is the present one, in the network namespace of the socket. Without a scope id, without such an interface, and
-// on a closed socket, it is the address unchanged.
+// NameZone replaces the scope id of an inet6 address by the interface's current name in the socket's network
+// namespace, as package net prints it. If there is none, or the socket is closed, it returns the address unchanged.
 func (s *Socket) NameZone(a Addr) Addr {
 	if a.ScopeID() == 0 {
 		return a

@@ -4,9 +4,9 @@ import (
 	"net"
 )
 
-// Cancel takes an asynchronous call back. After nil, no message about it will be seen: one that waits in the
-// mailbox is withdrawn. Whoever is next in the queue moves up. An attempt to connect goes on in the
-// kernel. Errors: net.ErrClosed; *InvalidError "select": it is not in progress. OTP: socket:cancel/2.
+// Cancel takes an asynchronous call back. When it returns nil, no message about the call will be received; a waiting
+// one is withdrawn. The next call in the queue moves up. A connection attempt goes on in the kernel. Errors:
+// net.ErrClosed; *InvalidError "select" if the call is not in progress. OTP: socket:cancel/2.
 func (s *Socket) Cancel(sel *Select) error {
 	s = s.orClosed()
 	if sel == nil || sel.mb == nil {

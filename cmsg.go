@@ -6,15 +6,14 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// ControlMessage is one control message (ancillary data; cmsg(3)): received, from Msg.Control, or to be sent,
-// for Msg.SetControl.
+// ControlMessage is one control message (ancillary data; cmsg(3)), received with Msg.Control or sent with
+// Msg.SetControl.
 //
-// The methods named after kinds give the decoded value and true, if the message is of that kind. Every message has
-// its bytes as well: one that was received in Data; any other kind is sent as
+// A method named after a kind decodes the value, and returns false for a message of another kind. Data has the bytes
+// of every received message. Data and the byte slices that methods return belong to the Msg, and the next receive
+// overwrites them. To send a kind that has no constructor:
 //
 //	esock.ControlMessage{Level: level, Type: typ, Data: bytes}
-//
-// Data of a received message belongs to the Msg and is overwritten by the next receive.
 type ControlMessage struct {
 	Level int    // syscall.SOL_SOCKET, syscall.SOL_IP, …
 	Type  int    // syscall.SCM_RIGHTS, syscall.IP_TTL, …

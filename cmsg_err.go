@@ -7,30 +7,30 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// ExtendedError is an error of a packet that was sent, or a notice about one, from the socket's error queue:
-// struct sock_extended_err, ip(7), ipv6(7). IP_RECVERR or IPV6_RECVERR asks for it, a RecvMsg with MsgErrQueue
-// receives it: the message's data is the packet, or its start, and the message's address is where the packet went.
+// ExtendedError is an error or notice about a sent packet, from the socket's error queue: struct sock_extended_err,
+// ip(7), ipv6(7). IP_RECVERR or IPV6_RECVERR enables it, and RecvErr or a receive with MsgErrQueue returns it. The
+// message's data is the packet or its start, and the message's address is the packet's destination.
 type ExtendedError struct {
 	Errno    syscall.Errno // what it means; 0 in a notice of zero-copy sending
-	Origin   ErrorOrigin   // who says so
+	Origin   ErrorOrigin   // what reported it
 	Type     ErrorType     // ICMP type
 	Code     ErrorCode     // ICMP code
 	Info     uint32        // the MTU of an EMSGSIZE; the first of the sends that a zero-copy notice is about
 	Data     uint32        // the last of them; the number that a timestamp is for
-	Offender Addr          // who reported it, a router or the destination; the zero Addr for errors made here
+	Offender Addr          // the router or destination that reported it; the zero Addr for a local error
 }
 
 // ErrorOrigin says where an ExtendedError comes from.
 type ErrorOrigin uint8
 
-// The origins that have a name: SO_EE_ORIGIN_ of <linux/errqueue.h>.
+// The origins: SO_EE_ORIGIN_ of <linux/errqueue.h>.
 const (
 	OriginNone     ErrorOrigin = iota
 	OriginLocal                // this machine refused the packet
 	OriginICMP                 // an ICMP message
 	OriginICMP6                // an ICMPv6 message
-	OriginTxStatus             // a timestamp of sending (SO_TIMESTAMPING)
-	OriginZeroCopy             // the kernel is done with buffers (MSG_ZEROCOPY)
+	OriginTxStatus             // a transmit timestamp (SO_TIMESTAMPING)
+	OriginZeroCopy             // the kernel has released buffers (MSG_ZEROCOPY)
 	OriginTxTime               // a packet missed its time (SO_TXTIME)
 )
 
@@ -39,13 +39,12 @@ var originNames = plain.Names{
 	{int(OriginTxStatus), "txstatus"}, {int(OriginZeroCopy), "zerocopy"}, {int(OriginTxTime), "txtime"},
 }
 
-// String is the name that OTP has for the origin, or its number.
 func (o ErrorOrigin) String() string { return originNames.Spell(int(o)) }
 
-// ErrorType is the type of an ExtendedError together with its origin, without which the number means nothing.
+// ErrorType is the type of an ExtendedError, combined with its origin. Its text is OTP's name or the number.
 type ErrorType uint16
 
-// Number is the type as the kernel has it.
+// Number returns the kernel's number.
 func (t ErrorType) Number() uint8 { return uint8(t) }
 
 // The ICMP types that have a name; RFC 792, RFC 4443.
@@ -62,7 +61,6 @@ var errorTypeNames = plain.Names{
 	{int(ICMP6DestUnreach), "dest_unreach"}, {int(ICMP6PktTooBig), "pkt_toobig"}, {int(ICMP6TimeExceeded), "time_exceeded"},
 }
 
-// String is the name that OTP has for the type, or its number.
 func (t ErrorType) String() string {
 	if s, ok := errorTypeNames.Text(int(t)); ok {
 		return s
@@ -70,10 +68,10 @@ func (t ErrorType) String() string {
 	return utoa(uint32(t.Number()))
 }
 
-// ErrorCode is the code of an ExtendedError together with its type and origin.
+// ErrorCode is the code of an ExtendedError, combined with type and origin. Its text is OTP's name or the number.
 type ErrorCode uint32
 
-// Number is the code as the kernel has it.
+// Number returns the kernel's number.
 func (c ErrorCode) Number() uint8 { return uint8(c) }
 
 // The codes of destination unreachable that have a name; RFC 792, RFC 4443.
@@ -102,7 +100,6 @@ var errorCodeNames = plain.Names{
 	{int(ICMP6RejectRoute), "reject_route"},
 }
 
-// String is the name that OTP has for the code, or its number.
 func (c ErrorCode) String() string {
 	if s, ok := errorCodeNames.Text(int(c)); ok {
 		return s
@@ -110,7 +107,7 @@ func (c ErrorCode) String() string {
 	return utoa(uint32(c.Number()))
 }
 
-// ExtendedError is the error of a message that was received with MsgErrQueue (IP_RECVERR, IPV6_RECVERR).
+// ExtendedError returns an error queue's record (IP_RECVERR, IPV6_RECVERR).
 func (c ControlMessage) ExtendedError() (ExtendedError, bool) {
 	if c.at().kind != cmsgRecvErr {
 		return ExtendedError{}, false
@@ -143,8 +140,8 @@ var queuedErrnoNames = plain.Names{
 	{int(syscall.ECANCELED), "ecanceled"},
 }
 
-// Map is the error with OTP's keys: error, origin, type and code (names, or numbers without one), info, data, and
-// offender (as Addr.Map) if there is one.
+// Map returns the error with OTP's keys: error, origin, type and code (names, or numbers without one), info, data,
+// and, if there is one, offender (as Addr.Map).
 func (e ExtendedError) Map() map[string]any {
 	plain := func(table plain.Names, n int, number uint8) any {
 		if s, ok := table.Text(n); ok {
@@ -166,7 +163,7 @@ func (e ExtendedError) Map() map[string]any {
 	return m
 }
 
-// TxStage says which moment of a packet's way a transmit timestamp is.
+// TxStage is the point at which a transmit timestamp was taken.
 type TxStage uint32
 
 // The stages: SCM_TSTAMP_ of <linux/errqueue.h>.
@@ -180,11 +177,10 @@ const (
 var txStageNames = plain.Names{{int(TxSent), "sent"}, {int(TxScheduled), "scheduled"}, {int(TxAcked), "acked"},
 	{int(TxDone), "done"}}
 
-// String is the stage's name, or its number.
 func (s TxStage) String() string { return txStageNames.Spell(int(s)) }
 
-// Timestamp says that the record is a transmit timestamp: of which stage, and of which send. With TimestampOptID the key
-// counts datagrams, or bytes of a stream, of which it names the last one; Socket.TxTimestamps pairs it with the send.
+// Timestamp returns the stage and key of a transmit timestamp. With TimestampOptID the key counts datagrams, or bytes
+// of a stream up to the last one of the send; TxTimestamps pairs it with the send.
 func (e ExtendedError) Timestamp() (stage TxStage, key uint32, ok bool) {
 	if e.Origin != OriginTxStatus || e.Errno != syscall.ENOMSG {
 		return 0, 0, false
@@ -192,14 +188,14 @@ func (e ExtendedError) Timestamp() (stage TxStage, key uint32, ok bool) {
 	return TxStage(e.Info), e.Data, true
 }
 
-// ZeroCopyRange is a notice that the kernel is done with the memory of some sends with MsgZeroCopy, counted from 0: those from
-// First to Last. Both wrap.
+// ZeroCopyRange says that the kernel has released the memory of sends First to Last with MsgZeroCopy, counted from 0.
+// Both wrap.
 type ZeroCopyRange struct {
 	First, Last uint32
-	Copied      bool // the kernel had to copy after all: MSG_ZEROCOPY does not pay here
+	Copied      bool // the kernel copied after all, so MSG_ZEROCOPY has no benefit here
 }
 
-// ZeroCopy says that the record is about sends without copying.
+// ZeroCopy returns the sends that a notice of zero-copy sending is about.
 func (e ExtendedError) ZeroCopy() (ZeroCopyRange, bool) {
 	if e.Origin != OriginZeroCopy || e.Errno != 0 {
 		return ZeroCopyRange{}, false
@@ -207,13 +203,13 @@ func (e ExtendedError) ZeroCopy() (ZeroCopyRange, bool) {
 	return ZeroCopyRange{First: e.Info, Last: e.Data, Copied: e.Code.Number()&1 != 0}, true
 }
 
-// TxTimeMiss is a packet that was not sent at the moment that TxTime asked for.
+// TxTimeMiss is a packet that was not sent at its TxTime.
 type TxTimeMiss struct {
-	At      time.Duration // the moment
-	Invalid bool          // it was no moment that could be met: past, or too near
+	At      time.Duration // the time requested
+	Invalid bool          // the time was past or too near
 }
 
-// TxTime says that the record is about a packet that was not sent when it should (SO_TXTIME).
+// TxTime returns the packet that missed its time (SO_TXTIME).
 func (e ExtendedError) TxTime() (TxTimeMiss, bool) {
 	if e.Origin != OriginTxTime {
 		return TxTimeMiss{}, false

@@ -32,14 +32,14 @@ var cmsgTypeNames = map[int]plain.Names{
 	solVSock:  {{vsockRecvErr, "recverr"}},
 }
 
-// Map is the control message with OTP's keys: level and type (names, or numbers without one), data (a copy of
+// Map returns the control message with OTP's keys: level and type (names, or numbers without one), data (a copy of
 // the bytes) and, if its kind is known, value:
 //
 //	ttl, tos, hoplimit, tclass   an integer; so with mark, priority, rxq_ovfl, wifi_status, txtime, ts_opt_id,
 //	                             checksum, recvfragsize, flowinfo, segment, gro, inq
 //	timestamp                    {sec, usec}
 //	timestampns                  {sec, nsec}
-//	timestamping                 {software, hardware}, each {sec, nsec} and there if it is known
+//	timestamping                 {software, hardware}, each {sec, nsec}, where known
 //	credentials                  {pid, uid, gid}
 //	ip pktinfo                   {ifindex, spec_dst, addr}
 //	ipv6 pktinfo                 {ifindex, addr}
@@ -127,10 +127,10 @@ func readFields(r *plain.Map, fields plain.Fields) (needed []string) {
 	return needed
 }
 
-// ControlMessageFromMap makes a control message to send of a map with the keys level, type, and exactly one of data
-// (bytes; an integer or a boolean means a C int) and value (as in Map; tos also by name). What is missing, unknown
-// or cannot be encoded is refused by name: an *InvalidError "msg", or "protocol" for an unknown level. That holds for the
-// keys of a value too: all are needed, but those that are only received (addr of an ip pktinfo; ssn, tsn and cumtsn).
+// ControlMessageFromMap makes a control message to send from a map: level, type, and either data (bytes; an integer or
+// boolean stands for a C int) or value (as in Map; tos also by name). A value needs all keys except those only
+// received (addr of an ip pktinfo; ssn, tsn and cumtsn). Errors: *InvalidError "msg", or "protocol" for an unknown
+// level.
 func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	bad := func(cause string) (ControlMessage, error) {
 		return ControlMessage{}, &InvalidError{What: "msg", Value: m, Cause: "ctrl: " + cause}

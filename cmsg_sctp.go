@@ -18,17 +18,17 @@ const (
 	sctpNxtInfo
 )
 
-// SCTPInit says how an association is set up that a send makes, and is the value of SCTPInitMsg: struct sctp_initmsg. 0: the
-// socket's default, which that option sets.
+// SCTPInit sets up an association that a send creates: struct sctp_initmsg. 0 stands for the socket's default. It is
+// the value of SCTPInitMsg.
 type SCTPInit struct {
 	NumOStreams    uint16 // streams to send on
 	MaxInStreams   uint16 // streams to receive on, at most
 	MaxAttempts    uint16
-	MaxInitTimeout uint16 // between attempts at the longest, in milliseconds
+	MaxInitTimeout uint16 // longest time between attempts, in milliseconds
 }
 
-// SCTPSndRcv tells how to send, and how a message came: struct sctp_sndrcvinfo. SCTPSndInfo and SCTPRcvInfo have taken
-// its place. It is the value of SCTPDefaultSendParams.
+// SCTPSndRcv holds how to send a message, or how one came: struct sctp_sndrcvinfo, superseded by SCTPSndInfo and
+// SCTPRcvInfo. It is the value of SCTPDefaultSendParams.
 type SCTPSndRcv struct {
 	Stream     uint16
 	SSN        uint16 // number in the stream; received only
@@ -42,7 +42,7 @@ type SCTPSndRcv struct {
 	AssocID    int32
 }
 
-// SCTPSndInfo says how a message is sent: struct sctp_sndinfo. It is the value of SCTPDefaultSndInfo.
+// SCTPSndInfo holds how to send a message: struct sctp_sndinfo. It is the value of SCTPDefaultSndInfo.
 type SCTPSndInfo struct {
 	SID     uint16 // stream
 	Flags   uint16
@@ -51,7 +51,7 @@ type SCTPSndInfo struct {
 	AssocID int32
 }
 
-// SCTPRcvInfo says how a message came: struct sctp_rcvinfo, asked for with SCTP_RECVRCVINFO.
+// SCTPRcvInfo holds how a message came: struct sctp_rcvinfo.
 type SCTPRcvInfo struct {
 	SID     uint16 // stream
 	SSN     uint16 // number in the stream
@@ -64,7 +64,7 @@ type SCTPRcvInfo struct {
 	AssocID int32
 }
 
-// SCTPNxtInfo says what the next message will be: struct sctp_nxtinfo, asked for with SCTP_RECVNXTINFO.
+// SCTPNxtInfo describes the next message: struct sctp_nxtinfo.
 type SCTPNxtInfo struct {
 	SID     uint16 // stream
 	Flags   uint16
@@ -105,7 +105,7 @@ func (v *SCTPNxtInfo) fields() plain.Fields {
 		{"assoc_id", &v.AssocID}}
 }
 
-// Control sets an association up with the first message (SCTP_INIT).
+// Control sets up an association with the first message (SCTP_INIT).
 func (v SCTPInit) Control() ControlMessage {
 	c := ControlMessage{Level: solSCTP, Type: sctpInit}
 	c.rec = &cCmsg{kind: cmsgSCTPInit}
@@ -113,7 +113,7 @@ func (v SCTPInit) Control() ControlMessage {
 	return c
 }
 
-// Control sends a message so (SCTP_SNDRCV).
+// Control sends a message with these parameters (SCTP_SNDRCV).
 func (v SCTPSndRcv) Control() ControlMessage {
 	c := ControlMessage{Level: solSCTP, Type: sctpSndRcv}
 	c.rec = &cCmsg{kind: cmsgSCTPSndRcv}
@@ -121,7 +121,7 @@ func (v SCTPSndRcv) Control() ControlMessage {
 	return c
 }
 
-// Control sends a message so (SCTP_SNDINFO).
+// Control sends a message with these parameters (SCTP_SNDINFO).
 func (v SCTPSndInfo) Control() ControlMessage {
 	c := ControlMessage{Level: solSCTP, Type: sctpSndInfo}
 	c.rec = &cCmsg{kind: cmsgSCTPSndInfo}
@@ -129,7 +129,7 @@ func (v SCTPSndInfo) Control() ControlMessage {
 	return c
 }
 
-// SCTPInit is what a message to set an association up says.
+// SCTPInit returns the parameters of a new association.
 func (c ControlMessage) SCTPInit() (SCTPInit, bool) {
 	if c.at().kind != cmsgSCTPInit {
 		return SCTPInit{}, false
@@ -137,7 +137,7 @@ func (c ControlMessage) SCTPInit() (SCTPInit, bool) {
 	return *cmsgSCTPInitOf(c.at()), true
 }
 
-// SCTPSndRcv says how a message came.
+// SCTPSndRcv returns how the message came.
 func (c ControlMessage) SCTPSndRcv() (SCTPSndRcv, bool) {
 	if c.at().kind != cmsgSCTPSndRcv {
 		return SCTPSndRcv{}, false
@@ -145,7 +145,7 @@ func (c ControlMessage) SCTPSndRcv() (SCTPSndRcv, bool) {
 	return *cmsgSCTPSndRcvOf(c.at()), true
 }
 
-// SCTPSndInfo is what a message that could not be sent was to be sent with.
+// SCTPSndInfo returns the parameters of a message that could not be sent.
 func (c ControlMessage) SCTPSndInfo() (SCTPSndInfo, bool) {
 	if c.at().kind != cmsgSCTPSndInfo {
 		return SCTPSndInfo{}, false
@@ -153,7 +153,7 @@ func (c ControlMessage) SCTPSndInfo() (SCTPSndInfo, bool) {
 	return *cmsgSCTPSndInfoOf(c.at()), true
 }
 
-// SCTPRcvInfo says how a message came.
+// SCTPRcvInfo returns how the message came (SCTP_RECVRCVINFO).
 func (c ControlMessage) SCTPRcvInfo() (SCTPRcvInfo, bool) {
 	if c.at().kind != cmsgSCTPRcvInfo {
 		return SCTPRcvInfo{}, false
@@ -161,7 +161,7 @@ func (c ControlMessage) SCTPRcvInfo() (SCTPRcvInfo, bool) {
 	return *cmsgSCTPRcvInfoOf(c.at()), true
 }
 
-// SCTPNxtInfo says what the next message will be.
+// SCTPNxtInfo describes the next message (SCTP_RECVNXTINFO).
 func (c ControlMessage) SCTPNxtInfo() (SCTPNxtInfo, bool) {
 	if c.at().kind != cmsgSCTPNxtInfo {
 		return SCTPNxtInfo{}, false

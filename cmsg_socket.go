@@ -32,21 +32,21 @@ const (
 	scmInq             = 84 // Linux 6.17
 )
 
-// Credentials are a process's identity as the kernel vouches for it: struct ucred, unix(7).
+// Credentials are a process's identity, verified by the kernel: struct ucred.
 type Credentials struct {
 	PID int
 	UID uint32
 	GID uint32
 }
 
-// Timestamps are when a packet came, or was sent, by the clocks that looked at it: struct scm_timestamping,
-// Documentation/networking/timestamping.rst. The zero Time stands for a clock that did not.
+// Timestamps hold when a packet was received or sent, per clock: struct scm_timestamping. The zero Time stands for a
+// clock that took no stamp.
 type Timestamps struct {
 	Software time.Time // the system's clock
-	Hardware time.Time // the network adapter's own clock, which need not know the date
+	Hardware time.Time // the network adapter's own clock, which may not be set to the date
 }
 
-// Map is software and hardware, each {sec, nsec}, of what there is.
+// Map returns software and hardware, each {sec, nsec}, where present.
 func (v Timestamps) Map() map[string]any {
 	m := map[string]any{}
 	for name, t := range map[string]time.Time{"software": v.Software, "hardware": v.Hardware} {
@@ -57,8 +57,8 @@ func (v Timestamps) Map() map[string]any {
 	return m
 }
 
-// Timestamp is a timestamp with the precision of microseconds (SCM_TIMESTAMP). Linux refuses to send it; other
-// systems, and those who build control data for tests, can.
+// Timestamp makes a timestamp in microseconds (SCM_TIMESTAMP). Linux refuses to send it; it serves other systems and
+// tests.
 func Timestamp(t time.Time) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmTimestamp}
 	c.rec = &cCmsg{kind: cmsgTime}
@@ -67,31 +67,30 @@ func Timestamp(t time.Time) ControlMessage {
 	return c
 }
 
-// Mark sends a packet with this mark (SO_MARK), which routing and filters see. It needs CAP_NET_RAW or CAP_NET_ADMIN.
+// Mark sets a packet's mark (SO_MARK). It needs CAP_NET_RAW or CAP_NET_ADMIN.
 func Mark(mark uint32) ControlMessage { return intControl(solSocket, scmMark, int(mark)) }
 
-// Priority sends a packet with this priority (SO_PRIORITY; Linux 6.14). Above 6 it needs CAP_NET_RAW or
-// CAP_NET_ADMIN.
+// Priority sets a packet's priority (SO_PRIORITY, Linux 6.14). Above 6 it needs CAP_NET_RAW or CAP_NET_ADMIN.
 func Priority(priority uint32) ControlMessage {
 	return intControl(solSocket, scmPriority, int(priority))
 }
 
-// TxTime asks that a packet be sent at a moment, counted from the start of the clock that SO_TXTIME named
-// (SCM_TXTIME). What comes of it depends on the queueing discipline of the interface; see ExtendedError.TxTime.
+// TxTime sets when to send a packet, as time since the start of SO_TXTIME's clock (SCM_TXTIME). The effect depends on
+// the interface's queueing discipline; see ExtendedError.TxTime.
 func TxTime(at time.Duration) ControlMessage { return intControl(solSocket, scmTxTime, int(at)) }
 
-// TimestampID gives the transmit timestamps of a packet this key, instead of a running number (SCM_TS_OPT_ID, Linux 6.13;
-// not on streams). It needs TimestampOptID.
+// TimestampID sets the key of a packet's transmit timestamps, which is otherwise a running number (SCM_TS_OPT_ID,
+// Linux 6.13; not on streams). It needs TimestampOptID.
 func TimestampID(key uint32) ControlMessage { return intControl(solSocket, scmTimestampID, int(key)) }
 
-// TimestampsFor asks for the timestamps of this packet alone: of flags, those that begin with TimestampTx
-// (SO_TIMESTAMPING as a control message). Which clocks report is the socket's option.
+// TimestampsFor requests timestamps for this packet only, by TimestampTx flags (SO_TIMESTAMPING). The socket's option
+// chooses the clocks.
 func TimestampsFor(flags TimestampFlags) ControlMessage {
 	return bytesControl(solSocket, scmTimestamping, binary.NativeEndian.AppendUint32(nil, uint32(flags)))
 }
 
-// Rights passes descriptors over a unix socket (SCM_RIGHTS). The receiver gets duplicates. They must stay
-// open here until the message was sent. A stream needs at least one byte of data to go with them.
+// Rights passes duplicates of descriptors over a unix socket (SCM_RIGHTS). Keep them open until the message is sent.
+// On a stream it needs at least one byte of data.
 func Rights(fds ...int) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmRights, Data: make([]byte, 0, 4*len(fds))}
 	for _, fd := range fds {
@@ -103,8 +102,8 @@ func Rights(fds ...int) ControlMessage {
 	return c
 }
 
-// RightsOf is Rights for open files. The caller keeps them open until the message was sent. A closed file gives an
-// os.ErrClosed, nil an *InvalidError "file".
+// RightsOf is Rights for files, which must stay open until the message is sent. Errors: os.ErrClosed for a closed
+// file; *InvalidError "file" for nil.
 func RightsOf(files ...*os.File) (ControlMessage, error) {
 	fds := make([]int, len(files))
 	for i, f := range files {
@@ -122,8 +121,8 @@ func RightsOf(files ...*os.File) (ControlMessage, error) {
 	return Rights(fds...), nil
 }
 
-// Control sends the credentials over a unix socket (SCM_CREDENTIALS). The kernel checks that they are the
-// sender's own, unless it has the capabilities.
+// Control sends the credentials over a unix socket (SCM_CREDENTIALS). Without privileges they must be the sender's
+// own.
 func (v Credentials) Control() ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmCredentials}
 	c.bad = v.PID != int(int32(v.PID))
@@ -132,8 +131,7 @@ func (v Credentials) Control() ControlMessage {
 	return c
 }
 
-// Time is when the kernel received the message, asked for with SocketTimestamp, to the
-// microsecond, or with SO_TIMESTAMPNS, to the nanosecond.
+// Time returns when the kernel received the message, in microseconds (SO_TIMESTAMP) or nanoseconds (SO_TIMESTAMPNS).
 func (c ControlMessage) Time() (time.Time, bool) {
 	if c.at().kind != cmsgTime {
 		return time.Time{}, false
@@ -142,7 +140,7 @@ func (c ControlMessage) Time() (time.Time, bool) {
 	return time.Unix(v.sec, v.nsec), true
 }
 
-// Timestamping is when the message was received, or sent if it comes from the error queue (SO_TIMESTAMPING).
+// Timestamping returns when the message was received or, from the error queue, sent (SO_TIMESTAMPING).
 func (c ControlMessage) Timestamping() (Timestamps, bool) {
 	if c.at().kind != cmsgStamps {
 		return Timestamps{}, false
@@ -159,7 +157,7 @@ func moment(sec int64, nsec uint32) time.Time {
 	return time.Unix(sec, int64(nsec))
 }
 
-// Credentials are the sender's; asked for with SocketPassCred.
+// Credentials returns the sender's credentials (SO_PASSCRED).
 func (c ControlMessage) Credentials() (Credentials, bool) {
 	if c.at().kind != cmsgCredentials {
 		return Credentials{}, false
@@ -168,8 +166,7 @@ func (c ControlMessage) Credentials() (Credentials, bool) {
 	return Credentials{PID: int(v.pid), UID: v.uid, GID: v.gid}, true
 }
 
-// SecurityLabel is the label of the sender, as the security module writes it (SCM_SECURITY; asked for with
-// SO_PASSSEC). It belongs to the Msg.
+// SecurityLabel returns the sender's security label (SO_PASSSEC).
 func (c ControlMessage) SecurityLabel() ([]byte, bool) {
 	b, ok := c.bytes(solSocket, scmSecurity)
 	label, _, _ := bytes.Cut(b, nul) // SELinux counts the NUL, others do not
@@ -178,29 +175,26 @@ func (c ControlMessage) SecurityLabel() ([]byte, bool) {
 
 var nul = []byte{0}
 
-// RxqOvfl is how many packets the socket has dropped so far because its receive buffer was full (SO_RXQ_OVFL). It comes
-// once there are some.
+// RxqOvfl returns how many packets the socket has dropped (SO_RXQ_OVFL).
 func (c ControlMessage) RxqOvfl() (uint32, bool) { return c.uint32(solSocket, scmRxqOvfl) }
 
-// Mark is the mark of a received packet (SO_RCVMARK).
+// Mark returns the mark of a received packet (SO_RCVMARK).
 func (c ControlMessage) Mark() (uint32, bool) { return c.uint32(solSocket, scmMark) }
 
-// Priority is the priority of a received packet (SO_RCVPRIORITY, Linux 6.14).
+// Priority returns a received packet's priority (SO_RCVPRIORITY, Linux 6.14).
 func (c ControlMessage) Priority() (uint32, bool) { return c.uint32(solSocket, scmPriority) }
 
-// WifiStatus says whether the receiver acknowledged a frame, in the error queue of a socket with SO_WIFI_STATUS.
+// WifiStatus reports whether a sent frame was acknowledged (SO_WIFI_STATUS).
 func (c ControlMessage) WifiStatus() (acked, ok bool) {
 	n, ok := c.int(solSocket, scmWifiStatus)
 	return n != 0, ok
 }
 
-// Inq is how many bytes the kernel still has, after what was received from a unix stream (SO_INQ, Linux 6.17; asked for with
-// SocketInq). TCP's is TCPInq.
+// Inq returns how many bytes of a unix stream remain to be received (SO_INQ, Linux 6.17). For TCP see TCPInq.
 func (c ControlMessage) Inq() (int, bool) { return c.int(solSocket, scmInq) }
 
-// PidFD is a descriptor of the sender's process (SCM_PIDFD, Linux 6.5; asked for with SO_PASSPIDFD), false also if
-// the kernel could make none or had to cut the control data. Looking does not make it the caller's: that is
-// Msg.TakeFDs.
+// PidFD returns a descriptor of the sender's process (SO_PASSPIDFD, Linux 6.5). It is false also if the kernel made
+// none or cut the control data. The Msg keeps the descriptor: use Msg.TakeFDs to own it.
 func (c ControlMessage) PidFD() (int, bool) {
 	if c.at().kind != cmsgPidFD || *cmsgFD(c.at()) < 0 {
 		return 0, false
@@ -208,9 +202,8 @@ func (c ControlMessage) PidFD() (int, bool) {
 	return int(*cmsgFD(c.at())), true
 }
 
-// AppendFDs adds the numbers of the descriptors that the message carries to dst; none if it is neither SCM_RIGHTS nor
-// SCM_PIDFD, or if the kernel had to cut the control data (they are closed then). Looking does not make them the
-// caller's: that is Msg.TakeFDs.
+// AppendFDs appends the descriptors of an SCM_RIGHTS or SCM_PIDFD message to dst; none if the kernel cut the control
+// data, since they are closed then. The Msg keeps the descriptors: use Msg.TakeFDs to own them.
 func (c ControlMessage) AppendFDs(dst []int) []int {
 	if fd, ok := c.PidFD(); ok {
 		return append(dst, fd)
@@ -224,11 +217,11 @@ func (c ControlMessage) AppendFDs(dst []int) []int {
 	return dst
 }
 
-// TimestampFlags are the bits of SO_TIMESTAMPING: SOF_TIMESTAMPING_ of <linux/net_tstamp.h>,
+// TimestampFlags are the SOF_TIMESTAMPING_ bits of SO_TIMESTAMPING; <linux/net_tstamp.h>,
 // Documentation/networking/timestamping.rst.
 type TimestampFlags uint32
 
-// Which packets are stamped (Tx, Rx), what is reported of the stamps, and how.
+// Which packets get timestamps (Tx, Rx), and what is reported (Opt and others).
 const (
 	TimestampTxHardware  TimestampFlags = 1 << 0  // by the network adapter, when it sends
 	TimestampTxSoftware  TimestampFlags = 1 << 1  // when the driver gets the packet

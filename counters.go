@@ -8,25 +8,24 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Counters are what a socket has done since it was made. They are bumped where the result of a system call
-// is seen, and nowhere else: each byte that the kernel took or gave is counted once, peeked ones are not, and every
-// wait is counted. All have 64 bits.
+// Counters count what a socket has done since it was made, in 64 bits each. They follow the results of system calls:
+// each byte that the kernel took or gave counts once, peeked bytes do not count, and every wait counts.
 //
-// A try is one system call. A wait is a try that would have blocked and was waited for, by a blocking call or an
-// asynchronous one; Within(0) does not wait. A fail is a try that ended in an error, and for reads the end of a stream.
-// A package is one request of the caller's: a whole send or receive, with all its tries, also if it ended early.
+// A try is one system call. A wait is a try that would have blocked and was waited for, by a blocking or an
+// asynchronous call (not Within(0)). A fail is a try that ended in an error or, for reads, at the end of a stream. A
+// package is one request: a whole send or receive with all its tries, even if it ended early.
 //
 // OTP: the counters of socket:info/1.
 type Counters struct {
 	ReadByte    uint64 // bytes received
-	ReadPkg     uint64 // receives that ended, having received something or an empty message
-	ReadPkgMax  uint64 // the most bytes of one of them
+	ReadPkg     uint64 // completed receives that got something or an empty message
+	ReadPkgMax  uint64 // most bytes in one of them
 	ReadTries   uint64 // calls of recv(2), recvfrom(2), recvmsg(2)
 	ReadWaits   uint64 // waits for data
 	ReadFails   uint64 // errors, and ends of stream
 	WriteByte   uint64 // bytes sent; those of SendFile are in SendFile
-	WritePkg    uint64 // sends that ended, having sent something or an empty message
-	WritePkgMax uint64 // the most bytes of one of them
+	WritePkg    uint64 // completed sends that sent something or an empty message
+	WritePkgMax uint64 // most bytes in one of them
 	WriteTries  uint64 // calls of send(2), sendto(2), sendmsg(2)
 	WriteWaits  uint64 // waits for room
 	WriteFails  uint64 // errors
@@ -79,9 +78,8 @@ func (c *SendFileCounters) fields() [len(sendFileCounterNames)]*uint64 {
 	return [...]*uint64{&c.Calls, &c.Byte, &c.Pkg, &c.PkgMax, &c.Tries, &c.Max, &c.Waits, &c.Fails}
 }
 
-// Counters reads the counters, of a closed socket as well. It does not call into C while the socket has sent no file,
-// and allocates only for SendFile. Each counter is read atomically, not all of them at one moment.
-// OTP: socket:info/1, key counters.
+// Counters returns the counters, also of a closed socket. It calls into C and allocates only after a SendFile. Each
+// counter is read atomically, but not all at one moment. OTP: socket:info/1, key counters.
 func (s *Socket) Counters() Counters {
 	s = s.orClosed()
 	s.mu.Lock()
@@ -120,8 +118,8 @@ func (s *Socket) sendFileBlock() *cSendfileCounts {
 	return nil
 }
 
-// Map is the counters by OTP's names, each a uint64: "read_byte", and from the first SendFile on
-// "sendfile_byte" and the others of its group.
+// Map returns the counters by OTP's names ("read_byte"), each a uint64; those of SendFile ("sendfile_byte") after the
+// first.
 func (c Counters) Map() map[string]any {
 	m := make(map[string]any, len(counterNames)+len(sendFileCounterNames))
 	for i, f := range c.fields() {
@@ -135,8 +133,8 @@ func (c Counters) Map() map[string]any {
 	return m
 }
 
-// CountersFromMap makes counters of a map as Map returns it. Missing keys are 0; SendFile is there if one of its keys
-// is. Unknown keys and what is no count are refused by name: *InvalidError "counters".
+// CountersFromMap reads a map in the form of Map. Missing keys are 0. SendFile is set if one of its keys is there.
+// Errors: *InvalidError "counters" that names an unknown key or a wrong value.
 func CountersFromMap(m map[string]any) (Counters, error) {
 	var c Counters
 	var files SendFileCounters
@@ -158,7 +156,7 @@ func CountersFromMap(m map[string]any) (Counters, error) {
 // MarshalJSON writes what Map returns.
 func (c Counters) MarshalJSON() ([]byte, error) { return json.Marshal(c.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote, as CountersFromMap does.
+// UnmarshalJSON reads what MarshalJSON wrote.
 func (c *Counters) UnmarshalJSON(b []byte) error {
 	if c == nil {
 		return errNowhere("counters")

@@ -1,55 +1,56 @@
-// Package esock is sockets as the operating system has them: every operation, option and control message, in a form
-// that a Go program can wait on, cancel and count. The contract is that of Erlang/OTP's socket module; the core
-// is C, in csrc/, and useful without Go.
+// Package esock gives Go programs the operating system's whole socket API: every operation and option, typed control
+// messages, and every way to wait. The contract is that of Erlang/OTP's socket module. The core is C, in csrc/, and
+// can be used without Go.
 //
-// A [Socket] is opened, bound, connected and closed as with the system calls of the same names. Every call that can
-// block takes a [Wait], which says what to do then: wait ([Forever], [Within], [Until], [Context]), only look
-// (Within(0)), or return a [Select] and send a message to a [Mailbox] later ([NoWait], [With]). Calls of one direction
-// take turns in the order they came, whichever form they have, and a whole Send is never mixed with another.
+// A [Socket] is opened, bound, connected and closed with methods named after the system calls. Every call that can
+// block takes a [Wait], which says what to do when the call would block: wait ([Forever], [Within], [Until],
+// [Context]), fail at once (Within(0)), or return a [Select] and send a message to a [Mailbox] later ([NoWait],
+// [With]). Calls in one direction are served in order of arrival, blocking or not. The bytes of one Send are never
+// mixed with those of another.
 //
 // # Messages
 //
-// Send and Recv move bytes, SendTo and RecvFrom datagrams. SendMsg and RecvMsg move a [Msg]: data, address, flags and
-// [ControlMessage] values, decoded in the same crossing that received them and without allocation. SendFile
-// hands a file to the kernel.
+// Send and Recv move bytes; SendTo and RecvFrom move datagrams. SendMsg and RecvMsg move a [Msg]: data, address, flags
+// and [ControlMessage] values. Control messages are decoded in the crossing that receives them, without allocation.
+// SendFile sends a file without copying it through the program.
 //
 // # Options
 //
-// The kernel's options are in package sockopt, as typed variables and by name: sockopt.TCPNoDelay.Set(s, true),
-// sockopt.Get(s, "tcp", "congestion"). [Socket.GetOptionNative] and [Socket.SetOptionNative] take any numbers and any bytes.
-// The library's own settings of a socket are methods: [Socket.SetRcvBuf], [Socket.SetSpin], [Socket.SetMeta].
+// Package sockopt has the kernel's options, as typed variables and by name: sockopt.TCPNoDelay.Set(s, true),
+// sockopt.Get(s, "tcp", "congestion"). [Socket.GetOptionNative] and [Socket.SetOptionNative] take any option by
+// number. The library's own settings are methods of the socket: [Socket.SetRcvBuf], [Socket.SetSpin],
+// [Socket.SetMeta].
 //
-// Package netdevice asks about network interfaces and changes them: netdevice.MTU(s, "eth0"). Package supports tells what this
-// kernel has of all that.
+// Package netdevice queries and configures network interfaces: netdevice.MTU(s, "eth0"). Package supports reports
+// which options, flags and protocols the running kernel has.
 //
 // # Errors
 //
-// A failed operation returns an [Error]; errors.Is finds the syscall.Errno, net.ErrClosed when the socket was closed
-// here, and context errors in it. The end of a stream is io.EOF and the end of a call's time is [ErrTimeout], both bare.
-// Counts beside an error are exact. Mistakes of the caller are an [InvalidError], never a panic.
+// A failed operation returns an [Error]. errors.Is finds the syscall.Errno in it, a context's error, or net.ErrClosed
+// when the socket was closed in this process. Two results are returned bare: io.EOF at the end of a stream, and
+// [ErrTimeout]. A count returned with an error is exact. A mistake of the caller is an [InvalidError], never a panic.
 //
-// The zero Socket and a nil *Socket are a closed socket, the zero Mailbox and a nil *Mailbox a closed mailbox: their calls
-// answer net.ErrClosed. The zero value of every other type, and a nil pointer to a type with pointer methods, is empty, and what
-// needs more answers an [InvalidError]. (A nil *Addr or *Counters panics, as for every type with value methods.)
+// The zero Socket and a nil *Socket are closed sockets, and likewise for Mailbox: their calls return net.ErrClosed.
+// The zero value of any other type, and a nil pointer to a type with pointer methods, is empty; a call that needs more
+// returns an [InvalidError]. (A nil *Addr or *Counters panics, as for every type with value methods.)
 //
 // # Inspection
 //
-// Every socket counts what it does ([Counters]). Unless told otherwise it is in a registry that [WhichSockets],
-// [SocketRows] and [WriteTable] show, its state is in [SocketInfo], and [Socket.Monitor] tells when it is closed.
+// Every socket counts its operations ([Counters]). [WhichSockets], [SocketRows] and [WriteTable] show the registry,
+// which sockets enter by default. [SocketInfo] holds a socket's state, and [Socket.Monitor] reports when it closes.
 //
 // # Tests with testing/synctest
 //
-// In a bubble a socket is what a connection of package net is there: its kernel knows nothing of the bubble. A call that
-// waits for the kernel, for its turn or in a Mailbox does not count as durably blocked, so synctest.Wait waits for it and the
-// bubble's clock stands meanwhile. The time of [Within] and [Until] is the machine's, counted from the call: a call in a
-// bubble ends when that much time has really passed. A timer of the bubble, and so a context with a deadline, does not run
-// out while the clock stands: cancel the context, or give the call a time. Close sockets and mailboxes before the bubble
-// ends, because whoever waits in one keeps it from ending. Sockets, mailboxes and handles may be used in one bubble after
-// another, and outside.
+// In a bubble a socket behaves as a connection of package net does. A call that waits for the kernel, for its turn or
+// in a Mailbox is not durably blocked: synctest.Wait waits for it, and the bubble's clock does not advance meanwhile.
+// The times of [Within] and [Until] run on the machine's clock, so such a call ends after that much real time. A context's
+// deadline is a timer of the bubble and does not fire meanwhile: cancel the context, or give the call a time. Close
+// sockets and mailboxes before the bubble ends, because a call that still waits keeps it open. Sockets, mailboxes and
+// handles are not tied to a bubble.
 //
 // # Costs and limits
 //
-// A call crosses into C once. The calls above allocate nothing when they are repeated on the same socket; an
-// asynchronous one may cost its Select. A socket that never waits has no part in the runtime's poller, one that never
-// selects none in the library's, and an idle one takes some 600 bytes. The package needs cgo, and Linux.
+// A call crosses into C once. The calls above do not allocate when repeated on one socket; an asynchronous one may
+// allocate its Select. A socket joins the runtime's poller at its first blocking wait and the library's at its first
+// Select. An idle socket takes about 600 bytes. The package needs cgo and Linux.
 package esock

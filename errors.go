@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// ErrTimeout says that the time of a call ran out. errors.Is also finds os.ErrDeadlineExceeded. OTP: timeout.
+// ErrTimeout says that the time of a call ran out. errors.Is also finds os.ErrDeadlineExceeded in it. OTP: timeout.
 var ErrTimeout error = timeoutError{}
 
 type timeoutError struct{}
@@ -21,16 +21,16 @@ var _ net.Error = timeoutError{}
 
 // The errors that are reasons inside an *Error have no "esock: " of their own in front: that has it.
 
-// ErrCancelled is the reason in the AbortMsg of a handle whose requester made another call: a mailbox has one call in each
-// direction of a socket.
+// ErrCancelled is the Reason of an AbortMsg for a call that another call of the same mailbox replaced: a mailbox has
+// one call in each direction of a socket.
 var ErrCancelled = errors.New("replaced by another call")
 
-// ErrAlready is what Connect answers while another requester is connecting the socket. OTP: already.
+// ErrAlready says that another requester is connecting the socket. OTP: already.
 var ErrAlready = errors.New("already connecting")
 
-// ErrControlTruncated is what RecvMsg and RecvErr return beside a received message whose control messages did not all fit into
-// {otp,rcvctrlbuf}: the message is in the Msg, what did not fit is lost, and descriptors among it are closed. A RecvMsg with
-// MsgCTrunc among its flags leaves it to the flags of the Msg, as OTP does. MSG_CTRUNC of recvmsg(2).
+// ErrControlTruncated accompanies a received message whose control messages did not all fit into {otp,rcvctrlbuf}. The
+// Msg has the message; the rest of the control messages is lost, and descriptors among it are closed. RecvMsg with
+// MsgCTrunc reports this in Msg.Flags only, as OTP does. MSG_CTRUNC of recvmsg(2).
 var ErrControlTruncated = errors.New("control messages truncated: {otp,rcvctrlbuf} is too small")
 
 // errConnectTimeout is the reason of a connect that ran out of time: what state the kernel's attempt is in is

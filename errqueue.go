@@ -6,23 +6,22 @@ import (
 	"syscall"
 )
 
-// QueuedError is one record of a socket's error queue: an error, a notice, or a timestamp.
+// QueuedError is a record of a socket's error queue: an error, notice or timestamp.
 type QueuedError struct {
 	ExtendedError
 	Stamps Timestamps // of a transmit timestamp: see ExtendedError.Timestamp
 }
 
-// RecvErr takes one record out of the socket's error queue, waiting until there is one. m has the rest: Data is the packet
-// that it is about, or its start (none, with TimestampOptTSOnly), Addr where the packet went. m is used again and again
-// without allocation.
+// RecvErr takes one record from the socket's error queue, waiting until there is one. m.Data is the packet concerned
+// or its start (none with TimestampOptTSOnly), m.Addr its destination. Reusing m avoids allocation.
 //
-// Waiting for errors is apart from receiving: both may go on at once, and those who wait for errors queue among
-// themselves. What puts records there is asked for: IPRecvErr, IPv6RecvErr, Socket.TxTimestamps, Socket.ZeroCopy, SO_TXTIME.
+// Waiting for errors is independent of receiving and has its own queue. Records come only if enabled: IPRecvErr,
+// IPv6RecvErr, Socket.TxTimestamps, Socket.ZeroCopy, SO_TXTIME. With IPRecvErr the next send or receive also fails
+// once with the error, even if that concerns another peer; a server should carry on and look here for the cause.
 //
-// With IPRecvErr, an error also comes back once from the next send or receive, whomever that is about; a server that serves many
-// goes on after it, and RecvErr says what it was. Errors: EOPNOTSUPP but on TCP, UDP, UDP-Lite, ICMP, raw and packet sockets, as
-// others have no error queue on every Linux; ErrControlTruncated beside a record that {otp,rcvctrlbuf} was too small for.
-// OTP: socket:recvmsg with the flag errqueue; recvmsg(2), ip(7).
+// Errors: EOPNOTSUPP except on TCP, UDP, UDP-Lite, ICMP, raw and packet sockets, since not every Linux has an error
+// queue on others; ErrControlTruncated if {otp,rcvctrlbuf} was too small. OTP: socket:recvmsg with the flag errqueue;
+// recvmsg(2), ip(7).
 func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
 	s = s.orClosed()
 	if m == nil {
@@ -42,8 +41,8 @@ func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
 	return m.queuedError(), s.controlCut("recverr", m)
 }
 
-// Errors takes what is in the error queue now, and does not wait. m is used for each. An error other than
-// ErrControlTruncated ends it.
+// Errors iterates over the records in the error queue without waiting. Each uses m. An error other than
+// ErrControlTruncated ends the iteration.
 //
 //	for e, err := range s.Errors(&m) { … }
 func (s *Socket) Errors(m *Msg) iter.Seq2[QueuedError, error] {

@@ -2,8 +2,7 @@ package esock
 
 import "sync/atomic"
 
-// Gauges say how many sockets are open now, in all and by kind. A socket is counted from open, adopt or
-// accept until close. OTP: the num_ counters of socket:info/0.
+// Gauges count open sockets, in total and by kind. OTP: socket:info/0.
 type Gauges struct {
 	Sockets int64 // all
 

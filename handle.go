@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// Handle identifies one asynchronous call after another of one requester. Make it with Mailbox.NewHandle. It
-// serves one call at a time: a second one that would have to wait while one is in progress answers an *InvalidError "handle".
-// A call that the kernel completes at once needs no handle, and looks at none.
+// Handle identifies the asynchronous calls of one requester, one call at a time. Mailbox.NewHandle makes it. A second
+// call that would wait while the first is in progress returns an *InvalidError "handle". A call that completes at once
+// does not use its handle.
 //
-// It is also its own place in a lane's queue and in a mailbox's list of messages, so that neither allocates.
+// A handle is also its own entry in a lane's queue and in a mailbox's list of messages, so that neither allocates.
 type Handle struct {
 	mb         *Mailbox // the requester; nil for a blocking call waiting its turn
 	sock       *Socket  // where it was last used; guarded by mb.mu
@@ -58,28 +58,27 @@ const (
 	messageOther // ext.msg
 )
 
-// NewHandle makes a handle for calls With it. OTP: make_ref().
+// NewHandle makes a handle for calls that use With. OTP: make_ref().
 func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
 
-// NewHandleFunc makes a handle whose messages are not seen as they are. The receiver that meets one calls f with it
-// instead, in its own goroutine and with nothing locked, and receives what f returns; nil: nothing. more: a SelectMsg about
-// the handle goes back into the mailbox, behind the others. So a layer above sockets reads when its user receives, and not
-// before. For a receiver that chooses, what f returns is put where the handle's message was, and from then on it is a message
-// like any other: it may be taken, or moved, while match looks at it, and stays there if match refuses it. With a nil f it is
+// NewHandleFunc makes a handle whose messages pass through f. The receiver that meets one calls f with it, in its own
+// goroutine and with no lock held, and gets what f returns; nil stands for no message. If more is true, a SelectMsg
+// about the handle goes to the end of the mailbox. A layer above sockets can thus read only when its user receives.
+// For ReceiveMatch and PollMatch, what f returns takes the place of the handle's message and is an ordinary message
+// from then on: it can be taken or moved while match examines it, and stays if match refuses it. With a nil f it is
 // NewHandle.
 //
-// If f panics, the panic reaches the receiver's caller, nothing stays locked, and the handle's message goes back into the
-// mailbox, behind the others: it may say that a direction of a socket is held, and must not be lost. Whoever meets it next
-// calls f again.
+// If f panics, the panic reaches the receiver's caller and nothing stays locked. The handle's message goes to the end
+// of the mailbox, because it may say that a direction of a socket is held; its next receiver calls f again.
 func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
 	return m.NewHandleFuncLocked(nil, f)
 }
 
-// NewHandleFuncLocked is NewHandleFunc for a layer that makes its messages under a lock of its own. The receiver locks mu
-// before it takes the handle's message out and calls f, and unlocks it when what f returned is received or in the mailbox. f
-// may unlock mu for a while. So whoever holds mu while f does not run finds all that there is: what was made is in the
-// mailbox, for Mailbox.Move and PollMatch, or received, and what was not made is announced by the handle's message, for
-// Retract and Unseen. A match is called with mu unlocked. With a nil mu it is NewHandleFunc.
+// NewHandleFuncLocked is NewHandleFunc for a layer that makes its messages under a lock of its own. The receiver locks
+// mu before it takes the handle's message, and unlocks it when the result of f is received or in the mailbox. f may
+// unlock mu for a while; match runs with mu unlocked. A goroutine that holds mu while f is not running therefore sees
+// everything: finished messages are received or in the mailbox (Mailbox.Move, PollMatch), and the handle's message
+// announces the rest (Retract, Unseen). With a nil mu it is NewHandleFunc.
 func (m *Mailbox) NewHandleFuncLocked(mu *sync.Mutex, f func(Message) (msg Message, more bool)) *Handle {
 	m = m.orClosed()
 	if f == nil {
@@ -94,7 +93,7 @@ type maker struct {
 	mu *sync.Mutex // held while f runs; nil: none
 }
 
-// Socket is the socket the handle was last used on, nil before.
+// Socket returns the socket of the handle's last use, nil before the first.
 func (h *Handle) Socket() *Socket {
 	h = orZero(h)
 	if h.mb == nil {
@@ -105,12 +104,11 @@ func (h *Handle) Socket() *Socket {
 	return h.sock
 }
 
-// Mailbox is the mailbox that the handle belongs to.
+// Mailbox returns the mailbox that the handle belongs to.
 func (h *Handle) Mailbox() *Mailbox { return orZero(h).mb }
 
-// Notify puts a SelectMsg about the handle into its mailbox, unless a message about it waits there already. It is for
-// handles that are in no call. Errors: *InvalidError "handle": a call with it waits, queued or for readiness, and its own
-// message comes; net.ErrClosed.
+// Notify puts a SelectMsg about the handle into its mailbox, unless a message about it is there. It is for handles
+// with no call in progress. Errors: *InvalidError "handle" while a call with it waits; net.ErrClosed.
 func (h *Handle) Notify() error {
 	if h == nil || h.mb == nil {
 		return net.ErrClosed
@@ -128,9 +126,9 @@ func (h *Handle) Notify() error {
 	return nil
 }
 
-// Post puts messages into the handle's mailbox where its last message was, before those that have come since. It is for a
-// layer that has to make its messages before they are received. A call with the handle is not affected: the messages are
-// not about it. Errors: net.ErrClosed.
+// Post puts messages into the mailbox at the place of the handle's last message, before later ones. A layer uses it
+// when it must make messages before they are received. It does not affect a call with the handle. Errors:
+// net.ErrClosed.
 func (h *Handle) Post(msgs ...Message) error {
 	if h == nil || h.mb == nil {
 		return net.ErrClosed
@@ -149,9 +147,9 @@ func (h *Handle) Post(msgs ...Message) error {
 	return nil
 }
 
-// Retract takes back the message about the handle, if it waits in the mailbox, and says whether it did. A call that the
-// message was about goes on holding the socket's direction: make it again, or cancel it. A call that still waits has no
-// message yet, and is not affected.
+// Retract removes the message about the handle from the mailbox, and reports whether there was one. The call that the
+// message was about still holds the socket's direction: repeat it or cancel it. A call that still waits is not
+// affected.
 func (h *Handle) Retract() bool {
 	if h == nil || h.mb == nil {
 		return false
@@ -178,23 +176,22 @@ func (h *Handle) Busy() bool {
 	return h.busy
 }
 
-// Select is the error of an asynchronous call that would block. It is not a failure: a message for the handle will
-// come to the mailbox, after which the call is repeated, or Socket.Cancel takes it back. The count
-// beside it says what was done already. OTP: {select, SelectInfo}.
+// Select is the error of an asynchronous call that would block. It is not a failure: a message about the handle comes
+// to the mailbox, and the caller then repeats the call; Socket.Cancel takes the call back. The count returned with it
+// says how much is done already. OTP: {select, SelectInfo}.
 type Select Handle
 
 var _ error = (*Select)(nil)
 
 func (s *Select) Error() string { return "esock: " + s.Op().String() + " would block: selected" }
 
-// Handle is the handle that messages about this call name.
+// Handle returns the handle that messages about this call name.
 func (s *Select) Handle() *Handle { return (*Handle)(s) }
 
-// Op is the operation to repeat.
+// Op returns the operation to repeat.
 func (s *Select) Op() Op { return orZero(s).op }
 
-// Complete reports that the call beside it is complete, and the Select is about the next one: {otp, select_read}
-// is on. OTP: select_read.
+// Complete reports that the call is complete, and that the Select is about the next one ({otp, select_read}).
 func (s *Select) Complete() bool { return orZero(s).complete }
 
 func (h *Handle) extend() *handleExt {
@@ -314,7 +311,7 @@ func (m *Mailbox) selected(h *Handle) {
 	m.mu.Unlock()
 }
 
-// aborted ends h's call and tells the mailbox why. A select message that nobody has seen gives way to it.
+// aborted ends h's call and tells the mailbox why. The abort replaces a select message that was not received yet.
 func (m *Mailbox) aborted(h *Handle, reason error) {
 	m.mu.Lock()
 	m.unclaim(h)
@@ -324,7 +321,7 @@ func (m *Mailbox) aborted(h *Handle, reason error) {
 			m.link(h, messageAbort)
 		} else {
 			h.posted = messageAbort // in its place
-			m.signal()              // who has looked at it did not see this
+			m.signal()              // a match may have examined the old message
 		}
 	}
 	m.mu.Unlock()
@@ -344,7 +341,7 @@ func (h *Handle) inUse() bool {
 	return h.busy || h.posted != messageNone
 }
 
-// withdraw takes back the message about h, if nobody has seen it.
+// withdraw takes back the message about h, if it was not received yet.
 func (m *Mailbox) withdraw(h *Handle) {
 	m.mu.Lock()
 	if h.posted != messageNone {

@@ -7,7 +7,7 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// LibraryInfo is what Info tells of the library. Its JSON is its Map.
+// LibraryInfo is the state of the library. Its JSON is its Map.
 type LibraryInfo struct {
 	Debug       bool   // new sockets start with their trace on: DebugAll
 	SocketDebug bool   // the library's own trace is on: SocketDebug
@@ -15,15 +15,15 @@ type LibraryInfo struct {
 	UseRegistry bool   // new sockets enter the registry: UseRegistry
 	IOW         bool   // new sockets tell when a counter wraps: never, {otp, iow} is set for each
 	IOVMax      int    // buffers that one system call takes
-	IOBackend   string // who waits, by OTP's name for it: "unix_essio", readiness
+	IOBackend   string // OTP's name of the way to wait: "unix_essio", readiness
 	NumCntBits  int    // the width of the counters
 	Gauges      Gauges // how many sockets are open
 }
 
-// Version is the version of the C core that is linked in, "major.minor.patch".
+// Version returns the version of the linked C core, "major.minor.patch".
 func Version() string { return cVersion() }
 
-// Info tells of the library: its switches, and how many sockets are open. OTP: socket:info/0.
+// Info returns the switches and gauges of the library. OTP: socket:info/0.
 func Info() LibraryInfo {
 	return LibraryInfo{
 		Debug:       globalDebug.Load(),
@@ -36,8 +36,8 @@ func Info() LibraryInfo {
 	}
 }
 
-// Map is the information with OTP's keys: debug, socket_debug, eei, use_registry, iow, iov_max, io_backend
-// (a map with name) and counters (a map with num_cnt_bits, num_sockets, num_tstreams and so on, each an int64).
+// Map returns the information with OTP's keys: debug, socket_debug, eei, use_registry, iow, iov_max, io_backend (a map
+// with name) and counters (a map with num_cnt_bits, num_sockets, num_tstreams and so on, each an int64).
 func (i LibraryInfo) Map() map[string]any {
 	c := map[string]any{"num_cnt_bits": int64(i.NumCntBits)}
 	for n, f := range i.Gauges.fields() {
@@ -49,8 +49,8 @@ func (i LibraryInfo) Map() map[string]any {
 	}
 }
 
-// LibraryInfoFromMap reads a map as Map returns it. Missing keys are zero. Unknown keys, in the inner maps too, and wrong
-// types are refused by name: *InvalidError "info".
+// LibraryInfoFromMap reads a map in the form of Map. Missing keys are zero. Errors: *InvalidError "info" that names an
+// unknown key or a wrong type.
 func LibraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
 	var i LibraryInfo
 	r := plain.Read(m)
@@ -74,7 +74,7 @@ func LibraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
 // MarshalJSON writes what Map returns.
 func (i LibraryInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote, as LibraryInfoFromMap does.
+// UnmarshalJSON reads what MarshalJSON wrote.
 func (i *LibraryInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")
@@ -86,31 +86,30 @@ func (i *LibraryInfo) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// SocketInfo is what Socket.Info tells. Its JSON is its Map.
+// SocketInfo is the state of a socket. Its JSON is its Map.
 type SocketInfo struct {
 	Domain   Domain
 	Type     Type
 	Protocol Protocol
 	Owner    string // the owner's name, as Mailbox.String; empty if there is none
 
-	// The states, in this order, of the reading side: bound, listening, accepting, selected, closing, closed; of the
-	// writing side: connecting, connected, selected, closing, closed. selected says that it was ever asked for
-	// readiness, and accepting that a call waits. Closing adds its own to what there was.
+	// The states in order: reading: bound, listening, accepting, selected, closing, closed; writing: connecting,
+	// connected, selected, closing, closed. selected means that a call ever selected, accepting that a call waits.
 	RStates, WStates []string
 
-	// FromFD says that the socket was adopted, and DupOf what it is a duplicate of: -1 if it is none, and works on
-	// the adopted descriptor itself. OTP: ctype, which is normal, fromfd, or {fromfd, FD}.
+	// FromFD: the socket was adopted. DupOf: the descriptor it duplicates, -1 if it uses the adopted one itself.
+	// OTP: ctype, which is normal, fromfd, or {fromfd, FD}.
 	FromFD bool
 	DupOf  int
 
 	Counters Counters
 
-	// How many calls wait, by operation; connects are none of these.
+	// How many calls wait, by operation, without connects.
 	NumReaders, NumWriters, NumAcceptors int
 }
 
-// Info tells of the socket, also of a closed one, which has no owner. It takes the lock of the socket's
-// lanes. OTP: socket:info/1.
+// Info returns the state of the socket, also of a closed one, which has no owner. It locks the socket's lanes. OTP:
+// socket:info/1.
 func (s *Socket) Info() SocketInfo {
 	s = s.orClosed()
 	s.mu.Lock()
@@ -187,9 +186,9 @@ func states(all ...state) []string {
 	return list
 }
 
-// Map is the information with OTP's keys: domain, type and protocol (names, or integers where there is none),
-// owner (text, nil if there is none), rstates and wstates (lists of names), ctype ("normal", "fromfd", or a map
-// with the descriptor under fromfd), counters, num_readers, num_writers, num_acceptors.
+// Map returns the information with OTP's keys: domain, type and protocol (names, or integers without one), owner (text
+// or nil), rstates and wstates (lists of names), ctype ("normal", "fromfd", or a map with the descriptor under
+// fromfd), counters, num_readers, num_writers, num_acceptors.
 func (i SocketInfo) Map() map[string]any {
 	m := map[string]any{
 		"domain":   plain.Domains.Value(int(i.Domain)),
@@ -213,8 +212,8 @@ func (i SocketInfo) Map() map[string]any {
 	return m
 }
 
-// SocketInfoFromMap reads a map as Map returns it. Missing keys are zero. Unknown keys and wrong types are refused by
-// name: *InvalidError "info", or what the part is called that is wrong.
+// SocketInfoFromMap reads a map in the form of Map. Missing keys are zero. Errors: *InvalidError, of "info" or the
+// wrong part.
 func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 	i := SocketInfo{DupOf: -1}
 	r := plain.Read(m)
@@ -262,7 +261,7 @@ func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 // MarshalJSON writes what Map returns.
 func (i SocketInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote, as SocketInfoFromMap does.
+// UnmarshalJSON reads what MarshalJSON wrote.
 func (i *SocketInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// InvalidError says that an argument, or the moment of a call, is wrong. It stands for OTP's {invalid, What}.
+// InvalidError reports an invalid argument, or a call at the wrong time. OTP: {invalid, What}.
 type InvalidError struct {
 	What  string // what is invalid, by OTP's name: "timeout", "sockaddr", "state", "socket_option"
 	Value any    // the value, where there is one
@@ -26,7 +26,7 @@ func (e *InvalidError) Error() string {
 	return s
 }
 
-// Is reports whether target is an *InvalidError with the same What, or syscall.EINVAL.
+// Is reports whether target has the same What, or is syscall.EINVAL.
 func (e *InvalidError) Is(target error) bool {
 	if t, ok := target.(*InvalidError); ok {
 		if e == nil || t == nil {
@@ -37,8 +37,8 @@ func (e *InvalidError) Is(target error) bool {
 	return e != nil && target == syscall.EINVAL
 }
 
-// ErrState is what errors.Is finds when a call does not fit what the socket is doing: a receive while an accept is
-// pending, a send while it connects. OTP: {invalid, state}.
+// ErrState matches, with errors.Is, the failure of a call that does not fit the socket's state: a receive while an
+// accept is pending, a send while it connects. OTP: {invalid, state}.
 var ErrState error = &InvalidError{What: "state"}
 
 func stateError(cause string) error { return &InvalidError{What: "state", Cause: cause} }

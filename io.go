@@ -12,16 +12,16 @@ import (
 // Every operation here has the same shape: describe the call, take it through its lane (do), hand back what it
 // moved. Counts are exact also beside an error: what was received is in the buffer, what was sent is gone.
 
-// Recv receives what is there, up to len(buf) bytes, waiting for the first. On a message socket that is
-// one message, cut to the buffer if it is longer. io.EOF: the peer has sent everything.
+// Recv receives up to len(buf) bytes, waiting for the first. On a message socket it receives one message, cut to the
+// buffer. io.EOF means that the peer has sent everything.
 //
-// With MsgTrunc the count on a message socket is the whole length of the message, which may be more than len(buf); TCP
+// With MsgTrunc, the count on a message socket is the full length of the message, which may exceed len(buf). TCP
 // discards up to len(buf) bytes and returns how many.
 //
-// An empty buffer receives nothing: 0 and no error on a stream, *InvalidError "data_size" on a message socket. There the
-// kernel would throw a message away, as a ReadFrom of package net does, while its Read returns at once: whoever wants the
-// one gives a byte, whoever wants the other makes no call. With MsgPeek|MsgTrunc nothing is lost, and it is allowed: the
-// count is the length of the next message. OTP: socket:recv/2,3,4 with length 0; recv(2).
+// An empty buffer returns 0 without an error on a stream, and *InvalidError "data_size" on a message socket, where the
+// kernel would discard a message. (Package net differs: ReadFrom discards one, Read returns at once.) With
+// MsgPeek|MsgTrunc an empty buffer is allowed, and the count is the length of the next message. OTP: socket:recv/2,3,4
+// with length 0; recv(2).
 func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpRecv, buf: buf, flags: int(flags)}
@@ -53,10 +53,9 @@ func (s *Socket) emptyRecv(op Op, w *Wait) error {
 	return s.answer(op, w, &InvalidError{What: "data_size", Value: 0, Cause: "a message needs a buffer"})
 }
 
-// RecvFull receives exactly len(buf) bytes on a stream; ended early, it returns how many came and why. With MsgPeek, and
-// on message sockets, it is Recv. OTP: socket:recv/2,3,4 with a length.
-//
-// An asynchronous call that got only some returns their count and a *Select: go on with buf[n:].
+// RecvFull receives exactly len(buf) bytes on a stream. If it ends early, it returns the count received and the
+// reason. With MsgPeek, and on message sockets, it is Recv. An asynchronous call that received only a part returns the
+// count and a *Select: continue with buf[n:]. OTP: socket:recv/2,3,4 with a length.
 func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	if s.typ != Stream || flags&(MsgPeek|MsgOOB) != 0 {
@@ -76,10 +75,10 @@ const maxRecv = 0x7ffff000
 // maxFill is the most that {N, Size} in {otp, rcvbuf} makes of one buffer.
 const maxFill = 1 << 20
 
-// RecvBytes receives into a buffer that the library makes. With a length it is RecvFull; with 0 it returns
-// what is there, up to the {otp, rcvbuf} size; on a stream, with {N, Size} there, up to N times Size, at most 1 MiB or
-// Size. The result is as long as the data. Errors: as Recv; *InvalidError for a negative length, and for MsgTrunc on
-// TCP, which brings no data. Of a longer message only RecvMsg tells the length. OTP: socket:recv/1,2,3,4.
+// RecvBytes receives into a new buffer of exactly the data's length. With a length it is RecvFull. With 0 it returns
+// what is there, up to the {otp, rcvbuf} size; on a stream with {N, Size}, up to N times Size but at most 1 MiB or
+// Size. Errors: as Recv; *InvalidError for a negative length, and for MsgTrunc on TCP, which returns no data. For the
+// full length of a cut message, use RecvMsg. OTP: socket:recv/1,2,3,4.
 func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	s = s.orClosed()
 	if length < 0 || length > maxRecv {
@@ -128,8 +127,8 @@ func exact(b []byte) []byte {
 	return append([]byte(nil), b...)
 }
 
-// RecvFrom is Recv with the sender's address: the count and the empty buffer are as there. An address that the kernel does
-// not give is the zero Addr. OTP: socket:recvfrom/2,3,4; recvfrom(2).
+// RecvFrom is Recv with the sender's address, which is the zero Addr if the kernel gives none. OTP:
+// socket:recvfrom/2,3,4; recvfrom(2).
 func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error) {
 	s = s.orClosed()
 	if len(buf) == 0 && !s.asksLength(flags) {
@@ -149,13 +148,13 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 	return n, from, err
 }
 
-// RecvMsg receives one message with everything that belongs to it: data, sender, flags, control messages. m is used again and
-// again without allocation; see Msg for its buffers. With MsgPeek|MsgTrunc and a Buf that is empty and not nil, FullLen is the
-// length of the next message, which stays.
+// RecvMsg receives one message with its data, sender, flags and control messages. Reusing m avoids allocation; see Msg
+// for its buffers. With MsgPeek|MsgTrunc and an empty non-nil Buf, FullLen is the length of the next message, which
+// stays.
 //
-// Control messages that did not fit into {otp,rcvctrlbuf} are ErrControlTruncated beside the message, which m has. With
-// MsgCTrunc among the flags, m.Flags alone says so, as in OTP. (So it is where the next call is asked for, with
-// {otp,select_read}: the error is then the *Select.) OTP: socket:recvmsg/1,2,3,5; recvmsg(2).
+// Control messages that do not fit into {otp,rcvctrlbuf} give ErrControlTruncated, with the message in m. With
+// MsgCTrunc in flags, only m.Flags reports it, as in OTP. The same holds when {otp,select_read} makes the error a
+// *Select. OTP: socket:recvmsg/1,2,3,5; recvmsg(2).
 func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	s = s.orClosed()
 	if m == nil {
@@ -197,23 +196,23 @@ func isComplete(err error) bool {
 	return ok && sel.complete
 }
 
-// Send sends buf, all of it on a stream, waiting as often as the kernel's buffer is full; nobody else's data comes
-// between. On a message socket it is one message. Sending nothing on a stream does nothing.
+// Send sends buf. On a stream it sends all of it, waiting whenever the kernel's buffer is full, and no other send's
+// data comes between; an empty buf does nothing. On a message socket buf is one message.
 //
-// Ended early it returns how much was taken. So does an asynchronous call, with a *Select: go on with buf[n:]
-// and w.Continue, or Cancel and leave it at that.
+// If it ends early, it returns the count sent. So does an asynchronous call, with a *Select: continue with buf[n:] and
+// w.Continue, or Cancel.
 //
-// Where Linux does not say when a send is possible again, a call that waits tries now and then, and an asynchronous one
-// gets a SelectMsg now and then: after 100 µs, then twice as long each time, up to 50 ms. These are datagrams to a unix
-// socket that this one is not connected to, and netlink messages to another process. On a unix socket the peer's
-// Shutdown(ShutRead) is noticed in the same way, between 10 ms and a second. OTP: socket:send/2,3,4; send(2).
+// In three cases Linux does not report when a send becomes possible. Datagrams to a unix socket that this one is not
+// connected to, and netlink messages to another process, are retried (asynchronously: get a SelectMsg) after 100 µs,
+// then after twice the time before, up to 50 ms. The peer's Shutdown(ShutRead) on a unix socket is noticed by checks
+// between 10 ms and a second apart. OTP: socket:send/2,3,4; send(2).
 func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}
 	return s.do(&c, &w)
 }
 
-// SendTo is Send to an address; see there for how it waits when the queue of the receiver is full. OTP: socket:sendto/3,4,5; sendto(2).
+// SendTo is Send to an address. OTP: socket:sendto/3,4,5; sendto(2).
 func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	x := scratches.Get().(*scratch)
@@ -227,10 +226,10 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 	return n, err
 }
 
-// SendMsg sends the message m: m.Iov, to m.Addr if it is set, with the control messages of m.SetControl. On a
-// stream all of it is sent; the control messages go with the first bytes, once: there must be a byte, or they are refused
-// with *InvalidError "msg", because the kernel would drop them, descriptors too, and report success. m is not changed. To
-// continue a partial one, give what is left in m.Iov and w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
+// SendMsg sends m.Iov, to m.Addr if set, with the control messages of m.SetControl. On a stream it sends all of the
+// data, and the control messages once, with the first byte. Control messages without a byte of data are refused with
+// *InvalidError "msg", because the kernel would silently drop them and their descriptors. m is not changed. To
+// continue a partial send, put the rest into m.Iov and use w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
 func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	if m == nil {
@@ -252,8 +251,8 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 	return s.gather(&c, m.Iov, &w)
 }
 
-// SendV sends the buffers one after the other, as one message or piece of a stream. On a stream there may be any number;
-// elsewhere at most as many as the kernel takes (LibraryInfo.IOVMax). OTP: socket:sendv/2,3; sendmsg(2).
+// SendV sends several buffers in order, as one message or piece of a stream. A message has at most LibraryInfo.IOVMax
+// buffers; a stream takes any number. OTP: socket:sendv/2,3; sendmsg(2).
 func (s *Socket) SendV(bufs [][]byte, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpSendV}

@@ -65,22 +65,22 @@ func (s *Socket) askInt(request int) (int, error) {
 	return int(arg.i), err
 }
 
-// NRead is how many bytes wait to be received: on a datagram socket those of the next message. Errors: net.ErrClosed; EINVAL
-// on a listener. FIONREAD (SIOCINQ), tcp(7), udp(7); OTP: nread.
+// NRead returns how many bytes wait to be received; on a datagram socket, those of the next message. Errors:
+// net.ErrClosed; EINVAL on a listener. FIONREAD (SIOCINQ), tcp(7), udp(7); OTP: nread.
 func (s *Socket) NRead() (int, error) { return s.askInt(ioNRead) }
 
-// NWrite is how many bytes were sent that are not done with: on TCP those that the peer has not acknowledged,
-// elsewhere what the kernel holds for them, its overhead included. OTP's nwrite is the BSDs' FIONWRITE; this is its twin
-// on Linux, SIOCOUTQ. Errors: net.ErrClosed; EINVAL on a listener.
+// NWrite returns how many sent bytes are outstanding: on TCP those not acknowledged, elsewhere the kernel memory that
+// holds them, overhead included. Errors: net.ErrClosed; EINVAL on a listener. SIOCOUTQ, the counterpart of OTP's
+// nwrite (the BSDs' FIONWRITE).
 func (s *Socket) NWrite() (int, error) { return s.askInt(ioNWrite) }
 
-// NSpace is how much room the send buffer has: SO_SNDBUF less NWrite, never negative. It is an upper bound: on TCP the
-// kernel's overhead counts against the buffer, too, and the buffer grows by itself. OTP's nspace is the BSDs' FIONSPACE;
-// Linux has no request of that kind. Errors: net.ErrClosed; EINVAL on a listener.
+// NSpace returns the room in the send buffer: SO_SNDBUF less NWrite, at least 0. It is an upper bound, because on TCP
+// overhead counts too, and the buffer grows. It stands for OTP's nspace (the BSDs' FIONSPACE), which Linux lacks.
+// Errors: as NWrite.
 func (s *Socket) NSpace() (int, error) { return s.askInt(ioNSpace) }
 
-// AtMark says whether the next byte to be received is the one that MsgOOB marked as urgent. It works on TCP and unix
-// streams, others answer ENOTTY. Errors: net.ErrClosed. SIOCATMARK, sockatmark(3); OTP: atmark.
+// AtMark reports whether the next byte to receive is the one that MsgOOB marked as urgent. Only TCP and unix streams
+// support it; others return ENOTTY. Errors: net.ErrClosed. SIOCATMARK, sockatmark(3); OTP: atmark.
 func (s *Socket) AtMark() (bool, error) {
 	n, err := s.askInt(ioAtMark)
 	return n != 0, err

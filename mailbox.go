@@ -8,47 +8,48 @@ import (
 	"sync/atomic"
 )
 
-// Message is what a Mailbox receives: SelectMsg, AbortMsg, DownMsg, CounterWrapMsg, or what Post put in.
+// Message is an element of a Mailbox: SelectMsg, AbortMsg, DownMsg, CounterWrapMsg, or a value given to Post.
 type Message interface {
-	// Socket is the socket that the message is about.
+	// Socket returns the socket that the message is about.
 	Socket() *Socket
 }
 
-// SelectMsg says that the handle's call is worth repeating. It is a hint: the call may still select again. OTP: {'$socket', Socket, select, Handle}.
+// SelectMsg says that the handle's call is worth repeating. The call may still find that it would block. OTP:
+// {'$socket', Socket, select, Handle}.
 type SelectMsg struct{ Handle *Handle }
 
-// Socket is the socket to repeat the call on.
+// Socket returns the socket to repeat the call on.
 func (m SelectMsg) Socket() *Socket { return m.Handle.Socket() }
 
-// AbortMsg says that the handle's call is over without a SelectMsg: the socket was closed (net.ErrClosed), another call
-// of the same mailbox took its place (ErrCancelled), or the call before it in the queue met an error that concerns
-// all (a syscall.Errno, io.EOF). Of two calls that a mailbox makes at once in one direction of a socket, and that both have to
-// wait, one is over that way. OTP: {'$socket', Socket, abort, {Handle, Reason}}.
+// AbortMsg says that the handle's call ended without a SelectMsg. Reasons: the socket was closed (net.ErrClosed);
+// another call of the same mailbox replaced it (ErrCancelled), since a mailbox has one waiting call per direction of a
+// socket; or the call ahead in the queue met an error that affects all (a syscall.Errno, io.EOF). OTP: {'$socket',
+// Socket, abort, {Handle, Reason}}.
 type AbortMsg struct {
 	Handle *Handle
 	Reason error
 }
 
-// Socket is the socket the call was made on.
+// Socket returns the socket that the call was made on.
 func (m AbortMsg) Socket() *Socket { return m.Handle.Socket() }
 
-// CounterWrapMsg says that a counter of the socket passed its width; it goes to the owner, if {otp, iow} is on.
+// CounterWrapMsg tells the owner that a counter wrapped, if {otp, iow} is on.
 type CounterWrapMsg struct {
 	Sock    *Socket
 	Counter string // its name, as in Counters.Map
 }
 
-// Socket is the socket whose counter it is.
+// Socket returns the socket that the counter belongs to.
 func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 
-// Mailbox stands where Erlang has a process: it makes asynchronous calls, receives the messages about them, and can own
-// sockets. Closing it is the owner's death. NewMailbox makes one: the zero Mailbox, and nil, are closed.
+// Mailbox plays the part of an Erlang process: it makes asynchronous calls, receives messages about them, and can own
+// sockets. Closing it is the owner's death. NewMailbox makes one; the zero Mailbox and a nil *Mailbox are closed.
 //
-// Any number of goroutines may use one; each message is received once. Messages come in the order they
-// were sent, and one that Cancel takes back is never seen.
+// Any number of goroutines may use a mailbox. Messages arrive in the order they were sent, and each is received once.
+// Cancel removes the message of the cancelled call.
 type Mailbox struct {
 	mu       sync.Mutex
-	messages handleList // nobody has seen them
+	messages handleList // not received yet
 	n        int        // how many
 	pending  *Handle    // handles in progress
 	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
@@ -74,20 +75,21 @@ func NewMailbox() *Mailbox {
 	return &Mailbox{open: true, wake: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
 }
 
-// String is "#Mailbox<n>", n counting the mailboxes of the process.
+// String returns "#Mailbox<n>", where n numbers the mailboxes of the process.
 func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.orClosed().id, 10) + ">" }
 
-// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil context.
+// Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil
+// context.
 func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 	m = m.orClosed()
 	return m.receive(ctx, nil, m.wake)
 }
 
-// ReceiveMatch waits for a message that match accepts, and leaves the others where they are, in their order; nil accepts
-// all. match may be asked about a message more than once, and must not receive itself. Errors: ctx.Err(); net.ErrClosed. OTP: receive with a pattern.
+// ReceiveMatch waits for a message that match accepts and leaves the others in place; nil accepts all. match may see a
+// message more than once, and must not receive. Errors: as Receive. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
 	m = m.orClosed()
-	// Who chooses must hear of every message: one wake-up for all might go to somebody who does not want this one.
+	// A receiver with a match must hear of every message: a shared wake-up might go to one whose match refuses this one.
 	w := &watcher{wake: newChannel(1)}
 	m.watch(w)
 	defer m.unwatch(w)
@@ -159,7 +161,7 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 		}
 		// The mailbox was unlocked: what comes after this place may be anything by now.
 		if h.at(at) {
-			if h.posted == kind { // else it says something else by now, which nobody has looked at
+			if h.posted == kind { // else it has changed, and match has not seen the new one
 				h = h.next
 			}
 			continue
@@ -189,10 +191,10 @@ func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 	return msg, true
 }
 
-// receiveThrough takes the message about h out and asks h's function what to receive instead. take: that is received at
-// once; else it is put where h's message was, and is a message there like any other, so that whoever moves messages, or
-// receives them, finds it while a match looks at it. m.mu is held, but not while the function runs. Meanwhile the handle is
-// away: what is said about it waits until what the function gave is received or in its place, so that nobody overtakes it.
+// receiveThrough takes the message about h out and calls h's function for the message to receive instead. With take, that
+// message is received at once. Otherwise it takes the place of h's message as an ordinary message, so that Move and other
+// receivers find it while match examines it. m.mu is held, but not while the function runs. Meanwhile the handle is away:
+// messages about it wait until the function's message is received or in its place, so that none overtakes it.
 func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 	if mu := h.ext.maker.mu; mu != nil {
 		kind, at := h.posted, h.place()
@@ -201,7 +203,7 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 		defer mu.Unlock()
 		m.mu.Lock()
 		if h.posted != kind || !h.at(at) {
-			return nil, false // whoever had the lock took it
+			return nil, false // the receiver that had the lock took it
 		}
 	}
 	raw, kind, seq := h.message(), h.posted, h.seq
@@ -239,10 +241,10 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 	return msg, take && msg != nil
 }
 
-// Move takes the messages that match accepts to the end of another mailbox, in their order, and says how many there were. A
-// message that a receiver's match looks at moves like the others: the receiver does not get it then. Those about handles
-// stay: they belong to who made the call. So does what the function of a handle makes at that time, unless a lock keeps it
-// from that: NewHandleFuncLocked. Errors: net.ErrClosed when to is closed. What had not moved by then is still here.
+// Move moves the messages that match accepts to the end of another mailbox, in order, and returns their number. A
+// message that a receiver's match is examining moves too, and that receiver does not get it. Messages about handles
+// stay, because they belong to the caller of the operation. So does what a handle's function is making at that time;
+// NewHandleFuncLocked prevents that. Errors: net.ErrClosed when to is closed; what has not moved by then stays.
 func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
 	m = m.orClosed()
 	if to == nil || match == nil {
@@ -296,16 +298,15 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	case !to.open:
 		return false, net.ErrClosed
 	case !h.at(at):
-		return false, nil // somebody was quicker
+		return false, nil // another receiver took it
 	}
 	m.unlink(h)
 	to.link(&Handle{mb: to, ext: &handleExt{msg: h.ext.msg}}, messageOther)
 	return true, nil
 }
 
-// Wake is a channel that becomes readable when messages may have come, for use in a select statement together with
-// Poll until it answers false. A wake-up is for one of those who use Wake and Receive: whoever takes it must not leave
-// messages for others.
+// Wake returns a channel that becomes readable when messages may have come. Use it in a select statement, then call
+// Poll until it returns false: one wake-up serves one receiver, which must not leave messages for others.
 func (m *Mailbox) Wake() <-chan struct{} {
 	if m == nil || m.wake == nil {
 		return awake
@@ -313,7 +314,7 @@ func (m *Mailbox) Wake() <-chan struct{} {
 	return m.wake
 }
 
-// Len is the number of messages waiting.
+// Len returns the number of waiting messages.
 func (m *Mailbox) Len() int {
 	m = m.orClosed()
 	m.mu.Lock()
@@ -321,7 +322,7 @@ func (m *Mailbox) Len() int {
 	return m.n
 }
 
-// Post puts a message of the caller's into the mailbox. Errors: net.ErrClosed.
+// Post adds a message of the caller's own. Errors: net.ErrClosed.
 func (m *Mailbox) Post(msg Message) error {
 	m = m.orClosed()
 	if msg == nil {
@@ -337,9 +338,8 @@ func (m *Mailbox) Post(msg Message) error {
 	return nil
 }
 
-// Close is the death of a process: the sockets that the mailbox owns are closed without lingering, its calls
-// in progress are taken back and those behind them let through, and its messages are dropped. Later calls
-// with it fail. Closing again does nothing.
+// Close has the effect of a process's death: it closes the sockets that the mailbox owns, without lingering, cancels
+// its calls in progress, and drops its messages. Later calls with the mailbox fail. Closing again does nothing.
 func (m *Mailbox) Close() error {
 	m = m.orClosed()
 	m.mu.Lock()
@@ -365,7 +365,7 @@ func (m *Mailbox) Close() error {
 	}
 	m.mu.Unlock()
 	close(m.gone)
-	poke(m.wake) // for who looks at Wake
+	poke(m.wake) // for users of Wake
 
 	for _, s := range owned {
 		s.closeFor(m)
@@ -385,7 +385,7 @@ func (m *Mailbox) Closed() bool {
 	return !m.open
 }
 
-// signal wakes a receiver, and all who choose. m.mu is held.
+// signal wakes one receiver and every ReceiveMatch. m.mu is held.
 func (m *Mailbox) signal() {
 	poke(m.wake)
 	for w := m.watchers; w != nil; w = w.next {

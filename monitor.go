@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// Monitor is a mailbox's request to be told when a socket is closed. It ends with its DownMsg, with Cancel, or with the
-// mailbox. OTP: the reference that socket:monitor/1 returns.
+// Monitor is a mailbox's request for a message when a socket is closed. It ends with its DownMsg, with Cancel or with
+// the mailbox. OTP: the reference that socket:monitor/1 returns.
 type Monitor struct {
 	s  *Socket
 	mb *Mailbox
@@ -23,22 +23,21 @@ type Monitor struct {
 // monitorList is a socket's monitors, in the order they were made.
 type monitorList struct{ first, last *Monitor }
 
-// Socket is the socket that is watched.
+// Socket returns the monitored socket.
 func (m *Monitor) Socket() *Socket { return orZero(m).s }
 
-// Mailbox is who watches.
+// Mailbox returns the mailbox that gets the DownMsg.
 func (m *Monitor) Mailbox() *Mailbox { return orZero(m).mb }
 
-// String is "#Monitor<n>".
 func (m *Monitor) String() string { return "#Monitor<" + strconv.FormatUint(orZero(m).id, 10) + ">" }
 
-// DownMsg says that a monitored socket is closed. OTP: {'DOWN', MonRef, socket, Socket, closed}.
+// DownMsg says that a monitored socket was closed. OTP: {'DOWN', MonRef, socket, Socket, closed}.
 type DownMsg struct {
 	Monitor *Monitor
 	Reason  error // net.ErrClosed
 }
 
-// Socket is the socket that was closed.
+// Socket returns the socket that was closed.
 func (m DownMsg) Socket() *Socket { return m.Monitor.Socket() }
 
 var _ Message = DownMsg{}
@@ -55,9 +54,9 @@ type monitorSet struct {
 
 var lastMonitorID atomic.Uint64
 
-// Monitor asks for a DownMsg to mb when the socket is closed; at once, if it is closed already. A socket may have
-// many monitors, of one mailbox too, each with its message. The socket enters the registry, if it was not
-// there. Errors: *InvalidError "mailbox" (nil); net.ErrClosed: mb is closed. OTP: socket:monitor/1.
+// Monitor sends a DownMsg to mb when the socket is closed, at once if it is closed already. Each monitor has its own
+// message, even several of one mailbox. The socket enters the registry. Errors: *InvalidError "mailbox" (nil);
+// net.ErrClosed if mb is closed. OTP: socket:monitor/1.
 func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	s = s.orClosed()
 	const op = "monitor"
@@ -83,8 +82,8 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	return m, nil
 }
 
-// Cancel takes the monitor back. True: its DownMsg will not come. False: it was sent already, or the monitor ended
-// with its mailbox or by Cancel. OTP: socket:cancel_monitor/1.
+// Cancel ends the monitor. It returns true if no DownMsg will come, false if it was sent already or the monitor had
+// ended. OTP: socket:cancel_monitor/1.
 func (m *Monitor) Cancel() bool {
 	if m == nil {
 		return false
@@ -171,7 +170,7 @@ func (t *monitorSet) forget(mb *Mailbox) {
 	}
 }
 
-// MonitoredBy lists the mailboxes that watch the socket, each once. OTP: socket:monitored_by/1.
+// MonitoredBy returns each monitoring mailbox once. OTP: socket:monitored_by/1.
 func (s *Socket) MonitoredBy() []*Mailbox {
 	var list []*Mailbox
 	seen := map[*Mailbox]bool{}
@@ -184,7 +183,7 @@ func (s *Socket) MonitoredBy() []*Mailbox {
 	return list
 }
 
-// WhichMonitors lists the socket's monitors in the order they were made. OTP: socket:which_monitors/1.
+// WhichMonitors lists monitors, oldest first. OTP: socket:which_monitors/1.
 func (s *Socket) WhichMonitors() []*Monitor {
 	s = s.orClosed()
 	monitors.mu.Lock()
@@ -198,7 +197,7 @@ func (s *Socket) WhichMonitors() []*Monitor {
 	return list
 }
 
-// WhichMonitors lists the monitors that the mailbox has made, in that order. OTP: socket:which_monitors/1.
+// WhichMonitors lists monitors, oldest first. OTP: socket:which_monitors/1.
 func (m *Mailbox) WhichMonitors() []*Monitor {
 	m = m.orClosed()
 	monitors.mu.Lock()
@@ -208,7 +207,7 @@ func (m *Mailbox) WhichMonitors() []*Monitor {
 	return list
 }
 
-// NumberOfMonitors is the number of monitors that wait, of all sockets. OTP: socket:number_of_monitors/0.
+// NumberOfMonitors counts active monitors. OTP: socket:number_of_monitors/0.
 func NumberOfMonitors() int {
 	monitors.mu.Lock()
 	defer monitors.mu.Unlock()

@@ -10,36 +10,28 @@ import (
 	"syscall"
 )
 
-// Msg is a message for Socket.SendMsg and Socket.RecvMsg: data, an address, control messages. The zero Msg is ready
-// for use. Used again and again it allocates nothing. It belongs to one call at a time, and must not be copied once
-// it was used.
+// Msg is a message for Socket.SendMsg and Socket.RecvMsg: data, address and control messages. The zero Msg is ready
+// for use, and reusing one avoids allocation. A Msg serves one call at a time and must not be copied after its first
+// use.
 //
-// To send, set Iov and, where needed, Addr and SetControl. After a receive, Iov has exactly one element, the data;
-// Addr is the sender; Control gives the control messages; and the Msg can be sent back as it is (with what
-// SetControl set, not with what was received).
+// To send, set Iov and, where needed, Addr and SetControl. After a receive, Iov has one element, the data; Addr is the
+// sender; Control yields the control messages. Sending the Msg again then returns the data to the sender, with the
+// control messages of SetControl, not those received.
 //
-// Descriptors that came with a message (SCM_RIGHTS, SCM_PIDFD) and were not taken with TakeFDs or TakeFiles are closed
-// by the next receive into the Msg, by Reset, and by the garbage collector once nobody can reach the Msg: a peer cannot
-// fill the process with descriptors.
+// Received descriptors (SCM_RIGHTS, SCM_PIDFD) that are not taken with TakeFDs or TakeFiles are closed by the next
+// receive into the Msg, by Reset, or by the garbage collector with the Msg. A peer thus cannot fill the process with
+// descriptors.
 type Msg struct {
 	_ noCopy
 
-	// Buf is where a receive puts the data. If it is nil, the Msg makes itself a buffer of {otp,rcvbuf} bytes
-	// and keeps it. Empty and not nil is for a RecvMsg with MsgPeek|MsgTrunc, which asks for FullLen alone.
-	Buf []byte
+	// Buf receives the data. If nil, the Msg makes a buffer of {otp,rcvbuf} bytes and keeps it. Empty and not nil is for
+	// MsgPeek|MsgTrunc, which only asks for FullLen.
+	Buf   []byte
+	Iov   [][]byte // the data, to send or received
+	Addr  Addr     // the destination or the sender; the zero Addr if connected, or if the kernel gives none
+	Flags MsgFlags // received: MsgTrunc if data was cut, MsgCTrunc if control messages were
 
-	// Iov is the data: what to send, or what came.
-	Iov [][]byte
-
-	// Addr is where to send to, or who sent; the zero Addr when the socket is connected, or the kernel named
-	// nobody.
-	Addr Addr
-
-	// Flags are the flags of a received message: MsgTrunc if data, MsgCTrunc if control messages were cut.
-	Flags MsgFlags
-
-	// FullLen is the length of a received message. It is more than what Iov has if the message was cut and the
-	// call had MsgTrunc; without, the kernel does not tell.
+	// FullLen is the length of a received message. If the message was cut, it exceeds the data only with MsgTrunc.
 	FullLen int
 
 	// Receiving.
@@ -68,7 +60,7 @@ func (*noCopy) Unlock() {}
 // Control messages beyond these are decoded by further calls into the core.
 const msgRecords = 8
 
-// Data is the data of a received message: the one element of Iov. It is overwritten by the next receive.
+// Data returns the received data. The next receive overwrites it.
 func (m *Msg) Data() []byte {
 	m = orZero(m)
 	if len(m.Iov) == 0 {
@@ -77,8 +69,8 @@ func (m *Msg) Data() []byte {
 	return m.Iov[0]
 }
 
-// SetControl sets the control messages that go with every send of this Msg from now on; none ends that. What cannot
-// be encoded is an *InvalidError "msg", and then there are none.
+// SetControl sets the control messages that go with every send of this Msg from now on; none ends that. If one cannot
+// be encoded, it returns *InvalidError "msg" and the Msg has none.
 func (m *Msg) SetControl(cs ...ControlMessage) error {
 	if m == nil {
 		return &InvalidError{What: "msg", Cause: "it is nil"}
@@ -117,19 +109,20 @@ func ctrlError(i int, cause string) error {
 	return &InvalidError{What: "msg", Cause: fmt.Sprintf("ctrl: element %d: %s", i+1, cause)}
 }
 
-// Control goes over the control messages of a received message. They belong to the Msg, and end with the next receive.
+// Control iterates over the control messages of a received message. They are valid until the next receive into the
+// Msg.
 func (m *Msg) Control() iter.Seq[ControlMessage] {
 	return func(yield func(ControlMessage) bool) { m.eachControl(yield) }
 }
 
-// ControlDamaged says that the received control data ended in something that is no control message. OTP: bad_data.
+// ControlDamaged reports whether control data ends malformed. OTP: bad_data.
 func (m *Msg) ControlDamaged() bool { return m != nil && m.came && m.out.bad != 0 }
 
-// DecodeControl takes control data apart that came by other means (the oob bytes of net.UDPConn.ReadMsgUDP, say), as if
-// the Msg had received it: Control then gives its messages, and descriptors in it belong to the Msg. The bytes are copied.
+// DecodeControl decodes control data from another source, such as the oob bytes of net.UDPConn.ReadMsgUDP, as if the
+// Msg had received it: Control yields the messages, and the Msg owns their descriptors. The bytes are copied.
 func (m *Msg) DecodeControl(ctrl []byte) {
 	if m == nil {
-		return // nobody can ask for what came out
+		return // there is nowhere to keep the result
 	}
 	m.closeFDs()
 	m.ctrl = append(m.ctrl[:0], ctrl...)
@@ -189,8 +182,8 @@ func controlOf(rec *cCmsg, ctrl []byte) ControlMessage {
 	return ControlMessage{Level: int(rec.level), Type: int(rec._type), Data: ctrl[rec.offset:end:end], rec: rec}
 }
 
-// TakeFDs makes the descriptors that came with the message the caller's, who must close them. They are close-on-exec.
-// A second call finds none.
+// TakeFDs hands the received descriptors to the caller, which must close them. They are close-on-exec. A second call
+// returns none.
 func (m *Msg) TakeFDs() []int {
 	m = orZero(m)
 	if m.held == nil {
@@ -201,7 +194,7 @@ func (m *Msg) TakeFDs() []int {
 	return fds
 }
 
-// TakeFiles is TakeFDs with an *os.File around each.
+// TakeFiles is TakeFDs with an *os.File for each descriptor.
 func (m *Msg) TakeFiles() []*os.File {
 	var files []*os.File
 	for _, fd := range m.TakeFDs() {
@@ -210,8 +203,8 @@ func (m *Msg) TakeFiles() []*os.File {
 	return files
 }
 
-// heldFDs are received descriptors that nobody has taken. The collector closes them when the Msg is forgotten: it watches
-// this, which is made only where descriptors came, and which copies of the Msg share.
+// heldFDs are received descriptors that were not taken. The garbage collector closes them with the Msg. It watches this value,
+// which exists only where descriptors came, and which copies of the Msg share.
 type heldFDs struct {
 	fds     []int
 	cleanup runtime.Cleanup
@@ -248,7 +241,7 @@ func closeAll(fds []int) {
 	}
 }
 
-// closeFDs closes the descriptors that nobody took.
+// closeFDs closes the descriptors that were not taken.
 func (m *Msg) closeFDs() {
 	if m.held != nil {
 		closeAll(m.TakeFDs())
@@ -266,8 +259,8 @@ func (m *Msg) mayHaveFDs() bool {
 	return n > len(m.recs)
 }
 
-// Reset closes the descriptors that came and were not taken, and makes the Msg empty: no data, no address, nothing
-// to send. Its buffers stay for the next use.
+// Reset closes received descriptors that were not taken and empties the Msg: no data, no address, nothing to send. Its
+// own buffers stay for the next use.
 func (m *Msg) Reset() {
 	m = orZero(m)
 	m.closeFDs()

@@ -7,10 +7,9 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Map is the message with OTP's keys, in plain data that does not change with the Msg: iov (a list of byte strings),
-// ctrl (as ControlMessage.Map; "bad_data" ends a list that was damaged), flags (names, unknown bits as one integer
-// at the end), and addr (as Addr.Map) unless there is none. For a Msg that nothing was received into, ctrl is
-// what SetControl set.
+// Map returns the message as plain data with OTP's keys: iov (a list of byte strings), ctrl (as ControlMessage.Map;
+// "bad_data" ends a damaged list), flags (names, then unknown bits as one integer), and addr (as Addr.Map) if there is
+// one. Later use of the Msg does not change it. If nothing was received into the Msg, ctrl is what SetControl set.
 func (m *Msg) Map() map[string]any {
 	m = orZero(m)
 	iov := make([][]byte, len(m.Iov))
@@ -37,9 +36,9 @@ func (m *Msg) Map() map[string]any {
 	return out
 }
 
-// MsgFromMap makes a message to send of a map with the keys iov (needed: a list of byte strings), addr (an Addr, or a
-// map for AddrFromMap), ctrl (a list of maps for ControlMessageFromMap) and flags. Unknown keys, and what cannot be
-// sent, are refused by name: an *InvalidError "msg", or one of the part that is wrong.
+// MsgFromMap makes a message to send from a map: iov (required, a list of byte strings), addr (an Addr, or a map for
+// AddrFromMap), ctrl (a list of maps for ControlMessageFromMap) and flags. Errors: *InvalidError, of "msg" or the
+// wrong part.
 func MsgFromMap(in map[string]any) (*Msg, error) {
 	bad := func(cause string) (*Msg, error) {
 		return nil, &InvalidError{What: "msg", Value: in, Cause: cause}

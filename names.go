@@ -10,11 +10,11 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Domain is an address family and the protocol family of the same number: the first argument of socket(2).
-// Families without a constant here work by their number.
+// Domain is an address family, the first argument of socket(2). Families without a constant work by number. The text
+// of domains, types and protocols is OTP's name or the number.
 type Domain int
 
-// The domains that have a name in OTP (Netlink has none there, and is here for its users).
+// The domains that OTP names, and Netlink.
 const (
 	Unspec  Domain = syscall.AF_UNSPEC
 	Local   Domain = syscall.AF_UNIX
@@ -25,10 +25,10 @@ const (
 	VSock   Domain = 40
 )
 
-// Type is a socket's type: the second argument of socket(2).
+// Type is a socket's type, the second argument of socket(2).
 type Type int
 
-// The socket types. RDM can be asked for like the others; no common protocol of Linux has it.
+// The socket types. Open refuses RDM, as OTP does; an adopted socket may have it.
 const (
 	Stream    Type = syscall.SOCK_STREAM
 	Dgram     Type = syscall.SOCK_DGRAM
@@ -106,13 +106,10 @@ func isEtherType(p Protocol) bool {
 	return p >= 0 && p <= math.MaxUint16 && (number < 0x100 || number >= 0x600)
 }
 
-// String is the name that OTP has for the domain, or its number.
 func (d Domain) String() string { return plain.Domains.Spell(int(d)) }
 
-// String is the name that OTP has for the type, or its number.
 func (t Type) String() string { return plain.Types.Spell(int(t)) }
 
-// String is the protocol's canonical name, or its number.
 func (p Protocol) String() string { return plain.Protocols.Spell(int(p)) }
 
 // MarshalText is String, for JSON and flags.
@@ -151,45 +148,45 @@ func (p *Protocol) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// ParseDomain reads a domain's name ("inet") or number ("2"). Other text is an *InvalidError "domain".
+// ParseDomain parses "inet" or "2". Errors: *InvalidError "domain".
 func ParseDomain(text string) (Domain, error) {
 	n, err := parseName("domain", plain.Domains, text)
 	return Domain(n), err
 }
 
-// ParseType reads a type's name ("stream") or number ("1"). Other text is an *InvalidError "type".
+// ParseType parses "stream" or "1". Errors: *InvalidError "type".
 func ParseType(text string) (Type, error) {
 	n, err := parseName("type", plain.Types, text)
 	return Type(n), err
 }
 
-// ParseProtocol reads a protocol's name ("tcp") or number ("6"). Names are case-sensitive and have no
-// aliases. Other text is an *InvalidError "protocol".
+// ParseProtocol parses a name ("tcp", without aliases, case-sensitive) or number ("6"). Errors: *InvalidError
+// "protocol".
 func ParseProtocol(text string) (Protocol, error) {
 	n, err := parseName("protocol", plain.Protocols, text)
 	return Protocol(n), err
 }
 
-// MsgFlags are the MSG_ flags of send(2) and recv(2), of a call or of a received message. Bits without a
-// constant here go to the kernel as they are.
+// MsgFlags are the MSG_ flags of a call or received message; send(2), recv(2). Bits without a constant reach the
+// kernel as they are.
 type MsgFlags int
 
-// The flags that have a name in OTP.
+// The flags that OTP names.
 const (
 	MsgOOB         MsgFlags = syscall.MSG_OOB          // out-of-band data
 	MsgPeek        MsgFlags = syscall.MSG_PEEK         // receive and leave it in the queue
-	MsgDontRoute   MsgFlags = syscall.MSG_DONTROUTE    // send to hosts on the own networks only
+	MsgDontRoute   MsgFlags = syscall.MSG_DONTROUTE    // send only to hosts on directly connected networks
 	MsgCTrunc      MsgFlags = syscall.MSG_CTRUNC       // received: control messages were cut; call of RecvMsg: no error for that
 	MsgTrunc       MsgFlags = syscall.MSG_TRUNC        // call: report the full length; received: data was cut
 	MsgEOR         MsgFlags = syscall.MSG_EOR          // end of a record
-	MsgConfirm     MsgFlags = syscall.MSG_CONFIRM      // the neighbour is known to be there
+	MsgConfirm     MsgFlags = syscall.MSG_CONFIRM      // the neighbour is known to be reachable
 	MsgErrQueue    MsgFlags = syscall.MSG_ERRQUEUE     // receive from the error queue
 	MsgNoSignal    MsgFlags = syscall.MSG_NOSIGNAL     // no SIGPIPE; esock always asks for it
 	MsgMore        MsgFlags = syscall.MSG_MORE         // more data will follow
 	MsgCmsgCloexec MsgFlags = syscall.MSG_CMSG_CLOEXEC // descriptors close on exec; esock always asks for it
 )
 
-// Names lists the flags in OTP's order. The bits that have no name come back as rest.
+// Names returns the flags' names in OTP's order, and the unnamed bits as rest.
 func (f MsgFlags) Names() (names []string, rest MsgFlags) {
 	for _, n := range plain.MsgFlags {
 		if int(f)&n.Number != 0 {
@@ -200,8 +197,7 @@ func (f MsgFlags) Names() (names []string, rest MsgFlags) {
 	return names, f
 }
 
-// String is the names with bars between them, in OTP's order, the rest in hexadecimal: "peek|trunc|0x40".
-// No flags are "".
+// String returns the names in OTP's order and the other bits in hexadecimal, joined by bars: "peek|trunc|0x40".
 func (f MsgFlags) String() string {
 	names, rest := f.Names()
 	if rest != 0 {
@@ -210,8 +206,8 @@ func (f MsgFlags) String() string {
 	return strings.Join(names, "|")
 }
 
-// ParseMsgFlags reads what String prints: names and numbers (as in Go source), with bars between them.
-// An unknown name is an *InvalidError "msg_flag".
+// ParseMsgFlags parses what String prints: names and numbers (as in Go source) joined by bars. Errors: *InvalidError
+// "msg_flag".
 func ParseMsgFlags(text string) (MsgFlags, error) {
 	var f MsgFlags
 	if text == "" {

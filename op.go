@@ -4,10 +4,10 @@ import (
 	"strconv"
 )
 
-// Op names an operation that can wait.
+// Op is an operation that can wait.
 type Op uint8
 
-// The operations, by their names in OTP's socket module.
+// The operations. Their texts are the names of OTP's socket module.
 const (
 	OpNone Op = iota
 	OpAccept

@@ -10,7 +10,7 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// OpenOption changes how Open and Adopt make a socket. One that is not for the function it is given to is refused.
+// OpenOption changes how Open and Adopt make a socket. Each refuses the options that are only for the other.
 type OpenOption func(*openConfig)
 
 type openConfig struct {
@@ -47,10 +47,10 @@ func adoptOption(name string, set func(c *openConfig)) OpenOption {
 	})
 }
 
-// NetNS opens the socket in the network namespace that the file at path names, "/run/netns/blue". It needs
-// CAP_SYS_ADMIN and /proc. The empty path is the namespace of the caller. It is not for Adopt: a descriptor is in its
-// namespace already. Errors: *InvalidError "netns" for a file that is no network namespace, and is not opened to find out; a
-// *fs.PathError, with the path and the system's reason, for one that cannot be found or entered. OTP: the netns key; setns(2).
+// NetNS opens the socket in the network namespace that the file at path names, such as "/run/netns/blue". It needs
+// CAP_SYS_ADMIN and /proc. The empty path stands for the caller's namespace. Adopt refuses it, because a descriptor is
+// already in a namespace. Errors: *InvalidError "netns" if the file is not a network namespace (the check does not
+// open it); *fs.PathError if it cannot be found or entered. OTP: the netns key; setns(2).
 func NetNS(path string) OpenOption {
 	return openOption(func(c *openConfig) {
 		if c.netns = path; c.adopts && path != "" {
@@ -59,24 +59,25 @@ func NetNS(path string) OpenOption {
 	})
 }
 
-// Owner makes mb own the socket from the start: when mb is closed, so is the socket. OTP: the calling process.
+// Owner sets the owner: closing mb closes the socket. OTP: the calling process.
 func Owner(mb *Mailbox) OpenOption { return openOption(func(c *openConfig) { c.owner = mb }) }
 
 // Debug switches the socket's trace on or off. OTP: the debug key.
 func Debug(on bool) OpenOption { return openOption(func(c *openConfig) { c.debug = &on }) }
 
-// Registered says whether the socket enters the registry, whatever UseRegistry says. OTP: the use_registry key.
+// Registered overrides UseRegistry for this socket. OTP: the use_registry key.
 func Registered(on bool) OpenOption { return openOption(func(c *openConfig) { c.registry = &on }) }
 
-// NoDup makes Adopt work on the descriptor itself: closing the socket gives it back, with the flags it had. Whether it is
-// close-on-exec does not change. Several sockets may be made of one descriptor; each waits, and is told, by itself. The first
-// call that waits makes a duplicate to wait with, one for blocking calls and one for asynchronous ones, so its errors may be
-// EMFILE. Both are closed with the socket, and until then the connection stays open. The caller keeps the descriptor open until
-// the socket is closed; should its number be another socket's by then, closing leaves that one alone. OTP: dup => false.
+// NoDup makes Adopt use the descriptor itself. Closing the socket gives it back with its original flags; close-on-exec
+// is never changed. Several sockets may share one descriptor, and each waits on its own. The first call that waits
+// makes a duplicate to wait with, one for blocking and one for asynchronous calls, so it may fail with EMFILE. The
+// duplicates close with the socket, and keep the connection open until then. The caller keeps the descriptor open
+// until the socket is closed; if its number belongs to another socket by then, closing leaves that one alone. OTP: dup
+// => false.
 func NoDup() OpenOption { return adoptWay("NoDup", 0) }
 
-// TakeFD makes Adopt work on the descriptor itself and close it with the socket. It becomes close-on-exec, as every
-// descriptor that esock has is. After an error it is still the caller's, as it was.
+// TakeFD makes Adopt use the descriptor itself and close it with the socket. The descriptor becomes close-on-exec,
+// like all of esock's. After an error it still belongs to the caller, unchanged.
 func TakeFD() OpenOption { return adoptWay("TakeFD", adoptTake) }
 
 func adoptWay(name string, adopt uint) OpenOption {
@@ -88,7 +89,7 @@ func adoptWay(name string, adopt uint) OpenOption {
 	})
 }
 
-// KnownAs tells Adopt what the descriptor is, where the kernel does not say; a negative number leaves that open.
+// KnownAs supplies what the kernel does not report about an adopted descriptor. A negative number supplies nothing.
 func KnownAs(d Domain, t Type, p Protocol) OpenOption {
 	return adoptOption("KnownAs", func(c *openConfig) {
 		if !plain.FitsCInt(int64(d)) || !plain.FitsCInt(int64(t)) || !plain.FitsCInt(int64(p)) {
@@ -112,8 +113,8 @@ func (c *openConfig) apply(opts []OpenOption) error {
 	return nil
 }
 
-// Open opens a socket. Protocol 0 (Default) lets the kernel choose; Protocol() then tells which. Errors: those of
-// socket(2) as syscall.Errno, *InvalidError. OTP: socket:open/2,3,4.
+// Open opens a socket. Protocol 0 (Default) lets the kernel choose; Socket.Protocol returns its choice. Errors: those
+// of socket(2), *InvalidError. OTP: socket:open/2,3,4.
 func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{}
 	if err := cfg.apply(opts); err != nil {
@@ -207,18 +208,18 @@ func netnsError(path string, fault uint32, err error) error {
 	return &os.PathError{Op: "netns", Path: path, Err: err}
 }
 
-// Adopt makes a socket of a descriptor that exists already. It works on a duplicate, unless NoDup or TakeFD is given. The
-// descriptor becomes nonblocking, for everybody who shares its description. Domain, type and protocol are asked of the
-// kernel, then taken from KnownAs; whether it is bound, listens or is connected, too, for Info.
+// Adopt makes a socket from an existing descriptor. It uses a duplicate, unless NoDup or TakeFD is given. The
+// descriptor becomes nonblocking for every process that shares its description. The kernel reports domain, type,
+// protocol and state; KnownAs supplies what it does not report.
 //
-// Whoever shares the description may make it blocking again. So that this holds up no call here, the first Accept, Connect or
-// SendFile sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms where they are 0, and Close sets those to 0 again: meanwhile a blocking call
-// of others ends after 20 ms with EAGAIN.
+// Another process may make the shared description blocking again. To keep that from blocking calls here, the first
+// Accept, Connect or SendFile sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms where they are 0, and Close resets them.
+// Meanwhile a blocking call of another process ends after 20 ms with EAGAIN.
 //
-// Errors: EBADF for no descriptor, ENOTSOCK for one of a file or the like, *InvalidError
-// "options" when neither the kernel nor the caller says what the socket is, or an option is not for Adopt; *InvalidError
-// "owner" when the owner is closed, also while Adopt runs; those of fcntl(2). After an error the descriptor is the caller's,
-// open, and as it was. OTP: socket:open/1,2.
+// Errors: EBADF if fd is not open; ENOTSOCK if it is not a socket; *InvalidError "options" if an option does not apply
+// or neither the kernel nor the caller tells what the socket is; *InvalidError "owner" if the owner is closed or
+// closes meanwhile; those of fcntl(2). After an error the descriptor is unchanged and still the caller's. OTP:
+// socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{adopts: true, adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
 	if err := cfg.apply(opts); err != nil {
@@ -294,7 +295,7 @@ func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
 
 // settleIn gives a new socket its place: registry, owner, or neither, where the garbage collector watches it. Owner and
 // registry come last, because they are where others find it, and may close it: by then it is complete, and what is still
-// to do asks nothing of it. False: the owner's mailbox is closed, and nobody has found the socket.
+// to do asks nothing of it. False: the owner's mailbox is closed, and no other goroutine has found the socket.
 func (s *Socket) settleIn(op string, registered bool, owner *Mailbox) bool {
 	if !registered {
 		s.watchForgotten() // an owner, or the poller, keeps it as well

@@ -20,18 +20,17 @@ const (
 // The most bytes that a native option takes: more is surely a mistake.
 const nativeOptionMax = 1 << 20
 
-// GetOptionNative reads any option of any level by its numbers into val, and returns the length that the kernel
-// says. More than len(val) means that there is more, and val has the beginning; an option that refuses too little room
-// with ERANGE says with the error what it takes. What is in val goes to the kernel: some options take a question
-// there. Nil asks with no buffer at all, a NULL pointer and length 0, which some options answer with their length.
+// GetOptionNative reads any option by number into val and returns the length that the kernel reports. More than
+// len(val) means that val has only the beginning. An option that fails with ERANGE returns the length it needs. The
+// kernel sees the previous content of val, which some options take as a question. A nil val is a NULL pointer and
+// length 0, which some options answer with their length.
 //
-// Two things are unlike other options. SO_GET_FILTER (SO_ATTACH_FILTER) counts in instructions of 8 bytes, also
-// in what is returned here. And a structure that says itself how much room follows (IP_MSFILTER, MCAST_MSFILTER,
-// TCP_AO_GET_KEYS) is believed by the kernel: what it says must fit into val, or memory behind it is overwritten.
-// IPMsFilter, IPGroupFilter, IPv6GroupFilter and TCPAOGetKeys take care of that.
+// Two kinds are special. SO_GET_FILTER (SO_ATTACH_FILTER) counts in instructions of 8 bytes, here too. A structure
+// that declares the room after it (IP_MSFILTER, MCAST_MSFILTER, TCP_AO_GET_KEYS) must not declare more than val has,
+// or the kernel overwrites memory: IPMsFilter, IPGroupFilter, IPv6GroupFilter and TCPAOGetKeys ensure that.
 //
-// Errors: *InvalidError "value_spec" (more than 1 MiB, which is beyond any value of Linux, or numbers that are no C
-// ints), net.ErrClosed, and those of getsockopt(2). OTP: socket:getopt_native/3.
+// Errors: *InvalidError "value_spec" (more than 1 MiB, or numbers that are not C ints), net.ErrClosed, and those of
+// getsockopt(2). OTP: socket:getopt_native/3.
 func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
 	s = s.orClosed()
 	if len(val) > nativeOptionMax {
@@ -54,8 +53,8 @@ func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
 	return n, nil
 }
 
-// GetOptionNativeInt reads an option that is a C int; a boolean one is not 0 when it is on. Kernels that answer with
-// a single byte (the ip level's may) are understood. Errors as GetOptionNative.
+// GetOptionNativeInt reads an option that is a C int, or a single byte as some of level ip are. A boolean is on if not
+// 0. Errors: as GetOptionNative.
 func (s *Socket) GetOptionNativeInt(level, opt int) (int, error) {
 	var val [4]byte
 	n, err := s.GetOptionNative(level, opt, val[:])
@@ -68,9 +67,9 @@ func (s *Socket) GetOptionNativeInt(level, opt int) (int, error) {
 	return int(int32(binary.NativeEndian.Uint32(val[:]))), nil
 }
 
-// SetOptionNative sets any option of any level by its numbers. The value is bytes ([]byte or string) as the kernel
-// takes them, or an integer or bool, which goes as a C int. Errors: *InvalidError "value", net.ErrClosed, and
-// those of setsockopt(2). OTP: socket:setopt_native/3.
+// SetOptionNative sets any option by number. value is bytes ([]byte or string) in the kernel's form, or an integer or
+// bool, sent as a C int. Errors: *InvalidError "value", net.ErrClosed, those of setsockopt(2). OTP:
+// socket:setopt_native/3.
 func (s *Socket) SetOptionNative(level, opt int, value any) error {
 	s = s.orClosed()
 	b, ok := nativeBytes(value)

@@ -20,8 +20,8 @@ type otpOptions struct {
 	spin       time.Duration
 }
 
-// The default buffer sizes, in bytes. OTP: rcvbuf, rcvctrlbuf, sndctrlbuf, the last two of 1,024 bytes. Linux sends up to 253
-// descriptors in one message, which alone are 1,032.
+// The default buffer sizes, in bytes. OTP's rcvctrlbuf and sndctrlbuf have 1,024, too few for the 253 descriptors that one
+// message may carry on Linux.
 const (
 	DefaultRcvBuf     = 8192
 	DefaultRcvCtrlBuf = 2048
@@ -33,8 +33,8 @@ var defaultOptions = otpOptions{rcvbuf: DefaultRcvBuf, rcvctrlbuf: DefaultRcvCtr
 // globalDebug is what new sockets start with.
 var globalDebug atomic.Bool
 
-// RcvBuf is the value of {otp, rcvbuf}: how large a buffer the library makes, and, if N is not 0, how many of them one
-// RecvBytes fills at most. OTP: Size | {N, Size}.
+// RcvBuf is the value of {otp, rcvbuf}: the size of the library's receive buffers and, if N is not 0, how many of them
+// one RecvBytes fills at most. OTP: Size | {N, Size}.
 type RcvBuf struct {
 	N    int // 0: one, and Size alone was set
 	Size int // bytes; 0: the default
@@ -56,8 +56,8 @@ func (s *Socket) dropMeta() {
 // socket begins with its listener's settings, without Meta. Setters fail with net.ErrClosed, and with an *InvalidError "socket_option"
 // that names the setting.
 
-// FD is the socket's file descriptor, -1 once it is closed. It stays the socket's: do not close it, and use SyscallConn to
-// be sure that it is open. OTP: {otp, fd}.
+// FD returns the socket's descriptor, -1 once closed. Do not close it. To keep it open during use, call SyscallConn.
+// OTP: {otp, fd}.
 func (s *Socket) FD() int {
 	s = s.orClosed()
 	if s.ref(opGetOpt) != nil {
@@ -67,11 +67,11 @@ func (s *Socket) FD() int {
 	return cFD(s.h)
 }
 
-// Registered reports whether the socket is in the registry, or was until it was closed. OTP: {otp, use_registry}.
+// Registered reports whether the socket is in the registry or, once closed, was. OTP: {otp, use_registry}.
 func (s *Socket) Registered() bool { return s.orClosed().registered() }
 
-// Register enters the socket into the registry, as Registered(true) does when it is opened. OTP: {otp, use_registry}, which
-// can only be switched on.
+// Register enters the socket into the registry, as the option Registered(true) does. OTP: {otp, use_registry}, which
+// cannot be switched off.
 func (s *Socket) Register() error {
 	return s.change("use_registry", func(*otpOptions) (cause string) {
 		registry.add(s)
@@ -82,41 +82,40 @@ func (s *Socket) Register() error {
 // Debug reports whether the socket's operations are logged. OTP: {otp, debug}.
 func (s *Socket) Debug() bool { return s.orClosed().options().debug }
 
-// SetDebug switches the log of the socket's operations, which goes to the logger of SetLogger.
+// SetDebug switches logging of the socket's operations (see SetLogger).
 func (s *Socket) SetDebug(on bool) error {
 	return s.change("debug", func(o *otpOptions) string { o.debug = on; return "" }, on)
 }
 
-// IOW reports whether the owner is told of counters that wrap around. OTP: {otp, iow}.
+// IOW reports whether the owner gets a CounterWrapMsg. OTP: {otp, iow}.
 func (s *Socket) IOW() bool { return s.orClosed().options().iow }
 
-// SetIOW switches CounterWrapMsg: the message to the owner when a counter wraps around.
+// SetIOW switches CounterWrapMsg, sent to the owner when a counter wraps.
 func (s *Socket) SetIOW(on bool) error {
 	return s.change("iow", func(o *otpOptions) string { o.iow = on; return "" }, on)
 }
 
-// SelectRead reports whether a receive that was called asynchronously selects again by itself. OTP: {otp, select_read}.
+// SelectRead returns the setting of SetSelectRead. OTP: {otp, select_read}.
 func (s *Socket) SelectRead() bool { return s.orClosed().options().selectRead }
 
-// SetSelectRead makes each asynchronous receive that has data register for the next, so that a SelectMsg follows without
-// another call. OTP: {otp, select_read}.
+// SetSelectRead makes each asynchronous receive that has data also register for the next one: a SelectMsg then follows
+// without another call. OTP: {otp, select_read}.
 func (s *Socket) SetSelectRead(on bool) error {
 	return s.change("select_read", func(o *otpOptions) string { o.selectRead = on; return "" }, on)
 }
 
-// Meta is the value that SetMeta stored, nil if there is none or the socket is closed. OTP: {otp, meta}.
+// Meta returns the value of SetMeta, nil if none or closed. OTP: {otp, meta}.
 func (s *Socket) Meta() any { return s.orClosed().options().meta }
 
-// SetMeta stores any value with the socket, which means nothing to the library. Close lets go of it.
+// SetMeta stores any value of the caller's with the socket, until Close.
 func (s *Socket) SetMeta(v any) error {
 	return s.change("meta", func(o *otpOptions) string { o.meta = v; return "" }, v)
 }
 
-// Spin is how long a call retries before it parks: see SetSpin.
+// Spin returns the setting of SetSpin.
 func (s *Socket) Spin() time.Duration { return s.orClosed().options().spin }
 
-// SetSpin makes calls that would wait retry for up to d before they park, which trades processor time for latency. At most
-// as many calls spin at once as there are processors to spare.
+// SetSpin sets how long a call retries before parking: see Wait.Spin.
 func (s *Socket) SetSpin(d time.Duration) error {
 	return s.change("spin", func(o *otpOptions) string {
 		if d < 0 {
@@ -130,14 +129,14 @@ func (s *Socket) SetSpin(d time.Duration) error {
 // maxBuffer is the largest buffer the library makes by itself, in bytes.
 const maxBuffer = 1 << 30
 
-// RcvBuf is the buffer that RecvBytes and others make when the caller gives no length. OTP: {otp, rcvbuf}.
+// RcvBuf returns the setting of SetRcvBuf. OTP: {otp, rcvbuf}.
 func (s *Socket) RcvBuf() RcvBuf {
 	o := s.orClosed().options()
 	return RcvBuf{o.rcvbufN, o.rcvbuf}
 }
 
-// SetRcvBuf sets the size of the buffer for receives without a length, in bytes, and how many of them one receive
-// fills. Size 0 is the default. This is not the kernel's buffer, which is sockopt.SocketRcvBuf.
+// SetRcvBuf sets the size in bytes of the buffer for receives without a length, and how many of them one receive
+// fills. Size 0 is the default. The kernel's buffer is sockopt.SocketRcvBuf.
 func (s *Socket) SetRcvBuf(b RcvBuf) error {
 	return s.change("rcvbuf", func(o *otpOptions) string {
 		size, ok := bufferSize(b.Size, DefaultRcvBuf)
@@ -149,18 +148,18 @@ func (s *Socket) SetRcvBuf(b RcvBuf) error {
 	}, b)
 }
 
-// RcvCtrlBuf is the room for control messages of one receive, in bytes. OTP: {otp, rcvctrlbuf}.
+// RcvCtrlBuf returns the setting of SetRcvCtrlBuf. OTP: {otp, rcvctrlbuf}.
 func (s *Socket) RcvCtrlBuf() int { return s.orClosed().options().rcvctrlbuf }
 
-// SetRcvCtrlBuf sets the room for the control messages of one receive, in bytes; 0: DefaultRcvCtrlBuf.
+// SetRcvCtrlBuf sets the room in bytes for the control messages of one receive; 0 is DefaultRcvCtrlBuf.
 func (s *Socket) SetRcvCtrlBuf(bytes int) error {
 	return s.setSize("rcvctrlbuf", bytes, DefaultRcvCtrlBuf, func(o *otpOptions) *int { return &o.rcvctrlbuf })
 }
 
-// SndCtrlBuf is the room for control messages of one send, in bytes. OTP: {otp, sndctrlbuf}.
+// SndCtrlBuf returns the setting of SetSndCtrlBuf. OTP: {otp, sndctrlbuf}.
 func (s *Socket) SndCtrlBuf() int { return s.orClosed().options().sndctrlbuf }
 
-// SetSndCtrlBuf sets the room for the control messages of one send, in bytes; 0: DefaultSndCtrlBuf.
+// SetSndCtrlBuf sets the room in bytes for the control messages of one send; 0 is DefaultSndCtrlBuf.
 func (s *Socket) SetSndCtrlBuf(bytes int) error {
 	return s.setSize("sndctrlbuf", bytes, DefaultSndCtrlBuf, func(o *otpOptions) *int { return &o.sndctrlbuf })
 }

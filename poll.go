@@ -24,7 +24,7 @@ type pollerState struct {
 	lost []*os.File    // descriptors that are another's by now, and so must not be closed
 }
 
-// SelectFailedError is the reason when a socket could not be watched for readiness. OTP: {select_failed, N}.
+// SelectFailedError is the reason when a socket cannot be watched for readiness. OTP: {select_failed, N}.
 type SelectFailedError struct{ Errno syscall.Errno }
 
 func (e SelectFailedError) Error() string { return "cannot wait for readiness: " + e.Errno.Error() }

@@ -34,9 +34,9 @@ func registryWanted(env string) bool {
 	return true
 }
 
-// UseRegistry says whether new sockets enter the registry; Registered overrides it for one socket, and accepted ones do
-// as their listener does. It is on, unless the environment has ESOCK_USE_SOCKET_REGISTRY set to false,
-// off or 0 when the process starts. OTP: socket:use_registry/1.
+// UseRegistry sets whether new sockets enter the registry. Registered overrides it for one socket; an accepted socket
+// follows its listener. The default is on, unless the environment variable ESOCK_USE_SOCKET_REGISTRY is false, off or
+// 0 when the process starts. OTP: socket:use_registry/1.
 func UseRegistry(on bool) { useRegistry.Store(on) }
 
 // registered reports whether the socket uses the registry, or, once closed, whether it did.
@@ -91,7 +91,7 @@ func (r *registryShards) all() []*Socket {
 	return list
 }
 
-// NumberOf is the number of sockets in the registry. OTP: socket:number_of/0.
+// NumberOf counts the sockets in the registry. OTP: socket:number_of/0.
 func NumberOf() int {
 	n := 0
 	for i := range registry {
@@ -103,23 +103,23 @@ func NumberOf() int {
 	return n
 }
 
-// Filter chooses sockets for WhichSockets and WriteTable. It is called without a lock, so it may use the socket,
-// which may be closed meanwhile.
+// Filter selects sockets for WhichSockets and WriteTable. It runs without a lock and may use the socket, which may
+// close meanwhile.
 type Filter func(*Socket) bool
 
-// InDomain chooses the sockets of a domain. OTP: the filters inet, inet6, local.
+// InDomain selects by domain. OTP: the filters inet, inet6, local.
 func InDomain(d Domain) Filter { return func(s *Socket) bool { return s.Domain() == d } }
 
-// OfType chooses the sockets of a type. OTP: the filters stream, dgram, seqpacket.
+// OfType selects by type. OTP: the filters stream, dgram, seqpacket.
 func OfType(t Type) Filter { return func(s *Socket) bool { return s.Type() == t } }
 
-// OfProtocol chooses the sockets of a protocol. OTP: the filters tcp, udp, sctp.
+// OfProtocol selects by protocol. OTP: the filters tcp, udp, sctp.
 func OfProtocol(p Protocol) Filter { return func(s *Socket) bool { return s.Protocol() == p } }
 
-// OwnedBy chooses the sockets that mb owns; nil: those nobody owns. OTP: a pid as filter.
+// OwnedBy selects the sockets that mb owns; nil: without owner. OTP: a pid.
 func OwnedBy(mb *Mailbox) Filter { return func(s *Socket) bool { return s.Owner() == mb } }
 
-// Where chooses by what Info tells. OTP: a fun as filter.
+// Where selects sockets by their Info. OTP: a fun as filter.
 func Where(f func(SocketInfo) bool) Filter {
 	if f == nil {
 		return nil
@@ -127,8 +127,8 @@ func Where(f func(SocketInfo) bool) Filter {
 	return func(s *Socket) bool { return f(s.Info()) }
 }
 
-// FilterByName makes the filter that OTP has under a word: inet, inet6, local; stream, dgram, seqpacket; sctp, tcp,
-// udp. Errors: *InvalidError "filter".
+// FilterByName returns OTP's filter of that name: inet, inet6, local; stream, dgram, seqpacket; sctp, tcp, udp.
+// Errors: *InvalidError "filter".
 func FilterByName(word string) (Filter, error) {
 	switch word {
 	case "inet", "inet6", "local":
@@ -145,9 +145,8 @@ func FilterByName(word string) (Filter, error) {
 		Cause: "not one of inet, inet6, local, stream, dgram, seqpacket, sctp, tcp, udp"}
 }
 
-// WhichSockets lists the registered sockets that pass all the filters, in the order in which they were made. Without
-// filters there is no error. Errors: *InvalidError "filter", when one is nil or panics; its Value is then what
-// the filter panicked with. OTP: socket:which_sockets/0,1.
+// WhichSockets returns the registered sockets that pass all filters, oldest first. Errors: *InvalidError "filter" if a
+// filter is nil or panics; Value is then the panic's value. OTP: socket:which_sockets/0,1.
 func WhichSockets(filters ...Filter) ([]*Socket, error) {
 	for _, f := range filters {
 		if f == nil {

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// heldFile is the file of a sendfile in progress: a duplicate, so that the caller may close his.
+// heldFile is the file of a sendfile in progress: a duplicate, so that the caller may close the original.
 type heldFile struct {
 	fd      int
 	offset  int64
@@ -38,7 +38,7 @@ func holdFile(f syscall.Conn, offset, count int64) (*heldFile, error) {
 	case errno != 0:
 		return nil, errno
 	}
-	// Whoever holds it closes it; this is for a handle that is forgotten together with its socket.
+	// Its holder closes it; the cleanup is for a handle that is forgotten together with its socket.
 	runtime.SetFinalizer(h, (*heldFile).close)
 	return h, nil
 }
@@ -100,13 +100,13 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 // ToEnd is the count of a SendFile that sends all of the file from the offset on. OTP: Count 0.
 const ToEnd = -1
 
-// SendFile sends count bytes of f from offset; ToEnd: to its end. f is a file or anything else that has the descriptor of one. Its own position does not matter and does not move. It returns
-// how many were sent, fewer than count if the file ended. It works on a duplicate of f, which may be closed meanwhile.
-// A file that is not in memory makes the call wait for the disk.
+// SendFile sends count bytes of f from offset; ToEnd means up to the end. f is a file, or anything else that has the
+// descriptor of one. SendFile neither uses nor moves f's own position. It returns the bytes sent, fewer than count if the
+// file ends. It works on a duplicate, so f may be closed meanwhile. The call waits for the disk if the file is not in memory.
 //
-// Asynchronously: the count beside the *Select is what this call sent; with w.Continue the operation goes on where it is,
-// and f, offset and count are not looked at. Errors: *InvalidError for another negative count; EINVAL for a negative offset,
-// a pipe or a directory (or ESPIPE); those of send. OTP: socket:sendfile/2,3,4,5; sendfile(2).
+// The count returned with a *Select is what this call sent. With w.Continue the operation goes on, ignoring f, offset
+// and count. Errors: *InvalidError for another negative count; EINVAL for a negative offset, a pipe or a directory (or
+// ESPIPE); those of send(2). OTP: socket:sendfile/2,3,4,5; sendfile(2).
 func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, error) {
 	s = s.orClosed()
 	c := call{op: OpSendFile}

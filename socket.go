@@ -13,15 +13,15 @@ import (
 	"unsafe"
 )
 
-// Socket is one socket. Any method may be called from any goroutine: receives and accepts go one at a time, in the order
-// they came, and so do sends; the two directions do not meet. Close may be called at any time.
+// Socket is one socket. All methods may be called from any goroutine, Close at any time. Receives and accepts are
+// served one at a time in order of arrival, and so are sends; the two directions are independent.
 //
-// Open, Adopt and Accept make one: the zero Socket, and nil, are closed.
+// Open, Adopt and Accept make sockets. The zero Socket and a nil *Socket are closed.
 //
-// Closing is the caller's duty. A socket that is registered, owned or armed stays; one that is none of
-// these and is forgotten is closed by the garbage collector, with a word to the trace of SocketDebug. Armed means that an asynchronous call waits for readiness. One that
-// is queued, or whose SelectMsg has come, keeps the socket for as long as its mailbox or its handle is in use, and an owner
-// does as long as it is. A context does not, nor does what once waited.
+// The caller must close the socket. The garbage collector closes one that is unreachable and neither registered, owned
+// nor armed, and notes it in the trace of SocketDebug. Armed means that an asynchronous call waits for readiness. A
+// queued call or one whose SelectMsg has come keeps the socket alive while its mailbox or handle is in use, and so
+// does an owner that is in use. A context, or a wait that has ended, does not.
 type Socket struct {
 	state atomic.Uint64 // lane.go
 	h     *handle       // the C handle: valid while a reference is held; nil once closed, guarded by mu
@@ -49,7 +49,7 @@ type Socket struct {
 type rareState struct {
 	errs      lane // of the error queue; guarded by mu
 	uncopied  atomic.Pointer[zeroCopyBook]
-	drained   chan struct{} // closed when nobody is inside any more
+	drained   chan struct{} // closed when no call is inside any more
 	cleanup   runtime.Cleanup
 	forgotten *forgotten      // the cleanup's
 	final     cCounters       // once closed
@@ -79,7 +79,7 @@ const (
 	factConnecting // and a connect in progress
 	factReadEnded  // reading is shut for certain, and not only perhaps: see Shutdown
 	factWriteEnded // and writing
-	factUnmade     // adopted, and the descriptor goes back to the caller: nobody has the socket
+	factUnmade     // adopted, and the descriptor goes back to the caller, which never got the socket
 	factLayered    // a layer above holds locks while it uses the socket
 )
 
@@ -94,19 +94,19 @@ func (s *Socket) rarely() *rareState {
 	return s.rare.Load()
 }
 
-// String is "#Socket<n>", n counting the sockets of the process. OTP: socket:to_list/1.
+// String returns "#Socket<n>", n from ID. OTP: socket:to_list/1.
 func (s *Socket) String() string { return "#Socket<" + strconv.FormatUint(s.ID(), 10) + ">" }
 
-// ID is the number in String. It is never used again.
+// ID returns the number in String. It is never reused.
 func (s *Socket) ID() uint64 { return s.orClosed().id }
 
-// Domain, Type and Protocol are what the socket was opened as.
+// Domain returns the domain that the socket was opened with.
 func (s *Socket) Domain() Domain { return Domain(s.orClosed().dom.Load()) }
 
-// Type is the socket's type; see Domain.
+// Type returns the type that the socket was opened with.
 func (s *Socket) Type() Type { return s.orClosed().typ }
 
-// Protocol is the socket's protocol, the kernel's choice when it was opened with Default.
+// Protocol returns the protocol, the kernel's choice if opened with Default.
 func (s *Socket) Protocol() Protocol { return s.orClosed().proto }
 
 // simple runs a call that waits for nothing.
@@ -125,8 +125,8 @@ func (s *Socket) simple(op string, f func(h *handle) int) error {
 	return err
 }
 
-// Bind gives the socket its address; Any, Loopback and Broadcast stand for those of its family, port 0. SockName
-// tells the port that the kernel chose. OTP: socket:bind/2; bind(2).
+// Bind assigns the socket's address. Any, Loopback and Broadcast stand for that address of the socket's family, with
+// port 0. SockName returns the port that the kernel chose. OTP: socket:bind/2; bind(2).
 func (s *Socket) Bind(a Addr) error {
 	a, err := a.resolve(s.Domain())
 	var c cAddr
@@ -142,8 +142,8 @@ func (s *Socket) Bind(a Addr) error {
 	return err
 }
 
-// Listen makes the socket take connections; the kernel keeps up to backlog of them until they are accepted. A negative
-// backlog is refused. OTP: socket:listen/2; listen(2).
+// Listen makes the socket accept connections. The kernel queues up to backlog of them, which must not be negative.
+// OTP: socket:listen/2; listen(2).
 func (s *Socket) Listen(backlog int) error {
 	if backlog < 0 || backlog > 1<<30 {
 		return s.fail("listen", &InvalidError{What: "backlog", Value: backlog})
@@ -155,11 +155,11 @@ func (s *Socket) Listen(backlog int) error {
 	return err
 }
 
-// Accept takes a connection. The new socket is owned by the asynchronous caller's mailbox, else by nobody; it
-// has this one's options of level otp, but not its meta, and is registered if this one is. Errors of accept4(2) are passed on
-// as they are: EMFILE and ECONNABORTED are the caller's to judge; EINVAL says that the socket does not listen, or no
-// longer, because somebody has shut its reading. When the mailbox is closed while the call takes a connection, the connection
-// is closed, as its owner would have done, and the answer is *InvalidError "owner". OTP: socket:accept/2.
+// Accept takes a connection. The mailbox of an asynchronous call owns the new socket, otherwise it has no owner. The
+// new socket inherits this one's options of level otp except meta, and is registered if this one is. If the mailbox
+// closes while the call takes a connection, the connection is closed and the call returns *InvalidError "owner". Other
+// errors are those of accept4(2), unchanged: EMFILE, ECONNABORTED; EINVAL if the socket is not listening, or its
+// reading was shut down. OTP: socket:accept/2.
 func (s *Socket) Accept(w Wait) (*Socket, error) {
 	s = s.orClosed()
 	c := call{op: OpAccept}
@@ -181,13 +181,12 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 	return n, nil
 }
 
-// Connect connects to an address; of a datagram socket it sets the peer, and RawAddr(Unspec, nil) dissolves that. A Select
-// is answered by Connect again, the address then being ignored, or by FinishConnect.
+// Connect connects to an address. On a datagram socket it sets the peer, and RawAddr(Unspec, nil) removes it. After a
+// Select, call Connect again (it ignores the address) or FinishConnect.
 //
-// After a failure or a time-out the kernel's attempt may be in any state: close the socket and open
-// another. A unix listener whose backlog is full is EAGAIN, and nothing tells when it would work.
-// Errors: ErrAlready, ErrState, ErrTimeout; EISCONN for a stream that is connected; the others of connect(2). OTP:
-// socket:connect/2,3.
+// After a failure or a timeout the kernel's attempt may be in any state: close the socket and open another. A unix
+// listener with a full backlog gives EAGAIN, and nothing reports when to retry. Errors: ErrAlready, ErrState,
+// ErrTimeout; EISCONN for a connected stream; those of connect(2). OTP: socket:connect/2,3.
 func (s *Socket) Connect(a Addr, w Wait) error {
 	s = s.orClosed()
 	x := scratches.Get().(*scratch)
@@ -198,8 +197,8 @@ func (s *Socket) Connect(a Addr, w Wait) error {
 	return s.connect(&call{op: OpConnect, addr: &x.addr}, &w)
 }
 
-// FinishConnect finishes the connect that a Select, with the same mailbox, began: nil once connected, a *Select when it is
-// still under way, or why it failed. OTP: socket:connect/1.
+// FinishConnect completes a connect for which the same mailbox got a Select. It returns nil once connected, a *Select
+// while the attempt goes on, or the attempt's error. OTP: socket:connect/1.
 func (s *Socket) FinishConnect(w Wait) error {
 	s = s.orClosed()
 	return s.connect(&call{op: OpConnect, finish: true}, &w)
@@ -216,7 +215,7 @@ func (s *Socket) connect(c *call, w *Wait) error {
 	return err
 }
 
-// How says which directions Shutdown ends.
+// How selects the directions that Shutdown ends.
 type How int
 
 // The directions of shutdown(2).
@@ -226,9 +225,10 @@ const (
 	ShutReadWrite How = syscall.SHUT_RDWR
 )
 
-// Shutdown ends one direction, or both. Data that has arrived, or still arrives, is delivered after ShutRead;
-// then comes the end. Calls that wait in a direction that ends are told, in every family: a receive gets io.EOF, a send
-// EPIPE, an accept EINVAL. A wait for the error queue goes on. Errors: ENOTCONN; *InvalidError "how". OTP: socket:shutdown/2; shutdown(2).
+// Shutdown ends one direction or both. After ShutRead, data that has arrived or still arrives is delivered, then the
+// end of the stream. Waiting calls of the direction end, in every family: a receive with io.EOF, a send with EPIPE, an
+// accept with EINVAL. A wait for the error queue goes on. Errors: ENOTCONN; *InvalidError "how". OTP:
+// socket:shutdown/2; shutdown(2).
 func (s *Socket) Shutdown(how How) error {
 	s = s.orClosed()
 	if how < ShutRead || how > ShutReadWrite {
@@ -254,7 +254,7 @@ func (s *Socket) Shutdown(how How) error {
 	return err
 }
 
-// notShut takes the note of a Shutdown that failed back, but nothing that somebody else has found to be so.
+// notShut takes back the note of a Shutdown that failed, but not what another call has found to be shut.
 func (s *Socket) notShut(shut uint32) {
 	for {
 		f := s.facts.Load()
@@ -271,10 +271,11 @@ func (s *Socket) notShut(shut uint32) {
 	}
 }
 
-// SockName is the address the socket is bound to. OTP: socket:sockname/1; getsockname(2).
+// SockName returns the address that the socket is bound to. OTP: socket:sockname/1; getsockname(2).
 func (s *Socket) SockName() (Addr, error) { return s.name("sockname", cSockName) }
 
-// PeerName is the address the socket is connected to. Errors: ENOTCONN. OTP: socket:peername/1; getpeername(2).
+// PeerName returns the address that the socket is connected to. Errors: ENOTCONN. OTP: socket:peername/1;
+// getpeername(2).
 func (s *Socket) PeerName() (Addr, error) { return s.name("peername", cPeerName) }
 
 func (s *Socket) name(op string, get func(*handle, *cAddr) int) (Addr, error) {
@@ -285,12 +286,13 @@ func (s *Socket) name(op string, get func(*handle, *cAddr) int) (Addr, error) {
 	return addrFromC(&c, Addr{}), nil
 }
 
-// Close closes the socket. Whoever waits on it is told: blocking calls return net.ErrClosed, handles get an AbortMsg with
-// it. With {socket, linger} on and unsent data, Close waits for as long as that says. Errors: net.ErrClosed if it was
-// closed before; those of close(2), after which it is closed all the same. OTP: socket:close/1.
+// Close closes the socket. Waiting calls return net.ErrClosed, and handles get an AbortMsg with it. With {socket,
+// linger} on and unsent data, Close waits for up to the linger time. Errors: net.ErrClosed if the socket was closed
+// before; those of close(2), after which the socket is closed as well. OTP: socket:close/1.
 func (s *Socket) Close() error { return s.close(nil, true) }
 
-// closeFor is the death of the owner: nobody waits for unsent data. It does nothing if the owner is another by now.
+// closeFor closes the socket because its owner closed, without waiting for unsent data. It does nothing if the socket has
+// another owner by now.
 func (s *Socket) closeFor(owner *Mailbox) { s.close(owner, false) }
 
 // close closes the socket, if owner is nil or owns it, and waits for unsent data if linger says so.
@@ -306,7 +308,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 	return s.finishClose(inside, linger)
 }
 
-// beginClose ends all that waits, and keeps others out. It says whether somebody is inside. s.mu is held.
+// beginClose ends all waits and keeps new calls out. It reports whether a call is still inside. s.mu is held.
 func (s *Socket) beginClose() (inside bool) {
 	rare := s.rarely()
 	s.keepStates()
@@ -327,7 +329,7 @@ func (s *Socket) finishClose(inside, linger bool) error {
 		s.awaitDrained(rare.drained)
 	}
 
-	// Nobody is inside any more, and nobody comes.
+	// No call is inside any more, and none can enter.
 	s.deregister()
 	rare.cleanup.Stop()
 	var how uint
@@ -348,7 +350,7 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	s.mu.Unlock()
 	gauges.add(s, -1)
 
-	// What was in progress, and nobody continued, has ended. The counters have moved for the last time: Info and
+	// What was in progress and not continued has ended. The counters have moved for the last time: Info and
 	// Counters read them here from now on.
 	s.mu.Lock()
 	s.endRequest(reading)
@@ -406,10 +408,10 @@ func fileError(err error) error {
 	return err
 }
 
-// Closed reports whether the socket is closed, or closing.
+// Closed reports whether the socket is closed or closing.
 func (s *Socket) Closed() bool { return s.orClosed().closing() }
 
-// Owner is the mailbox that owns the socket, nil if none does.
+// Owner returns the mailbox that owns the socket, nil if none does.
 func (s *Socket) Owner() *Mailbox {
 	s = s.orClosed()
 	s.mu.Lock()
@@ -417,9 +419,9 @@ func (s *Socket) Owner() *Mailbox {
 	return s.owner
 }
 
-// ControllingProcess gives the socket another owner; from must be the present one, nil if there is none, and so
-// may to. A closed mailbox as the new owner is an owner that dies at once: the socket is closed. Calls in progress
-// stay with who made them. Errors: *InvalidError "not_owner", which says whether there is another owner or none; net.ErrClosed. OTP: {otp, controlling_process}.
+// ControllingProcess changes the owner from one mailbox to another; nil stands for no owner. Moving the socket to a
+// closed mailbox closes it. Calls in progress stay with their callers. Errors: *InvalidError "not_owner", which says
+// whether the socket has another owner or none; net.ErrClosed. OTP: {otp, controlling_process}.
 func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 	s = s.orClosed()
 	const op = "controlling_process"
@@ -450,19 +452,19 @@ func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 		s.mu.Unlock()
 		return nil
 	}
-	inside := s.beginClose() // nobody else can become the owner of what is closed
+	inside := s.beginClose() // a closed socket gets no other owner
 	s.mu.Unlock()
 	_ = s.finishClose(inside, false)
 	return nil
 }
 
-// Error is what an operation on a socket returns when it fails: which operation, on which socket, and why.
+// Error is the failure of an operation: which operation, on which socket, and why.
 //
-// errors.Is sees through it: Reason is a syscall.Errno, net.ErrClosed (closed here), context.Canceled, an
-// *InvalidError, or one of this package's errors. Two results are returned bare, because readers compare them:
+// Reason is a syscall.Errno, net.ErrClosed (closed by this process), context.Canceled, an *InvalidError or another
+// error of this package; errors.Is sees through to it. Two results are returned bare, because callers compare them:
 // io.EOF (the peer has sent everything) and ErrTimeout.
 type Error struct {
-	Op     string  // the operation, by OTP's name: "recv", "setopt"; what OTP has not, by the method's: "adopt", "zero_copy"
+	Op     string  // the operation, by OTP's name: "recv", "setopt"; one that OTP lacks, by its method's: "adopt", "zero_copy"
 	Socket *Socket // nil when there is none (open)
 	Reason error
 }
@@ -481,10 +483,8 @@ func (e *Error) Error() string {
 	return s + ": " + e.Reason.Error()
 }
 
-// Unwrap returns the reason.
 func (e *Error) Unwrap() error { return orZero(e).Reason }
 
-// Timeout reports whether the operation ran out of time, as net.Error asks.
 func (e *Error) Timeout() bool {
 	var t interface{ Timeout() bool }
 	return errors.As(e.Unwrap(), &t) && t.Timeout()

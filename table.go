@@ -16,8 +16,7 @@ import (
 	"unicode/utf8"
 )
 
-// SocketRow is what the table of sockets says of one socket. What has no name stands as its number, and what is not known
-// is empty.
+// SocketRow is a row of the table of sockets. A value without a name is a number, and an unknown one is empty.
 type SocketRow struct {
 	Domain        string // "inet"
 	Type          string // "STREAM"
@@ -53,8 +52,8 @@ var columns = []struct {
 	{"state", func(r *SocketRow) any { return r.State }},
 }
 
-// TableColumns lists the keys of the table's columns in the order in which WriteTable prints them: domain, type, protocol,
-// fd, owner, local_address, remote_address, recv, sent, state. OTP: the keys of socket:i/1.
+// TableColumns returns the keys of the table's columns in the order of WriteTable: domain, type, protocol, fd, owner,
+// local_address, remote_address, recv, sent, state. OTP: the keys of socket:i/1.
 func TableColumns() []string {
 	keys := make([]string, len(columns))
 	for i, c := range columns {
@@ -63,8 +62,8 @@ func TableColumns() []string {
 	return keys
 }
 
-// Map returns the row by the keys of the columns. The values of recv and sent are uint64, that of fd is an int, or an empty
-// string if the socket was closed in the meantime; the others are strings.
+// Map returns the row by the keys of the columns. recv and sent are uint64, fd is an int or, if the socket has been
+// closed, an empty string; the others are strings.
 func (r SocketRow) Map() map[string]any {
 	m := make(map[string]any, len(columns))
 	for _, c := range columns {
@@ -76,8 +75,8 @@ func (r SocketRow) Map() map[string]any {
 // MarshalJSON writes what Map returns.
 func (r SocketRow) MarshalJSON() ([]byte, error) { return json.Marshal(r.Map()) }
 
-// SocketRows returns the rows of the registered sockets that pass all the filters, in the order in which the sockets were
-// made. A socket that is closed in the meantime is left out. Errors: *InvalidError "filter".
+// SocketRows returns the rows of the registered sockets that pass all filters, oldest first, without sockets that
+// close meanwhile. Errors: *InvalidError "filter".
 func SocketRows(filters ...Filter) ([]SocketRow, error) {
 	socks, err := WhichSockets(filters...)
 	if err != nil {
@@ -92,16 +91,15 @@ func SocketRows(filters ...Filter) ([]SocketRow, error) {
 	return rows, nil
 }
 
-// WriteTable prints the rows that SocketRows returns, one to a line, under the names of the columns; nothing, if there are
-// none. The keys choose the columns and their order; without keys there are those of TableColumns.
+// WriteTable prints a line for each row of SocketRows under the names of the columns, or nothing if there is no row.
+// keys chooses the columns and their order; the default is TableColumns.
 //
-// An address is written as host:port. The host is * for the wildcard address, localhost for 127.0.0.1 and ::1, and otherwise a
-// number: no name server is asked. A port that the system's service database has is written with its name, "http (80)". A
-// local address is local:path. An address or a state that is not there is an empty cell.
+// An address is host:port or local:path. The host is * for the wildcard address, localhost for 127.0.0.1 and ::1,
+// otherwise a number; no name server is asked. A port in the system's service database has its name, "http (80)". A
+// missing address or state is an empty cell.
 //
-// The states are abbreviated: A accepting, BD bound, CD connected, CG connecting, LG listening, SD selected, in
-// full CLOSING; those of the reading side come first, then a comma, then those of the writing side. A dash
-// stands for a side without states, "BD:LG, -".
+// The states are A accepting, BD bound, CD connected, CG connecting, LG listening, SD selected and CLOSING: those of
+// the reading side, a comma, those of the writing side. A dash is a side without states, "BD:LG, -".
 //
 // Errors: *InvalidError "column" (unknown), "filter"; those of w. OTP: socket:i/0,1,2.
 func WriteTable(w io.Writer, keys []string, filters ...Filter) error {
@@ -112,7 +110,7 @@ func WriteTable(w io.Writer, keys []string, filters ...Filter) error {
 	return WriteRows(w, keys, rows)
 }
 
-// WriteRows prints rows as WriteTable does. Errors: *InvalidError "column" (unknown); those of w.
+// WriteRows prints rows as WriteTable does. Errors: as there.
 func WriteRows(w io.Writer, keys []string, rows []SocketRow) error {
 	if w == nil {
 		return &InvalidError{What: "writer", Cause: "it is nil"}

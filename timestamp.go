@@ -10,7 +10,8 @@ import (
 	"github.com/esock-go/esock/internal/kernel"
 )
 
-// TxTimestamps pairs the transmit timestamps of a socket with the sends that they belong to. One such value per socket.
+// TxTimestamps pairs a socket's transmit timestamps with the sends that they belong to. A socket has at most one. Any
+// goroutine may call its methods.
 //
 //	tx, err := s.TxTimestamps(esock.TimestampTxSoftware)
 //	send, n, err := tx.Send(func() (int, error) { return s.SendTo(data, to, 0, esock.Forever) })
@@ -18,19 +19,15 @@ import (
 //		if t, ok := tx.Pair(e); ok { … t.Send == send, t.Stamps.Software … }
 //	}
 //
-// A key on a stream is the place of a byte, so that a send that fails changes nothing. A datagram's is a number, which Linux
-// gives while it builds the packet. A datagram that is refused before (too long for UDP, no route) takes none. One that is
-// refused while the packet is built (an error that waits for the next send, no room in the send buffer) gives its number back;
-// before Linux 6.9 it keeps it, unless a stable kernel has that change. One that is refused once the packet is built (by a
-// firewall, by a queueing discipline that is full, with more segments than there may be) keeps it. Neither the errno nor
-// anything else tells these apart. So Pair finds nothing from a refused datagram on, nor, before Linux 6.9, from one that had to
-// wait for room. There are two ways on:
-//   - Socket.TxTimestamps again starts a count at 0. Take the timestamps that are still to come first: what comes later of
-//     what was sent before has a number of the old count, or 0.
-//   - TimestampID (Linux 6.13) gives a datagram a key of the caller's, which does not depend on what else is sent or refused;
-//     send it without Send, and compare the key that ExtendedError.Timestamp tells.
-//
-// Its methods may be called from any goroutine.
+// A timestamp's key on a stream is the position of a byte, so a failed send changes nothing. A datagram's key is a
+// number that Linux gives out while it builds the packet. A refused datagram may or may not have used one up: refused
+// early (too long, no route), it has not; by a firewall or a full queueing discipline, it has; during the building (a
+// pending error, no room), it has before Linux 6.9 (unless the fix was backported). No errno tells these cases apart. So Pair finds nothing after a
+// refused datagram nor, before Linux 6.9, after one that had to wait for room. There are two ways on:
+//   - Call Socket.TxTimestamps again: the count restarts at 0. Take the outstanding timestamps first, because a late one has a
+//     number of the old count, or 0.
+//   - Give datagrams keys with TimestampID (Linux 6.13), which do not depend on other sends. Send them without Send, and compare
+//     the key that ExtendedError.Timestamp returns.
 type TxTimestamps struct {
 	mu     sync.Mutex
 	s      *Socket
@@ -53,10 +50,10 @@ type TxTimestamp struct {
 	Stamps Timestamps
 }
 
-// TxTimestamps switches SO_TIMESTAMPING on, with flags (at least one that begins with TimestampTx) and what pairing needs:
-// a key without the packet (TimestampOptID, TimestampOptTSOnly), and the software's stamps. A stream must be connected.
-// Before Linux 6.2 nothing may be on its way yet on the stream. Errors: *InvalidError "flags"; EINVAL for a stream that is not
-// connected; the others of setsockopt(2).
+// TxTimestamps enables SO_TIMESTAMPING with flags, at least one of which begins with TimestampTx, and with what
+// pairing needs: TimestampOptID, TimestampOptTSOnly and TimestampSoftware. A stream must be connected, and before
+// Linux 6.2 have nothing in flight. Errors: *InvalidError "flags"; EINVAL for an unconnected stream; those of
+// setsockopt(2).
 func (s *Socket) TxTimestamps(flags TimestampFlags) (*TxTimestamps, error) {
 	s = s.orClosed()
 	const op = "tx_timestamps"
@@ -102,10 +99,10 @@ func (s *Socket) setTimestamping(flags TimestampFlags) error {
 	return s.SetOptionNative(solSocket, scmTimestamping, binary.NativeEndian.AppendUint32(nil, uint32(flags)))
 }
 
-// Send calls send, which must send once on the socket (Send, SendTo, SendMsg, SendV), and gives the send a number, by which
-// Pair names it. A datagram must not be part of another (MsgMore), and all that is sent goes through here. Others who Send
-// or Pair wait meanwhile, because a timestamp may come before send returns; send itself must do neither. Errors: those of
-// send; *InvalidError "send", when it is nil.
+// Send calls send, which must send exactly once on the socket (Send, SendTo, SendMsg, SendV), and returns the number
+// by which Pair names that send. All sends must go through here, and no datagram may use MsgMore. Other calls of Send
+// and Pair wait meanwhile, because a timestamp may come before send returns; send must call neither. Errors: those of
+// send; *InvalidError "send" if it is nil.
 func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err error) {
 	if t == nil || send == nil {
 		return 0, 0, &InvalidError{What: "send", Cause: "there is nothing to call, or no TxTimestamps"}
@@ -142,8 +139,8 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 // "net-timestamp: make sk_tskey more predictable in error path". Packet sockets number what has found room.
 var givesNumbersBack = func(d Domain) bool { return d == Packet || kernel.From(6, 9) }
 
-// Pair finds the send that a record of the error queue is a timestamp of; false if it is none, or of a send that went another
-// way, or too long ago (1,024 sends on a stream), or if a datagram was refused: see TxTimestamps.
+// Pair finds the send that a record of the error queue is a timestamp of. It returns false for other records, for
+// sends that bypassed Send, for old ones (1,024 sends on a stream), and after a refused datagram: see TxTimestamps.
 func (t *TxTimestamps) Pair(e QueuedError) (TxTimestamp, bool) {
 	stage, key, ok := e.Timestamp()
 	if !ok || t == nil {

@@ -14,18 +14,17 @@ var (
 	socketDebug atomic.Bool
 )
 
-// SetLogger says where traces go; nil: to slog.Default(). The logger's handler may use every socket, also the one that a
-// record is about: no lock is held while it runs. It runs in the goroutine of the operation, before that returns. Records about
-// sockets of gentcp and hackney, about forgotten sockets and about the poller come a moment later, from another goroutine; if
-// it falls behind by 4,096 records of a socket, those that follow are left out, and a record says how many. Without
-// DebugAll, SocketDebug and SetDebug nothing is logged.
+// SetLogger sets the destination of traces; nil is slog.Default(). The handler runs with no lock held, in the
+// operation's goroutine and before it returns, and may use any socket. Records about sockets of gentcp and hackney,
+// about forgotten sockets and about the poller follow later, from another goroutine. If it falls behind by 4,096
+// records of a socket, it drops later ones and logs how many. Only DebugAll, SocketDebug and SetDebug cause records.
 func SetLogger(l *slog.Logger) { traceLogger.Store(l) }
 
-// DebugAll says whether new sockets start with their trace on. OTP: socket:debug/1.
+// DebugAll switches the traces of new sockets on or off. OTP: socket:debug/1.
 func DebugAll(on bool) { globalDebug.Store(on) }
 
-// SocketDebug switches the trace of the library's own work: sockets opened and closed, and, as a warning, those that nobody
-// closed, when the garbage collector has. OTP: socket:socket_debug/1.
+// SocketDebug switches the trace of sockets opened and closed, with a warning for each that the garbage collector had
+// to close. OTP: socket:socket_debug/1.
 func SocketDebug(on bool) { socketDebug.Store(on) }
 
 func logger() *slog.Logger {
@@ -35,7 +34,6 @@ func logger() *slog.Logger {
 	return slog.Default()
 }
 
-// LogValue shows a socket as its name.
 func (s *Socket) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // trace reports an operation that moved n and ended in err.

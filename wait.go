@@ -17,18 +17,17 @@ const (
 	waitBad // an argument was invalid
 )
 
-// Wait says what a call does when the kernel answers "would block". It is a value: make it once, use it often.
+// Wait says what a call does when it would block. It is a value that can be used for any number of calls.
 //
-//	Forever      wait (the zero value)
-//	Within(d)    wait for at most d; Within(0) only looks
+//	Forever      wait without limit (the zero value)
+//	Within(d)    wait for at most d; Within(0) does not wait
 //	Until(t)     wait until t
 //	Context(ctx) wait until ctx ends
-//	NoWait(mb)   do not wait: return a *Select, and a message comes to mb when it is worth trying again
-//	With(h)      the same with a handle of the caller's
+//	NoWait(mb)   do not wait: return a *Select, and send mb a message when the call is worth repeating
+//	With(h)      the same, with a handle that the caller made
 //
-// A blocking call that finds others waiting in its direction queues behind them, first come first served;
-// so does an asynchronous one, and its *Select then stands for its place. Within(0) does not queue: it
-// answers ErrTimeout.
+// A call that finds others waiting in its direction queues behind them. That holds for asynchronous calls too: the
+// *Select then stands for the place in the queue. Within(0) does not queue and returns ErrTimeout.
 type Wait struct {
 	// Four words, so that a call passes it in registers.
 	ref  any           // whom to ask or tell: context.Context, *Mailbox, *Handle, *continuation; waitBad: the error
@@ -43,14 +42,14 @@ type continuation struct {
 	sel *Select
 }
 
-// Forever waits for as long as it takes. OTP: infinity.
+// Forever waits without limit. OTP: infinity.
 var Forever = Wait{}
 
 func badWait(err *InvalidError) Wait { return Wait{kind: waitBad, ref: err} }
 
-// Within waits for at most d, which must not be negative. The time runs from the moment the first try did not complete the
-// call, whether it has to wait then or has moved a part. Within(0) does not wait: a call that moves a part tries again, up
-// to 16 times in all, as long as each try moves more. OTP: a time-out in milliseconds.
+// Within waits for at most d, which must not be negative. The time starts when the first try leaves the call
+// incomplete. Within(0) does not wait, but a call that made progress tries again, up to 16 times in all, while each
+// try moves more. OTP: a timeout in milliseconds.
 func Within(d time.Duration) Wait {
 	if d < 0 {
 		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a time is not negative"})
@@ -58,7 +57,7 @@ func Within(d time.Duration) Wait {
 	return Wait{kind: waitFor, d: d}
 }
 
-// Until waits until t. A moment in the past looks and does not wait.
+// Until waits until t. After t the call tries once and does not wait.
 func Until(t time.Time) Wait {
 	// By how far it is from now: what t has may be the time of a wall clock, which jumps.
 	return Wait{kind: waitUntil, d: later(clock(), time.Until(t))}
@@ -69,8 +68,8 @@ func later(t, d time.Duration) time.Duration {
 	return t + min(d, math.MaxInt64-t)
 }
 
-// Context waits until ctx ends; the call then returns an *Error in which errors.Is finds ctx.Err(), or context.Canceled if that
-// is nil. A context that can end costs no goroutine and, when it is used again on the same socket, no allocation.
+// Context waits until ctx ends; the call then returns an *Error in which errors.Is finds ctx.Err(), or
+// context.Canceled if that is nil. It costs no goroutine, and no allocation when ctx is used again on the same socket.
 func Context(ctx context.Context) Wait {
 	if ctx == nil {
 		return badWait(&InvalidError{What: "timeout", Cause: "the context is nil"})
@@ -78,9 +77,9 @@ func Context(ctx context.Context) Wait {
 	return Wait{kind: waitContext, ref: ctx}
 }
 
-// NoWait does not wait: a call that would block returns a *Select, and mb gets a SelectMsg when it is
-// worth repeating. The mailbox is the requester: until it repeats the call or cancels, it holds the
-// socket's direction and others queue behind it. OTP: nowait.
+// NoWait makes a call asynchronous: if it would block, it returns a *Select, and mb gets a SelectMsg when the call is
+// worth repeating. Until mb repeats or cancels the call, it holds the socket's direction and later calls queue behind
+// it. OTP: nowait.
 func NoWait(mb *Mailbox) Wait {
 	if mb == nil {
 		return badWait(&InvalidError{What: "timeout", Cause: "no mailbox to answer to"})
@@ -88,8 +87,8 @@ func NoWait(mb *Mailbox) Wait {
 	return Wait{kind: waitAsync, ref: mb}
 }
 
-// With is NoWait with a handle that the caller made (Mailbox.NewHandle) and may use again for one call after another,
-// which then allocates nothing. OTP: a caller-made reference.
+// With is NoWait with a handle from Mailbox.NewHandle. Reusing the handle saves the allocation of a Select. OTP: a
+// caller-made reference.
 func With(h *Handle) Wait {
 	if h == nil || h.mb == nil {
 		return badWait(&InvalidError{What: "timeout", Cause: "no mailbox to answer to"})
@@ -97,9 +96,9 @@ func With(h *Handle) Wait {
 	return Wait{kind: waitAsync, ref: h}
 }
 
-// Spin lets a blocking call look again and again, for up to d, before it parks: lower latency for
-// processor time. At most half of the processors (GOMAXPROCS) spin at once; with one, nobody does. Without it the socket's
-// {otp, spin} applies. More than four seconds are four seconds.
+// Spin makes a blocking call retry for up to d before parking, trading processor time for latency. At most half of the
+// processors (GOMAXPROCS) spin at once; with a single processor, none does. The default is {otp, spin}; the limit is
+// about four seconds.
 func (w Wait) Spin(d time.Duration) Wait {
 	if d < 0 {
 		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a spin budget is not negative"})
@@ -108,9 +107,9 @@ func (w Wait) Spin(d time.Duration) Wait {
 	return w
 }
 
-// Continue says that the call carries on the partial one that returned sel: same operation, same
-// requester. Its flags and destination are given again; control messages are not sent again, and a
-// SendFile goes on with the file, offset and count it had. OTP: the continuation form of a call.
+// Continue makes the call carry on the partial one that returned sel: same operation, same requester. Pass the flags
+// and destination again. Control messages are not sent again, and SendFile keeps its file, offset and count. OTP: the
+// continuation form of a call.
 func (w Wait) Continue(sel *Select) Wait {
 	switch {
 	case w.kind == waitBad:
@@ -122,8 +121,8 @@ func (w Wait) Continue(sel *Select) Wait {
 	return w
 }
 
-// Begin is the wait as it is from now on: Within(d) becomes Until(now plus d), so that several calls share one time. The
-// others are as they were.
+// Begin starts the time of Within(d): it returns Until(now plus d), so that several calls share it. Other waits are
+// unchanged.
 func (w Wait) Begin() Wait {
 	if w.kind == waitFor && w.d > 0 {
 		w.kind, w.d = waitUntil, later(clock(), w.d)
@@ -131,7 +130,7 @@ func (w Wait) Begin() Wait {
 	return w
 }
 
-// String is the wait as it is written: "Within(1s)", "Forever", "NoWait(mailbox)"; Until shows how far off the moment is.
+// String formats the wait as "Within(1s)", "Forever" or "NoWait(mailbox)". Until shows the time left.
 func (w Wait) String() string {
 	text := "Forever"
 	switch w.kind {
@@ -159,7 +158,8 @@ func (w Wait) String() string {
 	return text
 }
 
-// Err says why the wait cannot be used: a negative time, a nil context. Every call that is given it answers the same.
+// Err reports what is invalid in the wait: a negative time, a nil context. Every call given the wait returns that
+// error.
 func (w Wait) Err() error {
 	if w.kind == waitBad {
 		return w.ref.(error)
@@ -167,15 +167,15 @@ func (w Wait) Err() error {
 	return nil
 }
 
-// Blocks reports whether a call with the wait may keep its goroutine waiting: neither NoWait, nor With, nor Within(0).
+// Blocks reports whether the wait is not NoWait, With or Within(0).
 func (w Wait) Blocks() bool { return w.kind != waitBad && w.blocks() }
 
-// Asynchronous reports NoWait or With.
+// Asynchronous reports whether the wait is NoWait or With.
 func (w Wait) Asynchronous() bool { return w.kind == waitAsync }
 
-// Ended is why the wait has ended: ErrTimeout when the moment of Until has come, and for Within(0), or the error of the
-// context, which is context.Canceled if it is done and gives none. It is nil as long as the wait goes on: Forever, NoWait and
-// With do not end. The time of another Within has no beginning here: see Begin, also for the context of Ends.
+// Ended returns nil while the wait goes on. Afterwards it returns ErrTimeout (Until; always for Within(0)) or the
+// context's error, context.Canceled if it has none. Forever, NoWait and With never end. Another Within has not begun:
+// call Begin first.
 func (w Wait) Ended() error {
 	if w.polls() || w.kind == waitUntil && clock() >= w.d {
 		return ErrTimeout
@@ -183,8 +183,8 @@ func (w Wait) Ended() error {
 	return w.calledOff()
 }
 
-// Over is Ended for a call of several receives, which asks between them, because a receive that finds data at once does not
-// look at the time. It is nil for Within(0): each of the receives only looks.
+// Over is Ended for use between the receives of one operation, since a receive that finds data does not check the
+// time. It is nil for Within(0), where each receive is a single try.
 func (w Wait) Over() error {
 	if w.polls() {
 		return nil
@@ -192,10 +192,11 @@ func (w Wait) Over() error {
 	return w.Ended()
 }
 
-// Duration is the time of Within, and whether the wait is one; of others it means nothing.
+// Duration returns the time of Within, and whether the wait is a Within.
 func (w Wait) Duration() (time.Duration, bool) { return w.d, w.kind == waitFor }
 
-// Ends gives a context that ends when the wait does, for calls that take one. The function frees what it holds.
+// Ends returns a context that ends when the wait does, for calls that take a context. Calling the function releases
+// it.
 func (w Wait) Ends() (context.Context, context.CancelFunc) {
 	switch w.kind {
 	case waitFor:

@@ -6,26 +6,27 @@ import (
 	"syscall"
 )
 
-// MsgZeroCopy sends from the caller's memory without copying it, if the socket allows it (SO_ZEROCOPY: Socket.ZeroCopy, or
-// the option SocketZeroCopy); else the kernel copies. The memory must then stay as it is until the error queue says that the
-// kernel is done with it. It is kept alive until then, whatever becomes of the socket; Socket.ZeroCopy gives it back.
+// MsgZeroCopy sends from the caller's memory without copying, if the socket allows it (SO_ZEROCOPY, set by
+// Socket.ZeroCopy or SocketZeroCopy); otherwise the kernel copies. The memory must not change until the error queue
+// says that the kernel has released it. The library keeps the memory alive until then; a ZeroCopy returns it.
 //
-// Only who reads the error queue (RecvErr, Errors, or any receive with MsgErrQueue) gets memory freed while the socket is open.
-// The kernel numbers the sends of an open file description from 0. So no other socket, or process, that shares the
-// description may send with MsgZeroCopy, nor may it have happened before the descriptor was adopted.
+// While the socket is open, memory is freed only if the program reads the error queue (RecvErr, Errors, a receive with
+// MsgErrQueue). The kernel numbers the sends of an open file description from 0. So no other socket or process that
+// shares the description may send with MsgZeroCopy, or may have done so before the descriptor was adopted.
 //
-// The flag is left out, and the kernel copies, where nothing would be given back: in empty sends, on sockets that RecvErr
-// does not work on (vsock), and when it is not known any more which number a send will have (see ZeroCopy.Send).
-// Linux 4.14 (TCP), 5.0 (UDP); MSG_ZEROCOPY, Documentation/networking/msg_zerocopy.rst.
+// The library drops the flag where no release would be reported: for empty sends, where RecvErr does not work (vsock),
+// and when the numbering is lost (see ZeroCopy.Send). Linux 4.14 (TCP), 5.0 (UDP); MSG_ZEROCOPY,
+// Documentation/networking/msg_zerocopy.rst.
 const MsgZeroCopy MsgFlags = 0x4000000
 
 const soZeroCopy = 60
 
-// errUncopied sends a call another way: sendUncopied. Nobody sees it.
+// errUncopied makes a call go through sendUncopied. Callers never see it.
 var errUncopied = errors.New("esock: MsgZeroCopy")
 
-// ZeroCopy sends without copying, and says when the kernel is done with the memory. One such value per socket. What was sent
-// stays alive until then, also when the ZeroCopy is dropped or the socket closed.
+// ZeroCopy sends without copying and reports when the kernel has released the memory. A socket has at most one. What
+// was sent stays alive until then, even if the ZeroCopy is dropped or the socket closed. Any goroutine may call its
+// methods.
 //
 //	zc, err := s.ZeroCopy()
 //	n, err := zc.Send(data, esock.Forever)
@@ -33,25 +34,23 @@ var errUncopied = errors.New("esock: MsgZeroCopy")
 //		for _, sent := range zc.Done(e) { … sent.Buf can be used again … }
 //	}
 //
-// Close does not wait for the peer. What is pending then is sent on, as always, and the descriptor stays with the library
-// until the peer has acknowledged it: only then does the peer see the end of the stream, and Pending fall to 0. Until Pending
-// is 0 the memory must stay as it is. If nothing is acknowledged for a minute, the connection is aborted. With
-// {socket, linger} of 0 seconds Close aborts at once.
-//
-// Its methods may be called from any goroutine.
+// Close does not wait for the peer. Pending data is still sent, and the library keeps the descriptor until the peer
+// has acknowledged it: only then does the peer see the end of the stream and Pending reach 0. The memory must not
+// change before. A minute without an acknowledgement aborts the connection, and {socket, linger} of 0 seconds makes
+// Close abort at once.
 type ZeroCopy struct {
 	s    *Socket
 	o    *zeroCopyResult
 	list []ZeroCopied // what Done gave last; guarded by the book's mutex
 }
 
-// ZeroCopied is memory that the kernel is done with.
+// ZeroCopied is memory that the kernel has released.
 type ZeroCopied struct {
 	Buf    []byte // what Send was given, as far as it was sent
 	Copied bool   // at least some was copied after all; on loopback all of it is
 }
 
-// ZeroCopy allows sending without copying (SO_ZEROCOPY), on a socket that has not used it yet. Errors: those of
+// ZeroCopy enables sending without copying (SO_ZEROCOPY) on a socket that has not used it yet. Errors: those of
 // setsockopt(2); EOPNOTSUPP where RecvErr does not work.
 func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
 	const op = "zero_copy"
@@ -64,12 +63,12 @@ func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
 	return &ZeroCopy{s: s, o: &zeroCopyResult{book: s.zeroCopyBook()}}, nil
 }
 
-// Send sends all of buf, which must not be changed until Done has given it back; also when an error came after the first bytes.
-// Errors: as Socket.Send; ENOBUFS: too much is not done yet, drain the error queue first.
+// Send sends all of buf, which must not change until Done returns it, even if an error follows the first bytes.
+// Errors: as Socket.Send; ENOBUFS if too much is pending: drain the error queue first.
 //
-// After a datagram that could not be sent, ErrState: the kernel may have numbered it, and only the error queue tells. One that
-// is refused while its packet is built gives the number back; one that is refused later keeps it, and a notice says so. So the
-// numbering is found again: read the queue to its end, and send again. ErrState for ever: somebody else sends on the same description, or switched SO_ZEROCOPY off.
+// After a datagram that could not be sent, Send returns ErrState, because the kernel may have numbered it and only the
+// error queue tells: read the queue to its end, then send again. If ErrState persists, another process sends on the
+// same description, or SO_ZEROCOPY was switched off.
 func (z *ZeroCopy) Send(buf []byte, w Wait) (n int, err error) {
 	if z == nil || z.s == nil {
 		return 0, stateError("it was not made by Socket.ZeroCopy")
@@ -78,7 +77,7 @@ func (z *ZeroCopy) Send(buf []byte, w Wait) (n int, err error) {
 	return z.s.sendUncopied(&c, &w, &zeroCopySend{buf: buf, owner: z.o})
 }
 
-// Pending is how many Sends the kernel is not done with.
+// Pending returns how many Sends the kernel has not released.
 func (z *ZeroCopy) Pending() int {
 	if z == nil || z.s == nil {
 		return 0
@@ -89,8 +88,8 @@ func (z *ZeroCopy) Pending() int {
 	return z.o.pending
 }
 
-// Done gives back what the kernel is done with, by a record of the error queue and those before it; nothing, if the record is
-// about something else. The list is good until the next Done.
+// Done takes a record of the error queue and returns the memory that it and those before it release; nothing for other
+// records. The list is valid until the next Done.
 func (z *ZeroCopy) Done(e QueuedError) []ZeroCopied {
 	r, ok := e.ZeroCopy()
 	if !ok || z == nil || z.s == nil {

@@ -1,30 +1,31 @@
 /* esock: a small socket core.
  *
- * esock puts a thin, complete layer over the kernel's sockets: every operation, every option, typed
- * control messages, readiness, and counters of all that passed. It knows nothing of the program
- * above it: no threads of its own, no allocation on an I/O path, no callbacks, no global error
+ * esock is a thin, complete layer over the kernel's sockets: every operation and option, typed
+ * control messages, readiness and counters. It does not depend on the program above it: no threads
+ * of its own, no allocation on an I/O path, no callbacks (but the optional trace), no global error
  * state.
  *
- * How it answers
- *   A function returns a count or 0 on success, and a negative errno on failure (-EAGAIN,
- *   -ECONNRESET). "Would block" is -EAGAIN; nothing ever sleeps, but for the two calls that say so:
- *   esock_sendfile (a cold file) and esock_close (SO_LINGER). EINTR is retried inside, except by
- *   connect (the attempt goes on by itself) and close (the number is gone).
+ * Results
+ *   A function returns a count or 0 on success, and a negative errno on failure (-ECONNRESET). A
+ *   call that would block returns -EAGAIN. Only two calls can sleep: esock_sendfile, for a file
+ *   that is not in memory, and esock_close, for SO_LINGER. EINTR is retried, except in connect,
+ *   where the attempt goes on by itself, and in close, where the descriptor is gone.
  *
- *   NULL where the caller's memory is needed is -EFAULT, as the kernel says of an address that is
- *   none, and nothing happens. Needed is what a function reads or writes and does not say it may be
- *   NULL, and an array or buffer of at least one element. A handle or a poller is always needed, and
- *   not looked at: NULL there is a crash, as with any pointer that is none.
+ *   A required pointer to the caller's memory that is NULL gives -EFAULT, and the call does
+ *   nothing. A pointer is required if the function reads or writes it and does not say that it may
+ *   be NULL; a buffer or array, if it has at least one element. Handles and pollers are not
+ *   checked: NULL crashes.
  *
- * Who owns what
- *   The caller owns every buffer and gets it back when the call returns. esock keeps two things:
- *   the handle itself, from open to close, and the opaque pointer given to esock_arm.
+ * Ownership
+ *   The caller owns every buffer; esock uses it during the call only. esock keeps the handle, from
+ *   open to close, and the opaque pointer given to esock_arm.
  *
  * Threads
- *   A handle may be used from several threads at once; the kernel's rules apply (two concurrent
- *   receives each get something). Two limits: the per-request counters (*_pkg, *_pkg_max) are exact
- *   only if one thread at a time works in each direction, and esock_close must be the last call.
- *   The caveats at the end say what fork, linger and shared descriptors do.
+ *   Several threads may use a handle at once, under the kernel's rules: of two concurrent receives
+ *   each gets something. esock_close must be the last call. The per-request counters (*_pkg,
+ *   *_pkg_max) are exact only if one thread at a time works in each direction.
+ *
+ * The caveats at the end are about fork, linger and shared descriptors.
  */
 #ifndef ESOCK_H
 #define ESOCK_H
@@ -40,12 +41,12 @@ extern "C" {
 
 #define ESOCK_VERSION "0.1.0"
 
-/* Everything not marked ESOCK_API stays inside the shared library. */
+/* Exported from the shared library. Everything else stays hidden. */
 #define ESOCK_API __attribute__((visibility("default")))
 
 typedef struct esock esock;               /* one socket */
 typedef struct esock_poller esock_poller; /* one readiness queue */
-typedef struct esock_sys esock_sys;       /* the door to the kernel, esock_sys.h */
+typedef struct esock_sys esock_sys;       /* the system calls to use, esock_sys.h */
 
 /* The version of the library that is linked in, "major.minor.patch". */
 ESOCK_API const char *esock_version(void);
@@ -137,16 +138,16 @@ enum esock_adopt_flags {
 };
 
 /* Makes a handle of an existing descriptor. Domain, type and protocol are asked of the kernel;
- * where it does not say, the values pointed to are taken if they are >= 0, and *missing names the
- * first that is unknown ("domain", "type"; "protocol" is never missed, it is 0), with -EINVAL.
- * What is no descriptor is -EBADF then, and one of something else -ENOTSOCK, with no name.
- * With neither flag the descriptor stays the caller's: esock_close only gives it its old flags
- * back. O_NONBLOCK belongs to the open file description, so everybody who shares it sees it
- * set. A duplicate, and a descriptor that is taken, is close-on-exec; one that stays the caller's
- * keeps what it had. After an error the description has the flags it had.
- * Several handles may have one descriptor in common that stays the caller's. It must stay open until
- * the last is closed: whatever has the number then is what they work on. A poller watches it through a
- * duplicate, from the first esock_arm to esock_deregister. */
+ * what it does not report is taken from the arguments that are >= 0. If domain or type stays unknown,
+ * the result is -EINVAL and *missing is its name ("domain", "type"); an unknown protocol is 0. A
+ * number that is not open gives -EBADF, and a descriptor of another kind -ENOTSOCK, without a name.
+ * With neither flag the descriptor stays the caller's, and esock_close only restores its flags.
+ * O_NONBLOCK belongs to the open file description, so every process that shares it sees it set. A
+ * duplicate, and a descriptor that is taken, is close-on-exec; one that stays the caller's is not
+ * changed. After an error the description has its old flags.
+ * Several handles may share a descriptor that stays the caller's. It must stay open until the last
+ * is closed, because they use whatever has its number. A poller watches it through a duplicate, from
+ * the first esock_arm to esock_deregister. */
 ESOCK_API int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
                           const esock_sys *sys, const char **missing);
 
@@ -168,8 +169,8 @@ ESOCK_API int esock_disown(esock *s);
  * may end that. */
 ESOCK_API int esock_reclaim(esock *s);
 
-/* Sets O_NONBLOCK, which somebody who shares the description may have cleared: before waking a thread
- * that sleeps in a call because of that. Returns 1 if it was cleared, else 0. */
+/* Sets O_NONBLOCK, which another process that shares the description may have cleared. Call it before
+ * waking a thread that sleeps in a call because of that. Returns 1 if it was cleared, else 0. */
 ESOCK_API int esock_nonblock(esock *s);
 
 /* A close-on-exec duplicate of the handle's descriptor, the caller's to close. From then on the description counts as
@@ -183,8 +184,7 @@ enum esock_close_flags {
     ESOCK_CLOSE_GIVE_BACK = 2
 };
 
-/* Switches a linger of more than 0 seconds off, for a descriptor that is closed on somebody's
- * behalf. */
+/* Switches a linger of more than 0 seconds off, so that closing the descriptor does not wait. */
 ESOCK_API void esock_nolinger(esock *s);
 
 /* Closes the descriptor if the handle owns it, and frees the handle, whatever it returns. Sleeps
@@ -226,7 +226,7 @@ ESOCK_API int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer
  * request ends and the next begins, and whether -EAGAIN will be followed by a wait. */
 enum esock_how {
     ESOCK_FULL = 1, /* receive: on a stream the request goes on until len bytes have come */
-    ESOCK_POLL = 2, /* nobody waits after -EAGAIN: do not count a wait */
+    ESOCK_POLL = 2, /* no wait follows -EAGAIN: do not count one */
     ESOCK_CONT = 4  /* carries on the request before it */
 };
 
@@ -255,7 +255,7 @@ ESOCK_API ssize_t esock_send(esock *s, const void *buf, size_t len, int flags, u
 ESOCK_API ssize_t esock_sendto(esock *s, const void *buf, size_t len, int flags, unsigned how,
                                const esock_addr *to);
 
-/* Ends the request in progress early (a time-out, an error, a caller who gave up): it counts as a
+/* Ends the request in progress early, after a timeout, an error or a cancellation. It counts as a
  * package if it moved anything, and the next call begins a new one. */
 ESOCK_API void esock_end_read(esock *s);
 ESOCK_API void esock_end_write(esock *s);
@@ -321,7 +321,7 @@ typedef struct esock_cmsg {
             uint32_t info, data; /* by origin: the MTU of an EMSGSIZE, the range of a notice */
         } recverr;
         int32_t fd;
-        struct { /* a clock that did not look at the packet has 0, 0 */
+        struct { /* a clock that took no stamp has 0, 0 */
             int64_t software_sec, hardware_sec;
             uint32_t software_nsec, hardware_nsec;
         } stamps;
@@ -378,9 +378,9 @@ typedef struct esock_msg {
  *
  * With MSG_ERRQUEUE the data is the packet that the error is about, `addr` its destination, and the
  * error a control message of kind ESOCK_CMSG_RECVERR; the result's flags have MSG_ERRQUEUE. It is
- * -EAGAIN when the queue is empty. Whoever wants no payload may give a `len` of 0 where
- * esock_error_queue says yes: the payload is a copy of what was sent, no received data. On other
- * sockets a `len` of 0 is answered as without the flag. */
+ * -EAGAIN when the queue is empty. The payload is a copy of what was sent, so a caller that does not
+ * want it may pass a `len` of 0 where esock_error_queue says yes. On other sockets a `len` of 0 has
+ * the same result as without the flag. */
 ESOCK_API ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how,
                                 void *control, size_t control_len, esock_cmsg *cmsgs,
                                 size_t cmsgs_max, esock_msg *out);
@@ -428,15 +428,15 @@ ESOCK_API uint32_t esock_cmsg_decode(const void *control, size_t len, esock_cmsg
 ESOCK_API ssize_t esock_cmsg_encode(const esock_cmsg *cmsgs, size_t n, const void *data,
                                     size_t data_len, void *out, size_t cap);
 
-/* Who reported an error: the address behind an ESOCK_CMSG_RECVERR record `c` of control[0..len), a
- * router's or the destination's, with port 0. Returns 1; 0, and *out of form ESOCK_ADDR_NONE, when
- * the record has none (the error is local), or no room for it, or is of another kind. Reads nothing
- * outside control[0..len), whatever `c` says. */
+/* The address that reported an error, a router's or the destination's, with port 0. It follows the
+ * ESOCK_CMSG_RECVERR record `c` of control[0..len). Returns 1; 0, and *out of form ESOCK_ADDR_NONE,
+ * when the record has none (the error is local), has no room for it, or is of another kind. Never
+ * reads outside control[0..len), whatever `c` says. */
 ESOCK_API int esock_cmsg_offender(const void *control, size_t len, const esock_cmsg *c,
                                   esock_addr *out);
 
-/* Closes every descriptor found in SCM_RIGHTS and SCM_PIDFD messages of control data that nobody
- * took. Returns how many. */
+/* Closes every descriptor in the SCM_RIGHTS and SCM_PIDFD messages of control data that the caller
+ * does not use. Returns how many. */
 ESOCK_API int esock_cmsg_close_rights(const esock *s, const void *control, size_t len);
 
 /* ---- Files ----------------------------------------------------------------------------------- */
@@ -454,8 +454,8 @@ ESOCK_API void esock_sendfile_done(esock *s, int64_t bytes, int error);
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
-/* How an option's value looks (esock_opt.def has a row for each option). Scalars travel in `i`, the
- * rest in `data`. */
+/* The form of an option's value (esock_opt.def has a row for each option). Scalars are in `i`, other
+ * values in `data`. */
 enum esock_codec {
     ESOCK_BOOL = 1, /* i: 0 or 1 */
     ESOCK_INT,      /* i: a C int */
@@ -499,7 +499,7 @@ typedef struct esock_ucred {
     uint32_t uid, gid;
 } esock_ucred;
 
-/* A field of an option's structure, for those who do not know the structure. */
+/* A field of an option's structure, for programs that do not have its declaration. */
 typedef struct esock_optfield {
     const char *name; /* "rtt" */
     const char *kind; /* "US"; esock_opt_struct.def says what it means */
@@ -696,7 +696,7 @@ enum esock_events {
     ESOCK_IN = 1,  /* a receive or an accept would not block */
     ESOCK_OUT = 2, /* a send would not block; a connection attempt is decided */
     ESOCK_ERR =
-        4, /* an error or a queued one, or hang-up; comes also to those who wait for others */
+        4, /* an error or a queued one, or hang-up; also reported to waits for other events */
     ESOCK_END = 8 /* of esock_ready alone: nothing more will be received, or accepted */
 };
 
@@ -712,9 +712,10 @@ ESOCK_API void esock_poller_free(esock_poller *p);
 /* Frees a poller whose descriptor the caller has closed, or keeps. */
 ESOCK_API void esock_poller_forget(esock_poller *p);
 
-/* Gives a poller whose descriptor has failed a new one, and returns it; nobody may be in esock_poll. The old one is the
- * caller's to close, as it may be another's file by now. Handles that were armed are to be deregistered, and armed again.
- * After an error the poller has no descriptor, and this may be called again. */
+/* Gives a poller whose descriptor has failed a new one, and returns it. No thread may be in
+ * esock_poll. The caller decides whether to close the old number, which may be another file by now.
+ * Deregister the handles that were armed and arm them again. After an error the poller has no
+ * descriptor, and this may be called again. */
 ESOCK_API int esock_poller_renew(esock_poller *p);
 
 /* The poller's own descriptor: readable while events wait, so that pollers nest. Nonblocking. */
@@ -727,9 +728,9 @@ ESOCK_API int esock_poller_fd(const esock_poller *p);
  * registered. After an error nothing more is armed than before.
  *
  * `again` says that the last notification proved empty (the call still would block). Then the
- * registration turns edge-triggered, so that a condition that does not go away (a queued error
- * nobody reads) does not wake for ever; such events may arrive without being armed: they mean "look
- * again". Arming without `again` turns it back. */
+ * registration turns edge-triggered, so that a lasting condition (a queued error that is not read)
+ * does not cause endless events. Such events may arrive without being armed, and mean "try again".
+ * Arming without `again` turns it back. */
 ESOCK_API int esock_arm(esock_poller *p, esock *s, unsigned events, int again, void *user);
 
 /* Takes back what was asked for. An event that is under way may still arrive. */
@@ -739,9 +740,9 @@ ESOCK_API int esock_disarm(esock_poller *p, esock *s, unsigned events);
  * (ESOCK_ERR answers all of it), and arms the rest again. */
 ESOCK_API int esock_fired(esock_poller *p, esock *s, unsigned events);
 
-/* What poll(2) says of `events` now, and whether the socket has ended: the bits of `events` that are set, ESOCK_IN and
- * ESOCK_OUT without what comes to everybody, and ESOCK_END. Negative: poll failed. For a caller that was woken for nothing
- * and wants to know why. */
+/* The state that poll(2) reports for `events`, and whether the socket has ended: the bits of `events`
+ * that are set, with ESOCK_IN and ESOCK_OUT only for their own cause, and ESOCK_END. Negative: poll
+ * failed. It tells a caller why it was woken for nothing. */
 ESOCK_API int esock_ready(esock *s, unsigned events);
 
 /* Whether a connected unix stream or seqpacket socket whose buffer is full can no longer send: its own writing or the
@@ -839,22 +840,21 @@ ESOCK_API void esock_trace(esock *s, int on);
 
 /* ---- Caveats ------------------------------------------------------------------------------------
  *
- * fork      The child shares every open file description: data read there is gone here, and
- *           O_NONBLOCK cleared there is cleared here (which is why every send and receive asks for
- *           MSG_DONTWAIT as well, and accept, connect and sendfile, which know no such flag, set it
- *           again). Whoever clears it between that look and the call can make one of those three sleep.
- *           So an adopted handle, one that was duplicated, and one that ever finds the flag cleared, sets SO_RCVTIMEO and
- *           SO_SNDTIMEO to 20 ms before its first such call, where they are 0, and to 0 when it is
- *           closed: they bound that sleep, and nothing else here looks at them. A poller is not usable
- *           in the child.
- * linger    With SO_LINGER on and seconds > 0, Linux's close sleeps for that long, on a nonblocking
- *           descriptor too, and returns 0 even when the data did not get out.
- * shared    A description that others hold (dup, fork, SCM_RIGHTS) stays registered in the poller
- *           after this handle is closed, unless esock_deregister came first.
- * unix      Connecting to a unix listener with a full backlog is -EAGAIN and nothing signals when it
- *           would work. Linux ignores MSG_ERRQUEUE on unix sockets and reads data.
- * threads   esock_close while another thread is inside a call on the same handle is the caller's
- *           bug: wait first.
+ * fork      Parent and child share every open file description. Data that one reads is gone for the
+ *           other, and so is O_NONBLOCK if one clears it. Therefore sends and receives also pass
+ *           MSG_DONTWAIT. accept, connect and sendfile have no such flag and set O_NONBLOCK again
+ *           before the call. A process that clears it between the two can still make the call sleep.
+ *           To bound that sleep, an adopted handle, one that was duplicated, and one that ever finds
+ *           the flag cleared, sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms before its first such call,
+ *           where they are 0, and back to 0 when it is closed. A poller cannot be used in the child.
+ * linger    With SO_LINGER on and seconds > 0, Linux's close sleeps for up to that long, on a
+ *           nonblocking descriptor too, and returns 0 even if data was left unsent.
+ * shared    A description that other descriptors share (dup, fork, SCM_RIGHTS) stays registered in
+ *           the poller after the handle is closed, unless esock_deregister was called first.
+ * unix      Connecting to a unix listener with a full backlog gives -EAGAIN, and no event follows
+ *           when it would work. Linux ignores MSG_ERRQUEUE on unix sockets and reads data.
+ * threads   The caller must not call esock_close while another thread is inside a call on the same
+ *           handle.
  */
 
 #ifdef __cplusplus
