@@ -454,33 +454,3 @@ func (m *Mailbox) unlink(h *Handle) {
 	m.messages.remove(h)
 	m.n--
 }
-
-// own makes the mailbox the owner of s; false: it is closed. s.mu is held.
-func (m *Mailbox) own(s *Socket) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.open {
-		return false
-	}
-	s.ownPrev, s.ownNext = nil, m.owned
-	if m.owned != nil {
-		m.owned.ownPrev = s
-	}
-	m.owned = s
-	return true
-}
-
-// disown is the end of owning s. s.mu is held.
-func (m *Mailbox) disown(s *Socket) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s.ownPrev == nil {
-		m.owned = s.ownNext
-	} else {
-		s.ownPrev.ownNext = s.ownNext
-	}
-	if s.ownNext != nil {
-		s.ownNext.ownPrev = s.ownPrev
-	}
-	s.ownPrev, s.ownNext = nil, nil
-}

@@ -14,8 +14,8 @@ import (
 )
 
 // usual is what is mutated if nothing is named.
-var usual = []string{"lane.go", "cancel.go", "park.go", "call.go", "mailbox.go", "handle.go", "poll.go", "waiter.go", "pause.go",
-	"forgotten.go", "drain.go", "zerocopy.go", "zerocopy_book.go", "zerocopy_rest.go", "errqueue.go", "cmsg_err.go",
+var usual = []string{"lane.go", "cancel.go", "park.go", "call.go", "mailbox.go", "owner.go", "handle.go", "poll.go", "waiter.go", "pause.go",
+	"forgotten.go", "close.go", "drain.go", "zerocopy.go", "zerocopy_book.go", "zerocopy_rest.go", "errqueue.go", "cmsg_err.go",
 	"csrc/esock_count.c", "csrc/esock_cmsg.c"}
 
 func main() {
