@@ -71,5 +71,6 @@ func (r *relay) run() {
 }
 
 func init() {
+	layered.NewChannel = newChannel
 	layered.Mark = func(s any) { s.(*Socket).facts.Or(factLayered) }
 }

@@ -41,7 +41,7 @@ var imports = []struct{ of, may string }{
 	{"netdevice", ". internal/corecall internal/plain"},
 	{"supports", ". sockopt netdevice internal/plain"},
 
-	{"internal/active", ". packet"},
+	{"internal/active", ". packet internal/layered"},
 	{"gentcp", ". sockopt packet internal/active internal/layered internal/plain internal/ctext"},
 	{"hackney", ". sockopt gentcp packet internal/active"},
 	{"internal/fileserver", ". gentcp packet internal/bytesize"},

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/layered"
 )
 
 // turn lets one goroutine at a time read the stream. Receives get it in the order they came.
@@ -29,7 +30,7 @@ func (t *turn) take(mu *sync.Mutex, w esock.Wait) error {
 	if !w.Blocks() {
 		return esock.ErrTimeout
 	}
-	mine := make(chan struct{})
+	mine := layered.NewChannel(0)
 	t.queue = append(t.queue, mine)
 	mu.Unlock()
 	defer mu.Lock()
