@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A lane is one direction of a socket: who works in it now, who holds it for the next call, and who is
-// queued behind.
+// A lane is one direction of a socket: the call that works in it now, the request that holds it for its next call, and the
+// calls queued behind.
 //
 // The state word says whether the socket is open, so that the zero Socket is a closed one. It says,
 // for each lane, whether it is owned (a call is inside), whether by an operation that excludes

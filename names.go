@@ -188,23 +188,12 @@ const (
 
 // Names returns the flags' names in OTP's order, and the unnamed bits as rest.
 func (f MsgFlags) Names() (names []string, rest MsgFlags) {
-	for _, n := range plain.MsgFlags {
-		if int(f)&n.Number != 0 {
-			names = append(names, n.Text)
-			f &^= MsgFlags(n.Number)
-		}
-	}
-	return names, f
+	names, bits := plain.MsgFlags.Bits(int(f))
+	return names, MsgFlags(bits)
 }
 
 // String returns the names in OTP's order and the other bits in hexadecimal, joined by bars: "peek|trunc|0x40".
-func (f MsgFlags) String() string {
-	names, rest := f.Names()
-	if rest != 0 {
-		names = append(names, "0x"+strconv.FormatUint(uint64(uint32(rest)), 16))
-	}
-	return strings.Join(names, "|")
-}
+func (f MsgFlags) String() string { return plain.MsgFlags.SpellBits(int(f)) }
 
 // ParseMsgFlags parses what String prints: names and numbers (as in Go source) joined by bars. Errors: *InvalidError
 // "msg_flag".

@@ -18,7 +18,7 @@ type blocking struct {
 	file     *os.File        // how the runtime's poller knows the descriptor; owns it, unless it was adopted
 	raw      syscall.RawConn // of file; nil if the runtime refuses the descriptor
 	parks    [2]park         // of the directions that wait on the runtime's poller
-	onPoller [3]*waiter      // per direction: who waits on the C poller; guarded by s.mu
+	onPoller [3]*waiter      // per direction: the call that waits on the C poller; guarded by s.mu
 }
 
 // park is where the owner of a lane waits.

@@ -49,7 +49,7 @@ func (s *Socket) silence(op Op) silence {
 	return silence{shortestPause, longestPause}
 }
 
-// pace is how one wait goes. It belongs to who waits: the lane's owner on the runtime's poller, else it is guarded by
+// pace is how one wait goes. It belongs to the waiting call: the lane's owner on the runtime's poller, else it is guarded by
 // s.mu.
 type pace struct {
 	last time.Duration // when a wake-up last proved empty; 0: not since the last pause
@@ -189,7 +189,7 @@ func (s *Socket) paused(x *pausing) {
 	s.lookOut(x.d, x.silence)
 }
 
-// rouse makes who waits in a lane try again: a message, or a wake-up. s.mu is held.
+// rouse makes the call that waits in a lane try again: a message, or a wake-up. s.mu is held.
 func (s *Socket) rouse(d direction) {
 	l := s.lane(d)
 	if l.cur == nil || l.cur.state != handleArmed {
@@ -202,12 +202,12 @@ func (s *Socket) rouse(d direction) {
 	l.cur.mb.selected(l.cur)
 }
 
-// tellShut makes who waits in the directions that Shutdown has ended try again: not every family has an event for it.
+// tellShut makes the calls that wait in the directions that Shutdown has ended try again: not every family has an event for it.
 func (s *Socket) tellShut(how How) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if how != ShutWrite {
-		s.state.Or(stNote(reading)) // for who is about to wait
+		s.state.Or(stNote(reading)) // for a call that is about to wait
 		s.rouse(reading)
 	}
 	if how != ShutRead {

@@ -80,7 +80,7 @@ func watchPoller(fd int) (syscall.RawConn, error) {
 func servePoller(serve func()) { serve() }
 
 // serveEvents hands events to the sockets they are about, for as long as the process lives. What can end it is the poller's
-// descriptor failing, because somebody closed it, for example. Then it gets another, and everybody who waits looks for himself.
+// descriptor failing, because the program closed it, for example. Then it gets another, and each waiting call tries for itself.
 func serveEvents(raw syscall.RawConn) {
 	for pause := firstKick; ; pause = firstKick {
 		err := handOutEvents(raw)

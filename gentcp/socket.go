@@ -176,7 +176,7 @@ func (s *Socket) Shutdown(how esock.How) error {
 // sendingEnded reports whether Shutdown has ended sending, or is about to.
 func (s *Socket) sendingEnded() bool { return s.shutWrite.Load() || s.shutting.Load() > 0 }
 
-// Close closes the socket; who waits on it gets ErrClosed. It is the owner's: no message follows. With option linger
+// Close closes the socket; calls that wait on it return ErrClosed. It is the owner's: no message follows. With option linger
 // on, it waits for unsent data. What was sent reaches the peer, unless the connection breaks; to know that it did,
 // Shutdown(ShutWrite) and wait for the peer's end. It always answers nil, also a second time. OTP: gen_tcp:close/1.
 func (s *Socket) Close() error {

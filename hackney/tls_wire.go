@@ -15,7 +15,7 @@ import (
 )
 
 // wire is what crypto/tls takes for the network: a gentcp socket whose reads end as the esock.Wait of the call above
-// says. The fields of reading belong to who has the connection's turn.
+// says. The fields of reading belong to the goroutine that has the connection's turn.
 type wire struct {
 	raw      *gentcp.Socket
 	delivery *active.Delivery
@@ -25,10 +25,10 @@ type wire struct {
 	send   atomic.Pointer[esock.Wait] // of the Send in progress
 	until  atomic.Pointer[time.Time]  // not nil: writes end then
 	hurry  atomic.Bool                // writes do not wait
-	answer time.Duration              // of a write by who reads; 0, in the handshake: writes end with send_timeout
+	answer time.Duration              // of a write by a reader; 0, in the handshake: writes end with send_timeout
 }
 
-// answerTime is how long who reads may be held up by what TLS makes him answer, a new key for example, when the peer
+// answerTime is how long a reader may be held up by what TLS makes it answer, a new key for example, when the peer
 // does not read. It is as long as crypto/tls waits with the end.
 const answerTime = 5 * time.Second
 

@@ -2,8 +2,6 @@ package netdevice
 
 import (
 	"math"
-	"strconv"
-	"strings"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/plain"
@@ -36,23 +34,12 @@ const (
 // Names lists the flags by OTP's names, in OTP's order. The bits that have no name come back as rest: none, as long as
 // all 16 have one.
 func (f Flag) Names() (names []string, rest Flag) {
-	for _, n := range plain.IfFlags {
-		if int(f)&n.Number != 0 {
-			names = append(names, n.Text)
-			f &^= Flag(n.Number)
-		}
-	}
-	return names, f
+	names, bits := plain.IfFlags.Bits(int(f))
+	return names, Flag(bits)
 }
 
 // String is the names with bars between them: "up|broadcast|running".
-func (f Flag) String() string {
-	names, rest := f.Names()
-	if rest != 0 {
-		names = append(names, "0x"+strconv.FormatUint(uint64(rest), 16))
-	}
-	return strings.Join(names, "|")
-}
+func (f Flag) String() string { return plain.IfFlags.SpellBits(int(f)) }
 
 // ParseFlag reads the name of one flag. Errors: *esock.InvalidError "ioctl_flag" for one that nobody knows, that Linux has
 // not, or that has no room in Flag.

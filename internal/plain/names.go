@@ -2,7 +2,10 @@
 // key by key, so that a key which is missing, unknown or wrong can be named in an error.
 package plain
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Names is a table of numbers and their names. Each number has one name, and each name one number.
 type Names []struct {
@@ -53,4 +56,24 @@ func (t Names) Parse(text string) (int, bool) {
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
 	return int(n), err == nil
+}
+
+// Bits returns the names of the bits that are set, in the table's order, and those without a name as rest.
+func (t Names) Bits(set int) (names []string, rest int) {
+	for i := range t {
+		if set&t[i].Number != 0 {
+			names = append(names, t[i].Text)
+			set &^= t[i].Number
+		}
+	}
+	return names, set
+}
+
+// SpellBits returns the names of the bits that are set with bars between them, and the others in hexadecimal at the end.
+func (t Names) SpellBits(set int) string {
+	names, rest := t.Bits(set)
+	if rest != 0 {
+		names = append(names, "0x"+strconv.FormatUint(uint64(uint32(rest)), 16))
+	}
+	return strings.Join(names, "|")
 }

@@ -112,3 +112,13 @@ func TestMapFromJSON(t *testing.T) {
 	_, err = MapFromJSON([]byte(`[]`))
 	assert.Error(t, err)
 }
+
+func TestNamesOfBits(t *testing.T) {
+	names := Names{{2, "two"}, {0, "none"}, {1, "one"}}
+	set, rest := names.Bits(0b111)
+	assert.Equal(t, []string{"two", "one"}, set)
+	assert.Equal(t, 4, rest)
+	assert.Equal(t, "two|one|0x4", names.SpellBits(0b111))
+	assert.Equal(t, "one|0x80000000", names.SpellBits(-1<<31|1))
+	assert.Empty(t, names.SpellBits(0))
+}
