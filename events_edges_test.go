@@ -93,7 +93,7 @@ func TestEndOfAPauseWakesACallOnThePoller(t *testing.T) {
 	s.blockingSide().onPoller[writing] = wt
 	s.lanes[writing].parked = true
 	s.mu.Unlock()
-	s.paused(&pausing{s: s, d: writing, off: true, place: -1})
+	s.paused(&pausing{s: s, d: writing, off: true, wanted: true, place: -1})
 	require.Len(t, wt.ext.wake, 1)
 	<-wt.ext.wake
 	s.mu.Lock()

@@ -287,6 +287,7 @@ func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause tim
 		mine := blk.onPoller[d] == wt
 		if mine {
 			blk.onPoller[d] = nil
+			s.lane(d).unpause()
 			if !s.closing() {
 				cDisarm(poller.p, s.h, d.bits())
 			}

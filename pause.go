@@ -86,6 +86,7 @@ type pausing struct {
 	silence               // of the wait
 	look    time.Duration // how long after the last look the next one comes
 	off     bool          // the event is the end of a pause, not a look
+	wanted  bool          // the event is still to be made: one may be taken back after its time has come
 	s       *Socket
 	d       direction
 
@@ -132,7 +133,7 @@ func (s *Socket) pauseFor(d direction, pause time.Duration) error {
 		return err
 	}
 	x := s.pausing(d)
-	x.off = true
+	x.off, x.wanted = true, true
 	pauses.add(x, pause)
 	return nil
 }
@@ -143,7 +144,7 @@ func (s *Socket) lookOut(d direction, q silence) {
 		return // it waits for events alone
 	}
 	x := s.pausing(d)
-	x.silence, x.off = q, false
+	x.silence, x.off, x.wanted = q, false, true
 	x.look = min(max(2*x.look, q.first), q.longest)
 	pauses.add(x, x.look)
 }
@@ -165,6 +166,7 @@ func (s *Socket) endLook(d direction) {
 // unpause takes back the event that was to come. s.mu is held.
 func (l *lane) unpause() {
 	if l.pausing != nil {
+		l.pausing.wanted = false
 		pauses.remove(l.pausing)
 	}
 }
@@ -173,7 +175,7 @@ func (l *lane) unpause() {
 func (s *Socket) paused(x *pausing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing() {
+	if s.closing() || !x.wanted {
 		return
 	}
 	l := s.lane(x.d)

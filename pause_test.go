@@ -178,6 +178,34 @@ func TestPausedCallIsEnded(t *testing.T) {
 	}
 }
 
+// The time of an event comes while its wait ends: the poller's goroutine has taken it off its list, and finds nobody.
+func TestPauseTakenBackAtItsTime(t *testing.T) {
+	s, _, to := fullUnix(t)
+	s.beginLook(writing, s.silence(OpSendTo))
+	x := s.lane(writing).pausing
+	pauses.remove(x) // as due does
+	s.occupy(s.lane(writing), OpSendTo)
+	s.endLook(writing)
+	s.paused(x)
+	assert.False(t, scheduled(x), "no other look follows")
+	s.unpark(s.lane(writing))
+	_, err := s.SendTo([]byte("x"), to, 0, Within(0))
+	assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
+}
+
+// A pause that the end of its wait cuts short is taken back in every family.
+func TestPauseEndsWithItsWait(t *testing.T) {
+	a, _ := pair(t, Stream)
+	a.mu.Lock()
+	a.blockingSide()
+	a.mu.Unlock()
+	c := call{op: OpRecv}
+	w := Within(time.Millisecond)
+	err := a.waitOnPoller(reading, &c, &w, clock()+time.Millisecond, time.Hour)
+	assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	assert.False(t, scheduled(a.lane(reading).pausing))
+}
+
 // A blocked unix sender looks now and then, and leaves nothing behind.
 func TestSilentWaitLooks(t *testing.T) {
 	a, b := pair(t, Stream)
