@@ -295,8 +295,8 @@ func TestAddrMapsHaveOTPsKeysAndDefaults(t *testing.T) {
 	}
 }
 
-// T19: OTP checked no range of port, and turned flowinfo and scope_id into signed numbers.
-func TestT19AddressNumbersAreCheckedAndUnsigned(t *testing.T) {
+// OTP checked no range of port, and turned flowinfo and scope_id into signed numbers.
+func TestAddressNumbersAreCheckedAndUnsigned(t *testing.T) {
 	a, err := AddrFromMap(map[string]any{"family": "inet6", "flowinfo": 1048575, "scope_id": uint32(math.MaxUint32)})
 	require.NoError(t, err)
 	assert.Equal(t, 4294967295, a.Map()["scope_id"])
@@ -314,7 +314,7 @@ func TestT19AddressNumbersAreCheckedAndUnsigned(t *testing.T) {
 	}
 }
 
-func TestT19NetlinkNumbersAreCheckedAndUnsigned(t *testing.T) {
+func TestNetlinkNumbersAreCheckedAndUnsigned(t *testing.T) {
 	for _, key := range []string{"port", "groups"} {
 		for _, v := range []any{-1, 1 << 32, "x"} {
 			_, err := AddrFromMap(map[string]any{"family": "netlink", key: v})

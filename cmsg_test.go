@@ -80,8 +80,8 @@ func TestControlMessagesSurviveTheKernelsForm(t *testing.T) {
 
 func second[T any](_ T, ok bool) bool { return ok }
 
-// T12: OTP encoded the microseconds of a timestamp from its seconds.
-func TestT12TimestampKeepsSecondsAndMicroseconds(t *testing.T) {
+// OTP encoded the microseconds of a timestamp from its seconds.
+func TestTimestampKeepsSecondsAndMicroseconds(t *testing.T) {
 	at := time.Unix(1_700_000_000, 123_456_000)
 	got, ok := carry(t, Timestamp(at))[0].Time()
 	require.True(t, ok)
@@ -95,8 +95,8 @@ func TestT12TimestampKeepsSecondsAndMicroseconds(t *testing.T) {
 	assert.Equal(t, uint64(7), binary.NativeEndian.Uint64(c.Data[8:]))
 }
 
-// T14: OTP masked the type of service, so that DSCP values looked like legacy names, and lost ECN.
-func TestT14TypeOfServiceIsTheWholeByte(t *testing.T) {
+// OTP masked the type of service, so that DSCP values looked like legacy names, and lost ECN.
+func TestTypeOfServiceIsTheWholeByte(t *testing.T) {
 	for tos := range 256 {
 		n, ok := carry(t, TOS(tos))[0].TOS()
 		require.True(t, ok)
@@ -159,8 +159,8 @@ func TestControlMessageMapsComeBack(t *testing.T) {
 	}
 }
 
-// T20: OTP dropped elements without a level, and nothing warned about unknown keys.
-func TestT20ControlMessageMapsAreRefusedByName(t *testing.T) {
+// OTP dropped elements without a level, and nothing warned about unknown keys.
+func TestControlMessageMapsAreRefusedByName(t *testing.T) {
 	for cause, m := range map[string]map[string]any{
 		"level is missing":       {"type": "ttl", "value": 5},
 		"type is missing":        {"level": "ip", "value": 5},

@@ -51,7 +51,7 @@ func TestCountersNameTheirPlaceInTheBlock(t *testing.T) {
 	}
 }
 
-func TestT1CountersAreExact(t *testing.T) {
+func TestCountersAreExact(t *testing.T) {
 	a, b := pair(t, Stream)
 	buf := make([]byte, 100)
 	for _, n := range []int{10, 30} {
@@ -92,7 +92,7 @@ func TestCountersOfAClosedSocketStay(t *testing.T) {
 	assert.Nil(t, b.Counters().SendFile)
 }
 
-func TestT2SendFileCountersExistFromTheFirstOn(t *testing.T) {
+func TestSendFileCountersExistFromTheFirstOn(t *testing.T) {
 	a, _ := pair(t, Stream)
 	assert.Nil(t, a.Counters().SendFile)
 	assert.NotContains(t, a.Counters().Map(), "sendfile")
@@ -162,7 +162,7 @@ func wrapReads(t *testing.T, a, b *Socket) {
 	}
 }
 
-func TestT3CounterWrapIsToldWhenAsked(t *testing.T) {
+func TestCounterWrapIsToldWhenAsked(t *testing.T) {
 	mb := NewMailbox()
 	defer mb.Close()
 	a, b := pair(t, SeqPacket, Owner(mb))
@@ -202,7 +202,7 @@ func TestCounterWrapWithoutOwner(t *testing.T) {
 	assert.Zero(t, mb.Len(), "nobody was there to be told")
 }
 
-func TestT2GaugesFollowTheSockets(t *testing.T) {
+func TestGaugesFollowTheSockets(t *testing.T) {
 	for name, c := range map[string]struct {
 		d Domain
 		t Type

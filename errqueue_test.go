@@ -96,8 +96,8 @@ func TestExtendedErrorCutAnywhere(t *testing.T) {
 	}
 }
 
-// T19: OTP printed info and data signed.
-func TestT19ExtendedErrorIsUnsigned(t *testing.T) {
+// OTP printed info and data signed.
+func TestExtendedErrorIsUnsigned(t *testing.T) {
 	c := carry(t, extended(solIP, syscall.EMSGSIZE, OriginLocal, 255, 255, math.MaxUint32, 1<<31, nil))[0]
 	e, _ := c.ExtendedError()
 	assert.Equal(t, uint32(math.MaxUint32), e.Info)

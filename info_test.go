@@ -142,7 +142,7 @@ func TestInfoOfAListener(t *testing.T) {
 	assert.Equal(t, Counters{AccTries: 2, AccSuccess: 1, AccWaits: 1}, i.Counters)
 }
 
-func TestT42SelectedStaysAfterTheWait(t *testing.T) {
+func TestSelectedStaysAfterTheWait(t *testing.T) {
 	_, b := pair(t, Stream)
 	mb := NewMailbox()
 	defer mb.Close()

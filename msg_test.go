@@ -66,8 +66,8 @@ func TestMsgIsReceivedIntoTheCallersBufferOrItsOwn(t *testing.T) {
 	assert.Same(t, &buf[0], &given.Data()[0])
 }
 
-// T47: OTP handed out memory behind the buffer when the kernel reported the full length of a cut datagram.
-func TestT47CutMessageIsClippedToTheBuffer(t *testing.T) {
+// OTP handed out memory behind the buffer when the kernel reported the full length of a cut datagram.
+func TestCutMessageIsClippedToTheBuffer(t *testing.T) {
 	a, b := corePair(t, syscall.SOCK_DGRAM)
 	sendMsg(t, a, &Msg{Iov: [][]byte{make([]byte, 100)}})
 	m := Msg{Buf: make([]byte, 10)}
@@ -273,8 +273,8 @@ func TestMsgMapsHaveOTPsKeys(t *testing.T) {
 	assert.NotContains(t, m.Map(), "addr")
 }
 
-// T20 for messages: every unknown or missing key has its name in the error.
-func TestT20MsgMapsAreRefusedByName(t *testing.T) {
+// Every unknown or missing key has its name in the error.
+func TestMsgMapsAreRefusedByName(t *testing.T) {
 	for cause, m := range map[string]map[string]any{
 		"iov is missing":     {"ctrl": []any{}},
 		"unknown keys: iow":  {"iov": []any{}, "iow": 1},

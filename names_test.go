@@ -44,8 +44,8 @@ func TestTablesOfNamesAreOneToOne(t *testing.T) {
 	}
 }
 
-// T22: the system's protocol database has aliases, which made level 0 appear as hopopt.
-func TestT22ProtocolsHaveNoAliases(t *testing.T) {
+// The system's protocol database has aliases, which made level 0 appear as hopopt.
+func TestProtocolsHaveNoAliases(t *testing.T) {
 	for _, alias := range []string{"hopopt", "HOPOPT", "TCP", "IP", "ipv4", "Tcp", "IPv6-ICMP", "icmp6"} {
 		_, err := ParseProtocol(alias)
 		assert.ErrorIs(t, err, &InvalidError{What: "protocol"}, alias)
@@ -63,8 +63,7 @@ func TestNumbersWithoutNamesStayNumbers(t *testing.T) {
 	assert.Equal(t, "-1", Type(-1).String())
 }
 
-// T35: numbers that do not fit a C int.
-func TestT35NumbersBeyondACIntAreRefused(t *testing.T) {
+func TestNumbersBeyondACIntAreRefused(t *testing.T) {
 	for _, text := range []string{"2147483648", "-2147483649", "99999999999999999999", "", "1.5", "0x1"} {
 		_, err := ParseDomain(text)
 		assert.ErrorIs(t, err, &InvalidError{What: "domain"}, text)

@@ -9,7 +9,7 @@ import (
 
 func TestNativeSizesAreRefusedAtOnce(t *testing.T) {
 	s := new(Socket)
-	// T52: OTP burnt seconds with a negative size; here a size is a slice, so only too large ones exist.
+	// A size is the length of a slice: it cannot be negative, as it can in OTP, but it can be too large.
 	_, err := s.GetOptionNative(6, 13, make([]byte, nativeOptionMax+1))
 	assert.ErrorIs(t, err, &InvalidError{What: "value_spec"})
 	_, err = s.GetOptionNative(math.MaxInt32+1, 1, nil)

@@ -27,7 +27,7 @@ func which(t *testing.T, filters ...Filter) []*Socket {
 	return list
 }
 
-func TestT40RegistryIsSynchronous(t *testing.T) {
+func TestRegistryIsSynchronous(t *testing.T) {
 	n := NumberOf()
 	for range 100 {
 		s := open(t, Inet, Dgram)
@@ -107,7 +107,7 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-func TestT40FilterThatPanicsIsAnError(t *testing.T) {
+func TestFilterThatPanicsIsAnError(t *testing.T) {
 	s := open(t, Inet, Dgram)
 	_, err := WhichSockets(func(x *Socket) bool {
 		if x == s {

@@ -120,7 +120,7 @@ type fullWriter struct{}
 
 func (fullWriter) Write([]byte) (int, error) { return 0, errFull }
 
-func TestT46TablePrintsWhatIsKnown(t *testing.T) {
+func TestTablePrintsWhatIsKnown(t *testing.T) {
 	mb := NewMailbox()
 	defer mb.Close()
 	s, gone := open(t, Inet, Dgram, Owner(mb)), open(t, Inet, Dgram, Owner(mb))

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRequestsAreThoseOfTheContract(t *testing.T) {
+func TestRequestsHaveTheirNumbers(t *testing.T) {
 	var here, absent []string
 	for r := range Requests() {
 		assert.NotEmpty(t, r.Doc, r.Name)
@@ -71,7 +71,7 @@ func TestBitsWithoutANameComeLast(t *testing.T) {
 	assert.Equal(t, []any{"up", 4}, f.list())
 }
 
-func TestT45FlagsAreCheckedBeforeAnythingIsDone(t *testing.T) {
+func TestFlagsAreCheckedBeforeAnythingIsDone(t *testing.T) {
 	on, off, err := flagsFromPlain(map[string]any{"up": true, "noarp": false})
 	require.NoError(t, err)
 	assert.Equal(t, Up, on)

@@ -83,8 +83,8 @@ func TestTimesAreRoundedUp(t *testing.T) {
 	assert.Equal(t, 2*time.Millisecond, uintMilliseconds.decode(2, nil))
 }
 
-// T35: a number that does not fit is an invalid option, like any other value that does not.
-func TestT35OptionValuesOutOfRangeAreInvalid(t *testing.T) {
+// A number that does not fit is an invalid option, like any other value that does not.
+func TestOptionValuesOutOfRangeAreInvalid(t *testing.T) {
 	s := new(esock.Socket)
 	for _, err := range []error{
 		SocketRcvBuf.Set(s, math.MaxInt32+1),
@@ -170,9 +170,9 @@ func TestPlainValuesOfEveryCodec(t *testing.T) {
 	}
 }
 
-// T16: Linux counts the NUL in the length it returns for SO_BINDTODEVICE, and hands out all 16 bytes of the name of
+// Linux counts the NUL in the length it returns for SO_BINDTODEVICE, and hands out all 16 bytes of the name of
 // the congestion control.
-func TestT16StringsEndAtTheirNUL(t *testing.T) {
+func TestStringsEndAtTheirNUL(t *testing.T) {
 	s, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
 	require.NoError(t, err)
 	defer s.Close()

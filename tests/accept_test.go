@@ -121,7 +121,7 @@ func TestAccept_FatalErrorAbortsTheQueue(t *testing.T) {
 	a.Close()
 }
 
-func TestT27_RepeatedByCurrentAbortsTheOldHandle(t *testing.T) {
+func TestRepeatedByCurrentAbortsTheOldHandle(t *testing.T) {
 	l, addr := listener(t, 5)
 	full, reader := pair(t, esock.Stream)
 	fill(t, full)
@@ -156,7 +156,7 @@ func TestT27_RepeatedByCurrentAbortsTheOldHandle(t *testing.T) {
 	}
 }
 
-func TestT27_BlockingCallIsAnotherRequester(t *testing.T) {
+func TestBlockingCallIsAnotherRequester(t *testing.T) {
 	l, addr := listener(t, 5)
 	mb := esock.NewMailbox()
 	sel := acceptSelect(t, l, mb)
@@ -177,7 +177,7 @@ func TestT27_BlockingCallIsAnotherRequester(t *testing.T) {
 	assert.NoError(t, result(t, blocked).err)
 }
 
-func TestT4_AcceptRepeatedWhenTheConnectionIsGone(t *testing.T) {
+func TestAcceptRepeatedWhenTheConnectionIsGone(t *testing.T) {
 	l, addr := listener(t, 5)
 	thief, mb := twin(t, l), esock.NewMailbox()
 	sel := acceptSelect(t, l, mb)
@@ -260,7 +260,7 @@ func TestAccept_ClientThatResetBefore(t *testing.T) {
 	assert.ErrorIs(t, err, syscall.ENOTCONN)
 }
 
-func TestT28_ManyAcceptorsSomeCancelled(t *testing.T) {
+func TestManyAcceptorsSomeCancelled(t *testing.T) {
 	sameDescriptors(t)
 	l, addr := listener(t, 128)
 	const each, connections = 8, 40

@@ -78,8 +78,8 @@ func TestClose_ByAnybodyAndOnce(t *testing.T) {
 	assert.Equal(t, 1, closed)
 }
 
-// T31: close against calls at every stage. What it looks for is a hang, a leak, or somebody else's descriptor.
-func TestT31_CloseAtEveryStage(t *testing.T) {
+// Close meets calls at every stage: none hangs, leaks, or uses a descriptor that another socket has since got.
+func TestCloseAtEveryStage(t *testing.T) {
 	sameDescriptors(t)
 	for round := range 150 {
 		a, b := pair(t, esock.Stream)

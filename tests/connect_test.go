@@ -78,7 +78,7 @@ func TestConnect_Preconditions(t *testing.T) {
 		}
 		assert.Contains(t, s.Info().WStates, "connecting")
 	})
-	t.Run("T5 finished before it is ready, it is still connecting", func(t *testing.T) {
+	t.Run("finished before it is ready, it is still connecting", func(t *testing.T) {
 		s, mb, sel := connecting(t)
 		again := selected(t, s.FinishConnect(esock.NoWait(mb)))
 		assert.Equal(t, esock.OpConnect, again.Op())
@@ -89,7 +89,7 @@ func TestConnect_Preconditions(t *testing.T) {
 		_, err := s.PeerName()
 		assert.ErrorIs(t, err, syscall.ENOTCONN)
 	})
-	t.Run("T6 cancelled twice", func(t *testing.T) {
+	t.Run("cancelled twice", func(t *testing.T) {
 		s, mb, sel := connecting(t)
 		require.NoError(t, s.Cancel(sel))
 		assert.NotContains(t, s.Info().WStates, "connecting")
@@ -287,7 +287,7 @@ func TestConnect_UnixBacklogFullIsAnError(t *testing.T) {
 	}
 }
 
-func TestT41_UDPReconnectAndDissolve(t *testing.T) {
+func TestUDPReconnectAndDissolve(t *testing.T) {
 	s := open(t, esock.Inet, esock.Dgram, esock.UDP)
 	p1, a1 := udp(t)
 	p2, a2 := udp(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// T1: every byte once, every wait, every request.
-func TestT1_ReadCounters(t *testing.T) {
+// Every byte once, every wait, every request.
+func TestReadCounters(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	mb := esock.NewMailbox()
 	buf := make([]byte, 100)
@@ -64,7 +64,7 @@ func TestT1_ReadCounters(t *testing.T) {
 	check("closed")
 }
 
-func TestT1_WriteCounters(t *testing.T) {
+func TestWriteCounters(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	mb := esock.NewMailbox()
 	want := esock.Counters{}
@@ -108,7 +108,7 @@ func TestT1_WriteCounters(t *testing.T) {
 	check("failed")
 }
 
-func TestT1_AcceptCounters(t *testing.T) {
+func TestAcceptCounters(t *testing.T) {
 	l, addr := listener(t, 5)
 	mb := esock.NewMailbox()
 	sel := acceptSelect(t, l, mb)
@@ -129,7 +129,7 @@ func TestT1_AcceptCounters(t *testing.T) {
 }
 
 // All that goes in at one end comes out at the other, and both counted it.
-func TestT1_BytesOfBothEndsAgree(t *testing.T) {
+func TestBytesOfBothEndsAgree(t *testing.T) {
 	for _, typ := range []esock.Type{esock.Stream, esock.Dgram, esock.SeqPacket} {
 		a, b := pair(t, typ)
 		total := 0
@@ -188,8 +188,8 @@ func TestSendFileCountersAppearWithTheFirst(t *testing.T) {
 	assert.EqualValues(t, 1, a.Counters().SendFile.Fails, "closed")
 }
 
-// T2: gauges by domain, type and protocol, accepted sockets included.
-func TestT2_Gauges(t *testing.T) {
+// Gauges by domain, type and protocol, accepted sockets included.
+func TestGauges(t *testing.T) {
 	read := func() esock.Gauges { return esock.Info().Gauges }
 	before := read()
 	l, addr := listener(t, 5)
@@ -211,8 +211,8 @@ func TestT2_Gauges(t *testing.T) {
 	assert.Equal(t, 64, esock.Info().NumCntBits)
 }
 
-// T40: the registry is synchronous.
-func TestT40_RegistryIsSynchronous(t *testing.T) {
+// An opened socket is in the registry when Open returns, and out of it when Close does.
+func TestRegistryIsSynchronous(t *testing.T) {
 	before := esock.NumberOf()
 	for range 50 {
 		s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP, esock.Registered(true))

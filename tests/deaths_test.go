@@ -75,8 +75,8 @@ func TestDeath_FormerOwnerDoesNotMatter(t *testing.T) {
 	assert.Equal(t, ioEOF, err)
 }
 
-// T31: a socket that was never selected changes owner, and that owner dies: no descriptor is left.
-func TestT31_NewOwnerDies(t *testing.T) {
+// A socket that was never selected changes owner, and that owner dies: no descriptor is left.
+func TestNewOwnerDies(t *testing.T) {
 	sameDescriptors(t)
 	first, second := esock.NewMailbox(), esock.NewMailbox()
 	for range 10 {
@@ -141,7 +141,7 @@ func TestDeath_WriterDuringSendFile(t *testing.T) {
 	s2 := sendSelect(t, a, m2)
 	before := len(descriptors())
 	m1.Close()
-	assert.Len(t, descriptors(), before-1, "T8: the file is closed")
+	assert.Len(t, descriptors(), before-1, "the file is closed")
 	drain(t, b, int(n))
 	assert.Equal(t, selectOf(s2), message(t, m2))
 	sent, err := a.SendFile(f, 0, 10, esock.NoWait(m2))

@@ -138,7 +138,7 @@ func strays(t *testing.T) (tids []string) {
 	return tids
 }
 
-func TestT23_ManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
+func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 	a, b := cable(t)
 	sameDescriptors(t)
 	cookies := map[string]uint64{}

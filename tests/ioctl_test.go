@@ -61,7 +61,7 @@ func TestLoopbackInterfaceIsAnswered(t *testing.T) {
 	assert.Contains(t, list, netdevice.InterfaceAddr{Name: "lo", Addr: inetAddr("127.0.0.1")})
 }
 
-func TestT49HardwareAddressesHaveTheirOwnLength(t *testing.T) {
+func TestHardwareAddressesHaveTheirOwnLength(t *testing.T) {
 	hw, err := netdevice.HWAddr(udp4(t), "lo")
 	require.NoError(t, err)
 	assert.Equal(t, netdevice.HardwareAddr{Type: 772, Addr: make(net.HardwareAddr, 6)}, hw)
@@ -276,7 +276,7 @@ func TestInterfacesAreChangedInANamespaceOfTheirOwn(t *testing.T) {
 			addr string
 		}{
 			{netdevice.SetAddr, netdevice.Addr, "10.1.2.3"},
-			{netdevice.SetNetmask, netdevice.Netmask, "255.255.0.0"}, // T21
+			{netdevice.SetNetmask, netdevice.Netmask, "255.255.0.0"},
 			{netdevice.SetBrdAddr, netdevice.BrdAddr, "10.1.255.255"},
 			{netdevice.SetDstAddr, netdevice.DstAddr, "10.1.2.4"},
 		} {
@@ -355,7 +355,7 @@ func TestSetRequestsByName(t *testing.T) {
 		flags, err := netdevice.IOCtl(s, "gifflags", "lo")
 		assert.NoError(t, err)
 		assert.Contains(t, flags, "up")
-		_, err = netdevice.IOCtl(s, "sifflags", "lo", map[string]any{"up": false, "nonsense": true}) // T45
+		_, err = netdevice.IOCtl(s, "sifflags", "lo", map[string]any{"up": false, "nonsense": true})
 		assert.ErrorIs(t, err, invalid("ioctl_flag"))
 		flags, err = netdevice.IOCtl(s, "gifflags", "lo")
 		assert.NoError(t, err)

@@ -1,5 +1,4 @@
-// Package tests tests esock from outside, through the real kernel: every row of the contract's state tables, and
-// every trap. Tests are named after the row or trap that they show.
+// Package tests tests esock's API as programs use it, through the real kernel. A test is named after what it shows.
 package tests
 
 import (

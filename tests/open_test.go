@@ -97,7 +97,7 @@ func fcntl(t *testing.T, fd, cmd int) int {
 	return int(r)
 }
 
-func TestT24_EveryDescriptorIsBornCloexecAndNonblocking(t *testing.T) {
+func TestEveryDescriptorIsBornCloexecAndNonblocking(t *testing.T) {
 	check := func(what string, fd int) {
 		cloexec, nonblock := fdFlags(t, fd)
 		assert.True(t, cloexec, "%s: CLOEXEC", what)
@@ -154,7 +154,7 @@ func TestAdopt_DuplicateIsClosedAndTheOriginalStays(t *testing.T) {
 	assert.Equal(t, 10, n)
 }
 
-func TestT43_WithoutDupTheDescriptorIsGivenBackWithItsFlags(t *testing.T) {
+func TestWithoutDupTheDescriptorIsGivenBackWithItsFlags(t *testing.T) {
 	for _, waits := range []bool{false, true} {
 		t.Run("waits="+strconv.FormatBool(waits), func(t *testing.T) {
 			sameDescriptors(t)
@@ -255,7 +255,7 @@ func namespace(t *testing.T) string {
 	return "/run/netns/" + name
 }
 
-func TestT23_OpenInNamespaceAndBack(t *testing.T) {
+func TestOpenInNamespaceAndBack(t *testing.T) {
 	path := namespace(t)
 	sameDescriptors(t)
 	home := func() uint64 { return netnsCookie(t, open(t, esock.Inet, esock.Dgram, esock.UDP)) }

@@ -378,16 +378,16 @@ func TestNativeOptionsTakeBytesIntegersAndBooleans(t *testing.T) {
 	assert.ErrorIs(t, s.SetOptionNative(6, 1, nil), &esock.InvalidError{What: "value"})
 }
 
-// T52: a size that cannot be meant is refused before the kernel is asked.
-func TestT52AbsurdNativeSizeIsRefusedAtOnce(t *testing.T) {
+// A size that cannot be meant is refused before the kernel is asked.
+func TestAbsurdNativeSizeIsRefusedAtOnce(t *testing.T) {
 	s := tcp4(t)
 	_, err := s.GetOptionNative(6, 9999, make([]byte, 1<<20+1))
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "value_spec"})
 	assert.NotErrorIs(t, err, syscall.ENOPROTOOPT, "which is what the kernel would say")
 }
 
-// T15: OTP compared option numbers without their level, to know whether it had to restore priority and tos.
-func TestT15OnlySettingTOSTouchesPriorityAndItIsPutBack(t *testing.T) {
+// OTP compared option numbers without their level, to know whether it had to restore priority and tos.
+func TestOnlySettingTOSTouchesPriorityAndItIsPutBack(t *testing.T) {
 	s := tcp4(t)
 	require.NoError(t, sockopt.SocketPriority.Set(s, 3))
 	require.NoError(t, sockopt.IPTOS.Set(s, 0xb8))
@@ -408,8 +408,8 @@ func TestT15OnlySettingTOSTouchesPriorityAndItIsPutBack(t *testing.T) {
 	assert.Equal(t, 0x10, tos)
 }
 
-// T14: a DSCP never comes back as one of the old names, and keeps its bits.
-func TestT14TypeOfServiceOptionIsTheWholeByte(t *testing.T) {
+// A DSCP never comes back as one of the old names, and keeps its bits.
+func TestTypeOfServiceOptionIsTheWholeByte(t *testing.T) {
 	s := udp4(t)
 	for _, tos := range []int{0x10, 0x08, 0x04, 0x02, 48, 0xb8, 0xb9, 255} {
 		roundTrip(t, s, sockopt.IPTOS, tos, tos)
@@ -423,8 +423,8 @@ func TestT14TypeOfServiceOptionIsTheWholeByte(t *testing.T) {
 	assert.Equal(t, esock.TOSLowDelay, v)
 }
 
-// T16: no NUL is left in a name.
-func TestT16OptionStringsEndAtTheirNUL(t *testing.T) {
+// No NUL is left in a name.
+func TestOptionStringsEndAtTheirNUL(t *testing.T) {
 	s := tcp4(t)
 	v, err := sockopt.TCPCongestion.Get(s)
 	require.NoError(t, err)
@@ -441,8 +441,8 @@ func TestT16OptionStringsEndAtTheirNUL(t *testing.T) {
 	}
 }
 
-// T12: OTP took the microseconds for the seconds.
-func TestT12TimesKeepTheirMicroseconds(t *testing.T) {
+// OTP took the microseconds for the seconds.
+func TestTimesKeepTheirMicroseconds(t *testing.T) {
 	s := tcp4(t)
 	require.NoError(t, sockopt.SocketRcvTimeo.Set(s, 3250*time.Millisecond))
 	got, err := sockopt.SocketRcvTimeo.Get(s)
@@ -451,8 +451,8 @@ func TestT12TimesKeepTheirMicroseconds(t *testing.T) {
 	assert.ErrorIs(t, sockopt.SocketRcvTimeo.Set(s, -1), &esock.InvalidError{What: "socket_option"})
 }
 
-// T17: what IP_PKTOPTIONS holds is taken apart like what a receive gives.
-func TestT17PktOptionsAreControlMessages(t *testing.T) {
+// What IP_PKTOPTIONS holds is taken apart like what a receive gives.
+func TestPktOptionsAreControlMessages(t *testing.T) {
 	l, addr := listener(t, 5)
 	require.NoError(t, sockopt.IPRecvTTL.Set(l, true))
 	require.NoError(t, sockopt.IPRecvTOS.Set(l, true))
@@ -475,8 +475,8 @@ func TestT17PktOptionsAreControlMessages(t *testing.T) {
 	assert.ErrorIs(t, sockopt.IPPktOptions.Set(a, nil), &esock.InvalidError{What: "socket_option"})
 }
 
-// T22: levels have one name each, whatever the system's protocol database says.
-func TestT22LevelsHaveNoAliases(t *testing.T) {
+// Levels have one name each, whatever the system's protocol database says.
+func TestLevelsHaveNoAliases(t *testing.T) {
 	s := tcp4(t)
 	for _, alias := range []string{"IP", "hopopt", "TCP", "SOL_SOCKET", "0"} {
 		assert.ErrorIs(t, sockopt.Set(s, alias, "ttl", 5), &esock.InvalidError{What: "socket_option"}, alias)

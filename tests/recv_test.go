@@ -39,7 +39,7 @@ func eachReceiver(t *testing.T, test func(t *testing.T, r receiver)) {
 	}
 }
 
-// The rows of the outcome table that end a call at once, in every waiting form.
+// The outcomes that a call has at once are those of every waiting form.
 func TestRecv_Outcomes(t *testing.T) {
 	for name, c := range map[string]struct {
 		typ  esock.Type
@@ -56,7 +56,7 @@ func TestRecv_Outcomes(t *testing.T) {
 		"dgram: an empty message":           {esock.Dgram, []string{"", "x"}, 10, "", nil},
 		"seqpacket: one message":            {esock.SeqPacket, []string{"abc", "def"}, 10, "abc", nil},
 		"seqpacket: an empty message":       {esock.SeqPacket, []string{"", "x"}, 10, "", nil},
-		"seqpacket: the end (T18)":          {esock.SeqPacket, nil, 10, "", ioEOF},
+		"seqpacket: the end":          {esock.SeqPacket, nil, 10, "", ioEOF},
 		"seqpacket: cut to the buffer, too": {esock.SeqPacket, []string{"abcdef"}, 3, "abc", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestRecvFull_Stream(t *testing.T) {
 		c := b.Counters()
 		assert.EqualValues(t, 5, c.ReadByte)
 		assert.EqualValues(t, 1, c.ReadPkg)
-		assert.EqualValues(t, 5, c.ReadPkgMax, "T1: the steps are summed")
+		assert.EqualValues(t, 5, c.ReadPkgMax, "the steps are summed")
 	})
 	ends := map[string]struct {
 		end  func(a, b *esock.Socket, cancel func())
@@ -227,7 +227,7 @@ func TestRecvFull_Stream(t *testing.T) {
 	}
 }
 
-func TestT9_LengthBeyondTheMessageEndsWithTheMessage(t *testing.T) {
+func TestLengthBeyondTheMessageEndsWithTheMessage(t *testing.T) {
 	for _, typ := range []esock.Type{esock.Dgram, esock.SeqPacket} {
 		for _, w := range []esock.Wait{esock.Forever, esock.Within(patience), esock.Within(0), esock.NoWait(esock.NewMailbox())} {
 			a, b := pair(t, typ)
@@ -243,7 +243,7 @@ func TestT9_LengthBeyondTheMessageEndsWithTheMessage(t *testing.T) {
 	}
 }
 
-func TestT10_PeekNeverAccumulates(t *testing.T) {
+func TestPeekNeverAccumulates(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	send(t, a, "abc")
 	buf := make([]byte, 10)
@@ -262,7 +262,7 @@ func TestT10_PeekNeverAccumulates(t *testing.T) {
 	assert.Equal(t, "abc", recv(t, b))
 }
 
-func TestT11_PollRespectsTheQueue(t *testing.T) {
+func TestPollRespectsTheQueue(t *testing.T) {
 	eachReceiver(t, func(t *testing.T, way receiver) {
 		a, b := pair(t, esock.Stream)
 		mb := esock.NewMailbox()
@@ -314,7 +314,7 @@ func TestRecvBytes_BufferOption(t *testing.T) {
 	})
 }
 
-func TestT25_ResultIsAsLongAsTheData(t *testing.T) {
+func TestResultIsAsLongAsTheData(t *testing.T) {
 	a, b := pair(t, esock.Dgram)
 	require.NoError(t, sockopt.Set(b, "otp", "rcvbuf", 60_000))
 	for _, length := range []int{0, 50_000} {
@@ -326,7 +326,7 @@ func TestT25_ResultIsAsLongAsTheData(t *testing.T) {
 	}
 }
 
-func TestT34_SignalsDoNotEndCalls(t *testing.T) {
+func TestSignalsDoNotEndCalls(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	stop := make(chan struct{})
 	storm := start(func() (int, error) {
@@ -351,7 +351,7 @@ func TestT34_SignalsDoNotEndCalls(t *testing.T) {
 	assert.Positive(t, result(t, storm).n)
 }
 
-func TestT47_TruncFlag(t *testing.T) {
+func TestTruncFlag(t *testing.T) {
 	t.Run("datagram: clipped, and the full length told", func(t *testing.T) {
 		a, b := pair(t, esock.Dgram)
 		for range 4 {
@@ -383,8 +383,8 @@ func TestT47_TruncFlag(t *testing.T) {
 	})
 }
 
-// T18: the exact answer, where the kernel gives one.
-func TestT18_SeqpacketEmptyMessagesAndTheEnd(t *testing.T) {
+// With credentials, the kernel distinguishes an empty message from the end.
+func TestSeqpacketEmptyMessagesAndTheEnd(t *testing.T) {
 	for _, cred := range []bool{false, true} {
 		a, b := pair(t, esock.SeqPacket)
 		require.NoError(t, sockopt.SocketPassCred.Set(b, cred))

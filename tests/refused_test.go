@@ -90,7 +90,7 @@ var refusedReceives = []refusal{
 	}},
 }
 
-func TestT32_RefusedSendsLeaveTheLane(t *testing.T) {
+func TestRefusedSendsLeaveTheLane(t *testing.T) {
 	for _, typ := range []esock.Type{esock.Stream, esock.Dgram, esock.SeqPacket} {
 		t.Run(typ.String(), func(t *testing.T) {
 			list := refusedSends
@@ -127,7 +127,7 @@ func emptyAll(t *testing.T, s *esock.Socket, n int) {
 	}
 }
 
-func TestT32_RefusedReceivesLeaveTheLane(t *testing.T) {
+func TestRefusedReceivesLeaveTheLane(t *testing.T) {
 	empty := refusal{"empty buffer", func(s *esock.Socket, w esock.Wait) error { _, err := s.Recv(nil, 0, w); return err }}
 	for _, typ := range []esock.Type{esock.Stream, esock.Dgram, esock.SeqPacket} {
 		for _, r := range append(refusedReceives[:len(refusedReceives):len(refusedReceives)], empty) {
@@ -155,7 +155,7 @@ func TestT32_RefusedReceivesLeaveTheLane(t *testing.T) {
 }
 
 // What is refused because of what the socket is doing, or before the message was seen, ends nothing.
-func TestT32_RefusedCallsThatLeaveThingsAsTheyAre(t *testing.T) {
+func TestRefusedCallsThatLeaveThingsAsTheyAre(t *testing.T) {
 	t.Run("the message is still to be seen", func(t *testing.T) {
 		a, b := pair(t, esock.Stream)
 		mb := esock.NewMailbox()
@@ -189,7 +189,7 @@ func TestT32_RefusedCallsThatLeaveThingsAsTheyAre(t *testing.T) {
 }
 
 // A context that has ended before the call carries on is an answer, too.
-func TestT32_ContinuationThatIsCalledOff(t *testing.T) {
+func TestContinuationThatIsCalledOff(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	room := fill(t, a)
 	m1, m2 := esock.NewMailbox(), esock.NewMailbox()

@@ -151,7 +151,7 @@ func TestSelect_LockedOutUntilTheCurrentActs(t *testing.T) {
 		assert.Equal(t, esock.ErrTimeout, l.call(esock.Within(time.Millisecond)))
 		assert.Zero(t, m2.Len())
 		require.NoError(t, l.s.Cancel(s1))
-		assert.Equal(t, selectOf(s2), message(t, m2), "T29: promoted, and armed in its own direction")
+		assert.Equal(t, selectOf(s2), message(t, m2), "promoted, and armed in its own direction")
 		require.NoError(t, l.call(esock.NoWait(m2)))
 		assert.Zero(t, m1.Len()+m2.Len())
 	})
@@ -203,8 +203,8 @@ func TestSelect_FatalErrorAbortsTheWriteQueue(t *testing.T) {
 	assert.Zero(t, a.Info().NumWriters)
 }
 
-// T32: whatever a call does wrong, it does not keep the lane, and those behind it move up.
-func TestT32_InvalidArgumentsDoNotBlockTheLane(t *testing.T) {
+// Whatever a call does wrong, it does not keep the lane, and those behind it move up.
+func TestInvalidArgumentsDoNotBlockTheLane(t *testing.T) {
 	tooMany := make([][]byte, esock.Info().IOVMax+1)
 	for i := range tooMany {
 		tooMany[i] = []byte{1}
@@ -251,8 +251,8 @@ func TestT32_InvalidArgumentsDoNotBlockTheLane(t *testing.T) {
 	}
 }
 
-// T33: an error of one message says nothing of those queued behind.
-func TestT33_DatagramErrorsEndOnlyTheirOwnCall(t *testing.T) {
+// An error of one message says nothing of those queued behind.
+func TestDatagramErrorsEndOnlyTheirOwnCall(t *testing.T) {
 	a, b := pair(t, esock.Dgram)
 	m1, m2 := esock.NewMailbox(), esock.NewMailbox()
 	fill(t, a)
@@ -271,8 +271,8 @@ func TestT33_DatagramErrorsEndOnlyTheirOwnCall(t *testing.T) {
 	assert.NoError(t, result(t, blocked).err)
 }
 
-// T36: what comes at the last moment still counts. The deadline has passed when the lane is entered.
-func TestT36_LateDataIsTakenBeforeTimeout(t *testing.T) {
+// What comes at the last moment still counts. The deadline has passed when the lane is entered.
+func TestLateDataIsTakenBeforeTimeout(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	for range 200 {
 		got := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Within(50*time.Microsecond)) })
@@ -285,7 +285,7 @@ func TestT36_LateDataIsTakenBeforeTimeout(t *testing.T) {
 	}
 }
 
-func TestT44_HandleInProgressIsRefused(t *testing.T) {
+func TestHandleInProgressIsRefused(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	x, y := pair(t, esock.Stream)
 	mb := esock.NewMailbox()

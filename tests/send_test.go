@@ -87,7 +87,7 @@ func TestSend_PartialSelectsAndContinues(t *testing.T) {
 		assert.Equal(t, outcome{len(data), nil}, result(t, received))
 		assert.Zero(t, mb.Len())
 		c := a.Counters()
-		assert.EqualValues(t, len(data), c.WriteByte, "T1: every byte once")
+		assert.EqualValues(t, len(data), c.WriteByte, "every byte once")
 		assert.EqualValues(t, 1, c.WritePkg)
 		assert.EqualValues(t, len(data), c.WritePkgMax)
 	})
@@ -282,7 +282,7 @@ func TestSend_NoSIGPIPE(t *testing.T) {
 }
 
 // Errors are one-shot on Linux, and given to whoever meets them.
-func TestT51_ErrorsAreOneShot(t *testing.T) {
+func TestErrorsAreOneShot(t *testing.T) {
 	reset := func(t *testing.T) (a *esock.Socket) {
 		a, b := tcpPair(t)
 		require.NoError(t, sockopt.SocketLinger.Set(b, sockopt.Linger{On: true}))

@@ -215,8 +215,8 @@ func TestSendFile_OnlyItsRequesterContinues(t *testing.T) {
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "select"})
 }
 
-// T7, T8: however a sendfile ends, its file is closed and the next one works.
-func TestT7T8_HeldFileIsClosed(t *testing.T) {
+// However a sendfile ends, its file is closed and the next one works.
+func TestHeldFileIsClosed(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, a, b *esock.Socket, mb *esock.Mailbox, sel *esock.Select){
 		"cancelled": func(t *testing.T, a, _ *esock.Socket, _ *esock.Mailbox, sel *esock.Select) {
 			require.NoError(t, a.Cancel(sel))
@@ -284,8 +284,8 @@ type reader struct{ s *esock.Socket }
 
 func (r reader) Read(b []byte) (int, error) { return r.s.Recv(b, 0, esock.Within(patience)) }
 
-// T37: what was moved is reported, however the call ends.
-func TestT37_SendFileReportsTheTotal(t *testing.T) {
+// What was moved is reported, however the call ends.
+func TestSendFileReportsTheTotal(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(a, b *esock.Socket)
 		want error

@@ -116,7 +116,7 @@ func collect(t *testing.T, s *esock.Socket, n int) (fds int) {
 	return fds
 }
 
-func TestT13_ControlMessagesAreSentOnce(t *testing.T) {
+func TestControlMessagesAreSentOnce(t *testing.T) {
 	const size = 1 << 20
 	for name, iov := range map[string][][]byte{
 		"one buffer":    {make([]byte, size)},

@@ -115,8 +115,8 @@ func TestShutdown_WakesWaitingCalls(t *testing.T) {
 	}
 }
 
-// T50: such a socket is readable for ever, and recv says EAGAIN. Waiting for it must neither spin nor hang.
-func TestT50_DatagramAfterShutdownRead(t *testing.T) {
+// A datagram socket that is shut for reading is always readable, and recv(2) reports EAGAIN. Waiting for it must neither spin nor hang.
+func TestDatagramAfterShutdownRead(t *testing.T) {
 	connected, to := udp(t)
 	peer, _ := udp(t)
 	require.NoError(t, peer.Connect(to, esock.Forever))
@@ -145,7 +145,7 @@ func TestT50_DatagramAfterShutdownRead(t *testing.T) {
 	}
 }
 
-func TestT50_SelectedDatagramReader(t *testing.T) {
+func TestSelectedDatagramReader(t *testing.T) {
 	a, _ := pair(t, esock.Dgram)
 	mb := esock.NewMailbox()
 	sel := recvSelect(t, a, mb)

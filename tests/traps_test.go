@@ -148,11 +148,11 @@ func TestReadAndWriteArmedTogether(t *testing.T) {
 				}
 				if readFires {
 					read()
-					assert.Zero(t, wmb.Len(), "T29: each its own direction")
+					assert.Zero(t, wmb.Len(), "each its own direction")
 					write()
 				} else {
 					write()
-					assert.Zero(t, rmb.Len(), "T29: each its own direction")
+					assert.Zero(t, rmb.Len(), "each its own direction")
 					read()
 				}
 				assert.Zero(t, rmb.Len()+wmb.Len())
