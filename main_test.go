@@ -40,18 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 // descriptors lists what the process has open.
-func descriptors() []string {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return nil
-	}
-	var fds []string
-	for _, e := range entries {
-		target, _ := os.Readlink("/proc/self/fd/" + e.Name())
-		fds = append(fds, e.Name()+":"+target)
-	}
-	return fds
-}
+var descriptors = machine.Descriptors
 
 // usualSndBuf is the send buffer of a Linux that nobody has tuned (it doubles it). With it tests know what is more than a
 // unix socket takes.

@@ -55,14 +55,9 @@ func pausedSend(t *testing.T, s *Socket, to Addr, mb *Mailbox) *Select {
 		_, err := s.SendTo([]byte("x"), to, 0, NoWait(mb))
 		sel, ok := err.(*Select)
 		require.True(t, ok, "%v", err)
-		for {
-			if inPause(s, writing) && mb.Len() == 0 {
-				return sel
-			}
-			if _, ok := mb.Poll(); ok {
-				break
-			}
-			time.Sleep(10 * time.Microsecond)
+		testwait.Until(t, "a message or a pause", func() bool { return mb.Len() > 0 || inPause(s, writing) })
+		if _, ok := mb.Poll(); !ok {
+			return sel
 		}
 	}
 }

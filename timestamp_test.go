@@ -5,7 +5,6 @@ import (
 	"errors"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,7 +25,7 @@ func stamped(t *testing.T) (s *Socket, at Addr) {
 // nextStamp takes one timestamp out of the error queue.
 func nextStamp(t *testing.T, s *Socket) QueuedError {
 	t.Helper()
-	e, err := s.RecvErr(new(Msg), Within(10*time.Second))
+	e, err := s.RecvErr(new(Msg), Within(patience))
 	require.NoError(t, err)
 	return e
 }

@@ -283,7 +283,7 @@ func TestZeroCopyRestOfASharedConnection(t *testing.T) {
 			zeroCopyRests.mu.Unlock()
 			var err error
 			for buf := make([]byte, 1<<16); err == nil; {
-				_, err = peer.Recv(buf, 0, Within(10*time.Second))
+				_, err = peer.Recv(buf, 0, Within(patience))
 			}
 			assert.Equal(t, io.EOF, err)
 			eventually(t, func() bool { return z.Pending() == 0 }, "that the kernel is done")
@@ -309,7 +309,7 @@ func TestZeroCopyRestOfABubble(t *testing.T) {
 		zeroCopyRests.add(r)
 		var err error
 		for buf := make([]byte, 1<<16); err == nil; {
-			_, err = peer.Recv(buf, 0, Within(5*time.Second))
+			_, err = peer.Recv(buf, 0, Within(patience))
 		}
 		assert.Equal(t, io.EOF, err)
 		assert.Zero(t, z.Pending())

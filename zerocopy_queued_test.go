@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -25,7 +24,7 @@ func zeroCopied(t *testing.T, data string) (*Socket, *ZeroCopy) {
 	n, err := z.Send([]byte(data), Forever)
 	require.NoError(t, err)
 	require.Equal(t, len(data), n)
-	n, err = s.Recv(make([]byte, len(data)), 0, Within(10*time.Second)) // what holds the memory is freed by this
+	n, err = s.Recv(make([]byte, len(data)), 0, Within(patience)) // what holds the memory is freed by this
 	require.NoError(t, err)
 	require.Equal(t, len(data), n)
 	return s, z
@@ -48,10 +47,10 @@ func TestQueuedRecordsAreTheSameBesideABook(t *testing.T) {
 		for _, size := range []int{1000, 10, 1000} {
 			stamped(s)
 			buf := make([]byte, size)
-			n, err := s.Recv(buf, MsgErrQueue, Within(10*time.Second))
+			n, err := s.Recv(buf, MsgErrQueue, Within(patience))
 			all = append(all, answer{n, err, string(buf[max(n-7, 0):max(n, 0)])})
 			stamped(s)
-			n, from, err := s.RecvFrom(buf, MsgErrQueue|MsgTrunc, Within(10*time.Second))
+			n, from, err := s.RecvFrom(buf, MsgErrQueue|MsgTrunc, Within(patience))
 			assert.True(t, from.IsZero() || from.Family() == Inet, "%v", from)
 			all = append(all, answer{n, err, string(buf[max(min(n, size)-7, 0):max(min(n, size), 0)])})
 		}

@@ -1,7 +1,6 @@
 package sockopt
 
 import (
-	"os"
 	"syscall"
 	"testing"
 
@@ -9,6 +8,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/internal/watchdog"
 )
 
@@ -30,15 +30,4 @@ func pair(t testing.TB, typ esock.Type, opts ...esock.OpenOption) (a, b *esock.S
 }
 
 // descriptors lists what the process has open.
-func descriptors() []string {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return nil
-	}
-	var fds []string
-	for _, e := range entries {
-		target, _ := os.Readlink("/proc/self/fd/" + e.Name())
-		fds = append(fds, e.Name()+":"+target)
-	}
-	return fds
-}
+var descriptors = machine.Descriptors

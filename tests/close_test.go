@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -111,8 +112,8 @@ func TestCloseAtEveryStage(t *testing.T) {
 			})
 		}
 		wg.Go(func() { a.Send([]byte("abcdefghij"), 0, esock.Within(0)) })
-		for range round % 7 {
-			time.Sleep(20 * time.Microsecond)
+		for range round % 7 * 10 { // the stage
+			runtime.Gosched()
 		}
 		wg.Go(func() { b.Close() })
 		wg.Go(func() { b.Close() })

@@ -41,9 +41,10 @@ func TestClose_LingersUnderSignals(t *testing.T) {
 			n := fill(t, a)
 			done := start(func() (int, error) { return 0, a.Close() })
 			eventually(t, "closing", func() bool { return hasState(a.Info().RStates, "closing") })
+			x, y := pair(t, esock.Stream)
 			for range 50 {
-				time.Sleep(time.Millisecond) // between signals the close may go on, and end
 				interrupt(t)
+				echoes(t, x, y) // meanwhile the close may go on, and end
 			}
 			select {
 			case <-done:

@@ -17,6 +17,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -31,20 +32,16 @@ func provoke(t *testing.T, s *esock.Socket) (to esock.Addr) {
 		return [2]uint64{uint64(m.RmemAlloc), uint64(s.Counters().ReadPkg)}
 	}
 	before := seen()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	testwait.Retry(t, "an answer", func() {
 		machine.NeedICMP(t)
-		// It may meet the error of one before.
-		if _, err := s.SendTo([]byte("ping"), to, 0, esock.Forever); err != nil {
-			require.ErrorIs(t, err, syscall.ECONNREFUSED)
-			continue
-		}
-		for again := time.Now().Add(30 * time.Millisecond); time.Now().Before(again); time.Sleep(50 * time.Microsecond) {
-			if seen() != before {
-				return to
+		eventually(t, "a send", func() bool {
+			_, err := s.SendTo([]byte("ping"), to, 0, esock.Forever)
+			if err != nil { // of a datagram before
+				require.ErrorIs(t, err, syscall.ECONNREFUSED)
 			}
-		}
-	}
-	t.Fatal("no answer")
+			return err == nil
+		})
+	}, func() bool { return seen() != before })
 	return to
 }
 

@@ -261,14 +261,16 @@ func abortOf(sel *esock.Select, reason error) esock.Message {
 func fill(t testing.TB, s *esock.Socket) (total int) {
 	t.Helper()
 	chunk := make([]byte, 4096)
-	for full := false; !full; {
-		n, err := s.Send(chunk, 0, esock.Within(0))
-		total += n
-		if err != nil {
-			require.Equal(t, esock.ErrTimeout, err)
-			full = s.Protocol() != esock.TCP || staysFull(t, s)
+	eventually(t, "a full buffer", func() bool {
+		for {
+			n, err := s.Send(chunk, 0, esock.Within(0))
+			total += n
+			if err != nil {
+				require.Equal(t, esock.ErrTimeout, err)
+				return s.Protocol() != esock.TCP || staysFull(t, s)
+			}
 		}
-	}
+	})
 	return total
 }
 
@@ -279,7 +281,6 @@ func staysFull(t testing.TB, s *esock.Socket) bool {
 	require.NoError(t, err)
 	switch {
 	case info.Unacked > 0 || info.SndWnd >= info.SndMSS: // what is on its way, or goes there soon, makes room once more
-		time.Sleep(50 * time.Microsecond)
 		return false
 	case info.NotSentBytes < info.SndWnd+1<<14: // what the window has room for is nearly all
 		n, err := sockopt.SocketSndBuf.Get(s)
@@ -291,6 +292,31 @@ func staysFull(t testing.TB, s *esock.Socket) bool {
 	// makes no room in it.
 	require.NoError(t, sockopt.SocketSndBuf.Set(s, 1))
 	return true
+}
+
+// makeRoom receives from s, which is full, until the mailbox of a waiting sender has a message.
+func makeRoom(t testing.TB, s *esock.Socket, sender *esock.Mailbox) {
+	t.Helper()
+	eventually(t, "a message to the sender", func() bool {
+		if sender.Len() > 0 {
+			return true
+		}
+		if _, err := s.RecvBytes(4096, 0, esock.Within(0)); err != nil {
+			require.Equal(t, esock.ErrTimeout, err)
+		}
+		return false
+	})
+}
+
+// pollerTurn returns when the poller has served another socket: what it had to do before, it has done.
+func pollerTurn(t testing.TB) {
+	t.Helper()
+	peer, s := pair(t, esock.Stream)
+	mb := esock.NewMailbox()
+	defer mb.Close()
+	sel := recvSelect(t, s, mb)
+	send(t, peer, "x")
+	require.Equal(t, selectOf(sel), message(t, mb))
 }
 
 // drain receives n bytes.

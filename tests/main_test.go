@@ -30,8 +30,7 @@ func TestMain(m *testing.M) {
 			fmt.Println("goroutines left:", err)
 			code = 1
 		}
-		if after := descriptors(); len(after) > before+1 { // +1: the listing itself
-
+		if after := descriptors(); len(after) > before {
 			fmt.Printf("descriptors left: %d before, now %v\n", before, after)
 			code = 1
 		}
@@ -51,19 +50,7 @@ func startPollers() {
 }
 
 // descriptors lists what the process has open.
-func descriptors() []string {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return nil
-	}
-	var fds []string
-	for _, e := range entries {
-		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
-			fds = append(fds, e.Name()+":"+target)
-		}
-	}
-	return fds
-}
+var descriptors = machine.Descriptors
 
 // patience is how long a test waits for what must come.
 const patience = testwait.Patience

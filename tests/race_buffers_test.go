@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/assert"
@@ -128,7 +127,7 @@ func raceCases() map[string]raceCase {
 			require.NoError(t, second(a.TxTimestamps(esock.TimestampTxSoftware)))
 			require.NoError(t, second(a.SendTo([]byte("x"), to, 0, esock.Forever)))
 			var m esock.Msg
-			require.NoError(t, second(a.RecvErr(&m, esock.Within(10*time.Second))))
+			require.NoError(t, second(a.RecvErr(&m, esock.Within(patience))))
 			for c := range m.Control() {
 				if _, ok := c.ExtendedError(); ok {
 					return c.Data[len(c.Data)-1:], true, func() { c.ExtendedError() }

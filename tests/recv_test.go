@@ -3,6 +3,7 @@ package tests
 import (
 	"bytes"
 	"context"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -56,7 +58,7 @@ func TestRecv_Outcomes(t *testing.T) {
 		"dgram: an empty message":           {esock.Dgram, []string{"", "x"}, 10, "", nil},
 		"seqpacket: one message":            {esock.SeqPacket, []string{"abc", "def"}, 10, "abc", nil},
 		"seqpacket: an empty message":       {esock.SeqPacket, []string{"", "x"}, 10, "", nil},
-		"seqpacket: the end":          {esock.SeqPacket, nil, 10, "", ioEOF},
+		"seqpacket: the end":                {esock.SeqPacket, nil, 10, "", ioEOF},
 		"seqpacket: cut to the buffer, too": {esock.SeqPacket, []string{"abcdef"}, 3, "abc", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -328,17 +330,11 @@ func TestResultIsAsLongAsTheData(t *testing.T) {
 
 func TestSignalsDoNotEndCalls(t *testing.T) {
 	a, b := pair(t, esock.Stream)
-	stop := make(chan struct{})
-	storm := start(func() (int, error) {
-		for n := 0; ; n++ {
-			select {
-			case <-stop:
-				return n, nil
-			default: // the runtime takes SIGURG for itself
-				syscall.Kill(syscall.Getpid(), syscall.SIGURG)
-				time.Sleep(20 * time.Microsecond)
-			}
-		}
+	signals := 0
+	stop := testwait.Repeat(func() {
+		syscall.Kill(syscall.Getpid(), syscall.SIGURG) // the runtime takes it for itself
+		signals++
+		runtime.Gosched()
 	})
 	data := content(4 << 20)
 	sent := start(func() (int, error) { return a.Send(data, 0, esock.Within(patience)) })
@@ -347,8 +343,8 @@ func TestSignalsDoNotEndCalls(t *testing.T) {
 	assert.Equal(t, outcome{len(data), nil}, outcome{n, err})
 	assert.Equal(t, outcome{len(data), nil}, result(t, sent))
 	assert.True(t, bytes.Equal(data, got))
-	close(stop)
-	assert.Positive(t, result(t, storm).n)
+	stop()
+	assert.Positive(t, signals)
 }
 
 func TestTruncFlag(t *testing.T) {

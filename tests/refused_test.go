@@ -6,13 +6,13 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // A mailbox that was told to go on, and whose next call is refused for an argument, has had its answer: the next in the
@@ -268,16 +268,10 @@ func TestRefusedDatagramEndsOneReceive(t *testing.T) {
 		calls = append(calls, recvStart(t, s, make([]byte, 1), esock.Within(patience), i+1))
 	}
 	machine.NeedICMP(t)
-	eventually(t, "a refusal", func() bool { // the kernel sends only so many in a while
+	testwait.Retry(t, "a refusal", func() { // the kernel sends only so many in a while
 		_, err := s.Send([]byte("anybody?"), 0, esock.Within(patience))
 		require.NoError(t, err)
-		for again := time.Now().Add(100 * time.Millisecond); len(calls[0]) == 0; time.Sleep(50 * time.Microsecond) {
-			if time.Now().After(again) {
-				return false
-			}
-		}
-		return true
-	})
+	}, func() bool { return len(calls[0]) > 0 })
 	assert.ErrorIs(t, result(t, calls[0]).err, syscall.ECONNREFUSED)
 	readers(t, s, 2)
 	peer := open(t, esock.Inet, esock.Dgram, esock.UDP)

@@ -235,10 +235,7 @@ func TestInvalidArgumentsDoNotBlockTheLane(t *testing.T) {
 			m1, m2 := esock.NewMailbox(), esock.NewMailbox()
 			fill(t, a)
 			s1, s2 := sendSelect(t, a, m1), sendSelect(t, a, m2)
-			for m1.Len() == 0 {
-				recv(t, b)
-				time.Sleep(time.Millisecond)
-			}
+			makeRoom(t, b, m1)
 			assert.Equal(t, selectOf(s1), message(t, m1))
 			err := wrong(a, esock.NoWait(m1))
 			require.Error(t, err)
@@ -258,10 +255,7 @@ func TestDatagramErrorsEndOnlyTheirOwnCall(t *testing.T) {
 	fill(t, a)
 	s1, s2 := sendSelect(t, a, m1), sendSelect(t, a, m2)
 	blocked := sendStart(t, a, []byte("blocked"), esock.Forever, 3)
-	for m1.Len() == 0 {
-		recv(t, b)
-		time.Sleep(time.Millisecond)
-	}
+	makeRoom(t, b, m1)
 	assert.Equal(t, selectOf(s1), message(t, m1))
 	_, err := a.Send(make([]byte, 16<<20), 0, esock.NoWait(m1))
 	require.ErrorIs(t, err, syscall.EMSGSIZE)

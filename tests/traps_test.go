@@ -90,7 +90,7 @@ func TestErrorQueuePending_ReaderParkedAndSelected(t *testing.T) {
 				// The pending error wakes it for nothing, a few times at the most.
 				for sent := false; ; {
 					if mb.Len() == 0 && !sent {
-						time.Sleep(time.Millisecond) // give a spinning poller its chance
+						pollerTurn(t) // a spinning poller has its chance
 						if mb.Len() == 0 {
 							send(t, peer, "data")
 							sent = true

@@ -175,7 +175,7 @@ func TestServeHeadIsOneTime(t *testing.T) {
 	s := listening(t, t.TempDir(), nil)
 	defer s.Close()
 	client := dialed(t, s.at)
-	sock, err := s.listener.Accept(s.owner, esock.Within(10*time.Second))
+	sock, err := s.listener.Accept(s.owner, esock.Within(testwait.Patience))
 	require.NoError(t, err)
 	_, err = client.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab" + request("GET / HTTP/1.1")))
 	require.NoError(t, err)

@@ -1,4 +1,5 @@
-// Package machine tells tests what the machine has: a test skips, with the reason, what cannot be tested there.
+// Package machine tells tests what the machine has, so that a test skips, with the reason, what cannot be tested there; and
+// what their process has open.
 package machine
 
 import (
@@ -59,6 +60,21 @@ func Sysctl(name string) string {
 // RefusesForeign reports whether the kernel refuses to bind to an address that the machine does not have.
 func RefusesForeign() bool {
 	return Sysctl("net/ipv4/ip_nonlocal_bind") != "1" && Sysctl("net/ipv6/ip_nonlocal_bind") != "1"
+}
+
+// Descriptors lists what the process has open, each as "number:what".
+func Descriptors() []string {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	var open []string
+	for _, e := range entries {
+		if what, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil { // that of the listing is closed by now
+			open = append(open, e.Name()+":"+what)
+		}
+	}
+	return open
 }
 
 // NeedICMP skips a test where a datagram to a closed port of the loopback is not answered: by a firewall's doing, or

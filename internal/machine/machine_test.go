@@ -1,10 +1,13 @@
 package machine
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestIPv6(t *testing.T) {
@@ -18,6 +21,15 @@ func TestIPv6(t *testing.T) {
 		assert.True(t, IPv6)
 	})
 	assert.True(t, ran, "a skip at most")
+}
+
+func TestDescriptors(t *testing.T) {
+	before := Descriptors()
+	null, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	assert.Contains(t, Descriptors(), fmt.Sprintf("%d:%s", null.Fd(), os.DevNull))
+	null.Close()
+	assert.Equal(t, before, Descriptors())
 }
 
 func TestSysctl(t *testing.T) {

@@ -24,11 +24,22 @@ func Until(t Failer, what string, cond func() bool) {
 	}
 }
 
-// Comes waits until cond holds, and reports whether it ever did. It looks often at first, and then leaves the processor to
-// those it waits for.
-func Comes(cond func() bool) bool {
+// Retry calls act until cond holds, for what the kernel may drop. After each call it gives cond some time before the next.
+func Retry(t Failer, what string, act func(), cond func() bool) {
+	t.Helper()
+	Until(t, what, func() bool {
+		act()
+		return comes(cond, 100*time.Millisecond)
+	})
+}
+
+// Comes waits until cond holds, and reports whether it ever did.
+func Comes(cond func() bool) bool { return comes(cond, Patience) }
+
+// comes is Comes with a limit. It looks often at first, and then leaves the processor to those it waits for.
+func comes(cond func() bool, limit time.Duration) bool {
 	pause := 50 * time.Microsecond
-	for deadline := time.Now().Add(Patience); !cond(); pause = min(2*pause, 2*time.Millisecond) {
+	for deadline := time.Now().Add(limit); !cond(); pause = min(2*pause, 2*time.Millisecond) {
 		if time.Now().After(deadline) {
 			return cond() // this process may not have run since the look before
 		}

@@ -61,6 +61,19 @@ func TestUntilLooksOnceMore(t *testing.T) {
 	})
 }
 
+func TestRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		acts := 0
+		Retry(t, "the third act", func() { acts++ }, func() bool { return acts == 3 })
+		assert.Equal(t, 3, acts)
+		Retry(t, "what the first act began", func() { acts++ }, func() bool { return acts == 4 })
+		assert.Equal(t, 4, acts)
+		said, took := failing(func(t Failer) { Retry(t, "spring", func() {}, func() bool { return false }) })
+		assert.Equal(t, "never came: spring", said)
+		assert.GreaterOrEqual(t, took, Patience)
+	})
+}
+
 func TestResult(t *testing.T) {
 	ch := make(chan int, 1)
 	ch <- 7

@@ -83,19 +83,7 @@ func leftovers(before int) int {
 }
 
 // descriptors lists what the process has open.
-func descriptors() []string {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return nil
-	}
-	var fds []string
-	for _, e := range entries {
-		if target, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
-			fds = append(fds, e.Name()+":"+target)
-		}
-	}
-	return fds
-}
+var descriptors = machine.Descriptors
 
 // needErlang skips a test if there is no Erlang.
 func needErlang(t *testing.T) {
