@@ -388,15 +388,7 @@ func FuzzParseAddr(f *testing.F) {
 		if a.form == formShort {
 			return // it means nothing without a socket
 		}
-		b, err = AddrFromMap(a.Map())
-		require.NoError(t, err)
-		require.Equal(t, a, b)
-		var c cAddr
-		if err = a.toC(&c); err == errZoneName {
-			return // a socket looks it up
-		}
-		require.NoError(t, err)
-		require.Equal(t, a, addrFromC(&c, Addr{}))
+		survives(t, a)
 	})
 }
 
@@ -418,14 +410,20 @@ func FuzzAddrFromMap(f *testing.F) {
 			assert.ErrorIs(t, err, &InvalidError{What: "sockaddr"})
 			return
 		}
-		b, err := AddrFromMap(a.Map())
-		require.NoError(t, err)
-		require.Equal(t, a, b)
-		var c cAddr
-		if err = a.toC(&c); err == errZoneName {
-			return // a socket looks it up
-		}
-		require.NoError(t, err)
-		require.Equal(t, a, addrFromC(&c, Addr{}))
+		survives(t, a)
 	})
+}
+
+// survives checks that an address comes back from its map, and from the core.
+func survives(t *testing.T, a Addr) {
+	t.Helper()
+	b, err := AddrFromMap(a.Map())
+	require.NoError(t, err)
+	require.Equal(t, a, b)
+	var c cAddr
+	if err = a.toC(&c); err == errZoneName {
+		return // a socket looks it up
+	}
+	require.NoError(t, err)
+	require.Equal(t, a, addrFromC(&c, Addr{}))
 }

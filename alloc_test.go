@@ -44,18 +44,6 @@ func allocations(t *testing.T, most float64, op func() error) {
 	assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines, "goroutines")
 }
 
-// boundUDP is a datagram socket, and its address.
-func boundUDP(t *testing.T) (*Socket, Addr) {
-	t.Helper()
-	s, err := Open(Inet, Dgram, UDP)
-	require.NoError(t, err)
-	t.Cleanup(func() { s.Close() })
-	require.NoError(t, s.Bind(Loopback))
-	at, err := s.SockName()
-	require.NoError(t, err)
-	return s, at
-}
-
 func TestAllocReady(t *testing.T) {
 	buf := make([]byte, 64)
 	for _, typ := range []Type{Stream, SeqPacket, Dgram} {

@@ -30,14 +30,7 @@ func TestSharersShutdownIsTheEndOfAsynchronousReceives(t *testing.T) {
 
 // Both directions are armed, one fires, and the other cannot be armed again. TCP has no other event that would tell its writer.
 func TestEventTellsBothLanesThatItAnswers(t *testing.T) {
-	l, at := listening(t)
-	c, err := Open(Inet, Stream, TCP)
-	require.NoError(t, err)
-	defer c.Close()
-	require.NoError(t, c.Connect(at, Forever))
-	peer, err := l.Accept(Forever)
-	require.NoError(t, err)
-	defer peer.Close()
+	c, peer := tcpLink(t)
 	fd, err := syscall.Dup(fdOf(c)) // c keeps the description, and so the registration
 	require.NoError(t, err)
 	s, err := Adopt(fd, TakeFD())

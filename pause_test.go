@@ -288,15 +288,6 @@ func TestPauseEndsWhenNobodyWaits(t *testing.T) {
 	assert.Equal(t, state, s.state.Load())
 }
 
-// Shutdown is noted for who is about to wait.
-func TestShutdownIsNoted(t *testing.T) {
-	for how, want := range map[How]uint64{ShutRead: stNote(reading), ShutWrite: stNote(writing), ShutReadWrite: stNote(reading) | stNote(writing)} {
-		s, _ := pair(t, Stream)
-		require.NoError(t, s.Shutdown(how))
-		assert.Equal(t, want, s.state.Load()&(stNote(reading)|stNote(writing)), "%v", how)
-	}
-}
-
 // An event that came too early is put off.
 func TestEventThatCameTooEarlyIsPutOff(t *testing.T) {
 	peer, s, _ := lanePair(t)

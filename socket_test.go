@@ -46,7 +46,7 @@ func canary(t *testing.T) {
 }
 
 // listening is a TCP listener, and its address.
-func listening(t *testing.T) (*Socket, Addr) {
+func listening(t testing.TB) (*Socket, Addr) {
 	t.Helper()
 	l, err := Open(Inet, Stream, TCP)
 	require.NoError(t, err)
@@ -56,6 +56,40 @@ func listening(t *testing.T) (*Socket, Addr) {
 	addr, err := l.SockName()
 	require.NoError(t, err)
 	return l, addr
+}
+
+// tcpLink is the two ends of a TCP connection.
+func tcpLink(t testing.TB) (a, b *Socket) {
+	t.Helper()
+	l, addr := listening(t)
+	a, err := Open(Inet, Stream, TCP)
+	require.NoError(t, err)
+	require.NoError(t, a.Connect(addr, Forever))
+	b, err = l.Accept(Forever)
+	require.NoError(t, err)
+	t.Cleanup(func() { closeSoon(t, a); closeSoon(t, b) })
+	require.NoError(t, l.Close())
+	return a, b
+}
+
+// boundUDP is a datagram socket, and its address.
+func boundUDP(t testing.TB) (*Socket, Addr) {
+	t.Helper()
+	s, err := Open(Inet, Dgram, UDP)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	require.NoError(t, s.Bind(Loopback))
+	at, err := s.SockName()
+	require.NoError(t, err)
+	return s, at
+}
+
+// selfUDP is a datagram socket that is connected to itself.
+func selfUDP(t testing.TB) *Socket {
+	t.Helper()
+	s, at := boundUDP(t)
+	require.NoError(t, s.Connect(at, Forever))
+	return s
 }
 
 // The garbage collector closes what was forgotten where everybody's cleanups run: it does not wait for data that the

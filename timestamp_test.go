@@ -10,18 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stamped is a socket that sends to itself with timestamps, and its send.
-func stamped(t *testing.T) (s *Socket, at Addr) {
-	t.Helper()
-	s, err := Open(Inet, Dgram, UDP)
-	require.NoError(t, err)
-	t.Cleanup(func() { s.Close() })
-	require.NoError(t, s.Bind(Loopback))
-	at, err = s.SockName()
-	require.NoError(t, err)
-	return s, at
-}
-
 // nextStamp takes one timestamp out of the error queue.
 func nextStamp(t *testing.T, s *Socket) QueuedError {
 	t.Helper()
@@ -35,7 +23,7 @@ func TestTxTimestampsAfterATryWithoutRoom(t *testing.T) {
 	defer func(f func(Domain) bool) { givesNumbersBack = f }(givesNumbersBack)
 	for _, gives := range []bool{true, false} {
 		givesNumbersBack = func(Domain) bool { return gives }
-		s, at := stamped(t)
+		s, at := boundUDP(t)
 		tx, err := s.TxTimestamps(TimestampTxSoftware)
 		require.NoError(t, err)
 		send := func() (int, error) { return s.SendTo([]byte("x"), at, 0, Forever) }
@@ -73,7 +61,7 @@ func TestTxTimestampsAfterARefusedDatagram(t *testing.T) {
 	}
 	for name, refused := range map[string]func(*Socket, Addr) error{"numbered": segments, "not numbered": long} {
 		t.Run(name, func(t *testing.T) {
-			s, at := stamped(t)
+			s, at := boundUDP(t)
 			tx, err := s.TxTimestamps(TimestampTxSoftware)
 			require.NoError(t, err)
 			send := func() (int, error) { return s.SendTo([]byte("x"), at, 0, Forever) }

@@ -108,14 +108,7 @@ func TestZeroCopyReleaseBetweenOthers(t *testing.T) {
 
 // A receive with the flag, and a send with another, send nothing without copying.
 func TestZeroCopyIsOfSendsWithTheFlag(t *testing.T) {
-	l, addr := listening(t)
-	s, err := Open(Inet, Stream, TCP)
-	require.NoError(t, err)
-	defer s.Close()
-	require.NoError(t, s.Connect(addr, Forever))
-	peer, err := l.Accept(Forever)
-	require.NoError(t, err)
-	defer peer.Close()
+	s, peer := tcpLink(t)
 	zc, err := s.ZeroCopy()
 	require.NoError(t, err)
 	_, err = peer.Send([]byte("x"), 0, Forever)
@@ -131,11 +124,7 @@ func TestZeroCopyIsOfSendsWithTheFlag(t *testing.T) {
 
 // An error that is no record keeps the doubt, until a send has reported it.
 func TestZeroCopyDoubtReportsThePendingError(t *testing.T) {
-	gone, err := Open(Inet, Dgram, UDP)
-	require.NoError(t, err)
-	require.NoError(t, gone.Bind(Loopback))
-	addr, err := gone.SockName()
-	require.NoError(t, err)
+	gone, addr := boundUDP(t)
 	require.NoError(t, gone.Close())
 	s, err := Open(Inet, Dgram, UDP)
 	require.NoError(t, err)

@@ -53,13 +53,7 @@ func TestZeroCopyNoticesThatNeverComeAreNotWaitedForLong(t *testing.T) {
 
 // A message without data is sent as always, however its emptiness is written: UDP would number it, and the book would not.
 func TestZeroCopyOfNothingTakesNoNumber(t *testing.T) {
-	s, err := Open(Inet, Dgram, UDP)
-	require.NoError(t, err)
-	defer s.Close()
-	require.NoError(t, s.Bind(Loopback))
-	at, err := s.SockName()
-	require.NoError(t, err)
-	require.NoError(t, s.Connect(at, Forever))
+	s := selfUDP(t)
 	z, err := s.ZeroCopy()
 	if err != nil {
 		t.Skip("UDP sends without copying since Linux 5.0:", err)

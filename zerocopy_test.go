@@ -29,20 +29,7 @@ func TestZeroCopyNeedsAnErrorQueue(t *testing.T) {
 
 // A whole zero-copy send holds the lane: nothing comes between its parts, and its time is one.
 func TestZeroCopySendIsOneCall(t *testing.T) {
-	l, err := Open(Inet, Stream, TCP)
-	require.NoError(t, err)
-	defer l.Close()
-	require.NoError(t, l.Bind(Loopback))
-	require.NoError(t, l.Listen(1))
-	at, err := l.SockName()
-	require.NoError(t, err)
-	c, err := Open(Inet, Stream, TCP)
-	require.NoError(t, err)
-	defer c.Close()
-	require.NoError(t, c.Connect(at, Forever))
-	peer, err := l.Accept(Forever)
-	require.NoError(t, err)
-	defer peer.Close()
+	c, peer := tcpLink(t)
 	z, err := c.ZeroCopy()
 	require.NoError(t, err)
 	const size = 8 << 20

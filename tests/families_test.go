@@ -4,178 +4,21 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
-	"net"
-	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/sockopt"
 )
-
-// host is a network namespace with one interface, the end of a cable.
-type host struct {
-	name  string // of the namespace
-	dev   string
-	index int // of the interface
-	ip    netip.Addr
-	mac   net.HardwareAddr
-}
-
-func (h host) inside() esock.OpenOption { return esock.NetNS("/run/netns/" + h.name) }
-
-func (h host) addr(port uint16) esock.Addr { return esock.Inet4Addr(h.ip, port) }
-
-// cable makes two namespaces joined by a pair of veth.
-func cable(t *testing.T) (a, b host) {
-	t.Helper()
-	privileged(t)
-	ip := func(args ...string) string {
-		var says bytes.Buffer // its warnings: a peer whose namespace is gone, say
-		cmd := exec.Command("ip", args...)
-		cmd.Stderr = &says
-		out, err := cmd.Output()
-		if err != nil {
-			t.Skipf("ip %v: %v: %s", args, err, says.Bytes())
-		}
-		return string(out)
-	}
-	ends := [2]host{}
-	for i := range ends {
-		h := host{name: fmt.Sprintf("esock-%d-%d", os.Getpid(), i), dev: fmt.Sprintf("end%d", i),
-			ip: netip.AddrFrom4([4]byte{10, 77, 0, byte(i + 1)}), mac: net.HardwareAddr{2, 0, 0, 0, 77, byte(i + 1)}}
-		ip("netns", "add", h.name)
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", h.name).Run() })
-		ends[i] = h
-	}
-	ip("link", "add", ends[0].dev, "netns", ends[0].name, "address", ends[0].mac.String(), "type", "veth",
-		"peer", "name", ends[1].dev, "netns", ends[1].name, "address", ends[1].mac.String())
-	for i, h := range ends {
-		ip("-n", h.name, "link", "set", "lo", "up")
-		ip("-n", h.name, "address", "add", h.ip.String()+"/24", "dev", h.dev)
-		ip("-n", h.name, "link", "set", h.dev, "up")
-		number, _, _ := strings.Cut(ip("-n", h.name, "-oneline", "link", "show", h.dev), ":")
-		index, err := strconv.Atoi(number)
-		require.NoError(t, err)
-		ends[i].index = index
-	}
-	for _, h := range ends { // until both are up, what a packet socket sends is dropped
-		eventually(t, "the carrier", func() bool {
-			return strings.Contains(ip("-n", h.name, "-oneline", "link", "show", h.dev), "state UP")
-		})
-	}
-	return ends[0], ends[1]
-}
-
-func TestTwoHostsTalkOverTCP(t *testing.T) {
-	a, b := cable(t)
-	l := open(t, esock.Inet, esock.Stream, esock.TCP, a.inside())
-	require.NoError(t, l.Bind(a.addr(0)))
-	require.NoError(t, l.Listen(5))
-	c := open(t, esock.Inet, esock.Stream, esock.TCP, b.inside())
-	require.NoError(t, c.Connect(sockName(t, l), esock.Within(patience)))
-	s, err := l.Accept(esock.Within(patience))
-	require.NoError(t, err)
-	closeAtEnd(t, s)
-	echoes(t, c, s)
-	peer, err := s.PeerName()
-	require.NoError(t, err)
-	assert.Equal(t, b.ip, peer.IP())
-	assert.Equal(t, netnsCookie(t, l), netnsCookie(t, s), "accepted where the listener is")
-	assert.NotEqual(t, netnsCookie(t, c), netnsCookie(t, s))
-}
-
-func TestTwoHostsTalkOverUDPAndSayByWhichInterface(t *testing.T) {
-	a, b := cable(t)
-	server := open(t, esock.Inet, esock.Dgram, esock.UDP, a.inside())
-	require.NoError(t, server.Bind(esock.Any))
-	require.NoError(t, sockopt.IPPktInfo.Set(server, true))
-	client := open(t, esock.Inet, esock.Dgram, esock.UDP, b.inside())
-	require.NoError(t, client.Connect(a.addr(uint16(sockName(t, server).Port())), esock.Forever))
-	send(t, client, "hello")
-
-	m := esock.Msg{Buf: make([]byte, 16)}
-	info := gotInto(t, server, &m, cm.PktInfo4)
-	assert.Equal(t, "hello", string(m.Data()))
-	assert.Equal(t, b.ip, m.Addr.IP())
-	assert.Equal(t, a.index, info.IfIndex)
-	assert.Equal(t, a.ip, info.Addr)
-
-	reply := esock.Msg{Addr: m.Addr, Iov: [][]byte{[]byte("back")}}
-	require.NoError(t, reply.SetControl(esock.PktInfo4{IfIndex: info.IfIndex}.Control()))
-	_, err := server.SendMsg(&reply, 0, esock.Within(patience))
-	require.NoError(t, err)
-	assert.Equal(t, "back", recv(t, client))
-}
-
-// strays are the threads that are in another network namespace than the caller's.
-func strays(t *testing.T) (tids []string) {
-	t.Helper()
-	home, err := os.Readlink("/proc/thread-self/ns/net") // not the first thread's: it cannot end, wherever it is
-	require.NoError(t, err)
-	tasks, err := filepath.Glob("/proc/self/task/*/ns/net")
-	require.NoError(t, err)
-	for _, task := range tasks {
-		if there, err := os.Readlink(task); err == nil && there != home { // else it has ended
-			tids = append(tids, task)
-		}
-	}
-	return tids
-}
-
-func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
-	a, b := cable(t)
-	sameDescriptors(t)
-	cookies := map[string]uint64{}
-	for _, h := range []host{a, b} {
-		s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP, h.inside())
-		require.NoError(t, err)
-		cookies[h.name] = netnsCookie(t, s)
-		require.NoError(t, s.Close())
-	}
-	before := strays(t) // threads of tests that live in a namespace of their own, and end with them
-
-	var all sync.WaitGroup
-	for i := range 16 {
-		all.Go(func() {
-			h := []host{a, b}[i%2]
-			for range 25 {
-				s, err := esock.Open(esock.Inet, esock.Stream, esock.TCP, h.inside())
-				if !assert.NoError(t, err) {
-					return
-				}
-				cookie, err := sockopt.SocketNetNSCookie.Get(s)
-				assert.NoError(t, err)
-				assert.Equal(t, cookies[h.name], cookie)
-				assert.NoError(t, s.Close())
-				_, err = esock.Open(esock.Inet, esock.Stream, esock.UDP, h.inside())
-				assert.ErrorIs(t, err, syscall.EPROTONOSUPPORT)
-			}
-		})
-	}
-	all.Wait()
-	eventually(t, "every thread is back", func() bool {
-		return !slices.ContainsFunc(strays(t), func(tid string) bool { return !slices.Contains(before, tid) })
-	})
-	s := open(t, esock.Inet, esock.Dgram, esock.UDP)
-	assert.NotContains(t, []uint64{cookies[a.name], cookies[b.name]}, netnsCookie(t, s))
-	require.NoError(t, s.Close())
-}
 
 // kindSocket opens a socket of a kind; the test is skipped if this machine has none, or no privilege for it.
 func kindSocket(t *testing.T, kind sockopt.Kinds) *esock.Socket {
@@ -405,79 +248,4 @@ func TestUnixAbstractNamesAndAutobind(t *testing.T) {
 	_, err = to.SendTo([]byte("back"), sender, 0, esock.Within(patience))
 	require.NoError(t, err)
 	assert.Equal(t, "back", recv(t, from))
-}
-
-// netlinkRequest is a message with a header, netlink(7), and a struct ifinfomsg of zeros behind it.
-func netlinkRequest(typ, flags uint16, number uint32) []byte {
-	b := make([]byte, unix.NLMSG_HDRLEN+unix.SizeofIfInfomsg)
-	binary.NativeEndian.PutUint32(b, uint32(len(b)))
-	binary.NativeEndian.PutUint16(b[4:], typ)
-	binary.NativeEndian.PutUint16(b[6:], flags)
-	binary.NativeEndian.PutUint32(b[8:], number)
-	return b
-}
-
-// netlinkMessages takes apart what a datagram holds: types and bodies.
-func netlinkMessages(t *testing.T, b []byte, each func(typ uint16, number uint32, body []byte)) {
-	t.Helper()
-	for len(b) >= unix.NLMSG_HDRLEN {
-		n := int(binary.NativeEndian.Uint32(b))
-		require.GreaterOrEqual(t, n, unix.NLMSG_HDRLEN)
-		require.LessOrEqual(t, n, len(b))
-		each(binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint32(b[8:]), b[unix.NLMSG_HDRLEN:n])
-		b = b[min(len(b), (n+3)&^3):]
-	}
-}
-
-func TestNetlinkDumpsTheLinks(t *testing.T) {
-	s := open(t, esock.Netlink, esock.Raw, esock.Protocol(unix.NETLINK_ROUTE))
-	require.NoError(t, s.Bind(esock.NetlinkAddr(0, 0)))
-	assert.NotZero(t, sockName(t, s).Port(), "the kernel chose one")
-	request := esock.Msg{Addr: esock.NetlinkAddr(0, 0),
-		Iov: [][]byte{netlinkRequest(unix.RTM_GETLINK, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, 7)}}
-	_, err := s.SendMsg(&request, 0, esock.Within(patience))
-	require.NoError(t, err)
-	links, done := 0, false
-	loop := false
-	m := esock.Msg{Buf: make([]byte, 1<<16)}
-	for !done {
-		require.NoError(t, s.RecvMsg(&m, 0, esock.Within(patience)))
-		require.Zero(t, m.Flags&esock.MsgTrunc)
-		assert.Equal(t, esock.NetlinkAddr(0, 0), m.Addr, "from the kernel")
-		netlinkMessages(t, m.Data(), func(typ uint16, number uint32, body []byte) {
-			assert.Equal(t, uint32(7), number)
-			switch typ {
-			case unix.RTM_NEWLINK:
-				links++
-				loop = loop || bytes.Contains(body, []byte("lo\x00"))
-			case unix.NLMSG_DONE:
-				done = true
-			default:
-				t.Errorf("a message of type %d", typ)
-			}
-		})
-	}
-	assert.True(t, loop)
-	interfaces, err := net.Interfaces()
-	require.NoError(t, err)
-	assert.GreaterOrEqual(t, links, len(interfaces))
-}
-
-func TestNetlinkGroupsTellWhatHappens(t *testing.T) {
-	a, _ := cable(t)
-	const group = 1 // RTNLGRP_LINK
-	s := open(t, esock.Netlink, esock.Raw, esock.Protocol(unix.NETLINK_ROUTE), a.inside())
-	require.NoError(t, s.Bind(esock.NetlinkAddr(0, 1<<(group-1))))
-	groups, ok := sockName(t, s).Groups()
-	assert.True(t, ok)
-	assert.Equal(t, uint32(1<<(group-1)), groups)
-	require.NoError(t, exec.Command("ip", "-n", a.name, "link", "set", a.dev, "mtu", "1400").Run())
-	m := esock.Msg{Buf: make([]byte, 1<<16)}
-	for seen := false; !seen; {
-		require.NoError(t, s.RecvMsg(&m, 0, esock.Within(patience)))
-		assert.Equal(t, esock.NetlinkAddr(0, 1<<(group-1)), m.Addr)
-		netlinkMessages(t, m.Data(), func(typ uint16, _ uint32, body []byte) {
-			seen = seen || typ == unix.RTM_NEWLINK && bytes.Contains(body, []byte(a.dev+"\x00"))
-		})
-	}
 }

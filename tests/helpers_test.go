@@ -294,6 +294,15 @@ func staysFull(t testing.TB, s *esock.Socket) bool {
 	return true
 }
 
+// discard receives until the end.
+func discard(s *esock.Socket) {
+	for buf := make([]byte, 1<<20); ; {
+		if _, err := s.Recv(buf, 0, esock.Forever); err != nil {
+			return
+		}
+	}
+}
+
 // makeRoom receives from s, which is full, until the mailbox of a waiting sender has a message.
 func makeRoom(t testing.TB, s *esock.Socket, sender *esock.Mailbox) {
 	t.Helper()

@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"strconv"
@@ -253,27 +252,6 @@ func namespace(t *testing.T) string {
 	}
 	t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
 	return "/run/netns/" + name
-}
-
-func TestOpenInNamespaceAndBack(t *testing.T) {
-	path := namespace(t)
-	sameDescriptors(t)
-	home := func() uint64 { return netnsCookie(t, open(t, esock.Inet, esock.Dgram, esock.UDP)) }
-	before := home()
-	there, err := esock.Open(esock.Inet, esock.Stream, esock.TCP, esock.NetNS(path))
-	if errors.Is(err, syscall.EPERM) {
-		t.Skip("setns needs CAP_SYS_ADMIN")
-	}
-	require.NoError(t, err)
-	defer there.Close()
-	assert.NotEqual(t, before, netnsCookie(t, there))
-
-	// Socket(2) fails over there: every thread is back all the same.
-	for range 20 {
-		_, err = esock.Open(esock.Inet, esock.Stream, esock.UDP, esock.NetNS(path))
-		assert.ErrorIs(t, err, syscall.EPROTONOSUPPORT)
-		assert.Equal(t, before, home())
-	}
 }
 
 // netnsCookie names the network namespace of a socket: SO_NETNS_COOKIE.

@@ -187,3 +187,62 @@ func TestSpinnerParksAfterItsBudget(t *testing.T) {
 		assert.Equal(t, outcome{1, nil}, result(t, done))
 	}
 }
+
+// A spinner has a budget without end; another socket's echo must make its progress all the same.
+func TestSpinnerStarvesNobody(t *testing.T) {
+	for _, procs := range []int{1, 2} {
+		t.Run(fmt.Sprintf("GOMAXPROCS=%d", procs), func(t *testing.T) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			quiet, other := pair(t, esock.Stream)
+			spinning := start(func() (int, error) {
+				return quiet.Recv(make([]byte, 1), 0, esock.Forever.Spin(time.Hour))
+			})
+			eventually(t, "the spinner", func() bool { return quiet.Counters().ReadTries > 0 })
+			a, b := tcpPair(t)
+			const rounds = 100
+			server := start(func() (int, error) {
+				buf := make([]byte, 16)
+				for range rounds {
+					n, err := b.Recv(buf, 0, esock.Forever)
+					if err != nil {
+						return 0, err
+					}
+					if _, err = b.Send(buf[:n], 0, esock.Forever); err != nil {
+						return 0, err
+					}
+				}
+				return rounds, nil
+			})
+			for range rounds {
+				send(t, a, "ping")
+				assert.Equal(t, "ping", recv(t, a))
+			}
+			assert.Equal(t, outcome{rounds, nil}, result(t, server))
+			mb := esock.NewMailbox()
+			sel := recvSelect(t, a, mb)
+			send(t, b, "x")
+			assert.Equal(t, selectOf(sel), message(t, mb), "the C poller is served, too")
+			send(t, other, "x")
+			assert.Equal(t, outcome{1, nil}, result(t, spinning))
+		})
+	}
+}
+
+// Spinners end like everybody else.
+func TestSpinnerIsEndedByEverything(t *testing.T) {
+	_, b := pair(t, esock.Stream)
+	spin := func(w esock.Wait) <-chan outcome {
+		before := b.Counters().ReadTries
+		ch := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, w.Spin(time.Hour)) })
+		eventually(t, "the spinner", func() bool { return b.Counters().ReadTries > before })
+		return ch
+	}
+	assert.Equal(t, esock.ErrTimeout, result(t, spin(esock.Within(2*time.Millisecond))).err)
+	ctx, cancel := cancellable(t)
+	done := spin(esock.Context(ctx))
+	cancel()
+	assert.Error(t, result(t, done).err)
+	done = spin(esock.Forever)
+	require.NoError(t, b.Close())
+	assert.ErrorIs(t, result(t, done).err, errClosed)
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sort"
 	"strings"
 	"syscall"
@@ -18,7 +17,7 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Behaviour of the kernel and of Go's runtime that the waiting is built around: docs/architecture.md.
+// What the kernel reports to the poller beside what a wait is for: errors, and the other direction.
 
 // fewTries is the most system calls that a wait which does not spin may have made.
 const fewTries = 50
@@ -193,154 +192,4 @@ func watchedFiles(t *testing.T) (list []string) {
 	}
 	sort.Strings(list)
 	return list
-}
-
-// A closed number whose description lives on elsewhere keeps reporting, unless it was deregistered.
-func TestDuplicateClosedWhileItsDescriptionLivesOn(t *testing.T) {
-	a, b := pair(t, esock.Stream)
-	before := watchedFiles(t)
-	mb := esock.NewMailbox()
-	for range 3 {
-		d := twin(t, b)
-		sel := recvSelect(t, d, mb)
-		n := fill(t, d)
-		parked := sendStart(t, d, []byte("x"), esock.Forever, 1)
-		require.NoError(t, d.Close())
-		drain(t, a, n)
-		assert.Equal(t, abortOf(sel, errClosed), message(t, mb))
-		assert.ErrorIs(t, result(t, parked).err, errClosed)
-		assert.Equal(t, before, watchedFiles(t), "nothing of it is watched any more")
-		other, _ := pair(t, esock.Stream) // may get the number, and what go-pointer gave the other
-		sel = recvSelect(t, other, mb)
-		echoes(t, a, b)
-		assert.Zero(t, mb.Len(), "and nobody hears of it")
-		require.NoError(t, other.Close())
-		message(t, mb)
-	}
-}
-
-// O_NONBLOCK belongs to the description: whoever shares it can clear it.
-func TestDescriptionMadeBlockingBySomebodyElse(t *testing.T) {
-	for _, typ := range []esock.Type{esock.Stream, esock.Dgram, esock.SeqPacket} {
-		t.Run(typ.String(), func(t *testing.T) {
-			a, b := pair(t, typ)
-			foreign, err := unix.FcntlInt(uintptr(fdOf(t, b)), unix.F_DUPFD_CLOEXEC, 0)
-			require.NoError(t, err)
-			defer syscall.Close(foreign)
-			makeBlocking := func() {
-				require.NoError(t, syscall.SetNonblock(foreign, false))
-				_, nonblock := fdFlags(t, fdOf(t, b))
-				require.False(t, nonblock)
-			}
-			makeBlocking()
-			mb := esock.NewMailbox()
-			eachReceiver(t, func(t *testing.T, way receiver) {
-				buf := make([]byte, 4)
-				for _, w := range []esock.Wait{esock.Within(0), esock.Within(time.Millisecond)} {
-					done := start(func() (int, error) { return way.recv(b, buf, w) })
-					assert.Equal(t, outcome{0, esock.ErrTimeout}, result(t, done))
-					makeBlocking()
-				}
-				_, err := way.recv(b, buf, esock.NoWait(mb))
-				sel := selected(t, err)
-				send(t, a, "one")
-				assert.Equal(t, selectOf(sel), message(t, mb))
-				n, err := way.recv(b, buf, esock.NoWait(mb))
-				assert.Equal(t, outcome{3, nil}, outcome{n, err})
-				parked := start(func() (int, error) { return way.recv(b, buf, esock.Forever) })
-				readers(t, b, 1)
-				send(t, a, "two")
-				assert.Equal(t, outcome{3, nil}, result(t, parked))
-				makeBlocking()
-			})
-			fill(t, b)
-			done := start(func() (int, error) { return b.Send([]byte("x"), 0, esock.Within(time.Millisecond)) })
-			assert.Equal(t, outcome{0, esock.ErrTimeout}, result(t, done))
-			require.NoError(t, b.Cancel(sendSelect(t, b, mb)))
-			parked := recvStart(t, b, make([]byte, 4), esock.Forever, 1)
-			require.NoError(t, b.Close())
-			assert.ErrorIs(t, result(t, parked).err, errClosed)
-		})
-	}
-}
-
-// A spinner has a budget without end; another socket's echo must make its progress all the same.
-func TestSpinnerStarvesNobody(t *testing.T) {
-	for _, procs := range []int{1, 2} {
-		t.Run(fmt.Sprintf("GOMAXPROCS=%d", procs), func(t *testing.T) {
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
-			quiet, other := pair(t, esock.Stream)
-			spinning := start(func() (int, error) {
-				return quiet.Recv(make([]byte, 1), 0, esock.Forever.Spin(time.Hour))
-			})
-			eventually(t, "the spinner", func() bool { return quiet.Counters().ReadTries > 0 })
-			a, b := tcpPair(t)
-			const rounds = 100
-			server := start(func() (int, error) {
-				buf := make([]byte, 16)
-				for range rounds {
-					n, err := b.Recv(buf, 0, esock.Forever)
-					if err != nil {
-						return 0, err
-					}
-					if _, err = b.Send(buf[:n], 0, esock.Forever); err != nil {
-						return 0, err
-					}
-				}
-				return rounds, nil
-			})
-			for range rounds {
-				send(t, a, "ping")
-				assert.Equal(t, "ping", recv(t, a))
-			}
-			assert.Equal(t, outcome{rounds, nil}, result(t, server))
-			mb := esock.NewMailbox()
-			sel := recvSelect(t, a, mb)
-			send(t, b, "x")
-			assert.Equal(t, selectOf(sel), message(t, mb), "the C poller is served, too")
-			send(t, other, "x")
-			assert.Equal(t, outcome{1, nil}, result(t, spinning))
-		})
-	}
-}
-
-// Spinners end like everybody else.
-func TestSpinnerIsEndedByEverything(t *testing.T) {
-	_, b := pair(t, esock.Stream)
-	spin := func(w esock.Wait) <-chan outcome {
-		before := b.Counters().ReadTries
-		ch := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, w.Spin(time.Hour)) })
-		eventually(t, "the spinner", func() bool { return b.Counters().ReadTries > before })
-		return ch
-	}
-	assert.Equal(t, esock.ErrTimeout, result(t, spin(esock.Within(2*time.Millisecond))).err)
-	ctx, cancel := cancellable(t)
-	done := spin(esock.Context(ctx))
-	cancel()
-	assert.Error(t, result(t, done).err)
-	done = spin(esock.Forever)
-	require.NoError(t, b.Close())
-	assert.ErrorIs(t, result(t, done).err, errClosed)
-}
-
-func TestListenerMadeBlockingBySomebodyElse(t *testing.T) {
-	l, addr := listener(t, 5)
-	mb := esock.NewMailbox()
-	accept := func(w esock.Wait) <-chan outcome {
-		require.NoError(t, syscall.SetNonblock(fdOf(t, l), false))
-		return start(func() (int, error) {
-			a, err := l.Accept(w)
-			if err == nil {
-				a.Close()
-			}
-			return 0, err
-		})
-	}
-	for _, w := range []esock.Wait{esock.Within(0), esock.Within(time.Millisecond)} {
-		assert.Equal(t, esock.ErrTimeout, result(t, accept(w)).err)
-	}
-	sel := selected(t, result(t, accept(esock.NoWait(mb))).err)
-	dial(t, addr)
-	assert.Equal(t, selectOf(sel), message(t, mb))
-	assert.NoError(t, result(t, accept(esock.NoWait(mb))).err)
 }

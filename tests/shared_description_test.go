@@ -1,0 +1,104 @@
+package tests
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/esock-go/esock"
+)
+
+// A closed number whose description lives on elsewhere keeps reporting, unless it was deregistered.
+func TestDuplicateClosedWhileItsDescriptionLivesOn(t *testing.T) {
+	a, b := pair(t, esock.Stream)
+	before := watchedFiles(t)
+	mb := esock.NewMailbox()
+	for range 3 {
+		d := twin(t, b)
+		sel := recvSelect(t, d, mb)
+		n := fill(t, d)
+		parked := sendStart(t, d, []byte("x"), esock.Forever, 1)
+		require.NoError(t, d.Close())
+		drain(t, a, n)
+		assert.Equal(t, abortOf(sel, errClosed), message(t, mb))
+		assert.ErrorIs(t, result(t, parked).err, errClosed)
+		assert.Equal(t, before, watchedFiles(t), "nothing of it is watched any more")
+		other, _ := pair(t, esock.Stream) // may get the number, and what go-pointer gave the other
+		sel = recvSelect(t, other, mb)
+		echoes(t, a, b)
+		assert.Zero(t, mb.Len(), "and nobody hears of it")
+		require.NoError(t, other.Close())
+		message(t, mb)
+	}
+}
+
+// O_NONBLOCK belongs to the description: whoever shares it can clear it.
+func TestDescriptionMadeBlockingBySomebodyElse(t *testing.T) {
+	for _, typ := range []esock.Type{esock.Stream, esock.Dgram, esock.SeqPacket} {
+		t.Run(typ.String(), func(t *testing.T) {
+			a, b := pair(t, typ)
+			foreign, err := unix.FcntlInt(uintptr(fdOf(t, b)), unix.F_DUPFD_CLOEXEC, 0)
+			require.NoError(t, err)
+			defer syscall.Close(foreign)
+			makeBlocking := func() {
+				require.NoError(t, syscall.SetNonblock(foreign, false))
+				_, nonblock := fdFlags(t, fdOf(t, b))
+				require.False(t, nonblock)
+			}
+			makeBlocking()
+			mb := esock.NewMailbox()
+			eachReceiver(t, func(t *testing.T, way receiver) {
+				buf := make([]byte, 4)
+				for _, w := range []esock.Wait{esock.Within(0), esock.Within(time.Millisecond)} {
+					done := start(func() (int, error) { return way.recv(b, buf, w) })
+					assert.Equal(t, outcome{0, esock.ErrTimeout}, result(t, done))
+					makeBlocking()
+				}
+				_, err := way.recv(b, buf, esock.NoWait(mb))
+				sel := selected(t, err)
+				send(t, a, "one")
+				assert.Equal(t, selectOf(sel), message(t, mb))
+				n, err := way.recv(b, buf, esock.NoWait(mb))
+				assert.Equal(t, outcome{3, nil}, outcome{n, err})
+				parked := start(func() (int, error) { return way.recv(b, buf, esock.Forever) })
+				readers(t, b, 1)
+				send(t, a, "two")
+				assert.Equal(t, outcome{3, nil}, result(t, parked))
+				makeBlocking()
+			})
+			fill(t, b)
+			done := start(func() (int, error) { return b.Send([]byte("x"), 0, esock.Within(time.Millisecond)) })
+			assert.Equal(t, outcome{0, esock.ErrTimeout}, result(t, done))
+			require.NoError(t, b.Cancel(sendSelect(t, b, mb)))
+			parked := recvStart(t, b, make([]byte, 4), esock.Forever, 1)
+			require.NoError(t, b.Close())
+			assert.ErrorIs(t, result(t, parked).err, errClosed)
+		})
+	}
+}
+
+func TestListenerMadeBlockingBySomebodyElse(t *testing.T) {
+	l, addr := listener(t, 5)
+	mb := esock.NewMailbox()
+	accept := func(w esock.Wait) <-chan outcome {
+		require.NoError(t, syscall.SetNonblock(fdOf(t, l), false))
+		return start(func() (int, error) {
+			a, err := l.Accept(w)
+			if err == nil {
+				a.Close()
+			}
+			return 0, err
+		})
+	}
+	for _, w := range []esock.Wait{esock.Within(0), esock.Within(time.Millisecond)} {
+		assert.Equal(t, esock.ErrTimeout, result(t, accept(w)).err)
+	}
+	sel := selected(t, result(t, accept(esock.NoWait(mb))).err)
+	dial(t, addr)
+	assert.Equal(t, selectOf(sel), message(t, mb))
+	assert.NoError(t, result(t, accept(esock.NoWait(mb))).err)
+}
