@@ -328,8 +328,8 @@ typedef struct esock_cmsg {
             uint8_t spec_dst[4], addr[4];
         } pktinfo4;
         struct {
-            uint32_t ifindex;
             uint8_t addr[16];
+            uint32_t ifindex;
         } pktinfo6;
         struct {
             uint32_t error;             /* an errno, positive; 0 in a zero-copy notice */
