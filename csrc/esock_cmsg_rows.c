@@ -1,5 +1,5 @@
-/* The values of control messages: one row for each type, found by its number, and the functions that read and write
- * them. */
+/* The values of control messages: one row for each type, found by level and type, and the functions that decode and
+ * encode the values. */
 #include "esock_internal.h"
 
 #include <arpa/inet.h>
