@@ -6,15 +6,14 @@ import (
 	"net"
 	"runtime"
 	"strings"
-
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/internal/watchdog"
 	"github.com/esock-go/esock/packet"
 )
@@ -24,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is for what must come.
-const patience = time.Minute
+const patience = testwait.Patience
 
 // stream is a Source of lines over a TCP connection. Its Read unlocks, and can be held up while it does.
 type stream struct {
@@ -72,12 +71,9 @@ func (s *stream) Read(w esock.Wait) error {
 	}
 	buf := make([]byte, 100)
 	n, err := s.d.Recv(buf, w)
+	reason, lasts := Lasts(err, w)
 	s.Lock()
 	s.data = append(s.data, buf[:n]...)
-	if err == nil {
-		return nil
-	}
-	reason, lasts := Lasts(err, w)
 	if !lasts {
 		s.d.End(ClosedBy{reason})
 		return nil
@@ -189,9 +185,7 @@ func holds(t *testing.T, mb *esock.Mailbox, want ...string) {
 
 func eventually(t *testing.T, cond func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !cond(); time.Sleep(50 * time.Microsecond) {
-		require.True(t, time.Now().Before(deadline), "it never came")
-	}
+	testwait.Until(t, "what the test waits for", cond)
 }
 
 // What happens while a receiver of the mailbox reads, with the lock released, and so has the turn.
