@@ -14,6 +14,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/callback"
 	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
 )
@@ -482,29 +483,6 @@ func TestRecvHeedsItsTimeBetweenReads(t *testing.T) {
 	recvs(t, s, body)
 }
 
-// using is a context whose methods use the socket, as a method of a caller's context may.
-type using struct {
-	context.Context
-	use func()
-}
-
-func (c using) Done() <-chan struct{} { c.use(); return c.Context.Done() }
-func (c using) Err() error {
-	c.use()
-	if err := c.Context.Err(); err != nil {
-		return usingError{err, c.use}
-	}
-	return nil
-}
-func (c using) Value(key any) any { c.use(); return c.Context.Value(key) }
-
-type usingError struct {
-	error
-	use func()
-}
-
-func (e usingError) Is(target error) bool { e.use(); return target == e.error }
-
 // No method of a caller's context, or of its error, runs under a lock that the socket's methods need.
 func TestTheContextOfARecvMayUseTheSocket(t *testing.T) {
 	for name, recv := range map[string]func(s *gentcp.Socket, w esock.Wait) error{
@@ -516,7 +494,7 @@ func TestTheContextOfARecvMayUseTheSocket(t *testing.T) {
 			s, peer := wired(t, nil)
 			parent, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			w := esock.Context(using{parent, func() { s.Owner(); s.Opt("active") }})
+			w := esock.Context(callback.Context(parent, func() { s.Owner(); s.Opt("active") }))
 			put(t, s, peer, "abc")
 			errs := make(chan error, 2)
 			go func() { errs <- recv(s, w) }()

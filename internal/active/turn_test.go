@@ -4,11 +4,11 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/callback"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
@@ -76,26 +76,15 @@ func TestTheOrderOfTheQueue(t *testing.T) {
 	require.Equal(t, turn{}, q)
 }
 
-// using is a context whose methods use the connection, as a method of a caller's context may.
-type using struct {
-	context.Context
-	use func()
-}
-
-func (c using) Deadline() (time.Time, bool) { c.use(); return c.Context.Deadline() }
-func (c using) Done() <-chan struct{}       { c.use(); return c.Context.Done() }
-func (c using) Err() error                  { c.use(); return c.Context.Err() }
-func (c using) Value(key any) any           { c.use(); return c.Context.Value(key) }
-
 // No method of a caller's context runs under the lock: not in a read, between reads, or in the queue.
 func TestAContextMayUseTheConnection(t *testing.T) {
 	s := newStream(t, nil)
 	parent, cancel := context.WithCancel(t.Context())
-	w := esock.Context(using{parent, func() {
+	w := esock.Context(callback.Context(parent, func() {
 		s.Lock()
 		defer s.Unlock()
 		s.d.Owner()
-	}})
+	}))
 	s.arrives(t, "a")
 	errs := make(chan error, 2)
 	receive := func() { _, err := s.receive(w); errs <- err }
