@@ -189,9 +189,12 @@ func (d *Delivery) Recv(p []byte, w esock.Wait) (int, error) {
 }
 
 // Lasts reports whether a receive's error is about that call alone, so that the stream goes on, and gives its reason: the time
-// of w has run out, the handle waits, its mailbox was closed a moment ago, or somebody uses the socket beneath.
+// of w has run out, the handle waits, its mailbox was closed a moment ago, or somebody uses the socket beneath. A receive
+// without an error lasts. Methods of the context of w may run, so no lock may be held that they could need.
 func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	switch e := err.(type) {
+	case nil:
+		return nil, true
 	case *esock.Select:
 		return err, true
 	case *esock.Error:
