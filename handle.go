@@ -34,6 +34,7 @@ type handleExt struct {
 	reason error         // of an abort
 	msg    Message       // messageOther
 	file   *heldFile     // the sendfile in progress
+	waiter *waiter       // of a blocking call
 
 	maker *maker // NewHandleFunc
 	post  uint64 // of a message in another's place: see place; guarded by mb.mu

@@ -288,7 +288,7 @@ func TestCalledOffWhileTheQueueEnds(t *testing.T) {
 	w := Context(ctx)
 	l := s.lane(reading)
 	for range 20 {
-		wt := newWaiter(s, OpRecv)
+		wt := newWaiter(s, OpRecv, 0)
 		s.mu.Lock()
 		wt.h.state = handleQueued
 		l.push(&wt.h)

@@ -26,7 +26,7 @@ func TestLateFunctionOfAContextLeavesTheNextAlone(t *testing.T) {
 	b.contextEnded(reading, make(chan struct{}))
 	assert.Equal(t, ctx.Done(), watchedBy(b, reading))
 	b.mu.Lock()
-	assert.False(t, b.blk.parks[reading].dirty, "nor is there a deadline")
+	assert.Zero(t, b.blk.parks[reading].at, "nor is there a deadline")
 	b.mu.Unlock()
 }
 

@@ -59,13 +59,7 @@ func Within(d time.Duration) Wait {
 
 // Until waits until t. After t the call tries once and does not wait.
 func Until(t time.Time) Wait {
-	// By how far it is from now: what t has may be the time of a wall clock, which jumps.
-	return Wait{kind: waitUntil, d: later(clock(), time.Until(t))}
-}
-
-// later is d after t, or the end of time.
-func later(t, d time.Duration) time.Duration {
-	return t + min(d, math.MaxInt64-t)
+	return Wait{kind: waitUntil, d: momentOf(t)}
 }
 
 // Context waits until ctx ends; the call then returns an *Error in which errors.Is finds ctx.Err(), or

@@ -243,9 +243,10 @@ func TestMoreThanTheBufferIsNoMore(t *testing.T) {
 func TestMoreThanTheBufferIsClipped(t *testing.T) {
 	a, _ := pair(t, Stream)
 	hooked(t, func(bool) int { return 10 })
-	c := call{op: OpNone, buf: make([]byte, 4), whole: true, flags: int(MsgTrunc)}
+	c := hookedCall()
+	c.buf, c.whole, c.flags = make([]byte, 4), true, int(MsgTrunc)
 	w := Forever
-	n, err := a.do(&c, &w)
+	n, err := a.do(c, &w)
 	assert.NoError(t, err)
 	assert.Equal(t, 10, n)
 	assert.Empty(t, c.buf)
