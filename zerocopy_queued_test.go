@@ -10,16 +10,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// toItself connects a datagram socket to its own address.
+func toItself(t *testing.T, s *Socket) {
+	t.Helper()
+	require.NoError(t, s.Bind(Loopback))
+	at, err := s.SockName()
+	require.NoError(t, err)
+	require.NoError(t, s.Connect(at, Forever))
+}
+
 // zeroCopied is a socket that has sent data without copying, which the kernel is done with, and its book.
 func zeroCopied(t *testing.T, data string) (*Socket, *ZeroCopy) {
 	t.Helper()
 	s, err := Open(Inet, Dgram, UDP)
 	require.NoError(t, err)
 	t.Cleanup(func() { s.Close() })
-	require.NoError(t, s.Bind(Loopback))
-	at, err := s.SockName()
-	require.NoError(t, err)
-	require.NoError(t, s.Connect(at, Forever))
+	toItself(t, s)
 	z, err := s.ZeroCopy()
 	require.NoError(t, err)
 	n, err := z.Send([]byte(data), Forever)
@@ -67,10 +73,7 @@ func TestQueuedRecordsAreTheSameBesideABook(t *testing.T) {
 	without, err := Open(Inet, Dgram, UDP)
 	require.NoError(t, err)
 	defer without.Close()
-	require.NoError(t, without.Bind(Loopback))
-	at, err := without.SockName()
-	require.NoError(t, err)
-	require.NoError(t, without.Connect(at, Forever))
+	toItself(t, without)
 	assert.Equal(t, read(without), got)
 	assert.Nil(t, without.uncopied(), "whoever only reads needs no book")
 	assert.Equal(t, "stamped", got[0].data)
