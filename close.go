@@ -59,12 +59,12 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	s.mu.Lock()
 	h, blk := s.h, s.blk
 	s.blk = nil
+	s.mu.Unlock()
 	if blk != nil {
 		for d := range blk.parks {
-			blk.parks[d].drop()
+			blk.parks[d].drop() // without the lock, because it calls methods of the user's context
 		}
 	}
-	s.mu.Unlock()
 	gauges.add(s, -1)
 
 	// What was in progress and not continued has ended. The counters have moved for the last time: Info and

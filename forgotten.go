@@ -58,7 +58,7 @@ func closeForgotten(f *forgotten) {
 	gauges.forget(f.h)
 	for _, known := range f.watches {
 		if w := known.Value(); w != nil {
-			w.stop()
+			go w.stop() // it calls methods of the user's context, which may wait
 		}
 	}
 	if f.ptr != nil {
