@@ -314,7 +314,7 @@ func receivers(t *testing.T, typ reflect.Type) (values []reflect.Value, open int
 		values = append(values, reflect.ValueOf(NewMailbox()))
 	case reflect.TypeFor[*Handle]():
 		var none *Mailbox
-		values = append(values, reflect.ValueOf(none.NewHandle()), reflect.ValueOf(new(Mailbox).NewHandleFunc(nil)),
+		values = append(values, reflect.ValueOf(none.NewHandle()), reflect.ValueOf(new(Mailbox).NewHandle()),
 			reflect.ValueOf(closedMailboxOf(t).NewHandle()))
 		open = len(values)
 		values = append(values, reflect.ValueOf(NewMailbox().NewHandle()))

@@ -48,7 +48,7 @@ func (d *Delivery) receive(w esock.Wait, next func() error, read func(esock.Wait
 		}
 		if first {
 			w = w.Begin()
-		} else if err := w.Over(); err != nil { // a read that finds data does not look
+		} else if err := engine.Over(w); err != nil { // a read that finds data does not look
 			return err
 		}
 		if err := read(w); err != nil {

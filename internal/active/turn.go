@@ -27,14 +27,14 @@ func (t *turn) take(mu *sync.Mutex, w esock.Wait) error {
 	if t.try() {
 		return nil
 	}
-	if !w.Blocks() {
+	if !engine.Blocks(w) {
 		return esock.ErrTimeout
 	}
 	mine := layered.NewChannel(0)
 	t.queue = append(t.queue, mine)
 	mu.Unlock()
 	defer mu.Lock()
-	if _, within := w.Duration(); within {
+	if engine.Within(w) {
 		<-mine
 		return nil
 	}
