@@ -161,9 +161,6 @@ func (w Wait) Err() error {
 	return nil
 }
 
-// Blocks reports whether the wait is not NoWait, With or Within(0).
-func (w Wait) Blocks() bool { return w.kind != waitBad && w.blocks() }
-
 // Asynchronous reports whether the wait is NoWait or With.
 func (w Wait) Asynchronous() bool { return w.kind == waitAsync }
 
@@ -177,17 +174,14 @@ func (w Wait) Ended() error {
 	return w.calledOff()
 }
 
-// Over is Ended for use between the receives of one operation, since a receive that finds data does not check the
+// over is Ended for use between the receives of one operation, since a receive that finds data does not check the
 // time. It is nil for Within(0), where each receive is a single try.
-func (w Wait) Over() error {
+func (w Wait) over() error {
 	if w.polls() {
 		return nil
 	}
 	return w.Ended()
 }
-
-// Duration returns the time of Within, and whether the wait is a Within.
-func (w Wait) Duration() (time.Duration, bool) { return w.d, w.kind == waitFor }
 
 // Ends returns a context that ends when the wait does, for calls that take a context. Calling the function releases
 // it.

@@ -31,7 +31,7 @@ type EventMsg interface {
 	Event() Event
 }
 
-// About reports whether a message is about this socket. It is a match for Mailbox.ReceiveMatch, PollMatch and Move.
+// About reports whether a message is about this socket. It is a match for Mailbox.ReceiveMatch and PollMatch.
 func (s Socket) About(msg esock.Message) bool {
 	return s.Sock != nil && msg != nil && s.Sock.About(msg)
 }

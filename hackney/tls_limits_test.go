@@ -121,8 +121,7 @@ func TestTheTimeOfASendIsSetOnce(t *testing.T) {
 	}
 	waiting(1)
 	w := c.wire.send.Load()
-	_, within := w.Duration()
-	require.False(t, within) // it is a moment
+	require.Contains(t, w.String(), "Until(") // it is a moment
 	waits := beneath(s).Counters().WriteWaits
 	_, err := io.CopyN(io.Discard, p.tcp, 8<<20)
 	require.NoError(t, err)

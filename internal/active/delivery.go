@@ -92,10 +92,10 @@ func (d *Delivery) Deliver() {
 	}
 	if d.handle == nil {
 		var h *esock.Handle
-		h = d.owner.NewHandleFuncLocked(d.mu, func(esock.Message) (esock.Message, bool) { return d.received(h) })
+		h = engine.NewHandle(d.owner, d.mu, func(esock.Message) (esock.Message, bool) { return d.received(h) })
 		d.handle = h
 	}
-	d.handle.Notify()
+	engine.Notify(d.handle)
 }
 
 // received is called by the goroutine that meets the handle in the mailbox: the message to receive instead, and whether there

@@ -62,7 +62,7 @@ func (d *Delivery) receive(w esock.Wait, next func() error, read func(esock.Wait
 func (d *Delivery) over(w esock.Wait) error {
 	d.mu.Unlock()
 	defer d.mu.Lock()
-	return w.Over()
+	return engine.Over(w)
 }
 
 // Receivers is how many receives there are, with those that wait for their turn.

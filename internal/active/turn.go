@@ -36,14 +36,14 @@ func (t *turn) take(mu *sync.Mutex, w esock.Wait) error {
 	if t.try() {
 		return nil
 	}
-	if !w.Blocks() {
+	if !engine.Blocks(w) {
 		return esock.ErrTimeout
 	}
 	mine := &waiter{came: layered.NewChannel(0)}
 	t.push(mine)
 	mu.Unlock()
 	defer mu.Lock()
-	if _, within := w.Duration(); within {
+	if engine.Within(w) {
 		<-mine.came
 		return nil
 	}
