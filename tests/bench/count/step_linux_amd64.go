@@ -56,11 +56,27 @@ func newTracer(driver string) (*tracer, error) {
 		unix.SchedSetaffinity(0, &one)
 	}
 	unix.RawSyscall(unix.SYS_PERSONALITY, addrNoRandomize, 0, 0) // some containers forbid it
-	return t, nil
+	return t, noSignalPerStep()
+}
+
+// noSignalPerStep keeps the runtime's handler of SIGCHLD, for ends only: each step would call it.
+func noSignalPerStep() error {
+	var action struct{ handler, flags, restorer, mask uint64 } // the kernel's struct sigaction
+	at := uintptr(unsafe.Pointer(&action))
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), 0, at, unsafe.Sizeof(action.mask), 0, 0)
+	if errno == 0 {
+		action.flags |= saNoCldStop
+		_, _, errno = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), at, 0, unsafe.Sizeof(action.mask), 0, 0)
+	}
+	if errno != 0 {
+		return fmt.Errorf("sigaction: %w", errno)
+	}
+	return nil
 }
 
 const (
 	addrNoRandomize = 0x40000 // personality(2)
+	saNoCldStop     = 1       // SA_NOCLDSTOP, sigaction(2)
 	atRandom        = 25      // AT_RANDOM, getauxval(3)
 	patience        = 10 * time.Second
 	attempts        = 5
