@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -338,11 +337,12 @@ var callNames = map[int]string{
 	unix.SYS_EPOLL_PWAIT: "epoll_pwait", unix.SYS_FUTEX: "futex", unix.SYS_CLONE: "clone", unix.SYS_CLONE3: "clone3",
 	unix.SYS_MMAP: "mmap", unix.SYS_MADVISE: "madvise", unix.SYS_CLOCK_GETTIME: "clock_gettime", unix.SYS_POLL: "poll",
 	unix.SYS_RT_SIGPROCMASK: "rt_sigprocmask", unix.SYS_NANOSLEEP: "nanosleep", unix.SYS_EVENTFD2: "eventfd2",
+	unix.SYS_EPOLL_WAIT: "epoll_wait", unix.SYS_RT_SIGPENDING: "rt_sigpending", unix.SYS_RT_SIGTIMEDWAIT: "rt_sigtimedwait",
 }
 
 func callName(number int) string {
 	if name, ok := callNames[number]; ok {
 		return name
 	}
-	return strings.TrimSpace("system call " + strconv.Itoa(number))
+	return "system call " + strconv.Itoa(number)
 }
