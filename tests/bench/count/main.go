@@ -5,7 +5,7 @@
 // else the machine does. The number is the median of some repetitions, less that of an empty operation: the scheduler and
 // the allocators have work to do now and then, which the median leaves out.
 //
-//	build/bench count [--json FILE] [--check FILE] [--where] [NAME...]
+//	build/bench count [--check] [--json FILE] [--where] [NAME...]
 package main
 
 import (
@@ -25,9 +25,10 @@ func main() {
 	var o options
 	flag.StringVar(&o.driver, "driver", os.Getenv("ESOCK_COUNT_DRIVER"), "count in this `PROGRAM`, tests/bench/count/driver built from another tree")
 	flag.StringVar(&o.json, "json", "", "write the numbers to `FILE`, in place of those it has for the same rows")
-	flag.StringVar(&o.check, "check", "", "compare with the numbers in `FILE`, and fail where esock's differ by more than 2 %")
+	flag.BoolVar(&o.check, "check", false, "fail where a number of esock's differs by more than 2 % from that of docs/count.json")
+	flag.StringVar(&o.with, "with", "docs/count.json", "compare with the numbers in `FILE` instead")
 	flag.BoolVar(&o.where, "where", false, "name the functions that the instructions are in")
-	flag.IntVar(&o.repeat, "repeat", 15, "the median of `N` operations")
+	flag.IntVar(&o.repeat, "repeat", 7, "the median of `N` operations")
 	flag.BoolVar(&o.esock, "esock", false, "leave the peers out")
 	list := flag.Bool("list", false, "name the rows and stop")
 	flag.Usage = func() {
@@ -53,8 +54,8 @@ func main() {
 }
 
 type options struct {
-	driver, json, check string
-	where, esock        bool
+	driver, json, with  string
+	check, where, esock bool
 	repeat              int
 	names               []string
 }
@@ -90,14 +91,17 @@ func chosen(rows []row, names []string) []row {
 }
 
 func (o *options) run(rows []row) error {
+	if o.repeat < 1 {
+		return fmt.Errorf("--repeat wants 1 or more")
+	}
 	rows = chosen(rows, o.names)
 	if len(rows) == 0 {
 		return fmt.Errorf("no row is called that; --list names them")
 	}
 	var before *report
-	if o.check != "" {
+	if o.check {
 		var err error
-		if before, err = readReport(o.check); err != nil {
+		if before, err = readReport(o.with); err != nil {
 			return err
 		}
 	}
@@ -119,7 +123,7 @@ func (o *options) run(rows []row) error {
 		fmt.Println(d)
 	}
 	if len(differences) > 0 {
-		return fmt.Errorf("%d numbers are not those of %s", len(differences), o.check)
+		return fmt.Errorf("%d numbers are not those of %s", len(differences), o.with)
 	}
 	return nil
 }

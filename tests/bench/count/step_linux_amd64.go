@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -56,11 +55,27 @@ func newTracer(driver string) (*tracer, error) {
 		unix.SchedSetaffinity(0, &one)
 	}
 	unix.RawSyscall(unix.SYS_PERSONALITY, addrNoRandomize, 0, 0) // some containers forbid it
-	return t, nil
+	return t, noSignalPerStep()
+}
+
+// noSignalPerStep keeps the runtime's handler of SIGCHLD, for ends only: each step would call it.
+func noSignalPerStep() error {
+	var action struct{ handler, flags, restorer, mask uint64 } // the kernel's struct sigaction
+	at := uintptr(unsafe.Pointer(&action))
+	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), 0, at, unsafe.Sizeof(action.mask), 0, 0)
+	if errno == 0 {
+		action.flags |= saNoCldStop
+		_, _, errno = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), at, 0, unsafe.Sizeof(action.mask), 0, 0)
+	}
+	if errno != 0 {
+		return fmt.Errorf("sigaction: %w", errno)
+	}
+	return nil
 }
 
 const (
 	addrNoRandomize = 0x40000 // personality(2)
+	saNoCldStop     = 1       // SA_NOCLDSTOP, sigaction(2)
 	atRandom        = 25      // AT_RANDOM, getauxval(3)
 	patience        = 10 * time.Second
 	attempts        = 5
@@ -322,11 +337,12 @@ var callNames = map[int]string{
 	unix.SYS_EPOLL_PWAIT: "epoll_pwait", unix.SYS_FUTEX: "futex", unix.SYS_CLONE: "clone", unix.SYS_CLONE3: "clone3",
 	unix.SYS_MMAP: "mmap", unix.SYS_MADVISE: "madvise", unix.SYS_CLOCK_GETTIME: "clock_gettime", unix.SYS_POLL: "poll",
 	unix.SYS_RT_SIGPROCMASK: "rt_sigprocmask", unix.SYS_NANOSLEEP: "nanosleep", unix.SYS_EVENTFD2: "eventfd2",
+	unix.SYS_EPOLL_WAIT: "epoll_wait", unix.SYS_RT_SIGPENDING: "rt_sigpending", unix.SYS_RT_SIGTIMEDWAIT: "rt_sigtimedwait",
 }
 
 func callName(number int) string {
 	if name, ok := callNames[number]; ok {
 		return name
 	}
-	return strings.TrimSpace("system call " + strconv.Itoa(number))
+	return "system call " + strconv.Itoa(number)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -112,10 +113,15 @@ func symbols(pid int) (func(address uint64) string, error) {
 		for _, p := range img.loads {
 			if offset >= p.Off && offset < p.Off+p.Filesz {
 				if name, ok := in(img.functions, offset-p.Off+p.Vaddr); ok {
-					return name
+					return plain(name)
 				}
 			}
 		}
-		return filepath.Base(m.file) // a library without symbols, or a stub of the linker's
+		return "in " + filepath.Base(m.file) // it has no symbols there, as in a stub of the linker's
 	}, nil
 }
+
+var cgoHash = regexp.MustCompile(`^_cgo_[0-9a-f]+_`)
+
+// plain leaves out of a name what differs from build to build, so that two of them can be compared line by line.
+func plain(name string) string { return cgoHash.ReplaceAllString(name, "_cgo_") }

@@ -113,7 +113,7 @@ func blockedNet() (operation, error) {
 const chunk = 1 << 20
 
 func streamEsock() (operation, error) {
-	a, b, err := esockPair(esock.Stream)
+	a, b, err := esockTCP()
 	if err != nil {
 		return operation{}, err
 	}
@@ -123,7 +123,7 @@ func streamEsock() (operation, error) {
 }
 
 func streamNet() (operation, error) {
-	a, b, err := netPair(unix.SOCK_STREAM)
+	a, b, err := netTCP()
 	if err != nil {
 		return operation{}, err
 	}
@@ -131,8 +131,7 @@ func streamNet() (operation, error) {
 	return streamed(a.Write, func() (int, error) { return b.Read(in) }), nil
 }
 
-// streamed sends one chunk, which is received by another goroutine. A unix stream holds the same amount every time; the
-// buffers of TCP grow.
+// streamed sends one chunk, which is received by another goroutine.
 func streamed(write func([]byte) (int, error), read func() (int, error)) operation {
 	whole := make(chan struct{})
 	go func() {
