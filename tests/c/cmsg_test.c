@@ -406,7 +406,7 @@ static void encode_refuses(void **state) {
         assert_int_equal(esock_cmsg_encode(&bad[i], 1, data, sizeof data, out, sizeof out),
                          -EINVAL);
 
-    /* A type nobody knows takes an int: any level, any number. */
+    /* A type without a row takes an int, at any level. */
     esock_cmsg c = value_of(999, 0, ESOCK_CMSG_INT);
     c.v.i = -2;
     assert_int_equal(esock_cmsg_encode(&c, 1, NULL, 0, out, sizeof out), CMSG_SPACE(sizeof(int)));

@@ -1,5 +1,5 @@
-/* The error queue: its records, taken apart, from the kernel and made by hand; and descriptors of processes, the
- * other control message that wants care. */
+/* The error queue: records from the kernel and made by hand. And SCM_PIDFD messages, whose descriptors must not
+ * leak. */
 #include "fixture.h"
 
 #include <linux/errqueue.h>
@@ -178,7 +178,7 @@ static void payload_not_wanted(void **state) {
     shut(s);
 }
 
-/* Linux takes a queued error out of the queue also with MSG_PEEK: it counts. */
+/* Linux removes the record even with MSG_PEEK, so it is counted. */
 static void peeking_takes(void **state) {
     esock *s;
     esock_addr to = closed_port(AF_INET);
@@ -196,7 +196,7 @@ static void peeking_takes(void **state) {
     shut(s);
 }
 
-/* Sockets that do not know MSG_ERRQUEUE would lose a message to a receive into nothing. */
+/* Sockets that ignore MSG_ERRQUEUE would lose a message to a receive into 0 bytes. */
 static void empty_buffer_loses_no_message(void **state) {
     static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
     for (size_t i = 0; i < LEN(types); i++) {
@@ -217,7 +217,7 @@ static void empty_buffer_loses_no_message(void **state) {
     }
 }
 
-/* They receive data, and the end is the end. */
+/* Sockets that ignore MSG_ERRQUEUE receive data, and 0 bytes are the end. */
 static void unix_ends_stay_ends(void **state) {
     static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
     for (size_t i = 0; i < LEN(types); i++) {
@@ -265,7 +265,7 @@ static void zero_copy_notice(void **state) {
     shut(b);
 }
 
-/* recv(2) and recvfrom(2) do not say whether the flag was heeded: on TCP it is. */
+/* recv(2) and recvfrom(2) do not say whether they read the error queue: on TCP they do. */
 static void zero_bytes_without_result_flags(void **state) {
     struct script k;
     esock *a, *b;
@@ -286,7 +286,7 @@ static void zero_bytes_without_result_flags(void **state) {
     shut(b);
 }
 
-/* A vsock seqpacket (Linux 6.7) has an error queue too: its empty notices are no end, even after it. */
+/* A vsock seqpacket socket (Linux 6.7) has an error queue too: an empty notice is not the end, even after the end. */
 static void notice_after_the_end(void **state) {
     struct script k;
     esock *s;
@@ -353,7 +353,7 @@ static void errors_are_pending(void **state) {
     shut(s);
 }
 
-/* Whether the kernel heeded the flag is what its result says. */
+/* The flags of the result say whether the kernel read the error queue. */
 static void result_flags_decide(void **state) {
     for (int heeded = 0; heeded < 2; heeded++) {
         struct script k;
@@ -372,7 +372,7 @@ static void result_flags_decide(void **state) {
     }
 }
 
-/* T19: none of them is negative. */
+/* T19: no member is negative. */
 static void all_members_unsigned(void **state) {
     char control[CONTROL];
     struct data4 d = data4();
@@ -453,7 +453,7 @@ static void offender_stays_inside(void **state) {
     assert_int_equal(esock_cmsg_offender(control, n, &bad, &a), 0);
     assert_int_equal(esock_cmsg_offender(NULL, 0, &c, &a), 0);
 
-    static const sa_family_t nobody[] = {AF_UNSPEC, 200}; /* 200: no family that there is */
+    static const sa_family_t nobody[] = {AF_UNSPEC, 200}; /* 200: no such family */
     for (size_t i = 0; i < LEN(nobody); i++) {
         d.offender.sin_family = nobody[i];
         n = wrap(control, IPPROTO_IP, IP_RECVERR, &d, sizeof d);

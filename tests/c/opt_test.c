@@ -321,7 +321,7 @@ static void peercred(void **state) {
     shut(b);
 }
 
-/* A kernel that knows less gives less, and what is missing is 0; one that knows more gives no more than asked for. */
+/* An older kernel gives less, and the missing fields are 0; a newer kernel gives no more than asked for. */
 static void structures_of_any_length(void **state) {
     struct script k;
     unsigned char data[512], answer[300];
@@ -437,7 +437,7 @@ static void tos_keeps_priority(void **state) {
     assert_int_equal(esock_setopt_native(s, IPPROTO_IP, IP_TOS, &tos, sizeof tos), 0);
     assert_int_equal(get(s, "ip", "tos"), 0x08);
     assert_int_equal(get(s, "socket", "priority"), 3);
-    /* The interference is there: without the care the priority changes. */
+    /* Linux does change it: a plain setsockopt changes the priority. */
     tos = 0x10;
     assert_int_equal(setsockopt(esock_fd(s), IPPROTO_IP, IP_TOS, &tos, sizeof tos), 0);
     socklen_t len = sizeof now;
@@ -488,7 +488,7 @@ static void restoring_priority(void **state) {
         assert_int_equal(last->b, SO_PRIORITY);
         assert_memory_equal(last->data, &high, sizeof high);
     }
-    /* A refused TOS is the answer, and nothing is put back. */
+    /* A refused TOS is the result, and the priority is not set back. */
     unsigned sets = script_count(&k, K_SETSOCKOPT);
     script_answer(&k, K_SETSOCKOPT, -EINVAL);
     assert_int_equal(set(s, "ip", "tos", 1), -EINVAL);
