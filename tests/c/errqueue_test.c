@@ -57,14 +57,6 @@ static size_t wrap(char *out, int level, int type, const void *data, size_t n) {
     return (size_t)r;
 }
 
-static esock_cmsg only(const void *control, size_t len) {
-    esock_cmsg c, end;
-    size_t pos = 0;
-    assert_int_equal(esock_cmsg_next(control, len, &pos, &c), 1);
-    assert_int_equal(esock_cmsg_next(control, len, &pos, &end), 0);
-    return c;
-}
-
 static void set(esock *s, int level, int opt, int value) {
     assert_int_equal(setsockopt(esock_fd(s), level, opt, &value, sizeof value), 0);
 }
@@ -376,7 +368,7 @@ static void result_flags_decide(void **state) {
 static void all_members_unsigned(void **state) {
     char control[CONTROL];
     struct data4 d = data4();
-    esock_cmsg c = only(control, wrap(control, IPPROTO_IP, IP_RECVERR, &d, sizeof d));
+    esock_cmsg c = only_cmsg(control, wrap(control, IPPROTO_IP, IP_RECVERR, &d, sizeof d));
     assert_int_equal(c.kind, ESOCK_CMSG_RECVERR);
     assert_int_equal(c.v.recverr.error, EHOSTUNREACH);
     assert_int_equal(c.v.recverr.origin, SO_EE_ORIGIN_ICMP);
@@ -385,7 +377,7 @@ static void all_members_unsigned(void **state) {
     assert_true(c.v.recverr.info == UINT64_C(0xFFFFFFFF));
     assert_true(c.v.recverr.data == UINT64_C(0x80000000));
     memset(&d.e, 0xFF, sizeof d.e);
-    c = only(control, wrap(control, IPPROTO_IPV6, IPV6_RECVERR, &d, sizeof d));
+    c = only_cmsg(control, wrap(control, IPPROTO_IPV6, IPV6_RECVERR, &d, sizeof d));
     assert_true(c.v.recverr.error == UINT32_MAX);
     assert_int_equal(c.v.recverr.origin, 255);
 }
@@ -400,7 +392,7 @@ static void cut(int level, int type, const void *data, size_t size) {
             wrap(control, level, type, data, n);
             char *block = malloc(shift + header + n), *at = block + shift;
             memcpy(at, control, header + n);
-            esock_cmsg c = only(at, header + n);
+            esock_cmsg c = only_cmsg(at, header + n);
             bool whole = n >= sizeof(struct sock_extended_err);
             assert_int_equal(c.kind, whole ? ESOCK_CMSG_RECVERR : ESOCK_CMSG_RAW);
             assert_int_equal(c.v.recverr.error, whole ? EHOSTUNREACH : 0);
@@ -420,7 +412,7 @@ static void cut_at_every_byte(void **state) {
     char control[CONTROL];
     esock_addr a;
     size_t n = wrap(control, IPPROTO_IPV6, IPV6_RECVERR, &d6, sizeof d6);
-    esock_cmsg c = only(control, n);
+    esock_cmsg c = only_cmsg(control, n);
     assert_int_equal(esock_cmsg_offender(control, n, &c, &a), 1);
     assert_int_equal(a.family, AF_INET6);
     assert_int_equal(a.ip[15], 9);
@@ -431,7 +423,7 @@ static void offender_stays_inside(void **state) {
     char control[CONTROL];
     struct data4 d = data4();
     size_t n = wrap(control, IPPROTO_IP, IP_RECVERR, &d, sizeof d);
-    esock_cmsg c = only(control, n), bad;
+    esock_cmsg c = only_cmsg(control, n), bad;
     esock_addr a;
     const uint32_t places[] = {0, 1, 17, (uint32_t)n, UINT32_MAX};
     char *exact = malloc(n);
@@ -457,7 +449,7 @@ static void offender_stays_inside(void **state) {
     for (size_t i = 0; i < LEN(nobody); i++) {
         d.offender.sin_family = nobody[i];
         n = wrap(control, IPPROTO_IP, IP_RECVERR, &d, sizeof d);
-        c = only(control, n);
+        c = only_cmsg(control, n);
         assert_int_equal(esock_cmsg_offender(control, n, &c, &a), 0);
         assert_int_equal(a.form, ESOCK_ADDR_NONE);
         assert_int_equal(a.family, 0);

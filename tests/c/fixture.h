@@ -111,4 +111,23 @@ static inline uint64_t counter(const esock *s, enum esock_counter c) {
     return __atomic_load_n(&esock_counters_of(s)->value[c], __ATOMIC_RELAXED);
 }
 
+/* The control message of data that has just one. */
+static inline esock_cmsg only_cmsg(const void *control, size_t len) {
+    esock_cmsg c, end;
+    size_t pos = 0;
+    assert_int_equal(esock_cmsg_next(control, len, &pos, &c), 1);
+    assert_int_equal(esock_cmsg_next(control, len, &pos, &end), 0);
+    return c;
+}
+
+/* The row of an option. */
+static inline unsigned option_row(const char *level, const char *name) {
+    for (unsigned i = 0; i < esock_opt_count(); i++) {
+        const esock_optrow *r = esock_opt_row(i);
+        if (strcmp(r->level, level) == 0 && strcmp(r->name, name) == 0) return i;
+    }
+    fail_msg("no option %s %s", level, name);
+    return 0;
+}
+
 #endif

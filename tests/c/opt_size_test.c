@@ -4,15 +4,6 @@
 
 #include <linux/filter.h>
 
-static unsigned row(const char *level, const char *name) {
-    for (unsigned i = 0; i < esock_opt_count(); i++) {
-        const esock_optrow *r = esock_opt_row(i);
-        if (strcmp(r->level, level) == 0 && strcmp(r->name, name) == 0) return i;
-    }
-    fail_msg("no option %s %s", level, name);
-    return 0;
-}
-
 /* A kernel that answers one getsockopt(2): result, the length it reports, and the bytes that fit. It keeps the question. */
 static struct {
     int result;
@@ -50,7 +41,7 @@ static int reads(const char *level, const char *name, int result, socklen_t says
                  size_t has, void *data, size_t *len) {
     esock *s = asked(result, says, bytes, has);
     int64_t i = 0;
-    int r = esock_getopt(s, row(level, name), &i, data, len);
+    int r = esock_getopt(s, option_row(level, name), &i, data, len);
     shut(s);
     return r;
 }
@@ -88,7 +79,7 @@ static void the_kernel_gives_what_fits_and_says_how_much(void **state) {
 static void the_kernel_refuses_and_says_nothing(void **state) {
     char data[256];
     size_t len = sizeof data;
-    unsigned ids = row("sctp", "get_assoc_id_list");
+    unsigned ids = option_row("sctp", "get_assoc_id_list");
     assert_int_equal(reads("sctp", "get_assoc_id_list", -EINVAL, sizeof data, NULL, 0, data, &len),
                      -ENOBUFS);
     assert_int_equal(len, 2 * sizeof data);
@@ -213,7 +204,7 @@ static void filters_up_to_what_the_kernel_takes(void **state) {
     size_t most = 4096;
     struct sock_filter *program = calloc(most + 1, sizeof *program),
                        *got = calloc(most, sizeof *got);
-    unsigned r = row("socket", "attach_filter");
+    unsigned r = option_row("socket", "attach_filter");
     assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, NULL), 0);
     static const size_t lengths[] = {1, 512, 513, 4096};
     for (size_t k = 0; k < LEN(lengths); k++) {
@@ -251,7 +242,7 @@ static void filters_up_to_what_the_kernel_takes(void **state) {
 static void batches_say_how_much(void **state) {
     esock *s = asked(-ERANGE, 40, NULL, 0);
     char data[16];
-    esock_optcall calls[] = {{.row = row("socket", "peergroups"), .len = 16}};
+    esock_optcall calls[] = {{.row = option_row("socket", "peergroups"), .len = 16}};
     assert_int_equal(esock_getopts(s, calls, 1, data, sizeof data), 0);
     assert_int_equal(calls[0].result, -ENOBUFS);
     assert_int_equal(calls[0].len, 40);
@@ -266,7 +257,7 @@ static void policies_are_not_cut_down(void **state) {
     esock *s;
     assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
     script_answer(&k, K_SETSOCKOPT, 0);
-    assert_int_equal(esock_setopt(s, row("ip", "xfrm_policy"), 0, policy, sizeof policy), 0);
+    assert_int_equal(esock_setopt(s, option_row("ip", "xfrm_policy"), 0, policy, sizeof policy), 0);
     assert_int_equal(script_last(&k, K_SETSOCKOPT)->len, sizeof policy);
     shut(s);
 }
