@@ -152,14 +152,20 @@ static void local_error(void **state) {
     shut(s);
 }
 
-static void payload_not_wanted(void **state) {
+/* A UDP socket that has sent "ping" to a closed port: its error queue has a record. */
+static esock *refused_socket(void) {
     esock *s;
     esock_addr to = closed_port(AF_INET);
-    esock_msg m;
-    char buf[4];
     assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, NULL), 0);
     set(s, IPPROTO_IP, IP_RECVERR, 1);
     refused(s, "ping", 4, &to);
+    return s;
+}
+
+static void payload_not_wanted(void **state) {
+    esock *s = refused_socket();
+    esock_msg m;
+    char buf[4];
     assert_int_equal(esock_recvmsg(s, buf, 0, 0, 0, NULL, 0, NULL, 0, &m), -EINVAL);
     struct queued q = take(s, 0);
     assert_int_equal(q.n, 0);
@@ -172,13 +178,9 @@ static void payload_not_wanted(void **state) {
 
 /* Linux removes the record even with MSG_PEEK, so it is counted. */
 static void peeking_takes(void **state) {
-    esock *s;
-    esock_addr to = closed_port(AF_INET);
+    esock *s = refused_socket();
     esock_msg m;
     char buf[8];
-    assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, NULL), 0);
-    set(s, IPPROTO_IP, IP_RECVERR, 1);
-    refused(s, "ping", 4, &to);
     assert_int_equal(
         esock_recvmsg(s, buf, sizeof buf, MSG_ERRQUEUE | MSG_PEEK, 0, NULL, 0, NULL, 0, &m), 4);
     assert_true(m.flags & MSG_CTRUNC);
