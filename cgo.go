@@ -2,14 +2,56 @@ package esock
 
 /*
 #cgo CFLAGS: -std=gnu11
-#include <errno.h>
 #include <stdlib.h>
 #include "csrc/esock.h"
 
-// The core takes buffers as void *. Go would then search the whole object that a buffer lies in for pointers, at
-// a price, and refuse a buffer that is part of a structure with some. Bytes have none: these say so.
+// In the order of esock.h: wrappers of the core's functions, and what cgo may assume about each function.
+//
+// A wrapper go_NAME takes a buffer as bytes, where esock_NAME takes void *. For a void *, cgo searches the whole
+// object that the buffer lies in for pointers, which costs time, and refuses the buffer if the object has any.
+//
+// No function calls back into Go (nocallback), and none keeps a pointer to memory of Go's (noescape, for those that
+// are given one), so a call allocates nothing.
 typedef unsigned char bytes;
 
+// ---- Life
+#cgo noescape esock_open
+#cgo nocallback esock_open
+#cgo noescape esock_open_netns
+#cgo nocallback esock_open_netns
+#cgo noescape esock_adopt
+#cgo nocallback esock_adopt
+#cgo nocallback esock_fd
+#cgo nocallback esock_domain
+#cgo nocallback esock_type
+#cgo nocallback esock_protocol
+#cgo nocallback esock_refresh
+#cgo nocallback esock_disown
+#cgo nocallback esock_dup
+#cgo nocallback esock_nonblock
+#cgo nocallback esock_reclaim
+#cgo nocallback esock_nolinger
+#cgo noescape esock_close
+#cgo nocallback esock_close
+
+// ---- Names and connections
+#cgo noescape esock_addr_shorthand
+#cgo nocallback esock_addr_shorthand
+#cgo noescape esock_bind
+#cgo nocallback esock_bind
+#cgo nocallback esock_listen
+#cgo nocallback esock_shutdown
+#cgo noescape esock_sockname
+#cgo nocallback esock_sockname
+#cgo noescape esock_peername
+#cgo nocallback esock_peername
+#cgo noescape esock_connect
+#cgo nocallback esock_connect
+#cgo nocallback esock_finish
+#cgo noescape esock_accept
+#cgo nocallback esock_accept
+
+// ---- Input and output
 static inline ssize_t go_recv(esock *s, bytes *b, size_t len, int flags, unsigned how) {
 	return esock_recv(s, b, len, flags, how);
 }
@@ -22,6 +64,19 @@ static inline ssize_t go_send(esock *s, bytes *b, size_t len, int flags, unsigne
 static inline ssize_t go_sendto(esock *s, bytes *b, size_t len, int flags, unsigned how, esock_addr *to) {
 	return esock_sendto(s, b, len, flags, how, to);
 }
+#cgo noescape go_recv
+#cgo nocallback go_recv
+#cgo noescape go_recvfrom
+#cgo nocallback go_recvfrom
+#cgo noescape go_send
+#cgo nocallback go_send
+#cgo noescape go_sendto
+#cgo nocallback go_sendto
+#cgo nocallback esock_end_read
+#cgo nocallback esock_end_write
+#cgo nocallback esock_iov_max
+
+// ---- Messages and control messages
 static inline ssize_t go_recvmsg(esock *s, bytes *b, size_t len, int flags, unsigned how, bytes *control,
                                  size_t control_len, esock_cmsg *cmsgs, size_t max, esock_msg *out) {
 	return esock_recvmsg(s, b, len, flags, how, control, control_len, cmsgs, max, out);
@@ -46,78 +101,6 @@ static inline int go_cmsg_offender(bytes *control, size_t len, esock_cmsg *c, es
 static inline ssize_t go_cmsg_encode(esock_cmsg *cmsgs, size_t n, bytes *data, size_t len, bytes *out, size_t cap) {
 	return esock_cmsg_encode(cmsgs, n, data, len, out, cap);
 }
-static inline int go_getopt(esock *s, unsigned row, int64_t *i, bytes *data, size_t *len) {
-	return esock_getopt(s, row, i, data, len);
-}
-static inline int go_setopt(esock *s, unsigned row, int64_t i, bytes *data, size_t len) {
-	return esock_setopt(s, row, i, data, len);
-}
-static inline size_t go_getopts(esock *s, esock_optcall *calls, size_t n, bytes *data, size_t len) {
-	return esock_getopts(s, calls, n, data, len);
-}
-static inline size_t go_setopts(esock *s, esock_optcall *calls, size_t n, bytes *data, size_t len) {
-	return esock_setopts(s, calls, n, data, len);
-}
-// The offset of field k of a row's structure; behind the last, sizes: of the structure, then of a list's element.
-static inline int go_opt_offset(unsigned row, unsigned k) {
-	const esock_optshape *shape = esock_opt_row(row)->shape;
-	if (k < shape->count) return shape->fields[k].offset;
-	return k == shape->count ? shape->size : shape->element;
-}
-static inline int go_opt_max(unsigned row) { return esock_opt_row(row)->max; }
-static inline int go_opt_most(unsigned row) { return esock_opt_row(row)->most; }
-static inline int go_getopt_raw(esock *s, int level, int opt, bytes *val, size_t room, size_t *len) {
-	return esock_getopt_raw(s, level, opt, val, room, len);
-}
-static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, size_t len) {
-	return esock_setopt_native(s, level, opt, val, len);
-}
-
-// No function of the core calls back, and none keeps a pointer to memory of Go's.
-#cgo noescape esock_open
-#cgo nocallback esock_open
-#cgo noescape esock_open_netns
-#cgo nocallback esock_open_netns
-#cgo noescape esock_adopt
-#cgo nocallback esock_adopt
-#cgo nocallback esock_fd
-#cgo nocallback esock_domain
-#cgo nocallback esock_type
-#cgo nocallback esock_protocol
-#cgo nocallback esock_refresh
-#cgo nocallback esock_disown
-#cgo nocallback esock_dup
-#cgo nocallback esock_nonblock
-#cgo nocallback esock_reclaim
-#cgo nocallback esock_nolinger
-#cgo noescape esock_close
-#cgo nocallback esock_close
-#cgo noescape esock_bind
-#cgo nocallback esock_bind
-#cgo nocallback esock_listen
-#cgo nocallback esock_shutdown
-#cgo noescape esock_sockname
-#cgo nocallback esock_sockname
-#cgo noescape esock_peername
-#cgo nocallback esock_peername
-#cgo noescape esock_connect
-#cgo nocallback esock_connect
-#cgo nocallback esock_finish
-#cgo noescape esock_accept
-#cgo nocallback esock_accept
-#cgo noescape go_recv
-#cgo nocallback go_recv
-#cgo noescape go_recvfrom
-#cgo nocallback go_recvfrom
-#cgo noescape go_send
-#cgo nocallback go_send
-#cgo noescape go_sendto
-#cgo nocallback go_sendto
-#cgo nocallback esock_error_queue
-#cgo nocallback esock_error_pending
-#cgo nocallback esock_end_read
-#cgo nocallback esock_end_write
-#cgo nocallback esock_iov_max
 #cgo noescape go_recvmsg
 #cgo nocallback go_recvmsg
 #cgo noescape go_sendmsg
@@ -132,9 +115,40 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_cmsg_offender
 #cgo noescape go_cmsg_encode
 #cgo nocallback go_cmsg_encode
+#cgo nocallback esock_error_queue
+#cgo nocallback esock_error_pending
+
+// ---- Files
 #cgo noescape esock_sendfile
 #cgo nocallback esock_sendfile
 #cgo nocallback esock_sendfile_done
+
+// ---- Options
+static inline int go_getopt(esock *s, unsigned row, int64_t *i, bytes *data, size_t *len) {
+	return esock_getopt(s, row, i, data, len);
+}
+static inline int go_setopt(esock *s, unsigned row, int64_t i, bytes *data, size_t len) {
+	return esock_setopt(s, row, i, data, len);
+}
+static inline size_t go_getopts(esock *s, esock_optcall *calls, size_t n, bytes *data, size_t len) {
+	return esock_getopts(s, calls, n, data, len);
+}
+static inline size_t go_setopts(esock *s, esock_optcall *calls, size_t n, bytes *data, size_t len) {
+	return esock_setopts(s, calls, n, data, len);
+}
+static inline int go_getopt_raw(esock *s, int level, int opt, bytes *val, size_t room, size_t *len) {
+	return esock_getopt_raw(s, level, opt, val, room, len);
+}
+static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, size_t len) {
+	return esock_setopt_native(s, level, opt, val, len);
+}
+static inline int go_opt_offset(unsigned row, unsigned k) {
+	const esock_optshape *shape = esock_opt_row(row)->shape;
+	if (k < shape->count) return shape->fields[k].offset;
+	return k == shape->count ? shape->size : shape->element;
+}
+static inline int go_opt_max(unsigned row) { return esock_opt_row(row)->max; }
+static inline int go_opt_most(unsigned row) { return esock_opt_row(row)->most; }
 #cgo noescape go_getopt
 #cgo nocallback go_getopt
 #cgo noescape go_setopt
@@ -143,18 +157,25 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback go_getopts
 #cgo noescape go_setopts
 #cgo nocallback go_setopts
-#cgo nocallback go_opt_offset
-#cgo nocallback go_opt_max
-#cgo nocallback go_opt_most
 #cgo noescape go_getopt_raw
 #cgo nocallback go_getopt_raw
 #cgo noescape go_setopt_native
 #cgo nocallback go_setopt_native
+#cgo nocallback go_opt_offset
+#cgo nocallback go_opt_max
+#cgo nocallback go_opt_most
+#cgo nocallback esock_opt_count
+#cgo nocallback esock_opt_row
+#cgo nocallback esock_opt_hash
+
+// ---- Requests
 #cgo nocallback esock_ioctl_row
 #cgo noescape esock_ioctl
 #cgo nocallback esock_ioctl
 #cgo noescape esock_ifconf
 #cgo nocallback esock_ifconf
+
+// ---- Readiness
 #cgo noescape esock_poller_new
 #cgo nocallback esock_poller_new
 #cgo nocallback esock_poller_forget
@@ -168,14 +189,13 @@ static inline int go_setopt_native(esock *s, int level, int opt, bytes *val, siz
 #cgo nocallback esock_deregister
 #cgo noescape esock_poll
 #cgo nocallback esock_poll
+
+// ---- Counters
 #cgo nocallback esock_counters_of
 #cgo nocallback esock_sendfile_counters_of
 #cgo nocallback esock_counters_wrapped
 #cgo nocallback esock_counters_width
 #cgo nocallback esock_alone
-#cgo nocallback esock_opt_count
-#cgo nocallback esock_opt_row
-#cgo nocallback esock_opt_hash
 */
 import "C"
 
@@ -186,7 +206,9 @@ import (
 	_ "github.com/esock-go/esock/csrc" // the C core, compiled by the Go tool
 )
 
-// The C types that the rest of the package works with.
+// The C types that the rest of the package works with. Each function of the core that the package calls has a Go function
+// below, cNAME, which converts the arguments, and tells the race detector what C reads and writes. esock.h has the
+// contract; a comment here adds to it.
 type (
 	handle          = C.esock
 	pollerHandle    = C.esock_poller
@@ -203,62 +225,11 @@ type (
 	cU16 = C.uint16_t
 	cU32 = C.uint32_t
 	cI32 = C.int32_t
+	cI64 = C.int64_t
 )
 
-const (
-	addrNone  = C.ESOCK_ADDR_NONE
-	addrKnown = C.ESOCK_ADDR_KNOWN
-	addrRaw   = C.ESOCK_ADDR_RAW
-
-	shortAny       = C.ESOCK_ANY
-	shortLoopback  = C.ESOCK_LOOPBACK
-	shortBroadcast = C.ESOCK_BROADCAST
-
-	howFull = C.ESOCK_FULL
-	howPoll = C.ESOCK_POLL
-	howCont = C.ESOCK_CONT
-
-	eventIn  = C.ESOCK_IN
-	eventOut = C.ESOCK_OUT
-	eventErr = C.ESOCK_ERR
-	eventEnd = C.ESOCK_END
-
-	adoptDup      = C.ESOCK_ADOPT_DUP
-	adoptTake     = C.ESOCK_ADOPT_TAKE
-	closeNoLinger = C.ESOCK_CLOSE_NOLINGER
-	closeGiveBack = C.ESOCK_CLOSE_GIVE_BACK
-
-	netnsSocket = C.ESOCK_NETNS_SOCKET
-	netnsFile   = C.ESOCK_NETNS_FILE
-	netnsProc   = C.ESOCK_NETNS_PROC
-	netnsLost   = C.ESOCK_NETNS_LOST
-
-	errorQueueNo  = C.ESOCK_ERRQUEUE_NO
-	errorQueueYes = C.ESOCK_ERRQUEUE_YES
-
-	cmsgRaw         = C.ESOCK_CMSG_RAW
-	cmsgInt         = C.ESOCK_CMSG_INT
-	cmsgRights      = C.ESOCK_CMSG_RIGHTS
-	cmsgCredentials = C.ESOCK_CMSG_CREDENTIALS
-	cmsgTime        = C.ESOCK_CMSG_TIME
-	cmsgPktInfo4    = C.ESOCK_CMSG_PKTINFO4
-	cmsgPktInfo6    = C.ESOCK_CMSG_PKTINFO6
-	cmsgRecvErr     = C.ESOCK_CMSG_RECVERR
-	cmsgPidFD       = C.ESOCK_CMSG_PIDFD
-	cmsgBytes       = C.ESOCK_CMSG_BYTES
-	cmsgStamps      = C.ESOCK_CMSG_TIMESTAMPING
-	cmsgAddr        = C.ESOCK_CMSG_ADDR
-	cmsgAuxData     = C.ESOCK_CMSG_AUXDATA
-	cmsgSCTPInit    = C.ESOCK_CMSG_SCTP_INIT
-	cmsgSCTPSndRcv  = C.ESOCK_CMSG_SCTP_SNDRCV
-	cmsgSCTPSndInfo = C.ESOCK_CMSG_SCTP_SNDINFO
-	cmsgSCTPRcvInfo = C.ESOCK_CMSG_SCTP_RCVINFO
-	cmsgSCTPNxtInfo = C.ESOCK_CMSG_SCTP_NXTINFO
-
-	sendfileMax = C.ESOCK_SENDFILE_MAX
-)
-
-// The core answers with a count, or a negative errno. Here that stays one int: errnoOf makes an error of it.
+// errnoOf makes an error of what the core returns: a count or 0, or a negative errno. The functions below return it as
+// one int.
 func errnoOf(r int) error {
 	if r >= 0 {
 		return nil
@@ -266,11 +237,27 @@ func errnoOf(r int) error {
 	return syscall.Errno(-r)
 }
 
+// bufPtr returns a pointer to the first byte, which may be none.
 func bufPtr(b []byte) *C.bytes { return (*C.bytes)(unsafe.SliceData(b)) }
+
+// raceReadAll is raceRead of all of b.
+func raceReadAll(b []byte) { raceRead(unsafe.Pointer(bufPtr(b)), len(b)) }
 
 func cVersion() string { return C.GoString(C.esock_version()) }
 
 // ---- Life
+
+const (
+	adoptDup  = C.ESOCK_ADOPT_DUP
+	adoptTake = C.ESOCK_ADOPT_TAKE
+
+	closeNoLinger = C.ESOCK_CLOSE_NOLINGER
+	closeGiveBack = C.ESOCK_CLOSE_GIVE_BACK
+
+	netnsSocket = C.ESOCK_NETNS_SOCKET
+	netnsProc   = C.ESOCK_NETNS_PROC
+	netnsLost   = C.ESOCK_NETNS_LOST
+)
 
 func cOpen(domain, typ, proto int) (*handle, int) {
 	var h *handle
@@ -278,6 +265,7 @@ func cOpen(domain, typ, proto int) (*handle, int) {
 	return h, int(r)
 }
 
+// cOpenNetns also returns what an error is about, one of the netns constants.
 func cOpenNetns(path string, domain, typ, proto int) (h *handle, fault uint32, r int) {
 	p := C.CString(path)
 	defer C.free(unsafe.Pointer(p))
@@ -285,6 +273,7 @@ func cOpenNetns(path string, domain, typ, proto int) (h *handle, fault uint32, r
 	return h, fault, r
 }
 
+// cAdopt also returns what it could not find out, "domain" or "type", or "".
 func cAdopt(fd int, flags uint, domain, typ, proto int) (h *handle, missing string, r int) {
 	var m *C.char
 	r = int(C.esock_adopt(&h, C.int(fd), C.uint(flags), C.int(domain), C.int(typ), C.int(proto), nil, &m))
@@ -302,14 +291,27 @@ func cRefresh(h *handle)       { C.esock_refresh(h) }
 func cDisown(h *handle) int    { return int(C.esock_disown(h)) }
 func cDup(h *handle) int       { return int(C.esock_dup(h)) }
 func cNonblock(h *handle) bool { return C.esock_nonblock(h) != 0 }
-func cReclaim(h *handle)       { C.esock_reclaim(h) }
 func cNoLinger(h *handle)      { C.esock_nolinger(h) }
 
+// cReclaim ignores an error: the close that follows then waits for linger itself.
+func cReclaim(h *handle) { C.esock_reclaim(h) }
+
+// cClose frees h, whatever it returns.
 func cClose(h *handle, flags uint, final *cCounters, sendfile *cSendfileCounts) int {
 	return int(C.esock_close(h, C.uint(flags), final, sendfile))
 }
 
 // ---- Names and connections
+
+const (
+	addrNone  = C.ESOCK_ADDR_NONE
+	addrKnown = C.ESOCK_ADDR_KNOWN
+	addrRaw   = C.ESOCK_ADDR_RAW
+
+	shortAny       = C.ESOCK_ANY
+	shortLoopback  = C.ESOCK_LOOPBACK
+	shortBroadcast = C.ESOCK_BROADCAST
+)
 
 func cBind(h *handle, a *cAddr) int      { return int(C.esock_bind(h, a)) }
 func cListen(h *handle, backlog int) int { return int(C.esock_listen(h, C.int(backlog))) }
@@ -318,10 +320,12 @@ func cSockName(h *handle, a *cAddr) int  { return int(C.esock_sockname(h, a)) }
 func cPeerName(h *handle, a *cAddr) int  { return int(C.esock_peername(h, a)) }
 func cConnect(h *handle, a *cAddr) int   { return int(C.esock_connect(h, a)) }
 func cFinish(h *handle) int              { return int(C.esock_finish(h)) }
+
 func cShorthand(a *cAddr, domain, which int) int {
 	return int(C.esock_addr_shorthand(a, C.int(domain), uint32(which)))
 }
 
+// cAccept does not ask for the peer's address.
 func cAccept(h *handle, how uint, out **handle) int {
 	var c *handle // not out itself: it may lie in an object with Go pointers
 	r := int(C.esock_accept(h, C.uint(how), &c, nil))
@@ -330,6 +334,12 @@ func cAccept(h *handle, how uint, out **handle) int {
 }
 
 // ---- Input and output
+
+const (
+	howFull = C.ESOCK_FULL
+	howPoll = C.ESOCK_POLL
+	howCont = C.ESOCK_CONT
+)
 
 func cRecv(h *handle, b []byte, flags int, how uint) int {
 	n := int(C.go_recv(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how)))
@@ -355,15 +365,37 @@ func cSendTo(h *handle, b []byte, flags int, how uint, to *cAddr) int {
 	return n
 }
 
-func cErrorQueue(h *handle) uint32 { return uint32(C.esock_error_queue(h)) }
-
-// cErrorPending reports whether the error queue has something, or an error waits for the next call; so it does when the
-// kernel does not say.
-func cErrorPending(h *handle) bool { return C.esock_error_pending(h) != 0 }
-
 func cEndRead(h *handle)  { C.esock_end_read(h) }
 func cEndWrite(h *handle) { C.esock_end_write(h) }
 func cIovMax() int        { return int(C.esock_iov_max()) }
+
+// ---- Messages and control messages
+
+const (
+	cmsgRaw         = C.ESOCK_CMSG_RAW
+	cmsgInt         = C.ESOCK_CMSG_INT
+	cmsgRights      = C.ESOCK_CMSG_RIGHTS
+	cmsgCredentials = C.ESOCK_CMSG_CREDENTIALS
+	cmsgTime        = C.ESOCK_CMSG_TIME
+	cmsgPktInfo4    = C.ESOCK_CMSG_PKTINFO4
+	cmsgPktInfo6    = C.ESOCK_CMSG_PKTINFO6
+	cmsgRecvErr     = C.ESOCK_CMSG_RECVERR
+	cmsgPidFD       = C.ESOCK_CMSG_PIDFD
+	cmsgBytes       = C.ESOCK_CMSG_BYTES
+	cmsgStamps      = C.ESOCK_CMSG_TIMESTAMPING
+	cmsgAddr        = C.ESOCK_CMSG_ADDR
+	cmsgAuxData     = C.ESOCK_CMSG_AUXDATA
+	cmsgSCTPInit    = C.ESOCK_CMSG_SCTP_INIT
+	cmsgSCTPSndRcv  = C.ESOCK_CMSG_SCTP_SNDRCV
+	cmsgSCTPSndInfo = C.ESOCK_CMSG_SCTP_SNDINFO
+	cmsgSCTPRcvInfo = C.ESOCK_CMSG_SCTP_RCVINFO
+	cmsgSCTPNxtInfo = C.ESOCK_CMSG_SCTP_NXTINFO
+)
+
+const (
+	errorQueueNo  = C.ESOCK_ERRQUEUE_NO
+	errorQueueYes = C.ESOCK_ERRQUEUE_YES
+)
 
 func cRecvMsg(h *handle, b []byte, flags int, how uint, ctrl []byte, recs []cCmsg, out *cMsg) int {
 	n := int(C.go_recvmsg(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how),
@@ -375,10 +407,7 @@ func cRecvMsg(h *handle, b []byte, flags int, how uint, ctrl []byte, recs []cCms
 	return n
 }
 
-// raceReadAll is raceRead of what C is given to read.
-func raceReadAll(b []byte) { raceRead(unsafe.Pointer(bufPtr(b)), len(b)) }
-
-// cSendMsg sends one buffer; to may be nil, ctrl empty.
+// cSendMsg takes a nil to, and an empty ctrl.
 func cSendMsg(h *handle, b []byte, flags int, how uint, to *cAddr, ctrl []byte) int {
 	n := int(C.go_sendmsg(h, bufPtr(b), C.size_t(len(b)), C.int(flags), C.uint(how), to,
 		bufPtr(ctrl), C.size_t(len(ctrl))))
@@ -387,7 +416,7 @@ func cSendMsg(h *handle, b []byte, flags int, how uint, to *cAddr, ctrl []byte) 
 	return n
 }
 
-// cSendMsgV sends several buffers. What iov points to must be pinned.
+// cSendMsgV needs the buffers that iov points to pinned.
 func cSendMsgV(h *handle, iov []cIovec, flags int, how uint, to *cAddr, ctrl []byte) int {
 	n := int(C.go_sendmsgv(h, unsafe.SliceData(iov), C.size_t(len(iov)), C.int(flags), C.uint(how), to,
 		bufPtr(ctrl), C.size_t(len(ctrl))))
@@ -417,7 +446,6 @@ func advanceIov(iov []cIovec, n int) []cIovec {
 	return iov
 }
 
-// cCmsgNext walks control data from *pos.
 func cCmsgNext(ctrl []byte, pos *uintptr, rec *cCmsg) int {
 	raceReadAll(ctrl)
 	p := C.size_t(*pos)
@@ -426,14 +454,14 @@ func cCmsgNext(ctrl []byte, pos *uintptr, rec *cCmsg) int {
 	return r
 }
 
-// cCmsgDecode takes control data apart at once: the messages that there were, of which recs has the first.
+// cCmsgDecode returns how many control messages there are, which may be more than recs has room for.
 func cCmsgDecode(ctrl []byte, recs []cCmsg, bad *uint32) int {
 	raceReadAll(ctrl)
 	return int(C.go_cmsg_decode(bufPtr(ctrl), C.size_t(len(ctrl)), unsafe.SliceData(recs), C.size_t(len(recs)),
 		(*C.uint32_t)(bad)))
 }
 
-// cCmsgOffender reads the address behind an error; out is the zero address when there is none.
+// cCmsgOffender sets out to the zero address if the record has no offender.
 func cCmsgOffender(ctrl []byte, rec *cCmsg, out *cAddr) {
 	raceReadAll(ctrl)
 	C.go_cmsg_offender(bufPtr(ctrl), C.size_t(len(ctrl)), rec, out)
@@ -444,7 +472,13 @@ func cCmsgEncode(recs []cCmsg, data, out []byte) int {
 		bufPtr(out), C.size_t(len(out))))
 }
 
-// The members of the union in cCmsg, which cgo shows as bytes.
+func cErrorQueue(h *handle) uint32 { return uint32(C.esock_error_queue(h)) }
+
+// cErrorPending reports whether the error queue has a record, or an error waits for the next call. It is true if poll(2)
+// fails, so that the caller looks.
+func cErrorPending(h *handle) bool { return C.esock_error_pending(h) != 0 }
+
+// ---- Values of control messages: the members of the union in cCmsg, which is an array of bytes in cgo
 
 func cmsgIntValue(r *cCmsg) *int64 { return (*int64)(unsafe.Pointer(&r.v)) }
 
@@ -501,16 +535,20 @@ func cmsgAddrOf(r *cCmsg) *cmsgAddrValue { return (*cmsgAddrValue)(unsafe.Pointe
 
 // ---- Files
 
+const sendfileMax = C.ESOCK_SENDFILE_MAX
+
 func cSendFile(h *handle, file int, offset *int64, count int, how uint) int {
 	return int(C.esock_sendfile(h, C.int(file), (*C.int64_t)(offset), C.size_t(count), C.uint(how)))
 }
 
+// cSendFileDone takes 0 or a negative errno.
 func cSendFileDone(h *handle, bytes int64, errno int) {
 	C.esock_sendfile_done(h, C.int64_t(bytes), C.int(errno))
 }
 
 // ---- Options
 
+// cGetOpt returns the size of the value, or with ENOBUFS the room that it needs.
 func cGetOpt(h *handle, row int, i *int64, data []byte) (n, r int) {
 	l := C.size_t(len(data))
 	raceReadAll(data) // it may be a question
@@ -526,7 +564,7 @@ func cSetOpt(h *handle, row int, i int64, data []byte) int {
 	return int(C.go_setopt(h, C.uint(row), C.int64_t(i), bufPtr(data), C.size_t(len(data))))
 }
 
-// cGetOptNative gives the length that the kernel says, which may be more than val's.
+// cGetOptNative returns the length that the kernel reports, which may be more than val's.
 func cGetOptNative(h *handle, level, opt int, val []byte) (n, r int) {
 	var l C.size_t
 	raceReadAll(val) // it may be a question
@@ -545,6 +583,8 @@ func cSetOptNative(h *handle, level, opt int, val []byte) int {
 // cOptCall is one option of a batch.
 type cOptCall = C.esock_optcall
 
+// cGetOpts and cSetOpts leave the results in calls. Their data lies in an arena that only one goroutine uses, so the race
+// detector is not told.
 func cGetOpts(h *handle, calls []cOptCall, data []byte) {
 	C.go_getopts(h, unsafe.SliceData(calls), C.size_t(len(calls)), bufPtr(data), C.size_t(len(data)))
 }
@@ -553,11 +593,13 @@ func cSetOpts(h *handle, calls []cOptCall, data []byte) {
 	C.go_setopts(h, unsafe.SliceData(calls), C.size_t(len(calls)), bufPtr(data), C.size_t(len(data)))
 }
 
+// cOptOffset also returns sizes, for the fields past the last: see go_opt_offset.
 func cOptOffset(row, field int) int { return int(C.go_opt_offset(C.uint(row), C.uint(field))) }
-func cOptMax(row int) int           { return int(C.go_opt_max(C.uint(row))) }
-func cOptMost(row int) int          { return int(C.go_opt_most(C.uint(row))) }
-func cOptCount() int                { return int(C.esock_opt_count()) }
-func cOptHash() uint64              { return uint64(C.esock_opt_hash()) }
+
+func cOptMax(row int) int  { return int(C.go_opt_max(C.uint(row))) }
+func cOptMost(row int) int { return int(C.go_opt_most(C.uint(row))) }
+func cOptCount() int       { return int(C.esock_opt_count()) }
+func cOptHash() uint64     { return uint64(C.esock_opt_hash()) }
 
 // cOptFields calls f for each field of the structure of an option.
 func cOptFields(level, option string, f func(name string, offset, size int)) {
@@ -577,7 +619,6 @@ func cOptFields(level, option string, f func(name string, offset, size int)) {
 type (
 	cIOArg  = C.esock_ioarg
 	cIfAddr = C.esock_ifaddr
-	cI64    = C.int64_t
 )
 
 const (
@@ -595,10 +636,11 @@ const (
 	ifNameMax = C.ESOCK_IFNAME - 1
 )
 
+// cIOCtlRow returns an empty constant for a request that this system does not have: C.GoString makes "" of NULL.
 func cIOCtlRow(request int) (name, constant, doc string, number uint, set bool, key, form uint8) {
 	row := C.esock_ioctl_row(C.uint(request))
 	return C.GoString(row.name), C.GoString(row.constant), C.GoString(row.doc), uint(row.number), row.set != 0,
-		uint8(row.key), uint8(row.value) // GoString makes "" of NULL
+		uint8(row.key), uint8(row.value)
 }
 
 func cIOCtl(h *handle, request int, arg *cIOArg) int {
@@ -609,7 +651,7 @@ func cIfConf(h *handle, list []cIfAddr) int {
 	return int(C.esock_ifconf(h, unsafe.SliceData(list), C.size_t(len(list))))
 }
 
-// cIfName is C.GoString, which would move its argument to the heap.
+// cIfName does what C.GoString does, which would move its argument to the heap.
 func cIfName(name *[ifNameMax + 1]C.char) string {
 	n := 0
 	for n < ifNameMax && name[n] != 0 {
@@ -618,6 +660,7 @@ func cIfName(name *[ifNameMax + 1]C.char) string {
 	return string((*[ifNameMax]byte)(unsafe.Pointer(name))[:n])
 }
 
+// cSetIfName needs a name that is all zeros, and an s of at most ifNameMax bytes.
 func cSetIfName(name *[ifNameMax + 1]C.char, s string) {
 	for i := range len(s) {
 		name[i] = C.char(s[i])
@@ -626,17 +669,24 @@ func cSetIfName(name *[ifNameMax + 1]C.char, s string) {
 
 // ---- Readiness
 
+const (
+	eventIn  = C.ESOCK_IN
+	eventOut = C.ESOCK_OUT
+	eventErr = C.ESOCK_ERR
+	eventEnd = C.ESOCK_END
+)
+
 func cPollerNew() (*pollerHandle, int) {
 	var p *pollerHandle
 	r := C.esock_poller_new(&p, nil)
 	return p, int(r)
 }
 
-// cPollerForget frees a poller whose descriptor is closed already.
-func cPollerForget(p *pollerHandle) { C.esock_poller_forget(p) }
+func cPollerForget(p *pollerHandle)    { C.esock_poller_forget(p) }
+func cPollerRenew(p *pollerHandle) int { return int(C.esock_poller_renew(p)) }
+func cPollerFD(p *pollerHandle) int    { return int(C.esock_poller_fd(p)) }
 
-func cPollerFD(p *pollerHandle) int { return int(C.esock_poller_fd(p)) }
-
+// cArm needs a user that is not a Go pointer, because the core keeps it.
 func cArm(p *pollerHandle, h *handle, events int, again bool, user unsafe.Pointer) int {
 	var a C.int
 	if again {
@@ -653,15 +703,11 @@ func cFired(p *pollerHandle, h *handle, events int) int {
 	return int(C.esock_fired(p, h, C.uint(events)))
 }
 
-// cReady is what poll(2) says of the events, and eventEnd.
-func cReady(h *handle, events int) int { return int(C.esock_ready(h, C.uint(events))) }
-
-func cSendEnded(h *handle) bool { return C.esock_send_ended(h) != 0 }
-
-func cPollerRenew(p *pollerHandle) int { return int(C.esock_poller_renew(p)) }
-
+func cReady(h *handle, events int) int           { return int(C.esock_ready(h, C.uint(events))) }
+func cSendEnded(h *handle) bool                  { return C.esock_send_ended(h) != 0 }
 func cDeregister(p *pollerHandle, h *handle) int { return int(C.esock_deregister(p, h)) }
 
+// cPoll does not wait, since the call would keep a thread of Go's.
 func cPoll(p *pollerHandle, events []cEvent) int {
 	return int(C.esock_poll(p, unsafe.SliceData(events), C.int(len(events)), 0))
 }
@@ -670,12 +716,13 @@ func cPoll(p *pollerHandle, events []cEvent) int {
 
 func cCountersOf(h *handle) *cCounters { return C.esock_counters_of(h) }
 
-// cSendfileCountersOf is nil before the first sendfile.
+// cSendfileCountersOf returns nil before the first sendfile.
 func cSendfileCountersOf(h *handle) *cSendfileCounts { return C.esock_sendfile_counters_of(h) }
 
 func cWrapped(h *handle) uint32 { return uint32(C.esock_counters_wrapped(h)) }
 
-// cAlone says that lanes keep calls of one direction apart.
+// cAlone holds because a lane keeps the calls of each direction apart.
 func cAlone(h *handle) { C.esock_alone(h) }
 
+// cCountersWidth is for tests.
 func cCountersWidth(h *handle, bits int) int { return int(C.esock_counters_width(h, C.int(bits))) }

@@ -24,7 +24,7 @@
  *
  * Threads
  *   Several threads may use a handle at once, under the kernel's rules: of two concurrent receives
- *   each gets a part of the data. esock_close must be the last call. The per-request counters
+ *   each gets different data. esock_close must be the last call. The per-request counters
  *   (*_pkg, *_pkg_max) are exact only if one thread at a time works in each direction. Several
  *   threads may use a poller at once; esock_poller_free and esock_poller_forget must be the last
  *   call.

@@ -17,7 +17,7 @@ static void accepted_socket_is_close_on_exec_nonblocking_and_named(void **state)
     assert_int_equal(esock_sockname(c, &local), 0);
     assert_int_equal(peer.port, local.port);
     assert_int_equal(esock_send(s, "x", 1, 0, 0), 1);
-    assert_int_equal(script_count(&k, K_SEND), 1); /* the listener's door is the connection's */
+    assert_int_equal(script_count(&k, K_SEND), 1); /* the connection has the listener's sys */
     shut(c);
     shut(s);
     shut(l);
@@ -30,7 +30,7 @@ static void accept_without_a_connection_would_block(void **state) {
     assert_int_equal(esock_accept(l, ESOCK_POLL, &s, NULL), -EAGAIN);
     assert_null(s);
     assert_int_equal(counter(l, ESOCK_ACC_TRIES), 2);
-    assert_int_equal(counter(l, ESOCK_ACC_WAITS), 1); /* nobody waits after a poll */
+    assert_int_equal(counter(l, ESOCK_ACC_WAITS), 1); /* ESOCK_POLL counts no wait */
     assert_int_equal(counter(l, ESOCK_ACC_FAILS), 0);
     shut(l);
 }
@@ -82,7 +82,7 @@ static void accept_on_a_socket_that_does_not_listen_is_an_error(void **state) {
     shut(s);
 }
 
-/* Linux answers EAGAIN to who does not sleep. */
+/* Linux answers EAGAIN to a nonblocking accept. */
 static void unix_listener_that_was_shut_does_not_listen(void **state) {
     static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
     for (size_t i = 0; i < LEN(types); i++) {
@@ -98,7 +98,7 @@ static void unix_listener_that_was_shut_does_not_listen(void **state) {
         assert_int_equal(esock_open(&c, AF_UNIX, types[i], 0, NULL), 0);
         assert_int_equal(esock_connect(c, &at), 0);
         assert_int_equal(esock_shutdown(l, SHUT_RD), 0);
-        assert_int_equal(esock_accept(l, 0, &s, NULL), 0); /* what has come is given out */
+        assert_int_equal(esock_accept(l, 0, &s, NULL), 0); /* a connection that waits is accepted */
         shut(s);
         s = NULL;
         assert_int_equal(esock_accept(l, 0, &s, NULL), -EINVAL);

@@ -73,8 +73,8 @@ static void an_offender_is_read_from_inside(void **state) {
     esock_addr out;
     static const struct {
         uint32_t offset;
-        int length; /* against the error's */
-        int len;    /* against the record's end */
+        int length; /* difference to the length of the error */
+        int len;    /* difference to the end of the record */
         int found;
     } cases[] = {
         {0, 16, 0, 1},
@@ -100,7 +100,7 @@ static void an_offender_is_read_from_inside(void **state) {
         memset(&zero, 0, sizeof zero);
         if (!cases[i].found) assert_memory_equal(&out, &zero, sizeof out);
     }
-    /* The record begins inside the data and ends behind it. */
+    /* The record begins inside the data and ends outside. */
     esock_cmsg late = {.kind = ESOCK_CMSG_RECVERR, .offset = 8, .length = e + a};
     assert_int_equal(esock_cmsg_offender(&data, e + a + 8, &late, &out), 1);
     assert_int_equal(esock_cmsg_offender(&data, e + a + 7, &late, &out), 0);

@@ -1,4 +1,4 @@
-/* connect and how it ends. */
+/* connect, and the result of an attempt. */
 #include "fixture.h"
 
 static void refused_connection_says_so_at_the_end(void **state) {
@@ -100,7 +100,7 @@ static void unix_connect_to_a_full_backlog_is_a_final_error(void **state) {
         r = esock_connect(c[n++], &at);
     }
     assert_int_equal(r, -EAGAIN);
-    /* And no readiness would tell when to try again: poll says "writable" at once. */
+    /* No event tells when to try again: poll reports POLLOUT at once. */
     struct pollfd p = {.fd = esock_fd(c[n - 1]), .events = POLLOUT};
     assert_int_equal(poll(&p, 1, 0), 1);
     while (n > 0) {
@@ -161,7 +161,7 @@ static void a_connected_stream_is_connected_no_second_time(void **state) {
     shut(l);
 }
 
-/* An adopted descriptor may have been connected by others in the same manner. */
+/* A descriptor may have been connected in that way before it is adopted. */
 static void an_adopted_stream_is_connected_no_second_time(void **state) {
     esock_addr at;
     esock *l = listener(NULL, 4, &at), *a;

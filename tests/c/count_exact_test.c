@@ -60,7 +60,7 @@ static void each_request_counts_its_own_bytes(void **state) {
     shut(b);
 }
 
-/* A request in progress ends with a failure, and with a request that does not carry it on. */
+/* A failure ends a request in progress, and so does a request without ESOCK_CONT. */
 static void a_request_in_progress_ends_by_itself(void **state) {
     struct script k;
     esock *a, *b;
@@ -194,7 +194,7 @@ static void sendfiles_are_told_apart(void **state) {
     shut(b);
 }
 
-/* The error queue is read beside a receive in progress, which goes on. */
+/* A read of the error queue leaves a receive in progress as it is. */
 static void queued_errors_are_messages_of_their_own(void **state) {
     struct script k;
     esock *s;
@@ -233,7 +233,7 @@ static void queued_errors_are_messages_of_their_own(void **state) {
     shut(s);
 }
 
-/* Only an empty message with nothing, or another empty one, behind it is the end of a seqpacket connection. */
+/* An empty message is the end of a seqpacket connection only if nothing, or another empty message, follows it. */
 static void the_end_of_a_message_connection(void **state) {
     struct script k;
     esock *a, *b;
@@ -253,12 +253,12 @@ static void the_end_of_a_message_connection(void **state) {
     assert_int_equal(esock_recv(b, buf, 4, 0, 0), 2);
     assert_int_equal(counter(b, ESOCK_READ_FAILS), 0);
     assert_int_equal(counter(b, ESOCK_READ_PKG), 5);
-    script_answer(&k, K_POLL, -ENOMEM); /* who cannot look does not call it the end */
+    script_answer(&k, K_POLL, -ENOMEM); /* if poll fails, it is not the end */
     assert_int_equal(esock_recv(b, buf, 4, 0, 0), 0);
     script_put(&k, K_POLL, (struct script_answer){.result = 1, .revents = POLLHUP});
     script_answer(&k, K_RECV, -EINTR);
     script_answer(&k, K_RECV, 0);
-    script_answer(&k, K_RECV, -EINTR); /* the look behind is repeated, too */
+    script_answer(&k, K_RECV, -EINTR); /* the peek at the next message is repeated, too */
     script_answer(&k, K_RECV, 1);
     assert_int_equal(esock_recv(b, buf, 4, 0, 0), 0);
     assert_true(script_used_up(&k));
@@ -305,7 +305,7 @@ static void every_counted_call_is_traced(void **state) {
     esock_trace(l, 1);
     esock_trace(u, 1);
     assert_int_equal(esock_recv(b, buf, 8, 0, ESOCK_POLL),
-                     -EAGAIN); /* asked for, and nobody listens */
+                     -EAGAIN); /* tracing is on, without a function */
     esock_set_trace(on_trace, &t);
     assert_int_equal(esock_send(a, "abc", 3, 0, 0), 3);
     expect_traced(&t, "send", 3);

@@ -1,5 +1,5 @@
-/* The error queue: its records, taken apart, from the kernel and made by hand; and descriptors of processes, the
- * other control message that wants care. */
+/* The error queue: records from the kernel and made by hand. And SCM_PIDFD messages, whose descriptors must not
+ * leak. */
 #include "fixture.h"
 
 #include <linux/errqueue.h>
@@ -55,14 +55,6 @@ static size_t wrap(char *out, int level, int type, const void *data, size_t n) {
     ssize_t r = esock_cmsg_encode(&c, 1, data, n, out, CONTROL);
     assert_int_equal(r, CMSG_SPACE(n));
     return (size_t)r;
-}
-
-static esock_cmsg only(const void *control, size_t len) {
-    esock_cmsg c, end;
-    size_t pos = 0;
-    assert_int_equal(esock_cmsg_next(control, len, &pos, &c), 1);
-    assert_int_equal(esock_cmsg_next(control, len, &pos, &end), 0);
-    return c;
 }
 
 static void set(esock *s, int level, int opt, int value) {
@@ -160,14 +152,20 @@ static void local_error(void **state) {
     shut(s);
 }
 
-static void payload_not_wanted(void **state) {
+/* A UDP socket that has sent "ping" to a closed port: its error queue has a record. */
+static esock *refused_socket(void) {
     esock *s;
     esock_addr to = closed_port(AF_INET);
-    esock_msg m;
-    char buf[4];
     assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, NULL), 0);
     set(s, IPPROTO_IP, IP_RECVERR, 1);
     refused(s, "ping", 4, &to);
+    return s;
+}
+
+static void payload_not_wanted(void **state) {
+    esock *s = refused_socket();
+    esock_msg m;
+    char buf[4];
     assert_int_equal(esock_recvmsg(s, buf, 0, 0, 0, NULL, 0, NULL, 0, &m), -EINVAL);
     struct queued q = take(s, 0);
     assert_int_equal(q.n, 0);
@@ -178,15 +176,11 @@ static void payload_not_wanted(void **state) {
     shut(s);
 }
 
-/* Linux takes a queued error out of the queue also with MSG_PEEK: it counts. */
+/* Linux removes the record even with MSG_PEEK, so it is counted. */
 static void peeking_takes(void **state) {
-    esock *s;
-    esock_addr to = closed_port(AF_INET);
+    esock *s = refused_socket();
     esock_msg m;
     char buf[8];
-    assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, NULL), 0);
-    set(s, IPPROTO_IP, IP_RECVERR, 1);
-    refused(s, "ping", 4, &to);
     assert_int_equal(
         esock_recvmsg(s, buf, sizeof buf, MSG_ERRQUEUE | MSG_PEEK, 0, NULL, 0, NULL, 0, &m), 4);
     assert_true(m.flags & MSG_CTRUNC);
@@ -196,7 +190,7 @@ static void peeking_takes(void **state) {
     shut(s);
 }
 
-/* Sockets that do not know MSG_ERRQUEUE would lose a message to a receive into nothing. */
+/* Sockets that ignore MSG_ERRQUEUE would lose a message to a receive into 0 bytes. */
 static void empty_buffer_loses_no_message(void **state) {
     static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET};
     for (size_t i = 0; i < LEN(types); i++) {
@@ -217,7 +211,7 @@ static void empty_buffer_loses_no_message(void **state) {
     }
 }
 
-/* They receive data, and the end is the end. */
+/* Sockets that ignore MSG_ERRQUEUE receive data, and 0 bytes are the end. */
 static void unix_ends_stay_ends(void **state) {
     static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
     for (size_t i = 0; i < LEN(types); i++) {
@@ -265,7 +259,7 @@ static void zero_copy_notice(void **state) {
     shut(b);
 }
 
-/* recv(2) and recvfrom(2) do not say whether the flag was heeded: on TCP it is. */
+/* recv(2) and recvfrom(2) do not say whether they read the error queue: on TCP they do. */
 static void zero_bytes_without_result_flags(void **state) {
     struct script k;
     esock *a, *b;
@@ -286,7 +280,7 @@ static void zero_bytes_without_result_flags(void **state) {
     shut(b);
 }
 
-/* A vsock seqpacket (Linux 6.7) has an error queue too: its empty notices are no end, even after it. */
+/* A vsock seqpacket socket (Linux 6.7) has an error queue too: an empty notice is not the end, even after the end. */
 static void notice_after_the_end(void **state) {
     struct script k;
     esock *s;
@@ -353,7 +347,7 @@ static void errors_are_pending(void **state) {
     shut(s);
 }
 
-/* Whether the kernel heeded the flag is what its result says. */
+/* The flags of the result say whether the kernel read the error queue. */
 static void result_flags_decide(void **state) {
     for (int heeded = 0; heeded < 2; heeded++) {
         struct script k;
@@ -372,11 +366,11 @@ static void result_flags_decide(void **state) {
     }
 }
 
-/* T19: none of them is negative. */
+/* T19: no member is negative. */
 static void all_members_unsigned(void **state) {
     char control[CONTROL];
     struct data4 d = data4();
-    esock_cmsg c = only(control, wrap(control, IPPROTO_IP, IP_RECVERR, &d, sizeof d));
+    esock_cmsg c = only_cmsg(control, wrap(control, IPPROTO_IP, IP_RECVERR, &d, sizeof d));
     assert_int_equal(c.kind, ESOCK_CMSG_RECVERR);
     assert_int_equal(c.v.recverr.error, EHOSTUNREACH);
     assert_int_equal(c.v.recverr.origin, SO_EE_ORIGIN_ICMP);
@@ -385,7 +379,7 @@ static void all_members_unsigned(void **state) {
     assert_true(c.v.recverr.info == UINT64_C(0xFFFFFFFF));
     assert_true(c.v.recverr.data == UINT64_C(0x80000000));
     memset(&d.e, 0xFF, sizeof d.e);
-    c = only(control, wrap(control, IPPROTO_IPV6, IPV6_RECVERR, &d, sizeof d));
+    c = only_cmsg(control, wrap(control, IPPROTO_IPV6, IPV6_RECVERR, &d, sizeof d));
     assert_true(c.v.recverr.error == UINT32_MAX);
     assert_int_equal(c.v.recverr.origin, 255);
 }
@@ -400,7 +394,7 @@ static void cut(int level, int type, const void *data, size_t size) {
             wrap(control, level, type, data, n);
             char *block = malloc(shift + header + n), *at = block + shift;
             memcpy(at, control, header + n);
-            esock_cmsg c = only(at, header + n);
+            esock_cmsg c = only_cmsg(at, header + n);
             bool whole = n >= sizeof(struct sock_extended_err);
             assert_int_equal(c.kind, whole ? ESOCK_CMSG_RECVERR : ESOCK_CMSG_RAW);
             assert_int_equal(c.v.recverr.error, whole ? EHOSTUNREACH : 0);
@@ -420,7 +414,7 @@ static void cut_at_every_byte(void **state) {
     char control[CONTROL];
     esock_addr a;
     size_t n = wrap(control, IPPROTO_IPV6, IPV6_RECVERR, &d6, sizeof d6);
-    esock_cmsg c = only(control, n);
+    esock_cmsg c = only_cmsg(control, n);
     assert_int_equal(esock_cmsg_offender(control, n, &c, &a), 1);
     assert_int_equal(a.family, AF_INET6);
     assert_int_equal(a.ip[15], 9);
@@ -431,7 +425,7 @@ static void offender_stays_inside(void **state) {
     char control[CONTROL];
     struct data4 d = data4();
     size_t n = wrap(control, IPPROTO_IP, IP_RECVERR, &d, sizeof d);
-    esock_cmsg c = only(control, n), bad;
+    esock_cmsg c = only_cmsg(control, n), bad;
     esock_addr a;
     const uint32_t places[] = {0, 1, 17, (uint32_t)n, UINT32_MAX};
     char *exact = malloc(n);
@@ -453,11 +447,11 @@ static void offender_stays_inside(void **state) {
     assert_int_equal(esock_cmsg_offender(control, n, &bad, &a), 0);
     assert_int_equal(esock_cmsg_offender(NULL, 0, &c, &a), 0);
 
-    static const sa_family_t nobody[] = {AF_UNSPEC, 200}; /* 200: no family that there is */
+    static const sa_family_t nobody[] = {AF_UNSPEC, 200}; /* 200: no such family */
     for (size_t i = 0; i < LEN(nobody); i++) {
         d.offender.sin_family = nobody[i];
         n = wrap(control, IPPROTO_IP, IP_RECVERR, &d, sizeof d);
-        c = only(control, n);
+        c = only_cmsg(control, n);
         assert_int_equal(esock_cmsg_offender(control, n, &c, &a), 0);
         assert_int_equal(a.form, ESOCK_ADDR_NONE);
         assert_int_equal(a.family, 0);

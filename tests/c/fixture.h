@@ -30,7 +30,7 @@
 #include "script.h"
 
 #define LEN(array) (sizeof(array) / sizeof *(array))
-#define WAIT_MS 60000 /* for what must happen; a test that waits this long has failed */
+#define WAIT_MS 60000 /* the longest wait for what must happen; a test that reaches it fails */
 
 /* Closes a handle and expects no error. */
 static inline void shut(esock *s) {
@@ -43,11 +43,11 @@ static inline void await(int fd, int events) {
     assert_int_equal(poll(&p, 1, WAIT_MS), 1);
 }
 
-/* Sends to a port that nobody has, until the kernel's answer is there. The kernel gives only so many answers a second, to
- * all programs together, and says nothing of those that it does not give. Skips the test where none comes, by a firewall's
- * doing. */
+/* Sends to a closed port until the kernel's answer (ICMP port unreachable) has come. The kernel limits how many answers all
+ * programs together get in a second, and drops the others silently. Skips the test if none comes, for example because of a
+ * firewall. */
 static inline void refused(esock *s, const void *data, size_t len, const esock_addr *to) {
-    struct pollfd p = {.fd = esock_fd(s), .events = 0}; /* POLLERR needs no asking */
+    struct pollfd p = {.fd = esock_fd(s), .events = 0}; /* poll always reports POLLERR */
     for (int tries = 0; tries < 30; tries++) {
         ssize_t n =
             to == NULL ? esock_send(s, data, len, 0, 0) : esock_sendto(s, data, len, 0, 0, to);
@@ -84,7 +84,7 @@ static inline esock *listener(const esock_sys *sys, int backlog, esock_addr *at)
     return s;
 }
 
-/* A client that connects to `at`, to the end. */
+/* A client that is connected to `at`. */
 static inline esock *client(const esock_sys *sys, const esock_addr *at) {
     esock *c;
     assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, sys), 0);
@@ -109,6 +109,25 @@ static inline void tcp_pair(const esock_sys *sys, esock **a, esock **b) {
 
 static inline uint64_t counter(const esock *s, enum esock_counter c) {
     return __atomic_load_n(&esock_counters_of(s)->value[c], __ATOMIC_RELAXED);
+}
+
+/* The control message of data that has just one. */
+static inline esock_cmsg only_cmsg(const void *control, size_t len) {
+    esock_cmsg c, end;
+    size_t pos = 0;
+    assert_int_equal(esock_cmsg_next(control, len, &pos, &c), 1);
+    assert_int_equal(esock_cmsg_next(control, len, &pos, &end), 0);
+    return c;
+}
+
+/* The row of an option. */
+static inline unsigned option_row(const char *level, const char *name) {
+    for (unsigned i = 0; i < esock_opt_count(); i++) {
+        const esock_optrow *r = esock_opt_row(i);
+        if (strcmp(r->level, level) == 0 && strcmp(r->name, name) == 0) return i;
+    }
+    fail_msg("no option %s %s", level, name);
+    return 0;
 }
 
 #endif

@@ -335,7 +335,7 @@ static suseconds_t timeout_of(const esock *s, int opt) {
     return (suseconds_t)t.tv_sec * 1000000 + t.tv_usec;
 }
 
-/* Whoever clears the flag once may clear it again, and between the look and the call. */
+/* A process that clears the flag once may clear it again, between the check and the call. */
 static void a_description_that_others_make_blocking_gets_timeouts(void **state) {
     struct script k;
     esock *s, *c;
@@ -344,7 +344,7 @@ static void a_description_that_others_make_blocking_gets_timeouts(void **state) 
     int fl = fcntl(p[0], F_GETFL);
     script_init(&k);
     assert_int_equal(esock_adopt(&s, p[0], 0, -1, -1, -1, &k.sys, NULL), 0);
-    assert_int_equal(timeout_of(s, SO_RCVTIMEO), 0); /* nothing needs it yet */
+    assert_int_equal(timeout_of(s, SO_RCVTIMEO), 0); /* no call has needed it yet */
     assert_int_equal(esock_nonblock(s), 0);
     assert_in_range(timeout_of(s, SO_RCVTIMEO), 10000, 50000);
     unsigned asked = script_count(&k, K_GETSOCKOPT);
@@ -363,7 +363,7 @@ static void a_description_that_others_make_blocking_gets_timeouts(void **state) 
     assert_int_equal(getsockopt(p[0], SOL_SOCKET, SO_RCVTIMEO, &t, &len), 0);
     assert_int_equal(t.tv_sec + t.tv_usec, 0);
 
-    /* Those that the owner has set stay, here and at the end. */
+    /* Timeouts that the owner has set stay, here and at the end. */
     t = (struct timeval){0, 5000};
     assert_int_equal(setsockopt(p[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t), 0);
     assert_int_equal(esock_adopt(&s, p[0], 0, -1, -1, -1, NULL, NULL), 0);
@@ -378,7 +378,7 @@ static void a_description_that_others_make_blocking_gets_timeouts(void **state) 
     close(p[0]);
     close(p[1]);
 
-    /* accept, whose gap it is: the flag goes between the look and the call. */
+    /* accept: the flag is cleared between the check and the call. */
     esock_addr at;
     esock *l = listener(&k.sys, 4, &at);
     assert_int_equal(esock_nonblock(l), 0);
@@ -389,7 +389,7 @@ static void a_description_that_others_make_blocking_gets_timeouts(void **state) 
     script_answer(&k, K_GETFL, O_NONBLOCK);
     assert_int_equal(esock_accept(l, 0, &c, NULL), -EAGAIN);
 
-    /* What is accepted has none of them. */
+    /* An accepted socket has no timeouts. */
     esock *d;
     assert_int_equal(esock_open(&d, AF_INET, SOCK_STREAM, 0, NULL), 0);
     int r = esock_connect(d, &at);

@@ -1,4 +1,4 @@
-/* Requests: what ioctl(2) tells, and what it sets in a network namespace of the test's own. */
+/* Requests: what ioctl(2) reads, and what it sets, in a network namespace of the test's own. */
 #include "fixture.h"
 
 #include <linux/sockios.h>
@@ -21,7 +21,7 @@ static esock_ioarg named(const char *name) {
     return arg;
 }
 
-/* A request about an interface, which must be answered. */
+/* Makes a request about an interface, which must succeed. */
 static esock_ioarg asked(esock *s, unsigned request, const char *name) {
     esock_ioarg arg = named(name);
     assert_int_equal(esock_ioctl(s, request, &arg), 0);
@@ -223,7 +223,7 @@ static void configuration_lists_the_loopback(void **state) {
             found++;
     }
     assert_int_equal(found, 1);
-    /* What has no room is left out, and the count says that there may be more. */
+    /* Addresses without room are left out; a full count means that there may be more. */
     assert_int_equal(esock_ifconf(s, list, 1), 1);
     free(list);
     shut(s);
@@ -232,7 +232,7 @@ static void configuration_lists_the_loopback(void **state) {
 /* An SIOCGIFCONF that knows nine interfaces, "if0" with 10.0.0.0 to "if8". */
 struct nine {
     esock_sys sys;
-    int len; /* what it claims, if not -1 */
+    int len; /* the length it reports, if not -1 */
 };
 
 static int give_nine(const esock_sys *sys, int fd, unsigned long request, void *arg) {
@@ -272,7 +272,7 @@ static void configuration_is_decoded_in_place(void **state) {
         }
         free(list);
     }
-    /* A kernel that claims more than there is room for. */
+    /* A kernel that reports more than there is room for. */
     esock_ifaddr two[2];
     k.len = 3 * (int)sizeof(struct ifreq);
     assert_int_equal(esock_ifconf(s, two, 2), -EBADMSG);

@@ -50,7 +50,7 @@ static void adopt_learns_what_the_descriptor_is(void **state) {
     assert_int_equal(esock_adopt(&s, fd, 0, AF_UNIX, SOCK_DGRAM, 99, NULL, &missing), 0);
     assert_null(missing);
     assert_int_equal(esock_fd(s), fd);
-    assert_int_equal(esock_domain(s), AF_INET); /* the kernel knows better than the caller */
+    assert_int_equal(esock_domain(s), AF_INET); /* the kernel's answer, not the caller's argument */
     assert_int_equal(esock_type(s), SOCK_STREAM);
     assert_int_equal(esock_protocol(s), IPPROTO_TCP);
     shut(s);
@@ -95,7 +95,7 @@ static void adopt_that_takes_the_descriptor_closes_it(void **state) {
     script_init(&k);
     script_answer(&k, K_SETFL, -EPERM);
     assert_int_equal(esock_adopt(&s, fd, ESOCK_ADOPT_TAKE, -1, -1, -1, &k.sys, NULL), -EPERM);
-    assert_int_equal(script_count(&k, K_CLOSE), 0); /* it is still the caller's */
+    assert_int_equal(script_count(&k, K_CLOSE), 0); /* the caller keeps it */
     close(fd);
 }
 
@@ -148,7 +148,7 @@ static void adoption_that_is_given_back_was_none(void **state) {
         }
         close(fd);
     }
-    /* What was opened has nobody to be given to. */
+    /* A handle that was opened has no descriptor to give back. */
     esock *s;
     int before = script_open_fds();
     assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, NULL), 0);
@@ -254,7 +254,7 @@ static void disowned_descriptor_is_the_callers_to_close(void **state) {
     int fd = esock_disown(s);
     assert_int_equal(fd, esock_fd(s));
     esock_addr a;
-    assert_int_equal(esock_sockname(s, &a), 0); /* everything but close works on */
+    assert_int_equal(esock_sockname(s, &a), 0); /* every call but close works as before */
     shut(s);
     assert_int_equal(script_count(&k, K_CLOSE), 0);
     assert_int_equal(close(fd), 0);
@@ -348,7 +348,7 @@ static void refresh_learns_a_changed_domain(void **state) {
     assert_int_equal(esock_domain(s), AF_INET);
     script_answer(&k, K_GETSOCKOPT, -EBADF);
     esock_refresh(s);
-    assert_int_equal(esock_domain(s), AF_INET); /* no answer changes nothing */
+    assert_int_equal(esock_domain(s), AF_INET); /* without an answer nothing changes */
     shut(s);
 }
 

@@ -89,7 +89,7 @@ static void empty_buffer_asks_for_the_length(void **state) {
     }
 }
 
-/* Linux says 0 and drops the descriptors. */
+/* Linux returns 0 and drops the descriptors. */
 static void control_needs_a_byte_on_a_stream(void **state) {
     static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET};
     for (size_t i = 0; i < LEN(types); i++) {
@@ -342,7 +342,7 @@ static struct iovec *vector(size_t n, char *bytes, size_t each) {
     return v;
 }
 
-/* Sends all of n buffers as a caller does, who goes on after each short send. The control data goes with the first. */
+/* Sends all of n buffers as a caller does: it continues after each short send. The control data goes with the first. */
 static ssize_t send_all(esock *s, struct iovec *v, size_t n, const void *control, size_t len) {
     ssize_t sent = 0;
     unsigned how = 0;
@@ -395,7 +395,7 @@ static void more_buffers_than_a_call_takes(void **state) {
     assert_int_equal(script_open_fds(), before);
 }
 
-/* Buffers without bytes carry no control data: the first that has some does. */
+/* The control data goes with the first buffer that has bytes. */
 static void control_goes_with_the_first_byte(void **state) {
     struct script k;
     esock *a, *b;
@@ -415,7 +415,7 @@ static void control_goes_with_the_first_byte(void **state) {
     assert_int_equal(esock_recvmsg(b, buf, 16, 0, 0, control, sizeof control, c, 4, &m), 1);
     assert_int_equal(esock_cmsg_close_rights(b, control, m.control_len), 1);
 
-    /* Nothing but empty ones: one call. */
+    /* Only empty buffers: one call. */
     v[max + 5].iov_len = 0;
     assert_int_equal(esock_sendmsgv(a, v, n, 0, 0, NULL, NULL, 0), 0);
     assert_int_equal(script_count(&k, K_SENDMSG), 2);

@@ -100,7 +100,7 @@ static void namespace_files_that_cannot_be_opened_leak_nothing(void **state) {
     assert_int_equal(script_open_fds(), before);
 }
 
-/* A FIFO without a writer would hold the call for ever, and a device may do anything when it is opened. */
+/* Opening a FIFO without a writer would block for ever, and opening a device may have side effects. */
 static void what_is_no_namespace_is_not_opened(void **state) {
     char dir[] = "/tmp/esock-netns-XXXXXX", fifo[64], sock[64], plain[64];
     assert_non_null(mkdtemp(dir));
@@ -142,7 +142,7 @@ static void namespace_file_that_cannot_be_looked_at_leaks_nothing(void **state) 
     assert_int_equal(try_open(&k, &fault), -EIO);
     script_pass(&k, K_OPEN);
     script_pass(&k, K_OPEN);
-    script_answer(&k, K_OPEN, -EMFILE); /* the way home */
+    script_answer(&k, K_OPEN, -EMFILE); /* the thread's own namespace */
     assert_int_equal(try_open(&k, &fault), -EMFILE);
     assert_int_equal(script_count(&k, K_SETNS), 0);
     assert_int_equal(script_open_fds(), before);

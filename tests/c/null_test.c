@@ -1,4 +1,4 @@
-/* NULL where memory of the caller's is needed: -EFAULT, and the kernel is not asked. */
+/* NULL for a required pointer to the caller's memory: -EFAULT, and no system call. */
 #include "fixture.h"
 
 static struct script k;
@@ -17,7 +17,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* How many calls the kernel was asked for. */
+/* How many system calls were made. */
 static unsigned calls(void) {
     unsigned n = 0;
     for (int i = 0; i < K_CALLS; i++)
@@ -70,7 +70,7 @@ static void input_and_output(void **state) {
     REFUSED(esock_recvmsg(s, buf, sizeof buf, 0, 0, buf, sizeof buf, NULL, 1, &m));
     REFUSED(esock_sendmsgv(s, NULL, 1, 0, 0, NULL, NULL, 0));
     REFUSED(esock_sendfile(s, 0, NULL, 1, 0));
-    /* Buffers are the kernel's to look at. */
+    /* The kernel checks buffers. */
     assert_int_equal(esock_send(peer, "x", 1, 0, 0), 1);
     assert_int_equal(esock_recv(s, NULL, 1, 0, 0), -EFAULT);
     assert_int_equal(esock_send(s, NULL, 1, 0, 0), -EFAULT);

@@ -1,17 +1,8 @@
-/* Options whose length only the kernel knows: with too little room the caller learns how much it takes, whichever way the
- * kernel tells, and nothing is cut in silence. */
+/* Options whose length only the kernel knows: with too little room the caller gets the room that is needed, in whichever
+ * way the kernel reports it, and nothing is cut in silence. */
 #include "fixture.h"
 
 #include <linux/filter.h>
-
-static unsigned row(const char *level, const char *name) {
-    for (unsigned i = 0; i < esock_opt_count(); i++) {
-        const esock_optrow *r = esock_opt_row(i);
-        if (strcmp(r->level, level) == 0 && strcmp(r->name, name) == 0) return i;
-    }
-    fail_msg("no option %s %s", level, name);
-    return 0;
-}
 
 /* A kernel that answers one getsockopt(2): result, the length it reports, and the bytes that fit. It keeps the question. */
 static struct {
@@ -45,12 +36,12 @@ static esock *asked(int result, socklen_t says, const void *bytes, size_t has) {
     return s;
 }
 
-/* What reading says of room bytes: the result, with the length in *len. */
+/* Reads with `room` bytes of room: the result, with the length in *len. */
 static int reads(const char *level, const char *name, int result, socklen_t says, const void *bytes,
                  size_t has, void *data, size_t *len) {
     esock *s = asked(result, says, bytes, has);
     int64_t i = 0;
-    int r = esock_getopt(s, row(level, name), &i, data, len);
+    int r = esock_getopt(s, option_row(level, name), &i, data, len);
     shut(s);
     return r;
 }
@@ -88,11 +79,11 @@ static void the_kernel_gives_what_fits_and_says_how_much(void **state) {
 static void the_kernel_refuses_and_says_nothing(void **state) {
     char data[256];
     size_t len = sizeof data;
-    unsigned ids = row("sctp", "get_assoc_id_list");
+    unsigned ids = option_row("sctp", "get_assoc_id_list");
     assert_int_equal(reads("sctp", "get_assoc_id_list", -EINVAL, sizeof data, NULL, 0, data, &len),
                      -ENOBUFS);
     assert_int_equal(len, 2 * sizeof data);
-    /* With all the room that there is, it is an answer. */
+    /* With the most room that there can be, it is the answer. */
     size_t most = esock_opt_row(ids)->most;
     char *room = malloc(most);
     len = most;
@@ -110,7 +101,7 @@ static void the_structure_says_how_many(void **state) {
     assert_int_equal(reads("ip", "msfilter", 0, sizeof filter, &filter, sizeof filter, &data, &len),
                      -ENOBUFS);
     assert_int_equal(len, 16 + 4 * 300);
-    /* The kernel believes how much room the question says there is: it is what there is, whatever the caller wrote. */
+    /* The kernel believes the room in the question, so esock writes the real one, whatever the caller wrote. */
     uint32_t offered;
     memcpy(&offered, kernel.question + 12, sizeof offered);
     assert_int_equal(offered, 8);
@@ -119,7 +110,7 @@ static void the_structure_says_how_many(void **state) {
     len = sizeof data;
     assert_int_equal(reads("ip", "msfilter", 0, 16 + 4 * 3, &filter, 16 + 4 * 3, &data, &len), 0);
     assert_int_equal(len, 16 + 4 * 3);
-    /* A count that fits into the room, and did not come, is not asked for for ever. */
+    /* If elements that fit into the room do not come, the caller is not told to ask again for ever. */
     filter.numsrc = 8;
     len = sizeof data;
     assert_int_equal(reads("ip", "msfilter", 0, 16 + 4 * 3, &filter, 16 + 4 * 3, &data, &len), 0);
@@ -149,7 +140,7 @@ static void a_full_answer_may_have_been_cut(void **state) {
     len = 64;
     assert_int_equal(reads("tcp", "cc_info", 0, 63, bytes, 63, data, &len), 0);
     assert_int_equal(len, 63);
-    /* Control messages: where no header fits behind the last, one may have been left out. */
+    /* Control messages: if no header fits after the last, one may have been left out. */
     len = sizeof data;
     assert_int_equal(reads("ip", "pktoptions", 0, sizeof data - 8, bytes, sizeof bytes, data, &len),
                      -ENOBUFS);
@@ -157,11 +148,11 @@ static void a_full_answer_may_have_been_cut(void **state) {
     len = sizeof data;
     assert_int_equal(
         reads("ip", "pktoptions", 0, sizeof data - 16, bytes, sizeof bytes, data, &len), 0);
-    /* What its format bounds is never asked for again: 40 bytes are all that IP options can have. */
+    /* A value that its format bounds is never asked for again: IP options have at most 40 bytes. */
     len = 40;
     assert_int_equal(reads("ip", "options", 0, 40, bytes, sizeof bytes, data, &len), 0);
     assert_int_equal(len, 40);
-    /* Nor what reading takes away: the kernel refuses to cut that. */
+    /* Nor is a value that reading removes: the kernel refuses to cut it. */
     len = 512;
     assert_int_equal(reads("tcp", "saved_syn", 0, 512, bytes, sizeof bytes, data, &len), 0);
     assert_int_equal(len, 512);
@@ -175,7 +166,7 @@ static void keys_fit_into_the_room(void **state) {
     size_t len = sizeof data;
     memcpy(key + NKEYS, &n, sizeof n);
     memset(data, 0x55, sizeof data);
-    n = 1000; /* of the caller's, who cannot know */
+    n = 1000; /* written by the caller, and ignored */
     memcpy(data + NKEYS, &n, sizeof n);
     assert_int_equal(reads("tcp", "ao_get_keys", 0, KEY, key, KEY, data, &len), -ENOBUFS);
     assert_int_equal(len, 5 * KEY);
@@ -213,7 +204,7 @@ static void filters_up_to_what_the_kernel_takes(void **state) {
     size_t most = 4096;
     struct sock_filter *program = calloc(most + 1, sizeof *program),
                        *got = calloc(most, sizeof *got);
-    unsigned r = row("socket", "attach_filter");
+    unsigned r = option_row("socket", "attach_filter");
     assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, NULL), 0);
     static const size_t lengths[] = {1, 512, 513, 4096};
     for (size_t k = 0; k < LEN(lengths); k++) {
@@ -228,7 +219,7 @@ static void filters_up_to_what_the_kernel_takes(void **state) {
         assert_int_equal(esock_getopt(s, r, NULL, got, &len), 0);
         assert_int_equal(len, size);
         assert_memory_equal(got, program, size);
-        /* Natively the length is in instructions, and the kernel is not let write behind the room. */
+        /* Natively the length is in instructions, and the kernel does not write outside the room. */
         unsigned char guard[16];
         memset(guard, 0x55, sizeof guard);
         size_t says = 0;
@@ -251,14 +242,14 @@ static void filters_up_to_what_the_kernel_takes(void **state) {
 static void batches_say_how_much(void **state) {
     esock *s = asked(-ERANGE, 40, NULL, 0);
     char data[16];
-    esock_optcall calls[] = {{.row = row("socket", "peergroups"), .len = 16}};
+    esock_optcall calls[] = {{.row = option_row("socket", "peergroups"), .len = 16}};
     assert_int_equal(esock_getopts(s, calls, 1, data, sizeof data), 0);
     assert_int_equal(calls[0].result, -ENOBUFS);
     assert_int_equal(calls[0].len, 40);
     shut(s);
 }
 
-/* A policy of six templates is longer than 512 bytes; the kernel judges. */
+/* A policy of six templates is longer than 512 bytes; the kernel checks it. */
 static void policies_are_not_cut_down(void **state) {
     struct script k;
     char policy[168 + 6 * 64] = {0};
@@ -266,7 +257,7 @@ static void policies_are_not_cut_down(void **state) {
     esock *s;
     assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
     script_answer(&k, K_SETSOCKOPT, 0);
-    assert_int_equal(esock_setopt(s, row("ip", "xfrm_policy"), 0, policy, sizeof policy), 0);
+    assert_int_equal(esock_setopt(s, option_row("ip", "xfrm_policy"), 0, policy, sizeof policy), 0);
     assert_int_equal(script_last(&k, K_SETSOCKOPT)->len, sizeof policy);
     shut(s);
 }

@@ -4,15 +4,6 @@
 #include <linux/filter.h>
 #include <sys/time.h>
 
-static unsigned row(const char *level, const char *name) {
-    for (unsigned i = 0; i < esock_opt_count(); i++) {
-        const esock_optrow *r = esock_opt_row(i);
-        if (strcmp(r->level, level) == 0 && strcmp(r->name, name) == 0) return i;
-    }
-    fail_msg("no option %s %s", level, name);
-    return 0;
-}
-
 static esock *open_socket(const esock_sys *sys, int domain, int type) {
     esock *s;
     assert_int_equal(esock_open(&s, domain, type, 0, sys), 0);
@@ -21,12 +12,12 @@ static esock *open_socket(const esock_sys *sys, int domain, int type) {
 
 static int64_t get(esock *s, const char *level, const char *name) {
     int64_t i = INT64_MIN;
-    assert_int_equal(esock_getopt(s, row(level, name), &i, NULL, NULL), 0);
+    assert_int_equal(esock_getopt(s, option_row(level, name), &i, NULL, NULL), 0);
     return i;
 }
 
 static int set(esock *s, const char *level, const char *name, int64_t i) {
-    return esock_setopt(s, row(level, name), i, NULL, 0);
+    return esock_setopt(s, option_row(level, name), i, NULL, 0);
 }
 
 static void rows_are_sound(void **state) {
@@ -214,16 +205,19 @@ static void short_answers(void **state) {
         struct script_answer a = {.data = "abcdefghijkl", .data_len = n};
         for (size_t x = 0; n < 4 && x < LEN(scalar); x++) {
             script_put(&k, K_GETSOCKOPT, a);
-            assert_int_equal(esock_getopt(s, row("socket", scalar[x]), &i, NULL, NULL), -EBADMSG);
+            assert_int_equal(esock_getopt(s, option_row("socket", scalar[x]), &i, NULL, NULL),
+                             -EBADMSG);
         }
         if (n < 8) {
             script_put(&k, K_GETSOCKOPT, a);
             len = sizeof data;
-            assert_int_equal(esock_getopt(s, row("socket", "linger"), &i, data, &len), -EBADMSG);
+            assert_int_equal(esock_getopt(s, option_row("socket", "linger"), &i, data, &len),
+                             -EBADMSG);
         }
         script_put(&k, K_GETSOCKOPT, a);
         len = sizeof data;
-        assert_int_equal(esock_getopt(s, row("socket", "peercred"), &i, data, &len), -EBADMSG);
+        assert_int_equal(esock_getopt(s, option_row("socket", "peercred"), &i, data, &len),
+                         -EBADMSG);
     }
     assert_true(script_used_up(&k));
     shut(s);
@@ -247,14 +241,15 @@ static void strings_end_at_the_first_nul(void **state) {
         size_t len = sizeof data, room;
         struct script_answer a = {.data = all[i].answer, .data_len = all[i].answer_len};
         script_put(&k, K_GETSOCKOPT, a);
-        assert_int_equal(esock_getopt(s, row(all[i].level, all[i].name), NULL, data, &len), 0);
+        assert_int_equal(esock_getopt(s, option_row(all[i].level, all[i].name), NULL, data, &len),
+                         0);
         assert_int_equal(script_last(&k, K_GETSOCKOPT)->len, 16);
         assert_int_equal(len, strlen(all[i].expect));
         assert_memory_equal(data, all[i].expect, len);
         if (len == 0) continue;
         room = len - 1;
         script_put(&k, K_GETSOCKOPT, a);
-        assert_int_equal(esock_getopt(s, row(all[i].level, all[i].name), NULL, data, &room),
+        assert_int_equal(esock_getopt(s, option_row(all[i].level, all[i].name), NULL, data, &room),
                          -ENOBUFS);
     }
     shut(s);
@@ -262,7 +257,8 @@ static void strings_end_at_the_first_nul(void **state) {
 
 static void strings_against_the_kernel(void **state) {
     esock *s = open_socket(NULL, AF_INET, SOCK_STREAM);
-    unsigned device = row("socket", "bindtodevice"), congestion = row("tcp", "congestion");
+    unsigned device = option_row("socket", "bindtodevice"),
+             congestion = option_row("tcp", "congestion");
     char data[32];
     size_t len = sizeof data;
     assert_int_equal(esock_getopt(s, device, NULL, data, &len), 0);
@@ -288,7 +284,7 @@ static void strings_against_the_kernel(void **state) {
 
 static void linger(void **state) {
     esock *s = open_socket(NULL, AF_INET, SOCK_STREAM);
-    unsigned r = row("socket", "linger");
+    unsigned r = option_row("socket", "linger");
     esock_linger l = {.onoff = 5, .seconds = 7}, got;
     size_t len = sizeof got;
     assert_int_equal(esock_setopt(s, r, 0, &l, sizeof l), 0);
@@ -310,22 +306,22 @@ static void peercred(void **state) {
     esock_ucred u;
     size_t len = sizeof u;
     unix_pair(NULL, SOCK_STREAM, &a, &b);
-    assert_int_equal(esock_getopt(a, row("socket", "peercred"), NULL, &u, &len), 0);
+    assert_int_equal(esock_getopt(a, option_row("socket", "peercred"), NULL, &u, &len), 0);
     assert_int_equal(len, sizeof u);
     assert_int_equal(u.pid, getpid());
     assert_int_equal(u.uid, geteuid());
     assert_int_equal(u.gid, getegid());
     len = sizeof u - 1;
-    assert_int_equal(esock_getopt(a, row("socket", "peercred"), NULL, &u, &len), -ENOBUFS);
+    assert_int_equal(esock_getopt(a, option_row("socket", "peercred"), NULL, &u, &len), -ENOBUFS);
     shut(a);
     shut(b);
 }
 
-/* A kernel that knows less gives less, and what is missing is 0; one that knows more gives no more than asked for. */
+/* An older kernel gives less, and the missing fields are 0; a newer kernel gives no more than asked for. */
 static void structures_of_any_length(void **state) {
     struct script k;
     unsigned char data[512], answer[300];
-    unsigned r = row("tcp", "info");
+    unsigned r = option_row("tcp", "info");
     const esock_optshape *shape = esock_opt_row(r)->shape;
     memset(answer, 7, sizeof answer);
     script_init(&k);
@@ -353,7 +349,7 @@ static void t48_number_zero(void **state) {
     struct script k;
     int32_t v[4] = {1, 2, 3, 4};
     size_t len = sizeof v;
-    unsigned r = row("sctp", "rtoinfo");
+    unsigned r = option_row("sctp", "rtoinfo");
     assert_int_equal(esock_opt_row(r)->number, 0);
     script_init(&k);
     esock *s = open_socket(&k.sys, AF_INET, SOCK_STREAM);
@@ -385,7 +381,7 @@ static void t12_timeval(void **state) {
 static void filters(void **state) {
     esock *s = open_socket(NULL, AF_INET, SOCK_DGRAM);
     struct sock_filter program[2] = {{0x30, 0, 0, 0}, {6, 0, 0, 100}}, got[4];
-    unsigned r = row("socket", "attach_filter");
+    unsigned r = option_row("socket", "attach_filter");
     size_t len = sizeof got;
     assert_int_equal(esock_getopt(s, r, NULL, got, &len), 0);
     assert_int_equal(len, 0);
@@ -405,18 +401,18 @@ static void filters(void **state) {
 static void batches(void **state) {
     esock *s = open_socket(NULL, AF_INET, SOCK_STREAM);
     char data[32] = "reno";
-    esock_optcall set_calls[] = {{.row = row("tcp", "nodelay"), .i = 1},
-                                 {.row = row("tcp", "congestion"), .len = 4},
-                                 {.row = row("socket", "type")},
+    esock_optcall set_calls[] = {{.row = option_row("tcp", "nodelay"), .i = 1},
+                                 {.row = option_row("tcp", "congestion"), .len = 4},
+                                 {.row = option_row("socket", "type")},
                                  {.row = UINT32_MAX},
-                                 {.row = row("tcp", "congestion"), .offset = 30, .len = 3}};
+                                 {.row = option_row("tcp", "congestion"), .offset = 30, .len = 3}};
     assert_int_equal(esock_setopts(s, set_calls, LEN(set_calls), data, sizeof data), 2);
     assert_int_equal(set_calls[2].result, -ENOTSUP);
     assert_int_equal(set_calls[3].result, -ENOENT);
     assert_int_equal(set_calls[4].result, -EINVAL);
-    esock_optcall get_calls[] = {{.row = row("tcp", "congestion"), .offset = 8, .len = 16},
-                                 {.row = row("tcp", "nodelay")},
-                                 {.row = row("tcp", "congestion"), .offset = 24, .len = 2}};
+    esock_optcall get_calls[] = {{.row = option_row("tcp", "congestion"), .offset = 8, .len = 16},
+                                 {.row = option_row("tcp", "nodelay")},
+                                 {.row = option_row("tcp", "congestion"), .offset = 24, .len = 2}};
     assert_int_equal(esock_getopts(s, get_calls, LEN(get_calls), data, sizeof data), 2);
     assert_int_equal(get_calls[0].len, 4);
     assert_memory_equal(data + 8, "reno", 4);
@@ -437,7 +433,7 @@ static void tos_keeps_priority(void **state) {
     assert_int_equal(esock_setopt_native(s, IPPROTO_IP, IP_TOS, &tos, sizeof tos), 0);
     assert_int_equal(get(s, "ip", "tos"), 0x08);
     assert_int_equal(get(s, "socket", "priority"), 3);
-    /* The interference is there: without the care the priority changes. */
+    /* Linux does change it: a plain setsockopt changes the priority. */
     tos = 0x10;
     assert_int_equal(setsockopt(esock_fd(s), IPPROTO_IP, IP_TOS, &tos, sizeof tos), 0);
     socklen_t len = sizeof now;
@@ -488,7 +484,7 @@ static void restoring_priority(void **state) {
         assert_int_equal(last->b, SO_PRIORITY);
         assert_memory_equal(last->data, &high, sizeof high);
     }
-    /* A refused TOS is the answer, and nothing is put back. */
+    /* A refused TOS is the result, and the priority is not set back. */
     unsigned sets = script_count(&k, K_SETSOCKOPT);
     script_answer(&k, K_SETSOCKOPT, -EINVAL);
     assert_int_equal(set(s, "ip", "tos", 1), -EINVAL);

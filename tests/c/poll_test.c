@@ -20,6 +20,20 @@ static void nothing_comes(esock_poller *p) {
     assert_int_equal(esock_poll(p, &ev, 1, 0), 0);
 }
 
+/* A poller, and two connected unix sockets to watch with it. */
+static esock_poller *poller_and_pair(esock **a, esock **b) {
+    unix_pair(NULL, SOCK_STREAM, a, b);
+    return poller(NULL);
+}
+
+/* Deregisters `a`, and closes all three. */
+static void finish(esock_poller *p, esock *a, esock *b) {
+    assert_int_equal(esock_deregister(p, a), 0);
+    shut(a);
+    shut(b);
+    esock_poller_free(p);
+}
+
 static void put(esock *s) {
     assert_int_equal(esock_send(s, "x", 1, 0, 0), 1);
 }
@@ -32,8 +46,7 @@ static void take(esock *s) {
 static void an_arm_is_answered_once(void **state) {
     esock *a, *b;
     int me;
-    esock_poller *p = poller(NULL);
-    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller_and_pair(&a, &b);
     assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
     nothing_comes(p);
     put(b);
@@ -43,17 +56,13 @@ static void an_arm_is_answered_once(void **state) {
     nothing_comes(p); /* not asked for again */
     assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
     event_comes(p, &me, ESOCK_IN); /* data that was there before the arm counts */
-    assert_int_equal(esock_deregister(p, a), 0);
-    shut(a);
-    shut(b);
-    esock_poller_free(p);
+    finish(p, a, b);
 }
 
 static void arming_a_write_does_not_lose_the_read(void **state) {
     esock *a, *b;
     int me;
-    esock_poller *p = poller(NULL);
-    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller_and_pair(&a, &b);
     assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
     assert_int_equal(esock_arm(p, a, ESOCK_OUT, 0, &me), 0);
     event_comes(p, &me, ESOCK_OUT);
@@ -62,32 +71,24 @@ static void arming_a_write_does_not_lose_the_read(void **state) {
     put(b);
     event_comes(p, &me, ESOCK_IN);
     assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
-    esock_deregister(p, a);
-    shut(a);
-    shut(b);
-    esock_poller_free(p);
+    finish(p, a, b);
 }
 
 static void both_directions_can_fire_together(void **state) {
     esock *a, *b;
     int me;
-    esock_poller *p = poller(NULL);
-    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller_and_pair(&a, &b);
     put(b);
     assert_int_equal(esock_arm(p, a, ESOCK_IN | ESOCK_OUT, 0, &me), 0);
     event_comes(p, &me, ESOCK_IN | ESOCK_OUT);
     assert_int_equal(esock_fired(p, a, ESOCK_IN | ESOCK_OUT), ESOCK_IN | ESOCK_OUT);
-    esock_deregister(p, a);
-    shut(a);
-    shut(b);
-    esock_poller_free(p);
+    finish(p, a, b);
 }
 
 static void event_of_a_cancelled_arm_answers_nothing(void **state) {
     esock *a, *b;
     int me;
-    esock_poller *p = poller(NULL);
-    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller_and_pair(&a, &b);
     assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
     put(b);
     event_comes(p, &me, ESOCK_IN);
@@ -96,17 +97,13 @@ static void event_of_a_cancelled_arm_answers_nothing(void **state) {
     nothing_comes(p);
     assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0); /* and a new one is answered */
     event_comes(p, &me, ESOCK_IN);
-    esock_deregister(p, a);
-    shut(a);
-    shut(b);
-    esock_poller_free(p);
+    finish(p, a, b);
 }
 
 static void cancelling_one_direction_keeps_the_other(void **state) {
     esock *a, *b;
     int me;
-    esock_poller *p = poller(NULL);
-    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller_and_pair(&a, &b);
     assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
     assert_int_equal(esock_arm(p, a, ESOCK_OUT, 0, &me), 0);
     assert_int_equal(esock_disarm(p, a, ESOCK_OUT), 0);
@@ -115,17 +112,13 @@ static void cancelling_one_direction_keeps_the_other(void **state) {
     put(b);
     event_comes(p, &me, ESOCK_IN);
     assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
-    esock_deregister(p, a);
-    shut(a);
-    shut(b);
-    esock_poller_free(p);
+    finish(p, a, b);
 }
 
 static void hang_up_answers_everything(void **state) {
     esock *a, *b;
     int me;
-    esock_poller *p = poller(NULL);
-    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller_and_pair(&a, &b);
     assert_int_equal(esock_arm(p, a, ESOCK_IN | ESOCK_OUT, 0, &me), 0);
     shut(b);
     event_comes(p, &me, ESOCK_ERR);
@@ -135,7 +128,7 @@ static void hang_up_answers_everything(void **state) {
     esock_poller_free(p);
 }
 
-/* A datagram socket with an error in its queue that nobody reads: epoll reports it for ever. */
+/* A datagram socket with a record in its error queue that is not read: epoll reports it for ever. */
 static esock *with_queued_error(esock_addr *at) {
     esock_addr nobody;
     int on = 1;
@@ -166,13 +159,13 @@ static void queued_error_wakes_a_waiter_twice_and_then_is_quiet(void **state) {
     assert_in_range(woken, 1, 2);
     nothing_comes(p);
 
-    /* Quiet, but not deaf. */
+    /* Data still causes an event. */
     assert_int_equal(esock_open(&other, AF_INET, SOCK_DGRAM, 0, NULL), 0);
     assert_int_equal(esock_sendto(other, "x", 1, 0, 0, &at), 1);
     event_comes(p, &me, ESOCK_IN);
     take(s);
 
-    /* And after a success the waiter is one-shot again. */
+    /* After a success the registration is one-shot again. */
     assert_int_equal(esock_fired(p, s, ESOCK_IN), ESOCK_IN);
     assert_int_equal(esock_arm(p, s, ESOCK_IN, 0, &me), 0);
     event_comes(p, &me, ESOCK_ERR);
@@ -202,7 +195,7 @@ static void quiet_waiter_still_gets_its_other_direction(void **state) {
     esock_poller_free(p);
 }
 
-/* Who waits for the error queue alone is not woken by data, and not kept awake by an error that has no record there. */
+/* A wait for the error queue alone is not answered by data, and an error without a record causes no endless events. */
 static void waiting_for_errors_alone(void **state) {
     esock *s, *from;
     int me, one = 1;
@@ -225,13 +218,13 @@ static void waiting_for_errors_alone(void **state) {
     event_comes(p, &me, ESOCK_ERR);
     assert_int_equal(esock_fired(p, s, ESOCK_ERR), ESOCK_ERR);
 
-    /* Nobody takes it out: armed again it wakes once more, edge-triggered, and then no more. */
+    /* The record stays: armed again, edge-triggered, it causes one event more and then none. */
     assert_int_equal(esock_arm(p, s, ESOCK_ERR, 1, &me), 0);
     event_comes(p, &me, ESOCK_ERR);
     assert_int_equal(esock_fired(p, s, ESOCK_ERR), ESOCK_ERR);
     assert_int_equal(esock_arm(p, s, ESOCK_ERR, 1, &me), 0);
     nothing_comes(p);
-    /* A reader beside it is answered with what it asked for, and the wait for errors goes on. */
+    /* A reader is answered with what it asked for, and the wait for errors goes on. */
     assert_int_equal(esock_arm(p, s, ESOCK_IN, 1, &me), 0);
     event_comes(p, &me, ESOCK_IN);
     assert_int_equal(esock_fired(p, s, ESOCK_IN), ESOCK_IN);
@@ -243,8 +236,7 @@ static void waiting_for_errors_alone(void **state) {
 static void duplicate_of_a_deregistered_socket_reports_nothing(void **state) {
     esock *a, *b;
     int me;
-    esock_poller *p = poller(NULL);
-    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller_and_pair(&a, &b);
     int alive = esock_dup(a); /* keeps the description, and with it epoll's registration */
     assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
     assert_int_equal(esock_deregister(p, a), 0);
@@ -288,10 +280,7 @@ static void arm_that_fails_leaves_nothing_armed(void **state) {
     assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &k), 0);
     put(b);
     event_comes(p, &k, ESOCK_IN);
-    esock_deregister(p, a);
-    shut(a);
-    shut(b);
-    esock_poller_free(p);
+    finish(p, a, b);
 }
 
 static void rest_that_cannot_be_armed_again_is_told(void **state) {
@@ -303,12 +292,9 @@ static void rest_that_cannot_be_armed_again_is_told(void **state) {
     assert_int_equal(esock_arm(p, a, ESOCK_IN | ESOCK_OUT, 0, &k), 0);
     event_comes(p, &k, ESOCK_OUT);
     script_answer(&k, K_EPOLL_CTL, -ENOMEM);
-    /* Whoever waits to read would wait for ever: it is woken, and meets the reason itself. */
+    /* A reader would wait for ever: it is woken, and its own call reports the reason. */
     assert_int_equal(esock_fired(p, a, ESOCK_OUT), ESOCK_IN | ESOCK_OUT);
-    esock_deregister(p, a);
-    shut(a);
-    shut(b);
-    esock_poller_free(p);
+    finish(p, a, b);
 }
 
 static void pollers_nest(void **state) {
@@ -326,10 +312,7 @@ static void pollers_nest(void **state) {
     assert_int_equal(poll(&outer, 1, WAIT_MS), 1);
     event_comes(p, &me, ESOCK_IN);
     assert_int_equal(poll(&outer, 1, 0), 0);
-    esock_deregister(p, a);
-    shut(a);
-    shut(b);
-    esock_poller_free(p);
+    finish(p, a, b);
 }
 
 static void interrupted_wait_goes_on_if_it_was_for_ever(void **state) {
@@ -344,16 +327,13 @@ static void interrupted_wait_goes_on_if_it_was_for_ever(void **state) {
     script_times(&k, K_EPOLL_WAIT, 50, -EINTR);
     assert_int_equal(esock_poll(p, &ev, 1, -1), 1);
     assert_int_equal(script_count(&k, K_EPOLL_WAIT), 51);
-    /* With a time-out the caller knows what is left of it. */
+    /* With a timeout the interrupted call returns, because the caller knows how much time is left. */
     script_answer(&k, K_EPOLL_WAIT, -EINTR);
     assert_int_equal(esock_poll(p, &ev, 1, 1000), 0);
     script_answer(&k, K_EPOLL_WAIT, -EBADF);
     assert_int_equal(esock_poll(p, &ev, 1, 0), -EBADF);
     assert_int_equal(esock_poll(p, &ev, 0, 0), -EINVAL);
-    esock_deregister(p, a);
-    shut(a);
-    shut(b);
-    esock_poller_free(p);
+    finish(p, a, b);
 }
 
 static void poller_without_room_is_an_error_and_leaks_nothing(void **state) {
@@ -441,13 +421,12 @@ static void end_of_a_full_unix_socket_is_seen_without_sending(void **state) {
     }
 }
 
-/* The descriptor was closed behind the poller's back. What was armed is armed again. */
+/* The poller's descriptor was closed by another part of the program. What was armed is armed again. */
 static void poller_goes_on_with_another_descriptor(void **state) {
     esock *a, *b;
     int me;
     esock_event ev;
-    esock_poller *p = poller(NULL);
-    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller_and_pair(&a, &b);
     assert_int_equal(esock_arm(p, a, ESOCK_IN, 0, &me), 0);
     assert_int_equal(esock_arm(p, b, ESOCK_IN, 0, &me), 0);
     close(esock_poller_fd(p));
@@ -492,7 +471,7 @@ static esock *borrow(int fd, const esock_sys *sys) {
     return s;
 }
 
-/* A descriptor that stays the caller's may have several handles, beside one that owns it. */
+/* A descriptor that the caller keeps may have several handles, and one more that owns it. */
 static void handles_of_one_descriptor_wait_each_by_itself(void **state) {
     esock *owner, *b, *s[2];
     int me[3];
@@ -524,12 +503,11 @@ static void handles_of_one_descriptor_wait_each_by_itself(void **state) {
     esock_poller_free(p);
 }
 
-/* The caller closed its descriptor too early, and the number is another's, which is registered too. */
+/* The caller closed its descriptor too early, and its number is now that of another socket, which is registered too. */
 static void number_of_a_borrowed_descriptor_may_be_anothers(void **state) {
     esock *a, *b, *c, *d;
     int me, other;
-    esock_poller *p = poller(NULL);
-    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    esock_poller *p = poller_and_pair(&a, &b);
     int fd = esock_dup(a);
     esock *s = borrow(fd, NULL);
     assert_int_equal(esock_arm(p, s, ESOCK_IN, 0, &me), 0);

@@ -72,7 +72,7 @@ int script_open_fds(void) {
     return n - 3; /* ".", ".." and the directory itself */
 }
 
-/* Logs a call and takes the answer prepared for it; true when the kernel is not to be asked. */
+/* Logs a call and takes the answer prepared for it. Returns true if the real kernel must not be called. */
 struct turn {
     struct script_answer answer;
     struct script_seen *seen;
@@ -238,8 +238,7 @@ static int k_setsockopt(const esock_sys *sys, int fd, int level, int opt, const 
                                : real()->setsockopt(real(), fd, level, opt, val, len));
 }
 
-/* What an answer holds is written over the request; how much of one the real kernel would is its own
- * affair. */
+/* The whole data of an answer is written over the request, even if the real kernel would write less. */
 static int k_ioctl(const esock_sys *sys, int fd, unsigned long request, void *arg) {
     struct turn t;
     bool canned = begin(sys, K_IOCTL, fd, (long)request, 0, 0, &t);
@@ -323,7 +322,7 @@ static ssize_t k_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg,
     if (t.answer.cut == SIZE_MAX) {
         return end(&t, real()->sendmsg(real(), fd, msg, flags));
     }
-    /* A cut send is one of the first buffer alone. */
+    /* A cut send sends the first buffer only. */
     struct msghdr cut = *msg;
     struct iovec first = {0};
     if (msg->msg_iovlen > 0) {

@@ -58,11 +58,11 @@ enum script_call {
     K_CALLS
 };
 
-/* One answer, or a modified passage to the real kernel. The pointers stay the test's and must live
- * until the answer has been given. */
+/* One answer, or a modified call of the real kernel. The test owns what the pointers point to, which
+ * must live until the answer has been given. */
 struct script_answer {
     long result;         /* what the call returns */
-    bool pass;           /* ask the real kernel after all */
+    bool pass;           /* call the real kernel */
     size_t cut;          /* with pass: let at most this many bytes through */
     unsigned times;      /* how often; 0 is once */
     const void *data;    /* what the call "read": bytes, an address, an option's value, events */
@@ -73,8 +73,8 @@ struct script_answer {
     int revents;   /* poll: what the first descriptor reports */
 };
 
-/* What a call was given and what it answered. a and b are what tells calls apart: MSG_ or open
- * flags for I/O, level and option for options, the request for ioctl, op and mask for epoll_ctl, how or backlog else. */
+/* The arguments and the result of one call. a and b tell calls apart: MSG_ or open flags for I/O, level and option for
+ * options, the request for ioctl, op and mask for epoll_ctl, else how or backlog. */
 struct script_seen {
     enum script_call call;
     int fd;

@@ -1,4 +1,4 @@
-/* One handle, several threads. Its worth is in the build with the thread sanitizer. */
+/* Several threads use one handle. Run it in the build with the thread sanitizer (build/check). */
 #include "fixture.h"
 
 #include <pthread.h>
@@ -112,7 +112,7 @@ static void arms_from_many_threads_lose_nothing(void **state) {
     __atomic_store_n(&sh.done, 1, __ATOMIC_RELEASE);
     pthread_join(c, NULL);
 
-    /* Everybody armed a read, nothing was readable: that arm must still stand. */
+    /* Every thread armed a read and nothing was readable: the read must still be armed. */
     assert_int_equal(esock_send(sh.b, "x", 1, 0, 0), 1);
     int answered = 0;
     while (!(answered & ESOCK_IN)) {

@@ -145,11 +145,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     esock_msg m;
     ssize_t n = esock_recvmsg(s, buf, want, MSG_ERRQUEUE, 0, control, size, records, 2, &m);
     bool end = false;
-    if (want == 0 && domain == AF_UNIX) { /* such a socket would lose a message */
+    if (want == 0 && domain == AF_UNIX) { /* a receive would lose a message */
         MUST(n == (type == SOCK_STREAM ? 0 : -EINVAL) && count(s, ESOCK_READ_TRIES) == 0);
     } else {
         MUST(n == (kernel.result > (ssize_t)want ? (ssize_t)want : kernel.result));
-        bool queued = shape & HEEDED; /* the kernel knows best */
+        bool queued = shape & HEEDED; /* the kernel's flag decides */
         end = n == 0 && type == SOCK_STREAM && !queued;
         MUST(count(s, ESOCK_READ_FAILS) == end);
         MUST(count(s, ESOCK_READ_PKG) == (n >= 0 && !end));

@@ -126,7 +126,7 @@ static int k_setfl(const esock_sys *sys, int fd, int flags) {
     return luck();
 }
 
-/* What a path names is a regular file, or not. */
+/* The file at a path is a regular file, or not. */
 static int k_filetype(const esock_sys *sys, int fd) {
     (void)sys;
     used(fd);
