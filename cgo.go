@@ -707,6 +707,12 @@ func cReady(h *handle, events int) int           { return int(C.esock_ready(h, C
 func cSendEnded(h *handle) bool                  { return C.esock_send_ended(h) != 0 }
 func cDeregister(p *pollerHandle, h *handle) int { return int(C.esock_deregister(p, h)) }
 
+// cNewEvents returns room for events in C's memory, which is never freed. cgo looks for Go pointers in every element of Go
+// memory that it passes, because an event has one: that cost more than the rest of a poll.
+func cNewEvents(n int) []cEvent {
+	return unsafe.Slice((*cEvent)(C.malloc(C.size_t(n)*C.sizeof_esock_event)), n)
+}
+
 // cPoll does not wait, since the call would keep a thread of Go's.
 func cPoll(p *pollerHandle, events []cEvent) int {
 	return int(C.esock_poll(p, unsafe.SliceData(events), C.int(len(events)), 0))

@@ -121,7 +121,7 @@ func TestCountersMapAndJSONGoBothWays(t *testing.T) {
 	}
 	for range 2 {
 		assert.Len(t, c.Map(), map[bool]int{true: 16, false: 24}[c.SendFile == nil])
-		back, err := countersFromMap(c.Map())
+		back, err := CountersFromMap(c.Map())
 		require.NoError(t, err)
 		assert.Equal(t, c, back)
 		text, err := json.Marshal(c)
@@ -136,7 +136,7 @@ func TestCountersMapAndJSONGoBothWays(t *testing.T) {
 		"read_byte": {"read_byte": -1},
 		"acc_tries": {"acc_tries": "many"},
 	} {
-		_, err := countersFromMap(m)
+		_, err := CountersFromMap(m)
 		assert.ErrorIs(t, err, &InvalidError{What: "counters"})
 		assert.ErrorContains(t, err, name)
 	}

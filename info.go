@@ -49,8 +49,9 @@ func (i LibraryInfo) Map() map[string]any {
 	}
 }
 
-// libraryInfoFromMap is for UnmarshalJSON.
-func libraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
+// LibraryInfoFromMap reads a map in the form of Map. Missing keys are zero. Errors: *InvalidError "info" that names an
+// unknown key or a wrong type.
+func LibraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
 	var i LibraryInfo
 	r := plain.Read(m)
 	i.Debug, i.SocketDebug, i.EEI = r.Bool("debug"), r.Bool("socket_debug"), r.Bool("eei")
@@ -73,15 +74,14 @@ func libraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
 // MarshalJSON writes what Map returns.
 func (i LibraryInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote. Missing keys are zero. Errors: *InvalidError "info" that names an unknown
-// key or a wrong type.
+// UnmarshalJSON reads what MarshalJSON wrote, with the errors of LibraryInfoFromMap.
 func (i *LibraryInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")
 	}
 	m, err := plain.MapFromJSON(b)
 	if err == nil {
-		*i, err = libraryInfoFromMap(m)
+		*i, err = LibraryInfoFromMap(m)
 	}
 	return err
 }
@@ -212,8 +212,9 @@ func (i SocketInfo) Map() map[string]any {
 	return m
 }
 
-// socketInfoFromMap is for UnmarshalJSON.
-func socketInfoFromMap(m map[string]any) (SocketInfo, error) {
+// SocketInfoFromMap reads a map in the form of Map. Missing keys are zero. Errors: *InvalidError, of "info" or the
+// wrong part.
+func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 	i := SocketInfo{DupOf: -1}
 	r := plain.Read(m)
 	i.Domain = Domain(r.Named("domain", plain.Domains, math.MaxInt32, 0))
@@ -243,7 +244,7 @@ func socketInfoFromMap(m map[string]any) (SocketInfo, error) {
 		}
 	}
 	var err error
-	if i.Counters, err = countersFromMap(r.Inner("counters").All()); err != nil {
+	if i.Counters, err = CountersFromMap(r.Inner("counters").All()); err != nil {
 		return SocketInfo{}, err
 	}
 	for key, n := range map[string]*int{
@@ -260,14 +261,14 @@ func socketInfoFromMap(m map[string]any) (SocketInfo, error) {
 // MarshalJSON writes what Map returns.
 func (i SocketInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote. Missing keys are zero. Errors: *InvalidError, of "info" or the wrong part.
+// UnmarshalJSON reads what MarshalJSON wrote, with the errors of SocketInfoFromMap.
 func (i *SocketInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")
 	}
 	m, err := plain.MapFromJSON(b)
 	if err == nil {
-		*i, err = socketInfoFromMap(m)
+		*i, err = SocketInfoFromMap(m)
 	}
 	return err
 }

@@ -18,10 +18,11 @@ import (
 var poller pollerState
 
 type pollerState struct {
-	p    *pollerHandle // set once, before the first socket is armed
-	file *os.File      // its descriptor, whose deadline is the next pause's end; guarded by pauses.mu
-	mu   sync.Mutex    // guards the start
-	lost []*os.File    // descriptors that are another's by now, and so must not be closed
+	p      *pollerHandle // set once, before the first socket is armed
+	file   *os.File      // its descriptor, whose deadline is the next pause's end; guarded by pauses.mu
+	mu     sync.Mutex    // guards the start
+	events []cEvent      // room for a batch; the goroutine's
+	lost   []*os.File    // descriptors that are another's by now, and so must not be closed
 }
 
 // SelectFailedError is the reason when a socket cannot be watched for readiness. OTP: {select_failed, N}.
@@ -48,7 +49,7 @@ func startPoller() error {
 		cPollerForget(p)
 		return err
 	}
-	poller.p = p
+	poller.p, poller.events = p, cNewEvents(64)
 	serve := func() { go servePoller(func() { serveEvents(raw) }) }
 	if inBubble() {
 		outside(serve) // it serves everybody
@@ -108,10 +109,9 @@ var pollerFails atomic.Pointer[func() int]
 
 // handOutEvents does so until the poller fails. Errors: those of epoll_wait(2) and of the runtime's poller.
 func handOutEvents(raw syscall.RawConn) error {
-	var events [64]cEvent
 	var n int
 	collect := func(uintptr) bool {
-		n = cPoll(poller.p, events[:])
+		n = cPoll(poller.p, poller.events)
 		if f := pollerFails.Load(); f != nil {
 			n = (*f)()
 		}
@@ -129,8 +129,8 @@ func handOutEvents(raw syscall.RawConn) error {
 		for i := range n {
 			// An event that was fetched before its socket was deregistered finds nobody, or the next one that has
 			// the address.
-			if s := named(events[i].user); s != nil {
-				s.event(int(events[i].events))
+			if s := named(poller.events[i].user); s != nil {
+				s.event(int(poller.events[i].events))
 			}
 		}
 	}

@@ -25,18 +25,17 @@ func holdFile(f syscall.Conn, offset, count int64) (*heldFile, error) {
 		return nil, err
 	}
 	h := &heldFile{offset: offset, left: count}
-	var errno syscall.Errno
 	err = raw.Control(func(fd uintptr) {
-		var r uintptr
-		if r, _, errno = syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0); errno == 0 {
-			h.fd = int(r)
+		r, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_DUPFD_CLOEXEC, 0)
+		if h.fd = int(r); errno != 0 {
+			h.fd = -int(errno)
 		}
 	})
 	switch {
 	case err != nil:
 		return nil, os.ErrClosed // all that Control knows, but not by this name
-	case errno != 0:
-		return nil, errno
+	case h.fd < 0:
+		return nil, errnoOf(h.fd)
 	}
 	// Its holder closes it; the cleanup is for a handle that is forgotten together with its socket.
 	runtime.SetFinalizer(h, (*heldFile).close)
