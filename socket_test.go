@@ -92,7 +92,7 @@ func selfUDP(t testing.TB) *Socket {
 	return s
 }
 
-// The garbage collector closes what was forgotten where everybody's cleanups run: it does not wait for data that the
+// The garbage collector closes what was forgotten where all cleanups of the program run: it does not wait for data that the
 // peer does not take, whatever SO_LINGER says.
 func TestForgottenSocketHoldsUpNoCleanup(t *testing.T) {
 	for _, park := range []bool{false, true} {
@@ -144,7 +144,7 @@ func fdState(t *testing.T, fd int) string {
 	return fmt.Sprintf("flags %#o, linger %d", flags, onoff)
 }
 
-// Whoever lent the descriptor may have closed it long since, and the number be another's.
+// The lender of a descriptor may have closed it long since, and the number be another's.
 func TestForgottenBorrowedSocketLeavesTheDescriptorAlone(t *testing.T) {
 	for _, park := range []bool{false, true} {
 		t.Run(fmt.Sprintf("parked=%v", park), func(t *testing.T) {
@@ -313,7 +313,7 @@ func TestTakenDescriptorIsClosedWithTheSocket(t *testing.T) {
 		assert.True(t, s.Closed())
 		require.NoError(t, syscall.SetNonblock(peer, true))
 		_, err = syscall.Read(peer, make([]byte, 1))
-		assert.NoError(t, err, "the end, not EAGAIN: nobody holds the descriptor")
+		assert.NoError(t, err, "the end, not EAGAIN: there is no other holder")
 		require.NoError(t, syscall.Close(peer))
 	}
 }

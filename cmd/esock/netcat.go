@@ -56,7 +56,7 @@ const chunk = 64 << 10
 const maxPacket = 64 << 20
 
 // afterwards is how long the input may pause once the peer has finished sending. What the input still holds is sent, but
-// there is no waiting for a person who types.
+// it does not wait for a person to type.
 const afterwards = 500 * time.Millisecond
 
 // options returns the options of the socket. It receives raw bytes: package packet decodes them, so that an incomplete
