@@ -134,6 +134,15 @@ func plainPair(t *testing.T) (fd, peer int) {
 	return fds[0], fds[1]
 }
 
+// parkBorrowed has s wait once, for what the descriptor of its peer sends.
+func parkBorrowed(t *testing.T, peer int, s *Socket) {
+	t.Helper()
+	from, err := Adopt(peer, NoDup())
+	require.NoError(t, err)
+	parkOnce(t, from, s, Forever)
+	require.NoError(t, from.Close())
+}
+
 // fdState is what a descriptor's status flags and SO_LINGER are.
 func fdState(t *testing.T, fd int) string {
 	t.Helper()
@@ -157,10 +166,7 @@ func TestForgottenBorrowedSocketLeavesTheDescriptorAlone(t *testing.T) {
 				s, err := Adopt(fd, NoDup(), Registered(false))
 				require.NoError(t, err)
 				if park {
-					from, err := Adopt(peer, NoDup())
-					require.NoError(t, err)
-					parkOnce(t, from, s, Forever)
-					require.NoError(t, from.Close())
+					parkBorrowed(t, peer, s)
 				}
 			}()
 			require.NoError(t, syscall.Dup3(other, fd, syscall.O_CLOEXEC))
@@ -191,10 +197,7 @@ func TestBorrowedDescriptorKeepsItsLingerAndFlags(t *testing.T) {
 				s, err := Adopt(fd, NoDup(), Owner(mb))
 				require.NoError(t, err)
 				if park {
-					from, err := Adopt(peer, NoDup())
-					require.NoError(t, err)
-					parkOnce(t, from, s, Forever)
-					require.NoError(t, from.Close())
+					parkBorrowed(t, peer, s)
 				}
 				require.NoError(t, end(s, mb))
 				assert.True(t, s.closing())
