@@ -24,8 +24,10 @@ type call struct {
 	noted      bool // or an event had come while it was tried
 	complete   bool // only the next one is asked for ({otp, select_read})
 	part       bool // something has moved: the next try carries on the request
+	counted    bool // a try has counted the present wait
 	flags      int
 	sends      uint32        // how often the kernel has taken something, once advance was called
+	tries      uint32        // how often the present wait on the runtime's poller has tried
 	deadline   time.Duration // see until
 	buf        []byte
 	iov        []cIovec
@@ -35,8 +37,8 @@ type call struct {
 	out        *cMsg
 	accepted   *handle
 	file       *heldFile
-	raw        func(fd uintptr) (done bool) // see SyscallConn
-	zc         *zeroCopySend                // the memory that a send without copying leaves with the kernel
+	own        func() int    // makes the try instead of the core: SyscallConn's functions, and tests
+	zc         *zeroCopySend // the memory that a send without copying leaves with the kernel
 }
 
 // until is the call's deadline, fixed when it first has to wait; 0: none.
@@ -49,10 +51,6 @@ func (c *call) until(w *Wait) time.Duration {
 
 // peerDone is what the core answers when a message socket's peer has sent everything.
 const peerDone = -int(syscall.ESHUTDOWN)
-
-// tryHook stands where the core is, in tests of the lanes: the race detector takes every call into C for a
-// synchronisation, and so would not see what a lane fails to guard.
-var tryHook func(current bool) int
 
 // try makes the system call once.
 func (c *call) try(s *Socket, how uint) int {
@@ -105,13 +103,8 @@ func (c *call) try(s *Socket, how uint) int {
 		r = cConnect(s.h, c.addr)
 		c.connecting = r == -int(syscall.EINPROGRESS)
 		return r
-	case OpRawRead, OpRawWrite:
-		if c.raw(uintptr(cFD(s.h))) {
-			return 1
-		}
-		return -int(syscall.EAGAIN)
-	default: // OpNone: only tests come here
-		return tryHook(c.current) // not c: it would then live on the heap, in every call
+	default: // OpRawRead, OpRawWrite
+		return c.own()
 	}
 	if r == -int(syscall.EAGAIN) && s.facts.Load()&factShutRead != 0 && s.typ != Stream {
 		// Linux: such a socket is readable for ever, and has nothing to read.
@@ -368,10 +361,11 @@ func (s *Socket) between(l *lane, c *call, w *Wait) error {
 		if c.sends >= pollTries {
 			return ErrTimeout
 		}
-	case w.kind == waitContext:
-		return w.calledOff()
 	default:
-		if deadline := c.until(w); deadline != 0 && clock() >= deadline {
+		if err := w.calledOff(); err != nil {
+			return err
+		}
+		if c.until(w); s.overdue(c) {
 			return ErrTimeout
 		}
 	}

@@ -467,8 +467,8 @@ type cmsgPktInfo4Value struct {
 func cmsgPktInfo4Of(r *cCmsg) *cmsgPktInfo4Value { return (*cmsgPktInfo4Value)(unsafe.Pointer(&r.v)) }
 
 type cmsgPktInfo6Value struct {
-	ifindex uint32
 	addr    [16]byte
+	ifindex uint32
 }
 
 func cmsgPktInfo6Of(r *cCmsg) *cmsgPktInfo6Value { return (*cmsgPktInfo6Value)(unsafe.Pointer(&r.v)) }

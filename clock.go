@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"math"
 	"syscall"
 	"time"
 	"unsafe"
@@ -22,6 +23,28 @@ func clock() time.Duration {
 		return machineClock() - machineEpoch
 	}
 	return now.Sub(epoch)
+}
+
+// momentOf is t by clock. A time without a monotonic reading, which times in a bubble are, counts by how far it is from now: what
+// it has may be the time of a wall clock, which jumps.
+func momentOf(t time.Time) time.Duration {
+	if bubbled(t) {
+		return later(clock(), time.Until(t))
+	}
+	return t.Sub(epoch)
+}
+
+// later is d after t, or the end of time.
+func later(t, d time.Duration) time.Duration {
+	return t + min(d, math.MaxInt64-t)
+}
+
+// earlier is the earlier of two deadlines, of which 0 is none.
+func earlier(a, b time.Duration) time.Duration {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // realTime is what a deadline, as clock has it, is to a File, which asks the time package how far away it is.

@@ -59,12 +59,12 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	s.mu.Lock()
 	h, blk := s.h, s.blk
 	s.blk = nil
+	s.mu.Unlock()
 	if blk != nil {
 		for d := range blk.parks {
-			blk.parks[d].drop()
+			blk.parks[d].drop() // without the lock, because it calls methods of the user's context
 		}
 	}
-	s.mu.Unlock()
 	gauges.add(s, -1)
 
 	// What was in progress and not continued has ended. The counters have moved for the last time: Info and
@@ -79,8 +79,9 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	s.h, s.block = nil, &rare.final
 	s.mu.Unlock()
 
-	if s.facts.Load()&factBorrowed != 0 && cookieOf(h) != rare.lent {
-		cDisown(h) // the number is another's by now: its flags stay
+	facts := s.facts.Load()
+	if isAnothers(h, facts, rare.lent) {
+		cDisown(h) // the flags of the number's new socket stay
 	}
 
 	// The descriptor has one owner: the File, once there is one. Only the core can wait for linger without being
@@ -90,9 +91,11 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	if blk != nil {
 		file = blk.file
 	}
-	if !rare.uncopied.Load().outlive(h, file, s.facts.Load(), linger) {
+	if !rare.uncopied.Load().outlive(h, file, facts, rare.lent, linger) {
 		if file != nil {
-			cReclaim(h)
+			if facts&factBorrowed == 0 {
+				cReclaim(h)
+			}
 			err = fileError(file.Close())
 		}
 		if r := cClose(h, how, nil, nil); r < 0 {

@@ -11,8 +11,11 @@ import (
 //
 // A method named after a kind decodes the value, and returns false for a message of another kind. Data has the bytes
 // of every received message. Data and the byte slices that methods return belong to the Msg, and the next receive
-// overwrites them. To send a kind that has no constructor:
+// overwrites them. To send, a function makes the message of one value, the method Control that of a structure, and any
+// other kind is made of its bytes:
 //
+//	esock.TTL(64)
+//	esock.PktInfo4{IfIndex: 2}.Control()
 //	esock.ControlMessage{Level: level, Type: typ, Data: bytes}
 type ControlMessage struct {
 	Level int    // syscall.SOL_SOCKET, syscall.SOL_IP, …

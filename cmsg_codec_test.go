@@ -1,9 +1,13 @@
 package esock
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
+	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -339,4 +343,133 @@ func TestDecodeControlReplacesWhatWasReceived(t *testing.T) {
 	}
 	m.DecodeControl(many)
 	assert.Len(t, slices.Collect(m.Control()), 15)
+}
+
+// A Msg and package net exchange control messages as bytes, in both directions.
+func TestRawControlIsThatOfPackageNet(t *testing.T) {
+	s, at := boundUDP(t)
+	require.NoError(t, s.SetOptionNative(syscall.IPPROTO_IP, syscall.IP_RECVTTL, true))
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	defer conn.Close()
+	raw, err := conn.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		require.NoError(t, syscall.SetsockoptInt(int(fd), syscall.IPPROTO_IP, syscall.IP_RECVTTL, 1))
+	}))
+	var want Msg
+	require.NoError(t, want.SetControl(TTL(33)))
+	_, _, err = conn.WriteMsgUDPAddrPort([]byte("there"), want.send, at.AddrPort())
+	require.NoError(t, err)
+	var m Msg
+	require.NoError(t, s.RecvMsg(&m, 0, Within(patience)))
+	assert.Equal(t, want.send[:20], m.RawControl()[:20], "the rest is padding")
+	require.NoError(t, m.SetRawControl(m.RawControl())) // what came goes back
+	_, err = s.SendMsg(&m, 0, Forever)
+	require.NoError(t, err)
+	oob := make([]byte, 100)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	_, n, _, _, err := conn.ReadMsgUDPAddrPort(make([]byte, 10), oob)
+	require.NoError(t, err)
+	assert.Equal(t, m.RawControl(), oob[:n])
+}
+
+func TestRawControlOfEachStateOfAMsg(t *testing.T) {
+	var m Msg
+	assert.Nil(t, (*Msg)(nil).RawControl())
+	assert.Empty(t, m.RawControl())
+	ctrl := threeControls(t)
+	m.DecodeControl(ctrl)
+	assert.Equal(t, ctrl, m.RawControl())
+	assert.Equal(t, len(ctrl), cap(m.RawControl()), "an append does not write into the Msg")
+	m.DecodeControl(ctrl[:len(ctrl)-1])
+	assert.Equal(t, ctrl[:len(ctrl)-1], m.RawControl())
+	m.DecodeControl([]byte{1, 2, 3})
+	assert.Equal(t, []byte{1, 2, 3}, m.RawControl())
+	assert.True(t, m.ControlDamaged())
+	a, b := corePair(t, syscall.SOCK_DGRAM)
+	sendMsg(t, a, &Msg{Iov: [][]byte{[]byte("none")}})
+	recvMsg(t, b, &m, 0, 1024)
+	assert.Empty(t, m.RawControl(), "the message before had some")
+	m.DecodeControl(ctrl)
+	m.recvBuffers(16, 1024)
+	assert.Empty(t, m.RawControl(), "a receive that fails")
+	m.DecodeControl(ctrl)
+	m.Reset()
+	assert.Empty(t, m.RawControl())
+}
+
+func TestRawControlThatIsNoneIsRefused(t *testing.T) {
+	ctrl := threeControls(t)
+	long := slices.Clone(ctrl)
+	long[0] = 255 // the length of the first
+	for name, bad := range map[string][]byte{
+		"a part of a header": {1, 2, 3}, "a header of no length": make([]byte, 16), "too long": long,
+		"a part of a second": append(slices.Clone(ctrl), 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var m Msg
+			require.NoError(t, m.SetRawControl(ctrl))
+			assert.Equal(t, ctrl, m.send)
+			assert.ErrorIs(t, m.SetRawControl(bad), &InvalidError{What: "msg"})
+			assert.Empty(t, m.send)
+		})
+	}
+	assert.ErrorIs(t, (*Msg)(nil).SetRawControl(ctrl), &InvalidError{What: "msg"})
+	var m Msg
+	require.NoError(t, m.SetRawControl(ctrl[:len(ctrl)-4]), "the padding of the last may be missing")
+	given := slices.Clone(ctrl)
+	require.NoError(t, m.SetRawControl(given))
+	clear(given)
+	assert.Equal(t, ctrl, m.send, "it is a copy")
+	_, _, err := m.sendParts(len(ctrl) - 1)
+	assert.ErrorContains(t, err, "sndctrlbuf")
+	require.NoError(t, m.SetRawControl(nil))
+	assert.Empty(t, m.send)
+	require.NoError(t, m.SetControl(TTL(1)))
+	assert.NotEqual(t, ctrl, m.send)
+}
+
+// The descriptors in the bytes are the Msg's, and those of a message that was cut have no number.
+func TestDescriptorsInRawControl(t *testing.T) {
+	a, b := corePair(t, syscall.SOCK_DGRAM)
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	defer w.Close()
+	var out, in Msg
+	require.NoError(t, out.SetRawControl(syscall.UnixRights(int(r.Fd()), int(w.Fd()))))
+	before := openFDs(t)
+	sendMsg(t, a, &out)
+	recvMsg(t, b, &in, 0, 1024)
+	assert.Equal(t, before+2, openFDs(t))
+	cms, err := syscall.ParseSocketControlMessage(in.RawControl())
+	require.NoError(t, err)
+	fds, err := syscall.ParseUnixRights(&cms[0])
+	require.NoError(t, err)
+	assert.Equal(t, in.TakeFDs(), fds)
+	closeAll(fds)
+	sendMsg(t, a, &out)
+	recvMsg(t, b, &in, 0, 16+4)
+	assert.NotZero(t, in.Flags&MsgCTrunc)
+	assert.Equal(t, before, openFDs(t))
+	assert.Equal(t, syscall.UnixRights(-1)[:20], in.RawControl()[:20])
+}
+
+func TestRawControlAllocatesNothing(t *testing.T) {
+	a, _ := boundUDP(t)
+	b, at := boundUDP(t)
+	require.NoError(t, b.SetOptionNative(syscall.IPPROTO_IP, syscall.IP_RECVTTL, true))
+	out, in := &Msg{Addr: at, Iov: [][]byte{[]byte("x")}}, new(Msg)
+	var ttl Msg
+	require.NoError(t, ttl.SetControl(TTL(33)))
+	noAllocations(t, func() error {
+		err := out.SetRawControl(ttl.send)
+		_, err2 := a.SendMsg(out, 0, Forever)
+		err3 := b.RecvMsg(in, 0, Forever)
+		if !bytes.Equal(in.RawControl()[:20], ttl.send[:20]) {
+			return errors.New("the control message is not there")
+		}
+		return errors.Join(err, err2, err3)
+	})
 }

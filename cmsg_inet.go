@@ -250,7 +250,3 @@ const (
 	TOSThroughput  = 0x08
 	TOSLowDelay    = 0x10
 )
-
-// TOSName returns the RFC 1349 name of exactly this type-of-service byte ("lowdelay"), else its number. It masks no
-// bits, so it never names a DSCP.
-func TOSName(tos int) string { return plain.TOS.Spell(tos) }

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // carry encodes control messages as for a send, and decodes them as after a receive.
@@ -102,9 +104,9 @@ func TestTypeOfServiceIsTheWholeByte(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, tos, n)
 	}
-	assert.Equal(t, "48", TOSName(48))
-	assert.Equal(t, "lowdelay", TOSName(TOSLowDelay))
-	assert.Equal(t, "17", TOSName(TOSLowDelay|1))
+	assert.Equal(t, "48", plain.TOS.Spell(48))
+	assert.Equal(t, "lowdelay", plain.TOS.Spell(TOSLowDelay))
+	assert.Equal(t, "17", plain.TOS.Spell(TOSLowDelay|1))
 	// ip(7): recvmsg delivers one byte.
 	c := carry(t, ControlMessage{Level: solIP, Type: ipTOS, Data: []byte{0xb9}})[0]
 	n, ok := c.TOS()

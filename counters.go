@@ -133,9 +133,8 @@ func (c Counters) Map() map[string]any {
 	return m
 }
 
-// CountersFromMap reads a map in the form of Map. Missing keys are 0. SendFile is set if one of its keys is there.
-// Errors: *InvalidError "counters" that names an unknown key or a wrong value.
-func CountersFromMap(m map[string]any) (Counters, error) {
+// countersFromMap is for UnmarshalJSON.
+func countersFromMap(m map[string]any) (Counters, error) {
 	var c Counters
 	var files SendFileCounters
 	r := plain.Read(m)
@@ -156,14 +155,15 @@ func CountersFromMap(m map[string]any) (Counters, error) {
 // MarshalJSON writes what Map returns.
 func (c Counters) MarshalJSON() ([]byte, error) { return json.Marshal(c.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote. Missing keys are 0. SendFile is set if one of its keys is there. Errors:
+// *InvalidError "counters" that names an unknown key or a wrong value.
 func (c *Counters) UnmarshalJSON(b []byte) error {
 	if c == nil {
 		return errNowhere("counters")
 	}
 	m, err := plain.MapFromJSON(b)
 	if err == nil {
-		*c, err = CountersFromMap(m)
+		*c, err = countersFromMap(m)
 	}
 	return err
 }

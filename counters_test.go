@@ -121,7 +121,7 @@ func TestCountersMapAndJSONGoBothWays(t *testing.T) {
 	}
 	for range 2 {
 		assert.Len(t, c.Map(), map[bool]int{true: 16, false: 24}[c.SendFile == nil])
-		back, err := CountersFromMap(c.Map())
+		back, err := countersFromMap(c.Map())
 		require.NoError(t, err)
 		assert.Equal(t, c, back)
 		text, err := json.Marshal(c)
@@ -136,7 +136,7 @@ func TestCountersMapAndJSONGoBothWays(t *testing.T) {
 		"read_byte": {"read_byte": -1},
 		"acc_tries": {"acc_tries": "many"},
 	} {
-		_, err := CountersFromMap(m)
+		_, err := countersFromMap(m)
 		assert.ErrorIs(t, err, &InvalidError{What: "counters"})
 		assert.ErrorContains(t, err, name)
 	}

@@ -53,11 +53,14 @@ func (s *Socket) raw(op Op, f func(fd uintptr) (done bool)) error {
 			s.abandon(op)
 		}
 	}()
-	c := call{op: op, raw: func(fd uintptr) bool {
+	c := call{op: op, own: func() int {
 		inside = true
-		done := f(fd)
+		done := f(uintptr(cFD(s.h)))
 		inside = false
-		return done
+		if done {
+			return 1
+		}
+		return -int(syscall.EAGAIN)
 	}}
 	w := Forever
 	_, err := s.do(&c, &w)
@@ -69,9 +72,7 @@ func (s *Socket) abandon(op Op) {
 	d := op.direction()
 	s.mu.Lock()
 	if s.blk != nil {
-		p := &s.blk.parks[d]
-		p.c = call{}
-		p.unwatch()
+		s.blk.parks[d].end()
 	}
 	s.lane(d).parked = false
 	s.mu.Unlock()

@@ -80,7 +80,7 @@ func TestRefusedCallKeepsTheLaneForItsMessage(t *testing.T) {
 // The end of a pause wakes the call that waits on the C poller.
 func TestEndOfAPauseWakesACallOnThePoller(t *testing.T) {
 	s, _ := pair(t, Stream)
-	wt := newWaiter(s, OpSend)
+	wt := newWaiter(s, OpSend, 0)
 	defer wt.free()
 	s.mu.Lock()
 	s.blockingSide().onPoller[writing] = wt

@@ -24,9 +24,9 @@ type forgotten struct {
 	watches  [2]weak.Pointer[contextWatch] // of the contexts that are registered: park.go
 	uncopied *zeroCopyBook                 // what the kernel still sends from
 	facts    uint32                        // of the socket, when it was made
+	lent     uint64                        // as in rareState
 	sock     weak.Pointer[Socket]
 	armed    *Socket // the same, while it is armed: that keeps it
-	borrowed bool    // the descriptor is not ours, and may be another's by now
 
 	prev, next *forgotten // in watched
 }
@@ -40,8 +40,7 @@ var watched struct {
 // watchForgotten makes the garbage collector close the socket when it is forgotten. Nobody else has the socket yet.
 func (s *Socket) watchForgotten() {
 	r := s.rarely()
-	facts := s.facts.Load()
-	r.forgotten = &forgotten{h: s.h, id: s.id, facts: facts, borrowed: facts&factBorrowed != 0}
+	r.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), lent: r.lent}
 	r.cleanup = runtime.AddCleanup(s, closeForgotten, r.forgotten)
 }
 
@@ -59,19 +58,19 @@ func closeForgotten(f *forgotten) {
 	gauges.forget(f.h)
 	for _, known := range f.watches {
 		if w := known.Value(); w != nil {
-			w.stop()
+			go w.stop() // it calls methods of the user's context, which may wait
 		}
 	}
 	if f.ptr != nil {
 		cDeregister(poller.p, f.h)
 		f.unname()
 	}
-	if f.uncopied.outlive(f.h, f.file, f.facts, false) {
+	if f.uncopied.outlive(f.h, f.file, f.facts, f.lent, false) {
 		return
 	}
 	switch {
-	case f.borrowed:
-		cDisown(f.h)
+	case f.facts&factBorrowed != 0:
+		cDisown(f.h) // its number may be another's
 	case f.file != nil:
 		cNoLinger(f.h)
 	}
@@ -87,6 +86,11 @@ func cookieOf(h *handle) uint64 {
 		return 0
 	}
 	return binary.NativeEndian.Uint64(b[:])
+}
+
+// isAnothers reports that the number of a borrowed descriptor belongs to another socket than the one that was lent.
+func isAnothers(h *handle, facts uint32, lent uint64) bool {
+	return facts&factBorrowed != 0 && cookieOf(h) != lent
 }
 
 // nameForPoller makes the poller's name of a socket. s.mu is held.

@@ -21,7 +21,7 @@ type Handle struct {
 	op         Op
 	state      handleState // guarded by the socket's mu
 	posted     messageKind // guarded by mb.mu
-	away       bool        // its function is running (NewHandleFunc); guarded by mb.mu
+	away       bool        // its function is running (newHandleFunc); guarded by mb.mu
 	busy       bool        // in a lane; guarded by mb.mu
 	waiting    bool        // and its message is still to come; guarded by mb.mu
 	complete   bool        // see Select.Complete
@@ -34,8 +34,9 @@ type handleExt struct {
 	reason error         // of an abort
 	msg    Message       // messageOther
 	file   *heldFile     // the sendfile in progress
+	waiter *waiter       // of a blocking call
 
-	maker *maker // NewHandleFunc
+	maker *maker // newHandleFunc
 	post  uint64 // of a message in another's place: see place; guarded by mb.mu
 }
 
@@ -61,30 +62,21 @@ const (
 // NewHandle makes a handle for calls that use With. OTP: make_ref().
 func (m *Mailbox) NewHandle() *Handle { return &Handle{mb: m.orClosed()} }
 
-// NewHandleFunc makes a handle whose messages pass through f. The receiver that meets one calls f with it, in its own
-// goroutine and with no lock held, and gets what f returns; nil stands for no message. If more is true, a SelectMsg
-// about the handle goes to the end of the mailbox. A layer above sockets can thus read only when its user receives.
-// For ReceiveMatch and PollMatch, what f returns takes the place of the handle's message and is an ordinary message
-// from then on: it can be taken or moved while match examines it, and stays if match refuses it. With a nil f it is
-// NewHandle.
+// newHandleFunc makes a handle whose messages pass through f. The receiver that meets one calls f with it, in its own
+// goroutine and with no lock held but mu, and gets what f returns; nil stands for no message. If more is true, a
+// SelectMsg about the handle goes to the end of the mailbox. A layer above sockets can thus read only when its user
+// receives. For ReceiveMatch and PollMatch, what f returns takes the place of the handle's message and is an ordinary
+// message from then on: it can be taken or moved while match examines it, and stays if match refuses it.
+//
+// mu is the lock under which a layer makes its messages; nil: none. The receiver locks mu before it takes the handle's
+// message, and unlocks it when the result of f is received or in the mailbox. f may unlock mu for a while; match runs
+// with mu unlocked. A goroutine that holds mu while f is not running therefore sees everything: finished messages are
+// received or in the mailbox (move, PollMatch), and the handle's message announces the rest (retract).
 //
 // If f panics, the panic reaches the receiver's caller and nothing stays locked. The handle's message goes to the end
 // of the mailbox, because it may say that a direction of a socket is held; its next receiver calls f again.
-func (m *Mailbox) NewHandleFunc(f func(Message) (msg Message, more bool)) *Handle {
-	return m.NewHandleFuncLocked(nil, f)
-}
-
-// NewHandleFuncLocked is NewHandleFunc for a layer that makes its messages under a lock of its own. The receiver locks
-// mu before it takes the handle's message, and unlocks it when the result of f is received or in the mailbox. f may
-// unlock mu for a while; match runs with mu unlocked. A goroutine that holds mu while f is not running therefore sees
-// everything: finished messages are received or in the mailbox (Mailbox.Move, PollMatch), and the handle's message
-// announces the rest (Retract, Unseen). With a nil mu it is NewHandleFunc.
-func (m *Mailbox) NewHandleFuncLocked(mu *sync.Mutex, f func(Message) (msg Message, more bool)) *Handle {
-	m = m.orClosed()
-	if f == nil {
-		return m.NewHandle()
-	}
-	return &Handle{mb: m, ext: &handleExt{maker: &maker{f, mu}}}
+func (m *Mailbox) newHandleFunc(mu *sync.Mutex, f func(Message) (msg Message, more bool)) *Handle {
+	return &Handle{mb: m.orClosed(), ext: &handleExt{maker: &maker{f, mu}}}
 }
 
 // maker makes what is received instead of a handle's messages.
@@ -107,9 +99,9 @@ func (h *Handle) Socket() *Socket {
 // Mailbox returns the mailbox that the handle belongs to.
 func (h *Handle) Mailbox() *Mailbox { return orZero(h).mb }
 
-// Notify puts a SelectMsg about the handle into its mailbox, unless a message about it is there. It is for handles
+// notify puts a SelectMsg about the handle into its mailbox, unless a message about it is there. It is for handles
 // with no call in progress. Errors: *InvalidError "handle" while a call with it waits; net.ErrClosed.
-func (h *Handle) Notify() error {
+func (h *Handle) notify() error {
 	if h == nil || h.mb == nil {
 		return net.ErrClosed
 	}
@@ -126,10 +118,10 @@ func (h *Handle) Notify() error {
 	return nil
 }
 
-// Post puts messages into the mailbox at the place of the handle's last message, before later ones. A layer uses it
+// post puts a message into the mailbox at the place of the handle's last message, before later ones. A layer uses it
 // when it must make messages before they are received. It does not affect a call with the handle. Errors:
 // net.ErrClosed.
-func (h *Handle) Post(msgs ...Message) error {
+func (h *Handle) post(msg Message) error {
 	if h == nil || h.mb == nil {
 		return net.ErrClosed
 	}
@@ -138,19 +130,17 @@ func (h *Handle) Post(msgs ...Message) error {
 	if !h.mb.open {
 		return net.ErrClosed
 	}
-	for _, msg := range msgs {
-		if msg == nil {
-			return &InvalidError{What: "msg", Cause: "the message is nil"}
-		}
-		h.mb.linkAt(h.seq, msg)
+	if msg == nil {
+		return &InvalidError{What: "msg", Cause: "the message is nil"}
 	}
+	h.mb.linkAt(h.seq, msg)
 	return nil
 }
 
-// Retract removes the message about the handle from the mailbox, and reports whether there was one. The call that the
+// retract removes the message about the handle from the mailbox, and reports whether there was one. The call that the
 // message was about still holds the socket's direction: repeat it or cancel it. A call that still waits is not
 // affected.
-func (h *Handle) Retract() bool {
+func (h *Handle) retract() bool {
 	if h == nil || h.mb == nil {
 		return false
 	}
@@ -162,9 +152,6 @@ func (h *Handle) Retract() bool {
 	h.mb.unlink(h)
 	return true
 }
-
-// Unseen reports whether a message about the handle waits in its mailbox.
-func (h *Handle) Unseen() bool { return h != nil && h.mb != nil && h.mb.unseen(h) }
 
 // Busy reports whether a call with the handle is in progress.
 func (h *Handle) Busy() bool {
@@ -201,7 +188,7 @@ func (h *Handle) extend() *handleExt {
 	return h.ext
 }
 
-// receives reports that h was made by NewHandleFunc.
+// receives reports that h was made by newHandleFunc.
 func (h *Handle) receives() bool { return h.ext != nil && h.ext.maker != nil }
 
 // message is the message that waits about h. mb.mu is held.

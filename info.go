@@ -49,9 +49,8 @@ func (i LibraryInfo) Map() map[string]any {
 	}
 }
 
-// LibraryInfoFromMap reads a map in the form of Map. Missing keys are zero. Errors: *InvalidError "info" that names an
-// unknown key or a wrong type.
-func LibraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
+// libraryInfoFromMap is for UnmarshalJSON.
+func libraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
 	var i LibraryInfo
 	r := plain.Read(m)
 	i.Debug, i.SocketDebug, i.EEI = r.Bool("debug"), r.Bool("socket_debug"), r.Bool("eei")
@@ -74,14 +73,15 @@ func LibraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
 // MarshalJSON writes what Map returns.
 func (i LibraryInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote. Missing keys are zero. Errors: *InvalidError "info" that names an unknown
+// key or a wrong type.
 func (i *LibraryInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")
 	}
 	m, err := plain.MapFromJSON(b)
 	if err == nil {
-		*i, err = LibraryInfoFromMap(m)
+		*i, err = libraryInfoFromMap(m)
 	}
 	return err
 }
@@ -212,9 +212,8 @@ func (i SocketInfo) Map() map[string]any {
 	return m
 }
 
-// SocketInfoFromMap reads a map in the form of Map. Missing keys are zero. Errors: *InvalidError, of "info" or the
-// wrong part.
-func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
+// socketInfoFromMap is for UnmarshalJSON.
+func socketInfoFromMap(m map[string]any) (SocketInfo, error) {
 	i := SocketInfo{DupOf: -1}
 	r := plain.Read(m)
 	i.Domain = Domain(r.Named("domain", plain.Domains, math.MaxInt32, 0))
@@ -244,7 +243,7 @@ func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 		}
 	}
 	var err error
-	if i.Counters, err = CountersFromMap(r.Inner("counters").All()); err != nil {
+	if i.Counters, err = countersFromMap(r.Inner("counters").All()); err != nil {
 		return SocketInfo{}, err
 	}
 	for key, n := range map[string]*int{
@@ -261,14 +260,14 @@ func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 // MarshalJSON writes what Map returns.
 func (i SocketInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote. Missing keys are zero. Errors: *InvalidError, of "info" or the wrong part.
 func (i *SocketInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")
 	}
 	m, err := plain.MapFromJSON(b)
 	if err == nil {
-		*i, err = SocketInfoFromMap(m)
+		*i, err = socketInfoFromMap(m)
 	}
 	return err
 }

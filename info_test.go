@@ -52,7 +52,7 @@ func TestLibraryInfo(t *testing.T) {
 	assert.True(t, i.Debug && i.SocketDebug)
 
 	i.Gauges.Sockets = math.MaxInt64
-	back, err := LibraryInfoFromMap(i.Map())
+	back, err := libraryInfoFromMap(i.Map())
 	require.NoError(t, err)
 	assert.Equal(t, i, back)
 	text, err := json.Marshal(i)
@@ -70,7 +70,7 @@ func TestInfoMapsRefuseByName(t *testing.T) {
 		"counters":    {"counters": 1},
 		"title":       {"io_backend": map[string]any{"title": "x"}},
 	} {
-		_, err := LibraryInfoFromMap(m)
+		_, err := libraryInfoFromMap(m)
 		assert.ErrorIs(t, err, &InvalidError{What: "info"})
 		assert.ErrorContains(t, err, name)
 	}
@@ -84,11 +84,11 @@ func TestInfoMapsRefuseByName(t *testing.T) {
 		"fromfdd":     {"ctype": map[string]any{"fromfdd": 1}},
 		"owner":       {"owner": 7},
 	} {
-		_, err := SocketInfoFromMap(m)
+		_, err := socketInfoFromMap(m)
 		assert.ErrorIs(t, err, &InvalidError{What: "info"}, name)
 		assert.ErrorContains(t, err, name)
 	}
-	_, err := SocketInfoFromMap(map[string]any{"counters": map[string]any{"reads": 1}})
+	_, err := socketInfoFromMap(map[string]any{"counters": map[string]any{"reads": 1}})
 	assert.ErrorContains(t, err, "reads")
 }
 
@@ -246,7 +246,7 @@ func TestSocketInfoMapAndJSONGoBothWays(t *testing.T) {
 	borrowed := numbers
 	borrowed.FromFD = true
 	for _, i := range []SocketInfo{owned, adopted, b.Info(), numbers, borrowed} {
-		back, err := SocketInfoFromMap(i.Map())
+		back, err := socketInfoFromMap(i.Map())
 		require.NoError(t, err)
 		assert.Equal(t, i, back)
 		text, err := json.Marshal(i)

@@ -143,6 +143,8 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		err := s.clash(l, c, w, mine)
 		switch {
 		case err != nil:
+		case w.kind != waitAsync && s.expired(d):
+			err = ErrTimeout
 		case !owned && mine:
 			if err = s.replace(l, c, w); err == nil {
 				s.state.Add(c.op.hold())
@@ -160,7 +162,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		case w.kind == waitAsync:
 			err = s.queueAsync(l, c, w)
 		default:
-			wt := newWaiter(s, c.op)
+			wt := newWaiter(s, c.op, c.until(w))
 			wt.h.state = handleQueued
 			l.push(&wt.h)
 			s.mu.Unlock()
@@ -259,13 +261,18 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	return (*Select)(h)
 }
 
-// settle makes the slow bit say whether anybody holds the lane or is queued. s.mu is held.
+// settle sets the slow bit if a handle holds the lane, a call is queued, or the direction has a deadline, and clears it
+// otherwise. s.mu is held.
 func (s *Socket) settle(d direction) {
-	l := s.lane(d)
-	if l.cur == nil && l.head == nil {
-		s.state.And(^stSlow(d))
-	} else {
+	slow := s.bound(d) != 0
+	if d <= s.lastLane() {
+		l := s.lane(d)
+		slow = slow || l.cur != nil || l.head != nil
+	}
+	if slow {
 		s.state.Or(stSlow(d))
+	} else {
+		s.state.And(^stSlow(d))
 	}
 }
 

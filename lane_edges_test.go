@@ -77,11 +77,11 @@ func TestOnlyTheLastTellsTheCloser(t *testing.T) {
 func TestHandleFuncThatClosesTheMailbox(t *testing.T) {
 	for _, match := range []func(Message) bool{anything, func(Message) bool { return false }} {
 		mb := NewMailbox()
-		h := mb.NewHandleFunc(func(Message) (Message, bool) { mb.Close(); return note(1), true })
-		h.Notify()
+		h := mb.newHandleFunc(nil, func(Message) (Message, bool) { mb.Close(); return note(1), true })
+		h.notify()
 		mb.PollMatch(match)
 		assert.Zero(t, mb.Len())
-		assert.False(t, h.Unseen())
+		assert.False(t, h.unseen())
 		_, ok := mb.Poll()
 		assert.False(t, ok)
 	}
@@ -91,7 +91,7 @@ func TestHandleFuncThatClosesTheMailbox(t *testing.T) {
 func TestReadinessIsToldOnce(t *testing.T) {
 	mb := NewMailbox()
 	h := mb.NewHandle()
-	h.Notify()
+	h.notify()
 	mb.selected(h)
 	mb.selected(h)
 	require.NoError(t, mb.Post(note(1)))
@@ -288,7 +288,7 @@ func TestCalledOffWhileTheQueueEnds(t *testing.T) {
 	w := Context(ctx)
 	l := s.lane(reading)
 	for range 20 {
-		wt := newWaiter(s, OpRecv)
+		wt := newWaiter(s, OpRecv, 0)
 		s.mu.Lock()
 		wt.h.state = handleQueued
 		l.push(&wt.h)

@@ -71,7 +71,7 @@ func TestMailboxDoesNotQueueBehindItsCallThatLeaves(t *testing.T) {
 	mb := NewMailbox()
 	hooked(t, func(bool) int { return -int(syscall.EAGAIN) })
 	h1, h2 := mb.NewHandle(), mb.NewHandle()
-	c, w := &call{op: OpNone}, With(h1)
+	c, w := hookedCall(), With(h1)
 	require.NoError(t, s.enter(c, &w))
 	s.occupy(s.lane(reading), OpRecv) // between two tries
 	require.ErrorAs(t, s.selectOn(c, &w), new(*Select))

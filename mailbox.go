@@ -192,7 +192,7 @@ func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 }
 
 // receiveThrough takes the message about h out and calls h's function for the message to receive instead. With take, that
-// message is received at once. Otherwise it takes the place of h's message as an ordinary message, so that Move and other
+// message is received at once. Otherwise it takes the place of h's message as an ordinary message, so that move and other
 // receivers find it while match examines it. m.mu is held, but not while the function runs. Meanwhile the handle is away:
 // messages about it wait until the function's message is received or in its place, so that none overtakes it.
 func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
@@ -241,11 +241,11 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 	return msg, take && msg != nil
 }
 
-// Move moves the messages that match accepts to the end of another mailbox, in order, and returns their number. A
+// move moves the messages that match accepts to the end of another mailbox, in order, and returns their number. A
 // message that a receiver's match is examining moves too, and that receiver does not get it. Messages about handles
 // stay, because they belong to the caller of the operation. So does what a handle's function is making at that time;
-// NewHandleFuncLocked prevents that. Errors: net.ErrClosed when to is closed; what has not moved by then stays.
-func (m *Mailbox) Move(to *Mailbox, match func(Message) bool) (int, error) {
+// a newHandleFunc with a lock prevents that. Errors: net.ErrClosed when to is closed; what has not moved by then stays.
+func (m *Mailbox) move(to *Mailbox, match func(Message) bool) (int, error) {
 	m = m.orClosed()
 	if to == nil || match == nil {
 		return 0, &InvalidError{What: "mailbox", Cause: "to where, or which messages, is nil"}

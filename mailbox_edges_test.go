@@ -23,27 +23,27 @@ func anything(Message) bool { return true }
 // A handle that no mailbox made is in nothing, and does nothing.
 func TestHandleOfNobody(t *testing.T) {
 	h := new(Handle)
-	assert.NotPanics(t, func() { h.Notify() })
-	assert.False(t, h.Retract())
+	assert.NotPanics(t, func() { h.notify() })
+	assert.False(t, h.retract())
 	assert.False(t, h.Busy())
-	assert.False(t, h.Unseen())
+	assert.False(t, h.unseen())
 	assert.Nil(t, h.Mailbox())
 	assert.Nil(t, h.Socket())
-	assert.Error(t, h.Post(note(1)))
+	assert.Error(t, h.post(note(1)))
 }
 
 // A message that is taken while match looks at it, and comes again, is a new one: it has its place behind the others.
 func TestMessageThatComesAgainWhileMatchLooks(t *testing.T) {
 	mb := NewMailbox()
 	h := mb.NewHandle()
-	h.Notify()
+	h.notify()
 	require.NoError(t, mb.Post(note(1)))
 	looks := 0
 	msg, ok := mb.PollMatch(func(m Message) bool {
 		if looks++; looks == 1 {
 			sameMessage(t, SelectMsg{h}, m)
-			assert.True(t, h.Retract())
-			h.Notify()
+			assert.True(t, h.retract())
+			h.notify()
 		}
 		return true
 	})
@@ -71,13 +71,13 @@ func TestMatchTakesTheMessageItself(t *testing.T) {
 	assert.Equal(t, []Message{note(9)}, all(mb))
 }
 
-// Nor does Move move it.
+// Nor does move take it.
 func TestMoveOfMessagesThatMatchTakes(t *testing.T) {
 	from, to := NewMailbox(), NewMailbox()
 	for i := range 4 {
 		require.NoError(t, from.Post(note(i)))
 	}
-	n, err := from.Move(to, func(m Message) bool {
+	n, err := from.move(to, func(m Message) bool {
 		if m == note(0) || m == note(2) {
 			_, ok := from.PollMatch(is(m.(note)))
 			assert.True(t, ok)
@@ -95,17 +95,19 @@ func TestMoveOfMessagesThatMatchTakes(t *testing.T) {
 func TestPostKeepsToThePlaceOfItsHandle(t *testing.T) {
 	mb := NewMailbox()
 	a, b, c := mb.NewHandle(), mb.NewHandle(), mb.NewHandle()
-	a.Notify()
-	b.Notify()
-	c.Notify()
+	a.notify()
+	b.notify()
+	c.notify()
 	msg, ok := mb.PollMatch(func(m Message) bool { return m == SelectMsg{b} })
 	require.True(t, ok)
 	sameMessage(t, SelectMsg{b}, msg)
-	require.NoError(t, b.Post(note(20)))
-	require.NoError(t, a.Post(note(10)))
-	require.NoError(t, b.Post(note(21)))
-	require.NoError(t, c.Post(note(30), note(31)))
-	require.NoError(t, a.Post(note(11), note(12)))
+	require.NoError(t, b.post(note(20)))
+	require.NoError(t, a.post(note(10)))
+	require.NoError(t, b.post(note(21)))
+	require.NoError(t, c.post(note(30)))
+	require.NoError(t, c.post(note(31)))
+	require.NoError(t, a.post(note(11)))
+	require.NoError(t, a.post(note(12)))
 	assert.Equal(t, []Message{SelectMsg{a}, note(10), note(11), note(12), note(20), note(21), SelectMsg{c}, note(30), note(31)}, all(mb))
 }
 
@@ -196,14 +198,14 @@ func TestSelectiveReceiveLeavesNothingBehind(t *testing.T) {
 func TestHandleFuncMeetsAnAbort(t *testing.T) {
 	mb := NewMailbox()
 	var h *Handle
-	h = mb.NewHandleFunc(func(msg Message) (Message, bool) {
+	h = mb.newHandleFunc(nil, func(msg Message) (Message, bool) {
 		if _, ok := msg.(SelectMsg); ok {
 			mb.aborted(h, ErrCancelled)
 			return nil, true
 		}
 		return msg, false
 	})
-	require.NoError(t, h.Notify())
+	require.NoError(t, h.notify())
 	assert.Empty(t, all(mb))
 	assert.Equal(t, []Message{AbortMsg{h, ErrCancelled}}, all(mb))
 }
@@ -239,7 +241,7 @@ func TestMoveLocksTheOlderFirst(t *testing.T) {
 func TestHandleOfNoMailbox(t *testing.T) {
 	_, s := pair(t, Stream)
 	for _, mb := range []*Mailbox{nil, new(Mailbox)} {
-		for _, h := range []*Handle{mb.NewHandle(), mb.NewHandleFunc(func(m Message) (Message, bool) { return m, false })} {
+		for _, h := range []*Handle{mb.NewHandle(), mb.newHandleFunc(nil, func(m Message) (Message, bool) { return m, false })} {
 			_, err := s.Recv(make([]byte, 1), 0, With(h))
 			assert.ErrorIs(t, err, &InvalidError{What: "mailbox"})
 		}

@@ -82,12 +82,12 @@ func TestChangedMessageWakes(t *testing.T) {
 	}
 }
 
-// A call that waits has its own message to come: Notify does nothing, and the queue stays whole.
+// A call that waits has its own message to come: notify does nothing, and the queue stays whole.
 func TestNotifyOfAHandleThatWaits(t *testing.T) {
 	for _, f := range []func(mb *Mailbox) *Handle{
 		(*Mailbox).NewHandle,
 		func(mb *Mailbox) *Handle {
-			return mb.NewHandleFunc(func(m Message) (Message, bool) { return m, false })
+			return mb.newHandleFunc(nil, func(m Message) (Message, bool) { return m, false })
 		},
 	} {
 		a, b := pair(t, Stream)
@@ -98,25 +98,25 @@ func TestNotifyOfAHandleThatWaits(t *testing.T) {
 		last := make(chan error, 1)
 		go func() { _, err := a.Recv(make([]byte, 1), 0, Within(patience)); last <- err }()
 		queued(t, a, reading, 2)
-		h.Notify() // queued
-		assert.False(t, h.Unseen())
-		assert.False(t, h.Retract())
-		require.NoError(t, h.Post(note(1)))
+		h.notify() // queued
+		assert.False(t, h.unseen())
+		assert.False(t, h.retract())
+		require.NoError(t, h.post(note(1)))
 		queued(t, a, reading, 2)
 		assert.Equal(t, note(1), receive(t, mb))
 		require.NoError(t, a.Cancel((*Select)(head)))
 		queued(t, a, reading, 1)
-		h.Notify() // armed
+		h.notify() // armed
 		assert.Zero(t, mb.Len())
 		_, err := b.Send([]byte("xyz"), 0, Forever)
 		require.NoError(t, err)
 		sameMessage(t, SelectMsg{h}, receive(t, mb))
-		h.Notify() // it was told, and holds the direction
+		h.notify() // it was told, and holds the direction
 		sameMessage(t, SelectMsg{h}, receive(t, mb))
 		_, err = a.Recv(make([]byte, 1), 0, With(h))
 		require.NoError(t, err)
 		require.NoError(t, <-last)
-		h.Notify() // idle
+		h.notify() // idle
 		sameMessage(t, SelectMsg{h}, receive(t, mb))
 	}
 }
@@ -128,14 +128,14 @@ func TestHandleFuncThatWaitsAndWantsMore(t *testing.T) {
 	head := waitsFor(t, a, NoWait(first))
 	calls := 0
 	var h *Handle
-	h = mb.NewHandleFunc(func(m Message) (Message, bool) {
+	h = mb.newHandleFunc(nil, func(m Message) (Message, bool) {
 		if calls++; calls > 1 {
 			return m, false
 		}
 		waitsFor(t, a, With(h)) // queued
 		return nil, true
 	})
-	h.Notify()
+	h.notify()
 	_, ok := mb.Poll()
 	assert.False(t, ok)
 	assert.Zero(t, mb.Len())
@@ -157,7 +157,7 @@ func TestMoveToAMailboxThatCloses(t *testing.T) {
 	for i := range 4 {
 		require.NoError(t, from.Post(note(i)))
 	}
-	n, err := from.Move(to, func(m Message) bool {
+	n, err := from.move(to, func(m Message) bool {
 		if m == note(2) {
 			require.NoError(t, to.Close())
 		}
@@ -180,7 +180,7 @@ func TestMoveBothWays(t *testing.T) {
 	for _, m := range [][2]*Mailbox{{a, b}, {b, a}} {
 		go func() {
 			for range 50 {
-				m[0].Move(m[1], anything)
+				m[0].move(m[1], anything)
 			}
 			done <- true
 		}()

@@ -18,8 +18,8 @@ func nothing(Message) bool { return false }
 func makers(mb *Mailbox, from, to note) map[string]*Handle {
 	free, locked := counting{next: from, last: to}, counting{next: from, last: to}
 	return map[string]*Handle{
-		"free":   mb.NewHandleFunc(free.receive),
-		"locked": mb.NewHandleFuncLocked(new(sync.Mutex), locked.receive),
+		"free":   mb.newHandleFunc(nil, free.receive),
+		"locked": mb.newHandleFunc(new(sync.Mutex), locked.receive),
 	}
 }
 
@@ -33,29 +33,29 @@ func TestWhatAMatchLooksAtIsInTheMailbox(t *testing.T) {
 		"nothing": {func(*testing.T, *Mailbox, *Mailbox, *Mailbox) {},
 			[]Message{note(1), note(2), note(3)}, nil, nil, nil},
 		"it moves with those around it": {func(t *testing.T, mb, to, _ *Mailbox) {
-			n, err := mb.Move(to, anything)
+			n, err := mb.move(to, anything)
 			require.NoError(t, err)
 			require.Equal(t, 3, n)
 		}, nil, []Message{note(1), note(2), note(3)}, nil, nil},
 		"it alone moves": {func(t *testing.T, mb, to, _ *Mailbox) {
-			n, err := mb.Move(to, is(2))
+			n, err := mb.move(to, is(2))
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
 		}, []Message{note(1), note(3)}, []Message{note(2)}, nil, nil},
 		"the others move": {func(t *testing.T, mb, to, _ *Mailbox) {
-			n, err := mb.Move(to, func(m Message) bool { return m != note(2) })
+			n, err := mb.move(to, func(m Message) bool { return m != note(2) })
 			require.NoError(t, err)
 			require.Equal(t, 2, n)
 		}, []Message{note(2)}, []Message{note(1), note(3)}, nil, nil},
 		"it moves twice": {func(t *testing.T, mb, to, third *Mailbox) {
-			mb.Move(to, anything)
-			n, err := to.Move(third, anything)
+			mb.move(to, anything)
+			n, err := to.move(third, anything)
 			require.NoError(t, err)
 			require.Equal(t, 3, n)
 		}, nil, nil, []Message{note(1), note(2), note(3)}, nil},
 		"it moves and comes back": {func(t *testing.T, mb, to, _ *Mailbox) {
-			mb.Move(to, is(2))
-			n, err := to.Move(mb, anything)
+			mb.move(to, is(2))
+			n, err := to.move(mb, anything)
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
 		}, []Message{note(1), note(3), note(2)}, nil, nil, nil},
@@ -67,12 +67,12 @@ func TestWhatAMatchLooksAtIsInTheMailbox(t *testing.T) {
 		"the mailbox closes": {func(t *testing.T, mb, _, _ *Mailbox) { require.NoError(t, mb.Close()) },
 			nil, nil, nil, nil},
 		"it moves, and the mailbox closes": {func(t *testing.T, mb, to, _ *Mailbox) {
-			mb.Move(to, anything)
+			mb.move(to, anything)
 			require.NoError(t, mb.Close())
 		}, nil, []Message{note(1), note(2), note(3)}, nil, nil},
 		"it cannot move to a closed one": {func(t *testing.T, mb, to, _ *Mailbox) {
 			require.NoError(t, to.Close())
-			_, err := mb.Move(to, anything)
+			_, err := mb.move(to, anything)
 			require.ErrorIs(t, err, net.ErrClosed)
 		}, []Message{note(1), note(2), note(3)}, nil, nil, nil},
 	} {
@@ -86,7 +86,7 @@ func TestWhatAMatchLooksAtIsInTheMailbox(t *testing.T) {
 				t.Run(name+", "+end+", "+kind, func(t *testing.T) {
 					mb, to, third := NewMailbox(), NewMailbox(), NewMailbox()
 					require.NoError(t, mb.Post(note(1)))
-					require.NoError(t, makers(mb, 2, 2)[kind].Notify())
+					require.NoError(t, makers(mb, 2, 2)[kind].notify())
 					require.NoError(t, mb.Post(note(3)))
 					var msg Message
 					var ok bool
@@ -138,7 +138,7 @@ func TestReceiversHearOfWhatAMatchLooksAt(t *testing.T) {
 		g2, got2 := receiveBehind(t, func(ctx context.Context) (Message, error) { return to.ReceiveMatch(ctx, is(2)) })
 		g3, got3 := receiveBehind(t, mb.Receive)
 		g4, got4 := receiveBehind(t, func(ctx context.Context) (Message, error) { return mb.ReceiveMatch(ctx, is(4)) })
-		require.NoError(t, makers(mb, 1, 4)[kind].Notify())
+		require.NoError(t, makers(mb, 1, 4)[kind].notify())
 		made := 0
 		for range 4 {
 			mb.PollMatch(func(m Message) bool {
@@ -146,7 +146,7 @@ func TestReceiversHearOfWhatAMatchLooksAt(t *testing.T) {
 					made++
 				}
 				if m.(note) <= 2 {
-					mb.Move(to, is(m.(note)))
+					mb.move(to, is(m.(note)))
 				}
 				return false
 			})
@@ -169,18 +169,18 @@ func TestHandleIsBackWhileAMatchLooks(t *testing.T) {
 	for _, kind := range []string{"free", "locked"} {
 		mb := NewMailbox()
 		h := makers(mb, 1, 3)[kind]
-		h.Notify()
+		h.notify()
 		looks := 0
 		_, ok := mb.PollMatch(func(m Message) bool {
 			looks++
 			assert.Equal(t, note(1), m)
-			assert.True(t, h.Unseen())
+			assert.True(t, h.unseen())
 			msg, ok := mb.PollMatch(is(2))
 			assert.True(t, ok)
 			assert.Equal(t, note(2), msg)
-			assert.True(t, h.Retract())
-			assert.False(t, h.Retract())
-			require.NoError(t, h.Post(note(20)), "where the handle was last")
+			assert.True(t, h.retract())
+			assert.False(t, h.retract())
+			require.NoError(t, h.post(note(20)), "where the handle was last")
 			return false
 		})
 		assert.False(t, ok, kind)
@@ -195,7 +195,7 @@ func TestCancelWhileAMatchLooks(t *testing.T) {
 	mb := NewMailbox()
 	buf := make([]byte, 1)
 	var h *Handle
-	h = mb.NewHandleFuncLocked(new(sync.Mutex), func(Message) (Message, bool) {
+	h = mb.newHandleFunc(new(sync.Mutex), func(Message) (Message, bool) {
 		_, err := a.Recv(buf, 0, With(h))
 		assert.NoError(t, err)
 		_, err = a.Recv(buf, 0, With(h))
@@ -210,7 +210,7 @@ func TestCancelWhileAMatchLooks(t *testing.T) {
 		assert.Equal(t, note(1), m)
 		_, err := b.Send([]byte{2}, 0, Forever)
 		require.NoError(t, err)
-		eventually(t, h.Unseen, "the next one")
+		eventually(t, h.unseen, "the next one")
 		require.NoError(t, a.Cancel((*Select)(h)))
 		return false
 	})
@@ -243,17 +243,17 @@ func TestWhoeverHoldsTheLockFindsTheHandle(t *testing.T) {
 			act  func(t *testing.T, mb *Mailbox, h *Handle)
 			want Message
 		}{
-			"nothing": {func(t *testing.T, mb *Mailbox, h *Handle) { assert.True(t, h.Unseen()) }, note(1)},
+			"nothing": {func(t *testing.T, mb *Mailbox, h *Handle) { assert.True(t, h.unseen()) }, note(1)},
 			"retracts": {func(t *testing.T, mb *Mailbox, h *Handle) {
-				assert.True(t, h.Retract())
+				assert.True(t, h.retract())
 			}, note(5)},
 			"retracts and posts": {func(t *testing.T, mb *Mailbox, h *Handle) {
-				assert.True(t, h.Retract())
-				require.NoError(t, h.Post(note(4)))
+				assert.True(t, h.retract())
+				require.NoError(t, h.post(note(4)))
 			}, note(4)},
 			"retracts and notifies": {func(t *testing.T, mb *Mailbox, h *Handle) {
-				assert.True(t, h.Retract())
-				require.NoError(t, h.Notify())
+				assert.True(t, h.retract())
+				require.NoError(t, h.notify())
 			}, note(5)},
 			"aborts": {func(t *testing.T, mb *Mailbox, h *Handle) { mb.aborted(h, net.ErrClosed) }, note(1)},
 			"closes": {func(t *testing.T, mb *Mailbox, h *Handle) { mb.Close() }, nil},
@@ -262,11 +262,11 @@ func TestWhoeverHoldsTheLockFindsTheHandle(t *testing.T) {
 				mb := NewMailbox()
 				var mu sync.Mutex
 				c1 := counting{next: 1, last: 1}
-				h := mb.NewHandleFuncLocked(&mu, func(m Message) (Message, bool) {
+				h := mb.newHandleFunc(&mu, func(m Message) (Message, bool) {
 					assert.False(t, mu.TryLock(), "it is locked")
 					return c1.receive(m)
 				})
-				h.Notify()
+				h.notify()
 				require.NoError(t, mb.Post(note(5)))
 				mu.Lock()
 				got := make(chan Message, 1)
@@ -289,8 +289,8 @@ func TestTwoReceiversAtOneLock(t *testing.T) {
 	mb := NewMailbox()
 	var mu sync.Mutex
 	c := counting{next: 1, last: 2}
-	h := mb.NewHandleFuncLocked(&mu, c.receive)
-	h.Notify()
+	h := mb.newHandleFunc(&mu, c.receive)
+	h.notify()
 	mu.Lock()
 	got := make(chan Message, 2)
 	for range 2 {
@@ -311,7 +311,7 @@ func TestFunctionThatUnlocksForAWhile(t *testing.T) {
 	var mu sync.Mutex
 	inside, goOn := make(chan bool), make(chan bool)
 	n := note(0)
-	h := mb.NewHandleFuncLocked(&mu, func(Message) (Message, bool) {
+	h := mb.newHandleFunc(&mu, func(Message) (Message, bool) {
 		if n++; n > 1 {
 			return n, false
 		}
@@ -321,13 +321,13 @@ func TestFunctionThatUnlocksForAWhile(t *testing.T) {
 		mu.Lock()
 		return n, true
 	})
-	h.Notify()
+	h.notify()
 	first := make(chan Message, 1)
 	go func() { msg, _ := mb.Poll(); first <- msg }()
 	<-inside
-	assert.False(t, h.Unseen())
-	assert.False(t, h.Retract())
-	h.Notify() // something is said about it
+	assert.False(t, h.unseen())
+	assert.False(t, h.retract())
+	h.notify() // something is said about it
 	_, ok := mb.Poll()
 	assert.False(t, ok)
 	require.NoError(t, mb.Post(note(9)))
@@ -350,16 +350,16 @@ func TestReceiverAtTheLockWhileTheFunctionUnlocks(t *testing.T) {
 	passed := make(chan bool)
 	n := note(0)
 	var h *Handle
-	h = mb.NewHandleFuncLocked(&mu, func(Message) (Message, bool) {
+	h = mb.newHandleFunc(&mu, func(Message) (Message, bool) {
 		if n++; n == 1 {
-			h.Notify()
+			h.notify()
 			mu.Unlock()
 			assert.False(t, within(t, passed, "the other"))
 			mu.Lock()
 		}
 		return n, false
 	})
-	h.Notify()
+	h.notify()
 	mu.Lock()
 	got := make(chan Message, 1)
 	for range 2 {
@@ -390,7 +390,7 @@ func TestFunctionThatPanicsIsCalledAgain(t *testing.T) {
 						mu = new(sync.Mutex)
 					}
 					var got []Message
-					h := mb.NewHandleFuncLocked(mu, func(m Message) (Message, bool) {
+					h := mb.newHandleFunc(mu, func(m Message) (Message, bool) {
 						if got = append(got, m); len(got) == 1 {
 							abrupt()
 						}
@@ -401,7 +401,7 @@ func TestFunctionThatPanicsIsCalledAgain(t *testing.T) {
 						want = AbortMsg{h, net.ErrClosed}
 						mb.aborted(h, net.ErrClosed)
 					} else {
-						h.Notify()
+						h.notify()
 					}
 					require.NoError(t, mb.Post(note(9)))
 					done, panicked := make(chan bool), true
@@ -414,7 +414,7 @@ func TestFunctionThatPanicsIsCalledAgain(t *testing.T) {
 					<-done
 					require.True(t, panicked, "it reaches the caller")
 					assert.Equal(t, 2, mb.Len())
-					assert.True(t, h.Unseen())
+					assert.True(t, h.unseen())
 					assert.Equal(t, []Message{note(9), note(2)}, all(mb), name)
 					require.Len(t, got, 2)
 					sameMessage(t, want, got[0])
@@ -434,7 +434,7 @@ func TestFunctionThatPanicsAfterMore(t *testing.T) {
 	mb := NewMailbox()
 	calls := 0
 	var h *Handle
-	h = mb.NewHandleFunc(func(m Message) (Message, bool) {
+	h = mb.newHandleFunc(nil, func(m Message) (Message, bool) {
 		switch calls++; calls {
 		case 1:
 			waitsFor(t, a, With(h))
@@ -445,7 +445,7 @@ func TestFunctionThatPanicsAfterMore(t *testing.T) {
 		}
 		return note(calls), true
 	})
-	h.Notify()
+	h.notify()
 	assert.Panics(t, func() { mb.Poll() })
 	assert.True(t, h.Busy())
 	assert.Zero(t, mb.Len(), "the call's message comes")
@@ -454,8 +454,8 @@ func TestFunctionThatPanicsAfterMore(t *testing.T) {
 	assert.Equal(t, note(2), receive(t, mb))
 	assert.Panics(t, func() { mb.Poll() })
 	assert.Zero(t, mb.Len())
-	assert.False(t, h.Unseen())
-	assert.Error(t, h.Notify())
+	assert.False(t, h.unseen())
+	assert.Error(t, h.notify())
 }
 
 // However many messages are put into one place, each has its own: a receiver that loses the one it looks at goes on with the
@@ -463,16 +463,16 @@ func TestFunctionThatPanicsAfterMore(t *testing.T) {
 func TestPlacesHaveNoEnd(t *testing.T) {
 	const many, gone, wanted = 66000, 65600, 65900
 	for name, lose := range map[string]func(mb *Mailbox){
-		"moved": func(mb *Mailbox) { mb.Move(NewMailbox(), is(gone)) },
+		"moved": func(mb *Mailbox) { mb.move(NewMailbox(), is(gone)) },
 		"taken": func(mb *Mailbox) { mb.PollMatch(is(gone)) },
 	} {
 		mb := NewMailbox()
 		h := mb.NewHandle()
-		require.NoError(t, h.Notify())
+		require.NoError(t, h.notify())
 		mb.Poll()
 		require.NoError(t, mb.Post(note(many)))
 		for i := range note(many) {
-			require.NoError(t, h.Post(i))
+			require.NoError(t, h.post(i))
 		}
 		lost := false
 		msg, ok := mb.PollMatch(func(m Message) bool {
@@ -511,8 +511,8 @@ func TestMovingUnderReceiversKeepsTheOrder(t *testing.T) {
 		n++
 		return n, n < per
 	}
-	h = a.NewHandleFuncLocked(&mu, f)
-	h.Notify()
+	h = a.newHandleFunc(&mu, f)
+	h.notify()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for _, mb := range []*Mailbox{a, b} {
@@ -536,11 +536,11 @@ func TestMovingUnderReceiversKeepsTheOrder(t *testing.T) {
 			to = b
 		}
 		mu.Lock()
-		h.Retract()
-		now.Move(to, anything)
+		h.retract()
+		now.move(to, anything)
 		owner = to
-		h = to.NewHandleFuncLocked(&mu, f)
-		h.Notify()
+		h = to.newHandleFunc(&mu, f)
+		h.notify()
 		mu.Unlock()
 	}
 	cancel()

@@ -86,17 +86,17 @@ func (c *counting) receive(Message) (Message, bool) {
 
 func newCounting(mb *Mailbox, from, to note) *counting {
 	c := &counting{next: from, last: to}
-	c.h = mb.NewHandleFunc(c.receive)
+	c.h = mb.newHandleFunc(nil, c.receive)
 	return c
 }
 
 func TestHandleFuncGivesWhatItsFunctionReturns(t *testing.T) {
 	mb := NewMailbox()
 	c := newCounting(mb, 1, 3)
-	assert.False(t, c.h.Unseen())
-	c.h.Notify()
-	c.h.Notify() // once is enough
-	assert.True(t, c.h.Unseen())
+	assert.False(t, c.h.unseen())
+	c.h.notify()
+	c.h.notify() // once is enough
+	assert.True(t, c.h.unseen())
 	assert.Equal(t, 1, mb.Len())
 	require.NoError(t, mb.Post(note(100)))
 	// After each of its messages it queues behind the others.
@@ -105,15 +105,15 @@ func TestHandleFuncGivesWhatItsFunctionReturns(t *testing.T) {
 		require.True(t, ok)
 		assert.Equal(t, want, msg)
 	}
-	c.h.Notify() // it has nothing
+	c.h.notify() // it has nothing
 	_, ok := mb.Poll()
 	assert.False(t, ok)
 	assert.Zero(t, mb.Len())
 
 	c.next = 1
-	c.h.Notify()
-	assert.True(t, c.h.Retract())
-	assert.False(t, c.h.Retract())
+	c.h.notify()
+	assert.True(t, c.h.retract())
+	assert.False(t, c.h.retract())
 	_, ok = mb.Poll()
 	assert.False(t, ok)
 	assert.Equal(t, note(1), c.next, "it was not asked")
@@ -123,7 +123,7 @@ func TestHandleFuncUnderSelectiveReceive(t *testing.T) {
 	mb := NewMailbox()
 	require.NoError(t, mb.Post(note(50)))
 	c := newCounting(mb, 1, 4)
-	c.h.Notify()
+	c.h.notify()
 	msg, err := mb.ReceiveMatch(context.Background(), is(3))
 	require.NoError(t, err)
 	assert.Equal(t, note(3), msg)
@@ -143,8 +143,8 @@ func TestHandleFuncUnderSelectiveReceive(t *testing.T) {
 func TestHandleFuncWithoutEndDoesNotHoldPollMatch(t *testing.T) {
 	mb := NewMailbox()
 	calls := 0
-	h := mb.NewHandleFunc(func(Message) (Message, bool) { calls++; return note(1), calls < 100 }) // many are enough
-	h.Notify()
+	h := mb.newHandleFunc(nil, func(Message) (Message, bool) { calls++; return note(1), calls < 100 }) // many are enough
+	h.notify()
 	_, ok := mb.PollMatch(is(2))
 	assert.False(t, ok)
 	assert.Equal(t, 1, calls)
@@ -154,7 +154,7 @@ func TestHandleFuncHearsOfSelectAndAbort(t *testing.T) {
 	a, b := pair(t, Stream)
 	mb := NewMailbox()
 	var got []Message
-	h := mb.NewHandleFunc(func(m Message) (Message, bool) { got = append(got, m); return note(len(got)), false })
+	h := mb.newHandleFunc(nil, func(m Message) (Message, bool) { got = append(got, m); return note(len(got)), false })
 	_, err := a.Recv(make([]byte, 8), 0, With(h))
 	require.ErrorAs(t, err, new(*Select))
 	assert.True(t, h.Busy())
@@ -178,18 +178,18 @@ func TestHandleFuncHearsOfSelectAndAbort(t *testing.T) {
 	assert.ErrorIs(t, got[1].(AbortMsg).Reason, net.ErrClosed)
 }
 
-// Notify may come while the poller's message is on its way: there is one message, and the mailbox's list is whole.
+// notify may come while the poller's message is on its way: there is one message, and the mailbox's list is whole.
 func TestNotifyMeetsThePoller(t *testing.T) {
 	a, b := pair(t, Stream)
 	mb := NewMailbox()
-	h := mb.NewHandleFunc(func(m Message) (Message, bool) { return m, false })
+	h := mb.newHandleFunc(nil, func(m Message) (Message, bool) { return m, false })
 	buf := make([]byte, 8)
 	for range 300 {
 		sel := new(Select)
 		_, err := a.Recv(buf, 0, With(h))
 		require.ErrorAs(t, err, &sel)
 		go b.Send([]byte("x"), 0, Forever)
-		h.Notify()
+		h.notify()
 		for {
 			_, err := mb.Receive(context.Background())
 			require.NoError(t, err)
@@ -198,12 +198,12 @@ func TestNotifyMeetsThePoller(t *testing.T) {
 				require.Equal(t, 1, n)
 				break
 			}
-			// Either it was Notify's message, and the call is in progress, or it selected again.
+			// Either it was from notify, and the call is in progress, or it selected again.
 			if _, ok := err.(*Select); !ok {
 				require.ErrorIs(t, err, &InvalidError{What: "handle"})
 			}
 		}
-		h.Retract()
+		h.retract()
 		require.Zero(t, mb.Len())
 	}
 }
@@ -212,25 +212,26 @@ func TestHandlePostsWhereItsMessageWas(t *testing.T) {
 	mb := NewMailbox()
 	c := newCounting(mb, 100, 100)
 	require.NoError(t, mb.Post(note(1)))
-	c.h.Notify()
+	c.h.notify()
 	require.NoError(t, mb.Post(note(2)))
-	c.h.Retract()
-	require.NoError(t, c.h.Post(note(10), note(11)))
+	c.h.retract()
+	require.NoError(t, c.h.post(note(10)))
+	require.NoError(t, c.h.post(note(11)))
 	assert.Equal(t, 4, mb.Len())
-	c.h.Notify()
+	c.h.notify()
 	for _, want := range []note{1, 10, 11, 2, 100} {
 		msg, ok := mb.Poll()
 		require.True(t, ok)
 		assert.Equal(t, want, msg)
 	}
 	require.NoError(t, mb.Post(note(3)))
-	require.NoError(t, c.h.Post(note(4)), "its last message was before all that waits")
+	require.NoError(t, c.h.post(note(4)), "its last message was before all that waits")
 	msg, err := mb.ReceiveMatch(context.Background(), even)
 	require.NoError(t, err)
 	assert.Equal(t, note(4), msg)
-	assert.ErrorIs(t, c.h.Post(nil), &InvalidError{What: "msg"})
+	assert.ErrorIs(t, c.h.post(nil), &InvalidError{What: "msg"})
 	mb.Close()
-	assert.ErrorIs(t, c.h.Post(note(1)), net.ErrClosed)
+	assert.ErrorIs(t, c.h.post(note(1)), net.ErrClosed)
 }
 
 // A match asks the message about its socket, and that about its owner, while others change both.
@@ -256,7 +257,7 @@ func TestMatchMayAskAboutSockets(t *testing.T) {
 
 	require.NoError(t, mb.Post(note(1)))
 	to := NewMailbox()
-	n, err := mb.Move(to, func(Message) bool { return mb.Len() == 1 && to.Len() == 0 })
+	n, err := mb.move(to, func(Message) bool { return mb.Len() == 1 && to.Len() == 0 })
 	assert.NoError(t, err)
 	assert.Equal(t, 1, n)
 }
@@ -291,10 +292,10 @@ func TestMoveTakesWhatMatches(t *testing.T) {
 	c := newCounting(from, 100, 101)
 	for i := range 5 {
 		require.NoError(t, from.Post(note(i)))
-		c.h.Notify()
+		c.h.notify()
 	}
 	require.NoError(t, to.Post(note(-2)))
-	n, err := from.Move(to, even)
+	n, err := from.move(to, even)
 	require.NoError(t, err)
 	assert.Equal(t, 3, n)
 	for _, want := range []note{-2, 0, 2, 4} {
@@ -309,15 +310,15 @@ func TestMoveTakesWhatMatches(t *testing.T) {
 	}
 
 	require.NoError(t, from.Post(note(2)))
-	n, err = from.Move(from, even)
+	n, err = from.move(from, even)
 	assert.NoError(t, err)
 	assert.Zero(t, n)
-	_, err = from.Move(nil, even)
+	_, err = from.move(nil, even)
 	assert.ErrorIs(t, err, &InvalidError{What: "mailbox"})
-	_, err = from.Move(to, nil)
+	_, err = from.move(to, nil)
 	assert.ErrorIs(t, err, &InvalidError{What: "mailbox"})
 	to.Close()
-	_, err = from.Move(to, even)
+	_, err = from.move(to, even)
 	assert.ErrorIs(t, err, net.ErrClosed)
 	assert.Equal(t, 1, from.Len(), "nothing moved")
 }
@@ -333,12 +334,12 @@ func TestSelectiveReceiversLoseNothing(t *testing.T) {
 	for i := range note(handles) {
 		var one sync.Mutex // a handle with more may be met by two receivers in turn
 		c := counting{next: i * per, last: i*per + per - 1}
-		h := mb.NewHandleFunc(func(m Message) (Message, bool) {
+		h := mb.newHandleFunc(nil, func(m Message) (Message, bool) {
 			one.Lock()
 			defer one.Unlock()
 			return c.receive(m)
 		})
-		h.Notify()
+		h.notify()
 	}
 	var wg sync.WaitGroup
 	for r := range note(2) {
@@ -368,22 +369,18 @@ func TestWaitForLayersAbove(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	mb := NewMailbox()
-	assert.True(t, Forever.Blocks())
-	assert.True(t, Within(1).Blocks())
-	assert.False(t, Within(0).Blocks())
-	assert.False(t, NoWait(mb).Blocks())
-	assert.False(t, Within(-1).Blocks())
+	assert.True(t, engine{}.Blocks(Forever))
+	assert.True(t, engine{}.Blocks(Within(1)))
+	assert.False(t, engine{}.Blocks(Within(0)))
+	assert.False(t, engine{}.Blocks(NoWait(mb)))
+	assert.False(t, engine{}.Blocks(Within(-1)))
 	assert.True(t, NoWait(mb).Asynchronous())
 	assert.False(t, Within(0).Asynchronous())
 	assert.NoError(t, Forever.Err())
 	assert.ErrorIs(t, Within(-1).Err(), &InvalidError{What: "timeout"})
-	d, within := Within(time.Hour).Duration()
-	assert.Equal(t, time.Hour, d)
-	assert.True(t, within)
-	_, within = Within(time.Hour).Begin().Duration()
-	assert.False(t, within, "it is a moment now")
-	_, within = Within(0).Begin().Duration()
-	assert.True(t, within, "a look stays a look")
+	assert.True(t, engine{}.Within(Within(time.Hour)))
+	assert.False(t, engine{}.Within(Within(time.Hour).Begin()), "it is a moment now")
+	assert.True(t, engine{}.Within(Within(0).Begin()), "a look stays a look")
 
 	short := Within(time.Nanosecond).Begin()
 	ends, free := short.Ends()
@@ -416,7 +413,7 @@ func TestBegunWaitIsSharedByCalls(t *testing.T) {
 func TestMatchThatPanicsLosesNothing(t *testing.T) {
 	mb := NewMailbox()
 	c := newCounting(mb, 1, 2)
-	c.h.Notify()
+	c.h.notify()
 	require.NoError(t, mb.Post(note(3)))
 	assert.Panics(t, func() { mb.PollMatch(func(Message) bool { panic("no") }) })
 	assert.Panics(t, func() { mb.PollMatch(func(m Message) bool { return m == note(2) && panicking() }) })
@@ -435,15 +432,15 @@ func TestHandleIsAwayWhileItsFunctionRuns(t *testing.T) {
 	mb := NewMailbox()
 	var h *Handle
 	n := note(0)
-	h = mb.NewHandleFunc(func(Message) (Message, bool) {
+	h = mb.newHandleFunc(nil, func(Message) (Message, bool) {
 		if n++; n == 1 {
-			h.Notify()
+			h.notify()
 		}
-		assert.False(t, h.Unseen())
-		assert.False(t, h.Retract(), "its receiver goes on")
+		assert.False(t, h.unseen())
+		assert.False(t, h.retract(), "its receiver goes on")
 		return n, false
 	})
-	h.Notify()
+	h.notify()
 	msg, ok := mb.PollMatch(func(m Message) bool {
 		assert.Equal(t, note(1), m)
 		assert.Equal(t, 2, mb.Len(), "it is a message like any other, and the handle is behind it")

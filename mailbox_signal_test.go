@@ -51,13 +51,13 @@ func receiveBehind(t *testing.T, f func(context.Context) (Message, error)) (g ga
 func TestReceiverWakesTheNext(t *testing.T) {
 	for name, post := range map[string]func(mb *Mailbox, h *Handle){
 		"a message of its own":                func(mb *Mailbox, h *Handle) { mb.Post(note(1)) },
-		"a message through a function":        func(mb *Mailbox, h *Handle) { h.Notify() },
+		"a message through a function":        func(mb *Mailbox, h *Handle) { h.notify() },
 		"a message of a call":                 func(mb *Mailbox, h *Handle) { mb.selected(mb.NewHandle()) },
 		"a message that was refused to first": func(mb *Mailbox, h *Handle) { mb.PollMatch(func(Message) bool { return false }); mb.Post(note(1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			mb := NewMailbox()
-			h := mb.NewHandleFunc(func(Message) (Message, bool) { return note(1), false })
+			h := mb.newHandleFunc(nil, func(Message) (Message, bool) { return note(1), false })
 			g1, got1 := receiveBehind(t, mb.Receive)
 			g2, got2 := receiveBehind(t, mb.Receive)
 			post(mb, h)
@@ -78,14 +78,14 @@ func TestReceiverThatGotNothingWakesTheNext(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			mb := NewMailbox()
 			asked := 0
-			h := mb.NewHandleFunc(func(Message) (Message, bool) {
+			h := mb.newHandleFunc(nil, func(Message) (Message, bool) {
 				asked++
 				return nil, more && asked == 1
 			})
 			g1, got1 := receiveBehind(t, mb.Receive)
 			g2, got2 := receiveBehind(t, mb.Receive)
 			require.NoError(t, mb.Post(note(1)))
-			h.Notify()
+			h.notify()
 			require.NoError(t, mb.Post(note(2)))
 			close(g1.open)
 			assert.Equal(t, received{note(1), nil}, <-got1)

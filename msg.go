@@ -16,7 +16,7 @@ import (
 //
 // To send, set Iov and, where needed, Addr and SetControl. After a receive, Iov has one element, the data; Addr is the
 // sender; Control yields the control messages. Sending the Msg again then returns the data to the sender, with the
-// control messages of SetControl, not those received.
+// control messages of SetControl or SetRawControl, not those received.
 //
 // Received descriptors (SCM_RIGHTS, SCM_PIDFD) that are not taken with TakeFDs or TakeFiles are closed by the next
 // receive into the Msg, by Reset, or by the garbage collector with the Msg. A peer thus cannot fill the process with
@@ -105,6 +105,21 @@ func (m *Msg) SetControl(cs ...ControlMessage) error {
 	return nil
 }
 
+// SetRawControl is SetControl with the bytes that sendmsg(2) takes, such as the oob of net.UDPConn.WriteMsgUDP. They are
+// copied and sent as they are; none ends that. If they are not a sequence of control messages, it returns *InvalidError
+// "msg" and the Msg has none.
+func (m *Msg) SetRawControl(ctrl []byte) error {
+	if err := m.SetControl(); err != nil {
+		return err
+	}
+	var bad uint32
+	if cCmsgDecode(ctrl, nil, &bad); bad != 0 {
+		return &InvalidError{What: "msg", Cause: "ctrl: the bytes are not a sequence of control messages"}
+	}
+	m.send = append(m.send, ctrl...)
+	return nil
+}
+
 func ctrlError(i int, cause string) error {
 	return &InvalidError{What: "msg", Cause: fmt.Sprintf("ctrl: element %d: %s", i+1, cause)}
 }
@@ -113,6 +128,17 @@ func ctrlError(i int, cause string) error {
 // Msg.
 func (m *Msg) Control() iter.Seq[ControlMessage] {
 	return func(yield func(ControlMessage) bool) { m.eachControl(yield) }
+}
+
+// RawControl returns the received control messages as the kernel wrote them, such as the oob of net.UDPConn.ReadMsgUDP:
+// empty if none came. The next receive into the Msg overwrites the bytes. The descriptors in them are the Msg's until
+// they are taken with TakeFDs; those of truncated control messages are closed, and -1.
+func (m *Msg) RawControl() []byte {
+	if m == nil || !m.came {
+		return nil
+	}
+	n := m.out.control_len
+	return m.ctrl[:n:n]
 }
 
 // ControlDamaged reports whether control data ends malformed. OTP: bad_data.

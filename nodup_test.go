@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -84,4 +86,33 @@ func TestCloseAfterTheBorrowedNumberWasReused(t *testing.T) {
 			assert.Equal(t, o, receive(t, mb).Socket())
 		})
 	}
+}
+
+// A listener has waited, so it had a duplicate to wait with and bounded the sleeps of the lent socket: the timeouts of the socket
+// that has the number by now stay.
+func TestCloseAfterTheNumberOfABorrowedListenerWasReused(t *testing.T) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Listen(fd, 1))
+	s, err := Adopt(fd, NoDup())
+	require.NoError(t, err)
+	_, err = s.Accept(Within(time.Millisecond))
+	require.ErrorIs(t, err, ErrTimeout)
+	other, _ := unixPair(t)
+	require.NoError(t, syscall.SetsockoptTimeval(other, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &syscall.Timeval{Usec: 20000}))
+	require.NoError(t, syscall.Dup3(other, fd, syscall.O_CLOEXEC))
+	defer syscall.Close(fd)
+	syscall.Close(other)
+	timeout := func() [16]byte {
+		var v [16]byte
+		size := uint32(len(v))
+		_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_RCVTIMEO,
+			uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0)
+		require.Zero(t, errno)
+		return v
+	}
+	was := timeout()
+	require.NotZero(t, was)
+	require.NoError(t, s.Close())
+	assert.Equal(t, was, timeout())
 }

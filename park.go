@@ -2,7 +2,7 @@ package esock
 
 import (
 	"context"
-	"math"
+	"errors"
 	"net"
 	"os"
 	"runtime"
@@ -21,28 +21,32 @@ type blocking struct {
 	onPoller [3]*waiter      // per direction: the call that waits on the C poller; guarded by s.mu
 }
 
-// park is where the owner of a lane waits.
+// park is the state of one direction's wait on the runtime's poller. It belongs to the owner of the lane, except what s.mu
+// guards.
 type park struct {
-	s      *Socket
-	d      direction
-	try    func(fd uintptr) bool // one try of c, for the runtime's poller
-	c      call                  // the call that waits
-	result int                   // of its last try
-	tries  int
-	pace   pace          // the owner's
-	pause  time.Duration // the wake-up came too early
-	dirty  bool          // the descriptor's deadline is set; guarded by s.mu, as are the following
+	s         *Socket
+	d         direction
+	try       func(fd uintptr) bool // one try of c, for the runtime's poller
+	c         call                  // the waiting call
+	result    int                   // of its last try
+	pace      pace
+	pause     time.Duration // the wait goes on after this pause, because the wake-up came too early
+	busySince time.Duration // when the owner last parked, while it spins
 
-	// The context that wakes the lane, known by its Done channel. The first park with a channel stops its function on
-	// return; the second in a row leaves it, so that steady use registers nothing.
+	// Guarded by s.mu.
+	waiting bool          // a call waits, or is about to
+	own     time.Duration // the deadline in its Wait
+	bound   time.Duration // the deadline of the direction: deadline.go
+	at      time.Duration // the deadline of the descriptor, 0 for none, or passed
+
+	// The context that wakes the lane, known by its Done channel; guarded by s.mu. The first park with a channel stops its
+	// function on return, and the second in a row leaves it registered, so that steady use registers nothing.
 	done   <-chan struct{} // registered
 	stop   func() bool
 	before <-chan struct{} // that of the last park with a context
-
-	busySince time.Duration // the owner's: when it last parked, while spinning
 }
 
-// blockingSide makes the blocking side. s.mu is held.
+// blockingSide returns the blocking side, made at the first call. s.mu is held.
 func (s *Socket) blockingSide() *blocking {
 	if s.blk != nil {
 		return s.blk
@@ -52,21 +56,20 @@ func (s *Socket) blockingSide() *blocking {
 		p := &b.parks[d]
 		p.s, p.d = s, direction(d)
 		p.try = func(uintptr) bool {
-			how := uint(0)
-			if p.tries++; p.tries > 1 {
-				how = howPoll // it is one wait, however often it is woken for nothing
+			c := &p.c
+			if c.tries++; c.tries > 1 {
 				if p.pause = p.pace.early(s, p.d); p.pause > 0 {
 					return true
 				}
 			}
-			p.result = p.c.try(s, how)
-			if p.tries > 1 && p.c.wouldBlock(p.result) {
+			p.result = c.try(s, c.count())
+			if c.tries > 1 && c.wouldBlock(p.result) {
 				p.pace.empty()
 				if s.seesEnd(p.d) {
-					p.result = p.c.try(s, how)
+					p.result = c.try(s, howPoll)
 				}
 			}
-			return !p.c.wouldBlock(p.result)
+			return !c.wouldBlock(p.result)
 		}
 	}
 	s.blk = b
@@ -97,21 +100,33 @@ func (b *blocking) open(s *Socket) {
 	}
 }
 
-// setDeadline sets one direction's deadline. s.mu is held.
-func (b *blocking) setDeadline(d direction, t time.Time) {
-	if b.raw == nil {
+// passed stands for the deadline of a descriptor that has come, or was set in the past to wake the waiting call.
+const passed = time.Duration(-1)
+
+// past is a moment in the past.
+var past = time.Unix(1, 0)
+
+// setDeadline sets the descriptor's deadline for one direction, unless it has it already. s.mu is held.
+func (b *blocking) setDeadline(d direction, at time.Duration) {
+	p := &b.parks[d]
+	if b.raw == nil || p.at == at {
 		return
+	}
+	var t time.Time
+	switch at {
+	case 0:
+	case passed:
+		t = past
+	default:
+		t = realTime(at)
 	}
 	if d == reading {
 		b.file.SetReadDeadline(t)
 	} else {
 		b.file.SetWriteDeadline(t)
 	}
-	b.parks[d].dirty = !t.IsZero()
+	p.at = at
 }
-
-// past is a deadline that wakes whoever waits.
-var past = time.Unix(1, 0)
 
 // wake ends the wait in a lane. s.mu is held.
 func (s *Socket) wake(d direction) {
@@ -119,7 +134,7 @@ func (s *Socket) wake(d direction) {
 		return
 	}
 	if d != erring {
-		s.blk.setDeadline(d, past) // if nobody waits, the next takes it away
+		s.blk.setDeadline(d, passed) // the next wait sets its own
 	}
 	if wt := s.blk.onPoller[d]; wt != nil {
 		wt.give()
@@ -127,100 +142,53 @@ func (s *Socket) wake(d direction) {
 	}
 }
 
-// await waits until the call can make progress, and makes it: the result of a try that did not block, or why the
+// count says how the next try counts: only the first try of a wait counts the wait, however often it is woken for nothing.
+func (c *call) count() (how uint) {
+	if c.counted {
+		return howPoll
+	}
+	c.counted = true
+	return 0
+}
+
+// errRefused says that the runtime's poller does not serve the call, so that it waits on the C poller.
+var errRefused = errors.New("not for the runtime's poller")
+
+// await waits until the call can make progress, and makes it. It returns the result of a try that did not block, or why the
 // wait ended. The caller owns the lane.
 func (s *Socket) await(c *call, w *Wait) (int, error) {
-	d := c.op.direction()
-	l := s.lane(d)
-	deadline := c.until(w)
+	c.until(w)
 	if err := w.calledOff(); err != nil {
 		return 0, err
 	}
 	if q := s.silence(c.op); q.first != 0 {
+		d := c.op.direction()
 		s.beginLook(d, q)
 		defer s.endLook(d)
 	}
-	tries := 0
-	for {
-		s.mu.Lock()
-		if s.closing() {
-			s.mu.Unlock()
-			return 0, net.ErrClosed
+	for c.tries, c.counted = 0, false; ; {
+		r, pause, err := s.awaitOnRuntime(c, w)
+		if err == errRefused || pause > 0 {
+			r, err = s.awaitOnPoller(c, w, pause)
 		}
-		b := s.blockingSide()
-		var p *park
-		// A client that only selects never enters the runtime's poller, and that knows nothing of error queues.
-		onRuntime := c.op != OpConnect && d != erring
-		if onRuntime {
-			b.open(s)
-			onRuntime = b.raw != nil
+		switch {
+		case err == ErrTimeout:
+		case err != nil:
+			return 0, err
+		case !c.wouldBlock(r):
+			return r, nil
+		default:
+			continue // an event came
 		}
-		l.parked, l.op = true, c.op
-		var err error
-		var pause time.Duration
-		if onRuntime {
-			p = &b.parks[d]
-			if tries == 0 {
-				p.pace = pace{}
-			}
-			switch {
-			case deadline != 0:
-				b.setDeadline(d, realTime(deadline))
-			case p.dirty:
-				b.setDeadline(d, time.Time{})
-			}
-			if w.kind == waitContext {
-				p.watch(w.context())
-			}
-			p.c, p.tries, p.pause = *c, tries, 0
-			s.mu.Unlock()
-			if d == reading {
-				err = b.raw.Read(p.try)
-			} else {
-				err = b.raw.Write(p.try)
-			}
-			s.mu.Lock()
-			*c, p.c = p.c, call{}
-			p.unwatch()
-			l.waited = p.tries > 1 || err != nil
-			tries, pause = p.tries, p.pause // woken again, it is the same wait
-		}
-		l.parked = onRuntime && err != nil || !onRuntime || pause > 0
-		s.mu.Unlock()
-
-		if onRuntime && err == nil && pause == 0 {
-			return p.result, nil
-		}
-		// Woken by a deadline: the call's, a context's, a close's, or one left by the wait before.
-		// Or the runtime would not wait: an error alone is pending on the descriptor.
-		expired := onRuntime && isDeadline(err)
-		var r int
-		if !expired {
-			how := uint(howPoll)
-			if !onRuntime && !c.woken {
-				how = 0 // this is the try that counts the wait
-			}
-			if pause == 0 {
-				if r = c.try(s, how); !c.wouldBlock(r) {
-					return r, nil
-				}
-			}
-			switch err := s.waitOnPoller(d, c, w, deadline, pause); err {
-			case nil:
-				c.woken = true
-				continue
-			case ErrTimeout:
-			default:
-				return 0, err
-			}
-		}
+		// A deadline ended the wait: the call's, the direction's, a context's or a close's. The deadline may also have been
+		// moved, or have been left by another wait: then the wait goes on.
 		called := w.calledOff()
 		switch {
 		case s.closing():
 			return 0, net.ErrClosed
 		case called != nil:
 			return 0, called
-		case deadline != 0 && clock() >= deadline:
+		case s.overdue(c):
 			// What came at the last moment still counts.
 			if r = c.try(s, howPoll); !c.wouldBlock(r) {
 				return r, nil
@@ -228,6 +196,132 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			return 0, ErrTimeout
 		}
 	}
+}
+
+// awaitOnRuntime waits on the runtime's poller. It returns the result of the last try, or a pause with which the wait goes on.
+// Errors: ErrTimeout when any deadline ended the wait; errRefused; net.ErrClosed.
+func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, err error) {
+	d := c.op.direction()
+	// Connect does not come here, so that a client that only selects never enters the runtime's poller. The error queue does
+	// not because the runtime does not report it.
+	if c.op == OpConnect || d == erring {
+		return 0, 0, errRefused
+	}
+	l := s.lane(d)
+	s.mu.Lock()
+	if s.closing() {
+		s.mu.Unlock()
+		return 0, 0, net.ErrClosed
+	}
+	b := s.blockingSide()
+	b.open(s)
+	if b.raw == nil {
+		s.mu.Unlock()
+		return 0, 0, errRefused
+	}
+	p := &b.parks[d]
+	if c.tries == 0 {
+		p.pace = pace{}
+	}
+	p.own = c.deadline
+	b.setDeadline(d, earlier(p.own, p.bound))
+	if w.kind == waitContext {
+		p.watch(w.context())
+	}
+	l.parked, l.op = true, c.op
+	p.waiting, p.c, p.pause = true, *c, 0
+	s.mu.Unlock()
+	if d == reading {
+		err = b.raw.Read(p.try)
+	} else {
+		err = b.raw.Write(p.try)
+	}
+	s.mu.Lock()
+	*c, pause = p.c, p.pause
+	p.end()
+	l.waited = c.tries > 1 || err != nil
+	l.parked = err != nil || pause > 0
+	switch {
+	case isDeadline(err):
+		err, p.at = ErrTimeout, passed
+	case err != nil:
+		err = errRefused // an error alone is pending on the descriptor
+	case pause == 0:
+		r = p.result
+	}
+	s.mu.Unlock()
+	return r, pause, err
+}
+
+// awaitOnPoller tries, and then waits on the C poller, or for a pause. It returns the result of the try, which would block if
+// an event or the end of the pause came. Errors: those of waitOnPoller.
+func (s *Socket) awaitOnPoller(c *call, w *Wait, pause time.Duration) (r int, err error) {
+	r = -int(syscall.EAGAIN)
+	if pause == 0 {
+		c.counted = c.counted || c.woken
+		if r = c.try(s, c.count()); !c.wouldBlock(r) {
+			return r, nil
+		}
+	}
+	if err = s.waitOnPoller(c, w, pause); err == nil {
+		c.woken = true
+	}
+	return r, err
+}
+
+// waitOnPoller waits for one event of the C poller, or for a pause. Errors: ErrTimeout, a context's, net.ErrClosed,
+// SelectFailedError.
+func (s *Socket) waitOnPoller(c *call, w *Wait, pause time.Duration) error {
+	d := c.op.direction()
+	l := s.lane(d)
+	s.mu.Lock()
+	if s.closing() {
+		s.mu.Unlock()
+		return net.ErrClosed
+	}
+	l.parked, l.op = true, c.op
+	if pause == 0 {
+		s.tried(d, c.woken)
+	}
+	if s.state.And(^stNote(d))&stNote(d) != 0 && pause == 0 {
+		if pause = s.early(d); pause == 0 {
+			s.mu.Unlock()
+			return nil
+		}
+	}
+	var err error
+	if pause > 0 {
+		err = s.pauseFor(d, pause)
+	} else {
+		err = s.arm(d, c.woken)
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	wt := newWaiter(s, c.op, c.deadline)
+	blk := s.blockingSide()
+	blk.onPoller[d] = wt
+	s.mu.Unlock()
+
+	given, err := wt.wait(w)
+	if !given {
+		s.mu.Lock()
+		mine := blk.onPoller[d] == wt
+		if mine {
+			blk.onPoller[d] = nil
+			l.unpause()
+			if !s.closing() {
+				cDisarm(poller.p, s.h, d.bits())
+			}
+		}
+		s.mu.Unlock()
+		if !mine {
+			<-wt.ext.wake
+		}
+	}
+	wt.free()
+	return err
 }
 
 // occupy makes the owner of a lane its current request: it will not be out soon. The owner alone writes parked, so it may
@@ -249,57 +343,6 @@ func (s *Socket) unpark(l *lane) {
 }
 
 func isDeadline(err error) bool { return err == os.ErrDeadlineExceeded }
-
-// waitOnPoller waits for one event of the C poller, or for a pause.
-func (s *Socket) waitOnPoller(d direction, c *call, w *Wait, deadline, pause time.Duration) error {
-	s.mu.Lock()
-	if s.closing() {
-		s.mu.Unlock()
-		return net.ErrClosed
-	}
-	if pause == 0 {
-		s.tried(d, c.woken)
-	}
-	if s.state.And(^stNote(d))&stNote(d) != 0 && pause == 0 {
-		if pause = s.early(d); pause == 0 {
-			s.mu.Unlock()
-			return nil
-		}
-	}
-	var err error
-	if pause > 0 {
-		err = s.pauseFor(d, pause)
-	} else {
-		err = s.arm(d, c.woken)
-	}
-	if err != nil {
-		s.mu.Unlock()
-		return err
-	}
-	wt := newWaiter(s, c.op)
-	blk := s.blk
-	blk.onPoller[d] = wt
-	s.mu.Unlock()
-
-	given, err := wt.wait(w, deadline)
-	if !given {
-		s.mu.Lock()
-		mine := blk.onPoller[d] == wt
-		if mine {
-			blk.onPoller[d] = nil
-			s.lane(d).unpause()
-			if !s.closing() {
-				cDisarm(poller.p, s.h, d.bits())
-			}
-		}
-		s.mu.Unlock()
-		if !mine {
-			<-wt.ext.wake
-		}
-	}
-	wt.free()
-	return err
-}
 
 // watch registers the context that ends the wait which begins. s.mu is held.
 func (p *park) watch(ctx context.Context) {
@@ -357,11 +400,12 @@ func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
 		return
 	}
 	p.drop()
-	s.blk.setDeadline(d, past)
+	s.blk.setDeadline(d, passed)
 }
 
-// unwatch is the end of that wait. s.mu is held.
-func (p *park) unwatch() {
+// end ends the wait, and drops the call's buffers. s.mu is held.
+func (p *park) end() {
+	p.waiting, p.c = false, call{}
 	if p.done != nil && p.done != p.before {
 		p.before = p.done
 		p.drop()
@@ -395,10 +439,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	l.parked, l.op = true, c.op // it waits, and a call that only looks does not wait for it
 	s.mu.Unlock()
 	start := clock()
-	end := start + min(budget, math.MaxInt64-start)
-	if deadline := c.until(w); deadline != 0 && deadline < end {
-		end = deadline
-	}
+	end := earlier(later(start, budget), c.until(w))
 	if p.busySince == 0 {
 		p.busySince = start
 	}
@@ -409,7 +450,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 			return r
 		}
 		now := clock()
-		if now >= end || w.calledOff() != nil {
+		if now >= end || s.overdue(c) || w.calledOff() != nil {
 			p.busySince = 0 // it parks now
 			return r
 		}

@@ -132,7 +132,7 @@ func TestPauseLeavesTheLooksAlone(t *testing.T) {
 	x := s.pausing(writing)
 	x.look = time.Hour
 	s.mu.Unlock()
-	assert.Equal(t, ErrTimeout, s.waitOnPoller(writing, &call{op: OpSend}, &Wait{}, clock(), time.Hour))
+	assert.Equal(t, ErrTimeout, s.waitOnPoller(&call{op: OpSend, deadline: clock()}, &Wait{}, time.Hour))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	assert.Equal(t, time.Hour, x.look)
@@ -170,7 +170,7 @@ func TestEndOfAContextThatWasReplaced(t *testing.T) {
 	parkOnce(t, a, b, Context(ctx))
 	b.contextEnded(reading, make(chan struct{}))
 	assert.Equal(t, ctx.Done(), watchedBy(b, reading))
-	assert.False(t, b.blk.parks[reading].dirty)
+	assert.Zero(t, b.blk.parks[reading].at)
 }
 
 // A wake-up for nothing does not end a call whose time has not come.
@@ -204,7 +204,7 @@ func TestNotedEventThatCameTooEarlyIsAPause(t *testing.T) {
 	x.gap = time.Hour
 	s.mu.Unlock()
 	s.noteEvent()
-	assert.Equal(t, ErrTimeout, s.waitOnPoller(reading, &call{op: OpRecv, woken: true}, &Wait{}, clock(), 0))
+	assert.Equal(t, ErrTimeout, s.waitOnPoller(&call{op: OpRecv, woken: true, deadline: clock()}, &Wait{}, 0))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	assert.True(t, x.off)
@@ -234,7 +234,7 @@ func TestWokenForSomethingTriesOnce(t *testing.T) {
 func TestNotedEventIsNoWaitOnThePoller(t *testing.T) {
 	_, s, _ := lanePair(t)
 	s.noteEvent()
-	require.NoError(t, s.waitOnPoller(reading, &call{op: OpRecv}, &Wait{}, clock(), 0))
+	require.NoError(t, s.waitOnPoller(&call{op: OpRecv, deadline: clock()}, &Wait{}, 0))
 	require.True(t, s.mu.TryLock())
 	s.mu.Unlock()
 	assert.Zero(t, s.state.Load()&stNote(reading))

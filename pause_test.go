@@ -194,9 +194,9 @@ func TestPauseEndsWithItsWait(t *testing.T) {
 	a.mu.Lock()
 	a.blockingSide()
 	a.mu.Unlock()
-	c := call{op: OpRecv}
+	c := call{op: OpRecv, deadline: clock() + time.Millisecond}
 	w := Within(time.Millisecond)
-	err := a.waitOnPoller(reading, &c, &w, clock()+time.Millisecond, time.Hour)
+	err := a.waitOnPoller(&c, &w, time.Hour)
 	assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	assert.False(t, scheduled(a.lane(reading).pausing))
 }

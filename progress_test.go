@@ -26,7 +26,9 @@ func progressing(t *testing.T, s *Socket, w Wait, at func()) (int, error) {
 		}
 		return 1
 	})
-	return s.do(&call{op: OpNone, buf: make([]byte, bytesThere), whole: true}, &w)
+	c := hookedCall()
+	c.buf, c.whole = make([]byte, bytesThere), true
+	return s.do(c, &w)
 }
 
 func TestProgressHeedsItsContext(t *testing.T) {

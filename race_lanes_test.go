@@ -17,11 +17,21 @@ import (
 // synchronisation, and a lane that guards nothing would pass unnoticed. For the same reason wake-ups come from raw
 // system calls, which the detector does not know.
 
-// hooked makes tryHook f for the test.
+// hook makes the tries of calls from hookedCall.
+var hook func(current bool) int
+
+// hooked sets hook for the test.
 func hooked(t *testing.T, f func(current bool) int) {
-	require.Nil(t, tryHook)
-	tryHook = f
-	t.Cleanup(func() { tryHook = nil })
+	require.Nil(t, hook)
+	hook = f
+	t.Cleanup(func() { hook = nil })
+}
+
+// hookedCall returns a call of the reading lane whose tries are made by hook.
+func hookedCall() *call {
+	c := &call{op: OpNone}
+	c.own = func() int { return hook(c.current) }
+	return c
 }
 
 // lanePair is a pair whose second socket has its descriptor in the runtime's poller already.
@@ -50,7 +60,7 @@ func rawRead(fd int) bool {
 
 // turn takes a call through the reading lane.
 func turn(s *Socket, w Wait) error {
-	_, err := s.do(&call{op: OpNone}, &w)
+	_, err := s.do(hookedCall(), &w)
 	return err
 }
 

@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/esock-go/esock/internal/layered"
 )
 
 // A relay hands records to the logger from a goroutine of its own, in their order. It is for operations of those who hold what
@@ -68,9 +66,4 @@ func (r *relay) run() {
 			logger().Warn("esock: records of the trace were left out", "n", omitted)
 		}
 	}
-}
-
-func init() {
-	layered.NewChannel = newChannel
-	layered.Mark = func(s any) { s.(*Socket).facts.Or(factLayered) }
 }

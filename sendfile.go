@@ -114,11 +114,14 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 		if count < ToEnd {
 			return 0, s.answer(c.op, &w, &InvalidError{What: "count", Value: count})
 		}
-		if err := s.ref(c.op.String()); err != nil {
-			return 0, err
+		held, err := holdFile(f, offset, count) // before the reference, which Close waits for: f's methods may be slow
+		if closed := s.ref(c.op.String()); closed != nil {
+			if held != nil {
+				held.close()
+			}
+			return 0, closed
 		}
 		s.facts.Or(factFiles)
-		held, err := holdFile(f, offset, count)
 		if err != nil {
 			cSendFileDone(s.h, 0, -int(syscall.EBADF))
 		}

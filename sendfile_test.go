@@ -120,3 +120,27 @@ func TestQueuedSendFileIsNotCounted(t *testing.T) {
 		assert.Equal(t, SendFileCounters{}, *count)
 	}
 }
+
+// closing is a file whose methods close the socket.
+type closing struct {
+	*os.File
+	s *Socket
+}
+
+func (c closing) SyscallConn() (syscall.RawConn, error) {
+	c.s.Close()
+	return c.File.SyscallConn()
+}
+
+// A file's methods are the user's: SendFile is not inside the socket while they run, where Close would wait for it.
+func TestSendFileOfAFileThatClosesTheSocket(t *testing.T) {
+	a, _ := pair(t, Stream)
+	f := largeFile(t)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := a.SendFile(closing{f, a}, 0, ToEnd, Forever)
+		ended <- err
+	}()
+	assert.ErrorIs(t, within(t, ended, "the end of SendFile"), net.ErrClosed)
+	assert.Equal(t, 1, holders(f.Name()))
+}

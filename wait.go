@@ -59,13 +59,7 @@ func Within(d time.Duration) Wait {
 
 // Until waits until t. After t the call tries once and does not wait.
 func Until(t time.Time) Wait {
-	// By how far it is from now: what t has may be the time of a wall clock, which jumps.
-	return Wait{kind: waitUntil, d: later(clock(), time.Until(t))}
-}
-
-// later is d after t, or the end of time.
-func later(t, d time.Duration) time.Duration {
-	return t + min(d, math.MaxInt64-t)
+	return Wait{kind: waitUntil, d: momentOf(t)}
 }
 
 // Context waits until ctx ends; the call then returns an *Error in which errors.Is finds ctx.Err(), or
@@ -167,9 +161,6 @@ func (w Wait) Err() error {
 	return nil
 }
 
-// Blocks reports whether the wait is not NoWait, With or Within(0).
-func (w Wait) Blocks() bool { return w.kind != waitBad && w.blocks() }
-
 // Asynchronous reports whether the wait is NoWait or With.
 func (w Wait) Asynchronous() bool { return w.kind == waitAsync }
 
@@ -183,17 +174,14 @@ func (w Wait) Ended() error {
 	return w.calledOff()
 }
 
-// Over is Ended for use between the receives of one operation, since a receive that finds data does not check the
+// over is Ended for use between the receives of one operation, since a receive that finds data does not check the
 // time. It is nil for Within(0), where each receive is a single try.
-func (w Wait) Over() error {
+func (w Wait) over() error {
 	if w.polls() {
 		return nil
 	}
 	return w.Ended()
 }
-
-// Duration returns the time of Within, and whether the wait is a Within.
-func (w Wait) Duration() (time.Duration, bool) { return w.d, w.kind == waitFor }
 
 // Ends returns a context that ends when the wait does, for calls that take a context. Calling the function releases
 // it.

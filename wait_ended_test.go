@@ -101,12 +101,12 @@ func TestContextThatIsDoneAndHasNoError(t *testing.T) {
 		w := Context(ctx)
 		ends, free := w.Ends()
 		defer free()
-		assert.NoError(t, w.Over())
+		assert.NoError(t, w.over())
 		end()
 		<-ends.Done()
 		assert.ErrorIs(t, ends.Err(), context.Canceled)
 		assert.ErrorIs(t, w.Ended(), context.Canceled)
-		assert.ErrorIs(t, w.Over(), context.Canceled)
+		assert.ErrorIs(t, w.over(), context.Canceled)
 	})
 }
 

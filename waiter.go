@@ -5,62 +5,79 @@ import (
 	"time"
 )
 
-// A waiter is a blocking call that waits in a lane's queue, or on the C poller, or for a lane.
+// A waiter is a blocking call that waits in a lane's queue, or on the C poller. The timer and what it is set to are guarded by
+// the socket's mu, because SetDeadline sets it too.
 type waiter struct {
 	h     Handle
 	ext   handleExt
 	timer *time.Timer
+	own   time.Duration // the deadline in the call's Wait
+	at    time.Duration // when the timer fires, 0 for never
 }
 
 var waiters = sync.Pool{New: func() any {
 	w := &waiter{timer: newTimer(time.Hour)}
 	w.timer.Stop()
 	w.ext.wake = newChannel(1)
-	w.h.ext = &w.ext
+	w.h.ext, w.ext.waiter = &w.ext, w
 	return w
 }}
 
-func newWaiter(s *Socket, op Op) *waiter {
+// newWaiter returns a waiter whose time runs. own is the deadline in the call's Wait. s.mu is held.
+func newWaiter(s *Socket, op Op, own time.Duration) *waiter {
 	w := waiters.Get().(*waiter)
-	w.h.sock, w.h.op = s, op
+	w.h.sock, w.h.op, w.own = s, op, own
+	w.aim(s.bound(op.direction()))
 	return w
 }
 
+// aim sets the timer to the earlier of the call's deadline and the direction's. s.mu is held.
+func (w *waiter) aim(bound time.Duration) {
+	at := earlier(w.own, bound)
+	switch {
+	case at == w.at:
+		return
+	case at == 0:
+		w.timer.Stop()
+	default:
+		resetTimer(w.timer, at-clock())
+	}
+	w.at = at
+}
+
+// free gives the waiter back. It is in no queue, and not on the poller.
 func (w *waiter) free() {
-	w.h.sock = nil
+	if w.at != 0 {
+		w.timer.Stop()
+	}
+	w.h.sock, w.at = nil, 0
 	waiters.Put(w)
 }
 
 // give ends the wait on the C poller.
 func (w *waiter) give() { w.ext.wake <- struct{}{} }
 
-// wait waits for give, the lane, the deadline (0: none) or the context. given: for one of the first two, and err is why the lane
-// is not ours.
-func (w *waiter) wait(wt *Wait, deadline time.Duration) (given bool, err error) {
+// wait waits for give, the lane, the timer or the context. given means one of the first two, with the reason if the lane was
+// refused.
+func (w *waiter) wait(wt *Wait) (given bool, err error) {
 	var done <-chan struct{}
 	if wt.kind == waitContext {
 		done = wt.context().Done()
 	}
-	var expired <-chan time.Time
-	if deadline != 0 {
-		resetTimer(w.timer, deadline-clock())
-		expired = w.timer.C
-		defer w.timer.Stop()
-	}
 	select {
 	case <-w.ext.wake:
 		return true, w.ext.reason
-	case <-expired:
+	case <-w.timer.C:
 		return false, ErrTimeout
 	case <-done:
 		return false, endOf(wt.context())
 	}
 }
 
-// awaitTurn waits, in the lane's queue, until the lane is ours.
+// awaitTurn waits in the lane's queue until the call owns the lane.
 func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
 	d := c.op.direction()
-	given, err := wt.wait(w, c.until(w))
+	given, err := wt.wait(w)
 	if !given {
 		s.mu.Lock()
 		queued := wt.h.state == handleQueued
@@ -71,8 +88,8 @@ func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
 		}
 		s.mu.Unlock()
 		if !queued {
-			// The turn came at the same moment: for a late call that is enough to look once, a call that was
-			// called off passes it on.
+			// The turn came at the same moment. A call whose time is over still tries once; a call that was called off
+			// passes the turn on.
 			<-wt.ext.wake
 			switch {
 			case wt.ext.reason != nil:

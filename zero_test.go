@@ -271,7 +271,6 @@ func switches(t *testing.T) {
 
 // zeroIsFine are the functions that take zero values and have something to answer.
 var zeroIsFine = map[string]bool{
-	"CountersFromMap": true, "LibraryInfoFromMap": true, "SocketInfoFromMap": true, // missing keys are zero
 	"RightsOf": true, "WhichSockets": true, "SocketRows": true, "WriteTable": true, "WriteRows": true, "ParseAddr": true, "ParseMsgFlags": true,
 }
 
@@ -314,7 +313,7 @@ func receivers(t *testing.T, typ reflect.Type) (values []reflect.Value, open int
 		values = append(values, reflect.ValueOf(NewMailbox()))
 	case reflect.TypeFor[*Handle]():
 		var none *Mailbox
-		values = append(values, reflect.ValueOf(none.NewHandle()), reflect.ValueOf(new(Mailbox).NewHandleFunc(nil)),
+		values = append(values, reflect.ValueOf(none.NewHandle()), reflect.ValueOf(new(Mailbox).NewHandle()),
 			reflect.ValueOf(closedMailboxOf(t).NewHandle()))
 		open = len(values)
 		values = append(values, reflect.ValueOf(NewMailbox().NewHandle()))

@@ -243,9 +243,10 @@ func TestMoreThanTheBufferIsNoMore(t *testing.T) {
 func TestMoreThanTheBufferIsClipped(t *testing.T) {
 	a, _ := pair(t, Stream)
 	hooked(t, func(bool) int { return 10 })
-	c := call{op: OpNone, buf: make([]byte, 4), whole: true, flags: int(MsgTrunc)}
+	c := hookedCall()
+	c.buf, c.whole, c.flags = make([]byte, 4), true, int(MsgTrunc)
 	w := Forever
-	n, err := a.do(&c, &w)
+	n, err := a.do(c, &w)
 	assert.NoError(t, err)
 	assert.Equal(t, 10, n)
 	assert.Empty(t, c.buf)
@@ -260,7 +261,7 @@ func TestZeroCopyRestOfASharedConnection(t *testing.T) {
 			require.NoError(t, errnoOf(cSetOptNative(r.h, solSocket, syscall.SO_LINGER, abort)))
 			others := cDup(r.h)
 			require.Positive(t, others)
-			taken := r.book.outlive(r.h, nil, facts, true)
+			taken := r.book.outlive(r.h, nil, facts, cookieOf(r.h), true)
 			assert.Equal(t, facts&factBorrowed == 0, taken)
 			if !taken {
 				require.NoError(t, errnoOf(cClose(r.h, 0, nil, nil)))
@@ -302,5 +303,63 @@ func TestZeroCopyRestOfABubble(t *testing.T) {
 		}
 		assert.Equal(t, io.EOF, err)
 		assert.Zero(t, z.Pending())
+	})
+}
+
+// The number of a borrowed descriptor may be another's when the socket ends: that one's error queue is not read. Nothing can tell
+// when the kernel is done with the memory, so it is kept.
+func TestZeroCopyBookAfterTheBorrowedNumberWasReused(t *testing.T) {
+	borrow := func(t *testing.T, registered bool) (fd int, s *Socket, book *zeroCopyBook) {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		t.Cleanup(func() { syscall.Close(fd) })
+		s, err = Adopt(fd, NoDup(), Registered(registered))
+		require.NoError(t, err)
+		toItself(t, s)
+		z, err := s.ZeroCopy()
+		require.NoError(t, err)
+		_, err = z.Send([]byte("not received, so not released"), Forever)
+		require.NoError(t, err)
+		require.Equal(t, 1, z.Pending())
+		return fd, s, s.uncopied()
+	}
+	reused := func(t *testing.T, fd int) *Socket {
+		o, err := Open(Inet, Dgram, UDP)
+		require.NoError(t, err)
+		t.Cleanup(func() { o.Close() })
+		toItself(t, o)
+		require.NoError(t, o.SetOptionNative(solSocket, scmTimestamping,
+			binary.NativeEndian.AppendUint32(nil, uint32(TimestampTxSoftware|TimestampSoftware))))
+		_, err = o.Send([]byte("stamped"), 0, Forever)
+		require.NoError(t, err)
+		require.NoError(t, syscall.Dup3(cFD(o.h), fd, syscall.O_CLOEXEC))
+		return o
+	}
+	check := func(t *testing.T, o *Socket, book *zeroCopyBook) {
+		zeroCopyRests.mu.Lock()
+		assert.Contains(t, zeroCopyRests.kept, book)
+		zeroCopyRests.kept = nil
+		zeroCopyRests.mu.Unlock()
+		assert.False(t, book.idle())
+		var m Msg
+		e, err := o.RecvErr(&m, Within(2*time.Second))
+		assert.NoError(t, err, "its record is still there")
+		assert.Equal(t, OriginTxStatus, e.Origin)
+	}
+	t.Run("closed", func(t *testing.T) {
+		fd, s, book := borrow(t, true)
+		o := reused(t, fd)
+		require.NoError(t, s.Close())
+		check(t, o, book)
+	})
+	t.Run("forgotten", func(t *testing.T) {
+		before := gauges.read().Sockets
+		var fd int
+		var book *zeroCopyBook
+		func() { fd, _, book = borrow(t, false) }()
+		o := reused(t, fd)
+		collected(t, func() bool { return gauges.read().Sockets == before+1 }, "the socket is forgotten")
+		canary(t)
+		check(t, o, book)
 	})
 }

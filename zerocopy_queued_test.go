@@ -9,6 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// toItself connects a datagram socket to its own address.
+func toItself(t *testing.T, s *Socket) {
+	t.Helper()
+	require.NoError(t, s.Bind(Loopback))
+	at, err := s.SockName()
+	require.NoError(t, err)
+	require.NoError(t, s.Connect(at, Forever))
+}
+
 // zeroCopied is a socket that has sent data without copying, which the kernel is done with, and its book.
 func zeroCopied(t *testing.T, data string) (*Socket, *ZeroCopy) {
 	t.Helper()

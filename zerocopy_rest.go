@@ -32,10 +32,15 @@ const (
 )
 
 // outlive drains the error queue and, if the kernel is not done then, takes the descriptor over: true, h and file must not be
-// used any more. A borrowed descriptor stays the caller's. With wait the socket's linger is kept to: that is how long it takes
-// at most. b may be nil.
-func (b *zeroCopyBook) outlive(h *handle, file *os.File, facts uint32, wait bool) bool {
+// used any more. A borrowed descriptor stays the caller's, and if its number is another's by now (lent is the cookie that it
+// had), nothing can tell when the kernel is done. With wait the socket's linger is kept to: that is how long it takes at most.
+// b may be nil.
+func (b *zeroCopyBook) outlive(h *handle, file *os.File, facts uint32, lent uint64, wait bool) bool {
 	if b.idle() {
+		return false
+	}
+	if isAnothers(h, facts, lent) {
+		zeroCopyRests.keep(b)
 		return false
 	}
 	r := &zeroCopyRest{book: b, h: h, file: file, shared: facts&factFromFD != 0}

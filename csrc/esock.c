@@ -1,4 +1,4 @@
-/* A socket's life and its plain input and output, in the order of esock.h. */
+/* Life, names, connections, and input and output without messages, in the order of esock.h. */
 #include "esock_internal.h"
 
 #include <fcntl.h>
@@ -12,7 +12,7 @@ const char *esock_version(void) {
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-/* An int-valued option of level socket, or a negative errno. */
+/* Reads an option of level socket whose value is an int. */
 static int int_option(const esock_sys *sys, int fd, int opt, int *val) {
     socklen_t len = sizeof *val;
     *val = 0;
@@ -37,7 +37,7 @@ esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protoc
 int esock_open(esock **out, int domain, int type, int protocol, const esock_sys *sys) {
     if (sys == NULL) sys = esock_sys_libc();
     if (out == NULL) return -EFAULT;
-    if (type & (SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL; /* ours to set */
+    if (type & (SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL; /* esock sets them */
     int fd = sys->socket(sys, domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
     if (fd < 0) return fd;
     if (protocol == 0) int_option(sys, fd, SO_PROTOCOL, &protocol);
@@ -51,21 +51,28 @@ int esock_open(esock **out, int domain, int type, int protocol, const esock_sys 
     return 0;
 }
 
+/* Asks the kernel for domain, type and protocol. What it does not tell stays as the caller gave it, < 0 for unknown. */
+static int identify(const esock_sys *sys, int fd, int *domain, int *type, int *protocol,
+                    const char **missing) {
+    int known;
+    int r = int_option(sys, fd, SO_DOMAIN, &known);
+    if (r >= 0) *domain = known;
+    if (int_option(sys, fd, SO_TYPE, &known) >= 0) *type = known;
+    if (int_option(sys, fd, SO_PROTOCOL, &known) >= 0) *protocol = known;
+    if (*protocol < 0) *protocol = 0;
+    if (missing != NULL) *missing = NULL;
+    if (*domain >= 0 && *type >= 0) return 0;
+    if (r == -EBADF || r == -ENOTSOCK) return r; /* there is no socket to identify */
+    if (missing != NULL) *missing = *domain < 0 ? "domain" : "type";
+    return -EINVAL;
+}
+
 int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
                 const esock_sys *sys, const char **missing) {
     if (sys == NULL) sys = esock_sys_libc();
     if (out == NULL) return -EFAULT;
-    int known;
-    int r = int_option(sys, fd, SO_DOMAIN, &known);
-    if (r >= 0) domain = known;
-    if (int_option(sys, fd, SO_TYPE, &known) >= 0) type = known;
-    if (int_option(sys, fd, SO_PROTOCOL, &known) >= 0) protocol = known;
-    if (missing != NULL) *missing = NULL;
-    if (domain < 0 || type < 0) {
-        if (r == -EBADF || r == -ENOTSOCK) return r; /* nothing is missing but a socket */
-        if (missing != NULL) *missing = domain < 0 ? "domain" : "type";
-        return -EINVAL;
-    }
+    int r = identify(sys, fd, &domain, &type, &protocol, missing);
+    if (r < 0) return r;
     if (flags & ESOCK_ADOPT_DUP) {
         fd = sys->dup(sys, fd);
         if (fd < 0) return fd;
@@ -75,7 +82,7 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
     r = fl;
     if (r >= 0 && flags & ESOCK_ADOPT_TAKE) r = fd_flags = sys->getfd(sys, fd);
     if (r >= 0) {
-        s = esock__new(sys, fd, domain, type, protocol < 0 ? 0 : protocol);
+        s = esock__new(sys, fd, domain, type, protocol);
         r = s == NULL ? -ENOMEM : sys->setfl(sys, fd, fl | O_NONBLOCK);
     }
     if (r >= 0 && !(fd_flags & FD_CLOEXEC)) {
@@ -97,13 +104,14 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
     return 0;
 }
 
-/* Makes of an adoption what it is before it: see ESOCK_CLOSE_GIVE_BACK. */
+/* Undoes esock_adopt, so that closing the handle leaves the descriptor as it was: ESOCK_CLOSE_GIVE_BACK. */
 static void give_back(esock *s) {
     if (!(s->flags & ESOCK__ADOPTED)) return;
     s->flags |= ESOCK__RESTORE_FL;
     if (!(s->flags & ESOCK__TAKEN)) return;
     s->flags &= ~(uint32_t)ESOCK__OWNS_FD;
-    if (s->flags & ESOCK__RESTORE_FD) s->sys->setfd(s->sys, s->fd, 0); /* it has but one flag */
+    if (s->flags & ESOCK__RESTORE_FD)
+        s->sys->setfd(s->sys, s->fd, 0); /* close-on-exec is the only flag */
 }
 
 int esock_fd(const esock *s) {
@@ -128,11 +136,11 @@ void esock_refresh(esock *s) {
         __atomic_store_n(&s->domain, domain, __ATOMIC_RELAXED);
 }
 
-/* How long accept, connect or sendfile sleeps at the most when O_NONBLOCK is cleared under it. */
+/* How long accept, connect or sendfile sleeps at the most when another process clears O_NONBLOCK before it. */
 #define SHARED_SLEEP_US 20000
 
-/* Sets SO_RCVTIMEO or SO_SNDTIMEO to a time below a second, if it is less than `below` now: 1, nobody has set it; for
- * ours, more than it, because the kernel rounds it up to its ticks. */
+/* Sets SO_RCVTIMEO or SO_SNDTIMEO to `to` microseconds, if it is less than `below` now. A `below` of 1 finds one that
+ * is not set. To find the one that esock has set, `below` is above it, because the kernel rounds it up to its ticks. */
 static bool change_timeout(const esock *s, int opt, suseconds_t below, suseconds_t to) {
     struct timeval t;
     socklen_t len = sizeof t;
@@ -155,7 +163,7 @@ int esock_nonblock(esock *s) {
     return cleared;
 }
 
-/* Gives back what esock_nonblock took: the description may live on elsewhere. */
+/* Undoes the timeouts of esock_nonblock, because the description may live on elsewhere. */
 static void unbound(esock *s) {
     if (s->flags & ESOCK__BOUND_RCV) change_timeout(s, SO_RCVTIMEO, 2 * SHARED_SLEEP_US, 0);
     if (s->flags & ESOCK__BOUND_SND) change_timeout(s, SO_SNDTIMEO, 2 * SHARED_SLEEP_US, 0);
@@ -263,9 +271,9 @@ int esock_peername(esock *s, esock_addr *a) {
     return get_name(s, s->sys->getpeername, a);
 }
 
-/* Linux reports a nonblocking attempt that succeeded by answering 0 to the next connect, whatever its address. Here
- * esock_finish reports it, so the next connect is refused as on a socket that was connected by a blocking one. Others
- * may have the description, so the kernel is asked whether it is connected still. */
+/* Linux reports the success of a nonblocking attempt by answering 0 to the next connect, whatever its address. Here
+ * esock_finish reports it, so the next connect is refused, as after a blocking connect. The kernel is asked whether the
+ * socket still is connected, because another process may have the description. */
 static bool is_connected(esock *s) {
     esock_addr peer;
     uint32_t flags = __atomic_load_n(&s->flags, __ATOMIC_RELAXED);
@@ -285,8 +293,7 @@ int esock_connect(esock *s, const esock_addr *a) {
 }
 
 int esock_finish(esock *s) {
-    /* SO_ERROR is 0 both for "connected" and for "still trying": only readiness tells them
-     * apart. */
+    /* SO_ERROR is 0 both when connected and when undecided: only readiness tells them apart. */
     struct pollfd p = {.fd = s->fd, .events = POLLOUT, .revents = 0};
     int r;
     ESOCK__RETRY(r, s->sys->poll(s->sys, &p, 1, 0));
@@ -295,7 +302,7 @@ int esock_finish(esock *s) {
         int error = 0;
         r = int_option(s->sys, s->fd, SO_ERROR, &error);
         if (r >= 0) r = -error;
-        /* Somebody else may have read the error: it is reported once. */
+        /* The kernel reports the error once, and another process may have read it. */
         esock_addr peer;
         if (r == 0 && (p.revents & (POLLERR | POLLHUP)) && esock_peername(s, &peer) == -ENOTCONN)
             r = -ENOTCONN;
@@ -325,8 +332,8 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
             *out = c;
         }
     }
-    /* Linux: a unix listener whose reading is shut wakes a sleeping accept with EINVAL, and answers EAGAIN for ever to
-     * one that does not sleep. Other families answer EINVAL to both. */
+    /* Linux: a unix listener whose reading is shut answers EINVAL to a blocking accept, and EAGAIN for ever to a
+     * nonblocking one. Other families answer EINVAL to both. */
     if (fd == -EAGAIN && s->domain == AF_UNIX && esock_ready(s, 0) == ESOCK_END) fd = -EINVAL;
     esock__count_accept(s, fd, how);
     return fd < 0 ? fd : 0;

@@ -1,4 +1,4 @@
-/* Addresses: sockaddr to and from esock_addr. */
+/* Addresses: esock_addr to and from sockaddr. */
 #include "esock_internal.h"
 
 #include <arpa/inet.h>
@@ -21,8 +21,8 @@ _Static_assert(FAMILY_LEN + ESOCK_ADDR_DATA == sizeof(struct sockaddr_storage),
 _Static_assert(PATH_MAX_LEN <= ESOCK_ADDR_DATA && HARDWARE_MAX <= ESOCK_ADDR_DATA, "data has room");
 _Static_assert(sizeof(struct sockaddr_vm) == 16, "the kernel takes sockaddr_vm at this size");
 
-/* How one family is written and read. encode returns the length, or a negative errno; decode is called with at
- * least `min` bytes. Both work on a zeroed destination. */
+/* How the addresses of one family are written and read. encode returns the length, or a negative errno; decode is called
+ * with at least `min` bytes. The destination of both is zeroed. */
 struct family {
     int family;
     size_t min;
@@ -126,16 +126,16 @@ static void decode_inet6(const struct sockaddr_storage *in, size_t len, esock_ad
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)in;
     (void)len;
     out->port = ntohs(in6->sin6_port);
-    /* With IPV6_FLOWINFO_SEND, Linux puts the traffic class above the label; a sender's address must serve as a
-     * destination again, and the class comes as a control message. */
+    /* With IPV6_FLOWINFO_SEND, Linux puts the traffic class above the label. It is left out, so that a sender's
+     * address can be a destination; the class comes as a control message. */
     out->flowinfo = ntohl(in6->sin6_flowinfo) & FLOW_LABEL;
     out->scope_id = in6->sin6_scope_id;
     memcpy(out->ip, &in6->sin6_addr, sizeof in6->sin6_addr);
 }
 
 /* The length leaves the NUL out, as unix(7) allows; the zeroed structure has it where there is room. A path that fills
- * sun_path has none: Linux takes the length 110. A NUL within a path would end it, and another file be meant; in an
- * abstract name it is a byte like any other. */
+ * sun_path has none: Linux takes the length 110. A NUL within a path is refused: it would end the path and name another
+ * file. In an abstract name it is a byte like any other. */
 static int encode_unix(const esock_addr *a, struct sockaddr_storage *out) {
     struct sockaddr_un *un = (struct sockaddr_un *)out;
     if (a->len > PATH_MAX_LEN) return -ENAMETOOLONG;
@@ -144,8 +144,8 @@ static int encode_unix(const esock_addr *a, struct sockaddr_storage *out) {
     return (int)(offsetof(struct sockaddr_un, sun_path) + a->len);
 }
 
-/* Linux counts the NUL of a path, also the one that does not fit: it reports 111 for 108 bytes of path. An
- * abstract name has exactly the reported length. */
+/* Linux counts the NUL of a path, even one that does not fit: it reports 111 for 108 bytes of path. An abstract name has
+ * exactly the reported length. */
 static void decode_unix(const struct sockaddr_storage *in, size_t len, esock_addr *out) {
     const struct sockaddr_un *un = (const struct sockaddr_un *)in;
     size_t n = len - offsetof(struct sockaddr_un, sun_path);
@@ -155,8 +155,7 @@ static void decode_unix(const struct sockaddr_storage *in, size_t len, esock_add
     memcpy(out->data, un->sun_path, n);
 }
 
-/* bind(2) wants the whole structure even if the hardware address is shorter; sending wants room for the
- * longer ones. */
+/* bind(2) needs the whole structure even if the hardware address is shorter; sending needs more for a longer one. */
 static int encode_packet(const esock_addr *a, struct sockaddr_storage *out) {
     struct sockaddr_ll *ll = (struct sockaddr_ll *)out;
     if (a->len > HARDWARE_MAX) return -ENAMETOOLONG;

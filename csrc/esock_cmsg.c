@@ -1,4 +1,5 @@
-/* Control messages: the walk, encoding, and what else concerns all of them. Their values are in esock_cmsg_rows.c. */
+/* Control messages: the walk, encoding, the offender of an error, and closing descriptors. esock_cmsg_rows.c has the
+ * values. */
 #include "esock_internal.h"
 
 #include <linux/errqueue.h>
@@ -29,7 +30,7 @@ int esock_cmsg_next(const void *control, size_t len, size_t *pos, esock_cmsg *ou
     const esock__cmsg_row *row = esock__cmsg_row_of(h.cmsg_level, h.cmsg_type);
     if (row != NULL && n >= row->min && row->decode(data, n, out)) out->kind = row->kind;
 
-    /* The kernel leaves the padding out when the buffer ends before it. */
+    /* The last message has no padding if the buffer ends before it. */
     size_t step = CMSG_ALIGN(h.cmsg_len);
     *pos = step < len - at ? at + step : len;
     return 1;
@@ -48,7 +49,7 @@ uint32_t esock_cmsg_decode(const void *control, size_t len, esock_cmsg *cmsgs, s
     return n;
 }
 
-/* The value of `c`, or the bytes at its place: *from and *len. `room` has ESOCK__CMSG_VALUE bytes. */
+/* Finds the data of `c`: its value, encoded into `room` (ESOCK__CMSG_VALUE bytes), or the bytes at its offset. */
 static int payload(const esock_cmsg *c, const void *data, size_t data_len, void *room,
                    const void **from, size_t *len) {
     if (c->kind == ESOCK_CMSG_RAW || c->kind == ESOCK_CMSG_RIGHTS || c->kind == ESOCK_CMSG_BYTES) {
@@ -58,7 +59,7 @@ static int payload(const esock_cmsg *c, const void *data, size_t data_len, void 
         return 0;
     }
     const esock__cmsg_row *row = esock__cmsg_row_of(c->level, c->type);
-    if (row == NULL) row = &esock__cmsg_any_int; /* any level, any number */
+    if (row == NULL) row = &esock__cmsg_any_int; /* any level, any type */
     if (row->kind != c->kind || row->encode == NULL) return -EINVAL;
     int r = row->encode(c, room);
     if (r < 0) return r;
@@ -94,8 +95,8 @@ ssize_t esock_cmsg_encode(const esock_cmsg *cmsgs, size_t n, const void *data, s
     return (ssize_t)at;
 }
 
-/* SO_EE_OFFENDER: a sockaddr right behind the error, of family 0 where there is nobody to name. The kernel leaves
- * out, or cuts, what the control buffer has no room for. */
+/* SO_EE_OFFENDER: a sockaddr right after the error, of family 0 if the error is local. The kernel leaves out, or cuts,
+ * what the control buffer has no room for. */
 int esock_cmsg_offender(const void *control, size_t len, const esock_cmsg *c, esock_addr *out) {
     const size_t at = sizeof(struct sock_extended_err);
     struct sockaddr_storage ss;

@@ -1,5 +1,5 @@
-/* The values of control messages: one row for each type, found by its number, and the functions that read and write
- * them. */
+/* The values of control messages: one row for each type, found by level and type, and the functions that decode and
+ * encode the values. */
 #include "esock_internal.h"
 
 #include <arpa/inet.h>
@@ -18,7 +18,7 @@
 #endif
 #endif
 
-/* Numbers that headers may lack; the same on every architecture. */
+/* Numbers that the headers may lack. They are the same on every architecture. */
 #ifndef SCM_PIDFD
 #define SCM_PIDFD 4 /* Linux 6.5 */
 #endif
@@ -64,8 +64,8 @@
 #define LEVEL_VSOCK 287
 #define VSOCK_ERRORS 1 /* VSOCK_RECVERR, Linux 6.7 */
 
-/* Where long has 32 bits there are two of each, one with old and one with new times; elsewhere they differ by their
- * numbers alone. SO_TIMESTAMP is then no constant, so the kernel's own names are used. */
+/* Each kind of timestamp has two numbers. Where long has 32 bits, the old one has times of 32 bits and the new one
+ * of 64, and SO_TIMESTAMP is not a constant; so the kernel's own names are used. Elsewhere the values are the same. */
 #ifndef SO_TIMESTAMP_OLD
 #define SO_TIMESTAMP_OLD 29
 #define SO_TIMESTAMPNS_OLD 35
@@ -75,24 +75,42 @@
 #define SO_TIMESTAMPING_NEW 65
 #endif
 
-/* Two numbers of the kernel's long: seconds and a fraction. */
+/* A time in the kernel's long, and one in 64 bits. The fraction is in microseconds or nanoseconds. */
 typedef struct long_time {
     long sec, fraction;
 } long_time;
-
 typedef struct wide_time {
     int64_t sec, fraction;
 } wide_time;
 
-_Static_assert(sizeof(struct in_pktinfo) == 12 && sizeof(struct in6_pktinfo) == 20,
-               "kernel layout");
-_Static_assert(sizeof(struct ucred) == 12, "kernel layout");
-_Static_assert(sizeof(struct sock_extended_err) == 16 &&
-                   offsetof(struct sock_extended_err, ee_origin) == 4 &&
-                   offsetof(struct sock_extended_err, ee_info) == 8 &&
-                   offsetof(struct sock_extended_err, ee_data) == 12,
-               "kernel layout; the offender follows at once");
-_Static_assert(sizeof(struct tpacket_auxdata) == 20, "kernel layout");
+/* ---- Values in the kernel's own layout ---- */
+
+/* Reads a value whose member of esock_cmsg.v has the layout of the kernel's structure. */
+#define SAME(member, type)                                                                      \
+    _Static_assert(sizeof(type) == sizeof(((esock_cmsg *)0)->v.member), "the kernel's layout"); \
+    static bool get_##member(const void *data, size_t len, esock_cmsg *out) {                   \
+        (void)len;                                                                              \
+        memcpy(&out->v.member, data, sizeof out->v.member);                                     \
+        return true;                                                                            \
+    }
+
+/* Writes it, for a type that can be sent. */
+#define SENT(member)                                                         \
+    _Static_assert(sizeof(((esock_cmsg *)0)->v.member) <= ESOCK__CMSG_VALUE, \
+                   "the room of encode");                                    \
+    static int put_##member(const esock_cmsg *c, void *out) {                \
+        memcpy(out, &c->v.member, sizeof c->v.member);                       \
+        return sizeof c->v.member;                                           \
+    }
+
+/* A field of it is where the kernel has it, with the same size. */
+#define PLACE(member, field, type, kernel_field)                                     \
+    _Static_assert(offsetof(esock_cmsg, v.member.field) - offsetof(esock_cmsg, v) == \
+                           offsetof(type, kernel_field) &&                           \
+                       sizeof(((esock_cmsg *)0)->v.member.field) ==                  \
+                           sizeof(((type *)0)->kernel_field),                        \
+                   "the kernel's layout")
+
 /* ---- Integers ---- */
 
 #define INTEGER(name, type, lowest, highest)                                \
@@ -124,7 +142,7 @@ static bool get_byte_or_int(const void *data, size_t len, esock_cmsg *out) {
     return true;
 }
 
-/* In the order of the network: traffic class and flow label. */
+/* Traffic class and flow label, in network order. */
 static bool get_flowinfo(const void *data, size_t len, esock_cmsg *out) {
     uint32_t v;
     (void)len;
@@ -153,27 +171,13 @@ static bool get_rights(const void *data, size_t len, esock_cmsg *out) {
     return true;
 }
 
-static bool get_pidfd(const void *data, size_t len, esock_cmsg *out) {
-    (void)len;
-    memcpy(&out->v.fd, data, sizeof out->v.fd);
-    return true;
-}
+SAME(fd, int)
 
-static bool get_credentials(const void *data, size_t len, esock_cmsg *out) {
-    struct ucred u;
-    (void)len;
-    memcpy(&u, data, sizeof u);
-    out->v.cred.pid = u.pid;
-    out->v.cred.uid = u.uid;
-    out->v.cred.gid = u.gid;
-    return true;
-}
-
-static int put_credentials(const esock_cmsg *c, void *out) {
-    struct ucred u = {.pid = c->v.cred.pid, .uid = c->v.cred.uid, .gid = c->v.cred.gid};
-    memcpy(out, &u, sizeof u);
-    return sizeof u;
-}
+SAME(cred, struct ucred)
+SENT(cred)
+PLACE(cred, pid, struct ucred, pid);
+PLACE(cred, uid, struct ucred, uid);
+PLACE(cred, gid, struct ucred, gid);
 
 /* ---- Times ---- */
 
@@ -188,7 +192,7 @@ static wide_time time_at(const void *data, size_t index, bool wide) {
     return (wide_time){.sec = l.sec, .fraction = l.fraction};
 }
 
-/* `unit` is how many nanoseconds the fraction counts. */
+/* `unit` is the unit of the fraction, in nanoseconds. */
 static bool get_time(const void *data, bool wide, int64_t unit, esock_cmsg *out) {
     wide_time t = time_at(data, 0, wide);
     if (t.fraction < 0 || t.fraction >= 1000000000 / unit) return false;
@@ -224,7 +228,7 @@ TIME(timeval_new, true, 1000)
 TIME(timespec, false, 1)
 TIME(timespec_new, true, 1)
 
-/* struct scm_timestamping: software, one that is not used any more, hardware. */
+/* struct scm_timestamping has three times: software, one that Linux no longer sets, hardware. */
 static bool get_stamps(const void *data, bool wide, esock_cmsg *out) {
     wide_time soft = time_at(data, 0, wide), hard = time_at(data, 2, wide);
     if (soft.fraction < 0 || soft.fraction >= 1000000000 || hard.fraction < 0 ||
@@ -249,43 +253,16 @@ static bool get_timestamping_new(const void *data, size_t len, esock_cmsg *out) 
 
 /* ---- Addresses and interfaces ---- */
 
-static bool get_pktinfo4(const void *data, size_t len, esock_cmsg *out) {
-    struct in_pktinfo p;
-    (void)len;
-    memcpy(&p, data, sizeof p);
-    out->v.pktinfo4.ifindex = (uint32_t)p.ipi_ifindex;
-    memcpy(out->v.pktinfo4.spec_dst, &p.ipi_spec_dst, sizeof out->v.pktinfo4.spec_dst);
-    memcpy(out->v.pktinfo4.addr, &p.ipi_addr, sizeof out->v.pktinfo4.addr);
-    return true;
-}
+SAME(pktinfo4, struct in_pktinfo)
+SENT(pktinfo4)
+PLACE(pktinfo4, ifindex, struct in_pktinfo, ipi_ifindex);
+PLACE(pktinfo4, spec_dst, struct in_pktinfo, ipi_spec_dst);
+PLACE(pktinfo4, addr, struct in_pktinfo, ipi_addr);
 
-static int put_pktinfo4(const esock_cmsg *c, void *out) {
-    struct in_pktinfo p;
-    memset(&p, 0, sizeof p);
-    p.ipi_ifindex = (int)c->v.pktinfo4.ifindex;
-    memcpy(&p.ipi_spec_dst, c->v.pktinfo4.spec_dst, sizeof p.ipi_spec_dst);
-    memcpy(&p.ipi_addr, c->v.pktinfo4.addr, sizeof p.ipi_addr);
-    memcpy(out, &p, sizeof p);
-    return sizeof p;
-}
-
-static bool get_pktinfo6(const void *data, size_t len, esock_cmsg *out) {
-    struct in6_pktinfo p;
-    (void)len;
-    memcpy(&p, data, sizeof p);
-    out->v.pktinfo6.ifindex = p.ipi6_ifindex;
-    memcpy(out->v.pktinfo6.addr, &p.ipi6_addr, sizeof out->v.pktinfo6.addr);
-    return true;
-}
-
-static int put_pktinfo6(const esock_cmsg *c, void *out) {
-    struct in6_pktinfo p;
-    memset(&p, 0, sizeof p);
-    p.ipi6_ifindex = c->v.pktinfo6.ifindex;
-    memcpy(&p.ipi6_addr, c->v.pktinfo6.addr, sizeof p.ipi6_addr);
-    memcpy(out, &p, sizeof p);
-    return sizeof p;
-}
+SAME(pktinfo6, struct in6_pktinfo)
+SENT(pktinfo6)
+PLACE(pktinfo6, addr, struct in6_pktinfo, ipi6_addr);
+PLACE(pktinfo6, ifindex, struct in6_pktinfo, ipi6_ifindex);
 
 static bool get_sockaddr4(const void *data, size_t len, esock_cmsg *out) {
     struct sockaddr_in a;
@@ -311,143 +288,73 @@ static bool get_sockaddr6(const void *data, size_t len, esock_cmsg *out) {
     return true;
 }
 
-static bool get_recverr(const void *data, size_t len, esock_cmsg *out) {
-    struct sock_extended_err e;
-    (void)len;
-    memcpy(&e, data, sizeof e);
-    out->v.recverr.error = e.ee_errno;
-    out->v.recverr.origin = e.ee_origin;
-    out->v.recverr.type = e.ee_type;
-    out->v.recverr.code = e.ee_code;
-    out->v.recverr.info = e.ee_info;
-    out->v.recverr.data = e.ee_data;
-    return true;
-}
+/* ---- Errors and packets ---- */
 
-static bool get_auxdata(const void *data, size_t len, esock_cmsg *out) {
-    struct tpacket_auxdata a;
-    (void)len;
-    memcpy(&a, data, sizeof a);
-    out->v.auxdata.status = a.tp_status;
-    out->v.auxdata.len = a.tp_len;
-    out->v.auxdata.snaplen = a.tp_snaplen;
-    out->v.auxdata.mac = a.tp_mac;
-    out->v.auxdata.net = a.tp_net;
-    out->v.auxdata.vlan_tci = a.tp_vlan_tci;
-    out->v.auxdata.vlan_tpid = a.tp_vlan_tpid;
-    return true;
-}
+/* The offender follows at once: esock_cmsg_offender. */
+SAME(recverr, struct sock_extended_err)
+PLACE(recverr, error, struct sock_extended_err, ee_errno);
+PLACE(recverr, origin, struct sock_extended_err, ee_origin);
+PLACE(recverr, type, struct sock_extended_err, ee_type);
+PLACE(recverr, code, struct sock_extended_err, ee_code);
+PLACE(recverr, spare, struct sock_extended_err, ee_pad);
+PLACE(recverr, info, struct sock_extended_err, ee_info);
+PLACE(recverr, data, struct sock_extended_err, ee_data);
+
+SAME(auxdata, struct tpacket_auxdata)
+PLACE(auxdata, status, struct tpacket_auxdata, tp_status);
+PLACE(auxdata, len, struct tpacket_auxdata, tp_len);
+PLACE(auxdata, snaplen, struct tpacket_auxdata, tp_snaplen);
+PLACE(auxdata, mac, struct tpacket_auxdata, tp_mac);
+PLACE(auxdata, net, struct tpacket_auxdata, tp_net);
+PLACE(auxdata, vlan_tci, struct tpacket_auxdata, tp_vlan_tci);
+PLACE(auxdata, vlan_tpid, struct tpacket_auxdata, tp_vlan_tpid);
 
 /* ---- SCTP: RFC 6458, section 5.3 ---- */
 
 #ifdef WITH_SCTP
-_Static_assert(sizeof(struct sctp_initmsg) == 8 && sizeof(struct sctp_sndrcvinfo) == 32 &&
-                   sizeof(struct sctp_sndinfo) == 16 && sizeof(struct sctp_rcvinfo) == 28 &&
-                   sizeof(struct sctp_nxtinfo) == 16,
-               "RFC 6458, and room for what is sent");
-_Static_assert(sizeof(struct sctp_sndrcvinfo) <= ESOCK__CMSG_VALUE, "room");
+SAME(init, struct sctp_initmsg)
+SENT(init)
+PLACE(init, num_ostreams, struct sctp_initmsg, sinit_num_ostreams);
+PLACE(init, max_instreams, struct sctp_initmsg, sinit_max_instreams);
+PLACE(init, max_attempts, struct sctp_initmsg, sinit_max_attempts);
+PLACE(init, max_init_timeo, struct sctp_initmsg, sinit_max_init_timeo);
 
-static bool get_init(const void *data, size_t len, esock_cmsg *out) {
-    struct sctp_initmsg m;
-    (void)len;
-    memcpy(&m, data, sizeof m);
-    out->v.init.num_ostreams = m.sinit_num_ostreams;
-    out->v.init.max_instreams = m.sinit_max_instreams;
-    out->v.init.max_attempts = m.sinit_max_attempts;
-    out->v.init.max_init_timeo = m.sinit_max_init_timeo;
-    return true;
-}
+SAME(sndrcv, struct sctp_sndrcvinfo)
+SENT(sndrcv)
+PLACE(sndrcv, stream, struct sctp_sndrcvinfo, sinfo_stream);
+PLACE(sndrcv, ssn, struct sctp_sndrcvinfo, sinfo_ssn);
+PLACE(sndrcv, flags, struct sctp_sndrcvinfo, sinfo_flags);
+PLACE(sndrcv, ppid, struct sctp_sndrcvinfo, sinfo_ppid);
+PLACE(sndrcv, context, struct sctp_sndrcvinfo, sinfo_context);
+PLACE(sndrcv, timetolive, struct sctp_sndrcvinfo, sinfo_timetolive);
+PLACE(sndrcv, tsn, struct sctp_sndrcvinfo, sinfo_tsn);
+PLACE(sndrcv, cumtsn, struct sctp_sndrcvinfo, sinfo_cumtsn);
+PLACE(sndrcv, assoc_id, struct sctp_sndrcvinfo, sinfo_assoc_id);
 
-static int put_init(const esock_cmsg *c, void *out) {
-    struct sctp_initmsg m = {.sinit_num_ostreams = c->v.init.num_ostreams,
-                             .sinit_max_instreams = c->v.init.max_instreams,
-                             .sinit_max_attempts = c->v.init.max_attempts,
-                             .sinit_max_init_timeo = c->v.init.max_init_timeo};
-    memcpy(out, &m, sizeof m);
-    return sizeof m;
-}
+SAME(sndinfo, struct sctp_sndinfo)
+SENT(sndinfo)
+PLACE(sndinfo, sid, struct sctp_sndinfo, snd_sid);
+PLACE(sndinfo, flags, struct sctp_sndinfo, snd_flags);
+PLACE(sndinfo, ppid, struct sctp_sndinfo, snd_ppid);
+PLACE(sndinfo, context, struct sctp_sndinfo, snd_context);
+PLACE(sndinfo, assoc_id, struct sctp_sndinfo, snd_assoc_id);
 
-static bool get_sndrcv(const void *data, size_t len, esock_cmsg *out) {
-    struct sctp_sndrcvinfo m;
-    (void)len;
-    memcpy(&m, data, sizeof m);
-    out->v.sndrcv.stream = m.sinfo_stream;
-    out->v.sndrcv.ssn = m.sinfo_ssn;
-    out->v.sndrcv.flags = m.sinfo_flags;
-    out->v.sndrcv.ppid = m.sinfo_ppid;
-    out->v.sndrcv.context = m.sinfo_context;
-    out->v.sndrcv.timetolive = m.sinfo_timetolive;
-    out->v.sndrcv.tsn = m.sinfo_tsn;
-    out->v.sndrcv.cumtsn = m.sinfo_cumtsn;
-    out->v.sndrcv.assoc_id = m.sinfo_assoc_id;
-    return true;
-}
+SAME(rcvinfo, struct sctp_rcvinfo)
+PLACE(rcvinfo, sid, struct sctp_rcvinfo, rcv_sid);
+PLACE(rcvinfo, ssn, struct sctp_rcvinfo, rcv_ssn);
+PLACE(rcvinfo, flags, struct sctp_rcvinfo, rcv_flags);
+PLACE(rcvinfo, ppid, struct sctp_rcvinfo, rcv_ppid);
+PLACE(rcvinfo, tsn, struct sctp_rcvinfo, rcv_tsn);
+PLACE(rcvinfo, cumtsn, struct sctp_rcvinfo, rcv_cumtsn);
+PLACE(rcvinfo, context, struct sctp_rcvinfo, rcv_context);
+PLACE(rcvinfo, assoc_id, struct sctp_rcvinfo, rcv_assoc_id);
 
-static int put_sndrcv(const esock_cmsg *c, void *out) {
-    struct sctp_sndrcvinfo m;
-    memset(&m, 0, sizeof m);
-    m.sinfo_stream = c->v.sndrcv.stream;
-    m.sinfo_ssn = c->v.sndrcv.ssn;
-    m.sinfo_flags = c->v.sndrcv.flags;
-    m.sinfo_ppid = c->v.sndrcv.ppid;
-    m.sinfo_context = c->v.sndrcv.context;
-    m.sinfo_timetolive = c->v.sndrcv.timetolive;
-    m.sinfo_tsn = c->v.sndrcv.tsn;
-    m.sinfo_cumtsn = c->v.sndrcv.cumtsn;
-    m.sinfo_assoc_id = c->v.sndrcv.assoc_id;
-    memcpy(out, &m, sizeof m);
-    return sizeof m;
-}
-
-static bool get_sndinfo(const void *data, size_t len, esock_cmsg *out) {
-    struct sctp_sndinfo m;
-    (void)len;
-    memcpy(&m, data, sizeof m);
-    out->v.sndinfo.sid = m.snd_sid;
-    out->v.sndinfo.flags = m.snd_flags;
-    out->v.sndinfo.ppid = m.snd_ppid;
-    out->v.sndinfo.context = m.snd_context;
-    out->v.sndinfo.assoc_id = m.snd_assoc_id;
-    return true;
-}
-
-static int put_sndinfo(const esock_cmsg *c, void *out) {
-    struct sctp_sndinfo m = {.snd_sid = c->v.sndinfo.sid,
-                             .snd_flags = c->v.sndinfo.flags,
-                             .snd_ppid = c->v.sndinfo.ppid,
-                             .snd_context = c->v.sndinfo.context,
-                             .snd_assoc_id = c->v.sndinfo.assoc_id};
-    memcpy(out, &m, sizeof m);
-    return sizeof m;
-}
-
-static bool get_rcvinfo(const void *data, size_t len, esock_cmsg *out) {
-    struct sctp_rcvinfo m;
-    (void)len;
-    memcpy(&m, data, sizeof m);
-    out->v.rcvinfo.sid = m.rcv_sid;
-    out->v.rcvinfo.ssn = m.rcv_ssn;
-    out->v.rcvinfo.flags = m.rcv_flags;
-    out->v.rcvinfo.ppid = m.rcv_ppid;
-    out->v.rcvinfo.tsn = m.rcv_tsn;
-    out->v.rcvinfo.cumtsn = m.rcv_cumtsn;
-    out->v.rcvinfo.context = m.rcv_context;
-    out->v.rcvinfo.assoc_id = m.rcv_assoc_id;
-    return true;
-}
-
-static bool get_nxtinfo(const void *data, size_t len, esock_cmsg *out) {
-    struct sctp_nxtinfo m;
-    (void)len;
-    memcpy(&m, data, sizeof m);
-    out->v.nxtinfo.sid = m.nxt_sid;
-    out->v.nxtinfo.flags = m.nxt_flags;
-    out->v.nxtinfo.ppid = m.nxt_ppid;
-    out->v.nxtinfo.length = m.nxt_length;
-    out->v.nxtinfo.assoc_id = m.nxt_assoc_id;
-    return true;
-}
-
+SAME(nxtinfo, struct sctp_nxtinfo)
+PLACE(nxtinfo, sid, struct sctp_nxtinfo, nxt_sid);
+PLACE(nxtinfo, flags, struct sctp_nxtinfo, nxt_flags);
+PLACE(nxtinfo, ppid, struct sctp_nxtinfo, nxt_ppid);
+PLACE(nxtinfo, length, struct sctp_nxtinfo, nxt_length);
+PLACE(nxtinfo, assoc_id, struct sctp_nxtinfo, nxt_assoc_id);
 #endif
 
 /* ---- The rows ---- */
@@ -459,10 +366,9 @@ static bool get_nxtinfo(const void *data, size_t len, esock_cmsg *out) {
 
 static const esock__cmsg_row socket_rows[] = {
     [SCM_RIGHTS] = {ESOCK_CMSG_RIGHTS, sizeof(int), get_rights, NULL},
-    [SCM_CREDENTIALS] = {ESOCK_CMSG_CREDENTIALS, sizeof(struct ucred), get_credentials,
-                         put_credentials},
+    [SCM_CREDENTIALS] = {ESOCK_CMSG_CREDENTIALS, sizeof(struct ucred), get_cred, put_cred},
     [SCM_SECURITY] = {BYTES, 0, get_bytes, NULL},
-    [SCM_PIDFD] = {ESOCK_CMSG_PIDFD, sizeof(int), get_pidfd, NULL},
+    [SCM_PIDFD] = {ESOCK_CMSG_PIDFD, sizeof(int), get_fd, NULL},
     [SO_PRIORITY] = {INT, 4, get_u32, put_u32},
     [SO_TIMESTAMP_OLD] = {ESOCK_CMSG_TIME, sizeof(long_time), get_timeval, put_timeval},
     [SO_TIMESTAMPNS_OLD] = {ESOCK_CMSG_TIME, sizeof(long_time), get_timespec, put_timespec},
@@ -515,7 +421,7 @@ static const esock__cmsg_row tcp_rows[] = {
     [TCP_CM_INQ] = {INT, sizeof(int), get_int, NULL},
 };
 
-/* The size of a segment is given in 16 bits and comes in an int. */
+/* Linux takes the size of a segment in 16 bits, and delivers it in an int. */
 static const esock__cmsg_row udp_rows[] = {
     [UDP_SEGMENT] = {INT, 2, get_u16, put_u16},
     [UDP_GRO] = {INT, sizeof(int), get_int, NULL},

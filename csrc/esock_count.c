@@ -1,5 +1,5 @@
-/* Counters: one function per direction sees the result of every system call, and nothing else
- * counts. The trace hangs on the same place. */
+/* Counters and the trace. One function per direction gets the result of every system call, and only it counts and
+ * traces. */
 #include "esock_internal.h"
 
 #include <stdlib.h>
@@ -27,12 +27,12 @@ void esock__trace(const esock *s, const char *op, long result) {
     if (fn != NULL) fn(__atomic_load_n(&trace.arg, __ATOMIC_ACQUIRE), s->fd, op, result);
 }
 
-/* Adds n. The width is 64 but for tests, which want to see a wrap in their lifetime. */
+/* Adds n to a counter. The width is 64, except in tests that need to see a wrap. */
 static void add(esock *s, enum esock_counter c, uint64_t n) {
     uint64_t *v = &s->counters.value[c];
     uint64_t old, new;
     if (s->width == 64) {
-        /* The error queue is read beside the receives: those counters have two writers. */
+        /* The read counters have two writers, because one thread may read the error queue while another receives. */
         if (s->flags & ESOCK__ALONE && c >= ESOCK_WRITE_BYTE) {
             old = __atomic_load_n(v, __ATOMIC_RELAXED);
             __atomic_store_n(v, old + n, __ATOMIC_RELAXED);
@@ -59,7 +59,7 @@ static void raise_to(uint64_t *v, uint64_t n) {
     }
 }
 
-/* A request in progress: how much it has moved, and that it is open. */
+/* Adds n bytes to a request, which is in progress from now on. */
 static void request_add(uint64_t *sum, uint8_t *open, uint64_t n) {
     __atomic_store_n(sum, __atomic_load_n(sum, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
     __atomic_store_n(open, 1, __ATOMIC_RELAXED);
@@ -83,10 +83,10 @@ void esock_end_write(esock *s) {
     end_request(s, &s->write_sum, &s->write_open, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX);
 }
 
-/* A request moved `got` bytes, and that was `last` of it or not. */
+/* Counts that a request moved `got` bytes; with `last` the request ends. */
 static void moved(esock *s, uint64_t *sum, uint8_t *open, enum esock_counter pkg,
                   enum esock_counter pkg_max, uint64_t got, bool last) {
-    if (last && !__atomic_load_n(open, __ATOMIC_RELAXED)) { /* all at once, as usual */
+    if (last && !__atomic_load_n(open, __ATOMIC_RELAXED)) { /* in one call, as usual */
         add(s, pkg, 1);
         raise_to(&s->counters.value[pkg_max], got);
         return;
@@ -95,9 +95,9 @@ static void moved(esock *s, uint64_t *sum, uint8_t *open, enum esock_counter pkg
     if (last) end_request(s, sum, open, pkg, pkg_max);
 }
 
-/* The end of a seqpacket connection looks like an empty message. The peer having shut down tells them apart, and
- * that nothing is to be seen behind: the peer may have shut down after more messages. Only an empty message with
- * nothing, or another empty one, behind it is taken for the end. */
+/* Returns whether a receive of 0 bytes was the end of a seqpacket connection, which looks like an empty message. It is
+ * the end if the peer has shut down and no message with bytes follows: the peer may have sent more messages before it
+ * shut down. An empty message that nothing, or only another empty one, follows is taken for the end. */
 static bool at_end(const esock *s) {
     struct pollfd p = {.fd = s->fd, .events = POLLRDHUP, .revents = 0};
     int r;
@@ -109,8 +109,9 @@ static bool at_end(const esock *s) {
     return n <= 0;
 }
 
-/* What an error queue gives is one message, on a stream too, and a zero-copy notice has no bytes. Who reads it need not
- * be who receives: a receive in progress goes on. Linux takes a record out, peek or not. */
+/* Counts a read of the error queue. Each record is one message, on a stream too, and a zero-copy notice has no bytes. A
+ * receive request in progress goes on, because another thread may receive. Linux removes the record even with
+ * MSG_PEEK. */
 static void count_queued(esock *s, ssize_t n, size_t want, unsigned how) {
     add(s, ESOCK_READ_TRIES, 1);
     if (n == -EAGAIN) {
@@ -129,7 +130,7 @@ static void count_queued(esock *s, ssize_t n, size_t want, unsigned how) {
 
 ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
                           const char *op) {
-    /* Where only some kernels heed the flag, and the result does not say so, nothing is taken for an end. */
+    /* Where it depends on the kernel, and recv does not say whether it read the error queue, 0 bytes are not an end. */
     if (flags & MSG_ERRQUEUE &&
         (how & ESOCK__QUEUED || esock_error_queue(s) != ESOCK_ERRQUEUE_NO)) {
         count_queued(s, n, want, how);
@@ -146,8 +147,8 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
         add(s, ESOCK_READ_FAILS, 1);
         esock_end_read(s);
     } else if (!(flags & MSG_PEEK)) {
-        /* With MSG_TRUNC the kernel reports the whole of a message that it cut, on SCTP's streams too. TCP takes as many
-         * bytes as it says, and never more than there is room for. */
+        /* With MSG_TRUNC the kernel reports the whole length of a message that it cut, on SCTP's streams too. TCP
+         * reports what it removed from the queue, never more than `want`. */
         uint64_t got = (uint64_t)n < want ? (uint64_t)n : want;
         add(s, ESOCK_READ_BYTE, got);
         moved(s, &s->read_sum, &s->read_open, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX, got,
@@ -187,7 +188,7 @@ int esock__count_accept(esock *s, int r, unsigned how) {
     return r;
 }
 
-/* The sendfile block, made when it is first needed. NULL: no memory. */
+/* Returns the sendfile block, and makes it first if there is none. NULL: no memory. */
 static esock_sendfile_counters *sendfile_block(esock *s) {
     esock_sendfile_counters *b = __atomic_load_n(&s->sendfile, __ATOMIC_ACQUIRE);
     if (b != NULL) return b;

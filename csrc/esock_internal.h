@@ -1,4 +1,4 @@
-/* What the files of the core share and nobody else sees. */
+/* Declarations that the files of the core share. Programs do not include this. */
 #ifndef ESOCK_INTERNAL_H
 #define ESOCK_INTERNAL_H
 
@@ -14,20 +14,20 @@
 
 enum esock__flag {
     ESOCK__OWNS_FD = 1,    /* esock_close closes it */
-    ESOCK__RESTORE_FL = 2, /* adopted without dup: esock_close gives the old flags back */
-    ESOCK__STREAM = 4,     /* bytes without message borders */
+    ESOCK__RESTORE_FL = 2, /* the caller keeps the descriptor: esock_close restores saved_fl */
+    ESOCK__STREAM = 4,     /* bytes without message boundaries */
     ESOCK__TRACE = 8,
     ESOCK__ALONE = 16,      /* one thread at a time in each direction: see esock_alone */
-    ESOCK__SHARED = 32,     /* adopted: others have the description, too */
-    ESOCK__BOUND_RCV = 64,  /* SO_RCVTIMEO is ours: see esock_nonblock */
-    ESOCK__BOUND_SND = 128, /* SO_SNDTIMEO */
+    ESOCK__SHARED = 32,     /* another process or handle may have the description too */
+    ESOCK__BOUND_RCV = 64,  /* esock_nonblock has set SO_RCVTIMEO */
+    ESOCK__BOUND_SND = 128, /* esock_nonblock has set SO_SNDTIMEO */
     ESOCK__ADOPTED = 256,
-    ESOCK__TAKEN = 512,       /* with ESOCK_ADOPT_TAKE */
-    ESOCK__RESTORE_FD = 1024, /* and it was not close-on-exec */
+    ESOCK__TAKEN = 512,       /* adopted with ESOCK_ADOPT_TAKE */
+    ESOCK__RESTORE_FD = 1024, /* taken, and was not close-on-exec before */
     ESOCK__CONNECTED = 2048   /* a stream that may be connected: see esock_connect */
 };
 
-/* 216 bytes, so that malloc's chunk is 224: an idle socket should cost little. */
+/* 216 bytes, so that malloc's chunk is 224: an idle socket must cost little. */
 struct esock {
     esock_counters counters;
     const esock_sys *sys;
@@ -42,13 +42,13 @@ struct esock {
     esock_sendfile_counters *sendfile; /* made at the first sendfile, atomically */
     void *user;                        /* what the poller reports; set while registered */
     uint8_t armed;                     /* enum esock_events asked for and not yet answered */
-    uint8_t registered;                /* what epoll was told to watch */
+    uint8_t registered;                /* the events that epoll watches */
     uint8_t edge;                      /* the registration is edge-triggered */
     uint8_t in_poller;                 /* there is a registration */
     uint8_t width;                     /* bits at which counters wrap, 64 */
     uint8_t read_open;                 /* a receive request is in progress */
     uint8_t write_open;                /* a send request is in progress */
-    uint8_t watched_ours;              /* it is a duplicate, closed with the registration */
+    uint8_t watched_ours;              /* `watched` is a duplicate, closed with the registration */
     int watched;                       /* the descriptor that epoll watches, while registered */
 };
 
@@ -56,34 +56,33 @@ _Static_assert(sizeof(struct esock) <= 216, "keep the handle within one 224-byte
 _Static_assert(sizeof(esock_counters) == ESOCK_COUNTERS * 8 + 8,
                "the counter block has a public layout");
 
-/* A new handle around `fd`, or NULL. esock.c */
+/* Makes a handle that owns `fd`. NULL: no memory. esock.c */
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol);
 
-/* With enum esock_how: a message of no bytes is known to be one, and not the end. */
+/* Further bits of enum esock_how. A result of 0 is known to be a message of no bytes, not the end. */
 #define ESOCK__MESSAGE 0x100u
-/* and: the kernel says that it is a record of the error queue. */
+/* The kernel says that the result is a record of the error queue. */
 #define ESOCK__QUEUED 0x200u
 
-/* Whether a receive into 0 bytes may reach the kernel: 1, or what is answered instead: 0 on a stream, where it would read
- * as the end, and -EINVAL on a message socket, where it would throw a message away. With MSG_PEEK and MSG_TRUNC nothing is
- * lost, and the answer is the length of the next message. esock.c */
+/* Returns 1 if a receive into 0 bytes may reach the kernel, else the result of the receive: 0 on a stream, where the
+ * kernel's answer would read as the end, and -EINVAL on a message socket, where the kernel would discard a message. With
+ * MSG_PEEK and MSG_TRUNC nothing is lost, and the kernel's answer is the length of the next message. esock.c */
 int esock__empty_receive(const esock *s, int flags);
 
-/* The results of system calls, counted. `n` is what the call returned, `flags` the MSG_ flags and `want`
- * the buffer's length. They return what the caller is told: n, or -ESHUTDOWN at the end of a message
- * socket that has one. esock_count.c */
+/* Count the result of a system call. `n` or `r` is what it returned, `flags` the MSG_ flags and `want` the buffer's
+ * length. Return the result for the caller: n, or -ESHUTDOWN at the end of a seqpacket connection. esock_count.c */
 ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
                           const char *op);
 ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op);
 int esock__count_accept(esock *s, int r, unsigned how);
 ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how);
 
-/* Reports to the trace function, when the handle asks for it. esock_count.c */
+/* Calls the trace function, if the handle has tracing on. esock_count.c */
 void esock__trace(const esock *s, const char *op, long result);
 
-/* One type of control message. decode is called with at least `min` bytes and sets out->v; false: these bytes are
- * no such value. encode writes the value, at most ESOCK__CMSG_VALUE bytes, and returns its length, or a negative
- * errno; NULL: a type that is only received, or that is its bytes. esock_cmsg_rows.c */
+/* One type of control message. decode is called with at least `min` bytes and sets out->v; false: the bytes are not
+ * such a value. encode writes the value, at most ESOCK__CMSG_VALUE bytes, and returns its length or a negative errno;
+ * NULL: the type cannot be sent, or its value is its bytes. esock_cmsg_rows.c */
 typedef struct esock__cmsg_row {
     uint8_t kind; /* enum esock_cmsg_kind */
     uint8_t min;
@@ -93,16 +92,16 @@ typedef struct esock__cmsg_row {
 
 #define ESOCK__CMSG_VALUE 32
 
-extern const esock__cmsg_row esock__cmsg_any_int; /* what no row says may be sent as a C int */
+extern const esock__cmsg_row esock__cmsg_any_int; /* a type without a row is sent as a C int */
 
-/* The row of a type, or NULL. */
+/* Returns the row of a type, or NULL. */
 const esock__cmsg_row *esock__cmsg_row_of(int level, int type);
 
-/* The most bytes of an option's value. More is a mistake, and the kernel would only answer late; the longest list
- * that Linux has is well below: 65,536 groups are 256 KiB. */
+/* The most bytes of an option's value. The longest list that Linux has is shorter: 65,536 groups are 256 KiB. More is a
+ * mistake of the caller's. */
 #define ESOCK__OPT_MAX (1u << 20)
 
-/* Runs a system call again as long as it is interrupted. `r` must be assigned by `call`. */
+/* Assigns the result of `call` to `r`, and calls again as long as a signal interrupts it. */
 #define ESOCK__RETRY(r, call) \
     do {                      \
         (r) = (call);         \

@@ -1,4 +1,4 @@
-/* What ioctl(2) tells of a socket and of the interfaces, and what it changes there. */
+/* Requests of ioctl(2): reading and setting the state of a socket and of interfaces. */
 #include "esock_internal.h"
 
 #include <limits.h>
@@ -81,7 +81,7 @@ static void read_addr(const struct sockaddr *in, esock_addr *out) {
     esock_addr_decode(&ss, sizeof *in, out);
 }
 
-/* ---- Of the socket ---- */
+/* ---- Requests about the socket ---- */
 
 static int space(const esock *s, esock_ioarg *arg) {
     int used = 0, size = 0;
@@ -90,7 +90,7 @@ static int space(const esock *s, esock_ioarg *arg) {
     if (r < 0) return r;
     ESOCK__RETRY(r, s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, SO_SNDBUF, &size, &len));
     if (r < 0) return r;
-    /* The last packet taken may go over the limit. */
+    /* The last packet may exceed the limit. */
     arg->i = used < size ? (int64_t)size - used : 0;
     return 0;
 }
@@ -104,11 +104,11 @@ static int of_socket(const esock *s, const esock_iorow *row, esock_ioarg *arg) {
     return 0;
 }
 
-/* ---- Of an interface ---- */
+/* ---- Requests about an interface ---- */
 
-/* The kernel writes as many bytes as the device's address has, 14 at the most, and does not say how many. So it
- * is asked twice: what stays 0 over zeros and 1 over ones was not written. A device without an address gets 14
- * zeros. */
+/* The kernel writes as many bytes as the device's address has, 14 at the most, and does not say how many. So it is asked
+ * twice, over zeros and over ones: the bytes that keep both were not written. For a device without an address the kernel
+ * writes 14 zeros. */
 static int read_hardware(const esock *s, const struct ifreq *named, esock_addr *out) {
     struct ifreq low = *named, high = *named;
     memset(&high.ifr_hwaddr, 0xFF, sizeof high.ifr_hwaddr);
@@ -130,7 +130,7 @@ static int read_hardware(const esock *s, const struct ifreq *named, esock_addr *
     return 0;
 }
 
-/* The kernel reads as many bytes as the device's address has, whatever the caller meant. */
+/* The kernel reads as many bytes as the device's address has, so another length is refused here. */
 static int write_hardware(const esock *s, struct ifreq *q, const esock_addr *in) {
     esock_addr now;
     if (in->form != ESOCK_ADDR_RAW || in->len > sizeof q->ifr_hwaddr.sa_data) return -EINVAL;
@@ -175,7 +175,7 @@ static int read_interface(const esock *s, const esock_iorow *row, struct ifreq *
                                  .dma = q->ifr_map.dma,
                                  .port = q->ifr_map.port};
         break;
-    default: /* index, mtu and queue length share a place */
+    default: /* index, MTU and queue length share a place in the union */
         arg->i = q->ifr_ifindex;
     }
     return 0;
@@ -233,8 +233,8 @@ ssize_t esock_ifconf(esock *s, esock_ifaddr *out, size_t max) {
     size_t room = max;
     if (out == NULL && max > 0) return -EFAULT;
     if (room > INT_MAX / sizeof(struct ifreq)) room = INT_MAX / sizeof(struct ifreq);
-    /* The kernel's records go to the end of the caller's array: each is no longer than ours, so that decoding
-     * from the front never overtakes them. */
+    /* The kernel's records go to the end of the caller's array. A record is no longer than an esock_ifaddr, so decoding
+     * from the front overwrites none that is still to be decoded. */
     char *raw = room == 0 ? NULL : (char *)(out + room) - room * sizeof(struct ifreq);
     c.ifc_len = (int)(room * sizeof(struct ifreq));
     c.ifc_buf = raw;

@@ -5,8 +5,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
-/* Closes the descriptors, and takes their numbers out of the records and out of the bytes: whoever walks these
- * would find numbers that may be somebody else's by then. */
+/* Closes the descriptors in the control data, and removes their numbers from the records and the bytes: a caller that
+ * walks them would find numbers that may belong to other files by then. */
 static void drop_rights(const esock *s, void *control, esock_cmsg *cmsgs, size_t max,
                         const esock_msg *out) {
     esock_cmsg c;
@@ -43,7 +43,7 @@ enum esock_error_queue esock_error_queue(const esock *s) {
 }
 
 int esock_error_pending(const esock *s) {
-    struct pollfd p = {.fd = s->fd, .events = 0, .revents = 0}; /* POLLERR needs no asking */
+    struct pollfd p = {.fd = s->fd, .events = 0, .revents = 0}; /* poll always reports POLLERR */
     int r;
     ESOCK__RETRY(r, s->sys->poll(s->sys, &p, 1, 0));
     return r < 0 ? r : (p.revents & POLLERR) != 0;
@@ -73,9 +73,9 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
                             .msg_controllen = control_len};
         n = s->sys->recvmsg(s->sys, s->fd, &m, flags | ESOCK__RECV_FLAGS(s));
     } while (n == -EINTR);
-    /* A message of no bytes that brings control data, or would have, is no end. */
+    /* A message of no bytes with control data, received or truncated, is not the end. */
     if (n == 0 && (m.msg_controllen > 0 || m.msg_flags & MSG_CTRUNC)) how |= ESOCK__MESSAGE;
-    /* The kernel says whether it heeded the flag; an error says nothing. */
+    /* Without an error, the kernel says whether it read the error queue. */
     if (n >= 0 && flags & MSG_ERRQUEUE) {
         if (m.msg_flags & MSG_ERRQUEUE)
             how |= ESOCK__QUEUED;
@@ -87,7 +87,7 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
 
     esock_addr_decode(&from, m.msg_namelen, &out->addr);
     out->flags = m.msg_flags;
-    /* Linux reports MSG_CMSG_CLOEXEC back. */
+    /* Linux returns MSG_CMSG_CLOEXEC in the flags. */
     if (!(flags & MSG_CMSG_CLOEXEC)) out->flags &= ~MSG_CMSG_CLOEXEC;
     out->control_len = (uint32_t)(m.msg_controllen < control_len ? m.msg_controllen : control_len);
     out->full_len = (uint64_t)n;
@@ -102,7 +102,7 @@ ssize_t esock_sendmsg(esock *s, const void *buf, size_t len, int flags, unsigned
     return esock_sendmsgv(s, &iov, 1, flags, how, to, control, control_len);
 }
 
-/* The bytes of n buffers, or -1 when they are more than a result can say. */
+/* Returns the bytes of n buffers, or -1 if they are more than SSIZE_MAX. */
 static ssize_t sum(const struct iovec *iov, size_t n) {
     size_t total = 0;
     for (size_t i = 0; i < n; i++) {
@@ -136,11 +136,11 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
     if (!stream && iovlen > max) return -EMSGSIZE;
     ssize_t total = sum(iov, iovlen);
     if (total < 0) return -EINVAL;
-    /* unix(7): on a stream control data travels with a byte. Without one the kernel says 0, and the descriptors are gone.
-     * SCTP's one-to-one sockets send messages, and judge themselves. */
+    /* unix(7): on a stream control data needs a byte of data. Without one the kernel returns 0 and drops the
+     * descriptors. SCTP's one-to-one sockets send messages: there the kernel decides. */
     if (total == 0 && stream && m.msg_control != NULL && s->protocol != IPPROTO_SCTP)
         return -EINVAL;
-    /* The control data is for the first buffers that have a byte. */
+    /* The control data goes with the first buffers that have a byte. */
     while (iovlen > max && iov->iov_len == 0) {
         iov++;
         iovlen--;

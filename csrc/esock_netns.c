@@ -5,19 +5,19 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/* Opens a namespace's file, which is a regular one. To open something else can take for ever (a FIFO without a writer), or
- * have effects of its own (a device), so it is looked at first, and what was looked at is what is opened. */
+/* Opens the file of a namespace, which is a regular file. Opening another kind of file can block for ever (a FIFO without
+ * a writer) or have side effects (a device). So the type is checked through O_PATH first, and that same file is opened. */
 static int open_namespace(const esock_sys *sys, const char *path, enum esock_netns_fault *fault) {
     *fault = ESOCK_NETNS_FILE;
     int fd = sys->open(sys, path, O_PATH | O_CLOEXEC);
     if (fd < 0) return fd;
     int r = sys->filetype(sys, fd);
-    if (r >= 0 && r != S_IFREG) r = -EINVAL; /* as setns says of any other file */
+    if (r >= 0 && r != S_IFREG) r = -EINVAL; /* as setns answers for any other file */
     if (r >= 0) {
         char again[48];
         snprintf(again, sizeof again, "/proc/thread-self/fd/%d", fd);
         r = sys->open(sys, again, O_RDONLY | O_CLOEXEC);
-        if (r == -ENOENT) *fault = ESOCK_NETNS_PROC; /* the file itself was found */
+        if (r == -ENOENT) *fault = ESOCK_NETNS_PROC; /* the file itself exists */
     }
     sys->close(sys, fd);
     return r;
@@ -40,7 +40,7 @@ int esock_open_netns(esock **out, const char *path, int domain, int type, int pr
         esock *s = NULL;
         *fault = ESOCK_NETNS_SOCKET;
         r = esock_open(&s, domain, type, protocol, sys);
-        /* Whatever came of the socket, the thread has to come home. */
+        /* The thread must return, whether or not the socket was opened. */
         int back = sys->setns(sys, home);
         if (back < 0) {
             *fault = ESOCK_NETNS_LOST;

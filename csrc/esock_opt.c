@@ -1,4 +1,4 @@
-/* Options: the typed ones of esock_opt.def, and any other by its numbers. */
+/* Options: the typed options of esock_opt.def, and any other by its numbers. */
 #include "esock_internal.h"
 
 #include <limits.h>
@@ -7,12 +7,13 @@
 #include <string.h>
 #include <sys/time.h>
 
-#define STRING_ROOM 256 /* for the longest string of a fixed length and a NUL */
+#define STRING_ROOM 256 /* for the longest string with a fixed maximum, and a NUL */
 
 _Static_assert(sizeof(struct linger) == sizeof(esock_linger), "the kernel's layout");
 _Static_assert(sizeof(struct ucred) == sizeof(esock_ucred), "the kernel's layout");
 
-/* getsockopt(2) with room for *len bytes. *len is then what the kernel says, which may be more, also with an error. */
+/* Calls getsockopt(2) with room for *len bytes. *len receives the length that the kernel reports, also with an error;
+ * it may be more than the room. */
 static int ask(const esock *s, int level, int opt, void *val, size_t *len) {
     socklen_t n = (socklen_t)*len;
     int r;
@@ -21,7 +22,7 @@ static int ask(const esock *s, int level, int opt, void *val, size_t *len) {
     return r < 0 ? r : 0;
 }
 
-/* The same for values whose size is known: *len is what was used of the room. */
+/* Reads a value whose size is known. *len receives the bytes used of the room. */
 static int get(const esock *s, int level, int opt, void *val, size_t *len) {
     size_t n = *len;
     int r = ask(s, level, opt, val, &n);
@@ -30,9 +31,9 @@ static int get(const esock *s, int level, int opt, void *val, size_t *len) {
     return 0;
 }
 
-/* The same for values whose size only the kernel knows. Of too little room it tells with ERANGE (SO_PEERGROUPS,
- * SO_PEERSEC) or EINVAL (TCP_SAVED_SYN) and the length, or it answers with what fits and the whole length
- * (NETLINK_LIST_MEMBERSHIPS): all are -ENOBUFS here, with what it takes in *len. */
+/* Reads a value whose size only the kernel knows. If the room is too small, the kernel reports the length with ERANGE
+ * (SO_PEERGROUPS, SO_PEERSEC) or EINVAL (TCP_SAVED_SYN), or gives what fits and the whole length
+ * (NETLINK_LIST_MEMBERSHIPS). Each is -ENOBUFS here, with the length in *len. */
 static int get_sized(const esock *s, const esock_optrow *row, void *val, size_t *len) {
     size_t n = *len;
     int r = ask(s, row->level_number, row->number, val, &n);
@@ -50,8 +51,8 @@ static int put(const esock *s, int level, int opt, const void *val, size_t len) 
     return r;
 }
 
-/* Linux sets the priority of a socket whose IP_TOS is set (ip(7)), and of no other option's: so only there it is
- * put back. Priorities above 6 may then need a capability, which is no fault of the caller's. */
+/* Sets a value. With IP_TOS, and no other option, Linux changes SO_PRIORITY as well (ip(7)), which is undone here. A
+ * priority above 6 may need a capability for that; to lack it is no error of the caller's. */
 static int set(const esock *s, int level, int opt, const void *val, size_t len) {
     if (level != IPPROTO_IP || opt != IP_TOS) return put(s, level, opt, val, len);
 
@@ -66,8 +67,8 @@ static int set(const esock *s, int level, int opt, const void *val, size_t len) 
     return r == -EPERM ? 0 : r;
 }
 
-/* Numbers of 4 bytes. On entry *i is the question of an option that takes one. The level ip answers some with a
- * byte when there is room for no more, which there is. */
+/* Numbers of 4 bytes. On entry *i is the question, if the option takes one. Level ip answers some options with one
+ * byte, but only if there is room for less than 4. */
 static int get_int(const esock *s, const esock_optrow *row, int64_t *i) {
     int v = row->direction == ESOCK_ASK || row->direction == ESOCK_ASKSET ? (int)*i : 0;
     size_t n = sizeof v;
@@ -92,7 +93,7 @@ static int set_int(const esock *s, const esock_optrow *row, int64_t i) {
     return set(s, row->level_number, row->number, &v, sizeof v);
 }
 
-/* 64 bits, of which an older kernel may know 32 (SO_MAX_PACING_RATE before 4.20). */
+/* Numbers of 64 bits. An older kernel may answer with 32, all ones for no limit (SO_MAX_PACING_RATE before 4.20). */
 static int get_u64(const esock *s, const esock_optrow *row, int64_t *i) {
     unsigned char v[8] = {0};
     uint32_t half;
@@ -107,6 +108,10 @@ static int get_u64(const esock *s, const esock_optrow *row, int64_t *i) {
     if (n != sizeof v) return -EBADMSG;
     memcpy(i, v, sizeof v);
     return 0;
+}
+
+static int set_u64(const esock *s, const esock_optrow *row, int64_t i) {
+    return set(s, row->level_number, row->number, &i, sizeof i);
 }
 
 static int get_timeval(const esock *s, const esock_optrow *row, int64_t *i) {
@@ -126,8 +131,8 @@ static int set_timeval(const esock *s, const esock_optrow *row, int64_t i) {
     return set(s, row->level_number, row->number, &tv, sizeof tv);
 }
 
-/* The NUL is no part of the string: Linux counts it in the length of SO_BINDTODEVICE, and hands out all 16 bytes
- * of TCP_CONGESTION. A string that may be long is read into the caller's room. */
+/* The NUL is not part of the string: Linux counts it in the length of SO_BINDTODEVICE, and gives all 16 bytes of
+ * TCP_CONGESTION. A string without a fixed maximum is read directly into the caller's room. */
 static int get_string(const esock *s, const esock_optrow *row, void *data, size_t *len) {
     char text[STRING_ROOM] = {0};
     bool fixed = row->most < STRING_ROOM;
@@ -154,11 +159,11 @@ static int set_string(const esock *s, const esock_optrow *row, const void *data,
     return set(s, row->level_number, row->number, len > 0 ? data : "", len);
 }
 
-/* Struct tcp_ao_getsockopt of <linux/tcp.h>: bytes of a key, and where it says how many there are. */
+/* TCP_AO_GET_KEYS, and struct tcp_ao_getsockopt of <linux/tcp.h>: its size, and the offset of the number of keys. */
 enum { AO_GET_KEYS = 41, AO_KEY = 304, AO_NKEYS = 272 };
 
-/* TCP_AO_GET_KEYS takes the size of one key as the length, and the number that there is room for inside the first.
- * It answers with how many keys match, and writes no more than there is room for. */
+/* Reads TCP_AO_GET_KEYS. The option's length is the size of one key, and the number of keys that fit is inside the
+ * first. The kernel answers with how many keys match, and writes no more than fit. */
 static int get_keys(const esock *s, const esock_optrow *row, void *data, size_t *len) {
     uint32_t room = (uint32_t)(*len / AO_KEY), n = room;
     size_t one = AO_KEY;
@@ -167,7 +172,7 @@ static int get_keys(const esock *s, const esock_optrow *row, void *data, size_t 
         *len = AO_KEY;
         return -ENOBUFS;
     }
-    memset(keys + AO_KEY, 0, *len - AO_KEY); /* behind the question */
+    memset(keys + AO_KEY, 0, *len - AO_KEY); /* after the question */
     memcpy(keys + AO_NKEYS, &n, sizeof n);
     int r = get(s, row->level_number, row->number, keys, &one);
     if (r < 0) return r;
@@ -177,7 +182,8 @@ static int get_keys(const esock *s, const esock_optrow *row, void *data, size_t 
     return n > room ? -ENOBUFS : 0;
 }
 
-/* What fills the room may have been cut where the kernel does not say so. Then it is read again with more. */
+/* Reads bytes. Where the kernel cuts its answer and does not say so, one that fills the room is -ENOBUFS, so that the
+ * caller asks again with more. */
 static int get_bytes(const esock *s, const esock_optrow *row, void *data, size_t *len) {
     size_t room = *len < row->most ? *len : row->most, n = room;
     if (row->level_number == IPPROTO_TCP && row->number == AO_GET_KEYS)
@@ -208,7 +214,8 @@ static uint32_t number_at(const char *data, const esock_optfield *f) {
     return n;
 }
 
-/* The bytes that a list has, as the structure says: a number of elements, and maybe the size of one. */
+/* Returns the size of the list in bytes, from the structure's own fields: the number of elements and, in some, the size
+ * of one. */
 static uint64_t list_bytes(const esock_optshape *sh, const char *data) {
     uint64_t n = 0, each = sh->element;
     for (const esock_optfield *f = sh->fields; f < sh->fields + sh->count; f++) {
@@ -220,7 +227,7 @@ static uint64_t list_bytes(const esock_optshape *sh, const char *data) {
     return n * each;
 }
 
-/* Tells the kernel how many elements there is room for: IP_MSFILTER and MCAST_MSFILTER believe that. */
+/* Writes into the question how many elements there is room for. IP_MSFILTER and MCAST_MSFILTER believe that number. */
 static void offer(const esock_optshape *sh, char *data, size_t room) {
     for (const esock_optfield *f = sh->fields; f < sh->fields + sh->count; f++) {
         uint32_t n = (uint32_t)(room / sh->element);
@@ -228,8 +235,8 @@ static void offer(const esock_optshape *sh, char *data, size_t room) {
     }
 }
 
-/* A structure with a list behind it, of which the kernel gives as much as there is room for, and says how much there is:
- * in the length, in the structure, or with EINVAL alone (then twice the room is worth trying). */
+/* Reads a structure with a list after it. The kernel gives as much of the list as fits, and says how much there is in
+ * the length or in the structure; or it says EINVAL alone, and twice the room is worth trying. */
 static int get_list(const esock *s, const esock_optrow *row, char *data, size_t *len) {
     const esock_optshape *sh = row->shape;
     size_t room = *len < row->most ? *len : row->most, n = room;
@@ -254,7 +261,7 @@ static int get_list(const esock *s, const esock_optrow *row, char *data, size_t 
     return 0;
 }
 
-/* What the kernel does not give is 0: it may be older than the structure. */
+/* Reads a structure. A kernel that is older than the structure gives less of it; the rest is 0. */
 static int get_struct(const esock *s, const esock_optrow *row, void *data, size_t *len) {
     const esock_optshape *sh = row->shape;
     size_t n = sh->size;
@@ -282,7 +289,7 @@ static int set_struct(const esock *s, const esock_optrow *row, const void *data,
     return set(s, row->level_number, row->number, data, len);
 }
 
-/* The kernel counts a filter in instructions here, as the length of the option. */
+/* Reads a filter. The option's length is in instructions. */
 static int get_filter(const esock *s, const esock_optrow *row, void *data, size_t *len) {
     size_t n = 0, room = *len / sizeof(struct sock_filter);
     int r = ask(s, row->level_number, row->number, NULL, &n);
@@ -291,7 +298,7 @@ static int get_filter(const esock *s, const esock_optrow *row, void *data, size_
         n = room;
         r = ask(s, row->level_number, row->number, data, &n);
         if (r == -EINVAL)
-            n = 2 * room; /* it was changed for a longer one in between */
+            n = 2 * room; /* a longer one was attached in between */
         else if (r < 0)
             return r;
     }
@@ -303,98 +310,56 @@ static int set_filter(const esock *s, const esock_optrow *row, const void *data,
     struct sock_fprog f = {.len = (unsigned short)(len / sizeof(struct sock_filter))};
     if (len % sizeof(struct sock_filter) != 0 || len == 0) return -EINVAL;
     if (len > row->most) return -ERANGE;
-    /* The kernel copies the instructions, and they need not be aligned for that. */
+    /* f.filter may be unaligned: the kernel copies the instructions. */
     memcpy(&f.filter, &data, sizeof f.filter);
     return set(s, row->level_number, row->number, &f, sizeof f);
 }
 
-/* Whether the value travels as a number. */
-static bool scalar(const esock_optrow *row) {
-    switch ((enum esock_codec)row->codec) {
-    case ESOCK_STRING:
-    case ESOCK_BYTES:
-    case ESOCK_STRUCT:
-    case ESOCK_FILTER:
-        return false;
-    default:
-        return true;
-    }
-}
+/* How the values of one codec are read and set: the first two for a scalar, the others for data. */
+struct form {
+    int (*get_scalar)(const esock *s, const esock_optrow *row, int64_t *i);
+    int (*set_scalar)(const esock *s, const esock_optrow *row, int64_t i);
+    int (*get_data)(const esock *s, const esock_optrow *row, void *data, size_t *len);
+    int (*set_data)(const esock *s, const esock_optrow *row, const void *data, size_t len);
+};
 
-static int getopt_row(const esock *s, const esock_optrow *row, int64_t *i, void *data,
-                      size_t *len) {
-    if (scalar(row) ? i == NULL : len == NULL || (data == NULL && *len > 0)) return -EFAULT;
-    switch ((enum esock_codec)row->codec) {
-    case ESOCK_BOOL:
-    case ESOCK_INT:
-    case ESOCK_UINT:
-    case ESOCK_BE32:
-        return get_int(s, row, i);
-    case ESOCK_U64:
-        return get_u64(s, row, i);
-    case ESOCK_TIMEVAL:
-        return get_timeval(s, row, i);
-    case ESOCK_STRING:
-        return get_string(s, row, data, len);
-    case ESOCK_BYTES:
-        return get_bytes(s, row, data, len);
-    case ESOCK_STRUCT:
-        return get_struct(s, row, data, len);
-    case ESOCK_FILTER:
-        return get_filter(s, row, data, len);
-    }
-    return -ENOTSUP;
-}
+static const struct form forms[] = {
+    [ESOCK_BOOL] = {.get_scalar = get_int, .set_scalar = set_int},
+    [ESOCK_INT] = {.get_scalar = get_int, .set_scalar = set_int},
+    [ESOCK_UINT] = {.get_scalar = get_int, .set_scalar = set_int},
+    [ESOCK_BE32] = {.get_scalar = get_int, .set_scalar = set_int},
+    [ESOCK_U64] = {.get_scalar = get_u64, .set_scalar = set_u64},
+    [ESOCK_TIMEVAL] = {.get_scalar = get_timeval, .set_scalar = set_timeval},
+    [ESOCK_STRING] = {.get_data = get_string, .set_data = set_string},
+    [ESOCK_BYTES] = {.get_data = get_bytes, .set_data = set_bytes},
+    [ESOCK_STRUCT] = {.get_data = get_struct, .set_data = set_struct},
+    [ESOCK_FILTER] = {.get_data = get_filter, .set_data = set_filter},
+};
 
-static int getopt_traced(const esock *s, unsigned row, int64_t *i, void *data, size_t *len) {
+int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len) {
     const esock_optrow *o = esock_opt_row(row);
     if (o == NULL) return -ENOENT;
     if (!(o->direction & ESOCK_GET)) return -ENOTSUP;
-    int r = getopt_row(s, o, i, data, len);
+    const struct form *f = &forms[o->codec];
+    bool scalar = f->get_scalar != NULL;
+    int r = -EFAULT;
+    if (scalar ? i != NULL : len != NULL && (data != NULL || *len == 0))
+        r = scalar ? f->get_scalar(s, o, i) : f->get_data(s, o, data, len);
     esock__trace(s, "getopt", r);
     return r;
 }
 
-int esock_getopt(esock *s, unsigned row, int64_t *i, void *data, size_t *len) {
-    return getopt_traced(s, row, i, data, len);
-}
-
-static int setopt_row(const esock *s, const esock_optrow *row, int64_t i, const void *data,
-                      size_t len) {
-    if (!scalar(row) && data == NULL && len > 0) return -EFAULT;
-    switch ((enum esock_codec)row->codec) {
-    case ESOCK_BOOL:
-    case ESOCK_INT:
-    case ESOCK_UINT:
-    case ESOCK_BE32:
-        return set_int(s, row, i);
-    case ESOCK_U64:
-        return set(s, row->level_number, row->number, &i, sizeof i);
-    case ESOCK_TIMEVAL:
-        return set_timeval(s, row, i);
-    case ESOCK_STRING:
-        return set_string(s, row, data, len);
-    case ESOCK_BYTES:
-        return set_bytes(s, row, data, len);
-    case ESOCK_STRUCT:
-        return set_struct(s, row, data, len);
-    case ESOCK_FILTER:
-        return set_filter(s, row, data, len);
-    }
-    return -ENOTSUP;
-}
-
-static int setopt_traced(const esock *s, unsigned row, int64_t i, const void *data, size_t len) {
+int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len) {
     const esock_optrow *o = esock_opt_row(row);
     if (o == NULL) return -ENOENT;
     if (!(o->direction & ESOCK_SET)) return -ENOTSUP;
-    int r = setopt_row(s, o, i, data, len);
+    const struct form *f = &forms[o->codec];
+    bool scalar = f->set_scalar != NULL;
+    int r = -EFAULT;
+    if (scalar || data != NULL || len == 0)
+        r = scalar ? f->set_scalar(s, o, i) : f->set_data(s, o, data, len);
     esock__trace(s, "setopt", r);
     return r;
-}
-
-int esock_setopt(esock *s, unsigned row, int64_t i, const void *data, size_t len) {
-    return setopt_traced(s, row, i, data, len);
 }
 
 static bool within(const esock_optcall *c, size_t data_len) {
@@ -408,8 +373,8 @@ size_t esock_getopts(esock *s, esock_optcall *calls, size_t n, void *data, size_
         size_t len = c->len;
         c->result = -EINVAL;
         if (within(c, data_len))
-            c->result = getopt_traced(s, c->row, &c->i,
-                                      data != NULL ? (char *)data + c->offset : NULL, &len);
+            c->result = esock_getopt(s, c->row, &c->i,
+                                     data != NULL ? (char *)data + c->offset : NULL, &len);
         if (c->result == 0 && len < c->len)
             c->len = (uint32_t)len;
         else if (c->result == -ENOBUFS && len > c->len)
@@ -425,8 +390,8 @@ size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const void *data,
     for (esock_optcall *c = calls; c < calls + n; c++) {
         c->result = -EINVAL;
         if (within(c, data_len))
-            c->result = setopt_traced(s, c->row, c->i,
-                                      data != NULL ? (const char *)data + c->offset : NULL, c->len);
+            c->result = esock_setopt(s, c->row, c->i,
+                                     data != NULL ? (const char *)data + c->offset : NULL, c->len);
         good += c->result == 0;
     }
     return good;
@@ -435,7 +400,7 @@ size_t esock_setopts(esock *s, esock_optcall *calls, size_t n, const void *data,
 int esock_getopt_raw(esock *s, int level, int opt, void *val, size_t room, size_t *len) {
     if (len == NULL) return -EFAULT;
     if (room > ESOCK__OPT_MAX) return -EINVAL;
-    /* The kernel takes the length for instructions here, and would write beyond the room. */
+    /* The kernel counts instructions here: given the length in bytes, it would write beyond the room. */
     if (level == SOL_SOCKET && opt == SO_ATTACH_FILTER) room /= sizeof(struct sock_filter);
     *len = room;
     int r = ask(s, level, opt, val, len);

@@ -6,8 +6,8 @@
 
 #include "esock_internal.h"
 
-#define LIST_ROOM 4096   /* to begin with, for what follows a structure with a list */
-#define FILTER_ROOM 4096 /* to begin with, for a program */
+#define LIST_ROOM 4096   /* bytes to begin with, for the list after a structure */
+#define FILTER_ROOM 4096 /* bytes to begin with, for a filter */
 #define FILTER_MAX 4096  /* instructions: BPF_MAXINSNS, beyond which the kernel refuses */
 
 /* The structures, as the kernel lays them out. */
@@ -42,7 +42,7 @@
 #define M_LIN4(f) struct in_addr f[0];
 #define M_LSA(f) struct sockaddr_storage f[0];
 #define M_TAIL(f) uint8_t f[0];
-/* The word itself is the last of the four. */
+/* Four fields of one word, which the last of them stands for. */
 #define M_ECNMODE(f) uint32_t f[0];
 #define M_ECNSEEN(f) uint32_t f[0];
 #define M_ECNFAIL(f) uint32_t f[0];
@@ -57,7 +57,7 @@
     L_##layout;
 #include "esock_opt_struct.def"
 
-/* Their fields: an array each, since the rows of one structure stand together. */
+/* The fields of each structure, an array each: the rows of one structure stand together. */
 #define ESOCK_STRUCT(nm, type, fit) static const esock_optfield nm##_fields[] = {
 #define ESOCK_FIELD(nm, field, member, kind, text) \
     {#field, #kind, offsetof(struct nm##_k, field), sizeof(((struct nm##_k *)0)->field)},
@@ -97,7 +97,7 @@ enum {
 #include "esock_opt.def"
 };
 
-/* The names of several kinds are of one kind each here, without the prefix that would make them unreadable there. */
+/* The kinds, and their combinations, under the names that the rows use, without the prefix. */
 enum kinds {
 #define ESOCK_KIND(nm, bit, text) nm = KIND_##nm,
 #include "esock_opt.def"
@@ -131,7 +131,7 @@ enum kinds {
 #define C_STRUCT(nm) .codec = ESOCK_STRUCT, SIZES(nm##_max, nm##_most), .shape = &nm##_shape
 #define C_FILTER .codec = ESOCK_FILTER, SIZES(FILTER_ROOM, FILTER_MAX * sizeof(struct sock_filter))
 
-/* A row's since may have an end. */
+/* The value of `since` for an option that a later Linux no longer has. */
 #define UNTIL(from, to) from, .until = to
 
 static const esock_optrow rows[] = {

@@ -1,4 +1,4 @@
-/* Readiness: epoll, one-shot. One registration serves both directions of a socket. */
+/* Readiness: epoll, one-shot. A socket has one registration for both directions. */
 #include "esock_internal.h"
 
 #include <fcntl.h>
@@ -8,15 +8,15 @@
 struct esock_poller {
     const esock_sys *sys;
     int ep;
-    /* Guards the registration state of every handle in this poller. The kernel holds a lock of its
-     * own over the same stretch (one epoll_ctl at a time), so this one adds no contention. */
+    /* Guards the registration state of every handle in this poller. It adds no contention, because
+     * the kernel runs one epoll_ctl at a time under a lock of its own. */
     pthread_mutex_t mu;
 };
 
 static int new_epoll(const esock_sys *sys) {
     int ep = sys->epoll_create(sys);
     if (ep < 0) return ep;
-    /* Runtimes that take a descriptor into their own poller look at O_NONBLOCK. */
+    /* A runtime that adds the descriptor to its own poller may require O_NONBLOCK. */
     int fl = sys->getfl(sys, ep);
     if (fl >= 0) sys->setfl(sys, ep, fl | O_NONBLOCK);
     return ep;
@@ -62,9 +62,9 @@ int esock_poller_fd(const esock_poller *p) {
     return p->ep;
 }
 
-/* Chooses the descriptor for a new registration, which epoll knows by its number. One that is not ours is watched through a
- * duplicate: other handles may be registered with the number (EEXIST), and it may become another file's (then a change or the
- * end of this registration would be that one's). p->mu is held. */
+/* Chooses the descriptor for a new registration, which epoll knows by its number. A descriptor that the caller keeps is
+ * watched through a duplicate: other handles may be registered with its number (EEXIST), and the number may become that of
+ * another file, whose registration would then be changed or ended instead. p->mu is held. */
 static int choose(esock *s) {
     s->watched = s->fd;
     s->watched_ours = 0;
@@ -76,7 +76,7 @@ static int choose(esock *s) {
     return 0;
 }
 
-/* The end of what choose began. p->mu is held. */
+/* Undoes choose. p->mu is held. */
 static void unchoose(esock *s) {
     if (s->watched_ours) s->sys->close(s->sys, s->watched);
     s->watched_ours = 0;
@@ -93,7 +93,7 @@ static int watch(esock_poller *p, esock *s, unsigned events, int edge) {
     if (r < 0) return r;
     r = p->sys->epoll_ctl(p->sys, p->ep, s->in_poller ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, s->watched,
                           &ev);
-    if (r == -ENOENT && s->in_poller) /* in one before: esock_poller_renew */
+    if (r == -ENOENT && s->in_poller) /* registered before esock_poller_renew */
         r = p->sys->epoll_ctl(p->sys, p->ep, EPOLL_CTL_ADD, s->watched, &ev);
     if (r < 0) {
         if (!s->in_poller) unchoose(s);
@@ -111,9 +111,8 @@ int esock_arm(esock_poller *p, esock *s, unsigned events, int again, void *user)
     pthread_mutex_lock(&p->mu);
     s->user = user;
     unsigned want = s->armed | (events & (ESOCK_IN | ESOCK_OUT | ESOCK_ERR));
-    /* What epoll already watches needs no call. In the edge-triggered case it must not be made:
-     * modifying a registration reports a condition that is still there once more, and so for
-     * ever. */
+    /* No call for what epoll already watches. An edge-triggered registration must not be modified:
+     * that would report a lasting condition once more, and so for ever. */
     if (s->edge != edge || (s->registered & want) != want)
         r = watch(p, s, want | (edge && s->edge ? s->registered : 0u), edge);
     if (r == 0) s->armed = (uint8_t)want;
@@ -122,7 +121,7 @@ int esock_arm(esock_poller *p, esock *s, unsigned events, int again, void *user)
 }
 
 int esock_disarm(esock_poller *p, esock *s, unsigned events) {
-    /* Only the note is taken back: one event that nobody waits for costs less than a call now. */
+    /* Only `armed` changes: one event without a waiter costs less than a system call. */
     pthread_mutex_lock(&p->mu);
     s->armed = (uint8_t)(s->armed & ~events);
     pthread_mutex_unlock(&p->mu);
@@ -136,8 +135,8 @@ int esock_fired(esock_poller *p, esock *s, unsigned events) {
     if (s->in_poller && !s->edge) {
         s->registered = 0; /* one shot, for both directions */
         if (s->armed != 0 && watch(p, s, s->armed, 0) < 0) {
-            /* It cannot be watched any more: say so to those who wait, they will meet the
-             * reason. */
+            /* The socket can no longer be watched. Every waiter is woken, and its own call reports
+             * the reason. */
             answered |= s->armed;
             s->armed = 0;
         }
@@ -195,7 +194,7 @@ int esock_poll(esock_poller *p, esock_event *events, int max, int timeout_ms) {
     do {
         n = p->sys->epoll_wait(p->sys, p->ep, ev, max, timeout_ms);
     } while (n == -EINTR && timeout_ms < 0);
-    if (n == -EINTR) return 0; /* how much of the time is left is the caller's to know */
+    if (n == -EINTR) return 0; /* the caller knows how much time is left */
     for (int i = 0; i < n; i++) {
         events[i].user = ev[i].data.ptr;
         events[i].events = (ev[i].events & EPOLLIN ? ESOCK_IN : 0u) |

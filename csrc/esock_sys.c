@@ -57,8 +57,8 @@ static int sys_setfd(const esock_sys *sys, int fd, int flags) {
     return result(fcntl(fd, F_SETFD, flags));
 }
 
-/* Linux: a signal ends the wait for linger early, and close returns 0 all the same. Go sends its threads SIGURG
- * all the time. So the wait takes no signals: they come afterwards, or to another thread. */
+/* Linux: a signal ends the wait for linger early, and close returns 0 all the same. Go sends its threads SIGURG all the
+ * time. So signals are blocked during the wait: they come afterwards, or to another thread. */
 static int sys_close(const esock_sys *sys, int fd) {
     (void)sys;
     struct linger l;
@@ -120,8 +120,8 @@ static int sys_ioctl(const esock_sys *sys, int fd, unsigned long request, void *
     return result(ioctl(fd, request, arg));
 }
 
-/* libc's send and recv are places where a thread can be cancelled, which costs a threaded program more than the rest
- * of their work. Nobody cancels threads in here. */
+/* libc's send and recv are cancellation points, which cost a threaded program more than the rest of their work. The
+ * system calls are made directly: a thread must not be cancelled in here. */
 #if defined(SYS_sendto) && defined(SYS_recvfrom)
 #define RECVFROM(...) syscall(SYS_recvfrom, __VA_ARGS__)
 #define SENDTO(...) syscall(SYS_sendto, __VA_ARGS__)
@@ -167,8 +167,7 @@ static ssize_t sys_sendfile(const esock_sys *sys, int out_fd, int in_fd, off_t *
     return count(sendfile(out_fd, in_fd, offset, n));
 }
 
-/* *saved: bit 0, SIGPIPE was blocked before; bit 1, one was pending before (and is not ours to
- * take). */
+/* Bits of *saved: 1, SIGPIPE was blocked before; 2, one was pending before, which must stay. */
 static int sys_sigpipe_block(const esock_sys *sys, uint64_t *saved) {
     (void)sys;
     sigset_t pipe, old, pending;

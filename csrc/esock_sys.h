@@ -1,11 +1,11 @@
-/* The door to the kernel: every system call that esock makes goes through one of these tables.
+/* The system calls that esock makes: each goes through one of these tables.
  *
  * A table is chosen per handle and per poller (NULL: the real kernel), and each function is given
- * its table, so a test that embeds `struct esock_sys` as the first member of its own structure
- * keeps its script there, and tests with different scripts run side by side.
+ * its table. A test embeds `struct esock_sys` as the first member of its own structure and keeps
+ * its script there, so tests with different scripts run side by side.
  *
- * Every function returns what the system call returns, or a negative errno. None retries: EINTR is
- * the caller's matter. */
+ * Every function returns what the system call returns, or a negative errno. None retries after
+ * EINTR: the caller does. */
 #ifndef ESOCK_SYS_H
 #define ESOCK_SYS_H
 
@@ -49,8 +49,8 @@ struct esock_sys {
                       const struct sockaddr *addr, socklen_t addrlen);
     ssize_t (*sendmsg)(const esock_sys *sys, int fd, const struct msghdr *msg, int flags);
     ssize_t (*sendfile)(const esock_sys *sys, int out_fd, int in_fd, off_t *offset, size_t count);
-    /* SIGPIPE around sendfile: block it and say whether it was pending; take the one that was
-     * caused */
+    /* SIGPIPE around sendfile: sigpipe_block blocks it, and *saved receives the state before;
+     * sigpipe_restore restores that state, and with `take` first removes the signal raised since */
     int (*sigpipe_block)(const esock_sys *sys, uint64_t *saved);
     void (*sigpipe_restore)(const esock_sys *sys, uint64_t saved, int take);
     /* readiness */

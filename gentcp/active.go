@@ -2,6 +2,7 @@ package gentcp
 
 import (
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/active"
 )
 
 // source is the socket as the stream of its delivery.
@@ -23,11 +24,12 @@ func (c *source) Next() (esock.Message, error) {
 	return TCPMsg{s, p}, nil
 }
 
-// Read reads what is there. It does not wait, so that the lock may be held.
+// Read reads what is there. It does not wait and has no context, so that the lock may be held.
 func (c *source) Read(w esock.Wait) error {
 	s := (*Socket)(c)
 	n, err := s.delivery.Recv(s.room(), w)
-	return s.arrived(n, err, w)
+	reason, lasts := active.Lasts(err, w)
+	return s.arrived(n, reason, lasts)
 }
 
 func (c *source) Buffered() int                    { return c.input.len() }

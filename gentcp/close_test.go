@@ -14,6 +14,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -215,19 +216,8 @@ func TestCloseAtEveryStage(t *testing.T) {
 			}
 			assert.NoError(t, err)
 		}
-		stop := make(chan struct{})
-		loop := func(f func()) {
-			wg.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						f()
-					}
-				}
-			})
-		}
+		var stops []func()
+		loop := func(f func()) { stops = append(stops, testwait.Repeat(f)) }
 		einval := os.ErrInvalid
 		loop(func() { allowed(s.Send([]byte("some"), []byte("thing"))) })
 		loop(func() { allowed(a.Send([]byte("\x00\x03abc"))) })
@@ -274,7 +264,9 @@ func TestCloseAtEveryStage(t *testing.T) {
 			s.CloseFrom(nil)
 		}
 		l.Close()
-		close(stop)
+		for _, stop := range stops {
+			stop()
+		}
 		wg.Wait()
 		s.Close()
 		a.Close()

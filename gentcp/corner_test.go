@@ -4,7 +4,6 @@ import (
 	"context"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -61,31 +61,14 @@ func TestOrderUnderARefusingReceiver(t *testing.T) {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*longEnough)
 	defer cancel()
-	var wg sync.WaitGroup
-	stop := make(chan struct{})
-	for _, f := range []func(){
-		func() { mb.PollMatch(func(esock.Message) bool { runtime.Gosched(); return false }) },
-		func() { s.SetOpts(gentcp.Header(3)) },
-	} {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					f()
-				}
-			}
-		})
-	}
+	defer testwait.Repeat(func() { mb.PollMatch(func(esock.Message) bool { runtime.Gosched(); return false }) })()
+	defer testwait.Repeat(func() { s.SetOpts(gentcp.Header(3)) })()
 	for i := range packets {
 		msg, err := mb.Receive(ctx)
 		require.NoError(t, err)
 		d := msg.(gentcp.TCPMsg).Data()
 		require.Equal(t, i&0xffff, int(d[0])<<8|int(d[1]))
 	}
-	close(stop)
-	wg.Wait()
 }
 
 // A send that gives up does not wait for what it gives up.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -170,48 +171,41 @@ func TestNoWakeUpIsLost(t *testing.T) {
 			})
 		}
 		// These end in mode true: all the others have done is to hold it up.
-		stop := make(chan struct{})
-		var changers sync.WaitGroup
+		var stops []func()
 		for i := range 3 {
 			r := rand.New(rand.NewPCG(uint64(round), uint64(i)))
-			changers.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
+			stops = append(stops, testwait.Repeat(func() {
+				switch r.IntN(8) {
+				case 0:
+					s.SetOpts(gentcp.Active(true))
+				case 1:
+					s.SetOpts(gentcp.ActiveOnce())
+				case 2:
+					s.SetOpts(gentcp.ActiveN(1 + r.IntN(5)))
+				case 3:
+					s.SetOpts(gentcp.Active(false))
+				case 4:
+					s.GetOpts("active")
+				case 5:
+					s.SetOpts(gentcp.Buffer(100 + r.IntN(1000)))
+				case 6:
+					if p, err := s.Recv(0, now); err == nil {
+						take(p)
 					}
-					switch r.IntN(8) {
-					case 0:
-						s.SetOpts(gentcp.Active(true))
-					case 1:
-						s.SetOpts(gentcp.ActiveOnce())
-					case 2:
-						s.SetOpts(gentcp.ActiveN(1 + r.IntN(5)))
-					case 3:
-						s.SetOpts(gentcp.Active(false))
-					case 4:
-						s.GetOpts("active")
-					case 5:
-						s.SetOpts(gentcp.Buffer(100 + r.IntN(1000)))
-					case 6:
-						if p, err := s.Recv(0, now); err == nil {
-							take(p)
-						}
-					case 7:
-						if p, err := s.Recv(0, esock.Within(time.Duration(r.IntN(100))*time.Microsecond)); err == nil {
-							take(p)
-						}
+				case 7:
+					if p, err := s.Recv(0, esock.Within(time.Duration(r.IntN(100))*time.Microsecond)); err == nil {
+						take(p)
 					}
-					runtime.Gosched()
 				}
-			})
+				runtime.Gosched()
+			}))
 		}
 		for i := range packets / 2 {
 			require.NoError(t, peer.Send(numbered(i)))
 		}
-		close(stop)
-		changers.Wait()
+		for _, stop := range stops {
+			stop()
+		}
 		require.NoError(t, s.SetOpts(gentcp.Active(true)))
 		// One at a time, so that each needs a wake-up of its own.
 		count := 0

@@ -35,12 +35,19 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 	case s.delivery.Listener() && !s.sock.Closed():
 		return Packet{}, s.fail(op, syscall.ENOTCONN)
 	}
-	buf = buf[:len(buf):len(buf)]
-	var p Packet
+	p, err := s.receive(buf[:len(buf):len(buf)], length, w)
+	if err != nil { // the lock is free: a context's error may have methods
+		return Packet{}, s.fail(op, err)
+	}
+	return p, nil
+}
+
+// receive is RecvInto with valid arguments. The error has not been through fail.
+func (s *Socket) receive(buf []byte, length int, w esock.Wait) (p Packet, err error) {
 	direct := false // p has been read straight into buf
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.delivery.Receive(w,
+	err = s.delivery.Receive(w,
 		func() (err error) {
 			if !direct {
 				p, err = s.next(buf, length, s.opts.Load())
@@ -55,13 +62,11 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 			room := s.room()
 			s.mu.Unlock()
 			n, err := s.delivery.Recv(room, w)
+			reason, lasts := active.Lasts(err, w) // unlocked: it may ask the caller's context
 			s.mu.Lock()
-			return s.arrived(n, err, w)
+			return s.arrived(n, reason, lasts)
 		})
-	if err != nil {
-		return Packet{}, s.fail(op, err)
-	}
-	return p, nil
+	return p, err
 }
 
 // next takes the next packet off the input, in buf if it fits. Errors: packet.ErrMore, EMSGSIZE. s.mu is held.
@@ -80,27 +85,27 @@ func (s *Socket) next(buf []byte, length int, o *settings) (Packet, error) {
 // room is where the input is read to.
 func (s *Socket) room() []byte { return s.input.space(s.opts.Load()) }
 
-// arrived adds n bytes that were read to the input. The error is that of a read after which the stream goes on. s.mu is held.
-func (s *Socket) arrived(n int, err error, w esock.Wait) error {
+// arrived adds n bytes that were read to the input. reason and lasts are those of active.Lasts. The error is that of a read
+// after which the stream goes on. s.mu is held.
+func (s *Socket) arrived(n int, reason error, lasts bool) error {
 	s.input.end += n
-	if err != nil && s.input.len() == 0 {
+	if reason != nil && s.input.len() == 0 {
 		s.input.drop()
 	}
-	return s.goesOn(n, err, w)
+	return s.goesOn(n, reason, lasts)
 }
 
-// goesOn is the error of a read that got n bytes, if the stream goes on after it; nil otherwise, and then the end is noted.
+// goesOn is the reason of a read that got n bytes, if the stream goes on after it; nil otherwise, and then the end is noted.
 // s.mu is held.
-func (s *Socket) goesOn(n int, err error, w esock.Wait) error {
-	if err == nil {
+func (s *Socket) goesOn(n int, reason error, lasts bool) error {
+	if reason == nil {
 		return nil
 	}
-	reason, lasts := active.Lasts(err, w)
 	if !lasts {
 		s.end(reason)
 		return nil
 	}
-	if _, selected := err.(*esock.Select); selected && n > 0 { // with {otp, select_read} on
+	if _, selected := reason.(*esock.Select); selected && n > 0 { // with {otp, select_read} on
 		return nil
 	}
 	return reason
@@ -119,6 +124,7 @@ func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (
 		buf = buf[:length]
 		n, err = s.sock.RecvFull(buf, 0, w)
 	}
+	reason, lasts := active.Lasts(err, w)
 	s.mu.Lock()
 	// The packet type may have been changed meanwhile: then these bytes are for another parser.
 	if err == nil && active.Raw(s.opts.Load().typ) {
@@ -128,7 +134,7 @@ func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (
 		s.input.grow(n)
 		s.input.end = copy(s.input.buf, buf[:n])
 	}
-	return Packet{}, false, s.goesOn(0, err, w)
+	return Packet{}, false, s.goesOn(0, reason, lasts)
 }
 
 // end notes that nothing more can be received, and why; with exit_on_close that closes the socket. s.mu is held.

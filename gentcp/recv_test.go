@@ -14,6 +14,8 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/callback"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -479,4 +481,32 @@ func TestRecvHeedsItsTimeBetweenReads(t *testing.T) {
 	assert.Positive(t, unread(t, s), "not all of it was read")
 	write(t, peer, body[40_000:])
 	recvs(t, s, body)
+}
+
+// No method of a caller's context, or of its error, runs under a lock that the socket's methods need.
+func TestTheContextOfARecvMayUseTheSocket(t *testing.T) {
+	for name, recv := range map[string]func(s *gentcp.Socket, w esock.Wait) error{
+		"a packet":       func(s *gentcp.Socket, w esock.Wait) error { _, err := s.Recv(9, w); return err },
+		"into memory":    func(s *gentcp.Socket, w esock.Wait) error { _, err := s.RecvInto(make([]byte, 9), 9, w); return err },
+		"into too small": func(s *gentcp.Socket, w esock.Wait) error { _, err := s.RecvInto(make([]byte, 1), 9, w); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, peer := wired(t, nil)
+			parent, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w := esock.Context(callback.Context(parent, func() { s.Owner(); s.Opt("active") }))
+			put(t, s, peer, "abc")
+			errs := make(chan error, 2)
+			go func() { errs <- recv(s, w) }()
+			turns(t, s, 0)
+			go func() { errs <- recv(s, w) }()
+			turns(t, s, 1)
+			cancel()
+			for range 2 {
+				assert.ErrorIs(t, testwait.Result(t, "the end of a receive", errs), context.Canceled)
+			}
+			assert.True(t, s.Open())
+			recvs(t, s, "abc")
+		})
+	}
 }

@@ -98,7 +98,7 @@ func SocketOf(msg esock.Message) *Socket {
 	return nil
 }
 
-// About is a match for Mailbox.ReceiveMatch, PollMatch and Move: the messages about this socket.
+// About is a match for Mailbox.ReceiveMatch and PollMatch: the messages about this socket.
 func (s *Socket) About(msg esock.Message) bool { return s != nil && SocketOf(msg) == s }
 
 // SockName is the address that the socket is bound to. Errors: ErrClosed. OTP: inet:sockname/1.

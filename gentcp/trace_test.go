@@ -1,7 +1,6 @@
 package gentcp_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -13,25 +12,9 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/callback"
+	"github.com/esock-go/esock/internal/testwait"
 )
-
-// handlerOf is a slog.Handler that calls a function with the operation of each record.
-type handlerOf struct {
-	slog.Handler
-	f func(op string)
-}
-
-func (h handlerOf) Enabled(context.Context, slog.Level) bool { return true }
-
-func (h handlerOf) Handle(_ context.Context, r slog.Record) error {
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "op" {
-			h.f(a.Value.String())
-		}
-		return true
-	})
-	return nil
-}
 
 // The handler of the trace may use the socket that a record is about, whatever that is doing: both come to their end.
 func TestTraceHandlerUsesTheSocket(t *testing.T) {
@@ -73,7 +56,7 @@ func TestTraceHandlerUsesTheSocket(t *testing.T) {
 			put(t, s, peer, "abc")
 			ended := make(chan struct{})
 			var called atomic.Bool
-			esock.SetLogger(slog.New(handlerOf{slog.DiscardHandler, func(op string) {
+			esock.SetLogger(callback.Logger(func(op string) {
 				if op != c.op || !called.CompareAndSwap(false, true) {
 					return
 				}
@@ -88,19 +71,12 @@ func TestTraceHandlerUsesTheSocket(t *testing.T) {
 				s.ControllingProcess(mb, nil)
 				s.Close()
 				close(ended)
-			}}))
+			}))
 			defer esock.SetLogger(slog.New(slog.DiscardHandler))
 			require.NoError(t, s.SetOpts(gentcp.Debug(true)))
 			write(t, peer, "def")
 			wait := background(t, func() { c.do(s, mb) })
-			comes(t, "the end of the handler", func() bool {
-				select {
-				case <-ended:
-					return true
-				default:
-					return false
-				}
-			})
+			testwait.Result(t, "the end of the handler", ended)
 			wait()
 			assert.False(t, s.Open())
 		})
@@ -115,25 +91,14 @@ func TestShutdownsAtOnce(t *testing.T) {
 	reasons(t, "closed", s.Send([]byte("x")))
 	for range 20 {
 		s, _ := wired(t, nil, gentcp.ExitOnClose(false))
-		done := make(chan struct{})
-		wait := background(t, func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-					s.Shutdown(99) // fails
-				}
-			}
-		})
+		stop := testwait.Repeat(func() { s.Shutdown(99) }) // fails
 		assert.NoError(t, s.Shutdown(esock.ShutWrite))
 		for range 50 {
 			err := s.Send([]byte("x"))
 			reasons(t, "closed", err)
 			assert.NotErrorIs(t, err, syscall.EPIPE, fmt.Sprint("ended here, and not by the peer"))
 		}
-		close(done)
-		wait()
+		stop()
 		reasons(t, "closed", s.Send([]byte("x")))
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -214,11 +215,7 @@ func background(t testing.TB, f func()) (wait func()) {
 	wait = func() {
 		done := make(chan struct{})
 		go func() { wg.Wait(); close(done) }()
-		select {
-		case <-done:
-		case <-time.After(longEnough):
-			t.Error("it never ended")
-		}
+		testwait.Result(t, "the end of what runs beside the test", done)
 	}
 	t.Cleanup(wait)
 	return wait

@@ -1,8 +1,11 @@
 package hackney
 
 import (
+	"errors"
+
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/packet"
 )
 
 // The tags are those of gen_tcp and ssl.
@@ -28,7 +31,7 @@ type EventMsg interface {
 	Event() Event
 }
 
-// About reports whether a message is about this socket. It is a match for Mailbox.ReceiveMatch, PollMatch and Move.
+// About reports whether a message is about this socket. It is a match for Mailbox.ReceiveMatch and PollMatch.
 func (s Socket) About(msg esock.Message) bool {
 	return s.Sock != nil && msg != nil && s.Sock.About(msg)
 }
@@ -57,20 +60,35 @@ func (s Socket) Event(msg esock.Message) (Event, bool) {
 	return Event{}, false
 }
 
-// Leftover says whether a socket that was idle must be closed instead of being used again. It makes the socket
-// passive and takes the messages about it out of its owner's mailbox, without waiting; true: there was data, an end
-// or an error. That a count has run out is no such message, and is dropped. After an error the socket is of no use
-// either. OTP: what hackney's pool does before it hands a socket out.
+// Leftover reports whether an idle socket must be closed instead of being used again: data, an end or an error has come, also
+// one that has not become a message, or somebody else reads. It makes the socket passive and takes the messages about it out
+// of its owner's mailbox, without waiting. The message that a count has run out is dropped and does not count. Of another
+// transport than TCP and TLS only the messages are known. After an error the socket is of no use either.
+// OTP: what hackney's pool does before it hands a socket out.
 func (s Socket) Leftover(owner *esock.Mailbox) (bool, error) {
-	err := s.SetOpts(gentcp.Active(false))
-	if owner == nil || s.Sock == nil {
+	if err := s.SetOpts(gentcp.Active(false)); err != nil {
+		s.dropMessages(owner)
 		return false, err
 	}
-	found := false
+	found := s.dropMessages(owner)
+	switch c := s.Sock.(type) {
+	case *gentcp.Socket:
+		found = found || unread(c)
+	case *TLSConn:
+		found = found || c.unread()
+	}
+	return found, nil
+}
+
+// dropMessages takes the messages about the socket out of a mailbox, and reports whether one was about more than a count.
+func (s Socket) dropMessages(owner *esock.Mailbox) (found bool) {
+	if owner == nil || s.Sock == nil {
+		return false
+	}
 	for {
 		msg, ok := owner.PollMatch(s.About)
 		if !ok {
-			return found, err
+			return found
 		}
 		switch msg.(type) {
 		case gentcp.PassiveMsg, SSLPassiveMsg:
@@ -78,4 +96,18 @@ func (s Socket) Leftover(owner *esock.Mailbox) (bool, error) {
 			found = true
 		}
 	}
+}
+
+// unread reports whether a passive TCP socket has something to receive. As raw bytes: the beginning of a packet counts.
+func unread(s *gentcp.Socket) bool {
+	was, err := s.Opt("packet")
+	if err != nil {
+		return true
+	}
+	if typ := was.(packet.Type); typ != packet.Raw {
+		s.SetOpts(gentcp.PacketType(packet.Raw))
+		defer s.SetOpts(gentcp.PacketType(typ))
+	}
+	_, err = s.Recv(0, esock.Within(0))
+	return !errors.Is(err, esock.ErrTimeout)
 }

@@ -1,8 +1,11 @@
 package hackney
 
 import (
+	"errors"
+
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/packet"
 )
 
 // source is the connection as the stream of its delivery.
@@ -25,9 +28,9 @@ func (s *source) Read(w esock.Wait) error {
 	c.mu.Unlock()
 	c.wire.wait = w
 	n, err := c.tls.Read(room)
+	reason, lasts := paused(err)
 	c.mu.Lock()
 	c.end += n
-	reason, lasts := paused(err)
 	switch {
 	case err == nil:
 	case !lasts:
@@ -67,6 +70,26 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 		return gentcp.Packet{}, c.fail(op, err)
 	}
 	return p, nil
+}
+
+// errUnread ends a receive that only looks.
+var errUnread = errors.New("there is data")
+
+// unread reports whether a passive connection has something to receive, the beginning of a packet or of a record included,
+// or is being read. It does not wait for more than what TLS makes it answer.
+func (c *TLSConn) unread() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.delivery.Receivers() > 0 { // a receiver of the mailbox may be about to find data, which is no message any more
+		return true
+	}
+	err := c.delivery.Receive(esock.Within(0), func() error {
+		if c.end > c.start {
+			return errUnread
+		}
+		return packet.ErrMore
+	}, (*source)(c).Read)
+	return !errors.Is(err, esock.ErrTimeout) || c.wire.record.begun()
 }
 
 // next takes the next packet, in memory of its own. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
 	"github.com/esock-go/esock/sockopt"
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,6 @@ func staysFull(t *testing.T, s *esock.Socket) bool {
 	require.NoError(t, err)
 	switch {
 	case info.Unacked > 0 || info.SndWnd >= info.SndMSS: // what is on its way, or goes there soon, makes room once more
-		time.Sleep(50 * time.Microsecond)
 		return false
 	case info.NotSentBytes < info.SndWnd+1<<14: // what the window has room for is nearly all
 		n, err := sockopt.SocketSndBuf.Get(s)
@@ -70,13 +70,7 @@ func TestACallThatTimesOutDoesNotLinger(t *testing.T) {
 		t.Helper()
 		result := make(chan error, 1)
 		go func() { result <- call() }()
-		select {
-		case err := <-result:
-			return err
-		case <-time.After(patience):
-			require.FailNow(t, "it lingers")
-			return nil
-		}
+		return testwait.Result(t, "the end of a call that must not linger", result)
 	}
 	t.Run("send", func(t *testing.T) {
 		s := full(t, overTLS)
@@ -127,8 +121,7 @@ func TestTheTimeOfASendIsSetOnce(t *testing.T) {
 	}
 	waiting(1)
 	w := c.wire.send.Load()
-	_, within := w.Duration()
-	require.False(t, within) // it is a moment
+	require.Contains(t, w.String(), "Until(") // it is a moment
 	waits := beneath(s).Counters().WriteWaits
 	_, err := io.CopyN(io.Discard, p.tcp, 8<<20)
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package hackney
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -21,6 +22,7 @@ type wire struct {
 	delivery *active.Delivery
 	wait     esock.Wait
 	ended    bool // the stream has ended
+	record   record
 
 	send   atomic.Pointer[esock.Wait] // of the Send in progress
 	until  atomic.Pointer[time.Time]  // not nil: writes end then
@@ -54,6 +56,7 @@ func paused(err error) (reason error, ok bool) {
 // Read receives what is there.
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.delivery.Recv(p, w.wait)
+	w.record.came(p[:max(n, 0)])
 	w.ended = w.ended || err == io.EOF
 	if err != nil {
 		if reason, lasts := active.Lasts(err, w.wait); lasts {
@@ -62,6 +65,37 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// record follows where the stream is in a TLS record: crypto/tls keeps the beginning of one to itself.
+type record struct {
+	header [recordHeader]byte
+	have   int // bytes of the header
+	left   int // bytes of the body that are to come
+}
+
+// recordHeader is its type, its version and the length of its body (RFC 8446, section 5.1).
+const recordHeader = 5
+
+// came notes the next bytes of the stream.
+func (r *record) came(b []byte) {
+	for len(b) > 0 {
+		if r.have < recordHeader {
+			n := copy(r.header[r.have:], b)
+			r.have, b = r.have+n, b[n:]
+			if r.have == recordHeader {
+				r.left = int(binary.BigEndian.Uint16(r.header[3:]))
+			}
+		}
+		n := min(r.left, len(b))
+		r.left, b = r.left-n, b[n:]
+		if r.have == recordHeader && r.left == 0 {
+			r.have = 0
+		}
+	}
+}
+
+// begun reports whether a part of a record has come and the rest has not.
+func (r *record) begun() bool { return r.have > 0 }
 
 // Write sends all of p: the end, which has a deadline, a record of a Send, or an answer to what was read.
 func (w *wire) Write(p []byte) (int, error) {

@@ -1,8 +1,6 @@
 package hackney
 
 import (
-	"context"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,25 +10,9 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/callback"
+	"github.com/esock-go/esock/internal/testwait"
 )
-
-// handlerOf is a slog.Handler that calls a function with the operation of each record.
-type handlerOf struct {
-	slog.Handler
-	f func(op string)
-}
-
-func (h handlerOf) Enabled(context.Context, slog.Level) bool { return true }
-
-func (h handlerOf) Handle(_ context.Context, r slog.Record) error {
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "op" {
-			h.f(a.Value.String())
-		}
-		return true
-	})
-	return nil
-}
 
 // The handler of the trace may use the connection that a record is about, whatever that is doing: TLS included.
 func TestTraceHandlerUsesTheConnection(t *testing.T) {
@@ -61,7 +43,7 @@ func TestTraceHandlerUsesTheConnection(t *testing.T) {
 				require.NoError(t, err)
 				ended := make(chan struct{})
 				var called atomic.Bool
-				esock.SetLogger(slog.New(handlerOf{slog.DiscardHandler, func(op string) {
+				esock.SetLogger(callback.Logger(func(op string) {
 					if op != c.op || !called.CompareAndSwap(false, true) {
 						return
 					}
@@ -73,19 +55,12 @@ func TestTraceHandlerUsesTheConnection(t *testing.T) {
 					s.ControllingProcess(mb, nil)
 					s.Close()
 					close(ended)
-				}}))
+				}))
 				defer esock.SetLogger(nil)
 				require.NoError(t, s.SetOpts(gentcp.Debug(true)))
 				var wg sync.WaitGroup
 				wg.Go(func() { c.do(s, mb) })
-				eventually(t, func() bool {
-					select {
-					case <-ended:
-						return true
-					default:
-						return false
-					}
-				}, "the end of the handler")
+				testwait.Result(t, "the end of the handler", ended)
 				wg.Wait()
 				assert.Error(t, s.Send([]byte("z")))
 			})

@@ -33,7 +33,7 @@ var errBadCount = errors.New("packet: the reader counts more bytes than it was g
 // NewDecoder returns a Decoder that reads from r. The error is an *ArgumentError.
 func NewDecoder(r io.Reader, t Type, o Options) (*Decoder, error) {
 	if r == nil {
-		return nil, &ArgumentError{What: "reader", Cause: "nil"}
+		return nil, &ArgumentError{What: "reader"}
 	}
 	p, err := NewParser(t, o)
 	if err != nil {
@@ -148,7 +148,7 @@ func (d *Decoder) Buffered() []byte {
 	return d.buf[d.start:d.end:d.end]
 }
 
-func noDecoder() error { return &ArgumentError{What: "decoder", Cause: "nil"} }
+func noDecoder() error { return &ArgumentError{What: "decoder"} }
 
 // parser is that of the Decoder, nil if that is nil.
 func (d *Decoder) parser() *Parser {

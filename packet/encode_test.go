@@ -138,7 +138,7 @@ func TestErrorsAreWhatCallersLookFor(t *testing.T) {
 	_, err := packet.NewDecoder(nil, packet.Raw, none)
 	assert.ErrorIs(t, err, syscall.EINVAL)
 	assert.NotErrorIs(t, err, syscall.EMSGSIZE)
-	assert.EqualError(t, err, "packet: bad reader: nil")
+	assert.EqualError(t, err, "packet: bad reader <nil>")
 }
 
 func TestCopyHasMemoryOfItsOwn(t *testing.T) {

@@ -23,23 +23,20 @@ func (e sizeError) Is(target error) bool { return target == syscall.EMSGSIZE }
 
 // ArgumentError says that a type or an option is wrong. It stands for OTP's badarg; errors.Is finds syscall.EINVAL.
 type ArgumentError struct {
-	What  string // "type", "line_delimiter", "length"; "reader", "parser", "decoder" where it is nil
-	Value any    // the value, where there is one
-	Cause string // why, where it is not plain
+	What  string // "type", "line_delimiter", "length", "reader", "parser", "decoder"
+	Value any    // the value; nil: a nil pointer or interface
+	Cause string // why, where What and Value do not show it
 }
 
 func (e *ArgumentError) Error() string {
 	if e == nil {
 		return "packet: no error"
 	}
-	s := "packet: bad " + e.What
-	if e.Value != nil {
-		s += fmt.Sprintf(" %v", e.Value)
-	}
+	text := fmt.Sprintf("packet: bad %s %v", e.What, e.Value)
 	if e.Cause != "" {
-		s += ": " + e.Cause
+		text += ": " + e.Cause
 	}
-	return s
+	return text
 }
 
 // Is reports whether target is syscall.EINVAL.

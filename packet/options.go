@@ -29,28 +29,33 @@ func (d Delimiter) Byte() byte {
 // maxTotal is the largest packet with its header; OTP counts in C's int.
 const maxTotal = 1<<31 - 1
 
-// limit is the value of an option, the total limit if that is lower or there is none.
+// limit is the value of an option, or maxTotal if that is lower or the option is 0, which means none.
 func limit(option uint32) uint32 {
-	return min(option-1, maxTotal-1) + 1 // 0-1 is the largest number
+	if option == 0 {
+		return maxTotal
+	}
+	return min(option, maxTotal)
 }
 
-// check finds what is badarg in OTP.
+// check finds what OTP answers with badarg. Decode calls it for each packet, so the usual case is small enough to be inlined.
 func check(t Type, o Options) error {
 	if t < numTypes && o.LineDelimiter == 0 {
 		return nil
 	}
-	return checkMore(t, o)
+	return checkDelimiter(t, o)
 }
 
-func checkMore(t Type, o Options) error {
+func checkDelimiter(t Type, o Options) error {
+	var cause string
 	switch {
 	case t >= numTypes:
 		return &ArgumentError{What: "type", Value: uint8(t)}
 	case t != Line:
-		return &ArgumentError{What: "line_delimiter", Value: uint16(o.LineDelimiter) - 1,
-			Cause: "the type is " + t.String()}
+		cause = "the type is " + t.String()
 	case o.LineDelimiter > 256:
-		return &ArgumentError{What: "line_delimiter", Value: uint16(o.LineDelimiter) - 1, Cause: "not a byte"}
+		cause = "not a byte"
+	default:
+		return nil
 	}
-	return nil
+	return &ArgumentError{What: "line_delimiter", Value: uint16(o.LineDelimiter) - 1, Cause: cause}
 }

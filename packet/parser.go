@@ -94,7 +94,7 @@ func (p *Parser) from(b []byte) int {
 	return p.searched
 }
 
-func noParser() error { return &ArgumentError{What: "parser", Cause: "nil"} }
+func noParser() error { return &ArgumentError{What: "parser"} }
 
 // Type returns the type of the packets.
 func (p *Parser) Type() Type {

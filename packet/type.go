@@ -58,7 +58,7 @@ func (t Type) MarshalText() ([]byte, error) {
 // UnmarshalText takes OTP's name of a type.
 func (t *Type) UnmarshalText(name []byte) error {
 	if t == nil {
-		return &ArgumentError{What: "type", Cause: "no place for it: the pointer is nil"}
+		return &ArgumentError{What: "type", Cause: "there is no Type to set: the pointer is nil"}
 	}
 	parsed, err := ParseType(string(name))
 	if err == nil {

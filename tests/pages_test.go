@@ -52,6 +52,32 @@ func TestTheDocumentOfTheArchitectureListsTheImports(t *testing.T) {
 	assert.Empty(t, documented, "docs/architecture.md has packages that are not there")
 }
 
+// The table of where to look names something that is in the file it names.
+func TestTheDocumentOfTheArchitectureSaysWhereToLook(t *testing.T) {
+	sourcetree.Need(t)
+	b, err := os.ReadFile("../docs/architecture.md")
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(b), "| question | file | name |\n")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n\n")
+	row := regexp.MustCompile("^\\| .* \\| \\[`.+`\\]\\(\\.\\./(.+)\\) \\| `(.+)` \\|$")
+	for line := range strings.Lines(strings.TrimPrefix(table, "| --- | --- | --- |\n")) {
+		m := row.FindStringSubmatch(strings.TrimSpace(line))
+		if !assert.NotNil(t, m, line) {
+			continue
+		}
+		source, err := os.ReadFile("../" + m[1])
+		if !assert.NoError(t, err, line) {
+			continue
+		}
+		name := regexp.MustCompile(`\b` + m[2] + `\b`)
+		if strings.HasSuffix(m[1], ".go") {
+			name = regexp.MustCompile(`(?m)^func (\(.*\) )?` + m[2] + `\(`)
+		}
+		assert.Regexp(t, name, string(source), line)
+	}
+}
+
 // Every relative link leads to a file of the repository and, with a fragment, to a heading of that page.
 func TestTheLinksOfThePagesLeadSomewhere(t *testing.T) {
 	sourcetree.Need(t)

@@ -12,13 +12,13 @@ import (
 func (d *Delivery) Settle() {
 	h, owner := d.handle, d.owner
 	// In one step: a receiver that has met the handle waits for the lock, and is the one to go on.
-	announced := h.Retract()
+	announced := engine.Retract(h)
 	if !announced && (h != nil || len(d.notices) == 0) {
 		return
 	}
 	post := func(msg esock.Message) {
 		if announced {
-			h.Post(msg) // in its place
+			engine.Post(h, msg) // in its place
 		} else {
 			owner.Post(msg)
 		}
@@ -105,7 +105,7 @@ func (d *Delivery) recall() {
 // retract takes the announcement back, from the mailbox and from the poller. Deliver is to follow.
 func (d *Delivery) retract() {
 	d.recall()
-	d.handle.Retract()
+	engine.Retract(d.handle)
 }
 
 // Errors of Give.
@@ -141,7 +141,7 @@ func (d *Delivery) Give(from, to *esock.Mailbox, beneath func() error) error {
 	case to == nil:
 		d.mode = Mode{}
 	case from != nil:
-		from.Move(to, d.src.About) // it fails when one of them is gone
+		engine.Move(from, to, d.src.About) // it fails when one of them is gone
 	}
 	return nil
 }

@@ -92,10 +92,10 @@ func (d *Delivery) Deliver() {
 	}
 	if d.handle == nil {
 		var h *esock.Handle
-		h = d.owner.NewHandleFuncLocked(d.mu, func(esock.Message) (esock.Message, bool) { return d.received(h) })
+		h = engine.NewHandle(d.owner, d.mu, func(esock.Message) (esock.Message, bool) { return d.received(h) })
 		d.handle = h
 	}
-	d.handle.Notify()
+	engine.Notify(d.handle)
 }
 
 // received is called by the goroutine that meets the handle in the mailbox: the message to receive instead, and whether there
@@ -189,9 +189,12 @@ func (d *Delivery) Recv(p []byte, w esock.Wait) (int, error) {
 }
 
 // Lasts reports whether a receive's error is about that call alone, so that the stream goes on, and gives its reason: the time
-// of w has run out, the handle waits, its mailbox was closed a moment ago, or somebody uses the socket beneath.
+// of w has run out, the handle waits, its mailbox was closed a moment ago, or somebody uses the socket beneath. A receive
+// without an error lasts. Methods of the context of w may run, so no lock may be held that they could need.
 func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	switch e := err.(type) {
+	case nil:
+		return nil, true
 	case *esock.Select:
 		return err, true
 	case *esock.Error:

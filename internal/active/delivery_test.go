@@ -71,12 +71,9 @@ func (s *stream) Read(w esock.Wait) error {
 	}
 	buf := make([]byte, 100)
 	n, err := s.d.Recv(buf, w)
+	reason, lasts := Lasts(err, w)
 	s.Lock()
 	s.data = append(s.data, buf[:n]...)
-	if err == nil {
-		return nil
-	}
-	reason, lasts := Lasts(err, w)
 	if !lasts {
 		s.d.End(ClosedBy{reason})
 		return nil

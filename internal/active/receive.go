@@ -48,7 +48,7 @@ func (d *Delivery) receive(w esock.Wait, next func() error, read func(esock.Wait
 		}
 		if first {
 			w = w.Begin()
-		} else if err := w.Over(); err != nil { // a read that finds data does not look
+		} else if err := d.over(w); err != nil {
 			return err
 		}
 		if err := read(w); err != nil {
@@ -57,9 +57,17 @@ func (d *Delivery) receive(w esock.Wait, next func() error, read func(esock.Wait
 	}
 }
 
+// over is whether the time is over, which a read that finds data does not look at. It unlocks, because a method of the
+// caller's context may run, and may use the connection.
+func (d *Delivery) over(w esock.Wait) error {
+	d.mu.Unlock()
+	defer d.mu.Lock()
+	return engine.Over(w)
+}
+
 // Receivers is how many receives there are, with those that wait for their turn.
 func (d *Delivery) Receivers() int {
-	n := len(d.turn.queue)
+	n := d.turn.waiting
 	if d.turn.taken {
 		n++
 	}

@@ -7,62 +7,99 @@ import (
 	"github.com/esock-go/esock/internal/layered"
 )
 
-// turn lets one goroutine at a time read the stream. Receives get it in the order they came.
+// turn lets one goroutine at a time read the stream. Receives get it in the order they came. Its mutex is that of the
+// Delivery.
 type turn struct {
-	taken bool
-	queue []chan struct{} // of receives that wait; closing one hands the turn over
+	taken       bool
+	waiting     int // how many receives are in the queue
+	first, last *waiter
 }
 
-// try takes the turn if nobody has it.
+// waiter is a receive in the queue. It leaves in constant time, wherever it stands: thousands may be called off at once.
+type waiter struct {
+	came       chan struct{} // closed when the turn is handed over
+	prev, next *waiter
+	queued     bool
+}
+
+// try takes the turn if it is free.
 func (t *turn) try() bool {
 	free := !t.taken
 	t.taken = true
 	return free
 }
 
-// take waits for the turn. mu, which guards the turn, is held before and after, but not while waiting. The time of
-// esock.Within runs from the moment the turn has come, so it does not end this wait; other waits do. Errors:
+// take waits for the turn. mu is held before and after, but not while waiting, nor while a method of the wait's context
+// runs. The time of esock.Within starts when the turn has come, so it does not end this wait; other waits do. Errors:
 // esock.ErrTimeout, a context's.
 func (t *turn) take(mu *sync.Mutex, w esock.Wait) error {
 	if t.try() {
 		return nil
 	}
-	if !w.Blocks() {
+	if !engine.Blocks(w) {
 		return esock.ErrTimeout
 	}
-	mine := layered.NewChannel(0)
-	t.queue = append(t.queue, mine)
+	mine := &waiter{came: layered.NewChannel(0)}
+	t.push(mine)
 	mu.Unlock()
 	defer mu.Lock()
-	if _, within := w.Duration(); within {
-		<-mine
+	if engine.Within(w) {
+		<-mine.came
 		return nil
 	}
 	ctx, free := w.Ends()
 	defer free()
 	select {
-	case <-mine:
+	case <-mine.came:
 		return nil
 	case <-ctx.Done():
 	}
+	err := w.Ended()
 	mu.Lock()
 	defer mu.Unlock()
-	for i, ch := range t.queue {
-		if ch == mine {
-			t.queue = append(t.queue[:i], t.queue[i+1:]...)
-			return w.Ended()
-		}
+	if mine.queued {
+		t.remove(mine)
+	} else {
+		t.pass() // it came at the same moment
 	}
-	t.pass() // it came at the same moment
-	return w.Ended()
+	return err
 }
 
-// pass gives the turn to the receive that has waited longest, or to nobody.
+// pass gives the turn to the receive that has waited longest, or frees it.
 func (t *turn) pass() {
-	if len(t.queue) == 0 {
+	next := t.first
+	if next == nil {
 		t.taken = false
 		return
 	}
-	close(t.queue[0])
-	t.queue = t.queue[1:]
+	t.remove(next)
+	close(next.came)
+}
+
+// push puts a waiter at the end of the queue.
+func (t *turn) push(w *waiter) {
+	w.queued, w.prev = true, t.last
+	if t.last == nil {
+		t.first = w
+	} else {
+		t.last.next = w
+	}
+	t.last = w
+	t.waiting++
+}
+
+// remove takes a waiter out of the queue. It touches the two beside it and no other.
+func (t *turn) remove(w *waiter) {
+	if w.prev == nil {
+		t.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		t.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.queued, w.prev, w.next = false, nil, nil
+	t.waiting--
 }

@@ -9,3 +9,7 @@ var Mark func(socket any)
 // NewChannel makes a channel that belongs to no testing/synctest bubble, wherever it is called: sockets may be used in one
 // bubble after another, and outside, and a wait for a turn does not count as durably blocked.
 var NewChannel func(size int) chan struct{}
+
+// Engine has the methods that package internal/active calls and users have no need of. That package states them, with their
+// types, and asserts them: nothing of package esock can be named here.
+var Engine any

@@ -85,7 +85,7 @@ static void members(const uint8_t *data, const esock_cmsg *c) {
     MUST(c->length >= 16 && c->v.recverr.info == info && c->v.recverr.data == value);
     MUST(memcmp(data, &c->v.recverr.error, 4) == 0);
     MUST(c->v.recverr.origin == data[4] && c->v.recverr.type == data[5]);
-    MUST(c->v.recverr.code == data[6] && c->v.recverr.spare == 0);
+    MUST(c->v.recverr.code == data[6] && c->v.recverr.spare == data[7]);
 }
 
 /* Walks it all; returns how many descriptors there are to close. */

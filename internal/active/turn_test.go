@@ -1,0 +1,106 @@
+package active
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/callback"
+	"github.com/esock-go/esock/internal/testwait"
+)
+
+// A receive that is called off leaves the queue without a look at any other than the two beside it, however many wait: to
+// call off thousands costs no more than that many steps.
+func TestLeavingTheQueueTouchesTheNeighboursAlone(t *testing.T) {
+	const n = 1000
+	for _, at := range []int{0, 1, n / 2, n - 2, n - 1} {
+		var q turn
+		ws := make([]*waiter, n)
+		for i := range ws {
+			ws[i] = new(waiter)
+			q.push(ws[i])
+		}
+		// No way leads past the neighbours, so a walk from any other place does not come to the one that leaves.
+		for i, w := range ws {
+			if i < at-1 || i > at+1 {
+				w.prev, w.next = nil, nil
+			}
+		}
+		q.remove(ws[at])
+		require.Equal(t, n-1, q.waiting)
+		require.False(t, ws[at].queued)
+		switch {
+		case at == 0:
+			require.Same(t, ws[1], q.first)
+			require.Nil(t, ws[1].prev)
+		case at == n-1:
+			require.Same(t, ws[n-2], q.last)
+			require.Nil(t, ws[n-2].next)
+		default:
+			require.Same(t, ws[at+1], ws[at-1].next)
+			require.Same(t, ws[at-1], ws[at+1].prev)
+		}
+	}
+}
+
+// Those that stay get their turn in the order they came, whichever have left.
+func TestTheOrderOfTheQueue(t *testing.T) {
+	var q turn
+	require.True(t, q.try())
+	var ws []*waiter
+	for range 10 {
+		w := &waiter{came: make(chan struct{})}
+		ws = append(ws, w)
+		q.push(w)
+	}
+	for _, i := range []int{0, 9, 4, 5, 1} {
+		q.remove(ws[i])
+	}
+	late := &waiter{came: make(chan struct{})}
+	q.push(late)
+	for _, w := range []*waiter{ws[2], ws[3], ws[6], ws[7], ws[8], late} {
+		select {
+		case <-w.came:
+			require.Fail(t, "it came before its turn")
+		default:
+		}
+		q.pass()
+		<-w.came
+	}
+	require.Zero(t, q.waiting)
+	q.pass()
+	require.False(t, q.taken)
+	require.Equal(t, turn{}, q)
+}
+
+// No method of a caller's context runs under the lock: not in a read, between reads, or in the queue.
+func TestAContextMayUseTheConnection(t *testing.T) {
+	s := newStream(t, nil)
+	parent, cancel := context.WithCancel(t.Context())
+	w := esock.Context(callback.Context(parent, func() {
+		s.Lock()
+		defer s.Unlock()
+		s.d.Owner()
+	}))
+	s.arrives(t, "a")
+	errs := make(chan error, 2)
+	receive := func() { _, err := s.receive(w); errs <- err }
+	receivers := func(n int) {
+		t.Helper()
+		eventually(t, func() bool { s.Lock(); defer s.Unlock(); return s.d.Receivers() == n })
+	}
+	var wg sync.WaitGroup
+	wg.Go(receive)
+	receivers(1)
+	wg.Go(receive)
+	receivers(2)
+	cancel()
+	for range 2 {
+		require.ErrorIs(t, testwait.Result(t, "a receive's end", errs), context.Canceled)
+	}
+	wg.Wait()
+	s.set(t, false)
+}

@@ -1,0 +1,31 @@
+package esock
+
+import (
+	"sync"
+
+	"github.com/esock-go/esock/internal/layered"
+)
+
+// What the layers above the socket may do and users need not: see package layered.
+func init() {
+	layered.NewChannel = newChannel
+	layered.Mark = func(s any) { s.(*Socket).facts.Or(factLayered) }
+	layered.Engine = engine{}
+}
+
+// engine has the calls of package internal/active. Their contracts are at the methods that they stand for.
+type engine struct{}
+
+func (engine) Notify(h *Handle) error            { return h.notify() }
+func (engine) Post(h *Handle, msg Message) error { return h.post(msg) }
+func (engine) Retract(h *Handle) bool            { return h.retract() }
+func (engine) Over(w Wait) error                 { return w.over() }
+func (engine) Blocks(w Wait) bool                { return w.kind != waitBad && w.blocks() }
+func (engine) Within(w Wait) bool                { return w.kind == waitFor }
+func (engine) NewHandle(m *Mailbox, mu *sync.Mutex, f func(Message) (msg Message, more bool)) *Handle {
+	return m.newHandleFunc(mu, f)
+}
+
+func (engine) Move(from, to *Mailbox, match func(Message) bool) (int, error) {
+	return from.move(to, match)
+}
