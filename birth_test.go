@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// atBirth calls f with each socket that is traced as made, which is the moment before anybody can find it.
+// atBirth calls f with each socket that is traced as made, the moment before another goroutine can find it.
 type atBirth struct {
 	slog.Handler
 	f func(s *Socket)
@@ -52,7 +52,7 @@ func TestOwnerDiesWhileItsSocketIsMade(t *testing.T) {
 	var born *Socket
 	onBirth(t, func(s *Socket) {
 		born = s
-		assert.Nil(t, s.Owner(), "nobody has found it")
+		assert.Nil(t, s.Owner(), "not found yet")
 		assert.NotContains(t, registry.all(), s)
 		assert.Equal(t, s.rarely().forgotten == nil, registeredNext, "the garbage collector has")
 		if mb != nil {
@@ -164,7 +164,7 @@ func TestOwnersDieBesideTheirSockets(t *testing.T) {
 	canary(t)
 }
 
-// Giving a socket to a mailbox that is closed closes it, and nobody else gets it meanwhile.
+// Giving a socket to a closed mailbox closes the socket, and no other mailbox gets it meanwhile.
 func TestControllingProcessToTheDead(t *testing.T) {
 	dead, alive := NewMailbox(), NewMailbox()
 	dead.Close()

@@ -85,7 +85,7 @@ func TestBubbleStartsThePoller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { selectsOnce(t, NewMailbox()) })
 }
 
-// Waiters are used again by whoever comes next, here, outside and in another bubble.
+// Waiters are used again by the next call, in this bubble, outside and in another.
 func TestBubbleLeavesWaitersToOthers(t *testing.T) {
 	if !alone(t) {
 		return

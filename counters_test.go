@@ -199,7 +199,7 @@ func TestCounterWrapWithoutOwner(t *testing.T) {
 	require.NoError(t, b.ControllingProcess(nil, mb))
 	_, err := b.Recv(make([]byte, 1), 0, Within(0))
 	require.Equal(t, ErrTimeout, err)
-	assert.Zero(t, mb.Len(), "nobody was there to be told")
+	assert.Zero(t, mb.Len(), "no mailbox was there to be told")
 }
 
 func TestGaugesFollowTheSockets(t *testing.T) {

@@ -21,7 +21,7 @@ func calledOut(t *testing.T, asleep bool, n int) int {
 	return within(t, when, "the kick")
 }
 
-// Who sleeps for good is called out each time.
+// A call that sleeps for good is called out each time.
 func TestCloseCallsOutWhoeverIsAsleep(t *testing.T) {
 	assert.Equal(t, 3, calledOut(t, true, 3))
 }

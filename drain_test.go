@@ -13,7 +13,7 @@ import (
 	"github.com/esock-go/esock/internal/testwait"
 )
 
-// blockingListener is a listener whose description somebody else has made blocking.
+// blockingListener is a listener whose description another holder has made blocking.
 func blockingListener(t *testing.T) (s *Socket, fd int) {
 	t.Helper()
 	s, err := Open(Inet, Stream, TCP)
@@ -50,7 +50,7 @@ func TestCloseCallsOutWhoSleepsInTheKernel(t *testing.T) {
 	assert.ErrorIs(t, <-done, net.ErrClosed)
 }
 
-// Those who share a listener clear the flag all the time: accept may sleep for a moment, never for good.
+// Other holders of a listener clear the flag all the time: accept may sleep for a moment, never for good.
 func TestAcceptBesideWhoMakesTheDescriptionBlocking(t *testing.T) {
 	s, fd := blockingListener(t)
 	stop := testwait.Repeat(func() { _ = syscall.SetNonblock(fd, false) })
@@ -85,7 +85,7 @@ func TestSendFileBesideWhoMakesTheDescriptionBlocking(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for range 20 { // the first fills the buffer, and nobody empties it
+		for range 20 { // the first fills the buffer, which is not emptied
 			if _, err := a.SendFile(f, 0, ToEnd, Within(0)); !assert.Equal(t, ErrTimeout, err) {
 				return
 			}

@@ -271,7 +271,7 @@ func TestPidFDIsADescriptorLikeOthers(t *testing.T) {
 		assert.Equal(t, []int{fd}, c.AppendFDs(nil))
 		assert.Equal(t, "pidfd", c.Map()["type"])
 	}
-	receive() // closes what nobody took
+	receive() // closes what was not taken
 	m.Reset()
 	assert.Len(t, descriptors(), before)
 

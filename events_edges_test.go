@@ -95,7 +95,7 @@ func TestEndOfAPauseWakesACallOnThePoller(t *testing.T) {
 	s.lanes[writing].parked = false
 }
 
-// A datagram socket without a peer is shut although the kernel says that it is not connected: whoever looks sees the end.
+// A datagram socket without a peer is shut although the kernel says that it is not connected: a call that looks sees the end.
 func TestShutdownOfADatagramSocketWithoutAPeer(t *testing.T) {
 	s, err := Open(Inet, Dgram, UDP)
 	require.NoError(t, err)

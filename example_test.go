@@ -186,7 +186,7 @@ func ExampleSocket_SetOptionNative() {
 	// Output: 0 <nil>
 }
 
-// An open file is handed to whoever holds the other end of a unix socket.
+// An open file is handed to the holder of the other end of a unix socket.
 func ExampleRights() {
 	addr := esock.UnixAddr("") // Linux chooses an abstract name
 	l, _ := esock.Open(esock.Local, esock.Dgram, esock.Default)

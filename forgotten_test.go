@@ -166,7 +166,7 @@ func TestForgottenSocketsAreCollected(t *testing.T) {
 	})
 }
 
-// What is armed is kept even if nobody can receive its message: it may still come.
+// What is armed is kept even if its message can no longer be received: the message may still come.
 func TestArmedSocketOfAForgottenMailboxStays(t *testing.T) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
@@ -182,7 +182,7 @@ func TestArmedSocketOfAForgottenMailboxStays(t *testing.T) {
 	canary(t)
 	canary(t)
 	require.Equal(t, mine, sameFile(fds[0]))
-	require.Equal(t, 1, must(syscall.Write(fds[1], []byte("x")))) // the message comes, to nobody
+	require.Equal(t, 1, must(syscall.Write(fds[1], []byte("x")))) // the message comes, and is not received
 	collected(t, func() bool { return gauges.read().Sockets == before }, "the socket is forgotten")
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pipeEnd is a pipe of which the write end can be passed on: gone reports that nobody has it any more.
+// pipeEnd is a pipe of which the write end can be passed on: gone reports that no holder is left.
 func pipeEnd(t *testing.T) (w int, gone func() bool) {
 	t.Helper()
 	var p [2]int
@@ -115,7 +115,7 @@ func after(iov [][]byte, n int) [][]byte {
 func TestDiscardedDataIsNotGivenOut(t *testing.T) {
 	a, b := tcpLink(t)
 	x, y := pair(t, Stream)
-	secret := []byte("what somebody else received")
+	secret := []byte("what another received")
 	_, err := y.Send(secret, 0, Forever)
 	require.NoError(t, err)
 	for range 4 { // leaves it in the buffers that RecvBytes uses again

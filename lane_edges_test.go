@@ -54,12 +54,12 @@ func TestCloseWhileACallIsInsideTheKernel(t *testing.T) {
 	}
 }
 
-// The last to leave a socket that closes tells the closer, and nobody before.
+// The last call to leave a socket that closes wakes Close, and none before it does.
 func TestOnlyTheLastTellsTheCloser(t *testing.T) {
 	_, s, _ := lanePair(t)
 	inside, goOn := make(chan struct{}), make(chan struct{})
 	hooked(t, func(bool) int { close(inside); <-goOn; return 1 })
-	require.NoError(t, s.ref("test")) // somebody else who is inside
+	require.NoError(t, s.ref("test")) // another call is inside
 	result := make(chan error, 1)
 	go func() { result <- turn(s, Forever) }()
 	<-inside
@@ -103,7 +103,7 @@ func TestReadinessIsToldOnce(t *testing.T) {
 	assert.Zero(t, mb.Len())
 }
 
-// A call that only looks does not wait, but somebody who is inside the kernel is soon out: then it looks.
+// A call that only looks does not wait, but another that is inside the kernel is soon out: then it looks.
 func TestPollLooksAfterWhoIsInsideTheKernel(t *testing.T) {
 	_, s, _ := lanePair(t)
 	inside, goOn := make(chan struct{}), make(chan struct{})
@@ -129,7 +129,7 @@ func TestPollLooksAfterWhoIsInsideTheKernel(t *testing.T) {
 	assert.NoError(t, within(t, poll, "the poll"))
 }
 
-// Who moves up and cannot be watched is told why, and the next moves up.
+// A call that moves up and cannot be watched is told why, and the next moves up.
 func TestNextThatCannotBeWatchedIsTold(t *testing.T) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
@@ -144,7 +144,7 @@ func TestNextThatCannotBeWatchedIsTold(t *testing.T) {
 		require.ErrorAs(t, err, &sels[i])
 	}
 	require.Equal(t, 1, must(syscall.Write(fds[1], []byte("x"))))
-	sameMessage(t, SelectMsg{sels[0].Handle()}, receive(t, mbs[0])) // who arms now asks the kernel anew
+	sameMessage(t, SelectMsg{sels[0].Handle()}, receive(t, mbs[0])) // an arm now asks the kernel anew
 	notWatchable(t, fds[0])
 	require.NoError(t, s.Cancel(sels[0]))
 	for i, mb := range mbs[1:] {
@@ -178,7 +178,7 @@ func TestBusyHandleIsNotQueued(t *testing.T) {
 	assert.NoError(t, elsewhere.Cancel((*Select)(h)), "its own call goes on")
 }
 
-// An event that answers nobody's watch is noted, and a message that is put off stays so.
+// An event that answers no watch is noted, and a message that is put off stays so.
 func TestStaleEventLeavesAPauseAlone(t *testing.T) {
 	_, s := pair(t, Stream)
 	mb := NewMailbox()
@@ -214,7 +214,7 @@ func TestBusyHandleReplacesNone(t *testing.T) {
 	assert.Zero(t, mb.Len())
 }
 
-// What nobody waited for is noted in the direction that it is about.
+// An event that no call waited for is noted in its direction.
 func TestEventIsNotedInItsDirection(t *testing.T) {
 	_, s := pair(t, Stream)
 	_, err := s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
@@ -300,7 +300,7 @@ func TestCalledOffWhileTheQueueEnds(t *testing.T) {
 			s.mu.Unlock()
 		}()
 		assert.Error(t, s.awaitTurn(&call{op: OpRecv}, wt, &w))
-		require.Empty(t, wt.ext.wake, "nobody is woken by it who uses the waiter next")
+		require.Empty(t, wt.ext.wake, "it wakes no later user of the waiter")
 		require.True(t, laneIsFree(s, reading))
 	}
 }

@@ -73,7 +73,7 @@ func (m *laneModel) finish(x *actor, want error) {
 	}
 }
 
-// released hands the lane on, as often as there is data for who gets it.
+// released hands the lane on, as often as there is data for the next.
 func (m *laneModel) released() {
 	m.cur, m.sel = nil, false
 	for m.cur == nil && len(m.queue) > 0 {
@@ -116,7 +116,7 @@ func (m *laneModel) settle() {
 	if m.cur != nil && !m.cur.blocks && !m.sel {
 		m.b.mu.Lock()
 		h := m.b.lanes[reading].cur
-		told := h != nil && h.state == handleSelected // an event that nobody had looked at
+		told := h != nil && h.state == handleSelected // an event that no call had looked at
 		m.b.mu.Unlock()
 		if told || m.available() > 0 {
 			m.sel = true
@@ -140,9 +140,9 @@ func (m *laneModel) differs() string {
 	owned := m.b.state.Load()&stOwned(reading) != 0
 	switch {
 	case m.cur == nil && (l.cur != nil || owned):
-		return "somebody has the lane"
+		return "the lane is taken"
 	case m.cur != nil && m.cur.blocks && (!l.parked || !owned || l.cur != nil):
-		return "nobody is parked"
+		return "no call is parked"
 	case m.cur != nil && !m.cur.blocks && (l.cur != m.cur.h || owned || (l.cur.state == handleSelected) != m.sel):
 		return "another holds it"
 	}
@@ -403,7 +403,7 @@ func newActor() *actor {
 	return &actor{mb: mb, own: mb.NewHandle()}
 }
 
-// end closes the socket: everybody is told, once.
+// end closes the socket: every actor is told, once.
 func (m *laneModel) end() {
 	if err := m.b.Close(); err != nil {
 		m.t.Fatal(err)

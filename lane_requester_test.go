@@ -16,7 +16,7 @@ func TestMailboxDoesNotQueueBehindItself(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		name := "a first call"
 		if again {
-			name = "the next call of who holds the lane"
+			name = "the next call of the lane's holder"
 		}
 		t.Run(name, func(t *testing.T) {
 			peer, s, _ := lanePair(t)

@@ -406,7 +406,7 @@ func TestExclusiveCallsMeetOthers(t *testing.T) {
 	}
 }
 
-// An event that met nobody makes the next call look once more before it waits: that is still one wait.
+// An event that met no call makes the next one look once more before it waits: that is still one wait.
 func TestNotedEventIsNoSecondWait(t *testing.T) {
 	a, b := pair(t, Dgram)
 	mb := NewMailbox()

@@ -142,7 +142,7 @@ func TestMailboxKnowsItsCallsInWhateverOrderTheyEnd(t *testing.T) {
 		for i, s := range socks { // and all were taken back
 			assert.False(t, handles[i].Busy())
 			_, err := s.Recv(make([]byte, 1), 0, Within(0))
-			assert.Equal(t, ErrTimeout, err, "nobody holds the direction")
+			assert.Equal(t, ErrTimeout, err, "the direction is free")
 		}
 	}
 }
@@ -210,7 +210,7 @@ func TestHandleFuncMeetsAnAbort(t *testing.T) {
 	assert.Equal(t, []Message{AbortMsg{h, ErrCancelled}}, all(mb))
 }
 
-// Who moves a message takes the older mailbox's lock first, so that two who move both ways do not wait for each other.
+// Move takes the older mailbox's lock first, so that two moves in opposite directions do not wait for each other.
 func TestMoveLocksTheOlderFirst(t *testing.T) {
 	older, newer := NewMailbox(), NewMailbox()
 	require.NoError(t, newer.Post(note(1)))

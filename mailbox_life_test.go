@@ -18,8 +18,8 @@ func waitsFor(t *testing.T, s *Socket, w Wait) *Handle {
 	return sel.Handle()
 }
 
-// A message may say something else while a match looks at it: the match is asked about that, too, and nobody sleeps beside
-// a message that he accepts.
+// A message may say something else while a match looks at it: the match is asked about that, too, and no
+// receiver sleeps beside a message that it accepts.
 func TestMatchMeetsAMessageThatChanges(t *testing.T) {
 	for name, accepts := range map[string]func(Message) bool{
 		"both":      anything,
@@ -59,7 +59,7 @@ func TestMatchMeetsAMessageThatChanges(t *testing.T) {
 	}
 }
 
-// Who sleeps beside a message that he refused hears when it becomes another.
+// A receiver that sleeps beside a message that it refused hears when it becomes another.
 func TestChangedMessageWakes(t *testing.T) {
 	a, b := pair(t, Stream)
 	mb := NewMailbox()
@@ -78,7 +78,7 @@ func TestChangedMessageWakes(t *testing.T) {
 	select {
 	case <-mb.Wake():
 	default:
-		t.Error("who looks at Wake does not hear of it")
+		t.Error("Wake does not tell of it")
 	}
 }
 
@@ -225,7 +225,7 @@ func TestMailboxQueuesOnce(t *testing.T) {
 		_, err := a.Send(make([]byte, 1), 0, NoWait(mb))
 		assert.ErrorIs(t, err, ErrState)
 	}
-	for i, mb := range mbs { // whoever is called off may queue again
+	for i, mb := range mbs { // a call that is called off may queue again
 		if i%2 == 0 {
 			require.NoError(t, mb.Close())
 		}

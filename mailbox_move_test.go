@@ -129,8 +129,8 @@ func TestWhatAMatchLooksAtIsInTheMailbox(t *testing.T) {
 	}
 }
 
-// Whoever waits in the mailbox that a message moves to is woken, also when a match of the old one looks at it, and so is
-// whoever waits there for what the match did not want.
+// A receiver of the mailbox that a message moves to is woken, also when a match of the old one looks at it, and so is
+// one that waits there for what the match did not want.
 func TestReceiversHearOfWhatAMatchLooksAt(t *testing.T) {
 	for _, kind := range []string{"free", "locked"} {
 		mb, to := NewMailbox(), NewMailbox()
@@ -232,7 +232,7 @@ func atLock() (n int) {
 
 func waitsForLock() bool { return atLock() > 0 }
 
-// A receiver that waits for a handle's lock has taken nothing: who holds the lock still finds the message, and may take it
+// A receiver that waits for a handle's lock has taken nothing: the lock's holder still finds the message, and may take it
 // back, and post what it would have made.
 func TestWhoeverHoldsTheLockFindsTheHandle(t *testing.T) {
 	for name, receive := range map[string]func(*Mailbox) (Message, bool){
@@ -525,7 +525,7 @@ func TestMovingUnderReceiversKeepsTheOrder(t *testing.T) {
 		mu.Lock()
 		now := owner
 		mu.Unlock()
-		if msg, ok := now.Poll(); ok { // nobody else receives
+		if msg, ok := now.Poll(); ok { // there is no other receiver
 			require.Equal(t, last+1, msg)
 			last++
 			got = append(got, msg)

@@ -35,7 +35,7 @@ func TestSelectiveReceiveLeavesTheOthersInTheirOrder(t *testing.T) {
 	}
 }
 
-// Of two who wait for different messages, each is woken by his own, whichever comes first.
+// Of two receivers that wait for different messages, each is woken by its own, whichever comes first.
 func TestSelectiveReceiversWakeForTheirOwn(t *testing.T) {
 	for range 200 {
 		mb := NewMailbox()
@@ -116,7 +116,7 @@ func TestHandleFuncGivesWhatItsFunctionReturns(t *testing.T) {
 	assert.False(t, c.h.retract())
 	_, ok = mb.Poll()
 	assert.False(t, ok)
-	assert.Equal(t, note(1), c.next, "nobody asked")
+	assert.Equal(t, note(1), c.next, "it was not asked")
 }
 
 func TestHandleFuncUnderSelectiveReceive(t *testing.T) {
@@ -437,7 +437,7 @@ func TestHandleIsAwayWhileItsFunctionRuns(t *testing.T) {
 			h.notify()
 		}
 		assert.False(t, h.unseen())
-		assert.False(t, h.retract(), "who has it goes on")
+		assert.False(t, h.retract(), "its receiver goes on")
 		return n, false
 	})
 	h.notify()

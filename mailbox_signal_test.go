@@ -46,7 +46,7 @@ func receiveBehind(t *testing.T, f func(context.Context) (Message, error)) (g ga
 	return g, got
 }
 
-// Two messages come while two receivers have looked and do not wait yet: there is one wake-up, and the one who gets it wakes
+// Two messages come while two receivers have looked and do not wait yet: there is one wake-up, and the one that gets it wakes
 // the other. So it is whichever way the first message is received.
 func TestReceiverWakesTheNext(t *testing.T) {
 	for name, post := range map[string]func(mb *Mailbox, h *Handle){
@@ -95,7 +95,7 @@ func TestReceiverThatGotNothingWakesTheNext(t *testing.T) {
 	}
 }
 
-// Who chooses hears of every message by itself, also of one that a plain receiver was woken for.
+// A receiver with a match hears of every message by itself, also of one that a plain receiver was woken for.
 func TestWhoChoosesHearsOfEveryMessage(t *testing.T) {
 	mb := NewMailbox()
 	wants := func(n note) func(context.Context) (Message, error) {

@@ -124,7 +124,7 @@ func TestMailboxWakeInSelect(t *testing.T) {
 	assert.Equal(t, n, <-got)
 }
 
-// One goroutine that looks through Wake and one in Receive: the close reaches both, whoever is woken first.
+// One goroutine that looks through Wake and one in Receive: the close reaches both, whichever is woken first.
 func TestMailboxCloseReachesReceiverBesideWakeUser(t *testing.T) {
 	for range 200 {
 		mb := NewMailbox()
@@ -252,7 +252,7 @@ func TestReplacedHandleIsAbortedOnce(t *testing.T) {
 	require.NoError(t, err)
 	sameMessage(t, AbortMsg{h2, ErrCancelled}, receive(t, mb))
 	assert.Zero(t, mb.Len())
-	// A handle whose message nobody has seen is not used again; then it is.
+	// A handle whose message has not been seen is not used again; then it is.
 	b.Recv(buf, 0, Forever)
 	_, err = b.Recv(buf, 0, NoWait(mb))
 	h3 := err.(*Select).Handle()
@@ -316,7 +316,7 @@ func TestMailboxCloseSparesWhatItGaveAway(t *testing.T) {
 	}
 }
 
-// Whoever wins, the socket is its new owner's, or closed by the old one: never given away and then closed.
+// Whichever wins, the socket is its new owner's, or closed by the old one: never given away and then closed.
 func TestMailboxCloseMeetsControllingProcess(t *testing.T) {
 	m2 := NewMailbox()
 	given := 0

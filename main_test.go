@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 // descriptors lists what the process has open.
 var descriptors = machine.Descriptors
 
-// usualSndBuf is the send buffer of a Linux that nobody has tuned (it doubles it). With it tests know what is more than a
+// usualSndBuf is the send buffer of a Linux with its default settings (it doubles it). With it tests know what is more than a
 // unix socket takes.
 const usualSndBuf = 106496
 

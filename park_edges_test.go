@@ -109,7 +109,7 @@ func TestWaitThatCannotBeWatchedFails(t *testing.T) {
 	}
 }
 
-// Who waits in the other direction, and can be watched no longer, is told with the event that took the watch away.
+// A call that waits in the other direction, and can be watched no longer, is told with the event that took the watch away.
 func TestEventThatEndsAnothersWatch(t *testing.T) {
 	s, _ := pair(t, Stream)
 	fill(t, s)
@@ -149,7 +149,7 @@ func TestCloseBeforeAWaitOnThePoller(t *testing.T) {
 		if tries++; tries == 2 {
 			go func() { closed <- s.Close() }()
 			eventually(t, s.closing, "closing")
-			s.mu.Lock() // Close has woken who waits
+			s.mu.Lock() // Close has woken the call that waits
 			s.mu.Unlock()
 		}
 		return -int(syscall.EAGAIN)
@@ -195,7 +195,7 @@ func TestWokenForNothingBeforeItsTime(t *testing.T) {
 	assert.NoError(t, within(t, got, "the byte"))
 }
 
-// An event that came too early, while nobody waited, makes the wait on the C poller a pause.
+// An event that came too early, while no call waited, makes the wait on the C poller a pause.
 func TestNotedEventThatCameTooEarlyIsAPause(t *testing.T) {
 	peer, s, _ := lanePair(t)
 	rawWrite(peer) // poll(2) says that it can be read
@@ -230,7 +230,7 @@ func TestWokenForSomethingTriesOnce(t *testing.T) {
 	assert.Zero(t, s.blk.parks[reading].pace.last, "no wake-up has proved empty")
 }
 
-// An event that nobody has looked at is a reason to try, and not to wait.
+// An event that no call has looked at is a reason to try, and not to wait.
 func TestNotedEventIsNoWaitOnThePoller(t *testing.T) {
 	_, s, _ := lanePair(t)
 	s.noteEvent()

@@ -82,7 +82,7 @@ func TestContextIsRegisteredThenKeptThenDropped(t *testing.T) {
 	assert.Nil(t, stops.stop)
 }
 
-// A kept context that ends under somebody else's wait wakes nobody for good.
+// A kept context that ends under another call's wait does not end it.
 func TestKeptContextEndsUnderAnotherWait(t *testing.T) {
 	a, b := pair(t, Stream)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -194,7 +194,7 @@ func TestVeryLongTimes(t *testing.T) {
 	assert.Equal(t, ErrTimeout, err)
 }
 
-// With an error alone pending, the runtime refuses to wait; so it does for a descriptor that somebody made blocking
+// With an error alone pending, the runtime refuses to wait; so it does for a descriptor that was made blocking
 // before the first park. Then the C poller waits.
 func TestRuntimeRefusesTheDescriptor(t *testing.T) {
 	a, b := pair(t, Stream)
@@ -282,7 +282,7 @@ func TestSpinnersAreLimited(t *testing.T) {
 	assert.Zero(t, spinners.Load())
 	runtime.GOMAXPROCS(1)
 	a, b := pair(t, Stream)
-	parkOnce(t, a, b, Forever.Spin(time.Hour)) // with one processor nobody spins: it parks
+	parkOnce(t, a, b, Forever.Spin(time.Hour)) // with one processor it does not spin: it parks
 }
 
 // A poll, or a close, that meets a spinner does not wait for the end of its budget.

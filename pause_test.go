@@ -173,7 +173,7 @@ func TestPausedCallIsEnded(t *testing.T) {
 	}
 }
 
-// The time of an event comes while its wait ends: the poller's goroutine has taken it off its list, and finds nobody.
+// The time of an event comes while its wait ends: the poller's goroutine has taken it off its list, and finds no waiting call.
 func TestPauseTakenBackAtItsTime(t *testing.T) {
 	s, _, to := fullUnix(t)
 	s.beginLook(writing, s.silence(OpSendTo))
@@ -275,8 +275,8 @@ func TestSeesTheEndOfDatagramsAlone(t *testing.T) {
 	}
 }
 
-// The event that esock makes is a hint: who waited may have gone.
-func TestPauseEndsWhenNobodyWaits(t *testing.T) {
+// The event that esock makes is a hint: the call that waited may have gone.
+func TestPauseEndsWhenNoCallWaits(t *testing.T) {
 	s, _ := pair(t, Stream)
 	s.mu.Lock()
 	x := s.pausing(writing)

@@ -225,7 +225,7 @@ func TestPartialReceiveEndedByClose(t *testing.T) {
 	assert.Equal(t, uint64(3), c.ReadPkgMax)
 }
 
-// Where the first attempt to start the poller fails, the next who needs it makes another. A process of its own does
+// Where the first attempt to start the poller fails, the next call that needs it makes another. A process of its own does
 // it: here the poller runs already.
 func TestPollerStartsAfterAnAttemptThatFailed(t *testing.T) {
 	const child = "ESOCK_TEST_POLLER"
@@ -286,8 +286,8 @@ func TestArmThatCannotBeRenewedReachesTheOtherLane(t *testing.T) {
 	assert.IsType(t, SelectMsg{}, receive(t, reader))
 	assert.IsType(t, SelectMsg{}, receive(t, writer))
 	_, err = s.Send([]byte("x"), 0, NoWait(writer))
-	assert.ErrorIs(t, err, syscall.EBADF, "and whoever tries again meets the reason")
-	require.NoError(t, syscall.Dup3(keep, p[0], syscall.O_CLOEXEC)) // so that closing closes nobody else's
+	assert.ErrorIs(t, err, syscall.EBADF, "and the next try meets the reason")
+	require.NoError(t, syscall.Dup3(keep, p[0], syscall.O_CLOEXEC)) // so that closing closes no other's
 	s.Close()
 }
 

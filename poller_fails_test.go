@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A poller that fails says so, and nobody who waits is left behind. In a process of its own: it is the only poller.
+// A poller that fails is logged, and no waiting call is left behind. In a process of its own: it is the only poller.
 func TestPollerThatFailsIsStartedAgain(t *testing.T) {
 	if !alone(t) {
 		return
@@ -59,7 +59,7 @@ func TestPollerThatFailsIsStartedAgain(t *testing.T) {
 		armRead(3)
 		_, err := peers[3].Send([]byte("x"), 0, Forever)
 		require.NoError(t, err)
-		// Everybody is told to look for himself.
+		// Every waiting call is told to look.
 		woken := map[*Socket]bool{}
 		for range socks {
 			woken[receive(t, mb).Socket()] = true
@@ -103,7 +103,7 @@ func (h atError) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// A poller that gets no descriptor says so, those who wait are told at once, and it goes on as soon as there is one.
+// A poller that gets no descriptor says so, waiting calls are told at once, and it goes on as soon as there is one.
 func TestPollerThatGetsNoDescriptorGoesOn(t *testing.T) {
 	if !alone(t) {
 		return

@@ -205,7 +205,7 @@ func TestRaceLaneGuardsAcrossMessages(t *testing.T) {
 	const rounds = 200
 	mbs := []*Mailbox{NewMailbox(), NewMailbox(), NewMailbox()}
 	for range rounds {
-		gate = true // nobody is inside
+		gate = true // no call is inside
 		first := make(chan error)
 		go func() { first <- turn(s, Forever) }()
 		eventually(t, func() bool { return s.state.Load()&stOwned(reading) != 0 }, "an owner")
@@ -216,7 +216,7 @@ func TestRaceLaneGuardsAcrossMessages(t *testing.T) {
 				msg, err := mb.Receive(context.Background())
 				assert.NoError(t, err)
 				assert.IsType(t, SelectMsg{}, msg)
-				s.noteEvent() // for the next one, so that nobody asks the poller
+				s.noteEvent() // for the next one, so that no call asks the poller
 				assert.NoError(t, turn(s, NoWait(mb)))
 			})
 		}
@@ -230,14 +230,14 @@ func TestRaceLaneGuardsAcrossMessages(t *testing.T) {
 	assert.Equal(t, rounds*len(mbs), asynchronous)
 }
 
-// noteEvent is an event that meets nobody.
+// noteEvent is an event that meets no call.
 func (s *Socket) noteEvent() {
 	s.mu.Lock()
 	s.state.Or(stNote(reading))
 	s.mu.Unlock()
 }
 
-// laneIsFree reports whether nobody holds the direction or is queued in it, and the state word agrees.
+// laneIsFree reports whether no call holds the direction or is queued in it, and the state word agrees.
 func laneIsFree(s *Socket, d direction) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -248,7 +248,7 @@ func laneIsFree(s *Socket, d direction) bool {
 // Replacement, cancel and the death of a mailbox, from many goroutines, without the core.
 func TestRaceQueueChurn(t *testing.T) {
 	peer, s, _ := lanePair(t)
-	rawWrite(peer) // always readable: who is armed after all, is told
+	rawWrite(peer) // always readable: a call that is armed after all is told
 	total := 0
 	hooked(t, func(bool) int {
 		total++

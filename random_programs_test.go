@@ -169,7 +169,7 @@ func (q *requester) done() {
 		q.t.Errorf("armed %d times, told %d, cancelled %d", q.arms, q.told, q.cancelled)
 	}
 	if n := q.mb.Len(); n != 0 {
-		q.t.Errorf("%d messages nobody waits for", n)
+		q.t.Errorf("%d messages that no call waits for", n)
 	}
 }
 
@@ -294,7 +294,7 @@ func (p program) run(t testing.TB) {
 		}
 	}
 	if !laneIsFree(a, writing) && p.End != 2 {
-		t.Error("somebody is left in the sender's lane")
+		t.Error("a call is left in the sender's lane")
 	}
 	b.Close()
 	a.Close()

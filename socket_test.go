@@ -92,7 +92,7 @@ func selfUDP(t testing.TB) *Socket {
 	return s
 }
 
-// The garbage collector closes what was forgotten where everybody's cleanups run: it does not wait for data that the
+// The garbage collector closes what was forgotten where all cleanups of the program run: it does not wait for data that the
 // peer does not take, whatever SO_LINGER says.
 func TestForgottenSocketHoldsUpNoCleanup(t *testing.T) {
 	for _, park := range []bool{false, true} {
@@ -134,6 +134,15 @@ func plainPair(t *testing.T) (fd, peer int) {
 	return fds[0], fds[1]
 }
 
+// parkBorrowed has s wait once, for what the descriptor of its peer sends.
+func parkBorrowed(t *testing.T, peer int, s *Socket) {
+	t.Helper()
+	from, err := Adopt(peer, NoDup())
+	require.NoError(t, err)
+	parkOnce(t, from, s, Forever)
+	require.NoError(t, from.Close())
+}
+
 // fdState is what a descriptor's status flags and SO_LINGER are.
 func fdState(t *testing.T, fd int) string {
 	t.Helper()
@@ -144,7 +153,7 @@ func fdState(t *testing.T, fd int) string {
 	return fmt.Sprintf("flags %#o, linger %d", flags, onoff)
 }
 
-// Whoever lent the descriptor may have closed it long since, and the number be another's.
+// The lender of a descriptor may have closed it long since, and the number be another's.
 func TestForgottenBorrowedSocketLeavesTheDescriptorAlone(t *testing.T) {
 	for _, park := range []bool{false, true} {
 		t.Run(fmt.Sprintf("parked=%v", park), func(t *testing.T) {
@@ -157,10 +166,7 @@ func TestForgottenBorrowedSocketLeavesTheDescriptorAlone(t *testing.T) {
 				s, err := Adopt(fd, NoDup(), Registered(false))
 				require.NoError(t, err)
 				if park {
-					from, err := Adopt(peer, NoDup())
-					require.NoError(t, err)
-					parkOnce(t, from, s, Forever)
-					require.NoError(t, from.Close())
+					parkBorrowed(t, peer, s)
 				}
 			}()
 			require.NoError(t, syscall.Dup3(other, fd, syscall.O_CLOEXEC))
@@ -191,10 +197,7 @@ func TestBorrowedDescriptorKeepsItsLingerAndFlags(t *testing.T) {
 				s, err := Adopt(fd, NoDup(), Owner(mb))
 				require.NoError(t, err)
 				if park {
-					from, err := Adopt(peer, NoDup())
-					require.NoError(t, err)
-					parkOnce(t, from, s, Forever)
-					require.NoError(t, from.Close())
+					parkBorrowed(t, peer, s)
 				}
 				require.NoError(t, end(s, mb))
 				assert.True(t, s.closing())
@@ -313,7 +316,7 @@ func TestTakenDescriptorIsClosedWithTheSocket(t *testing.T) {
 		assert.True(t, s.Closed())
 		require.NoError(t, syscall.SetNonblock(peer, true))
 		_, err = syscall.Read(peer, make([]byte, 1))
-		assert.NoError(t, err, "the end, not EAGAIN: nobody holds the descriptor")
+		assert.NoError(t, err, "the end, not EAGAIN: there is no other holder")
 		require.NoError(t, syscall.Close(peer))
 	}
 }

@@ -29,7 +29,7 @@ func TestStressClose(t *testing.T) {
 	var markers sync.WaitGroup
 	var lent atomic.Int64
 	for g := range 2 {
-		markers.Go(func() { // takes numbers, and looks whether anybody else uses them
+		markers.Go(func() { // takes numbers, and looks whether others use them
 			want := []byte{0xee, byte(g), 0xee, 0xee}
 			got := make([]byte, 64)
 			for {
@@ -53,7 +53,7 @@ func TestStressClose(t *testing.T) {
 					}
 				}
 				if err := errors.Join(syscall.Close(fds[0]), syscall.Close(fds[1])); err != nil {
-					t.Errorf("somebody closed a marker: %v", err)
+					t.Errorf("a marker was closed: %v", err)
 				}
 			}
 		})
@@ -95,7 +95,7 @@ func closeRound(t *testing.T, r *rand.Rand) {
 			n, err := b.Recv(buf, 0, w)
 			for _, c := range buf[:n] {
 				if c != 0x11 {
-					t.Errorf("somebody else's data: %x", buf[:n])
+					t.Errorf("another connection's data: %x", buf[:n])
 				}
 			}
 			switch {

@@ -409,7 +409,7 @@ func TestZeroIsClosed(t *testing.T) {
 		select {
 		case <-mb.Wake():
 		default:
-			assert.Fail(t, "who looks at Wake sleeps for ever")
+			assert.Fail(t, "a reader of Wake sleeps for ever")
 		}
 	}
 	_, err := Open(Inet, Stream, TCP, Owner(&none))
@@ -420,7 +420,7 @@ func TestZeroIsClosed(t *testing.T) {
 	assert.ErrorIs(t, err, &InvalidError{What: "options"})
 }
 
-// TestZeroErrors has texts for errors that nobody filled in.
+// TestZeroErrors has texts for errors whose fields are empty.
 func TestZeroErrors(t *testing.T) {
 	for want, err := range map[string]error{
 		"<nil>": (*Error)(nil), "esock: ": &Error{}, "esock: recv on #Socket<0>": &Error{Op: "recv", Socket: &Socket{}},

@@ -36,7 +36,7 @@ func TestZeroCopyNoticesBeforeTheSendIsNoted(t *testing.T) {
 	assert.False(t, b.lost)
 }
 
-// A number that this socket has not sent says that somebody else sends: from then on nothing is given back early.
+// A number that this socket has not sent says that another sends: from then on nothing is given back early.
 func TestZeroCopyNoticesOfSomebodyElse(t *testing.T) {
 	b := &zeroCopyBook{}
 	o := &zeroCopyResult{book: b}
@@ -135,7 +135,7 @@ func TestZeroCopyDoubtReportsThePendingError(t *testing.T) {
 	eventually(t, func() bool {
 		_, _ = s.Send([]byte("x"), 0, Forever)
 		return cErrorPending(s.h)
-	}, "that nobody is there")
+	}, "that no peer is there")
 	b := s.uncopied()
 	b.doubt = true
 	_, err = zc.Send([]byte("x"), Forever)
@@ -199,7 +199,7 @@ func TestZeroCopyRestIsBounded(t *testing.T) {
 		}
 		assert.ErrorIs(t, err, syscall.ECONNRESET)
 	})
-	t.Run("somebody else's connection is not, and the memory stays", func(t *testing.T) {
+	t.Run("a shared connection is not, and the memory stays", func(t *testing.T) {
 		r, z, _ := restOf(t)
 		r.shared = true
 		r.step(time.Millisecond)
@@ -211,7 +211,7 @@ func TestZeroCopyRestIsBounded(t *testing.T) {
 		zeroCopyRests.kept = nil
 		zeroCopyRests.mu.Unlock()
 	})
-	t.Run("all went, and somebody else took the notices", func(t *testing.T) {
+	t.Run("all went, and another holder took the notices", func(t *testing.T) {
 		r, z, peer := restOf(t)
 		require.NoError(t, errnoOf(cShutdown(r.h, syscall.SHUT_WR)))
 		var err error
@@ -252,7 +252,7 @@ func TestMoreThanTheBufferIsClipped(t *testing.T) {
 	assert.Empty(t, c.buf)
 }
 
-// A connection that somebody else has, too, is not aborted, whatever its linger.
+// A connection that has another holder is not aborted, whatever its linger.
 func TestZeroCopyRestOfASharedConnection(t *testing.T) {
 	abort := binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, 1), 0)
 	for name, facts := range map[string]uint32{"adopted": factFromFD, "borrowed": factFromFD | factBorrowed} {

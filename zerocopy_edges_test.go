@@ -27,7 +27,7 @@ func TestZeroCopyNoticeThatReachesBeyondWhatIsNoted(t *testing.T) {
 	assert.False(t, b.lost)
 }
 
-// Where all has been sent, and somebody else took the notices, the memory comes back after a moment, and the connection is not
+// Where all has been sent, and another holder took the notices, the memory comes back after a moment, and the connection is not
 // aborted.
 func TestZeroCopyNoticesThatNeverComeAreNotWaitedForLong(t *testing.T) {
 	r, z, peer := restOf(t)

@@ -68,7 +68,7 @@ func TestQueuedRecordsAreTheSameBesideABook(t *testing.T) {
 	got := read(with)
 	without := selfUDP(t)
 	assert.Equal(t, read(without), got)
-	assert.Nil(t, without.uncopied(), "whoever only reads needs no book")
+	assert.Nil(t, without.uncopied(), "a socket that only reads needs no book")
 	assert.Equal(t, "stamped", got[0].data)
 }
 

@@ -57,7 +57,7 @@ func TestAccept_Preconditions(t *testing.T) {
 		assert.ErrorIs(t, err, esock.ErrState)
 		require.NoError(t, l.Cancel(sel))
 	})
-	t.Run("somebody else is current: queued", func(t *testing.T) {
+	t.Run("another requester is current: queued", func(t *testing.T) {
 		s1, s2 := acceptSelect(t, l, mb), acceptSelect(t, l, other)
 		assert.Equal(t, 2, l.Info().NumAcceptors)
 		_, err := l.Accept(esock.NoWait(other))

@@ -213,7 +213,7 @@ func TestBad_UnknownFlags(t *testing.T) {
 	echoes(t, x, y)
 }
 
-// vast is n bytes that nobody pays for, until they are touched.
+// vast is n bytes that take no memory until they are touched.
 func vast(t *testing.T, n int) []byte {
 	t.Helper()
 	b, err := syscall.Mmap(-1, 0, n, syscall.PROT_READ|syscall.PROT_WRITE,

@@ -59,12 +59,12 @@ func TestBind_Errors(t *testing.T) {
 		a   esock.Addr
 		err error
 	}{
-		"address of somebody else": {esock.Inet, inet4("192.0.2.1"), syscall.EADDRNOTAVAIL},
-		"address in use":           {esock.Inet, sockName(t, used), syscall.EADDRINUSE},
-		"inet6 address to inet":    {esock.Inet, esock.Inet6Addr(netip.IPv6Loopback(), 0, 0), syscall.EAFNOSUPPORT},
-		"no address":               {esock.Inet, esock.Addr{}, &esock.InvalidError{What: "sockaddr"}},
-		"inet address to local":    {esock.Local, inet4("127.0.0.1"), syscall.EINVAL},
-		"directory that is not":    {esock.Local, esock.UnixAddr("/nowhere/at/all"), syscall.ENOENT},
+		"address of another host": {esock.Inet, inet4("192.0.2.1"), syscall.EADDRNOTAVAIL},
+		"address in use":          {esock.Inet, sockName(t, used), syscall.EADDRINUSE},
+		"inet6 address to inet":   {esock.Inet, esock.Inet6Addr(netip.IPv6Loopback(), 0, 0), syscall.EAFNOSUPPORT},
+		"no address":              {esock.Inet, esock.Addr{}, &esock.InvalidError{What: "sockaddr"}},
+		"inet address to local":   {esock.Local, inet4("127.0.0.1"), syscall.EINVAL},
+		"directory that is not":   {esock.Local, esock.UnixAddr("/nowhere/at/all"), syscall.ENOENT},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.err == syscall.EADDRNOTAVAIL && !machine.RefusesForeign() {

@@ -39,7 +39,7 @@ func TestClose_EveryPendingOperation(t *testing.T) {
 	})
 }
 
-// Who was armed is told; who has its select message finds out by its next call.
+// An armed requester is told; one that has its select message finds out by its next call.
 func TestClose_AfterTheSelectMessage(t *testing.T) {
 	eachLane(t, func(t *testing.T, l laneCase) {
 		mb := esock.NewMailbox()
@@ -122,7 +122,7 @@ func TestCloseAtEveryStage(t *testing.T) {
 	}
 }
 
-// Whatever is unsent when somebody else closes for the owner: nobody waits for it.
+// When a socket is closed because its owner died, the close does not wait for unsent data.
 func TestClose_OwnersDeathDoesNotLinger(t *testing.T) {
 	owner := esock.NewMailbox()
 	a, b := tcpPair(t)

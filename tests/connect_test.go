@@ -48,7 +48,7 @@ func TestConnect_Preconditions(t *testing.T) {
 		drain(t, b, n+1)
 		assert.Equal(t, outcome{1, nil}, result(t, sent))
 	})
-	t.Run("somebody else is connecting", func(t *testing.T) {
+	t.Run("another requester is connecting", func(t *testing.T) {
 		s, _, sel := connecting(t)
 		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(esock.NewMailbox())} {
 			assert.ErrorIs(t, s.Connect(addr, w), esock.ErrAlready)
@@ -56,15 +56,15 @@ func TestConnect_Preconditions(t *testing.T) {
 		}
 		require.NoError(t, s.Cancel(sel))
 	})
-	t.Run("somebody else is connecting and waits", func(t *testing.T) {
+	t.Run("another requester is connecting and waits", func(t *testing.T) {
 		s := open(t, esock.Inet, esock.Stream, esock.TCP)
 		done := start(func() (int, error) { return 0, s.Connect(addr, esock.Forever) })
 		eventually(t, "connecting", func() bool { return hasState(s.Info().WStates, "connecting") })
 		assert.ErrorIs(t, s.Connect(addr, esock.Forever), esock.ErrAlready)
 		require.NoError(t, s.Close())
-		assert.ErrorIs(t, result(t, done).err, errClosed, "close by somebody else")
+		assert.ErrorIs(t, result(t, done).err, errClosed, "close by another goroutine")
 	})
-	t.Run("nobody is connecting", func(t *testing.T) {
+	t.Run("no requester is connecting", func(t *testing.T) {
 		s := open(t, esock.Inet, esock.Stream, esock.TCP)
 		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(esock.NewMailbox())} {
 			assert.ErrorIs(t, s.FinishConnect(w), esock.ErrState)

@@ -18,7 +18,7 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// provoke sends a datagram where nobody listens, and waits until the answer has come to the error queue, or was taken from
+// provoke sends a datagram to a port without a listener, and waits until the answer has come to the error queue, or was taken from
 // there. Linux answers only so many in a while (icmp_msgs_burst, icmp_msgs_per_sec; those of other programs count too).
 func provoke(t *testing.T, s *esock.Socket) (to esock.Addr) {
 	t.Helper()
@@ -109,7 +109,7 @@ func TestRecvErrIsApartFromReceiving(t *testing.T) {
 
 	data = recvStart(t, s, buf, esock.Forever, 1)
 	provoke(t, s)
-	assert.NoError(t, result(t, errs).err, "nor did who waits for errors")
+	assert.NoError(t, result(t, errs).err, "nor did the wait for errors")
 	assert.NoError(t, s.Close())
 	<-data
 }
@@ -152,7 +152,7 @@ func TestRecvErrSelects(t *testing.T) {
 	_, err = s.RecvErr(&m, esock.NoWait(mb))
 	sel = selected(t, err)
 
-	// Data wakes nobody who waits for an error. One event has both, so who waits for data says when it has come.
+	// Data does not wake a wait for an error. One event has both, so the wait for data shows when it has come.
 	readers := esock.NewMailbox()
 	defer readers.Close()
 	forData := recvSelect(t, s, readers)
@@ -206,7 +206,7 @@ func TestErrorsDrains(t *testing.T) {
 	assert.NoError(t, err, "the rest is still there")
 }
 
-// An error that nobody takes out of the queue keeps EPOLLERR up. Waiting must not become spinning.
+// An error that stays in the queue keeps EPOLLERR up. Waiting must not become spinning.
 func TestQueuedErrorsDoNotSpin(t *testing.T) {
 	waits := map[string]func(t *testing.T, s *esock.Socket) (stop func()){
 		"a blocking receive": func(t *testing.T, s *esock.Socket) func() {
@@ -269,7 +269,7 @@ func TestUDPServerOutlivesItsClients(t *testing.T) {
 		for n := 0; ; {
 			k, from, err := server.RecvFrom(buf, 0, esock.Forever)
 			if errors.Is(err, syscall.ECONNREFUSED) {
-				continue // of somebody else: RecvErr tells
+				continue // of another datagram: RecvErr tells
 			}
 			if err != nil || string(buf[:k]) == "stop" {
 				return n, err
@@ -302,7 +302,7 @@ func TestUDPServerOutlivesItsClients(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, "alive?", string(buf[:n]))
 	}
-	assert.Less(t, tries(server)-before, uint64(3*clients+4*questions), "errors that nobody takes wake nobody again and again")
+	assert.Less(t, tries(server)-before, uint64(3*clients+4*questions), "errors that stay do not wake the server again and again")
 	_, err := c.SendTo([]byte("stop"), at, 0, esock.Forever)
 	require.NoError(t, err)
 	o := result(t, served)

@@ -148,7 +148,7 @@ func TestPacket(t *testing.T) {
 	l, _ = sender.LinkLayer()
 	assert.Equal(t, want, l)
 
-	// A whole frame, made by hand, to everybody.
+	// A whole frame, made by hand, to the broadcast address.
 	copy(header, bytes.Repeat([]byte{0xff}, 6))
 	_, err = whole.SendTo(append([]byte(header), data...), esock.PacketAddr(esock.LinkLayer{IfIndex: a.index}), 0, esock.Within(patience))
 	require.NoError(t, err)
@@ -199,7 +199,7 @@ func TestRawSocketPings(t *testing.T) {
 		require.Greater(t, n, 20+8)
 		got := buf[4*int(buf[0]&15) : n] // behind the header of IP
 		if got[0] != reply || !bytes.Equal(got[4:], packet[4:]) {
-			continue // somebody else's
+			continue // another's
 		}
 		assert.Equal(t, loopback, from.IP())
 		assert.Zero(t, inetChecksum(got))

@@ -48,7 +48,7 @@ func closeSoon(t testing.TB, c interface{ Close() error }) error {
 	}
 }
 
-// usualSndBuf is the send buffer of a Linux that nobody has tuned (it doubles it). With it tests know what is more than a
+// usualSndBuf is the send buffer of a Linux with its default settings (it doubles it). With it tests know what is more than a
 // unix socket takes.
 const usualSndBuf = 106496
 

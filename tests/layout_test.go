@@ -16,7 +16,7 @@ const module = "github.com/esock-go/esock"
 
 // imports says which packages of the module each of its packages may import, its tests apart. "." is package esock. Packages
 // are in the order of the floors: each imports only what is above it in this list. internal/sourcetree, watchdog, zerocall,
-// machine, testwait and callback help tests, so nobody may import them.
+// machine, testwait and callback help tests: only tests may import them.
 var imports = []struct{ of, may string }{
 	{"csrc", ""},
 	{"internal/needcgo", ""},
@@ -56,7 +56,7 @@ var imports = []struct{ of, may string }{
 	{"tests/mutants", ""},
 }
 
-// Nobody imports upward. What a package may import is what the table says.
+// No package imports upward, or what the table does not list.
 func TestPackagesImportWhatTheLayoutSays(t *testing.T) {
 	sourcetree.Need(t)
 	if _, err := exec.LookPath("go"); err != nil {

@@ -29,7 +29,7 @@ func withFDs(t *testing.T, fd, n int) *esock.Msg {
 	return m
 }
 
-// A peer cannot fill the process with descriptors by sending to somebody who drops the messages.
+// A peer cannot fill the process with descriptors by sending to a receiver that drops the messages.
 func TestRights_OfForgottenMessagesAreClosed(t *testing.T) {
 	for name, drop := range map[string]func(s *esock.Socket) error{
 		"a fresh Msg each": func(s *esock.Socket) error { return s.RecvMsg(new(esock.Msg), 0, esock.Forever) },

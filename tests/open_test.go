@@ -124,7 +124,7 @@ func TestEveryDescriptorIsBornCloexecAndNonblocking(t *testing.T) {
 	syscall.Close(fds[0])
 }
 
-// blockingPair is a socketpair as anybody makes it: blocking.
+// blockingPair is a socketpair as other programs make it: blocking.
 func blockingPair(t *testing.T) (a, b int) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)

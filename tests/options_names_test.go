@@ -89,7 +89,7 @@ func TestMissingKeysAreRefusedBeforeTheKernelIsAsked(t *testing.T) {
 	s6 := udp6(t)
 	assert.ErrorContains(t, sockopt.Set(s6, "ipv6", "add_membership", map[string]any{"multiaddr": "ff02::1:99"}), "missing keys: interface")
 	assert.ErrorContains(t, sockopt.Set(s6, "ipv6", "pktinfo", map[string]any{"addr": "::1"}), "missing keys: ifindex")
-	// Any interface is still there, for those who say so.
+	// Any interface can still be said, but explicitly.
 	joined := open(t, esock.Inet, esock.Dgram, esock.UDP, ownNetwork(t, nil))
 	assert.NoError(t, sockopt.Set(joined, "ip", "add_membership", map[string]any{"multiaddr": "239.1.2.3", "ifindex": 1}))
 }

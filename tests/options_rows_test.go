@@ -84,7 +84,7 @@ func excused(o sockopt.Info, err error) string {
 }
 
 // mayDiffer are the sockets of which it cannot be said what they answer: whether the kernel has them, how it is set up, and
-// whether there is somebody to connect to, is the machine's. What they refuse is a reason to skip, and not a fault.
+// whether there is a peer to connect to, is the machine's. What they refuse is a reason to skip, and not a fault.
 func mayDiffer(kind sockopt.Kinds) bool { return kind == sockopt.KindSCTP || kind == sockopt.KindVSock }
 
 // contains reports whether the map that was read has what was set.

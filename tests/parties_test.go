@@ -24,7 +24,7 @@ import (
 type parties struct {
 	own   *esock.Socket // its call waits
 	peer  *esock.Socket // nil if there is none
-	third *esock.Socket // sends to the same queue; nil if nobody can
+	third *esock.Socket // sends to the same queue; nil if there is none
 	call  func(w esock.Wait) error
 	other func(w esock.Wait) error // the third's
 	act   func()                   // what makes the call possible
@@ -155,7 +155,7 @@ var vsockReachesItself = sync.OnceValue(func() bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNREFUSED)
 })
 
-// connecting is an attempt that nobody answers.
+// connecting is an attempt that is not answered.
 func connecting(t *testing.T) *parties {
 	to := pendingAddr(t)
 	c := open(t, esock.Inet, esock.Stream, esock.TCP)
@@ -189,8 +189,8 @@ func unixSender(t *testing.T, how string) *parties {
 
 var netlinkPorts atomic.Uint32
 
-// netlinkUser is a socket of a protocol for messages between processes. Its port is nobody's after it: those that the kernel
-// gives are, and what is sent to a socket that was closed would then reach one of another test.
+// netlinkUser is a socket of a protocol for messages between processes. The kernel would give a closed socket's port to another
+// test, which would then get what is sent to the closed one. So each has a port of its own, of 1024 for each process.
 func netlinkUser(t *testing.T) (*esock.Socket, esock.Addr) {
 	s, err := esock.Open(esock.Netlink, esock.Dgram, unix.NETLINK_USERSOCK)
 	if err != nil {
@@ -199,7 +199,7 @@ func netlinkUser(t *testing.T) (*esock.Socket, esock.Addr) {
 	closeAtEnd(t, s)
 	require.NoError(t, sockopt.SocketRcvBuf.Set(s, 4096))
 	for err = error(syscall.EADDRINUSE); errors.Is(err, syscall.EADDRINUSE); {
-		err = s.Bind(esock.NetlinkAddr(uint32(os.Getpid())<<9+netlinkPorts.Add(1), 0))
+		err = s.Bind(esock.NetlinkAddr(uint32(os.Getpid())<<10+netlinkPorts.Add(1), 0))
 	}
 	require.NoError(t, err)
 	return s, sockName(t, s)

@@ -31,7 +31,7 @@ func polled(t testing.TB, s *esock.Socket) int16 {
 	return fds[0].Revents
 }
 
-// errorQueueUDP is a UDP socket with an ICMP error in its queue, which nobody drains.
+// errorQueueUDP is a UDP socket with an ICMP error in its queue, which is not drained.
 func errorQueueUDP(t *testing.T) (s, peer *esock.Socket) {
 	t.Helper()
 	peer, to := udp(t)

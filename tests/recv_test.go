@@ -273,7 +273,7 @@ func TestPollRespectsTheQueue(t *testing.T) {
 		assert.Equal(t, selectOf(sel), message(t, mb))
 		_, err := way.recv(b, make([]byte, 5), esock.Within(0))
 		assert.Equal(t, esock.ErrTimeout, err, "it is another's")
-		assert.Equal(t, 1, b.Info().NumReaders, "who stays current")
+		assert.Equal(t, 1, b.Info().NumReaders, "it stays current")
 		n, err := way.recv(b, make([]byte, 5), esock.NoWait(mb))
 		assert.Equal(t, outcome{3, nil}, outcome{n, err})
 	})
@@ -410,7 +410,7 @@ func TestSeqpacketEmptyMessagesAndTheEnd(t *testing.T) {
 }
 
 func TestRecvFrom(t *testing.T) {
-	// A connected stream names nobody.
+	// A connected stream gives no address.
 	a, b := tcpPair(t)
 	send(t, a, "x")
 	_, from, err := b.RecvFrom(make([]byte, 4), 0, esock.Forever)

@@ -177,7 +177,7 @@ func TestRefusedCallsThatLeaveThingsAsTheyAre(t *testing.T) {
 		require.Error(t, err)
 		assert.NoError(t, s.Cancel(sel), "the connect is still in progress")
 	})
-	t.Run("somebody else's mistake", func(t *testing.T) {
+	t.Run("another requester's mistake", func(t *testing.T) {
 		a, b := pair(t, esock.Stream)
 		m1, m2 := esock.NewMailbox(), esock.NewMailbox()
 		s1 := recvSelect(t, b, m1)

@@ -107,7 +107,7 @@ func TestSelect_QueueIsFIFO(t *testing.T) {
 		s5 := l.async(t, m5)
 		assert.Equal(t, 5, l.count())
 		assert.ErrorIs(t, l.call(esock.NoWait(m3)), esock.ErrState, "queued once")
-		assert.Equal(t, esock.ErrTimeout, l.call(esock.Within(0)), "nobody overtakes")
+		assert.Equal(t, esock.ErrTimeout, l.call(esock.Within(0)), "no call overtakes")
 		pending := []<-chan outcome{two, four}
 		l.tell(t, m1)
 		for range 5 {
@@ -139,7 +139,7 @@ func TestSelect_QueueIsFIFO(t *testing.T) {
 	})
 }
 
-// After its select message nobody proceeds until the current requester calls or cancels.
+// After the select message no other requester proceeds until the current one calls or cancels.
 func TestSelect_LockedOutUntilTheCurrentActs(t *testing.T) {
 	eachLane(t, func(t *testing.T, l laneCase) {
 		m1, m2 := esock.NewMailbox(), esock.NewMailbox()
@@ -174,7 +174,7 @@ func TestSelect_QueuedBlockingCallsThatEnd(t *testing.T) {
 	})
 }
 
-// The current requester is known by who it is: its next call is executed, whatever the operation.
+// The current requester is known by its identity: its next call is executed, whatever the operation.
 func TestSelect_CurrentMayChangeTheOperation(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	mb := esock.NewMailbox()

@@ -276,7 +276,7 @@ func TestSend_NoSIGPIPE(t *testing.T) {
 	assert.Empty(t, got)
 }
 
-// Errors are one-shot on Linux, and given to whoever meets them.
+// Errors are one-shot on Linux, and given to the call that meets them.
 func TestErrorsAreOneShot(t *testing.T) {
 	reset := func(t *testing.T) (a *esock.Socket) {
 		a, b := tcpPair(t)

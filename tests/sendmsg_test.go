@@ -201,9 +201,9 @@ func TestRights_CutOnesAreClosed(t *testing.T) {
 	for _, flags := range []esock.MsgFlags{0, esock.MsgCTrunc} {
 		err = b.RecvMsg(&in, flags|esock.MsgPeek, esock.Forever)
 		if flags == 0 {
-			assert.ErrorIs(t, err, esock.ErrControlTruncated, "nobody can miss it")
+			assert.ErrorIs(t, err, esock.ErrControlTruncated, "it cannot be missed")
 		} else {
-			assert.NoError(t, err, "nobody who looks is disturbed")
+			assert.NoError(t, err, "a caller that looks is not disturbed")
 		}
 		assert.Equal(t, "data", string(in.Data()))
 		assert.NotZero(t, in.Flags&esock.MsgCTrunc)

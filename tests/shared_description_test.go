@@ -30,14 +30,14 @@ func TestDuplicateClosedWhileItsDescriptionLivesOn(t *testing.T) {
 		other, _ := pair(t, esock.Stream) // may get the number, and what go-pointer gave the other
 		sel = recvSelect(t, other, mb)
 		echoes(t, a, b)
-		assert.Zero(t, mb.Len(), "and nobody hears of it")
+		assert.Zero(t, mb.Len(), "and no mailbox hears of it")
 		require.NoError(t, other.Close())
 		message(t, mb)
 	}
 }
 
-// O_NONBLOCK belongs to the description: whoever shares it can clear it.
-func TestDescriptionMadeBlockingBySomebodyElse(t *testing.T) {
+// O_NONBLOCK belongs to the description: any other holder can clear it.
+func TestDescriptionMadeBlockingByAnotherHolder(t *testing.T) {
 	for _, typ := range []esock.Type{esock.Stream, esock.Dgram, esock.SeqPacket} {
 		t.Run(typ.String(), func(t *testing.T) {
 			a, b := pair(t, typ)
@@ -81,7 +81,7 @@ func TestDescriptionMadeBlockingBySomebodyElse(t *testing.T) {
 	}
 }
 
-func TestListenerMadeBlockingBySomebodyElse(t *testing.T) {
+func TestListenerMadeBlockingByAnotherHolder(t *testing.T) {
 	l, addr := listener(t, 5)
 	mb := esock.NewMailbox()
 	accept := func(w esock.Wait) <-chan outcome {

@@ -63,7 +63,7 @@ func TestSpinnersAreHalfOfTheProcessorsAtMost(t *testing.T) {
 				spins(t, s)
 				peers, ends = append(peers, peer), append(ends, done)
 			}
-			for range 2 { // who comes later parks, and counts for nobody
+			for range 2 { // a later call parks, and does not count
 				s, peer, done := spinning(t)
 				parks(t, s)
 				peers, ends = append(peers, peer), append(ends, done)
@@ -168,7 +168,7 @@ func TestSpinnerCountsAsWaiting(t *testing.T) {
 	assert.Equal(t, outcome{1, nil}, result(t, first))
 	send(t, a, "y")
 	assert.Equal(t, outcome{1, nil}, result(t, second))
-	assert.Zero(t, b.Info().NumReaders, "nobody waits any more")
+	assert.Zero(t, b.Info().NumReaders, "no call waits any more")
 	third := start(func() (int, error) { return b.Recv(make([]byte, 1), 0, esock.Forever) })
 	eventually(t, "the third spins", func() bool { return b.Info().NumReaders == 1 })
 	send(t, a, "z")
@@ -228,7 +228,7 @@ func TestSpinnerStarvesNobody(t *testing.T) {
 	}
 }
 
-// Spinners end like everybody else.
+// What ends other waits ends those that spin.
 func TestSpinnerIsEndedByEverything(t *testing.T) {
 	_, b := pair(t, esock.Stream)
 	spin := func(w esock.Wait) <-chan outcome {

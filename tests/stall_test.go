@@ -35,7 +35,7 @@ func slowFile(t *testing.T) (f *os.File, release func()) {
 	return f, release
 }
 
-// A sendfile that waits for its disk is the lane's current request: whoever comes meanwhile is answered as beside any call
+// A sendfile that waits for its disk is the lane's current request: a call that comes meanwhile is answered as beside any call
 // that waits.
 func TestSendFile_ThatWaitsForTheDiskIsTheCurrentRequest(t *testing.T) {
 	a, b := pair(t, esock.Stream)

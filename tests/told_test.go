@@ -118,7 +118,7 @@ func TestAdopt_States(t *testing.T) {
 	assert.Equal(t, []string{"bound"}, twin(t, path).Info().RStates)
 	nl := open(t, esock.Netlink, esock.Raw, esock.Default)
 	assert.Empty(t, twin(t, nl).Info().RStates)
-	assert.Empty(t, twin(t, nl).Info().WStates, "the kernel is everybody's peer")
+	assert.Empty(t, twin(t, nl).Info().WStates, "the kernel is the peer of all")
 	require.NoError(t, nl.Bind(esock.NetlinkAddr(0, 0)))
 	assert.Equal(t, []string{"bound"}, twin(t, nl).Info().RStates)
 	for _, d := range []esock.Domain{esock.Inet, esock.Inet6, esock.Local} {
@@ -162,7 +162,7 @@ func (h *heard) count(message string) int {
 	return h.n[message]
 }
 
-// A socket that nobody closed is reported to who asked for the library's trace, and to nobody else.
+// A socket that is forgotten open is reported to the library's trace, where that is asked for.
 func TestForgottenSocketIsReportedOnRequest(t *testing.T) {
 	const message = "esock: a socket was forgotten and is closed by the garbage collector"
 	log := &heard{Handler: slog.DiscardHandler, n: map[string]int{}}

@@ -90,7 +90,7 @@ func TestWakeUpForNothingIsNoWait(t *testing.T) {
 			}
 			for rounds := 0; rounds < 100 || forNothing() < 10; rounds++ {
 				if rounds == 2000 {
-					t.Skip("the kernel wakes nobody for nothing here")
+					t.Skip("the kernel makes no wake-up for nothing here")
 				}
 				end(t)
 				i := <-done
@@ -156,7 +156,7 @@ func recvN(t *testing.T, s *esock.Socket, n int) []byte {
 	return buf
 }
 
-// The runtime's poller refuses a descriptor that somebody made blocking before the first wait. Who waits elsewhere then waits,
+// The runtime's poller refuses a descriptor that was made blocking before the first wait. A call that then waits elsewhere waits,
 // too: it tries a few times, and not again until something happens.
 func TestWaitBesideTheRuntimeIsAWait(t *testing.T) {
 	a, b := pair(t, esock.Stream)

@@ -33,7 +33,7 @@ func stalled(t *testing.T, opts ...esock.OpenOption) (from, to *esock.Socket) {
 	return from, to
 }
 
-// litter has the collector free what nobody holds, and fills it anew.
+// litter has the collector free what is not held, and fills it anew.
 func litter() {
 	var all [][]byte
 	for range 6 {
@@ -47,7 +47,7 @@ func litter() {
 	runtime.KeepAlive(all)
 }
 
-// zeroCopyWays are all calls that send without copying, each with memory of its own that nobody else holds.
+// zeroCopyWays are all calls that send without copying, each with memory that nothing else holds.
 var zeroCopyWays = map[string]func(s *esock.Socket) (int, error){
 	"Send": func(s *esock.Socket) (int, error) {
 		return s.Send(bytes.Repeat([]byte("A"), 256<<10), esock.MsgZeroCopy, esock.Within(0))

@@ -1,5 +1,5 @@
 # How the project compiles itself: esock_flags for its objects, esock_runtime for what is linked with
-# them. Nobody who uses the installed library sees either.
+# them. Users of the installed library see neither.
 set(ESOCK_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=: address,undefined or thread")
 option(ESOCK_WARNINGS "All warnings, and each an error" ${PROJECT_IS_TOP_LEVEL})
 

@@ -41,7 +41,7 @@ const framingHelp = "Each line of the input is sent as one packet; with the type
 	"unchanged. With -e a line may contain escapes such as \\x00, \\n, \\\" and \\\\, and the types raw and 0 send it " +
 	"without its newline. Packets received are printed: those of types raw, 0 and line unchanged, HTTP part by part, " +
 	"others one to a line, with escapes for what cannot be printed. At the end of the input the command stops sending; " +
-	"it ends when the peer does."
+	"it ends when the peer closes the connection."
 
 // terminals are the two streams that a command has beside its output.
 type terminals struct {
@@ -56,7 +56,7 @@ const chunk = 64 << 10
 const maxPacket = 64 << 20
 
 // afterwards is how long the input may pause once the peer has finished sending. What the input still holds is sent, but
-// there is no waiting for a person who types.
+// it does not wait for a person to type.
 const afterwards = 500 * time.Millisecond
 
 // options returns the options of the socket. It receives raw bytes: package packet decodes them, so that an incomplete

@@ -276,7 +276,7 @@ func TestConnectIsInterrupted(t *testing.T) {
 	_, err := p.Read(make([]byte, 1))
 	assert.Equal(t, io.EOF, err)
 
-	// Also while it sends to somebody who does not read.
+	// Also while it sends to a peer that does not read.
 	ctx, cancel = context.WithCancel(context.Background())
 	in, w := io.Pipe()
 	n = connecting(t, ctx, l, framing{Packet: "raw"}, in)

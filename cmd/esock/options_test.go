@@ -80,7 +80,7 @@ func TestOptionsProbe(t *testing.T) {
 	assert.Empty(t, b.String())
 }
 
-// sampleText is the sample of a row, as somebody types it.
+// sampleText is the sample of a row, as typed on a command line.
 func sampleText(o sockopt.Info) string {
 	text, _, _ := strings.Cut(o.Sample, ">")
 	if text == "" {

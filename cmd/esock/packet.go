@@ -20,7 +20,7 @@ type packetDecodeCmd struct {
 	LineLength    *int64 `placeholder:"N" help:"Cut lines into pieces of N bytes; 0: no limit."`
 	LineDelimiter *int64 `placeholder:"N" help:"The number of the byte that ends a line (10); only with --type line."`
 	Hex           string `placeholder:"HEX" empty:"" help:"The bytes, in hexadecimal."`
-	Vectors       string `placeholder:"FILE" help:"Decode all test vectors in a file, and print those with another result."`
+	Vectors       string `placeholder:"FILE" help:"Decode all test vectors in a file, and print those whose result differs."`
 }
 
 // Help is what --help adds.

@@ -59,7 +59,7 @@ func fill(t *testing.T, w *os.File) {
 	require.ErrorIs(t, err, syscall.EAGAIN)
 }
 
-// A log that nobody reads keeps the server from ending, until it is told a second time.
+// A log that is not read keeps the server from ending, until a second signal.
 func TestServeSecondSignalKills(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		out, stdout := pipe(t)

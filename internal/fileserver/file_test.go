@@ -76,7 +76,7 @@ func TestServeDoesNotOpenPipes(t *testing.T) {
 	_, body := ask(t, browser(t), "GET", "http://"+at+"/fifo")
 	assert.Equal(t, "404 Not Found\n", body)
 	_, err = syscall.Read(watch, make([]byte, 4096))
-	assert.Equal(t, syscall.EAGAIN, err, "nobody has opened it")
+	assert.Equal(t, syscall.EAGAIN, err, "no reader has opened it")
 }
 
 func TestServeIndexThatCannotBeOpened(t *testing.T) {

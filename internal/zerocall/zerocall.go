@@ -30,7 +30,7 @@ type Package struct {
 	// Args gives an argument other than the zero value: for the one of the function or "Type.Method", by its place from
 	// 0. nil: none does.
 	Args map[string]map[int]any
-	// After looks at the results of each call. nil: nobody does.
+	// After looks at the results of each call. It may be nil.
 	After func(name string, results []reflect.Value)
 }
 

@@ -164,12 +164,12 @@ do(waiting, [{'$inet', _, {_, S}}, Kind, N], _) ->
 do(full, [S], _) ->
     inet:setopts(S, [{packet, raw}, {send_timeout, 400}]),
     full(S, pattern(4000), 2);
-%% tried(S) waits until somebody has tried to receive.
+%% tried(S) waits until a receive has been tried.
 do(tried, [{'$inet', _, {_, S}}], _) ->
     eventually(fun() -> #{counters := #{read_tries := N}} = socket:info(S), N > 0 end);
 do(is, [Data, Data], _) -> ok;
 do(is, [Other, _], _) -> {error, Other};
-%% connect_refused(Port) waits until nobody listens at the port.
+%% connect_refused(Port) waits until the port has no listener.
 do(connect_refused, [Port], _) ->
     eventually(fun() -> gen_tcp:connect({127, 0, 0, 1}, Port, backend([])) =:= {error, econnrefused} end);
 %% send_until_error sends until that fails, recv_until_error receives.

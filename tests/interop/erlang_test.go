@@ -86,7 +86,7 @@ func startNode(dir string) (*node, error) {
 	return n, nil
 }
 
-// read hands the answers to those who wait for them.
+// read hands the answers to the requests that wait for them.
 func (n *node) read(out io.Reader) {
 	defer close(n.done)
 	lines := bufio.NewReader(out)
@@ -109,7 +109,7 @@ func (n *node) read(out io.Reader) {
 	}
 }
 
-// drop gives up requests that nobody will answer. n.mu is held.
+// drop gives up requests that will not be answered. n.mu is held.
 func (n *node) drop(which func(request) bool) {
 	for tag, r := range n.waiting {
 		if which(r) {

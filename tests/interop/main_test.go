@@ -93,7 +93,7 @@ func needErlang(t *testing.T) {
 	}
 }
 
-// deadPort is a port of loopback nobody listens at.
+// deadPort is a port of loopback without a listener.
 func deadPort(t testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

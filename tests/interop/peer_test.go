@@ -255,7 +255,7 @@ func (t turn) waiting(args []any) (any, error) {
 	})
 }
 
-// tried waits until somebody has tried to receive.
+// tried waits until a receive has been tried.
 func (t turn) tried(args []any) (any, error) {
 	return nil, eventually(func() bool { return socket(args[0]).Socket().Counters().ReadTries > 0 })
 }
@@ -267,7 +267,7 @@ func (t turn) is(args []any) (any, error) {
 	return nil, nil
 }
 
-// connectRefused waits until nobody listens at a port.
+// connectRefused waits until a port has no listener.
 func (t turn) connectRefused(args []any) (any, error) {
 	return nil, eventually(func() bool {
 		s, err := gentcp.Connect(nil, "127.0.0.1", args[0].(int), esock.Within(patience))

@@ -35,7 +35,7 @@ var casts = []cast{
 	{"go-go", "go", "go"},                 // the control
 }
 
-// TestScenarios plays every script with every cast: each role must observe the same in both languages and whoever
+// TestScenarios plays every script with every cast: each role must observe the same in both languages and whatever
 // the other is.
 func TestScenarios(t *testing.T) {
 	sourcetree.Need(t)

@@ -30,13 +30,13 @@ type scenario struct {
 //	go -> {error, closed}          % why
 //
 // "S = accept(L)" keeps the socket in a variable of the role. @L is the port of the listener L of any role, @dir a
-// directory of the scenario, @dead a port nobody listens at. % begins a comment. A line
+// directory of the scenario, @dead a port without a listener. % begins a comment. A line
 //
 //	not on otp25 as a: why
 //
 // says that release 25 cannot play the role.
 //
-// How much the kernel takes that nobody receives is the machine's: a call that sends more than smallBuffer is begun, and its
+// How much the kernel takes that is not received is the machine's: a call that sends more than smallBuffer is begun, and its
 // result is taken after the receiver's step.
 type step struct {
 	line  int
@@ -131,7 +131,7 @@ func parseScript(file, text string) (all []scenario, err error) {
 	return all, nil
 }
 
-// smallBuffer is what every connection takes though nobody receives.
+// smallBuffer is what every connection takes though its peer does not receive.
 const smallBuffer = 4000
 
 var sendLine = regexp.MustCompile(`^(?:\w+ = )?send(?:file)?\(.*?(?:pattern\(([0-9]+)\)|dup\([^,]*,([0-9]+)\)|"@dir/data", \w+\))`)

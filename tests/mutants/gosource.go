@@ -26,7 +26,7 @@ import (
 // zzMutant is the number of the mutant that is alive, 0: none.
 var zzMutant, _ = strconv.Atoi(os.Getenv("` + variable + `"))
 
-// zzReached is a file that says which mutants the program comes by, nil if nobody asks.
+// zzReached is a file that says which mutants the program reaches, nil if it is not asked for.
 var zzReached = zzMap(os.Getenv("` + reachedVariable + `"))
 
 func zzMap(file string) []byte {

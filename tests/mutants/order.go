@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Most mutants are killed by tests that take no time, among many that take long or never come by the mutant. So it is found
+// Most mutants are killed by tests that take no time, among many that take long or never reach the mutant. So it is found
 // out once which tests come by which mutant, and these run first, the quickest in front.
 
 // timed is a test and how long it takes.
