@@ -78,7 +78,7 @@ func TestDecoderSeesThroughBadReaders(t *testing.T) {
 	for _, n := range []int{-1, 1 << 20} {
 		d = newDecoder(t, readFunc(func([]byte) (int, error) { return n, nil }), packet.Line, none)
 		_, err = d.Next()
-		assert.ErrorContains(t, err, "counts more bytes")
+		assert.ErrorContains(t, err, "invalid count")
 		assert.Empty(t, d.Buffered())
 	}
 }
