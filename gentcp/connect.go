@@ -27,7 +27,7 @@ func Connect(mb *esock.Mailbox, host string, port int, w esock.Wait, opts ...Opt
 		return nil, &Error{Op: op, Reason: err}
 	}
 	if port < 0 || port > 65535 {
-		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "it is no port number"}}
+		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "out of range"}}
 	}
 	w = w.Begin()
 	addrs, err := c.resolve(host, uint16(port), w)
@@ -60,7 +60,7 @@ func ConnectAddr(mb *esock.Mailbox, a esock.Addr, w esock.Wait, opts ...Option) 
 	return c.connect([]esock.Addr{a}, w.Begin())
 }
 
-// FDOpen makes a socket from the descriptor of a connection of any family. FD says who owns the descriptor afterwards. OTP:
+// FDOpen makes a socket from the descriptor of a connection of any family. FD says what closes the descriptor. OTP:
 // gen_tcp:fdopen/2.
 func FDOpen(mb *esock.Mailbox, fd int, opts ...Option) (*Socket, error) {
 	const op = "fdopen"

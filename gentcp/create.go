@@ -63,7 +63,7 @@ func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, 
 		}
 		r := rows[o.name]
 		if r == nil || r.use&where == 0 {
-			return nil, &badArgument{"option", o.name, "there is none of that name here"}
+			return nil, &badArgument{"option", o.name, "unknown, or not for this call"}
 		}
 		v, cause := r.check(o.value)
 		if cause != "" {
@@ -74,7 +74,7 @@ func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, 
 		}
 	}
 	if c.netns != "" && c.fd >= 0 {
-		return nil, &badArgument{"netns", c.netns, "a descriptor is in a namespace already"}
+		return nil, &badArgument{"netns", c.netns, "a descriptor has its namespace already"}
 	}
 	if !c.given && c.addr.family != 0 {
 		c.family, c.given = c.addr.family, true
@@ -105,7 +105,7 @@ func (c *creation) take(r *row, v any) error {
 		c.protocol = map[any]esock.Protocol{ProtocolTCP: esock.TCP, ProtocolMPTCP: esock.MPTCP}[v]
 	case "active":
 		if !c.delivers() && v != false {
-			return &badArgument{"active", v, "there is no owner to send messages to"}
+			return &badArgument{"active", v, "the socket has no owner"}
 		}
 		c.active = v
 	default:
@@ -135,7 +135,7 @@ func (c *creation) settle(otherwise esock.Domain) error {
 		c.family, c.given = otherwise, true
 	}
 	if c.family == esock.Local && c.addr.port != 0 {
-		return &badArgument{"port", c.addr.port, "a local address has none"}
+		return &badArgument{"port", c.addr.port, "a local address has no port"}
 	}
 	return nil
 }
@@ -275,7 +275,7 @@ func (c *creation) adopt(opts []esock.OpenOption) (*esock.Socket, error) {
 	}
 	if typ != syscall.SOCK_STREAM {
 		c.fd = -1
-		return nil, &badArgument{"fd", typ, "it is no stream"}
+		return nil, &badArgument{"fd", typ, "the type is not stream"}
 	}
 	sock, err := esock.Adopt(c.fd, append(opts, esock.TakeFD())...)
 	if err == nil {

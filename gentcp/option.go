@@ -89,7 +89,7 @@ func Opt(name string, value any) (Option, error) {
 	}
 	r := rows[name]
 	if r == nil {
-		return Option{}, &badArgument{"option", name, "there is none of that name"}
+		return Option{}, &badArgument{"option", name, "unknown option"}
 	}
 	v, cause := r.check(value)
 	if cause != "" {

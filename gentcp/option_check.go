@@ -66,7 +66,7 @@ func checkTime(infinite bool, longest time.Duration) check {
 		case d < 0 && infinite:
 			return Infinity, ""
 		case d < 0:
-			return nil, "a time is not negative"
+			return nil, "the time is negative"
 		case d > longest:
 			return nil, "it takes a time up to " + longest.String()
 		}
@@ -166,7 +166,7 @@ func checkText(v any) (any, string) {
 	case []byte:
 		return checkText(string(v))
 	}
-	return nil, "it takes a text"
+	return nil, "it takes text"
 }
 
 // checkDevice accepts the name of an interface, or the empty name, which undoes the option.
@@ -191,7 +191,7 @@ func checkModule(v any) (any, string) {
 func checkIP(v any) (any, string) {
 	v, cause := checkAddr(v)
 	if a, ok := v.(esock.Addr); ok && cause == "" && a.Port() != 0 {
-		return nil, "it has a port, which is for ifaddr"
+		return nil, "it has a port; ip takes an address only"
 	}
 	return v, cause
 }

@@ -176,7 +176,7 @@ func (s *Socket) Shutdown(how esock.How) error {
 // sendingEnded reports whether Shutdown has ended sending, or is in progress.
 func (s *Socket) sendingEnded() bool { return s.shutWrite.Load() || s.shutting.Load() > 0 }
 
-// Close closes the socket for its owner, who gets no message. Calls that wait on the socket return ErrClosed. With option
+// Close closes the socket for its owner, which gets no message. Calls that wait on the socket return ErrClosed. With option
 // linger on, Close waits for unsent data. Sent data reaches the peer unless the connection breaks; to be sure, call
 // Shutdown(ShutWrite) and wait for the peer's end. On a made socket it returns nil, also a second time. OTP:
 // gen_tcp:close/1.
@@ -188,7 +188,7 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// CloseFrom closes the socket for a caller who is not the owner: in an active mode the owner gets ClosedMsg. OTP:
+// CloseFrom closes the socket for a caller that is not the owner: in an active mode the owner gets ClosedMsg. OTP:
 // gen_tcp:close/1, called by another process.
 func (s *Socket) CloseFrom(mb *esock.Mailbox) error {
 	if !s.made() {

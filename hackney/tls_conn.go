@@ -28,7 +28,7 @@ type TLSConn struct {
 	sender    sync.Mutex // held by the Send in progress
 	shutWrite atomic.Bool
 
-	// These belong to whoever has the turn. start and end change with mu held.
+	// These belong to the goroutine that has the turn. start and end change with mu held.
 	wire       wire
 	buf        []byte // buf[start:end] was read and not delivered yet
 	start, end int

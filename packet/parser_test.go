@@ -20,7 +20,7 @@ func TestNothingIsSearchedTwice(t *testing.T) {
 		t      packet.Type
 		first  string // what has a meaning at the front is left
 		filler byte
-		bait   byte // ends the packet, if somebody looks
+		bait   byte // ends the packet, if the parser reads it
 		end    string
 	}{
 		{"line", packet.Line, "", 'x', '\n', "\n"},

@@ -110,7 +110,7 @@ func TestServeDoesNotWaitForEver(t *testing.T) {
 		}
 		assert.Equal(t, want, got, text)
 	}
-	// Somebody who always sends a little more, and never an end.
+	// A client that always sends a little more, and never an end.
 	c := dialed(t, at)
 	_, err := c.Write([]byte("GET / HTTP/1.1\r\n"))
 	require.NoError(t, err)

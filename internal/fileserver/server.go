@@ -35,7 +35,7 @@ type Config struct {
 func (c *Config) Check() error {
 	if c.Connections < 1 {
 		return &esock.InvalidError{What: "connections", Value: c.Connections,
-			Cause: fmt.Sprintf("at least 1 is needed, not %d", c.Connections)}
+			Cause: fmt.Sprintf("with %d connections no client can be served", c.Connections)}
 	}
 	for _, f := range []struct {
 		name string

@@ -54,7 +54,7 @@ func TestServeBoundsConnections(t *testing.T) {
 	require.NoError(t, err)
 	_, err = first.Write([]byte("Host: x\r\n\r\n"))
 	require.NoError(t, err)
-	// Nobody keeps the only slot, so the second has its turn.
+	// No connection keeps the only slot, so the second client has its turn.
 	for c, want := range map[*net.TCPConn]string{first: "200 0123456789", second: "200 <p>page</p>"} {
 		require.NoError(t, c.CloseWrite())
 		got, err := io.ReadAll(c)
