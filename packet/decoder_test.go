@@ -44,7 +44,7 @@ func TestDecoderEnds(t *testing.T) {
 	assert.Equal(t, io.EOF, err)
 }
 
-// Packets that came with an error, or before it, are delivered first. An error that passes does not harm.
+// Packets that came with an error, or before it, are delivered first. A transient error does no harm.
 func TestDecoderTellsTheReadersErrors(t *testing.T) {
 	boom := errors.New("boom")
 	d := newDecoder(t, iotest.DataErrReader(io.MultiReader(strings.NewReader("a\nb\nc"), iotest.ErrReader(boom),
@@ -150,7 +150,7 @@ func TestDecoderReadsTheRest(t *testing.T) {
 	assert.Equal(t, "d", string(b[:n]))
 	_, err = d.Read(b)
 	assert.Equal(t, boom, err)
-	// The error came with the last bytes, and is told once.
+	// The error came with the last bytes, and is returned once.
 	calls := 0
 	d = newDecoder(t, readFunc(func(b []byte) (int, error) {
 		calls++

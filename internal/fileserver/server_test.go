@@ -88,7 +88,7 @@ func TestServeEndsWhileClientsAreThere(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	// serving's end cancels, and sees that nothing is left.
+	// The cleanup of serving cancels, and checks that nothing is left.
 }
 
 func TestServeLeavesNoDescriptor(t *testing.T) {
