@@ -30,7 +30,7 @@ func assertPeers(t testing.TB, client, server *Socket) {
 	assert.Equal(t, nameOf(t, client), peer)
 }
 
-// A listener needs no owner to have an active mode: it is for those whom it accepts for.
+// A listener needs no owner to have an active mode: the mode is for accepted sockets.
 func TestAccept_ActiveModeOfNobodysListener(t *testing.T) {
 	for _, c := range []struct {
 		opts []Option
@@ -49,7 +49,7 @@ func TestAccept_ActiveModeOfNobodysListener(t *testing.T) {
 	}
 }
 
-// Who accepts owns the socket, whoever owns the listener.
+// The mailbox of the accept owns the socket, whatever owns the listener.
 func TestAccept_Owner(t *testing.T) {
 	for name, listeners := range map[string]*esock.Mailbox{"of somebody's listener": owner(t), "of nobody's": nil} {
 		t.Run(name, func(t *testing.T) {

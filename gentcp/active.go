@@ -5,10 +5,10 @@ import (
 	"github.com/esock-go/esock/internal/active"
 )
 
-// source is the socket as the stream of its delivery.
+// source makes the socket the active.Source of its delivery.
 type source Socket
 
-// Next takes the next packet, as the message that option deliver asks for.
+// Next makes the next packet a message, in the shape that option deliver asks for.
 func (c *source) Next() (esock.Message, error) {
 	s := (*Socket)(c)
 	o := s.opts.Load()
@@ -24,7 +24,7 @@ func (c *source) Next() (esock.Message, error) {
 	return TCPMsg{s, p}, nil
 }
 
-// Read reads what is there. It does not wait and has no context, so that the lock may be held.
+// Read reads available data. It keeps the lock, because it does not wait and no context's methods run.
 func (c *source) Read(w esock.Wait) error {
 	s := (*Socket)(c)
 	n, err := s.delivery.Recv(s.room(), w)

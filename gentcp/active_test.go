@@ -401,7 +401,7 @@ func TestActiveRawMessagesAreABufferAtMost(t *testing.T) {
 	holds(t, mb)
 }
 
-// Who does not receive leaves the data to the kernel.
+// An owner that does not receive leaves the data in the kernel.
 func TestActiveReadsWhenTheOwnerReceives(t *testing.T) {
 	mb := owner(t)
 	s, peer := wired(t, mb, gentcp.Active(true))

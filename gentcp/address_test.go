@@ -25,7 +25,7 @@ func ownIP(n byte) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, n, byte(pid >> 8), byte(pid)})
 }
 
-// freePorts are ports that nobody has, and that Linux gives nobody who does not ask for them.
+// freePorts are ports that are free, and that Linux does not choose by itself.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	family := Inet()

@@ -18,11 +18,11 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// Who is told, when somebody closes a socket in a mode.
+// Which messages the owner gets when a socket is closed in a mode.
 func TestCloseTellsAnOwnerWhoDidNot(t *testing.T) {
 	for _, c := range []struct {
 		mode     gentcp.Option
-		stranger []string // what the owner gets when somebody else closes
+		stranger []string // what the owner gets when another mailbox closes
 	}{
 		{gentcp.Active(true), []string{"closed"}},
 		{gentcp.ActiveOnce(), []string{"closed"}},

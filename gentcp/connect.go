@@ -10,16 +10,16 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Connect connects to a port of a host: a name, a literal address, "any" or "loopback". mb owns the socket; nil:
-// nobody, and then it is passive. The family is that of the options, or of ip or ifaddr among them, or of the literal
-// address, or IPv4. A name is looked up in it alone, and its addresses are tried one after the other, each with a
-// socket of its own; w is for all of it. An IPv6 literal in family Inet is ErrNXDomain; an IPv4 literal in Inet6 is
-// its mapped address. A zone, fe80::1%eth0, is the name of an interface in the network namespace of the socket, or its
-// index. Nobody can close the socket before the call returns; its owner's end does.
+// Connect connects to a port of a host: a name, a literal address, "any" or "loopback". mb owns the socket; if mb is nil,
+// the socket has no owner and is passive. The family is the first that is given: by a family word, by ip or ifaddr, or by
+// the literal address; otherwise it is IPv4. A name is looked up in that family only. Its addresses are tried in turn, each
+// with a new socket; w covers all of it. An IPv6 literal in family Inet is ErrNXDomain; an IPv4 literal in Inet6 is its
+// mapped address. A zone, as in fe80::1%eth0, is the name or the index of an interface in the network namespace of the
+// socket. During the call, the socket closes only if its owner does.
 //
-// esock.ErrTimeout is w's; ETIMEDOUT is the system's, which gives up some time even when w does not. Errors: also
-// ErrBadArg; ErrNXDomain; a context's; those of socket(2), setsockopt(2), bind(2), connect(2), of the last address
-// tried. OTP: gen_tcp:connect/3,4.
+// Errors: esock.ErrTimeout when w ends; ETIMEDOUT when the kernel gives up, which it does in the end; ErrBadArg;
+// ErrNXDomain; a context's; those of socket(2), setsockopt(2), bind(2) and connect(2) for the last address tried. OTP:
+// gen_tcp:connect/3,4.
 func Connect(mb *esock.Mailbox, host string, port int, w esock.Wait, opts ...Option) (*Socket, error) {
 	const op = "connect"
 	c, err := connection(mb, w, opts)
@@ -27,7 +27,7 @@ func Connect(mb *esock.Mailbox, host string, port int, w esock.Wait, opts ...Opt
 		return nil, &Error{Op: op, Reason: err}
 	}
 	if port < 0 || port > 65535 {
-		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "it is no port number"}}
+		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "out of range"}}
 	}
 	w = w.Begin()
 	addrs, err := c.resolve(host, uint16(port), w)
@@ -37,8 +37,8 @@ func Connect(mb *esock.Mailbox, host string, port int, w esock.Wait, opts ...Opt
 	return c.connect(addrs, w)
 }
 
-// ConnectAddr is Connect to an address: one with a scope, or a local one. Options that ask for another family than the
-// address's give EAFNOSUPPORT. OTP: gen_tcp:connect/2,3.
+// ConnectAddr connects to an address, which may have a scope or be local. It is otherwise like Connect. If the options ask
+// for another family, the error is EAFNOSUPPORT. OTP: gen_tcp:connect/2,3.
 func ConnectAddr(mb *esock.Mailbox, a esock.Addr, w esock.Wait, opts ...Option) (*Socket, error) {
 	const op = "connect"
 	c, err := connection(mb, w, opts)
@@ -60,7 +60,7 @@ func ConnectAddr(mb *esock.Mailbox, a esock.Addr, w esock.Wait, opts ...Option) 
 	return c.connect([]esock.Addr{a}, w.Begin())
 }
 
-// FDOpen makes a socket of the descriptor of a connection, of whatever family; see FD for whose it is then. OTP:
+// FDOpen makes a socket from the descriptor of a connection of any family. FD says what closes the descriptor. OTP:
 // gen_tcp:fdopen/2.
 func FDOpen(mb *esock.Mailbox, fd int, opts ...Option) (*Socket, error) {
 	const op = "fdopen"
@@ -75,7 +75,7 @@ func FDOpen(mb *esock.Mailbox, fd int, opts ...Option) (*Socket, error) {
 	return c.start(sock), nil
 }
 
-// connection checks what all ways to connect have in common.
+// connection checks the arguments that all ways to connect share.
 func connection(mb *esock.Mailbox, w esock.Wait, opts []Option) (*creation, error) {
 	if err := checkWait(w); err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func connection(mb *esock.Mailbox, w esock.Wait, opts []Option) (*creation, erro
 	return sortOut(mb, atConnect, 0, opts)
 }
 
-// resolve gives the addresses of a host, in the resolver's order, and settles the family.
+// resolve returns the addresses of a host in the resolver's order, and decides the family.
 func (c *creation) resolve(host string, port uint16, w esock.Wait) ([]esock.Addr, error) {
 	ip, err := netip.ParseAddr(host)
 	family := esock.Inet
@@ -115,7 +115,7 @@ func (c *creation) resolve(host string, port uint16, w esock.Wait) ([]esock.Addr
 	return c.lookUp(host, port, w)
 }
 
-// lookUp asks the resolver.
+// lookUp returns the resolver's addresses of a name in the family.
 func (c *creation) lookUp(host string, port uint16, w esock.Wait) ([]esock.Addr, error) {
 	ctx, free := w.Ends()
 	defer free()
@@ -141,7 +141,7 @@ func (c *creation) lookUp(host string, port uint16, w esock.Wait) ([]esock.Addr,
 	return addrs, nil
 }
 
-// destination is the address in the socket's family: an IPv4 one is mapped into IPv6, and back.
+// destination converts an address to the socket's family: IPv4 to mapped IPv6, and back.
 func (c *creation) destination(ip netip.Addr, port uint16) esock.Addr {
 	switch {
 	case c.family == esock.Inet:
@@ -152,13 +152,12 @@ func (c *creation) destination(ip netip.Addr, port uint16) esock.Addr {
 	return inetAddr(ip, int(port))
 }
 
-// lookUpHost is the resolver; tests have their own.
+// lookUpHost is the resolver. Tests replace it.
 var lookUpHost = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, network, host)
 }
 
-// connect tries the addresses until one answers, or the time is over. Errors that are not about the address end it at
-// once.
+// connect tries the addresses until one answers or the time is over. An error that is not about the address ends it at once.
 func (c *creation) connect(addrs []esock.Addr, w esock.Wait) (*Socket, error) {
 	const op = "connect"
 	var err error = syscall.EINVAL // no address
@@ -176,7 +175,7 @@ func (c *creation) connect(addrs []esock.Addr, w esock.Wait) (*Socket, error) {
 	return nil, c.failed(op, err)
 }
 
-// attempt tries one address, with a socket made for it: after a failure Linux does nothing more with the old one.
+// attempt tries one address with a new socket, because Linux does not connect a socket again whose connect failed.
 func (c *creation) attempt(a esock.Addr, w esock.Wait) (*esock.Socket, error) {
 	sock, err := c.open()
 	if err != nil {

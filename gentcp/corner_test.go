@@ -16,7 +16,7 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// In mode true the owner's mailbox holds one announcement, whoever asks for what, however much the peer sends.
+// In mode true the owner's mailbox holds one announcement, whatever calls ask for, however much the peer sends.
 func TestQuestionsMakeNoMessages(t *testing.T) {
 	mb := owner(t)
 	s, peer := wired(t, mb, gentcp.Active(true), gentcp.Buffer(1000))
@@ -47,7 +47,7 @@ func TestActivationAfterTheEndDeliversWholePacketsFirst(t *testing.T) {
 	holds(t, mb)
 }
 
-// Who refuses a packet does not let others have the next one first.
+// A receiver that refuses a packet does not let others have the next one first.
 func TestOrderUnderARefusingReceiver(t *testing.T) {
 	const packets = 20_000
 	mb := owner(t)

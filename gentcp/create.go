@@ -8,7 +8,7 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// creation is an option list, checked and sorted out: what the socket is made of, and what it is set to.
+// creation is a checked option list: how the socket is made, and which options are set on it.
 type creation struct {
 	family   esock.Domain
 	given    bool // by a word
@@ -25,28 +25,27 @@ type creation struct {
 	listening bool
 }
 
-// localAddr is the address to bind to, as ip, ifaddr and port make it, from left to right. A sockaddr in ifaddr
-// brings a port of its own, which counts, and which port updates, until an ifaddr without one takes its place.
+// localAddr is the address to bind to, built from ip, ifaddr and port in their order. A sockaddr in ifaddr has a port, which
+// option port changes, and which an ifaddr without a port removes.
 type localAddr struct {
 	ip     any // netip.Addr, esock.Any, esock.Loopback, or a local path as esock.Addr; nil: not given
 	port   int
 	whole  *wholeAddr // the rest of a sockaddr; nil: none
-	given  bool       // ip, ifaddr or port was
+	given  bool       // by ip, ifaddr or port
 	family esock.Domain
 }
 
-// wholeAddr is what a sockaddr has beside its IP address.
+// wholeAddr has the parts of a sockaddr other than its IP address.
 type wholeAddr struct {
 	port int
-	zone string // of an address without one that takes the place of the sockaddr's
+	zone string // for an address without a zone that replaces the sockaddr's
 }
 
 var familyOfModule = map[any]esock.Domain{"inet_tcp": esock.Inet, "inet6_tcp": esock.Inet6, "local_tcp": esock.Local}
 
 var familyWords = map[string]esock.Domain{"inet": esock.Inet, "inet6": esock.Inet6, "local": esock.Local}
 
-// sortOut checks an option list for Listen or Connect; port counts as an option port before all others. Errors:
-// ErrBadArg.
+// sortOut checks an option list for Listen or Connect. The argument port counts as the first option. Errors: ErrBadArg.
 func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, error) {
 	if mb != nil && mb.Closed() {
 		return nil, ownerClosed
@@ -64,7 +63,7 @@ func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, 
 		}
 		r := rows[o.name]
 		if r == nil || r.use&where == 0 {
-			return nil, &badArgument{"option", o.name, "there is none of that name here"}
+			return nil, &badArgument{"option", o.name, "unknown, or not for this call"}
 		}
 		v, cause := r.check(o.value)
 		if cause != "" {
@@ -75,7 +74,7 @@ func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, 
 		}
 	}
 	if c.netns != "" && c.fd >= 0 {
-		return nil, &badArgument{"netns", c.netns, "a descriptor is in a namespace already"}
+		return nil, &badArgument{"netns", c.netns, "a descriptor has its namespace already"}
 	}
 	if !c.given && c.addr.family != 0 {
 		c.family, c.given = c.addr.family, true
@@ -83,7 +82,7 @@ func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, 
 	return c, nil
 }
 
-// take notes one option.
+// take adds one option to the creation.
 func (c *creation) take(r *row, v any) error {
 	switch r.name {
 	case "inet", "inet6", "local":
@@ -106,7 +105,7 @@ func (c *creation) take(r *row, v any) error {
 		c.protocol = map[any]esock.Protocol{ProtocolTCP: esock.TCP, ProtocolMPTCP: esock.MPTCP}[v]
 	case "active":
 		if !c.delivers() && v != false {
-			return &badArgument{"active", v, "there is no owner to send messages to"}
+			return &badArgument{"active", v, "the socket has no owner"}
 		}
 		c.active = v
 	default:
@@ -119,24 +118,24 @@ func (c *creation) take(r *row, v any) error {
 	return nil
 }
 
-// delivers reports whether a mode other than passive makes sense: there is an owner to send messages to, or, for a listener,
-// there may be one of what it accepts.
+// delivers reports whether the socket may be active: it has an owner, or it is a listener, whose accepted sockets may have
+// one.
 func (c *creation) delivers() bool { return c.owner != nil || c.listening }
 
-// setFamily: the first word counts.
+// setFamily sets the family unless an earlier word has set it.
 func (c *creation) setFamily(d esock.Domain) {
 	if !c.given {
 		c.family, c.given = d, true
 	}
 }
 
-// settle decides the family, otherwise where the options do not. Errors: ErrBadArg.
+// settle decides the family; otherwise is the family if the options do not say. Errors: ErrBadArg.
 func (c *creation) settle(otherwise esock.Domain) error {
 	if !c.given {
 		c.family, c.given = otherwise, true
 	}
 	if c.family == esock.Local && c.addr.port != 0 {
-		return &badArgument{"port", c.addr.port, "a local address has none"}
+		return &badArgument{"port", c.addr.port, "a local address has no port"}
 	}
 	return nil
 }
@@ -167,7 +166,7 @@ func (a *localAddr) setPort(n int) {
 	}
 }
 
-// note remembers the family that the address implies.
+// note records the family that the address implies.
 func (a *localAddr) note(v any) {
 	switch v := v.(type) {
 	case netip.Addr:
@@ -207,7 +206,7 @@ func (a *localAddr) bindAddr(d esock.Domain) (esock.Addr, error) {
 	return inetAddr(ip, a.whole.port), nil
 }
 
-// address is the IP address, of the family where it is a word or not given.
+// address is the IP address. A word, or no address, becomes one of the family.
 func (a *localAddr) address(d esock.Domain) netip.Addr {
 	if ip, ok := a.ip.(netip.Addr); ok {
 		return ip
@@ -223,12 +222,12 @@ func (a *localAddr) address(d esock.Domain) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
-// inetAddr is an IP address and a port. The name of a zone is looked up by the socket, in its network namespace.
+// inetAddr joins an IP address and a port. The socket looks up the name of a zone, in its network namespace.
 func inetAddr(ip netip.Addr, port int) esock.Addr {
 	return esock.AddrFrom(netip.AddrPortFrom(ip, uint16(port)))
 }
 
-// open makes the esock socket, with its options set, and not bound yet.
+// open makes the esock socket and sets its options. It does not bind it.
 func (c *creation) open() (*esock.Socket, error) {
 	protocol := c.protocol
 	if c.family == esock.Local && protocol == esock.TCP {
@@ -247,7 +246,7 @@ func (c *creation) open() (*esock.Socket, error) {
 	}
 	if err != nil {
 		if errors.Is(err, &esock.InvalidError{What: "owner"}) {
-			err = closedHere // the owner has just been closed, and with it the socket
+			err = closedHere // the owner was closed a moment ago, and closed the socket
 		}
 		return nil, err
 	}
@@ -267,7 +266,7 @@ func (c *creation) open() (*esock.Socket, error) {
 	return sock, nil
 }
 
-// adopt makes the socket of a descriptor. One that is no socket is left alone.
+// adopt makes the socket from a descriptor. It does not touch a descriptor that is not a socket.
 func (c *creation) adopt(opts []esock.OpenOption) (*esock.Socket, error) {
 	typ, err := syscall.GetsockoptInt(c.fd, syscall.SOL_SOCKET, syscall.SO_TYPE)
 	if err != nil {
@@ -276,17 +275,16 @@ func (c *creation) adopt(opts []esock.OpenOption) (*esock.Socket, error) {
 	}
 	if typ != syscall.SOCK_STREAM {
 		c.fd = -1
-		return nil, &badArgument{"fd", typ, "it is no stream"}
+		return nil, &badArgument{"fd", typ, "the type is not stream"}
 	}
 	sock, err := esock.Adopt(c.fd, append(opts, esock.TakeFD())...)
 	if err == nil {
-		c.fd = -1 // it is the socket's
+		c.fd = -1 // the socket owns it
 	}
 	return sock, err
 }
 
-// failed is the error of an operation that made no socket. A descriptor that was to become one is closed, unless the
-// call could never be right.
+// failed is the error of an operation that made no socket. It closes the descriptor of option fd, except after ErrBadArg.
 func (c *creation) failed(op string, err error) error {
 	if c.fd >= 0 && !errors.Is(err, ErrBadArg) {
 		syscall.Close(c.fd)
@@ -294,7 +292,7 @@ func (c *creation) failed(op string, err error) error {
 	return (*Socket)(nil).fail(op, err)
 }
 
-// bind binds the socket, if an address was asked for, or always.
+// bind binds the socket if an address was given, or if always is true.
 func (c *creation) bind(sock *esock.Socket, always bool) error {
 	if !c.addr.given && !always {
 		return nil
@@ -306,14 +304,14 @@ func (c *creation) bind(sock *esock.Socket, always bool) error {
 	return sock.Bind(a)
 }
 
-// start puts the socket of this layer around the finished one below, and lets its active mode begin.
+// start makes the Socket around the finished esock socket, and starts its active mode.
 func (c *creation) start(sock *esock.Socket) *Socket {
 	o := c.settings
 	s := newSocket(sock, c.owner, c.listening, &o)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.delivers() {
-		s.delivery.SetActive(c.active) // it was checked
+		s.delivery.SetActive(c.active) // the value was checked
 		s.delivery.Deliver()
 	}
 	return s

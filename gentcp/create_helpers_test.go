@@ -54,7 +54,7 @@ func opened(t testing.TB) func(s *gentcp.Socket, err error) *gentcp.Socket {
 	}
 }
 
-// listenWith is a listener on the loopback address of the family, with room for those whom nobody accepts.
+// listenWith makes a listener on the loopback address of the family, with a backlog for connections that no test accepts.
 func listenWith(t testing.TB, mb *esock.Mailbox, opts ...gentcp.Option) *gentcp.Socket {
 	t.Helper()
 	s, err := gentcp.Listen(mb, 0, append([]gentcp.Option{gentcp.IPLoopback(), gentcp.Backlog(1000)}, opts...)...)
@@ -75,7 +75,7 @@ func acceptFrom(t testing.TB, l *gentcp.Socket, mb *esock.Mailbox) *gentcp.Socke
 	return made(t, s, err)
 }
 
-// bothEnds is a connection: who connected, with the options, and who accepted.
+// bothEnds makes a connection: the connecting socket, with the options, and the accepted one.
 func bothEnds(t testing.TB, mb *esock.Mailbox, opts ...gentcp.Option) (client, server *gentcp.Socket) {
 	t.Helper()
 	l := listenWith(t, nil)

@@ -177,7 +177,7 @@ func TestRecvUnconnected(t *testing.T) {
 	recvs(t, s, "error: enotconn", "error: closed")
 }
 
-// The end is noticed by who waits on a mailbox, by any number of goroutines, once.
+// Of any number of goroutines that wait on a mailbox, one gets the end.
 func TestEndIsToldOnceToManyReceivers(t *testing.T) {
 	mb := owner(t)
 	s, peer := wired(t, mb, gentcp.PacketType(packet.Line))

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Error is what an operation returns when it fails: which, on which socket, and why. errors.Is sees through it. Three
-// results are returned bare, because callers look at them: esock.ErrTimeout, *SendTimeoutError, and a context's error.
+// Error is a failed operation: which, on which socket, and why. errors.Is and errors.As find the reason. Three errors are
+// returned without this wrapper, because callers compare them: esock.ErrTimeout, *SendTimeoutError, and a context's error.
 type Error struct {
 	Op     string  // "connect", "recv"
 	Socket *Socket // nil when there is none
@@ -50,26 +50,26 @@ func (e *Error) Timeout() bool {
 	return e != nil && errors.As(e.Reason, &t) && t.Timeout()
 }
 
-// ErrClosed says that the connection is over, whoever ended it. errors.Is finds io.EOF as well when the peer did, and
-// net.ErrClosed when it was closed here. OTP: closed.
+// ErrClosed reports that the connection is over. errors.Is also finds io.EOF if the peer ended it, and net.ErrClosed if it
+// was closed here. OTP: closed.
 var ErrClosed = active.ErrClosed
 
-// ErrNotOwner says that only the owner may do it. OTP: not_owner.
+// ErrNotOwner reports a call that only the owner may make. OTP: not_owner.
 var ErrNotOwner = active.ErrNotOwner
 
-// ErrNXDomain says that the host has no address of the family asked for. OTP: nxdomain.
+// ErrNXDomain reports that the host has no address of the requested family. OTP: nxdomain.
 var ErrNXDomain = errors.New("no such host")
 
-// ErrBadArg is what errors.Is finds when a call could never be right; what is wrong is in the text. OTP raises badarg.
+// ErrBadArg reports arguments that are never valid. The text of the error says which. OTP raises badarg.
 var ErrBadArg = errors.New("bad argument")
 
-// The ends without an error.
+// The two ends of a connection that are not failures.
 var (
 	closedHere   = active.ClosedHere
 	closedByPeer = active.ClosedByPeer
 )
 
-// badArgument is an ErrBadArg that says what is wrong.
+// badArgument is an ErrBadArg with the argument and the cause.
 type badArgument struct {
 	what  string
 	value any
@@ -81,32 +81,32 @@ func (e *badArgument) Error() string {
 }
 func (e *badArgument) Is(target error) bool { return target == ErrBadArg || target == syscall.EINVAL }
 
-// ownerClosed is the answer to who wants to own a socket with a mailbox that is closed.
+// ownerClosed refuses a closed mailbox as the owner of a socket.
 var ownerClosed error = &badArgument{"owner", nil, "its mailbox is closed"}
 
-// checkWait says whether a call of this layer can wait so. Errors: ErrBadArg.
+// checkWait refuses a wait that this layer does not support. Errors: ErrBadArg.
 func checkWait(w esock.Wait) error {
 	var e *esock.InvalidError
 	switch {
 	case errors.As(w.Err(), &e):
 		return &badArgument{e.What, e.Value, e.Cause}
 	case w.Asynchronous():
-		return &badArgument{"timeout", nil, "NoWait and With are not for gentcp: data comes without a call in the active modes (SetOpts with Active)"}
+		return &badArgument{"timeout", nil, "gentcp does not take NoWait and With; use an active mode (SetOpts with Active)"}
 	}
 	return nil
 }
 
-// invalid is EINVAL that says what is wrong: what a change of a living socket answers where its creation answers
-// ErrBadArg.
+// invalid is EINVAL with the argument and the cause. A change of an existing socket returns it where the creation of a
+// socket returns ErrBadArg.
 func invalid(what string, value any, cause string) error {
 	return &esock.InvalidError{What: what, Value: value, Cause: cause}
 }
 
-// SendTimeoutError says that option send_timeout ran out before the kernel had taken all. The socket is open, and the
-// peer has the beginning of a packet: to go on, set the packet type to raw, send Rest, and set the type back.
-// errors.Is finds esock.ErrTimeout. OTP: {timeout, RestData}.
+// SendTimeoutError reports that option send_timeout ran out before the kernel had taken all data. The socket is open, and
+// the peer has the beginning of a packet. To go on, set the packet type to raw, send Rest, and set the type back. errors.Is
+// finds esock.ErrTimeout. OTP: {timeout, RestData}.
 type SendTimeoutError struct {
-	Rest []byte // what the kernel has not taken, the packet's header included where it has not
+	Rest []byte // what the kernel has not taken, which may include the packet's header
 }
 
 func (e *SendTimeoutError) Error() string { return "gentcp: send: timeout" }
@@ -115,7 +115,7 @@ func (e *SendTimeoutError) Is(target error) bool {
 	return target == esock.ErrTimeout || target == os.ErrDeadlineExceeded
 }
 
-// fail wraps a reason.
+// fail makes the error of an operation from its reason.
 func (s *Socket) fail(op string, err error) error {
 	if e, ok := err.(*esock.Error); ok {
 		err = e.Reason
@@ -133,15 +133,15 @@ func (s *Socket) fail(op string, err error) error {
 	return &Error{Op: op, Socket: s, Reason: err}
 }
 
-// errnoIn is the errno in an error, 0 if it is none.
+// errnoIn returns the errno in an error, 0 if it has none.
 func errnoIn(err error) syscall.Errno {
 	var errno syscall.Errno
 	errors.As(err, &errno)
 	return errno
 }
 
-// Reason is OTP's atom for an error of this package: "closed", "timeout", "einval", "econnrefused"; "ok" for nil. An
-// error it does not know is its text.
+// Reason returns OTP's atom for an error of this package: "closed", "timeout", "einval", "econnrefused"; "ok" for nil. For
+// an unknown error it returns the text.
 func Reason(err error) string {
 	var errno syscall.Errno
 	switch {

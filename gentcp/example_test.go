@@ -306,7 +306,7 @@ func ExampleActiveN() {
 
 	self := esock.NewMailbox()
 	defer self.Close()
-	orPanic(s.ControllingProcess(nil, self)) // nobody owned it
+	orPanic(s.ControllingProcess(nil, self)) // it had no owner
 	orPanic(s.SetOpts(gentcp.ActiveN(2)))
 	for range 3 {
 		msg, err := self.Receive(context.Background())

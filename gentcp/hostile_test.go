@@ -137,7 +137,7 @@ func TestHostileLinesMeetTheLimit(t *testing.T) {
 	})
 }
 
-// Who sends byte by byte costs one small buffer, and linear time.
+// A peer that sends byte by byte costs one small buffer, and linear time.
 func TestHostileDribble(t *testing.T) {
 	const n = 20_000
 	for _, active := range []bool{false, true} {
@@ -162,7 +162,7 @@ func TestHostileDribble(t *testing.T) {
 	}
 }
 
-// Who does not receive in mode true holds nothing but the announcement, and the peer is stopped by the kernel.
+// An owner that does not receive in mode true holds only the announcement, and the kernel stops the peer.
 func TestHostileFlood(t *testing.T) {
 	mb := owner(t)
 	s, peer := wired(t, mb, gentcp.Active(true))

@@ -8,27 +8,27 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// input is what was read from the kernel and not delivered yet, and the parser that cuts it into packets. It is guarded
-// by the socket's mu; the room that a read was given is the reader's meanwhile.
+// input is the data that was read and not delivered yet, and the parser that cuts it into packets. The socket's mu guards
+// it, except for the room that a read in progress fills.
 type input struct {
 	parser packet.Parser
-	buf    []byte  // data[start:end] in it; its length is used up
-	pooled *[]byte // buf as buffers has it; nil: it is too large for them
+	buf    []byte  // the data is buf[start:end]; len(buf) is all there is
+	pooled *[]byte // buf, as the pool has it; nil: buf is too large for the pool
 	start  int
 	end    int
-	total  int // of the packet that has begun, as it was last cut; 0: that is not known
+	total  int // bytes of the incomplete packet at the front; 0: not known
 }
 
-// maxPooled is the size of the largest buffers that are kept, and the most that one read takes.
+// maxPooled is the size of the largest pooled buffer, and the limit of one read.
 const maxPooled = defaultBuffer << (len(buffers) - 1)
 
-// buffers are those that sockets have while they hold data or read, each size twice the one before.
+// buffers are pools of buffers for sockets that hold data or read. Each size is twice the one before.
 var buffers [8]sync.Pool
 
-// sizeClass is which of the buffers have at least the size.
+// sizeClass returns the index of the pool whose buffers have at least the size.
 func sizeClass(size int) int { return bits.Len(uint(max(size, 1)-1) / defaultBuffer) }
 
-// configure makes the parser work with the options of the settings, on what was read already too.
+// configure gives the parser the options of the settings. They also apply to data that was read already.
 func (in *input) configure(o *settings) {
 	// The options were checked when they were set, so there is no error.
 	if in.parser.Options() != o.decoding() {
@@ -36,25 +36,24 @@ func (in *input) configure(o *settings) {
 	}
 }
 
-// restart makes the parser that of the settings, for what was read already too. It forgets where in an HTTP head the
-// stream is.
+// restart makes a new parser from the settings, also for data that was read already. The next HTTP line is a start line.
 func (in *input) restart(o *settings) { in.parser, _ = packet.NewParser(o.typ, o.decoding()) }
 
 func (in *input) data() []byte { return in.buf[in.start:in.end] }
 func (in *input) len() int     { return in.end - in.start }
 
-// used takes n bytes off the front.
+// used removes n bytes from the front.
 func (in *input) used(n int) {
 	in.start += n
 	switch {
 	case in.start == in.end:
 		in.drop()
 	case in.pooled == nil && in.len() < len(in.buf)/4:
-		in.grow(in.len()) // the packet that it was made for has gone
+		in.grow(in.len()) // the large packet that needed it has been delivered
 	}
 }
 
-// drop gives the buffer back, with what is in it.
+// drop discards the data and returns the buffer to its pool.
 func (in *input) drop() {
 	if in.pooled != nil {
 		buffers[sizeClass(len(in.buf))].Put(in.pooled)
@@ -62,7 +61,7 @@ func (in *input) drop() {
 	in.buf, in.pooled, in.start, in.end = nil, nil, 0, 0
 }
 
-// grow moves the data to the front of a buffer of at least the size.
+// grow moves the data to a buffer of at least the size.
 func (in *input) grow(size int) {
 	var next input
 	if c := sizeClass(size); c < len(buffers) {
@@ -81,12 +80,12 @@ func (in *input) grow(size int) {
 	*in = next
 }
 
-// shortest is the fewest bytes that tell more about a packet of the type: how long it is, or another byte of its line.
+// shortest is how many bytes of a packet show its length. A line shows its end at any byte.
 var shortest = [packet.HTTPHBin + 1]int{packet.Len1: 1, packet.Len2: 2, packet.Len4: 4, packet.CDR: 12, packet.SunRM: 4,
 	packet.FCGI: 8, packet.TPKT: 4, packet.ASN1: 2}
 
-// space is the room for the next read, of the packet that has begun. Memory grows with what a peer sends, not with what it
-// announces: when the buffer is full, by as much as has come, or as one read takes.
+// space returns the room for the next read. Memory grows with the data that has come, not with the length that the peer
+// announces: a full buffer grows by as much as it holds, or as one read takes.
 func (in *input) space(o *settings) []byte {
 	total := in.total
 	need := max(1, shortest[o.typ]-in.len())
@@ -110,7 +109,7 @@ func (in *input) space(o *settings) []byte {
 	case total > 0:
 		in.grow(in.end + need)
 	default:
-		in.grow(2 * in.end) // so that copying costs little in all
+		in.grow(2 * in.end) // doubling keeps the cost of copying linear
 	}
 	return in.buf[in.end:min(in.end+most, len(in.buf))]
 }

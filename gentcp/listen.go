@@ -8,23 +8,23 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// Service is the port of a service by its name, "http". Errors: EINVAL when there is none of that name.
+// Service returns the port of a named service, such as "http". Errors: EINVAL for an unknown name.
 func Service(name string) (int, error) {
 	port, err := net.LookupPort("tcp", name)
 	if err != nil || port == 0 {
-		return 0, &Error{Op: "service", Reason: invalid("port", name, "there is no service of that name")}
+		return 0, &Error{Op: "service", Reason: invalid("port", name, "unknown service")}
 	}
 	return port, nil
 }
 
-// Listen makes a listener on a port; 0: the kernel chooses, and Socket.Port tells which. The address is that of all
-// interfaces, unless ip or ifaddr say otherwise. mb owns it, and when mb is closed so is the listener; nil: nobody.
-// Options about packets and the active mode are for the sockets accepted. Errors: ErrBadArg; those of socket(2),
-// setsockopt(2), bind(2), listen(2). OTP: gen_tcp:listen/2.
+// Listen makes a listener on a port. For port 0 the kernel chooses one, which Socket.Port returns. It listens on all
+// interfaces, unless ip or ifaddr is given. mb owns the listener: closing mb closes it; nil: no owner. Options about packets
+// and the active mode apply to accepted sockets. Errors: ErrBadArg; those of socket(2), setsockopt(2), bind(2), listen(2).
+// OTP: gen_tcp:listen/2.
 func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
 	const op = "listen"
 	if port < 0 || port > 65535 {
-		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "it is no port number"}}
+		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "out of range"}}
 	}
 	c, err := sortOut(mb, atListen, port, opts)
 	if err == nil {
@@ -38,7 +38,7 @@ func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
 	if err != nil {
 		return nil, c.failed(op, err)
 	}
-	// A descriptor is bound already, unless an address is given with it.
+	// An adopted descriptor is bound already, unless an address is given too.
 	if err = c.bind(sock, !adopted || port != 0); err == nil {
 		err = sock.Listen(c.backlog)
 	}
@@ -49,10 +49,10 @@ func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
 	return c.start(sock), nil
 }
 
-// Accept takes a connection from a listener. mb, the caller, owns the new socket, nil: nobody, and then it is
-// passive. The socket has the options that the listener has now. Any number may wait at once; they are served in the
-// order they came. Errors: ErrClosed when the listener is, or is closed while waiting; esock.ErrTimeout; a context's;
-// EINVAL on a socket that does not listen; ErrBadArg; those of accept(2), EMFILE among them. OTP: gen_tcp:accept/1,2.
+// Accept takes a connection from a listener. mb owns the new socket; if mb is nil, the socket has no owner and is passive.
+// The socket has the listener's present options. Any number of calls may wait; they get connections in the order they came.
+// Errors: ErrClosed when the listener is closed, also during the call; esock.ErrTimeout; a context's; EINVAL on a socket
+// that does not listen; ErrBadArg; those of accept(2), EMFILE among them. OTP: gen_tcp:accept/1,2.
 func (s *Socket) Accept(mb *esock.Mailbox, w esock.Wait) (*Socket, error) {
 	const op = "accept"
 	switch {
@@ -78,7 +78,7 @@ func (s *Socket) Accept(mb *esock.Mailbox, w esock.Wait) (*Socket, error) {
 	if err != nil {
 		return nil, s.fail(op, err)
 	}
-	// The one option of the listener's that Linux does not hand on.
+	// Linux lets an accepted socket inherit all options but this one.
 	if priority, err := sockopt.SocketPriority.Get(s.sock); err == nil && priority > 0 {
 		sockopt.SocketPriority.Set(sock, priority)
 	}

@@ -99,7 +99,7 @@ func TestLocal_Errors(t *testing.T) {
 	s, err = ConnectAddr(nil, used, soon, IfAddr(used))
 	assertReason(t, "eaddrinuse", s, err)
 
-	// The file stays, and nobody listens there.
+	// The file stays, without a listener.
 	require.NoError(t, l.Close())
 	_, err = os.Stat(used.Path())
 	require.NoError(t, err)

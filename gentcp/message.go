@@ -5,21 +5,21 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// Packet is one packet that was received: what package packet made of it, and where option header divides it.
+// Packet is a received packet. Option header divides its data into Head and Body.
 type Packet struct {
 	packet.Packet
 	head int
 }
 
-// Head is the first bytes of the data, as many as option header says, or fewer if there are not so many.
+// Head returns the first bytes of the data, as many as option header says, fewer if the data is shorter.
 func (p Packet) Head() []byte { return p.Data()[:p.split()] }
 
-// Body is the data behind Head, all of it when option header is 0.
+// Body returns the data after Head, which is all of it if option header is 0.
 func (p Packet) Body() []byte { return p.Data()[p.split():] }
 
 func (p Packet) split() int { return min(p.head, len(p.Data())) }
 
-// The messages of active modes, in the order in which things happened on the connection.
+// The messages of active modes. They come in the order of the events on the connection.
 type (
 	// TCPMsg is a packet. OTP: {tcp, Socket, Data}.
 	TCPMsg struct {
@@ -36,34 +36,34 @@ type (
 		Sock *Socket
 		Packet
 	}
-	// PassiveMsg says that the count of the active mode has run out: the socket is passive. OTP: {tcp_passive, Socket}.
+	// PassiveMsg reports that the count of the active mode has run out: the socket is passive. OTP: {tcp_passive, Socket}.
 	PassiveMsg struct{ Sock *Socket }
-	// ClosedMsg is the last message: the connection is over. OTP: {tcp_closed, Socket}.
+	// ClosedMsg reports that the connection is over. It is the last message. OTP: {tcp_closed, Socket}.
 	ClosedMsg struct{ Sock *Socket }
-	// ErrorMsg says what went wrong. After EMSGSIZE, a packet that is none or is too large, the socket is passive and
-	// connected; every other reason is followed by ClosedMsg. OTP: {tcp_error, Socket, Reason}.
+	// ErrorMsg reports an error. After EMSGSIZE, an invalid or too large packet, the socket is passive and still connected.
+	// After any other reason ClosedMsg follows. OTP: {tcp_error, Socket, Reason}.
 	ErrorMsg struct {
 		Sock   *Socket
 		Reason error
 	}
 )
 
-// Socket is the esock socket beneath the one that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m TCPMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
-// Socket is the esock socket beneath the one that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m HTTPMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
-// Socket is the esock socket beneath the one that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m PortMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
-// Socket is the esock socket beneath the one that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m PassiveMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
-// Socket is the esock socket beneath the one that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m ClosedMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
-// Socket is the esock socket beneath the one that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m ErrorMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
 var _ = []esock.Message{TCPMsg{}, HTTPMsg{}, PortMsg{}, PassiveMsg{}, ClosedMsg{}, ErrorMsg{}}

@@ -65,7 +65,7 @@ func TestNetNS(t *testing.T) {
 	assert.Equal(t, cookieOf(t, l), cookieOf(t, server))
 	assert.NotEqual(t, cookieOf(t, l), cookieOf(t, home))
 
-	// Here is another world: nobody is reached.
+	// This namespace has no such listener.
 	s, err := Connect(nil, ipB.String(), port, soon)
 	assertReason(t, "econnrefused", s, err)
 	s, err = Connect(nil, "127.0.0.1", portOf(t, home), soon, inside)

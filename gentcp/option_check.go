@@ -13,7 +13,7 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// A check makes the value that an option has of one that a caller gave, or says why it is none.
+// A check converts the value that the caller gave to the option's own, or returns why it cannot.
 type check func(v any) (value any, cause string)
 
 func checkBool(v any) (any, string) {
@@ -23,7 +23,7 @@ func checkBool(v any) (any, string) {
 	return nil, "it takes a boolean"
 }
 
-// checkInt accepts integers of any type, and floats without a fraction, as JSON has them.
+// checkInt accepts integers of any type, and floats without a fraction, as in JSON.
 func checkInt(low, high int64, cause string) check {
 	return func(v any) (any, string) {
 		if n, ok := plain.Integer(v); ok && n >= low && n <= high {
@@ -39,7 +39,7 @@ var (
 	checkAnyInt   = checkInt(math.MinInt32, math.MaxInt32, "it takes a number")
 )
 
-// checkWord accepts nil, or true from a map, for the options that are a word.
+// checkWord accepts nil, or true from a map, for an option that is a word.
 func checkWord(v any) (any, string) {
 	if v == nil || v == true {
 		return nil, ""
@@ -66,7 +66,7 @@ func checkTime(infinite bool, longest time.Duration) check {
 		case d < 0 && infinite:
 			return Infinity, ""
 		case d < 0:
-			return nil, "a time is not negative"
+			return nil, "the time is negative"
 		case d > longest:
 			return nil, "it takes a time up to " + longest.String()
 		}
@@ -166,10 +166,10 @@ func checkText(v any) (any, string) {
 	case []byte:
 		return checkText(string(v))
 	}
-	return nil, "it takes a text"
+	return nil, "it takes text"
 }
 
-// checkDevice accepts the name of an interface, and the empty one, which undoes it.
+// checkDevice accepts the name of an interface, or the empty name, which undoes the option.
 func checkDevice(v any) (any, string) {
 	if b, ok := v.([]byte); ok {
 		v = string(b)
@@ -187,16 +187,16 @@ func checkModule(v any) (any, string) {
 	return nil, "it takes inet_tcp, inet6_tcp or local_tcp"
 }
 
-// checkIP is checkAddr for an address alone.
+// checkIP is checkAddr for an address without a port.
 func checkIP(v any) (any, string) {
 	v, cause := checkAddr(v)
 	if a, ok := v.(esock.Addr); ok && cause == "" && a.Port() != 0 {
-		return nil, "it has a port, which is for ifaddr"
+		return nil, "it has a port; ip takes an address only"
 	}
 	return v, cause
 }
 
-// unfit says why an address is none for a stream here, "" if it is one.
+// unfit returns why an address is not valid for a stream, "" if it is.
 func unfit(a esock.Addr) string {
 	var e *esock.InvalidError
 	switch {
@@ -210,8 +210,8 @@ func unfit(a esock.Addr) string {
 
 const notAddress = "it takes an address"
 
-// checkAddr accepts what stands for a local address: netip.Addr, netip.AddrPort, esock.Addr, a map or text for one of
-// these, "any", "loopback".
+// checkAddr accepts a local address: netip.Addr, netip.AddrPort, esock.Addr, a map or text for one of these, "any",
+// "loopback".
 func checkAddr(v any) (any, string) {
 	var a esock.Addr
 	var err error
@@ -256,7 +256,7 @@ func wellFormed(a esock.Addr) bool {
 	return a == esock.Any || a == esock.Loopback
 }
 
-// rawFromPlain makes a raw option of a list [Level, Opt, Bytes]; the bytes may be hex.
+// rawFromPlain makes a raw option from a list [Level, Opt, Bytes]. The bytes may be hex.
 func rawFromPlain(v any) (Option, error) {
 	const cause = "it takes level, option and bytes"
 	l, ok := v.([]any)

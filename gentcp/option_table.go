@@ -12,8 +12,8 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// A row is one option. An option of this layer has set and get for the settings, one of the kernel's has setSocket and
-// getSocket; one with neither is accepted and forgotten.
+// A row is one option. An option of this layer has set and get; an option of the kernel has setSocket and getSocket. One
+// with neither is accepted and not stored.
 type row struct {
 	name      string
 	check     check
@@ -23,10 +23,10 @@ type row struct {
 	setSocket func(s *esock.Socket, v any) error
 	getSocket func(s *esock.Socket) (any, error)
 	only      esock.Domain // the family it belongs to; 0: all
-	sends     bool         // SetOpts leaves what is being received alone
+	sends     bool         // it does not affect what is received
 }
 
-// use says where an option may stand.
+// use has a bit for each call that takes the option.
 type use uint8
 
 const (
@@ -58,31 +58,31 @@ func seconds1(o sockopt.Option[time.Duration]) (func(*esock.Socket, any) error, 
 		}
 }
 
-// system is a row of a kernel option.
+// system makes the row of a kernel option.
 func system[T any](name string, c check, only esock.Domain, o sockopt.Option[T],
 	access func(sockopt.Option[T]) (func(*esock.Socket, any) error, func(*esock.Socket) (any, error))) row {
 	set, get := access(o)
 	return row{name: name, check: c, use: anywhere, setSocket: set, getSocket: get, only: only}
 }
 
-// layer is a row of an option of this layer.
+// layer makes the row of an option of this layer.
 func layer[T any](name string, c check, field func(*settings) *T) row {
 	return row{name: name, check: c, use: anywhere,
 		set: func(o *settings, v any) { *field(o) = v.(T) },
 		get: func(o *settings) any { return *field(o) }}
 }
 
-// sending is layer for an option that has nothing to do with what is received.
+// sending is layer for an option that does not affect what is received.
 func sending[T any](name string, c check, field func(*settings) *T) row {
 	r := layer(name, c, field)
 	r.sends = true
 	return r
 }
 
-// without is a row of an option that has no effect here, and that GetOpts leaves out.
+// without makes the row of an option that has no effect, and that GetOpts omits.
 func without(name string, c check) row { return row{name: name, check: c, use: anywhere} }
 
-// optionTable has all options but raw, in alphabetical order.
+// optionTable has all options in alphabetical order, except raw.
 var optionTable = []row{
 	{name: "active", check: checkActive, use: anywhere}, // active.go
 	{name: "backlog", check: checkSize, use: atListen | ignored},
@@ -166,7 +166,7 @@ var rows = func() map[string]*row {
 
 func readOnly(any) (any, string) { return nil, "it can only be read" }
 
-// suits reports whether the row's option is one of the socket's family.
+// suits reports whether sockets of this family have the option.
 func (r *row) suits(s *esock.Socket) bool { return r.only == 0 || r.only == s.Domain() }
 
 func setLinger(s *esock.Socket, v any) error {
@@ -179,7 +179,7 @@ func getLinger(s *esock.Socket) (any, error) {
 	return LingerValue{l.On, int(l.Time / time.Second)}, err
 }
 
-// setNoDelay: a local socket has no such thing, and that is said.
+// setNoDelay fails for a local socket, which has no such option: ENOTSUP.
 func setNoDelay(s *esock.Socket, v any) error {
 	if s.Domain() == esock.Local {
 		return syscall.ENOTSUP
@@ -193,7 +193,7 @@ type PktOption struct {
 	Value int
 }
 
-// pktOptions asks for what came with the stream's last segment: IP_PKTOPTIONS, or IPV6_2292PKTOPTIONS.
+// pktOptions reads the control messages of the last segment: IP_PKTOPTIONS, or IPV6_2292PKTOPTIONS.
 func pktOptions(s *esock.Socket) (any, error) {
 	opt := sockopt.IPPktOptions
 	switch s.Domain() {
@@ -220,7 +220,7 @@ func pktOptions(s *esock.Socket) (any, error) {
 	return found, nil
 }
 
-// lacks reports an answer of the kernel that means: this socket has no such option.
+// lacks reports whether the kernel's error means that the socket has no such option.
 func lacks(err error) bool {
 	return errors.Is(err, syscall.ENOPROTOOPT) || errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EINVAL)
 }

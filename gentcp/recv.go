@@ -10,19 +10,18 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// Recv waits for one packet of a passive socket, in memory of its own. length counts for raw packets only: 0 is what is
-// there, at least one byte and at most what one read takes (option buffer); more is exactly so many bytes, except that
-// the last before the end may be shorter.
+// Recv receives one packet of a passive socket, in memory of its own. length is for raw packets only: with 0, Recv returns
+// available bytes, at least one and at most what one read takes (option buffer); otherwise exactly length bytes, and fewer
+// only at the end of the stream.
 //
-// When time runs out, what has come stays for the next call. At the end of the stream whole packets come first, then
-// ErrClosed; the beginning of a packet is dropped. Calls made while another waits get their turn after it, and the time
-// of esock.Within runs from then. Errors: ErrClosed; esock.ErrTimeout; a context's; EINVAL on a socket in an active
-// mode; ENOTCONN on a listener; EMSGSIZE for a packet that is none or too large, which stays and can be read as raw;
-// ErrBadArg; those of recv(2). OTP: gen_tcp:recv/2,3.
+// When time runs out, received data stays for the next call. At the end of the stream whole packets come first, then
+// ErrClosed; an incomplete packet is dropped. Calls queue behind one that waits; the time of esock.Within starts when the
+// call has its turn. Errors: ErrClosed; esock.ErrTimeout; a context's; EINVAL on a socket in an active mode; ENOTCONN on a
+// listener; EMSGSIZE for an invalid or too large packet, which stays and can be read as raw; ErrBadArg; those of recv(2).
+// OTP: gen_tcp:recv/2,3.
 func (s *Socket) Recv(length int, w esock.Wait) (Packet, error) { return s.RecvInto(nil, length, w) }
 
-// RecvInto is Recv into memory of the caller's: the packet's bytes are at the front of buf, if they fit. Then nothing
-// is allocated.
+// RecvInto is Recv into the caller's memory: a packet that fits is at the front of buf, and nothing is allocated.
 func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) {
 	const op = "recv"
 	switch {
@@ -69,7 +68,8 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait) (p Packet, err er
 	return p, err
 }
 
-// next takes the next packet off the input, in buf if it fits. Errors: packet.ErrMore, EMSGSIZE. s.mu is held.
+// next removes the next packet from the input, and copies it into buf if it fits. Errors: packet.ErrMore, EMSGSIZE. s.mu is
+// held.
 func (s *Socket) next(buf []byte, length int, o *settings) (Packet, error) {
 	in := &s.input
 	p, n, err := s.delivery.Cut(&in.parser, in.data(), length)
@@ -82,7 +82,7 @@ func (s *Socket) next(buf []byte, length int, o *settings) (Packet, error) {
 	return out, nil
 }
 
-// room is where the input is read to.
+// room returns the memory that the next read fills.
 func (s *Socket) room() []byte { return s.input.space(s.opts.Load()) }
 
 // arrived adds n bytes that were read to the input. reason and lasts are those of active.Lasts. The error is that of a read
@@ -111,8 +111,8 @@ func (s *Socket) goesOn(n int, reason error, lasts bool) error {
 	return reason
 }
 
-// receiveRaw reads raw bytes straight to where the caller wants them; false: it was not that easy, and what came is in
-// the input. s.mu is held, but not while reading.
+// receiveRaw reads raw bytes straight into the caller's memory. If it returns false, the bytes are in the input instead.
+// s.mu is held, but not while reading.
 func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (Packet, bool, error) {
 	var n int
 	var err error
@@ -126,7 +126,7 @@ func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (
 	}
 	reason, lasts := active.Lasts(err, w)
 	s.mu.Lock()
-	// The packet type may have been changed meanwhile: then these bytes are for another parser.
+	// If the packet type changed meanwhile, these bytes are for another parser.
 	if err == nil && active.Raw(s.opts.Load().typ) {
 		return Packet{Packet: packet.DataPacket(buf[:n:n]), head: o.split()}, true, nil
 	}
@@ -137,7 +137,7 @@ func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (
 	return Packet{}, false, s.goesOn(0, reason, lasts)
 }
 
-// end notes that nothing more can be received, and why; with exit_on_close that closes the socket. s.mu is held.
+// end records why nothing more can be received. With exit_on_close it closes the socket. s.mu is held.
 func (s *Socket) end(reason error) {
 	o := s.opts.Load()
 	s.delivery.End(o.shown(reason))
@@ -146,7 +146,7 @@ func (s *Socket) end(reason error) {
 	}
 }
 
-// reasonOf is the reason in an error of package esock.
+// reasonOf returns the reason in an error of package esock.
 func reasonOf(err error) error {
 	var e *esock.Error
 	switch {

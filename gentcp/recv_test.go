@@ -116,7 +116,7 @@ func TestRecvIntoMemory(t *testing.T) {
 	})
 }
 
-// What came before the time was over stays for the next call, whoever's time it was.
+// Data that came before the time was over stays for the next call.
 func TestRecvTimeoutKeepsWhatCame(t *testing.T) {
 	soonOver := func() esock.Wait { return esock.Within(time.Millisecond) }
 	cancelled := func() esock.Wait {

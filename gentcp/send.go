@@ -10,15 +10,15 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// outgoing is what a Send puts together before it goes to the kernel.
+// outgoing is the memory in which Send builds a packet.
 type outgoing struct {
-	small []byte   // all of it, when it is not much
-	parts [][]byte // else the header and the caller's parts
+	small []byte   // the whole packet, if it is short
+	parts [][]byte // otherwise the header and the caller's parts
 }
 
 var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
 
-// copyLimit is up to how many bytes copying parts together is cheaper than handing them over one by one.
+// copyLimit is the size up to which one copy is cheaper than a vector of parts.
 const copyLimit = 16 << 10
 
 func (x *outgoing) free() {
@@ -27,14 +27,13 @@ func (x *outgoing) free() {
 	outgoings.Put(x)
 }
 
-// Send sends one packet: the parts, one after the other, with the header that the packet type has (types 1, 2 and 4;
-// all others send bytes as they are). It waits until the kernel has taken all, or for option send_timeout. Whole
-// packets of several senders do not mix; first come, first served. No bytes are nothing in raw mode, and a packet of
-// length 0 with a header.
+// Send sends the parts as one packet. Types 1, 2 and 4 add a header with the length; other types send the bytes unchanged.
+// Send waits until the kernel has taken all, at most for option send_timeout. Packets of several senders never mix, and go
+// in the order of the calls. Without data Send sends nothing, or with a header a packet of length 0.
 //
-// Errors: *SendTimeoutError, or with send_timeout_close esock.ErrTimeout, and then the socket is closed; ErrClosed;
-// EMSGSIZE when the length does not fit into the header, and then nothing is sent; ECONNRESET with show_econnreset;
-// those of send(2). What was received stays readable after an error. OTP: gen_tcp:send/2.
+// Errors: *SendTimeoutError, or with send_timeout_close esock.ErrTimeout, and then the socket is closed; ErrClosed; EMSGSIZE
+// when the length does not fit into the header, in which case nothing is sent; ECONNRESET with show_econnreset; those of
+// send(2). Received data stays readable after an error. OTP: gen_tcp:send/2.
 func (s *Socket) Send(data ...[]byte) error {
 	if !s.made() {
 		return notMade("send")
@@ -84,13 +83,13 @@ func (s *Socket) Send(data ...[]byte) error {
 	return s.sendFailed(o, err, n, x.parts)
 }
 
-// sendFailed is the error of a send of which n bytes of the parts went.
+// sendFailed makes the error of a send that sent n bytes of the parts.
 func (s *Socket) sendFailed(o *settings, err error, n int, parts [][]byte) error {
 	const op = "send"
 	if err == esock.ErrTimeout {
 		if o.sendTimeoutClose {
 			s.dontLinger()
-			s.close(nil, true) // nobody in particular: an active owner is told
+			s.close(nil, true) // not for the owner, which is told if the socket is active
 			return err
 		}
 		var rest []byte
@@ -104,7 +103,7 @@ func (s *Socket) sendFailed(o *settings, err error, n int, parts [][]byte) error
 	return s.fail(op, s.sendReason(o, err))
 }
 
-// sendReason is how the reason of a failed send looks to the caller.
+// sendReason converts the reason of a failed send to the one that the caller gets.
 func (s *Socket) sendReason(o *settings, err error) error {
 	if s.sendingEnded() && errors.Is(err, syscall.EPIPE) {
 		return closedHere

@@ -273,7 +273,7 @@ func TestSendAndRecvDoNotWaitForEachOther(t *testing.T) {
 	assert.Equal(t, "y", pending())
 }
 
-// A failed send takes nothing from who receives: what has come is still there, then comes the end.
+// A failed send leaves received data: it is still there, then comes the end.
 func TestAFailedSendLeavesReceivedData(t *testing.T) {
 	fail := func(t *testing.T, s *gentcp.Socket, peer *net.TCPConn) {
 		put(t, s, peer, "a\nb\n")

@@ -9,10 +9,11 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// SendFile sends bytes of f from an offset, 0: to its end, with sendfile(2). It returns how many were sent, fewer if
-// the file ended. They are not framed, whatever the packet type; the position of f does not matter and does not move.
-// It waits for as long as it takes: send_timeout is not for it. A file that sendfile(2) refuses is read and sent; a pipe is ESPIPE. Errors:
-// EINVAL for a negative offset, ErrBadArg for a negative count or no file; those of Send. OTP: file:sendfile/5.
+// SendFile sends bytes of f, from an offset, with sendfile(2); 0 bytes means to the end of the file. It returns how many
+// were sent, fewer if the file ended. The bytes get no header, whatever the packet type. The position of f does not matter
+// and does not move. SendFile waits without limit: send_timeout does not apply. A file that sendfile(2) refuses is read and
+// sent; a pipe is ESPIPE. Errors: EINVAL for a negative offset, ErrBadArg for a negative count or no file; those of Send.
+// OTP: file:sendfile/5.
 func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 	const op = "sendfile"
 	switch {
@@ -21,7 +22,7 @@ func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 	case f == nil:
 		return 0, s.fail(op, &badArgument{"file", nil, "it is nil"})
 	case bytes < 0:
-		return 0, s.fail(op, &badArgument{"bytes", bytes, "a count is not negative"})
+		return 0, s.fail(op, &badArgument{"bytes", bytes, "it is negative"})
 	case offset < 0:
 		return 0, s.fail(op, invalid("offset", offset, "it is negative"))
 	}
@@ -42,7 +43,7 @@ func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 	return n, s.fail(op, s.sendReason(s.opts.Load(), err))
 }
 
-// SendFile sends a whole file. Errors: also those of open(2). OTP: file:sendfile/2.
+// SendFile opens a file by its name and sends all of it. Errors: also those of open(2). OTP: file:sendfile/2.
 func SendFile(path string, s *Socket) (int64, error) {
 	if !s.made() {
 		return 0, notMade("sendfile")
@@ -55,7 +56,7 @@ func SendFile(path string, s *Socket) (int64, error) {
 	return s.SendFile(f, 0, 0)
 }
 
-// errnoOr is the errno in an error, or the error.
+// errnoOr returns the errno in an error, or the error if it has none.
 func errnoOr(err error) error {
 	if errno := errnoIn(err); errno != 0 {
 		return errno
@@ -63,12 +64,12 @@ func errnoOr(err error) error {
 	return err
 }
 
-// unsupported reports that sendfile does not work with this file.
+// unsupported reports whether sendfile(2) refuses this kind of file.
 func unsupported(err error) bool {
 	return errors.Is(err, syscall.ENOSYS) || errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.EINVAL)
 }
 
-// copyFile reads and sends.
+// copyFile sends a file that sendfile(2) refuses: it reads and sends.
 func (s *Socket) copyFile(f *os.File, offset, bytes int64) (sent int64, err error) {
 	from := io.NewSectionReader(f, offset, 1<<62-offset)
 	buf := make([]byte, 256<<10)

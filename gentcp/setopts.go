@@ -7,10 +7,9 @@ import (
 	"syscall"
 )
 
-// SetOpts sets options of a living socket, from the first to the last, and stops at the first that fails: those
-// before it stay set. The words of the address family, ip, backlog and tcp_module are accepted and ignored; the other
-// options of creation are EINVAL, and so are values that do not fit and options of the other address family. After
-// the end of the stream (exit_on_close false) active is accepted and ignored. Errors: EINVAL, also on a closed
+// SetOpts sets options in their order, and stops at the first that fails; those before it stay set. It ignores the family
+// words, ip, backlog and tcp_module. Other options of creation are EINVAL, as are invalid values and options of another
+// address family. After the end of the stream (exit_on_close false) it ignores active. Errors: EINVAL, also on a closed
 // socket; those of setsockopt(2). OTP: inet:setopts/2.
 func (s *Socket) SetOpts(opts ...Option) error {
 	if !s.made() {
@@ -18,7 +17,7 @@ func (s *Socket) SetOpts(opts ...Option) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.delivery.Deliver() // with all of them set: what active is set to before packet is still about packets
+	defer s.delivery.Deliver() // after all options: active before packet in the list still delivers packets of the new type
 	for _, o := range opts {
 		if err := s.setOpt(o); err != nil {
 			return s.fail("setopts", optionError(err))
@@ -30,7 +29,7 @@ func (s *Socket) SetOpts(opts ...Option) error {
 	return nil
 }
 
-// optionError makes EINVAL of the kernel's answer that the socket has no such option, and of it being closed.
+// optionError converts to EINVAL the errors for an option that the socket does not have, and for a closed socket.
 func optionError(err error) error {
 	err = reasonOf(err)
 	if errors.Is(err, syscall.ENOPROTOOPT) {
@@ -57,7 +56,7 @@ func (s *Socket) setOpt(o Option) error {
 	r := rows[o.name]
 	switch {
 	case r == nil:
-		return invalid("option", o.name, "there is none of that name")
+		return invalid("option", o.name, "unknown option")
 	case r.use&ignored != 0:
 		return nil
 	case r.use == inGetOpts:
@@ -79,7 +78,7 @@ func (s *Socket) apply(r *row, v any) error {
 		return s.delivery.SetActive(v)
 	case r.set != nil:
 		if !r.sends {
-			s.delivery.Settle() // what was announced is what it was announced as
+			s.delivery.Settle() // announced data keeps the options of its announcement
 		}
 		o := *s.opts.Load()
 		r.set(&o, v)
@@ -99,9 +98,9 @@ func (s *Socket) apply(r *row, v any) error {
 	return r.setSocket(s.sock, v)
 }
 
-// GetOpts reads options, in the order asked. Those that this system or socket does not have are left out, and so are
-// the watermarks and exclusiveaddruse, which nothing keeps. An unknown name fails the whole call. Errors: EINVAL, also on a closed socket; those of
-// getsockopt(2). OTP: inet:getopts/2.
+// GetOpts reads options in the order of the names. It omits options that this system or socket does not have, and the
+// watermarks and exclusiveaddruse, which are not stored. An unknown name fails the whole call. Errors: EINVAL, also on a
+// closed socket; those of getsockopt(2). OTP: inet:getopts/2.
 func (s *Socket) GetOpts(names ...Name) ([]Option, error) {
 	const op = "getopts"
 	if !s.made() {
@@ -126,7 +125,7 @@ func (s *Socket) GetOpts(names ...Name) ([]Option, error) {
 	return found, nil
 }
 
-// getOpt reads one option; false: the socket has none. s.mu is held.
+// getOpt reads one option; ok is false if the socket does not have it. s.mu is held.
 func (s *Socket) getOpt(name string) (o Option, ok bool, err error) {
 	if level, opt, value, ok := Name(name).raw(); ok {
 		n, err := s.sock.GetOptionNative(level, opt, value)
@@ -138,7 +137,7 @@ func (s *Socket) getOpt(name string) (o Option, ok bool, err error) {
 	r := rows[name]
 	switch {
 	case r == nil || r.use&inGetOpts == 0:
-		return o, false, invalid("option", name, "there is none of that name to be read")
+		return o, false, invalid("option", name, "unknown, or not readable")
 	case name == "active":
 		return Option{name: name, value: s.delivery.Active()}, true, nil
 	case r.get != nil:
@@ -156,7 +155,7 @@ func (s *Socket) getOpt(name string) (o Option, ok bool, err error) {
 	return Option{name: name, value: v}, true, nil
 }
 
-// Opt reads one option: GetOpts of one name. Errors: also ENOPROTOOPT when this socket does not have it.
+// Opt reads the value of one option. Errors: those of GetOpts; ENOPROTOOPT when this socket does not have the option.
 func (s *Socket) Opt(name Name) (any, error) {
 	opts, err := s.GetOpts(name)
 	switch {

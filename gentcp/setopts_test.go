@@ -142,7 +142,7 @@ func TestSetOpts_AfterTheEndOfTheStream(t *testing.T) {
 	assert.ErrorIs(t, err, ErrClosed)
 }
 
-// Nobody's socket is passive, and stays it.
+// A socket without an owner is passive, and stays so.
 func TestSetOpts_ActiveWithoutOwner(t *testing.T) {
 	client, _ := bothEnds(t, nil)
 	assert.Equal(t, false, valueOf(t, client, "active"))

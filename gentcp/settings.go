@@ -7,9 +7,8 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// settings are the options of this layer, those that are not the kernel's. A value that a socket has is never
-// changed: SetOpts puts another in its place. Accepted sockets begin with a copy of their listener's. The active mode
-// is not among them (active.go).
+// settings are the options that this layer implements, and not the kernel. The settings of a socket are immutable: SetOpts
+// replaces them. Accepted sockets start with their listener's. The active mode is elsewhere, in the delivery.
 type settings struct {
 	typ              packet.Type
 	packetSize       uint32
@@ -26,7 +25,7 @@ type settings struct {
 	delaySend        bool
 }
 
-// The defaults of OTP.
+// The defaults are OTP's.
 const (
 	defaultPacketSize = 64 << 20
 	defaultBuffer     = 8192
@@ -41,7 +40,7 @@ var defaults = settings{
 	sendTimeout: Infinity,
 }
 
-// sendWait is how long a Send may wait.
+// sendWait is the wait of a Send, from send_timeout.
 func (o *settings) sendWait() esock.Wait {
 	if o.sendTimeout < 0 {
 		return esock.Forever
@@ -49,8 +48,7 @@ func (o *settings) sendWait() esock.Wait {
 	return esock.Within(o.sendTimeout)
 }
 
-// decoding are the options of the decoder. A line that is too long for the buffer comes in parts, so on a socket the
-// length of a line is the size of a packet.
+// decoding returns the options of the parser. A longer line than packet_size comes in parts, so line_length is packet_size.
 func (o *settings) decoding() packet.Options {
 	d := packet.Options{PacketSize: o.packetSize}
 	if o.typ == packet.Line {
@@ -59,7 +57,7 @@ func (o *settings) decoding() packet.Options {
 	return d
 }
 
-// split is how many bytes Packet.Head has.
+// split returns how many bytes Packet.Head has at most.
 func (o *settings) split() int {
 	if o.mode == ModeBinary {
 		return o.header

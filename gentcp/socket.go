@@ -14,15 +14,15 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// Socket is a listener, or a connection. Any method may be called from any goroutine: whole messages of several senders
-// never mix, receivers and acceptors get their turn in the order they came. Close may be called at any time.
+// Socket is a listener or a connection. Its methods are safe for concurrent use: packets of several senders never mix, and
+// receivers and acceptors are served in the order they came. Close may be called at any time.
 //
-// Only functions of this package make sockets. A nil pointer and the zero value are none: methods that return an error
-// answer ErrBadArg, the others nothing.
+// Only functions of this package make sockets. On a nil pointer or the zero value, methods return ErrBadArg, or the zero
+// value if they return no error.
 type Socket struct {
 	sock      *esock.Socket
 	opts      atomic.Pointer[settings]
-	shutting  atomic.Int32 // how many calls of Shutdown are about to end sending
+	shutting  atomic.Int32 // how many calls of Shutdown that end sending are in progress
 	shutWrite atomic.Bool  // one has
 
 	mu       sync.Mutex // guards what follows; held over system calls only where they do not wait
@@ -30,7 +30,7 @@ type Socket struct {
 	input    input
 }
 
-// newSocket puts a socket of this layer around one below.
+// newSocket makes a Socket around an esock socket.
 func newSocket(sock *esock.Socket, mb *esock.Mailbox, listening bool, o *settings) *Socket {
 	layered.Mark(sock)
 	s := &Socket{sock: sock}
@@ -40,16 +40,16 @@ func newSocket(sock *esock.Socket, mb *esock.Mailbox, listening bool, o *setting
 	return s
 }
 
-// made reports whether a function of this package made the socket. Every exported method asks before all else.
+// made reports whether a function of this package made the socket. Every exported method checks it first.
 func (s *Socket) made() bool { return s != nil && s.sock != nil }
 
-// notMade is the answer of a method to a socket that is none.
+// notMade is the error of a method on a socket that no function of this package made.
 func notMade(op string) error {
 	return &Error{Op: op, Reason: &badArgument{"socket", nil, "no function of this package made it"}}
 }
 
-// Socket is the esock socket beneath: for its options, counters and table. Receiving from it takes bytes away from this
-// one.
+// Socket returns the esock socket beneath, which has more options, and the counters. What is received from it directly is
+// missing here.
 func (s *Socket) Socket() *esock.Socket {
 	if !s.made() {
 		return nil
@@ -57,7 +57,7 @@ func (s *Socket) Socket() *esock.Socket {
 	return s.sock
 }
 
-// String is that of the esock socket beneath.
+// String formats the socket like the esock socket beneath.
 func (s *Socket) String() string {
 	if !s.made() {
 		return "no socket"
@@ -65,7 +65,7 @@ func (s *Socket) String() string {
 	return s.sock.String()
 }
 
-// Owner is the mailbox that owns the socket, nil if none does.
+// Owner returns the mailbox that owns the socket, nil if it has no owner.
 func (s *Socket) Owner() *esock.Mailbox {
 	if !s.made() {
 		return nil
@@ -75,11 +75,10 @@ func (s *Socket) Owner() *esock.Mailbox {
 	return s.delivery.Owner()
 }
 
-// Open reports whether the socket has not been closed yet: by Close, by its owner's death, or, with exit_on_close, by
-// what a receive saw.
+// Open reports whether the socket is open. Close, the owner's end, and with exit_on_close the end of the stream close it.
 func (s *Socket) Open() bool { return s.made() && !s.sock.Closed() }
 
-// SocketOf is the socket that a message of this package is about, nil for other messages.
+// SocketOf returns the socket of a message of this package, nil for other messages.
 func SocketOf(msg esock.Message) *Socket {
 	switch m := msg.(type) {
 	case TCPMsg:
@@ -98,10 +97,10 @@ func SocketOf(msg esock.Message) *Socket {
 	return nil
 }
 
-// About is a match for Mailbox.ReceiveMatch and PollMatch: the messages about this socket.
+// About reports whether a message is about this socket. It is a match for Mailbox.ReceiveMatch and PollMatch.
 func (s *Socket) About(msg esock.Message) bool { return s != nil && SocketOf(msg) == s }
 
-// SockName is the address that the socket is bound to. Errors: ErrClosed. OTP: inet:sockname/1.
+// SockName returns the local address. Errors: ErrClosed. OTP: inet:sockname/1.
 func (s *Socket) SockName() (esock.Addr, error) {
 	if !s.made() {
 		return esock.Addr{}, notMade("sockname")
@@ -110,8 +109,8 @@ func (s *Socket) SockName() (esock.Addr, error) {
 	return a, s.fail("sockname", err)
 }
 
-// PeerName is the address of the other end. Errors: ENOTCONN, also once both ends have finished; ErrClosed.
-// OTP: inet:peername/1.
+// PeerName returns the peer's address. Errors: ENOTCONN, also after both ends have finished; ErrClosed. OTP:
+// inet:peername/1.
 func (s *Socket) PeerName() (esock.Addr, error) {
 	if !s.made() {
 		return esock.Addr{}, notMade("peername")
@@ -120,7 +119,7 @@ func (s *Socket) PeerName() (esock.Addr, error) {
 	return a, s.fail("peername", err)
 }
 
-// Port is the port of SockName; for local sockets it is 0, and SockName has the path. OTP: inet:port/1.
+// Port returns the local port. It is 0 for a local socket, whose path SockName returns. OTP: inet:port/1.
 func (s *Socket) Port() (int, error) {
 	if !s.made() {
 		return 0, notMade("port")
@@ -132,7 +131,7 @@ func (s *Socket) Port() (int, error) {
 	return int(a.Port()), nil
 }
 
-// Monitor makes mb receive one esock.DownMsg when the socket is closed. OTP: inet:monitor/1.
+// Monitor sends mb one esock.DownMsg when the socket is closed. OTP: inet:monitor/1.
 func (s *Socket) Monitor(mb *esock.Mailbox) (*esock.Monitor, error) {
 	switch {
 	case !s.made():
@@ -144,7 +143,7 @@ func (s *Socket) Monitor(mb *esock.Mailbox) (*esock.Monitor, error) {
 	return m, s.fail("monitor", err)
 }
 
-// Unrecv is not supported: ENOTSUP. OTP: gen_tcp:unrecv/2.
+// Unrecv always returns ENOTSUP. OTP: gen_tcp:unrecv/2.
 func (s *Socket) Unrecv([]byte) error {
 	if !s.made() {
 		return notMade("unrecv")
@@ -152,10 +151,10 @@ func (s *Socket) Unrecv([]byte) error {
 	return s.fail("unrecv", syscall.ENOTSUP)
 }
 
-// Shutdown ends one direction at once, or both. After ShutWrite the peer reads what was sent and then the end, and Send
-// answers ErrClosed. After ShutRead what has arrived, or still arrives, is delivered, and then comes the end. A
-// listener stops listening when reading is shut, and Accept answers EINVAL, also one that waits. Errors: ENOTCONN, also
-// once both ends have finished; ErrClosed. OTP: gen_tcp:shutdown/2.
+// Shutdown ends one direction or both. After ShutWrite the peer reads what was sent and then the end, and Send returns
+// ErrClosed. After ShutRead data that has arrived, or still arrives, is delivered before the end. ShutRead on a listener
+// ends listening: Accept returns EINVAL, also in calls that wait. Errors: ENOTCONN, also after both ends have finished;
+// ErrClosed. OTP: gen_tcp:shutdown/2.
 func (s *Socket) Shutdown(how esock.How) error {
 	if !s.made() {
 		return notMade("shutdown")
@@ -163,7 +162,8 @@ func (s *Socket) Shutdown(how esock.How) error {
 	if how == esock.ShutRead {
 		return s.fail("shutdown", s.sock.Shutdown(how))
 	}
-	// Noted first: a Send that the kernel refuses finds it. A count, so that one that fails takes no other's note back.
+	// Set before the system call, for a Send that the kernel refuses. It is a count, so that a Shutdown that fails does not
+	// undo another.
 	s.shutting.Add(1)
 	defer s.shutting.Add(-1)
 	err := s.sock.Shutdown(how)
@@ -173,12 +173,13 @@ func (s *Socket) Shutdown(how esock.How) error {
 	return s.fail("shutdown", err)
 }
 
-// sendingEnded reports whether Shutdown has ended sending, or is about to.
+// sendingEnded reports whether Shutdown has ended sending, or is in progress.
 func (s *Socket) sendingEnded() bool { return s.shutWrite.Load() || s.shutting.Load() > 0 }
 
-// Close closes the socket; calls that wait on it return ErrClosed. It is the owner's: no message follows. With option linger
-// on, it waits for unsent data. What was sent reaches the peer, unless the connection breaks; to know that it did,
-// Shutdown(ShutWrite) and wait for the peer's end. It always answers nil, also a second time. OTP: gen_tcp:close/1.
+// Close closes the socket for its owner, which gets no message. Calls that wait on the socket return ErrClosed. With option
+// linger on, Close waits for unsent data. Sent data reaches the peer unless the connection breaks; to be sure, call
+// Shutdown(ShutWrite) and wait for the peer's end. On a made socket it returns nil, also a second time. OTP:
+// gen_tcp:close/1.
 func (s *Socket) Close() error {
 	if !s.made() {
 		return notMade("close")
@@ -187,8 +188,8 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// CloseFrom is Close by somebody else than the owner: an owner in an active mode gets ClosedMsg. OTP: gen_tcp:close/1,
-// called by another process.
+// CloseFrom closes the socket for a caller that is not the owner: in an active mode the owner gets ClosedMsg. OTP:
+// gen_tcp:close/1, called by another process.
 func (s *Socket) CloseFrom(mb *esock.Mailbox) error {
 	if !s.made() {
 		return notMade("close")
@@ -197,27 +198,27 @@ func (s *Socket) CloseFrom(mb *esock.Mailbox) error {
 	return nil
 }
 
-// close closes the socket for mb, if somebody calls by name, else for the owner.
+// close closes the socket: for mb if named, otherwise for the owner.
 func (s *Socket) close(mb *esock.Mailbox, named bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.delivery.Close(named && s.delivery.Owner() != mb, func() { s.sock.Close() }) // linger may hold it up
+	s.delivery.Close(named && s.delivery.Owner() != mb, func() { s.sock.Close() }) // linger may delay it
 }
 
-// closeQuietly closes the esock socket because the peer has: nobody waits for unsent data.
+// closeQuietly closes the esock socket after the peer's end, without waiting for unsent data.
 func (s *Socket) closeQuietly() {
 	s.dontLinger()
 	s.sock.Close()
 }
 
-// dontLinger makes closing not wait for unsent data. Abortive close stays that.
+// dontLinger switches linger off, so that closing does not wait. A linger time of 0, which aborts, stays.
 func (s *Socket) dontLinger() {
 	if l, err := sockopt.SocketLinger.Get(s.sock); err == nil && l.On && l.Time > 0 {
 		sockopt.SocketLinger.Set(s.sock, sockopt.Linger{})
 	}
 }
 
-// shown is how a reason looks to the caller: a reset is an end like others, unless show_econnreset is on.
+// shown converts a reason to the one that the caller gets: a reset is an ordinary end, unless show_econnreset is on.
 func (o *settings) shown(err error) error {
 	switch errnoIn(err) {
 	case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE:
@@ -235,10 +236,10 @@ func (o *settings) shown(err error) error {
 	return err
 }
 
-// ControllingProcess gives the socket another owner. Messages about the socket that wait with the present one move to
-// the new one, in their order, before those that come later; the active mode stays as it is. nil is nobody, and then
-// the socket becomes passive. Nothing happens when to owns it already. Errors: ErrNotOwner when from is not the owner,
-// ErrBadArg when to is closed, ErrClosed. OTP: gen_tcp:controlling_process/2.
+// ControllingProcess gives the socket another owner. Messages about the socket in the present owner's mailbox move to the
+// new one, in their order, before later ones. The active mode stays. If to is nil, the socket has no owner and becomes
+// passive. If to is the owner already, nothing changes. Errors: ErrNotOwner when from is not the owner, ErrBadArg when to is
+// closed, ErrClosed. OTP: gen_tcp:controlling_process/2.
 func (s *Socket) ControllingProcess(from, to *esock.Mailbox) error {
 	const op = "controlling_process"
 	if !s.made() {
@@ -251,7 +252,7 @@ func (s *Socket) ControllingProcess(from, to *esock.Mailbox) error {
 	case err == active.ErrOwnerClosed:
 		err = ownerClosed
 	case errors.Is(err, &esock.InvalidError{What: "not_owner"}):
-		err = ErrNotOwner // somebody went to the esock socket beneath
+		err = ErrNotOwner // the esock socket beneath was given away directly
 	}
 	return s.fail(op, err)
 }

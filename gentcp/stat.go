@@ -5,21 +5,22 @@ import (
 	"syscall"
 )
 
-// Stat is one number of GetStat.
+// Stat is one statistic of GetStat, with OTP's name.
 type Stat struct {
 	Name  string
 	Value uint64
 }
 
-// StatNames are the names that GetStat knows, in OTP's order: bytes, operations, and the largest and mean bytes of an
-// operation, each way. recv_dvi and send_pend are always 0.
+// StatNames returns the names of the statistics, in OTP's order: for each direction bytes, operations, and the largest and
+// mean bytes of an operation. recv_dvi and send_pend are always 0.
 func StatNames() []string { return slices.Clone(statNames[:]) }
 
 var statNames = [...]string{"recv_oct", "recv_cnt", "recv_max", "recv_avg", "recv_dvi",
 	"send_oct", "send_cnt", "send_max", "send_avg", "send_pend"}
 
-// GetStat reads statistics, in the order asked; no names: all. Unknown names are left out. They count what the kernel
-// took and gave, not packets, since the socket was made. Errors: EINVAL on a closed socket. OTP: inet:getstat/1,2.
+// GetStat reads statistics in the order of the names, or all without names. Unknown names are omitted. The numbers count
+// bytes and operations of the kernel, not packets, since the socket was made. Errors: EINVAL on a closed socket. OTP:
+// inet:getstat/1,2.
 func (s *Socket) GetStat(names ...string) ([]Stat, error) {
 	if !s.made() {
 		return nil, notMade("getstat")
@@ -50,7 +51,7 @@ func (s *Socket) GetStat(names ...string) ([]Stat, error) {
 	return stats, nil
 }
 
-// mean is rounded to the nearest, half up; of nothing it is the sum.
+// mean rounds to the nearest integer, half up. For n = 0 it is the sum.
 func mean(sum, n uint64) uint64 {
 	if n == 0 {
 		return sum

@@ -15,6 +15,7 @@ import (
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // A text that goes to C is not cut at a NUL: the option can never be right, and says why.
@@ -87,6 +88,12 @@ func TestText_ZoneOfANamespace(t *testing.T) {
 		if out, err := exec.Command("ip", append([]string{"-n", name}, strings.Fields(line)...)...).CombinedOutput(); err != nil {
 			t.Skipf("ip %s: %v: %s", line, err, out)
 		}
+	}
+	for _, link := range []string{"za", "zb"} { // an address works once the kernel has noticed the carrier
+		testwait.Until(t, "the state up of "+link, func() bool {
+			out, err := exec.Command("ip", "-n", name, "-o", "link", "show", link).Output()
+			return err == nil && strings.Contains(string(out), "state UP")
+		})
 	}
 	in := NetNS("/run/netns/" + name)
 	l := opened(t)(Listen(nil, 0, in, IP(netip.MustParseAddr("fe80::b%zb"))))

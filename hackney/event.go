@@ -8,7 +8,7 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// The tags are those of gen_tcp and ssl.
+// The tags of messages, as gen_tcp and ssl have them.
 const (
 	tagTCP        = "tcp"
 	tagSSL        = "ssl"
@@ -17,15 +17,15 @@ const (
 	suffixError   = "_error"
 )
 
-// Event is a message of an active mode, taken apart in the same way for every transport.
-// OTP: {Data, Sock, Bytes}, {Closed, Sock}, {Error, Sock, Reason}.
+// Event is a message of an active mode in a form that is the same for every transport. OTP: {Data, Sock, Bytes}, {Closed,
+// Sock}, {Error, Sock, Reason}.
 type Event struct {
-	Tag    string        // one of Socket.Messages, "tcp_passive", "ssl_passive"; over TCP "http" for such a packet
-	Packet gentcp.Packet // what came, with the tag of data
-	Reason error         // with the tag of an error
+	Tag    string        // one of Socket.Messages, "tcp_passive" or "ssl_passive"; over TCP also "http"
+	Packet gentcp.Packet // with the tag of data: the packet
+	Reason error         // with the tag of an error: the cause
 }
 
-// EventMsg is what messages of transports other than TCP implement, so that Socket.Event understands them.
+// EventMsg is a message that Socket.Event understands. Messages of transports other than TCP implement it.
 type EventMsg interface {
 	esock.Message
 	Event() Event
@@ -36,7 +36,8 @@ func (s Socket) About(msg esock.Message) bool {
 	return s.Sock != nil && msg != nil && s.Sock.About(msg)
 }
 
-// Event takes a message apart; false: it is not about this socket, or its transport does not say what it means.
+// Event returns the parts of a message; ok is false if it is not about this socket, or if it is not an EventMsg of another
+// transport.
 func (s Socket) Event(msg esock.Message) (Event, bool) {
 	if !s.About(msg) {
 		return Event{}, false
@@ -60,10 +61,10 @@ func (s Socket) Event(msg esock.Message) (Event, bool) {
 	return Event{}, false
 }
 
-// Leftover reports whether an idle socket must be closed instead of being used again: data, an end or an error has come, also
-// one that has not become a message, or somebody else reads. It makes the socket passive and takes the messages about it out
-// of its owner's mailbox, without waiting. The message that a count has run out is dropped and does not count. Of another
-// transport than TCP and TLS only the messages are known. After an error the socket is of no use either.
+// Leftover reports whether an idle socket must be closed instead of being used again: data, an end or an error has come,
+// also one that has not become a message, or another goroutine is reading. It makes the socket passive and takes the
+// messages about it out of its owner's mailbox, without waiting. The message that a count has run out is dropped and does
+// not count. With a transport other than TCP and TLS, only messages count. After an error the socket is of no use either.
 // OTP: what hackney's pool does before it hands a socket out.
 func (s Socket) Leftover(owner *esock.Mailbox) (bool, error) {
 	if err := s.SetOpts(gentcp.Active(false)); err != nil {

@@ -48,7 +48,7 @@ func TestLeftover(t *testing.T) {
 			require.True(t, left)
 			msg, ok := mb.Poll()
 			require.True(t, ok)
-			require.Equal(t, fakeMsg{}, msg) // of somebody else
+			require.Equal(t, fakeMsg{}, msg) // about another socket
 			passive(t, s, mb)
 		})
 		for name, end := range map[string]func(p peer){

@@ -22,26 +22,22 @@ type SendFileOption struct {
 	value any
 }
 
-// ChunkSize is how many bytes are read at a time, and handed to Send or the SendFun, where the system's sendfile is
-// not used. They are in memory at once, or the whole file if it is smaller. The default is 65,536,000. OTP:
-// {chunk_size, N}.
+// ChunkSize sets how many bytes are read at a time and passed to Send or the SendFun, where sendfile(2) is not used. A chunk
+// is in memory as a whole. The default is 65,536,000. OTP: {chunk_size, N}.
 func ChunkSize(n int) SendFileOption { return SendFileOption{"chunk_size", n} }
 
-// UseThreads is accepted and without effect: a blocking call holds up its own goroutine alone. OTP: {use_threads,
-// Bool}.
+// UseThreads is accepted and has no effect: a blocking call blocks only its own goroutine. OTP: {use_threads, Bool}.
 func UseThreads(on bool) SendFileOption { return SendFileOption{"use_threads", on} }
 
-// SendFun sends the data instead of Socket.Send; the system's sendfile is then not used. The data is valid until the
-// function returns. OTP: {send_fun, Fun}.
+// SendFun replaces Socket.Send and sendfile(2). The function may use the data until it returns. OTP: {send_fun, Fun}.
 func SendFun(f func(s Socket, data []byte) error) SendFileOption {
 	return SendFileOption{"send_fun", f}
 }
 
-// SendFileOpt is the option of that name of OTP's, with the value that its function takes. One that is unknown is
-// ignored.
+// SendFileOpt makes an option by OTP's name, with the value that its function takes. Unknown options are ignored.
 func SendFileOpt(name string, value any) SendFileOption { return SendFileOption{name, value} }
 
-// sendFileOptions are the options, checked.
+// sendFileOptions are checked options.
 type sendFileOptions struct {
 	chunk int
 	fun   func(Socket, []byte) error
@@ -70,8 +66,8 @@ func sortOut(opts []SendFileOption) (sendFileOptions, error) {
 
 const opSendFile = "sendfile"
 
-// SendFileName sends a whole file: SendFile of all of it, without options. Errors: also those of open(2).
-// OTP: hackney_socket:sendfile/2.
+// SendFileName opens a file by its name and sends all of it, without options. Errors: also those of open(2). OTP:
+// hackney_socket:sendfile/2.
 func (s Socket) SendFileName(caller *esock.Mailbox, path string) (int64, error) {
 	if err := s.check(opSendFile); err != nil {
 		return 0, err
@@ -84,17 +80,16 @@ func (s Socket) SendFileName(caller *esock.Mailbox, path string) (int64, error) 
 	return s.SendFile(caller, f, 0, 0)
 }
 
-// SendFile sends bytes of a file from an offset, 0: to its end, and returns how many were sent, fewer if the file
-// ended. The caller must be the socket's owner, if it has one; a nil caller is not checked.
+// SendFile sends count bytes of a file from an offset; a count of 0 means to the end of the file. It returns how many were
+// sent, fewer if the file ended. If the socket has an owner, the caller must be it; a nil caller is not checked.
 //
-// Over plain TCP, without SendFun, it is the system's sendfile: f must be an *os.File, whose position does not matter
-// and does not move, and it waits for as long as it takes. Else f is read in chunks, and its position is put back at
-// the end, whatever happens; the chunks go through Send, so the packet type had better be raw.
+// Over plain TCP, without SendFun, it uses sendfile(2): f must be an *os.File, whose position does not matter and does not
+// move, and the call waits without limit. Otherwise it reads f in chunks, and restores its position in the end, also after
+// an error. Each chunk is one Send, so set the packet type to raw.
 //
-// After an error it is not known how much was sent. Errors: gentcp.ErrNotOwner, gentcp.ErrBadArg (no file, a chunk
-// size below 1; over plain TCP a file that is no *os.File, negative bytes), EINVAL (negative offset or bytes),
-// gentcp.ErrClosed, those of reading, among them io.ErrNoProgress for a file that is read without effect, and those of
-// Send. OTP: hackney_socket:sendfile/5.
+// After an error the number of sent bytes is unknown. Errors: gentcp.ErrNotOwner, gentcp.ErrBadArg (no file, a chunk size
+// below 1; over plain TCP an f that is not an *os.File, a negative count), EINVAL (negative offset or count),
+// gentcp.ErrClosed, those of reading, io.ErrNoProgress among them, and those of Send. OTP: hackney_socket:sendfile/5.
 func (s Socket) SendFile(
 	caller *esock.Mailbox, f io.ReadSeeker, offset, count int64, opts ...SendFileOption) (int64, error) {
 	if err := s.check(opSendFile); err != nil {
@@ -123,7 +118,7 @@ func (s Socket) SendFile(
 		}
 		err = fileError(err)
 	case plain && o.fun == nil:
-		err = badArg(opSendFile, "the system's sendfile takes an *os.File")
+		err = badArg(opSendFile, "sendfile(2) takes an *os.File")
 	default:
 		sent, err = s.sendChunks(f, offset, count, o)
 	}
@@ -133,7 +128,7 @@ func (s Socket) SendFile(
 	return sent, nil
 }
 
-// sendChunks is the way without the system's help.
+// sendChunks reads the file and sends it in chunks.
 func (s Socket) sendChunks(f io.ReadSeeker, offset, count int64, o sendFileOptions) (sent int64, err error) {
 	if offset < 0 || count < 0 {
 		return 0, &gentcp.Error{Op: opSendFile,
@@ -183,10 +178,10 @@ const (
 	emptyReads = 100      // in a row
 )
 
-// errCount is what a Read must not do.
+// errCount reports a Read that breaks the contract of io.Reader.
 var errCount = errors.New("hackney: sendfile: the file's Read returned an invalid count")
 
-// readChunk reads n bytes into the memory of buf, which grows with what the file has. With an error there may be fewer.
+// readChunk reads n bytes into buf, which grows with the data that the file has. With an error there may be fewer.
 func readChunk(f io.Reader, buf []byte, n int64) ([]byte, error) {
 	buf = buf[:0]
 	for empty := 0; int64(len(buf)) < n; {
@@ -212,8 +207,8 @@ func readChunk(f io.Reader, buf []byte, n int64) ([]byte, error) {
 	return buf, nil
 }
 
-// beyondEnd reports whether an error says no more than that an offset is beyond the end of a file, and of all files.
-// A file whose size says nothing, as in /proc, is asked first in this way.
+// beyondEnd reports whether an error means only that the offset is beyond the end of a regular file. It looks at the size
+// only after the error, because files as in /proc have no size.
 func beyondEnd(f io.ReadSeeker, offset int64, err error) bool {
 	if !errors.Is(err, syscall.EOVERFLOW) && !errors.Is(err, syscall.EINVAL) {
 		return false
@@ -226,7 +221,7 @@ func beyondEnd(f io.ReadSeeker, offset int64, err error) bool {
 	return err == nil && info.Mode().IsRegular() && offset >= info.Size()
 }
 
-// fileError: a closed file is a bad argument, as a bad descriptor is in OTP.
+// fileError makes a closed file a bad argument, as OTP does with a bad descriptor.
 func fileError(err error) error {
 	if errors.Is(err, os.ErrClosed) {
 		return badArg(opSendFile, "the file is closed")

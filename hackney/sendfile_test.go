@@ -127,7 +127,7 @@ func TestSendFileName(t *testing.T) {
 	both(t, func(t *testing.T, tr Transport) {
 		mb := mailbox(t)
 		s, p := connect(t, mb, tr)
-		contents := pattern(10_000) // fits into any buffer: nobody reads meanwhile
+		contents := pattern(10_000) // fits into any buffer: the peer does not read meanwhile
 		path := tempFile(t, contents).Name()
 		empty := tempFile(t, nil).Name()
 		before := descriptors(t)
@@ -169,7 +169,7 @@ func TestSendFileIsForTheOwner(t *testing.T) {
 		_, err = s.SendFile(mb, f, 0, 0)
 		require.ErrorIs(t, err, gentcp.ErrNotOwner)
 		require.NoError(t, s.ControllingProcess(stranger, nil))
-		_, err = s.SendFile(mb, f, 0, 0) // nobody's
+		_, err = s.SendFile(mb, f, 0, 0) // it has no owner
 		require.NoError(t, err)
 		read(t, p, 15)
 	})
@@ -204,7 +204,7 @@ func TestChunks(t *testing.T) {
 	})
 }
 
-func TestTheDefaultChunkIsTheManualsSixtyFourMegabytes(t *testing.T) {
+func TestTheDefaultChunkIsSixtyFourMegabytes(t *testing.T) {
 	f := tempFile(t, nil)
 	huge, err := os.OpenFile(f.Name(), os.O_WRONLY, 0)
 	require.NoError(t, err)

@@ -5,8 +5,8 @@ import (
 	"github.com/esock-go/esock/gentcp"
 )
 
-// TCP is the transport of plain TCP, and of local stream sockets: the functions of package gentcp. Options that a
-// user gives reach gentcp.Connect, all but active, packet, mode, list and binary. OTP: hackney_tcp.
+// TCP is the transport of plain TCP and local stream sockets, by package gentcp. gentcp.Connect gets the caller's options,
+// except active, packet, mode, list and binary. OTP: hackney_tcp.
 var TCP Transport = tcp{}
 
 type tcp struct{}
@@ -16,7 +16,7 @@ var (
 	_ Conn = (*TLSConn)(nil)
 )
 
-// tcpConn is the connection as the transport's own.
+// tcpConn returns the connection as the transport's type, or ErrBadArg.
 func tcpConn(op string, c Conn) (*gentcp.Socket, error) {
 	if s, ok := c.(*gentcp.Socket); ok && s != nil && s.Socket() != nil {
 		return s, nil

@@ -9,23 +9,22 @@ import (
 	"github.com/esock-go/esock/gentcp"
 )
 
-// TLS makes a transport over crypto/tls. Every connection has a copy of config, with the host that it connects to as
-// ServerName unless config has one; nil is the zero Config. The zone of an address, fe80::1%eth0, is no part of that name. Keep the transport: two made of the same config are not
-// equal, and neither are their sockets.
+// TLS makes a transport over crypto/tls. Every connection uses a copy of config, whose ServerName is the host, without an
+// address's zone, unless config has one; nil is the zero Config. Keep the transport: two with the same config are not equal,
+// and neither are their sockets.
 //
-// Active modes, packet types, packet_size and line_delimiter mean what they mean for TCP, and the messages are SSLMsg
-// and its kin. All other options are those of the TCP connection beneath, with these limits: header and deliver port
-// are refused; buffer and read_ahead have no effect, since a read takes one TLS record, of at most 16 KiB; a Send
-// that runs into send_timeout closes the connection, because half a record cannot be taken back. A send_timeout is that
-// of a whole Send, however many records it takes.
+// Active modes, packet types, packet_size and line_delimiter work as for TCP; the messages are SSLMsg, SSLPassiveMsg,
+// SSLErrorMsg and SSLClosedMsg. Other options apply to the TCP connection beneath, with these limits: header and deliver
+// port are refused; buffer and read_ahead have no effect, because a read takes one TLS record, of at most 16 KiB.
+// send_timeout limits a whole Send, however many records it has. A Send that times out closes the connection, because a part
+// of a record cannot be taken back.
 //
-// What TLS makes a receiver answer, a new key for example, may hold a receive up for as much as 5 seconds beyond its
-// time when the peer does not read, and then ends the connection.
+// TLS may have to answer what it receives, for example with a new key. If the peer does not read, this delays a receive by
+// up to 5 seconds beyond its time, and then ends the connection.
 //
-// An end that the peer did not announce (no close_notify), and one within a record, may be an attacker's doing: who
-// receives gets an error for which errors.Is finds gentcp.ErrClosed, io.EOF, and, unlike after an end that was
-// announced, io.ErrUnexpectedEOF. In an active mode SSLClosedMsg comes, and a Recv then tells.
-// OTP: hackney_ssl, ssl.
+// An end without close_notify, or within a record, may come from an attacker. errors.Is then finds gentcp.ErrClosed, io.EOF
+// and io.ErrUnexpectedEOF, the last of which an announced end does not have. In an active mode SSLClosedMsg comes, and the
+// next Recv returns the error. OTP: hackney_ssl, ssl.
 func TLS(config *tls.Config) Transport {
 	if config == nil {
 		config = &tls.Config{}
@@ -35,8 +34,8 @@ func TLS(config *tls.Config) Transport {
 
 type tlsTransport struct{ config *tls.Config }
 
-// withoutZone is the name of a server as its certificate has it. The zone of an IPv6 address is for the socket alone: it
-// means something on this host only (RFC 6874, section 1), and no certificate is made for it.
+// withoutZone returns a server's name as certificates have it. The zone of an IPv6 address is valid on this host only (RFC
+// 6874, section 1), so certificates do not have it.
 func withoutZone(name string) string {
 	bare := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
 	if ip, err := netip.ParseAddr(bare); err == nil && ip.Zone() != "" {
@@ -45,7 +44,7 @@ func withoutZone(name string) string {
 	return name
 }
 
-// tlsConn is the connection as the transport's own.
+// tlsConn returns the connection as the transport's type, or ErrBadArg.
 func tlsConn(op string, c Conn) (*TLSConn, error) {
 	if s, ok := c.(*TLSConn); ok && s.made() {
 		return s, nil

@@ -8,10 +8,10 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// source is the connection as the stream of its delivery.
+// source makes the connection the active.Source of its delivery.
 type source TLSConn
 
-// Next takes the next packet, as a message.
+// Next makes the next packet a message.
 func (s *source) Next() (esock.Message, error) {
 	c := (*TLSConn)(s)
 	p, err := c.next(0)
@@ -21,7 +21,7 @@ func (s *source) Next() (esock.Message, error) {
 	return SSLMsg{c, p}, nil
 }
 
-// Read reads more, one record at most. It unlocks meanwhile: what TLS answers may have to wait.
+// Read reads at most one record. It unlocks meanwhile, because TLS may have to wait to send an answer.
 func (s *source) Read(w esock.Wait) error {
 	c := (*TLSConn)(s)
 	room := c.room()
@@ -72,15 +72,15 @@ func (c *TLSConn) recv(length int, w esock.Wait) (gentcp.Packet, error) {
 	return p, nil
 }
 
-// errUnread ends a receive that only looks.
+// errUnread ends the receive in unread.
 var errUnread = errors.New("there is data")
 
-// unread reports whether a passive connection has something to receive, the beginning of a packet or of a record included,
-// or is being read. It does not wait for more than what TLS makes it answer.
+// unread reports whether a passive connection has data or an end to receive, including a part of a packet or record, or is
+// being read. It waits only if TLS has to answer.
 func (c *TLSConn) unread() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.delivery.Receivers() > 0 { // a receiver of the mailbox may be about to find data, which is no message any more
+	if c.delivery.Receivers() > 0 { // the data that a receiver of the mailbox is reading will not become a message
 		return true
 	}
 	err := c.delivery.Receive(esock.Within(0), func() error {
@@ -92,7 +92,7 @@ func (c *TLSConn) unread() bool {
 	return !errors.Is(err, esock.ErrTimeout) || c.wire.record.begun()
 }
 
-// next takes the next packet, in memory of its own. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.
+// next removes the next packet from the buffer, and copies it. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.
 func (c *TLSConn) next(length int) (gentcp.Packet, error) {
 	p, n, err := c.delivery.Cut(&c.parser, c.buf[c.start:c.end], length)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A connection is not broken by a SetOpts that comes while somebody has met the announcement and has not read yet.
+// A SetOpts does not break the connection if a receiver has met the announcement and has not read yet.
 func TestSetOptsUnderAReceiverOfTheMailbox(t *testing.T) {
 	mb := mailbox(t)
 	s, p := connect(t, mb, overTLS)

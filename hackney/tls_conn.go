@@ -18,19 +18,19 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// TLSConn is a connection of a transport that TLS made. Its data is received and sent through a Socket.
+// TLSConn is a TLS connection. Receive and send through a Socket.
 //
-// One goroutine at a time reads from crypto/tls, and has the turn: a passive receive, or a receiver of the owner's mailbox.
-// mu guards everything else, and is not held while crypto/tls reads or sends.
+// One goroutine at a time reads from crypto/tls: it has the turn. It is a passive receive, or a receiver of the owner's
+// mailbox. mu guards all other fields, and is not held while crypto/tls reads or sends.
 type TLSConn struct {
 	raw       *gentcp.Socket // passive and raw
 	tls       *tls.Conn
 	sender    sync.Mutex // held by the Send in progress
 	shutWrite atomic.Bool
 
-	// These belong to whoever has the turn. start and end change with mu held.
+	// These belong to the goroutine that has the turn. start and end change with mu held.
 	wire       wire
-	buf        []byte // buf[start:end] is what was read and not delivered yet
+	buf        []byte // buf[start:end] was read and not delivered yet
 	start, end int
 
 	mu       sync.Mutex
@@ -39,7 +39,7 @@ type TLSConn struct {
 	delivery active.Delivery
 }
 
-// settings are the options that are not the TCP connection's, or matter here as well.
+// settings are the options that this layer uses.
 type settings struct {
 	typ         packet.Type
 	size        uint32 // of a packet
@@ -49,7 +49,7 @@ type settings struct {
 	sendTimeout time.Duration // negative: none
 }
 
-// maxRecord is how many bytes a TLS record has at most (RFC 8446, section 5.1).
+// maxRecord is the most data that a TLS record has (RFC 8446, section 5.1).
 const maxRecord = 1 << 14
 
 func newTLSConn(raw *gentcp.Socket, mb *esock.Mailbox, o settings) *TLSConn {
@@ -60,7 +60,7 @@ func newTLSConn(raw *gentcp.Socket, mb *esock.Mailbox, o settings) *TLSConn {
 	return c
 }
 
-// decoding are the options of the parser. As on a TCP socket, the length of a line is the size of a packet.
+// decoding returns the options of the parser. As on a TCP socket, line_length is packet_size.
 func (o *settings) decoding() packet.Options {
 	d := packet.Options{PacketSize: o.size}
 	if o.typ == packet.Line {
@@ -69,11 +69,11 @@ func (o *settings) decoding() packet.Options {
 	return d
 }
 
-// made reports whether a transport made the connection: a nil pointer and a zero value are none.
+// made reports whether a transport made the connection: it is not nil or the zero value.
 func (c *TLSConn) made() bool { return c != nil && c.raw != nil }
 
-// Socket is the esock socket beneath: for its options and counters. Its data is TLS records. It is nil, as is all that
-// follows empty, for a TLSConn that no transport made.
+// Socket returns the esock socket beneath, with its options and counters. Its data is TLS records. This and the following
+// methods return nil or the zero value if no transport made the TLSConn.
 func (c *TLSConn) Socket() *esock.Socket {
 	if !c.made() {
 		return nil
@@ -81,7 +81,7 @@ func (c *TLSConn) Socket() *esock.Socket {
 	return c.raw.Socket()
 }
 
-// Owner is the mailbox that owns the connection, nil if none does.
+// Owner returns the mailbox that owns the connection, nil if it has no owner.
 func (c *TLSConn) Owner() *esock.Mailbox {
 	if !c.made() {
 		return nil
@@ -89,7 +89,7 @@ func (c *TLSConn) Owner() *esock.Mailbox {
 	return c.raw.Owner()
 }
 
-// ConnectionState says what was negotiated, and who the peer is.
+// ConnectionState returns what the handshake negotiated, and the peer's certificates.
 func (c *TLSConn) ConnectionState() tls.ConnectionState {
 	if !c.made() {
 		return tls.ConnectionState{}
@@ -97,7 +97,7 @@ func (c *TLSConn) ConnectionState() tls.ConnectionState {
 	return c.tls.ConnectionState()
 }
 
-// String is that of the esock socket beneath.
+// String formats the connection like the esock socket beneath.
 func (c *TLSConn) String() string {
 	if !c.made() {
 		return ""
@@ -105,7 +105,8 @@ func (c *TLSConn) String() string {
 	return c.raw.String()
 }
 
-// room is where a record may be read to. The buffer grows with what has come, not with what a header announces.
+// room returns memory for a record. The buffer grows with the data that has come, not with the length that a header
+// announces.
 func (c *TLSConn) room() []byte {
 	n := c.end - c.start
 	if n == 0 && len(c.buf) > 2*maxRecord {
@@ -125,11 +126,10 @@ func (c *TLSConn) room() []byte {
 	return c.buf[c.end : c.end+maxRecord]
 }
 
-// finish notes that nothing more can be received, and why; with exit_on_close that closes the connection. The turn and
-// mu are held.
+// finish records why nothing more can be received. With exit_on_close it closes the connection. The turn and mu are held.
 func (c *TLSConn) finish(err error) {
 	if err == io.EOF && c.wire.ended {
-		err = io.ErrUnexpectedEOF // between two records crypto/tls takes it for an end that was announced
+		err = io.ErrUnexpectedEOF // crypto/tls takes an end between two records for an announced one
 	}
 	c.delivery.End(c.shown(err))
 	if !c.settings.exitOnClose || !c.raw.Open() {
@@ -161,7 +161,7 @@ func (c *TLSConn) send(data [][]byte) error {
 	case c.shutWrite.Load():
 		return c.fail(op, active.ClosedHere)
 	case errors.Is(err, esock.ErrTimeout):
-		c.wire.hurry.Store(true) // the peer has half a record: the end of TLS would make no sense to it
+		c.wire.hurry.Store(true) // the peer has a part of a record, so it could not read the alert
 		c.close(true)
 		return esock.ErrTimeout
 	}
@@ -171,7 +171,7 @@ func (c *TLSConn) send(data [][]byte) error {
 	return c.fail(op, err)
 }
 
-// write sends all of b within the timeout, negative: whenever. However many records it takes, they share the time.
+// write sends all of b within the timeout, which all its records share; negative: no limit.
 func (c *TLSConn) write(b []byte, timeout time.Duration) error {
 	c.sender.Lock()
 	defer c.sender.Unlock()
@@ -186,31 +186,31 @@ func (c *TLSConn) write(b []byte, timeout time.Duration) error {
 	return err
 }
 
-// shutdown is Transport.Shutdown. The peer is told by TLS, unless a Send is in progress, which the end then breaks
-// off. None begins meanwhile, which could make this one wait.
+// shutdown is Transport.Shutdown. TLS announces the end to the peer, unless a Send is in progress, which fails then. No Send
+// starts meanwhile, so this call does not wait for one.
 func (c *TLSConn) shutdown(how esock.How) error {
 	if how == esock.ShutWrite || how == esock.ShutReadWrite {
 		c.shutWrite.Store(true)
 		if c.sender.TryLock() {
-			c.tls.CloseWrite() // that the connection is broken, the last line tells
+			c.tls.CloseWrite() // if the connection is broken, the call below fails too
 			c.sender.Unlock()
 		}
 	}
 	return c.raw.Shutdown(how)
 }
 
-// close closes the connection for its owner, or for somebody else, of whom an owner in an active mode is told. It
-// waits up to 5 seconds for a kernel whose buffer is full to take the alert that ends TLS.
+// close closes the connection. With tell the caller is not the owner, which gets a message in an active mode. If the
+// kernel's buffer is full, it waits up to 5 seconds to send the alert that ends TLS.
 func (c *TLSConn) close(tell bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.delivery.Close(tell, func() { c.tls.Close() })
 }
 
-// errUnannounced is the end of a connection that the peer did not announce by TLS: what came may not be all.
+// errUnannounced is an end without close_notify: data may be missing.
 var errUnannounced = fmt.Errorf("%w: %w without close_notify: %w", gentcp.ErrClosed, io.EOF, io.ErrUnexpectedEOF)
 
-// shown is how a reason looks to the caller, as gentcp has it. mu is held.
+// shown converts a reason to the one that the caller gets, as in gentcp. mu is held.
 func (c *TLSConn) shown(err error) error {
 	var below *esock.Error
 	var beneath *gentcp.Error
@@ -242,7 +242,7 @@ func (c *TLSConn) shown(err error) error {
 	return err
 }
 
-// fail wraps a reason as gentcp does.
+// fail makes the error of an operation, as gentcp does.
 func (c *TLSConn) fail(op string, err error) error {
 	switch err {
 	case nil, esock.ErrTimeout, context.Canceled, context.DeadlineExceeded:

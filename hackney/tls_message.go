@@ -5,19 +5,19 @@ import (
 	"github.com/esock-go/esock/gentcp"
 )
 
-// The messages of active modes over TLS, in the order in which things happened on the connection.
+// The messages of active modes over TLS. They come in the order of the events on the connection.
 type (
 	// SSLMsg is a packet of any type. OTP: {ssl, Socket, Data}.
 	SSLMsg struct {
 		Sock *TLSConn
 		gentcp.Packet
 	}
-	// SSLPassiveMsg says that the count of the active mode has run out. OTP: {ssl_passive, Socket}.
+	// SSLPassiveMsg reports that the count of the active mode has run out. OTP: {ssl_passive, Socket}.
 	SSLPassiveMsg struct{ Sock *TLSConn }
-	// SSLClosedMsg is the last message: the connection is over. OTP: {ssl_closed, Socket}.
+	// SSLClosedMsg reports that the connection is over. It is the last message. OTP: {ssl_closed, Socket}.
 	SSLClosedMsg struct{ Sock *TLSConn }
-	// SSLErrorMsg says what went wrong. After EMSGSIZE, a packet that is none or is too large, the connection is
-	// passive and stands; every other reason is followed by SSLClosedMsg. OTP: {ssl_error, Socket, Reason}.
+	// SSLErrorMsg reports an error. After EMSGSIZE, an invalid or too large packet, the socket is passive and still
+	// connected. After any other reason SSLClosedMsg follows. OTP: {ssl_error, Socket, Reason}.
 	SSLErrorMsg struct {
 		Sock   *TLSConn
 		Reason error
@@ -26,28 +26,28 @@ type (
 
 var _ = []EventMsg{SSLMsg{}, SSLPassiveMsg{}, SSLClosedMsg{}, SSLErrorMsg{}}
 
-// Socket is the esock socket beneath the connection that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m SSLMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
-// Socket is the esock socket beneath the connection that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m SSLPassiveMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
-// Socket is the esock socket beneath the connection that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m SSLClosedMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
-// Socket is the esock socket beneath the connection that the message is about.
+// Socket returns the esock socket of the message's connection.
 func (m SSLErrorMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
-// Event is the message taken apart.
+// Event returns the parts of the message.
 func (m SSLMsg) Event() Event { return Event{Tag: tagSSL, Packet: m.Packet} }
 
-// Event is the message taken apart.
+// Event returns the parts of the message.
 func (m SSLPassiveMsg) Event() Event { return Event{Tag: tagSSL + suffixPassive} }
 
-// Event is the message taken apart.
+// Event returns the parts of the message.
 func (m SSLClosedMsg) Event() Event { return Event{Tag: tagSSL + suffixClosed} }
 
-// Event is the message taken apart.
+// Event returns the parts of the message.
 func (m SSLErrorMsg) Event() Event { return Event{Tag: tagSSL + suffixError, Reason: m.Reason} }
 
 // About reports whether a message is about this connection.

@@ -11,12 +11,13 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// invalid is EINVAL that says what is wrong.
+// invalid is EINVAL with the argument and the cause.
 func invalid(what string, value any, cause string) error {
 	return &esock.InvalidError{What: what, Value: value, Cause: cause}
 }
 
-// refused is EINVAL for an option that gentcp.Opt refuses. Its text says what the option is; it is not said twice.
+// refused is EINVAL for an option that gentcp.Opt refuses. It removes the option from the text of err, so that it is not
+// there twice.
 func refused(name string, given any, err error) error {
 	var e *esock.InvalidError
 	if errors.As(err, &e) {
@@ -25,7 +26,7 @@ func refused(name string, given any, err error) error {
 	return invalid(name, given, strings.TrimPrefix(err.Error(), invalid(name, given, "").Error()+": "))
 }
 
-// own reports an option of the TLS layer, which the connection beneath does not see.
+// own reports whether this layer implements the option, so that the connection beneath does not get it.
 func own(o gentcp.Option) bool {
 	switch o.Name() {
 	case "active", "packet", "packet_size", "line_delimiter", "mode", "list", "binary", "header", "deliver":
@@ -34,8 +35,8 @@ func own(o gentcp.Option) bool {
 	return false
 }
 
-// divide sorts the options of a new connection, which begins with the base options: those of this layer, and those
-// beneath. Errors: gentcp.ErrBadArg.
+// divide separates the options of a new connection: those of this layer, and those for the connection beneath. Errors:
+// gentcp.ErrBadArg.
 func divide(opts []gentcp.Option) (settings, []gentcp.Option, error) {
 	o := settings{size: 64 << 20, exitOnClose: true, sendTimeout: gentcp.Infinity}
 	beneath := append([]gentcp.Option(nil), baseOptions...)
@@ -50,7 +51,7 @@ func divide(opts []gentcp.Option) (settings, []gentcp.Option, error) {
 	return o, beneath, nil
 }
 
-// set notes an option, if it matters here. Errors: *esock.InvalidError.
+// set stores an option that this layer uses. Errors: *esock.InvalidError.
 func (s *settings) set(opt gentcp.Option) error {
 	name, given := opt.Name(), opt.Value()
 	if !own(opt) {
@@ -83,11 +84,11 @@ func (s *settings) set(opt gentcp.Option) error {
 		case name == "line_delimiter":
 			s.delimiter = packet.DelimiterOf(byte(v))
 		case name == "header" && v > 0:
-			return invalid(name, v, "there is no such thing over TLS")
+			return invalid(name, v, "not supported over TLS")
 		}
 	case gentcp.DeliverAs:
 		if v != gentcp.DeliverTerm {
-			return invalid(name, v, "there is no such thing over TLS")
+			return invalid(name, v, "not supported over TLS")
 		}
 	}
 	return nil
@@ -136,7 +137,7 @@ func (c *TLSConn) setOpt(o gentcp.Option) error {
 	}
 	switch name {
 	case "packet":
-		// A fresh parser: http begins with a start line again.
+		// A new parser: http begins with a start line again.
 		c.parser, _ = packet.NewParser(c.settings.typ, c.settings.decoding()) // they were checked
 	case "packet_size", "line_delimiter":
 		c.parser.SetOptions(c.settings.decoding()) // they were checked

@@ -15,8 +15,8 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// wire is what crypto/tls takes for the network: a gentcp socket whose reads end as the esock.Wait of the call above
-// says. The fields of reading belong to the goroutine that has the connection's turn.
+// wire is the net.Conn under crypto/tls: a gentcp socket whose reads take the esock.Wait of the call above. The fields for
+// reading belong to the goroutine that has the connection's turn.
 type wire struct {
 	raw      *gentcp.Socket
 	delivery *active.Delivery
@@ -25,18 +25,18 @@ type wire struct {
 	record   record
 
 	send   atomic.Pointer[esock.Wait] // of the Send in progress
-	until  atomic.Pointer[time.Time]  // not nil: writes end then
+	until  atomic.Pointer[time.Time]  // the end of writes; nil: none
 	hurry  atomic.Bool                // writes do not wait
-	answer time.Duration              // of a write by a reader; 0, in the handshake: writes end with send_timeout
+	answer time.Duration              // for writes by a reader; 0 in the handshake, where send_timeout limits writes
 }
 
-// answerTime is how long a reader may be held up by what TLS makes it answer, a new key for example, when the peer
-// does not read. It is as long as crypto/tls waits with the end.
+// answerTime limits how long a reader waits to send an answer of TLS, such as a new key, when the peer does not read.
+// crypto/tls waits as long to send the closing alert.
 const answerTime = 5 * time.Second
 
 var _ net.Conn = (*wire)(nil)
 
-// pause is an error after which reading can go on; crypto/tls asks for Temporary before it gives a connection up.
+// pause is an error after which reading can go on: crypto/tls keeps a connection whose error is Temporary.
 type pause struct{ error }
 
 func (pause) Timeout() bool   { return true }
@@ -44,7 +44,7 @@ func (pause) Temporary() bool { return true }
 
 var _ net.Error = pause{}
 
-// paused is the pause in an error, and whether it is one.
+// paused returns the reason of a pause, and whether err is one.
 func paused(err error) (reason error, ok bool) {
 	var p pause
 	if errors.As(err, &p) {
@@ -53,7 +53,7 @@ func paused(err error) (reason error, ok bool) {
 	return err, false
 }
 
-// Read receives what is there.
+// Read receives available bytes, as w.wait says.
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.delivery.Recv(p, w.wait)
 	w.record.came(p[:max(n, 0)])
@@ -66,17 +66,18 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// record follows where the stream is in a TLS record: crypto/tls keeps the beginning of one to itself.
+// record tracks the position of the stream in a TLS record, because crypto/tls does not show a part of a record that it has
+// read.
 type record struct {
 	header [recordHeader]byte
 	have   int // bytes of the header
 	left   int // bytes of the body that are to come
 }
 
-// recordHeader is its type, its version and the length of its body (RFC 8446, section 5.1).
+// recordHeader is the size of type, version and length of a record (RFC 8446, section 5.1).
 const recordHeader = 5
 
-// came notes the next bytes of the stream.
+// came advances the position by the next bytes of the stream.
 func (r *record) came(b []byte) {
 	for len(b) > 0 {
 		if r.have < recordHeader {
@@ -97,7 +98,7 @@ func (r *record) came(b []byte) {
 // begun reports whether a part of a record has come and the rest has not.
 func (r *record) begun() bool { return r.have > 0 }
 
-// Write sends all of p: the end, which has a deadline, a record of a Send, or an answer to what was read.
+// Write sends all of p: the closing alert, which has a deadline, a record of a Send, or an answer to what was read.
 func (w *wire) Write(p []byte) (int, error) {
 	until, send := w.until.Load(), w.send.Load()
 	switch {
@@ -116,7 +117,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close closes the socket. Option linger holds up only whoever asks for the end: a handshake has a time of its own, and
+// Close closes the socket. Option linger delays only a call that asks for the close: a handshake has its own time limit, and
 // a connection in a hurry has waited already.
 func (w *wire) Close() error {
 	if w.hurry.Load() || w.answer == 0 {
@@ -125,7 +126,7 @@ func (w *wire) Close() error {
 	return w.raw.Close()
 }
 
-// dontLinger makes closing not wait for unsent data. Abortive close stays that.
+// dontLinger switches linger off, so that closing does not wait. A linger time of 0, which aborts, stays.
 func (w *wire) dontLinger() {
 	s := w.raw.Socket()
 	if l, err := sockopt.SocketLinger.Get(s); err == nil && l.On && l.Time > 0 {
@@ -133,7 +134,7 @@ func (w *wire) dontLinger() {
 	}
 }
 
-// SetWriteDeadline is called by crypto/tls before the last thing it writes.
+// SetWriteDeadline is for crypto/tls, which calls it before it writes the closing alert.
 func (w *wire) SetWriteDeadline(t time.Time) error {
 	if t.IsZero() {
 		w.until.Store(nil)
@@ -143,19 +144,19 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// SetDeadline is of no use: every read brings its own.
+// SetDeadline is not supported: every read has its own wait.
 func (w *wire) SetDeadline(time.Time) error { return os.ErrNoDeadline }
 
-// SetReadDeadline is of no use: every read brings its own.
+// SetReadDeadline is not supported: every read has its own wait.
 func (w *wire) SetReadDeadline(time.Time) error { return os.ErrNoDeadline }
 
-// LocalAddr is for humans.
+// LocalAddr returns the local address as text.
 func (w *wire) LocalAddr() net.Addr {
 	a, _ := w.raw.SockName()
 	return w.named(a)
 }
 
-// RemoteAddr is for humans, and for keys of session caches.
+// RemoteAddr returns the peer's address as text. crypto/tls uses it as a key of session caches.
 func (w *wire) RemoteAddr() net.Addr {
 	a, _ := w.raw.PeerName()
 	return w.named(a)

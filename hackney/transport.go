@@ -7,8 +7,8 @@ import (
 	"github.com/esock-go/esock/gentcp"
 )
 
-// Conn is a connection of a transport: of TCP a *gentcp.Socket, of TLS a *TLSConn. Values must be comparable. A
-// transport that has owners should give it the method Owner() *esock.Mailbox as well: SendFile asks it who may send.
+// Conn is a connection of a transport: a *gentcp.Socket of TCP, a *TLSConn of TLS. Values must be comparable. If connections
+// have owners, give the type a method Owner() *esock.Mailbox: SendFile uses it to check the caller.
 type Conn interface {
 	// About reports whether a message is about this connection.
 	About(msg esock.Message) bool
@@ -17,10 +17,10 @@ type Conn interface {
 // Messages are the tags of the messages in active modes. OTP: the type sock_messages().
 type Messages struct{ Data, Closed, Error string }
 
-// Transport is a way to connect, and what can be done with its connections. Its values must be comparable. A call
-// with a connection of another transport should fail with gentcp.ErrBadArg.
+// Transport makes connections, and implements the operations on them. Its values must be comparable. A call with a
+// connection of another transport should return gentcp.ErrBadArg.
 type Transport interface {
-	// Name is a short name, for humans: "tcp".
+	// Name is a short name for logs: "tcp".
 	Name() string
 	// Messages are the tags of the messages about connections of this transport.
 	Messages(c Conn) Messages
@@ -34,25 +34,25 @@ type Transport interface {
 	SetOpts(c Conn, opts ...gentcp.Option) error
 	// ControllingProcess is gentcp's Socket.ControllingProcess.
 	ControllingProcess(c Conn, from, to *esock.Mailbox) error
-	// PeerName is the address of the other end.
+	// PeerName returns the peer's address.
 	PeerName(c Conn) (esock.Addr, error)
-	// SockName is the address of this end.
+	// SockName returns the local address.
 	SockName(c Conn) (esock.Addr, error)
-	// Shutdown ends a direction at once, or both.
+	// Shutdown ends one direction or both.
 	Shutdown(c Conn, how esock.How) error
-	// Close closes the connection for its owner, who gets no message.
+	// Close closes the connection for its owner, which gets no message.
 	Close(c Conn) error
 }
 
-// badArg is a gentcp.ErrBadArg that says what is wrong.
+// badArg is a gentcp.ErrBadArg with the operation and the cause.
 func badArg(op, cause string) error {
 	return fmt.Errorf("hackney: %s: %w: %s", op, gentcp.ErrBadArg, cause)
 }
 
-// baseOptions are those of every fresh connection.
+// baseOptions are the options of every new connection.
 var baseOptions = []gentcp.Option{gentcp.Binary(), gentcp.Active(false), gentcp.PacketType(0)}
 
-// withBase merges options: those of the base win, and all others stay as they are, in their order.
+// withBase puts the base options in place of the caller's, and keeps the caller's other options in their order.
 func withBase(opts []gentcp.Option) []gentcp.Option {
 	merged := append(make([]gentcp.Option, 0, len(baseOptions)+len(opts)), baseOptions...)
 	for _, o := range opts {

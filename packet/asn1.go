@@ -46,6 +46,6 @@ func (p *Parser) asn1(b []byte) (Packet, int, error) {
 	return pkt, n, err
 }
 
-// maxTag is the longest tag that is accepted whatever Options.PacketSize says. A longer one must fit into that, or
-// a peer could send a tag without end. OTP has no limit.
+// maxTag is the longest tag that is always accepted. A longer tag must fit into Options.PacketSize, or a peer could send a
+// tag without end. OTP has no limit.
 const maxTag = 64

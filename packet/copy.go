@@ -1,6 +1,6 @@
 package packet
 
-// CopyTo returns the same packet in memory of its own: at the front of buf if it fits there, else newly made.
+// CopyTo returns a copy of the packet: at the front of buf if it fits, otherwise in new memory.
 func (p Packet) CopyTo(buf []byte) Packet {
 	if cap(buf) < len(p.raw) {
 		buf = make([]byte, len(p.raw))

@@ -2,12 +2,12 @@ package packet
 
 import "encoding/binary"
 
-// Decode takes one packet off the front of b, which is not changed. If err is nil, the packet took n bytes of b; the
-// rest is b[n:]. OTP erlang:decode_packet/3.
+// Decode returns the packet at the front of b, which it does not change. If err is nil, the packet took n bytes of b, and
+// the rest is b[n:]. OTP: erlang:decode_packet/3.
 //
-// ErrMore: b is the beginning of a packet, or empty; n is the length of all of it if that is known, else 0.
-// ErrInvalid: b does not begin with a packet, or with one that is larger than allowed.
-// *ArgumentError: the type is unknown, or the delimiter is for another type.
+// ErrMore: b is the beginning of a packet, or empty; n is the length of the whole packet, or 0 if it is unknown. ErrInvalid:
+// b does not begin with a packet, or the packet is larger than allowed. *ArgumentError: the type is unknown, or the
+// delimiter is for another type.
 func Decode(t Type, b []byte, o Options) (p Packet, n int, err error) {
 	if err := check(t, o); err != nil {
 		return Packet{}, 0, err
@@ -16,13 +16,13 @@ func Decode(t Type, b []byte, o Options) (p Packet, n int, err error) {
 	return parser.Next(b)
 }
 
-// whole is the rule that all types with a length have in common: h bytes of header are there, and announce l bytes. It
-// reports whether those are there too, and not too many.
+// whole reports whether a packet with a length is complete and not too large: a header of h bytes, which is in b, announces
+// l bytes.
 func (p *Parser) whole(b []byte, h int, l uint32) bool {
 	return l <= limit(p.o.PacketSize) && uint64(h)+uint64(l) <= uint64(min(len(b), maxTotal))
 }
 
-// partial is the answer if they are not whole.
+// partial is the result if whole is false.
 func (p *Parser) partial(h int, l uint32) (Packet, int, error) {
 	if l > limit(p.o.PacketSize) || uint64(h)+uint64(l) > maxTotal {
 		return Packet{}, 0, ErrInvalid
@@ -30,7 +30,7 @@ func (p *Parser) partial(h int, l uint32) (Packet, int, error) {
 	return Packet{}, h + int(l), ErrMore
 }
 
-// framed decodes a packet of a type with a header that is delivered too.
+// framed decodes a packet whose header is delivered too.
 func (p *Parser) framed(b []byte, h int, l uint32) (Packet, int, error) {
 	if !p.whole(b, h, l) {
 		return p.partial(h, l)
@@ -46,7 +46,7 @@ const (
 	tpktHeader  = 4
 )
 
-// sunRM: the top bit says that the fragment is the record's last; it is the reader's business.
+// sunRM decodes a fragment. The top bit marks the record's last fragment; the receiver finds it in the delivered header.
 func (p *Parser) sunRM(b []byte) (Packet, int, error) {
 	if len(b) < sunRMHeader {
 		return Packet{}, 0, ErrMore
@@ -69,7 +69,7 @@ func (p *Parser) cdr(b []byte) (Packet, int, error) {
 	return p.framed(b, cdrHeader, l)
 }
 
-// fcgi: version, type, id (2), content length (2), padding length, reserved. The padding is taken and not delivered.
+// fcgi: version, type, id (2), content length (2), padding length, reserved. The padding is not delivered.
 func (p *Parser) fcgi(b []byte) (Packet, int, error) {
 	if len(b) < fcgiHeader {
 		return Packet{}, 0, ErrMore

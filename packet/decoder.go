@@ -6,29 +6,29 @@ import (
 	"iter"
 )
 
-// Decoder takes packets from an io.Reader.
+// Decoder reads packets from an io.Reader.
 //
-// Its memory is bounded by what has come, not by what a peer announces: the buffer is doubled when it is full, and
-// given back when the packet that made it large is used. So Options.PacketSize bounds it; without that only what is
-// read does. A Decoder is for one goroutine. The zero value is one of Raw, of a reader that has ended. A nil pointer is
-// none: its methods answer an *ArgumentError, or the zero value.
+// Its memory grows with the data that has come, not with the length that a peer announces: a full buffer doubles, and is
+// freed after the packet that made it large. So Options.PacketSize bounds it; without a limit only the input does. A Decoder
+// is for one goroutine. The zero value has type Raw and a reader that has ended. Methods of a nil pointer return an
+// *ArgumentError, or the zero value.
 type Decoder struct {
 	r      io.Reader
 	p      Parser
 	buf    []byte
 	start  int   // buf[start:end] is not used yet
-	end    int   // what the reader has given ends here
+	end    int   // the end of the data in buf
 	filled bool  // the last read left no room
-	err    error // what the reader has said, to be told when the bytes before it are used
+	err    error // the reader's error, returned when the bytes before it are used
 }
 
 const (
 	minBuffer  = 4 << 10
-	keepBuffer = 64 << 10 // a buffer is given back if it is larger, and made so large if the reader fills it
+	keepBuffer = 64 << 10 // a larger buffer is freed; a reader that fills the buffer makes it grow to this
 	maxEmpty   = 100      // reads without a byte and without an error, in a row
 )
 
-var errBadCount = errors.New("packet: the reader counts more bytes than it was given room for")
+var errBadCount = errors.New("packet: the reader returned an invalid count")
 
 // NewDecoder returns a Decoder that reads from r. The error is an *ArgumentError.
 func NewDecoder(r io.Reader, t Type, o Options) (*Decoder, error) {
@@ -42,11 +42,11 @@ func NewDecoder(r io.Reader, t Type, o Options) (*Decoder, error) {
 	return &Decoder{r: r, p: p}, nil
 }
 
-// Next returns the next packet, which holds until the next call of a method that reads.
+// Next returns the next packet, which is valid until the next call of a method that reads.
 //
-// io.EOF: the reader has ended after a whole packet. io.ErrUnexpectedEOF: it has ended within one; what has come of it
-// is in Buffered. ErrInvalid: what follows is not a packet; it stays, and Next returns the same again until SetType or
-// Read changes that. Other errors are the reader's; it is asked again at the next call.
+// io.EOF: the reader ended after a whole packet. io.ErrUnexpectedEOF: it ended within a packet, whose beginning is in
+// Buffered. ErrInvalid: the next bytes are not a packet; they stay, and Next returns the same error until SetType or Read
+// changes that. Other errors are the reader's, which the next call reads again.
 func (d *Decoder) Next() (Packet, error) {
 	if d == nil {
 		return Packet{}, noDecoder()
@@ -69,7 +69,7 @@ func (d *Decoder) Next() (Packet, error) {
 	}
 }
 
-// All returns the packets that follow. It ends at the end of the reader, or after an error; io.EOF is none.
+// All iterates over the packets that follow. It stops after an error, or, without one, at io.EOF.
 func (d *Decoder) All() iter.Seq2[Packet, error] {
 	return func(yield func(Packet, error) bool) {
 		for {
@@ -102,7 +102,7 @@ func (d *Decoder) fill() error {
 	return err
 }
 
-// read reads at least a byte, or returns an error.
+// read reads at least one byte, or returns an error.
 func (d *Decoder) read(b []byte) (int, error) {
 	if d.r == nil {
 		return 0, io.EOF
@@ -119,8 +119,8 @@ func (d *Decoder) read(b []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// makeRoom makes room for at least a byte. What is left is the beginning of one packet, and is moved to the front once;
-// when it fills the buffer, that is doubled. So the cost of moving is linear in what is read.
+// makeRoom makes room for at least one byte. The unused bytes are the beginning of one packet: they move to the front once,
+// and when they fill the buffer, it doubles. So the cost of moving is linear in the input.
 func (d *Decoder) makeRoom() {
 	rest := d.end - d.start
 	switch {
@@ -140,7 +140,7 @@ func (d *Decoder) move(size int) {
 	d.buf, d.start = buf, 0
 }
 
-// Buffered returns what has been read and not used, until the next call of a method that reads.
+// Buffered returns the bytes that were read and not used. They are valid until the next call of a method that reads.
 func (d *Decoder) Buffered() []byte {
 	if d == nil {
 		return nil
@@ -150,7 +150,7 @@ func (d *Decoder) Buffered() []byte {
 
 func noDecoder() error { return &ArgumentError{What: "decoder"} }
 
-// parser is that of the Decoder, nil if that is nil.
+// parser returns the Decoder's Parser, nil for a nil Decoder.
 func (d *Decoder) parser() *Parser {
 	if d == nil {
 		return nil
@@ -158,11 +158,10 @@ func (d *Decoder) parser() *Parser {
 	return &d.p
 }
 
-// Type returns the type of the packets.
+// Type returns the type that NewDecoder or SetType set.
 func (d *Decoder) Type() Type { return d.parser().Type() }
 
-// SetType changes the type of the packets that follow, also of those that have been read already. The error is an
-// *ArgumentError.
+// SetType changes the type of the packets that follow, including bytes in the buffer. The error is an *ArgumentError.
 func (d *Decoder) SetType(t Type) error {
 	if d == nil {
 		return noDecoder()
@@ -181,7 +180,7 @@ func (d *Decoder) SetOptions(o Options) error {
 	return d.p.SetOptions(o)
 }
 
-// Read reads the bytes that follow as they are: the body after an HTTP head, for one. It makes a Decoder an io.Reader.
+// Read reads the bytes that follow without decoding, such as the body after an HTTP head. So a Decoder is an io.Reader.
 func (d *Decoder) Read(b []byte) (int, error) {
 	if d == nil {
 		return 0, noDecoder()

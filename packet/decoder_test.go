@@ -44,7 +44,7 @@ func TestDecoderEnds(t *testing.T) {
 	assert.Equal(t, io.EOF, err)
 }
 
-// Packets that came with an error, or before it, are delivered first. An error that passes does not harm.
+// Packets that came with an error, or before it, are delivered first. A transient error does no harm.
 func TestDecoderTellsTheReadersErrors(t *testing.T) {
 	boom := errors.New("boom")
 	d := newDecoder(t, iotest.DataErrReader(io.MultiReader(strings.NewReader("a\nb\nc"), iotest.ErrReader(boom),
@@ -78,7 +78,7 @@ func TestDecoderSeesThroughBadReaders(t *testing.T) {
 	for _, n := range []int{-1, 1 << 20} {
 		d = newDecoder(t, readFunc(func([]byte) (int, error) { return n, nil }), packet.Line, none)
 		_, err = d.Next()
-		assert.ErrorContains(t, err, "counts more bytes")
+		assert.ErrorContains(t, err, "invalid count")
 		assert.Empty(t, d.Buffered())
 	}
 }
@@ -150,7 +150,7 @@ func TestDecoderReadsTheRest(t *testing.T) {
 	assert.Equal(t, "d", string(b[:n]))
 	_, err = d.Read(b)
 	assert.Equal(t, boom, err)
-	// The error came with the last bytes, and is told once.
+	// The error came with the last bytes, and is returned once.
 	calls := 0
 	d = newDecoder(t, readFunc(func(b []byte) (int, error) {
 		calls++

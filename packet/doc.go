@@ -2,17 +2,17 @@
 // gen_tcp do: lengths of 1, 2 and 4 bytes, ASN.1 BER, Sun RPC, CORBA, FastCGI, TPKT and TLS records, lines, and the
 // start lines and headers of HTTP.
 //
-// There are three forms. [Decode] is a function of the bytes that are there. [Parser] is the same for a buffer that
-// grows: it remembers what it has searched, so that the cost is linear however the bytes arrive, and which line of an
-// HTTP head comes next. [Decoder] reads from an io.Reader with a buffer of its own.
+// [Decode] takes a packet off a slice of bytes. [Parser] does so for a buffer that grows: it remembers how far it has
+// searched, so that the cost is linear however the bytes arrive, and which line of an HTTP head comes next. [Decoder] reads
+// from an io.Reader into its own buffer. [Append] and [AppendHeader] make packets to send.
 //
-// Nothing is copied: a [Packet] is a view of the bytes it was found in, and holds for as long as they do. Nothing is
-// allocated either; an SSLv2 hello is the one packet that is not in the input as it is delivered.
+// Decoding does not copy: a [Packet] is a view of the input, and is valid as long as those bytes are. It does not allocate
+// either, except for an SSLv2 hello, which is delivered in another form.
 //
-// The package knows no sockets. [Append] and [AppendHeader] are the sender's side.
+// The package does not use sockets.
 //
 // # Limits
 //
-// Lengths announced by a peer are never believed further than [Options.PacketSize]: a larger packet is [ErrInvalid] as
-// soon as its header is there. No packet is larger than 2^31-1 bytes with its header.
+// A packet that announces more than [Options.PacketSize] is [ErrInvalid] as soon as its header is there. No packet is larger
+// than 2^31-1 bytes with its header.
 package packet

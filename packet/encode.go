@@ -2,9 +2,8 @@ package packet
 
 import "math"
 
-// AppendHeader appends the header that a sender puts before a packet of n bytes: the length for Len1, Len2 and Len4,
-// nothing for other types. ErrTooLong: n does not fit, and dst is returned as it was. OTP would send the length modulo
-// what fits.
+// AppendHeader appends the header of a packet of n bytes: the length for Len1, Len2 and Len4, nothing for other types.
+// ErrTooLong: n does not fit, and dst is unchanged. OTP lets the length wrap around.
 func AppendHeader(dst []byte, t Type, n int) ([]byte, error) {
 	if n < 0 {
 		return dst, &ArgumentError{What: "length", Value: n}
@@ -32,7 +31,7 @@ func AppendHeader(dst []byte, t Type, n int) ([]byte, error) {
 	return dst, nil
 }
 
-// Append appends one packet: its header, and the data, which may be in parts. Errors are those of [AppendHeader].
+// Append appends a packet: its header and the parts of its data. Errors: those of [AppendHeader].
 func Append(dst []byte, t Type, data ...[]byte) ([]byte, error) {
 	n := 0
 	for _, b := range data {

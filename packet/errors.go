@@ -6,14 +6,14 @@ import (
 	"syscall"
 )
 
-// ErrMore says that the bytes are the beginning of a packet. OTP: {more, Length}.
+// ErrMore reports that the bytes are the beginning of a packet. OTP: {more, Length}.
 var ErrMore = errors.New("packet: incomplete")
 
-// ErrInvalid says that the bytes are not a packet of the type, or one that is larger than allowed. errors.Is also finds
-// syscall.EMSGSIZE, which gen_tcp answers then. OTP: {error, invalid}.
+// ErrInvalid reports that the bytes are not a packet of the type, or that the packet is larger than allowed. errors.Is also
+// finds syscall.EMSGSIZE, gen_tcp's error for it. OTP: {error, invalid}.
 var ErrInvalid error = sizeError("packet: invalid or too large")
 
-// ErrTooLong says that a packet does not fit into the length field of its type. errors.Is also finds syscall.EMSGSIZE.
+// ErrTooLong reports that the length of a packet does not fit into its header. errors.Is also finds syscall.EMSGSIZE.
 var ErrTooLong error = sizeError("packet: too long for its header")
 
 type sizeError string
@@ -21,7 +21,7 @@ type sizeError string
 func (e sizeError) Error() string        { return string(e) }
 func (e sizeError) Is(target error) bool { return target == syscall.EMSGSIZE }
 
-// ArgumentError says that a type or an option is wrong. It stands for OTP's badarg; errors.Is finds syscall.EINVAL.
+// ArgumentError reports an invalid argument. errors.Is finds syscall.EINVAL. OTP: badarg.
 type ArgumentError struct {
 	What  string // "type", "line_delimiter", "length", "reader", "parser", "decoder"
 	Value any    // the value; nil: a nil pointer or interface

@@ -70,7 +70,7 @@ func ExampleDecoder_http() {
 	// hello <nil>
 }
 
-// A buffer that is filled by something else.
+// A buffer that the caller fills.
 func ExampleParser() {
 	p, err := packet.NewParser(packet.Line, packet.Options{})
 	if err != nil {

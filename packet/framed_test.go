@@ -139,7 +139,7 @@ func TestASN1(t *testing.T) {
 	})
 }
 
-// A tag has no length of its own: without a limit it could be sent for ever.
+// A tag has no length field: without a limit a peer could send it for ever.
 func TestASN1TagWithoutEndIsInvalid(t *testing.T) {
 	tag := "\x1f" + strings.Repeat("\x81", 70)
 	checkRows(t, []row{

@@ -1,6 +1,6 @@
 package packet
 
-// headerNames are the headers that OTP knows, by index. OTP erts packet_parser.
+// headerNames are the headers that OTP knows, by their index.
 var headerNames = [...]string{"",
 	"Cache-Control", "Connection", "Date", "Pragma", "Transfer-Encoding", "Upgrade", "Via", "Accept", "Accept-Charset",
 	"Accept-Encoding", "Accept-Language", "Authorization", "From", "Host", "If-Modified-Since", "If-Match",
@@ -11,7 +11,7 @@ var headerNames = [...]string{"",
 	"Accept-Ranges", "Set-Cookie", "Set-Cookie2", "X-Forwarded-For", "Cookie", "Keep-Alive", "Proxy-Connection",
 }
 
-// headerSlots is a hash table of the names without collisions, which a test checks.
+// headerSlots is a hash table of the names. A test checks that it has no collisions.
 var headerSlots = func() (slots [256]uint8) {
 	for i, name := range headerNames {
 		if i > 0 {
@@ -21,13 +21,13 @@ var headerSlots = func() (slots [256]uint8) {
 	return slots
 }()
 
-// headerHash is the slot of a name in any case, which is not empty. The factors were searched for.
+// headerHash returns the slot of a name, which is not empty, in any case. A search found factors without collisions.
 func headerHash(b []byte) uint8 {
 	n := len(b)
 	return uint8(n) + (b[0] | 0x20) + 2*(b[n-1]|0x20) + 12*(b[uint(2*n)/3]|0x20)
 }
 
-// headerIndex looks a name of token characters up, in any case.
+// headerIndex returns the index of a name of token characters, in any case; 0: unknown.
 func headerIndex(b []byte) int {
 	if len(b) == 0 {
 		return 0
@@ -37,7 +37,7 @@ func headerIndex(b []byte) int {
 	if len(name) != len(b) {
 		return 0
 	}
-	// Bit 5 alone tells capitals from small letters. It makes no other token character one of a name.
+	// Only bit 5 differs between capitals and small letters. It turns no other token character into one that a name has.
 	for j := range len(b) {
 		if (b[j]^name[j])&^0x20 != 0 {
 			return 0

@@ -97,9 +97,8 @@ func checkRows(t *testing.T, rows []row) {
 	}
 }
 
-// arrivalMatters reports whether the packets depend on how the bytes arrive, as OTP has it: raw data have no limits;
-// LineLength cuts a line that PacketSize forbids, if its end has not come; CR alone is already too much for a line
-// of 1.
+// arrivalMatters reports whether the packets depend on how the bytes arrive, as in OTP: raw data have no bounds; LineLength
+// cuts a line that PacketSize forbids, if its end has not come; CR alone is too long for a line of 1.
 func arrivalMatters(t packet.Type, o packet.Options) bool {
 	switch {
 	case t == packet.Raw, t == packet.Len0:
@@ -123,7 +122,7 @@ func pieces(r *rand.Rand, b []byte, most int) [][]byte {
 	return cut
 }
 
-// parsed are the packets that a Parser finds when the bytes arrive in these pieces, and what it says in the end.
+// parsed are the packets that a Parser finds when the bytes arrive in these pieces, and its last error.
 func parsed(t require.TestingT, typ packet.Type, o packet.Options, arriving [][]byte) []string {
 	p, err := packet.NewParser(typ, o)
 	require.NoError(t, err)
@@ -174,7 +173,7 @@ func (r *pieceReader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// decoded is what a Decoder makes of the same, in the form of parsed.
+// decoded returns the packets that a Decoder finds, in the form of parsed.
 func decoded(t require.TestingT, typ packet.Type, o packet.Options, r io.Reader) []string {
 	d, err := packet.NewDecoder(r, typ, o)
 	require.NoError(t, err)
@@ -199,7 +198,7 @@ func decoded(t require.TestingT, typ packet.Type, o packet.Options, r io.Reader)
 	}
 }
 
-// continuing is the type by which Decode says what a Parser says after these packets.
+// continuing returns the type with which Decode gives the same result as a Parser after these packets.
 func continuing(t packet.Type, all []string) packet.Type {
 	if t != packet.HTTP && t != packet.HTTPBin {
 		return t

@@ -9,7 +9,7 @@ const (
 	digitChar
 )
 
-// classes has the class of each byte. OTP takes DEL for a token character; RFC 9110 does not.
+// classes has the class of each byte. DEL is a token character, as in OTP, although RFC 9110 excludes it.
 var classes = func() (c [256]uint8) {
 	for b := 33; b < 128; b++ {
 		c[b] = tokenChar
@@ -26,7 +26,7 @@ var classes = func() (c [256]uint8) {
 
 func isBlank(b byte) bool { return b == ' ' || b == '\t' }
 
-// skip returns where the run of bytes of a class that begins at i ends.
+// skip returns the end of the run of bytes of a class that begins at i.
 func skip(b []byte, i int, class uint8) int {
 	for i < len(b) && classes[b[i]]&class != 0 {
 		i++
@@ -34,7 +34,7 @@ func skip(b []byte, i int, class uint8) int {
 	return i
 }
 
-// trimBlanks takes the blanks off the end.
+// trimBlanks removes blanks from the end.
 func trimBlanks(b []byte) []byte {
 	for len(b) > 0 && isBlank(b[len(b)-1]) {
 		b = b[:len(b)-1]
@@ -42,7 +42,7 @@ func trimBlanks(b []byte) []byte {
 	return b
 }
 
-// number is the value of the digits at the front, at most 2^31-1.
+// number returns the value of the digits at the front, at most 2^31-1.
 func number(b []byte) (value, digits int) {
 	for digits < len(b) && classes[b[digits]]&digitChar != 0 {
 		value = int(min(int64(value)*10+int64(b[digits]-'0'), math.MaxInt32))

@@ -1,16 +1,16 @@
 package packet
 
-// HTTPHeader is a header. OTP: {http_header, Index, Field, UnmodifiedField, Value}.
+// HTTPHeader has the parts of a header line. OTP: {http_header, Index, Field, UnmodifiedField, Value}.
 type HTTPHeader struct {
-	Index int    // its number in OTP's table of known headers, from 1; 0 if it is not there
+	Index int    // its number in OTP's table of known headers, from 1; 0: unknown
 	Name  []byte // as received
-	Value []byte // without blanks before it; blanks after it and the line breaks of a folded value are kept
+	Value []byte // without leading blanks; trailing blanks and the line breaks of a folded value stay
 }
 
-// maxNormal is the longest name that is looked up and brought to normal form; OTP leaves others as they are.
+// maxNormal is the longest name that is looked up and normalized; as in OTP, longer ones stay unchanged.
 const maxNormal = 50
 
-// headerLine decodes a header without its end. The packet is of KindNone if it is none.
+// headerLine decodes a header without its end. The packet has KindNone if the line is not a header.
 func headerLine(b []byte) Packet {
 	if len(b) == 0 {
 		return Packet{kind: KindHTTPEOH}
@@ -22,7 +22,7 @@ func headerLine(b []byte) Packet {
 	return Packet{raw: b, kind: KindHTTPHeader, mark: uint32(name)}
 }
 
-// HTTPHeader returns the parts of a header; false if the packet is none.
+// HTTPHeader returns the parts of a header; false if the packet is not a header.
 func (p Packet) HTTPHeader() (HTTPHeader, bool) {
 	if p.kind != KindHTTPHeader {
 		return HTTPHeader{}, false
@@ -32,7 +32,7 @@ func (p Packet) HTTPHeader() (HTTPHeader, bool) {
 	return HTTPHeader{Index: headerIndex(name), Name: name, Value: value}, true
 }
 
-// Field returns the name in normal form, as "Content-Type". That of a known header takes no allocation.
+// Field returns the name in normal form, such as "Content-Type". It does not allocate for known headers.
 func (h HTTPHeader) Field() string {
 	if h.Index > 0 && h.Index < len(headerNames) {
 		return headerNames[h.Index]
@@ -44,9 +44,9 @@ func (h HTTPHeader) Field() string {
 	return string(h.AppendField(buf[:0]))
 }
 
-// AppendField appends the name in normal form to dst: the first byte and the one after a hyphen are capitals if they
-// are letters, other letters are small. A hyphen in such a place counts as that byte, and the one after it is no
-// capital: "--a--b--" is "--A--b--", "-a" stays. A name of more than 50 bytes stays as it is. OTP does the same.
+// AppendField appends the name in normal form to dst: a letter at the front or after a hyphen is a capital, other letters
+// are small. A hyphen in such a place takes the place of the letter, so the letter after it is small: "--a--b--" is
+// "--A--b--", "-a" stays. A name of more than 50 bytes stays unchanged. OTP does the same.
 func (h HTTPHeader) AppendField(dst []byte) []byte {
 	if len(h.Name) > maxNormal {
 		return append(dst, h.Name...)

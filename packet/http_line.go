@@ -31,8 +31,8 @@ func (p *Parser) http(b []byte) (Packet, int, error) {
 	return pkt, n, nil
 }
 
-// httpLine finds the end of the line. A header goes on with the next line if that begins with a blank (RFC 9112,
-// section 5.2), so the byte after it must have come; the empty line that ends the headers is known at once.
+// httpLine finds the end of the line. A header continues on the next line if that begins with a blank (RFC 9112, section
+// 5.2), so the byte after it must have come. The empty line that ends the headers needs no such byte.
 func (p *Parser) httpLine(b []byte, header bool) (n int, err error) {
 	if len(b) == 1 && b[0] == '\n' || len(b) == 2 && b[0] == '\r' && b[1] == '\n' {
 		return len(b), nil

@@ -1,9 +1,9 @@
 package packet
 
-// HTTPVersion is the version of a request or response. Numbers beyond 2^31-1 are that.
+// HTTPVersion is the version of a request or response. A number above 2^31-1 becomes 2^31-1.
 type HTTPVersion struct{ Major, Minor int }
 
-// Method is the method of a request.
+// Method is the method of a request, known to OTP or not.
 type Method struct {
 	Name  []byte
 	Known bool // one of OPTIONS, GET, HEAD, POST, PUT, DELETE and TRACE, in capitals. OTP delivers them as atoms
@@ -38,26 +38,25 @@ func knownMethod(name []byte) bool {
 	return false
 }
 
-// HTTPRequest is a request line. OTP: {http_request, Method, Uri, Version}.
+// HTTPRequest has the parts of a request line. OTP: {http_request, Method, Uri, Version}.
 type HTTPRequest struct {
 	Method  Method
 	URI     URI
 	Version HTTPVersion // 0, 9 if the line has none
 
 	VersionText []byte // the version as received: "HTTP/1.1"; empty if the line has none
-	// Rest is what follows the version. OTP does not look at it; a server that is strict refuses a line that has some
-	// (RFC 9112, section 3).
+	// Rest is what follows the version. OTP ignores it; a strict server refuses such a line (RFC 9112, section 3).
 	Rest []byte
 }
 
-// HTTPResponse is a status line. OTP: {http_response, Version, Status, Phrase}.
+// HTTPResponse has the parts of a status line. OTP: {http_response, Version, Status, Phrase}.
 type HTTPResponse struct {
 	Version HTTPVersion
 	Status  int // 0 if the line has none
 	Phrase  []byte
 }
 
-// startLine decodes a start line without its end. The packet is of KindNone if it is none.
+// startLine decodes a start line without its end. The packet has KindNone if the line is not a start line.
 func startLine(b []byte) Packet {
 	if len(b) >= 5 && string(b[:5]) == "HTTP/" {
 		return statusLine(b)
@@ -65,12 +64,12 @@ func startLine(b []byte) Packet {
 	return requestLine(b)
 }
 
-// statusLine: version, blanks, digits, blanks, phrase (RFC 9112, section 4). What comes after the blanks may be
+// statusLine decodes version, blanks, digits, blanks, phrase (RFC 9112, section 4). What follows each of the blanks may be
 // missing.
 func statusLine(b []byte) Packet {
 	end := versionEnd(b)
 	status := skip(b, end, blankChar)
-	if status == end { // also if there is no version: b does not begin with a blank
+	if status == end { // also without a version, because b does not begin with a blank
 		return Packet{}
 	}
 	after := skip(b, status, digitChar)
@@ -81,7 +80,7 @@ func statusLine(b []byte) Packet {
 	return Packet{raw: b, kind: KindHTTPResponse, mark: uint32(phrase)}
 }
 
-// HTTPResponse returns the parts of a status line; false if the packet is none.
+// HTTPResponse returns the parts of a status line; false if the packet is not a status line.
 func (p Packet) HTTPResponse() (HTTPResponse, bool) {
 	if p.kind != KindHTTPResponse {
 		return HTTPResponse{}, false
@@ -91,8 +90,8 @@ func (p Packet) HTTPResponse() (HTTPResponse, bool) {
 	return HTTPResponse{Version: version, Status: status, Phrase: p.raw[p.mark:]}, true
 }
 
-// requestLine: method, blanks, URI, and perhaps blanks and the version (RFC 9112, section 3; HTTP/0.9 had no version).
-// OTP does not look at what follows the version.
+// requestLine decodes method, blanks, URI, and optionally blanks and the version (RFC 9112, section 3; HTTP/0.9 had no
+// version). As in OTP, anything may follow the version.
 func requestLine(b []byte) Packet {
 	method := skip(b, 0, tokenChar)
 	uri := skip(b, method, blankChar)
@@ -112,7 +111,7 @@ func requestLine(b []byte) Packet {
 	return Packet{raw: b, kind: KindHTTPRequest, mark: uint32(version)}
 }
 
-// HTTPRequest returns the parts of a request line; false if the packet is none.
+// HTTPRequest returns the parts of a request line; false if the packet is not a request line.
 func (p Packet) HTTPRequest() (HTTPRequest, bool) {
 	if p.kind != KindHTTPRequest {
 		return HTTPRequest{}, false
@@ -133,7 +132,7 @@ func (p Packet) HTTPRequest() (HTTPRequest, bool) {
 	return r, true
 }
 
-// versionEnd is where "HTTP/1.1" at the front of b ends; 0 if there is none.
+// versionEnd returns the end of a version such as "HTTP/1.1" at the front of b; 0: there is none.
 func versionEnd(b []byte) int {
 	if len(b) < 8 || string(b[:5]) != "HTTP/" {
 		return 0
@@ -149,7 +148,7 @@ func versionEnd(b []byte) int {
 	return end
 }
 
-// versionOf is the version that versionEnd has found, and its end again.
+// versionOf returns the version that versionEnd has found, and its end.
 func versionOf(b []byte) (v HTTPVersion, end int) {
 	major, n := number(b[5:])
 	minor, m := number(b[5+n+1:])

@@ -266,7 +266,7 @@ func TestKnownHeadersInAnyCase(t *testing.T) {
 	assert.Equal(t, "X", packet.HTTPHeader{Index: -1, Name: []byte("x")}.Field())
 }
 
-// The Parser takes headers after a start line, up to the empty line; what is no line changes nothing.
+// The Parser takes headers after a start line, up to the empty line; an invalid line changes nothing.
 func TestParserOfHTTPGoesFromStartLineToHeadersAndBack(t *testing.T) {
 	in := "bad\r\nGET / HTTP/1.1\r\nHost: x\r\nbad\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\nPUT /\r\n"
 	var got []string

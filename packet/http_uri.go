@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// URIKind says which form the URI of a request has.
+// URIKind is the form of a request's URI.
 type URIKind uint8
 
-// The forms, and what OTP delivers.
+// The forms of a URI, with what OTP delivers for each.
 const (
 	URIString   URIKind = iota // none of the others: a string
 	URIStar                    // '*'
@@ -28,21 +28,21 @@ func (k URIKind) String() string {
 	return uriKindNames[k]
 }
 
-// URI is the target of a request, in OTP's parts. They are not decoded.
+// URI is the target of a request in OTP's parts. Percent escapes stay.
 type URI struct {
 	Kind   URIKind
 	Text   []byte // all of it, as received
 	Scheme []byte // URIAbsolute: "http" or "https", in lower case; URIScheme: what is before the first colon
-	// Host is what is before the first colon (URIAbsolute). If there is a colon and the host begins with a bracket that
-	// is closed, it ends with that instead: a literal IPv6 address keeps its brackets. As OTP 28 has it.
+	// Host ends before the first colon (URIAbsolute). If there is a colon and the host begins with a closed bracket, it ends
+	// with the bracket: an IPv6 address keeps its brackets, as in OTP 28.
 	Host []byte
-	// Path is all of it (URIAbsPath), what begins with the slash after the host, "/" if there is none (URIAbsolute), or
-	// what follows the colon (URIScheme).
+	// Path is the whole text (URIAbsPath), the text from the slash after the host on, "/" without a slash (URIAbsolute), or
+	// the text after the colon (URIScheme).
 	Path []byte
-	Port int // URIAbsolute; 0: undefined. Not more than 2^31-1
+	Port int // URIAbsolute; 0: undefined; at most 2^31-1
 }
 
-// Delivered where the input has no such bytes. Readers must not change them, as they must not change the input.
+// These are delivered where the input does not have the bytes. Callers must not change them.
 var (
 	schemeHTTP  = []byte("http")
 	schemeHTTPS = []byte("https")
@@ -92,12 +92,12 @@ func (u *URI) absolute(scheme []byte) {
 		host, u.Path = host[:i:i], host[i:]
 	}
 	colon := bytes.IndexByte(host, ':')
-	if colon < 0 { // brackets mean nothing then: the host of "http://[a]b/" is "[a]b"
+	if colon < 0 { // without a colon brackets have no meaning: the host of "http://[a]b/" is "[a]b"
 		u.Host = host
 		return
 	}
 	if end := bytes.IndexByte(host, ']') + 1; end > 0 && host[0] == '[' {
-		if end == len(host) || host[end] != ':' { // nothing but a port follows an address in brackets
+		if end == len(host) || host[end] != ':' { // only a port may follow an address in brackets
 			u.Host = host[:end:end]
 			return
 		}

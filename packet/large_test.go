@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// No packet is larger than 2^31-1 bytes, though all of it be there. Nobody touches the memory.
+// No packet is larger than 2^31-1 bytes, even if all of it is there. The test does not touch the memory.
 func TestMoreThan2GiBIsInvalid(t *testing.T) {
 	b, err := syscall.Mmap(-1, 0, 1<<31+4096, syscall.PROT_READ|syscall.PROT_WRITE,
 		syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)

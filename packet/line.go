@@ -2,9 +2,8 @@ package packet
 
 import "bytes"
 
-// line decodes a line of which something was searched before, or that may be too long. A line longer than LineLength
-// comes in pieces, of which all but the last have that length; what is known of the rest is kept, so that the pieces
-// together cost one search.
+// line decodes a line that was searched in part, or that may be too long. A line longer than LineLength comes in pieces, all
+// but the last of that length. The search is not repeated for each piece.
 func (p *Parser) line(b []byte) (Packet, int, error) {
 	size, piece := int(limit(p.o.PacketSize)), int(limit(p.o.LineLength))
 	window := b[:min(len(b), p.window())]
@@ -31,7 +30,7 @@ func (p *Parser) line(b []byte) (Packet, int, error) {
 	return Packet{}, 0, ErrMore
 }
 
-// window is the number of bytes in which the end of a line is looked for.
+// window returns the number of bytes in which to search for the end of a line.
 func (p *Parser) window() int {
 	if p.o.PacketSize == 0 {
 		return int(limit(p.o.LineLength))

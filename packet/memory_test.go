@@ -38,7 +38,7 @@ func TestHeadersAreTakenForNoOthers(t *testing.T) {
 	}
 }
 
-// watcher is a reader that looks at the Decoder's buffer whenever it is called.
+// watcher is a reader that records the size of the Decoder's buffer at each call.
 type watcher struct {
 	d      *Decoder
 	r      io.Reader
@@ -212,7 +212,7 @@ func TestBigBufferIsGivenBack(t *testing.T) {
 	assert.LessOrEqual(t, len(w.d.buf), keepBuffer)
 }
 
-// A reader that has much is asked for much.
+// A Decoder asks a reader that has much for much.
 func TestBufferGrowsWithAFastReader(t *testing.T) {
 	w := watch(t, &endless{"", "x\n"}, Line, Options{})
 	for range 1 << 20 {

@@ -1,24 +1,24 @@
 package packet
 
-// Options limit packets, and say where a line ends. The zero value: no limit, lines end with a newline.
+// Options set the limits of packets, and the end of a line. The zero value has no limits, and a newline ends a line.
 type Options struct {
 	// PacketSize is the largest packet accepted, in bytes: the body of types with a length, the line of Line and
 	// HTTP with its end. 0: no limit.
 	PacketSize uint32
-	// LineLength cuts lines that are longer into packets of so many bytes. With HTTP it stands for PacketSize if that
-	// is 0. 0: no limit. Other types take no notice of it.
+	// LineLength cuts longer lines into packets of that many bytes. For HTTP it replaces a PacketSize of 0. 0: no limit.
+	// Other types ignore it.
 	LineLength uint32
-	// LineDelimiter is the last byte of a line. Only Line takes it.
+	// LineDelimiter is the last byte of a line. It is valid for type Line only.
 	LineDelimiter Delimiter
 }
 
 // Delimiter is the byte that ends a line, or none: the zero value, which stands for a newline.
 type Delimiter uint16
 
-// DelimiterOf is the delimiter b.
+// DelimiterOf makes a Delimiter of any byte, NUL included.
 func DelimiterOf(b byte) Delimiter { return Delimiter(b) + 1 }
 
-// Byte returns the delimiter, a newline if none was given.
+// Byte returns the byte that ends a line, a newline for the zero value.
 func (d Delimiter) Byte() byte {
 	if d == 0 {
 		return '\n'
@@ -26,7 +26,7 @@ func (d Delimiter) Byte() byte {
 	return byte(d - 1)
 }
 
-// maxTotal is the largest packet with its header; OTP counts in C's int.
+// maxTotal is the size of the largest packet with its header: OTP's limit, a C int.
 const maxTotal = 1<<31 - 1
 
 // limit is the value of an option, or maxTotal if that is lower or the option is 0, which means none.

@@ -2,10 +2,10 @@ package packet
 
 import "strconv"
 
-// Kind says what a packet is.
+// Kind is the kind of a packet, which tells how to read its parts.
 type Kind uint8
 
-// The kinds of packets, and what OTP delivers.
+// The kinds of packets, with what OTP delivers for each.
 const (
 	KindNone         Kind = iota
 	KindData              // bytes
@@ -29,25 +29,23 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
-// Packet is one packet: a view of the bytes it was found in. It is small, to be passed by value; the zero value is no
-// packet.
+// Packet is a view of the bytes in which it was found. It is small: pass it by value. The zero value is no packet.
 //
-// Go keeps a struct in registers if it has at most four words and four fields. With more, Next takes three times as
-// long. So a packet has one mark, and the methods that return its parts find the others again.
+// Go keeps a struct of at most four words and four fields in registers. With more, Next would take three times as long. So a
+// packet stores one mark, and the methods that return its parts search for the others again.
 type Packet struct {
 	raw  []byte
 	kind Kind
 	mark uint32 // where a part begins in raw: the version, the phrase, the colon, or 0
 }
 
-// DataPacket is a packet of kind KindData.
+// DataPacket makes a packet of kind KindData.
 func DataPacket(b []byte) Packet { return Packet{raw: b, kind: KindData} }
 
-// Kind returns what the packet is. It says which other method has its parts.
+// Kind returns the kind of the packet, which tells the method that returns its parts.
 func (p Packet) Kind() Kind { return p.kind }
 
-// Data returns what is delivered of a data packet, the whole line of an HTTP error, the body of a TLS record; nil for
-// other kinds.
+// Data returns the data of a data packet, the whole line of an HTTP error, or the body of a TLS record; nil for other kinds.
 func (p Packet) Data() []byte {
 	switch p.kind {
 	case KindData, KindHTTPError:
@@ -58,14 +56,14 @@ func (p Packet) Data() []byte {
 	return nil
 }
 
-// TLSRecord is a TLS or SSL record. OTP: {ssl_tls, [], ContentType, {Major, Minor}, Data}.
+// TLSRecord has the parts of a TLS or SSL record. OTP: {ssl_tls, [], ContentType, {Major, Minor}, Data}.
 type TLSRecord struct {
-	ContentType  byte // 20 to 24; others are not refused
+	ContentType  byte // 20 to 24; other types are accepted
 	Major, Minor byte // the version: 3, 3 is TLS 1.2
 	Data         []byte
 }
 
-// TLS returns the parts of a TLS record; false if the packet is none.
+// TLS returns the parts of a TLS record; false if the packet is not a TLS record.
 func (p Packet) TLS() (TLSRecord, bool) {
 	if p.kind != KindTLS {
 		return TLSRecord{}, false

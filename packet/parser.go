@@ -5,20 +5,19 @@ import (
 	"encoding/binary"
 )
 
-// Parser decodes the packets of a buffer that grows. It remembers how far an incomplete packet was searched, so that
-// the cost is linear in the bytes however they arrive, and for HTTP whether a start line or a header comes next.
+// Parser decodes the packets of a buffer that grows. It remembers how far an incomplete packet was searched, so that the
+// cost is linear in the bytes however they arrive. For HTTP it remembers whether a start line or a header comes next.
 //
-// It does not hold the bytes: the caller keeps those that are not used yet, and passes them again with what has come.
-// A Parser can be copied. The zero value is a Parser of Raw. A nil pointer is none: its methods answer an *ArgumentError,
-// or the zero value.
+// It does not keep the bytes: the caller keeps unused bytes, and passes them again with those that follow. A Parser can be
+// copied. The zero value has type Raw. Methods of a nil pointer return an *ArgumentError, or the zero value.
 type Parser struct {
 	t        Type
 	header   bool // HTTP: a header comes next
 	o        Options
-	searched int // so many bytes at the front are known to hold no end
+	searched int // so many bytes at the front have no end of a packet
 }
 
-// NewParser returns a Parser. The error is an *ArgumentError.
+// NewParser makes a Parser of packets of type t. The error is an *ArgumentError.
 func NewParser(t Type, o Options) (Parser, error) {
 	if err := check(t, o); err != nil {
 		return Parser{}, err
@@ -26,8 +25,8 @@ func NewParser(t Type, o Options) (Parser, error) {
 	return Parser{t: t, o: o}, nil
 }
 
-// Next takes one packet off the front of b, with results as [Decode] has them. b is what the packets so far have left,
-// and after ErrMore the same bytes and more. After ErrInvalid nothing is used, and the same bytes are invalid again.
+// Next returns the packet at the front of b, with the results of [Decode]. Pass the bytes that the previous packets did not
+// take, and after ErrMore the same bytes and more. After ErrInvalid no bytes are used, and the same bytes are invalid again.
 func (p *Parser) Next(b []byte) (pkt Packet, n int, err error) {
 	if p == nil {
 		return Packet{}, 0, noParser()
@@ -55,7 +54,7 @@ func (p *Parser) Next(b []byte) (pkt Packet, n int, err error) {
 		}
 		h, l = 4, binary.BigEndian.Uint32(b)
 	case Line:
-		if p.searched == 0 && p.o.LineLength == 0 { // as it mostly is; for speed it is not a call of its own
+		if p.searched == 0 && p.o.LineLength == 0 { // the usual case, without a call
 			window := b[:min(len(b), int(limit(p.o.PacketSize)))]
 			if i := bytes.IndexByte(window, p.o.LineDelimiter.Byte()); i >= 0 {
 				n := i + 1
@@ -86,7 +85,7 @@ func (p *Parser) Next(b []byte) (pkt Packet, n int, err error) {
 	return Packet{raw: b[h:n:n], kind: KindData}, n, nil
 }
 
-// from is where the search goes on. A buffer that has become shorter is another one.
+// from returns where the search continues. A shorter buffer is a new one, searched from its beginning.
 func (p *Parser) from(b []byte) int {
 	if p.searched > len(b) {
 		p.searched = 0
@@ -96,7 +95,7 @@ func (p *Parser) from(b []byte) int {
 
 func noParser() error { return &ArgumentError{What: "parser"} }
 
-// Type returns the type of the packets.
+// Type returns the type that NewParser or SetType set.
 func (p *Parser) Type() Type {
 	if p == nil {
 		return Raw
@@ -104,7 +103,7 @@ func (p *Parser) Type() Type {
 	return p.t
 }
 
-// Options returns the options, as they were given.
+// Options returns the options as they were given.
 func (p *Parser) Options() Options {
 	if p == nil {
 		return Options{}
@@ -112,8 +111,8 @@ func (p *Parser) Options() Options {
 	return p.o
 }
 
-// SetType changes the type of the packets that follow, from the first byte not used. For HTTP a start line comes next.
-// The error is an *ArgumentError, and then nothing is changed: a delimiter must be taken out of the options first.
+// SetType changes the type of the packets from the first unused byte on. For HTTP a start line comes next. After an error,
+// an *ArgumentError, nothing has changed; a delimiter must be removed from the options first.
 func (p *Parser) SetType(t Type) error {
 	if p == nil {
 		return noParser()
@@ -125,8 +124,8 @@ func (p *Parser) SetType(t Type) error {
 	return err
 }
 
-// SetOptions changes the options. Whether a start line or a header comes next stays. The error is an *ArgumentError,
-// and then nothing is changed.
+// SetOptions changes the options. It keeps whether a start line or a header comes next. After an error, an *ArgumentError,
+// nothing has changed.
 func (p *Parser) SetOptions(o Options) error {
 	if p == nil {
 		return noParser()
@@ -138,7 +137,7 @@ func (p *Parser) SetOptions(o Options) error {
 	return nil
 }
 
-// Rewind forgets how far was searched: the next call of Next passes other bytes than the last.
+// Rewind forgets how far the Parser has searched. Call it when the next call of Next passes other bytes.
 func (p *Parser) Rewind() {
 	if p != nil {
 		p.searched = 0

@@ -11,8 +11,8 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// Linear time: what was searched is not looked at again. In these tests the bytes that have been searched are then
-// replaced by such as would end the packet, and it must not end before its time.
+// Linear time: no byte is searched twice. These tests replace searched bytes with bytes that would end the packet, and the
+// packet must not end there.
 func TestNothingIsSearchedTwice(t *testing.T) {
 	const length = 1000
 	for _, c := range []struct {
@@ -20,7 +20,7 @@ func TestNothingIsSearchedTwice(t *testing.T) {
 		t      packet.Type
 		first  string // what has a meaning at the front is left
 		filler byte
-		bait   byte // ends the packet, if somebody looks
+		bait   byte // ends the packet, if the parser reads it
 		end    string
 	}{
 		{"line", packet.Line, "", 'x', '\n', "\n"},
@@ -99,7 +99,7 @@ func TestAnotherBufferIsSearchedFromItsFront(t *testing.T) {
 		pkt, n, err := p.Next([]byte("x\ny\nzzz"))
 		assert.Equal(t, `"x\n" rest "y\nzzz"`, outcome([]byte("x\ny\nzzz"), pkt, n, err))
 	}
-	// One that is shorter is seen to be another.
+	// A shorter buffer counts as a new one.
 	p, err := packet.NewParser(packet.Line, none)
 	require.NoError(t, err)
 	_, _, err = p.Next([]byte("abcd"))

@@ -37,7 +37,7 @@ func (p *Parser) sslv2Hello(b []byte) (Packet, int, error) {
 	rest := n - 3
 	const handshake, clientHello = 22, 1
 	raw := make([]byte, 0, tlsHeader+4+rest)
-	raw = append(raw, handshake, b[3], b[4], 0, 0) // nobody sees the record's length
+	raw = append(raw, handshake, b[3], b[4], 0, 0) // no method returns the record's length
 	raw = append(raw, clientHello, byte(rest>>16), byte(rest>>8), byte(rest))
 	return Packet{raw: append(raw, b[3:n]...), kind: KindTLS}, n, nil
 }

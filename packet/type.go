@@ -2,12 +2,12 @@ package packet
 
 import "strconv"
 
-// Type says how packets are told apart. The zero value is Raw. OTP inet:setopts/2, option packet.
+// Type is how packets are separated. The zero value is Raw. OTP: inet:setopts/2, option packet.
 type Type uint8
 
 // The types, by OTP's names.
 const (
-	Raw      Type = iota // whatever is there
+	Raw      Type = iota // the bytes that are there
 	Len0                 // OTP's 0: as Raw
 	Len1                 // a length of 1 byte, then the packet
 	Len2                 // a length of 2 bytes, big-endian
@@ -16,7 +16,7 @@ const (
 	SunRM                // Sun RPC record marking (RFC 5531, section 11)
 	CDR                  // CORBA GIOP 1.1
 	FCGI                 // FastCGI
-	Line                 // up to a delimiter, a newline if no other is given
+	Line                 // up to a delimiter, by default a newline
 	TPKT                 // TPKT (RFC 1006)
 	TLS                  // TLS and SSL records (RFC 8446, section 5.1)
 	HTTP                 // HTTP/1 start line; a Parser goes on with headers
@@ -37,7 +37,7 @@ func (t Type) String() string {
 	return typeNames[t]
 }
 
-// ParseType is the type with OTP's name: "raw", "4", "http_bin". The error is an *ArgumentError.
+// ParseType returns the type with OTP's name: "raw", "4", "http_bin". The error is an *ArgumentError.
 func ParseType(name string) (Type, error) {
 	for t, s := range typeNames {
 		if s == name {
@@ -55,7 +55,7 @@ func (t Type) MarshalText() ([]byte, error) {
 	return []byte(typeNames[t]), nil
 }
 
-// UnmarshalText takes OTP's name of a type.
+// UnmarshalText sets the type by OTP's name.
 func (t *Type) UnmarshalText(name []byte) error {
 	if t == nil {
 		return &ArgumentError{What: "type", Cause: "there is no Type to set: the pointer is nil"}
@@ -70,7 +70,7 @@ func (t *Type) UnmarshalText(name []byte) error {
 // IsHTTP reports whether packets of the type are lines of an HTTP head.
 func (t Type) IsHTTP() bool { return t >= HTTP && t < numTypes }
 
-// HeaderLen is the number of bytes that a sender puts before each packet: 1, 2 or 4 for Len1, Len2 and Len4, 0 for all
+// HeaderLen returns the size of the header that a sender adds to each packet: 1, 2 or 4 for Len1, Len2 and Len4, 0 for all
 // other types, whose packets carry their own headers.
 func (t Type) HeaderLen() int {
 	switch t {

@@ -13,7 +13,7 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// vectors are those of the specification, and more of OTP's results (the note in the file says which).
+// vectors are OTP's results on chosen inputs and on random ones; the note in each file says how they were made.
 func vectors(t testing.TB) []packetjson.Vector {
 	t.Helper()
 	sourcetree.Need(t)

@@ -14,7 +14,7 @@ import (
 //go:embed *.go
 var source embed.FS
 
-// Nothing panics that is called with zero values, and on nil pointers.
+// No call with zero values or on nil pointers panics.
 func TestZeroValuesAreHarmless(t *testing.T) {
 	zerocall.Package{
 		Source: source,

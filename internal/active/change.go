@@ -6,19 +6,18 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Settle makes messages of what has been announced to the owner and stands in its mailbox as the handle: what it would
-// receive now. A change of the mode, the owner, the packets or the state comes after it, and then Deliver. It reads once at
-// most.
+// Settle replaces the handle in the owner's mailbox with the messages that the owner would receive now. Call it before a
+// change of the mode, the owner, the packets or the state, and Deliver afterwards. It reads at most once.
 func (d *Delivery) Settle() {
 	h, owner := d.handle, d.owner
-	// In one step: a receiver that has met the handle waits for the lock, and is the one to go on.
+	// Retract is one step: if a receiver has the handle already, it waits for the lock and continues the delivery.
 	announced := engine.Retract(h)
 	if !announced && (h != nil || len(d.notices) == 0) {
 		return
 	}
 	post := func(msg esock.Message) {
 		if announced {
-			engine.Post(h, msg) // in its place
+			engine.Post(h, msg) // in the handle's place
 		} else {
 			owner.Post(msg)
 		}
@@ -41,8 +40,8 @@ func (d *Delivery) Settle() {
 	d.pass()
 }
 
-// spend is Settle for a question whether the mode is over: a count may be spent, or the end be there. In mode true it leaves
-// data where it is, or each question would make more messages.
+// spend is Settle before a question about the mode, which a spent count or the end may have changed. In mode true it does
+// not make messages of data, or each question would add some.
 func (d *Delivery) spend() {
 	if d.listener {
 		return
@@ -55,27 +54,27 @@ func (d *Delivery) spend() {
 	d.Settle()
 }
 
-// Active is the option's value: a count is what is left after the messages in the mailbox. Deliver is to follow.
+// Active returns the option's value. A count does not include the messages in the mailbox. Call Deliver afterwards.
 func (d *Delivery) Active() any {
 	d.spend()
 	return d.mode.Value()
 }
 
-// SetActive sets the option to a value as Mode.Set has it. It does nothing once the end of the stream has been told. Deliver
-// is to follow. The error is EINVAL: the sum of counts is too large, or there is no owner and the mode not false.
+// SetActive sets the option to a value that Mode.Set takes. It does nothing after the end of the stream was told. Call
+// Deliver afterwards. The error is EINVAL: the sum of counts is too large, or the mode is not false and no owner exists.
 func (d *Delivery) SetActive(v any) error {
 	if d.owner == nil && !d.listener {
 		if v == false {
 			return nil
 		}
-		return &esock.InvalidError{What: "active", Value: v, Cause: "there is no owner to send messages to"}
+		return &esock.InvalidError{What: "active", Value: v, Cause: "the socket has no owner"}
 	}
 	if v == true && d.mode.Value() == true {
 		return nil
 	}
 	d.Settle()
 	if d.told {
-		return nil // also if that is what was announced
+		return nil // Settle may have told it
 	}
 	to, spent, err := d.mode.Set(v)
 	if err != nil {
@@ -88,21 +87,21 @@ func (d *Delivery) SetActive(v any) error {
 	return nil
 }
 
-// Changed says that the bytes that have been read may be other packets now. Deliver is to follow.
+// Changed reports that the bytes that were read may be other packets now. Call Deliver afterwards.
 func (d *Delivery) Changed() {
 	if d.src.Buffered() > 0 {
 		d.recall()
 	}
 }
 
-// recall takes the handle back from the poller. During a turn that is done at its end, because Deliver follows.
+// recall takes the handle back from the poller. During a turn, its end does that, because Deliver follows.
 func (d *Delivery) recall() {
 	if !d.turn.taken {
 		d.release()
 	}
 }
 
-// retract takes the announcement back, from the mailbox and from the poller. Deliver is to follow.
+// retract takes the announcement back, from the mailbox and the poller. Call Deliver afterwards.
 func (d *Delivery) retract() {
 	d.recall()
 	engine.Retract(d.handle)
@@ -114,9 +113,9 @@ var (
 	ErrOwnerClosed = errors.New("the mailbox of the new owner is closed")
 )
 
-// Give makes to the owner instead of from, when the socket beneath has followed: that is what beneath does. Messages about
-// the connection move to the new owner, in their order, before those that come later. The mode stays as it is, unless the new
-// owner is nobody. Errors: ClosedHere, ErrNotOwner, ErrOwnerClosed, those of beneath; then nothing has changed. OTP:
+// Give makes to the owner instead of from, after beneath has done so for the socket beneath. Messages about the connection
+// move to the new owner, in their order, before later ones. The mode stays, unless to is nil, which makes the connection
+// passive. After an error nothing has changed. Errors: ClosedHere, ErrNotOwner, ErrOwnerClosed, those of beneath. OTP:
 // gen_tcp:controlling_process/2.
 func (d *Delivery) Give(from, to *esock.Mailbox, beneath func() error) error {
 	switch {
@@ -131,7 +130,7 @@ func (d *Delivery) Give(from, to *esock.Mailbox, beneath func() error) error {
 	}
 	defer d.Deliver()
 	d.Settle()
-	// What was announced may have been the end, and the socket be closed by now: its messages move all the same.
+	// If Settle found the end, the socket may be closed now; the messages move all the same.
 	if err := beneath(); err != nil && (d.ended == nil || d.ended == ClosedHere || d.owner != from) {
 		return err
 	}
@@ -141,19 +140,19 @@ func (d *Delivery) Give(from, to *esock.Mailbox, beneath func() error) error {
 	case to == nil:
 		d.mode = Mode{}
 	case from != nil:
-		engine.Move(from, to, d.src.About) // it fails when one of them is gone
+		engine.Move(from, to, d.src.About) // it fails if one of them is closed
 	}
 	return nil
 }
 
-// retire takes the handle out of use.
+// retire ends the use of the handle.
 func (d *Delivery) retire() {
 	d.retract()
 	d.handle = nil
 }
 
-// Close makes messages of what was announced, ends receives and the delivery, and closes the connection beneath, unlocked.
-// With tell the owner of a connection in an active mode is then told that it is closed. Closing again does nothing.
+// Close settles, ends the receives and the delivery, and calls beneath, unlocked, to close the connection. With tell, the
+// owner of a connection in an active mode then gets the closed message. Closing again does nothing.
 func (d *Delivery) Close(tell bool, beneath func()) {
 	d.Settle()
 	if d.closed {
@@ -165,13 +164,13 @@ func (d *Delivery) Close(tell bool, beneath func()) {
 	d.retire()
 	d.End(ClosedHere)
 	d.told = true
-	if !d.turn.taken { // or else whoever has the turn reads into it
+	if !d.turn.taken { // otherwise the goroutine that has the turn reads into it
 		d.src.Drop()
 	}
 	owner, notices := d.owner, d.notices
 	d.notices = nil
 	d.mu.Unlock()
-	for _, msg := range notices { // that a receiver of the mailbox was about to make
+	for _, msg := range notices { // a receiver of the mailbox would have taken them
 		owner.Post(msg)
 	}
 	beneath() // it may wait

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(watchdog.Limit(m), goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"))
 }
 
-// patience is for what must come.
+// patience limits the waits for what must come.
 const patience = testwait.Patience
 
 // stream is a Source of lines over a TCP connection. Its Read unlocks, and can be held up while it does.
@@ -190,7 +190,7 @@ func eventually(t *testing.T, cond func() bool) {
 
 // What happens while a receiver of the mailbox reads, with the lock released, and so has the turn.
 func TestChangesUnderAReceiverOfTheMailbox(t *testing.T) {
-	// start makes a stream with a receiver that is held up in its read. finish lets it go on, and is what it received.
+	// start makes a stream with a receiver that is held up in its read. finish lets it go on, and returns what it received.
 	start := func(t *testing.T, mode any, data string) (mb *esock.Mailbox, s *stream, finish func() []string) {
 		mb = newMailbox(t)
 		s = newStream(t, mb)
@@ -294,7 +294,7 @@ func TestChangesUnderAReceiverOfTheMailbox(t *testing.T) {
 	})
 }
 
-// A receiver has met the handle and waits for the lock, and it is announced once more: what is announced is there once.
+// If the handle is announced again while a receiver that has met it waits for the lock, it is in the mailbox once.
 func TestASecondAnnouncement(t *testing.T) {
 	mb := newMailbox(t)
 	s := newStream(t, mb)
@@ -314,7 +314,7 @@ func TestASecondAnnouncement(t *testing.T) {
 	holds(t, mb)
 }
 
-// What was announced has the place of the announcement, before what has come since.
+// Messages of announced data take the place of the announcement, before messages that came later.
 func TestSettledMessagesKeepTheirPlace(t *testing.T) {
 	mb := newMailbox(t)
 	s := newStream(t, mb)
@@ -327,7 +327,7 @@ func TestSettledMessagesKeepTheirPlace(t *testing.T) {
 	holds(t, mb)
 }
 
-// A count of nothing is a notice, whatever goes on: also while a receive has the turn.
+// A count of 0 makes a notice at once, also while a receive has the turn.
 func TestNoticesDoNotWaitForAReceive(t *testing.T) {
 	mb := newMailbox(t)
 	s := newStream(t, mb)
@@ -350,7 +350,7 @@ func TestNoticesDoNotWaitForAReceive(t *testing.T) {
 	require.Equal(t, "a\n", line)
 }
 
-// A listener's mode is for those it accepts: nothing but notices is delivered.
+// A listener's mode is for the sockets that it accepts: it delivers only notices.
 func TestAListener(t *testing.T) {
 	mb := newMailbox(t)
 	s := newStream(t, mb)

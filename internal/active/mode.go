@@ -1,9 +1,9 @@
-// Package active is Erlang's option active, {active, true | false | once | N}: how the packets of a connection reach its owner
-// as messages, and how that goes together with receives. Packages gentcp and hackney build their connections on it, over TCP
-// and over TLS. OTP: inet:setopts/2.
+// Package active implements Erlang's option active, {active, true | false | once | N}: the packets of a connection become
+// messages to its owner, or wait for receives. Packages gentcp and hackney build their connections on it, over TCP and TLS.
+// OTP: inet:setopts/2.
 //
-// Mode is a value of the option, with the arithmetic of {active, N}. Delivery is what a connection has: it makes messages of
-// packets, and knows the owner, the turns of receives, and the end of the stream. The connection is its Source.
+// Mode is a value of the option, with the arithmetic of {active, N}. Each connection has a Delivery, which makes messages of
+// packets, and keeps the owner, the turns of receives and the end of the stream. The connection is its Source.
 package active
 
 import (
@@ -17,7 +17,7 @@ const Once = once("once")
 
 type once string
 
-// Mode says how many more packets become messages. The zero value is passive.
+// Mode is how many more packets become messages. The zero value is passive.
 type Mode struct {
 	kind kind
 	left int16 // of a count: above 0
@@ -35,7 +35,7 @@ const (
 // On reports whether the next packet becomes a message.
 func (m Mode) On() bool { return m.kind != modeFalse }
 
-// Value is the option's value: true, false, Once, or the count that is left.
+// Value returns the option's value: true, false, Once, or the remaining count.
 func (m Mode) Value() any {
 	switch m.kind {
 	case modeTrue:
@@ -48,9 +48,9 @@ func (m Mode) Value() any {
 	return false
 }
 
-// Set is the mode after {active, v}: a bool, Once, or an int from -32768 to 32767. A number is added to a count, and begins
-// one in every other mode. A count that is not above 0 afterwards is spent, as is one that false ends: the
-// connection is passive, and its owner is told so. The error is EINVAL: the sum is above 32767, and the mode stays.
+// Set returns the mode after {active, v}, where v is a bool, Once, or an int from -32768 to 32767. A number is added to a
+// count, and starts a count in any other mode. spent: the count is not above 0 afterwards, or false ended it; the connection
+// is passive, and its owner gets a message. The error is EINVAL: the sum is above 32767, and the mode stays.
 func (m Mode) Set(v any) (to Mode, spent bool, err error) {
 	switch v {
 	case true:
@@ -63,14 +63,14 @@ func (m Mode) Set(v any) (to Mode, spent bool, err error) {
 	left := v.(int) + int(m.left)
 	switch {
 	case left > math.MaxInt16:
-		return m, false, &esock.InvalidError{What: "active", Value: v, Cause: "with what is left it is more than 32767"}
+		return m, false, &esock.InvalidError{What: "active", Value: v, Cause: "the count would be above 32767"}
 	case left <= 0:
 		return Mode{}, true, nil
 	}
 	return Mode{modeCount, int16(left)}, false, nil
 }
 
-// After is the mode when one more packet has become a message; spent as in Set.
+// After returns the mode after one more packet has become a message, with spent as in Set.
 func (m Mode) After() (to Mode, spent bool) {
 	switch {
 	case m.kind == modeTrue:

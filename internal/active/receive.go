@@ -10,10 +10,10 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// Receive is one passive receive, in its turn. next takes the packet off the bytes that have been read; packet.ErrMore is the
-// answer when there is none yet. read reads more, as Source.Read does. Packets come before the end; after it, the reason is
-// told once, and from then on that the connection is closed. Errors: EINVAL in an active mode; esock.ErrTimeout, a context's;
-// those of next and read.
+// Receive is a passive receive. It waits for its turn. next removes a packet from the bytes that were read, or returns
+// packet.ErrMore. read reads more, as Source.Read does. Packets come before the end. After the end, the first call returns
+// the reason, and later calls that the connection is closed. Errors: EINVAL in an active mode; esock.ErrTimeout, a
+// context's; those of next and read.
 func (d *Delivery) Receive(w esock.Wait, next func() error, read func(esock.Wait) error) error {
 	if d.on() {
 		d.spend()
@@ -31,11 +31,11 @@ func (d *Delivery) Receive(w esock.Wait, next func() error, read func(esock.Wait
 	return err
 }
 
-// receive is Receive with the turn.
+// receive is Receive in its turn.
 func (d *Delivery) receive(w esock.Wait, next func() error, read func(esock.Wait) error) error {
 	for first := true; ; first = false {
 		if d.sock.Closed() {
-			d.End(ClosedHere) // the owner has died
+			d.End(ClosedHere) // the owner was closed
 		}
 		if d.ended == ClosedHere {
 			return d.tell()
@@ -57,15 +57,15 @@ func (d *Delivery) receive(w esock.Wait, next func() error, read func(esock.Wait
 	}
 }
 
-// over is whether the time is over, which a read that finds data does not look at. It unlocks, because a method of the
-// caller's context may run, and may use the connection.
+// over checks the time, because a read that finds data does not. It unlocks, because a method of the caller's context may
+// run and use the connection.
 func (d *Delivery) over(w esock.Wait) error {
 	d.mu.Unlock()
 	defer d.mu.Lock()
 	return engine.Over(w)
 }
 
-// Receivers is how many receives there are, with those that wait for their turn.
+// Receivers returns how many receives are in progress, including those that wait for their turn.
 func (d *Delivery) Receivers() int {
 	n := d.turn.waiting
 	if d.turn.taken {
@@ -74,9 +74,9 @@ func (d *Delivery) Receivers() int {
 	return n
 }
 
-// Cut finds the next packet in the bytes that have been read, and how many bytes it has in all. It is what the parser finds,
-// or, when length is not 0 and the stream is raw, length bytes, fewer only at the end. Errors: EMSGSIZE; packet.ErrMore, and
-// then the number is that of the packet that has begun, or 0 when that is not known.
+// Cut returns the next packet of data, and how many bytes it takes. If the stream is raw and length is not 0, that is length
+// bytes, fewer only at the end; otherwise the parser decides. Errors: EMSGSIZE; packet.ErrMore, with the size of the
+// incomplete packet, 0 if it is unknown.
 func (d *Delivery) Cut(parser *packet.Parser, data []byte, length int) (packet.Packet, int, error) {
 	if length > 0 && Raw(parser.Type()) {
 		switch {
@@ -94,18 +94,18 @@ func (d *Delivery) Cut(parser *packet.Parser, data []byte, length int) (packet.P
 	return p, n, err
 }
 
-// Raw reports a type whose packets are whatever bytes there are.
+// Raw reports whether packets of the type have no bounds of their own.
 func Raw(t packet.Type) bool { return t == packet.Raw || t == packet.Len0 }
 
-// End notes that nothing more comes, and why. The first reason counts.
+// End records why nothing more comes. The first reason stays.
 func (d *Delivery) End(reason error) {
 	if d.ended == nil {
 		d.ended = reason
 	}
 }
 
-// tell is what a receive answers after the end: the reason once, from then on that the connection is closed. The beginning
-// of a packet is dropped. An owner in an active mode is told as well: the mode was set while the receive waited.
+// tell returns the error of a receive after the end: the reason once, then that the connection is closed. It drops an
+// incomplete packet. If the mode became active while the receive waited, the owner gets messages, too.
 func (d *Delivery) tell() error {
 	reason := d.ended
 	if d.on() {
@@ -120,7 +120,7 @@ func (d *Delivery) tell() error {
 	return reason
 }
 
-// tellOwner makes the notices of the end.
+// tellOwner adds the notices of the end.
 func (d *Delivery) tellOwner() {
 	d.mode = Mode{}
 	if reason := d.tell(); !errors.Is(reason, ErrClosed) {
@@ -129,10 +129,10 @@ func (d *Delivery) tellOwner() {
 	d.notices = append(d.notices, d.src.Closed())
 }
 
-// ErrClosed is what errors.Is finds in every reason that says that the connection is over.
+// ErrClosed matches, with errors.Is, every reason that the connection is over.
 var ErrClosed = errors.New("closed")
 
-// ClosedBy is an end of the connection with its cause.
+// ClosedBy is the end of a connection, with its cause.
 type ClosedBy struct{ Cause error }
 
 func (e ClosedBy) Error() string {
@@ -148,10 +148,10 @@ func (e ClosedBy) Error() string {
 // Is reports whether target is ErrClosed.
 func (e ClosedBy) Is(target error) bool { return target == ErrClosed }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e ClosedBy) Unwrap() error { return e.Cause }
 
-// The two ends without an error.
+// The two ends that are not failures.
 var (
 	ClosedHere   error = ClosedBy{net.ErrClosed}
 	ClosedByPeer error = ClosedBy{io.EOF}

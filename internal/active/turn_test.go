@@ -12,8 +12,8 @@ import (
 	"github.com/esock-go/esock/internal/testwait"
 )
 
-// A receive that is called off leaves the queue without a look at any other than the two beside it, however many wait: to
-// call off thousands costs no more than that many steps.
+// A receive that is called off leaves the queue in one step, however many wait: it uses only the two beside it. So the steps
+// to call off thousands are as many as the receives.
 func TestLeavingTheQueueTouchesTheNeighboursAlone(t *testing.T) {
 	const n = 1000
 	for _, at := range []int{0, 1, n / 2, n - 2, n - 1} {
@@ -23,7 +23,7 @@ func TestLeavingTheQueueTouchesTheNeighboursAlone(t *testing.T) {
 			ws[i] = new(waiter)
 			q.push(ws[i])
 		}
-		// No way leads past the neighbours, so a walk from any other place does not come to the one that leaves.
+		// Cut all other links, so that a walk along the queue cannot find the one that leaves.
 		for i, w := range ws {
 			if i < at-1 || i > at+1 {
 				w.prev, w.next = nil, nil
@@ -46,7 +46,7 @@ func TestLeavingTheQueueTouchesTheNeighboursAlone(t *testing.T) {
 	}
 }
 
-// Those that stay get their turn in the order they came, whichever have left.
+// The receives that stay get their turn in the order they came, whichever have left.
 func TestTheOrderOfTheQueue(t *testing.T) {
 	var q turn
 	require.True(t, q.try())

@@ -9,8 +9,7 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// connection is a client's connection, on which requests are read and answered one after the other. Each request reuses
-// the memory of the one before.
+// connection is a client's connection. It answers one request after another, and reuses its memory for each.
 type connection struct {
 	*Server
 	sock *gentcp.Socket
@@ -28,12 +27,12 @@ type connection struct {
 }
 
 const (
-	// maxBody is how many bytes of a request's body are read and discarded at most so that the connection can go on.
+	// maxBody is the largest request body that is read and discarded so that the connection can go on.
 	maxBody = 64 << 10
-	// farewell is how long the client may take to close the connection after the last response. Closing it first would
-	// make TCP reset it if there is anything left to read, and the client could lose the response.
+	// farewell limits how long the client may take to close the connection after the last response. If the server closed
+	// first while data is unread, TCP would reset the connection, and the client could lose the response.
 	farewell = 2 * time.Second
-	// maxFarewell is how many bytes are read in that time at most.
+	// maxFarewell limits how many bytes are read in that time.
 	maxFarewell = 1 << 20
 )
 
@@ -41,7 +40,8 @@ const (
 func (s *Server) serve(sock *gentcp.Socket) {
 	c := &connection{Server: s, sock: sock}
 	defer sock.Close()
-	// The first request has Head to arrive, like the rest of any other; only those that follow may be waited for.
+	// The first request must arrive within Config.Head, like the rest of any other. Only later requests may take Config.Idle
+	// to begin.
 	wait := esock.Within(s.head).Begin()
 	c.until = wait
 	for !c.last {
@@ -70,12 +70,11 @@ func (c *connection) begin(problem int) {
 	c.status, c.bytes = 0, 0
 	h := &c.head
 	c.last = problem != 0 || h.close || !h.keep && h.minor == 0
-	// There is no waiting for a body that is long, whose length is unknown, or that the client sends only after a 100
-	// (Continue).
+	// Do not wait for a body that is long, of unknown length, or sent only after a 100 (Continue).
 	if h.coded || h.expects || h.length > maxBody {
 		c.last = true
 	}
-	// When all slots are taken others wait for one: nobody keeps a slot for a request that may never come.
+	// If all slots are taken, other clients wait: no connection keeps its slot for a request that may never come.
 	if c.busy.Load() >= int64(cap(c.slots)) {
 		c.last = true
 	}
@@ -84,7 +83,7 @@ func (c *connection) begin(problem int) {
 	}
 }
 
-// discard reads a body of n bytes and throws it away. It must arrive in what is left of the time for the head.
+// discard reads a body of n bytes and discards it. The body must arrive in the rest of the time for the head.
 func (c *connection) discard(n int64) error {
 	if err := c.sock.SetOpts(gentcp.PacketType(packet.Raw)); err != nil {
 		return err
@@ -99,7 +98,7 @@ func (c *connection) discard(n int64) error {
 	return c.sock.SetOpts(gentcp.PacketType(packet.HTTP))
 }
 
-// leave shuts the sending side down and waits a little for the client to do the same.
+// leave shuts down sending, and waits up to farewell for the client to close.
 func (c *connection) leave() {
 	if c.sock.Shutdown(esock.ShutWrite) != nil || c.sock.SetOpts(gentcp.PacketType(packet.Raw)) != nil {
 		return

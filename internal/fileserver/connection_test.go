@@ -91,7 +91,7 @@ func TestServeDoesNotWaitForEver(t *testing.T) {
 		"GET /a.txt HTTP/1.1\r\nHo":          {"408 408 Request Timeout\n"},
 		request("PUT /a.txt HTTP/1.1", "Content-Length: 3") + "a": {"405 405 Method Not Allowed\n"},
 	} {
-		// On a slow machine the time may be over before all of the text is there: then once more.
+		// On a slow machine the time may run out before all of the text is there; then try again.
 		var got []string
 		for late := time.Now().Add(testwait.Patience); ; {
 			c := dialed(t, at)

@@ -15,7 +15,7 @@ import (
 	"github.com/esock-go/esock/internal/bytesize"
 )
 
-// maxList is how many names a listing has at most, which bounds the memory that one request takes.
+// maxList limits the names of a listing, and so the memory of a request.
 const maxList = 10000
 
 // list responds with a listing of a directory.
@@ -53,8 +53,8 @@ func (c *connection) list(dir *os.File, name string) error {
 	return c.text(b)
 }
 
-// appendEntry appends a row of the listing. The link begins with "./": without it, a colon in the name would make a
-// scheme of what stands before it. A symbolic link is listed as a file; one to a directory is redirected when followed.
+// appendEntry appends a row of the listing. The link begins with "./"; otherwise a browser takes the text before a colon in
+// the name for a scheme. A symbolic link is listed as a file; a request for a link to a directory is redirected.
 func appendEntry(b []byte, e fs.DirEntry) []byte {
 	slash := ""
 	if e.IsDir() {
@@ -69,5 +69,5 @@ func appendEntry(b []byte, e fs.DirEntry) []byte {
 	return append(b, "</tr>\n"...)
 }
 
-// printable returns a name as UTF-8, which the page is written in.
+// printable returns a name as UTF-8, the encoding of the page.
 func printable(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }

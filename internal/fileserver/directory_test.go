@@ -30,7 +30,7 @@ func TestServeDirectory(t *testing.T) {
 	assert.Contains(t, body, `<a href="./java%3Ascript">java:script</a>`)
 	assert.Contains(t, body, `<a href="../">`)
 	assert.Less(t, strings.Index(body, "deep/"), strings.Index(body, "java:"), "directories come first")
-	// The links lead to what they name.
+	// Each link leads to the file that it names.
 	base, err := url.Parse(at + "/list/")
 	require.NoError(t, err)
 	for _, part := range strings.Split(body, `href="`)[1:] {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// appendTag appends the entity tag of a file. It changes with the time of the last change and with the size.
+// appendTag appends the entity tag of a file, which depends on its modification time and size.
 func appendTag(dst []byte, modified time.Time, size int64) []byte {
 	dst = append(dst, '"')
 	dst = strconv.AppendUint(dst, uint64(modified.UnixNano()), 16)

@@ -10,19 +10,19 @@ import (
 	"syscall"
 )
 
-// opened is the file or directory that a request names, open.
+// opened is the open file or directory that a request names.
 type opened struct {
 	file    *os.File
 	info    fs.FileInfo
-	missing bool // nothing has the name
+	missing bool // no file has the name
 }
 
 // servable reports whether it is a file or a directory.
 func servable(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.IsDir() }
 
-// open opens a file or a directory. problem is the status of the response if it cannot. Pipes and devices are not
-// opened: a writer notices when a pipe is opened, and a device may do anything. The flags are for a name that becomes a
-// pipe or a device in the meantime: opening one does not block then.
+// open opens a file or a directory. If it cannot, problem is the status of the response. It does not open pipes and devices:
+// a writer would notice a reader of its pipe, and opening a device may have effects. The flags keep open from blocking if
+// the name becomes a pipe or a device in the meantime.
 func (s *Server) open(name string) (o opened, problem int) {
 	info, err := s.root.Stat(name)
 	if err == nil && !servable(info) {
@@ -40,7 +40,7 @@ func (s *Server) open(name string) (o opened, problem int) {
 			return o, http.StatusForbidden
 		}
 		o.missing = errors.Is(err, fs.ErrNotExist)
-		return o, http.StatusNotFound // also a name that leads out of the directory
+		return o, http.StatusNotFound // also for a name that leads out of the directory
 	}
 	if info, err = f.Stat(); err == nil && servable(info) {
 		return opened{file: f, info: info}, 0
@@ -49,7 +49,7 @@ func (s *Server) open(name string) (o opened, problem int) {
 	return o, http.StatusNotFound
 }
 
-// respond answers a request whose head is well-formed. An error means that the connection cannot be used any more.
+// respond answers a request whose head is well-formed. After an error the connection cannot be used.
 func (c *connection) respond() error {
 	h := &c.head
 	if !h.get && !h.headOnly {
@@ -76,7 +76,7 @@ func (c *connection) respond() error {
 	switch {
 	case index.missing:
 		return c.list(o.file, p.name)
-	case problem != 0: // a directory with an index, even one that cannot be read, is not meant to be listed
+	case problem != 0: // a directory with an index is not listed, even if the index cannot be read
 		return c.refuse(problem)
 	case index.info.IsDir():
 		index.file.Close()
@@ -87,7 +87,7 @@ func (c *connection) respond() error {
 	return c.sendFile(o, "index.html")
 }
 
-// sendFile responds with a file, with a range of it, or with the reason why not.
+// sendFile responds with a file, a range of it, or an error status.
 func (c *connection) sendFile(o opened, name string) error {
 	size, modified := o.info.Size(), o.info.ModTime()
 	var room [64]byte
@@ -127,7 +127,7 @@ func (c *connection) sendFile(o opened, name string) error {
 	return c.transmit(o.file, part)
 }
 
-// contentType returns the media type that the extension of a name stands for.
+// contentType returns the media type of a name's extension.
 func contentType(name string) string {
 	if t := mime.TypeByExtension(path.Ext(name)); t != "" {
 		return t
@@ -135,7 +135,7 @@ func contentType(name string) string {
 	return "application/octet-stream"
 }
 
-// redirect sends the client to the name of a directory with its slash, which the links in a listing are relative to.
+// redirect sends the client to the directory's name with a slash, because the links in a listing are relative to it.
 func (c *connection) redirect(p place) error {
 	c.start(http.StatusMovedPermanently)
 	c.field("Location", directoryPath(p.name)+p.query)

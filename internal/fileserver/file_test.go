@@ -64,7 +64,7 @@ func TestServeFile(t *testing.T) {
 	}
 }
 
-// What is asked for by name is opened only if it is a file or a directory: a writer would notice that a pipe is opened.
+// The server opens only files and directories: a writer would notice that a pipe is opened.
 func TestServeDoesNotOpenPipes(t *testing.T) {
 	dir := site(t)
 	at := serving(t, dir, nil)

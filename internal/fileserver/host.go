@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// isHost reports whether b is a host with or without a port, as the Host header has it (RFC 3986, section 3.2.2). Either
-// may be empty.
+// isHost reports whether b is a valid Host header: a host with or without a port (RFC 3986, section 3.2.2). Either may be
+// empty.
 func isHost(b []byte) bool {
 	name, port := b, []byte(nil)
-	end := bytes.IndexByte(b, ']') + 1 // of an address in brackets, which has colons
+	end := bytes.IndexByte(b, ']') + 1 // an address in brackets has colons
 	if i := bytes.IndexByte(b[end:], ':'); i >= 0 {
 		name, port = b[:end+i], b[end+i+1:]
 	}
@@ -33,6 +33,6 @@ func isHost(b []byte) bool {
 			return false
 		}
 	}
-	_, err := url.PathUnescape(string(name)) // of which only the percent escapes can be wrong
+	_, err := url.PathUnescape(string(name)) // only percent escapes can be wrong
 	return err == nil
 }

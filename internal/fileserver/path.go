@@ -7,16 +7,15 @@ import (
 	"strings"
 )
 
-// place is what the target of a request names.
+// place is the file or directory that the target of a request names.
 type place struct {
 	name  string // below the directory that is served: "a/b", or "."
-	slash bool   // the target ends as the name of a directory does: with a slash or a dot segment
+	slash bool   // the target ends with a slash or a dot segment, as a directory's name does
 	query string // with its question mark
 }
 
-// locate makes a place of the target of a request: percent escapes are undone, and empty and dot segments removed (RFC
-// 3986, section 5.2.4). ok is false if the target is malformed or leads out of the directory; symbolic links are for
-// os.Root to check.
+// locate converts the target of a request to a place: it decodes percent escapes, and removes empty and dot segments (RFC
+// 3986, section 5.2.4). ok is false if the target is malformed or leads out of the directory. os.Root checks symbolic links.
 func locate(target string) (p place, ok bool) {
 	if target == "" || target[0] != '/' || strings.ContainsFunc(target, neverInTarget) {
 		return p, false
@@ -32,15 +31,15 @@ func locate(target string) (p place, ok bool) {
 	case "", ".", "..":
 		p.slash = true
 	}
-	// Without its slashes in front, a path that leads upwards keeps a ".." at its beginning, which IsLocal refuses.
+	// Without leading slashes, a path that leads out keeps a leading "..", which IsLocal refuses.
 	p.name = path.Clean(strings.TrimLeft(name, "/"))
 	return p, filepath.IsLocal(p.name)
 }
 
-// neverInTarget reports a character that a target has only as an escape.
+// neverInTarget reports whether a target may have the character only as an escape.
 func neverInTarget(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' }
 
-// directoryPath returns the name of a directory as the path of a URL. It begins with one slash, so that it never names a
+// directoryPath returns the name of a directory as the path of a URL. It begins with one slash, because two would begin a
 // host.
 func directoryPath(name string) string {
 	if name == "." {
@@ -49,8 +48,8 @@ func directoryPath(name string) string {
 	return "/" + escapePath(name) + "/"
 }
 
-// pathEscaper makes a path of what url.QueryEscape returns, which escapes all but the unreserved characters (RFC 3986,
-// section 2.3), as is safe in HTML and in a header, but has a plus sign for a blank.
+// pathEscaper converts the result of url.QueryEscape to a path. QueryEscape escapes all but unreserved characters (RFC 3986,
+// section 2.3), which is safe in HTML and headers, but writes a blank as a plus sign.
 var pathEscaper = strings.NewReplacer("+", "%20", "%2F", "/")
 
 // escapePath escapes everything in a path but unreserved characters and slashes.

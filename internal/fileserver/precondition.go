@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// precondition returns 304 or 412 if the request is conditional and that is the response, 0 if the response is the file
-// (RFC 9110, section 13.2.2). A date that cannot be read is ignored.
+// precondition returns 304 or 412 if a condition of the request decides so, 0 if the response is the file (RFC 9110, section
+// 13.2.2). It ignores invalid dates.
 func (h *head) precondition(tag []byte, modified time.Time) int {
 	modified = modified.Truncate(time.Second) // dates in HTTP have no fraction
 	if h.fields[fieldIfMatch] != nil {

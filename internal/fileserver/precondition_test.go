@@ -64,7 +64,7 @@ func TestServeChangedFileHasAnotherTag(t *testing.T) {
 	assert.Equal(t, "other and longer", body)
 }
 
-// A file that was changed in the future is told as changed now.
+// A modification time in the future is sent as now.
 func TestServeNothingIsChangedInTheFuture(t *testing.T) {
 	dir := site(t)
 	future := time.Now().Add(1000 * time.Hour)

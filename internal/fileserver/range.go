@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// span is a range of a file: length bytes from offset on.
+// span is a range of a file: length bytes from an offset on.
 type span struct{ offset, length int64 }
 
-// requestedRange returns the part of the file that the request asks for. whole: the response is the whole file, because
-// the request asks for it or for several ranges, or names another state of the file in If-Range. ok is false if the range
-// has nothing of the file: the status is 416 (RFC 9110, section 14.2).
+// requestedRange returns the part of the file that the request asks for. whole: the response is the whole file, because the
+// request asks for it or for several ranges, or names another state of the file in If-Range. ok is false if the range has no
+// bytes of the file: the status is 416 (RFC 9110, section 14.2).
 func (h *head) requestedRange(size int64, tag []byte, modified time.Time) (part span, whole, ok bool) {
 	part = span{0, size}
 	if !h.get || h.ranges != 1 {
@@ -56,11 +56,11 @@ func parseRange(b []byte, size int64) (part span, whole, ok bool) {
 	return part, false, first < size
 }
 
-// decimal returns the value of a number that is digits and nothing else. One that does not fit is the largest that does,
-// which is more than any file has.
+// decimal returns the value of a number that has only digits. A number that is too large becomes the largest int64, which is
+// more than any file has.
 func decimal(b []byte) (n int64, ok bool) {
 	for _, c := range b {
-		if c < '0' || c > '9' { // ParseUint may not get this far: it stops at the digit that is one too many
+		if c < '0' || c > '9' { // ParseUint may stop before this character, at a digit that overflows
 			return 0, false
 		}
 	}

@@ -18,11 +18,11 @@ const (
 	maxBlanks = 4        // empty lines before a request, which old clients send (RFC 9112, section 2.2)
 )
 
-// head is what the server uses of a request's head.
+// head has the parts of a request's head that the server uses.
 type head struct {
 	store    []byte // holds the bytes of the fields below
 	first    []byte // the request line, for the log
-	target   []byte // the path with the query; nil if it is something else
+	target   []byte // the path with the query; nil: another form
 	get      bool
 	headOnly bool // the method is HEAD
 	minor    int  // of the version
@@ -37,7 +37,7 @@ type head struct {
 	repeated []repeatedField
 }
 
-// repeatedField is a second or later field of a name, whose value continues the list of the first.
+// repeatedField is a second or later field of the same name. Its value continues the list of the first.
 type repeatedField struct {
 	field field
 	value []byte
@@ -63,16 +63,15 @@ var keptFields = map[string]field{"Range": fieldRange, "If-Range": fieldIfRange,
 	"If-None-Match": fieldIfNoneMatch, "If-Modified-Since": fieldIfModifiedSince,
 	"If-Unmodified-Since": fieldIfUnmodifiedSince}
 
-// retain copies bytes that are needed after their line is gone. When the store grows, earlier copies stay where they are.
+// retain copies bytes that are needed after their line is overwritten. When the store grows, earlier copies stay valid.
 func (h *head) retain(b []byte) []byte {
 	n := len(h.store)
 	h.store = append(h.store, b...)
 	return h.store[n:len(h.store):len(h.store)]
 }
 
-// readHead reads the head of the next request. problem is the status of the response if the head cannot be served, and 0
-// if it can. An error means that there is nobody to respond to: the client ended the connection, or sent no request in
-// time.
+// readHead reads the head of the next request. problem is the status of the response if the head cannot be served, otherwise
+// 0. After an error there is no response: the client ended the connection, or sent no request in time.
 func (c *connection) readHead(wait esock.Wait) (problem int, err error) {
 	h := &c.head
 	*h = head{store: h.store[:0], repeated: h.repeated[:0], length: -1}
@@ -139,7 +138,7 @@ func (c *connection) readRequestLine(wait esock.Wait) (problem int, err error) {
 	}
 }
 
-// setRequestLine takes the method, the target and the version over.
+// setRequestLine stores the method, the target and the version.
 func (h *head) setRequestLine(r packet.HTTPRequest) (problem int) {
 	h.get, h.headOnly = string(r.Method.Name) == "GET", string(r.Method.Name) == "HEAD"
 	h.minor = r.Version.Minor
@@ -151,7 +150,7 @@ func (h *head) setRequestLine(r packet.HTTPRequest) (problem int) {
 	}
 	switch r.URI.Kind {
 	case packet.URIAbsPath:
-	case packet.URIAbsolute: // as sent to a proxy; this server is the one for any host
+	case packet.URIAbsolute: // the form for proxies; this server accepts any host
 		h.target = h.target[len(r.URI.Scheme)+len("://"):]
 		end := bytes.IndexAny(h.target, "/?")
 		if end < 0 {
@@ -164,23 +163,23 @@ func (h *head) setRequestLine(r packet.HTTPRequest) (problem int) {
 			h.target = rootTarget // the path is left out
 		}
 	default:
-		h.target = nil // not the name of a file, but right for other methods
+		h.target = nil // not the name of a file, but valid for other methods
 	}
 	return 0
 }
 
-// addHeader takes a header over, and reports whether it is well-formed.
+// addHeader stores a header, and reports whether it is well-formed.
 func (h *head) addHeader(x packet.HTTPHeader) bool {
 	value := bytes.TrimRight(x.Value, " \t")
 	if len(x.Name) == 0 {
 		return false
 	}
 	for _, b := range value {
-		if b < ' ' && b != '\t' || b == 0x7f { // a folded line, too (RFC 9112, section 5.2)
+		if b < ' ' && b != '\t' || b == 0x7f { // this includes a folded line (RFC 9112, section 5.2)
 			return false
 		}
 	}
-	if x.Index == 0 { // none of the headers that package packet knows
+	if x.Index == 0 { // not a header that package packet knows
 		h.expects = h.expects || bytes.EqualFold(x.Name, []byte("expect"))
 		return true
 	}
@@ -218,7 +217,7 @@ func (h *head) addHeader(x packet.HTTPHeader) bool {
 	return true
 }
 
-// check looks for what is wrong with a complete head.
+// check returns the status for an invalid head, 0 if it is valid.
 func (h *head) check() (problem int) {
 	switch {
 	case h.minor >= 1 && h.hosts != 1, h.hosts > 1: // RFC 9112, section 3.2

@@ -80,7 +80,7 @@ func TestServeRefusesWhatIsMalformed(t *testing.T) {
 			assert.True(t, res.Close || status == 400 && strings.HasPrefix(text, "GET"), "%q", name)
 		}
 	}
-	// What is unusual, and right.
+	// Unusual, but valid.
 	for _, text := range []string{
 		request("GET http://x/a.txt HTTP/1.1"),
 		request("GET http://[::1]:80/a.txt?http://:/ HTTP/1.1"),

@@ -10,14 +10,14 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// maxKept is how much memory a connection keeps at most for its next response.
+// maxKept limits the memory that a connection keeps for its next response.
 const maxKept = 16 << 10
 
-// errFileShrank says that a file became shorter than the Content-Length that was sent. The connection ends, which tells
-// the client.
-var errFileShrank = errors.New("the file has become shorter")
+// errFileShrank reports a file that became shorter than the Content-Length that was sent. The connection ends, so that the
+// client notices.
+var errFileShrank = errors.New("the file became shorter while it was sent")
 
-// phrase returns the reason phrase of a status: RFC 9110's, where net/http still has those of RFC 2616.
+// phrase returns the reason phrase of a status as in RFC 9110; some of net/http are from RFC 2616.
 func phrase(status int) string {
 	switch status {
 	case http.StatusRequestURITooLong:
@@ -44,7 +44,7 @@ func (c *connection) start(status int) {
 	}
 }
 
-// field begins a header with its value, or with the first part of it.
+// field begins a header with its value, or the first part of it.
 func (c *connection) field(name, value string) {
 	c.out = append(c.out, "\r\n"...)
 	c.out = append(c.out, name...)
@@ -54,17 +54,17 @@ func (c *connection) field(name, value string) {
 
 func (c *connection) number(n int64) { c.out = strconv.AppendInt(c.out, n, 10) }
 
-// moment is a header with a date.
+// moment appends a header with a date.
 func (c *connection) moment(name string, t time.Time) {
 	c.field(name, "")
 	c.out = t.UTC().AppendFormat(c.out, http.TimeFormat)
 }
 
-// validators are the headers that a client can ask with later whether the file has changed.
+// validators appends the headers for conditional requests: ETag and Last-Modified.
 func (c *connection) validators(tag []byte, modified time.Time) {
 	c.field("ETag", "")
 	c.out = append(c.out, tag...)
-	// A file's time may lie in the future, but Last-Modified must not (RFC 9110, section 8.8.2.1).
+	// A file's time may be in the future, but Last-Modified must not (RFC 9110, section 8.8.2.1).
 	if modified.After(c.date) {
 		modified = c.date
 	}
@@ -110,8 +110,8 @@ func (c *connection) finish() error {
 	return c.send(c.out, 0)
 }
 
-// transmit ends a response with a range of a file. With MSG_MORE the kernel holds the head back until the first bytes of
-// the file can go with it.
+// transmit ends a response with a range of a file. MSG_MORE lets the kernel send the head together with the first bytes of
+// the file.
 func (c *connection) transmit(f *os.File, part span) error {
 	if c.head.headOnly || part.length == 0 {
 		return c.finish()
@@ -130,7 +130,7 @@ func (c *connection) transmit(f *os.File, part span) error {
 	})
 }
 
-// send sends bytes to the client. gentcp's Send would not do: it takes neither flags nor a wait for each call.
+// send sends bytes to the client. It does not use gentcp's Send, which takes neither flags nor a wait.
 func (c *connection) send(b []byte, flags esock.MsgFlags) error {
 	return c.push(int64(len(b)), func(done, n int64, wait esock.Wait) (int64, error) {
 		sent, err := c.sock.Socket().Send(b[done:done+n], flags, wait)
@@ -138,10 +138,10 @@ func (c *connection) send(b []byte, flags esock.MsgFlags) error {
 	})
 }
 
-// push sends length bytes to a client that may be slow, and fails once the client has read nothing for Config.Stall.
-// write sends n bytes that follow those done, or as many as go within the wait. A call that waits does not tell when its
-// last byte went, so only calls for a single byte wait: the time runs from the moment the kernel's buffer was full, and
-// ends with the next byte that fits.
+// push sends length bytes to a client that may be slow, and fails once the client has read nothing for Config.Stall. write
+// sends n bytes after those done, or as many as it can within the wait. A call that waits does not show when its last byte
+// was sent, so only calls for a single byte wait: the time runs from the moment the kernel's buffer was full to the next
+// byte that fits.
 func (c *connection) push(length int64, write func(done, n int64, wait esock.Wait) (int64, error)) error {
 	for done := int64(0); done < length; {
 		n, err := write(done, length-done, esock.Within(0))

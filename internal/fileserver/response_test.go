@@ -11,8 +11,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// A client that takes nothing is given one time of --stall, however much it took before; one that takes a byte now and
-// then is served to the end.
+// A client that stops reading is cut off after --stall, however much it has read; one that reads a byte now and then is
+// served to the end.
 func TestServeStallIsOneTime(t *testing.T) {
 	c := &connection{Server: &Server{stall: esock.Within(time.Hour)}}
 	broken := errors.New("broken")

@@ -20,22 +20,22 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// Config says what a server serves and how long it waits for its clients.
+// Config is what a server serves, and the limits for its clients.
 type Config struct {
 	Root        *os.Root      // the directory; the caller closes it after Run has returned
-	Connections int           // how many connections are served at once; others wait
+	Connections int           // served at once; others wait
 	Idle        time.Duration // how long a connection may wait for its next request
 	Head        time.Duration // how long a request may take to arrive, with the body, which is discarded
 	Stall       time.Duration // how long a client may stop reading a response
 	Log         io.Writer     // one line for each request, in the Common Log Format; nil: no log
 }
 
-// Check refuses a configuration that no client could be served with. Listen calls it. Errors: *esock.InvalidError
+// Check refuses a configuration with which no client could be served. Listen calls it. Errors: *esock.InvalidError
 // "connections", "idle", "head", "stall".
 func (c *Config) Check() error {
 	if c.Connections < 1 {
 		return &esock.InvalidError{What: "connections", Value: c.Connections,
-			Cause: fmt.Sprintf("with %d connections nobody can be served", c.Connections)}
+			Cause: fmt.Sprintf("with %d connections no client can be served", c.Connections)}
 	}
 	for _, f := range []struct {
 		name string
@@ -48,7 +48,7 @@ func (c *Config) Check() error {
 	return nil
 }
 
-// Server serves a directory.
+// Server serves the files of a directory to any number of clients.
 type Server struct {
 	root     *os.Root
 	at       string // HOST:PORT
@@ -56,7 +56,7 @@ type Server struct {
 	head     time.Duration
 	stall    esock.Wait
 	listener *gentcp.Socket
-	owner    *esock.Mailbox // owns all sockets: closing it closes them
+	owner    *esock.Mailbox // it owns all sockets: closing it closes them
 	slots    chan struct{}  // holds an element for each connection, and for each acceptor that waits for one
 	busy     atomic.Int64   // the number of connections
 	conns    sync.WaitGroup
@@ -69,12 +69,11 @@ const (
 	acceptors = 2
 	// backlog is how many connections may wait in the kernel for an acceptor.
 	backlog = 1024
-	// scarce is how long an acceptor pauses after an error that is expected to pass.
+	// scarce is the pause of an acceptor after a transient error.
 	scarce = 50 * time.Millisecond
 )
 
-// Listen makes a server that listens at an address, on a port that the kernel chooses if it is 0. Connections wait until
-// Run is called.
+// Listen makes a server that listens at an address. For port 0 the kernel chooses one. Connections wait until Run is called.
 // Errors: those of Config.Check and gentcp.Listen.
 func Listen(at esock.Addr, c Config) (*Server, error) {
 	if err := c.Check(); err != nil {
@@ -99,14 +98,14 @@ func Listen(at esock.Addr, c Config) (*Server, error) {
 	return s, nil
 }
 
-// Addr returns where the server listens, as HOST:PORT.
+// Addr returns the server's address as HOST:PORT.
 func (s *Server) Addr() string { return s.at }
 
 // Close closes the listener and all connections, which ends every wait on them.
 func (s *Server) Close() { s.owner.Close() }
 
-// Run serves until ctx ends, and then returns nil; or until connections can no longer be accepted, and then returns the
-// reason. All sockets are closed, and all goroutines have ended, when it returns.
+// Run serves until ctx ends, and returns nil, or until an accept fails for good, and returns the reason. When it returns,
+// all sockets are closed and all goroutines have ended.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -124,7 +123,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// accept accepts connections and serves each in a goroutine of its own. It returns the reason why it stopped.
+// accept accepts connections, and serves each in its own goroutine. It returns why it stopped.
 func (s *Server) accept(ctx context.Context) error {
 	for {
 		select {
@@ -150,7 +149,7 @@ func (s *Server) accept(ctx context.Context) error {
 		default:
 			var e *gentcp.Error
 			if errors.As(err, &e) {
-				err = e.Reason // there is only one listener, which needs no name
+				err = e.Reason // there is only one listener: do not name it
 			}
 			return fmt.Errorf("connections cannot be accepted: %w", err)
 		}
@@ -162,8 +161,8 @@ func (s *Server) accept(ctx context.Context) error {
 	}
 }
 
-// transient reports whether an error of accept(2) says nothing about the listener: the client is gone already, the system
-// is short of files or memory, or the network failed. The manual page lists the errors of the network.
+// transient reports whether an error of accept(2) is not about the listener: the client is gone, the system is short of
+// files or memory, or the network failed. The manual page lists the errors of the network.
 func transient(err error) bool {
 	return slices.ContainsFunc([]error{syscall.ECONNABORTED, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
 		syscall.EPERM, syscall.EPROTO, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH,

@@ -54,7 +54,7 @@ func TestServeBoundsConnections(t *testing.T) {
 	require.NoError(t, err)
 	_, err = first.Write([]byte("Host: x\r\n\r\n"))
 	require.NoError(t, err)
-	// The only slot is free again, so the second has its turn.
+	// No connection keeps the only slot, so the second client has its turn.
 	for c, want := range map[*net.TCPConn]string{first: "200 0123456789", second: "200 <p>page</p>"} {
 		require.NoError(t, c.CloseWrite())
 		got, err := io.ReadAll(c)
@@ -88,7 +88,7 @@ func TestServeEndsWhileClientsAreThere(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	// serving's end cancels, and sees that nothing is left.
+	// The cleanup of serving cancels, and checks that nothing is left.
 }
 
 func TestServeLeavesNoDescriptor(t *testing.T) {

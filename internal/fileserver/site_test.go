@@ -24,7 +24,7 @@ import (
 	"github.com/esock-go/esock/internal/testwait"
 )
 
-// site is a directory to serve, beside a file that must not be.
+// site makes a directory to serve, next to a file that must not be served.
 func site(t *testing.T) string {
 	t.Helper()
 	top := t.TempDir()
@@ -52,7 +52,7 @@ func site(t *testing.T) string {
 	return dir
 }
 
-// lines takes what is written, line by line.
+// lines passes on what is written, line by line.
 type lines chan string
 
 func (l lines) Write(b []byte) (int, error) {
@@ -62,7 +62,7 @@ func (l lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// serving serves a directory until the test ends, and gives HOST:PORT. It must leave nothing behind.
+// serving serves a directory until the test ends, and returns HOST:PORT. It checks that the server leaves nothing behind.
 func serving(t *testing.T, dir string, log io.Writer, change ...func(*Config)) string {
 	t.Helper()
 	before, here := goleak.IgnoreCurrent(), esock.NumberOf()
@@ -107,7 +107,7 @@ func browser(t *testing.T) *http.Client {
 	return &http.Client{Transport: tr, CheckRedirect: here}
 }
 
-// ask makes a request, with headers as "Name: value", and gives the answer with its body.
+// ask makes a request, with headers as "Name: value", and returns the response and its body.
 func ask(t *testing.T, client *http.Client, method, url string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequest(method, url, nil)
@@ -124,7 +124,7 @@ func ask(t *testing.T, client *http.Client, method, url string, headers ...strin
 	return res, string(body)
 }
 
-// raw sends bytes, ends sending, and gives all that comes until the server closes.
+// raw sends bytes, ends sending, and returns all that comes until the server closes.
 func raw(t *testing.T, at, text string) string {
 	t.Helper()
 	c := dialed(t, at)
@@ -144,7 +144,7 @@ func dialed(t *testing.T, at string) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// bigFile puts a file of random bytes into a directory, and gives its hash.
+// bigFile puts a file of random bytes into a directory, and returns its hash.
 func bigFile(t *testing.T, dir string, size int) [32]byte {
 	t.Helper()
 	b := make([]byte, size)
@@ -159,7 +159,7 @@ func request(line string, headers ...string) string {
 	return strings.Join(append([]string{line, "Host: x"}, headers...), "\r\n") + "\r\n\r\n"
 }
 
-// answers are the statuses and bodies of what came, to be read as answers to these methods.
+// answers parses responses to requests of these methods, and returns their statuses and bodies.
 func answers(t *testing.T, got string, methods ...string) (all []string) {
 	t.Helper()
 	r := bufio.NewReader(strings.NewReader(got))
