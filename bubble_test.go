@@ -222,6 +222,21 @@ func TestBubbleServerAndClient(t *testing.T) {
 	})
 }
 
+// A moment that was taken outside is the machine's.
+func TestBubbleMomentsFromOutside(t *testing.T) {
+	before := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		const d = 20 * time.Millisecond
+		a, b := pair(t, Stream)
+		assert.Equal(t, before.Sub(epoch), momentOf(before))
+		_, err := a.Recv(make([]byte, 1), 0, Until(before.Add(d)))
+		assert.Equal(t, ErrTimeout, err)
+		assert.GreaterOrEqual(t, clock(), before.Add(d).Sub(epoch))
+		require.NoError(t, a.Close())
+		require.NoError(t, b.Close())
+	})
+}
+
 // A pause of the spinner is the machine's too: the bubble's clock stands while the peer waits for the kernel.
 func TestBubbleSpinnerDoesNotSleepForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -12,21 +12,21 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// call is one operation on its way through a lane: what to do, how far it got. It lives on the caller's stack and is
-// copied into the lane while it is parked.
+// call is one operation on its way through a lane, and its progress. It lives on the caller's stack, and is copied into the
+// park while it waits on the runtime's poller.
 type call struct {
 	op         Op
 	whole      bool // go on until everything has moved
 	finish     bool // connect: only finish
-	connecting bool // connect: the attempt was started
+	connecting bool // connect: the attempt has begun
 	current    bool // the requester held the lane already
-	woken      bool // and a message, or an event, had said that it is worth trying
-	noted      bool // or an event had come while it was tried
-	complete   bool // only the next one is asked for ({otp, select_read})
+	woken      bool // the try follows a message or an event
+	noted      bool // an event came during the try
+	complete   bool // the call is done, and asks for the next event only ({otp, select_read})
 	part       bool // something has moved: the next try carries on the request
 	counted    bool // a try has counted the present wait
 	flags      int
-	sends      uint32        // how often the kernel has taken something, once advance was called
+	sends      uint32        // how many tries moved something
 	tries      uint32        // how often the present wait on the runtime's poller has tried
 	deadline   time.Duration // see until
 	buf        []byte
@@ -41,7 +41,7 @@ type call struct {
 	zc         *zeroCopySend // the memory that a send without copying leaves with the kernel
 }
 
-// until is the call's deadline, fixed when it first has to wait; 0: none.
+// until is the deadline in the call's Wait, fixed when the call first has to wait; 0 for none.
 func (c *call) until(w *Wait) time.Duration {
 	if c.deadline == 0 {
 		c.deadline = w.deadline()
@@ -107,14 +107,14 @@ func (c *call) try(s *Socket, how uint) int {
 		return c.own()
 	}
 	if r == -int(syscall.EAGAIN) && s.facts.Load()&factShutRead != 0 && s.typ != Stream {
-		// Linux: such a socket is readable for ever, and has nothing to read.
+		// Linux reports such a socket as readable for ever, though there is nothing to read.
 		return peerDone
 	}
 	return r
 }
 
-// wouldBlock says whether r means to wait. A connect that says EAGAIN (the backlog of a unix listener is full) has
-// failed: nothing would ever end the wait.
+// wouldBlock reports whether the result r means to wait. A connect with EAGAIN (the backlog of a unix listener is full) has
+// failed: no event would end the wait.
 func (c *call) wouldBlock(r int) bool {
 	if c.op == OpConnect {
 		return r == -int(syscall.EINPROGRESS)
@@ -122,10 +122,10 @@ func (c *call) wouldBlock(r int) bool {
 	return r == -int(syscall.EAGAIN)
 }
 
-// advance notes that r was done and says whether the call is complete.
+// advance records that a try moved r, and reports whether the call is complete.
 func (c *call) advance(s *Socket, r int) bool {
 	c.sends++
-	c.woken = false // it was worth trying: the next event is asked for one-shot again
+	c.woken = false // the wake-up was not empty, so the next arm is one-shot again
 	switch {
 	case c.op == OpSendFile:
 		return c.file.advance(r)
@@ -145,7 +145,7 @@ func (c *call) advance(s *Socket, r int) bool {
 	return len(c.buf) == 0
 }
 
-// ends reports that receiving nothing is the end of the stream: the buffer has room, and it was the data that was asked for.
+// ends reports whether a receive of 0 bytes is the end of the stream: the buffer has room, and the call asks for data.
 func (c *call) ends(s *Socket) bool {
 	if s.typ != Stream || c.op > OpRecvMsg || len(c.buf) == 0 {
 		return false
@@ -159,8 +159,8 @@ func (c *call) ends(s *Socket) bool {
 	return cErrorQueue(s.h) == errorQueueNo
 }
 
-// do takes the call through its lane: enter, try, wait, try again, leave. It returns what was moved in all, and
-// why it ended early.
+// do takes the call through its lane: enter, try, wait, try again, leave. It returns how much was moved in all, and why the
+// call ended early.
 func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	if err := s.admit(c, w); err != nil {
 		if err == errUncopied {
@@ -168,8 +168,8 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 		}
 		return 0, s.answer(c.op, w, err)
 	}
-	// The usual case by itself: the kernel is ready, and does all of it at once. After a system call every
-	// branch is a surprise to the processor, so there are few.
+	// The usual case stands alone: the kernel is ready, and does everything at once. After a system call the processor
+	// mispredicts each branch, so there are few.
 	var tried bool
 	var r int
 	if len(c.buf) > 0 && w.kind != waitAsync && !s.lane(c.op.direction()).waited && s.otp.Load() == nil {
@@ -188,7 +188,7 @@ func (s *Socket) admit(c *call, w *Wait) error {
 	if w.kind == waitBad {
 		return w.ref.(error)
 	}
-	if uint64(c.flags) >= uint64(MsgZeroCopy) { // two questions for the price of one
+	if uint64(c.flags) >= uint64(MsgZeroCopy) { // one branch for two rare cases
 		switch {
 		case !plain.FitsCInt(int64(c.flags)):
 			return &InvalidError{What: "msg_flag", Value: c.flags}
@@ -197,7 +197,7 @@ func (s *Socket) admit(c *call, w *Wait) error {
 		}
 	}
 	if w.kind == waitContext {
-		// One that is done and has no error is met where the call waits: this is on the way of every call.
+		// A context that is done and has no error is noticed where the call waits, because this is on the path of every call.
 		if err := w.context().Err(); err != nil {
 			return err
 		}
@@ -214,13 +214,14 @@ func (s *Socket) admit(c *call, w *Wait) error {
 	return nil
 }
 
-// answer is the result of a call that is decided before it has the lane: an argument is wrong, or there is nothing to do.
-// It is an answer like any other, so a requester that was told to go on has gone on: the next in the queue moves up.
+// answer returns the result of a call that is decided before the call has the lane: an argument is wrong, there is nothing to
+// do, or its time is over. It counts as the requester's next call, so a requester that holds the lane gives it up, and the next
+// in the queue moves up.
 func (s *Socket) answer(op Op, w *Wait, err error) error {
 	if sel, ok := err.(*Select); ok {
 		return sel // it has a place in the queue
 	}
-	if mb := w.requester(); mb != nil && !errors.Is(err, ErrState) { // what the socket is doing goes on
+	if mb := w.requester(); mb != nil && !errors.Is(err, ErrState) { // after ErrState the request in progress goes on
 		s.yield(op, mb)
 	}
 	if err == nil {
@@ -229,7 +230,7 @@ func (s *Socket) answer(op Op, w *Wait, err error) error {
 	return s.fail(op.String(), err)
 }
 
-// complete does the rest of do, whatever it takes; r is the result of the first try, if it was tried.
+// complete is the rest of do, with every case. r is the result of the first try, if tried.
 func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	d := c.op.direction()
 	n, err = s.run(c, w, tried, r)
@@ -240,7 +241,7 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 			err = s.selectOn(c, w)
 		}
 		if _, ok := err.(*Select); !ok {
-			err = nil // what came is not lost because the next cannot be asked for
+			err = nil // the data is there, even if the next event cannot be asked for
 		}
 	}
 	if err != nil && c.part {
@@ -275,7 +276,7 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 	return n, err
 }
 
-// run does the work of complete while the lane is owned.
+// run is the part of complete that owns the lane: it tries and waits until the call is complete or ends.
 func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	l := s.lane(c.op.direction())
 	budget := time.Duration(w.spin)
@@ -283,12 +284,12 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 		budget = o.spin
 	}
 	if c.op.direction() == erring {
-		budget = 0 // whoever reads errors is in no hurry
+		budget = 0 // reading errors is not urgent
 	}
 	blocks := w.blocks()
 	var how uint
 	if w.kind != waitAsync {
-		how = howPoll // what follows a failed try tries again, and counts
+		how = howPoll // the wait that follows counts, not the try
 	}
 	for ; ; tried = false {
 		if !tried {
@@ -311,7 +312,7 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 			case w.kind == waitAsync:
 				if err = s.selectOn(c, w); err == nil {
 					how = howPoll
-					continue // an event came meanwhile: the same wait
+					continue // an event came meanwhile, and the wait goes on
 				}
 			case blocks:
 				r, err = s.await(c, w)
@@ -341,13 +342,12 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	}
 }
 
-// pollTries is how many tries of one call may move something when the call does not wait. A peer that keeps up with the
-// call would hold its caller for ever otherwise.
+// pollTries limits the tries of a call that does not wait. Otherwise a peer that keeps up would hold the caller for ever.
 const pollTries = 16
 
-// between stands after each try that moved something, but not all: a call that makes progress heeds Close, its context and
-// its time like one that waits. Like one that waits it is also the lane's current request from here on, so that a call that
-// only looks gets its answer at once.
+// between runs after each try that moved a part, so that a call that makes progress heeds Close, its context and its deadlines
+// as a waiting call does. From here on the call is also the lane's current request, so that a call with Within(0) returns at
+// once.
 func (s *Socket) between(l *lane, c *call, w *Wait) error {
 	s.occupy(l, c.op)
 	switch {
@@ -355,7 +355,7 @@ func (s *Socket) between(l *lane, c *call, w *Wait) error {
 		return net.ErrClosed
 	case w.kind == waitAsync:
 		if c.sends >= pollTries {
-			return s.selectOn(c, w) // the socket is ready, so the message comes at once
+			return s.selectOn(c, w) // the socket is ready, so that the message comes at once
 		}
 	case w.polls():
 		if c.sends >= pollTries {
@@ -372,16 +372,16 @@ func (s *Socket) between(l *lane, c *call, w *Wait) error {
 	return nil
 }
 
-// isFatal says whether the error of a call ends those queued behind it as well: only what ends the stream itself does.
-// Anything else is the affair of the call that met it: its arguments, its message, its file, one refused datagram, one
-// connection that could not be accepted. Those behind try for themselves.
+// isFatal reports whether the error of a call also ends the calls queued behind it. Only an error that ends the stream itself
+// does. Any other concerns its call alone: its arguments, its message, its file, one refused datagram, one connection that
+// could not be accepted.
 func (s *Socket) isFatal(c *call, err error) bool {
 	if c.op.direction() == reading && err == io.EOF {
 		return true
 	}
 	switch {
 	case c.op == OpAccept:
-		return err == syscall.EINVAL // it listens no longer
+		return err == syscall.EINVAL // the socket no longer listens
 	case c.op == OpConnect || c.op.direction() == erring:
 		return false
 	case c.flags&int(MsgErrQueue) != 0:
@@ -393,12 +393,12 @@ func (s *Socket) isFatal(c *call, err error) bool {
 	case syscall.EPIPE, syscall.ECONNRESET:
 		return true
 	case syscall.ENOTCONN, syscall.ECONNABORTED, syscall.ETIMEDOUT:
-		return c.op != OpSendFile // user-space and network file systems fail with these, too
+		return c.op != OpSendFile // user-space and network file systems fail with these too
 	}
 	return false
 }
 
-// scratch is what a call with an address or several buffers needs for its duration.
+// scratch is the memory that a call with an address or several buffers needs.
 type scratch struct {
 	addr  cAddr
 	arena []byte

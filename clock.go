@@ -7,10 +7,10 @@ import (
 	"unsafe"
 )
 
-// Time. Waits are about what the kernel does, so they go by the machine's monotonic clock, also in a bubble of
-// testing/synctest, where the time package has a clock of its own: see bubble.go.
+// Waits are for what the kernel does, so they use the machine's monotonic clock. They do so in a bubble of testing/synctest
+// too, where the time package has a clock of its own: see bubble.go.
 
-// epoch is where monotonic moments are counted from, and machineEpoch is the same moment by the kernel's clock.
+// Moments are counted from epoch. machineEpoch is the same moment by the kernel's clock.
 var (
 	epoch        = time.Now()
 	machineEpoch = machineClock()
@@ -25,8 +25,8 @@ func clock() time.Duration {
 	return now.Sub(epoch)
 }
 
-// momentOf is t by clock. A time without a monotonic reading, which times in a bubble are, counts by how far it is from now: what
-// it has may be the time of a wall clock, which jumps.
+// momentOf is t as clock has it. A time without a monotonic reading counts by its distance from now, because a wall clock jumps.
+// Times of a bubble have none, and so count by the bubble's clock.
 func momentOf(t time.Time) time.Duration {
 	if bubbled(t) {
 		return later(clock(), time.Until(t))
@@ -47,7 +47,7 @@ func earlier(a, b time.Duration) time.Duration {
 	return a
 }
 
-// realTime is what a deadline, as clock has it, is to a File, which asks the time package how far away it is.
+// realTime converts a deadline of clock for a File, which asks the time package how far away the deadline is.
 func realTime(deadline time.Duration) time.Time {
 	if now := time.Now(); bubbled(now) {
 		return now.Add(deadline - (machineClock() - machineEpoch))
@@ -55,7 +55,7 @@ func realTime(deadline time.Duration) time.Time {
 	return epoch.Add(deadline)
 }
 
-// machineClock asks the kernel, whose clock the runtime's own is.
+// machineClock asks the kernel for the clock that the runtime uses too.
 func machineClock() time.Duration {
 	var t syscall.Timespec
 	const monotonic = 1 // CLOCK_MONOTONIC
@@ -63,7 +63,7 @@ func machineClock() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// nap sleeps for a moment of the machine's time.
+// nap sleeps by the machine's clock.
 func nap(d time.Duration) {
 	if inBubble() {
 		t := syscall.NsecToTimespec(int64(d))

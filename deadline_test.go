@@ -227,10 +227,11 @@ func TestEarlierOfDeadlineAndWaitCounts(t *testing.T) {
 			require.NoError(t, w.set(inHours()))
 			assert.ErrorIs(t, within(t, goes(func() error { return w.call(Within(time.Millisecond)) }), "its time"), ErrTimeout)
 
+			require.NoError(t, w.set(time.Time{}))
 			until := inHours()
 			got := goes(func() error { return w.call(Until(until)) })
-			later := until.Add(time.Hour)
-			require.NoError(t, w.set(later))
+			w.waits(t, until)
+			require.NoError(t, w.set(until.Add(time.Hour)))
 			w.waits(t, until)
 			require.NoError(t, w.set(time.Now().Add(time.Millisecond)))
 			assert.ErrorIs(t, within(t, got, "the deadline"), ErrTimeout)

@@ -6,22 +6,26 @@ import (
 	"time"
 )
 
-// A lane is one direction of a socket: the call that works in it now, the request that holds it for its next call, and the
+// A lane is one direction of a socket: the call that is in it now, the request that holds it for its next call, and the
 // calls queued behind.
 //
-// The state word says whether the socket is open, so that the zero Socket is a closed one. It says,
-// for each lane, whether it is owned (a call is inside), whether by an operation that excludes
-// the others of its direction (accept, connect), whether it is slow (somebody holds it or is queued, so entering needs
-// the mutex), and whether an event met its owner (note). Entering takes the reference to the socket and the lane in one
-// step; leaving gives both back in one. Ownership
-// spans the whole call, waits included; s.mu never spans a system call on data.
+// The state word has a bit that says that the socket is open; the zero Socket lacks it, and so is closed. For each lane it has
+// four bits:
+//
+//	owned      a call is inside
+//	exclusive  the owner's operation excludes the others of its direction (accept, connect)
+//	slow       a handle holds the lane, a call is queued, or the direction has a deadline: entering needs the mutex
+//	note       an event came that no wait has used
+//
+// The rest of the word counts references. Entering takes a reference and the lane in one step, and leaving returns both in one.
+// Ownership spans the whole call, waits included; s.mu never spans a system call on data.
 //
 // Everything in the structure is guarded by s.mu, except waited, which is the owner's.
 type lane struct {
 	cur        *Handle  // the asynchronous requester that holds the lane
-	handleList          // those behind, first come first
-	op         Op       // what the owner does, while it is parked
-	parked     bool     // the owner is not soon out: it waits, or goes on piece by piece; it is the current request
+	handleList          // the calls queued behind, in order of arrival
+	op         Op       // the owner's operation, while it is parked
+	parked     bool     // the owner waits or works piece by piece, and so does not leave soon; it is the current request
 	waited     bool     // the last blocking call had to wait
 	pausing    *pausing // pause.go; nil until needed
 }
@@ -36,7 +40,7 @@ func stSlow(d direction) uint64      { return 1 << (2 + 4*d) }
 func stNote(d direction) uint64      { return 1 << (3 + 4*d) }
 func stExclusive(d direction) uint64 { return 1 << (4 + 4*d) }
 
-// lane is the lane of a direction. That of the error queue is made when it is first needed.
+// lane returns the lane of a direction. The error queue's is made when it is first needed.
 func (s *Socket) lane(d direction) *lane {
 	if d == erring {
 		return &s.rarely().errs
@@ -44,7 +48,7 @@ func (s *Socket) lane(d direction) *lane {
 	return &s.lanes[d]
 }
 
-// lastLane is the last of the socket's lanes: few have one for the error queue.
+// lastLane is the last of the socket's lanes. Few sockets have one for the error queue.
 func (s *Socket) lastLane() direction {
 	if s.rare.Load() == nil {
 		return writing
@@ -52,7 +56,7 @@ func (s *Socket) lastLane() direction {
 	return erring
 }
 
-// current is the operation that the lane waits for, OpNone if nobody waits. s.mu is held.
+// current is the operation that the lane waits for, OpNone if there is none. s.mu is held.
 func (l *lane) current() Op {
 	switch {
 	case l.cur != nil:
@@ -63,7 +67,7 @@ func (l *lane) current() Op {
 	return OpNone
 }
 
-// count is how many calls wait in the lane for one of the operations from first to last. s.mu is held.
+// count counts the calls that wait in the lane for one of the operations from first to last. s.mu is held.
 func (l *lane) count(first, last Op) int {
 	n := 0
 	if op := l.current(); op >= first && op <= last {
@@ -77,7 +81,7 @@ func (l *lane) count(first, last Op) int {
 	return n
 }
 
-// ref takes a reference, so that the handle stays while it is held.
+// ref takes a reference, which keeps the C handle.
 func (s *Socket) ref(op string) error {
 	for {
 		st := s.state.Load()
@@ -90,16 +94,16 @@ func (s *Socket) ref(op string) error {
 	}
 }
 
-// unref gives a reference back.
+// unref returns a reference.
 func (s *Socket) unref() {
 	if st := s.state.Add(^(stRef - 1)); st&stOpen == 0 && st < stRef {
 		s.lastOut()
 	}
 }
 
-// lastOut tells the closer that nobody is inside any more.
+// lastOut tells the closer that no call is inside any more.
 func (s *Socket) lastOut() {
-	s.mu.Lock() // until close has said where it waits
+	s.mu.Lock() // close sets drained under it
 	drained := s.rare.Load().drained
 	s.mu.Unlock()
 	close(drained)
@@ -124,7 +128,7 @@ func (s *Socket) enter(c *call, w *Wait) error {
 	}
 }
 
-// enterSlow is enter where somebody is before us, or seems to be.
+// enterSlow is enter with the mutex: the lane is in use, or has a deadline, or the call continues another.
 func (s *Socket) enterSlow(c *call, w *Wait) error {
 	d := c.op.direction()
 	l := s.lane(d)
@@ -135,7 +139,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 			s.mu.Unlock()
 			return net.ErrClosed
 		}
-		// From here nobody enters without the mutex, and an owner that leaves will come for it.
+		// From here no call enters without the mutex, and an owner that leaves takes it.
 		st := s.state.Or(stSlow(d))
 		owned := st&stOwned(d) != 0
 		other := c.op.exclusive() != (st&stExclusive(d) != 0)
@@ -152,7 +156,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		case !owned && l.cur == nil && l.head == nil:
 			s.state.Add(c.op.hold())
 		case owned && !l.parked && (mine || other || w.polls() || c.op == OpConnect):
-			// The owner is inside a system call, which does not block: it is soon out, or parked. Then we know more.
+			// The owner is inside a system call, which does not block. It soon leaves or parks, and the case is clear then.
 			s.settle(d)
 			s.mu.Unlock()
 			runtime.Gosched()
@@ -174,7 +178,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 	}
 }
 
-// clash reports why a call cannot even wait for the lane. s.mu is held.
+// clash reports why a call may not even wait for the lane. s.mu is held.
 func (s *Socket) clash(l *lane, c *call, w *Wait, mine bool) error {
 	current, cont := l.current(), w.continues()
 	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op) {
@@ -201,8 +205,8 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, mine bool) error {
 	return nil
 }
 
-// replace lets the requester that holds the lane make its next call. The handle that it held it with is
-// over: if nobody has seen a message for it yet, the message is an abort. s.mu is held.
+// replace lets the requester that holds the lane make its next call. The handle that held the lane is done: if its message
+// has not been received, an abort takes the message's place. s.mu is held.
 func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	h, own, cont := l.cur, w.handle(), w.continues()
 	if own == h && h.state == handleArmed {
@@ -240,7 +244,7 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	return nil
 }
 
-// queueAsync puts an asynchronous call behind the others. s.mu is held.
+// queueAsync queues an asynchronous call. s.mu is held.
 func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	mb := w.requester()
 	if mb.queuedIn(s, l, c.op.direction()) != nil {
@@ -276,7 +280,7 @@ func (s *Socket) settle(d direction) {
 	}
 }
 
-// leave gives the lane and the reference back. fatal, if not nil, ends the calls queued behind as well.
+// leave returns the lane and the reference. A fatal error also ends the calls queued behind.
 func (s *Socket) leave(op Op, fatal error) {
 	d := op.direction()
 	if fatal != nil {
@@ -300,8 +304,8 @@ func (s *Socket) leave(op Op, fatal error) {
 	s.mu.Unlock()
 }
 
-// promote lets the next in the queue have the lane, if it is free: a blocking call gets it, an
-// asynchronous one holds it and waits for readiness. s.mu is held.
+// promote gives the lane, if it is free, to the next in the queue. A blocking call owns it then; an asynchronous call holds it
+// and waits for readiness. s.mu is held.
 func (s *Socket) promote(d direction) {
 	l := s.lane(d)
 	for !s.closing() && l.cur == nil && l.head != nil && s.state.Load()&stOwned(d) == 0 {
@@ -327,7 +331,7 @@ func (s *Socket) promote(d direction) {
 func (s *Socket) hold(d direction, h *Handle, again bool) error {
 	l := s.lane(d)
 	if s.state.And(^stNote(d))&stNote(d) != 0 {
-		// Something happened that nobody has looked at.
+		// An event came that no call has acted on.
 		l.cur, h.state = h, handleSelected
 		h.mb.selected(h)
 		return nil
@@ -341,8 +345,8 @@ func (s *Socket) hold(d direction, h *Handle, again bool) error {
 	return nil
 }
 
-// selectOn ends an asynchronous call that would block: its requester holds the lane. It answers nil when an event came
-// meanwhile: try again.
+// selectOn ends an asynchronous call that would block: the requester holds the lane from then on. It returns nil if an event
+// came meanwhile, so that the call tries again.
 func (s *Socket) selectOn(c *call, w *Wait) error {
 	d := c.op.direction()
 	s.mu.Lock()
@@ -372,7 +376,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	var err error
 	if pause > 0 {
 		if err = s.pauseFor(d, pause); err == nil {
-			s.lane(d).cur, h.state = h, handleArmed // the end of the pause holds the socket
+			s.lane(d).cur, h.state = h, handleArmed // the list of pauses keeps the socket alive
 		}
 	} else {
 		err = s.hold(d, h, c.woken)
@@ -385,14 +389,14 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 		h.extend().file, c.file = c.file, nil
 	}
 	l := s.lane(d)
-	l.parked = false // the owner is soon out, and the handle is the current request
+	l.parked = false // the owner leaves soon, and the handle is the current request
 	s.supersede(l, mb, d)
 	s.settle(d)
 	return (*Select)(h)
 }
 
-// supersede ends the call that the mailbox, whose call now holds the lane, has queued there: it came while that call was in
-// the kernel. It would wait for the mailbox's own next call. s.mu is held.
+// supersede aborts the call that the mailbox queued while its other call, which now holds the lane, was in the kernel. The
+// queued call would wait for the mailbox's own next call. s.mu is held.
 func (s *Socket) supersede(l *lane, mb *Mailbox, d direction) {
 	h := mb.queuedIn(s, l, d)
 	if h == nil {
@@ -430,15 +434,15 @@ func (s *Socket) abortAll(d direction) {
 		if h.state == handleArmed {
 			h.mb.aborted(h, net.ErrClosed)
 		} else {
-			h.mb.release(h) // its message was sent: the next call sees that the socket is closed
+			h.mb.release(h) // its message was sent, and the requester's next call sees that the socket is closed
 		}
 		h.state = handleIdle
 	}
 	s.abortQueue(l, net.ErrClosed)
 }
 
-// event is what the poller reports about the socket. It is a hint: what it was about may have happened already,
-// or to the socket that had the address before.
+// event takes what the poller reports about the socket. It is a hint: a call may have used the readiness already, or the event
+// may be about the socket that had the address before.
 func (s *Socket) event(events int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -446,9 +450,9 @@ func (s *Socket) event(events int) {
 		return // deregistered
 	}
 	answered := cFired(poller.p, s.h, events)
-	events |= answered // a direction that can be watched no longer is answered without an event of its own
+	events |= answered // a direction that can no longer be watched is answered without an event of its own
 	if events&eventErr != 0 {
-		events |= eventIn | eventOut // whatever it is, every direction looks
+		events |= eventIn | eventOut // an error may be about any direction
 	}
 	for d := reading; d <= s.lastLane(); d++ {
 		l := s.lane(d)
@@ -468,7 +472,7 @@ func (s *Socket) event(events int) {
 			s.blk.onPoller[d].give()
 			s.blk.onPoller[d] = nil
 		default:
-			// Nobody waits for it now. Whoever arms next must look first.
+			// No call waits for it now. The next one to arm must try first.
 			s.state.Or(stNote(d))
 		}
 	}

@@ -35,8 +35,8 @@ func (o Op) String() string {
 	return strconv.Itoa(int(o))
 }
 
-// direction says which of a socket's lanes an operation uses. The error queue has one of its own: whoever waits
-// for an error neither holds up a receiver nor waits behind one.
+// direction is the lane that an operation uses. The error queue has its own, so that a call that waits for an error neither
+// delays a receive nor waits behind one.
 type direction uint8
 
 const (
@@ -55,10 +55,10 @@ func (o Op) direction() direction {
 	return reading
 }
 
-// exclusive reports an operation that the others of its direction cannot wait with.
+// exclusive reports whether the operation excludes the others of its direction while it is current.
 func (o Op) exclusive() bool { return o == OpAccept || o == OpConnect }
 
-// hold is what entering a lane for the operation adds to the state word, and leaving takes from it.
+// hold is what entering a lane for the operation adds to the state word, and leaving subtracts.
 func (o Op) hold() uint64 {
 	d := o.direction()
 	if o.exclusive() {
@@ -67,7 +67,7 @@ func (o Op) hold() uint64 {
 	return stRef | stOwned(d)
 }
 
-// bits is what the poller calls the direction.
+// bits is the C poller's event of the direction.
 func (d direction) bits() int {
 	switch d {
 	case reading:

@@ -12,10 +12,10 @@ import (
 	"weak"
 )
 
-// The blocking side of a socket: made at the first call that has to wait, so that a socket that never waits costs
-// none of it, and parking allocates nothing.
+// blocking is the blocking side of a socket. The first call that has to wait makes it, so that a socket that never waits does
+// not pay for it, and later parks allocate nothing.
 type blocking struct {
-	file     *os.File        // how the runtime's poller knows the descriptor; owns it, unless it was adopted
+	file     *os.File        // what the runtime's poller knows; owns the descriptor, unless that was adopted
 	raw      syscall.RawConn // of file; nil if the runtime refuses the descriptor
 	parks    [2]park         // of the directions that wait on the runtime's poller
 	onPoller [3]*waiter      // per direction: the call that waits on the C poller; guarded by s.mu
@@ -76,8 +76,8 @@ func (s *Socket) blockingSide() *blocking {
 	return b
 }
 
-// open gives the descriptor to the runtime's poller. From then on the File closes it. A descriptor that is not
-// ours is given as a duplicate. s.mu is held.
+// open gives the descriptor to the runtime's poller, and the File closes it from then on. A borrowed descriptor is duplicated,
+// because the socket must not close it. s.mu is held.
 func (b *blocking) open(s *Socket) {
 	if b.file != nil {
 		return
@@ -324,8 +324,8 @@ func (s *Socket) waitOnPoller(c *call, w *Wait, pause time.Duration) error {
 	return err
 }
 
-// occupy makes the owner of a lane its current request: it will not be out soon. The owner alone writes parked, so it may
-// read it without the lock.
+// occupy marks the lane's owner as its current request, because it will not leave soon. Only the owner writes parked, so it
+// reads parked without the lock.
 func (s *Socket) occupy(l *lane, op Op) {
 	if l.parked {
 		return
@@ -335,7 +335,7 @@ func (s *Socket) occupy(l *lane, op Op) {
 	s.mu.Unlock()
 }
 
-// unpark is the end of that.
+// unpark undoes occupy.
 func (s *Socket) unpark(l *lane) {
 	s.mu.Lock()
 	l.parked = false
@@ -344,7 +344,7 @@ func (s *Socket) unpark(l *lane) {
 
 func isDeadline(err error) bool { return err == os.ErrDeadlineExceeded }
 
-// watch registers the context that ends the wait which begins. s.mu is held.
+// watch registers the context of the wait that begins. s.mu is held.
 func (p *park) watch(ctx context.Context) {
 	done := ctx.Done()
 	if done == p.done {
@@ -360,8 +360,9 @@ func (p *park) watch(ctx context.Context) {
 	p.note(w)
 }
 
-// contextWatch is what a context holds that ends a wait: not the socket, which may wait no more. Nor does what is kept for a
-// forgotten socket hold the context, which may have the socket as a value.
+// contextWatch is what a registered context holds. It refers to the socket weakly, so that a long-lived context does not keep
+// a socket that no longer waits. In turn the socket's forgotten refers to it weakly, because the context may hold the socket
+// as a value.
 type contextWatch struct {
 	s    weak.Pointer[Socket]
 	d    direction
@@ -375,8 +376,8 @@ func (w *contextWatch) ended() {
 	}
 }
 
-// note notes how to take the context's function back, also where it is found when the socket is forgotten; nil: there is none
-// any more. s.mu is held.
+// note records how to stop the context's function, here and for the cleanup of a forgotten socket. A nil w records that none
+// is registered. s.mu is held.
 func (p *park) note(w *contextWatch) {
 	p.stop = nil
 	var known weak.Pointer[contextWatch]
@@ -388,7 +389,7 @@ func (p *park) note(w *contextWatch) {
 	}
 }
 
-// contextEnded ends the wait that a context was registered for.
+// contextEnded ends the wait that the context is registered for, if it still is.
 func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -412,7 +413,7 @@ func (p *park) end() {
 	}
 }
 
-// drop forgets the registered context. s.mu is held.
+// drop unregisters the context. s.mu is held.
 func (p *park) drop() {
 	if p.stop != nil {
 		p.stop()
@@ -421,11 +422,11 @@ func (p *park) drop() {
 	p.note(nil)
 }
 
-// spinners is how many calls spin now.
+// spinners counts the calls that spin now.
 var spinners atomic.Int32
 
-// spin tries again and again, yielding to other goroutines in between, for as long as the budget lasts.
-// It reports the last result, which would block if nothing came.
+// spin retries the call until the budget or a deadline ends, with a scheduler yield between tries. It returns the last result,
+// which would block if nothing came.
 func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	if int(spinners.Add(1)) > runtime.GOMAXPROCS(0)/2 {
 		spinners.Add(-1)
@@ -436,7 +437,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	l := s.lane(d)
 	s.mu.Lock()
 	p := &s.blockingSide().parks[d]
-	l.parked, l.op = true, c.op // it waits, and a call that only looks does not wait for it
+	l.parked, l.op = true, c.op // so that a call with Within(0) returns instead of waiting for this one
 	s.mu.Unlock()
 	start := clock()
 	end := earlier(later(start, budget), c.until(w))
@@ -451,11 +452,11 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 		}
 		now := clock()
 		if now >= end || s.overdue(c) || w.calledOff() != nil {
-			p.busySince = 0 // it parks now
+			p.busySince = 0 // the call parks, or ends
 			return r
 		}
 		if now-p.busySince > time.Millisecond {
-			// The scheduler looks at the network only when somebody sleeps: yields alone starve the others.
+			// The scheduler polls the network only when a goroutine sleeps: with yields alone, other sockets starve.
 			nap(5 * time.Microsecond)
 			p.busySince = clock()
 		}

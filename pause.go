@@ -7,33 +7,33 @@ import (
 	"time"
 )
 
-// Readiness that cannot be believed, and ends that no event tells.
+// Readiness that is false, and ends that raise no event.
 //
-// Linux says of some sockets that they can send, when the send would block: it looks at the sender's own buffer, and the
-// queue that is full is the receiver's (unix datagrams to whom the socket is not connected, netlink to another process).
-// Each refused send frees its buffer, which is a new event, so a wait for events never sleeps. And some ends raise no
-// event: the peer of a full unix stream shuts its reading.
+// Linux reports some sockets as writable although a send would block: it checks the sender's own buffer, and the full queue is
+// the receiver's (unix datagrams to an address that the socket is not connected to, netlink to another process). Each refused
+// send frees its buffer, which is a new event, so a wait for events never sleeps. Some ends raise no event: the peer of a full
+// unix stream shuts its reading.
 //
-// So esock makes events of its own. A wake-up that proves empty is noted (pace). When the next one comes at once, and
-// poll(2) still says ready, and the try proves empty once more, the wait goes on with pauses that double. This is about
-// what a socket does, not about its family: a wake-up that comes later than the pause, or that poll(2) does not confirm
-// (another process took the connection; it was about the error queue), is believed as ever. Where nothing tells the end of
-// a wait, its call looks for itself, at intervals that double (silence).
+// esock therefore makes events of its own. It records an empty wake-up (pace). If the next wake-up comes at once, poll(2)
+// still reports readiness, and the try is empty again, the wait goes on with pauses that double. This depends on what a socket
+// does, not on its family. A wake-up later than the pause is believed, and so is one that poll(2) does not confirm: another
+// process took the connection, or the event was about the error queue. Where no event reports the end of a wait, the call looks
+// for itself, at intervals that double (silence).
 //
-// What makes these events is the poller's goroutine: its descriptor's deadline is the next of them. There is no timer and
-// no goroutine per wait.
+// The poller's goroutine makes these events: its descriptor's deadline is the time of the next. No wait has a timer or a
+// goroutine of its own.
 const (
 	shortestPause = 100 * time.Microsecond
 	longestPause  = 50 * time.Millisecond
-	// A look that only a try can answer is a message to the mailbox of an asynchronous caller. There are few of those
-	// where they are about an end that hardly ever comes.
+	// If only a try can answer a look, the mailbox of an asynchronous caller gets a message. Such messages begin at this
+	// interval, because the end that they look for hardly ever comes.
 	firstLookMessage = 100 * time.Millisecond
 )
 
-// silence says how soon the first look comes of a wait that may end without an event, and how far apart looks get.
+// silence is the time to the first look of a wait that may end without an event, and the longest time between looks.
 type silence struct{ first, longest time.Duration }
 
-// silence is that of a wait for the operation; the zero silence: its events tell all.
+// silence returns the silence of a wait for the operation. It is zero if events report every end.
 func (s *Socket) silence(op Op) silence {
 	if op.direction() != writing || op == OpConnect {
 		return silence{}
@@ -44,22 +44,22 @@ func (s *Socket) silence(op Op) silence {
 	case Local: // the peer may shut its reading
 		return silence{10 * time.Millisecond, time.Second}
 	}
-	// Netlink does not charge the sender: it can always send, says poll(2), and nothing tells that the receiver has room
-	// again. Of families unknown here nobody knows better.
+	// Netlink does not charge the sender: poll(2) always reports it as writable, and no event says that the receiver has room
+	// again. Families unknown here may do the same.
 	return silence{shortestPause, longestPause}
 }
 
-// pace is how one wait goes. It belongs to the waiting call: the lane's owner on the runtime's poller, else it is guarded by
-// s.mu.
+// pace records the empty wake-ups of one wait. On the runtime's poller it belongs to the lane's owner; on the C poller s.mu
+// guards it.
 type pace struct {
-	last time.Duration // when a wake-up last proved empty; 0: not since the last pause
+	last time.Duration // the last empty wake-up; 0: none since the last pause
 	gap  time.Duration // the next pause; 0: no event has come too early yet
 }
 
-// empty notes that a wake-up proved empty.
+// empty records an empty wake-up.
 func (p *pace) empty() { p.last = max(clock(), 1) }
 
-// early says how long an event that comes now has to wait. 0: try at once.
+// early returns the pause for an event that comes now, 0 if the call should try at once.
 func (p *pace) early(s *Socket, d direction) time.Duration {
 	if p.last == 0 {
 		return 0
@@ -72,7 +72,7 @@ func (p *pace) early(s *Socket, d direction) time.Duration {
 	if cReady(s.h, d.bits())&d.bits() == 0 {
 		return 0
 	}
-	var pause time.Duration // none the first time: it may just have become ready
+	var pause time.Duration // none the first time: the socket may just have become ready
 	if p.gap > 0 {
 		pause = p.gap - since
 	}
@@ -80,13 +80,13 @@ func (p *pace) early(s *Socket, d direction) time.Duration {
 	return pause
 }
 
-// pausing is what a lane needs once something of this happens in it. Guarded by s.mu but for at and place.
+// pausing is the state of a lane that has had a pause or a look. s.mu guards it, except at and place.
 type pausing struct {
 	pace                  // of waits on the C poller
 	silence               // of the wait
-	look    time.Duration // how long after the last look the next one comes
+	look    time.Duration // from the last look to the next
 	off     bool          // the event is the end of a pause, not a look
-	wanted  bool          // the event is still to be made: one may be taken back after its time has come
+	wanted  bool          // the event has not been taken back, which can happen after its time has come
 	s       *Socket
 	d       direction
 
@@ -94,7 +94,7 @@ type pausing struct {
 	place int           // in the heap, -1: not there
 }
 
-// pausing is the lane's, made when it is first needed. s.mu is held.
+// pausing returns the lane's pausing, made when it is first needed. s.mu is held.
 func (s *Socket) pausing(d direction) *pausing {
 	l := s.lane(d)
 	if l.pausing == nil {
@@ -103,8 +103,8 @@ func (s *Socket) pausing(d direction) *pausing {
 	return l.pausing
 }
 
-// tried notes a try that proved empty, before the call waits on the C poller, or its requester for a message: woken says
-// that the try followed an event. s.mu is held.
+// tried records an empty try, before the call waits on the C poller or its requester waits for a message. woken says that the
+// try followed an event. s.mu is held.
 func (s *Socket) tried(d direction, woken bool) {
 	if woken {
 		s.pausing(d).empty()
@@ -113,7 +113,7 @@ func (s *Socket) tried(d direction, woken bool) {
 	}
 }
 
-// early is that of the wait on the C poller. s.mu is held.
+// early returns the pause for an event of the C poller that comes now. s.mu is held.
 func (s *Socket) early(d direction) time.Duration {
 	if x := s.lane(d).pausing; x != nil {
 		return x.early(s, d)
@@ -121,7 +121,7 @@ func (s *Socket) early(d direction) time.Duration {
 	return 0
 }
 
-// defers puts an event off that came too early, and says whether it did. s.mu is held.
+// defers replaces an event that came too early by a pause, and reports whether it did. s.mu is held.
 func (s *Socket) defers(d direction) bool {
 	pause := s.early(d)
 	return pause > 0 && s.pauseFor(d, pause) == nil
@@ -138,10 +138,10 @@ func (s *Socket) pauseFor(d direction, pause time.Duration) error {
 	return nil
 }
 
-// lookOut begins to look now and then whether a silent wait has ended, or goes on with it. s.mu is held.
+// lookOut plans the next look of a silent wait. s.mu is held.
 func (s *Socket) lookOut(d direction, q silence) {
 	if q.first == 0 || startPoller() != nil {
-		return // it waits for events alone
+		return // the call waits for events alone
 	}
 	x := s.pausing(d)
 	x.silence, x.off, x.wanted = q, false, true
@@ -149,7 +149,7 @@ func (s *Socket) lookOut(d direction, q silence) {
 	pauses.add(x, x.look)
 }
 
-// beginLook is lookOut for a blocking call.
+// beginLook plans the first look of a blocking call.
 func (s *Socket) beginLook(d direction, q silence) {
 	s.mu.Lock()
 	s.pausing(d).look = 0
@@ -157,13 +157,14 @@ func (s *Socket) beginLook(d direction, q silence) {
 	s.mu.Unlock()
 }
 
+// endLook takes back the look of a blocking call.
 func (s *Socket) endLook(d direction) {
 	s.mu.Lock()
 	s.lane(d).unpause()
 	s.mu.Unlock()
 }
 
-// unpause takes back the event that was to come. s.mu is held.
+// unpause takes back the lane's event. s.mu is held.
 func (l *lane) unpause() {
 	if l.pausing != nil {
 		l.pausing.wanted = false
@@ -171,7 +172,7 @@ func (l *lane) unpause() {
 	}
 }
 
-// paused is the event that esock makes. Like any event it is a hint: who waited may have gone.
+// paused makes the event. Like any event it is a hint: the call may have ended meanwhile.
 func (s *Socket) paused(x *pausing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,17 +182,17 @@ func (s *Socket) paused(x *pausing) {
 	l := s.lane(x.d)
 	switch {
 	case l.cur == nil && l.parked:
-		s.wake(x.d) // it looks for itself
+		s.wake(x.d) // the call tries for itself
 	case l.cur == nil || l.cur.state != handleArmed:
 		return
 	case x.off, s.Domain() != Local, s.typ == Dgram && x.look >= firstLookMessage, cSendEnded(s.h):
 		s.rouse(x.d)
-		return // the requester's next call goes on
+		return // the requester's next call plans the next look
 	}
 	s.lookOut(x.d, x.silence)
 }
 
-// rouse makes the call that waits in a lane try again: a message, or a wake-up. s.mu is held.
+// rouse makes the call that waits in a lane try again, with a message or a wake-up. s.mu is held.
 func (s *Socket) rouse(d direction) {
 	l := s.lane(d)
 	if l.cur == nil || l.cur.state != handleArmed {
@@ -204,7 +205,7 @@ func (s *Socket) rouse(d direction) {
 	l.cur.mb.selected(l.cur)
 }
 
-// tellShut makes the calls that wait in the directions that Shutdown has ended try again: not every family has an event for it.
+// tellShut makes the calls that wait in the shut directions try again, because not every family has an event for it.
 func (s *Socket) tellShut(how How) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -218,8 +219,8 @@ func (s *Socket) tellShut(how How) {
 	}
 }
 
-// seesEnd finds out, after a wake-up that proved empty, whether somebody who shares the description has shut a datagram
-// socket's reading: the kernel tells it once, and only a call that sleeps.
+// seesEnd reports, after an empty wake-up, whether a datagram socket's reading was shut by a process that shares its
+// description. The kernel reports that once, and only to a sleeping call.
 func (s *Socket) seesEnd(d direction) bool {
 	if d != reading || s.typ == Stream || s.typ == SeqPacket || cReady(s.h, 0) != eventEnd {
 		return false
@@ -228,7 +229,7 @@ func (s *Socket) seesEnd(d direction) bool {
 	return true
 }
 
-// pauses are the events to come, soonest first.
+// pauses lists the events to come, soonest first.
 var pauses pauseList
 
 type pauseList struct {
@@ -259,7 +260,7 @@ func (l *pauseList) remove(x *pausing) {
 	// The deadline stays: one wake-up for nothing costs less than to move it each time.
 }
 
-// watch makes the poller's descriptor the one whose deadline is set.
+// watch makes f the poller's descriptor, whose deadline is the next event.
 func (l *pauseList) watch(f *os.File) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -267,7 +268,7 @@ func (l *pauseList) watch(f *os.File) {
 	l.plan(clock())
 }
 
-// plan sees to it that the poller wakes for the first. l.mu is held.
+// plan makes the poller wake for the first event. l.mu is held.
 func (l *pauseList) plan(now time.Duration) {
 	if len(l.heap) == 0 {
 		return
@@ -278,7 +279,7 @@ func (l *pauseList) plan(now time.Duration) {
 	}
 }
 
-// due makes the events whose time has come. The poller's goroutine calls it when its deadline has passed.
+// due makes the events whose time has come. The poller's goroutine calls it when the deadline has passed.
 func (l *pauseList) due() {
 	l.mu.Lock()
 	now := clock()

@@ -19,10 +19,10 @@ var poller pollerState
 
 type pollerState struct {
 	p      *pollerHandle // set once, before the first socket is armed
-	file   *os.File      // its descriptor, whose deadline is the next pause's end; guarded by pauses.mu
+	file   *os.File      // its descriptor, whose deadline is the next event of pause.go; guarded by pauses.mu
 	mu     sync.Mutex    // guards the start
-	events []cEvent      // room for a batch; the goroutine's
-	lost   []*os.File    // descriptors that are another's by now, and so must not be closed
+	events []cEvent      // room for a batch; the poller goroutine's
+	lost   []*os.File    // kept open: their descriptor numbers may be in use for something else by now
 }
 
 // SelectFailedError is the reason when a socket cannot be watched for readiness. OTP: {select_failed, N}.
@@ -33,7 +33,7 @@ func (e SelectFailedError) Error() string { return "cannot wait for readiness: "
 // Unwrap returns the errno of epoll_ctl(2) or epoll_create1(2).
 func (e SelectFailedError) Unwrap() error { return e.Errno }
 
-// startPoller starts the poller, if it is not running: an attempt that fails is made again by the next who needs it.
+// startPoller starts the poller if it is not running. After a failure, the next call that needs the poller tries again.
 func startPoller() error {
 	poller.mu.Lock()
 	defer poller.mu.Unlock()
@@ -52,16 +52,16 @@ func startPoller() error {
 	poller.p, poller.events = p, cNewEvents(64)
 	serve := func() { go servePoller(func() { serveEvents(raw) }) }
 	if inBubble() {
-		outside(serve) // it serves everybody
+		outside(serve) // the poller serves the whole process
 	} else {
 		serve()
 	}
 	return nil
 }
 
-// watchPoller gives the poller's descriptor to the runtime's poller. Errors: SelectFailedError, and it is closed.
+// watchPoller gives the poller's descriptor to the runtime's poller. On an error, SelectFailedError, it closes the descriptor.
 func watchPoller(fd int) (syscall.RawConn, error) {
-	// The File takes the descriptor over. If the runtime refuses it, closing the File closes it.
+	// The File owns the descriptor. NewFile hides that the runtime refuses it; SetDeadline reveals it.
 	f := os.NewFile(uintptr(fd), "esock poller")
 	err := f.SetDeadline(time.Time{})
 	var raw syscall.RawConn
@@ -76,12 +76,12 @@ func watchPoller(fd int) (syscall.RawConn, error) {
 	return raw, nil
 }
 
-// servePoller is where each goroutine of the package begins that lives as long as the process, so that whoever looks for
-// goroutines that are left needs to know one name.
+// servePoller is the first function of each goroutine of the package that lives as long as the process, so that a leak check
+// has one name to ignore.
 func servePoller(serve func()) { serve() }
 
-// serveEvents hands events to the sockets they are about, for as long as the process lives. What can end it is the poller's
-// descriptor failing, because the program closed it, for example. Then it gets another, and each waiting call tries for itself.
+// serveEvents gives events to their sockets for as long as the process lives. If the poller's descriptor fails, for example
+// because the program closed it, the poller gets another, and each waiting call tries again.
 func serveEvents(raw syscall.RawConn) {
 	for pause := firstKick; ; pause = firstKick {
 		err := handOutEvents(raw)
@@ -93,7 +93,7 @@ func serveEvents(raw syscall.RawConn) {
 			if err == nil {
 				raw, err = watchPoller(fd)
 			}
-			wakeArmed() // also if it failed: who arms again is told
+			wakeArmed() // also after a failure: a call that arms again gets the error
 			if err == nil {
 				break
 			}
@@ -104,10 +104,11 @@ func serveEvents(raw syscall.RawConn) {
 	}
 }
 
-// pollerFails stands where the kernel's answer is, in tests of what happens when it is an error.
+// pollerFails replaces the kernel's answer in tests of its failure.
 var pollerFails atomic.Pointer[func() int]
 
-// handOutEvents does so until the poller fails. Errors: those of epoll_wait(2) and of the runtime's poller.
+// handOutEvents gives events to their sockets until the poller fails. Errors: those of epoll_wait(2) and of the runtime's
+// poller.
 func handOutEvents(raw syscall.RawConn) error {
 	var n int
 	collect := func(uintptr) bool {
@@ -127,8 +128,7 @@ func handOutEvents(raw syscall.RawConn) error {
 			return errnoOf(n)
 		}
 		for i := range n {
-			// An event that was fetched before its socket was deregistered finds nobody, or the next one that has
-			// the address.
+			// An event fetched before its socket was deregistered finds no socket, or the next one with the address.
 			if s := named(poller.events[i].user); s != nil {
 				s.event(int(poller.events[i].events))
 			}
@@ -136,19 +136,20 @@ func handOutEvents(raw syscall.RawConn) error {
 	}
 }
 
-// abandon gives up the poller's descriptor, which failed with err.
+// abandon closes the poller's descriptor, which failed with err, unless its number may be in use for something else.
 func (p *pollerState) abandon(err error) {
 	pauses.mu.Lock()
 	f := p.file
 	pauses.mu.Unlock()
 	if err == syscall.EBADF || err == syscall.EINVAL {
-		p.lost = append(p.lost, f) // the number is another's, or may soon be
+		p.lost = append(p.lost, f) // the File must not be collected, which would close the number
 		return
 	}
 	f.Close()
 }
 
-// wakeArmed lets everybody who waits for an event of the poller look for himself, and takes their sockets for new to it.
+// wakeArmed makes each call that waits for an event of the poller try again, and deregisters its socket, which the new
+// descriptor does not know.
 func wakeArmed() {
 	for _, s := range registry.all() {
 		s.wakeArmed()
@@ -178,7 +179,7 @@ func (s *Socket) wakeArmed() {
 	}
 }
 
-// arm asks for one event in a direction. again says that the last one proved empty. s.mu is held.
+// arm asks for one event in a direction. again says that the last event was empty. s.mu is held.
 func (s *Socket) arm(d direction, again bool) error {
 	if s.ptr == nil {
 		if err := startPoller(); err != nil {
@@ -193,7 +194,7 @@ func (s *Socket) arm(d direction, again bool) error {
 	return nil
 }
 
-// deregister takes the socket out of the poller. Nobody uses the handle any more.
+// deregister removes the socket from the poller. No call uses the C handle any more.
 func (s *Socket) deregister() {
 	s.mu.Lock()
 	ptr := s.ptr

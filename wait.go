@@ -28,15 +28,17 @@ const (
 //
 // A call that finds others waiting in its direction queues behind them. That holds for asynchronous calls too: the
 // *Select then stands for the place in the queue. Within(0) does not queue and returns ErrTimeout.
+//
+// Socket.SetDeadline sets a deadline beside the Wait of each call; the earlier counts.
 type Wait struct {
 	// Four words, so that a call passes it in registers.
-	ref  any           // whom to ask or tell: context.Context, *Mailbox, *Handle, *continuation; waitBad: the error
+	ref  any           // context.Context, *Mailbox, *Handle or *continuation; of waitBad the error
 	d    time.Duration // waitFor: the time; waitUntil: the moment, as time since epoch
 	spin uint32        // nanoseconds
 	kind waitKind
 }
 
-// continuation is what Continue makes of the ref of a Wait.
+// continuation is the ref of a Wait that Continue made.
 type continuation struct {
 	ref any
 	sel *Select
@@ -205,13 +207,13 @@ func (w *Wait) base() any {
 	return w.ref
 }
 
-// context is that of waitContext.
+// context is the context of a waitContext.
 func (w *Wait) context() context.Context {
 	ctx, _ := w.base().(context.Context)
 	return ctx
 }
 
-// calledOff is why the wait's context has ended; nil: it has not, or there is none.
+// calledOff is why the wait's context has ended, nil if it has not or there is none.
 func (w *Wait) calledOff() error {
 	if w.kind != waitContext {
 		return nil
@@ -219,7 +221,7 @@ func (w *Wait) calledOff() error {
 	return ended(w.context())
 }
 
-// ended is why ctx has ended, nil as long as it has not.
+// ended is why ctx has ended, nil if it has not.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -232,8 +234,8 @@ func ended(ctx context.Context) error {
 	}
 }
 
-// endOf is why ctx is done. Not every context has its error by the time its channel is closed, and a call that took the nil
-// for success would go on without what it had waited for.
+// endOf is why ctx is done. Some contexts close their channel before they have an error, and a nil error would be taken for
+// success.
 func endOf(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -241,18 +243,18 @@ func endOf(ctx context.Context) error {
 	return context.Canceled
 }
 
-// settled is a context for the context package to derive from, which panics when one is done and has no error.
+// settled gives every done context an error. The context package derives from it, and panics if a done context has none.
 type settled struct{ context.Context }
 
 func (c settled) Err() error { return ended(c.Context) }
 
-// handle is the caller's, nil if the library makes one.
+// handle is the caller's handle, nil if the library makes one.
 func (w *Wait) handle() *Handle {
 	h, _ := w.base().(*Handle)
 	return h
 }
 
-// continues is the call that this one carries on, nil if it is a new one.
+// continues is the call that this one continues, nil for a new call.
 func (w *Wait) continues() *Select {
 	if c, ok := w.ref.(*continuation); ok {
 		return c.sel
@@ -260,13 +262,13 @@ func (w *Wait) continues() *Select {
 	return nil
 }
 
-// polls reports whether the call only looks.
+// polls reports whether the wait is Within(0).
 func (w *Wait) polls() bool { return w.kind == waitFor && w.d == 0 }
 
 // blocks reports whether the caller's goroutine waits.
 func (w *Wait) blocks() bool { return w.kind != waitAsync && !w.polls() }
 
-// requester is the mailbox that makes the call, nil for a blocking call of its own.
+// requester is the mailbox that makes the call. A blocking call has none, unless it continues an asynchronous one.
 func (w *Wait) requester() *Mailbox {
 	switch r := w.base().(type) {
 	case *Mailbox:
@@ -280,7 +282,7 @@ func (w *Wait) requester() *Mailbox {
 	return nil
 }
 
-// deadline is the moment, since epoch, when the wait ends; 0: never. Called when the wait begins.
+// deadline is the moment, since epoch, when the wait ends, 0 for never. The time of Within begins with this call.
 func (w *Wait) deadline() time.Duration {
 	switch w.kind {
 	case waitFor:

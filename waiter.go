@@ -54,7 +54,7 @@ func (w *waiter) free() {
 	waiters.Put(w)
 }
 
-// give ends the wait on the C poller.
+// give ends the wait on the C poller. Whoever calls it has taken the waiter off the poller, so that it is called once.
 func (w *waiter) give() { w.ext.wake <- struct{}{} }
 
 // wait waits for give, the lane, the timer or the context. given means one of the first two, with the reason if the lane was

@@ -67,13 +67,15 @@ func TestErrorQueuePending_ReaderParkedAndSelected(t *testing.T) {
 	} {
 		t.Run(name+", parked", func(t *testing.T) {
 			s, peer := setup(t)
-			before := s.Counters().ReadTries
+			before := s.Counters()
 			for range 3 {
 				got := recvStart(t, s, make([]byte, 10), esock.Forever, 1)
 				send(t, peer, "data")
 				assert.Equal(t, outcome{4, nil}, result(t, got))
 			}
-			assert.Less(t, s.Counters().ReadTries-before, uint64(fewTries), "no spinning")
+			after := s.Counters()
+			assert.Less(t, after.ReadTries-before.ReadTries, uint64(fewTries), "no spinning")
+			assert.Equal(t, uint64(3), after.ReadWaits-before.ReadWaits, "each wait counts once")
 			_, err := s.Recv(make([]byte, 1), 0, esock.Within(time.Millisecond))
 			assert.Equal(t, esock.ErrTimeout, err)
 			got := recvStart(t, s, make([]byte, 1), esock.Forever, 1)
