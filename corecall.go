@@ -6,8 +6,8 @@ import (
 	"github.com/esock-go/esock/internal/corecall"
 )
 
-// What packages sockopt and netdevice ask of the core: see package corecall. Each call holds the socket, so that it cannot
-// close meanwhile.
+// The calls of the core that packages sockopt and netdevice make: see package corecall. Each call holds a reference to the
+// socket, so that it cannot close meanwhile.
 func init() {
 	corecall.GetOption = func(s any, row int, i int64, data []byte) (v int64, n, r int, err error) {
 		socket := s.(*Socket).orClosed()
@@ -70,11 +70,11 @@ func init() {
 	corecall.Requests = ioctlRows
 }
 
-// The numbers of both are the same. These are the ends of the lists; a test of package netdevice compares what is between.
+// Both lists have the same numbers. This compares their ends; a test of package netdevice compares the rest.
 var _ = [1]struct{}{}[(corecall.NumRequests^ioRequests)|(corecall.KeyIndex^ioKeyIndex)|
 	(corecall.FormInfo^ioFormInfo)]
 
-// The layout of both is one.
+// Both structures have the same layout.
 var _ = [1]struct{}{}[(unsafe.Sizeof(corecall.OptionCall{})^unsafe.Sizeof(cOptCall{}))|
 	(unsafe.Offsetof(corecall.OptionCall{}.Len)^unsafe.Offsetof(cOptCall{}.len))|
 	(unsafe.Offsetof(corecall.OptionCall{}.I)^unsafe.Offsetof(cOptCall{}.i))]

@@ -69,7 +69,7 @@ func Example() {
 	// 5 bytes received
 }
 
-// Datagrams with what the kernel knows about them: the time to live, and where they came in.
+// Datagrams with control messages: the time to live, and the interface and address of arrival.
 func ExampleSocket_RecvMsg() {
 	receiver, _ := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
 	defer receiver.Close()
@@ -88,7 +88,7 @@ func ExampleSocket_RecvMsg() {
 		log.Fatal(err)
 	}
 
-	var in esock.Msg // used again and again: no allocation
+	var in esock.Msg // reused, so nothing is allocated
 	if err := receiver.RecvMsg(&in, 0, esock.Within(time.Minute)); err != nil {
 		log.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func ExampleSocket_RecvMsg() {
 	// sent to 127.0.0.1
 }
 
-// A receive that does not wait: a message says when to repeat it. Another is cancelled.
+// An asynchronous receive: a message says when to repeat it. Another is cancelled.
 func ExampleNoWait() {
 	server, client := connected()
 	defer server.Close()
@@ -146,7 +146,7 @@ func ExampleNoWait() {
 	// message after the cancel: false
 }
 
-// A file goes out without passing through the program.
+// A file is sent without passing through the program.
 func ExampleSocket_SendFile() {
 	name := filepath.Join(os.TempDir(), "esock-example")
 	os.WriteFile(name, []byte("from a file"), 0o600)
@@ -170,7 +170,7 @@ func ExampleSocket_SendFile() {
 	// Output: 6 true a file
 }
 
-// Any option of any level, also one that the library has no name for.
+// Any option by number, also one without a name in the library.
 func ExampleSocket_SetOptionNative() {
 	s, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
 	if err != nil {
@@ -186,7 +186,7 @@ func ExampleSocket_SetOptionNative() {
 	// Output: 0 <nil>
 }
 
-// An open file is handed to the holder of the other end of a unix socket.
+// An open file is passed to the other end of a unix socket.
 func ExampleRights() {
 	addr := esock.UnixAddr("") // Linux chooses an abstract name
 	l, _ := esock.Open(esock.Local, esock.Dgram, esock.Default)
@@ -216,7 +216,7 @@ func ExampleRights() {
 	if err = l.RecvMsg(&in, 0, esock.Within(time.Minute)); err != nil {
 		log.Fatal(err)
 	}
-	files := in.TakeFiles() // what is not taken is closed by the next receive
+	files := in.TakeFiles() // the next receive closes what is not taken
 	fmt.Fprint(files[0], "through the passed descriptor")
 	files[0].Close()
 	text, _ := io.ReadAll(r)
@@ -224,7 +224,7 @@ func ExampleRights() {
 	// Output: a pipe: through the passed descriptor
 }
 
-// connected is two ends of a TCP connection.
+// connected returns the two ends of a TCP connection.
 func connected() (server, client *esock.Socket) {
 	l, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
 	if err != nil {

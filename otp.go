@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// otpOptions are a socket's settings. A value is never changed once a socket has it.
+// otpOptions holds a socket's settings. A value that a socket has is never changed, only replaced.
 type otpOptions struct {
 	rcvbuf     int
 	rcvbufN    int // 0: not set
@@ -30,7 +30,7 @@ const (
 
 var defaultOptions = otpOptions{rcvbuf: DefaultRcvBuf, rcvctrlbuf: DefaultRcvCtrlBuf, sndctrlbuf: DefaultSndCtrlBuf}
 
-// globalDebug is what new sockets start with.
+// globalDebug is the trace switch of new sockets.
 var globalDebug atomic.Bool
 
 // RcvBuf is the value of {otp, rcvbuf}: the size of the library's receive buffers and, if N is not 0, how many of them
@@ -40,7 +40,7 @@ type RcvBuf struct {
 	Size int // bytes; 0: the default
 }
 
-// dropMeta forgets the cookie, at close.
+// dropMeta drops the value of SetMeta, at close.
 func (s *Socket) dropMeta() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,10 +51,9 @@ func (s *Socket) dropMeta() {
 	}
 }
 
-// A socket has settings of the library's own, beside the options of the kernel: what OTP calls the options of level otp. Each
-// is a pair of methods. Package sockopt has them under OTP's names as well: sockopt.Get(s, "otp", "rcvbuf"). An accepted
-// socket begins with its listener's settings, without Meta. Setters fail with net.ErrClosed, and with an *InvalidError "socket_option"
-// that names the setting.
+// Besides the kernel's options a socket has settings of the library: OTP's options of level otp. Each is a pair of methods, and
+// package sockopt has them under OTP's names: sockopt.Get(s, "otp", "rcvbuf"). An accepted socket starts with its listener's
+// settings, except Meta. The errors of setters are net.ErrClosed and an *InvalidError "socket_option" that names the setting.
 
 // FD returns the socket's descriptor, -1 once closed. Do not close it. To keep it open during use, call SyscallConn.
 // OTP: {otp, fd}.
@@ -107,7 +106,7 @@ func (s *Socket) SetSelectRead(on bool) error {
 // Meta returns the value of SetMeta, nil if none or closed. OTP: {otp, meta}.
 func (s *Socket) Meta() any { return s.orClosed().options().meta }
 
-// SetMeta stores any value of the caller's with the socket, until Close.
+// SetMeta attaches a value of any type to the socket, until Close.
 func (s *Socket) SetMeta(v any) error {
 	return s.change("meta", func(o *otpOptions) string { o.meta = v; return "" }, v)
 }
@@ -126,7 +125,7 @@ func (s *Socket) SetSpin(d time.Duration) error {
 	}, d)
 }
 
-// maxBuffer is the largest buffer the library makes by itself, in bytes.
+// maxBuffer is the size in bytes of the largest buffer that the library makes.
 const maxBuffer = 1 << 30
 
 // RcvBuf returns the setting of SetRcvBuf. OTP: {otp, rcvbuf}.
@@ -175,7 +174,7 @@ func (s *Socket) setSize(name string, n, def int, field func(o *otpOptions) *int
 	}, n)
 }
 
-// bufferSize is a size as a setter takes it: 0 is the default.
+// bufferSize is a size given to a setter; 0 stands for the default.
 func bufferSize(n, def int) (int, bool) {
 	if n == 0 {
 		n = def
@@ -183,7 +182,7 @@ func bufferSize(n, def int) (int, bool) {
 	return n, n > 0 && n <= maxBuffer
 }
 
-// change makes new settings of the socket's. set says why value is refused, "" if it is not.
+// change replaces the settings. set changes a copy and says why it refuses the value, "" if it does not.
 func (s *Socket) change(name string, set func(o *otpOptions) (cause string), value any) error {
 	s = s.orClosed()
 	s.mu.Lock()
@@ -204,7 +203,7 @@ func (s *Socket) change(name string, set func(o *otpOptions) (cause string), val
 	return nil
 }
 
-// describe prints a value that was refused.
+// describe formats a refused value.
 func describe(v any) string {
 	if v == nil {
 		return "nil"
@@ -212,7 +211,7 @@ func describe(v any) string {
 	return fmt.Sprintf("%v (%T)", v, v)
 }
 
-// options is what {otp, ...} options say, defaults included.
+// options returns the settings, the defaults if none was set.
 func (s *Socket) options() *otpOptions {
 	if o := s.otp.Load(); o != nil {
 		return o

@@ -132,8 +132,8 @@ func supported() string {
 			get = append(get, r.Name)
 		}
 	}
-	fmt.Fprintf(&b, "\n**%d requests of ioctl(2)**, by name and, those about interfaces, with a function each of package `netdevice`: "+
-		"%s; and to set: %s.\n\n", len(get)+len(set),
+	fmt.Fprintf(&b, "\n**%d requests of ioctl(2)**, by name; package `netdevice` has a function for each one about interfaces. "+
+		"To read: %s. To set: %s.\n\n", len(get)+len(set),
 		strings.Join(slices.Sorted(slices.Values(get)), ", "), strings.Join(slices.Sorted(slices.Values(set)), ", "))
 	return b.String()
 }

@@ -7,42 +7,41 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Flag is one flag of an interface, or several: the 16 bits that SIOCGIFFLAGS shows. (Linux has more, lower_up for one, that do
-// not fit and do not appear.) netdevice(7).
+// Flag holds one or more flags of an interface: the 16 bits that SIOCGIFFLAGS reports. Linux has more, such as lower_up, which
+// do not fit into them. netdevice(7).
 type Flag uint16
 
-// The flags that Linux has, and Flag room for.
+// The flags of Linux that fit into a Flag.
 const (
-	Up          Flag = 0x1    // it is running, administratively
-	Broadcast   Flag = 0x2    // it has a broadcast address
-	Debug       Flag = 0x4    // the driver's debugging is on
-	Loopback    Flag = 0x8    // it is a loopback
-	PointOPoint Flag = 0x10   // it is one end of a link between two
+	Up          Flag = 0x1    // administratively up
+	Broadcast   Flag = 0x2    // has a broadcast address
+	Debug       Flag = 0x4    // the driver debugs
+	Loopback    Flag = 0x8    // a loopback device
+	PointOPoint Flag = 0x10   // one end of a point-to-point link
 	NoTrailers  Flag = 0x20   // no trailers
-	Running     Flag = 0x40   // its resources are allocated
+	Running     Flag = 0x40   // operational: its resources are allocated
 	NoARP       Flag = 0x80   // no address resolution
-	Promisc     Flag = 0x100  // it takes packets for others, too
-	AllMulti    Flag = 0x200  // it takes all multicast packets
-	Master      Flag = 0x400  // of a load balancing bundle
-	Slave       Flag = 0x800  // of a load balancing bundle
-	Multicast   Flag = 0x1000 // it supports multicast
-	PortSel     Flag = 0x2000 // it can select its media
-	AutoMedia   Flag = 0x4000 // and does so by itself
-	Dynamic     Flag = 0x8000 // its addresses are lost when it goes down
+	Promisc     Flag = 0x100  // receives packets for others, too
+	AllMulti    Flag = 0x200  // receives all multicast packets
+	Master      Flag = 0x400  // head of a load-balancing bundle
+	Slave       Flag = 0x800  // member of a load-balancing bundle
+	Multicast   Flag = 0x1000 // supports multicast
+	PortSel     Flag = 0x2000 // can select its media
+	AutoMedia   Flag = 0x4000 // selects its media automatically
+	Dynamic     Flag = 0x8000 // loses its addresses when it goes down
 )
 
-// Names lists the flags by OTP's names, in OTP's order. The bits that have no name come back as rest: none, as long as
-// all 16 have one.
+// Names returns the flags' names in OTP's order, and the bits without a name as rest; all 16 have one today.
 func (f Flag) Names() (names []string, rest Flag) {
 	names, bits := plain.IfFlags.Bits(int(f))
 	return names, Flag(bits)
 }
 
-// String is the names with bars between them: "up|broadcast|running".
+// String returns the names joined by bars: "up|broadcast|running".
 func (f Flag) String() string { return plain.IfFlags.SpellBits(int(f)) }
 
-// ParseFlag reads the name of one flag. Errors: *esock.InvalidError "ioctl_flag" for one that nobody knows, that Linux has
-// not, or that has no room in Flag.
+// ParseFlag parses the name of one flag. Errors: *esock.InvalidError "ioctl_flag" for a name that is unknown, that Linux does
+// not have, or whose bit does not fit into a Flag.
 func ParseFlag(name string) (Flag, error) {
 	n, ok := plain.IfFlags.Number(name)
 	cause := ""
@@ -59,7 +58,7 @@ func ParseFlag(name string) (Flag, error) {
 	return 0, &esock.InvalidError{What: "ioctl_flag", Value: name, Cause: cause}
 }
 
-// list is the flags as maps have them: the names, and the rest as one integer at the end.
+// list returns the flags as maps have them: the names, then the rest as one integer.
 func (f Flag) list() []any {
 	names, rest := f.Names()
 	l := make([]any, 0, len(names)+1)

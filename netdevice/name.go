@@ -12,16 +12,16 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Request describes one of the requests that IOCtl knows.
+// Request describes a request that IOCtl knows.
 type Request struct {
 	Name     string // "gifmtu"
-	Constant string // "SIOCGIFMTU"; "" for those that Linux has not
-	Number   uint   // the number of SIOCGIFMTU, 0 for what is no ioctl here
-	Set      bool   // it changes something
-	Doc      string // what it asks or sets
+	Constant string // "SIOCGIFMTU"; "" if Linux does not have it
+	Number   uint   // of SIOCGIFMTU; 0 if the request is not an ioctl on Linux
+	Set      bool   // whether it changes something
+	Doc      string // what it reads or sets
 }
 
-// Requests lists all requests that IOCtl knows, including those that Linux has not.
+// Requests iterates over the requests that IOCtl knows, including those that Linux does not have.
 func Requests() iter.Seq[Request] {
 	return func(yield func(Request) bool) {
 		for _, r := range corecall.Requests() {
@@ -32,7 +32,7 @@ func Requests() iter.Seq[Request] {
 	}
 }
 
-// IOCtl makes a request by OTP's name: IOCtl(s, "gifmtu", "eth0"). What it takes and returns is plain data:
+// IOCtl makes a request by OTP's name: IOCtl(s, "gifmtu", "eth0"). Arguments and results are plain data:
 //
 //	gifconf                        a list of {name, addr}
 //	nread, nwrite, nspace          an int
@@ -51,17 +51,18 @@ func Requests() iter.Seq[Request] {
 //	sifhwaddr                      takes a name, and an address as gifhwaddr returns it
 //	sifmtu, siftxqlen              take a name, and an integer
 //
-// Set requests return nil. The functions of this package (MTU, SetMTU, …) say more about each, and the methods NRead, NWrite,
-// NSpace and AtMark of the socket.
+// Requests that set something return nil. The functions of this package (MTU, SetMTU, …) and the socket's methods NRead,
+// NWrite, NSpace and AtMark say more about each.
 //
-// tcp_info has state, mss, timestamp_enabled, rtt and min_rtt (µs), bytes_in_flight, cwnd, snd_wnd, rcv_wnd, rcv_buf,
-// bytes_out, bytes_in, bytes_retrans, timeout_episodes, as far as this kernel tells them; Linux does not know OTP's
-// connection_time, bytes_reordered, fast_retrans, dup_acks_in and syn_retrans. min_rtt is not there before the first sample.
-// cwnd is in bytes, though Linux counts segments. The request may have a version as its argument, which must be 0. All that the
-// kernel tells is in sockopt.TCPInfo.
+// tcp_info is for programs that need OTP's keys; sockopt.TCPInfo has everything that the kernel reports. The keys are state,
+// mss, timestamp_enabled, rtt and min_rtt (µs), bytes_in_flight, cwnd, snd_wnd, rcv_wnd, rcv_buf, bytes_out, bytes_in,
+// bytes_retrans, timeout_episodes, as far as this kernel reports them. Linux does not have OTP's connection_time,
+// bytes_reordered, fast_retrans, dup_acks_in and syn_retrans. min_rtt is missing before the first sample. cwnd is in bytes,
+// though Linux counts segments. The request may have a version as its argument, which must be 0.
 //
-// Errors: those of the typed functions, and *esock.InvalidError: "ioctl_request" for a request that is not known, or not on
-// Linux; "ioctl_flag" for such a flag; "ioctl_argument" for arguments of another kind or number. OTP: socket:ioctl/2,3,4.
+// Errors: those of the typed functions, and *esock.InvalidError: "ioctl_request" for a request that is unknown or that Linux
+// does not have; "ioctl_flag" for such a flag; "ioctl_argument" for arguments of the wrong type or number. OTP:
+// socket:ioctl/2,3,4.
 func IOCtl(s *esock.Socket, request string, args ...any) (any, error) {
 	rows := corecall.Requests()
 	i := slices.IndexFunc(rows, func(r corecall.RequestRow) bool { return r.Name == request })
@@ -95,7 +96,7 @@ func IOCtl(s *esock.Socket, request string, args ...any) (any, error) {
 	return orNil(askInt(s, i, ""))
 }
 
-// orNil makes plain data of a result.
+// orNil turns a result into plain data.
 func orNil[T any](v T, err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -103,8 +104,8 @@ func orNil[T any](v T, err error) (any, error) {
 	return v, nil
 }
 
-// badArgs checks the arguments' number, and the kind of the first, and says what the request takes if they are wrong. What is
-// set checks its own value.
+// badArgs checks the number of arguments and the type of the first, and says what the request takes if they are wrong. The value
+// to set is checked by its own conversion.
 func badArgs(row *corecall.RequestRow, args []any) (takes string) {
 	ok := false
 	switch {
@@ -197,21 +198,21 @@ func addrsPlain(s *esock.Socket) (any, error) {
 	return maps, nil
 }
 
-// Map is {name, addr}, as OTP has it.
+// Map returns {name, addr}, as OTP has it.
 func (a InterfaceAddr) Map() map[string]any {
 	return map[string]any{"name": a.Name, "addr": a.Addr.Map()}
 }
 
-// Hardware types as OTP names them: those of packet addresses, and one more.
+// The hardware types by OTP's names: those of packet addresses, and one more.
 var hardwareTypes = append(plain.Names{{770, "frelay"}}, plain.HardwareTypes...)
 
-// Map is {family, addr}, as OTP has it: family is a name ("ether"), or a number.
+// Map returns {family, addr}, as OTP has it: family is a name ("ether") or a number.
 func (hw HardwareAddr) Map() map[string]any {
 	return map[string]any{"family": hardwareTypes.Value(hw.Type), "addr": []byte(hw.Addr)}
 }
 
-// HardwareAddrFromMap makes a hardware address of a map as Map returns it. Unknown keys, wrong types and numbers out of range
-// are refused, with an *esock.InvalidError "sockaddr".
+// HardwareAddrFromMap makes a hardware address from a map in the form of Map. Errors: *esock.InvalidError "sockaddr" for unknown
+// keys, wrong types and numbers out of range.
 func HardwareAddrFromMap(m map[string]any) (HardwareAddr, error) {
 	r := plain.Read(m)
 	if _, ok := m["family"]; !ok {
@@ -224,7 +225,7 @@ func HardwareAddrFromMap(m map[string]any) (HardwareAddr, error) {
 	return hw, nil
 }
 
-// Map is {mem_start, mem_end, base_addr, irq, dma, port}, as OTP has it.
+// Map returns {mem_start, mem_end, base_addr, irq, dma, port}, as OTP has it.
 func (m Mapping) Map() map[string]any {
 	return map[string]any{"mem_start": m.MemStart, "mem_end": m.MemEnd, "base_addr": int(m.BaseAddr), "irq": int(m.IRQ),
 		"dma": int(m.DMA), "port": int(m.Port)}

@@ -10,26 +10,26 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// InterfaceAddr is an address of an interface.
+// InterfaceAddr is an IPv4 address and the interface that has it.
 type InterfaceAddr struct {
 	Name string
 	Addr esock.Addr
 }
 
-// HardwareAddr is the hardware address of an interface: as many bytes as the device's type has, but no more than 14.
+// HardwareAddr is the hardware address of an interface, of the length that its type has, up to 14 bytes.
 type HardwareAddr struct {
 	Type int              // ARPHRD_ETHER (1), ARPHRD_LOOPBACK (772), …
-	Addr net.HardwareAddr // none for devices that have no address
+	Addr net.HardwareAddr // empty for devices without an address
 }
 
-// Mapping is where the hardware of an interface is mapped, all 0 for most of today's.
+// Mapping says where the hardware of an interface is mapped. For most of today's devices all is 0.
 type Mapping struct {
 	MemStart, MemEnd uint64
 	BaseAddr         uint16
 	IRQ, DMA, Port   uint8
 }
 
-// fail is the error of a request.
+// fail returns the error of a request.
 func fail(s *esock.Socket, reason error) error {
 	return &esock.Error{Op: "ioctl", Socket: s, Reason: reason}
 }
@@ -75,7 +75,7 @@ func setAddr(s *esock.Socket, request int, name string, a esock.Addr) error {
 	return set(s, request, name, corecall.RequestArg{Addr: corecall.Address{IP: ip}})
 }
 
-// addrOf is an address that the core answered. Some families have requests of their own that answer with others than inet.
+// addrOf returns an address that the core answered. Some families have requests of their own, whose addresses are not of inet.
 func addrOf(a corecall.Address) esock.Addr {
 	if a.IP.IsValid() {
 		return esock.Inet4Addr(a.IP, 0)
@@ -83,7 +83,7 @@ func addrOf(a corecall.Address) esock.Addr {
 	return esock.RawAddr(esock.Domain(a.Family), a.Data[:a.Len])
 }
 
-// inet4 is the IPv4 address that a is, or that it stands for.
+// inet4 returns the IPv4 address that a is or stands for.
 func inet4(a esock.Addr) (netip.Addr, error) {
 	switch {
 	case a == esock.Any:
@@ -102,7 +102,7 @@ func inet4(a esock.Addr) (netip.Addr, error) {
 	return netip.Addr{}, &esock.InvalidError{What: "sockaddr", Value: a, Cause: "this request sets inet addresses only"}
 }
 
-// Addrs lists the IPv4 addresses of all interfaces; those that have none are not there. SIOCGIFCONF; OTP: gifconf.
+// Addrs returns the IPv4 addresses of all interfaces that have one. SIOCGIFCONF; OTP: gifconf.
 func Addrs(s *esock.Socket) ([]InterfaceAddr, error) {
 	raw, err := corecall.Interfaces(s)
 	if err != nil {
@@ -115,8 +115,8 @@ func Addrs(s *esock.Socket) ([]InterfaceAddr, error) {
 	return list, nil
 }
 
-// Name is the name of the interface with an index. Errors: ENODEV; *esock.InvalidError "ioctl_argument" for an index that is
-// no C int. SIOCGIFNAME; OTP: gifname.
+// Name returns the name of the interface with an index. Errors: ENODEV; *esock.InvalidError "ioctl_argument" for an index that
+// is not a C int. SIOCGIFNAME; OTP: gifname.
 func Name(s *esock.Socket, index int) (string, error) {
 	if !plain.FitsCInt(int64(index)) {
 		return "", badArgument(s, index, "out of range")
@@ -125,32 +125,32 @@ func Name(s *esock.Socket, index int) (string, error) {
 	return answer.Name, err
 }
 
-// Index is the index of an interface. SIOCGIFINDEX; OTP: gifindex.
+// Index returns the index of an interface. SIOCGIFINDEX; OTP: gifindex.
 func Index(s *esock.Socket, name string) (int, error) { return askInt(s, corecall.GIFIndex, name) }
 
-// Addr is the first IPv4 address of an interface. Errors: EADDRNOTAVAIL if it has none. SIOCGIFADDR; OTP: gifaddr.
+// Addr returns the first IPv4 address of an interface. Errors: EADDRNOTAVAIL if it has none. SIOCGIFADDR; OTP: gifaddr.
 func Addr(s *esock.Socket, name string) (esock.Addr, error) {
 	return askAddr(s, corecall.GIFAddr, name)
 }
 
-// DstAddr is the address of the other end of a point-to-point interface, and its own address for others. Errors: as Addr.
+// DstAddr returns the address of the other end of a point-to-point interface, or the own address of another. Errors: as Addr.
 // SIOCGIFDSTADDR; OTP: gifdstaddr.
 func DstAddr(s *esock.Socket, name string) (esock.Addr, error) {
 	return askAddr(s, corecall.GIFDstAddr, name)
 }
 
-// BrdAddr is the broadcast address of an interface, 0.0.0.0 for one that has an address and no broadcast address. Errors: as
+// BrdAddr returns the broadcast address of an interface, 0.0.0.0 if it has an address but no broadcast address. Errors: as
 // Addr. SIOCGIFBRDADDR; OTP: gifbrdaddr.
 func BrdAddr(s *esock.Socket, name string) (esock.Addr, error) {
 	return askAddr(s, corecall.GIFBrdAddr, name)
 }
 
-// Netmask is the network mask that belongs to Addr. Errors: as Addr. SIOCGIFNETMASK; OTP: gifnetmask.
+// Netmask returns the network mask of the address that Addr returns. Errors: as Addr. SIOCGIFNETMASK; OTP: gifnetmask.
 func Netmask(s *esock.Socket, name string) (esock.Addr, error) {
 	return askAddr(s, corecall.GIFNetmask, name)
 }
 
-// HWAddr is the hardware address of an interface. SIOCGIFHWADDR; OTP: gifhwaddr.
+// HWAddr returns the hardware address of an interface. SIOCGIFHWADDR; OTP: gifhwaddr.
 func HWAddr(s *esock.Socket, name string) (HardwareAddr, error) {
 	answer, err := ask(s, corecall.GIFHWAddr, name)
 	if err != nil {
@@ -164,29 +164,29 @@ func HWAddr(s *esock.Socket, name string) (HardwareAddr, error) {
 	return hw, nil
 }
 
-// MTU is the largest packet that an interface takes, in bytes. SIOCGIFMTU; OTP: gifmtu.
+// MTU returns the size in bytes of the largest packet that an interface sends. SIOCGIFMTU; OTP: gifmtu.
 func MTU(s *esock.Socket, name string) (int, error) { return askInt(s, corecall.GIFMTU, name) }
 
-// TxQLen is the length of the transmit queue of an interface, in packets. SIOCGIFTXQLEN; OTP: giftxqlen.
+// TxQLen returns the length of the transmit queue of an interface, in packets. SIOCGIFTXQLEN; OTP: giftxqlen.
 func TxQLen(s *esock.Socket, name string) (int, error) { return askInt(s, corecall.GIFTxQLen, name) }
 
-// Flags are the flags of an interface. SIOCGIFFLAGS; OTP: gifflags.
+// Flags returns the flags of an interface. SIOCGIFFLAGS; OTP: gifflags.
 func Flags(s *esock.Socket, name string) (Flag, error) {
 	n, err := askInt(s, corecall.GIFFlags, name)
 	return Flag(n), err
 }
 
-// Map is where the hardware of an interface is mapped. SIOCGIFMAP; OTP: gifmap.
+// Map returns where the hardware of an interface is mapped. SIOCGIFMAP; OTP: gifmap.
 func Map(s *esock.Socket, name string) (Mapping, error) {
 	answer, err := ask(s, corecall.GIFMap, name)
 	return Mapping(answer.Map), err
 }
 
-// ---- What changes an interface
+// ---- Requests that change an interface
 
-// SetFlags switches flags of an interface on and others off, and leaves the rest as they are: it reads, modifies and writes,
-// so that a change by somebody else in between is lost. Some flags are the driver's, and the kernel ignores them. Errors:
-// *esock.InvalidError "ioctl_flag" for a flag that is to go both ways. SIOCSIFFLAGS; OTP: sifflags.
+// SetFlags switches some flags of an interface on and some off and leaves the rest. It reads, modifies and writes, so a change
+// that another program makes in between is lost. The kernel ignores flags that belong to the driver. Errors:
+// *esock.InvalidError "ioctl_flag" for a flag in both on and off. SIOCSIFFLAGS; OTP: sifflags.
 func SetFlags(s *esock.Socket, name string, on, off Flag) error {
 	if both := on & off; both != 0 {
 		return fail(s, &esock.InvalidError{What: "ioctl_flag", Value: both, Cause: "to be switched on and off"})
@@ -194,8 +194,8 @@ func SetFlags(s *esock.Socket, name string, on, off Flag) error {
 	return set(s, corecall.SIFFlags, name, corecall.RequestArg{I: int64(on), Off: uint32(off)})
 }
 
-// SetAddr sets the first IPv4 address of an interface, and with it network mask and broadcast address to those of the
-// address's class; set them afterwards. The port does not count. esock.Any removes the address. Errors: *esock.InvalidError
+// SetAddr sets the first IPv4 address of an interface. The kernel then sets network mask and broadcast address to those of the
+// address's class, so set these afterwards. The port is ignored. esock.Any removes the address. Errors: *esock.InvalidError
 // "sockaddr" for addresses of other families. SIOCSIFADDR; OTP: sifaddr.
 func SetAddr(s *esock.Socket, name string, a esock.Addr) error {
 	return setAddr(s, corecall.SIFAddr, name, a)
@@ -212,15 +212,15 @@ func SetBrdAddr(s *esock.Socket, name string, a esock.Addr) error {
 	return setAddr(s, corecall.SIFBrdAddr, name, a)
 }
 
-// SetNetmask sets the network mask of an interface. Errors: as SetDstAddr; EINVAL for what is no mask. SIOCSIFNETMASK;
+// SetNetmask sets the network mask of an interface. Errors: as SetDstAddr; EINVAL for an address that is not a mask. SIOCSIFNETMASK;
 // OTP: sifnetmask.
 func SetNetmask(s *esock.Socket, name string, a esock.Addr) error {
 	return setAddr(s, corecall.SIFNetmask, name, a)
 }
 
-// SetHWAddr sets the hardware address of an interface. Errors: EINVAL if type or length are not the device's, EBUSY where the
-// device must be down for that, *esock.InvalidError "sockaddr" for a type of more than 16 bits. SIOCSIFHWADDR; OTP: sifhwaddr,
-// documented there and never made.
+// SetHWAddr sets the hardware address of an interface. Errors: EINVAL if type or length are not the device's; EBUSY if the
+// device must be down first; *esock.InvalidError "sockaddr" for a type of more than 16 bits. SIOCSIFHWADDR; OTP: sifhwaddr,
+// which OTP documents and does not implement.
 func SetHWAddr(s *esock.Socket, name string, hw HardwareAddr) error {
 	if err := esock.RawAddr(esock.Domain(hw.Type), hw.Addr).Err(); err != nil {
 		return fail(s, err)
@@ -232,8 +232,8 @@ func SetHWAddr(s *esock.Socket, name string, hw HardwareAddr) error {
 	return set(s, corecall.SIFHWAddr, name, corecall.RequestArg{Addr: a})
 }
 
-// SetMTU sets the largest packet that an interface takes, in bytes. Errors: EINVAL for what the device cannot do,
-// *esock.InvalidError "ioctl_argument" for a number that is no C int. SIOCSIFMTU; OTP: sifmtu.
+// SetMTU sets the size in bytes of the largest packet that an interface sends. Errors: EINVAL for a size that the device cannot
+// have; *esock.InvalidError "ioctl_argument" for a number that is not a C int. SIOCSIFMTU; OTP: sifmtu.
 func SetMTU(s *esock.Socket, name string, bytes int) error {
 	return setInt(s, corecall.SIFMTU, name, bytes)
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // OTP's request tcp_info is an option on Linux. It is read here as bytes, because their number says which fields this kernel
-// knows: sockopt.TCPInfo has 0 for the others. Where the fields are, the core says, as it does to package sockopt.
+// has; sockopt.TCPInfo has 0 for the others. The core says where the fields are, as for package sockopt.
 
 // The states of struct tcp_info, by OTP's names; <netinet/tcp.h>.
 var tcpStates = plain.Names{
@@ -22,7 +22,7 @@ var tcpStates = plain.Names{
 	{5, "fin_wait_2"}, {8, "close_wait"}, {11, "closing"}, {9, "last_ack"}, {6, "time_wait"}, {12, "syn_rcvd"},
 }
 
-// tcpInfoKeys are the numbers that OTP has a key for, and the fields that they are in.
+// tcpInfoKeys are the keys of OTP and the fields that have their numbers.
 var tcpInfoKeys = []struct{ key, field string }{
 	{"mss", "snd_mss"}, {"rtt", "rtt"}, {"bytes_in", "bytes_received"}, {"min_rtt", "min_rtt"}, {"bytes_out", "bytes_sent"},
 	{"bytes_retrans", "bytes_retrans"}, {"snd_wnd", "snd_wnd"}, {"rcv_wnd", "rcv_wnd"},
@@ -48,7 +48,7 @@ func tcpInfo(s *esock.Socket) (any, error) {
 	return tcpInfoMap(info[:min(n, len(info))], queued, rcvBuf), nil
 }
 
-// ioctlError is the error of another operation that a request is made of.
+// ioctlError gives the error of an operation that stands for a request the form of a request's error.
 func ioctlError(s *esock.Socket, err error) error {
 	if e, ok := err.(*esock.Error); ok {
 		err = e.Reason
@@ -56,8 +56,8 @@ func ioctlError(s *esock.Socket, err error) error {
 	return fail(s, err)
 }
 
-// tcpInfoMap is OTP's map of what Linux says. Older kernels have only the beginning of info. queued is what was sent and is
-// not acknowledged.
+// tcpInfoMap returns OTP's map of what Linux reports. Older kernels have only the beginning of info. queued is the number of
+// bytes sent and not acknowledged.
 func tcpInfoMap(info []byte, queued, rcvBuf int) map[string]any {
 	fields := tcpInfoFields()
 	number := func(name string) (n uint64, ok bool) {

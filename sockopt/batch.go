@@ -5,15 +5,14 @@ import (
 	"github.com/esock-go/esock/internal/corecall"
 )
 
-// Setting is one option of a batch: which, its value, and what became of it.
+// Setting is one option of a batch, with its value and result.
 type Setting struct {
 	Level, Name string
 	Value       any   // as Get returns it, or as Set takes it; of options that ask, the question on entry
 	Err         error // why this one failed
 }
 
-// GetAll reads many options in one crossing into C: Value and Err of each are set. Errors: net.ErrClosed; those of
-// single options are with them.
+// GetAll reads many options in one crossing into C and sets Value and Err of each. Errors: net.ErrClosed.
 func GetAll(s *esock.Socket, opts []Setting) error {
 	b, err := newBatch(s, getopt, opts, getOTPOf, func(o *Setting, row int) (int64, []byte, string) {
 		question := o.Value
@@ -35,8 +34,8 @@ func GetAll(s *esock.Socket, opts []Setting) error {
 	return nil
 }
 
-// SetAll sets many options in one crossing into C, in order; none stops those after it. Err of each is set.
-// Errors: net.ErrClosed; those of single options are with them.
+// SetAll sets many options in one crossing into C, in order, and sets Err of each. A failure does not stop those after it.
+// Errors: net.ErrClosed.
 func SetAll(s *esock.Socket, opts []Setting) error {
 	b, err := newBatch(s, setopt, opts, setOTPOf, func(o *Setting, row int) (int64, []byte, string) {
 		return optionFromPlain(row, o.Value)
@@ -63,14 +62,14 @@ func rowNumbers(row int) (level, number int) {
 func getOTPOf(s *esock.Socket, o *Setting) { o.Value, o.Err = getOTP(s, o.Name) }
 func setOTPOf(s *esock.Socket, o *Setting) { o.Err = setOTP(s, o.Name, o.Value) }
 
-// batch is what the core is called with. What each option was asked is kept, for those that need more room.
+// batch holds the arguments of the core. The questions are kept for options that need more room.
 type batch struct {
 	calls []corecall.OptionCall
 	asked []asked
 	arena []byte
 }
 
-// asked is what one option of a batch was called with, and with how much room.
+// asked holds the arguments of one option of a batch, and its room.
 type asked struct {
 	whose int
 	i     int64
@@ -78,7 +77,7 @@ type asked struct {
 	room  int
 }
 
-// newBatch encodes the options that the core has. Those of level otp are done at once.
+// newBatch encodes the options that the core has, and handles those of level otp at once.
 func newBatch(s *esock.Socket, op string, opts []Setting, otp func(*esock.Socket, *Setting),
 	encode func(*Setting, int) (int64, []byte, string)) (b batch, err error) {
 	if err := optionTableError(); err != nil {
@@ -115,7 +114,7 @@ func newBatch(s *esock.Socket, op string, opts []Setting, otp func(*esock.Socket
 	return b, nil
 }
 
-// got puts the answer of call k into its option. One that did not fit is read again, alone.
+// got puts the answer of call k into its option. An answer that did not fit is read again, alone.
 func (b *batch) got(s *esock.Socket, k int, o *Setting) {
 	c, q := &b.calls[k], &b.asked[k]
 	row, r := int(c.Row), int(c.Result)

@@ -23,7 +23,7 @@ type SockFilter struct {
 	K      uint32
 }
 
-// PMTUDiscover is how a socket finds out the path MTU: IP_MTU_DISCOVER, ip(7).
+// PMTUDiscover says how a socket discovers the path MTU: IP_MTU_DISCOVER, ip(7).
 type PMTUDiscover int
 
 // The ways of path MTU discovery.
@@ -38,10 +38,10 @@ const (
 
 var pmtuNames = plain.Names{{0, "dont"}, {1, "want"}, {2, "do"}, {3, "probe"}}
 
-// String is OTP's name, or the number.
+// String returns OTP's name or the number.
 func (p PMTUDiscover) String() string { return pmtuNames.Spell(int(p)) }
 
-// FilterMode says what the list of a source filter means.
+// FilterMode says what the list of a source filter means: RFC 3678.
 type FilterMode uint32
 
 // The modes of source filters.
@@ -52,16 +52,16 @@ const (
 
 var filterModeNames = plain.Names{{0, "exclude"}, {1, "include"}}
 
-// String is OTP's name, or the number.
+// String returns OTP's name or the number.
 func (m FilterMode) String() string { return filterModeNames.Spell(int(m)) }
 
-// Linger says what close does with data that was not sent yet: SO_LINGER, socket(7).
+// Linger says what close does with unsent data: SO_LINGER, socket(7).
 type Linger struct {
 	On   bool
 	Time time.Duration // how long close waits, in whole seconds (rounded up); On with 0 aborts: data is thrown away
 }
 
-// How the core holds a value: enum esock_codec. The hash of the table covers the numbers.
+// The form of a value in the core: enum esock_codec. The hash of the table covers the numbers.
 const (
 	codecBool = iota + 1
 	codecInt
@@ -75,7 +75,7 @@ const (
 	codecFilter
 )
 
-// The codecs. Each is one value, which the generated variables share.
+// The codecs. The generated variables share them.
 var (
 	boolCodec = codec[bool]{
 		encode: func(v bool) (int64, []byte, string) {
@@ -218,7 +218,7 @@ type (
 	}
 )
 
-// ipv4 is an IPv4 address, also one mapped into IPv6; none is 0.0.0.0.
+// ipv4 returns an IPv4 address, also one mapped into IPv6. The zero address gives 0.0.0.0.
 func ipv4(ip netip.Addr) (a [4]byte, cause string) {
 	switch ip = ip.Unmap(); {
 	case ip.Is4():
@@ -256,7 +256,7 @@ func durationCodec(unit time.Duration, high int64) codec[time.Duration] {
 	}
 }
 
-// wholeUnits is d in units, rounded up: a time is never cut to 0, which often means something else.
+// wholeUnits returns d in units, rounded up, so that a time never becomes 0, which often means something else.
 func wholeUnits(d, unit time.Duration, high int64) (n int64, cause string) {
 	n = int64(d / unit)
 	if d%unit > 0 {
@@ -279,7 +279,7 @@ func bytesOf[T any](v *T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
 }
 
-// valueOf is the T whose bytes these are; missing ones are 0.
+// valueOf returns the T that has these bytes. Missing bytes are 0.
 func valueOf[T any](data []byte) (v T) {
 	copy(bytesOf(&v), data)
 	return v

@@ -1,23 +1,24 @@
-// Package sockopt reads and sets the options of sockets: all that Linux has, with a type each.
+// Package sockopt reads and sets the options of sockets. Each option of Linux is a variable with the type of its value.
 //
 //	err := sockopt.TCPNoDelay.Set(s, true)
 //	info, err := sockopt.TCPInfo.Get(s)
 //
-// [Get], [Set] and [Ask] take OTP's names of level and option instead, and plain data, as a command or a configuration
-// file has them; [GetAll] and [SetAll] do many at once:
+// [Get], [Set] and [Ask] take OTP's names of level and option and plain data instead, as a command or a configuration file
+// has them. [GetAll] and [SetAll] handle many options in one crossing into C.
 //
 //	v, err := sockopt.Get(s, "tcp", "congestion")
 //	err := sockopt.Set(s, "socket", "linger", map[string]any{"onoff": true, "linger": 5})
 //
-// Options that are not here are reached by their numbers, with GetOptionNative and SetOptionNative of the socket.
+// The socket's GetOptionNative and SetOptionNative take any other option by number.
 //
-// [All] lists the options with what is known about each, [ProbeAll] tries them on the running kernel. Structures have Go
-// types of their own; fields that the kernel does not have are 0. Times are time.Duration, rounded up to the kernel's unit. An
-// error that the kernel answers says why, where that can be known, and errors.Is finds the errno in it.
+// [All] lists the options and what is known about each; [ProbeAll] tries them on the running kernel. Structures have Go types
+// of their own; fields that the kernel does not have are 0. Times are of type time.Duration and are rounded up to the
+// kernel's unit. The error of an option that the kernel refuses says why, where the cause can be known; errors.Is finds the
+// errno in it.
 //
 // # Level otp
 //
-// OTP's level otp has the library's own settings of a socket, for which package esock has methods:
+// OTP's level otp holds the library's own settings of a socket. Package esock has methods for them:
 //
 //	name                 method                   value by name
 //	controlling_process  Owner,                   *esock.Mailbox, nil for none; set where there is no owner
@@ -39,5 +40,5 @@
 //	                                              which has no unit
 //	use_registry         Registered, Register     bool; set to true only
 //
-// Sizes are from 1. Values of other types are refused: *esock.InvalidError "socket_option".
+// A size is at least 1. Values of other types are refused with *esock.InvalidError "socket_option".
 package sockopt

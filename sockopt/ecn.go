@@ -7,7 +7,7 @@ import (
 	"github.com/esock-go/esock/internal/kernel"
 )
 
-// wordBits is where a number is in a 32-bit word, from the end where a C compiler places the first bit field.
+// wordBits is the place of a number in a 32-bit word, counted from the end where a C compiler places the first bit field.
 type wordBits struct{ at, width int }
 
 func (w wordBits) shift() int {
@@ -21,7 +21,7 @@ func (w wordBits) get(b []byte) uint32 {
 	return binary.NativeEndian.Uint32(b) >> w.shift() & (1<<w.width - 1)
 }
 
-// put writes the number; false: it does not fit.
+// put writes the number. It returns false if the number does not fit.
 func (w wordBits) put(b []byte, n uint64) bool {
 	mask := uint32(1<<w.width-1) << w.shift()
 	binary.NativeEndian.PutUint32(b, binary.NativeEndian.Uint32(b)&^mask|uint32(n)<<w.shift()&mask)
@@ -45,5 +45,5 @@ func whichECNLayout() map[string]wordBits {
 	return ecnLayoutOld
 }
 
-// TCPNoSSThresh is the SndSSThresh of a TCPInfoValue while there is no slow start threshold yet: nothing was lost.
+// TCPNoSSThresh is the SndSSThresh of a TCPInfoValue before the first loss, when there is no slow start threshold.
 const TCPNoSSThresh = math.MaxInt32

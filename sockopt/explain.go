@@ -10,8 +10,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// optionFailure is the system's refusal: the option, what it was to be set to where that is refused, and the cause where the
-// option's row knows it. errors.Is finds the number.
+// optionFailure is the kernel's refusal: the option, the value if that is refused, and the cause if the option's row knows it.
+// errors.Is finds the errno.
 type optionFailure struct {
 	errno syscall.Errno
 	text  string
@@ -20,7 +20,7 @@ type optionFailure struct {
 func (e *optionFailure) Error() string { return e.errno.Error() + ": " + e.text }
 func (e *optionFailure) Unwrap() error { return e.errno }
 
-// optionResult is what the core's refusal of an option call means.
+// optionResult returns the error for the core's refusal of an option call.
 func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 	errno := syscall.Errno(-r)
 	switch {
@@ -52,12 +52,12 @@ func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 	return fail(s, op, &optionFailure{errno, text})
 }
 
-// isUnknown reports an errno that says that there is no such option, but also that there is none to set.
+// isUnknown reports whether the errno says that there is no such option, or that it cannot be set.
 func isUnknown(errno syscall.Errno) bool {
 	return errno == syscall.ENOPROTOOPT || errno == syscall.EOPNOTSUPP
 }
 
-// readsHere reports whether the option can be read on the socket: then the kernel knows it.
+// readsHere reports whether the option can be read on the socket, which shows that the kernel knows it.
 func readsHere(s *esock.Socket, row int) bool {
 	if !optionRows[row].CanGet || optionRows[row].Asks {
 		return false
@@ -69,8 +69,8 @@ func readsHere(s *esock.Socket, row int) bool {
 	return err == nil && r >= 0
 }
 
-// shownValue is a value as an error shows it, with a blank in front: a number, a boolean or a text. Structures and bytes may
-// hold keys, and are not shown.
+// shownValue formats a number, a boolean or a text for an error, after a blank. Structures and bytes may hold keys, so they are
+// not shown.
 func shownValue(v any) string {
 	switch rv := reflect.ValueOf(v); rv.Kind() {
 	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
@@ -80,7 +80,7 @@ func shownValue(v any) string {
 	return ""
 }
 
-// explainName is why the kernel refuses the name that an option is set to: its errno reads as if a file were missing.
+// explainName says why the kernel refuses the name that an option is set to. The errno reads as if a file were missing.
 func explainName(errno syscall.Errno) string {
 	switch errno {
 	case syscall.ENOENT:
@@ -93,7 +93,7 @@ func explainName(errno syscall.Errno) string {
 	return "is refused"
 }
 
-// rangeCause is why the core finds a value out of range.
+// rangeCause says why the core finds a value out of range.
 func rangeCause(row int) string {
 	switch optionRows[row].Codec {
 	case "filter":
@@ -104,7 +104,7 @@ func rangeCause(row int) string {
 	return "out of range"
 }
 
-// lifetime is which Linuxes have it.
+// lifetime returns the versions of Linux that have the option.
 func (o *Info) lifetime() string {
 	if o.Until == "" {
 		return "since " + o.Since
@@ -112,8 +112,8 @@ func (o *Info) lifetime() string {
 	return "since " + o.Since + ", until " + o.Until
 }
 
-// explainOption is why the kernel refuses the option on a socket of the kind, "" where that is not known. reads says whether
-// what could not be set can be read.
+// explainOption says why the kernel refuses the option on a socket of the kind, "" if that is not known. reads says whether an
+// option that could not be set can be read.
 func explainOption(o *Info, kind Kinds, errno syscall.Errno, reads func() bool) string {
 	unknown := isUnknown(errno)
 	wrongKind := kind != 0 && !o.Kinds.Has(kind)

@@ -7,13 +7,13 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Which keys the map of a structure needs: ESOCK_KEYS of csrc/esock_opt_struct.def.
+// The keys that the map of a structure needs: ESOCK_KEYS of csrc/esock_opt_struct.def.
 
 // shapeKeys are the keys of a structure's map that may be missing ("one|other": one of the two), and those that a
 // question needs.
 type shapeKeys struct{ optional, asks []string }
 
-// missing are the keys that are needed and not there.
+// missing returns the needed keys that are not there.
 func (sh *shape) missing(m map[string]any, asks bool) (missing []string) {
 	keys := optionKeys[sh.name]
 	asks = asks && len(keys.asks) > 0
@@ -42,7 +42,7 @@ func (sh *shape) missing(m map[string]any, asks bool) (missing []string) {
 	return missing
 }
 
-// missingThen are keys that the values of others make necessary.
+// missingThen returns the missing keys that the values of others make necessary.
 func (sh *shape) missingThen(m map[string]any) (missing []string) {
 	needs := func(names ...string) {
 		for _, name := range names {

@@ -7,13 +7,13 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Kinds is a set of kinds of sockets: those that an option applies to. KindTCP4 and the others are sets of one.
+// Kinds is a set of kinds of sockets, such as those that an option applies to. KindTCP4 and the others are sets of one.
 type Kinds uint16
 
-// Has reports whether all of k are in the set.
+// Has reports whether the set contains all of k.
 func (s Kinds) Has(k Kinds) bool { return s&k == k }
 
-// Names are the kinds in the set: "tcp4", "udp6".
+// Names returns the names of the kinds in the set: "tcp4", "udp6".
 func (s Kinds) Names() []string {
 	var names []string
 	for b := s; b != 0; b &= b - 1 {
@@ -24,7 +24,7 @@ func (s Kinds) Names() []string {
 	return names
 }
 
-// String is the names with blanks between, or "all".
+// String returns the names separated by blanks, or "all".
 func (s Kinds) String() string {
 	if s == 1<<len(kindNames)-1 {
 		return "all"
@@ -32,7 +32,7 @@ func (s Kinds) String() string {
 	return strings.Join(s.Names(), " ")
 }
 
-// AllKinds are the kinds of sockets that options know, in order: sets of one each.
+// AllKinds returns the kinds of sockets, in order, each as a set of one.
 func AllKinds() []Kinds {
 	kinds := make([]Kinds, len(kindNames))
 	for i := range kinds {
@@ -41,7 +41,7 @@ func AllKinds() []Kinds {
 	return kinds
 }
 
-// kindArguments are what a socket of each kind is opened with.
+// kindArguments are the arguments of Open for each kind.
 var kindArguments = [len(kindNames)]struct {
 	domain   esock.Domain
 	typ      esock.Type
@@ -52,10 +52,10 @@ var kindArguments = [len(kindNames)]struct {
 	{esock.Inet, esock.Stream, esock.MPTCP}, {esock.Inet, esock.Stream, esock.SCTP}, {esock.Inet, esock.Dgram, esock.UDPLite},
 }
 
-// kindUntil is the first Linux that no longer has sockets of a kind: of UDP-Lite, with its options.
+// kindUntil is the first Linux without sockets of a kind: UDP-Lite went, with its options.
 var kindUntil = map[Kinds]string{KindUDPLite: "7.1"}
 
-// Open opens a socket of the first kind in the set. Options and errors are Open's; *InvalidError "kind" for the empty set.
+// Open opens a socket of the first kind in the set. Options and errors: as esock.Open; *InvalidError "kind" for the empty set.
 func (s Kinds) Open(opts ...esock.OpenOption) (*esock.Socket, error) {
 	i := bits.TrailingZeros16(uint16(s))
 	if i >= len(kindArguments) {
@@ -65,7 +65,7 @@ func (s Kinds) Open(opts ...esock.OpenOption) (*esock.Socket, error) {
 	return esock.Open(a.domain, a.typ, a.protocol, opts...)
 }
 
-// kindOf is the socket's kind, 0 if there is no name for it.
+// kindOf returns the socket's kind, 0 if it has no name.
 func kindOf(s *esock.Socket) Kinds {
 	d, t, p := s.Domain(), s.Type(), s.Protocol()
 	switch {
@@ -106,11 +106,11 @@ func kindOf(s *esock.Socket) Kinds {
 	return 0
 }
 
-// Other is an option that OTP has a name for, and Linux has not.
+// Other is an option that OTP has a name for and Linux does not have.
 type Other struct {
 	Level, Name string
 	Where       string // "the BSDs"
 }
 
-// Others lists them.
+// Others returns the options that Linux does not have.
 func Others() []Other { return append([]Other(nil), otherOptions...) }

@@ -15,15 +15,15 @@ import (
 //	string             a string
 //	linger             {onoff, linger (seconds)}
 //	ucred              {pid, uid, gid}
-//	other structures   a map, with the names of docs/options.md; an in_addr is a text; groups are a list of numbers
+//	other structures   a map with the names of docs/options.md; an in_addr is a text, groups are a list of numbers
 //	type, domain,
-//	protocol, pmtu     the name, or the number where there is none
+//	protocol, pmtu     the name, or the number if there is none
 //	bytes              bytes
-//	filter             a list of {code, jt, jf, k}; to be set, jt and jf may be missing: 0
-//	control messages   a list, as ControlMessage.Map makes them
+//	filter             a list of {code, jt, jf, k}; Set takes missing jt and jf as 0
+//	control messages   a list, in the form of ControlMessage.Map
 //
-// Level "otp" has esock's own options, with values of esock's own types where the package documentation says so. Errors are those of Option.Get, and *InvalidError "socket_option" for names
-// that are not known. OTP: socket:getopt/2.
+// Level "otp" has the library's own settings; the package documentation lists their values. Errors are those of Option.Get, and
+// *InvalidError "socket_option" for unknown names. OTP: socket:getopt/2.
 func Get(s *esock.Socket, level, name string) (any, error) {
 	if level == "otp" {
 		return getOTP(s, name)
@@ -35,8 +35,8 @@ func Get(s *esock.Socket, level, name string) (any, error) {
 	return plainRow(s, row, 0, nil)
 }
 
-// Ask is Get for options that take a question: a value as Get returns it, of which the kernel reads what
-// the answer depends on. OTP 29: socket:getopt/3.
+// Ask is Get for options that take a question. The question is a value as Get returns it; the kernel reads the parts that the
+// answer depends on. OTP 29: socket:getopt/3.
 func Ask(s *esock.Socket, level, name string, question any) (any, error) {
 	row := findOption(level, name)
 	if row < 0 {
@@ -61,12 +61,12 @@ func plainRow(s *esock.Socket, row int, i int64, question []byte) (any, error) {
 	return plainOption(row, i, *b), nil
 }
 
-// Set sets an option by OTP's names of level and option. The value is as Get returns it: integers of any
-// type are taken; a boolean is a bool and nothing else; a linger may also be a Linger or "abort"; the tos of level ip
-// also a name ("lowdelay"); unicast_hops and multicast_hops of level ipv6 are "default" or 0 to 255. The map of a structure
-// needs all keys, but those that docs/options.md says may be missing: the kernel has no value for what nobody said, and 0
-// often means something else (any interface, the user root). Errors are those of Option.Set, and *InvalidError
-// "socket_option" for names that are not known and values that do not fit. OTP: socket:setopt/3.
+// Set sets an option by OTP's names of level and option. The value is as Get returns it. Integers may be of any type; a
+// boolean must be a bool; a linger may also be a Linger or "abort"; the tos of level ip may be a name ("lowdelay");
+// unicast_hops and multicast_hops of level ipv6 are "default" or 0 to 255. The map of a structure needs all keys except those
+// that docs/options.md marks: a missing key has no sensible default, and 0 often means something else (any interface, the user
+// root). Errors are those of Option.Set, and *InvalidError "socket_option" for unknown names and values that do not fit. OTP:
+// socket:setopt/3.
 func Set(s *esock.Socket, level, name string, value any) error {
 	if level == "otp" {
 		return setOTP(s, name, value)
@@ -92,7 +92,7 @@ func unknownOption(level, name string) error {
 	return &esock.InvalidError{What: "socket_option", Value: level + "." + name, Cause: cause}
 }
 
-// optionNames are the names of a codec's numbers.
+// optionNames returns the names of a codec's numbers.
 func optionNames(row int) plain.Names {
 	switch optionRows[row].Codec {
 	case "domain":
@@ -197,7 +197,7 @@ func optionFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	return 0, nil, "cannot be set by name"
 }
 
-// optionQuestionFromPlain is optionFromPlain for what an option is asked with.
+// optionQuestionFromPlain is optionFromPlain for a question.
 func optionQuestionFromPlain(row int, question any) (i int64, data []byte, cause string) {
 	if o := &optionRows[row]; o.codec == codecStruct {
 		return structFromPlain(o.Struct, question, true)
@@ -278,7 +278,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	case "ip.tos":
 		names = plain.TOS
 	case "ipv6.unicast_hops", "ipv6.multicast_hops":
-		// OTP: default | 0..255. The kernel takes its default as -1, which has a name here and is no number.
+		// OTP: default | 0..255. The kernel's default is -1, which must be given by name.
 		if value == "default" {
 			return -1, nil, ""
 		}

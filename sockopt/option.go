@@ -9,21 +9,21 @@ import (
 	"github.com/esock-go/esock/internal/corecall"
 )
 
-// Option is a socket option with a value of type T. The options are variables of this package. Their names are those of
-// level and option: SocketReuseAddr, IPTTL, IPv6V6Only, TCPNoDelay, UDPCork.
+// Option is a socket option with a value of type T. The options are variables of this package, named after level and
+// option: SocketReuseAddr, IPTTL, IPv6V6Only, TCPNoDelay, UDPCork.
 type Option[T any] struct {
 	row   int
 	codec *codec[T]
 }
 
-// codec makes the core's form of a value (scalars in i, the rest in data) of a T, and back. A cause is why
-// the value cannot be encoded.
+// codec converts a T to the core's form of the value (scalars in i, the rest in data) and back. A cause says why the value
+// cannot be encoded.
 type codec[T any] struct {
 	encode func(T) (i int64, data []byte, cause string)
 	decode func(i int64, data []byte) T
 }
 
-// Info describes the option. Of the zero Option it is empty.
+// Info describes the option. For the zero Option it is empty.
 func (o Option[T]) Info() Info {
 	if o.codec == nil {
 		return Info{}
@@ -31,8 +31,8 @@ func (o Option[T]) Info() Info {
 	return optionRows[o.row]
 }
 
-// Get reads the option: getsockopt(2), OTP socket:getopt/2. Errors: *InvalidError "socket_option" (it can only
-// be set), net.ErrClosed, and the system's, with the cause where it can be known.
+// Get reads the option: getsockopt(2), OTP socket:getopt/2. Errors: *InvalidError "socket_option" if it can only be set;
+// net.ErrClosed; those of the kernel, with the cause where it can be known.
 func (o Option[T]) Get(s *esock.Socket) (v T, err error) {
 	if o.codec == nil {
 		return v, fail(s, getopt, &esock.InvalidError{What: "socket_option", Cause: "the zero Option"})
@@ -40,8 +40,8 @@ func (o Option[T]) Get(s *esock.Socket) (v T, err error) {
 	return o.get(s, 0, nil)
 }
 
-// Ask is Get for options that take a value which says what of: an association, a version. What of the question the
-// kernel does not use comes back. OTP 29: socket:getopt/3.
+// Ask is Get for options whose answer depends on a question, such as an association or a version. Parts of the question
+// that the kernel does not use come back unchanged. OTP 29: socket:getopt/3.
 func (o Option[T]) Ask(s *esock.Socket, question T) (v T, err error) {
 	if o.codec == nil {
 		return v, fail(s, getopt, &esock.InvalidError{What: "socket_option", Cause: "the zero Option"})
@@ -66,8 +66,8 @@ func (o Option[T]) get(s *esock.Socket, i int64, question []byte) (v T, err erro
 	return v, nil
 }
 
-// Set sets the option: setsockopt(2), OTP socket:setopt/3. Errors: *InvalidError "socket_option" (it can only be
-// read, or the value does not fit), net.ErrClosed, and the system's: ENOENT or ENODEV, with option and name, for a name that
+// Set sets the option: setsockopt(2), OTP socket:setopt/3. Errors: *InvalidError "socket_option" if it can only be read or
+// the value does not fit; net.ErrClosed; those of the kernel, such as ENOENT or ENODEV, with option and name, for a name that
 // the kernel does not know.
 func (o Option[T]) Set(s *esock.Socket, v T) error {
 	if o.codec == nil {
@@ -86,12 +86,12 @@ const (
 	setopt = "setopt"
 )
 
-// fail is the error of an operation on a socket.
+// fail returns the error of an operation on a socket.
 func fail(s *esock.Socket, op string, reason error) error {
 	return &esock.Error{Op: op, Socket: s, Reason: reason}
 }
 
-// Info describes one of the options that esock knows.
+// Info describes an option that esock knows.
 type Info struct {
 	Level       string // "tcp"
 	Name        string // "nodelay"
@@ -102,18 +102,18 @@ type Info struct {
 	Struct      string // of the codec "struct": its name, "tcp_info"
 	CanGet      bool
 	CanSet      bool
-	Asks        bool   // reading takes a value that says what of
-	Kinds       Kinds  // the sockets it applies to
+	Asks        bool   // reading takes a question: Ask
+	Kinds       Kinds  // the sockets that it applies to
 	Needs       string // a capability ("CAP_NET_ADMIN", for some values at least), a state ("connected"), or ""
 	Since       string // the first Linux that has it
-	Until       string // the first Linux that has it no longer, or ""
+	Until       string // the first Linux that no longer has it, or ""
 	Sample      string // see SampleValue
-	Doc         string // what it does, and units
+	Doc         string // what it does, and its unit
 
 	codec uint8
 }
 
-// All lists all options that the package knows, except level otp, in the order of levels.
+// All iterates over the options that the package knows, level by level, without level otp.
 func All() iter.Seq[Info] {
 	return func(yield func(Info) bool) {
 		for i := range optionRows {
@@ -124,7 +124,7 @@ func All() iter.Seq[Info] {
 	}
 }
 
-// findOption gives the row of an option, or -1.
+// findOption returns the row of an option, or -1.
 func findOption(level, name string) int {
 	for i := range optionRows {
 		if r := &optionRows[i]; r.Name == name && r.Level == level {
@@ -143,8 +143,8 @@ func optionError(row int, value any, cause string) error {
 	return &esock.InvalidError{What: "socket_option", Value: value, Cause: name + ": " + cause}
 }
 
-// The table in Go and the rows in C are made of the same file. Should one have been built without the other, every
-// row number would mean something else.
+// The table in Go and the rows in C are generated from one file. If one were built without the other, the row numbers would
+// mean other options.
 var optionTableError = sync.OnceValue(func() error {
 	return compareOptionTables(corecall.OptionTable())
 })
@@ -157,7 +157,7 @@ func compareOptionTables(count int, hash uint64) error {
 		Cause: "sockopt/table.go and csrc/esock_opt.def differ: run go generate, and build again"}
 }
 
-// optionBuffers are what the core reads values into: codecs copy out of them.
+// optionBuffers holds the buffers that the core reads values into. Codecs copy out of them.
 var optionBuffers = optionPool{}
 
 type optionPool struct{ pool sync.Pool }
@@ -178,7 +178,7 @@ func (p *optionPool) put(b *[]byte) {
 	}
 }
 
-// optionSize is how many bytes of data a row's value is read with at first, and has at the most; 0 for scalars.
+// optionSize returns how many bytes a row's value is read with at first, and how many it has at most; 0 for scalars.
 type optionSize struct{ room, most int }
 
 var optionSizes = sync.OnceValue(func() []optionSize {
@@ -189,8 +189,7 @@ var optionSizes = sync.OnceValue(func() []optionSize {
 	return sizes
 })
 
-// getRow reads an option. The data is the caller's, to be put back; nil for scalars. question is what an option that
-// takes one is asked.
+// getRow reads an option. The caller puts the data back; it is nil for scalars. question is for options that take one.
 func getRow(s *esock.Socket, row int, i int64, question []byte) (v int64, data *[]byte, err error) {
 	if err := optionTableError(); err != nil {
 		return 0, nil, fail(s, getopt, err)
@@ -205,8 +204,8 @@ func getRow(s *esock.Socket, row int, i int64, question []byte) (v int64, data *
 	return v, data, nil
 }
 
-// readRow reads an option with room for so many bytes; r is the core's answer. How long some lists are only the kernel
-// knows: where the core says that there is more, it is asked again with more room, so that nothing is cut.
+// readRow reads an option with room for so many bytes; r is the core's answer. Only the kernel knows how long some lists are.
+// When the core says that there is more, readRow asks again with more room, so that nothing is cut.
 func readRow(s *esock.Socket, row int, i int64, question []byte, room int) (v int64, data *[]byte, r int, err error) {
 	if room == 0 {
 		v, _, r, err = corecall.GetOption(s, row, i, nil)
@@ -229,7 +228,7 @@ func readRow(s *esock.Socket, row int, i int64, question []byte, room int) (v in
 	}
 }
 
-// moreRoom is the room to ask again with, when the core answered r to a read with room and said that it takes n bytes.
+// moreRoom returns the room to ask again with, after the core answered r to a read with room and reported n bytes.
 func moreRoom(row, room, n, r int) (int, bool) {
 	most := optionSizes()[row].most
 	if r != -int(syscall.ENOBUFS) || n <= room || n > most {
@@ -238,7 +237,7 @@ func moreRoom(row, room, n, r int) (int, bool) {
 	return min(max(n, 2*room), most), true
 }
 
-// setRow sets an option; value is what the caller gave, for the error.
+// setRow sets an option. value is the caller's, for the error.
 func setRow(s *esock.Socket, row int, value any, i int64, data []byte) error {
 	if err := optionTableError(); err != nil {
 		return fail(s, setopt, err)

@@ -9,8 +9,8 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// otpOption is one option of level otp by OTP's name: a setting of the library's own, which package esock has methods for. set is
-// nil where it cannot be set, and returns cause where the value has no such form.
+// otpOption is an option of level otp: a setting of the library, for which package esock has methods. set is nil if the option
+// cannot be set, and returns a cause if the value is not of the right form.
 type otpOption struct {
 	name string
 	get  func(s *esock.Socket) any
@@ -53,7 +53,7 @@ var otpTable = []otpOption{
 	}},
 }
 
-// OTPNames are the names of the options of level otp.
+// OTPNames returns the names of the options of level otp.
 func OTPNames() []string {
 	names := make([]string, len(otpTable))
 	for i, o := range otpTable {
@@ -72,7 +72,7 @@ func otpBool(set func(*esock.Socket, bool) error) func(*esock.Socket, any) (erro
 	}
 }
 
-// otpBytes is a buffer size as it is given by name: from 1, or "default", which is 0.
+// otpBytes converts a buffer size given by name: at least 1, or "default", which is 0.
 func otpBytes(v any) (int, bool) {
 	if v == "default" {
 		return 0, true
@@ -137,7 +137,7 @@ func findOTP(name string) (*otpOption, error) {
 	return nil, &esock.InvalidError{What: "socket_option", Value: "otp." + name, Cause: "not a known option"}
 }
 
-// getOTP reads an option of level otp. use_registry can be read of a closed socket, too.
+// getOTP reads an option of level otp. use_registry can be read on a closed socket, too.
 func getOTP(s *esock.Socket, name string) (any, error) {
 	row, err := findOTP(name)
 	if err != nil {

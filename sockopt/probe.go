@@ -12,20 +12,20 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// ProbeResult is what came of trying an option on this kernel, with this privilege. The best come first.
+// ProbeResult is the result of trying an option on this kernel with this privilege. The best come first.
 type ProbeResult uint8
 
 // The results.
 const (
-	ProbeRoundTrips ProbeResult = iota // it was set, or asked for, and reads as it should
-	ProbeReads                         // it reads; it cannot be set, or that was not tried
-	ProbeSets                          // it was set; it cannot be read
-	ProbePrivilege                     // it needs a capability that is not there
-	ProbeState                         // it needs a peer or another state, which a fresh socket does not have
-	ProbeDiffers                       // it was set, and reads something else
-	ProbeRefused                       // the kernel knows it, and refused it for a reason of its own
+	ProbeRoundTrips ProbeResult = iota // set or asked, and reads as expected
+	ProbeReads                         // reads; cannot be set, or that was not tried
+	ProbeSets                          // set; cannot be read
+	ProbePrivilege                     // needs a capability that the process does not have
+	ProbeState                         // needs a peer or a state that a fresh socket does not have
+	ProbeDiffers                       // set, but reads something else
+	ProbeRefused                       // the kernel has it and refused it for another reason
 	ProbeLacks                         // the kernel does not have it
-	ProbeNoSocket                      // the kernel does not have such sockets, or the privilege for them is missing
+	ProbeNoSocket                      // the kernel does not have such sockets, or they need a privilege
 )
 
 var probeNames = plain.Names{
@@ -35,7 +35,7 @@ var probeNames = plain.Names{
 	{int(ProbeNoSocket), "no such socket"},
 }
 
-// ProbeResults are all results, the best first.
+// ProbeResults returns all results, the best first.
 func ProbeResults() []ProbeResult {
 	all := make([]ProbeResult, len(probeNames))
 	for i := range all {
@@ -44,33 +44,33 @@ func ProbeResults() []ProbeResult {
 	return all
 }
 
-// String is the result in a few words.
+// String returns the result in a few words.
 func (r ProbeResult) String() string { return probeNames.Spell(int(r)) }
 
 // MarshalText is String, for JSON.
 func (r ProbeResult) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// Works says whether the option does what it can: it was read, or set.
+// Works reports whether the option was read or set.
 func (r ProbeResult) Works() bool { return r <= ProbeSets }
 
-// ProbeAnswer is what came of trying an option on one kind of socket.
+// ProbeAnswer is the result of trying an option on one kind of socket.
 type ProbeAnswer struct {
 	Kind   Kinds // a set of one
 	Result ProbeResult
 	Why    string // what is missing, or the error; "" if nothing
 }
 
-// Probe is what came of trying an option on all kinds of sockets that it applies to.
+// Probe holds the results of trying an option on each kind of socket that it applies to.
 type Probe struct {
 	Option  Info
 	Answers []ProbeAnswer // one of each kind, in the order of AllKinds
 	Result  ProbeResult   // the best of the answers
-	Why     string        // what came with it
+	Why     string        // of the best answer
 }
 
-// ProbeAll tries options on this kernel, with the privilege of the calling process: all, or those of some levels.
-// Each is set to its row's sample and read back, on a fresh socket of each kind, which is closed again. No data is
-// sent, nothing is bound or connected, and no option of another socket changes. It takes about a second.
+// ProbeAll tries options on this kernel, with the privilege of the process: all, or those of some levels. It opens a fresh
+// socket of each kind, sets each option to its sample, reads it back and closes the socket. It sends no data, binds and
+// connects nothing, and changes no option of another socket. It takes about a second.
 func ProbeAll(levels ...string) iter.Seq[Probe] {
 	return func(yield func(Probe) bool) {
 		for i := range optionRows {
@@ -153,8 +153,8 @@ func (o *Info) probeRead(s *esock.Socket, question any) (got any, err error) {
 	return got, err
 }
 
-// probeUntried is for options that no fresh socket can be given a value of. Four bytes of 0 tell apart those that the
-// kernel does not know.
+// probeUntried is for options that cannot be set on a fresh socket. Setting four bytes of 0 shows whether the kernel knows
+// the option.
 func (o *Info) probeUntried(s *esock.Socket, why string) (ProbeResult, string) {
 	var err error
 	if o.CanGet && !o.Asks {
@@ -172,7 +172,7 @@ func (o *Info) probeUntried(s *esock.Socket, why string) (ProbeResult, string) {
 	return ProbeState, why
 }
 
-// judge is what an error says about the option.
+// judge returns what an error says about the option.
 func (o *Info) judge(err error) (ProbeResult, string) {
 	if err == nil {
 		return ProbeSets, ""
@@ -211,7 +211,7 @@ func isPrivilege(err error) bool {
 	return errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES)
 }
 
-// holds reports whether a value that was read is the one wanted; of a map, the keys that are wanted.
+// holds reports whether the value read is the one wanted. Of a map it compares the wanted keys.
 func holds(got, want any) bool {
 	w, ok := want.(map[string]any)
 	if !ok {

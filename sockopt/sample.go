@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// SampleValue is a value of the option to try on a socket of the kind: what to set, or to ask with, and what it then reads, nil for anything.
-// Where nothing can be tried on a socket alone, why says so. Options that can only be read have no sample.
+// SampleValue returns a value of the option to try on a socket of the kind, to set or to ask with, and what the option then
+// reads; nil stands for anything. If the option cannot be tried on a socket alone, why says so. Options that can only be read
+// have no sample.
 func (o Info) SampleValue(kind Kinds) (set, want any, why string) {
 	if strings.HasPrefix(o.Sample, "!") {
 		return nil, nil, o.Sample[1:]
@@ -33,9 +34,9 @@ func (o Info) SampleValue(kind Kinds) (set, want any, why string) {
 	return set, o.ParseValue(after), ""
 }
 
-// ParseValue makes a value for Set of a text, in the form of Sample: numbers, true and false (of booleans also on and
-// off, 1 and 0), names, 0x and hexadecimal digits for bytes; of structures field=value with commas between; of filters code:jt:jf:k with "+" between.
-// What does not fit is refused when it is set.
+// ParseValue makes a value for Set from text in the form of Sample: numbers, names, true and false (for booleans also on and
+// off, 1 and 0), 0x and hexadecimal digits for bytes, field=value separated by commas for structures, code:jt:jf:k separated by
+// "+" for filters. Set refuses a value that does not fit.
 func (o Info) ParseValue(text string) any {
 	switch o.Codec {
 	case "bool":
@@ -67,7 +68,7 @@ func (o Info) ParseValue(text string) any {
 	return sampleScalar(text)
 }
 
-// boolOrText is a boolean of a word that says one.
+// boolOrText returns the boolean that a word stands for, else the word.
 func boolOrText(text string) any {
 	switch text {
 	case "true", "on", "1":
@@ -78,7 +79,7 @@ func boolOrText(text string) any {
 	return text
 }
 
-// fieldKind is the kind of a structure's field, "" if it has none of that name.
+// fieldKind returns the kind of a structure's field, "" if there is no field of that name.
 func fieldKind(structure, name string) string {
 	for _, f := range optionShapes[structure] {
 		if f.name == name {

@@ -17,10 +17,10 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// shapeField is a field of an option's structure; esock_opt_struct.def says what the kinds mean.
+// shapeField is a field of an option's structure; esock_opt_struct.def defines the kinds.
 type shapeField struct{ name, kind string }
 
-// shape is a structure of the kernel's: where the core says its fields are.
+// shape is a structure of the kernel, with the offsets of its fields as the core reports them.
 type shape struct {
 	name    string
 	size    int // without the list
@@ -33,7 +33,7 @@ type placedField struct {
 	offset int
 }
 
-// shapeOf finds out where the fields of a structure are.
+// shapeOf asks the core for the offsets of a structure's fields.
 func shapeOf(name string) *shape {
 	for row := range optionRows {
 		if optionRows[row].Struct != name {
@@ -57,7 +57,7 @@ var shapes = sync.OnceValue(func() map[string]*shape {
 	return all
 })
 
-// structCodec is the codec of a generated structure type, whose fields are those of the kernel's in order.
+// structCodec returns the codec of a generated structure type, whose fields are those of the kernel's structure, in order.
 func structCodec[T any](name string) codec[T] {
 	return codec[T]{
 		encode: func(v T) (int64, []byte, string) {
@@ -71,12 +71,12 @@ func structCodec[T any](name string) codec[T] {
 	}
 }
 
-// hidden are fields that Go has no use for: how many elements a list has.
+// hidden reports fields that a Go structure does not have: the number of elements of a list.
 func (f *placedField) hidden() bool { return strings.HasPrefix(f.kind, "COUNT") }
 
 func (f *placedField) isList() bool { return f.kind[0] == 'L' || f.kind == "TAIL" }
 
-// nextField is the index of the next field of a Go structure, which padding is not.
+// nextField returns the index of the next field of a Go structure, skipping padding.
 func nextField(v reflect.Value, g *int) int {
 	for v.Type().Field(*g).Name == "_" {
 		*g++
@@ -85,7 +85,7 @@ func nextField(v reflect.Value, g *int) int {
 	return *g - 1
 }
 
-// encode makes the kernel's form of a Go structure.
+// encode writes a Go structure in the kernel's form.
 func (sh *shape) encode(v reflect.Value) ([]byte, string) {
 	data := make([]byte, sh.size)
 	count := -1
@@ -127,7 +127,7 @@ func putCount(b []byte, kind string, n int) bool {
 	return true
 }
 
-// elementKind is the kind of the elements of a list.
+// elementKind returns the kind of the elements of a list.
 func elementKind(kind string) string {
 	if kind == "TAIL" {
 		return "U8"
@@ -135,7 +135,7 @@ func elementKind(kind string) string {
 	return kind[1:]
 }
 
-// decode reads the kernel's form into a Go structure.
+// decode reads a Go structure from the kernel's form.
 func (sh *shape) decode(data []byte, v reflect.Value) {
 	if len(data) < sh.size {
 		data = append(bytes.Clone(data), make([]byte, sh.size-len(data))...)
@@ -160,7 +160,7 @@ func (sh *shape) decode(data []byte, v reflect.Value) {
 	}
 }
 
-// listed is how many elements are there: what the count says, and no more than the bytes hold.
+// listed returns the number of elements: what the count says, but no more than the bytes hold.
 func (sh *shape) listed(data []byte, k int) int {
 	n := (len(data) - sh.size) / sh.element
 	if k > 0 {
@@ -174,11 +174,11 @@ func (sh *shape) listed(data []byte, k int) int {
 	return n
 }
 
-// units are the kinds that are times.
+// units has the kinds that are times.
 var units = map[string]time.Duration{"SEC": time.Second, "MS": time.Millisecond, "US": time.Microsecond,
 	"USMIN": time.Microsecond, "US64": time.Microsecond}
 
-// number reads a field that is one.
+// number reads a field that is a number.
 func (f *placedField) number(b []byte) uint64 {
 	switch f.kind {
 	case "U8", "BOOL8":
@@ -192,7 +192,7 @@ func (f *placedField) number(b []byte) uint64 {
 	case "I32", "SEC":
 		return uint64(int64(int32(binary.NativeEndian.Uint32(b))))
 	case "USMIN":
-		// The kernel starts with the greatest number, of which every sample is the lesser.
+		// The kernel starts with the greatest number, so that every sample is less.
 		if n := binary.NativeEndian.Uint32(b); n != math.MaxUint32 {
 			return uint64(n)
 		}
@@ -205,7 +205,7 @@ func (f *placedField) number(b []byte) uint64 {
 	return uint64(binary.NativeEndian.Uint32(b))
 }
 
-// putNumber writes it; false: it does not fit.
+// putNumber writes a number. It returns false if the number does not fit.
 func (f *placedField) putNumber(b []byte, n uint64) bool {
 	switch f.kind {
 	case "U8", "BOOL8":
@@ -300,7 +300,7 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 	return ""
 }
 
-// addrOfStorage is the address in a sockaddr_storage.
+// addrOfStorage returns the address in a sockaddr_storage.
 func addrOfStorage(b []byte) esock.Addr {
 	family := esock.Domain(binary.NativeEndian.Uint16(b))
 	switch family {
@@ -340,7 +340,7 @@ func putStorage(b []byte, a esock.Addr) (cause string) {
 	return ""
 }
 
-// plain is a structure as a map: numbers, booleans, texts of addresses, bytes; times in the kernel's unit.
+// plain returns a structure as a map: numbers, booleans, texts of addresses, bytes; times in the kernel's unit.
 func (sh *shape) plain(data []byte) map[string]any {
 	if len(data) < sh.size {
 		data = append(bytes.Clone(data), make([]byte, sh.size-len(data))...)
@@ -392,8 +392,8 @@ func (f *placedField) plain(b []byte) any {
 	return int(n)
 }
 
-// fromPlain makes the kernel's form of a map: to set, or to ask with. Keys that are missing, unless they may be, and unknown
-// ones are refused by name.
+// fromPlain writes a map in the kernel's form, to set or to ask with. It refuses unknown keys and missing ones that are needed,
+// by name.
 func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 	data := make([]byte, sh.size)
 	r := plain.Read(m)
@@ -534,19 +534,19 @@ func addrFromAny(v any) (esock.Addr, error) {
 	return esock.Addr{}, syscall.EINVAL
 }
 
-// SndWScale is the window scaling of what is sent.
+// SndWScale returns the window scale for sent data.
 func (v TCPInfoValue) SndWScale() int { return int(lowBits(v.WScale, 0, 4)) }
 
-// RcvWScale is the window scaling of what is received.
+// RcvWScale returns the window scale for received data.
 func (v TCPInfoValue) RcvWScale() int { return int(lowBits(v.WScale, 4, 4)) }
 
-// DeliveryRateAppLimited says that DeliveryRate was limited by the sender having nothing to send.
+// DeliveryRateAppLimited reports whether DeliveryRate was limited because the sender had nothing to send.
 func (v TCPInfoValue) DeliveryRateAppLimited() bool { return lowBits(v.AppLimited, 0, 1) != 0 }
 
-// FastOpenClientFail is why fast open did not work: 0 it did or was not tried, and TFO_ numbers of linux/tcp.h.
+// FastOpenClientFail says why fast open failed: a TFO_ number of <linux/tcp.h>, 0 if it worked or was not tried.
 func (v TCPInfoValue) FastOpenClientFail() int { return int(lowBits(v.AppLimited, 1, 2)) }
 
-// lowBits is the bit field that a C compiler places at a bit: from the low end, or the high one on big-endian systems.
+// lowBits returns the bit field that a C compiler places at a bit, counted from the low end, or the high one on big-endian systems.
 func lowBits(b uint8, at, width int) uint8 {
 	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
 		at = 8 - at - width

@@ -2,10 +2,10 @@
 
 package sockopt
 
-// optionHash is what esock_opt_hash answers for the same rows.
+// optionHash is what esock_opt_hash returns for the same rows.
 const optionHash = 0xd38e3168725e57bf
 
-// The kinds of sockets that options apply to.
+// The kinds of sockets.
 const (
 	KindTCP4      Kinds = 1 << 0
 	KindTCP6      Kinds = 1 << 1
@@ -1034,7 +1034,7 @@ var optionRows = [...]Info{
 		Doc: "Sends and receives in the kernel do not sleep. linux/vm_sockets.h", codec: 1},
 }
 
-// otherOptions are names that OTP has and Linux has not, and where they are.
+// otherOptions are the names that OTP has and Linux does not, and the systems that have them.
 var otherOptions = []Other{
 	{"socket", "acceptfilter", "FreeBSD"},
 	{"socket", "bsp_state", "Windows"},
@@ -1122,7 +1122,7 @@ var optionShapes = map[string][]shapeField{
 	"sctp_probeinterval":     {{"assoc_id", "I32"}, {"address", "SA"}, {"interval", "MS"}},
 }
 
-// optionKeys are the keys of the structures that may be missing in a map, and those that a question needs.
+// optionKeys has, for each structure, the keys that may be missing in a map and those that a question needs.
 var optionKeys = map[string]shapeKeys{
 	"so_timestamping":      {optional: []string{"bind_phc"}, asks: []string{}},
 	"ip_mreqn":             {optional: []string{"interface|ifindex"}, asks: []string{}},

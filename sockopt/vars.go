@@ -105,13 +105,13 @@ var (
 	// SocketRcvTimeo is SO_RCVTIMEO, {socket,rcvtimeo}; can be read and set; since Linux 2.4.
 	// How long a blocking receive waits, in microseconds; esock's descriptors never block. socket(7)
 	// Sockets: all.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	SocketRcvTimeo = Option[time.Duration]{18, &microseconds}
 
 	// SocketSndTimeo is SO_SNDTIMEO, {socket,sndtimeo}; can be read and set; since Linux 2.4.
 	// How long a blocking send waits, in microseconds; esock's descriptors never block. socket(7)
 	// Sockets: all.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	SocketSndTimeo = Option[time.Duration]{19, &microseconds}
 
 	// SocketBindToDevice is SO_BINDTODEVICE, {socket,bindtodevice}; can be read and set; since Linux 2.2.
@@ -956,13 +956,13 @@ var (
 	// TCPKeepIdle is TCP_KEEPIDLE, {tcp,keepidle}; can be read and set; since Linux 2.4.
 	// The idle time before the first keepalive probe, 1 to 32767 seconds. tcp(7)
 	// Sockets: tcp4 tcp6 mptcp.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	TCPKeepIdle = Option[time.Duration]{186, &intSeconds}
 
 	// TCPKeepIntvl is TCP_KEEPINTVL, {tcp,keepintvl}; can be read and set; since Linux 2.4.
 	// The time between keepalive probes, 1 to 32767 seconds. tcp(7)
 	// Sockets: tcp4 tcp6 mptcp.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	TCPKeepIntvl = Option[time.Duration]{187, &intSeconds}
 
 	// TCPKeepCnt is TCP_KEEPCNT, {tcp,keepcnt}; can be read and set; since Linux 2.4.
@@ -1023,7 +1023,7 @@ var (
 	// TCPUserTimeout is TCP_USER_TIMEOUT, {tcp,user_timeout}; can be read and set; since Linux 2.6.37.
 	// How long sent data may stay unacknowledged, in milliseconds; 0 for the default. tcp(7)
 	// Sockets: tcp4 tcp6.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	TCPUserTimeout = Option[time.Duration]{199, &uintMilliseconds}
 
 	// TCPRepair is TCP_REPAIR, {tcp,repair}; can be read and set; since Linux 3.5.
@@ -1119,7 +1119,7 @@ var (
 	// TCPTXDelay is TCP_TX_DELAY, {tcp,tx_delay}; can be read and set; since Linux 5.2.
 	// Delays what is sent, in microseconds; needs the fq packet scheduler to be exact. linux/tcp.h
 	// Sockets: tcp4 tcp6.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	TCPTXDelay = Option[time.Duration]{218, &uintMicroseconds}
 
 	// TCPAOAddKey is TCP_AO_ADD_KEY, {tcp,ao_add_key}; can be set; since Linux 6.7.
@@ -1155,19 +1155,19 @@ var (
 	// TCPRTOMaxMS is TCP_RTO_MAX_MS, {tcp,rto_max_ms}; can be read and set; since Linux 6.15.
 	// The longest time between retransmissions, 1000 to 120000 milliseconds. ip-sysctl.rst
 	// Sockets: tcp4 tcp6.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	TCPRTOMaxMS = Option[time.Duration]{225, &uintMilliseconds}
 
 	// TCPRTOMinUS is TCP_RTO_MIN_US, {tcp,rto_min_us}; can be read and set; since Linux 6.15.
 	// The shortest time before a retransmission, in microseconds. ip-sysctl.rst
 	// Sockets: tcp4 tcp6.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	TCPRTOMinUS = Option[time.Duration]{226, &uintMicroseconds}
 
 	// TCPDelACKMaxUS is TCP_DELACK_MAX_US, {tcp,delack_max_us}; can be read and set; since Linux 6.15.
 	// The longest delay of an acknowledgement, in microseconds. linux/tcp.h
 	// Sockets: tcp4 tcp6.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	TCPDelACKMaxUS = Option[time.Duration]{227, &uintMicroseconds}
 )
 
@@ -1725,7 +1725,7 @@ var (
 	// VSockConnectTimeout is SO_VM_SOCKETS_CONNECT_TIMEOUT, {vsock,connect_timeout}; can be read and set; since Linux 3.9.
 	// How long a connect may take, in microseconds. vsock(7)
 	// Sockets: vsock.
-	// The time is rounded up to that unit.
+	// The time is rounded up to the kernel's unit.
 	VSockConnectTimeout = Option[time.Duration]{333, &microseconds}
 
 	// VSockNonblockTxrx is SO_VM_SOCKETS_NONBLOCK_TXRX, {vsock,nonblock_txrx}; can be read and set; since Linux 3.9.

@@ -19,35 +19,35 @@ import (
 // Option says how far an option is supported.
 type Option uint8
 
-// The states, each more than the one before.
+// The states, from the least to the most support.
 const (
-	Unknown   Option = iota // nobody knows the name
-	Elsewhere               // OTP names it, and Linux has no such option
-	Known                   // esock has it, and this kernel does not
-	Works                   // this kernel has it, be it that it needs a privilege, a peer or a state
+	Unknown   Option = iota // an unknown name
+	Elsewhere               // OTP has the name, but Linux no such option
+	Known                   // esock has the option, but this kernel does not
+	Works                   // this kernel has the option; it may need a privilege, a peer or a state
 )
 
 var supportNames = plain.Names{{int(Unknown), "unknown"}, {int(Elsewhere), "elsewhere"},
 	{int(Known), "known"}, {int(Works), "works"}}
 
-// String is the state in a word.
+// String returns the state in one word.
 func (o Option) String() string { return supportNames.Spell(int(o)) }
 
 // MarshalText is String, for JSON.
 func (o Option) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// Table is what the library knows and this system has. Its JSON is its Map.
+// Table says which of the names that the library knows this system has. Its JSON is its Map.
 type Table struct {
-	IOCtlRequests map[string]bool              // the requests of netdevice.IOCtl: Linux has it
-	IOCtlFlags    map[string]bool              // the names of interface flags: Linux has it
-	MsgFlags      map[string]bool              // the flags of sends and receives: Linux has it
-	Protocols     map[string]bool              // by name, the system's own names included: all true
+	IOCtlRequests map[string]bool              // the requests of netdevice.IOCtl: whether Linux has it
+	IOCtlFlags    map[string]bool              // the names of interface flags: whether Linux has it
+	MsgFlags      map[string]bool              // the flags of sends and receives: whether Linux has it
+	Protocols     map[string]bool              // by name, including those of the system: all true
 	Options       map[string]map[string]Option // by level and name
 	Features      map[string]bool              // sctp, ipv6, local, netns, sendfile, mptcp, vsock, packet
 }
 
-// All tells what is supported: from the tables that the library works with, and what the running kernel answers, which
-// is asked once. That takes about a second. OTP: socket:supports/0,1,2.
+// All returns what is supported, from the library's tables and from what the running kernel answers. The first call asks the
+// kernel, which takes about a second. OTP: socket:supports/0,1,2.
 func All() Table {
 	return Table{
 		IOCtlRequests: supportedIOCtls(),
@@ -59,9 +59,9 @@ func All() Table {
 	}
 }
 
-// Is answers for a feature ("mptcp"), for a name in a table ("msg_flags", "peek"; "protocols", "tcp";
-// "ioctl_requests", "gifconf"; "ioctl_flags", "up"), or for an option ("options", "tcp", "nodelay": this kernel has it). A name
-// of a table alone is true, what nobody knows is false. OTP: socket:is_supported/1,2,3.
+// Is reports whether something is supported: a feature ("mptcp"), a name in a table ("msg_flags", "peek"; "protocols", "tcp";
+// "ioctl_requests", "gifconf"; "ioctl_flags", "up"), or an option of this kernel ("options", "tcp", "nodelay"). It is true for
+// the name of a table alone, and false for an unknown name. OTP: socket:is_supported/1,2,3.
 func Is(keys ...string) bool {
 	switch {
 	case len(keys) == 3 && keys[0] == "options":
@@ -87,7 +87,7 @@ func Is(keys ...string) bool {
 	return false
 }
 
-// Map is the tables with OTP's keys: ioctl_requests, ioctl_flags, msg_flags, protocols, options (by level, then by name:
+// Map returns the tables with OTP's keys: ioctl_requests, ioctl_flags, msg_flags, protocols, options (by level, then by name:
 // "elsewhere", "known" or "works"), and each feature.
 func (t Table) Map() map[string]any {
 	m := map[string]any{"ioctl_requests": plainMap(t.IOCtlRequests), "ioctl_flags": plainMap(t.IOCtlFlags),
@@ -126,7 +126,7 @@ func supportedIOCtls() map[string]bool {
 	return t
 }
 
-// supportedNames are the names of a table whose numbers are 0 where Linux has none.
+// supportedNames returns the names of a table. Linux does not have those whose number is 0.
 func supportedNames(names plain.Names) map[string]bool {
 	t := map[string]bool{}
 	for _, n := range names {

@@ -4,29 +4,29 @@ import "net/netip"
 
 // Requests of ioctl(2): esock_ioctl(), esock_ifconf() and esock_ioctl_row() of csrc/esock.h.
 var (
-	// Request makes a request. name is the interface that it is about, "" if none is. The row's form says which fields of
-	// the argument and of the answer count.
+	// Request makes a request. name is the interface concerned, "" if there is none. The row's form says which fields of the
+	// argument and the answer are used.
 	Request func(s any, request int, name string, arg RequestArg) (RequestArg, error)
 	// Interfaces lists the addresses of all interfaces.
 	Interfaces func(s any) ([]InterfaceAddr, error)
-	// Requests has the row of each request. The slice is shared.
+	// Requests returns the rows of all requests. The slice is shared.
 	Requests func() []RequestRow
 )
 
-// RequestArg is what a request takes, and what it answers: struct esock_ioarg.
+// RequestArg is the argument and the answer of a request: struct esock_ioarg.
 type RequestArg struct {
-	I    int64  // a number, an index, or flags; of those to be set, the ones to switch on
+	I    int64  // a number, an index, or flags; when setting, the flags to switch on
 	Off  uint32 // the flags to switch off
-	Name string // the answer of GIFName alone
+	Name string // only the answer of GIFName
 	Addr Address
 	Map  Mapping
 }
 
-// Address is what struct ifreq has room for.
+// Address is an address of the length that struct ifreq has room for.
 type Address struct {
 	IP     netip.Addr // of AF_INET; not valid for others
 	Family uint16     // of others: the family, or the type of the hardware
-	Len    uint8      // of others: the bytes of Data that count
+	Len    uint8      // of others: the bytes used in Data
 	Data   [14]byte   // of others: what follows the family in the sockaddr
 }
 
@@ -46,7 +46,7 @@ type InterfaceAddr struct {
 // RequestRow is struct esock_iorow.
 type RequestRow struct {
 	Name     string
-	Constant string // "": this system has no such request
+	Constant string // "" if Linux has no such request
 	Doc      string
 	Number   uint
 	Set      bool
@@ -87,14 +87,14 @@ const (
 	NumRequests
 )
 
-// What a request is about: enum esock_iokey.
+// The subject of a request: enum esock_iokey.
 const (
 	KeyNone  = iota // the socket, or the whole system
 	KeyName         // the interface with the name
 	KeyIndex        // the interface with the index I
 )
 
-// The form of what a request sets or answers: enum esock_ioform.
+// The form of the value that a request sets or answers: enum esock_ioform.
 const (
 	FormInt    = iota + 1 // I
 	FormBool              // I, 0 or 1

@@ -1,6 +1,6 @@
-// Command optgen writes what is made of the rows of csrc/esock_opt.def and the structures of csrc/esock_opt_struct.def:
-// the Go half of the option table, the Go types of the structures, docs/options.md and the fuzz dictionary. It is
-// run in the root of the module, by go generate.
+// Command optgen generates, from the rows of csrc/esock_opt.def and the structures of csrc/esock_opt_struct.def, the Go half
+// of the option table, the Go types of the structures, docs/options.md and the fuzz dictionary. go generate runs it in the
+// root of the module.
 package main
 
 import (
@@ -14,7 +14,7 @@ const (
 	structSource = "csrc/esock_opt_struct.def"
 )
 
-// outputs are the files that are made, and of what.
+// outputs has the generated files and the functions that make them.
 var outputs = []struct {
 	path string
 	make func(*table) ([]byte, error)

@@ -5,8 +5,8 @@ import "strings"
 var levels = map[string]string{"ip": "IP", "ipv6": "IPv6", "tcp": "TCP", "udp": "UDP", "udplite": "UDPLite", "sctp": "SCTP",
 	"mptcp": "MPTCP", "icmpv6": "ICMPv6", "vsock": "VSock"}
 
-// The words that OTP's names are put together of, as Go spells them. Longer ones come first where one begins like
-// another. What is not here stays one word.
+// The words of OTP's names and their spelling in Go. A longer word comes before one that it begins with. Other text stays one
+// word.
 var words = []string{
 	"setpeerprim:SetPeerPrim", "paddrparams:PeerAddrParams", "paddrinfo:PeerAddrInfo", "paddrthlds:PeerAddrThlds",
 	"sndrcvinfo:SndRcvInfo", "sndinfo:SndInfo", "rcvinfo:RcvInfo", "nxtinfo:NxtInfo", "authkeyid:AuthKeyID",
@@ -38,12 +38,12 @@ var words = []string{
 	"keynumber:KeyNumber", "copybuf:CopyBuf", "sfinfo:SFInfo", "alen:ALen", "udp:UDP", "uid:UID", "ulp:ULP", "us:US", "v6only:V6Only", "zerocopy:ZeroCopy",
 }
 
-// whole are names that the words would spell wrongly.
+// whole has the names that the words would spell wrongly.
 var whole = map[string]string{"ms": "MS", "rfc2292": "RFC2292", "rfc4884": "RFC4884", "ao": "AO", "pr": "PR", "pf": "PF", "us": "US", "if": "If", "id": "ID", "ip": "IP", "cc": "CC", "ca": "CA", "ce": "CE",
 	"rx": "RX", "tx": "TX", "in6": "In6", "in": "In", "so": "", "sk": "",
 	"phc": "PHC", "sack": "SACK", "vm": "VM", "ack": "ACK", "ato": "ATO", "io": "IO"}
 
-// spell is a name of several words with underscores between, in Go.
+// spell returns the Go name for words with underscores between them.
 func spell(name string) string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(name, "_") {
@@ -55,7 +55,7 @@ func spell(name string) string {
 			word, spelt := part, capital(part)
 			for _, w := range words {
 				from, to, _ := strings.Cut(w, ":")
-				// A short word is one only if nothing follows, or it would be found in every other.
+				// A short word counts only at the end, or it would be found in every other.
 				if part == from || len(from) > 3 && strings.HasPrefix(part, from) ||
 					(from == "ttl" || from == "tos") && strings.HasPrefix(part, from) {
 					word, spelt = from, to
@@ -69,7 +69,7 @@ func spell(name string) string {
 	return b.String()
 }
 
-// goName is the exported name: level and words.
+// goName returns the exported name: level and words.
 func (r row) goName() string {
 	level, ok := levels[r.level]
 	if !ok {
@@ -78,7 +78,7 @@ func (r row) goName() string {
 	return level + spell(r.name)
 }
 
-// structNames are structures whose C name says too little or too much for a Go type.
+// structNames has the structures whose C name says too little or too much for a Go type.
 var structNames = map[string]string{"sock_txtime": "TXTimeConfig", "so_timestamping": "TimestampingConfig", "sk_meminfo": "MemInfo",
 	"ip_mreqn": "IPMreq", "in6_flowlabel_req": "FlowLabelReq", "ip6_mtuinfo": "MTUInfo", "ip_msfilter": "IPSourceFilter",
 	"tpacket_req": "PacketRing", "tpacket_stats": "PacketStats", "tpacket_rollover_stats": "PacketRollovers"}

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// table is what the two files say.
+// table is the content of the two files.
 type table struct {
 	levels    map[string]int
 	kinds     []kind
@@ -96,7 +96,7 @@ var directions = map[string]int{"GET": 1, "SET": 2, "GETSET": 3, "ASK": 5, "ASKS
 
 var needs = map[string]int{"NOTHING": 0, "CONNECTED": 1, "LISTENING": 2, "REPAIR": 3, "NET_ADMIN": 4, "NET_RAW": 5}
 
-// Structures whose Go type is written by hand.
+// The structures whose Go type is written by hand.
 var handmade = map[string]struct{ goType, codec string }{
 	"linger":         {"Linger", "lingerCodec"},
 	"ucred":          {"esock.Credentials", "ucredCodec"},
@@ -110,7 +110,7 @@ var handmade = map[string]struct{ goType, codec string }{
 	"sctp_sndinfo":    {"esock.SCTPSndInfo", "sctpSndInfoCodec"},
 }
 
-// A row is two lines; the second is the text.
+// A row has two lines; the second is its text.
 var (
 	levelLine  = regexp.MustCompile(`^ESOCK_LEVEL\((\w+), \w+, (\d+)\)$`)
 	kindLine   = regexp.MustCompile(`^ESOCK_KIND\((\w+), (\d+), "(\w+)"\)$`)
@@ -283,13 +283,13 @@ func (t *table) parseRow(first, second string) (r row, cause string) {
 	return r, ""
 }
 
-// max is what the row says of strings and bytes: the longest, or the room to begin with.
+// max returns the greatest length of a string or bytes, or the room to begin with.
 func (r row) max() int {
 	n, _ := strconv.Atoi(r.argument)
 	return n
 }
 
-// hash is esock_opt_hash: FNV-1a over lines for each row.
+// hash returns what esock_opt_hash does: FNV-1a over the lines of all rows.
 func hash(t *table) uint64 {
 	h := fnv.New64a()
 	for _, r := range t.rows {
@@ -313,7 +313,7 @@ func (r row) access() string {
 		"ASK": "can be asked with Ask", "ASKSET": "can be asked with Ask, and set"}[r.direction]
 }
 
-// needed says of a field whether its key may be missing: "", "or ifindex" or "may be missing".
+// needed says whether the key of a field may be missing: "", "or ifindex" or "may be missing".
 func (s *structure) needed(name string) string {
 	for _, o := range s.optional {
 		one, other, two := strings.Cut(o, "|")
@@ -329,7 +329,7 @@ func (s *structure) needed(name string) string {
 	return ""
 }
 
-// form is the codec as Go's users see it, to whom it does not matter who knows the length.
+// form returns the codec for users of Go, for whom it makes no difference where the length comes from.
 func (r row) form() string {
 	switch r.codec {
 	case "TEXT":
@@ -342,7 +342,7 @@ func (r row) form() string {
 	return strings.ToLower(r.codec)
 }
 
-// lifetime is since and until, in words.
+// lifetime returns since and until, in words.
 func (r row) lifetime() string {
 	if r.until == "" {
 		return r.since
@@ -350,7 +350,7 @@ func (r row) lifetime() string {
 	return r.since + ", until " + r.until
 }
 
-// need is what a row needs, in words.
+// need returns what a row needs, in words.
 func (r row) need() string {
 	switch r.needs {
 	case "NOTHING":
@@ -361,7 +361,7 @@ func (r row) need() string {
 	return strings.ToLower(r.needs)
 }
 
-// kindNames are the kinds that a row applies to.
+// kindNames returns the names of the kinds that a row applies to.
 func (t *table) kindNames(r row) string {
 	if r.kindBits == t.composite["ANY"] {
 		return "all"
@@ -384,7 +384,7 @@ func (r row) goType() (goType, codec string) {
 	return c.goType, c.value
 }
 
-// fieldTypes are the Go types of the kinds of fields; "-" for one that Go makes itself.
+// fieldTypes has the Go type of each kind of field; "-" for one that the Go structure does not have.
 var fieldTypes = map[string]string{
 	"U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "I32": "int32", "BE16": "uint16", "BE32": "uint32",
 	"BOOL": "bool", "BOOL8": "bool", "IN4": "netip.Addr", "IN6": "netip.Addr", "SA": "esock.Addr", "SA6": "esock.Addr",
