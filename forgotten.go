@@ -17,6 +17,8 @@ import (
 
 // forgotten is what has to be closed when nobody can reach the socket any more.
 type forgotten struct {
+	links[forgotten] // in watched
+
 	h        *handle
 	id       uint64
 	file     *os.File                      // it owns the descriptor, once a call has parked
@@ -27,14 +29,16 @@ type forgotten struct {
 	lent     uint64                        // as in rareState
 	sock     weak.Pointer[Socket]
 	armed    *Socket // the same, while it is armed: that keeps it
-
-	prev, next *forgotten // in watched
 }
+
+type forgottenLinks struct{}
+
+func (forgottenLinks) of(f *forgotten) *links[forgotten] { return &f.links }
 
 // watched are those that the poller has a name for. The registry knows the others.
 var watched struct {
-	mu   sync.Mutex
-	head *forgotten
+	mu sync.Mutex
+	list[forgotten, forgottenLinks]
 }
 
 // watchForgotten makes the garbage collector close the socket when it is forgotten. Nobody else has the socket yet.
@@ -102,10 +106,7 @@ func (s *Socket) nameForPoller() unsafe.Pointer {
 	f.sock = weak.Make(s)
 	f.ptr = pointer.Save(f)
 	watched.mu.Lock()
-	if f.next = watched.head; f.next != nil {
-		f.next.prev = f
-	}
-	watched.head = f
+	watched.push(f)
 	watched.mu.Unlock()
 	return f.ptr
 }
@@ -138,15 +139,7 @@ func (s *Socket) keepArmed() {
 // unname takes the name back.
 func (f *forgotten) unname() {
 	watched.mu.Lock()
-	if f.prev != nil {
-		f.prev.next = f.next
-	} else {
-		watched.head = f.next
-	}
-	if f.next != nil {
-		f.next.prev = f.prev
-	}
-	f.prev, f.next = nil, nil
+	watched.remove(f)
 	watched.mu.Unlock()
 	pointer.Unref(f.ptr)
 	f.ptr = nil

@@ -11,21 +11,21 @@ import (
 //
 // A handle is also its own entry in a lane's queue and in a mailbox's list of messages, so that neither allocates.
 type Handle struct {
-	mb         *Mailbox // the requester; nil for a blocking call waiting its turn
-	sock       *Socket  // where it was last used; guarded by mb.mu
-	prev, next *Handle  // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
-	pprev      *Handle  // in the mailbox's list of handles in progress, guarded by mb.mu
-	pnext      *Handle
-	ext        *handleExt // what few handles have
-	seq        uint64     // place of its message in the mailbox; guarded by mb.mu
-	op         Op
-	state      handleState // guarded by the socket's mu
-	posted     messageKind // guarded by mb.mu
-	away       bool        // its function is running (NewHandleFunc); guarded by mb.mu
-	busy       bool        // in a lane; guarded by mb.mu
-	waiting    bool        // and its message is still to come; guarded by mb.mu
-	complete   bool        // see Select.Complete
-	moved      bool        // a part of the request has moved; guarded by the socket's mu
+	links[Handle] // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
+
+	mb       *Mailbox      // the requester; nil for a blocking call waiting its turn
+	sock     *Socket       // where it was last used; guarded by mb.mu
+	call     links[Handle] // in the mailbox's list of handles in progress, guarded by mb.mu
+	ext      *handleExt    // what few handles have
+	seq      uint64        // place of its message in the mailbox; guarded by mb.mu
+	op       Op
+	state    handleState // guarded by the socket's mu
+	posted   messageKind // guarded by mb.mu
+	away     bool        // its function is running (NewHandleFunc); guarded by mb.mu
+	busy     bool        // in a lane; guarded by mb.mu
+	waiting  bool        // and its message is still to come; guarded by mb.mu
+	complete bool        // see Select.Complete
+	moved    bool        // a part of the request has moved; guarded by the socket's mu
 }
 
 // handleExt is what only some handles need.
@@ -216,41 +216,16 @@ func (h *Handle) message() Message {
 }
 
 // handleList is a list of handles, each in one list at a time: the calls queued in a lane, a mailbox's messages.
-type handleList struct{ head, tail *Handle }
+type handleList = list[Handle, handleLinks]
 
-// push appends h.
-func (l *handleList) push(h *Handle) { l.insert(h, l.tail) }
+type handleLinks struct{}
 
-// insert puts h behind another, nil: at the front.
-func (l *handleList) insert(h, after *Handle) {
-	h.prev, h.next = after, l.head
-	if after == nil {
-		l.head = h
-	} else {
-		h.next = after.next
-		after.next = h
-	}
-	if h.next == nil {
-		l.tail = h
-	} else {
-		h.next.prev = h
-	}
-}
+func (handleLinks) of(h *Handle) *links[Handle] { return &h.links }
 
-// remove takes h out; it must be in.
-func (l *handleList) remove(h *Handle) {
-	if h.prev == nil {
-		l.head = h.next
-	} else {
-		h.prev.next = h.next
-	}
-	if h.next == nil {
-		l.tail = h.prev
-	} else {
-		h.next.prev = h.prev
-	}
-	h.prev, h.next = nil, nil
-}
+// callLinks are those of a mailbox's handles in progress.
+type callLinks struct{}
+
+func (callLinks) of(h *Handle) *links[Handle] { return &h.call }
 
 // errHandleBusy is the answer to a use of a handle that is used already.
 var errHandleBusy = &InvalidError{What: "handle", Cause: "a call with it is in progress"}
@@ -269,11 +244,7 @@ func (m *Mailbox) claim(h *Handle, s *Socket) error {
 		return errHandleBusy
 	}
 	h.busy, h.waiting, h.sock = true, true, s
-	h.pprev, h.pnext = nil, m.pending
-	if m.pending != nil {
-		m.pending.pprev = h
-	}
-	m.pending = h
+	m.pending.insert(h, nil)
 	return nil
 }
 
@@ -290,15 +261,7 @@ func (m *Mailbox) unclaim(h *Handle) {
 		return
 	}
 	h.busy, h.waiting = false, false
-	if h.pprev == nil {
-		m.pending = h.pnext
-	} else {
-		h.pprev.pnext = h.pnext
-	}
-	if h.pnext != nil {
-		h.pnext.pprev = h.pprev
-	}
-	h.pprev, h.pnext = nil, nil
+	m.pending.remove(h)
 }
 
 // selected tells the mailbox that h is ready.
@@ -365,7 +328,7 @@ func (m *Mailbox) queuedIn(s *Socket, l *lane, d direction) *Handle {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for h, p := l.head, m.pending; h != nil && p != nil; h, p = h.next, p.pnext {
+	for h, p := l.head, m.pending.head; h != nil && p != nil; h, p = h.next, p.call.next {
 		switch {
 		case h.mb == m:
 			return h

@@ -49,14 +49,14 @@ func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 // Cancel removes the message of the cancelled call.
 type Mailbox struct {
 	mu       sync.Mutex
-	messages handleList // not received yet
-	n        int        // how many
-	pending  *Handle    // handles in progress
-	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
+	messages handleList              // not received yet
+	n        int                     // how many
+	pending  list[Handle, callLinks] // handles in progress
+	owned    list[Socket, ownedLinks]
 	open     bool
-	seq      uint64        // how many places were ever given to messages
-	posts    uint64        // how many messages were ever put into a place that was given before
-	watchers *watcher      // one for each ReceiveMatch
+	seq      uint64 // how many places were ever given to messages
+	posts    uint64 // how many messages were ever put into a place that was given before
+	watchers list[watcher, watcherLinks]
 	wake     chan struct{} // buffer of 1: there may be messages
 	gone     chan struct{} // closed by Close, which every receiver sees
 	id       uint64
@@ -64,9 +64,13 @@ type Mailbox struct {
 
 // watcher is a ReceiveMatch in a mailbox's list. Guarded by the mailbox's mu.
 type watcher struct {
-	wake       chan struct{} // buffer of 1
-	prev, next *watcher
+	links[watcher]
+	wake chan struct{} // buffer of 1
 }
+
+type watcherLinks struct{}
+
+func (watcherLinks) of(w *watcher) *links[watcher] { return &w.links }
 
 var lastMailboxID atomic.Uint64
 
@@ -99,23 +103,13 @@ func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (M
 func (m *Mailbox) watch(w *watcher) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if w.next = m.watchers; w.next != nil {
-		w.next.prev = w
-	}
-	m.watchers = w
+	m.watchers.push(w)
 }
 
 func (m *Mailbox) unwatch(w *watcher) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if w.prev == nil {
-		m.watchers = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next != nil {
-		w.next.prev = w.prev
-	}
+	m.watchers.remove(w)
 }
 
 func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-chan struct{}) (Message, error) {
@@ -352,7 +346,7 @@ func (m *Mailbox) Close() error {
 		m.unlink(m.messages.head)
 	}
 	var owned []*Socket
-	for s := m.owned; s != nil; s = s.ownNext {
+	for s := m.owned.head; s != nil; s = s.owned.next {
 		owned = append(owned, s)
 	}
 	type held struct {
@@ -360,7 +354,7 @@ func (m *Mailbox) Close() error {
 		s *Socket
 	}
 	var pending []held
-	for h := m.pending; h != nil; h = h.pnext {
+	for h := m.pending.head; h != nil; h = h.call.next {
 		pending = append(pending, held{h, h.sock})
 	}
 	m.mu.Unlock()
@@ -388,7 +382,7 @@ func (m *Mailbox) Closed() bool {
 // signal wakes one receiver and every ReceiveMatch. m.mu is held.
 func (m *Mailbox) signal() {
 	poke(m.wake)
-	for w := m.watchers; w != nil; w = w.next {
+	for w := m.watchers.head; w != nil; w = w.next {
 		poke(w.wake)
 	}
 }

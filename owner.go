@@ -62,11 +62,7 @@ func (m *Mailbox) own(s *Socket) bool {
 	if !m.open {
 		return false
 	}
-	s.ownPrev, s.ownNext = nil, m.owned
-	if m.owned != nil {
-		m.owned.ownPrev = s
-	}
-	m.owned = s
+	m.owned.insert(s, nil)
 	return true
 }
 
@@ -74,13 +70,10 @@ func (m *Mailbox) own(s *Socket) bool {
 func (m *Mailbox) disown(s *Socket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.ownPrev == nil {
-		m.owned = s.ownNext
-	} else {
-		s.ownPrev.ownNext = s.ownNext
-	}
-	if s.ownNext != nil {
-		s.ownNext.ownPrev = s.ownPrev
-	}
-	s.ownPrev, s.ownNext = nil, nil
+	m.owned.remove(s)
 }
+
+// ownedLinks are those of a mailbox's sockets.
+type ownedLinks struct{}
+
+func (ownedLinks) of(s *Socket) *links[Socket] { return &s.owned }

@@ -16,9 +16,13 @@ var registry registryShards
 
 type registryShards [16]struct {
 	mu   sync.Mutex
-	root Socket // of a ring; only its links are used
+	list list[Socket, entryLinks]
 	n    int
 }
+
+type entryLinks struct{}
+
+func (entryLinks) of(s *Socket) *links[Socket] { return &s.entry }
 
 // useRegistry is whether new sockets are registered, where nobody said otherwise.
 var useRegistry atomic.Bool
@@ -48,15 +52,10 @@ func (r *registryShards) add(s *Socket) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	// Close notes factClosed before it comes here to remove.
-	if s.regNext != nil || s.isGone() {
+	if sh.list.has(s) || s.isGone() {
 		return
 	}
-	if sh.root.regNext == nil {
-		sh.root.regPrev, sh.root.regNext = &sh.root, &sh.root
-	}
-	last := sh.root.regPrev
-	s.regPrev, s.regNext = last, &sh.root
-	last.regNext, sh.root.regPrev = s, s
+	sh.list.push(s)
 	sh.n++
 	s.facts.Or(factRegistered)
 }
@@ -66,12 +65,10 @@ func (r *registryShards) remove(s *Socket) {
 	sh := &r[s.id%uint64(len(r))]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s.regNext == nil {
-		return
+	if sh.list.has(s) {
+		sh.list.remove(s)
+		sh.n--
 	}
-	s.regPrev.regNext, s.regNext.regPrev = s.regNext, s.regPrev
-	s.regPrev, s.regNext = nil, nil
-	sh.n--
 }
 
 // all lists the sockets in the order in which they were made.
@@ -80,10 +77,8 @@ func (r *registryShards) all() []*Socket {
 	for i := range r {
 		sh := &r[i]
 		sh.mu.Lock()
-		if sh.n > 0 {
-			for s := sh.root.regNext; s != &sh.root; s = s.regNext {
-				list = append(list, s)
-			}
+		for s := sh.list.head; s != nil; s = s.entry.next {
+			list = append(list, s)
 		}
 		sh.mu.Unlock()
 	}

@@ -30,9 +30,9 @@ type Socket struct {
 	blk   *blocking      // park.go; nil until a call parks
 	ptr   unsafe.Pointer // what the poller carries: go-pointer's name of this socket; nil until armed
 
-	owner            *Mailbox // guarded by mu
-	ownPrev, ownNext *Socket  // guarded by owner.mu
-	regPrev, regNext *Socket  // guarded by the registry's shard
+	owner *Mailbox      // guarded by mu
+	owned links[Socket] // in its list; guarded by owner.mu
+	entry links[Socket] // in the registry; guarded by the shard
 
 	otp   atomic.Pointer[otpOptions] // nil: all at their defaults
 	rare  atomic.Pointer[rareState]  // nil until needed
