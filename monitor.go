@@ -67,7 +67,7 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	if mb == nil {
 		return nil, s.fail(op, &InvalidError{What: "mailbox", Cause: "it is nil"})
 	}
-	// First this, then the look at factClosed: close does the two the other way round, so that one sees the other.
+	// Set before factClosed is read. Close sets factClosed before it reads this, so at least one sees the other.
 	s.facts.Or(factMonitored)
 	if !s.registered() {
 		_ = s.Register() // it fails when the socket is closed
@@ -79,7 +79,7 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 		return nil, s.fail(op, net.ErrClosed)
 	}
 	if s.isGone() {
-		_ = mb.Post(DownMsg{m, net.ErrClosed}) // it fails when mb is closed meanwhile
+		_ = mb.Post(DownMsg{m, net.ErrClosed}) // fails if mb was closed meanwhile
 		return m, nil
 	}
 	monitors.link(m)
@@ -101,7 +101,7 @@ func (m *Monitor) Cancel() bool {
 	return true
 }
 
-// link enters a monitor. t.mu is held.
+// link adds a monitor. t.mu is held.
 func (t *monitorSet) link(m *Monitor) {
 	l := t.of[m.s]
 	if l == nil {
@@ -116,7 +116,7 @@ func (t *monitorSet) link(m *Monitor) {
 	t.n++
 }
 
-// unlink takes out a monitor that is in. t.mu is held.
+// unlink removes a monitor, which must be in t. t.mu is held.
 func (t *monitorSet) unlink(m *Monitor) {
 	l := t.of[m.s]
 	if l.remove(m); l.head == nil {
@@ -130,7 +130,7 @@ func (t *monitorSet) unlink(m *Monitor) {
 	t.n--
 }
 
-// down tells the monitors of a socket that is closed now.
+// down sends the messages of the monitors of a socket that was closed.
 func (t *monitorSet) down(s *Socket) {
 	if s.facts.Load()&factMonitored == 0 {
 		return
@@ -144,7 +144,7 @@ func (t *monitorSet) down(s *Socket) {
 	}
 }
 
-// forget drops the monitors of a mailbox that is closed now.
+// forget drops the monitors of a mailbox that was closed.
 func (t *monitorSet) forget(mb *Mailbox) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

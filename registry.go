@@ -9,9 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// The registry knows the open sockets. It is sharded, so that short-lived sockets do not meet at one lock, and
-// synchronous: a socket is in it when Open returns, and out of it when Close does. The links are in the
-// sockets, so that an entry allocates nothing.
+// The registry lists the open sockets. It is sharded, so that short-lived sockets do not contend for one lock. It is
+// synchronous: a socket is in it when Open returns, and out of it when Close returns.
 var registry registryShards
 
 type registryShards [16]struct {
@@ -24,7 +23,7 @@ type entryLinks struct{}
 
 func (entryLinks) of(s *Socket) *links[Socket] { return &s.entry }
 
-// useRegistry is whether new sockets are registered, where nobody said otherwise.
+// useRegistry says whether new sockets are registered by default.
 var useRegistry atomic.Bool
 
 func init() { useRegistry.Store(registryWanted(os.Getenv("ESOCK_USE_SOCKET_REGISTRY"))) }
@@ -46,12 +45,12 @@ func UseRegistry(on bool) { useRegistry.Store(on) }
 // registered reports whether the socket uses the registry, or, once closed, whether it did.
 func (s *Socket) registered() bool { return s.facts.Load()&factRegistered != 0 }
 
-// add enters s, unless it is there or closed.
+// add adds s, unless it is in the registry or closed.
 func (r *registryShards) add(s *Socket) {
 	sh := &r[s.id%uint64(len(r))]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	// Close notes factClosed before it comes here to remove.
+	// Close sets factClosed before it removes the socket here.
 	if sh.list.has(s) || s.isGone() {
 		return
 	}
@@ -60,7 +59,7 @@ func (r *registryShards) add(s *Socket) {
 	s.facts.Or(factRegistered)
 }
 
-// remove takes s out, if it is in.
+// remove removes s, if it is in the registry.
 func (r *registryShards) remove(s *Socket) {
 	sh := &r[s.id%uint64(len(r))]
 	sh.mu.Lock()
@@ -71,7 +70,7 @@ func (r *registryShards) remove(s *Socket) {
 	}
 }
 
-// all lists the sockets in the order in which they were made.
+// all lists the sockets, oldest first.
 func (r *registryShards) all() []*Socket {
 	var list []*Socket
 	for i := range r {
@@ -161,7 +160,7 @@ func WhichSockets(filters ...Filter) ([]*Socket, error) {
 	return list, nil
 }
 
-// passes asks the filters, and makes an error of a panic.
+// passes reports whether s passes all filters. A panic becomes an error.
 func passes(s *Socket, filters []Filter) (ok bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
