@@ -252,7 +252,7 @@ func (s *Socket) Shutdown(how How) error {
 	return err
 }
 
-// notShut clears the facts of a Shutdown that failed, but not those of one that succeeded.
+// notShut clears the facts of a Shutdown that failed, except for a direction that is shut for certain.
 func (s *Socket) notShut(shut uint32) {
 	for {
 		f := s.facts.Load()
