@@ -278,8 +278,7 @@ func (a Addr) RawData() ([]byte, bool) {
 	return []byte(a.data), true
 }
 
-// resolve is the address that a shorthand means on a socket of the domain; other addresses are returned as
-// they are.
+// resolve returns the address that a shorthand means on a socket of the domain, and other addresses unchanged.
 func (a Addr) resolve(d Domain) (Addr, error) {
 	if a.form != formShort {
 		return a, nil
@@ -295,8 +294,7 @@ func (a Addr) resolve(d Domain) (Addr, error) {
 	}
 }
 
-// toC writes a as the core wants it. What is no address gives an *InvalidError "sockaddr", a zone's name errZoneName:
-// calls on a socket use its addrToC.
+// toC writes a for the core. Errors: *InvalidError "sockaddr"; errZoneName for a zone name, so calls on a socket use addrToC.
 func (a *Addr) toC(c *cAddr) error {
 	*c = cAddr{family: cU16(a.family), form: addrKnown}
 	switch a.form {
@@ -335,8 +333,8 @@ func (a *Addr) toC(c *cAddr) error {
 	return nil
 }
 
-// addrFromC reads what the core wrote. prev is an address that it may be equal to, the last peer's: its bytes are
-// used again, so that hearing from the same peer allocates nothing.
+// addrFromC reads an address that the core wrote. prev is the last peer's address: its bytes are reused if they are equal, so
+// that receiving from the same peer allocates nothing.
 func addrFromC(c *cAddr, prev Addr) Addr {
 	a := Addr{family: uint16(c.family), form: formKnown}
 	data := cAddrData(c)[:c.len]
@@ -372,7 +370,7 @@ func addrFromC(c *cAddr, prev Addr) Addr {
 func cAddrIP(c *cAddr) *[16]byte            { return (*[16]byte)(unsafe.Pointer(&c.ip)) }
 func cAddrData(c *cAddr) *[addrDataMax]byte { return (*[addrDataMax]byte)(unsafe.Pointer(&c.data)) }
 
-// sameString is string(b), without an allocation if it is s.
+// sameString returns string(b), without an allocation if b equals s.
 func sameString(b []byte, s string) string {
 	if string(b) == s {
 		return s

@@ -101,7 +101,7 @@ func AddrFromMap(m map[string]any) (Addr, error) {
 	return a, nil
 }
 
-// takenApart reports whether addresses of the family have parts here, and are not bytes alone.
+// takenApart reports whether addresses of the family have parts here, beyond bytes.
 func (d Domain) takenApart() bool {
 	switch d {
 	case Inet, Inet6, Local, Packet, VSock, Netlink:

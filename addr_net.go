@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// NetAddr is the address as package net has it, for a network that net names: a *net.TCPAddr for "tcp", "tcp4" and "tcp6", a
-// *net.UDPAddr for "udp" and its kin, a *net.IPAddr for "ip", a *net.UnixAddr for "unix", "unixgram" and "unixpacket". For
-// an address that is not of such a network, and for other networks, it is a net.Addr with the network's name and the
-// address's text.
+// NetAddr returns the address in package net's form: a *net.TCPAddr for the networks "tcp", "tcp4" and "tcp6", a *net.UDPAddr
+// for "udp" and its kin, a *net.IPAddr for "ip", a *net.UnixAddr for "unix", "unixgram" and "unixpacket". If the address
+// does not fit the network, and for other networks, it is a net.Addr with the network's name and the address's text.
 func (a Addr) NetAddr(network string) net.Addr {
 	family, _, _ := strings.Cut(network, ":") // "ip4:icmp"
 	ap, isUnix := a.AddrPort(), a.Family() == Local && a.form == formKnown
@@ -46,8 +45,7 @@ type netAddr struct {
 
 func (a netAddr) Network() string { return a.network }
 
-// AddrFromNet makes an address of one of package net: of TCP, UDP, IP and unix, and of those that NetAddr returned. A zone
-// stays a name. Errors: *InvalidError "sockaddr" for nil and for other types.
+// AddrFromNet converts an address of package net: TCP, UDP, IP or unix, or one that NetAddr returned. A zone stays a name. Errors: *InvalidError "sockaddr" for nil and for other types.
 func AddrFromNet(a net.Addr) (Addr, error) {
 	bad := func(cause string) (Addr, error) {
 		return Addr{}, &InvalidError{What: "sockaddr", Cause: cause}

@@ -63,10 +63,10 @@ func (a Addr) String() string {
 	return "packet:" + strconv.Itoa(l.IfIndex) + "/" + l.Hardware.String()
 }
 
-// shortNames are the shorthands' texts.
+// shortNames are the texts of the shorthands.
 var shortNames = plain.Names{{shortAny, "any"}, {shortLoopback, "loopback"}, {shortBroadcast, "broadcast"}}
 
-// textForms are the families whose texts begin with a word, and how each is read.
+// textForms lists the families whose texts begin with a word, and the parser of each.
 var textForms = []struct {
 	prefix string
 	parse  func(rest string) (a Addr, cause string)
@@ -84,7 +84,7 @@ var textForms = []struct {
 	{"family ", parseRaw},
 }
 
-// isPathText reports whether a text is a path as it stands: it has a slash, and does not begin like another form.
+// isPathText reports whether a text is a bare path: it has a slash, and does not begin like another form.
 func isPathText(text string) bool {
 	for _, f := range textForms {
 		if strings.HasPrefix(text, f.prefix) {
@@ -129,7 +129,7 @@ func parseAddr(text string) (a Addr, cause string) {
 	return AddrFrom(ap), ""
 }
 
-// addrPortCause is what is wrong with a text that is not ip:port.
+// addrPortCause says what is wrong with a text that is not ip:port.
 func addrPortCause(text string) string {
 	isIP := func(s string) bool {
 		if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {

@@ -6,10 +6,10 @@ import (
 	"github.com/esock-go/esock/internal/ctext"
 )
 
-// Zones of inet6 addresses (RFC 4007, section 11): fe80::1%eth0. The kernel knows the index of an interface alone, and
-// which index a name has depends on the network namespace. An Addr belongs to none, so it keeps what it was given, a name
-// or a number, and prints that. Whichever socket it is used on looks the name up, in its own namespace and at that
-// moment. Addresses that come from the kernel have numbers; NameZone makes names of them.
+// Zones of inet6 addresses (RFC 4007, section 11): fe80::1%eth0. The kernel takes only the index of an interface, and the
+// index of a name depends on the network namespace. An Addr belongs to no namespace, so it keeps and prints the name or
+// number it was made with. A call looks the name up in the namespace of its socket. Addresses from the kernel have numbers;
+// NameZone turns them into names.
 
 // WithZone returns an inet6 address with another zone: an interface name, an index in digits, or "" for none. Each
 // call that gets the address looks the name up in its socket's network namespace. If there is no such interface, the
@@ -61,5 +61,5 @@ func ifNameCause(name string) string {
 	return ctext.Cause(name)
 }
 
-// errZoneName is what toC answers for a zone's name: only a socket knows its number.
+// errZoneName is what toC returns for a zone name, whose index only a socket can look up.
 var errZoneName = &InvalidError{What: "sockaddr", Cause: "a zone's name is nothing without a socket"}

@@ -6,12 +6,12 @@ import (
 	"syscall"
 )
 
-// factsOf is what the kernel tells of the state of a socket that others have made. Whether one that is connected was bound,
-// or has the address that the connection gave it, only they know.
+// factsOf returns what the kernel reports about the state of an adopted socket. It does not report whether a connected one was
+// bound, or got its address from the connection.
 func factsOf(h *handle) (facts uint32) {
 	var name cAddr
 	if cPeerName(h, &name) >= 0 {
-		// A netlink socket always has a peer: the kernel, unless it was connected to another.
+		// A netlink socket always has a peer: the kernel, if it was not connected to another.
 		if a := addrFromC(&name, Addr{}); a.Family() != Netlink || a.port != 0 || a.a != 0 {
 			return factConnected
 		}
@@ -26,7 +26,8 @@ func factsOf(h *handle) (facts uint32) {
 	return facts
 }
 
-// isBound reports whether the address is one that a socket has been given: before, the kernel tells the one that is none.
+// isBound reports whether the address is that of a bound socket. For an unbound socket the kernel reports an empty
+// or wildcard one.
 func (a Addr) isBound() bool {
 	if a.form == formRaw {
 		return strings.Trim(a.data, "\x00") != ""

@@ -10,18 +10,17 @@ import (
 
 // Bubbles of testing/synctest.
 //
-// A goroutine that is started in a bubble belongs to it, and so does a channel or a timer that is made there: the bubble
-// ends when its goroutines have, and whoever is outside and uses such a channel dies with a fatal error. But the poller's
-// goroutine serves the whole process, waiters are used again by whoever comes next, and a mailbox is told by the poller.
-// So what the package makes of these, it makes outside.
+// Goroutines, channels and timers that are made in a bubble belong to it. The bubble ends only when its goroutines have, and
+// using its channels from outside is a fatal error. But the poller's goroutine serves the whole process and signals
+// mailboxes, and waiters are reused by later calls. So the package makes these outside of every bubble.
 //
-// That also makes waits in a bubble what those of package net are there: they are for a kernel that knows nothing of
-// the bubble, so they do not count as blocked, synctest.Wait waits for them, and the bubble's clock stands meanwhile.
+// Waits in a bubble therefore behave like those of package net: they do not count as blocked, so synctest.Wait waits for
+// them, and the bubble's clock stands still meanwhile.
 
 // inBubble reports whether the caller is in a bubble.
 func inBubble() bool { return bubbled(time.Now()) }
 
-// bubbled reports whether time.Now was asked in a bubble: its times have no monotonic reading, all others have.
+// bubbled reports whether now was read in a bubble, where times have no monotonic reading.
 func bubbled(now time.Time) bool { return now == now.Round(0) }
 
 // newChannel makes a channel outside.
@@ -44,7 +43,7 @@ func newTimer(d time.Duration) *time.Timer {
 	return t
 }
 
-// resetTimer sets a timer that was made outside to run out after a time of the machine's.
+// resetTimer resets a timer that was made outside to d of the machine's time.
 func resetTimer(t *time.Timer, d time.Duration) {
 	if inBubble() {
 		outside(func() { t.Reset(d) })
@@ -53,14 +52,14 @@ func resetTimer(t *time.Timer, d time.Duration) {
 	t.Reset(d)
 }
 
-// helper is the goroutine that is in no bubble. It is started when a bubble first needs it.
+// helper is a goroutine outside of every bubble, started when a bubble first needs it.
 var helper struct {
 	mu   sync.Mutex
 	asks chan func()
 }
 
-// outside has f called by a goroutine that is in no bubble, and waits for it. f must not wait for anything: the caller may
-// hold locks.
+// outside runs f in a goroutine outside of every bubble, and waits for it. f must not wait, because the caller may hold
+// locks.
 func outside(f func()) {
 	helper.mu.Lock()
 	if helper.asks == nil {
@@ -75,7 +74,7 @@ func outside(f func()) {
 	}
 	asks := helper.asks
 	helper.mu.Unlock()
-	var called sync.Mutex // a channel would be the bubble's, and a wait for it would count as blocked
+	var called sync.Mutex // a channel would belong to the bubble, and waiting for it would count as blocked
 	called.Lock()
 	asks <- func() {
 		f()
@@ -84,8 +83,8 @@ func outside(f func()) {
 	called.Lock()
 }
 
-// escape is outside for the first time: nothing but the runtime's own goroutines, which run cleanups, is out of every bubble.
-// It takes a collection.
+// escape is outside before there is a helper. Only the runtime's goroutine for cleanups is sure to be outside of every bubble,
+// so f runs as a cleanup, which takes a garbage collection.
 func escape(f func()) {
 	var done atomic.Bool
 	attachCleanup(func() {
@@ -100,20 +99,20 @@ func escape(f func()) {
 	}
 }
 
-// attachCleanup makes something that nobody can reach, so that the next collection has f called.
+// attachCleanup makes an unreachable object, so that the next collection calls f.
 //
 //go:noinline
 func attachCleanup(f func()) {
-	garbage := new([4]*int) // large enough to have a place of its own
+	garbage := new([4]*int) // large enough not to share its block with other objects
 	runtime.AddCleanup(garbage, func(f func()) { f() }, f)
 }
 
-// contextFor is a context that ends when a time of the machine's is over.
+// contextFor returns a context that ends after d of the machine's time.
 func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
 	if !inBubble() {
 		return context.WithTimeout(context.Background(), d)
 	}
-	// It must end in the bubble: contexts that are made of it there have channels of the bubble.
+	// A goroutine of the bubble must end it, because contexts derived from it there have channels of the bubble.
 	inner, cancel := context.WithCancel(context.Background())
 	c := &bubbleContext{Context: inner, deadline: time.Now().Add(d)}
 	t := newTimer(d)
@@ -129,14 +128,14 @@ func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
 	return c, cancel
 }
 
-// bubbleContext is a context with a deadline by the machine's clock.
+// bubbleContext is a context that ends by the machine's clock.
 type bubbleContext struct {
 	context.Context
 	deadline time.Time
 	over     atomic.Bool
 }
 
-// Deadline is the moment as the bubble's clock stands.
+// Deadline returns the deadline by the bubble's clock.
 func (c *bubbleContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
 func (c *bubbleContext) Err() error {

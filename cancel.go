@@ -51,7 +51,7 @@ func (s *Socket) cancel(h *Handle) error {
 
 var errNotInProgress = &InvalidError{What: "select", Cause: "it is not in progress here"}
 
-// dropCurrent ends the current request of a lane without a word. s.mu is held.
+// dropCurrent ends the current request of a lane without a message. s.mu is held.
 func (s *Socket) dropCurrent(d direction) {
 	l := s.lane(d)
 	h := l.cur
@@ -66,8 +66,8 @@ func (s *Socket) dropCurrent(d direction) {
 	s.endRequest(d)
 }
 
-// yield gives up the lane that mb holds for calls like op, if mb has received the message that told it to go on. As long as
-// it has not, the message still makes it come back.
+// yield gives up the lane that mb holds for calls like op, if mb has received the message to continue. Before that, the
+// message still makes it come back.
 func (s *Socket) yield(op Op, mb *Mailbox) {
 	d := op.direction()
 	if d > s.lastLane() {
@@ -87,7 +87,7 @@ func (s *Socket) yield(op Op, mb *Mailbox) {
 	s.promote(d)
 }
 
-// endRequest tells the counters that the request in progress goes no further. The handle must be there.
+// endRequest ends the request in progress in the counters. The C handle must be there.
 func (s *Socket) endRequest(d direction) {
 	switch d {
 	case reading:

@@ -12,7 +12,7 @@ import (
 // before; those of close(2), after which the socket is closed as well. OTP: socket:close/1.
 func (s *Socket) Close() error { return s.close(nil, true) }
 
-// close closes the socket, if owner is nil or owns it, and waits for unsent data if linger says so.
+// close closes the socket, if owner is nil or owns it. With linger it waits for unsent data as {socket, linger} says.
 func (s *Socket) close(owner *Mailbox, linger bool) error {
 	s = s.orClosed()
 	s.mu.Lock()
@@ -25,7 +25,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 	return s.finishClose(inside, linger)
 }
 
-// beginClose ends all waits and keeps new calls out. It reports whether a call is still inside. s.mu is held.
+// beginClose ends all waits and refuses new calls. It reports whether a call is still inside. s.mu is held.
 func (s *Socket) beginClose() (inside bool) {
 	rare := s.rarely()
 	s.keepStates()
@@ -39,7 +39,7 @@ func (s *Socket) beginClose() (inside bool) {
 	return inside
 }
 
-// finishClose is the rest of close.
+// finishClose waits for the calls inside, and closes the descriptor.
 func (s *Socket) finishClose(inside, linger bool) error {
 	rare := s.rarely()
 	if inside {
@@ -67,8 +67,7 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	}
 	gauges.add(s, -1)
 
-	// What was in progress and not continued has ended. The counters have moved for the last time: Info and
-	// Counters read them here from now on.
+	// Partial requests that were not continued end here. The counters are final now, and Info and Counters read this copy.
 	s.mu.Lock()
 	s.endRequest(reading)
 	s.endRequest(writing)
@@ -84,8 +83,7 @@ func (s *Socket) finishClose(inside, linger bool) error {
 		cDisown(h) // the flags of the number's new socket stay
 	}
 
-	// The descriptor has one owner: the File, once there is one. Only the core can wait for linger without being
-	// disturbed by the runtime's signals.
+	// The File owns the descriptor, once there is one. Only the core waits for linger undisturbed by the runtime's signals.
 	var err error
 	var file *os.File
 	if blk != nil {
@@ -119,7 +117,7 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	return nil
 }
 
-// fileError is the errno in what os.File.Close returns.
+// fileError returns the errno in an error of os.File.
 func fileError(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {

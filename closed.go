@@ -2,13 +2,13 @@ package esock
 
 // Nil and zero sockets and mailboxes, which are closed: see zero.go for the rule.
 
-// The socket and the mailbox that nil stands for.
+// nil stands for these.
 var (
 	closedSocket  Socket
 	closedMailbox Mailbox
 )
 
-// orClosed is the socket, or the closed one in place of nil.
+// orClosed returns the socket, or the closed one in place of nil.
 func (s *Socket) orClosed() *Socket {
 	if s == nil {
 		return &closedSocket
@@ -16,7 +16,7 @@ func (s *Socket) orClosed() *Socket {
 	return s
 }
 
-// orClosed is the mailbox, or the closed one in place of nil.
+// orClosed returns the mailbox, or the closed one in place of nil.
 func (m *Mailbox) orClosed() *Mailbox {
 	if m == nil {
 		return &closedMailbox
@@ -24,10 +24,10 @@ func (m *Mailbox) orClosed() *Mailbox {
 	return m
 }
 
-// isGone reports that the socket is closed entirely, or was never opened.
+// isGone reports whether Close is complete, or the socket was never opened.
 func (s *Socket) isGone() bool { return s.id == 0 || s.facts.Load()&factClosed != 0 }
 
-// awake is what a zero mailbox has for a channel of wake-ups: who looks at it does not sleep for ever.
+// awake is the wake-up channel of a zero mailbox. It is closed, so that no receiver sleeps for ever.
 var awake = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)

@@ -28,7 +28,7 @@ type ControlMessage struct {
 
 var noRecord cCmsg
 
-// at is the record, to be read.
+// at returns the record, for reading only.
 func (c *ControlMessage) at() *cCmsg {
 	if c.rec == nil {
 		return &noRecord
@@ -63,7 +63,7 @@ func (c *ControlMessage) uint32(level, typ int) (uint32, bool) {
 	return uint32(n), ok
 }
 
-// bytes are those of a kind whose bytes are its value. They belong to the Msg.
+// bytes returns the value of a kind whose value is its bytes. They belong to the Msg.
 func (c *ControlMessage) bytes(level, typ int) ([]byte, bool) {
 	if !c.is(cmsgBytes, level) || c.Type != typ {
 		return nil, false
@@ -71,7 +71,7 @@ func (c *ControlMessage) bytes(level, typ int) ([]byte, bool) {
 	return c.Data, true
 }
 
-// sent gives the record that cCmsgEncode wants, without a place for Data.
+// sent makes the record for cCmsgEncode, without the place of Data. The text says why the message cannot be sent.
 func (c *ControlMessage) sent() (cCmsg, string) {
 	switch {
 	case !plain.FitsCInt(int64(c.Level)) || !plain.FitsCInt(int64(c.Type)):
@@ -94,8 +94,8 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 	return r, ""
 }
 
-// badCause is why a message that is bad cannot be sent. Control says no more than that, because the compiler then keeps what
-// it makes on the caller's stack.
+// badCause says why a bad message cannot be sent. The Control methods only set bad, so that the compiler keeps what they make
+// on the caller's stack.
 func (c *ControlMessage) badCause() string {
 	switch {
 	case !c.bad:
@@ -125,7 +125,7 @@ func (c *ControlMessage) misfit(n int64) string {
 	return ""
 }
 
-// controlMessages are the control messages that an option's bytes hold: the same walk as for those that were received.
+// controlMessages returns the control messages in an option's bytes.
 func controlMessages(data []byte) []ControlMessage {
 	var all []ControlMessage
 	var pos uintptr

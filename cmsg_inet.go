@@ -139,10 +139,10 @@ func (v PktInfo6) Control() ControlMessage {
 	return c
 }
 
-// notIPv4 reports an address of another family.
+// notIPv4 reports whether the address is of another family.
 func notIPv4(ip netip.Addr) bool { return ip.IsValid() && !ip.Is4() && !ip.Is4In6() }
 
-// as4 is 0.0.0.0 for what is no IPv4 address.
+// as4 returns the IPv4 address, 0.0.0.0 for any other.
 func as4(ip netip.Addr) (b [4]byte) {
 	if ip = ip.Unmap(); ip.Is4() {
 		b = ip.As4()

@@ -115,8 +115,8 @@ func (c *ControlMessage) plainValue() any {
 	return nil
 }
 
-// readFields reads the members of a structure that the map has, and returns the keys that it needs: all but those of what
-// is only received.
+// readFields reads the members of a structure from the map, and returns the required keys: all but those that are only
+// received.
 func readFields(r *plain.Map, fields plain.Fields) (needed []string) {
 	r.Fields(fields)
 	for _, f := range fields {
@@ -174,7 +174,7 @@ func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	return c, nil
 }
 
-// isScalar says whether a number is sent as this type.
+// isScalar reports whether the type is sent as a number.
 func isScalar(level, typ int) bool {
 	switch level {
 	case solSocket:
@@ -256,7 +256,7 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 	return c, ""
 }
 
-// nativeBytes is a value as setsockopt(2) takes it: bytes as they are, an integer or a boolean as a C int.
+// nativeBytes makes the bytes of a value for setsockopt(2): bytes unchanged, an integer or a boolean as a C int.
 func nativeBytes(v any) ([]byte, bool) {
 	switch v := v.(type) {
 	case []byte:

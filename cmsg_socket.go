@@ -149,7 +149,7 @@ func (c ControlMessage) Timestamping() (Timestamps, bool) {
 	return Timestamps{moment(v.softwareSec, v.softwareNsec), moment(v.hardwareSec, v.hardwareNsec)}, true
 }
 
-// moment is a time, the zero Time for the clock's first moment, which stands for none.
+// moment returns the time, and the zero Time for 0, which stands for none.
 func moment(sec int64, nsec uint32) time.Time {
 	if sec == 0 && nsec == 0 {
 		return time.Time{}

@@ -90,7 +90,7 @@ func (s *Socket) Counters() Counters {
 // countersLocked is Counters with s.mu held, which keeps the handle.
 func (s *Socket) countersLocked() Counters {
 	var c Counters
-	if s.block == nil { // it was never opened
+	if s.block == nil { // never opened
 		return c
 	}
 	for i, f := range c.fields() {
@@ -105,7 +105,7 @@ func (s *Socket) countersLocked() Counters {
 	return c
 }
 
-// sendFileBlock is where the counters of sendfile are, nil before the first. s.mu is held.
+// sendFileBlock returns the counters of sendfile, nil before the first. s.mu is held.
 func (s *Socket) sendFileBlock() *cSendfileCounts {
 	switch {
 	case s.facts.Load()&factFiles == 0:
@@ -168,8 +168,7 @@ func (c *Counters) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// noticeWrap tells the owner which counters have wrapped, if {otp, iow} is on. The caller is inside the socket, so
-// that the handle is there.
+// noticeWrap tells the owner which counters have wrapped, if {otp, iow} is on. The caller holds a reference.
 func (s *Socket) noticeWrap() {
 	bits := cWrapped(s.h)
 	if o := s.otp.Load(); o == nil || !o.iow {
@@ -182,7 +181,7 @@ func (s *Socket) noticeWrap() {
 	}
 	for i, name := range counterNames {
 		if bits&(1<<i) != 0 {
-			_ = s.owner.Post(CounterWrapMsg{Sock: s, Counter: name}) // it fails when the owner is dying
+			_ = s.owner.Post(CounterWrapMsg{Sock: s, Counter: name}) // fails if the owner is closing
 		}
 	}
 }

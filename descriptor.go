@@ -67,7 +67,7 @@ func (s *Socket) raw(op Op, f func(fd uintptr) (done bool)) error {
 	return err
 }
 
-// abandon frees the lane of a call whose goroutine unwinds out of it.
+// abandon frees the lane of a call that its goroutine leaves by a panic or runtime.Goexit.
 func (s *Socket) abandon(op Op) {
 	d := op.direction()
 	s.mu.Lock()
@@ -79,10 +79,10 @@ func (s *Socket) abandon(op Op) {
 	s.leave(op, nil)
 }
 
-// File returns a duplicate of the socket's descriptor as a file. The caller closes it; closing the one does not close the
-// other. They share one open file description, and so options and O_NONBLOCK, which is on. A function that makes the
-// descriptor blocking makes it so for the socket too; the socket's calls then still end as they should. Errors:
-// net.ErrClosed; EMFILE. dup(2); net.TCPConn.File.
+// File returns a duplicate of the socket's descriptor as a file. The caller must close it; closing one does not close the
+// other. They share one open file description, and so its options and O_NONBLOCK, which is on. If a function makes the file
+// blocking, the description is blocking for the socket too; its calls still end as documented. Errors: net.ErrClosed;
+// EMFILE. dup(2); net.TCPConn.File.
 func (s *Socket) File() (*os.File, error) {
 	const op = "file"
 	s = s.orClosed()
@@ -97,8 +97,8 @@ func (s *Socket) File() (*os.File, error) {
 	return os.NewFile(uintptr(fd), s.String()), nil
 }
 
-// AdoptFile makes a socket of a file's descriptor, which it duplicates: both are to be closed. The connections of package
-// net give such a file with their method File. Options are those of Adopt, except NoDup and TakeFD. Errors: as Adopt's;
+// AdoptFile makes a socket from a duplicate of a file's descriptor; the caller must close both. The connections of package
+// net return such a file from their File method. Options are those of Adopt, except NoDup and TakeFD. Errors: as Adopt's;
 // os.ErrClosed; *InvalidError "file" for nil.
 func AdoptFile(f *os.File, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{adopts: true}

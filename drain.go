@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// Close waits for the calls that are inside the socket. Those that wait have been woken, and no system call of theirs
-// sleeps, with two exceptions: sendfile may wait for the disk, and accept, connect and sendfile, which know no
-// MSG_DONTWAIT, sleep when somebody who shares the description clears O_NONBLOCK at the very moment between the core's
-// look at it and the call. The former comes out by itself. The latter is called out here.
+// Close waits for the calls that are inside the socket. Waiting calls have been woken, and system calls do not sleep, with
+// two exceptions. sendfile may wait for the disk; that ends by itself. And accept, connect and sendfile, which have no
+// MSG_DONTWAIT, sleep if another process that shares the description clears O_NONBLOCK between the core's check and the
+// system call. Close interrupts such a call.
 
-// The pauses between attempts to call somebody out.
+// The pauses between attempts to interrupt a call.
 const (
 	firstKick = 20 * time.Millisecond
 	lastKick  = time.Second
 )
 
-// awaitDrained waits until nobody is inside the socket any more. The caller closes it, so the handle stays meanwhile.
+// awaitDrained waits until no call is inside the socket. Its caller closes the socket, so the handle stays meanwhile.
 func (s *Socket) awaitDrained(drained <-chan struct{}) {
 	callOut(drained, s.asleep, kickThreads)
 }
 
-// asleep reports that a call may sleep in the kernel for good, and sets the flag that it finds when it begins anew.
+// asleep reports whether a call may sleep in the kernel for good. It sets O_NONBLOCK, which the call finds when it restarts.
 func (s *Socket) asleep() bool {
 	cleared := cNonblock(s.h)
 	return cleared || s.state.Load()&(stExclusive(reading)|stExclusive(writing)) != 0
 }
 
-// callOut kicks those who are inside, again and again, until drained is closed. asleep says whether there is a reason to.
+// callOut repeats kick, which interrupts the calls inside, until drained is closed. asleep says whether there is a reason to.
 func callOut(drained <-chan struct{}, asleep func() bool, kick func()) {
 	pause := firstKick
 	timer := newTimer(pause)
@@ -40,8 +40,8 @@ func callOut(drained <-chan struct{}, asleep func() bool, kick func()) {
 			return
 		case <-timer.C:
 		}
-		// A call that a signal interrupts begins anew, and then finds the flag set. A sendfile that waits for the disk
-		// would begin anew for ever: without a reason to, it is interrupted once, late.
+		// A call that a signal interrupts restarts, and then finds O_NONBLOCK set. A sendfile that waits for the disk
+		// would restart for ever, so without a reason it is interrupted only once, late.
 		next, late := pauseAfter(pause)
 		if asleep() || late {
 			kick()
@@ -51,7 +51,7 @@ func callOut(drained <-chan struct{}, asleep func() bool, kick func()) {
 	}
 }
 
-// pauseAfter is the pause after another. late is true once: when they have got as long as they get.
+// pauseAfter returns the pause after another. late is true once, when the pause reaches its limit.
 func pauseAfter(pause time.Duration) (next time.Duration, late bool) {
 	next = min(2*pause, lastKick)
 	return next, pause < next && next == lastKick
@@ -60,10 +60,10 @@ func pauseAfter(pause time.Duration) (next time.Duration, late bool) {
 // kickThreads interrupts the system calls that the threads of the process sleep in. The signal is the one with which the
 // runtime preempts goroutines: it is always handled, means nothing, and restarts what it interrupts.
 func kickThreads() {
-	threads, _ := os.ReadDir("/proc/self/task") // without /proc there are none that are known
+	threads, _ := os.ReadDir("/proc/self/task") // without /proc, none are known
 	pid := syscall.Getpid()
 	for _, t := range threads {
-		tid, _ := strconv.Atoi(t.Name()) // there are no other names, and no thread 0
+		tid, _ := strconv.Atoi(t.Name()) // all names are numbers, and no thread is 0
 		_, _, _ = syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(pid), uintptr(tid), uintptr(syscall.SIGURG))
 	}
 }

@@ -56,7 +56,8 @@ func (s *Socket) Errors(m *Msg) iter.Seq2[QueuedError, error] {
 	}
 }
 
-// needErrorQueue answers EOPNOTSUPP where not every kernel has an error queue: it would ignore the flag and give data.
+// needErrorQueue returns EOPNOTSUPP if not every kernel has an error queue there: one without would ignore the flag and
+// return data.
 func (s *Socket) needErrorQueue(op string) error {
 	s = s.orClosed()
 	if err := s.ref(op); err != nil {
@@ -70,9 +71,9 @@ func (s *Socket) needErrorQueue(op string) error {
 	return nil
 }
 
-// queuedError is what the control messages say.
+// queuedError makes the record of the control messages.
 func (m *Msg) queuedError() (e QueuedError) {
-	m.eachControl(func(c ControlMessage) bool { // all: the kernel puts the error last
+	m.eachControl(func(c ControlMessage) bool { // all of them, because the kernel puts the error last
 		if x, ok := c.ExtendedError(); ok {
 			e.ExtendedError = x
 		} else if t, ok := c.Timestamping(); ok {

@@ -12,39 +12,43 @@ import (
 	pointer "github.com/mattn/go-pointer"
 )
 
-// Sockets that nobody closed. A socket that is not registered is watched by the garbage collector, so what the package
-// keeps of it must not hold it: the poller's name of it, and the contexts that end its waits, know it weakly.
+// Sockets that became unreachable without a Close. The garbage collector watches a socket that is not registered, so the
+// package must not keep it reachable: the poller and the contexts that end its waits refer to it weakly.
 
-// forgotten is what has to be closed when nobody can reach the socket any more.
+// forgotten is what has to be closed once the socket is unreachable.
 type forgotten struct {
+	links[forgotten] // in watched
+
 	h        *handle
 	id       uint64
-	file     *os.File                      // it owns the descriptor, once a call has parked
+	file     *os.File                      // owns the descriptor, once a call has parked
 	ptr      unsafe.Pointer                // the poller's name, once armed
 	watches  [2]weak.Pointer[contextWatch] // of the contexts that are registered: park.go
 	uncopied *zeroCopyBook                 // what the kernel still sends from
 	facts    uint32                        // of the socket, when it was made
 	lent     uint64                        // as in rareState
 	sock     weak.Pointer[Socket]
-	armed    *Socket // the same, while it is armed: that keeps it
-
-	prev, next *forgotten // in watched
+	armed    *Socket // the same while armed, which keeps it reachable
 }
 
-// watched are those that the poller has a name for. The registry knows the others.
+type forgottenLinks struct{}
+
+func (forgottenLinks) of(f *forgotten) *links[forgotten] { return &f.links }
+
+// watched lists the unregistered sockets that the poller has a name for. The registry lists the others.
 var watched struct {
-	mu   sync.Mutex
-	head *forgotten
+	mu sync.Mutex
+	list[forgotten, forgottenLinks]
 }
 
-// watchForgotten makes the garbage collector close the socket when it is forgotten. Nobody else has the socket yet.
+// watchForgotten makes the garbage collector close the socket once it is unreachable. No other goroutine has the socket yet.
 func (s *Socket) watchForgotten() {
 	r := s.rarely()
 	r.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), lent: r.lent}
 	r.cleanup = runtime.AddCleanup(s, closeForgotten, r.forgotten)
 }
 
-// unregistered is the socket's forgotten, nil if it is registered from the start.
+// unregistered returns the socket's forgotten, nil if the socket was registered from the start.
 func (s *Socket) unregistered() *forgotten {
 	if r := s.rare.Load(); r != nil {
 		return r.forgotten
@@ -52,7 +56,7 @@ func (s *Socket) unregistered() *forgotten {
 	return nil
 }
 
-// closeForgotten closes what nobody closed. It runs where the whole program's cleanups run, so it does not wait.
+// closeForgotten closes an unreachable socket. It must not wait, because all cleanups of the program run in its goroutine.
 func closeForgotten(f *forgotten) {
 	traceForgotten(f.id)
 	gauges.forget(f.h)
@@ -78,7 +82,8 @@ func closeForgotten(f *forgotten) {
 	cClose(f.h, closeNoLinger, nil, nil)
 }
 
-// cookieOf is the kernel's name of the socket that the handle's descriptor is now, never given again; 0: there is none.
+// cookieOf returns the kernel's number for the socket that the handle's descriptor refers to now, 0 if it has none. The kernel
+// does not reuse these numbers.
 func cookieOf(h *handle) uint64 {
 	const cookie = 57 // SO_COOKIE
 	var b [8]byte
@@ -88,12 +93,12 @@ func cookieOf(h *handle) uint64 {
 	return binary.NativeEndian.Uint64(b[:])
 }
 
-// isAnothers reports that the number of a borrowed descriptor belongs to another socket than the one that was lent.
+// isAnothers reports whether a borrowed descriptor now refers to another socket than the one that was lent.
 func isAnothers(h *handle, facts uint32, lent uint64) bool {
 	return facts&factBorrowed != 0 && cookieOf(h) != lent
 }
 
-// nameForPoller makes the poller's name of a socket. s.mu is held.
+// nameForPoller makes the pointer by which the poller's events name the socket. s.mu is held.
 func (s *Socket) nameForPoller() unsafe.Pointer {
 	f := s.unregistered()
 	if f == nil {
@@ -102,15 +107,12 @@ func (s *Socket) nameForPoller() unsafe.Pointer {
 	f.sock = weak.Make(s)
 	f.ptr = pointer.Save(f)
 	watched.mu.Lock()
-	if f.next = watched.head; f.next != nil {
-		f.next.prev = f
-	}
-	watched.head = f
+	watched.push(f)
 	watched.mu.Unlock()
 	return f.ptr
 }
 
-// named is the socket that the poller has a name for, nil if there is none any more.
+// named returns the socket of a name, nil if it is gone.
 func named(name unsafe.Pointer) *Socket {
 	switch v := pointer.Restore(name).(type) {
 	case *Socket:
@@ -121,7 +123,7 @@ func named(name unsafe.Pointer) *Socket {
 	return nil
 }
 
-// keepArmed holds a socket that is armed, or no longer. s.mu is held.
+// keepArmed keeps the socket reachable while an asynchronous call of it is armed, and not longer. s.mu is held.
 func (s *Socket) keepArmed() {
 	f := s.unregistered()
 	if f == nil {
@@ -135,18 +137,10 @@ func (s *Socket) keepArmed() {
 	}
 }
 
-// unname takes the name back.
+// unname ends the name.
 func (f *forgotten) unname() {
 	watched.mu.Lock()
-	if f.prev != nil {
-		f.prev.next = f.next
-	} else {
-		watched.head = f.next
-	}
-	if f.next != nil {
-		f.next.prev = f.prev
-	}
-	f.prev, f.next = nil, nil
+	watched.remove(f)
 	watched.mu.Unlock()
 	pointer.Unref(f.ptr)
 	f.ptr = nil

@@ -40,10 +40,10 @@ var gauges gaugeSet
 
 type gaugeSet [len(gaugeNames)]atomic.Int64
 
-// add counts a socket n times more.
+// add adds n to the gauges of the socket.
 func (g *gaugeSet) add(s *Socket, n int64) { g.book(s.Domain(), s.typ, s.proto, n) }
 
-// forget counts off a socket of which only the handle is left.
+// forget subtracts a socket of which only the handle is left.
 func (g *gaugeSet) forget(h *handle) {
 	g.book(Domain(cDomain(h)), Type(cType(h)), Protocol(cProtocol(h)), -1)
 }

@@ -11,42 +11,42 @@ import (
 //
 // A handle is also its own entry in a lane's queue and in a mailbox's list of messages, so that neither allocates.
 type Handle struct {
-	mb         *Mailbox // the requester; nil for a blocking call waiting its turn
-	sock       *Socket  // where it was last used; guarded by mb.mu
-	prev, next *Handle  // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
-	pprev      *Handle  // in the mailbox's list of handles in progress, guarded by mb.mu
-	pnext      *Handle
-	ext        *handleExt // what few handles have
-	seq        uint64     // place of its message in the mailbox; guarded by mb.mu
-	op         Op
-	state      handleState // guarded by the socket's mu
-	posted     messageKind // guarded by mb.mu
-	away       bool        // its function is running (newHandleFunc); guarded by mb.mu
-	busy       bool        // in a lane; guarded by mb.mu
-	waiting    bool        // and its message is still to come; guarded by mb.mu
-	complete   bool        // see Select.Complete
-	moved      bool        // a part of the request has moved; guarded by the socket's mu
+	links[Handle] // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
+
+	mb       *Mailbox      // the requester; nil for a blocking call waiting its turn
+	sock     *Socket       // where it was last used; guarded by mb.mu
+	call     links[Handle] // in the mailbox's list of handles in progress, guarded by mb.mu
+	ext      *handleExt    // nil in most handles
+	seq      uint64        // see place; guarded by mb.mu
+	op       Op
+	state    handleState // guarded by the socket's mu
+	posted   messageKind // guarded by mb.mu
+	away     bool        // the function of newHandleFunc is running; guarded by mb.mu
+	busy     bool        // a call is in progress; guarded by mb.mu
+	waiting  bool        // the message of that call is still to come; guarded by mb.mu
+	complete bool        // see Select.Complete
+	moved    bool        // part of the data has moved; guarded by the socket's mu
 }
 
-// handleExt is what only some handles need.
+// handleExt has the fields that few handles need.
 type handleExt struct {
 	wake   chan struct{} // a blocking call waits here for its turn; buffer of 1
-	reason error         // of an abort
+	reason error         // of the AbortMsg
 	msg    Message       // messageOther
 	file   *heldFile     // the sendfile in progress
 	waiter *waiter       // of a blocking call
 
 	maker *maker // newHandleFunc
-	post  uint64 // of a message in another's place: see place; guarded by mb.mu
+	post  uint64 // see place; guarded by mb.mu
 }
 
 type handleState uint8
 
 const (
 	handleIdle     handleState = iota // in no lane
-	handleQueued                      // behind others, in a lane's queue
-	handleArmed                       // has the slot; a message will come
-	handleSelected                    // has the slot; the message was sent
+	handleQueued                      // in a lane's queue
+	handleArmed                       // holds the lane; a message will come
+	handleSelected                    // holds the lane; the message was sent
 )
 
 // messageKind says which message about a handle is in its mailbox.
@@ -79,7 +79,7 @@ func (m *Mailbox) newHandleFunc(mu *sync.Mutex, f func(Message) (msg Message, mo
 	return &Handle{mb: m.orClosed(), ext: &handleExt{maker: &maker{f, mu}}}
 }
 
-// maker makes what is received instead of a handle's messages.
+// maker makes the messages that are received in place of the handle's own.
 type maker struct {
 	f  func(Message) (msg Message, more bool)
 	mu *sync.Mutex // held while f runs; nil: none
@@ -188,10 +188,10 @@ func (h *Handle) extend() *handleExt {
 	return h.ext
 }
 
-// receives reports that h was made by newHandleFunc.
+// receives reports whether h was made by newHandleFunc with a function.
 func (h *Handle) receives() bool { return h.ext != nil && h.ext.maker != nil }
 
-// message is the message that waits about h. mb.mu is held.
+// message returns the waiting message about h. mb.mu is held.
 func (h *Handle) message() Message {
 	switch h.posted {
 	case messageSelect:
@@ -203,49 +203,24 @@ func (h *Handle) message() Message {
 }
 
 // handleList is a list of handles, each in one list at a time: the calls queued in a lane, a mailbox's messages.
-type handleList struct{ head, tail *Handle }
+type handleList = list[Handle, handleLinks]
 
-// push appends h.
-func (l *handleList) push(h *Handle) { l.insert(h, l.tail) }
+type handleLinks struct{}
 
-// insert puts h behind another, nil: at the front.
-func (l *handleList) insert(h, after *Handle) {
-	h.prev, h.next = after, l.head
-	if after == nil {
-		l.head = h
-	} else {
-		h.next = after.next
-		after.next = h
-	}
-	if h.next == nil {
-		l.tail = h
-	} else {
-		h.next.prev = h
-	}
-}
+func (handleLinks) of(h *Handle) *links[Handle] { return &h.links }
 
-// remove takes h out; it must be in.
-func (l *handleList) remove(h *Handle) {
-	if h.prev == nil {
-		l.head = h.next
-	} else {
-		h.prev.next = h.next
-	}
-	if h.next == nil {
-		l.tail = h.prev
-	} else {
-		h.next.prev = h.prev
-	}
-	h.prev, h.next = nil, nil
-}
+// callLinks link the handles of a mailbox that have a call in progress.
+type callLinks struct{}
 
-// errHandleBusy is the answer to a use of a handle that is used already.
+func (callLinks) of(h *Handle) *links[Handle] { return &h.call }
+
+// errHandleBusy refuses a second call with a handle.
 var errHandleBusy = &InvalidError{What: "handle", Cause: "a call with it is in progress"}
 
-// errMailboxClosed is the answer to calls of a requester that is dead.
+// errMailboxClosed refuses a call of a closed mailbox.
 var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 
-// claim takes h for a call on s: it must be in no other. Errors: *InvalidError.
+// claim takes h for a call on s. Errors: errMailboxClosed; errHandleBusy if a call or a message has h.
 func (m *Mailbox) claim(h *Handle, s *Socket) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -256,15 +231,11 @@ func (m *Mailbox) claim(h *Handle, s *Socket) error {
 		return errHandleBusy
 	}
 	h.busy, h.waiting, h.sock = true, true, s
-	h.pprev, h.pnext = nil, m.pending
-	if m.pending != nil {
-		m.pending.pprev = h
-	}
-	m.pending = h
+	m.pending.insert(h, nil)
 	return nil
 }
 
-// release is the end of the call that h was claimed for.
+// release ends the call that h was claimed for.
 func (m *Mailbox) release(h *Handle) {
 	m.mu.Lock()
 	m.unclaim(h)
@@ -277,18 +248,10 @@ func (m *Mailbox) unclaim(h *Handle) {
 		return
 	}
 	h.busy, h.waiting = false, false
-	if h.pprev == nil {
-		m.pending = h.pnext
-	} else {
-		h.pprev.pnext = h.pnext
-	}
-	if h.pnext != nil {
-		h.pnext.pprev = h.pprev
-	}
-	h.pprev, h.pnext = nil, nil
+	m.pending.remove(h)
 }
 
-// selected tells the mailbox that h is ready.
+// selected sends the SelectMsg about h.
 func (m *Mailbox) selected(h *Handle) {
 	m.mu.Lock()
 	h.waiting = false
@@ -298,7 +261,7 @@ func (m *Mailbox) selected(h *Handle) {
 	m.mu.Unlock()
 }
 
-// aborted ends h's call and tells the mailbox why. The abort replaces a select message that was not received yet.
+// aborted ends h's call and sends an AbortMsg. It replaces a SelectMsg that was not received yet.
 func (m *Mailbox) aborted(h *Handle, reason error) {
 	m.mu.Lock()
 	m.unclaim(h)
@@ -321,14 +284,14 @@ func (m *Mailbox) unseen(h *Handle) bool {
 	return h.posted != messageNone && !h.away
 }
 
-// inUse reports whether h is in a lane, or a message about it waits.
+// inUse reports whether a call with h is in progress, or a message about it waits.
 func (h *Handle) inUse() bool {
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
 	return h.busy || h.posted != messageNone
 }
 
-// withdraw takes back the message about h, if it was not received yet.
+// withdraw removes the message about h, if there is one.
 func (m *Mailbox) withdraw(h *Handle) {
 	m.mu.Lock()
 	if h.posted != messageNone {
@@ -337,22 +300,22 @@ func (m *Mailbox) withdraw(h *Handle) {
 	m.mu.Unlock()
 }
 
-// calls says whether a call with h is in progress, and on which socket. As long as it is on s, s.mu guards h's state.
+// calls returns the socket of h's last call, and whether it is in progress. While it is, s.mu guards h's state.
 func (h *Handle) calls() (s *Socket, busy bool) {
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
 	return h.sock, h.busy
 }
 
-// queuedIn is the call that the mailbox has queued in a lane of s, or nil. It goes through the lane's queue and the calls of
-// the mailbox in step, because only one of the two is ever long for what is usual. s.mu is held.
+// queuedIn returns the call that the mailbox has queued in a lane of s, or nil. It walks the lane's queue and the mailbox's
+// calls in step, because usually at most one of the two is long. s.mu is held.
 func (m *Mailbox) queuedIn(s *Socket, l *lane, d direction) *Handle {
 	if l.head == nil {
 		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for h, p := l.head, m.pending; h != nil && p != nil; h, p = h.next, p.pnext {
+	for h, p := l.head, m.pending.head; h != nil && p != nil; h, p = h.next, p.call.next {
 		switch {
 		case h.mb == m:
 			return h

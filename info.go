@@ -136,7 +136,7 @@ func (s *Socket) Info() SocketInfo {
 	return i
 }
 
-// keepStates notes, before closing ends the calls, the states that hang on them. s.mu is held.
+// keepStates records the states that depend on calls in progress, before closing ends them. s.mu is held.
 func (s *Socket) keepStates() {
 	if s.lanes[reading].current() == OpAccept {
 		s.facts.Or(factAccepting)

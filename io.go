@@ -30,18 +30,18 @@ func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	}
 	n, err := s.do(&c, &w)
 	if n > len(buf) && flags&MsgTrunc == 0 {
-		n = len(buf) // whatever the kernel says
+		n = len(buf) // the kernel may report more
 	}
 	return n, err
 }
 
-// asksLength reports that a receive into no bytes asks for the length of the next message, and takes nothing.
+// asksLength reports whether a receive into no bytes only asks for the length of the next message.
 func (s *Socket) asksLength(flags MsgFlags) bool {
 	return flags&(MsgPeek|MsgTrunc) == MsgPeek|MsgTrunc && s.typ != Stream
 }
 
-// emptyRecv is the result of receiving into no bytes: it must not reach the kernel, where it would look like the end
-// of a stream, or throw a message away.
+// emptyRecv answers a receive into no bytes. It must not reach the kernel, whose answer would look like the end of a stream,
+// or which would discard a message.
 func (s *Socket) emptyRecv(op Op, w *Wait) error {
 	if err := s.ref(op.String()); err != nil {
 		return err
@@ -69,7 +69,7 @@ func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	return min(n, len(buf)), err
 }
 
-// maxRecv is the most that the library makes a buffer for: what the kernel moves in one call.
+// maxRecv is the size of the largest buffer that the library makes: what the kernel moves in one call.
 const maxRecv = 0x7ffff000
 
 // maxFill is the most that {N, Size} in {otp, rcvbuf} makes of one buffer.
@@ -102,7 +102,7 @@ func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	}
 	buf := buffers.get(size)
 	n, err := s.Recv(*buf, flags, w)
-	n = min(n, len(*buf)) // with MsgTrunc it is the message's whole length
+	n = min(n, len(*buf)) // with MsgTrunc, n is the message's full length
 	var out []byte
 	if err == nil || n > 0 || isComplete(err) {
 		out = append(make([]byte, 0, n), (*buf)[:n]...)
@@ -111,7 +111,7 @@ func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	return out, err
 }
 
-// discards reports that a receive with the flags counts bytes and stores none: MsgTrunc on TCP and what is built on it.
+// discards reports whether a receive with the flags counts bytes and stores none: MsgTrunc on TCP and what is built on it.
 // Other streams store what they count; SCTP's count what they had no room for as well.
 func (s *Socket) discards(flags MsgFlags) bool {
 	const domainSMC, protocolSMC = 43, 256
@@ -182,7 +182,7 @@ func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	return err
 }
 
-// controlCut is ErrControlTruncated, if that happened to the message.
+// controlCut returns ErrControlTruncated if the message's control messages were cut.
 func (s *Socket) controlCut(op string, m *Msg) error {
 	if m.Flags&MsgCTrunc == 0 {
 		return nil
@@ -190,7 +190,7 @@ func (s *Socket) controlCut(op string, m *Msg) error {
 	return s.fail(op, ErrControlTruncated)
 }
 
-// isComplete reports that the error only says that the next call is asked for ({otp, select_read}).
+// isComplete reports whether the error is a Select about the next call ({otp, select_read}).
 func isComplete(err error) bool {
 	sel, ok := err.(*Select)
 	return ok && sel.complete
@@ -267,11 +267,11 @@ func total(bufs [][]byte) (n int) {
 	return n
 }
 
-// Slices from this size are given to the kernel where they are; smaller ones are copied into one.
+// Slices of at least this size go to the kernel in place; smaller ones are copied together.
 const pinFrom = 4096
 
-// gather sends several buffers. They are copied together while they are small; large ones are pinned for the
-// duration of the call, because C is not given Go pointers inside Go memory otherwise.
+// gather sends several buffers. Small ones are copied together. Large ones are pinned for the duration of the call, because C
+// may not be given unpinned Go pointers in Go memory.
 func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
 	c.whole = s.typ == Stream
 	if len(bufs) == 1 {
@@ -313,8 +313,8 @@ func (x *scratch) pin(p *runtime.Pinner, bufs [][]byte) {
 	}
 }
 
-// gatherUncopied is gather with MsgZeroCopy: memory that the library makes for it is the kernel's until it says so, and not
-// used again. More buffers than one sendmsg(2) takes are copied together, so that each try is one send of the kernel's.
+// gatherUncopied is gather with MsgZeroCopy. A buffer that the library makes for it is not reused. More buffers than one
+// sendmsg(2) takes are copied together, so that each try is one send of the kernel.
 func (s *Socket) gatherUncopied(c *call, bufs [][]byte, total int, w *Wait) (int, error) {
 	if total < pinFrom*len(bufs) || len(bufs) > iovMax {
 		c.buf = bytes.Join(bufs, nil)
@@ -346,8 +346,8 @@ func (s *Socket) checkIov(bufs [][]byte) error {
 
 var iovMax = cIovMax()
 
-// buffers are reused receive buffers, by size class. A result is copied out at its exact length, so that a
-// small message does not keep a large buffer alive.
+// buffers are reused receive buffers. A result is copied out at its exact length, so that a small message does not keep a
+// large buffer alive.
 var buffers bufferPool
 
 type bufferPool struct{ small sync.Pool }

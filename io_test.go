@@ -186,7 +186,7 @@ func TestEndOfStreamIsToldByEveryReceive(t *testing.T) {
 				assert.Equal(t, io.EOF, recv(a, Forever))
 				assert.Zero(t, mb.Len())
 				assert.Equal(t, uint64(4), a.Counters().ReadFails)
-				assert.Nil(t, mb.pending)
+				assert.Nil(t, mb.pending.head)
 			})
 		}
 	}

@@ -10,12 +10,11 @@ import (
 	"github.com/esock-go/esock/internal/corecall"
 )
 
-// Requests of ioctl(2): what waits in a socket. Those about interfaces are for package netdevice, and for the zones of
-// addresses.
+// Requests of ioctl(2) about the data in a socket. Those about interfaces serve package netdevice and the zones of addresses.
 
 const opIOCtl = "ioctl"
 
-// The rows are the core's.
+// The numbers are rows of the core.
 var ioctlRows = sync.OnceValue(func() []corecall.RequestRow {
 	rows := make([]corecall.RequestRow, ioRequests)
 	for i := range rows {
@@ -46,7 +45,7 @@ func (s *Socket) ioctlOf(request int, name string, arg *cIOArg) error {
 	return ioctlAbout(request, name, arg, s.ioctl(request, arg))
 }
 
-// ioctlAbout is the answer to a request about an interface, which the errno of one that is not there does not name.
+// ioctlAbout makes the error of a request about an interface, and names the interface, which an errno does not.
 func ioctlAbout(request int, name string, arg *cIOArg, err error) error {
 	if e, ok := err.(*Error); ok && e.Reason == syscall.ENODEV {
 		which := strconv.Quote(name)
@@ -86,16 +85,16 @@ func (s *Socket) AtMark() (bool, error) {
 	return n != 0, err
 }
 
-// ---- Of the interfaces
+// ---- Interfaces
 
-// ifIndex is the index of an interface.
+// ifIndex returns the index of an interface.
 func (s *Socket) ifIndex(name string) (int, error) {
 	var arg cIOArg
 	err := s.ioctlOf(ioGIFIndex, name, &arg)
 	return int(arg.i), err
 }
 
-// ifName is the name of the interface with an index.
+// ifName returns the name of the interface with an index.
 func (s *Socket) ifName(index int) (string, error) {
 	arg := cIOArg{i: cI64(index)}
 	if err := s.ioctlOf(ioGIFName, "", &arg); err != nil {
@@ -106,7 +105,7 @@ func (s *Socket) ifName(index int) (string, error) {
 
 // interfaces lists the addresses of all interfaces.
 func (s *Socket) interfaces() ([]corecall.InterfaceAddr, error) {
-	// The kernel says how many there are, but that may change. It has told all when there is room left.
+	// The kernel reports the number, but that may change. The list is complete when room is left.
 	var raw []cIfAddr
 	for {
 		n := 0
@@ -130,7 +129,7 @@ func (s *Socket) interfaces() ([]corecall.InterfaceAddr, error) {
 	return list, nil
 }
 
-// request makes the request of package netdevice.
+// request makes a request for package netdevice.
 func (s *Socket) request(request int, name string, arg corecall.RequestArg) (corecall.RequestArg, error) {
 	c := cIOArg{i: cI64(arg.I), off: cU32(arg.Off), addr: requestAddrToC(arg.Addr)}
 	if err := s.ioctlOf(request, name, &c); err != nil {

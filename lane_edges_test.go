@@ -49,7 +49,7 @@ func TestCloseWhileACallIsInsideTheKernel(t *testing.T) {
 			assert.ErrorIs(t, within(t, result, "the call's end"), net.ErrClosed)
 			assert.NoError(t, within(t, closed, "the close"))
 			assert.Zero(t, mb.Len())
-			assert.Nil(t, mb.pending)
+			assert.Nil(t, mb.pending.head)
 		})
 	}
 }

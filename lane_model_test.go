@@ -391,7 +391,7 @@ func (m *laneModel) Die(t *rapid.T) {
 	x := m.all[i]
 	x.mb.Close()
 	x.inbox = nil
-	if x.mb.pending != nil {
+	if x.mb.pending.head != nil {
 		t.Fatal("the dead mailbox still holds handles")
 	}
 	m.all[i] = newActor()
@@ -425,7 +425,7 @@ func (m *laneModel) end() {
 		for len(x.inbox) > 0 {
 			m.See1(x)
 		}
-		if n := x.mb.Len(); n != 0 || x.mb.pending != nil && m.cur != x {
+		if n := x.mb.Len(); n != 0 || x.mb.pending.head != nil && m.cur != x {
 			m.t.Fatalf("%d messages too many", n)
 		}
 	}

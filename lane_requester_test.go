@@ -58,7 +58,7 @@ func TestMailboxDoesNotQueueBehindItself(t *testing.T) {
 			sameMessage(t, SelectMsg{h3}, receive(t, other))
 			require.NoError(t, s.Cancel((*Select)(h3)))
 			assert.True(t, laneIsFree(s, reading))
-			assert.Nil(t, mb.pending)
+			assert.Nil(t, mb.pending.head)
 			assert.Zero(t, mb.Len())
 		})
 	}

@@ -49,24 +49,28 @@ func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 // Cancel removes the message of the cancelled call.
 type Mailbox struct {
 	mu       sync.Mutex
-	messages handleList // not received yet
-	n        int        // how many
-	pending  *Handle    // handles in progress
-	owned    *Socket    // sockets it owns, linked through ownPrev and ownNext
+	messages handleList              // not received yet
+	n        int                     // how many
+	pending  list[Handle, callLinks] // handles in progress
+	owned    list[Socket, ownedLinks]
 	open     bool
-	seq      uint64        // how many places were ever given to messages
-	posts    uint64        // how many messages were ever put into a place that was given before
-	watchers *watcher      // one for each ReceiveMatch
+	seq      uint64 // places ever given to messages
+	posts    uint64 // messages ever put into a place that was given before
+	watchers list[watcher, watcherLinks]
 	wake     chan struct{} // buffer of 1: there may be messages
 	gone     chan struct{} // closed by Close, which every receiver sees
 	id       uint64
 }
 
-// watcher is a ReceiveMatch in a mailbox's list. Guarded by the mailbox's mu.
+// watcher is a ReceiveMatch that waits, in its mailbox's list. Guarded by the mailbox's mu.
 type watcher struct {
-	wake       chan struct{} // buffer of 1
-	prev, next *watcher
+	links[watcher]
+	wake chan struct{} // buffer of 1
 }
+
+type watcherLinks struct{}
+
+func (watcherLinks) of(w *watcher) *links[watcher] { return &w.links }
 
 var lastMailboxID atomic.Uint64
 
@@ -89,7 +93,7 @@ func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 // message more than once, and must not receive. Errors: as Receive. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
 	m = m.orClosed()
-	// A receiver with a match must hear of every message: a shared wake-up might go to one whose match refuses this one.
+	// Each match must see every message: a shared wake-up could go to a receiver whose match refuses it.
 	w := &watcher{wake: newChannel(1)}
 	m.watch(w)
 	defer m.unwatch(w)
@@ -99,23 +103,13 @@ func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (M
 func (m *Mailbox) watch(w *watcher) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if w.next = m.watchers; w.next != nil {
-		w.next.prev = w
-	}
-	m.watchers = w
+	m.watchers.push(w)
 }
 
 func (m *Mailbox) unwatch(w *watcher) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if w.prev == nil {
-		m.watchers = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next != nil {
-		w.next.prev = w.prev
-	}
+	m.watchers.remove(w)
 }
 
 func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-chan struct{}) (Message, error) {
@@ -145,7 +139,7 @@ func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
 func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 	m = m.orClosed()
 	m.mu.Lock()
-	last := m.seq // what comes from here on is for the next call
+	last := m.seq // later messages are for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
 		at, kind := h.place(), h.posted
 		var msg Message
@@ -159,9 +153,9 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 			m.mu.Unlock()
 			return msg, true
 		}
-		// The mailbox was unlocked: what comes after this place may be anything by now.
+		// The mailbox was unlocked, so the messages after this place may have changed.
 		if h.at(at) {
-			if h.posted == kind { // else it has changed, and match has not seen the new one
+			if h.posted == kind { // else the message was replaced, and match has not seen the new one
 				h = h.next
 			}
 			continue
@@ -173,7 +167,7 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 	return nil, false
 }
 
-// takeIf takes the message about h out, if match accepts it. m.mu is held, but not while match runs.
+// takeIf removes and returns the message about h, if match accepts it. m.mu is held, but not while match runs.
 func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 	msg, kind, at := h.message(), h.posted, h.place()
 	if match != nil {
@@ -181,7 +175,7 @@ func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 		ok := match(msg)
 		m.mu.Lock()
 		if !ok || h.posted != kind || !h.at(at) {
-			return nil, false // or it is gone, or another by now
+			return nil, false // it was refused, received, moved or replaced
 		}
 	}
 	m.unlink(h)
@@ -191,10 +185,10 @@ func (m *Mailbox) takeIf(h *Handle, match func(Message) bool) (Message, bool) {
 	return msg, true
 }
 
-// receiveThrough takes the message about h out and calls h's function for the message to receive instead. With take, that
+// receiveThrough removes the message about h and calls h's function for the message to receive instead. With take, that
 // message is received at once. Otherwise it takes the place of h's message as an ordinary message, so that move and other
 // receivers find it while match examines it. m.mu is held, but not while the function runs. Meanwhile the handle is away:
-// messages about it wait until the function's message is received or in its place, so that none overtakes it.
+// further messages about it wait, so that none overtakes the function's message.
 func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 	if mu := h.ext.maker.mu; mu != nil {
 		kind, at := h.posted, h.place()
@@ -203,7 +197,7 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 		defer mu.Unlock()
 		m.mu.Lock()
 		if h.posted != kind || !h.at(at) {
-			return nil, false // the receiver that had the lock took it
+			return nil, false // the receiver that had mu took the message
 		}
 	}
 	raw, kind, seq := h.message(), h.posted, h.seq
@@ -219,7 +213,7 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 		again := h.posted
 		h.away, h.posted = false, messageNone
 		switch {
-		case h.waiting: // its place is in a lane, and its message comes
+		case h.waiting: // a new call has the handle, and its message will come
 		case !done && again != messageAbort:
 			again = kind
 		case more && again == messageNone:
@@ -233,7 +227,7 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 			m.signal()
 		}
 		if !done {
-			m.mu.Unlock() // it panics
+			m.mu.Unlock() // f panicked
 		}
 	}()
 	msg, more = h.ext.maker.f(raw)
@@ -284,7 +278,7 @@ func (m *Mailbox) move(to *Mailbox, match func(Message) bool) (int, error) {
 	return n, nil
 }
 
-// moveOne moves a message that is still where it was seen. It is in one of the two mailboxes all the time.
+// moveOne moves a message that is still at its place. The message is in one of the two mailboxes at all times.
 func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	first, second := m, to
 	if second.id < first.id {
@@ -352,7 +346,7 @@ func (m *Mailbox) Close() error {
 		m.unlink(m.messages.head)
 	}
 	var owned []*Socket
-	for s := m.owned; s != nil; s = s.ownNext {
+	for s := m.owned.head; s != nil; s = s.owned.next {
 		owned = append(owned, s)
 	}
 	type held struct {
@@ -360,7 +354,7 @@ func (m *Mailbox) Close() error {
 		s *Socket
 	}
 	var pending []held
-	for h := m.pending; h != nil; h = h.pnext {
+	for h := m.pending.head; h != nil; h = h.call.next {
 		pending = append(pending, held{h, h.sock})
 	}
 	m.mu.Unlock()
@@ -371,7 +365,7 @@ func (m *Mailbox) Close() error {
 		s.closeFor(m)
 	}
 	for _, p := range pending {
-		p.s.cancel(p.h) // what it refuses has ended by itself
+		p.s.cancel(p.h) // an error says that the call has ended already
 	}
 	monitors.forget(m)
 	return nil
@@ -388,7 +382,7 @@ func (m *Mailbox) Closed() bool {
 // signal wakes one receiver and every ReceiveMatch. m.mu is held.
 func (m *Mailbox) signal() {
 	poke(m.wake)
-	for w := m.watchers; w != nil; w = w.next {
+	for w := m.watchers.head; w != nil; w = w.next {
 		poke(w.wake)
 	}
 }
@@ -404,7 +398,7 @@ func poke(wake chan struct{}) {
 func (m *Mailbox) link(h *Handle, kind messageKind) {
 	h.posted = kind
 	if h.away {
-		return // receiveThrough does it
+		return // receiveThrough links it
 	}
 	m.seq++
 	h.seq = m.seq
@@ -413,15 +407,15 @@ func (m *Mailbox) link(h *Handle, kind messageKind) {
 	m.signal()
 }
 
-// place says where a message is: behind all with a lesser one. No two messages that were ever in a mailbox have the same.
+// place orders the messages of a mailbox. No two messages that were ever in it have the same place.
 type place struct {
-	seq  uint64 // of a message that was put at the end, in the order in which they came
-	post uint64 // of those that were put where that one is or was, behind it, in theirs; 0: it is that one
+	seq  uint64 // numbers the messages that were put at the end
+	post uint64 // 0, or numbers the messages that were put behind the one with that seq (Handle.Post)
 }
 
 func (p place) before(q place) bool { return p.seq < q.seq || p.seq == q.seq && p.post < q.post }
 
-// place is the place of the message about h, or of the last one. m.mu is held.
+// place returns the place of the message about h, or of the last one. m.mu is held.
 func (h *Handle) place() place {
 	if h.ext == nil {
 		return place{seq: h.seq}
@@ -429,10 +423,10 @@ func (h *Handle) place() place {
 	return place{h.seq, h.ext.post}
 }
 
-// at reports whether a message about h is in the mailbox, and at that place. m.mu is held.
+// at reports whether a message about h is at that place. m.mu is held.
 func (h *Handle) at(p place) bool { return h.posted != messageNone && !h.away && h.place() == p }
 
-// linkAt puts a message where the one with that number is or was, behind those that were put there before. m.mu is held.
+// linkAt adds a message at the place of the one with that seq, behind earlier ones there. m.mu is held.
 func (m *Mailbox) linkAt(seq uint64, msg Message) {
 	after := m.messages.tail
 	for after != nil && after.seq > seq {
@@ -445,11 +439,11 @@ func (m *Mailbox) linkAt(seq uint64, msg Message) {
 	m.signal()
 }
 
-// unlink takes the message about h out. m.mu is held.
+// unlink removes the message about h. m.mu is held.
 func (m *Mailbox) unlink(h *Handle) {
 	h.posted = messageNone
 	if h.away {
-		return // it is not in
+		return // it is not in the list
 	}
 	m.messages.remove(h)
 	m.n--

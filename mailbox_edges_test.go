@@ -186,12 +186,12 @@ func TestSelectiveReceiveLeavesNothingBehind(t *testing.T) {
 		})
 	}
 	mb.mu.Lock()
-	assert.Empty(t, mb.watchers)
+	assert.Nil(t, mb.watchers.head)
 	mb.mu.Unlock()
 	require.NoError(t, mb.Close())
 	_, err := mb.ReceiveMatch(context.Background(), anything)
 	assert.ErrorIs(t, err, net.ErrClosed)
-	assert.Empty(t, mb.watchers)
+	assert.Nil(t, mb.watchers.head)
 }
 
 // What ends a call while its handle's function runs is told, even if the function wants to be asked again.

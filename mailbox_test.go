@@ -188,9 +188,9 @@ func TestMailboxCloseLetsTheNextThrough(t *testing.T) {
 	sameMessage(t, SelectMsg{sel.Handle()}, receive(t, m3))
 	_, err = b.Recv(buf, 0, NoWait(m3))
 	assert.NoError(t, err)
-	assert.Nil(t, m1.pending)
-	assert.Nil(t, m2.pending)
-	assert.Nil(t, m3.pending, "nothing holds the handle any more")
+	assert.Nil(t, m1.pending.head)
+	assert.Nil(t, m2.pending.head)
+	assert.Nil(t, m3.pending.head, "nothing holds the handle any more")
 }
 
 func TestMailboxCloseAfterSelectWasSent(t *testing.T) {
@@ -338,9 +338,9 @@ func TestMailboxCloseMeetsControllingProcess(t *testing.T) {
 		} else {
 			require.ErrorIs(t, err, net.ErrClosed)
 		}
-		require.Nil(t, m1.owned)
+		require.Nil(t, m1.owned.head)
 	}
 	t.Logf("given away %d times", given)
 	require.NoError(t, m2.Close())
-	assert.Nil(t, m2.owned)
+	assert.Nil(t, m2.owned.head)
 }

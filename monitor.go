@@ -13,15 +13,19 @@ import (
 // Monitor is a mailbox's request for a message when a socket is closed. It ends with its DownMsg, with Cancel or with
 // the mailbox. OTP: the reference that socket:monitor/1 returns.
 type Monitor struct {
+	links[Monitor] // of the socket's monitors; guarded by monitors.mu
+
 	s  *Socket
 	mb *Mailbox
 	id uint64
-
-	prev, next *Monitor // of the socket's others; guarded by monitors.mu
 }
 
 // monitorList is a socket's monitors, in the order they were made.
-type monitorList struct{ first, last *Monitor }
+type monitorList = list[Monitor, monitorLinks]
+
+type monitorLinks struct{}
+
+func (monitorLinks) of(m *Monitor) *links[Monitor] { return &m.links }
 
 // Socket returns the monitored socket.
 func (m *Monitor) Socket() *Socket { return orZero(m).s }
@@ -63,7 +67,7 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	if mb == nil {
 		return nil, s.fail(op, &InvalidError{What: "mailbox", Cause: "it is nil"})
 	}
-	// First this, then the look at factClosed: close does the two the other way round, so that one sees the other.
+	// Set before factClosed is read. Close sets factClosed before it reads this, so at least one sees the other.
 	s.facts.Or(factMonitored)
 	if !s.registered() {
 		_ = s.Register() // it fails when the socket is closed
@@ -75,7 +79,7 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 		return nil, s.fail(op, net.ErrClosed)
 	}
 	if s.isGone() {
-		_ = mb.Post(DownMsg{m, net.ErrClosed}) // it fails when mb is closed meanwhile
+		_ = mb.Post(DownMsg{m, net.ErrClosed}) // fails if mb was closed meanwhile
 		return m, nil
 	}
 	monitors.link(m)
@@ -97,19 +101,14 @@ func (m *Monitor) Cancel() bool {
 	return true
 }
 
-// link enters a monitor. t.mu is held.
+// link adds a monitor. t.mu is held.
 func (t *monitorSet) link(m *Monitor) {
 	l := t.of[m.s]
 	if l == nil {
 		l = new(monitorList)
 		t.of[m.s] = l
 	}
-	if m.prev = l.last; m.prev == nil {
-		l.first = m
-	} else {
-		m.prev.next = m
-	}
-	l.last = m
+	l.push(m)
 	if t.by[m.mb] == nil {
 		t.by[m.mb] = map[*Monitor]struct{}{}
 	}
@@ -117,28 +116,12 @@ func (t *monitorSet) link(m *Monitor) {
 	t.n++
 }
 
-// unlink takes out a monitor that is in. t.mu is held.
+// unlink removes a monitor, which must be in t. t.mu is held.
 func (t *monitorSet) unlink(m *Monitor) {
 	l := t.of[m.s]
-	if m.prev == nil {
-		l.first = m.next
-	} else {
-		m.prev.next = m.next
-	}
-	if m.next == nil {
-		l.last = m.prev
-	} else {
-		m.next.prev = m.prev
-	}
-	m.prev, m.next = nil, nil
-	if l.first == nil {
+	if l.remove(m); l.head == nil {
 		delete(t.of, m.s)
 	}
-	t.unlinkMailbox(m)
-}
-
-// unlinkMailbox is unlink but for the socket's list. t.mu is held.
-func (t *monitorSet) unlinkMailbox(m *Monitor) {
 	if by := t.by[m.mb]; len(by) > 1 {
 		delete(by, m)
 	} else {
@@ -147,21 +130,21 @@ func (t *monitorSet) unlinkMailbox(m *Monitor) {
 	t.n--
 }
 
-// down tells the monitors of a socket that is closed now.
+// down sends the messages of the monitors of a socket that was closed.
 func (t *monitorSet) down(s *Socket) {
 	if s.facts.Load()&factMonitored == 0 {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for l := t.of[s]; l != nil && l.first != nil; {
-		m := l.first
+	for l := t.of[s]; l != nil && l.head != nil; {
+		m := l.head
 		t.unlink(m)
 		_ = m.mb.Post(DownMsg{m, net.ErrClosed}) // it fails when the mailbox is being closed
 	}
 }
 
-// forget drops the monitors of a mailbox that is closed now.
+// forget drops the monitors of a mailbox that was closed.
 func (t *monitorSet) forget(mb *Mailbox) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -190,7 +173,7 @@ func (s *Socket) WhichMonitors() []*Monitor {
 	defer monitors.mu.Unlock()
 	var list []*Monitor
 	if l := monitors.of[s]; l != nil {
-		for m := l.first; m != nil; m = m.next {
+		for m := l.head; m != nil; m = m.next {
 			list = append(list, m)
 		}
 	}

@@ -57,7 +57,7 @@ type noCopy struct{}
 func (*noCopy) Lock()   {}
 func (*noCopy) Unlock() {}
 
-// Control messages beyond these are decoded by further calls into the core.
+// msgRecords is how many control messages a receive decodes. More are decoded by further calls into the core.
 const msgRecords = 8
 
 // Data returns the received data. The next receive overwrites it.
@@ -183,11 +183,11 @@ func (m *Msg) eachControl(yield func(ControlMessage) bool) {
 	m.walk(m.ctrl[:m.out.control_len], len(m.recs), yield)
 }
 
-// walk decodes control data from its start, and skips what the records had.
+// walk decodes control data from its start, and yields all but the first skip messages.
 func (m *Msg) walk(ctrl []byte, skip int, yield func(ControlMessage) bool) {
 	var pos uintptr
 	for i := 0; ; i++ {
-		rec := new(cCmsg) // the message that is handed on keeps it
+		rec := new(cCmsg) // the yielded message keeps it
 		if cCmsgNext(ctrl, &pos, rec) <= 0 {
 			return
 		}
@@ -236,7 +236,7 @@ type heldFDs struct {
 	cleanup runtime.Cleanup
 }
 
-// holdFDs makes the descriptors of the message the Msg's.
+// holdFDs makes the Msg the owner of the descriptors in the message.
 func (m *Msg) holdFDs() {
 	if !m.mayHaveFDs() {
 		return
@@ -252,7 +252,7 @@ func (m *Msg) holdFDs() {
 	m.held.cleanup = runtime.AddCleanup(m.held, closeAll, fds)
 }
 
-// take makes them the caller's. A second call, on a copy of the Msg, finds none.
+// take hands the descriptors to the caller. A second call, on a copy of the Msg, finds none.
 func (h *heldFDs) take() []int {
 	h.cleanup.Stop()
 	fds := h.fds
@@ -274,7 +274,7 @@ func (m *Msg) closeFDs() {
 	}
 }
 
-// mayHaveFDs looks at the records alone, which is cheap; those beyond have to be looked at.
+// mayHaveFDs checks the records, which is cheap. It returns true if there are more messages than records.
 func (m *Msg) mayHaveFDs() bool {
 	n := int(m.out.cmsgs)
 	for i := range m.recs[:min(n, len(m.recs))] {
@@ -296,8 +296,7 @@ func (m *Msg) Reset() {
 	m.send = m.send[:0]
 }
 
-// recvBuffers prepares a receive, and gives what cRecvMsg takes. The sizes are those of {otp,rcvbuf} and
-// {otp,rcvctrlbuf}.
+// recvBuffers prepares a receive, and returns the arguments of cRecvMsg. The sizes are {otp,rcvbuf} and {otp,rcvctrlbuf}.
 func (m *Msg) recvBuffers(dataSize, ctrlSize int) (buf, ctrl []byte, recs []cCmsg, out *cMsg) {
 	m.closeFDs()
 	m.came = false
@@ -318,7 +317,7 @@ func (m *Msg) recvBuffers(dataSize, ctrlSize int) (buf, ctrl []byte, recs []cCms
 	return m.data, m.ctrl, m.recs, &m.out
 }
 
-// received notes the result of a receive into what recvBuffers gave: n bytes, and what the core wrote.
+// received stores the result of a receive into the buffers of recvBuffers: n bytes, and what the core wrote.
 func (m *Msg) received(n int) {
 	m.came = true
 	m.iov[0] = m.data[:min(n, len(m.data))]
@@ -329,8 +328,8 @@ func (m *Msg) received(n int) {
 	m.holdFDs()
 }
 
-// sendParts gives the address (nil: none) and the control data to send. More control data than limit, the
-// {otp,sndctrlbuf}, is an *InvalidError "msg". With errZoneName the caller writes *to.
+// sendParts returns the address (nil: none) and the control data to send. Errors: *InvalidError "msg" for more control data
+// than limit, which is {otp,sndctrlbuf}; errZoneName, after which the caller writes *to.
 func (m *Msg) sendParts(limit int) (to *cAddr, ctrl []byte, err error) {
 	if len(m.send) > limit {
 		return nil, nil, &InvalidError{What: "msg",

@@ -70,7 +70,7 @@ func parseName(what string, table plain.Names, text string) (int, error) {
 	return n, nil
 }
 
-// nameFromAny reads a name as maps have it: its text, or a number of any type.
+// nameFromAny reads a name in a map: its text, or a number of any type.
 func nameFromAny(what string, table plain.Names, v any) (int, error) {
 	switch v := v.(type) {
 	case string:
@@ -97,8 +97,8 @@ func EtherType(number uint16) Protocol {
 	return Protocol(binary.NativeEndian.Uint16(b[:]))
 }
 
-// isEtherType reports whether a packet socket's protocol can be a type of frames, in network byte order: those of Linux's own
-// are below 0x100, the others from 0x600 on, and 0 receives nothing until bind.
+// isEtherType reports whether a packet socket's protocol can be an Ethernet type in network byte order: 0 (receives nothing
+// until bind), below 0x100 (Linux's own) or from 0x600 on.
 func isEtherType(p Protocol) bool {
 	var b [2]byte
 	binary.NativeEndian.PutUint16(b[:], uint16(p))
@@ -216,7 +216,7 @@ func ParseMsgFlags(text string) (MsgFlags, error) {
 	return f, nil
 }
 
-// list is the flags as maps have them: the names, and the rest as one integer at the end.
+// list returns the flags for a map: the names, then the rest as one integer.
 func (f MsgFlags) list() []any {
 	names, rest := f.Names()
 	l := make([]any, 0, len(names)+1)
@@ -229,8 +229,7 @@ func (f MsgFlags) list() []any {
 	return l
 }
 
-// msgFlagsFromAny reads flags as maps have them: a list of names and integers, a text as String prints it, or a
-// number.
+// msgFlagsFromAny reads flags in a map: a list of names and integers, a text as String prints it, or a number.
 func msgFlagsFromAny(v any) (MsgFlags, error) {
 	switch v := v.(type) {
 	case MsgFlags:

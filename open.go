@@ -14,8 +14,8 @@ import (
 type OpenOption func(*openConfig)
 
 type openConfig struct {
-	adopts   bool   // Adopt's
-	misfit   string // an option that is not for the function
+	adopts   bool   // for Adopt, not Open
+	misfit   string // says which option is for the other function
 	netns    string
 	owner    *Mailbox
 	debug    *bool
@@ -28,7 +28,7 @@ type openConfig struct {
 	proto    int
 }
 
-// openOption is an option that set carries out, or nothing where there is nothing to change.
+// openOption makes an option of set. It ignores a nil config.
 func openOption(set func(c *openConfig)) OpenOption {
 	return func(c *openConfig) {
 		if c != nil {
@@ -37,7 +37,7 @@ func openOption(set func(c *openConfig)) OpenOption {
 	}
 }
 
-// adoptOption is an option of Adopt's.
+// adoptOption is openOption for an option that only Adopt takes.
 func adoptOption(name string, set func(c *openConfig)) OpenOption {
 	return openOption(func(c *openConfig) {
 		if !c.adopts {
@@ -99,7 +99,7 @@ func KnownAs(d Domain, t Type, p Protocol) OpenOption {
 	})
 }
 
-// apply does what the options say.
+// apply applies the options. Errors: *InvalidError "options".
 func (c *openConfig) apply(opts []OpenOption) error {
 	for i, o := range opts {
 		if o == nil {
@@ -123,9 +123,9 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	switch {
 	case !plain.FitsCInt(int64(d)):
 		return nil, cfg.fail(&InvalidError{What: "domain", Value: int(d)})
-	case t == RDM: // it can be reported, but OTP opens none
+	case t == RDM: // it can be adopted, but OTP opens none
 		return nil, cfg.fail(&InvalidError{What: "type", Value: t})
-	case t < 0 || t > 0xf: // the rest are flags, and the core's to set
+	case t < 0 || t > 0xf: // the other bits are flags, which the core sets
 		return nil, cfg.fail(&InvalidError{What: "type", Value: int(t)})
 	case d == Packet && !isEtherType(p):
 		return nil, cfg.fail(&InvalidError{What: "protocol", Value: int(p), Cause: "no type of frames in network byte order: see EtherType"})
@@ -155,7 +155,7 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 
 var errOwnerClosed = &InvalidError{What: "owner", Cause: "its mailbox is closed"}
 
-// checkOwner refuses an owner that is dead before anything is made.
+// checkOwner refuses a closed owner before anything is made.
 func (c *openConfig) checkOwner() error {
 	if c.owner != nil && c.owner.Closed() {
 		return c.fail(errOwnerClosed)
@@ -163,7 +163,7 @@ func (c *openConfig) checkOwner() error {
 	return nil
 }
 
-// op is the operation, as errors name it.
+// op returns the name of the operation in errors.
 func (c *openConfig) op() string {
 	if c.adopts {
 		return "adopt"
@@ -173,8 +173,8 @@ func (c *openConfig) op() string {
 
 func (c *openConfig) fail(err error) error { return &Error{Op: c.op(), Reason: err} }
 
-// openIn opens a socket in another network namespace, on a thread of its own: if the thread cannot be brought
-// back, it ends with its goroutine.
+// openIn opens a socket in another network namespace, on a thread of its own. A thread that cannot return to its namespace
+// ends with its goroutine.
 func openIn(path string, d, t, p int) (h *handle, err error) {
 	var fault uint32
 	var r int
@@ -190,7 +190,7 @@ func openIn(path string, d, t, p int) (h *handle, err error) {
 	return h, netnsError(path, fault, errnoOf(r))
 }
 
-// netnsError is why no socket was opened in the namespace: err, about what the core says is at fault.
+// netnsError makes the error of openIn: err, and what the core says failed.
 func netnsError(path string, fault uint32, err error) error {
 	errno, failed := err.(syscall.Errno)
 	switch {
@@ -246,8 +246,8 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	return finishOpen(h, facts|factsOf(h), &cfg)
 }
 
-// finishOpen makes the socket around a handle. An owner that has died meanwhile leaves nothing: what was opened is closed, and
-// an adopted descriptor is the caller's again.
+// finishOpen makes the socket of a handle. If the owner has closed meanwhile, it closes what was opened, and gives an adopted
+// descriptor back.
 func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 	debug := globalDebug.Load()
 	if cfg.debug != nil {
@@ -263,7 +263,7 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 	if facts&factFromFD != 0 {
 		s.rarely().fromFD = cfg.fd
 		if cfg.adopt == adoptTake {
-			s.rarely().fromFD = -1 // it is no duplicate of any
+			s.rarely().fromFD = -1 // it is no duplicate
 		}
 		if facts&factBorrowed != 0 {
 			s.rarely().lent = cookieOf(h)
@@ -293,12 +293,12 @@ func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
 	return s
 }
 
-// settleIn gives a new socket its place: registry, owner, or neither, where the garbage collector watches it. Owner and
-// registry come last, because they are where others find it, and may close it: by then it is complete, and what is still
-// to do asks nothing of it. False: the owner's mailbox is closed, and no other goroutine has found the socket.
+// settleIn enters a new socket in the registry and gives it to its owner; without the registry, the garbage collector watches
+// it. Owner and registry come last, because other goroutines find the socket there and may close it, so it must be complete.
+// settleIn returns false if the owner is closed; no other goroutine has the socket then.
 func (s *Socket) settleIn(op string, registered bool, owner *Mailbox) bool {
 	if !registered {
-		s.watchForgotten() // an owner, or the poller, keeps it as well
+		s.watchForgotten() // an owner, or the poller while armed, keeps it reachable
 	}
 	s.traceOpen(op)
 	if owner != nil {
@@ -313,7 +313,7 @@ func (s *Socket) settleIn(op string, registered bool, owner *Mailbox) bool {
 		}
 	}
 	if registered {
-		registry.add(s) // which looks whether the owner has closed it
+		registry.add(s) // which checks whether the owner has closed it
 	}
 	return true
 }

@@ -2,7 +2,7 @@ package esock
 
 import "net"
 
-// A mailbox owns sockets as a process of Erlang does: Mailbox.Close closes them all, each with closeFor.
+// A mailbox owns sockets as a process does in Erlang: Mailbox.Close closes each with closeFor.
 
 // Owner returns the mailbox that owns the socket, nil if none does.
 func (s *Socket) Owner() *Mailbox {
@@ -55,32 +55,25 @@ func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 // another owner by now.
 func (s *Socket) closeFor(owner *Mailbox) { s.close(owner, false) }
 
-// own makes the mailbox the owner of s; false: it is closed. s.mu is held.
+// own makes the mailbox the owner of s. It returns false if the mailbox is closed. s.mu is held.
 func (m *Mailbox) own(s *Socket) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.open {
 		return false
 	}
-	s.ownPrev, s.ownNext = nil, m.owned
-	if m.owned != nil {
-		m.owned.ownPrev = s
-	}
-	m.owned = s
+	m.owned.insert(s, nil)
 	return true
 }
 
-// disown is the end of owning s. s.mu is held.
+// disown ends the ownership of s. s.mu is held.
 func (m *Mailbox) disown(s *Socket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.ownPrev == nil {
-		m.owned = s.ownNext
-	} else {
-		s.ownPrev.ownNext = s.ownNext
-	}
-	if s.ownNext != nil {
-		s.ownNext.ownPrev = s.ownPrev
-	}
-	s.ownPrev, s.ownNext = nil, nil
+	m.owned.remove(s)
 }
+
+// ownedLinks link the sockets of a mailbox.
+type ownedLinks struct{}
+
+func (ownedLinks) of(s *Socket) *links[Socket] { return &s.owned }

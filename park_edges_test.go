@@ -105,7 +105,7 @@ func TestWaitThatCannotBeWatchedFails(t *testing.T) {
 	for _, w := range []Wait{Within(time.Millisecond), Forever, NoWait(mb)} {
 		require.ErrorAs(t, turn(s, w), new(SelectFailedError))
 		assert.True(t, laneIsFree(s, reading))
-		assert.Nil(t, mb.pending)
+		assert.Nil(t, mb.pending.head)
 	}
 }
 

@@ -247,7 +247,7 @@ func TestPollerStartsAfterAnAttemptThatFailed(t *testing.T) {
 		assert.True(t, laneIsFree(a, reading))
 	}
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old))
-	assert.Nil(t, mb.pending)
+	assert.Nil(t, mb.pending.head)
 	assert.Zero(t, mb.Len())
 	for _, s := range []*Socket{a, b} { // the one that was refused, and one that comes later
 		_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))

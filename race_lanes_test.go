@@ -400,7 +400,7 @@ func TestRaceMailboxOfHandles(t *testing.T) {
 		assert.Equal(t, rounds, n.sent)
 		assert.Equal(t, rounds, n.seen+n.taken)
 	}
-	assert.Nil(t, mb.pending)
+	assert.Nil(t, mb.pending.head)
 }
 
 // withdrew is withdraw that says whether there was a message.

@@ -9,18 +9,21 @@ import (
 	"sync/atomic"
 )
 
-// The registry knows the open sockets. It is sharded, so that short-lived sockets do not meet at one lock, and
-// synchronous: a socket is in it when Open returns, and out of it when Close does. The links are in the
-// sockets, so that an entry allocates nothing.
+// The registry lists the open sockets. It is sharded, so that short-lived sockets do not contend for one lock. It is
+// synchronous: a socket is in it when Open returns, and out of it when Close returns.
 var registry registryShards
 
 type registryShards [16]struct {
 	mu   sync.Mutex
-	root Socket // of a ring; only its links are used
+	list list[Socket, entryLinks]
 	n    int
 }
 
-// useRegistry is whether new sockets are registered, where nobody said otherwise.
+type entryLinks struct{}
+
+func (entryLinks) of(s *Socket) *links[Socket] { return &s.entry }
+
+// useRegistry says whether new sockets are registered by default.
 var useRegistry atomic.Bool
 
 func init() { useRegistry.Store(registryWanted(os.Getenv("ESOCK_USE_SOCKET_REGISTRY"))) }
@@ -42,48 +45,39 @@ func UseRegistry(on bool) { useRegistry.Store(on) }
 // registered reports whether the socket uses the registry, or, once closed, whether it did.
 func (s *Socket) registered() bool { return s.facts.Load()&factRegistered != 0 }
 
-// add enters s, unless it is there or closed.
+// add adds s, unless it is in the registry or closed.
 func (r *registryShards) add(s *Socket) {
 	sh := &r[s.id%uint64(len(r))]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	// Close notes factClosed before it comes here to remove.
-	if s.regNext != nil || s.isGone() {
+	// Close sets factClosed before it removes the socket here.
+	if sh.list.has(s) || s.isGone() {
 		return
 	}
-	if sh.root.regNext == nil {
-		sh.root.regPrev, sh.root.regNext = &sh.root, &sh.root
-	}
-	last := sh.root.regPrev
-	s.regPrev, s.regNext = last, &sh.root
-	last.regNext, sh.root.regPrev = s, s
+	sh.list.push(s)
 	sh.n++
 	s.facts.Or(factRegistered)
 }
 
-// remove takes s out, if it is in.
+// remove removes s, if it is in the registry.
 func (r *registryShards) remove(s *Socket) {
 	sh := &r[s.id%uint64(len(r))]
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s.regNext == nil {
-		return
+	if sh.list.has(s) {
+		sh.list.remove(s)
+		sh.n--
 	}
-	s.regPrev.regNext, s.regNext.regPrev = s.regNext, s.regPrev
-	s.regPrev, s.regNext = nil, nil
-	sh.n--
 }
 
-// all lists the sockets in the order in which they were made.
+// all lists the sockets, oldest first.
 func (r *registryShards) all() []*Socket {
 	var list []*Socket
 	for i := range r {
 		sh := &r[i]
 		sh.mu.Lock()
-		if sh.n > 0 {
-			for s := sh.root.regNext; s != &sh.root; s = s.regNext {
-				list = append(list, s)
-			}
+		for s := sh.list.head; s != nil; s = s.entry.next {
+			list = append(list, s)
 		}
 		sh.mu.Unlock()
 	}
@@ -166,7 +160,7 @@ func WhichSockets(filters ...Filter) ([]*Socket, error) {
 	return list, nil
 }
 
-// passes asks the filters, and makes an error of a panic.
+// passes reports whether s passes all filters. A panic becomes an error.
 func passes(s *Socket, filters []Filter) (ok bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {

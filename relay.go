@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A relay hands records to the logger from a goroutine of its own, in their order. It is for operations of those who hold what
-// the logger's handler may want: a lock of a layer above, its turn to receive, those of crypto/tls; and for the goroutines
-// that everybody needs, which must not wait. The goroutine ends when there are no more records.
+// A relay passes records to the logger in order, from a goroutine of its own, which ends when there are no more records. It
+// serves operations during which the handler could deadlock, because the caller holds a lock of a layer above, its turn to
+// receive, or a lock of crypto/tls. It also serves the goroutines of the whole process, which must not wait.
 type relay struct {
 	mu      sync.Mutex
 	waiting []slog.Record
@@ -17,10 +17,10 @@ type relay struct {
 	running bool
 }
 
-// maxRelayed is how many records may wait.
+// maxRelayed is the number of records that may wait.
 const maxRelayed = 1 << 12
 
-// common is the relay of what is about no socket.
+// common relays the records that are not about a single socket.
 var common relay
 
 func (r *relay) tell(level slog.Level, msg string, args ...any) {

@@ -15,7 +15,7 @@ type heldFile struct {
 	started bool // the kernel has been asked
 }
 
-// hold duplicates f's descriptor.
+// holdFile duplicates f's descriptor.
 func holdFile(f syscall.Conn, offset, count int64) (*heldFile, error) {
 	if file, isFile := f.(*os.File); f == nil || isFile && file == nil {
 		return nil, &InvalidError{What: "file", Cause: "it is nil"}
@@ -33,11 +33,11 @@ func holdFile(f syscall.Conn, offset, count int64) (*heldFile, error) {
 	})
 	switch {
 	case err != nil:
-		return nil, os.ErrClosed // all that Control knows, but not by this name
+		return nil, os.ErrClosed // the only error of Control, by its public name
 	case h.fd < 0:
 		return nil, errnoOf(h.fd)
 	}
-	// Its holder closes it; the cleanup is for a handle that is forgotten together with its socket.
+	// The holder closes it. The finalizer is for a handle that becomes unreachable together with its socket.
 	runtime.SetFinalizer(h, (*heldFile).close)
 	return h, nil
 }
@@ -50,7 +50,7 @@ func (f *heldFile) close() {
 	}
 }
 
-// send asks the kernel once.
+// send makes the system call once.
 func (f *heldFile) send(h *handle, how uint) int {
 	if f.started {
 		how |= howCont
@@ -63,7 +63,7 @@ func (f *heldFile) send(h *handle, how uint) int {
 	return cSendFile(h, f.fd, &f.offset, int(count), how)
 }
 
-// advance notes that n bytes went, and says whether that was all. The core moved the offset on.
+// advance notes that n bytes were sent, and reports whether that was all. The core has advanced the offset.
 func (f *heldFile) advance(n int) bool {
 	f.sent += int64(n)
 	if f.left >= 0 {
@@ -72,7 +72,7 @@ func (f *heldFile) advance(n int) bool {
 	return n == 0 || f.left == 0
 }
 
-// heldFile is the file of the sendfile that h stands for, nil if it is none.
+// heldFile returns the file of the sendfile in progress with h, nil if there is none.
 func (h *Handle) heldFile() *heldFile {
 	if h.ext == nil {
 		return nil
@@ -80,7 +80,7 @@ func (h *Handle) heldFile() *heldFile {
 	return h.ext.file
 }
 
-// dropFile closes that file, because the operation goes no further. The C handle must be there.
+// dropFile ends that sendfile and closes its file. The C handle must be there.
 func (s *Socket) dropFile(h *Handle) {
 	if f := h.heldFile(); f != nil {
 		h.ext.file = nil
@@ -88,7 +88,7 @@ func (s *Socket) dropFile(h *Handle) {
 	}
 }
 
-// endSendFile tells the counters that the operation is over, and closes its file. The C handle must be there.
+// endSendFile ends the operation in the counters, and closes its file. The C handle must be there.
 func (s *Socket) endSendFile(f *heldFile, err error) {
 	if f.started {
 		cSendFileDone(s.h, f.sent, -int(errnoIn(err)))
@@ -128,7 +128,7 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 		if err != nil {
 			return 0, s.answer(c.op, &w, fileError(err))
 		}
-		if count == 0 { // sendfile(2) says as much, but not of what is no file
+		if count == 0 { // as sendfile(2), which would refuse some descriptors here
 			held.close()
 			return 0, s.answer(c.op, &w, w.Err())
 		}
@@ -136,7 +136,7 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 	}
 	n, err := s.do(&c, &w)
 	if c.file != nil {
-		c.file.close() // the lane was not to be had
+		c.file.close() // the call did not get the lane
 	}
 	return int64(n), err
 }

@@ -25,14 +25,14 @@ type Socket struct {
 	h     *handle       // the C handle: valid while a reference is held; nil once closed, guarded by mu
 	block *cCounters    // its counters
 
-	mu    sync.Mutex // guards the lanes and what says so; never held over a system call on data
+	mu    sync.Mutex // guards the lanes and the fields that say so; never held over a system call on data
 	lanes [2]lane
 	blk   *blocking      // park.go; nil until a call parks
-	ptr   unsafe.Pointer // what the poller carries: go-pointer's name of this socket; nil until armed
+	ptr   unsafe.Pointer // go-pointer's name of this socket, in the poller's events; nil until armed
 
-	owner            *Mailbox // guarded by mu
-	ownPrev, ownNext *Socket  // guarded by owner.mu
-	regPrev, regNext *Socket  // guarded by the registry's shard
+	owner *Mailbox      // guarded by mu
+	owned links[Socket] // in the owner's list; guarded by owner.mu
+	entry links[Socket] // in the registry; guarded by the shard
 
 	otp   atomic.Pointer[otpOptions] // nil: all at their defaults
 	rare  atomic.Pointer[rareState]  // nil until needed
@@ -43,22 +43,22 @@ type Socket struct {
 	facts atomic.Uint32
 }
 
-// rareState is what few sockets need, or only in their last moment.
+// rareState has the fields that few sockets need, or that are needed only by Close.
 type rareState struct {
 	errs      lane // of the error queue; guarded by mu
 	uncopied  atomic.Pointer[zeroCopyBook]
 	drained   chan struct{} // closed when no call is inside any more
 	cleanup   runtime.Cleanup
-	forgotten *forgotten      // the cleanup's
+	forgotten *forgotten      // what the cleanup closes
 	final     cCounters       // once closed
 	sendfile  cSendfileCounts // once closed
 	hasFiles  bool            // sendfile is set
-	fromFD    int             // what an adopted socket was made of
-	lent      uint64          // and, if that is not ours, the kernel's name of the socket that it was then
+	fromFD    int             // the descriptor that was adopted
+	lent      uint64          // the cookie of a borrowed socket: cookieOf
 	relay     atomic.Pointer[relay]
 }
 
-// What has been seen of a socket.
+// Facts about a socket.
 const (
 	factBound uint32 = 1 << iota
 	factListening
@@ -74,16 +74,16 @@ const (
 	factMonitored  // has, or had, a monitor
 	factFiles      // SendFile was called: there may be counters for it
 	factAccepting  // had a current acceptor when it was closed
-	factConnecting // and a connect in progress
-	factReadEnded  // reading is shut for certain, and not only perhaps: see Shutdown
-	factWriteEnded // and writing
-	factUnmade     // adopted, and the descriptor goes back to the caller, which never got the socket
+	factConnecting // had a connect in progress then
+	factReadEnded  // reading is shut for certain; factShutRead is set before the kernel is asked
+	factWriteEnded // the same for writing
+	factUnmade     // Adopt failed, so the descriptor goes back to the caller
 	factLayered    // a layer above holds locks while it uses the socket
 )
 
 var lastID atomic.Uint64
 
-// rarely is the rare state, made when it is first needed.
+// rarely returns the rare state, made when first needed.
 func (s *Socket) rarely() *rareState {
 	if r := s.rare.Load(); r != nil {
 		return r
@@ -107,7 +107,7 @@ func (s *Socket) Type() Type { return s.orClosed().typ }
 // Protocol returns the protocol, the kernel's choice if opened with Default.
 func (s *Socket) Protocol() Protocol { return s.orClosed().proto }
 
-// simple runs a call that waits for nothing.
+// simple runs a call that does not wait.
 func (s *Socket) simple(op string, f func(h *handle) int) error {
 	s = s.orClosed()
 	if err := s.ref(op); err != nil {
@@ -239,10 +239,10 @@ func (s *Socket) Shutdown(how How) error {
 	if how != ShutRead {
 		shut, ended = shut|factShutWrite, ended|factWriteEnded
 	}
-	// Noted first: the reader that the kernel wakes must find it, because no other wake-up follows.
+	// Set first, because the reader that the kernel wakes must find it: no other wake-up follows.
 	s.facts.Or(shut)
 	err := s.simple("shutdown", func(h *handle) int { return cShutdown(h, int(how)) })
-	// A datagram socket that is not connected is shut although the kernel says it is not connected.
+	// Linux shuts an unconnected datagram socket, but returns ENOTCONN.
 	if err != nil && (s.typ == Stream || !errors.Is(err, syscall.ENOTCONN)) {
 		s.notShut(shut)
 	} else {
@@ -252,7 +252,7 @@ func (s *Socket) Shutdown(how How) error {
 	return err
 }
 
-// notShut takes back the note of a Shutdown that failed, but not what another call has found to be shut.
+// notShut clears the facts of a Shutdown that failed, except for a direction that is shut for certain.
 func (s *Socket) notShut(shut uint32) {
 	for {
 		f := s.facts.Load()
@@ -328,7 +328,7 @@ func (s *Socket) fail(op string, err error) error {
 	return &Error{Op: op, Socket: s, Reason: err}
 }
 
-// failAs is fail with an error of a part of the operation, which has a name of its own.
+// failAs is fail for the error of a partial operation, whose own name it replaces.
 func (s *Socket) failAs(op string, err error) error {
 	if e, ok := err.(*Error); ok {
 		err = e.Reason

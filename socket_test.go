@@ -271,7 +271,7 @@ func TestOpenForAClosedOwnerLeavesNothing(t *testing.T) {
 	}
 	assert.Equal(t, was, gauges.read())
 	assert.Equal(t, number, NumberOf())
-	assert.Nil(t, mb.owned)
+	assert.Nil(t, mb.owned.head)
 	assert.Equal(t, 1, holders(name))
 }
 
@@ -290,7 +290,7 @@ func TestOpenMeetsTheDeathOfItsOwner(t *testing.T) {
 		} else {
 			assert.ErrorIs(t, err, &InvalidError{What: "owner"})
 		}
-		require.Nil(t, mb.owned)
+		require.Nil(t, mb.owned.head)
 	}
 	assert.Equal(t, was, gauges.read())
 	assert.Equal(t, number, NumberOf())

@@ -150,7 +150,7 @@ func closeRound(t *testing.T, r *rand.Rand) {
 	if sel != nil && told != 1 || sel == nil && told != 0 {
 		t.Errorf("%d messages for a handle (armed: %v)", told, sel != nil)
 	}
-	if mb.pending != nil {
+	if mb.pending.head != nil {
 		t.Error("the mailbox still has a handle in progress")
 	}
 	if n := b.state.Load() / stRef; n != 0 {

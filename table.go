@@ -30,7 +30,7 @@ type SocketRow struct {
 	State         string // "BD:LG, -"; WriteTable has the abbreviations
 }
 
-// columns are those of the table by OTP's keys, in the order in which they are printed.
+// columns lists the columns of the table by OTP's keys, in the order of printing.
 var columns = []struct {
 	key  string
 	cell func(*SocketRow) any
@@ -129,7 +129,7 @@ func WriteRows(w io.Writer, keys []string, rows []SocketRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	var b bytes.Buffer // so that w is written to once
+	var b bytes.Buffer // so that w gets one write
 	t := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
 	for _, c := range cols {
 		fmt.Fprintf(t, "%s\t", columnName(c.key))
@@ -141,7 +141,7 @@ func WriteRows(w io.Writer, keys []string, rows []SocketRow) error {
 		}
 		fmt.Fprintln(t)
 	}
-	t.Flush() // a buffer takes everything
+	t.Flush() // a buffer does not fail
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -179,7 +179,7 @@ func protocolCell(i *SocketInfo) string {
 }
 
 func (s *Socket) tableFD() int {
-	s.mu.Lock() // which keeps the handle
+	s.mu.Lock() // so that the handle stays
 	defer s.mu.Unlock()
 	if s.h == nil {
 		return -1
@@ -187,8 +187,7 @@ func (s *Socket) tableFD() int {
 	return cFD(s.h)
 }
 
-// addrCell asks the kernel for an address. It does not pass the trace: looking at a socket is not one of its
-// operations.
+// addrCell asks the kernel for an address, without a trace: it is not an operation of the socket.
 func (s *Socket) addrCell(i *SocketInfo, get func(*handle, *cAddr) int) string {
 	if s.ref("info") != nil {
 		return ""
@@ -202,8 +201,7 @@ func (s *Socket) addrCell(i *SocketInfo, get func(*handle, *cAddr) int) string {
 	return formatAddr(addrFromC(&c, Addr{}), strings.ToLower(protocolCell(i)))
 }
 
-// formatAddr is an address as the table has it. An inet6 address has brackets, without which its port
-// would look like a part of it.
+// formatAddr formats an address for the table. An inet6 address has brackets, so that its port does not look like a part of it.
 func formatAddr(a Addr, protocol string) string {
 	switch a.Family() {
 	case Inet, Inet6:
@@ -236,7 +234,7 @@ func formatAddr(a Addr, protocol string) string {
 	return host + ":" + port
 }
 
-// printable is s, or s as a Go string when it would disturb the table.
+// printable returns s, quoted as in Go if it would break the table.
 func printable(s string) string {
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(s)
@@ -277,7 +275,7 @@ type service struct {
 	protocol string
 }
 
-// services is the system's service database, empty if there is none.
+// services reads the system's service database, empty if there is none.
 var services = sync.OnceValue(func() map[service]string {
 	f, err := os.Open("/etc/services")
 	if err != nil {
@@ -287,7 +285,7 @@ var services = sync.OnceValue(func() map[service]string {
 	return readServices(f)
 })
 
-// serviceName is the name of a port, empty if it has none.
+// serviceName returns the name of a port, empty if it has none.
 func serviceName(port uint32, protocol string) string { return services()[service{port, protocol}] }
 
 // readServices reads services(5): "name port/protocol aliases # comment". The first name of a port counts.

@@ -32,7 +32,7 @@ type TxTimestamps struct {
 	mu     sync.Mutex
 	s      *Socket
 	stream bool
-	lost   bool   // which send a key is of is not known any more
+	lost   bool   // keys can no longer be assigned to sends
 	total  uint64 // datagrams, or bytes, sent so far
 	sends  uint64
 	first  uint64   // the oldest send in ends
@@ -113,7 +113,7 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 	tries := t.s.Counters().WriteTries
 	n, err = send()
 	tries = t.s.Counters().WriteTries - tries
-	// A try that found no room may have got a number, however the call ended.
+	// A try that found no room may have used a number, whatever the result of the call.
 	t.lost = t.lost || !t.stream && !givesNumbersBack(t.s.Domain()) && (tries > 1 || tries == 1 && err != nil)
 	switch {
 	case t.stream && n > 0:
@@ -121,7 +121,7 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 	case !t.stream && err == nil:
 		t.total++
 	default:
-		// A datagram that was refused may have got a number: from here on no pair would be certain.
+		// A refused datagram may have used a number, so later pairs would be uncertain.
 		t.lost = t.lost || !t.stream && errnoIn(err) != 0
 		return number, n, err
 	}
@@ -135,8 +135,9 @@ func (t *TxTimestamps) Send(send func() (int, error)) (number uint64, n int, err
 	return number, n, err
 }
 
-// givesNumbersBack says whether a datagram that could not be sent at once got no number, or gave it back: Linux 6.9,
-// "net-timestamp: make sk_tskey more predictable in error path". Packet sockets number what has found room.
+// givesNumbersBack reports whether a datagram that had to wait for room uses up no number: Linux 6.9,
+// "net-timestamp: make sk_tskey more predictable in error path". Packet sockets number a packet only
+// once there is room.
 var givesNumbersBack = func(d Domain) bool { return d == Packet || kernel.From(6, 9) }
 
 // Pair finds the send that a record of the error queue is a timestamp of. It returns false for other records, for
@@ -151,7 +152,7 @@ func (t *TxTimestamps) Pair(e QueuedError) (TxTimestamp, bool) {
 	if t.lost {
 		return TxTimestamp{}, false
 	}
-	// The key is the low half of the number of the last datagram, or byte, that it is about.
+	// The key is the low half of the number of the last datagram, or byte, of the send.
 	back := uint64(uint32(t.total) - 1 - key)
 	if back >= t.total {
 		return TxTimestamp{}, false

@@ -79,7 +79,7 @@ func (s *Socket) traceOpen(op string) {
 // traceForgotten reports a socket that the garbage collector closed.
 func traceForgotten(id uint64) {
 	if !socketDebug.Load() {
-		return // a library does not write to its program's log unasked
+		return // a library does not write to the program's log unasked
 	}
 	common.tell(slog.LevelWarn, "esock: a socket was forgotten and is closed by the garbage collector", "socket",
 		fmt.Sprintf("#Socket<%d>", id))

@@ -55,7 +55,7 @@ type ZeroCopied struct {
 func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
 	const op = "zero_copy"
 	if err := s.needErrorQueue(op); err != nil {
-		return nil, err // nothing would be given back
+		return nil, err // no release would be reported
 	}
 	if err := s.SetOptionNative(solSocket, soZeroCopy, binary.NativeEndian.AppendUint32(nil, 1)); err != nil {
 		return nil, s.failAs(op, err)
@@ -104,8 +104,7 @@ func (z *ZeroCopy) Done(e QueuedError) []ZeroCopied {
 	return z.list
 }
 
-// sendUncopied is do for a send that may leave the kernel with the caller's memory. z says which; of what was sent with the
-// flag it is kept.
+// sendUncopied is do for a send after which the kernel may still use the caller's memory. z keeps that memory alive.
 func (s *Socket) sendUncopied(c *call, w *Wait, z *zeroCopySend) (int, error) {
 	op := c.op.String()
 	c.zc = z
@@ -119,7 +118,7 @@ func (s *Socket) sendUncopied(c *call, w *Wait, z *zeroCopySend) (int, error) {
 	return s.complete(c, w, false, 0)
 }
 
-// beginUncopied decides whether the send goes without copying. The caller has the lane, so the numbers follow it.
+// beginUncopied decides whether the send goes without copying. The caller has the lane, so the numbers stay in order.
 func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
 	plain := func(cause string) error {
 		if z.owner != nil && cause != "" {
@@ -130,7 +129,7 @@ func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
 		return nil
 	}
 	if len(c.buf) == 0 && len(c.iov) == 0 {
-		return plain("") // UDP would number it
+		return plain("") // UDP would use a number
 	}
 	if cErrorQueue(s.h) != errorQueueYes {
 		return plain("")
@@ -143,14 +142,14 @@ func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.doubt && !cErrorPending(s.h) {
-		b.doubt = false // the kernel's notice would be there: it took no number
+		b.doubt = false // the notice would have come: the kernel used no number
 	}
 	switch {
 	case b.lost:
 		return plain("somebody else sends without copying on the same description")
 	case b.doubt:
 		if z.owner != nil {
-			// An error that is no record goes away by being reported once, here as by every send.
+			// A pending error that is no record goes away once it is reported, here as by any send.
 			if n, r := cGetOptNative(s.h, solSocket, syscall.SO_ERROR, on[:]); r >= 0 && n == len(on) && on != [4]byte{} {
 				return syscall.Errno(binary.NativeEndian.Uint32(on[:]))
 			}
@@ -161,8 +160,8 @@ func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
 	return nil
 }
 
-// sent notes how a call went that beginUncopied let pass: n bytes went, in that many sends of the kernel's. The lane is still
-// the caller's.
+// sent notes the result of a call that beginUncopied let through: n bytes went, in this many sends of the kernel. The caller
+// still has the lane.
 func (z *zeroCopySend) sent(s *Socket, sends uint32, n int, err error) {
 	b := z.book
 	b.mu.Lock()
@@ -180,7 +179,7 @@ func (z *zeroCopySend) sent(s *Socket, sends uint32, n int, err error) {
 		b.next += sends
 	}
 	if _, failed := err.(syscall.Errno); failed && s.typ != Stream {
-		b.doubt = true // the numbers of a stream are those of what went
+		b.doubt = true // on a stream, only what went has a number
 	}
 	early := b.early
 	b.early = b.early[:0]

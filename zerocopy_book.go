@@ -5,30 +5,30 @@ import (
 	"syscall"
 )
 
-// zeroCopyBook is what the kernel may still read of the process's memory, because it was sent from there without copying. It
-// belongs to a socket, and outlives it: zerocopy_rest.go. It must not hold the socket, which could then not be forgotten.
+// zeroCopyBook records the memory that the kernel may still read, because it was sent without copying. It belongs to a socket
+// and outlives it (zerocopy_rest.go). It must not refer to the socket, which would then never become unreachable.
 //
-// The kernel numbers the sends with MSG_ZEROCOPY of a description, from 0, and tells the numbers that it is done with, each
-// once and in any order, by records of the error queue.
+// The kernel numbers the sends with MSG_ZEROCOPY of a description from 0. Records in the error queue report the released
+// numbers, each once and in any order.
 type zeroCopyBook struct {
 	mu      sync.Mutex
 	first   uint32          // the number of slots[0]
 	next    uint32          // the number of the next send
 	slots   []*zeroCopySend // of the numbers from first on, nil once done
-	sending bool            // a call is inside whose numbers are not noted yet
-	early   []ZeroCopyRange // done, and not noted as sent yet
-	noted   uint64          // sends that the kernel is done with
-	doubt   bool            // a datagram could not be sent: next may be its number
-	lost    bool            // somebody else sends: a number says nothing
+	sending bool            // a call is sending, and its numbers are not noted yet
+	early   []ZeroCopyRange // released before they were noted as sent
+	noted   uint64          // sends that were released
+	doubt   bool            // a datagram could not be sent, and may have used the number next
+	lost    bool            // another socket or process sends too, so numbers mean nothing
 }
 
-// zeroCopySend is one call's memory: several sends of the kernel's.
+// zeroCopySend is the memory of one call, which the kernel may take in several sends.
 type zeroCopySend struct {
 	book   *zeroCopyBook
 	buf    []byte
-	bufs   [][]byte        // where there are several
-	owner  *zeroCopyResult // nil: nobody asks for it
-	left   uint32          // how many sends are not done
+	bufs   [][]byte        // several buffers, in place of buf
+	owner  *zeroCopyResult // nil: no ZeroCopy reports it
+	left   uint32          // sends not released yet
 	copied bool
 }
 
@@ -39,7 +39,7 @@ type zeroCopyResult struct {
 	done    []ZeroCopied
 }
 
-// zeroCopyBook is the socket's book, made when it is first needed.
+// zeroCopyBook returns the socket's book, made when first needed.
 func (s *Socket) zeroCopyBook() *zeroCopyBook {
 	r := s.rarely()
 	if b := r.uncopied.Load(); b != nil {
@@ -55,7 +55,7 @@ func (s *Socket) zeroCopyBook() *zeroCopyBook {
 	return b
 }
 
-// uncopied is the book if there is one.
+// uncopied returns the book, nil if there is none.
 func (s *Socket) uncopied() *zeroCopyBook {
 	if r := s.rare.Load(); r != nil {
 		return r.uncopied.Load()
@@ -63,12 +63,12 @@ func (s *Socket) uncopied() *zeroCopyBook {
 	return nil
 }
 
-// note takes down what the kernel is done with. Numbers that were noted before are passed over. b.mu is held.
+// note releases the sends of a range. Those that were released before are skipped. b.mu is held.
 func (b *zeroCopyBook) note(r ZeroCopyRange) {
 	if b.lost {
 		return
 	}
-	// Numbers wrap; counted from the first slot they do not.
+	// Numbers wrap, but not their distance from the first slot.
 	from, to := int64(int32(r.First-b.first)), int64(int32(r.Last-b.first))
 	for i := max(from, 0); i <= to && i < int64(len(b.slots)); i++ {
 		if z := b.slots[i]; z != nil {
@@ -83,9 +83,9 @@ func (b *zeroCopyBook) note(r ZeroCopyRange) {
 	switch beyond := to - int64(len(b.slots)); {
 	case beyond < 0:
 	case b.sending:
-		b.early = append(b.early, r) // of those noted here, the second time finds nothing
+		b.early = append(b.early, r) // those released above are skipped the second time
 	case b.doubt && beyond == 0:
-		// The datagram that could not be sent had the number.
+		// The datagram that could not be sent had used the number.
 		b.doubt = false
 		b.next++
 		b.slots = append(b.slots, nil)
@@ -97,7 +97,7 @@ func (b *zeroCopyBook) note(r ZeroCopyRange) {
 	}
 }
 
-// finish gives the memory back.
+// finish releases the memory.
 func (z *zeroCopySend) finish() {
 	if o := z.owner; o != nil {
 		o.pending--
@@ -106,8 +106,7 @@ func (z *zeroCopySend) finish() {
 	z.buf, z.bufs = nil, nil
 }
 
-// noteRecords takes down what received records say: recs, or, where there were more than it has room for, all of ctrl. b.mu
-// is held.
+// noteRecords notes the notices among received records: recs, or all of ctrl if recs had too little room. b.mu is held.
 func (b *zeroCopyBook) noteRecords(ctrl []byte, recs []cCmsg, out *cMsg) {
 	if n := int(out.cmsgs); n <= len(recs) {
 		for i := range recs[:n] {
@@ -122,7 +121,7 @@ func (b *zeroCopyBook) noteRecords(ctrl []byte, recs []cCmsg, out *cMsg) {
 	}
 }
 
-// noteRecord takes down what one record says. b.mu is held.
+// noteRecord notes one record, if it is a notice. b.mu is held.
 func (b *zeroCopyBook) noteRecord(rec *cCmsg) {
 	if rec.kind != cmsgRecvErr {
 		return
@@ -134,7 +133,7 @@ func (b *zeroCopyBook) noteRecord(rec *cCmsg) {
 	}
 }
 
-// idle reports that the kernel is done with everything. b may be nil.
+// idle reports whether everything was released. b may be nil.
 func (b *zeroCopyBook) idle() bool {
 	if b == nil {
 		return true
@@ -144,7 +143,7 @@ func (b *zeroCopyBook) idle() bool {
 	return len(b.slots) == 0
 }
 
-// release gives all that is left back.
+// release releases everything that is left.
 func (b *zeroCopyBook) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -157,7 +156,7 @@ func (b *zeroCopyBook) release() {
 	b.slots, b.first, b.lost = nil, b.next, true
 }
 
-// take is one try at the error queue. A record is noted in the same step: whoever finds the queue empty knows what it had.
+// take is one try at the error queue. It notes the records under the same lock, so that after an empty queue all are noted.
 func (b *zeroCopyBook) take(h *handle, buf []byte, flags int, how uint, ctrl []byte, recs []cCmsg, out *cMsg) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -166,8 +165,8 @@ func (b *zeroCopyBook) take(h *handle, buf []byte, flags int, how uint, ctrl []b
 	return r
 }
 
-// recvQueued is one try of a receive with MsgErrQueue. Where the socket has memory that the kernel sends from, a notice is
-// noted whichever receive takes it: those without control messages get room for them.
+// recvQueued is one try of a receive with MsgErrQueue. If the socket has a book, every receive notes notices: a receive
+// without control messages gets room for them.
 func (s *Socket) recvQueued(c *call, how uint) int {
 	b := s.uncopied()
 	switch {

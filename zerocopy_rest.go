@@ -9,32 +9,31 @@ import (
 	"time"
 )
 
-// close(2) does not end what the kernel still has to send, and sends that were not copied are sent from the process's memory.
-// So their memory, and the descriptor, which alone tells when the kernel is done, stay behind a closed or forgotten socket.
+// After close(2) the kernel goes on sending, and what was not copied it sends from the process's memory. So this memory stays
+// after a socket is closed or unreachable. The descriptor stays too, because only its error queue reports the releases.
 
-// zeroCopyRest is what stays.
+// zeroCopyRest is what stays of one socket.
 type zeroCopyRest struct {
 	book   *zeroCopyBook
 	h      *handle
 	file   *os.File      // owns the descriptor; nil: h does
-	shared bool          // the description may be somebody else's as well, whose connection is not ours to abort
-	seen   [2]uint64     // what has moved so far
-	quiet  time.Duration // since when nothing has
+	shared bool          // others may have the description, so the connection must not be aborted
+	seen   [2]uint64     // progress at the last look
+	quiet  time.Duration // time without progress
 }
 
 const (
-	// zeroCopyPatience is for how long nothing may move before the connection is aborted. The kernel gives a connection that
-	// nobody holds any more about as long.
+	// zeroCopyPatience is the time without progress after which the connection is aborted. The kernel gives a closed
+	// connection about as long.
 	zeroCopyPatience = time.Minute
-	// zeroCopyGrace is for how long nothing may be left to send before notices that have not come are not waited for: somebody
-	// else took them out of the queue.
+	// zeroCopyGrace is how long missing notices are waited for once nothing is left to send: another process may have taken
+	// them out of the queue.
 	zeroCopyGrace = time.Second
 )
 
-// outlive drains the error queue and, if the kernel is not done then, takes the descriptor over: true, h and file must not be
-// used any more. A borrowed descriptor stays the caller's, and if its number is another's by now (lent is the cookie that it
-// had), nothing can tell when the kernel is done. With wait the socket's linger is kept to: that is how long it takes at most.
-// b may be nil.
+// outlive drains the error queue. If memory is left, it takes the descriptor over and returns true; h and file must then not
+// be used any more. A borrowed descriptor stays the caller's. If it refers to another socket by now (lent is the cookie it
+// had), nothing can report the releases. With wait, outlive waits for up to the socket's linger time. b may be nil.
 func (b *zeroCopyBook) outlive(h *handle, file *os.File, facts uint32, lent uint64, wait bool) bool {
 	if b.idle() {
 		return false
@@ -58,7 +57,7 @@ func (b *zeroCopyBook) outlive(h *handle, file *os.File, facts uint32, lent uint
 		for waited, pause := time.Duration(0), time.Millisecond; waited < end; waited += pause {
 			nap(min(pause, end-waited))
 			if r.drain() {
-				return false // what is left of it, close waits for
+				return false // close waits for the rest of the linger time
 			}
 			pause = min(2*pause, 10*time.Millisecond)
 		}
@@ -85,7 +84,7 @@ func (b *zeroCopyBook) outlive(h *handle, file *os.File, facts uint32, lent uint
 	return false
 }
 
-// linger is the socket's SO_LINGER.
+// linger returns the socket's SO_LINGER.
 func linger(h *handle) (on bool, seconds int) {
 	var v [8]byte
 	if n, r := cGetOptNative(h, solSocket, syscall.SO_LINGER, v[:]); r < 0 || n != len(v) {
@@ -94,7 +93,7 @@ func linger(h *handle) (on bool, seconds int) {
 	return binary.NativeEndian.Uint32(v[:]) != 0, int(int32(binary.NativeEndian.Uint32(v[4:])))
 }
 
-// drain takes what is in the error queue, and reports whether the kernel is done with everything.
+// drain empties the error queue, and reports whether everything was released.
 func (r *zeroCopyRest) drain() bool {
 	var ctrl [256]byte
 	var recs [2]cCmsg
@@ -107,15 +106,15 @@ func (r *zeroCopyRest) drain() bool {
 	return true
 }
 
-// abort makes TCP forget what it has to send, and tell the peer.
+// abort makes TCP drop its unsent data and reset the connection.
 func (r *zeroCopyRest) abort() {
 	cConnect(r.h, &cAddr{form: addrRaw}) // AF_UNSPEC: tcp_disconnect
 }
 
-// abortable reports that the connection is TCP's, and this socket's alone.
+// abortable reports whether the connection is TCP's and not shared.
 func (r *zeroCopyRest) abortable() bool { return !r.shared && Protocol(cProtocol(r.h)) == TCP }
 
-// step looks once, pause after the last time. It reports whether this is over, the descriptor closed.
+// step looks at the queue, pause after the last look. over means that the descriptor is closed.
 func (r *zeroCopyRest) step(pause time.Duration) (over, moved bool) {
 	done := r.drain()
 	var out cIOArg
@@ -147,11 +146,11 @@ func (r *zeroCopyRest) step(pause time.Duration) (over, moved bool) {
 
 var zeroCopyRests zeroCopyRestList
 
-// zeroCopyRestList has all that stays in the process. A goroutine looks after it as long as there is any.
+// zeroCopyRestList lists all rests of the process. A goroutine serves the list while it is not empty.
 type zeroCopyRestList struct {
 	mu      sync.Mutex
 	list    []*zeroCopyRest
-	kept    []*zeroCopyBook // nothing tells when the kernel is done: for ever
+	kept    []*zeroCopyBook // for ever, because nothing reports the releases
 	running bool
 }
 
@@ -166,14 +165,14 @@ func (l *zeroCopyRestList) add(r *zeroCopyRest) {
 	}
 	start := func() { go l.run() }
 	if inBubble() {
-		// A bubble would not end before it. The way out may need the goroutine of cleanups, which may want the lock.
+		// A bubble would not end before the goroutine. outside may need the goroutine of cleanups, which may want the lock.
 		outside(start)
 	} else {
 		start()
 	}
 }
 
-// keep keeps memory for ever, which is a leak, but discloses nothing.
+// keep keeps memory for ever. That is a leak, but the memory is not reused while the kernel may send it.
 func (l *zeroCopyRestList) keep(b *zeroCopyBook) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// Zones that are names, looked up in the network namespace of a socket: addr_zone.go has what a zone is.
+// Zone names are looked up in the network namespace of a socket; addr_zone.go explains zones.
 
-// addrToC writes an address that a call on the socket is given.
+// addrToC writes an address for a call on the socket.
 func (s *Socket) addrToC(a *Addr, c *cAddr) error {
 	err := a.toC(c)
 	if err == errZoneName {
@@ -50,7 +50,7 @@ func (s *Socket) NameZone(a Addr) Addr {
 	if err != nil {
 		return a
 	}
-	if named := a.WithZone(name); named.data == name { // not a name of digits, which would mean an index
+	if named := a.WithZone(name); named.data == name { // a name of digits would mean an index
 		return named
 	}
 	return a
