@@ -62,7 +62,9 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	s.mu.Unlock()
 	if blk != nil {
 		for d := range blk.parks {
-			blk.parks[d].drop() // without the lock, because it calls methods of the user's context
+			if stop := blk.parks[d].drop(); stop != nil {
+				stop()
+			}
 		}
 	}
 	gauges.add(s, -1)

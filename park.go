@@ -208,7 +208,15 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 		return 0, 0, errRefused
 	}
 	l := s.lane(d)
+	var done <-chan struct{}
+	if w.kind == waitContext {
+		done = w.context().Done()
+	}
 	s.mu.Lock()
+	if w.kind == waitContext && !s.closing() && !s.blockingSide().parks[d].watch(w.context(), done) {
+		s.mu.Unlock()
+		return 0, 0, ErrTimeout
+	}
 	if s.closing() {
 		s.mu.Unlock()
 		return 0, 0, net.ErrClosed
@@ -225,9 +233,6 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 	}
 	p.own = c.deadline
 	b.setDeadline(d, earlier(p.own, p.bound))
-	if w.kind == waitContext {
-		p.watch(w.context())
-	}
 	l.parked, l.op = true, c.op
 	p.waiting, p.c, p.pause = true, *c, 0
 	s.mu.Unlock()
@@ -238,7 +243,7 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 	}
 	s.mu.Lock()
 	*c, pause = p.c, p.pause
-	p.end()
+	stop := p.end()
 	l.waited = c.tries > 1 || err != nil
 	l.parked = err != nil || pause > 0
 	switch {
@@ -250,6 +255,9 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 		r = p.result
 	}
 	s.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 	return r, pause, err
 }
 
@@ -344,20 +352,35 @@ func (s *Socket) unpark(l *lane) {
 
 func isDeadline(err error) bool { return err == os.ErrDeadlineExceeded }
 
-// watch registers the context of the wait that begins. s.mu is held.
-func (p *park) watch(ctx context.Context) {
-	done := ctx.Done()
+// watch registers the context of the wait that begins, unless it is registered. done is its Done channel. It reports whether
+// the context may still end the wait: false if it has ended meanwhile. s.mu is held, but not while methods of the context run.
+func (p *park) watch(ctx context.Context, done <-chan struct{}) bool {
 	if done == p.done {
-		return
+		return true
 	}
-	p.drop()
-	if done == nil {
-		return
-	}
+	s := p.s
+	stop := p.drop()
 	p.done = done
-	w := &contextWatch{s: weak.Make(p.s), d: p.d, done: done}
-	w.stop = context.AfterFunc(settled{ctx}, w.ended)
-	p.note(w)
+	s.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	var w *contextWatch
+	if done != nil {
+		w = &contextWatch{s: weak.Make(s), d: p.d, done: done}
+		w.stop = context.AfterFunc(settled{ctx}, w.ended)
+	}
+	s.mu.Lock()
+	if p.done == done && !s.closing() {
+		p.note(w)
+		return true
+	}
+	if w != nil {
+		s.mu.Unlock()
+		w.stop()
+		s.mu.Lock()
+	}
+	return s.closing() // Close has an error of its own
 }
 
 // contextWatch is what a registered context holds. It refers to the socket weakly, so that a long-lived context does not keep
@@ -400,26 +423,27 @@ func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
 	if p.done != done {
 		return
 	}
-	p.drop()
+	p.drop() // the function runs, so there is nothing to stop
 	s.blk.setDeadline(d, passed)
 }
 
-// end ends the wait, and drops the call's buffers. s.mu is held.
-func (p *park) end() {
+// end ends the wait, and drops the call's buffers. The result is that of drop. s.mu is held.
+func (p *park) end() (stop func() bool) {
 	p.waiting, p.c = false, call{}
 	if p.done != nil && p.done != p.before {
 		p.before = p.done
-		p.drop()
+		stop = p.drop()
 	}
+	return stop
 }
 
-// drop unregisters the context. s.mu is held.
-func (p *park) drop() {
-	if p.stop != nil {
-		p.stop()
-	}
+// drop forgets the context. It returns the function that unregisters it, nil for none, to be called when s.mu is not held,
+// because it calls methods of the context. s.mu is held.
+func (p *park) drop() (stop func() bool) {
+	stop = p.stop
 	p.done = nil
 	p.note(nil)
+	return stop
 }
 
 // spinners counts the calls that spin now.

@@ -4,10 +4,14 @@ import (
 	"context"
 	"net"
 	"os"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/esock-go/esock/internal/callback"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -238,4 +242,54 @@ func TestNotedEventIsNoWaitOnThePoller(t *testing.T) {
 	require.True(t, s.mu.TryLock())
 	s.mu.Unlock()
 	assert.Zero(t, s.state.Load()&stNote(reading))
+}
+
+// No method of a caller's context runs with the socket locked: it may use the socket itself.
+func TestContextMayUseTheSocketThatItEnds(t *testing.T) {
+	for name, end := range map[string]func(a, b *Socket, cancel func()){
+		"context": func(_, _ *Socket, cancel func()) { cancel() },
+		"data":    func(a, _ *Socket, _ func()) { a.Send([]byte("x"), 0, Forever) },
+		"close":   func(_, b *Socket, _ func()) { b.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := pair(t, Stream)
+			var locked atomic.Bool
+			uses := func() {
+				if !locked.Load() && !canLock(b) {
+					locked.Store(true)
+				}
+			}
+			for range 3 { // the second wait in a row with one context leaves it registered; the third has it so
+				parent, cancel := context.WithCancel(context.Background())
+				ctx := callback.Context(parent, uses)
+				for range 2 {
+					errs := make(chan error, 1)
+					go func() { _, err := b.Recv(make([]byte, 1), 0, Context(ctx)); errs <- err }()
+					testwait.Until(t, "the wait", func() bool { return waits(b) || len(errs) > 0 })
+					end(a, b, cancel)
+					within(t, errs, "the end of the receive")
+				}
+				cancel()
+			}
+			assert.False(t, locked.Load(), "a method runs with the socket locked")
+		})
+	}
+}
+
+// waits reports that a receive waits on the runtime's poller.
+func waits(s *Socket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.blk != nil && s.blk.parks[reading].waiting
+}
+
+// canLock reports that a goroutine gets the lock of a socket in the end.
+func canLock(s *Socket) bool {
+	for start := time.Now(); time.Since(start) < 5*time.Second; runtime.Gosched() {
+		if s.mu.TryLock() {
+			s.mu.Unlock()
+			return true
+		}
+	}
+	return false
 }
