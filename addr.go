@@ -37,8 +37,8 @@ const (
 	formBad                   // not an address; data says why
 )
 
-// Shorthands that Bind resolves for the socket's domain, inet or inet6, with port 0. To set a port, pass
-// netip.IPv4Unspecified() or the like to Inet4Addr or Inet6Addr.
+// Shorthands that Bind resolves for the socket's domain, inet or inet6, with port 0. With a port:
+// Inet4Addr(netip.IPv4Unspecified(), port) or the like.
 var (
 	Any       = Addr{form: formShort, a: shortAny}
 	Loopback  = Addr{form: formShort, a: shortLoopback}
@@ -166,7 +166,7 @@ func NetlinkAddr(port, groups uint32) Addr {
 	return Addr{form: formKnown, family: uint16(Netlink), port: port, a: groups}
 }
 
-// RawAddr makes an address from the family and the bytes after it in a sockaddr.
+// RawAddr makes an address of a family and the bytes after it in a sockaddr.
 func RawAddr(family Domain, data []byte) Addr {
 	switch {
 	case family < 0 || family > math.MaxUint16:

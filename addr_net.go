@@ -45,7 +45,8 @@ type netAddr struct {
 
 func (a netAddr) Network() string { return a.network }
 
-// AddrFromNet converts an address of package net: TCP, UDP, IP or unix, or one that NetAddr returned. A zone stays a name. Errors: *InvalidError "sockaddr" for nil and for other types.
+// AddrFromNet converts an address of package net: TCP, UDP, IP or unix, or one that NetAddr returned. A zone stays a name.
+// Errors: *InvalidError "sockaddr" for nil and for other types.
 func AddrFromNet(a net.Addr) (Addr, error) {
 	bad := func(cause string) (Addr, error) {
 		return Addr{}, &InvalidError{What: "sockaddr", Cause: cause}

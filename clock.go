@@ -25,7 +25,8 @@ func clock() time.Duration {
 	return now.Sub(epoch)
 }
 
-// momentOf is t as clock has it. A time without a monotonic reading counts by its distance from now, because a wall clock jumps.
+// momentOf is t as clock has it. A time without a monotonic reading counts by its distance from now, because a wall clock
+// jumps.
 // Times of a bubble have none, and so count by the bubble's clock.
 func momentOf(t time.Time) time.Duration {
 	if bubbled(t) {

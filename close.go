@@ -8,8 +8,8 @@ import (
 )
 
 // Close closes the socket. Waiting calls return net.ErrClosed, and handles get an AbortMsg with it. With {socket,
-// linger} on and unsent data, Close waits for up to the linger time. Errors: net.ErrClosed if the socket was closed
-// before; those of close(2), after which the socket is closed as well. OTP: socket:close/1.
+// linger} on and unsent data, Close waits for up to the linger time. Errors: net.ErrClosed if it was closed before; those of
+// close(2), after which the socket is closed as well. OTP: socket:close/1.
 func (s *Socket) Close() error { return s.close(nil, true) }
 
 // close closes the socket, if owner is nil or owns it. With linger it waits for unsent data as {socket, linger} says.

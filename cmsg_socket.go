@@ -140,7 +140,7 @@ func (c ControlMessage) Time() (time.Time, bool) {
 	return time.Unix(v.sec, v.nsec), true
 }
 
-// Timestamping returns when the message was received or, from the error queue, sent (SO_TIMESTAMPING).
+// Timestamping returns when the message was received, or sent (error queue).
 func (c ControlMessage) Timestamping() (Timestamps, bool) {
 	if c.at().kind != cmsgStamps {
 		return Timestamps{}, false
@@ -217,11 +217,10 @@ func (c ControlMessage) AppendFDs(dst []int) []int {
 	return dst
 }
 
-// TimestampFlags are the SOF_TIMESTAMPING_ bits of SO_TIMESTAMPING; <linux/net_tstamp.h>,
-// Documentation/networking/timestamping.rst.
+// TimestampFlags are the SOF_TIMESTAMPING_ bits of SO_TIMESTAMPING.
 type TimestampFlags uint32
 
-// Which packets get timestamps (Tx, Rx), and what is reported (Opt and others).
+// What gets timestamps (Tx, Rx), and what is reported (Opt and others).
 const (
 	TimestampTxHardware  TimestampFlags = 1 << 0  // by the network adapter, when it sends
 	TimestampTxSoftware  TimestampFlags = 1 << 1  // when the driver gets the packet

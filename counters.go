@@ -133,7 +133,7 @@ func (c Counters) Map() map[string]any {
 	return m
 }
 
-// CountersFromMap reads a map in the form of Map. Missing keys are 0. SendFile is set if one of its keys is there.
+// CountersFromMap reads what Map returns. Missing keys are 0. SendFile is set if one of its keys is there.
 // Errors: *InvalidError "counters" that names an unknown key or a wrong value.
 func CountersFromMap(m map[string]any) (Counters, error) {
 	var c Counters
@@ -156,7 +156,7 @@ func CountersFromMap(m map[string]any) (Counters, error) {
 // MarshalJSON writes what Map returns.
 func (c Counters) MarshalJSON() ([]byte, error) { return json.Marshal(c.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote, with the errors of CountersFromMap.
+// UnmarshalJSON reads what MarshalJSON wrote. Errors: see CountersFromMap.
 func (c *Counters) UnmarshalJSON(b []byte) error {
 	if c == nil {
 		return errNowhere("counters")

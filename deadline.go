@@ -26,7 +26,7 @@ func (s *Socket) SetReadDeadline(t time.Time) error {
 	return s.setBounds("set_read_deadline", t, reading, reading)
 }
 
-// SetWriteDeadline is SetReadDeadline for sends, SendFile, Connect and SyscallConn's Write.
+// SetWriteDeadline is SetReadDeadline for calls that write, and for Connect.
 func (s *Socket) SetWriteDeadline(t time.Time) error {
 	return s.setBounds("set_write_deadline", t, writing, writing)
 }

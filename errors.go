@@ -25,11 +25,11 @@ var _ net.Error = timeoutError{}
 // one call in each direction of a socket.
 var ErrCancelled = errors.New("replaced by another call")
 
-// ErrAlready says that another requester is connecting the socket. OTP: already.
+// ErrAlready means that another requester connects already. OTP: already.
 var ErrAlready = errors.New("already connecting")
 
-// ErrControlTruncated accompanies a received message whose control messages did not all fit into {otp,rcvctrlbuf}. The
-// Msg has the message; the rest of the control messages is lost, and descriptors among it are closed. RecvMsg with
+// ErrControlTruncated accompanies a received message whose control messages did not all fit into {otp,rcvctrlbuf}. The Msg
+// has the message; the other control messages are lost, their descriptors closed. RecvMsg with
 // MsgCTrunc reports this in Msg.Flags only, as OTP does. MSG_CTRUNC of recvmsg(2).
 var ErrControlTruncated = errors.New("control messages truncated: {otp,rcvctrlbuf} is too small")
 

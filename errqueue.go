@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// QueuedError is a record of a socket's error queue: an error, notice or timestamp.
+// QueuedError is a record of an error queue: an error, notice or timestamp.
 type QueuedError struct {
 	ExtendedError
 	Stamps Timestamps // of a transmit timestamp: see ExtendedError.Timestamp

@@ -49,7 +49,7 @@ func (i LibraryInfo) Map() map[string]any {
 	}
 }
 
-// LibraryInfoFromMap reads a map in the form of Map. Missing keys are zero. Errors: *InvalidError "info" that names an
+// LibraryInfoFromMap reads what Map returns. Missing keys are zero. Errors: *InvalidError "info" that names an
 // unknown key or a wrong type.
 func LibraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
 	var i LibraryInfo
@@ -74,7 +74,7 @@ func LibraryInfoFromMap(m map[string]any) (LibraryInfo, error) {
 // MarshalJSON writes what Map returns.
 func (i LibraryInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote, with the errors of LibraryInfoFromMap.
+// UnmarshalJSON reads what MarshalJSON wrote. Errors: LibraryInfoFromMap's.
 func (i *LibraryInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")
@@ -212,8 +212,7 @@ func (i SocketInfo) Map() map[string]any {
 	return m
 }
 
-// SocketInfoFromMap reads a map in the form of Map. Missing keys are zero. Errors: *InvalidError, of "info" or the
-// wrong part.
+// SocketInfoFromMap reads what Map returns. Errors: *InvalidError.
 func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 	i := SocketInfo{DupOf: -1}
 	r := plain.Read(m)
@@ -261,7 +260,7 @@ func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 // MarshalJSON writes what Map returns.
 func (i SocketInfo) MarshalJSON() ([]byte, error) { return json.Marshal(i.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote, with the errors of SocketInfoFromMap.
+// UnmarshalJSON reads what MarshalJSON wrote. Errors: SocketInfoFromMap's.
 func (i *SocketInfo) UnmarshalJSON(b []byte) error {
 	if i == nil {
 		return errNowhere("info")

@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// InvalidError reports an invalid argument, or a call at the wrong time. OTP: {invalid, What}.
+// InvalidError is an invalid argument or a wrong time. OTP: {invalid, What}.
 type InvalidError struct {
 	What  string // what is invalid, by OTP's name: "timeout", "sockaddr", "state", "socket_option"
 	Value any    // the value, where there is one

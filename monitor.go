@@ -153,7 +153,7 @@ func (t *monitorSet) forget(mb *Mailbox) {
 	}
 }
 
-// MonitoredBy returns each monitoring mailbox once. OTP: socket:monitored_by/1.
+// MonitoredBy returns each monitoring mailbox once. OTP: monitored_by/1.
 func (s *Socket) MonitoredBy() []*Mailbox {
 	var list []*Mailbox
 	seen := map[*Mailbox]bool{}

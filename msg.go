@@ -18,9 +18,8 @@ import (
 // sender; Control yields the control messages. Sending the Msg again then returns the data to the sender, with the
 // control messages of SetControl or SetRawControl, not those received.
 //
-// Received descriptors (SCM_RIGHTS, SCM_PIDFD) that are not taken with TakeFDs or TakeFiles are closed by the next
-// receive into the Msg, by Reset, or by the garbage collector with the Msg. A peer thus cannot fill the process with
-// descriptors.
+// Received descriptors (SCM_RIGHTS, SCM_PIDFD) that TakeFDs or TakeFiles do not take are closed by the next receive into the
+// Msg, by Reset, or by the garbage collector with the Msg. So no peer can fill the process with them.
 type Msg struct {
 	_ noCopy
 
@@ -145,7 +144,7 @@ func (m *Msg) RawControl() []byte {
 func (m *Msg) ControlDamaged() bool { return m != nil && m.came && m.out.bad != 0 }
 
 // DecodeControl decodes control data from another source, such as the oob bytes of net.UDPConn.ReadMsgUDP, as if the
-// Msg had received it: Control yields the messages, and the Msg owns their descriptors. The bytes are copied.
+// Msg had received it: Control yields the messages, and the Msg owns their descriptors. It copies the bytes.
 func (m *Msg) DecodeControl(ctrl []byte) {
 	if m == nil {
 		return // there is nowhere to keep the result

@@ -37,10 +37,10 @@ const (
 	SeqPacket Type = syscall.SOCK_SEQPACKET
 )
 
-// Protocol is the third argument of socket(2). For a packet socket it is what EtherType returns.
+// Protocol is the third argument of socket(2). For packets, see EtherType.
 type Protocol int
 
-// The protocols with a name. Default lets the kernel choose by domain and type.
+// The protocols with a name. With Default the kernel chooses.
 const (
 	Default  Protocol = 0
 	ICMP     Protocol = syscall.IPPROTO_ICMP

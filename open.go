@@ -59,7 +59,7 @@ func NetNS(path string) OpenOption {
 	})
 }
 
-// Owner sets the owner: closing mb closes the socket. OTP: the calling process.
+// Owner sets the owner: closing mb closes the socket.
 func Owner(mb *Mailbox) OpenOption { return openOption(func(c *openConfig) { c.owner = mb }) }
 
 // Debug switches the socket's trace on or off. OTP: the debug key.
@@ -214,7 +214,7 @@ func netnsError(path string, fault uint32, err error) error {
 //
 // Another process may make the shared description blocking again. To keep that from blocking calls here, the first
 // Accept, Connect or SendFile sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms where they are 0, and Close resets them.
-// Meanwhile a blocking call of another process ends after 20 ms with EAGAIN.
+// Meanwhile blocking calls of other processes end after 20 ms (EAGAIN).
 //
 // Errors: EBADF if fd is not open; ENOTSOCK if it is not a socket; *InvalidError "options" if an option does not apply
 // or neither the kernel nor the caller tells what the socket is; *InvalidError "owner" if the owner is closed or

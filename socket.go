@@ -14,7 +14,7 @@ import (
 // Socket is one socket. All methods may be called from any goroutine, Close at any time. Receives and accepts are
 // served one at a time in order of arrival, and so are sends; the two directions are independent.
 //
-// Open, Adopt and Accept make sockets. The zero Socket and a nil *Socket are closed.
+// Open, Adopt and Accept make sockets. The zero and the nil Socket are closed.
 //
 // The caller must close the socket. The garbage collector closes one that is unreachable and neither registered, owned
 // nor armed, and notes it in the trace of SocketDebug. Armed means that an asynchronous call waits for readiness. A
@@ -269,7 +269,7 @@ func (s *Socket) notShut(shut uint32) {
 	}
 }
 
-// SockName returns the address that the socket is bound to. OTP: socket:sockname/1; getsockname(2).
+// SockName returns the local address. OTP: socket:sockname/1; getsockname(2).
 func (s *Socket) SockName() (Addr, error) { return s.name("sockname", cSockName) }
 
 // PeerName returns the address that the socket is connected to. Errors: ENOTCONN. OTP: socket:peername/1;
@@ -284,7 +284,7 @@ func (s *Socket) name(op string, get func(*handle, *cAddr) int) (Addr, error) {
 	return addrFromC(&c, Addr{}), nil
 }
 
-// Error is the failure of an operation: which operation, on which socket, and why.
+// Error says which operation failed, on which socket, and why.
 //
 // Reason is a syscall.Errno, net.ErrClosed (closed by this process), context.Canceled, an *InvalidError or another
 // error of this package; errors.Is sees through to it. Two results are returned bare, because callers compare them:

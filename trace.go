@@ -24,8 +24,8 @@ func SetLogger(l *slog.Logger) { traceLogger.Store(l) }
 // DebugAll switches the traces of new sockets on or off. OTP: socket:debug/1.
 func DebugAll(on bool) { globalDebug.Store(on) }
 
-// SocketDebug switches the trace of sockets opened and closed, with a warning for each that the garbage collector had
-// to close. OTP: socket:socket_debug/1.
+// SocketDebug switches the trace of opening and closing, with a warning for each socket that the garbage collector closed.
+// OTP: socket:socket_debug/1.
 func SocketDebug(on bool) { socketDebug.Store(on) }
 
 func logger() *slog.Logger {
