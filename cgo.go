@@ -5,13 +5,23 @@ package esock
 #include <stdlib.h>
 #include "csrc/esock.h"
 
+// cgo looks up, at every call, whether a handle points into memory of Go's, unless it knows that the handle has no
+// pointers in it. The core's structures are its own; to cgo they are this.
+struct esock {
+	char opaque;
+};
+struct esock_poller {
+	char opaque;
+};
+
 // In the order of esock.h: wrappers of the core's functions, and what cgo may assume about each function.
 //
 // A wrapper go_NAME takes a buffer as bytes, where esock_NAME takes void *. For a void *, cgo searches the whole
 // object that the buffer lies in for pointers, which costs time, and refuses the buffer if the object has any.
 //
-// No function calls back into Go (nocallback), and none keeps a pointer to memory of Go's (noescape, for those that
-// are given one), so a call allocates nothing.
+// No function calls back into Go, and none keeps a pointer to memory of Go's. Those that are given one say so: with
+// noescape and nocallback, both, the memory may be on the stack. The others do not, because nocallback is checked at
+// every call.
 typedef unsigned char bytes;
 
 // ---- Life
@@ -21,16 +31,6 @@ typedef unsigned char bytes;
 #cgo nocallback esock_open_netns
 #cgo noescape esock_adopt
 #cgo nocallback esock_adopt
-#cgo nocallback esock_fd
-#cgo nocallback esock_domain
-#cgo nocallback esock_type
-#cgo nocallback esock_protocol
-#cgo nocallback esock_refresh
-#cgo nocallback esock_disown
-#cgo nocallback esock_dup
-#cgo nocallback esock_nonblock
-#cgo nocallback esock_reclaim
-#cgo nocallback esock_nolinger
 #cgo noescape esock_close
 #cgo nocallback esock_close
 
@@ -39,15 +39,12 @@ typedef unsigned char bytes;
 #cgo nocallback esock_addr_shorthand
 #cgo noescape esock_bind
 #cgo nocallback esock_bind
-#cgo nocallback esock_listen
-#cgo nocallback esock_shutdown
 #cgo noescape esock_sockname
 #cgo nocallback esock_sockname
 #cgo noescape esock_peername
 #cgo nocallback esock_peername
 #cgo noescape esock_connect
 #cgo nocallback esock_connect
-#cgo nocallback esock_finish
 #cgo noescape esock_accept
 #cgo nocallback esock_accept
 
@@ -72,9 +69,6 @@ static inline ssize_t go_sendto(esock *s, bytes *b, size_t len, int flags, unsig
 #cgo nocallback go_send
 #cgo noescape go_sendto
 #cgo nocallback go_sendto
-#cgo nocallback esock_end_read
-#cgo nocallback esock_end_write
-#cgo nocallback esock_iov_max
 
 // ---- Messages and control messages
 static inline ssize_t go_recvmsg(esock *s, bytes *b, size_t len, int flags, unsigned how, bytes *control,
@@ -115,13 +109,10 @@ static inline ssize_t go_cmsg_encode(esock_cmsg *cmsgs, size_t n, bytes *data, s
 #cgo nocallback go_cmsg_offender
 #cgo noescape go_cmsg_encode
 #cgo nocallback go_cmsg_encode
-#cgo nocallback esock_error_queue
-#cgo nocallback esock_error_pending
 
 // ---- Files
 #cgo noescape esock_sendfile
 #cgo nocallback esock_sendfile
-#cgo nocallback esock_sendfile_done
 
 // ---- Options
 static inline int go_getopt(esock *s, unsigned row, int64_t *i, bytes *data, size_t *len) {
@@ -161,15 +152,8 @@ static inline int go_opt_most(unsigned row) { return esock_opt_row(row)->most; }
 #cgo nocallback go_getopt_raw
 #cgo noescape go_setopt_native
 #cgo nocallback go_setopt_native
-#cgo nocallback go_opt_offset
-#cgo nocallback go_opt_max
-#cgo nocallback go_opt_most
-#cgo nocallback esock_opt_count
-#cgo nocallback esock_opt_row
-#cgo nocallback esock_opt_hash
 
 // ---- Requests
-#cgo nocallback esock_ioctl_row
 #cgo noescape esock_ioctl
 #cgo nocallback esock_ioctl
 #cgo noescape esock_ifconf
@@ -178,24 +162,10 @@ static inline int go_opt_most(unsigned row) { return esock_opt_row(row)->most; }
 // ---- Readiness
 #cgo noescape esock_poller_new
 #cgo nocallback esock_poller_new
-#cgo nocallback esock_poller_forget
-#cgo nocallback esock_poller_renew
-#cgo nocallback esock_poller_fd
-#cgo nocallback esock_arm
-#cgo nocallback esock_disarm
-#cgo nocallback esock_fired
-#cgo nocallback esock_ready
-#cgo nocallback esock_send_ended
-#cgo nocallback esock_deregister
 #cgo noescape esock_poll
 #cgo nocallback esock_poll
 
 // ---- Counters
-#cgo nocallback esock_counters_of
-#cgo nocallback esock_sendfile_counters_of
-#cgo nocallback esock_counters_wrapped
-#cgo nocallback esock_counters_width
-#cgo nocallback esock_alone
 */
 import "C"
 

@@ -258,9 +258,7 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 		return err
 	}
 	h.op, h.complete, h.moved, h.state = c.op, false, false, handleQueued
-	if c.file != nil {
-		h.extend().file, c.file = c.file, nil
-	}
+	h.keepFile(c)
 	l.push(h)
 	return (*Select)(h)
 }
@@ -385,9 +383,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 		mb.release(h)
 		return err
 	}
-	if c.file != nil {
-		h.extend().file, c.file = c.file, nil
-	}
+	h.keepFile(c)
 	l := s.lane(d)
 	l.parked = false // the owner leaves soon, and the handle is the current request
 	s.supersede(l, mb, d)

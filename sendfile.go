@@ -13,6 +13,7 @@ type heldFile struct {
 	left    int64 // -1: to the end of the file
 	sent    int64
 	started bool // the kernel has been asked
+	kept    bool // by a handle, so it has a finalizer
 }
 
 // holdFile duplicates f's descriptor.
@@ -37,8 +38,6 @@ func holdFile(f syscall.Conn, offset, count int64) (*heldFile, error) {
 	case h.fd < 0:
 		return nil, errnoOf(h.fd)
 	}
-	// The holder closes it. The finalizer is for a handle that becomes unreachable together with its socket.
-	runtime.SetFinalizer(h, (*heldFile).close)
 	return h, nil
 }
 
@@ -46,6 +45,8 @@ func (f *heldFile) close() {
 	if f.fd >= 0 {
 		syscall.Close(f.fd)
 		f.fd = -1
+	}
+	if f.kept {
 		runtime.SetFinalizer(f, nil)
 	}
 }
@@ -70,6 +71,18 @@ func (f *heldFile) advance(n int) bool {
 		f.left -= int64(n)
 	}
 	return n == 0 || f.left == 0
+}
+
+// keepFile makes h hold the file of the call, for the call that continues it. The finalizer is for a handle that becomes
+// unreachable together with its socket. Other calls close their file themselves and have none, because one is expensive.
+func (h *Handle) keepFile(c *call) {
+	if f := c.file; f != nil {
+		h.extend().file, c.file = f, nil
+		if !f.kept {
+			f.kept = true
+			runtime.SetFinalizer(f, (*heldFile).close)
+		}
+	}
 }
 
 // heldFile returns the file of the sendfile in progress with h, nil if there is none.

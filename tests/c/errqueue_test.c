@@ -366,7 +366,7 @@ static void result_flags_decide(void **state) {
     }
 }
 
-/* T19: no member is negative. */
+/* No member is negative. */
 static void all_members_unsigned(void **state) {
     char control[CONTROL];
     struct data4 d = data4();

@@ -41,7 +41,7 @@ static void every_request_has_a_row(void **state) {
         if (strncmp(row->name, "sif", 3) == 0) assert_int_equal(row->set, 1);
     }
     assert_null(esock_ioctl_row(ESOCK_REQUESTS));
-    assert_string_equal(esock_ioctl_row(ESOCK_SIFNETMASK)->constant, "SIOCSIFNETMASK"); /* T21 */
+    assert_string_equal(esock_ioctl_row(ESOCK_SIFNETMASK)->constant, "SIOCSIFNETMASK");
 }
 
 static void requests_of_others_never_reach_the_kernel(void **state) {
@@ -90,7 +90,7 @@ static void loopback_tells_what_it_is(void **state) {
     shut(s);
 }
 
-/* T49: no more bytes than the address has. */
+/* No more bytes than the address has. */
 static void T49_hardware_addresses_have_their_own_length(void **state) {
     esock *s = opened(NULL, AF_INET, SOCK_DGRAM);
     esock_addr lo = asked(s, ESOCK_GIFHWADDR, "lo").addr;

@@ -34,7 +34,7 @@ static void thread_goes_there_and_comes_home(void **state) {
     shut(s);
 }
 
-/* T23: a failing socket(2) must not leave the thread in the other namespace, nor leak the saved
+/* A failing socket(2) must not leave the thread in the other namespace, nor leak the saved
  * descriptor. */
 static void T23_thread_comes_home_when_the_socket_fails(void **state) {
     struct script k;

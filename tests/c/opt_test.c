@@ -364,7 +364,7 @@ static void t48_number_zero(void **state) {
     shut(s);
 }
 
-/* T12: the microseconds are not the seconds. */
+/* The microseconds are not the seconds. */
 static void t12_timeval(void **state) {
     esock *s = open_socket(NULL, AF_INET, SOCK_STREAM);
     struct timeval tv;
