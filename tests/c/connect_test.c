@@ -39,7 +39,7 @@ static void interrupted_connect_goes_on_and_is_not_repeated(void **state) {
     shut(l);
 }
 
-/* T5: SO_ERROR is 0 while the attempt is undecided; that is not success. */
+/* SO_ERROR is 0 while the attempt is undecided; that is not success. */
 static void T5_finish_before_readiness_is_still_in_progress(void **state) {
     esock_addr at;
     esock *l = listener(NULL, 0, &at), *c[4];

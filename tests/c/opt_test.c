@@ -344,7 +344,7 @@ static void structures_of_any_length(void **state) {
     shut(s);
 }
 
-/* T48: SCTP_RTOINFO is number 0, which is one like any other. */
+/* SCTP_RTOINFO is number 0, which is one like any other. */
 static void t48_number_zero(void **state) {
     struct script k;
     int32_t v[4] = {1, 2, 3, 4};
