@@ -31,8 +31,7 @@
 // [ErrTimeout]. A count returned with an error is exact. A mistake of the caller is an [InvalidError], never a panic.
 //
 // The zero Socket and a nil *Socket are closed sockets, and likewise for Mailbox: their calls return net.ErrClosed.
-// The zero value of any other type, and a nil pointer to a type with pointer methods, is empty; a call that needs more
-// returns an [InvalidError]. (A nil *Addr or *Counters panics, as for every type with value methods.)
+// The zero value of any other type, and a nil pointer to a type with pointer methods, is empty; a call that needs a non-empty value returns an [InvalidError]. (A nil *Addr or *Counters panics, as for every type with value methods.)
 //
 // # Inspection
 //
@@ -41,7 +40,7 @@
 //
 // # Tests with testing/synctest
 //
-// In a bubble a socket behaves as a connection of package net does. A call that waits for the kernel, for its turn or
+// In a bubble a socket behaves like a net.Conn. A call that waits for the kernel, for its turn or
 // in a Mailbox is not durably blocked: synctest.Wait waits for it, and the bubble's clock does not advance meanwhile.
 // The times of [Within] and [Until] run on the machine's clock, so such a call ends after that much real time. A context's
 // deadline is a timer of the bubble and does not fire meanwhile: cancel the context, or give the call a time. Close
@@ -50,7 +49,7 @@
 //
 // # Costs and limits
 //
-// A call crosses into C once. The calls above do not allocate when repeated on one socket; an asynchronous one may
-// allocate its Select. A socket joins the runtime's poller at its first blocking wait and the library's at its first
-// Select. An idle socket takes about 600 bytes. The package needs cgo and Linux.
+// A call crosses into C once. Receives and sends do not allocate when repeated on one socket; an asynchronous one may
+// allocate its Select. A socket joins the runtime's poller at its first blocking wait, and the library's at its first
+// Select, Connect or RecvErr that waits. An idle socket takes about 600 bytes. The package needs cgo and Linux.
 package esock

@@ -112,7 +112,7 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 // ToEnd is the count of a SendFile that sends all of the file from the offset on. OTP: Count 0.
 const ToEnd = -1
 
-// SendFile sends count bytes of f from offset; ToEnd means up to the end. f is a file, or anything else that has the
+// SendFile sends count bytes of f from offset; 0 sends nothing, ToEnd all up to the end. f is a file, or anything else that has the
 // descriptor of one. SendFile neither uses nor moves f's own position. It returns the bytes sent, fewer than count if the
 // file ends. It works on a duplicate, so f may be closed meanwhile. The call waits for the disk if the file is not in memory.
 //
