@@ -473,3 +473,24 @@ func TestRawControlAllocatesNothing(t *testing.T) {
 		return errors.Join(err, err2, err3)
 	})
 }
+
+// A Msg's own control bytes are decoded already: the descriptors in them stay open, and its.
+func TestDecodeControlOfItsOwnBytes(t *testing.T) {
+	a, b := pair(t, Stream)
+	file, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer file.Close()
+	rights, err := RightsOf(file)
+	require.NoError(t, err)
+	m := Msg{Iov: [][]byte{[]byte("x")}}
+	require.NoError(t, m.SetControl(rights))
+	_, err = a.SendMsg(&m, 0, Forever)
+	require.NoError(t, err)
+	var got Msg
+	got.Iov = [][]byte{make([]byte, 1)}
+	require.NoError(t, b.RecvMsg(&got, 0, Forever))
+	got.DecodeControl(got.RawControl())
+	fds := got.TakeFDs()
+	require.Len(t, fds, 1)
+	assert.NoError(t, syscall.Close(fds[0]))
+}

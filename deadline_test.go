@@ -700,3 +700,45 @@ func TestRaceDeadlinesMoveBesideClose(t *testing.T) {
 		wg.Wait()
 	}
 }
+
+// A deadline that is taken away stops the timer of the call that it was set for.
+func TestDeadlineTakenAwayStopsItsTimer(t *testing.T) {
+	s, _ := pair(t, Stream)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wt := newWaiter(s, OpRecv, 0)
+	wt.aim(clock() + time.Hour)
+	wt.aim(0)
+	assert.False(t, wt.timer.Stop(), "the timer runs")
+	wt.free()
+}
+
+// A deadline moves every call that is queued.
+func TestDeadlineMovesTheWholeQueue(t *testing.T) {
+	s, _ := pair(t, Stream)
+	mb := NewMailbox()
+	defer mb.Close()
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))
+	require.ErrorAs(t, err, new(*Select))
+	const n = 3
+	errs := make(chan error, n)
+	for range n {
+		go func() { _, err := s.Recv(make([]byte, 1), 0, Forever); errs <- err }()
+	}
+	all := func() (at []time.Duration) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for h := s.lanes[reading].head; h != nil; h = h.next {
+			at = append(at, h.ext.waiter.at)
+		}
+		return at
+	}
+	eventually(t, func() bool { return len(all()) == n }, "the queue")
+	require.NoError(t, s.SetReadDeadline(time.Now().Add(time.Hour)))
+	bound := s.blk.parks[reading].bound
+	assert.Equal(t, []time.Duration{bound, bound, bound}, all())
+	require.NoError(t, s.SetReadDeadline(longAgo))
+	for range n {
+		assert.ErrorIs(t, within(t, errs, "the end of a call"), ErrTimeout)
+	}
+}

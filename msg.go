@@ -144,10 +144,14 @@ func (m *Msg) RawControl() []byte {
 func (m *Msg) ControlDamaged() bool { return m != nil && m.came && m.out.bad != 0 }
 
 // DecodeControl decodes control data from another source, such as the oob bytes of net.UDPConn.ReadMsgUDP, as if the
-// Msg had received it: Control yields the messages, and the Msg owns their descriptors. It copies the bytes.
+// Msg had received it: Control yields the messages, and the Msg owns their descriptors. It copies the bytes, and does
+// nothing with the Msg's own RawControl, which is decoded.
 func (m *Msg) DecodeControl(ctrl []byte) {
 	if m == nil {
 		return // there is nowhere to keep the result
+	}
+	if own := m.RawControl(); len(own) > 0 && len(ctrl) == len(own) && &ctrl[0] == &own[0] {
+		return
 	}
 	m.closeFDs()
 	m.ctrl = append(m.ctrl[:0], ctrl...)

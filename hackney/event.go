@@ -110,5 +110,19 @@ func unread(s *gentcp.Socket) bool {
 		defer s.SetOpts(gentcp.PacketType(typ))
 	}
 	_, err = s.Recv(0, esock.Within(0))
-	return !errors.Is(err, esock.ErrTimeout)
+	return !errors.Is(err, esock.ErrTimeout) || readable(s.Socket())
+}
+
+// readable reports whether the kernel has data or an end for a socket, even after the socket's read deadline, which does not
+// bound asynchronous calls.
+func readable(s *esock.Socket) bool {
+	mb := esock.NewMailbox()
+	defer mb.Close()
+	_, err := s.Recv(make([]byte, 1), esock.MsgPeek, esock.NoWait(mb))
+	var sel *esock.Select
+	if !errors.As(err, &sel) {
+		return true
+	}
+	s.Cancel(sel)
+	return false
 }

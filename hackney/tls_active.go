@@ -89,7 +89,7 @@ func (c *TLSConn) unread() bool {
 		}
 		return packet.ErrMore
 	}, (*source)(c).Read)
-	return !errors.Is(err, esock.ErrTimeout) || c.wire.record.begun()
+	return !errors.Is(err, esock.ErrTimeout) || c.wire.record.begun() || readable(c.raw.Socket())
 }
 
 // next removes the next packet from the buffer, and copies it. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.

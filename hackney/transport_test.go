@@ -407,3 +407,26 @@ func TestAWaitingRecvEndsWhenItShould(t *testing.T) {
 		require.Equal(t, "closed", reason(<-result))
 	})
 }
+
+// A deadline of the socket beneath ends a call, not the connection, and Leftover sees data in spite of it.
+func TestDeadlineOfTheSocketBeneath(t *testing.T) {
+	both(t, func(t *testing.T, tr Transport) {
+		mb := mailbox(t)
+		s, p := connect(t, mb, tr)
+		require.NoError(t, beneath(s).SetReadDeadline(time.Now().Add(time.Millisecond)))
+		_, err := s.RecvWait(0, esock.Forever)
+		require.ErrorIs(t, err, esock.ErrTimeout)
+		left, err := s.Leftover(mb)
+		require.NoError(t, err)
+		require.False(t, left)
+		write(t, p, "abc")
+		eventually(t, func() bool { n, err := beneath(s).NRead(); return err == nil && n > 0 }, "the data")
+		left, err = s.Leftover(mb)
+		require.NoError(t, err)
+		require.True(t, left)
+		require.NoError(t, beneath(s).SetReadDeadline(time.Time{}))
+		b, err := s.RecvWait(3, esock.Forever)
+		require.NoError(t, err)
+		require.Equal(t, "abc", string(b.Data()))
+	})
+}

@@ -189,7 +189,7 @@ func (d *Delivery) Recv(p []byte, w esock.Wait) (int, error) {
 }
 
 // Lasts reports whether the stream goes on after a receive's error, and returns its reason. It does when the error is about
-// that call only: the time of w has run out, the handle waits, its mailbox was closed a moment ago, or another call uses the
+// that call only: the time of w or the socket's deadline has passed, the handle waits, its mailbox was closed a moment ago, or another call uses the
 // socket beneath. It also does after no error. Methods of the context of w may run, so no lock may be held that they could
 // need.
 func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
@@ -201,7 +201,7 @@ func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	case *esock.Error:
 		err = e.Reason
 	}
-	for _, passing := range [...]error{w.Ended(), context.Canceled, esock.ErrState, errHandle, errMailbox} {
+	for _, passing := range [...]error{w.Ended(), esock.ErrTimeout, context.Canceled, esock.ErrState, errHandle, errMailbox} {
 		lasts = lasts || errors.Is(err, passing)
 	}
 	return err, lasts

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -103,4 +104,53 @@ func TestAContextMayUseTheConnection(t *testing.T) {
 	}
 	wg.Wait()
 	s.set(t, false)
+}
+
+// queued takes the turn that another has, until it is in the queue.
+func queued(t *testing.T, mu *sync.Mutex, q *turn, w esock.Wait) <-chan error {
+	t.Helper()
+	errs := make(chan error, 1)
+	go func() {
+		mu.Lock()
+		defer mu.Unlock()
+		errs <- q.take(mu, w)
+	}()
+	eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return q.waiting == 1 || len(errs) == 1 })
+	return errs
+}
+
+func TestHowAWaitForTheTurnEnds(t *testing.T) {
+	var mu sync.Mutex
+	q := &turn{taken: true}
+	mu.Lock()
+	require.Equal(t, esock.ErrTimeout, q.take(&mu, esock.Within(0)), "it does not wait")
+	mu.Unlock()
+	require.Equal(t, esock.ErrTimeout, <-queued(t, &mu, q, esock.Until(time.Now().Add(time.Millisecond))))
+	require.Zero(t, q.waiting)
+
+	// The time of Within begins with the turn.
+	errs := queued(t, &mu, q, esock.Within(time.Nanosecond))
+	require.Empty(t, errs)
+	mu.Lock()
+	q.pass()
+	mu.Unlock()
+	require.NoError(t, testwait.Result(t, "the turn", errs))
+	require.True(t, q.taken)
+}
+
+// A turn that comes while its receive is called off is passed on.
+func TestTheTurnIsNotLost(t *testing.T) {
+	var mu sync.Mutex
+	for ended := false; !ended; {
+		q := &turn{taken: true}
+		ctx, cancel := context.WithCancel(t.Context())
+		errs := queued(t, &mu, q, esock.Context(ctx))
+		mu.Lock()
+		cancel() // a receive that waits already sees this first, and then waits for the lock
+		q.pass()
+		mu.Unlock()
+		err := testwait.Result(t, "the end of the wait", errs)
+		ended = err != nil
+		require.Equal(t, !ended, q.taken)
+	}
 }
