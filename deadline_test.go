@@ -742,3 +742,15 @@ func TestDeadlineMovesTheWholeQueue(t *testing.T) {
 		assert.ErrorIs(t, within(t, errs, "the end of a call"), ErrTimeout)
 	}
 }
+
+// A waiter that is used again does not end with the reason of the wait before.
+func TestWaiterIsUsedAgainWithoutItsReason(t *testing.T) {
+	s, _ := pair(t, Stream)
+	s.mu.Lock()
+	wt := newWaiter(s, OpRecv, 0)
+	s.mu.Unlock()
+	wt.ext.reason = net.ErrClosed // as when the queue that it waits in is closed
+	ext := &wt.ext
+	wt.free()
+	assert.NoError(t, ext.reason)
+}

@@ -47,6 +47,7 @@ func (w *waiter) aim(bound time.Duration) {
 
 // free gives the waiter back. It is in no queue, and not on the poller.
 func (w *waiter) free() {
+	w.ext.reason = nil // an event gives none, and the next wait may be for one
 	if w.at != 0 {
 		w.timer.Stop()
 	}
