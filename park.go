@@ -189,8 +189,8 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		case called != nil:
 			return 0, called
 		case s.overdue(c):
-			// What came at the last moment still counts.
-			if r = c.try(s, howPoll); !c.wouldBlock(r) {
+			// What came at the last moment still counts. The time may also have been over before the first try.
+			if r = c.try(s, c.count()); !c.wouldBlock(r) {
 				return r, nil
 			}
 			return 0, ErrTimeout

@@ -222,3 +222,24 @@ func TestRegistryIsSynchronous(t *testing.T) {
 		require.Equal(t, before, esock.NumberOf())
 	}
 }
+
+// A wait counts once however it ends, also if its time is over before it begins.
+func TestEachWaitCountsOnce(t *testing.T) {
+	a, _ := pair(t, esock.Stream)
+	_, b := pair(t, esock.Stream)
+	fill(t, a)
+	buf := make([]byte, 1)
+	reads, writes := b.Counters().ReadWaits, a.Counters().WriteWaits
+	for i := range uint64(20) {
+		w := esock.Within(time.Millisecond)
+		if i%2 == 0 {
+			w = esock.Within(1)
+		}
+		_, err := b.Recv(buf, 0, w)
+		require.Equal(t, esock.ErrTimeout, err)
+		assert.Equal(t, reads+i+1, b.Counters().ReadWaits)
+		_, err = a.Send(buf, 0, w)
+		require.Equal(t, esock.ErrTimeout, err)
+		assert.Equal(t, writes+i+1, a.Counters().WriteWaits)
+	}
+}

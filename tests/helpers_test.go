@@ -187,16 +187,24 @@ func result(t testing.TB, ch <-chan outcome) outcome {
 // recvStart starts a receive, and returns when it waits: as the nth reader.
 func recvStart(t testing.TB, s *esock.Socket, buf []byte, w esock.Wait, nth int) <-chan outcome {
 	t.Helper()
+	before := s.Counters().ReadWaits
 	ch := start(func() (int, error) { return s.Recv(buf, 0, w) })
 	readers(t, s, nth)
+	if nth == 1 { // a reader counts as soon as it is about to wait
+		eventually(t, "the wait", func() bool { return s.Counters().ReadWaits > before })
+	}
 	return ch
 }
 
 // sendStart starts a send, and returns when it waits: as the nth writer.
 func sendStart(t testing.TB, s *esock.Socket, buf []byte, w esock.Wait, nth int) <-chan outcome {
 	t.Helper()
+	before := s.Counters().WriteWaits
 	ch := start(func() (int, error) { return s.Send(buf, 0, w) })
 	writers(t, s, nth)
+	if nth == 1 {
+		eventually(t, "the wait", func() bool { return s.Counters().WriteWaits > before })
+	}
 	return ch
 }
 
