@@ -74,7 +74,7 @@ func (s *Socket) moveWaiters(d direction, at time.Duration) {
 	if wt := s.blk.onPoller[d]; wt != nil {
 		wt.aim(at)
 	}
-	for h := s.lane(d).head; h != nil; h = h.next {
+	for h := s.lane(d).head; h != nil; h = h.entry.next {
 		if h.mb == nil {
 			h.ext.waiter.aim(at)
 		}

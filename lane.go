@@ -73,7 +73,7 @@ func (l *lane) count(first, last Op) int {
 	if op := l.current(); op >= first && op <= last {
 		n++
 	}
-	for h := l.head; h != nil; h = h.next {
+	for h := l.head; h != nil; h = h.entry.next {
 		if h.op >= first && h.op <= last {
 			n++
 		}

@@ -151,7 +151,7 @@ func (m *laneModel) differs() string {
 		if h == nil || x.blocks != (h.mb == nil) || !x.blocks && h != x.h {
 			return "the queue"
 		}
-		h = h.next
+		h = h.entry.next
 	}
 	if h != nil {
 		return "the queue is longer"

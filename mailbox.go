@@ -156,11 +156,11 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 		// The mailbox was unlocked, so the messages after this place may have changed.
 		if h.at(at) {
 			if h.posted == kind { // else the message was replaced, and match has not seen the new one
-				h = h.next
+				h = h.entry.next
 			}
 			continue
 		}
-		for h = m.messages.head; h != nil && !at.before(h.place()); h = h.next {
+		for h = m.messages.head; h != nil && !at.before(h.place()); h = h.entry.next {
 		}
 	}
 	m.mu.Unlock()
@@ -256,7 +256,7 @@ func (m *Mailbox) move(to *Mailbox, match func(Message) bool) (int, error) {
 	}
 	var found []candidate
 	m.mu.Lock()
-	for h := m.messages.head; h != nil; h = h.next {
+	for h := m.messages.head; h != nil; h = h.entry.next {
 		if h.posted == messageOther {
 			found = append(found, candidate{h, h.place()})
 		}
@@ -430,7 +430,7 @@ func (h *Handle) at(p place) bool { return h.posted != messageNone && !h.away &&
 func (m *Mailbox) linkAt(seq uint64, msg Message) {
 	after := m.messages.tail
 	for after != nil && after.seq > seq {
-		after = after.prev
+		after = after.entry.prev
 	}
 	m.posts++
 	h := &Handle{mb: m, ext: &handleExt{msg: msg, post: m.posts}, posted: messageOther, seq: seq}

@@ -149,6 +149,9 @@ func (s *Socket) Listen(backlog int) error {
 	err := s.simple("listen", func(h *handle) int { return cListen(h, backlog) })
 	if err == nil {
 		s.facts.Or(factListening)
+		if s.Domain() != Local { // TCP listens again after Shutdown(ShutRead); a unix socket stays shut
+			s.facts.And(^(factShutRead | factReadEnded))
+		}
 	}
 	return err
 }
