@@ -51,12 +51,3 @@ func errnoIn(err error) syscall.Errno {
 	errors.As(err, &e)
 	return e
 }
-
-// explainedErrno is the system's refusal with what is known of its cause. errors.Is finds the number.
-type explainedErrno struct {
-	errno syscall.Errno
-	cause string
-}
-
-func (e *explainedErrno) Error() string { return e.errno.Error() + ": " + e.cause }
-func (e *explainedErrno) Unwrap() error { return e.errno }

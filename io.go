@@ -223,6 +223,9 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 	c := call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, whole: s.typ == Stream}
 	n, err := s.do(&c, &w)
 	x.free()
+	if err != nil {
+		err = s.blame(err, &to)
+	}
 	return n, err
 }
 
@@ -248,7 +251,11 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 			Cause: "ctrl: on a stream control messages need at least one byte of data to go with"})
 	}
 	c := call{op: OpSendMsg, flags: int(flags), addr: to, ctrl: ctrl}
-	return s.gather(&c, m.Iov, &w)
+	n, err := s.gather(&c, m.Iov, &w)
+	if err != nil && to != nil {
+		err = s.blame(err, &m.Addr)
+	}
+	return n, err
 }
 
 // SendV sends several buffers in order, as one message or piece of a stream. A message has at most LibraryInfo.IOVMax

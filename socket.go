@@ -126,18 +126,19 @@ func (s *Socket) simple(op string, f func(h *handle) int) error {
 // Bind assigns the socket's address. Any, Loopback and Broadcast stand for that address of the socket's family, with
 // port 0. SockName returns the port that the kernel chose. OTP: socket:bind/2; bind(2).
 func (s *Socket) Bind(a Addr) error {
-	a, err := a.resolve(s.Domain())
+	to, err := a.resolve(s.Domain())
 	var c cAddr
 	if err == nil {
-		err = s.addrToC(&a, &c)
+		err = s.addrToC(&to, &c)
 	}
 	if err != nil {
-		return s.fail("bind", err)
+		return s.blame(s.fail("bind", err), &a)
 	}
 	if err = s.simple("bind", func(h *handle) int { return cBind(h, &c) }); err == nil {
 		s.facts.Or(factBound)
+		return nil
 	}
-	return err
+	return s.blame(err, &to)
 }
 
 // Listen makes the socket accept connections. The kernel queues up to backlog of them, which must not be negative.
@@ -195,7 +196,7 @@ func (s *Socket) Connect(a Addr, w Wait) error {
 	if err := s.addrToC(&a, &x.addr); err != nil {
 		return s.answer(OpConnect, &w, err)
 	}
-	return s.connect(&call{op: OpConnect, addr: &x.addr}, &w)
+	return s.blame(s.connect(&call{op: OpConnect, addr: &x.addr}, &w), &a)
 }
 
 // FinishConnect completes a connect for which the same mailbox got a Select. It returns nil once connected, a *Select
@@ -321,9 +322,11 @@ func (e *Error) Timeout() bool {
 
 // fail wraps the reason of a failed operation. Select values, time-outs and ends of stream pass bare.
 func (s *Socket) fail(op string, err error) error {
-	switch err.(type) {
+	switch e := err.(type) {
 	case *Select, timeoutError, *Error:
 		return err
+	case syscall.Errno:
+		err = s.explain(op, e)
 	}
 	if err == io.EOF {
 		return err
