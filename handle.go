@@ -95,6 +95,18 @@ func (h *Handle) Socket() *Socket {
 	return h.sock
 }
 
+// String describes the handle's last call: "recv on #Socket<7>".
+func (h *Handle) String() string {
+	s := h.Socket()
+	if s == nil {
+		return "unused handle"
+	}
+	s.mu.Lock()
+	op := h.op
+	s.mu.Unlock()
+	return op.String() + " on " + s.String()
+}
+
 // Mailbox returns the mailbox that the handle belongs to.
 func (h *Handle) Mailbox() *Mailbox { return orZero(h).mb }
 

@@ -2,6 +2,7 @@ package esock
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -21,6 +22,8 @@ type SelectMsg struct{ Handle *Handle }
 // Socket returns the socket to repeat the call on.
 func (m SelectMsg) Socket() *Socket { return m.Handle.Socket() }
 
+func (m SelectMsg) String() string { return "select: " + m.Handle.String() }
+
 // AbortMsg says that the handle's call ended without a SelectMsg. Reasons: the socket was closed (net.ErrClosed);
 // another call of the same mailbox replaced it (ErrCancelled), since a mailbox has one waiting call per direction of a
 // socket; or the call ahead in the queue met an error that affects all (a syscall.Errno, io.EOF). OTP: {'$socket',
@@ -33,6 +36,8 @@ type AbortMsg struct {
 // Socket returns the socket that the call was made on.
 func (m AbortMsg) Socket() *Socket { return m.Handle.Socket() }
 
+func (m AbortMsg) String() string { return fmt.Sprintf("abort: %v: %v", m.Handle, m.Reason) }
+
 // CounterWrapMsg tells the owner that a counter wrapped, if {otp, iow} is on.
 type CounterWrapMsg struct {
 	Sock    *Socket
@@ -41,6 +46,10 @@ type CounterWrapMsg struct {
 
 // Socket returns the socket that the counter belongs to.
 func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
+
+func (m CounterWrapMsg) String() string {
+	return fmt.Sprintf("counter_wrap: %s of %v", m.Counter, m.Sock)
+}
 
 // Mailbox plays the part of an Erlang process: it makes asynchronous calls, receives messages about them, and can own
 // sockets. Closing it is the owner's death. NewMailbox makes one; the zero Mailbox and a nil *Mailbox are closed.

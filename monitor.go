@@ -2,6 +2,7 @@ package esock
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -51,6 +52,10 @@ func (noSocketError) Is(target error) bool { return target == net.ErrClosed }
 
 // Socket returns the socket that was closed.
 func (m DownMsg) Socket() *Socket { return m.Monitor.Socket() }
+
+func (m DownMsg) String() string {
+	return fmt.Sprintf("down: %v of %v: %v", m.Monitor, m.Socket(), m.Reason)
+}
 
 var _ Message = DownMsg{}
 
