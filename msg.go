@@ -106,14 +106,17 @@ func (m *Msg) SetControl(cs ...ControlMessage) error {
 
 // SetRawControl is SetControl with the bytes that sendmsg(2) takes, such as the oob of net.UDPConn.WriteMsgUDP. They are
 // copied and sent as they are; none ends that. If they are not a sequence of control messages, it returns *InvalidError
-// "msg" and the Msg has none.
+// "msg" and the Msg has none. As for the kernel, a rest that is shorter than a header is padding.
 func (m *Msg) SetRawControl(ctrl []byte) error {
 	if err := m.SetControl(); err != nil {
 		return err
 	}
-	var bad uint32
-	if cCmsgDecode(ctrl, nil, &bad); bad != 0 {
-		return &InvalidError{What: "msg", Cause: "ctrl: the bytes are not a sequence of control messages"}
+	var rec cCmsg
+	var pos uintptr
+	for len(ctrl)-int(pos) >= syscall.SizeofCmsghdr {
+		if cCmsgNext(ctrl, &pos, &rec) != 1 {
+			return &InvalidError{What: "msg", Cause: fmt.Sprintf("ctrl: no control message at byte %d", pos)}
+		}
 	}
 	m.send = append(m.send, ctrl...)
 	return nil
