@@ -18,10 +18,10 @@ import (
 // With MsgTrunc, the count on a message socket is the full length of the message, which may exceed len(buf). TCP
 // discards up to len(buf) bytes and returns how many.
 //
-// An empty buffer returns 0 without an error on a stream, and *InvalidError "data_size" on a message socket, where the
-// kernel would discard a message. (Package net differs: ReadFrom discards one, Read returns at once.) With
-// MsgPeek|MsgTrunc an empty buffer is allowed, and the count is the length of the next message. OTP: socket:recv/2,3,4
-// with length 0; recv(2).
+// An empty buffer returns 0 at once on a stream, and *InvalidError "data_size" on a message socket, where the kernel
+// would discard a message, as ReadFrom of package net does. With MsgPeek|MsgTrunc it is allowed, and the count is the
+// length of the next message. Past the deadline it is ErrTimeout, as an empty Send (in package net only Write). OTP:
+// socket:recv/2,3,4 with length 0; recv(2).
 func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpRecv, buf: buf, flags: int(flags)}
@@ -48,9 +48,31 @@ func (s *Socket) emptyRecv(op Op, w *Wait) error {
 	}
 	s.unref()
 	if s.typ == Stream {
-		return s.answer(op, w, nil)
+		return s.answer(op, w, s.unfit(op, w))
 	}
 	return s.answer(op, w, &InvalidError{What: "data_size", Value: 0, Cause: "a message needs a buffer"})
+}
+
+// unfit says why a call may not begin, even one that moves nothing and so takes no lane.
+func (s *Socket) unfit(op Op, w *Wait) error {
+	if err := w.Err(); err != nil {
+		return err
+	}
+	if err := w.calledOff(); err != nil {
+		return err
+	}
+	if w.kind == waitAsync {
+		if w.requester().Closed() {
+			return errMailboxClosed
+		}
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.expired(op.direction()) {
+		return ErrTimeout
+	}
+	return nil
 }
 
 // RecvFull receives exactly len(buf) bytes on a stream. If it ends early, it returns the count received and the

@@ -146,7 +146,7 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 		}
 		if count == 0 { // as sendfile(2), which would refuse some descriptors here
 			held.close()
-			return 0, s.answer(c.op, &w, w.Err())
+			return 0, s.answer(c.op, &w, s.unfit(c.op, &w))
 		}
 		c.file = held
 	}
