@@ -103,11 +103,8 @@ const maxFill = 1 << 20
 // full length of a cut message, use RecvMsg. OTP: socket:recv/1,2,3,4.
 func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	s = s.orClosed()
-	if length < 0 || length > maxRecv {
-		return nil, s.answer(OpRecv, &w, &InvalidError{What: "data_size", Value: length})
-	}
-	if s.discards(flags) {
-		return nil, s.answer(OpRecv, &w, &InvalidError{What: "msg_flag", Value: MsgTrunc, Cause: "TCP discards the data; see Recv"})
+	if err := s.cannotMake(length, flags); err != nil {
+		return nil, s.answer(OpRecv, &w, err)
 	}
 	if length > 0 {
 		b := make([]byte, length)
@@ -131,6 +128,38 @@ func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	}
 	buffers.put(buf)
 	return out, err
+}
+
+// RecvBytesFrom is RecvFrom with a new buffer of exactly the data's length. length is the most to take, 0 for the
+// {otp, rcvbuf} size. Errors: as RecvBytes. OTP: socket:recvfrom/1,2,3,4.
+func (s *Socket) RecvBytesFrom(length int, flags MsgFlags, w Wait) ([]byte, Addr, error) {
+	s = s.orClosed()
+	if err := s.cannotMake(length, flags); err != nil {
+		return nil, Addr{}, s.answer(OpRecvFrom, &w, err)
+	}
+	if length == 0 {
+		length = s.options().rcvbuf
+	}
+	buf := buffers.get(length)
+	n, from, err := s.RecvFrom(*buf, flags, w)
+	n = min(n, len(*buf))
+	var out []byte
+	if err == nil || n > 0 || isComplete(err) {
+		out = append(make([]byte, 0, n), (*buf)[:n]...)
+	}
+	buffers.put(buf)
+	return out, from, err
+}
+
+// cannotMake says why no buffer of that length can be made, or filled.
+func (s *Socket) cannotMake(length int, flags MsgFlags) error {
+	switch {
+	case length < 0 || length > maxRecv:
+		return &InvalidError{What: "data_size", Value: length}
+	case s.discards(flags):
+		return &InvalidError{What: "msg_flag", Value: MsgTrunc, Cause: "TCP discards the data; see Recv"}
+	}
+	return nil
 }
 
 // discards reports whether a receive with the flags counts bytes and stores none: MsgTrunc on TCP and what is built on it.
@@ -174,13 +203,13 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 // for its buffers. With MsgPeek|MsgTrunc and an empty non-nil Buf, FullLen is the length of the next message, which
 // stays.
 //
-// Control messages that do not fit into {otp,rcvctrlbuf} give ErrControlTruncated, with the message in m. With
+// Control messages that do not fit into m.CtrlSize give ErrControlTruncated, with the message in m. With
 // MsgCTrunc in flags, only m.Flags reports it, as in OTP. The same holds when {otp,select_read} makes the error a
 // *Select. OTP: socket:recvmsg/1,2,3,5; recvmsg(2).
 func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	s = s.orClosed()
-	if m == nil {
-		return s.answer(OpRecvMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
+	if err := m.cannotReceive(); err != nil {
+		return s.answer(OpRecvMsg, &w, err)
 	}
 	o := s.options()
 	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)

@@ -30,6 +30,9 @@ type Msg struct {
 	Addr  Addr     // the destination or the sender; the zero Addr if connected, or if the kernel gives none
 	Flags MsgFlags // received: MsgTrunc if data was cut, MsgCTrunc if control messages were
 
+	// CtrlSize is the room in bytes for the control messages of a receive; 0: {otp,rcvctrlbuf}. OTP: CtrlSz.
+	CtrlSize int
+
 	// FullLen is the length of a received message. If the message was cut, it exceeds the data only with MsgTrunc.
 	FullLen int
 
@@ -298,12 +301,26 @@ func (m *Msg) Reset() {
 	m.closeFDs()
 	m.came, m.data = false, nil
 	m.Buf, m.Iov, m.iov[0] = nil, nil, nil
-	m.Addr, m.Flags, m.FullLen = Addr{}, 0, 0
+	m.Addr, m.Flags, m.FullLen, m.CtrlSize = Addr{}, 0, 0, 0
 	m.send = m.send[:0]
+}
+
+// cannotReceive says why m cannot be received into.
+func (m *Msg) cannotReceive() error {
+	switch {
+	case m == nil:
+		return &InvalidError{What: "msg", Cause: "it is nil"}
+	case m.CtrlSize < 0 || m.CtrlSize > maxBuffer:
+		return &InvalidError{What: "msg", Value: m.CtrlSize, Cause: "CtrlSize is out of range"}
+	}
+	return nil
 }
 
 // recvBuffers prepares a receive, and returns the arguments of cRecvMsg. The sizes are {otp,rcvbuf} and {otp,rcvctrlbuf}.
 func (m *Msg) recvBuffers(dataSize, ctrlSize int) (buf, ctrl []byte, recs []cCmsg, out *cMsg) {
+	if m.CtrlSize > 0 {
+		ctrlSize = m.CtrlSize
+	}
 	m.closeFDs()
 	m.came = false
 	m.data = m.Buf
