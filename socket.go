@@ -157,7 +157,7 @@ func (s *Socket) Listen(backlog int) error {
 	return err
 }
 
-// Accept takes a connection. The mailbox of an asynchronous call owns the new socket, otherwise it has no owner. The
+// Accept takes a connection. The mailbox of the call (NoWait, With, As) owns the new socket; without one it has no owner. The
 // new socket inherits this one's options of level otp except meta, and is registered if this one is. If the mailbox
 // closes while the call takes a connection, the connection is closed and the call returns *InvalidError "owner". Other
 // errors are those of accept4(2), unchanged: EMFILE, ECONNABORTED; EINVAL if the socket is not listening, or its
@@ -176,7 +176,7 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 		o = &inherited
 	}
 	n := newSocket(c.accepted, factConnected, o)
-	if !n.settleIn("accept", s.registered(), w.requester()) {
+	if !n.settleIn("accept", s.registered(), s.requester(&w)) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)
 	}
