@@ -1,12 +1,9 @@
 package supports
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -41,7 +38,7 @@ type Table struct {
 	IOCtlRequests map[string]bool              // the requests of netdevice.IOCtl: whether Linux has it
 	IOCtlFlags    map[string]bool              // the names of interface flags: whether Linux has it
 	MsgFlags      map[string]bool              // the flags of sends and receives: whether Linux has it
-	Protocols     map[string]bool              // by name, including those of the system: all true
+	Protocols     map[string]bool              // the names and aliases that esock.ParseProtocol knows: all true
 	Options       map[string]map[string]Option // by level and name
 	Features      map[string]bool              // sctp, ipv6, local, netns, sendfile, mptcp, vsock, packet
 }
@@ -135,38 +132,11 @@ func supportedNames(names plain.Names) map[string]bool {
 	return t
 }
 
-// supportedProtocols are the library's names and those that the system's database adds.
-var systemProtocols = sync.OnceValue(func() []string {
-	f, err := os.Open("/etc/protocols")
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	return protocolsIn(f)
-})
-
-// protocolsIn reads names and aliases in the form of protocols(5).
-func protocolsIn(r io.Reader) (names []string) {
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		line, _, _ := strings.Cut(lines.Text(), "#")
-		fields := strings.Fields(line) // name number aliases
-		if len(fields) < 2 {
-			continue
-		}
-		names = append(names, fields[0])
-		names = append(names, fields[2:]...)
-	}
-	return names
-}
-
+// supportedProtocols are the names and aliases that esock.ParseProtocol knows.
 func supportedProtocols() map[string]bool {
-	t := map[string]bool{"ip": true, "ipv6": true}
+	t := map[string]bool{}
 	for _, n := range plain.Protocols {
 		t[n.Text] = true
-	}
-	for _, name := range systemProtocols() {
-		t[name] = true
 	}
 	return t
 }
