@@ -3,7 +3,9 @@ package supports
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -33,6 +35,24 @@ func (o Option) String() string { return supportNames.Spell(int(o)) }
 // MarshalText is String, for JSON.
 func (o Option) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
+// ParseOption parses what String prints. Errors: *esock.InvalidError "support".
+func ParseOption(text string) (Option, error) {
+	n, ok := supportNames.Number(text)
+	if !ok {
+		return 0, &esock.InvalidError{What: "support", Value: text, Cause: "none of unknown, elsewhere, known, works"}
+	}
+	return Option(n), nil
+}
+
+// UnmarshalText is ParseOption.
+func (o *Option) UnmarshalText(b []byte) (err error) {
+	if o == nil {
+		return &esock.InvalidError{What: "support", Cause: "there is no Option to set: the pointer is nil"}
+	}
+	*o, err = ParseOption(string(b))
+	return err
+}
+
 // Table says which of the names that the library knows this system has. Its JSON is its Map.
 type Table struct {
 	IOCtlRequests map[string]bool              // the requests of netdevice.IOCtl: whether Linux has it
@@ -58,7 +78,8 @@ func All() Table {
 
 // Is reports whether something is supported: a feature ("mptcp"), a name in a table ("msg_flags", "peek"; "protocols", "tcp";
 // "ioctl_requests", "gifconf"; "ioctl_flags", "up"), or an option of this kernel ("options", "tcp", "nodelay"). It is true for
-// the name of a table alone, and false for an unknown name. OTP: socket:is_supported/1,2,3.
+// the name of a table alone, for a level that has an option of this kernel ("options", "tcp"), and false for an unknown name.
+// OTP: socket:is_supported/1,2,3.
 func Is(keys ...string) bool {
 	switch {
 	case len(keys) == 3 && keys[0] == "options":
@@ -79,6 +100,8 @@ func Is(keys ...string) bool {
 			return supportedNames(plain.MsgFlags)[keys[1]]
 		case "protocols":
 			return supportedProtocols()[keys[1]]
+		case "options":
+			return slices.Contains(slices.Collect(maps.Values(probed()[keys[1]])), Works)
 		}
 	}
 	return false
@@ -104,8 +127,57 @@ func (t Table) Map() map[string]any {
 	return m
 }
 
+// TableFromMap reads what Map returns. Errors: *esock.InvalidError "supports" that names the key.
+func TableFromMap(m map[string]any) (Table, error) {
+	t := Table{Options: map[string]map[string]Option{}, Features: map[string]bool{}}
+	r := plain.Read(m)
+	t.IOCtlRequests, t.IOCtlFlags = r.Bools("ioctl_requests"), r.Bools("ioctl_flags")
+	t.MsgFlags, t.Protocols = r.Bools("msg_flags"), r.Bools("protocols")
+	levels := r.Inner("options")
+	for level := range levels.All() {
+		names := levels.Inner(level)
+		t.Options[level] = map[string]Option{}
+		for name := range names.All() {
+			o, err := ParseOption(names.Text(name))
+			if err != nil {
+				names.Wrong(name, err.(*esock.InvalidError).Cause)
+			}
+			t.Options[level][name] = o
+		}
+		if cause := names.Finish(); cause != "" {
+			levels.Wrong(level, cause)
+		}
+	}
+	if cause := levels.Finish(); cause != "" {
+		r.Wrong("options", cause)
+	}
+	for key := range m {
+		switch key {
+		case "ioctl_requests", "ioctl_flags", "msg_flags", "protocols", "options":
+		default:
+			t.Features[key] = r.Bool(key)
+		}
+	}
+	if cause := r.Finish(); cause != "" {
+		return Table{}, &esock.InvalidError{What: "supports", Value: m, Cause: cause}
+	}
+	return t, nil
+}
+
 // MarshalJSON writes what Map returns.
 func (t Table) MarshalJSON() ([]byte, error) { return json.Marshal(t.Map()) }
+
+// UnmarshalJSON reads what MarshalJSON wrote. Errors: TableFromMap's.
+func (t *Table) UnmarshalJSON(b []byte) error {
+	if t == nil {
+		return &esock.InvalidError{What: "supports", Cause: "there is no Table to set: the pointer is nil"}
+	}
+	m, err := plain.MapFromJSON(b)
+	if err == nil {
+		*t, err = TableFromMap(m)
+	}
+	return err
+}
 
 func plainMap(t map[string]bool) map[string]any {
 	m := make(map[string]any, len(t))
