@@ -36,7 +36,8 @@ func Level(text string) (int, bool) {
 	if n, ok := Levels.Number(text); ok {
 		return n, true
 	}
-	return Protocols.Parse(text)
+	n, ok := Protocols.Parse(text)
+	return n, ok && text != "default"
 }
 
 // MsgFlags are the flags of sends and receives, in the order in which OTP lists them.
