@@ -105,6 +105,21 @@ func (d *Delivery) End(reason error) {
 	}
 }
 
+// Over returns why nothing more can be received or put back, nil before that: the connection was closed, or its end was
+// reported.
+func (d *Delivery) Over() error {
+	switch {
+	case d.closed, d.ended == nil && d.sock.Closed():
+		return ClosedHere
+	case d.told:
+		if isClosed(d.ended) {
+			return d.ended
+		}
+		return ClosedBy{d.ended}
+	}
+	return nil
+}
+
 // tell returns the error of a receive after the end: the reason once, then that the connection is closed. It drops an
 // incomplete packet. If the mode became active while the receive waited, the owner gets messages, too.
 func (d *Delivery) tell() error {
