@@ -168,8 +168,8 @@ func errnoIn(err error) syscall.Errno {
 	return errno
 }
 
-// Reason returns OTP's atom for an error of this package: "closed", "timeout", "einval", "econnrefused"; "ok" for nil. For
-// an unknown error it returns the text.
+// Reason returns OTP's atom for an error of this package or of esock: "closed", "timeout", "einval", "econnrefused"; "ok" for
+// nil. For an unknown error it returns the text.
 func Reason(err error) string {
 	var errno syscall.Errno
 	switch {
@@ -185,6 +185,10 @@ func Reason(err error) string {
 		return "badarg"
 	case errors.Is(err, ErrNXDomain):
 		return "nxdomain"
+	case errors.Is(err, esock.ErrAlready):
+		return "already"
+	case errors.Is(err, esock.ErrCancelled):
+		return "cancelled"
 	case errors.As(err, &errno):
 		if name := unix.ErrnoName(errno); name != "" {
 			return strings.ToLower(name)
