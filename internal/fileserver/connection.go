@@ -71,7 +71,7 @@ func (c *connection) begin(problem int) {
 	h := &c.head
 	c.last = problem != 0 || h.close || !h.keep && h.minor == 0
 	// Do not wait for a body that is long, of unknown length, or sent only after a 100 (Continue).
-	if h.coded || h.expects || h.length > maxBody {
+	if h.coding.any || h.expects || h.length > maxBody {
 		c.last = true
 	}
 	// If all slots are taken, other clients wait: no connection keeps its slot for a request that may never come.

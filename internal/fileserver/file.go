@@ -52,8 +52,12 @@ func (s *Server) open(name string) (o opened, problem int) {
 // respond answers a request whose head is well-formed. After an error the connection cannot be used.
 func (c *connection) respond() error {
 	h := &c.head
-	if !h.get && !h.headOnly {
+	switch {
+	case h.get, h.headOnly:
+	case h.known:
 		return c.refuse(http.StatusMethodNotAllowed)
+	default: // RFC 9110, section 9.1
+		return c.refuse(http.StatusNotImplemented)
 	}
 	p, ok := locate(string(h.target))
 	if !ok {
