@@ -25,9 +25,9 @@ func TestServeDirectory(t *testing.T) {
 		assert.NotEmpty(t, body)
 	}
 	_, body := ask(t, client, "GET", at+"/list/")
-	assert.Contains(t, body, `<a href="./deep/">deep/</a>`)
-	assert.Contains(t, body, `<a href="./%3Cb%3E%26%22c%20d%25.txt">&lt;b&gt;&amp;&#34;c d%.txt</a>`)
-	assert.Contains(t, body, `<a href="./java%3Ascript">java:script</a>`)
+	assert.Contains(t, body, `<a href="./deep/"><bdi>deep/</bdi></a>`)
+	assert.Contains(t, body, `<a href="./%3Cb%3E%26%22c%20d%25.txt"><bdi>&lt;b&gt;&amp;&#34;c d%.txt</bdi></a>`)
+	assert.Contains(t, body, `<a href="./java%3Ascript"><bdi>java:script</bdi></a>`)
 	assert.Contains(t, body, `<a href="../">`)
 	assert.Less(t, strings.Index(body, "deep/"), strings.Index(body, "java:"), "directories come first")
 	// Each link leads to the file that it names.

@@ -1,7 +1,9 @@
 package fileserver
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -104,4 +106,28 @@ func TestEscapePath(t *testing.T) {
 	assert.Equal(t, "a/%20%2B%25%26%22%3C%3A%3F%23%0A%FF%C3%BC-._~", escapePath("a/ +%&\"<:?#\n\xffü-._~"))
 	assert.Equal(t, "/", directoryPath("."))
 	assert.Equal(t, "/a/b/", directoryPath("a/b"))
+}
+
+func TestServeHidesDotfiles(t *testing.T) {
+	dir := site(t)
+	for _, name := range []string{".secret", ".git/config", "sub/.htpasswd", "...", "list/.deep/x"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("hidden"), 0o644))
+	}
+	for _, shown := range []bool{false, true} {
+		url := "http://" + serving(t, dir, nil, func(c *Config) { c.Hidden = shown })
+		client := browser(t)
+		for _, name := range []string{".secret", "%2esecret", ".git/config", "list/../.git/config", "sub/.htpasswd", "...",
+			"sub%2f.htpasswd", "list/.deep/x"} {
+			res, body := ask(t, client, "GET", url+"/"+name)
+			assert.Equal(t, map[bool]int{false: 404, true: 200}[shown], res.StatusCode, name)
+			assert.Equal(t, map[bool]string{false: "404 Not Found\n", true: "hidden"}[shown], body, name)
+		}
+		res, _ := ask(t, client, "GET", url+"/.git")
+		assert.Equal(t, map[bool]int{false: 404, true: 301}[shown], res.StatusCode)
+		for path, name := range map[string]string{"/": ".secret", "/list/": ".deep"} {
+			_, body := ask(t, client, "GET", url+path)
+			assert.Equal(t, shown, strings.Contains(body, name), path)
+		}
+	}
 }

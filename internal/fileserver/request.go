@@ -3,6 +3,7 @@ package fileserver
 import (
 	"bytes"
 	"errors"
+	"net"
 	"net/http"
 	"syscall"
 
@@ -97,12 +98,16 @@ func (h *head) retain(b []byte) []byte {
 func (c *connection) readHead(wait esock.Wait) (problem int, err error) {
 	h := &c.head
 	*h = head{store: h.store[:0], repeated: h.repeated[:0], length: -1}
-	if problem, err = c.readRequestLine(wait); problem != 0 || err != nil {
+	problem, err = c.readRequestLine(wait)
+	if err == nil && !c.crowd.rouse(&c.member) {
+		err = net.ErrClosed
+	}
+	if problem != 0 || err != nil {
 		return problem, err
 	}
 	c.until = c.until.Begin()
 	for lines, size := 0, 0; ; lines++ {
-		p, err := c.sock.RecvInto(c.line[:], 0, c.until)
+		p, err := c.next(c.line[:], c.until)
 		switch {
 		case errors.Is(err, syscall.EMSGSIZE):
 			return http.StatusRequestHeaderFieldsTooLarge, nil
@@ -133,7 +138,7 @@ func (c *connection) readRequestLine(wait esock.Wait) (problem int, err error) {
 	h := &c.head
 	wait = wait.Begin()
 	for blanks := 0; ; blanks++ {
-		p, err := c.sock.RecvInto(c.line[:], 0, wait)
+		p, err := c.next(c.line[:], wait)
 		if errors.Is(err, syscall.EMSGSIZE) {
 			return http.StatusRequestURITooLong, nil
 		} else if err != nil {
