@@ -65,7 +65,11 @@ func (c *serveCmd) serve(ctx context.Context, out *output, errs io.Writer) error
 		config.Log = errs
 	}
 	config.Ending = func(busy int) {
-		fmt.Fprintf(errs, "esock serve: waiting up to %v for %d of the connections; a second signal ends them\n", c.Grace, busy)
+		noun := "connections"
+		if busy == 1 {
+			noun = "connection"
+		}
+		fmt.Fprintf(errs, "esock serve: waiting up to %v for %d %s; a second signal ends at once\n", c.Grace, busy, noun)
 	}
 	var bad *esock.InvalidError
 	if err := config.Check(); errors.As(err, &bad) {
@@ -134,7 +138,8 @@ func (c *serveCmd) place(at esock.Addr) string {
 	if c.Unix[0] == '@' {
 		kind = "--abstract-unix-socket "
 	}
-	return fmt.Sprintf("%s; try curl %s%s'%s' %s://localhost/", at, curl, kind, strings.TrimPrefix(c.Unix, "@"), scheme)
+	name := strings.ReplaceAll(strings.TrimPrefix(c.Unix, "@"), "'", `'\''`) // for a shell
+	return fmt.Sprintf("%s; try curl %s%s'%s' %s://localhost/", at, curl, kind, name, scheme)
 }
 
 // certificate returns the configuration of TLS, nil without --cert and --key. The files are read once.
