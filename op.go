@@ -1,8 +1,6 @@
 package esock
 
-import (
-	"strconv"
-)
+import "strconv"
 
 // Op is an operation that can wait.
 type Op uint8
@@ -27,6 +25,12 @@ const (
 
 var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "rawread", "connect", "send", "sendto", "sendmsg",
 	"sendv", "sendfile", "rawwrite", "recverr"}
+
+// The operations on options, which do not wait. Errors and traces have these names.
+const (
+	opGetOpt = "getopt"
+	opSetOpt = "setopt"
+)
 
 func (o Op) String() string {
 	if int(o) < len(opNames) {
