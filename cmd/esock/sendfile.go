@@ -26,10 +26,7 @@ type sendfileCmd struct {
 func (sendfileCmd) Help() string {
 	return "Connects, sends the file with sendfile(2) and without framing, and waits until the peer's system has confirmed " +
 		"all of it and the end. Only then it says that the file was sent, and exits with 0. Numbers of bytes, on the way and " +
-		"in errors, are those that were confirmed.\n\n" +
-		"Example, with nc -l 5678 > copy on the other side:\n\n" +
-		"    $ esock sendfile 127.0.0.1 5678 README.md\n" +
-		"    18204 bytes sent and confirmed in 1.2ms, 14.5 MiB a second"
+		"in errors, are those that were confirmed."
 }
 
 // pieceSent is how much of the file one call sends: little enough for the bar to move on a slow network.

@@ -19,8 +19,8 @@ type serveCmd struct {
 	Addr        string        `placeholder:"HOST:PORT" help:"Where to listen (by default, 127.0.0.1 and a free port)."`
 	Port        string        `short:"p" placeholder:"PORT" help:"Listen on this port of 127.0.0.1."`
 	Unix        string        `short:"U" placeholder:"PATH" help:"Listen on a Unix domain socket, whose file is removed at the end. @NAME is an abstract one."`
-	Cert        string        `placeholder:"FILE" help:"Serve HTTPS with the certificate in this file, and the chain that follows it (PEM). Needs --key."`
-	Key         string        `placeholder:"FILE" help:"The file with the private key of the certificate (PEM)."`
+	Cert        string        `short:"C" placeholder:"FILE" help:"Serve HTTPS: the file with the certificate, in PEM, and with the chain that it needs."`
+	Key         string        `placeholder:"FILE" help:"The file with the private key of the certificate, in PEM (by default, that of the certificate)."`
 	Hidden      bool          `short:"H" help:"Serve and list files whose name begins with a dot, too."`
 	Quiet       bool          `short:"q" help:"Do not log requests to standard error."`
 	Connections int           `default:"1000" help:"How many connections are served at once; for others, those that wait for a request are ended."`
@@ -36,11 +36,7 @@ func (serveCmd) Help() string {
 		"index.html is sent, or else a listing. Nothing outside the directory is served, not even through symbolic links. " +
 		"Names that begin with a dot, .well-known included, are hidden; a visible link to one is not.\n\n" +
 		"Requests are logged in the Common Log Format. The line of a response that was cut off goes on with " +
-		"\"aborted:\" and the reason.\n\n" +
-		"Example:\n\n" +
-		"    $ esock serve . --port 8080\n" +
-		"    serving . on http://127.0.0.1:8080\n" +
-		"    127.0.0.1 - - [02/Jan/2026:15:04:05 +0000] \"GET /README.md HTTP/1.1\" 200 18204"
+		"\"aborted:\" and the reason."
 }
 
 func (c *serveCmd) Run(out *output, std terminals) error {
@@ -149,21 +145,24 @@ func (c *serveCmd) certificate() (*tls.Config, error) {
 		return nil, nil
 	case c.Cert == "":
 		return nil, usagef("--key: it needs --cert, the certificate")
-	case c.Key == "":
-		return nil, usagef("--cert: it needs --key, the private key of the certificate")
 	}
 	cert, err := os.ReadFile(c.Cert)
 	if err != nil {
 		return nil, fmt.Errorf("--cert: %w", err)
 	}
-	key, err := os.ReadFile(c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("--key: %w", err)
+	key := cert
+	if c.Key != "" {
+		if key, err = os.ReadFile(c.Key); err != nil {
+			return nil, fmt.Errorf("--key: %w", err)
+		}
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		text := strings.TrimPrefix(err.Error(), "tls: ")
-		if strings.Contains(text, "key") && !strings.Contains(text, "certificate input") {
+		switch aboutKey := strings.Contains(text, "key") && !strings.Contains(text, "certificate input"); {
+		case aboutKey && c.Key == "":
+			return nil, fmt.Errorf("--cert: %s has no private key that belongs to it; --key names another file", c.Cert)
+		case aboutKey:
 			return nil, fmt.Errorf("--key: %s cannot be used: %s", c.Key, text)
 		}
 		return nil, fmt.Errorf("--cert: %s cannot be used: %s", c.Cert, text)

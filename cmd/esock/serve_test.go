@@ -192,7 +192,22 @@ func certificate(t *testing.T) (cert, key string) {
 
 func TestServeHTTPS(t *testing.T) {
 	cert, key := certificate(t)
-	first, log := served(t, site(t), "--cert", cert, "--key", key)
+	both := filepath.Join(t.TempDir(), "both.pem")
+	var all []byte
+	for _, name := range []string{cert, key} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		all = append(all, text...)
+	}
+	require.NoError(t, os.WriteFile(both, all, 0o600))
+	for _, flags := range [][]string{{"--cert", cert, "--key", key}, {"-C", both}} {
+		t.Run("", func(t *testing.T) { servesHTTPS(t, cert, flags...) })
+	}
+}
+
+// servesHTTPS checks that a server with these flags has the certificate.
+func servesHTTPS(t *testing.T, cert string, flags ...string) {
+	first, log := served(t, append([]string{site(t)}, flags...)...)
 	_, at, _ := strings.Cut(first, " on ")
 	assert.True(t, strings.HasPrefix(at, "https://127.0.0.1:"), at)
 	text, err := os.ReadFile(cert)
@@ -266,7 +281,7 @@ func TestServeNamesTheFlag(t *testing.T) {
 		{exitUsage, "--unix: ", []string{"--unix", strings.Repeat("x", 200)}},
 		{exitFailed, "--unix: cannot listen on " + bad, []string{"--unix", bad}},
 		{exitFailed, "--unix: cannot listen on " + dir, []string{"--unix", dir + "/none/socket"}},
-		{exitUsage, "--cert: it needs --key", []string{"--cert", cert}},
+		{exitFailed, "--cert: " + cert + " has no private key", []string{"--cert", cert}},
 		{exitUsage, "--key: it needs --cert", []string{"--key", key}},
 		{exitFailed, "--cert: open " + dir, []string{"--cert", dir + "/none", "--key", key}},
 		{exitFailed, "--key: open " + dir, []string{"--cert", cert, "--key", dir + "/none"}},
