@@ -33,7 +33,7 @@ func untilSignal() (ctx context.Context, stop func()) {
 
 // framing is the packet type of listen and connect.
 type framing struct {
-	Packet string `short:"p" placeholder:"TYPE" enum:"raw,0,1,2,4,asn1,sunrm,cdr,fcgi,line,tpkt,http,httph,http_bin,httph_bin" default:"raw" help:"How packets are framed: ${enum} (raw)."`
+	Packet string `short:"p" placeholder:"TYPE" enum:"${socketpackets}" default:"raw" help:"How packets are framed: ${socketpackets} (raw)."`
 	Escape bool   `short:"e" help:"Interpret escapes in the input, as in a Go string."`
 }
 

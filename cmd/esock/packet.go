@@ -15,18 +15,12 @@ type packetCmd struct {
 }
 
 type packetDecodeCmd struct {
-	Type          string `placeholder:"T" help:"The type of the packet."`
+	Type          string `placeholder:"TYPE" words:"packets" help:"The type of the packet: ${packets}."`
 	PacketSize    *int64 `placeholder:"N" help:"The largest packet, in bytes; 0: no limit."`
 	LineLength    *int64 `placeholder:"N" help:"Cut lines into pieces of N bytes; 0: no limit."`
 	LineDelimiter *int64 `placeholder:"N" help:"The number of the byte that ends a line (10); only with --type line."`
 	Hex           string `placeholder:"HEX" empty:"" help:"The bytes, in hexadecimal."`
 	Vectors       string `placeholder:"FILE" help:"Decode all test vectors in a file, and print those whose result differs."`
-}
-
-// Help is what --help adds.
-func (packetDecodeCmd) Help() string {
-	return "The types are raw, 0, 1, 2, 4, asn1, sunrm, cdr, fcgi, line, tpkt, ssl_tls, http, httph, http_bin " +
-		"and httph_bin."
 }
 
 func (c *packetDecodeCmd) Run(out *output) error {
@@ -56,11 +50,7 @@ func (c *packetDecodeCmd) Run(out *output) error {
 // wrong returns an error that names the flag for which decode_packet/3 returns badarg; nil if there is none.
 func (c *packetDecodeCmd) wrong() error {
 	if _, err := packet.ParseType(c.Type); err != nil {
-		var known []string
-		for t := packet.Raw; t <= packet.HTTPHBin; t++ {
-			known = append(known, t.String())
-		}
-		return usagef("--type: there is no type %q%s", c.Type, didYouMean(c.Type, known))
+		return usagef("--type: there is no type %q%s", c.Type, didYouMean(c.Type, packetNames()))
 	}
 	for _, f := range []struct {
 		name  string
