@@ -38,10 +38,17 @@ var examples = map[string][]example{
 	"watch": {
 		{"Print what arrives on a port:", "esock watch --addr 127.0.0.1:5678"},
 	},
-	"listen": {{"Wait for a connection:", "esock listen --addr 127.0.0.1:5678"}},
+	"listen": {
+		{"Wait for a connection, and print what it sends:", "esock listen 5678"},
+		{"Receive a file:", "esock listen 5678 > file"},
+		{"Go on listening, with TLS:", "esock listen -k --tls --cert cert.pem --key key.pem 5678"},
+		{"Print datagrams:", "esock listen -u -k 5678"},
+	},
 	"connect": {
 		{"Talk to a server:", "esock connect localhost 5678"},
-		{"Send packets with a length of four bytes:", "echo hello | esock connect -p 4 localhost 5678"},
+		{"Ask a web server:", "printf 'HEAD / HTTP/1.0\\r\\n\\r\\n' |\n  esock connect -c example.org:443"},
+		{"Send packets with a length of four bytes:", "echo hello | esock connect -p 4 localhost:5678"},
+		{"Send a datagram, and wait a second for an answer:", "echo hello | esock connect -u -w 1 localhost 5678"},
 	},
 	"sendfile": {{"Send a file to esock listen:", "esock sendfile localhost 5678 /etc/services"}},
 	"serve": {
