@@ -153,6 +153,14 @@ func shorten(text string, width int) string {
 	return string(r[:head]) + "…" + string(r[len(r)-(width-head-1):])
 }
 
+// shorten shortens text that has a line beside a margin, on a page of known width.
+func (o *output) shorten(text string, margin int) string {
+	if o.columns == 0 {
+		return text
+	}
+	return shorten(text, o.prose()-margin)
+}
+
 // length is the number of characters of a text.
 func length(s string) int { return utf8.RuneCountInString(s) }
 
