@@ -47,15 +47,16 @@ func (s *Socket) ioctlOf(request int, name string, arg *cIOArg) error {
 
 // ioctlAbout makes the error of a request about an interface, and names the interface, which an errno does not.
 func ioctlAbout(request int, name string, arg *cIOArg, err error) error {
-	if e, ok := err.(*Error); ok && e.Reason == syscall.ENODEV {
+	return withCause(err, func(errno syscall.Errno) string {
+		if errno != syscall.ENODEV {
+			return ""
+		}
 		which := strconv.Quote(name)
 		if request == ioGIFName {
 			which = strconv.FormatInt(int64(arg.i), 10)
 		}
-		e.Reason = &explainedErrno{syscall.ENODEV,
-			ioctlRows()[request].Name + ": " + which + " is no interface in the socket's network namespace"}
-	}
-	return err
+		return ioctlRows()[request].Name + ": " + which + " is no interface in the socket's network namespace"
+	})
 }
 
 func (s *Socket) askInt(request int) (int, error) {

@@ -154,12 +154,5 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 	if c.file != nil {
 		c.file.close() // the call did not get the lane
 	}
-	if e, ok := err.(*Error); ok {
-		if errno, ok := e.Reason.(syscall.Errno); ok {
-			if cause := causeInFile(f, errno); cause != "" {
-				e.Reason = &explainedErrno{errno, cause}
-			}
-		}
-	}
-	return int64(n), err
+	return int64(n), withCause(err, func(errno syscall.Errno) string { return causeInFile(f, errno) })
 }

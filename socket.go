@@ -274,6 +274,7 @@ type Error struct {
 	Op     string  // the operation, by OTP's name: "recv", "setopt"; one that OTP lacks, by its method's: "adopt", "zero_copy"
 	Socket *Socket // nil when there is none (open)
 	Reason error
+	cause  string // of an Errno, for the text
 }
 
 func (e *Error) Error() string {
@@ -287,7 +288,11 @@ func (e *Error) Error() string {
 	if e.Reason == nil {
 		return s
 	}
-	return s + ": " + e.Reason.Error()
+	s += ": " + e.Reason.Error()
+	if e.cause != "" {
+		s += ": " + e.cause
+	}
+	return s
 }
 
 func (e *Error) Unwrap() error { return orZero(e).Reason }
@@ -299,16 +304,19 @@ func (e *Error) Timeout() bool {
 
 // fail wraps the reason of a failed operation. Select values, time-outs and ends of stream pass bare.
 func (s *Socket) fail(op string, err error) error {
+	cause := ""
 	switch e := err.(type) {
 	case *Select, timeoutError, *Error:
 		return err
 	case syscall.Errno:
-		err = s.explain(op, e)
+		cause = s.causeOf(op, e)
+	case *explainedErrno:
+		err, cause = e.errno, e.cause
 	}
 	if err == io.EOF {
 		return err
 	}
-	return &Error{Op: op, Socket: s, Reason: err}
+	return &Error{op, s, err, cause}
 }
 
 // failAs is fail for the error of a partial operation, whose own name it replaces.
