@@ -21,8 +21,7 @@ var _ net.Error = timeoutError{}
 
 // The errors that are reasons inside an *Error have no "esock: " of their own in front: that has it.
 
-// ErrCancelled is the Reason of an AbortMsg for a call that another call of the same mailbox replaced: a mailbox has
-// one call in each direction of a socket.
+// ErrCancelled is the Reason of an AbortMsg for a call that another call of the same mailbox replaced.
 var ErrCancelled = errors.New("replaced by another call")
 
 // ErrAlready means that another requester connects already. OTP: already.
