@@ -475,10 +475,10 @@ func TestDescriptorsInRawControl(t *testing.T) {
 	defer w.Close()
 	var out, in Msg
 	require.NoError(t, out.SetRawControl(syscall.UnixRights(int(r.Fd()), int(w.Fd()))))
-	before := openFDs(t)
+	before := len(descriptors())
 	sendMsg(t, a, &out)
 	recvMsg(t, b, &in, 0, 1024)
-	assert.Equal(t, before+2, openFDs(t))
+	assert.Equal(t, before+2, len(descriptors()))
 	cms, err := syscall.ParseSocketControlMessage(in.RawControl())
 	require.NoError(t, err)
 	fds, err := syscall.ParseUnixRights(&cms[0])
@@ -488,7 +488,7 @@ func TestDescriptorsInRawControl(t *testing.T) {
 	sendMsg(t, a, &out)
 	recvMsg(t, b, &in, 0, 16+4)
 	assert.NotZero(t, in.Flags&MsgCTrunc)
-	assert.Equal(t, before, openFDs(t))
+	assert.Equal(t, before, len(descriptors()))
 	assert.Equal(t, syscall.UnixRights(-1)[:20], in.RawControl()[:20])
 }
 
