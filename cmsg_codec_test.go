@@ -173,7 +173,7 @@ func TestEveryRowHasANameAndAValue(t *testing.T) {
 				binary.NativeEndian.PutUint16(d, uint16(Inet6))
 			}
 			if level == solIP && n.Number == ipRetOpts {
-				d = d[:maxIPOptions]
+				d = data[:maxIPOptions]
 			}
 			c := carry(t, ControlMessage{Level: level, Type: n.Number, Data: d})[0]
 			m := c.Map()
