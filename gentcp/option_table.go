@@ -108,6 +108,7 @@ var optionTable = []row{
 	{name: "ifaddr", check: checkAddr, use: creating},
 	{name: "inet", check: checkWord, use: creating | ignored},
 	{name: "inet6", check: checkWord, use: creating | ignored},
+	{name: "inet_backend", check: checkBackend, use: creating},
 	{name: "ip", check: checkIP, use: creating | ignored},
 	system("ipv6_v6only", checkBool, esock.Inet6, sockopt.IPv6V6Only, bool1),
 	system("keepalive", checkBool, 0, sockopt.SocketKeepAlive, bool1),
