@@ -322,13 +322,14 @@ func ReusePort(on bool) Option { return Option{name: "reuseport", value: on} }
 // ReusePortLB is SO_REUSEPORT_LB, which on Linux is SO_REUSEPORT. OTP: {reuseport_lb, Bool}.
 func ReusePortLB(on bool) Option { return Option{name: "reuseport_lb", value: on} }
 
-// TOS is IP_TOS. TCP ignores the two low bits and uses them itself. OTP: {tos, N}.
+// TOS is IP_TOS, 0 to 255, or DSCP of a codepoint. TCP ignores the two low bits and uses them itself. TOSByte has the parts.
+// OTP: {tos, N}.
 func TOS(n int) Option { return Option{name: "tos", value: n} }
 
 // TTL is IP_TTL, 1 to 255. OTP: {ttl, N}.
 func TTL(n int) Option { return Option{name: "ttl", value: n} }
 
-// TClass is IPV6_TCLASS. OTP: {tclass, N}.
+// TClass is IPV6_TCLASS, with the values of TOS. OTP: {tclass, N}.
 func TClass(n int) Option { return Option{name: "tclass", value: n} }
 
 // UserTimeout is TCP_USER_TIMEOUT, in whole milliseconds: how long sent data may stay unacknowledged; 0: the system's
