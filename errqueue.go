@@ -38,7 +38,11 @@ func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
 		return QueuedError{}, err
 	}
 	m.received(n)
-	return m.queuedError(), s.controlCut("recverr", m)
+	e := m.queuedError()
+	if m.Flags&MsgCTrunc != 0 {
+		return e, s.fail("recverr", ErrControlTruncated)
+	}
+	return e, nil
 }
 
 // Errors iterates over the records in the error queue without waiting. Each uses m. An error other than

@@ -177,17 +177,9 @@ func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	}
 	m.received(n)
 	if m.Flags&MsgCTrunc != 0 && flags&MsgCTrunc == 0 && err == nil {
-		return s.controlCut("recvmsg", m)
+		return s.fail("recvmsg", ErrControlTruncated)
 	}
 	return err
-}
-
-// controlCut returns ErrControlTruncated if the message's control messages were cut.
-func (s *Socket) controlCut(op string, m *Msg) error {
-	if m.Flags&MsgCTrunc == 0 {
-		return nil
-	}
-	return s.fail(op, ErrControlTruncated)
 }
 
 // isComplete reports whether the error is a Select about the next call ({otp, select_read}).

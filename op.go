@@ -29,6 +29,12 @@ const (
 var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "rawread", "connect", "send", "sendto", "sendmsg",
 	"sendv", "sendfile", "rawwrite", "recverr"}
 
+// The operations on options, which do not wait. Errors and traces have these names.
+const (
+	opGetOpt = "getopt"
+	opSetOpt = "setopt"
+)
+
 func (o Op) String() string {
 	if int(o) < len(opNames) {
 		return opNames[o]

@@ -63,21 +63,21 @@ func (in *input) drop() {
 
 // grow moves the data to a buffer of at least the size.
 func (in *input) grow(size int) {
-	var next input
+	var pooled *[]byte
+	var buf []byte
 	if c := sizeClass(size); c < len(buffers) {
-		next.pooled, _ = buffers[c].Get().(*[]byte)
-		if next.pooled == nil {
-			buf := make([]byte, defaultBuffer<<c)
-			next.pooled = &buf
+		pooled, _ = buffers[c].Get().(*[]byte)
+		if pooled == nil {
+			fresh := make([]byte, defaultBuffer<<c)
+			pooled = &fresh
 		}
-		next.buf = *next.pooled
+		buf = *pooled
 	} else {
-		next.buf = make([]byte, size)
+		buf = make([]byte, size)
 	}
-	next.end = copy(next.buf, in.data())
-	next.parser, next.total = in.parser, in.total
+	n := copy(buf, in.data())
 	in.drop()
-	*in = next
+	in.buf, in.pooled, in.end = buf, pooled, n
 }
 
 // shortest is how many bytes of a packet show its length. A line shows its end at any byte.

@@ -49,7 +49,7 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait) (p Packet, err er
 	err = s.delivery.Receive(w,
 		func() (err error) {
 			if !direct {
-				p, err = s.next(buf, length, s.opts.Load())
+				err = s.next(&p, buf, length, s.opts.Load())
 			}
 			return err
 		},
@@ -68,18 +68,18 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait) (p Packet, err er
 	return p, err
 }
 
-// next removes the next packet from the input, and copies it into buf if it fits. Errors: packet.ErrMore, EMSGSIZE. s.mu is
-// held.
-func (s *Socket) next(buf []byte, length int, o *settings) (Packet, error) {
+// next removes the next packet from the input into out. Its bytes are in buf if they fit. Errors: packet.ErrMore, EMSGSIZE.
+// s.mu is held.
+func (s *Socket) next(out *Packet, buf []byte, length int, o *settings) error {
 	in := &s.input
 	p, n, err := s.delivery.Cut(&in.parser, in.data(), length)
 	if err != nil {
 		in.total = n
-		return Packet{}, err
+		return err
 	}
-	out := Packet{Packet: p.CopyTo(buf), head: o.split()}
+	*out = Packet{Packet: p.CopyTo(buf), head: o.split()}
 	in.used(n)
-	return out, nil
+	return nil
 }
 
 // room returns the memory that the next read fills.
