@@ -173,7 +173,7 @@ func TestControlMessageMapsAreRefusedByName(t *testing.T) {
 		"not a type of level ip":                  {"level": "ip", "type": "rights", "data": 5},
 		"has no value":                            {"level": "socket", "type": "rights", "value": 5},
 		"no value to send":                        {"level": "ip", "type": "recvttl", "value": 5},
-		"C int":                                   {"level": "ip", "type": "ttl", "value": 1 << 31},
+		"ip ttl 2147483648 is":                    {"level": "ip", "type": "ttl", "value": 1 << 31},
 		"data is neither":                         {"level": "ip", "type": "ttl", "data": 1 << 31},
 		"not a map":                               {"level": "ip", "type": "pktinfo", "value": 5},
 		"ifindex: out of range":                   {"level": "ip", "type": "pktinfo", "value": map[string]any{"ifindex": -1}},

@@ -394,7 +394,7 @@ func TestZeroIsClosed(t *testing.T) {
 		require.NoError(t, err)
 		msg, ok := mb.Poll()
 		assert.True(t, ok, "it is closed already")
-		assert.Equal(t, DownMsg{m, net.ErrClosed}, msg)
+		assert.Equal(t, DownMsg{m, ErrNoSocket}, msg)
 		assert.NotContains(t, registry.all(), s)
 	}
 

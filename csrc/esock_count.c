@@ -22,7 +22,7 @@ void esock_trace(esock *s, int on) {
 }
 
 void esock__trace(const esock *s, const char *op, long result) {
-    if (!(__atomic_load_n(&s->flags, __ATOMIC_RELAXED) & ESOCK__TRACE)) return;
+    if (!(esock__flags(s) & ESOCK__TRACE)) return;
     esock_trace_fn *fn = __atomic_load_n(&trace.fn, __ATOMIC_ACQUIRE);
     if (fn != NULL) fn(__atomic_load_n(&trace.arg, __ATOMIC_ACQUIRE), s->fd, op, result);
 }
@@ -47,7 +47,7 @@ static inline __attribute__((always_inline)) void add(esock *s, enum esock_count
     uint64_t *v = &s->counters.value[c];
     uint64_t old;
     /* The read counters have two writers, because one thread may read the error queue while another receives. */
-    if (c >= ESOCK_WRITE_BYTE && s->flags & ESOCK__ALONE) {
+    if (c >= ESOCK_WRITE_BYTE && esock__flags(s) & ESOCK__ALONE) {
         old = __atomic_load_n(v, __ATOMIC_RELAXED);
         __atomic_store_n(v, old + n, __ATOMIC_RELAXED);
     } else {
@@ -141,7 +141,7 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
         esock__trace(s, op, (long)n);
         return n;
     }
-    bool stream = s->flags & ESOCK__STREAM;
+    bool stream = s->type == SOCK_STREAM;
     if (!(how & ESOCK_CONT)) esock_end_read(s);
     add(s, ESOCK_READ_TRIES, 1);
     if (n == 0 && s->type == SOCK_SEQPACKET && !(how & ESOCK__MESSAGE) && at_end(s)) n = -ESHUTDOWN;
@@ -163,7 +163,7 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
 }
 
 ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op) {
-    bool stream = s->flags & ESOCK__STREAM;
+    bool stream = s->type == SOCK_STREAM;
     if (!(how & ESOCK_CONT)) esock_end_write(s);
     add(s, ESOCK_WRITE_TRIES, 1);
     if (n == -EAGAIN) {

@@ -14,9 +14,11 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
-	"github.com/stretchr/testify/require"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 // tempFile is an open file with these contents, whose position is 3.
@@ -130,7 +132,7 @@ func TestSendFileName(t *testing.T) {
 		contents := pattern(10_000) // fits into any buffer: the peer does not read meanwhile
 		path := tempFile(t, contents).Name()
 		empty := tempFile(t, nil).Name()
-		before := descriptors(t)
+		before := len(machine.Descriptors())
 		for range 5 {
 			n, err := s.SendFileName(mb, path)
 			require.NoError(t, err)
@@ -146,11 +148,11 @@ func TestSendFileName(t *testing.T) {
 			_, err = s.SendFileName(mailbox(t), path)
 			require.Equal(t, "not_owner", reason(err))
 		}
-		require.Equal(t, before, descriptors(t))
+		require.Equal(t, before, len(machine.Descriptors()))
 		require.NoError(t, s.Close())
 		_, err := s.SendFileName(mb, path)
 		require.Equal(t, "closed", reason(err))
-		require.LessOrEqual(t, descriptors(t), before-1)
+		require.LessOrEqual(t, len(machine.Descriptors()), before-1)
 	})
 }
 
