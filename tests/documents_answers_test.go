@@ -225,9 +225,6 @@ func TestEveryNameOfTheDocumentsAnswers(t *testing.T) {
 					continue
 				}
 				for _, n := range names {
-					if n.name == "inet_backend" {
-						continue
-					}
 					t.Run(d.name+" "+kind+" "+n.name, func(t *testing.T) {
 						err := ask(t, n.name)
 						if tables[kind][n.name].names != "-" || kind == "reason" {

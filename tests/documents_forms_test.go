@@ -188,9 +188,6 @@ func TestOptionsOfGenTCPTakeTheFormsOfTheDocuments(t *testing.T) {
 	for _, d := range documents(t, "gen-tcp.md") {
 		for kind := range whereOf {
 			for _, n := range d.kinds[kind] {
-				if n.name == "inet_backend" {
-					continue
-				}
 				for _, form := range n.forms {
 					values := valuesOf(form)
 					switch form {
