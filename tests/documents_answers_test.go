@@ -239,6 +239,22 @@ func TestEveryNameOfTheDocumentsAnswers(t *testing.T) {
 	}
 }
 
+// The documents name the type of the flags of interfaces, and not the flags. OTP's are all in the table of what is supported.
+func TestEveryFlagOfAnInterfaceAnswers(t *testing.T) {
+	flags := supports.All().IOCtlFlags
+	require.NotEmpty(t, flags)
+	for name, here := range flags {
+		_, err := netdevice.ParseFlag(name)
+		switch {
+		case !here:
+			assert.ErrorContains(t, err, "Linux does not have it, but ", name)
+			assert.Regexp(t, `but .*BSD`, err.Error(), name)
+		case err != nil: // Linux has it, and the request has no room for it
+			assert.ErrorContains(t, err, "room for 16 bits", name)
+		}
+	}
+}
+
 // parses is for names of a type with a function that reads them and a String that writes them. A value with two names, such as
 // protocol 0, is written by one of them.
 func parses[T interface {
