@@ -74,8 +74,7 @@ func (s *Socket) NRead() (int, error) { return s.askInt(ioNRead) }
 func (s *Socket) NWrite() (int, error) { return s.askInt(ioNWrite) }
 
 // NSpace returns the room in the send buffer: SO_SNDBUF less NWrite, at least 0. It is an upper bound, because on TCP
-// overhead counts too, and the buffer grows. It stands for OTP's nspace (the BSDs' FIONSPACE), which Linux lacks.
-// Errors: as NWrite.
+// overhead counts too, and the buffer grows. Errors: as NWrite. OTP: nspace, the BSDs' FIONSPACE, which Linux lacks.
 func (s *Socket) NSpace() (int, error) { return s.askInt(ioNSpace) }
 
 // AtMark reports whether the next byte to receive is the one that MsgOOB marked as urgent. Only TCP and unix streams

@@ -109,7 +109,7 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 	f.close()
 }
 
-// ToEnd is the count of a SendFile that sends all of the file from the offset on. OTP: Count 0.
+// ToEnd is the count of a SendFile up to the end of the file. OTP: Count 0.
 const ToEnd = -1
 
 // SendFile sends count bytes of f from offset; 0 sends nothing, ToEnd all up to the end. f is a file, or anything else that has the
