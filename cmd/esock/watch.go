@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,7 +61,7 @@ var receiveOptions = []struct {
 }
 
 func (c *watchCmd) Run(out *output) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
 	if c.Count < 0 {
 		return usagef("--count: must be 0 or more, not %d", c.Count)
