@@ -12,8 +12,8 @@ import (
 //
 // A method named after a kind decodes the value, and returns false for a message of another kind. Data has the bytes
 // of every received message. Data and the byte slices that methods return belong to the Msg, and the next receive
-// overwrites them. To send, a function makes the message of one value, the method Control that of a structure, and any
-// other kind is made of its bytes:
+// overwrites them. To send, a function makes the message of one value, the method Control that of a structure, and
+// other kinds are made of bytes:
 //
 //	esock.TTL(64)
 //	esock.PktInfo4{IfIndex: 2}.Control()
@@ -77,7 +77,7 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 	switch {
 	case !plain.FitsCInt(int64(c.Level)) || !plain.FitsCInt(int64(c.Type)):
 		return cCmsg{}, "level and type are C ints"
-	case c.at().kind == cmsgInt:
+	case c.Data == nil && c.at().kind == cmsgInt:
 		if cause := c.misfit(*cmsgIntValue(c.at())); cause != "" {
 			return cCmsg{}, cause
 		}
@@ -93,9 +93,11 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 	r.offset, r.length = 0, 0
 	switch r.kind {
 	case cmsgInt, cmsgCredentials, cmsgTime, cmsgPktInfo4, cmsgPktInfo6, cmsgSCTPInit, cmsgSCTPSndRcv, cmsgSCTPSndInfo:
-	default:
-		r.kind = cmsgRaw // the bytes are all there is to send
+		if c.Data == nil {
+			return r, ""
+		}
 	}
+	r.kind = cmsgRaw // what was received, or is given as bytes, goes as it is
 	return r, ""
 }
 

@@ -271,7 +271,8 @@ func switches(t *testing.T) {
 
 // zeroIsFine are the functions that take zero values and have something to answer.
 var zeroIsFine = map[string]bool{
-	"CountersFromMap": true, "LibraryInfoFromMap": true, "SocketInfoFromMap": true, // missing keys are zero
+	"CountersFromMap": true, "LibraryInfoFromMap": true, "SocketInfoFromMap": true, "SocketRowFromMap": true, // missing keys are zero
+	"ExtendedErrorFromMap": true, "TimestampsFromMap": true, "OpenOptionsFromMap": true,
 	"RightsOf": true, "WhichSockets": true, "SocketRows": true, "WriteTable": true, "WriteRows": true, "ParseAddr": true, "ParseMsgFlags": true,
 }
 
