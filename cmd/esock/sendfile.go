@@ -25,7 +25,7 @@ type sendfileCmd struct {
 // Help is what --help adds.
 func (sendfileCmd) Help() string {
 	return "Connects, sends the file with sendfile(2) and without framing, and waits until the peer's system has confirmed " +
-		"all of it and the end. Only then it says that the file was sent, and exits with 0. Numbers of bytes, on the way and " +
+		"all of it and the end. Only then does it say that the file was sent, and exits with 0. Numbers of bytes, on the way and " +
 		"in errors, are those that were confirmed."
 }
 
@@ -91,9 +91,9 @@ func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 	case x.sent < d.size:
 		return fmt.Errorf("the file became shorter: only %d of %d bytes were left", x.sent, d.size)
 	}
-	_, err = fmt.Fprintf(out, "%d bytes sent and confirmed in %s, %s a second\n", x.sent, duration(took),
+	text := fmt.Sprintf("%d bytes sent and confirmed in %s, %s a second", x.sent, duration(took),
 		bytesize.Text(int64(float64(x.sent)/max(took.Seconds(), 1e-6))))
-	return err
+	return out.writeLines(out.wrap(text, 0))
 }
 
 // transfer is a file on its way.

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -119,6 +120,11 @@ func served(t *testing.T, args ...string) (first string, log lines) {
 	out := bufio.NewReader(r)
 	first, err := out.ReadString('\n')
 	require.NoError(t, err)
+	if slices.Contains(args, "--unix") {
+		second, err := out.ReadString('\n')
+		require.NoError(t, err)
+		first += second
+	}
 	t.Cleanup(func() {
 		require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGTERM))
 		assert.Equal(t, 0, testwait.Result(t, "the exit code", code))
@@ -150,7 +156,7 @@ func TestServeOnAUnixSocket(t *testing.T) {
 	t.Run("", func(t *testing.T) {
 		first, log := served(t, site(t), "--unix", path)
 		_, at, _ := strings.Cut(first, " on ")
-		assert.Equal(t, path+`; try curl --unix-socket '`+strings.ReplaceAll(path, "'", `'\''`)+`' http://localhost/`, at)
+		assert.Equal(t, path+"\n"+`try curl --unix-socket '`+strings.ReplaceAll(path, "'", `'\''`)+`' http://localhost/`, at)
 		conn, err := net.Dial("unix", path)
 		require.NoError(t, err)
 		defer conn.Close()
@@ -171,8 +177,8 @@ func TestServeOnAUnixSocket(t *testing.T) {
 	assert.NoFileExists(t, path)
 }
 
-// certificate makes a certificate for 127.0.0.1 and its key, and returns their files.
-func certificate(t *testing.T) (cert, key string) {
+// keyPair makes a certificate for 127.0.0.1 and its key, and returns their files.
+func keyPair(t *testing.T) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -191,7 +197,7 @@ func certificate(t *testing.T) (cert, key string) {
 }
 
 func TestServeHTTPS(t *testing.T) {
-	cert, key := certificate(t)
+	cert, key := keyPair(t)
 	both := filepath.Join(t.TempDir(), "both.pem")
 	var all []byte
 	for _, name := range []string{cert, key} {
@@ -259,8 +265,8 @@ func TestServeTermIsGraceful(t *testing.T) {
 // A message about an argument names the flag at fault.
 func TestServeNamesTheFlag(t *testing.T) {
 	dir := site(t)
-	cert, key := certificate(t)
-	_, other := certificate(t)
+	cert, key := keyPair(t)
+	_, other := keyPair(t)
 	bad := textFile(t, "nonsense")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
