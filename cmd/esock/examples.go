@@ -53,7 +53,7 @@ var examples = map[string][]example{
 	},
 	"sendfile": {
 		{"Send a file to esock listen:", "esock sendfile localhost 5678 /etc/services"},
-		{"Give up when the peer is silent for 10 seconds:", "esock sendfile -w 10 localhost 5678 /etc/services"},
+		{"Give up when the peer is silent for 10 seconds:", "esock sendfile -w 10 localhost:5678 /etc/services"},
 	},
 	"serve": {
 		{"Serve this directory to this machine:", "esock serve . --port 8080"},

@@ -16,9 +16,9 @@ import (
 )
 
 type sendfileCmd struct {
-	Host string        `arg:"" help:"A host name or address."`
+	Host string        `arg:"" help:"A host name or address, or HOST:PORT, which the file follows."`
 	Port string        `arg:"" help:"A port number or the name of a service."`
-	File string        `arg:"" help:"The file to send."`
+	File string        `arg:"" optional:"" help:"The file to send."`
 	Wait time.Duration `short:"w" placeholder:"TIME" help:"Give up when the peer confirms nothing for this long. By default the system decides: about 15 minutes if the peer does not answer, never if it answers but does not read."`
 }
 
@@ -40,20 +40,28 @@ func (c *sendfileCmd) Run(out *output) error {
 
 // sendfile sends the file, and prints how fast it was. A transfer that ctx interrupts has failed.
 func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
-	if c.File == "" {
+	words, file := []string{c.Host, c.Port}, c.File
+	if file == "" { // not given: an empty name is refused before
+		words, file = words[:1], c.Port
+	}
+	host, port, err := splitAddress(words)
+	switch {
+	case err != nil:
+		return err
+	case file == "":
 		return usagef("the name of the file is empty")
 	}
 	if c.Wait < 0 {
 		return usagef("--wait: a time of %v is too short", c.Wait)
 	}
 	// The file is opened first: a mistake in its name is reported at once.
-	d := demo{path: c.File}
+	d := demo{path: file}
 	if err := d.openFile(); err != nil {
 		d.close()
 		return err
 	}
 	defer d.close()
-	s, err := dial(ctx, c.Host, c.Port, gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true))
+	s, err := dial(ctx, host, port, gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true))
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the connection was established")
 	} else if err != nil {

@@ -1,6 +1,6 @@
 // Package fileserver serves the files of a directory over HTTP/1.1, as the command "esock serve" does. It shows how a
-// server is built on package gentcp: requests are packets of type http, the kernel sends the files, and every wait is
-// bounded.
+// server is built on package gentcp: requests are packets of type http, the kernel sends the files unless they must be
+// encrypted, and every wait is bounded.
 package fileserver
 
 import (
