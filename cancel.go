@@ -37,8 +37,7 @@ func (s *Socket) cancel(h *Handle) error {
 	}
 	d := h.op.direction()
 	if l := s.lane(d); h.state == handleQueued {
-		l.remove(h)
-		h.state = handleIdle
+		l.unqueue(h)
 		s.dropFile(h)
 	} else {
 		s.dropCurrent(d)

@@ -19,7 +19,7 @@ func (s *Socket) SetDeadline(t time.Time) error {
 // deadline.
 //
 // A call ends at the earlier of the deadline and its Wait. A call that begins after the deadline ends at once, also one with
-// Within(0), and takes nothing, even if data is there. A call that has received a part returns the count with ErrTimeout.
+// Within(0) or for no bytes, and takes nothing, even if data is there. A call that has received a part returns the count with ErrTimeout.
 // Asynchronous calls (NoWait, With) are not bound: their mailbox can wait with a deadline of its own. Close and Shutdown
 // do not wait for the deadline. Errors: net.ErrClosed. OTP has no such call; net.Conn.
 func (s *Socket) SetReadDeadline(t time.Time) error {
@@ -74,7 +74,7 @@ func (s *Socket) moveWaiters(d direction, at time.Duration) {
 	if wt := s.blk.onPoller[d]; wt != nil {
 		wt.aim(at)
 	}
-	for h := s.lane(d).head; h != nil; h = h.next {
+	for h := s.lane(d).head; h != nil; h = h.entry.next {
 		if h.mb == nil {
 			h.ext.waiter.aim(at)
 		}

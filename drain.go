@@ -20,14 +20,28 @@ const (
 
 // awaitDrained waits until no call is inside the socket. Its caller closes the socket, so the handle stays meanwhile.
 func (s *Socket) awaitDrained(drained <-chan struct{}) {
-	callOut(drained, s.asleep, kickThreads)
+	callOut(drained, s.asleep, s.interrupt)
 }
 
 // asleep reports whether a call may sleep in the kernel for good. It sets O_NONBLOCK, which the call finds when it restarts.
 func (s *Socket) asleep() bool {
+	if s.lost() {
+		return false
+	}
 	cleared := cNonblock(s.h)
 	return cleared || s.state.Load()&(stExclusive(reading)|stExclusive(writing)) != 0
 }
+
+// interrupt interrupts the calls inside.
+func (s *Socket) interrupt() {
+	if !s.lost() {
+		kickThreads()
+	}
+}
+
+// lost reports that the number of a borrowed descriptor is another's by now. That one keeps its flags. Nor is a call
+// interrupted that sleeps in the old one: it would restart with the number, and accept from the other socket or send to it.
+func (s *Socket) lost() bool { return isAnothers(s.h, s.facts.Load(), s.rarely().lent) }
 
 // callOut repeats kick, which interrupts the calls inside, until drained is closed. asleep says whether there is a reason to.
 func callOut(drained <-chan struct{}, asleep func() bool, kick func()) {

@@ -20,12 +20,12 @@ type QueuedError struct {
 // once with the error, even if that concerns another peer; a server should carry on and look here for the cause.
 //
 // Errors: EOPNOTSUPP except on TCP, UDP, UDP-Lite, ICMP, raw and packet sockets, since not every Linux has an error
-// queue on others; ErrControlTruncated if {otp,rcvctrlbuf} was too small. OTP: socket:recvmsg with the flag errqueue;
+// queue on others; ErrControlTruncated if m.CtrlSize was too small. OTP: socket:recvmsg with the flag errqueue;
 // recvmsg(2), ip(7).
 func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
 	s = s.orClosed()
-	if m == nil {
-		return QueuedError{}, s.answer(OpRecvErr, &w, &InvalidError{What: "msg", Cause: "it is nil"})
+	if err := m.cannotReceive(); err != nil {
+		return QueuedError{}, s.answer(OpRecvErr, &w, err)
 	}
 	if err := s.needErrorQueue("recverr"); err != nil {
 		return QueuedError{}, s.answer(OpRecvErr, &w, err)
@@ -38,7 +38,11 @@ func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
 		return QueuedError{}, err
 	}
 	m.received(n)
-	return m.queuedError(), s.controlCut("recverr", m)
+	e := m.queuedError()
+	if m.Flags&MsgCTrunc != 0 {
+		return e, s.fail("recverr", ErrControlTruncated)
+	}
+	return e, nil
 }
 
 // Errors iterates over the records in the error queue without waiting. Each uses m. An error other than

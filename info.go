@@ -97,6 +97,9 @@ type SocketInfo struct {
 	// connected, selected, closing, closed. selected means that a call ever selected, accepting that a call waits.
 	RStates, WStates []string
 
+	// Whether the direction is open: neither closed nor ended by Shutdown. What the peer does is not known here.
+	Readable, Writable bool
+
 	// FromFD: the socket was adopted. DupOf: the descriptor it duplicates, -1 if it uses the adopted one itself.
 	// OTP: ctype, which is normal, fromfd, or {fromfd, FD}.
 	FromFD bool
@@ -118,6 +121,7 @@ func (s *Socket) Info() SocketInfo {
 	i := SocketInfo{
 		Domain: s.Domain(), Type: s.typ, Protocol: s.proto,
 		RStates: s.rstates(), WStates: s.wstates(),
+		Readable: s.isOpenFor(factReadEnded), Writable: s.isOpenFor(factWriteEnded),
 		DupOf:        -1,
 		Counters:     s.countersLocked(),
 		NumReaders:   r.count(OpRecv, OpRawRead),
@@ -135,6 +139,9 @@ func (s *Socket) Info() SocketInfo {
 	}
 	return i
 }
+
+// isOpenFor reports whether neither Close nor the Shutdown that sets the fact has ended a direction.
+func (s *Socket) isOpenFor(ended uint32) bool { return !s.closing() && s.facts.Load()&ended == 0 }
 
 // keepStates records the states that depend on calls in progress, before closing ends them. s.mu is held.
 func (s *Socket) keepStates() {
@@ -187,7 +194,7 @@ func states(all ...state) []string {
 }
 
 // Map returns the information with OTP's keys: domain, type and protocol (names, or integers without one), owner (text
-// or nil), rstates and wstates (lists of names), ctype ("normal", "fromfd", or a map with the descriptor under
+// or nil), rstates and wstates (lists of names), readable, writable, ctype ("normal", "fromfd", or a map with the descriptor under
 // fromfd), counters, num_readers, num_writers, num_acceptors.
 func (i SocketInfo) Map() map[string]any {
 	m := map[string]any{
@@ -196,6 +203,7 @@ func (i SocketInfo) Map() map[string]any {
 		"protocol": plain.Protocols.Value(int(i.Protocol)),
 		"owner":    nil,
 		"rstates":  append([]string{}, i.RStates...), "wstates": append([]string{}, i.WStates...),
+		"readable": i.Readable, "writable": i.Writable,
 		"ctype":       "normal",
 		"counters":    i.Counters.Map(),
 		"num_readers": i.NumReaders, "num_writers": i.NumWriters, "num_acceptors": i.NumAcceptors,
@@ -225,6 +233,7 @@ func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 		r.Get("owner")
 	}
 	i.RStates, i.WStates = r.Texts("rstates"), r.Texts("wstates")
+	i.Readable, i.Writable = r.Bool("readable"), r.Bool("writable")
 	if _, ok := m["ctype"].(map[string]any); ok {
 		ctype := r.Inner("ctype")
 		i.FromFD, i.DupOf = true, int(ctype.Number("fromfd", 0, math.MaxInt32, -1))

@@ -1,43 +1,20 @@
 package esock
 
 import (
-	"fmt"
 	"os"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testmain"
 	"github.com/esock-go/esock/internal/testwait"
-	"github.com/esock-go/esock/internal/watchdog"
 )
 
-// TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind. The
-// poller's goroutine lives as long as the process.
-func TestMain(m *testing.M) {
-	if why := machine.Lacks(); why != "" {
-		fmt.Println("skipped:", why)
-		return
-	}
-	before := descriptors()
-	code := watchdog.Limit(m).Run()
-	if code == 0 {
-		if err := goleak.Find(goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"),
-			goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller")); err != nil {
-			fmt.Println("goroutines left:", err)
-			code = 1
-		}
-		// The poller and the runtime's own keep theirs.
-		if after := descriptors(); len(after) > len(before)+4 {
-			fmt.Printf("descriptors left: %d before, now %v\n", len(before), after)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+// TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind.
+func TestMain(m *testing.M) { os.Exit(testmain.Run(m)) }
 
 // descriptors lists what the process has open.
 var descriptors = machine.Descriptors
@@ -118,7 +95,7 @@ func queued(t testing.TB, s *Socket, d direction, n int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		k := 0
-		for h := s.lanes[d].head; h != nil; h = h.next {
+		for h := s.lanes[d].head; h != nil; h = h.entry.next {
 			k++
 		}
 		return k == n

@@ -41,13 +41,6 @@ func recvMsg(t *testing.T, h *handle, m *Msg, flags MsgFlags, ctrlSize int) {
 	m.received(n)
 }
 
-func openFDs(t *testing.T) int {
-	t.Helper()
-	d, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	return len(d)
-}
-
 func TestMsgIsReceivedIntoTheCallersBufferOrItsOwn(t *testing.T) {
 	a, b := corePair(t, syscall.SOCK_DGRAM)
 	out := Msg{Iov: [][]byte{[]byte("hello")}}
@@ -90,15 +83,15 @@ func TestDescriptorsNotTakenAreClosed(t *testing.T) {
 	require.NoError(t, err)
 	var out, in Msg
 	require.NoError(t, out.SetControl(rights, rights))
-	before := openFDs(t)
+	before := len(descriptors())
 
 	for range 3 {
 		sendMsg(t, a, &out)
 		recvMsg(t, b, &in, 0, 1024)
-		assert.Equal(t, before+4, openFDs(t), "the last message's are closed")
+		assert.Equal(t, before+4, len(descriptors()), "the last message's are closed")
 	}
 	in.Reset()
-	assert.Equal(t, before, openFDs(t))
+	assert.Equal(t, before, len(descriptors()))
 	in.Reset()
 
 	sendMsg(t, a, &out)
@@ -107,7 +100,7 @@ func TestDescriptorsNotTakenAreClosed(t *testing.T) {
 	assert.Len(t, fds, 4)
 	assert.Empty(t, in.TakeFDs())
 	in.Reset()
-	assert.Equal(t, before+4, openFDs(t), "taken ones are the caller's")
+	assert.Equal(t, before+4, len(descriptors()), "taken ones are the caller's")
 	for _, fd := range fds {
 		flags, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0)
 		assert.Zero(t, errno)
@@ -128,7 +121,7 @@ func TestDescriptorsNotTakenAreClosed(t *testing.T) {
 	for _, f := range files {
 		require.NoError(t, f.Close())
 	}
-	assert.Equal(t, before, openFDs(t))
+	assert.Equal(t, before, len(descriptors()))
 }
 
 func TestDescriptorsOfCutControlDataAreClosedOnce(t *testing.T) {
@@ -141,11 +134,11 @@ func TestDescriptorsOfCutControlDataAreClosedOnce(t *testing.T) {
 	require.NoError(t, err)
 	var out, in Msg
 	require.NoError(t, out.SetControl(rights))
-	before := openFDs(t)
+	before := len(descriptors())
 	sendMsg(t, a, &out)
 	recvMsg(t, b, &in, 0, 16+2*4)
 	assert.NotZero(t, in.Flags&MsgCTrunc)
-	assert.Equal(t, before, openFDs(t))
+	assert.Equal(t, before, len(descriptors()))
 	assert.Empty(t, in.TakeFDs())
 }
 
@@ -153,7 +146,7 @@ func TestDescriptorsOfCutControlDataAreClosedOnce(t *testing.T) {
 func TestMoreControlMessagesThanRecordsAreNotLost(t *testing.T) {
 	var many []ControlMessage
 	for i := range 3 * msgRecords {
-		many = append(many, TTL(i))
+		many = append(many, TOS(i))
 	}
 	var m Msg
 	require.NoError(t, m.SetControl(many...))
@@ -167,7 +160,7 @@ func TestMoreControlMessagesThanRecordsAreNotLost(t *testing.T) {
 	m.received(0)
 	var got []int
 	for c := range m.Control() {
-		n, ok := c.TTL()
+		n, ok := c.TOS()
 		require.True(t, ok)
 		got = append(got, n)
 	}
@@ -176,7 +169,7 @@ func TestMoreControlMessagesThanRecordsAreNotLost(t *testing.T) {
 		assert.Equal(t, i, n)
 	}
 	for c := range m.Control() { // ending early is fine in both halves
-		if n, _ := c.TTL(); n == msgRecords+1 {
+		if n, _ := c.TOS(); n == msgRecords+1 {
 			break
 		}
 	}
@@ -221,7 +214,7 @@ func TestReceivedControlCanBeSentOn(t *testing.T) {
 	require.NoError(t, err)
 	var out, in, on Msg
 	require.NoError(t, out.SetControl(rights))
-	before := openFDs(t)
+	before := len(descriptors())
 	sendMsg(t, a, &out)
 	recvMsg(t, b, &in, 0, 1024)
 	for c := range in.Control() {
@@ -230,9 +223,9 @@ func TestReceivedControlCanBeSentOn(t *testing.T) {
 	sendMsg(t, b, &on)
 	in.Reset()
 	recvMsg(t, a, &in, 0, 1024)
-	assert.Equal(t, before+1, openFDs(t))
+	assert.Equal(t, before+1, len(descriptors()))
 	in.Reset()
-	assert.Equal(t, before, openFDs(t))
+	assert.Equal(t, before, len(descriptors()))
 }
 
 func TestEmptyMsgHasNothing(t *testing.T) {

@@ -2,6 +2,9 @@ package esock
 
 import (
 	"fmt"
+	"os"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -115,4 +118,68 @@ func TestCloseAfterTheNumberOfABorrowedListenerWasReused(t *testing.T) {
 	require.NotZero(t, was)
 	require.NoError(t, s.Close())
 	assert.Equal(t, was, timeout())
+}
+
+// Nor does a Close that waits for a call touch the socket that has the number by now. That call sleeps in the kernel, since
+// another holder of the description has cleared O_NONBLOCK, and would restart with the number if a signal interrupted it.
+func TestCloseCallsNobodyOutOfAReusedNumber(t *testing.T) {
+	listens := func() (fd int, at *syscall.SockaddrInet4) {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		t.Cleanup(func() { syscall.Close(fd) })
+		require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+		require.NoError(t, syscall.Listen(fd, 1))
+		name, err := syscall.Getsockname(fd)
+		require.NoError(t, err)
+		return fd, name.(*syscall.SockaddrInet4)
+	}
+	connects := func(to *syscall.SockaddrInet4) {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		t.Cleanup(func() { syscall.Close(fd) })
+		require.NoError(t, syscall.Connect(fd, to))
+	}
+	fd, old := listens()
+	other, new := listens()
+	connects(new)
+	s, err := Adopt(fd, NoDup())
+	require.NoError(t, err)
+	assert.False(t, s.lost())
+	require.NoError(t, syscall.SetNonblock(fd, false))
+	thread, accepted := make(chan int, 1), make(chan int, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		thread <- syscall.Gettid()
+		conn, _, err := syscall.Accept4(fd, syscall.SOCK_CLOEXEC)
+		assert.NoError(t, err)
+		accepted <- conn
+	}()
+	call := fmt.Sprintf("/proc/self/task/%d/syscall", <-thread)
+	if _, err := os.ReadFile(call); err != nil {
+		connects(old)
+		syscall.Close(<-accepted)
+		t.Skip("it cannot be seen where a thread sleeps: ", err)
+	}
+	sleeps := func() bool {
+		text, err := os.ReadFile(call)
+		return err == nil && strings.HasPrefix(string(text), fmt.Sprintf("%d %#x ", syscall.SYS_ACCEPT4, fd))
+	}
+	eventually(t, sleeps, "the accept that sleeps")
+
+	require.NoError(t, syscall.Dup3(other, fd, syscall.O_CLOEXEC)) // the number is theirs
+	assert.True(t, s.lost())
+	assert.False(t, s.asleep())
+	fl, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFL, 0)
+	require.Zero(t, errno)
+	assert.Zero(t, fl&syscall.O_NONBLOCK, "the other's flags")
+	s.interrupt() // it would wake the accept before it returns
+	eventually(t, func() bool { return sleeps() || len(accepted) > 0 }, "the accept that sleeps on, or its end")
+	connects(old)
+	conn := within(t, accepted, "the accept's end")
+	defer syscall.Close(conn)
+	from, err := syscall.Getsockname(conn)
+	require.NoError(t, err)
+	assert.Equal(t, old.Port, from.(*syscall.SockaddrInet4).Port, "not the other's connection")
+	require.NoError(t, s.Close())
 }

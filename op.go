@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"slices"
 	"strconv"
 )
 
@@ -28,11 +29,26 @@ const (
 var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "rawread", "connect", "send", "sendto", "sendmsg",
 	"sendv", "sendfile", "rawwrite", "recverr"}
 
+// The operations on options, which do not wait. Errors and traces have these names.
+const (
+	opGetOpt = "getopt"
+	opSetOpt = "setopt"
+)
+
 func (o Op) String() string {
 	if int(o) < len(opNames) {
 		return opNames[o]
 	}
 	return strconv.Itoa(int(o))
+}
+
+// ParseOp parses "recvmsg" or the like. Errors: *InvalidError "operation".
+func ParseOp(text string) (Op, error) {
+	i := slices.Index(opNames[:], text)
+	if i < 0 {
+		return 0, &InvalidError{What: "operation", Value: text, Cause: "not a known name"}
+	}
+	return Op(i), nil
 }
 
 // direction is the lane that an operation uses. The error queue has its own, so that a call that waits for an error neither

@@ -89,7 +89,7 @@ func adoptWay(name string, adopt uint) OpenOption {
 	})
 }
 
-// KnownAs supplies what the kernel does not report about an adopted descriptor. A negative number supplies nothing.
+// KnownAs supplies what the kernel does not report about an adopted descriptor; -1 stands for unknown.
 func KnownAs(d Domain, t Type, p Protocol) OpenOption {
 	return adoptOption("KnownAs", func(c *openConfig) {
 		if !plain.FitsCInt(int64(d)) || !plain.FitsCInt(int64(t)) || !plain.FitsCInt(int64(p)) {
@@ -123,8 +123,6 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	switch {
 	case !plain.FitsCInt(int64(d)):
 		return nil, cfg.fail(&InvalidError{What: "domain", Value: int(d)})
-	case t == RDM: // it can be adopted, but OTP opens none
-		return nil, cfg.fail(&InvalidError{What: "type", Value: t})
 	case t < 0 || t > 0xf: // the other bits are flags, which the core sets
 		return nil, cfg.fail(&InvalidError{What: "type", Value: int(t)})
 	case d == Packet && !isEtherType(p):

@@ -9,10 +9,7 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// The operations on options, as errors and traces name them.
 const (
-	opGetOpt       = "getopt"
-	opSetOpt       = "setopt"
 	opGetOptNative = "getopt_native"
 	opSetOptNative = "setopt_native"
 )

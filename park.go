@@ -242,7 +242,8 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 		err = b.raw.Write(p.try)
 	}
 	s.mu.Lock()
-	*c, pause = p.c, p.pause
+	// What a try changes in the call itself; all else is behind its pointers.
+	c.tries, c.counted, c.accepted, pause = p.c.tries, p.c.counted, p.c.accepted, p.pause
 	stop := p.end()
 	l.waited = c.tries > 1 || err != nil
 	l.parked = err != nil || pause > 0

@@ -76,10 +76,6 @@ func watchPoller(fd int) (syscall.RawConn, error) {
 	return raw, nil
 }
 
-// servePoller is the first function of each goroutine of the package that lives as long as the process, so that a leak check
-// has one name to ignore.
-func servePoller(serve func()) { serve() }
-
 // serveEvents gives events to their sockets for as long as the process lives. If the poller's descriptor fails, for example
 // because the program closed it, the poller gets another, and each waiting call tries again.
 func serveEvents(raw syscall.RawConn) {

@@ -380,5 +380,5 @@ func TestPropertyRandomPrograms(t *testing.T) {
 			rt.Fatalf("%+v", p)
 		}
 	})
-	eventually(t, func() bool { return len(descriptors()) <= before+4 }, "every descriptor closed")
+	eventually(t, func() bool { return len(descriptors()) <= before }, "every descriptor closed")
 }

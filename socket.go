@@ -58,29 +58,6 @@ type rareState struct {
 	relay     atomic.Pointer[relay]
 }
 
-// Facts about a socket.
-const (
-	factBound uint32 = 1 << iota
-	factListening
-	factConnected
-	factSelectedRead
-	factSelectedWrite
-	factShutRead
-	factShutWrite
-	factFromFD     // adopted
-	factBorrowed   // adopted without dup: the descriptor is not ours to close
-	factRegistered // uses the registry
-	factClosed     // the descriptor is gone
-	factMonitored  // has, or had, a monitor
-	factFiles      // SendFile was called: there may be counters for it
-	factAccepting  // had a current acceptor when it was closed
-	factConnecting // had a connect in progress then
-	factReadEnded  // reading is shut for certain; factShutRead is set before the kernel is asked
-	factWriteEnded // the same for writing
-	factUnmade     // Adopt failed, so the descriptor goes back to the caller
-	factLayered    // a layer above holds locks while it uses the socket
-)
-
 var lastID atomic.Uint64
 
 // rarely returns the rare state, made when first needed.
@@ -126,18 +103,19 @@ func (s *Socket) simple(op string, f func(h *handle) int) error {
 // Bind assigns the socket's address. Any, Loopback and Broadcast stand for that address of the socket's family, with
 // port 0. SockName returns the port that the kernel chose. OTP: socket:bind/2; bind(2).
 func (s *Socket) Bind(a Addr) error {
-	a, err := a.resolve(s.Domain())
+	to, err := a.resolve(s.Domain())
 	var c cAddr
 	if err == nil {
-		err = s.addrToC(&a, &c)
+		err = s.addrToC(&to, &c)
 	}
 	if err != nil {
-		return s.fail("bind", err)
+		return s.blame(s.fail("bind", err), &a)
 	}
 	if err = s.simple("bind", func(h *handle) int { return cBind(h, &c) }); err == nil {
 		s.facts.Or(factBound)
+		return nil
 	}
-	return err
+	return s.blame(err, &to)
 }
 
 // Listen makes the socket accept connections. The kernel queues up to backlog of them, which must not be negative.
@@ -149,11 +127,14 @@ func (s *Socket) Listen(backlog int) error {
 	err := s.simple("listen", func(h *handle) int { return cListen(h, backlog) })
 	if err == nil {
 		s.facts.Or(factListening)
+		if s.Domain() != Local { // TCP listens again after Shutdown(ShutRead); a unix socket stays shut
+			s.facts.And(^(factShutRead | factReadEnded))
+		}
 	}
 	return err
 }
 
-// Accept takes a connection. The mailbox of an asynchronous call owns the new socket, otherwise it has no owner. The
+// Accept takes a connection. The mailbox of the call (NoWait, With, As) owns the new socket; without one it has no owner. The
 // new socket inherits this one's options of level otp except meta, and is registered if this one is. If the mailbox
 // closes while the call takes a connection, the connection is closed and the call returns *InvalidError "owner". Other
 // errors are those of accept4(2), unchanged: EMFILE, ECONNABORTED; EINVAL if the socket is not listening, or its
@@ -172,7 +153,7 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 		o = &inherited
 	}
 	n := newSocket(c.accepted, factConnected, o)
-	if !n.settleIn("accept", s.registered(), w.requester()) {
+	if !n.settleIn("accept", s.registered(), s.requester(&w)) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)
 	}
@@ -192,7 +173,7 @@ func (s *Socket) Connect(a Addr, w Wait) error {
 	if err := s.addrToC(&a, &x.addr); err != nil {
 		return s.answer(OpConnect, &w, err)
 	}
-	return s.connect(&call{op: OpConnect, addr: &x.addr}, &w)
+	return s.blame(s.connect(&call{op: OpConnect, addr: &x.addr}, &w), &a)
 }
 
 // FinishConnect completes a connect for which the same mailbox got a Select. It returns nil once connected, a *Select
@@ -318,9 +299,11 @@ func (e *Error) Timeout() bool {
 
 // fail wraps the reason of a failed operation. Select values, time-outs and ends of stream pass bare.
 func (s *Socket) fail(op string, err error) error {
-	switch err.(type) {
+	switch e := err.(type) {
 	case *Select, timeoutError, *Error:
 		return err
+	case syscall.Errno:
+		err = s.explain(op, e)
 	}
 	if err == io.EOF {
 		return err

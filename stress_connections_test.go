@@ -41,7 +41,7 @@ func TestStressConnections(t *testing.T) {
 	fds, sockets := len(descriptors()), gauges[gaugeSockets].Load()
 	heap, other := memory()
 	connections(t, n)
-	eventually(t, func() bool { return len(descriptors()) <= fds+4 }, "the descriptors of the start")
+	eventually(t, func() bool { return len(descriptors()) <= fds }, "the descriptors of the start")
 	heapOnce, otherOnce := memory()
 	t.Logf("%d connections: Go heap %+d bytes, other memory %+d", n, heapOnce-heap, otherOnce-other)
 	// The runtime keeps its part of what was parked, and maps keep their size: 0.6 kB for each of 2n sockets.

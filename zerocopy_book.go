@@ -22,14 +22,10 @@ type zeroCopyBook struct {
 	lost    bool            // another socket or process sends too, so numbers mean nothing
 }
 
-// zeroCopySend is the memory of one call, which the kernel may take in several sends.
-type zeroCopySend struct {
-	book   *zeroCopyBook
-	buf    []byte
-	bufs   [][]byte        // several buffers, in place of buf
-	owner  *zeroCopyResult // nil: no ZeroCopy reports it
-	left   uint32          // sends not released yet
-	copied bool
+// ZeroCopied is memory that the kernel has released.
+type ZeroCopied struct {
+	Buf    []byte // what Send was given, as far as it was sent
+	Copied bool   // at least some was copied after all; on loopback all of it is
 }
 
 // zeroCopyResult is what a ZeroCopy shares with its sends; guarded by the book's mutex.
@@ -95,15 +91,6 @@ func (b *zeroCopyBook) note(r ZeroCopyRange) {
 	for len(b.slots) > 0 && b.slots[0] == nil {
 		b.slots, b.first = b.slots[1:], b.first+1
 	}
-}
-
-// finish releases the memory.
-func (z *zeroCopySend) finish() {
-	if o := z.owner; o != nil {
-		o.pending--
-		o.done = append(o.done, ZeroCopied{Buf: z.buf, Copied: z.copied})
-	}
-	z.buf, z.bufs = nil, nil
 }
 
 // noteRecords notes the notices among received records: recs, or all of ctrl if recs had too little room. b.mu is held.

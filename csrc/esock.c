@@ -28,7 +28,7 @@ esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protoc
     s->domain = domain;
     s->type = type;
     s->protocol = protocol;
-    s->flags = ESOCK__OWNS_FD | (type == SOCK_STREAM ? (uint32_t)ESOCK__STREAM : 0u);
+    s->flags = ESOCK__OWNS_FD;
     s->width = 64;
     s->counters.layout = ESOCK_COUNTERS_LAYOUT;
     return s;
@@ -56,13 +56,13 @@ static int identify(const esock_sys *sys, int fd, int *domain, int *type, int *p
                     const char **missing) {
     int known;
     int r = int_option(sys, fd, SO_DOMAIN, &known);
+    if (missing != NULL) *missing = NULL;
+    if (r == -EBADF || r == -ENOTSOCK) return r; /* there is no socket, whatever the caller says */
     if (r >= 0) *domain = known;
     if (int_option(sys, fd, SO_TYPE, &known) >= 0) *type = known;
     if (int_option(sys, fd, SO_PROTOCOL, &known) >= 0) *protocol = known;
     if (*protocol < 0) *protocol = 0;
-    if (missing != NULL) *missing = NULL;
     if (*domain >= 0 && *type >= 0) return 0;
-    if (r == -EBADF || r == -ENOTSOCK) return r; /* there is no socket to identify */
     if (missing != NULL) *missing = *domain < 0 ? "domain" : "type";
     return -EINVAL;
 }
@@ -155,7 +155,7 @@ int esock_nonblock(esock *s) {
     int fl = s->sys->getfl(s->sys, s->fd);
     bool cleared = fl >= 0 && !(fl & O_NONBLOCK);
     if (cleared) s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
-    if (!cleared && !(s->flags & ESOCK__SHARED)) return 0;
+    if (!cleared && !(esock__flags(s) & ESOCK__SHARED)) return 0;
     if (change_timeout(s, SO_RCVTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_RCV;
     if (change_timeout(s, SO_SNDTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_SND;
     __atomic_or_fetch(&s->flags, bound, __ATOMIC_RELAXED);
@@ -276,8 +276,8 @@ int esock_peername(esock *s, esock_addr *a) {
  * socket still is connected, because another process may have the description. */
 static bool is_connected(esock *s) {
     esock_addr peer;
-    uint32_t flags = __atomic_load_n(&s->flags, __ATOMIC_RELAXED);
-    return flags & ESOCK__STREAM && flags & ESOCK__CONNECTED && esock_peername(s, &peer) >= 0;
+    return s->type == SOCK_STREAM && esock__flags(s) & ESOCK__CONNECTED &&
+           esock_peername(s, &peer) >= 0;
 }
 
 int esock_connect(esock *s, const esock_addr *a) {
@@ -321,12 +321,12 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
     ESOCK__RETRY(fd, s->sys->accept4(s->sys, s->fd, peer ? (struct sockaddr *)&ss : NULL,
                                      peer ? &len : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd >= 0) {
-        esock *c = esock__new(s->sys, fd, s->domain, s->type, s->protocol);
+        esock *c = esock__new(s->sys, fd, esock_domain(s), s->type, s->protocol);
         if (c == NULL) {
             s->sys->close(s->sys, fd);
             fd = -ENOMEM;
         } else {
-            c->flags |= s->flags & (ESOCK__ALONE | ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
+            c->flags |= esock__flags(s) & (ESOCK__ALONE | ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
             unbound(c); /* Linux: accepted sockets inherit the timeouts */
             if (peer != NULL) esock_addr_decode(&ss, len, peer);
             *out = c;
@@ -334,7 +334,7 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
     }
     /* Linux: a unix listener whose reading is shut answers EINVAL to a blocking accept, and EAGAIN for ever to a
      * nonblocking one. Other families answer EINVAL to both. */
-    if (fd == -EAGAIN && s->domain == AF_UNIX && esock_ready(s, 0) == ESOCK_END) fd = -EINVAL;
+    if (fd == -EAGAIN && esock_domain(s) == AF_UNIX && esock_ready(s, 0) == ESOCK_END) fd = -EINVAL;
     esock__count_accept(s, fd, how);
     return fd < 0 ? fd : 0;
 }
@@ -353,7 +353,7 @@ int esock_iov_max(void) {
 }
 
 int esock__empty_receive(const esock *s, int flags) {
-    if (s->flags & ESOCK__STREAM) return 0;
+    if (s->type == SOCK_STREAM) return 0;
     return (flags & (MSG_PEEK | MSG_TRUNC)) == (MSG_PEEK | MSG_TRUNC) ? 1 : -EINVAL;
 }
 

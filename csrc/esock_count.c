@@ -22,34 +22,38 @@ void esock_trace(esock *s, int on) {
 }
 
 void esock__trace(const esock *s, const char *op, long result) {
-    if (!(__atomic_load_n(&s->flags, __ATOMIC_RELAXED) & ESOCK__TRACE)) return;
+    if (!(esock__flags(s) & ESOCK__TRACE)) return;
     esock_trace_fn *fn = __atomic_load_n(&trace.fn, __ATOMIC_ACQUIRE);
     if (fn != NULL) fn(__atomic_load_n(&trace.arg, __ATOMIC_ACQUIRE), s->fd, op, result);
 }
 
-/* Adds n to a counter. The width is 64, except in tests that need to see a wrap. */
-static void add(esock *s, enum esock_counter c, uint64_t n) {
+/* Adds n to a counter of fewer than 64 bits, as tests have that need to see a wrap. */
+static void add_narrow(esock *s, enum esock_counter c, uint64_t n) {
     uint64_t *v = &s->counters.value[c];
-    uint64_t old, new;
-    if (s->width == 64) {
-        /* The read counters have two writers, because one thread may read the error queue while another receives. */
-        if (s->flags & ESOCK__ALONE && c >= ESOCK_WRITE_BYTE) {
-            old = __atomic_load_n(v, __ATOMIC_RELAXED);
-            __atomic_store_n(v, old + n, __ATOMIC_RELAXED);
-        } else {
-            old = __atomic_fetch_add(v, n, __ATOMIC_RELAXED);
-        }
-        new = old + n;
-    } else {
-        uint64_t mask = (UINT64_C(1) << s->width) - 1;
-        old = __atomic_load_n(v, __ATOMIC_RELAXED);
-        do {
-            new = (old + n) & mask;
-        } while (
-            !__atomic_compare_exchange_n(v, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    uint64_t mask = (UINT64_C(1) << s->width) - 1, new;
+    uint64_t old = __atomic_load_n(v, __ATOMIC_RELAXED);
+    do {
+        new = (old + n) & mask;
+    } while (!__atomic_compare_exchange_n(v, &old, new, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    if (new < old || n > mask) __atomic_or_fetch(&s->counters.wrapped, 1u << c, __ATOMIC_RELAXED);
+}
+
+/* Adds n to a counter. It is inline because each system call counts three times, and c is a constant. */
+static inline __attribute__((always_inline)) void add(esock *s, enum esock_counter c, uint64_t n) {
+    if (s->width != 64) {
+        add_narrow(s, c, n);
+        return;
     }
-    if (new < old || (s->width < 64 && n >> s->width != 0))
-        __atomic_or_fetch(&s->counters.wrapped, 1u << c, __ATOMIC_RELAXED);
+    uint64_t *v = &s->counters.value[c];
+    uint64_t old;
+    /* The read counters have two writers, because one thread may read the error queue while another receives. */
+    if (c >= ESOCK_WRITE_BYTE && esock__flags(s) & ESOCK__ALONE) {
+        old = __atomic_load_n(v, __ATOMIC_RELAXED);
+        __atomic_store_n(v, old + n, __ATOMIC_RELAXED);
+    } else {
+        old = __atomic_fetch_add(v, n, __ATOMIC_RELAXED);
+    }
+    if (old + n < old) __atomic_or_fetch(&s->counters.wrapped, 1u << c, __ATOMIC_RELAXED);
 }
 
 static void raise_to(uint64_t *v, uint64_t n) {
@@ -137,7 +141,7 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
         esock__trace(s, op, (long)n);
         return n;
     }
-    bool stream = s->flags & ESOCK__STREAM;
+    bool stream = s->type == SOCK_STREAM;
     if (!(how & ESOCK_CONT)) esock_end_read(s);
     add(s, ESOCK_READ_TRIES, 1);
     if (n == 0 && s->type == SOCK_SEQPACKET && !(how & ESOCK__MESSAGE) && at_end(s)) n = -ESHUTDOWN;
@@ -159,7 +163,7 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
 }
 
 ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op) {
-    bool stream = s->flags & ESOCK__STREAM;
+    bool stream = s->type == SOCK_STREAM;
     if (!(how & ESOCK_CONT)) esock_end_write(s);
     add(s, ESOCK_WRITE_TRIES, 1);
     if (n == -EAGAIN) {

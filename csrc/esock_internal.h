@@ -15,16 +15,15 @@
 enum esock__flag {
     ESOCK__OWNS_FD = 1,    /* esock_close closes it */
     ESOCK__RESTORE_FL = 2, /* the caller keeps the descriptor: esock_close restores saved_fl */
-    ESOCK__STREAM = 4,     /* bytes without message boundaries */
-    ESOCK__TRACE = 8,
-    ESOCK__ALONE = 16,      /* one thread at a time in each direction: see esock_alone */
-    ESOCK__SHARED = 32,     /* another process or handle may have the description too */
-    ESOCK__BOUND_RCV = 64,  /* esock_nonblock has set SO_RCVTIMEO */
-    ESOCK__BOUND_SND = 128, /* esock_nonblock has set SO_SNDTIMEO */
-    ESOCK__ADOPTED = 256,
-    ESOCK__TAKEN = 512,       /* adopted with ESOCK_ADOPT_TAKE */
-    ESOCK__RESTORE_FD = 1024, /* taken, and was not close-on-exec before */
-    ESOCK__CONNECTED = 2048   /* a stream that may be connected: see esock_connect */
+    ESOCK__TRACE = 4,
+    ESOCK__ALONE = 8,      /* one thread at a time in each direction: see esock_alone */
+    ESOCK__SHARED = 16,    /* another process or handle may have the description too */
+    ESOCK__BOUND_RCV = 32, /* esock_nonblock has set SO_RCVTIMEO */
+    ESOCK__BOUND_SND = 64, /* esock_nonblock has set SO_SNDTIMEO */
+    ESOCK__ADOPTED = 128,
+    ESOCK__TAKEN = 256,      /* adopted with ESOCK_ADOPT_TAKE */
+    ESOCK__RESTORE_FD = 512, /* taken, and was not close-on-exec before */
+    ESOCK__CONNECTED = 1024  /* a stream that may be connected: see esock_connect */
 };
 
 /* 216 bytes, so that malloc's chunk is 224: an idle socket must cost little. */
@@ -55,6 +54,11 @@ struct esock {
 _Static_assert(sizeof(struct esock) <= 216, "keep the handle within one 224-byte malloc chunk");
 _Static_assert(sizeof(esock_counters) == ESOCK_COUNTERS * 8 + 8,
                "the counter block has a public layout");
+
+/* The flags. Other threads may change some of them during a call: esock_trace, esock_alone, esock_dup. */
+static inline uint32_t esock__flags(const esock *s) {
+    return __atomic_load_n(&s->flags, __ATOMIC_RELAXED);
+}
 
 /* Makes a handle that owns `fd`. NULL: no memory. esock.c */
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol);

@@ -114,7 +114,7 @@ static ssize_t sum(const struct iovec *iov, size_t n) {
 
 ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int flags, unsigned how,
                        const esock_addr *to, const void *control, size_t control_len) {
-    bool stream = s->flags & ESOCK__STREAM;
+    bool stream = s->type == SOCK_STREAM;
     size_t max = (size_t)esock_iov_max();
     struct sockaddr_storage ss;
     struct msghdr m = {0};

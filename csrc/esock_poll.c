@@ -68,7 +68,7 @@ int esock_poller_fd(const esock_poller *p) {
 static int choose(esock *s) {
     s->watched = s->fd;
     s->watched_ours = 0;
-    if (!(__atomic_load_n(&s->flags, __ATOMIC_RELAXED) & ESOCK__RESTORE_FL)) return 0;
+    if (!(esock__flags(s) & ESOCK__RESTORE_FL)) return 0;
     int fd = s->sys->dup(s->sys, s->fd);
     if (fd < 0) return fd;
     s->watched = fd;
@@ -159,9 +159,9 @@ int esock_ready(esock *s, unsigned events) {
 }
 
 int esock_send_ended(esock *s) {
-    if (s->domain != AF_UNIX) return 0;
+    if (esock_domain(s) != AF_UNIX) return 0;
     ssize_t n;
-    if (s->flags & ESOCK__STREAM)
+    if (s->type == SOCK_STREAM)
         ESOCK__RETRY(n, s->sys->send(s->sys, s->fd, "", 0, ESOCK__SEND_FLAGS));
     else if (s->type ==
              SOCK_SEQPACKET) /* no bytes would be a message: one from nowhere is EFAULT */

@@ -12,7 +12,8 @@ type source Socket
 func (c *source) Next() (esock.Message, error) {
 	s := (*Socket)(c)
 	o := s.opts.Load()
-	p, err := s.next(nil, 0, o)
+	var p Packet
+	err := s.next(&p, nil, 0, o)
 	switch {
 	case err != nil:
 		return nil, err

@@ -3,8 +3,10 @@ package gentcp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"syscall"
 
 	"github.com/esock-go/esock"
@@ -21,18 +23,19 @@ import (
 // ErrNXDomain; a context's; those of socket(2), setsockopt(2), bind(2) and connect(2) for the last address tried. OTP:
 // gen_tcp:connect/3,4.
 func Connect(mb *esock.Mailbox, host string, port int, w esock.Wait, opts ...Option) (*Socket, error) {
-	const op = "connect"
+	name := net.JoinHostPort(host, strconv.Itoa(port))
 	c, err := connection(mb, w, opts)
+	if err == nil && (port < 0 || port > 65535) {
+		err = badPort(port)
+	}
 	if err != nil {
-		return nil, &Error{Op: op, Reason: err}
+		return nil, &Error{Op: opConnect, Host: name, Reason: err}
 	}
-	if port < 0 || port > 65535 {
-		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "out of range"}}
-	}
+	c.host = name
 	w = w.Begin()
 	addrs, err := c.resolve(host, uint16(port), w)
 	if err != nil {
-		return nil, c.failed(op, err)
+		return nil, c.failed(opConnect, err)
 	}
 	return c.connect(addrs, w)
 }
@@ -40,7 +43,6 @@ func Connect(mb *esock.Mailbox, host string, port int, w esock.Wait, opts ...Opt
 // ConnectAddr connects to an address, which may have a scope or be local. It is otherwise like Connect. If the options ask
 // for another family, the error is EAFNOSUPPORT. OTP: gen_tcp:connect/2,3.
 func ConnectAddr(mb *esock.Mailbox, a esock.Addr, w esock.Wait, opts ...Option) (*Socket, error) {
-	const op = "connect"
 	c, err := connection(mb, w, opts)
 	switch {
 	case err != nil:
@@ -52,10 +54,10 @@ func ConnectAddr(mb *esock.Mailbox, a esock.Addr, w esock.Wait, opts ...Option) 
 		err = c.settle(a.Family())
 	}
 	if err != nil {
-		return nil, &Error{Op: op, Reason: err}
+		return nil, &Error{Op: opConnect, Addr: a, Reason: err}
 	}
-	if a.Family() != c.family {
-		return nil, c.failed(op, syscall.EAFNOSUPPORT)
+	if c.addressed = a; a.Family() != c.family {
+		return nil, c.failed(opConnect, syscall.EAFNOSUPPORT)
 	}
 	return c.connect([]esock.Addr{a}, w.Begin())
 }
@@ -74,6 +76,9 @@ func FDOpen(mb *esock.Mailbox, fd int, opts ...Option) (*Socket, error) {
 	}
 	return c.start(sock), nil
 }
+
+// badPort refuses a number that is no port.
+func badPort(port int) error { return &badArgument{"port", port, "it is not from 0 to 65535"} }
 
 // connection checks the arguments that all ways to connect share.
 func connection(mb *esock.Mailbox, w esock.Wait, opts []Option) (*creation, error) {
@@ -159,20 +164,26 @@ var lookUpHost = func(ctx context.Context, network, host string) ([]netip.Addr, 
 
 // connect tries the addresses until one answers or the time is over. An error that is not about the address ends it at once.
 func (c *creation) connect(addrs []esock.Addr, w esock.Wait) (*Socket, error) {
-	const op = "connect"
-	var err error = syscall.EINVAL // no address
+	var err error = fmt.Errorf("%w: no address", syscall.EINVAL)
 	once := c.fd >= 0
 	for _, a := range addrs {
+		c.addressed = a
 		var sock *esock.Socket
 		if sock, err = c.attempt(a, w); err == nil {
 			return c.start(sock), nil
 		}
-		if once || errors.Is(err, esock.ErrTimeout) || errors.Is(err, context.Canceled) ||
-			errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.EINVAL) || errors.Is(err, net.ErrClosed) {
+		if once || !aboutAddress(err) {
 			break
 		}
 	}
-	return nil, c.failed(op, err)
+	return nil, c.failed(opConnect, err)
+}
+
+// aboutAddress reports whether another address may do after this error: the kernel's refusal, except EINVAL. The others are
+// about the options, the owner or the time; a context's errors may be of any type.
+func aboutAddress(err error) bool {
+	errno, ok := reasonOf(err).(syscall.Errno)
+	return ok && errno != syscall.EINVAL
 }
 
 // attempt tries one address with a new socket, because Linux does not connect a socket again whose connect failed.

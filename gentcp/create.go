@@ -23,6 +23,8 @@ type creation struct {
 	owner    *esock.Mailbox
 
 	listening bool
+	host      string     // that Connect was given, with the port
+	addressed esock.Addr // the address tried last, or the one to listen on
 }
 
 // localAddr is the address to bind to, built from ip, ifaddr and port in their order. A sockaddr in ifaddr has a port, which
@@ -61,9 +63,9 @@ func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, 
 			c.system = append(c.system, o)
 			continue
 		}
-		r := rows[o.name]
-		if r == nil || r.use&where == 0 {
-			return nil, &badArgument{"option", o.name, "unknown, or not for this call"}
+		r, cause := find(o.name, where)
+		if cause != "" {
+			return nil, &badArgument{"option", named(o.name), cause}
 		}
 		v, cause := r.check(o.value)
 		if cause != "" {
@@ -289,7 +291,13 @@ func (c *creation) failed(op string, err error) error {
 	if c.fd >= 0 && !errors.Is(err, ErrBadArg) {
 		syscall.Close(c.fd)
 	}
-	return (*Socket)(nil).fail(op, err)
+	err = (*Socket)(nil).fail(op, err)
+	e, ok := err.(*Error)
+	if !ok {
+		e = &Error{Op: op, Reason: err}
+	}
+	e.Host, e.Addr = c.host, c.addressed
+	return e
 }
 
 // bind binds the socket if an address was given, or if always is true.

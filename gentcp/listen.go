@@ -1,6 +1,7 @@
 package gentcp
 
 import (
+	"fmt"
 	"net"
 	"syscall"
 
@@ -22,9 +23,9 @@ func Service(name string) (int, error) {
 // and the active mode apply to accepted sockets. Errors: ErrBadArg; those of socket(2), setsockopt(2), bind(2), listen(2).
 // OTP: gen_tcp:listen/2.
 func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
-	const op = "listen"
+	const op = opListen
 	if port < 0 || port > 65535 {
-		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "out of range"}}
+		return nil, &Error{Op: op, Reason: badPort(port)}
 	}
 	c, err := sortOut(mb, atListen, port, opts)
 	if err == nil {
@@ -33,6 +34,7 @@ func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
 	if err != nil {
 		return nil, &Error{Op: op, Reason: err}
 	}
+	c.addressed, _ = c.addr.bindAddr(c.family) // for the errors
 	adopted := c.fd >= 0
 	sock, err := c.open()
 	if err != nil {
@@ -66,7 +68,7 @@ func (s *Socket) Accept(mb *esock.Mailbox, w esock.Wait) (*Socket, error) {
 		if s.sock.Closed() {
 			return nil, s.fail(op, closedHere)
 		}
-		return nil, s.fail(op, syscall.EINVAL)
+		return nil, s.fail(op, fmt.Errorf("%w: the socket is not a listener", syscall.EINVAL))
 	}
 	s.mu.Lock()
 	c := creation{owner: mb, settings: *s.opts.Load(), active: s.delivery.Active()}

@@ -87,9 +87,9 @@ func Opt(name string, value any) (Option, error) {
 	if name == "raw" {
 		return rawFromPlain(value)
 	}
-	r := rows[name]
-	if r == nil {
-		return Option{}, &badArgument{"option", name, "unknown option"}
+	r, cause := find(name, ^use(0))
+	if cause != "" {
+		return Option{}, &badArgument{"option", named(name), cause}
 	}
 	v, cause := r.check(value)
 	if cause != "" {

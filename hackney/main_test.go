@@ -15,13 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
-	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testmain"
 	"github.com/esock-go/esock/internal/testwait"
-	"github.com/esock-go/esock/internal/watchdog"
-	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 )
 
 // patience is how long a test waits for what must come.
@@ -29,17 +28,13 @@ const patience = testwait.Patience
 
 var soon = esock.Within(patience)
 
-// TestMain checks that no goroutine is left behind. The poller's lives as long as the process.
+// TestMain checks that no goroutine and no descriptor is left behind.
 func TestMain(m *testing.M) {
-	if why := machine.Lacks(); why != "" {
-		fmt.Println("skipped:", why)
-		return
-	}
 	if addrs, err := net.LookupHost("localhost"); !slices.Contains(addrs, "127.0.0.1") {
 		fmt.Println("skipped: localhost, whose certificate the tests have, is not 127.0.0.1 here:", addrs, err)
 		return
 	}
-	goleak.VerifyTestMain(watchdog.Limit(m), goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"))
+	os.Exit(testmain.Run(m))
 }
 
 // certificate is a self-signed one for localhost, and the pool that trusts it.
@@ -155,14 +150,6 @@ func armed(t testing.TB, mb *esock.Mailbox) {
 func eventually(t testing.TB, cond func() bool, what string) {
 	t.Helper()
 	testwait.Until(t, what, cond)
-}
-
-// descriptors is how many the process has open.
-func descriptors(t testing.TB) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	return len(entries)
 }
 
 func reason(err error) string { return gentcp.Reason(err) }

@@ -1,12 +1,11 @@
 package netdevice
 
 import (
+	"os"
 	"testing"
 
-	"go.uber.org/goleak"
-
-	"github.com/esock-go/esock/internal/watchdog"
+	"github.com/esock-go/esock/internal/testmain"
 )
 
-// TestMain checks, after all tests of the package, that no goroutine is left behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(watchdog.Limit(m)) }
+// TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind.
+func TestMain(m *testing.M) { os.Exit(testmain.Run(m)) }

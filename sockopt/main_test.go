@@ -1,19 +1,19 @@
 package sockopt
 
 import (
+	"os"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
-	"github.com/esock-go/esock/internal/watchdog"
+	"github.com/esock-go/esock/internal/testmain"
 )
 
-// TestMain checks, after all tests of the package, that no goroutine is left behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(watchdog.Limit(m)) }
+// TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind.
+func TestMain(m *testing.M) { os.Exit(testmain.Run(m)) }
 
 // pair opens two unix sockets that are connected to each other.
 func pair(t testing.TB, typ esock.Type, opts ...esock.OpenOption) (a, b *esock.Socket) {

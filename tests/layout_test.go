@@ -16,7 +16,7 @@ const module = "github.com/esock-go/esock"
 
 // imports says which packages of the module each of its packages may import, its tests apart. "." is package esock. Packages
 // are in the order of the floors: each imports only what is above it in this list. internal/sourcetree, watchdog, zerocall,
-// machine, testwait and callback help tests: only tests may import them.
+// machine, testwait, testmain and callback help tests: only tests may import them.
 var imports = []struct{ of, may string }{
 	{"csrc", ""},
 	{"internal/needcgo", ""},
@@ -31,6 +31,7 @@ var imports = []struct{ of, may string }{
 	{"internal/zerocall", ""},
 	{"internal/machine", ""},
 	{"internal/testwait", ""},
+	{"internal/testmain", "internal/machine internal/watchdog"},
 	{"internal/callback", ""},
 	{"internal/optgen", ""},
 	{"packet", ""},

@@ -4,23 +4,22 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testmain"
 	"github.com/esock-go/esock/internal/testwait"
-	"github.com/esock-go/esock/internal/watchdog"
 	"github.com/esock-go/esock/packet"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(watchdog.Limit(m), goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"))
-}
+// TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind.
+func TestMain(m *testing.M) { os.Exit(testmain.Run(m)) }
 
 // patience limits the waits for what must come.
 const patience = testwait.Patience

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,12 +20,12 @@ var accept = benchmark{
 const backlog = 128
 
 func acceptEsock(e effort) (*session, error) {
-	l, at, err := esockListen(backlog)
+	l, at, err := sockets.EsockListen(backlog)
 	if err != nil {
 		return nil, err
 	}
 	var got [backlog]*esock.Socket
-	return accepted(e, uint16(at.Port()), func(i int) (err error) {
+	return accepted(e, int(at.Port()), func(i int) (err error) {
 		got[i], err = l.Accept(esock.Forever)
 		return err
 	}, func(i int) error { return got[i].Close() }, closer(l))
@@ -38,37 +39,27 @@ func acceptNet(e effort) (*session, error) {
 		return nil, err
 	}
 	var got [backlog]net.Conn
-	return accepted(e, uint16(l.Addr().(*net.TCPAddr).Port), func(i int) (err error) {
+	return accepted(e, l.Addr().(*net.TCPAddr).Port, func(i int) (err error) {
 		got[i], err = l.Accept()
 		return err
 	}, func(i int) error { return got[i].Close() }, closer(l))
 }
 
 func acceptSyscall(e effort) (*session, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: loopback.As4()}); err == nil {
-		err = unix.Listen(fd, backlog)
-	}
-	if err != nil {
-		return nil, err
-	}
-	at, err := unix.Getsockname(fd)
+	fd, at, err := sockets.SysListen(backlog)
 	if err != nil {
 		return nil, err
 	}
 	var got [backlog]int
-	return accepted(e, uint16(at.(*unix.SockaddrInet4).Port), func(i int) (err error) {
+	return accepted(e, at.Port, func(i int) (err error) {
 		got[i], _, err = unix.Accept4(fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		return err
 	}, func(i int) error { return unix.Close(got[i]) }, func() { unix.Close(fd) })
 }
 
-func accepted(e effort, port uint16, take, drop func(i int) error, done func()) (*session, error) {
+func accepted(e effort, port int, take, drop func(i int) error, done func()) (*session, error) {
 	batches := pick(e, 40, 8)
-	to := &unix.SockaddrInet4{Addr: loopback.As4(), Port: int(port)}
+	to := &unix.SockaddrInet4{Addr: sockets.Loopback.As4(), Port: port}
 	turn := func() ([]float64, error) {
 		var took time.Duration
 		for range batches {

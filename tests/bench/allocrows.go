@@ -7,6 +7,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/sockopt"
+	"github.com/esock-go/esock/tests/bench/sockets"
 )
 
 // What is done in the rows. Ready: the call finds everything there. Parked: the goroutine waits. With: a handle of the
@@ -36,7 +37,7 @@ var allocRows = []allocRow{
 type receiver func() func(s *esock.Socket, w esock.Wait) error
 
 func recvOne() func(*esock.Socket, esock.Wait) error {
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return func(s *esock.Socket, w esock.Wait) error {
 		_, err := s.Recv(buf, 0, w)
 		return err
@@ -44,7 +45,7 @@ func recvOne() func(*esock.Socket, esock.Wait) error {
 }
 
 func recvFrom() func(*esock.Socket, esock.Wait) error {
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return func(s *esock.Socket, w esock.Wait) error {
 		_, _, err := s.RecvFrom(buf, 0, w)
 		return err
@@ -52,7 +53,7 @@ func recvFrom() func(*esock.Socket, esock.Wait) error {
 }
 
 func recvMsg() func(*esock.Socket, esock.Wait) error {
-	m := &esock.Msg{Buf: make([]byte, message)}
+	m := &esock.Msg{Buf: make([]byte, sockets.Message)}
 	return func(s *esock.Socket, w esock.Wait) error { return s.RecvMsg(m, 0, w) }
 }
 
@@ -75,8 +76,8 @@ func sendMsg(_ esock.Addr, size int) func(*esock.Socket, esock.Wait) (int, error
 }
 
 func readyStream() (func() error, func(), error) {
-	a, b, err := esockPair(esock.Stream)
-	buf := make([]byte, message)
+	a, b, err := sockets.EsockPair(esock.Stream)
+	buf := make([]byte, sockets.Message)
 	return func() error {
 		if _, err := a.Send(buf, 0, esock.Forever); err != nil {
 			return err
@@ -88,9 +89,9 @@ func readyStream() (func() error, func(), error) {
 
 // udpPair is a receiver, its address, and a sender.
 func udpPair() (in *esock.Socket, at esock.Addr, out *esock.Socket, err error) {
-	if in, err = esockUDP(); err == nil {
+	if in, err = sockets.EsockUDP(); err == nil {
 		if at, err = in.SockName(); err == nil {
-			out, err = esockUDP()
+			out, err = sockets.EsockUDP()
 		}
 	}
 	return in, at, out, err
@@ -101,7 +102,7 @@ func readyDatagram() (func() error, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	write, read := sendTo(at, message), recvFrom()
+	write, read := sendTo(at, sockets.Message), recvFrom()
 	return func() error {
 		if _, err := write(out, esock.Forever); err != nil {
 			return err
@@ -116,12 +117,10 @@ func readyMessage() (func() error, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, o := range []sockopt.Option[bool]{sockopt.IPRecvTTL, sockopt.IPRecvTOS, sockopt.IPPktInfo} {
-		if err := o.Set(in, true); err != nil {
-			return nil, nil, err
-		}
+	if err := sockets.AskEsock(in); err != nil {
+		return nil, nil, err
 	}
-	outgoing := &esock.Msg{Addr: at, Iov: [][]byte{make([]byte, message)}}
+	outgoing := &esock.Msg{Addr: at, Iov: [][]byte{make([]byte, sockets.Message)}}
 	if err := outgoing.SetControl(esock.TTL(33)); err != nil {
 		return nil, nil, err
 	}
@@ -153,13 +152,13 @@ func cancellable() (esock.Wait, func()) {
 
 func parkedRecv(wait func() (esock.Wait, func())) func() (func() error, func(), error) {
 	return func() (func() error, func(), error) {
-		a, b, err := esockTCP()
+		a, b, err := sockets.EsockTCP()
 		if err != nil {
 			return nil, nil, err
 		}
 		w, end := wait()
 		go echoEsock(b, w)
-		buf := make([]byte, message)
+		buf := make([]byte, sockets.Message)
 		return func() error { return roundEsock(a, buf, w) }, func() { end(); a.Close(); b.Close() }, nil
 	}
 }
@@ -171,7 +170,7 @@ func parkedDatagram(kind receiver) func() (func() error, func(), error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		read, write := kind(), sendTo(at, message)
+		read, write := kind(), sendTo(at, sockets.Message)
 		next := make(chan struct{})
 		go func() {
 			for range next {
@@ -215,7 +214,7 @@ type streamPair func() (a, b *esock.Socket, to esock.Addr, size int, err error)
 
 // unixStream holds little, and so a send soon waits.
 func unixStream() (a, b *esock.Socket, to esock.Addr, size int, err error) {
-	if a, b, err = esockPair(esock.Stream); err == nil {
+	if a, b, err = sockets.EsockPair(esock.Stream); err == nil {
 		err = sockopt.SocketSndBuf.Set(a, 16<<10)
 	}
 	return a, b, to, 32 << 10, err
@@ -223,7 +222,7 @@ func unixStream() (a, b *esock.Socket, to esock.Addr, size int, err error) {
 
 // tcpStream is for SendTo: unix streams refuse an address. Small buffers would make TCP wait for its timers.
 func tcpStream() (a, b *esock.Socket, to esock.Addr, size int, err error) {
-	if a, b, err = esockTCP(); err == nil {
+	if a, b, err = sockets.EsockTCP(); err == nil {
 		to, err = a.PeerName()
 	}
 	return a, b, to, 1 << 20, err
@@ -240,7 +239,7 @@ func firedRecv(kind receiver, nowait bool) func() (func() error, func(), error) 
 		if nowait {
 			w = esock.NoWait(mb)
 		}
-		read, write := kind(), sendTo(at, message)
+		read, write := kind(), sendTo(at, sockets.Message)
 		return func() error {
 			if err := selected(read(in, w)); err != nil {
 				return err

@@ -262,3 +262,12 @@ func repeated(e effort, work func(n int) error) func() ([]float64, error) {
 func percentile(sorted []time.Duration, p float64) float64 {
 	return float64(sorted[int(p*float64(len(sorted)-1))].Nanoseconds())
 }
+
+// closer closes what a contender opened, at the end of its session.
+func closer[T interface{ Close() error }](list ...T) func() {
+	return func() {
+		for _, c := range list {
+			c.Close()
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/tests/bench/sockets"
 )
 
 // The blocked path: each receive waits for the other goroutine.
@@ -19,12 +20,12 @@ var blocked = benchmark{
 }
 
 func blockedEsock(e effort) (*session, error) {
-	a, b, err := esockTCP()
+	a, b, err := sockets.EsockTCP()
 	if err != nil {
 		return nil, err
 	}
 	go echoEsock(b, esock.Forever)
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return &session{repeated(e, func(n int) error {
 		for range n {
 			if err := roundEsock(a, buf, esock.Forever); err != nil {
@@ -36,12 +37,12 @@ func blockedEsock(e effort) (*session, error) {
 }
 
 func blockedNet(e effort) (*session, error) {
-	a, b, err := netTCP()
+	a, b, err := sockets.NetTCP()
 	if err != nil {
 		return nil, err
 	}
 	go echoNet(b)
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return &session{repeated(e, func(n int) error {
 		for range n {
 			if err := roundNet(a, buf); err != nil {
@@ -70,7 +71,7 @@ func roundNet(c io.ReadWriter, buf []byte) error {
 
 // echoEsock sends back what comes, until the end.
 func echoEsock(s *esock.Socket, w esock.Wait) {
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	for {
 		n, err := s.Recv(buf, 0, w)
 		if err != nil {
@@ -83,7 +84,7 @@ func echoEsock(s *esock.Socket, w esock.Wait) {
 }
 
 func echoNet(c io.ReadWriter) {
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	for {
 		n, err := c.Read(buf)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,26 +20,26 @@ var decode = benchmark{
 
 func decodeEsock(e effort) (*session, error) {
 	var m esock.Msg
-	return decoded(e, func(oob []byte, c *controls) error {
+	return decoded(e, func(oob []byte, c *sockets.Controls) error {
 		m.DecodeControl(oob)
-		c.read(&m)
+		c.Read(&m)
 		return nil
 	}, func() { m.DecodeControl(nil) })
 }
 
 func decodeSys(e effort) (*session, error) {
-	return decoded(e, func(oob []byte, c *controls) error { return c.parse(oob) }, func() {})
+	return decoded(e, func(oob []byte, c *sockets.Controls) error { return c.Parse(oob) }, func() {})
 }
 
 // decoded makes a turn of f, on the control data of a real datagram, less what nothing takes.
-func decoded(e effort, f func(oob []byte, c *controls) error, nothing func()) (*session, error) {
+func decoded(e effort, f func(oob []byte, c *sockets.Controls) error, nothing func()) (*session, error) {
 	oob, err := someControls()
 	if err != nil {
 		return nil, err
 	}
 	rounds := pick(e, 1_000_000, 100_000)
 	turn := func() ([]float64, error) {
-		var c controls
+		var c sockets.Controls
 		start := time.Now()
 		for range rounds {
 			if err := f(oob, &c); err != nil {
@@ -46,7 +47,7 @@ func decoded(e effort, f func(oob []byte, c *controls) error, nothing func()) (*
 			}
 		}
 		took := time.Since(start)
-		if err := c.check(); err != nil {
+		if err := c.Check(); err != nil {
 			return nil, err
 		}
 		start = time.Now()
@@ -61,25 +62,18 @@ func decoded(e effort, f func(oob []byte, c *controls) error, nothing func()) (*
 
 // someControls is the control data of a datagram over loopback.
 func someControls() ([]byte, error) {
-	fd, err := udpSender()
+	fd, at, err := sockets.SysUDP()
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: loopback.As4()}); err != nil {
+	if err = sockets.AskSys(fd); err != nil {
 		return nil, err
 	}
-	if err = askForControls(fd); err != nil {
+	if err = unix.Sendto(fd, make([]byte, sockets.Message), 0, at); err != nil {
 		return nil, err
 	}
-	at, err := unix.Getsockname(fd)
-	if err != nil {
-		return nil, err
-	}
-	if err = unix.Sendto(fd, make([]byte, message), 0, at); err != nil {
-		return nil, err
-	}
-	buf, oob := make([]byte, message), make([]byte, 1024)
+	buf, oob := make([]byte, sockets.Message), make([]byte, 1024)
 	_, n, _, _, err := unix.Recvmsg(fd, buf, oob, 0)
 	return oob[:n], err
 }

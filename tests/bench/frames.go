@@ -29,10 +29,13 @@ var frames = benchmark{
 	group: "framing",
 }
 
-const frameHeader = 4
+const (
+	frameHeader = 4
+	frameSize   = 64 // of the body
+)
 
 var frameBytes = filled(func(b []byte, r *rand.Rand) []byte {
-	return letters(binary.BigEndian.AppendUint32(b, message), r, message)
+	return letters(binary.BigEndian.AppendUint32(b, frameSize), r, frameSize)
 })
 
 // wrongFrame is the error for a body that is not as long as all are.
@@ -43,7 +46,7 @@ func framesEsock(b []byte) (cutter, error) { return packetsOf(b, packet.Len4, fr
 func framesDecoder(b []byte) (cutter, error) { return packetsFrom(b, packet.Len4, frameBody) }
 
 func frameBody(p packet.Packet) error {
-	if body := p.Data(); len(body) != message {
+	if body := p.Data(); len(body) != frameSize {
 		return wrongFrame(body)
 	}
 	return nil
@@ -98,7 +101,7 @@ func framesHand(b []byte) (cutter, error) {
 			if end > len(rest) {
 				return n, io.ErrUnexpectedEOF
 			}
-			if body := rest[frameHeader:end]; len(body) != message {
+			if body := rest[frameHeader:end]; len(body) != frameSize {
 				return n, wrongFrame(body)
 			}
 			rest = rest[end:]
@@ -126,7 +129,7 @@ func framesReader(b []byte) (cutter, error) {
 			if err != nil {
 				return n, err
 			}
-			if body := p[frameHeader:]; len(body) != message {
+			if body := p[frameHeader:]; len(body) != frameSize {
 				return n, wrongFrame(body)
 			}
 			if _, err := r.Discard(end); err != nil {
@@ -145,7 +148,7 @@ func framesScanner(b []byte) (cutter, error) {
 		s.Buffer(buf, bufio.MaxScanTokenSize)
 		s.Split(splitFrame)
 		for ; s.Scan(); n++ {
-			if body := s.Bytes(); len(body) != message {
+			if body := s.Bytes(); len(body) != frameSize {
 				return n, wrongFrame(body)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
@@ -111,9 +112,9 @@ func childIdle(mode string, n int) error {
 // openIdleEsock makes what opens one: a registered socket with a caller's handle armed. All have one mailbox.
 func openIdleEsock() func() (any, error) {
 	mb := esock.NewMailbox()
-	var buf [message]byte
+	var buf [sockets.Message]byte
 	return func() (any, error) {
-		s, err := esockUDP(esock.Registered(true))
+		s, err := sockets.EsockUDP(esock.Registered(true))
 		if err != nil {
 			return nil, err
 		}
@@ -127,13 +128,13 @@ func openIdleEsock() func() (any, error) {
 }
 
 func openIdleNet() (any, error) {
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: loopback.AsSlice()})
+	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: sockets.Loopback.AsSlice()})
 	if err != nil {
 		return nil, err
 	}
 	inside := make(chan struct{})
 	go func() {
-		var buf [message]byte
+		var buf [sockets.Message]byte
 		close(inside)
 		c.Read(buf[:])
 	}()

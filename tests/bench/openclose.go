@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
@@ -59,7 +60,7 @@ func openCloseSyscall(e effort) (*session, error) {
 
 func openBindCloseEsock(e effort) (*session, error) {
 	return lives(e, func() error {
-		s, err := esockUDP()
+		s, err := sockets.EsockUDP()
 		if err != nil {
 			return err
 		}
@@ -68,7 +69,7 @@ func openBindCloseEsock(e effort) (*session, error) {
 }
 
 func openBindCloseNet(e effort) (*session, error) {
-	at := &net.UDPAddr{IP: loopback.AsSlice()}
+	at := &net.UDPAddr{IP: sockets.Loopback.AsSlice()}
 	return lives(e, func() error {
 		c, err := net.ListenUDP("udp4", at)
 		if err != nil {
@@ -79,7 +80,7 @@ func openBindCloseNet(e effort) (*session, error) {
 }
 
 func openBindCloseSyscall(e effort) (*session, error) {
-	at := &unix.SockaddrInet4{Addr: loopback.As4()}
+	at := &unix.SockaddrInet4{Addr: sockets.Loopback.As4()}
 	return lives(e, func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		if err != nil {

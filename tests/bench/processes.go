@@ -10,6 +10,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/sockopt"
+	"github.com/esock-go/esock/tests/bench/sockets"
 )
 
 // Two processes: what a round trip costs when the other side's thread sleeps, and what spinning saves.
@@ -40,12 +41,12 @@ func roundTrips(spin time.Duration) func(e effort) (*session, error) {
 			return nil, err
 		}
 		c.cpu(1)
-		s, err := esockDial(esock.Inet4Addr(loopback, c.port))
+		s, err := sockets.EsockDial(esock.Inet4Addr(sockets.Loopback, c.port))
 		if err != nil {
 			return nil, err
 		}
 		w := esock.Forever.Spin(spin)
-		buf := make([]byte, message)
+		buf := make([]byte, sockets.Message)
 		return &session{percentiles(e, func() error { return roundEsock(s, buf, w) }),
 			func() { s.Close(); c.stop() }}, nil
 	}
@@ -61,7 +62,7 @@ func roundTripsNet(e effort) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return &session{percentiles(e, func() error { return roundNet(s, buf) }),
 		func() { s.Close(); c.stop() }}, nil
 }
@@ -105,7 +106,7 @@ func ownCPU() (back func()) {
 // childEchoEsock and childEchoNet are the other process.
 func childEchoEsock(spin time.Duration) error {
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0)) // as in ownCPU
-	l, at, err := esockListen(1)
+	l, at, err := sockets.EsockListen(1)
 	if err != nil {
 		return err
 	}

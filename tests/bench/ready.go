@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,11 +23,11 @@ var ready = benchmark{
 }
 
 func readyEsock(e effort) (*session, error) {
-	a, b, err := esockPair(esock.SeqPacket)
+	a, b, err := sockets.EsockPair(esock.SeqPacket)
 	if err != nil {
 		return nil, err
 	}
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return &session{repeated(e, func(n int) error {
 		for range n {
 			if _, err := a.Send(buf, 0, esock.Forever); err != nil {
@@ -41,11 +42,11 @@ func readyEsock(e effort) (*session, error) {
 }
 
 func readyNet(e effort) (*session, error) {
-	a, b, err := netPair(unix.SOCK_SEQPACKET)
+	a, b, err := sockets.NetPair(unix.SOCK_SEQPACKET)
 	if err != nil {
 		return nil, err
 	}
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return &session{repeated(e, func(n int) error {
 		for range n {
 			if _, err := a.Write(buf); err != nil {
@@ -60,11 +61,11 @@ func readyNet(e effort) (*session, error) {
 }
 
 func readySyscall(e effort) (*session, error) {
-	fds, err := unixPair(unix.SOCK_SEQPACKET)
+	fds, err := sockets.UnixPair(unix.SOCK_SEQPACKET)
 	if err != nil {
 		return nil, err
 	}
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return &session{repeated(e, func(n int) error {
 		for range n {
 			if _, err := unix.Write(fds[0], buf); err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
@@ -54,9 +55,9 @@ func sendfileEsock(e effort) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := esock.Inet4Addr(loopback, d.port)
+	at := esock.Inet4Addr(sockets.Loopback, d.port)
 	once := func() error {
-		s, err := esockDial(at)
+		s, err := sockets.EsockDial(at)
 		if err != nil {
 			return err
 		}

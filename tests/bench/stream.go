@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/tests/bench/sockets"
 )
 
 const chunk = 1 << 20
@@ -20,7 +21,7 @@ var stream = benchmark{
 }
 
 func streamEsock(e effort) (*session, error) {
-	a, b, err := esockTCP()
+	a, b, err := sockets.EsockTCP()
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +31,7 @@ func streamEsock(e effort) (*session, error) {
 }
 
 func streamNet(e effort) (*session, error) {
-	a, b, err := netTCP()
+	a, b, err := sockets.NetTCP()
 	if err != nil {
 		return nil, err
 	}

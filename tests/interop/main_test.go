@@ -10,13 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
-	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testmain"
 )
 
 var (
@@ -24,22 +22,18 @@ var (
 	noErlang error // why there is none
 )
 
-func TestMain(m *testing.M) { os.Exit(runAll(m)) }
+// TestMain runs the tests beside one Erlang node for all, and then looks for what was left behind.
+func TestMain(m *testing.M) {
+	os.Exit(testmain.Around(func() int { return besideErlang(m) }))
+}
 
-// runAll runs the tests beside one Erlang node for all, and then looks for what was left behind.
-func runAll(m *testing.M) int {
-	if why := machine.Lacks(); why != "" {
-		fmt.Println("skipped:", why)
-		return 0
-	}
+func besideErlang(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "interop")
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	startPollers()
-	before := len(descriptors())
 	erlang, noErlang = startNode(dir)
 	if noErlang != nil && !errors.Is(noErlang, exec.ErrNotFound) {
 		fmt.Println(noErlang)
@@ -52,34 +46,7 @@ func runAll(m *testing.M) int {
 			fmt.Println("the Erlang node said:\n" + said)
 		}
 	}
-	if code == 0 {
-		return leftovers(before)
-	}
 	return code
-}
-
-// startPollers makes both pollers open what they keep for ever.
-func startPollers() {
-	s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
-	if err != nil {
-		panic(err)
-	}
-	defer s.Close()
-	s.Recv(make([]byte, 1), 0, esock.Within(time.Nanosecond))
-	s.Recv(make([]byte, 1), 0, esock.NoWait(esock.NewMailbox()))
-}
-
-// leftovers looks for goroutines and descriptors that the tests have left. The pollers live as long as the process.
-func leftovers(before int) int {
-	if err := goleak.Find(goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller")); err != nil {
-		fmt.Println("goroutines left:", err)
-		return 1
-	}
-	if after := descriptors(); len(after) > before {
-		fmt.Printf("descriptors left: %d before, now %v\n", before, after)
-		return 1
-	}
-	return 0
 }
 
 // descriptors lists what the process has open.

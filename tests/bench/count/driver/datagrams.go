@@ -4,15 +4,16 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"net/netip"
 
 	"github.com/esock-go/esock"
-	"github.com/esock-go/esock/sockopt"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
 func udpEsock() (operation, error) {
-	in, err := esockUDP()
+	in, err := sockets.EsockUDP()
 	if err != nil {
 		return operation{}, err
 	}
@@ -20,8 +21,8 @@ func udpEsock() (operation, error) {
 	if err != nil {
 		return operation{}, err
 	}
-	out, err := esockUDP()
-	buf := make([]byte, message)
+	out, err := sockets.EsockUDP()
+	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
 		if _, err := out.SendTo(buf, at, 0, esock.Forever); err != nil {
 			return err
@@ -32,13 +33,13 @@ func udpEsock() (operation, error) {
 }
 
 func udpNet() (operation, error) {
-	in, err := netUDP()
+	in, err := sockets.NetUDP()
 	if err != nil {
 		return operation{}, err
 	}
 	at := netip.MustParseAddrPort(in.LocalAddr().String())
-	out, err := netUDP()
-	buf := make([]byte, message)
+	out, err := sockets.NetUDP()
+	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
 		if _, err := out.WriteToUDPAddrPort(buf, at); err != nil {
 			return err
@@ -49,12 +50,12 @@ func udpNet() (operation, error) {
 }
 
 func udpSys() (operation, error) {
-	in, at, err := sysUDP()
+	in, at, err := sockets.SysUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	out, _, err := sysUDP()
-	buf := make([]byte, message)
+	out, _, err := sockets.SysUDP()
+	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
 		if err := unix.Sendto(out, buf, 0, at); err != nil {
 			return err
@@ -64,159 +65,89 @@ func udpSys() (operation, error) {
 	}}, err
 }
 
-// controls is what a received datagram must have told.
-type controls struct {
-	ttl, tos, ifindex int
-	to                netip.Addr
-}
-
-func (c *controls) check() error {
-	if c.ttl <= 0 || c.tos < 0 || c.ifindex <= 0 || c.to != loopback {
-		return fmt.Errorf("the control messages said %+v", *c)
-	}
-	return nil
-}
-
-// read takes the values that esock has decoded.
-func (c *controls) read(m *esock.Msg) {
-	for cm := range m.Control() {
-		if cm.Level != unix.SOL_IP {
-			continue
-		}
-		switch cm.Type {
-		case unix.IP_TTL:
-			c.ttl, _ = cm.TTL()
-		case unix.IP_TOS:
-			c.tos, _ = cm.TOS()
-		case unix.IP_PKTINFO:
-			v, _ := cm.PktInfo4()
-			c.ifindex, c.to = v.IfIndex, v.Addr
-		}
-	}
-}
-
-// parse is what a program writes with x/sys.
-func (c *controls) parse(oob []byte) error {
-	cms, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return err
-	}
-	for _, cm := range cms {
-		if cm.Header.Level != unix.SOL_IP {
-			continue
-		}
-		switch cm.Header.Type {
-		case unix.IP_TTL:
-			c.ttl = int(binary.NativeEndian.Uint32(cm.Data))
-		case unix.IP_TOS:
-			c.tos = int(cm.Data[0])
-		case unix.IP_PKTINFO:
-			c.ifindex = int(binary.NativeEndian.Uint32(cm.Data))
-			c.to = netip.AddrFrom4([4]byte(cm.Data[8:12]))
-		}
-	}
-	return nil
-}
-
 func recvmsgEsock() (operation, error) {
-	s, err := esockUDP()
+	s, err := sockets.EsockUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	for _, o := range []sockopt.Option[bool]{sockopt.IPRecvTTL, sockopt.IPRecvTOS, sockopt.IPPktInfo} {
-		if err := o.Set(s, true); err != nil {
-			return operation{}, err
-		}
+	if err := sockets.AskEsock(s); err != nil {
+		return operation{}, err
 	}
 	at, err := s.SockName()
 	if err != nil {
 		return operation{}, err
 	}
 	var m esock.Msg
-	return received(uint16(at.Port()), func(c *controls) error {
+	return received(int(at.Port()), func(c *sockets.Controls) error {
 		if err := s.RecvMsg(&m, 0, esock.Forever); err != nil {
 			return err
 		}
-		c.read(&m)
+		c.Read(&m)
 		return nil
 	})
 }
 
 func recvmsgNet() (operation, error) {
-	s, err := netUDP()
+	s, err := sockets.NetUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	raw, err := s.SyscallConn()
-	if err != nil {
-		return operation{}, err
-	}
-	raw.Control(func(fd uintptr) { err = askForControls(int(fd)) })
-	if err != nil {
+	if err := sockets.AskNet(s); err != nil {
 		return operation{}, err
 	}
 	buf, oob := make([]byte, 8192), make([]byte, 1024)
-	return received(netip.MustParseAddrPort(s.LocalAddr().String()).Port(), func(c *controls) error {
+	return received(s.LocalAddr().(*net.UDPAddr).Port, func(c *sockets.Controls) error {
 		_, n, _, _, err := s.ReadMsgUDPAddrPort(buf, oob)
 		if err != nil {
 			return err
 		}
-		return c.parse(oob[:n])
+		return c.Parse(oob[:n])
 	})
 }
 
 func recvmsgSys() (operation, error) {
-	fd, at, err := sysUDP()
+	fd, at, err := sockets.SysUDP()
 	if err == nil {
-		err = askForControls(fd)
+		err = sockets.AskSys(fd)
 	}
 	if err != nil {
 		return operation{}, err
 	}
 	buf, oob := make([]byte, 8192), make([]byte, 1024)
-	return received(uint16(at.Port), func(c *controls) error {
+	return received(at.Port, func(c *sockets.Controls) error {
 		_, n, _, _, err := unix.Recvmsg(fd, buf, oob, 0)
 		if err != nil {
 			return err
 		}
-		return c.parse(oob[:n])
+		return c.Parse(oob[:n])
 	})
 }
 
-func askForControls(fd int) error {
-	for _, o := range []int{unix.IP_RECVTTL, unix.IP_RECVTOS, unix.IP_PKTINFO} {
-		if err := unix.SetsockoptInt(fd, unix.SOL_IP, o, 1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // received sends a datagram before each run, and looks at what was received before the next.
-func received(port uint16, receive func(*controls) error) (operation, error) {
-	out, _, err := sysUDP()
-	to := &unix.SockaddrInet4{Addr: loopback.As4(), Port: int(port)}
-	data := make([]byte, message)
-	got := controls{ttl: 1, ifindex: 1, to: loopback}
+func received(port int, receive func(*sockets.Controls) error) (operation, error) {
+	out, _, err := sockets.SysUDP()
+	to := &unix.SockaddrInet4{Addr: sockets.Loopback.As4(), Port: port}
+	data := make([]byte, sockets.Message)
+	got := sockets.Controls{TTL: 1, IfIndex: 1, To: sockets.Loopback}
 	return operation{func() error {
-		if err := got.check(); err != nil {
+		if err := got.Check(); err != nil {
 			return err
 		}
-		got = controls{tos: -1}
+		got = sockets.Controls{TOS: -1}
 		return unix.Sendto(out, data, 0, to)
 	}, func() error { return receive(&got) }}, err
 }
 
 func sendmsgEsock() (operation, error) {
-	out, err := esockUDP()
+	out, err := sockets.EsockUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	in, at, err := sysUDP()
+	in, at, err := sockets.SysUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	m := &esock.Msg{Addr: esock.Inet4Addr(loopback, uint16(at.Port)), Iov: [][]byte{make([]byte, message)}}
+	m := &esock.Msg{Addr: esock.Inet4Addr(sockets.Loopback, uint16(at.Port)), Iov: [][]byte{make([]byte, sockets.Message)}}
 	if err := m.SetControl(esock.TTL(33)); err != nil {
 		return operation{}, err
 	}
@@ -227,15 +158,15 @@ func sendmsgEsock() (operation, error) {
 }
 
 func sendmsgNet() (operation, error) {
-	out, err := netUDP()
+	out, err := sockets.NetUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	in, at, err := sysUDP()
+	in, at, err := sockets.SysUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	data, oob, to := make([]byte, message), ttlControl(33), netip.AddrPortFrom(loopback, uint16(at.Port))
+	data, oob, to := make([]byte, sockets.Message), ttlControl(33), netip.AddrPortFrom(sockets.Loopback, uint16(at.Port))
 	return sent(in, func() error {
 		_, _, err := out.WriteMsgUDPAddrPort(data, oob, to)
 		return err
@@ -243,15 +174,15 @@ func sendmsgNet() (operation, error) {
 }
 
 func sendmsgSys() (operation, error) {
-	out, _, err := sysUDP()
+	out, _, err := sockets.SysUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	in, at, err := sysUDP()
+	in, at, err := sockets.SysUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	data, oob := make([]byte, message), ttlControl(33)
+	data, oob := make([]byte, sockets.Message), ttlControl(33)
 	return sent(in, func() error { return unix.Sendmsg(out, data, oob, at, 0) }), nil
 }
 
@@ -266,7 +197,7 @@ func ttlControl(ttl uint32) []byte {
 
 // sent receives before each run what the last one sent.
 func sent(in int, send func() error) operation {
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	first := true
 	return operation{func() error {
 		if first {
@@ -280,7 +211,7 @@ func sent(in int, send func() error) operation {
 
 // selectEsock arms a handle, sends, takes the message and repeats the call.
 func selectEsock() (operation, error) {
-	in, err := esockUDP()
+	in, err := sockets.EsockUDP()
 	if err != nil {
 		return operation{}, err
 	}
@@ -288,14 +219,14 @@ func selectEsock() (operation, error) {
 	if err != nil {
 		return operation{}, err
 	}
-	out, _, err := sysUDP()
+	out, _, err := sockets.SysUDP()
 	if err != nil {
 		return operation{}, err
 	}
-	to := &unix.SockaddrInet4{Addr: loopback.As4(), Port: int(at.Port())}
+	to := &unix.SockaddrInet4{Addr: sockets.Loopback.As4(), Port: int(at.Port())}
 	mb := esock.NewMailbox()
 	w := esock.With(mb.NewHandle())
-	buf, ctx := make([]byte, message), context.Background()
+	buf, ctx := make([]byte, sockets.Message), context.Background()
 	return operation{run: func() error {
 		if _, err := in.Recv(buf, 0, w); !isSelect(err) {
 			return fmt.Errorf("not armed: %v", err)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/sockopt"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,7 +31,7 @@ func openCloseSys() (operation, error) {
 
 func openBindCloseEsock() (operation, error) {
 	return operation{run: func() error {
-		s, err := esockUDP()
+		s, err := sockets.EsockUDP()
 		if err != nil {
 			return err
 		}
@@ -39,7 +40,7 @@ func openBindCloseEsock() (operation, error) {
 }
 
 func openBindCloseNet() (operation, error) {
-	at := &net.UDPAddr{IP: loopback.AsSlice()}
+	at := &net.UDPAddr{IP: sockets.Loopback.AsSlice()}
 	return operation{run: func() error {
 		c, err := net.ListenUDP("udp4", at)
 		if err != nil {
@@ -50,7 +51,7 @@ func openBindCloseNet() (operation, error) {
 }
 
 func openBindCloseSys() (operation, error) {
-	at := &unix.SockaddrInet4{Addr: loopback.As4()}
+	at := &unix.SockaddrInet4{Addr: sockets.Loopback.As4()}
 	return operation{run: func() error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		if err != nil {
@@ -70,7 +71,7 @@ func resetAtClose(fd int) error {
 
 // acceptEsock connects a socket of esock's and accepts it with another: loopback finishes the handshake in connect.
 func acceptEsock() (operation, error) {
-	l, at, err := esockListen()
+	l, at, err := sockets.EsockListen(16)
 	var c, s *esock.Socket
 	return operation{func() error {
 		if c != nil {
@@ -92,17 +93,7 @@ func acceptEsock() (operation, error) {
 }
 
 func acceptSys() (operation, error) {
-	l, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return operation{}, err
-	}
-	if err = unix.Bind(l, &unix.SockaddrInet4{Addr: loopback.As4()}); err == nil {
-		err = unix.Listen(l, 16)
-	}
-	if err != nil {
-		return operation{}, err
-	}
-	at, err := unix.Getsockname(l)
+	l, at, err := sockets.SysListen(16)
 	c, s := -1, -1
 	return operation{func() error {
 		if c >= 0 {

@@ -11,6 +11,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/packet"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,7 +24,7 @@ func echoed(port int, serve func(answered chan<- struct{}) error) (operation, er
 	if err != nil {
 		return operation{}, err
 	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: loopback.As4(), Port: port}); err != nil {
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: sockets.Loopback.As4(), Port: port}); err != nil {
 		return operation{}, err
 	}
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
@@ -31,8 +32,8 @@ func echoed(port int, serve func(answered chan<- struct{}) error) (operation, er
 	}
 	answered := make(chan struct{})
 	go func() { fail(serve(answered)) }()
-	out, in := make([]byte, header+message), make([]byte, header+message)
-	binary.BigEndian.PutUint32(out, message)
+	out, in := make([]byte, header+sockets.Message), make([]byte, header+sockets.Message)
+	binary.BigEndian.PutUint32(out, sockets.Message)
 	return operation{run: func() error {
 		if err := bareWrite(fd, out); err != nil {
 			return err

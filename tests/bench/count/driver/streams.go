@@ -6,12 +6,13 @@ import (
 	"os"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/tests/bench/sockets"
 	"golang.org/x/sys/unix"
 )
 
 func readyEsock() (operation, error) {
-	a, b, err := esockPair(esock.SeqPacket)
-	buf := make([]byte, message)
+	a, b, err := sockets.EsockPair(esock.SeqPacket)
+	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
 		if _, err := a.Send(buf, 0, esock.Forever); err != nil {
 			return err
@@ -22,8 +23,8 @@ func readyEsock() (operation, error) {
 }
 
 func readyNet() (operation, error) {
-	a, b, err := netPair(unix.SOCK_SEQPACKET)
-	buf := make([]byte, message)
+	a, b, err := sockets.NetPair(unix.SOCK_SEQPACKET)
+	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
 		if _, err := a.Write(buf); err != nil {
 			return err
@@ -34,8 +35,8 @@ func readyNet() (operation, error) {
 }
 
 func readySys() (operation, error) {
-	fds, err := unixPair(unix.SOCK_SEQPACKET)
-	buf := make([]byte, message)
+	fds, err := sockets.UnixPair(unix.SOCK_SEQPACKET)
+	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
 		if _, err := unix.Write(fds[0], buf); err != nil {
 			return err
@@ -46,8 +47,8 @@ func readySys() (operation, error) {
 }
 
 func readyBare() (operation, error) {
-	fds, err := unixPair(unix.SOCK_SEQPACKET)
-	buf := make([]byte, message)
+	fds, err := sockets.UnixPair(unix.SOCK_SEQPACKET)
+	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
 		if err := bareWrite(fds[0], buf); err != nil {
 			return err
@@ -57,12 +58,12 @@ func readyBare() (operation, error) {
 }
 
 func blockedEsock() (operation, error) {
-	a, b, err := esockTCP()
+	a, b, err := sockets.EsockTCP()
 	if err != nil {
 		return operation{}, err
 	}
 	go func() {
-		buf := make([]byte, message)
+		buf := make([]byte, sockets.Message)
 		for {
 			n, err := b.Recv(buf, 0, esock.Forever)
 			if err == nil {
@@ -73,7 +74,7 @@ func blockedEsock() (operation, error) {
 			}
 		}
 	}()
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
 		if _, err := a.Send(buf, 0, esock.Forever); err != nil {
 			return err
@@ -84,12 +85,12 @@ func blockedEsock() (operation, error) {
 }
 
 func blockedNet() (operation, error) {
-	a, b, err := netTCP()
+	a, b, err := sockets.NetTCP()
 	if err != nil {
 		return operation{}, err
 	}
 	go func() {
-		buf := make([]byte, message)
+		buf := make([]byte, sockets.Message)
 		for {
 			n, err := b.Read(buf)
 			if err == nil {
@@ -100,7 +101,7 @@ func blockedNet() (operation, error) {
 			}
 		}
 	}()
-	buf := make([]byte, message)
+	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
 		if _, err := a.Write(buf); err != nil {
 			return err
@@ -113,7 +114,7 @@ func blockedNet() (operation, error) {
 const chunk = 1 << 20
 
 func streamEsock() (operation, error) {
-	a, b, err := esockTCP()
+	a, b, err := sockets.EsockTCP()
 	if err != nil {
 		return operation{}, err
 	}
@@ -123,7 +124,7 @@ func streamEsock() (operation, error) {
 }
 
 func streamNet() (operation, error) {
-	a, b, err := netTCP()
+	a, b, err := sockets.NetTCP()
 	if err != nil {
 		return operation{}, err
 	}
@@ -184,7 +185,7 @@ func inFile(out int) (f *os.File, drain func() error, err error) {
 }
 
 func sendfileEsock() (operation, error) {
-	fds, err := unixPair(unix.SOCK_STREAM)
+	fds, err := sockets.UnixPair(unix.SOCK_STREAM)
 	if err != nil {
 		return operation{}, err
 	}
@@ -200,7 +201,7 @@ func sendfileEsock() (operation, error) {
 }
 
 func sendfileNet() (operation, error) {
-	fds, err := unixPair(unix.SOCK_STREAM)
+	fds, err := sockets.UnixPair(unix.SOCK_STREAM)
 	if err != nil {
 		return operation{}, err
 	}
@@ -219,7 +220,7 @@ func sendfileNet() (operation, error) {
 }
 
 func sendfileSys() (operation, error) {
-	fds, err := unixPair(unix.SOCK_STREAM)
+	fds, err := sockets.UnixPair(unix.SOCK_STREAM)
 	if err != nil {
 		return operation{}, err
 	}
