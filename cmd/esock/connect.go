@@ -13,6 +13,7 @@ import (
 
 type connectCmd struct {
 	netcat
+	trust
 	Address []string `arg:"" help:"HOST PORT or HOST:PORT. The host is a name or an address, the port a number or the name of a service. With -U: a path."`
 }
 
@@ -27,7 +28,7 @@ func (c *connectCmd) Run(out *output, std terminals) error {
 
 // connect connects to the address, and exchanges bytes, packets or datagrams with the peer.
 func (c *connectCmd) connect(ctx context.Context, out *output, std terminals) error {
-	if err := c.check(); err != nil {
+	if err := firstError(c.netcat.check(), c.trust.check(c.TLS)); err != nil {
 		return err
 	}
 	if c.UDP {

@@ -404,3 +404,19 @@ func TestTLS(t *testing.T) {
 	require.NoError(t, d.result(t))
 	assert.Equal(t, "x", d.out.String())
 }
+
+func TestFamiliesOfAHost(t *testing.T) {
+	for _, c := range []struct {
+		network, host string
+		want          []string
+	}{
+		{"ip", "example.org", []string{"inet", "inet6"}}, {"ip4", "example.org", []string{"inet"}}, {"ip6", "example.org", []string{"inet6"}},
+		{"ip", "127.0.0.1", []string{"inet"}}, {"ip", "::1", []string{"inet6"}},
+	} {
+		var got []string
+		for _, o := range familiesOf(c.network, c.host) {
+			got = append(got, o.Name())
+		}
+		assert.Equal(t, c.want, got, "%s %s", c.network, c.host)
+	}
+}
