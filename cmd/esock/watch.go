@@ -117,7 +117,10 @@ func (c *watchCmd) begin(out *output, at esock.Addr, on, refused []string) error
 	if c.JSON {
 		return json.NewEncoder(out).Encode(map[string]any{"listening": at.String(), "options": on, "refused": refused})
 	}
-	fmt.Fprintf(out, "listening on %s with %d options that deliver control messages\n", out.bold(at.String()), len(on))
+	title := strings.Join(out.wrap(fmt.Sprintf("listening on %v with %d options that deliver control messages", at, len(on)), 0), "\n")
+	if _, err := fmt.Fprintln(out, strings.Replace(title, at.String(), out.bold(at.String()), 1)); err != nil {
+		return err
+	}
 	if len(refused) == 0 {
 		return nil
 	}
