@@ -52,14 +52,11 @@ func (c *connectCmd) reach(ctx context.Context) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	within, cancel := ctx, context.CancelFunc(func() {})
-	if c.Wait != nil {
-		within, cancel = context.WithTimeout(ctx, *c.Wait)
-	}
+	within, cancel := c.within(ctx)
 	defer cancel()
 	l, err := c.open(within, config)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("cannot connect to %s: no answer within %v", strings.Join(c.Address, " "), *c.Wait)
+		return nil, fmt.Errorf("cannot connect to %s: no answer within %v", strings.Join(c.Address, " "), c.wait())
 	}
 	return l, err
 }

@@ -100,13 +100,19 @@ func (c *connectCmd) client(ctx context.Context, st stream, config *tls.Config, 
 	return l, err
 }
 
-// server begins TLS as the server, where it is used.
+// server begins TLS as the server, where it is used, within the time of --wait.
 func (c *listenCmd) server(ctx context.Context, st stream, config *tls.Config) (link, error) {
 	if !c.TLS {
 		return st, nil
 	}
+	within, cancel := c.within(ctx)
+	defer cancel()
 	w := newWire(st)
-	return shakeHands(ctx, w, tls.Server(w, config))
+	l, err := shakeHands(within, w, tls.Server(w, config))
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("TLS: the client did not begin within %v", c.wait())
+	}
+	return l, err
 }
 
 func shakeHands(ctx context.Context, w *wire, c *tls.Conn) (link, error) {
