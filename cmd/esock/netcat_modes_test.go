@@ -311,21 +311,19 @@ func TestWaitEndsWhatIsIdle(t *testing.T) {
 	nothingLeft(t)
 	l := peer(t)
 	d := parsed(t, held(t), "connect", "-w", "0.05", l.Addr().String())
-	c := accepted(t, l)
-	_, err := c.Write([]byte("once"))
-	require.NoError(t, err)
+	accepted(t, l)
 	require.NoError(t, d.result(t), "nothing is left to send")
-	assert.Equal(t, "once", d.out.String())
 
 	// The peer does not read, so the input is not sent.
 	d = parsed(t, bytes.NewReader(make([]byte, 64<<20)), "connect", "-w", "50ms", l.Addr().String())
 	accepted(t, l)
 	assert.EqualError(t, d.result(t), "idle: not all of the input has reached the peer")
 
-	u := parsed(t, strings.NewReader("x"), "connect", "-u", "-w", "50ms", "127.0.0.1:9")
-	if err := u.result(t); err != nil { // usually nobody receives there
-		assert.ErrorContains(t, err, "the peer refused a datagram")
-	}
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer pc.Close()
+	d = parsed(t, held(t), "connect", "-u", "-w", "50ms", pc.LocalAddr().String())
+	require.NoError(t, d.result(t))
 }
 
 // TLS never ends its handshake with a peer that says nothing, and -w bounds that, too.
