@@ -121,7 +121,7 @@ func (c *watchCmd) begin(out *output, at esock.Addr, on, refused []string) error
 	if len(refused) == 0 {
 		return nil
 	}
-	for i, line := range wrap("refused: "+strings.Join(refused, ", "), 98) {
+	for i, line := range out.wrap("refused: "+strings.Join(refused, ", "), 2) {
 		if _, err := fmt.Fprintf(out, "%s%s\n", strings.Repeat("  ", min(i, 1)), line); err != nil {
 			return err
 		}
@@ -138,10 +138,10 @@ func (c *watchCmd) print(out *output, m *esock.Msg) error {
 	if m.Flags != 0 {
 		fmt.Fprintf(&b, "  %v", m.Flags)
 	}
-	fmt.Fprintf(&b, "\n  %s\n", shorten(strconv.Quote(string(m.Data()[:min(len(m.Data()), 200)])), 96))
+	fmt.Fprintf(&b, "\n  %s\n", out.shorten(strconv.Quote(string(m.Data()[:min(len(m.Data()), 200)])), 2))
 	for cm := range m.Control() {
 		v := cm.Map()
-		fmt.Fprintf(&b, "  %-7v %-13v %s\n", v["level"], v["type"], shorten(controlText(cm, v["value"]), 74))
+		fmt.Fprintf(&b, "  %-7v %-13v %s\n", v["level"], v["type"], out.shorten(controlText(cm, v["value"]), 24))
 	}
 	if m.ControlDamaged() {
 		b.WriteString("  what follows is not a control message\n")
