@@ -53,7 +53,7 @@ var examples = map[string][]example{
 	"sendfile": {{"Send a file to esock listen:", "esock sendfile localhost 5678 /etc/services"}},
 	"serve": {
 		{"Serve this directory to this machine:", "esock serve . -p 8080"},
-		{"To everyone who reaches it, with HTTPS:", "esock serve . --addr :8443 --cert cert.pem"},
+		{"On every address of this machine, with HTTPS:", "esock serve . --addr :8443 --cert cert.pem"},
 	},
 	"completion": {
 		{"In this shell:", "source <(esock completion bash)"},

@@ -75,13 +75,17 @@ func TestOutputFitsThePage(t *testing.T) {
 	}
 	for name, print := range outputs {
 		for _, p := range goldenPages {
-			if p.columns == 0 {
+			columns := p.columns
+			if p.env == "COLUMNS=60" {
+				columns = 60
+			}
+			if columns == 0 {
 				continue
 			}
 			for line := range strings.Lines(colourless(p.of(t, print))) {
 				line = strings.TrimSuffix(line, "\n")
 				for drawn := range strings.SplitSeq(line, "\r") { // a bar is drawn again and again
-					assert.LessOrEqual(t, length(strings.TrimSpace(drawn)), p.columns, "%s, %s: %q", name, p.name, drawn)
+					assert.LessOrEqual(t, length(strings.TrimSpace(drawn)), columns, "%s, %s: %q", name, p.name, drawn)
 				}
 				if !strings.Contains(line, "\r") {
 					assert.Equal(t, strings.TrimRight(line, " "), line, name)

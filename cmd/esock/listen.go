@@ -118,7 +118,7 @@ func (c *listenCmd) accept(ctx context.Context, l *gentcp.Socket, config *tls.Co
 	}
 }
 
-// listenDatagrams receives datagrams, and sends the input to who sent them.
+// listenDatagrams receives datagrams, and sends the input back to their sender.
 func (c *listenCmd) listenDatagrams(ctx context.Context, at esock.Addr, out *output, std terminals) error {
 	protocol := esock.UDP
 	if c.Unix {
