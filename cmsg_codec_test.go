@@ -172,6 +172,9 @@ func TestEveryRowHasANameAndAValue(t *testing.T) {
 				d = make([]byte, 64)
 				binary.NativeEndian.PutUint16(d, uint16(Inet6))
 			}
+			if level == solIP && n.Number == ipRetOpts {
+				d = data[:maxIPOptions]
+			}
 			c := carry(t, ControlMessage{Level: level, Type: n.Number, Data: d})[0]
 			m := c.Map()
 			assert.Equal(t, n.Text, m["type"])
@@ -185,6 +188,11 @@ func TestEveryRowHasANameAndAValue(t *testing.T) {
 			default:
 				assert.NotNil(t, m["value"], "%v %v", m["level"], n.Text)
 			}
+			back, err := ControlMessageFromMap(m)
+			require.NoError(t, err, "%v %v", m["level"], n.Text)
+			assert.Equal(t, m, back.Map())
+			assert.Equal(t, c.at().kind, back.at().kind)
+			assert.Equal(t, m, carry(t, back)[0].Map(), "sent as it came")
 		}
 	}
 }

@@ -8,7 +8,8 @@ import (
 // early or too late, a socket of the wrong type. fail looks here, and so do the calls with an address, once they have failed;
 // a call that succeeds pays nothing. Refusals about the network or the peer are left as they are.
 
-// explainedErrno is the system's refusal with what is known of its cause. errors.Is finds the number.
+// explainedErrno is the system's refusal with what is known of its cause. In an Error the two stand apart: its Reason is the
+// number alone.
 type explainedErrno struct {
 	errno syscall.Errno
 	cause string
@@ -16,14 +17,6 @@ type explainedErrno struct {
 
 func (e *explainedErrno) Error() string { return e.errno.Error() + ": " + e.cause }
 func (e *explainedErrno) Unwrap() error { return e.errno }
-
-// explain returns the reason of a failed operation with its cause, if that is known.
-func (s *Socket) explain(op string, errno syscall.Errno) error {
-	if cause := s.causeOf(op, errno); cause != "" {
-		return &explainedErrno{errno, cause}
-	}
-	return errno
-}
 
 const takesConnections = "only stream and seqpacket sockets take connections, and this is "
 
@@ -112,16 +105,17 @@ func (s *Socket) broadcasts() bool {
 
 // blame adds what is wrong with the address to the error of a call that got it. It returns other errors as they are.
 func (s *Socket) blame(err error, a *Addr) error {
-	e, ok := err.(*Error)
-	if !ok {
-		return err
-	}
-	errno, ok := e.Reason.(syscall.Errno)
-	if !ok {
-		return err
-	}
-	if cause := s.causeIn(a, errno); cause != "" {
-		e.Reason = &explainedErrno{errno, cause}
+	return withCause(err, func(errno syscall.Errno) string { return s.causeIn(a, errno) })
+}
+
+// withCause adds to an *Error what causeOf knows of its number.
+func withCause(err error, causeOf func(syscall.Errno) string) error {
+	if e, ok := err.(*Error); ok {
+		if errno, ok := e.Reason.(syscall.Errno); ok {
+			if cause := causeOf(errno); cause != "" {
+				e.cause = cause
+			}
+		}
 	}
 	return err
 }

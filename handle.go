@@ -8,9 +8,9 @@ import (
 // Handle identifies the asynchronous calls of one requester, one call at a time. Mailbox.NewHandle makes it. A second
 // call that would wait while the first is in progress returns an *InvalidError "handle". A call that completes at once
 // does not use its handle.
-//
-// A handle is also its own entry in a lane's queue and in a mailbox's list of messages, so that neither allocates.
 type Handle struct {
+	// A handle is its own entry in a lane's queue and in a mailbox's list of messages, so that neither allocates.
+
 	entry    links[Handle] // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
 	mb       *Mailbox      // the requester; nil for a blocking call waiting its turn
 	sock     *Socket       // where it was last used; guarded by mb.mu

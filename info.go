@@ -95,20 +95,14 @@ type SocketInfo struct {
 
 	// The states in order: reading: bound, listening, accepting, selected, closing, closed; writing: connecting,
 	// connected, selected, closing, closed. selected means that a call ever selected, accepting that a call waits.
-	RStates, WStates []string
+	RStates, WStates   []string
+	Readable, Writable bool // the direction is neither closed nor ended by Shutdown
 
-	// Whether the direction is open: neither closed nor ended by Shutdown. What the peer does is not known here.
-	Readable, Writable bool
-
-	// FromFD: the socket was adopted. DupOf: the descriptor it duplicates, -1 if it uses the adopted one itself.
-	// OTP: ctype, which is normal, fromfd, or {fromfd, FD}.
-	FromFD bool
-	DupOf  int
-
+	FromFD   bool // the socket was adopted. OTP: ctype, which is normal, fromfd, or {fromfd, FD}
+	DupOf    int  // the descriptor it duplicates, -1 if it uses the adopted one itself
 	Counters Counters
 
-	// How many calls wait, by operation, without connects.
-	NumReaders, NumWriters, NumAcceptors int
+	NumReaders, NumWriters, NumAcceptors int // how many calls wait, by operation, without connects
 }
 
 // Info returns the state of the socket, also of a closed one, which has no owner. It locks the socket's lanes. OTP:

@@ -18,10 +18,9 @@ import (
 // With MsgTrunc, the count on a message socket is the full length of the message, which may exceed len(buf). TCP
 // discards up to len(buf) bytes and returns how many.
 //
-// An empty buffer returns 0 at once on a stream, and *InvalidError "data_size" on a message socket, where the kernel
-// would discard a message, as ReadFrom of package net does. With MsgPeek|MsgTrunc it is allowed, and the count is the
-// length of the next message. Past the deadline it is ErrTimeout, as an empty Send (in package net only Write). OTP:
-// socket:recv/2,3,4 with length 0; recv(2).
+// An empty buffer returns 0 at once on a stream (past the deadline ErrTimeout, as a Send), and *InvalidError
+// "data_size" on a message socket, where the kernel would discard a message. With MsgPeek|MsgTrunc it is allowed, and
+// the count is the length of the next message. OTP: socket:recv/2,3,4 with length 0; recv(2).
 func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpRecv, buf: buf, flags: int(flags)}
@@ -130,8 +129,8 @@ func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	return out, err
 }
 
-// RecvBytesFrom is RecvFrom with a new buffer of exactly the data's length. length is the most to take, 0 for the
-// {otp, rcvbuf} size. Errors: as RecvBytes. OTP: socket:recvfrom/1,2,3,4.
+// RecvBytesFrom is RecvFrom into a new buffer of length bytes, 0: the {otp, rcvbuf} size, cut to the data. Errors: as
+// RecvBytes. OTP: socket:recvfrom/1,2,3,4.
 func (s *Socket) RecvBytesFrom(length int, flags MsgFlags, w Wait) ([]byte, Addr, error) {
 	s = s.orClosed()
 	if err := s.cannotMake(length, flags); err != nil {
@@ -245,10 +244,10 @@ func isComplete(err error) bool {
 // If it ends early, it returns the count sent. So does an asynchronous call, with a *Select: continue with buf[n:] and
 // w.Continue, or Cancel.
 //
-// In three cases Linux does not report when a send becomes possible. Datagrams to a unix socket that this one is not
-// connected to, and netlink messages to another process, are retried (asynchronously: get a SelectMsg) after 100 µs,
-// then after twice the time before, up to 50 ms. The peer's Shutdown(ShutRead) on a unix socket is noticed by checks
-// between 10 ms and a second apart. OTP: socket:send/2,3,4; send(2).
+// Linux does not report when three sends become possible. Datagrams to a unix socket that this one is not connected
+// to, and netlink messages to another process, are retried (asynchronously: get a SelectMsg) after 100 µs, then twice
+// the time before, up to 50 ms. The peer's Shutdown(ShutRead) on a unix socket is noticed within a second. OTP:
+// socket:send/2,3,4; send(2).
 func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}
@@ -273,9 +272,9 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 }
 
 // SendMsg sends m.Iov, to m.Addr if set, with the control messages of m.SetControl. On a stream it sends all of the
-// data, and the control messages once, with the first byte. Control messages without a byte of data are refused with
-// *InvalidError "msg", because the kernel would silently drop them and their descriptors. m is not changed. To
-// continue a partial send, put the rest into m.Iov and use w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
+// data, and the control messages once, with the first byte: without data they are an *InvalidError "msg", because the
+// kernel would silently drop them and their descriptors. m is not changed. To continue a partial send, put the rest
+// into m.Iov and use w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
 func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	if m == nil {

@@ -55,7 +55,6 @@ func (m CounterWrapMsg) String() string {
 // sockets. Closing it is the owner's death. NewMailbox makes one; the zero Mailbox and a nil *Mailbox are closed.
 //
 // Any number of goroutines may use a mailbox. Messages arrive in the order they were sent, and each is received once.
-// Cancel removes the message of its call.
 type Mailbox struct {
 	mu       sync.Mutex
 	messages handleList              // not received yet

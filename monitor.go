@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 )
 
-// Monitor is a mailbox's request for a message when a socket is closed. It ends with its DownMsg, with Cancel or with
-// the mailbox. OTP: the reference that socket:monitor/1 returns.
+// Monitor is a mailbox's request for a DownMsg. It ends with that, with Cancel or with the mailbox. OTP: the reference
+// that socket:monitor/1 returns.
 type Monitor struct {
 	entry links[Monitor] // of the socket's monitors; guarded by monitors.mu
 	s     *Socket

@@ -25,16 +25,12 @@ type Msg struct {
 
 	// Buf receives the data. If nil, the Msg makes a buffer of {otp,rcvbuf} bytes and keeps it. Empty and not nil is for
 	// MsgPeek|MsgTrunc, which only asks for FullLen.
-	Buf   []byte
-	Iov   [][]byte // the data, to send or received
-	Addr  Addr     // the destination or the sender; the zero Addr if connected, or if the kernel gives none
-	Flags MsgFlags // received: MsgTrunc if data was cut, MsgCTrunc if control messages were
-
-	// CtrlSize is the room in bytes for the control messages of a receive; 0: {otp,rcvctrlbuf}. OTP: CtrlSz.
-	CtrlSize int
-
-	// FullLen is the length of a received message. If the message was cut, it exceeds the data only with MsgTrunc.
-	FullLen int
+	Buf      []byte
+	Iov      [][]byte // the data, to send or received
+	Addr     Addr     // the destination or the sender; the zero Addr if connected, or if the kernel gives none
+	Flags    MsgFlags // received: MsgTrunc if data was cut, MsgCTrunc if control messages were
+	FullLen  int      // the length of a received message; of one that was cut it exceeds the data only with MsgTrunc
+	CtrlSize int      // the room in bytes for control messages to receive; 0: {otp,rcvctrlbuf}
 
 	// Receiving.
 	data []byte    // where the data goes: Buf, or own
@@ -109,7 +105,7 @@ func (m *Msg) SetControl(cs ...ControlMessage) error {
 
 // SetRawControl is SetControl with the bytes that sendmsg(2) takes, such as the oob of net.UDPConn.WriteMsgUDP. They are
 // copied and sent as they are; none ends that. If they are not a sequence of control messages, it returns *InvalidError
-// "msg" and the Msg has none. As for the kernel, a rest that is shorter than a header is padding.
+// "msg" and the Msg has none. A rest shorter than a header is padding.
 func (m *Msg) SetRawControl(ctrl []byte) error {
 	if err := m.SetControl(); err != nil {
 		return err

@@ -109,7 +109,7 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 	f.close()
 }
 
-// ToEnd is the count of a SendFile that sends all of the file from the offset on. OTP: Count 0.
+// ToEnd is the count of a SendFile up to the end of the file. OTP: Count 0.
 const ToEnd = -1
 
 // SendFile sends count bytes of f from offset; 0 sends nothing, ToEnd all up to the end. f is a file, or anything else that has the
@@ -154,12 +154,5 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 	if c.file != nil {
 		c.file.close() // the call did not get the lane
 	}
-	if e, ok := err.(*Error); ok {
-		if errno, ok := e.Reason.(syscall.Errno); ok {
-			if cause := causeInFile(f, errno); cause != "" {
-				e.Reason = &explainedErrno{errno, cause}
-			}
-		}
-	}
-	return int64(n), err
+	return int64(n), withCause(err, func(errno syscall.Errno) string { return causeInFile(f, errno) })
 }

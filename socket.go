@@ -12,9 +12,8 @@ import (
 )
 
 // Socket is one socket. All methods may be called from any goroutine, Close at any time. Receives and accepts are
-// served one at a time in order of arrival, and so are sends; the two directions are independent.
-//
-// Open, Adopt and Accept make sockets. The zero and the nil Socket are closed.
+// served one at a time in order of arrival, and so are sends; the two directions are independent. Open, Adopt and
+// Accept make sockets. The zero and the nil Socket are closed.
 //
 // The caller must close the socket. The garbage collector closes one that is unreachable and neither registered, owned
 // nor armed, and notes it in the trace of SocketDebug. Armed means that an asynchronous call waits for readiness. A
@@ -134,11 +133,10 @@ func (s *Socket) Listen(backlog int) error {
 	return err
 }
 
-// Accept takes a connection. The mailbox of the call (NoWait, With, As) owns the new socket; without one it has no owner. The
-// new socket inherits this one's options of level otp except meta, and is registered if this one is. If the mailbox
-// closes while the call takes a connection, the connection is closed and the call returns *InvalidError "owner". Other
-// errors are those of accept4(2), unchanged: EMFILE, ECONNABORTED; EINVAL if the socket is not listening, or its
-// reading was shut down. OTP: socket:accept/2.
+// Accept takes a connection. The mailbox of the call (NoWait, With, As), if there is one, owns the new socket, which
+// inherits this one's options of level otp except meta, and is registered if this one is. If the mailbox closes
+// meanwhile, the connection is closed and the call returns *InvalidError "owner". Other errors are those of
+// accept4(2), unchanged: EMFILE, ECONNABORTED, EINVAL. OTP: socket:accept/1,2.
 func (s *Socket) Accept(w Wait) (*Socket, error) {
 	s = s.orClosed()
 	c := call{op: OpAccept}
@@ -274,6 +272,7 @@ type Error struct {
 	Op     string  // the operation, by OTP's name: "recv", "setopt"; one that OTP lacks, by its method's: "adopt", "zero_copy"
 	Socket *Socket // nil when there is none (open)
 	Reason error
+	cause  string // of an Errno, for the text
 }
 
 func (e *Error) Error() string {
@@ -287,7 +286,11 @@ func (e *Error) Error() string {
 	if e.Reason == nil {
 		return s
 	}
-	return s + ": " + e.Reason.Error()
+	s += ": " + e.Reason.Error()
+	if e.cause != "" {
+		s += ": " + e.cause
+	}
+	return s
 }
 
 func (e *Error) Unwrap() error { return orZero(e).Reason }
@@ -299,16 +302,19 @@ func (e *Error) Timeout() bool {
 
 // fail wraps the reason of a failed operation. Select values, time-outs and ends of stream pass bare.
 func (s *Socket) fail(op string, err error) error {
+	cause := ""
 	switch e := err.(type) {
 	case *Select, timeoutError, *Error:
 		return err
 	case syscall.Errno:
-		err = s.explain(op, e)
+		cause = s.causeOf(op, e)
+	case *explainedErrno:
+		err, cause = e.errno, e.cause
 	}
 	if err == io.EOF {
 		return err
 	}
-	return &Error{Op: op, Socket: s, Reason: err}
+	return &Error{op, s, err, cause}
 }
 
 // failAs is fail for the error of a partial operation, whose own name it replaces.

@@ -27,9 +27,8 @@ const (
 //	With(h)      the same, with a handle that the caller made
 //
 // A call that finds others waiting in its direction queues behind them. That holds for asynchronous calls too: the
-// *Select then stands for the place in the queue. Within(0) does not queue and returns ErrTimeout.
-//
-// Socket.SetDeadline sets a deadline beside the Wait of each call; the earlier counts.
+// *Select then stands for the place in the queue. Within(0) does not queue and returns ErrTimeout. With a deadline
+// (Socket.SetDeadline) and a Wait, the earlier counts.
 type Wait struct {
 	// Four words, so that a call passes it in registers.
 	ref  any           // context.Context, *Mailbox, *Handle or *amended; of waitBad the error
@@ -118,10 +117,9 @@ func (w Wait) Continue(sel *Select) Wait {
 	return w
 }
 
-// As makes a blocking call one of mb's. It replaces the call that mb has waiting in that direction of the socket, which
-// ends with an AbortMsg, and mb owns what Accept takes. While a call of mb is queued there it returns ErrState. Without
-// As a blocking call belongs to no mailbox, and waits behind one that waits. Closing mb does not end the call. Package
-// gentcp ignores As. OTP: the calling process.
+// As makes a blocking call one of mb's, where it is otherwise of no mailbox. It takes the place of the call that mb has
+// waiting in the socket's direction, which ends with an AbortMsg, and mb owns what Accept takes. If mb has a call in
+// the queue, it is ErrState. Closing mb does not end it. Package gentcp ignores As. OTP: the calling process.
 func (w Wait) As(mb *Mailbox) Wait {
 	has := w.requester()
 	switch {

@@ -49,6 +49,18 @@ func TestAs_AcceptReplacesTheMailboxesOwn(t *testing.T) {
 	acceptors(t, l, 0)
 }
 
+// A mailbox that closes ends no blocking call, but it owns nothing any more.
+func TestAs_AcceptOfAMailboxThatCloses(t *testing.T) {
+	sameDescriptors(t)
+	l, addr := listener(t, 5)
+	mb := esock.NewMailbox()
+	blocked := start(func() (int, error) { _, err := l.Accept(esock.Within(patience).As(mb)); return 0, err })
+	acceptors(t, l, 1)
+	require.NoError(t, mb.Close())
+	dial(t, addr)
+	assert.ErrorIs(t, result(t, blocked).err, &esock.InvalidError{What: "owner"})
+}
+
 // For each pair of an asynchronous and a blocking call of a mailbox the second replaces the first, except where the operations
 // exclude each other for any two callers.
 func TestAs_EveryPair(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -176,7 +177,7 @@ func serving(t *testing.T, addr string) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	first, ended := make(lines, 1), make(chan error, 1)
 	c := &serveCmd{Dir: site(t), Addr: addr, Connections: 10, Idle: testwait.Patience, Head: testwait.Patience, Stall: testwait.Patience}
-	go func() { ended <- c.serve(ctx, &output{Writer: first}, nil) }()
+	go func() { ended <- c.serve(ctx, &output{Writer: first}, io.Discard) }()
 	t.Cleanup(func() {
 		cancel()
 		assert.NoError(t, <-ended)

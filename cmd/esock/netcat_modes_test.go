@@ -3,22 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -344,29 +336,9 @@ func TestWaitEndsConnecting(t *testing.T) {
 	assert.EqualError(t, d.result(t), "cannot connect to "+l.Addr().String()+": no answer within 50ms")
 }
 
-// certificate makes a certificate for 127.0.0.1 that signs itself, in a file with its key.
-func certificate(t *testing.T) (file string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "esock"}, NotBefore: time.Unix(0, 0),
-		NotAfter: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), IsCA: true, BasicConstraintsValid: true, DNSNames: []string{"esock.example"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
-	require.NoError(t, err)
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	var b bytes.Buffer
-	require.NoError(t, pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	require.NoError(t, pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
-	file = filepath.Join(t.TempDir(), "cert.pem")
-	require.NoError(t, os.WriteFile(file, b.Bytes(), 0o600))
-	return file
-}
-
 func TestTLS(t *testing.T) {
 	nothingLeft(t)
-	cert := certificate(t)
+	_, _, cert := certificate(t)
 	unix := filepath.Join(t.TempDir(), "s")
 	text := strings.Repeat("0123456789abcdef", 1<<14)
 	for _, c := range []struct{ listen, connect string }{

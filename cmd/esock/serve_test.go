@@ -2,16 +2,10 @@ package main
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -21,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -177,35 +170,8 @@ func TestServeOnAUnixSocket(t *testing.T) {
 	assert.NoFileExists(t, path)
 }
 
-// keyPair makes a certificate for 127.0.0.1 and its key, and returns their files.
-func keyPair(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		Subject: pkix.Name{CommonName: "127.0.0.1"}, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
-	require.NoError(t, err)
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	require.NoError(t, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644))
-	require.NoError(t, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
-	return cert, key
-}
-
 func TestServeHTTPS(t *testing.T) {
-	cert, key := keyPair(t)
-	both := filepath.Join(t.TempDir(), "both.pem")
-	var all []byte
-	for _, name := range []string{cert, key} {
-		text, err := os.ReadFile(name)
-		require.NoError(t, err)
-		all = append(all, text...)
-	}
-	require.NoError(t, os.WriteFile(both, all, 0o600))
+	cert, key, both := certificate(t)
 	for _, flags := range [][]string{{"--cert", cert, "--key", key}, {"-C", both}} {
 		t.Run("", func(t *testing.T) { servesHTTPS(t, cert, flags...) })
 	}
@@ -265,8 +231,8 @@ func TestServeTermIsGraceful(t *testing.T) {
 // A message about an argument names the flag at fault.
 func TestServeNamesTheFlag(t *testing.T) {
 	dir := site(t)
-	cert, key := keyPair(t)
-	_, other := keyPair(t)
+	cert, key, _ := certificate(t)
+	_, other, _ := certificate(t)
 	bad := textFile(t, "nonsense")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
