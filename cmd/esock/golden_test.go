@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -60,6 +61,17 @@ func TestOutputFitsThePage(t *testing.T) {
 			}
 			assert.Equal(t, exitOK, run(args, w, w))
 		}
+	}
+	outputs["really watch"] = func(w io.Writer) {
+		at := net.JoinHostPort("127.0.0.1", freePort(t))
+		stop := testwait.Repeat(func() {
+			if c, err := net.Dial("udp", at); err == nil {
+				c.Write([]byte(strings.Repeat("a datagram ", 30)))
+				c.Close()
+			}
+		})
+		defer stop()
+		assert.Equal(t, exitOK, run([]string{"watch", "--addr", at, "--count", "1"}, w, w))
 	}
 	for name, print := range outputs {
 		for _, p := range goldenPages {
