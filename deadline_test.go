@@ -198,3 +198,138 @@ func TestDeadlineMovesTheWholeQueue(t *testing.T) {
 		assert.ErrorIs(t, within(t, errs, "the end of a call"), ErrTimeout)
 	}
 }
+
+// The tests below set a deadline beside calls that are only made up, so that they cannot hang: where calls wait, the others find
+// the same with real ones.
+
+func TestDeadlineIsKeptPerDirection(t *testing.T) {
+	a, _ := pair(t, Stream)
+	require.NoError(t, a.SetDeadline(time.Time{}))
+	assert.Nil(t, a.blk, "there is nothing to take away, so nothing is made")
+
+	require.NoError(t, a.SetReadDeadline(epoch))
+	assert.Equal(t, [2]time.Duration{1, 0}, [2]time.Duration{a.blk.parks[reading].bound, a.blk.parks[writing].bound},
+		"the moment from which others are counted is one too")
+	require.NoError(t, a.SetReadDeadline(epoch.Add(-time.Hour)))
+	assert.Equal(t, time.Duration(1), a.blk.parks[reading].bound)
+	until := inHours()
+	require.NoError(t, a.SetWriteDeadline(until))
+	assert.Equal(t, until.Sub(epoch), a.blk.parks[writing].bound)
+	slow := stSlow(reading) | stSlow(writing) | stSlow(erring)
+	assert.Equal(t, slow, a.state.Load()&slow)
+
+	for d, want := range map[direction]time.Duration{reading: 1, writing: until.Sub(epoch), erring: 1} {
+		assert.Equal(t, want, a.bound(d))
+		assert.Equal(t, want == 1, a.expired(d))
+	}
+	require.NoError(t, a.SetReadDeadline(time.Time{}))
+	assert.Equal(t, stSlow(writing), a.state.Load()&slow)
+	assert.False(t, a.expired(reading))
+	require.NoError(t, a.SetDeadline(until))
+	assert.Equal(t, a.blk.parks[writing].bound, a.blk.parks[reading].bound)
+}
+
+func TestEarlierDeadlineMakesACallOverdue(t *testing.T) {
+	s, _ := pair(t, Stream)
+	c, last := call{op: OpRecv}, clock()
+	assert.False(t, s.overdue(&c))
+	c.deadline = last
+	assert.True(t, s.overdue(&c), "its own")
+	c.deadline = last + time.Hour
+	assert.False(t, s.overdue(&c))
+	require.NoError(t, s.SetReadDeadline(longAgo))
+	assert.True(t, s.overdue(&c), "the direction's")
+	c.deadline = 0
+	assert.True(t, s.overdue(&c))
+	require.NoError(t, s.SetDeadline(inHours()))
+	assert.False(t, s.overdue(&c))
+	c.deadline = last
+	assert.True(t, s.overdue(&c))
+}
+
+// The descriptor has the deadline only while a call waits, and one that is woken already looks for itself.
+func TestDeadlineOfTheDescriptor(t *testing.T) {
+	s, _ := pair(t, Stream)
+	s.mu.Lock()
+	b := s.blockingSide()
+	b.open(s)
+	p := &b.parks[reading]
+	s.mu.Unlock()
+	require.NoError(t, s.SetReadDeadline(inHours()))
+	assert.Zero(t, p.at, "no call waits")
+
+	p.waiting, p.own = true, clock()+time.Minute
+	until := inHours()
+	require.NoError(t, s.SetReadDeadline(until))
+	assert.Equal(t, p.own, p.at, "the call's own is earlier")
+	p.own = 0
+	require.NoError(t, s.SetReadDeadline(until.Add(time.Hour)))
+	assert.Equal(t, p.bound, p.at)
+	require.NoError(t, s.SetReadDeadline(time.Time{}))
+	assert.Zero(t, p.at)
+
+	b.setDeadline(reading, passed)
+	require.NoError(t, s.SetReadDeadline(until))
+	assert.Equal(t, passed, p.at)
+	p.waiting = false
+}
+
+// The park takes the deadline of its call from the call, for those who move the direction's.
+func TestParkKnowsTheDeadlineOfItsCall(t *testing.T) {
+	_, s := pair(t, Stream)
+	c, w := call{op: OpRecv, buf: make([]byte, 1)}, Until(inHours())
+	require.NoError(t, s.enter(&c, &w))
+	require.NoError(t, s.SetReadDeadline(longAgo)) // it ends the park
+	c.until(&w)
+	_, _, err := s.awaitOnRuntime(&c, &w)
+	assert.Equal(t, ErrTimeout, err)
+	assert.Equal(t, w.d, s.blk.parks[reading].own)
+	s.unpark(s.lane(reading))
+	s.leave(OpRecv, nil)
+}
+
+func TestDeadlineReachesWaitersOnThePollerAndInTheQueue(t *testing.T) {
+	s, _ := boundUDP(t)
+	_, err := s.RecvErr(new(Msg), Within(0)) // the lane of the error queue is made
+	require.ErrorIs(t, err, ErrTimeout)
+	mailboxes := [2]*Mailbox{NewMailbox(), NewMailbox()}
+	for _, mb := range mailboxes { // the second is queued: it has no deadline
+		defer mb.Close()
+		_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))
+		require.ErrorAs(t, err, new(*Select))
+	}
+	s.mu.Lock()
+	blk := s.blockingSide()
+	var onPoller, inQueue [3]*waiter
+	for d := reading; d <= erring; d++ {
+		onPoller[d], inQueue[d] = newWaiter(s, OpRecv, 0), newWaiter(s, OpRecv, 0)
+		blk.onPoller[d] = onPoller[d]
+		s.lane(d).push(&inQueue[d].h)
+	}
+	s.mu.Unlock()
+	have := func() (at [2][3]time.Duration) {
+		for d := reading; d <= erring; d++ {
+			at[0][d], at[1][d] = onPoller[d].at, inQueue[d].at
+		}
+		return at
+	}
+	require.NoError(t, s.SetReadDeadline(inHours()))
+	r := blk.parks[reading].bound
+	assert.Equal(t, [2][3]time.Duration{{reading: r, erring: r}, {reading: r, erring: r}}, have())
+	require.NoError(t, s.SetWriteDeadline(inHours()))
+	w := blk.parks[writing].bound
+	assert.Equal(t, [2][3]time.Duration{{reading: r, writing: w, erring: r}, {reading: r, writing: w, erring: r}}, have())
+	require.NoError(t, s.SetDeadline(time.Time{}))
+	assert.Zero(t, have())
+
+	s.mu.Lock()
+	for d := reading; d <= erring; d++ {
+		blk.onPoller[d] = nil
+		s.lane(d).remove(&inQueue[d].h)
+		onPoller[d].free()
+		inQueue[d].free()
+		s.settle(d)
+	}
+	s.mu.Unlock()
+	assert.Zero(t, s.state.Load()&(stSlow(writing)|stSlow(erring)))
+}
