@@ -122,7 +122,7 @@ func UnixAddr(path string) Addr {
 	return Addr{form: formKnown, family: uint16(Local), data: path}
 }
 
-// AbstractAddr makes an abstract unix address of at most 107 bytes, without the leading NUL; unix(7).
+// AbstractAddr makes an abstract unix address, a NUL and the name; unix(7).
 func AbstractAddr(name string) Addr { return UnixAddr("\x00" + name) }
 
 // PacketAddr makes the address of a packet socket; packet(7), sockaddr_ll.
@@ -270,7 +270,7 @@ func (a Addr) Groups() (uint32, bool) {
 	return a.a, true
 }
 
-// RawData returns what follows the family, for addresses of families without a constructor; false for others.
+// RawData returns the bytes after the family of a RawAddr; false for others.
 func (a Addr) RawData() ([]byte, bool) {
 	if a.form != formRaw {
 		return nil, false

@@ -8,18 +8,18 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Packet types and context ids, as OTP names them; packet(7), vsock(7).
+// Packet types and context ids, as OTP names them; packet(7), vsock(7). The kernel's number 6 has two names.
 var (
 	pktTypeNames = plain.Names{
 		{0, "host"}, {1, "broadcast"}, {2, "multicast"}, {3, "otherhost"}, {4, "outgoing"}, {5, "loopback"},
-		{6, "user"}, {7, "kernel"},
+		{6, "user"}, {7, "kernel"}, {6, "fastroute"},
 	}
 	cidNames = plain.Names{
 		{int(VSockAny), "any"}, {int(VSockHypervisor), "hypervisor"}, {int(VSockLocal), "local"}, {int(VSockHost), "host"},
 	}
 )
 
-// Map returns the address as plain data with OTP's keys (socket:sockaddr()). AddrFromMap reads it back.
+// Map returns the address as plain data with OTP's keys, for AddrFromMap:
 //
 //	inet    family, addr, port
 //	inet6   family, addr, port, flowinfo, scope_id (text if the zone is an interface name)
@@ -27,10 +27,9 @@ var (
 //	packet  family, protocol, ifindex, pkttype, hatype, addr (bytes)
 //	vsock   family, cid, port
 //	netlink family, port, groups
-//	others  family, addr (the bytes that follow the family); the zero Addr has unspec and no bytes
+//	others  family, addr (the bytes that follow the family); the zero Addr and RawAddr(Unspec, nil): unspec, no bytes
 //	RawAddr of a family above: family, raw (those bytes)
-//
-// A shorthand has only addr, which AddrFromMap refuses: it has no meaning without a socket.
+//	a shorthand: addr
 func (a Addr) Map() map[string]any {
 	switch a.form {
 	case formShort, formBad:
@@ -71,34 +70,52 @@ func (a Addr) Map() map[string]any {
 	return m
 }
 
-// AddrFromMap makes an address from a map in the form of Map. family, a name or a number, is required. Other missing
-// keys get OTP's defaults: any address or cid, an empty path, 0 for numbers. addr of inet and inet6 is text, a
-// netip.Addr, or any, loopback or (inet) broadcast. The zone of inet6 is in addr, or in scope_id as an index or name.
-// Errors: *InvalidError "sockaddr" that names an unknown key or a wrong value.
+// AddrFromMap makes an address of what Map returns, or of OTP's native form: the number of a family, and addr with bytes.
+// Missing keys get OTP's defaults: any address or cid, an empty path, 0; family is needed. addr of inet and inet6 is text,
+// a netip.Addr, or any, loopback or (inet) broadcast. The zone of inet6 is in addr, or in scope_id as an index or name.
+// Errors: *InvalidError "sockaddr" that names the key.
 func AddrFromMap(m map[string]any) (Addr, error) {
+	bad := func(cause string) (Addr, error) {
+		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: cause}
+	}
 	f, ok := m["family"]
 	if !ok {
-		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: "the key family is missing"}
+		if text, is := m["addr"].(string); is && len(m) == 1 {
+			if n, is := shortNames.Number(text); is {
+				return Addr{form: formShort, a: uint32(n)}, nil
+			}
+		}
+		return bad("the key family is missing")
 	}
-	d, err := nameFromAny("sockaddr", plain.Domains, f)
-	if err != nil {
-		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: "family: neither a known name nor a number"}
+	d, cause := domainFromAny(f)
+	if cause != "" {
+		return bad("family: " + cause)
 	}
 	r := plain.Read(m)
 	r.Get("family")
 	var a Addr
-	if r.Has("raw") {
-		a = RawAddr(Domain(d), r.Bytes("raw"))
-	} else {
-		a = addressOf(r, Domain(d))
+	switch {
+	case r.Has("raw"):
+		a = RawAddr(d, r.Bytes("raw"))
+	case isNative(m):
+		a = RawAddr(d, r.Bytes("addr"))
+	default:
+		a = addressOf(r, d)
 	}
 	if cause := r.Finish(); cause != "" {
-		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: cause}
+		return bad(cause)
 	}
 	if a.form == formBad {
-		return Addr{}, &InvalidError{What: "sockaddr", Value: m, Cause: a.data}
+		return bad(a.data)
 	}
 	return a, nil
+}
+
+// isNative reports whether a map is OTP's sockaddr_native: the number of a family, and nothing but bytes.
+func isNative(m map[string]any) bool {
+	_, number := plain.Integer(m["family"])
+	_, data := m["addr"].([]byte)
+	return number && data && len(m) == 2
 }
 
 // takenApart reports whether addresses of the family have parts here, beyond bytes.
@@ -143,7 +160,7 @@ func addressOf(r *plain.Map, d Domain) Addr {
 	return RawAddr(d, r.Bytes("addr"))
 }
 
-// zone reads a zone, an index or a name, which may be in the address instead.
+// zoneOf reads a zone, an index or a name, which may be in the address instead.
 func zoneOf(r *plain.Map, key, inAddr string) string {
 	v, ok := r.Get(key)
 	name, isText := v.(string)

@@ -30,7 +30,7 @@ func decimal32(s string) (uint32, bool) {
 //
 // The shorthands are any, loopback and broadcast. The zero Addr is "", which ParseAddr refuses. The text lacks the
 // flowinfo of inet6 and the protocol, packet type and hardware type of packet: use Map to keep them. An invalid
-// address gives "invalid inet address" or the like, which ParseAddr refuses too.
+// address gives "invalid inet address" or the like.
 func (a Addr) String() string {
 	switch a.form {
 	case formNone:
@@ -195,12 +195,15 @@ func parsePacket(s string) (Addr, string) {
 
 func parseRaw(s string) (Addr, string) {
 	name, digits, ok := strings.Cut(s, ":")
-	family, known := plain.Domains.Parse(name)
+	family, cause := domainFromAny(name)
 	data, err := hex.DecodeString(digits)
-	if !ok || !known || err != nil {
+	switch {
+	case !ok || err != nil || cause == unknownName:
 		return Addr{}, "an address of another family is family number:hexadecimal"
+	case cause != "":
+		return Addr{}, cause
 	}
-	return RawAddr(Domain(family), data), ""
+	return RawAddr(family, data), ""
 }
 
 // MarshalText is String, and fails for an invalid address. JSON cannot hold a path that is not UTF-8: use Path.

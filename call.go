@@ -221,7 +221,7 @@ func (s *Socket) answer(op Op, w *Wait, err error) error {
 	if sel, ok := err.(*Select); ok {
 		return sel // it has a place in the queue
 	}
-	if mb := w.requester(); mb != nil && !errors.Is(err, ErrState) { // after ErrState the request in progress goes on
+	if mb := s.requester(w); mb != nil && !errors.Is(err, ErrState) { // after ErrState the request in progress goes on
 		s.yield(op, mb)
 	}
 	if err == nil {

@@ -6,7 +6,7 @@ import (
 
 // Cancel takes an asynchronous call back. When it returns nil, no message about the call will be received; a waiting
 // one is withdrawn. The next call in the queue moves up. A connection attempt goes on in the kernel. Errors:
-// net.ErrClosed; *InvalidError "select" if the call is not in progress. OTP: socket:cancel/2.
+// net.ErrClosed; *InvalidError "select" if it is not in progress. OTP: socket:cancel/2.
 func (s *Socket) Cancel(sel *Select) error {
 	s = s.orClosed()
 	if sel == nil || sel.mb == nil {
@@ -37,8 +37,7 @@ func (s *Socket) cancel(h *Handle) error {
 	}
 	d := h.op.direction()
 	if l := s.lane(d); h.state == handleQueued {
-		l.remove(h)
-		h.state = handleIdle
+		l.unqueue(h)
 		s.dropFile(h)
 	} else {
 		s.dropCurrent(d)

@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/esock-go/esock/internal/plain"
@@ -11,8 +12,8 @@ import (
 //
 // A method named after a kind decodes the value, and returns false for a message of another kind. Data has the bytes
 // of every received message. Data and the byte slices that methods return belong to the Msg, and the next receive
-// overwrites them. To send, a function makes the message of one value, the method Control that of a structure, and any
-// other kind is made of its bytes:
+// overwrites them. To send, a function makes the message of one value, the method Control that of a structure, and
+// other kinds are made of bytes:
 //
 //	esock.TTL(64)
 //	esock.PktInfo4{IfIndex: 2}.Control()
@@ -76,21 +77,27 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 	switch {
 	case !plain.FitsCInt(int64(c.Level)) || !plain.FitsCInt(int64(c.Type)):
 		return cCmsg{}, "level and type are C ints"
-	case c.at().kind == cmsgInt && c.misfit(*cmsgIntValue(c.at())) != "":
-		return cCmsg{}, c.misfit(*cmsgIntValue(c.at()))
+	case c.Data == nil && c.at().kind == cmsgInt:
+		if cause := c.misfit(*cmsgIntValue(c.at())); cause != "" {
+			return cCmsg{}, cause
+		}
 	case c.bad:
 		return cCmsg{}, c.badCause()
 	case len(c.Data) > math.MaxInt32:
 		return cCmsg{}, "too much data"
+	case c.Level == solIP && c.Type == ipRetOpts && len(c.Data) > maxIPOptions:
+		return cCmsg{}, fmt.Sprintf("%s has %d bytes: it takes at most %d", c.name(), len(c.Data), maxIPOptions)
 	}
 	r := *c.at()
 	r.level, r._type = cI32(c.Level), cI32(c.Type)
 	r.offset, r.length = 0, 0
 	switch r.kind {
 	case cmsgInt, cmsgCredentials, cmsgTime, cmsgPktInfo4, cmsgPktInfo6, cmsgSCTPInit, cmsgSCTPSndRcv, cmsgSCTPSndInfo:
-	default:
-		r.kind = cmsgRaw // the bytes are all there is to send
+		if c.Data == nil {
+			return r, ""
+		}
 	}
+	r.kind = cmsgRaw // what was received, or is given as bytes, goes as it is
 	return r, ""
 }
 
@@ -108,21 +115,43 @@ func (c *ControlMessage) badCause() string {
 	return "IfIndex is out of range, or the address has a zone, which is for IfIndex"
 }
 
-// misfit says why n cannot be sent as this type: most are a C int.
+// intRanges are the values that a type of control message takes, where they are not those of a C int. A later row overrides.
+var intRanges = []struct {
+	level, typ int
+	low, high  int64 // both included
+}{
+	{solIP, ipTTL, 1, 255},
+	{solIP, ipTOS, 0, 255},
+	{solIPv6, ipv6HopLimit, -1, 255},
+	{solIPv6, ipv6TClass, -1, 255},
+	{solIPv6, ipv6FlowInfo, 0, 1<<28 - 1},
+	{solUDP, udpSegment, 0, math.MaxUint16},
+	{solSocket, anyType, 0, math.MaxUint32},
+	{solSocket, scmTxTime, math.MinInt64, math.MaxInt64},
+}
+
+const anyType = -1
+
+// maxIPOptions is the most bytes of options that an IPv4 header has. Linux cuts longer ones without a word.
+const maxIPOptions = 40
+
+// misfit says why n cannot be sent as this type.
 func (c *ControlMessage) misfit(n int64) string {
-	low, high, is := int64(math.MinInt32), int64(math.MaxInt32), "a C int"
-	switch {
-	case c.Level == solSocket && c.Type == scmTxTime:
-		return ""
-	case c.Level == solSocket, c.Level == solIPv6 && c.Type == ipv6FlowInfo:
-		low, high, is = 0, math.MaxUint32, "32 bits without a sign"
-	case c.Level == solUDP && c.Type == udpSegment:
-		low, high, is = 0, math.MaxUint16, "16 bits without a sign"
+	low, high := int64(math.MinInt32), int64(math.MaxInt32)
+	for _, r := range intRanges {
+		if r.level == c.Level && (r.typ == c.Type || r.typ == anyType) {
+			low, high = r.low, r.high
+		}
 	}
 	if n < low || n > high {
-		return "the value does not fit " + is
+		return fmt.Sprintf("%s %d is out of range: it takes %d to %d", c.name(), n, low, high)
 	}
 	return ""
+}
+
+// name is the level and type by OTP's names, or their numbers.
+func (c *ControlMessage) name() string {
+	return fmt.Sprintf("%v %v", plain.Levels.Value(c.Level), cmsgTypeNames[c.Level].Value(c.Type))
 }
 
 // controlMessages returns the control messages in an option's bytes.

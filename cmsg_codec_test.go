@@ -130,13 +130,36 @@ func TestSentControlMessagesSurviveTheKernelsForm(t *testing.T) {
 		assert.Equal(t, c.Data, carry(t, again)[0].Data, "%v", m)
 	}
 	var m Msg
-	for _, c := range []ControlMessage{UDPSegment(math.MaxUint16 + 1), UDPSegment(-1), TTL(math.MaxInt32 + 1)} {
-		assert.ErrorIs(t, m.SetControl(c), &InvalidError{What: "msg"})
+	for _, c := range []struct {
+		is   ControlMessage
+		says string
+	}{
+		{UDPSegment(math.MaxUint16 + 1), "udp segment 65536 is out of range: it takes 0 to 65535"},
+		{UDPSegment(-1), "udp segment -1"},
+		{TTL(999), "ip ttl 999 is out of range: it takes 1 to 255"},
+		{TTL(0), "ip ttl 0"},
+		{TTL(math.MaxInt32 + 1), "ip ttl 2147483648"},
+		{TOS(256), "ip tos 256 is out of range: it takes 0 to 255"},
+		{TOS(-1), "ip tos -1"},
+		{HopLimit(256), "ipv6 hoplimit 256 is out of range: it takes -1 to 255"},
+		{HopLimit(-2), "ipv6 hoplimit -2"},
+		{TClass(256), "ipv6 tclass 256"},
+		{TClass(-2), "ipv6 tclass -2"},
+		{FlowInfo(1 << 28), "ipv6 flowinfo 268435456 is out of range: it takes 0 to 268435455"},
+		{RetOpts(make([]byte, 41)), "ip retopts has 41 bytes: it takes at most 40"},
+	} {
+		err := m.SetControl(c.is)
+		assert.ErrorIs(t, err, &InvalidError{What: "msg"})
+		assert.ErrorContains(t, err, "ctrl: element 1: "+c.says)
 	}
+	assert.NoError(t, m.SetControl(TTL(1), TTL(255), TOS(0), TOS(255), HopLimit(-1), HopLimit(255), TClass(-1), TClass(255),
+		RetOpts(make([]byte, 40))))
 	_, err := ControlMessageFromMap(map[string]any{"level": "sctp", "type": "sndinfo", "value": map[string]any{"sid": 1 << 16}})
 	assert.ErrorContains(t, err, "sid: out of range")
 	_, err = ControlMessageFromMap(map[string]any{"level": "socket", "type": "mark", "value": -1})
-	assert.ErrorContains(t, err, "does not fit")
+	assert.ErrorContains(t, err, "socket mark -1 is out of range")
+	_, err = ControlMessageFromMap(map[string]any{"level": "ip", "type": "ttl", "value": 999})
+	assert.ErrorContains(t, err, "ip ttl 999 is out of range")
 }
 
 func TestEveryRowHasANameAndAValue(t *testing.T) {
@@ -148,6 +171,9 @@ func TestEveryRowHasANameAndAValue(t *testing.T) {
 			if level == solIPv6 && n.Number == ipv6OrigDstAddr {
 				d = make([]byte, 64)
 				binary.NativeEndian.PutUint16(d, uint16(Inet6))
+			}
+			if level == solIP && n.Number == ipRetOpts {
+				d = data[:maxIPOptions]
 			}
 			c := carry(t, ControlMessage{Level: level, Type: n.Number, Data: d})[0]
 			m := c.Map()
@@ -162,6 +188,11 @@ func TestEveryRowHasANameAndAValue(t *testing.T) {
 			default:
 				assert.NotNil(t, m["value"], "%v %v", m["level"], n.Text)
 			}
+			back, err := ControlMessageFromMap(m)
+			require.NoError(t, err, "%v %v", m["level"], n.Text)
+			assert.Equal(t, m, back.Map())
+			assert.Equal(t, c.at().kind, back.at().kind)
+			assert.Equal(t, m, carry(t, back)[0].Map(), "sent as it came")
 		}
 	}
 }
@@ -404,8 +435,7 @@ func TestRawControlThatIsNoneIsRefused(t *testing.T) {
 	long := slices.Clone(ctrl)
 	long[0] = 255 // the length of the first
 	for name, bad := range map[string][]byte{
-		"a part of a header": {1, 2, 3}, "a header of no length": make([]byte, 16), "too long": long,
-		"a part of a second": append(slices.Clone(ctrl), 1),
+		"a header of no length": make([]byte, 16), "too long": long, "a second of no length": append(slices.Clone(ctrl), make([]byte, 16)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			var m Msg
@@ -418,6 +448,17 @@ func TestRawControlThatIsNoneIsRefused(t *testing.T) {
 	assert.ErrorIs(t, (*Msg)(nil).SetRawControl(ctrl), &InvalidError{What: "msg"})
 	var m Msg
 	require.NoError(t, m.SetRawControl(ctrl[:len(ctrl)-4]), "the padding of the last may be missing")
+	require.NoError(t, m.SetControl(TTL(7)))
+	for _, rest := range [][]byte{{1, 2, 3}, bytes.Repeat([]byte{0xff}, 15)} { // what the kernel takes
+		for _, ctrl := range [][]byte{nil, slices.Clone(m.send)} {
+			raw := append(slices.Clone(ctrl), rest...)
+			sent := Msg{Iov: [][]byte{{1}}, Addr: Inet4Addr(netip.MustParseAddr("127.0.0.1"), 9)}
+			require.NoError(t, sent.SetRawControl(raw))
+			assert.Equal(t, raw, sent.send)
+			_, err := open(t, Inet, Dgram).SendMsg(&sent, 0, Forever)
+			assert.NoError(t, err)
+		}
+	}
 	given := slices.Clone(ctrl)
 	require.NoError(t, m.SetRawControl(given))
 	clear(given)

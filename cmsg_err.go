@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"math"
 	"syscall"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 
 // ExtendedError is an error or notice about a sent packet, from the socket's error queue: struct sock_extended_err,
 // ip(7), ipv6(7). IP_RECVERR or IPV6_RECVERR enables it, and RecvErr or a receive with MsgErrQueue returns it. The
-// message's data is the packet or its start, and the message's address is the packet's destination.
+// message has the packet or its start, and its destination.
 type ExtendedError struct {
 	Errno    syscall.Errno // what it means; 0 in a notice of zero-copy sending
 	Origin   ErrorOrigin   // what reported it
@@ -41,6 +42,12 @@ var originNames = plain.Names{
 
 func (o ErrorOrigin) String() string { return originNames.Spell(int(o)) }
 
+// ParseErrorOrigin parses "icmp" or the like. Errors: *InvalidError "origin".
+func ParseErrorOrigin(text string) (ErrorOrigin, error) {
+	n, err := parseCount("origin", originNames, text, math.MaxUint8)
+	return ErrorOrigin(n), err
+}
+
 // ErrorType is the type of an ExtendedError, combined with its origin. Its text is OTP's name or the number.
 type ErrorType uint16
 
@@ -68,7 +75,7 @@ func (t ErrorType) String() string {
 	return utoa(uint32(t.Number()))
 }
 
-// ErrorCode is the code of an ExtendedError, combined with type and origin. Its text is OTP's name or the number.
+// ErrorCode is the code of an ExtendedError, with its type and origin. Its text is OTP's name or the number.
 type ErrorCode uint32
 
 // Number returns the kernel's number.
@@ -140,8 +147,8 @@ var queuedErrnoNames = plain.Names{
 	{int(syscall.ECANCELED), "ecanceled"},
 }
 
-// Map returns the error with OTP's keys: error, origin, type and code (names, or numbers without one), info, data,
-// and, if there is one, offender (as Addr.Map).
+// Map returns the error with OTP's keys: error, origin, type and code (names, or numbers without one), info, data and, if
+// any, offender (as Addr.Map).
 func (e ExtendedError) Map() map[string]any {
 	plain := func(table plain.Names, n int, number uint8) any {
 		if s, ok := table.Text(n); ok {
@@ -163,6 +170,42 @@ func (e ExtendedError) Map() map[string]any {
 	return m
 }
 
+// ExtendedErrorFromMap reads what Map returns. Errors: *InvalidError.
+func ExtendedErrorFromMap(m map[string]any) (ExtendedError, error) {
+	r := plain.Read(m)
+	e := ExtendedError{
+		Errno:  syscall.Errno(r.Named("error", queuedErrnoNames, math.MaxUint32, 0)),
+		Origin: ErrorOrigin(r.Named("origin", originNames, math.MaxUint8, 0)),
+		Info:   uint32(r.Number("info", 0, math.MaxUint32, 0)),
+		Data:   uint32(r.Number("data", 0, math.MaxUint32, 0)),
+	}
+	e.Type = ErrorType(e.Origin)<<8 | ErrorType(r.Named("type", under(errorTypeNames, int(e.Origin)), math.MaxUint8, 0))
+	e.Code = ErrorCode(e.Type)<<8 | ErrorCode(r.Named("code", under(errorCodeNames, int(e.Type)), math.MaxUint8, 0))
+	hasOffender := r.Has("offender")
+	offender := r.Inner("offender").All()
+	if cause := r.Finish(); cause != "" {
+		return ExtendedError{}, &InvalidError{What: "extended_err", Value: m, Cause: cause}
+	}
+	var err error
+	if hasOffender {
+		if e.Offender, err = AddrFromMap(offender); err != nil {
+			return ExtendedError{}, err
+		}
+	}
+	return e, nil
+}
+
+// under returns the names of the numbers that belong to another, without it: the types of an origin, the codes of a type.
+func under(table plain.Names, above int) (names plain.Names) {
+	for _, n := range table {
+		if n.Number>>8 == above {
+			n.Number &= 0xff
+			names = append(names, n)
+		}
+	}
+	return names
+}
+
 // TxStage is the point at which a transmit timestamp was taken.
 type TxStage uint32
 
@@ -178,6 +221,12 @@ var txStageNames = plain.Names{{int(TxSent), "sent"}, {int(TxScheduled), "schedu
 	{int(TxDone), "done"}}
 
 func (s TxStage) String() string { return txStageNames.Spell(int(s)) }
+
+// ParseTxStage parses "acked" or the like. Errors: *InvalidError "stage".
+func ParseTxStage(text string) (TxStage, error) {
+	n, err := parseCount("stage", txStageNames, text, math.MaxInt32)
+	return TxStage(n), err
+}
 
 // Timestamp returns the stage and key of a transmit timestamp. With TimestampOptID the key counts datagrams, or bytes
 // of a stream up to the last one of the send; TxTimestamps pairs it with the send.

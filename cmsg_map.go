@@ -32,8 +32,8 @@ var cmsgTypeNames = map[int]plain.Names{
 	solVSock:  {{vsockRecvErr, "recverr"}},
 }
 
-// Map returns the control message with OTP's keys: level and type (names, or numbers without one), data (a copy of
-// the bytes) and, if its kind is known, value:
+// Map returns the control message with OTP's keys: level and type (names, or numbers without one), data (a copy) and, if
+// the kind is known, value:
 //
 //	ttl, tos, hoplimit, tclass   an integer; so with mark, priority, rxq_ovfl, wifi_status, txtime, ts_opt_id,
 //	                             checksum, recvfragsize, flowinfo, segment, gro, inq
@@ -127,10 +127,10 @@ func readFields(r *plain.Map, fields plain.Fields) (needed []string) {
 	return needed
 }
 
-// ControlMessageFromMap makes a control message to send from a map: level, type, and either data (bytes; an integer or
-// boolean stands for a C int) or value (as in Map; tos also by name). A value needs all keys except those only
-// received (addr of an ip pktinfo; ssn, tsn and cumtsn). Errors: *InvalidError "msg", or "protocol" for an unknown
-// level.
+// ControlMessageFromMap makes a control message to send from a map: level, type, and data (bytes; an integer or boolean
+// stands for a C int) or value (as in Map; tos also by name). Of both, which must agree, data is sent. A value alone needs
+// all keys except those only received (addr of an ip pktinfo; ssn, tsn and cumtsn). Errors: *InvalidError "msg", of a level
+// "protocol".
 func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	bad := func(cause string) (ControlMessage, error) {
 		return ControlMessage{}, &InvalidError{What: "msg", Value: m, Cause: "ctrl: " + cause}
@@ -140,38 +140,71 @@ func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	if !ok {
 		return bad("the key level is missing")
 	}
-	level, err := nameFromAny("protocol", plain.Levels, l)
-	if err != nil {
-		return ControlMessage{}, err
+	level, ok := levelFromAny(l)
+	if !ok {
+		return ControlMessage{}, &InvalidError{What: "protocol", Value: l, Cause: unknownName}
 	}
 	t, ok := r.Get("type")
 	if !ok {
 		return bad("the key type is missing")
 	}
-	typ, err := nameFromAny("msg", cmsgTypeNames[level], t)
-	if err != nil {
-		return bad(fmt.Sprintf("%v is not a type of level %v", t, l))
+	typ, ok := nameFromAny(cmsgTypeNames[level], t)
+	if !ok {
+		cause := fmt.Sprintf("%v is not a type of level %v", t, l)
+		if level == solIP && t == "hoplimit" { // OTP's name of Windows' IP_HOPLIMIT
+			cause = "Linux does not have {ip, hoplimit}, but Windows; here it is {ip, ttl}"
+		}
+		return bad(cause)
 	}
 	data, hasData := r.Get("data")
 	value, hasValue := r.Get("value")
 	if cause := r.Finish(); cause != "" {
 		return bad(cause)
 	}
-	if hasData == hasValue {
-		return bad("exactly one of data and value is needed")
-	}
-	if hasData {
+	var c ControlMessage
+	cause := ""
+	switch {
+	case hasData:
 		b, ok := nativeBytes(data)
 		if !ok {
 			return bad("data is neither bytes, an integer that fits a C int, nor a boolean")
 		}
-		return ControlMessage{Level: level, Type: typ, Data: b}, nil
+		if c = controlOfData(level, typ, b); hasValue && !plain.Same(value, c.plainValue()) {
+			cause = "value is not what data holds: leave out the one that is not meant"
+		}
+	case hasValue:
+		c, cause = controlFromValue(level, typ, value)
+	default:
+		cause = "data or value is needed"
 	}
-	c, cause := controlFromValue(level, typ, value)
 	if cause != "" {
 		return bad(cause)
 	}
 	return c, nil
+}
+
+func levelFromAny(v any) (int, bool) {
+	if text, is := v.(string); is {
+		return plain.Level(text)
+	}
+	return numberFromAny(v)
+}
+
+// controlOfData makes a control message of its bytes, decoded as if it had been received.
+func controlOfData(level, typ int, data []byte) ControlMessage {
+	c := ControlMessage{Level: level, Type: typ, Data: data}
+	rec, cause := c.sent()
+	if cause != "" {
+		return c // SetControl refuses it
+	}
+	rec.length = cU32(len(data))
+	ctrl := make([]byte, len(data)+32) // the header, and the padding of both
+	n := cCmsgEncode([]cCmsg{rec}, data, ctrl)
+	var pos uintptr
+	if got := new(cCmsg); n > 0 && cCmsgNext(ctrl[:n], &pos, got) == 1 {
+		return controlOf(got, ctrl)
+	}
+	return c
 }
 
 // isScalar reports whether the type is sent as a number.
@@ -211,6 +244,7 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 		c, needed = Timestamp(time.Unix(sec, usec*1000)), []string{"sec", "usec"}
 	case level == solSCTP && typ == sctpInit:
 		var v SCTPInit
+		r.Alias("num_outstreams", "num_ostreams") // as in the option initmsg
 		needed = readFields(r, v.fields())
 		c = v.Control()
 	case level == solSCTP && typ == sctpSndRcv:

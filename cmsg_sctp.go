@@ -42,7 +42,7 @@ type SCTPSndRcv struct {
 	AssocID    int32
 }
 
-// SCTPSndInfo holds how to send a message: struct sctp_sndinfo. It is the value of SCTPDefaultSndInfo.
+// SCTPSndInfo holds how to send: struct sctp_sndinfo, SCTPDefaultSndInfo.
 type SCTPSndInfo struct {
 	SID     uint16 // stream
 	Flags   uint16

@@ -3,6 +3,7 @@ package esock
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"os"
 	"syscall"
 	"time"
@@ -57,13 +58,32 @@ func (v Timestamps) Map() map[string]any {
 	return m
 }
 
-// Timestamp makes a timestamp in microseconds (SCM_TIMESTAMP). Linux refuses to send it; it serves other systems and
-// tests.
+// TimestampsFromMap reads a Map. Errors: *InvalidError "timestamps".
+func TimestampsFromMap(m map[string]any) (Timestamps, error) {
+	var v Timestamps
+	r := plain.Read(m)
+	for key, t := range map[string]*time.Time{"software": &v.Software, "hardware": &v.Hardware} {
+		if !r.Has(key) {
+			continue
+		}
+		in := r.Inner(key)
+		*t = time.Unix(in.Number("sec", math.MinInt64, math.MaxInt64, 0), in.Number("nsec", 0, 999_999_999, 0))
+		if cause := in.Finish("sec", "nsec"); cause != "" {
+			r.Wrong(key, cause)
+		}
+	}
+	if cause := r.Finish(); cause != "" {
+		return Timestamps{}, &InvalidError{What: "timestamps", Value: m, Cause: cause}
+	}
+	return v, nil
+}
+
+// Timestamp makes a timestamp in microseconds (SCM_TIMESTAMP), which Linux refuses to send.
 func Timestamp(t time.Time) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmTimestamp}
 	c.rec = &cCmsg{kind: cmsgTime}
 	v := cmsgTimeOf(c.at())
-	v.sec, v.nsec = t.Unix(), int64(t.Nanosecond())
+	v.sec, v.nsec = t.Unix(), int64(t.Nanosecond()/1000*1000)
 	return c
 }
 
@@ -79,8 +99,8 @@ func Priority(priority uint32) ControlMessage {
 // the interface's queueing discipline; see ExtendedError.TxTime.
 func TxTime(at time.Duration) ControlMessage { return intControl(solSocket, scmTxTime, int(at)) }
 
-// TimestampID sets the key of a packet's transmit timestamps, which is otherwise a running number (SCM_TS_OPT_ID,
-// Linux 6.13; not on streams). It needs TimestampOptID.
+// TimestampID sets the key of a packet's transmit timestamps, else a running number (SCM_TS_OPT_ID, Linux 6.13; not on
+// streams). It needs TimestampOptID.
 func TimestampID(key uint32) ControlMessage { return intControl(solSocket, scmTimestampID, int(key)) }
 
 // TimestampsFor requests timestamps for this packet only, by TimestampTx flags (SO_TIMESTAMPING). The socket's option
@@ -90,7 +110,7 @@ func TimestampsFor(flags TimestampFlags) ControlMessage {
 }
 
 // Rights passes duplicates of descriptors over a unix socket (SCM_RIGHTS). Keep them open until the message is sent.
-// On a stream it needs at least one byte of data.
+// A stream needs a byte of data.
 func Rights(fds ...int) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmRights, Data: make([]byte, 0, 4*len(fds))}
 	for _, fd := range fds {
@@ -190,7 +210,7 @@ func (c ControlMessage) WifiStatus() (acked, ok bool) {
 	return n != 0, ok
 }
 
-// Inq returns how many bytes of a unix stream remain to be received (SO_INQ, Linux 6.17). For TCP see TCPInq.
+// Inq returns how many bytes of a unix stream remain (SO_INQ, Linux 6.17).
 func (c ControlMessage) Inq() (int, bool) { return c.int(solSocket, scmInq) }
 
 // PidFD returns a descriptor of the sender's process (SO_PASSPIDFD, Linux 6.5). It is false also if the kernel made

@@ -164,20 +164,21 @@ func TestControlMessageMapsComeBack(t *testing.T) {
 // OTP dropped elements without a level, and nothing warned about unknown keys.
 func TestControlMessageMapsAreRefusedByName(t *testing.T) {
 	for cause, m := range map[string]map[string]any{
-		"level is missing":       {"type": "ttl", "value": 5},
-		"type is missing":        {"level": "ip", "value": 5},
-		"unknown keys: dta":      {"level": "ip", "type": "ttl", "dta": 5, "value": 5},
-		"exactly one of":         {"level": "ip", "type": "ttl"},
-		"exactly one of data":    {"level": "ip", "type": "ttl", "value": 5, "data": 5},
-		"not a type of level ip": {"level": "ip", "type": "rights", "data": 5},
-		"has no value":           {"level": "socket", "type": "rights", "value": 5},
-		"no value to send":       {"level": "ip", "type": "recvttl", "value": 5},
-		"C int":                  {"level": "ip", "type": "ttl", "value": 1 << 31},
-		"data is neither":        {"level": "ip", "type": "ttl", "data": 1 << 31},
-		"not a map":              {"level": "ip", "type": "pktinfo", "value": 5},
-		"ifindex: out of range":  {"level": "ip", "type": "pktinfo", "value": map[string]any{"ifindex": -1}},
-		"unknown keys: idx":      {"level": "ip", "type": "pktinfo", "value": map[string]any{"idx": 1}},
-		"usec: out of range":     {"level": "socket", "type": "timestamp", "value": map[string]any{"usec": 1_000_000}},
+		"level is missing":                        {"type": "ttl", "value": 5},
+		"type is missing":                         {"level": "ip", "value": 5},
+		"unknown keys: dta":                       {"level": "ip", "type": "ttl", "dta": 5, "value": 5},
+		"data or value is needed":                 {"level": "ip", "type": "ttl"},
+		"value is not what data":                  {"level": "ip", "type": "ttl", "value": 5, "data": 6},
+		"value is not what data holds: leave out": {"level": "ip", "type": 98, "value": 5, "data": 5},
+		"not a type of level ip":                  {"level": "ip", "type": "rights", "data": 5},
+		"has no value":                            {"level": "socket", "type": "rights", "value": 5},
+		"no value to send":                        {"level": "ip", "type": "recvttl", "value": 5},
+		"ip ttl 2147483648 is":                    {"level": "ip", "type": "ttl", "value": 1 << 31},
+		"data is neither":                         {"level": "ip", "type": "ttl", "data": 1 << 31},
+		"not a map":                               {"level": "ip", "type": "pktinfo", "value": 5},
+		"ifindex: out of range":                   {"level": "ip", "type": "pktinfo", "value": map[string]any{"ifindex": -1}},
+		"unknown keys: idx":                       {"level": "ip", "type": "pktinfo", "value": map[string]any{"idx": 1}},
+		"usec: out of range":                      {"level": "socket", "type": "timestamp", "value": map[string]any{"usec": 1_000_000}},
 	} {
 		_, err := ControlMessageFromMap(m)
 		assert.ErrorIs(t, err, &InvalidError{What: "msg"}, "%v", m)

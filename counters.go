@@ -133,8 +133,8 @@ func (c Counters) Map() map[string]any {
 	return m
 }
 
-// CountersFromMap reads what Map returns. Missing keys are 0. SendFile is set if one of its keys is there.
-// Errors: *InvalidError "counters" that names an unknown key or a wrong value.
+// CountersFromMap reads what Map returns. Missing keys are 0. One key of SendFile sets it. Errors:
+// *InvalidError "counters" that names the key.
 func CountersFromMap(m map[string]any) (Counters, error) {
 	var c Counters
 	var files SendFileCounters
@@ -153,10 +153,8 @@ func CountersFromMap(m map[string]any) (Counters, error) {
 	return c, nil
 }
 
-// MarshalJSON writes what Map returns.
 func (c Counters) MarshalJSON() ([]byte, error) { return json.Marshal(c.Map()) }
 
-// UnmarshalJSON reads what MarshalJSON wrote. Errors: see CountersFromMap.
 func (c *Counters) UnmarshalJSON(b []byte) error {
 	if c == nil {
 		return errNowhere("counters")

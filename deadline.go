@@ -14,14 +14,12 @@ func (s *Socket) SetDeadline(t time.Time) error {
 	return s.setBounds("set_deadline", t, reading, writing)
 }
 
-// SetReadDeadline sets the moment after which blocking receives and accepts end with ErrTimeout, and those of the error queue
-// (RecvErr) and SyscallConn's Read. It holds for calls to come and for waiting ones, which move with it. The zero time is no
-// deadline.
+// SetReadDeadline sets the moment after which blocking receives and accepts end with ErrTimeout, RecvErr and SyscallConn's
+// Read among them: calls to come, and waiting ones, which move with it. The zero time is no deadline.
 //
 // A call ends at the earlier of the deadline and its Wait. A call that begins after the deadline ends at once, also one with
-// Within(0), and takes nothing, even if data is there. A call that has received a part returns the count with ErrTimeout.
-// Asynchronous calls (NoWait, With) are not bound: their mailbox can wait with a deadline of its own. Close and Shutdown
-// do not wait for the deadline. Errors: net.ErrClosed. OTP has no such call; net.Conn.
+// Within(0) or for no bytes, and takes nothing, even if data is there. A call that has received a part returns the count
+// with ErrTimeout. Asynchronous calls (NoWait, With) are not bound. Errors: net.ErrClosed. OTP has no such call; net.Conn.
 func (s *Socket) SetReadDeadline(t time.Time) error {
 	return s.setBounds("set_read_deadline", t, reading, reading)
 }
@@ -74,7 +72,7 @@ func (s *Socket) moveWaiters(d direction, at time.Duration) {
 	if wt := s.blk.onPoller[d]; wt != nil {
 		wt.aim(at)
 	}
-	for h := s.lane(d).head; h != nil; h = h.next {
+	for h := s.lane(d).head; h != nil; h = h.entry.next {
 		if h.mb == nil {
 			h.ext.waiter.aim(at)
 		}

@@ -3,6 +3,7 @@ package esock
 import (
 	"context"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -49,6 +50,42 @@ func TestCallsAfterTheDeadline(t *testing.T) {
 		assert.True(t, laneIsFree(a, d), "the fast way again")
 	}
 	assert.Zero(t, a.state.Load()&stSlow(erring))
+}
+
+// A call for no bytes is refused when any other would be, in both directions.
+func TestCallsForNoBytesHeedTheirWait(t *testing.T) {
+	a, _ := pair(t, Stream)
+	f, err := os.CreateTemp(t.TempDir(), "")
+	require.NoError(t, err)
+	defer f.Close()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	dead := NewMailbox()
+	require.NoError(t, dead.Close())
+	for name, call := range map[string]func(Wait) error{
+		"recv":     func(w Wait) error { _, err := a.Recv(nil, 0, w); return err },
+		"recvfull": func(w Wait) error { _, err := a.RecvFull(nil, 0, w); return err },
+		"recvfrom": func(w Wait) error { _, _, err := a.RecvFrom(nil, 0, w); return err },
+		"recvmsg":  func(w Wait) error { return a.RecvMsg(&Msg{Buf: []byte{}}, 0, w) },
+		"send":     func(w Wait) error { _, err := a.Send(nil, 0, w); return err },
+		"sendv":    func(w Wait) error { _, err := a.SendV(nil, w); return err },
+		"sendfile": func(w Wait) error { _, err := a.SendFile(f, 0, 0, w); return err },
+	} {
+		mb := NewMailbox()
+		for _, w := range []Wait{Forever, Within(0), Within(time.Hour), Until(longAgo), NoWait(mb)} {
+			assert.NoError(t, call(w), "%s, %v", name, w)
+		}
+		assert.ErrorIs(t, call(Context(ended)), context.Canceled, name)
+		assert.ErrorIs(t, call(Within(-1)), &InvalidError{What: "timeout"}, name)
+		assert.ErrorIs(t, call(NoWait(dead)), &InvalidError{What: "mailbox"}, name)
+		require.NoError(t, a.SetDeadline(longAgo))
+		for _, w := range []Wait{Forever, Within(0), Within(time.Hour)} {
+			assert.Equal(t, ErrTimeout, call(w), "%s, %v", name, w)
+		}
+		assert.NoError(t, call(NoWait(mb)), "the deadline binds no asynchronous call")
+		require.NoError(t, a.SetDeadline(time.Time{}))
+		assert.Zero(t, mb.Len())
+	}
 }
 
 // The error queue has the deadline of reading, also if it is set before the queue is first used.

@@ -184,7 +184,7 @@ func TestDeadlineMovesTheWholeQueue(t *testing.T) {
 	all := func() (at []time.Duration) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for h := s.lanes[reading].head; h != nil; h = h.next {
+		for h := s.lanes[reading].head; h != nil; h = h.entry.next {
 			at = append(at, h.ext.waiter.at)
 		}
 		return at

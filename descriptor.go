@@ -6,8 +6,7 @@ import (
 	"syscall"
 )
 
-// SyscallConn gives access to the descriptor, for system calls that this package does not make, as the connections of
-// package net do.
+// SyscallConn gives access to the descriptor, for system calls that this package does not make.
 //
 // Control holds the socket while f runs: the descriptor stays open, and its number stays this socket's. Read and Write also
 // take the socket's reading or writing direction, in turn with other calls, and wait until the descriptor is ready whenever f
@@ -80,9 +79,8 @@ func (s *Socket) abandon(op Op) {
 }
 
 // File returns a duplicate of the socket's descriptor as a file. The caller must close it; closing one does not close the
-// other. They share one open file description, and so its options and O_NONBLOCK, which is on. If a function makes the file
-// blocking, the description is blocking for the socket too; its calls still end as documented. Errors: net.ErrClosed;
-// EMFILE. dup(2); net.TCPConn.File.
+// other. They share one open file description, with its options and O_NONBLOCK, which is on. The socket's calls end as
+// documented even where the file is made blocking. Errors: net.ErrClosed; EMFILE. dup(2); net.TCPConn.File.
 func (s *Socket) File() (*os.File, error) {
 	const op = "file"
 	s = s.orClosed()

@@ -31,9 +31,9 @@ func everyExportedNameIsDocumented(t *testing.T, dir, name string) {
 	p := doc.New(pkgs[name], "github.com/esock-go/esock/"+dir, 0)
 	require.NotEmpty(t, p.Doc)
 
-	// Error, String and the like say what they are by their names.
+	// Error, String, MarshalJSON and the like say what they are by their names.
 	plain := map[string]bool{"Error": true, "String": true, "Unwrap": true, "Is": true, "Timeout": true,
-		"Temporary": true, "LogValue": true}
+		"Temporary": true, "LogValue": true, "MarshalText": true, "UnmarshalText": true, "MarshalJSON": true, "UnmarshalJSON": true}
 	check := func(kind, name, text string) {
 		if ast.IsExported(name) && strings.TrimSpace(text) == "" && !plain[name] {
 			t.Errorf("%s %s has no comment", kind, name)

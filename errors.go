@@ -21,17 +21,16 @@ var _ net.Error = timeoutError{}
 
 // The errors that are reasons inside an *Error have no "esock: " of their own in front: that has it.
 
-// ErrCancelled is the Reason of an AbortMsg for a call that another call of the same mailbox replaced: a mailbox has
-// one call in each direction of a socket.
+// ErrCancelled is the Reason of an AbortMsg for a call that another call of the same mailbox replaced.
 var ErrCancelled = errors.New("replaced by another call")
 
 // ErrAlready means that another requester connects already. OTP: already.
 var ErrAlready = errors.New("already connecting")
 
-// ErrControlTruncated accompanies a received message whose control messages did not all fit into {otp,rcvctrlbuf}. The Msg
+// ErrControlTruncated accompanies a received message whose control messages did not all fit into its CtrlSize. The Msg
 // has the message; the other control messages are lost, their descriptors closed. RecvMsg with
-// MsgCTrunc reports this in Msg.Flags only, as OTP does. MSG_CTRUNC of recvmsg(2).
-var ErrControlTruncated = errors.New("control messages truncated: {otp,rcvctrlbuf} is too small")
+// MsgCTrunc reports this in Msg.Flags only, as OTP does.
+var ErrControlTruncated = errors.New("control messages truncated: {otp,rcvctrlbuf}, or CtrlSize of the Msg, is too small")
 
 // errConnectTimeout is the reason of a connect that ran out of time: what state the kernel's attempt is in is
 // not known, so that the socket is best closed.
@@ -51,12 +50,3 @@ func errnoIn(err error) syscall.Errno {
 	errors.As(err, &e)
 	return e
 }
-
-// explainedErrno is the system's refusal with what is known of its cause. errors.Is finds the number.
-type explainedErrno struct {
-	errno syscall.Errno
-	cause string
-}
-
-func (e *explainedErrno) Error() string { return e.errno.Error() + ": " + e.cause }
-func (e *explainedErrno) Unwrap() error { return e.errno }

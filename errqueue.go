@@ -19,13 +19,12 @@ type QueuedError struct {
 // IPv6RecvErr, Socket.TxTimestamps, Socket.ZeroCopy, SO_TXTIME. With IPRecvErr the next send or receive also fails
 // once with the error, even if that concerns another peer; a server should carry on and look here for the cause.
 //
-// Errors: EOPNOTSUPP except on TCP, UDP, UDP-Lite, ICMP, raw and packet sockets, since not every Linux has an error
-// queue on others; ErrControlTruncated if {otp,rcvctrlbuf} was too small. OTP: socket:recvmsg with the flag errqueue;
-// recvmsg(2), ip(7).
+// Errors: EOPNOTSUPP except on TCP, UDP, UDP-Lite, ICMP, raw and packet sockets; ErrControlTruncated if m.CtrlSize
+// was too small. OTP: socket:recvmsg with the flag errqueue; recvmsg(2), ip(7).
 func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
 	s = s.orClosed()
-	if m == nil {
-		return QueuedError{}, s.answer(OpRecvErr, &w, &InvalidError{What: "msg", Cause: "it is nil"})
+	if err := m.cannotReceive(); err != nil {
+		return QueuedError{}, s.answer(OpRecvErr, &w, err)
 	}
 	if err := s.needErrorQueue("recverr"); err != nil {
 		return QueuedError{}, s.answer(OpRecvErr, &w, err)

@@ -8,11 +8,10 @@ import (
 // Handle identifies the asynchronous calls of one requester, one call at a time. Mailbox.NewHandle makes it. A second
 // call that would wait while the first is in progress returns an *InvalidError "handle". A call that completes at once
 // does not use its handle.
-//
-// A handle is also its own entry in a lane's queue and in a mailbox's list of messages, so that neither allocates.
 type Handle struct {
-	links[Handle] // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
+	// A handle is its own entry in a lane's queue and in a mailbox's list of messages, so that neither allocates.
 
+	entry    links[Handle] // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
 	mb       *Mailbox      // the requester; nil for a blocking call waiting its turn
 	sock     *Socket       // where it was last used; guarded by mb.mu
 	call     links[Handle] // in the mailbox's list of handles in progress, guarded by mb.mu
@@ -94,6 +93,18 @@ func (h *Handle) Socket() *Socket {
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
 	return h.sock
+}
+
+// String describes the handle's last call: "recv on #Socket<7>".
+func (h *Handle) String() string {
+	s := h.Socket()
+	if s == nil {
+		return "unused handle"
+	}
+	s.mu.Lock()
+	op := h.op
+	s.mu.Unlock()
+	return op.String() + " on " + s.String()
 }
 
 // Mailbox returns the mailbox that the handle belongs to.
@@ -207,7 +218,7 @@ type handleList = list[Handle, handleLinks]
 
 type handleLinks struct{}
 
-func (handleLinks) of(h *Handle) *links[Handle] { return &h.links }
+func (handleLinks) of(h *Handle) *links[Handle] { return &h.entry }
 
 // callLinks link the handles of a mailbox that have a call in progress.
 type callLinks struct{}
@@ -315,7 +326,7 @@ func (m *Mailbox) queuedIn(s *Socket, l *lane, d direction) *Handle {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for h, p := l.head, m.pending.head; h != nil && p != nil; h, p = h.next, p.call.next {
+	for h, p := l.head, m.pending.head; h != nil && p != nil; h, p = h.entry.next, p.call.next {
 		switch {
 		case h.mb == m:
 			return h

@@ -95,17 +95,14 @@ type SocketInfo struct {
 
 	// The states in order: reading: bound, listening, accepting, selected, closing, closed; writing: connecting,
 	// connected, selected, closing, closed. selected means that a call ever selected, accepting that a call waits.
-	RStates, WStates []string
+	RStates, WStates   []string
+	Readable, Writable bool // the direction is neither closed nor ended by Shutdown
 
-	// FromFD: the socket was adopted. DupOf: the descriptor it duplicates, -1 if it uses the adopted one itself.
-	// OTP: ctype, which is normal, fromfd, or {fromfd, FD}.
-	FromFD bool
-	DupOf  int
-
+	FromFD   bool // the socket was adopted. OTP: ctype, which is normal, fromfd, or {fromfd, FD}
+	DupOf    int  // the descriptor it duplicates, -1 if it uses the adopted one itself
 	Counters Counters
 
-	// How many calls wait, by operation, without connects.
-	NumReaders, NumWriters, NumAcceptors int
+	NumReaders, NumWriters, NumAcceptors int // how many calls wait, by operation, without connects
 }
 
 // Info returns the state of the socket, also of a closed one, which has no owner. It locks the socket's lanes. OTP:
@@ -118,6 +115,7 @@ func (s *Socket) Info() SocketInfo {
 	i := SocketInfo{
 		Domain: s.Domain(), Type: s.typ, Protocol: s.proto,
 		RStates: s.rstates(), WStates: s.wstates(),
+		Readable: s.isOpenFor(factReadEnded), Writable: s.isOpenFor(factWriteEnded),
 		DupOf:        -1,
 		Counters:     s.countersLocked(),
 		NumReaders:   r.count(OpRecv, OpRawRead),
@@ -135,6 +133,9 @@ func (s *Socket) Info() SocketInfo {
 	}
 	return i
 }
+
+// isOpenFor reports whether neither Close nor the Shutdown that sets the fact has ended a direction.
+func (s *Socket) isOpenFor(ended uint32) bool { return !s.closing() && s.facts.Load()&ended == 0 }
 
 // keepStates records the states that depend on calls in progress, before closing ends them. s.mu is held.
 func (s *Socket) keepStates() {
@@ -187,7 +188,7 @@ func states(all ...state) []string {
 }
 
 // Map returns the information with OTP's keys: domain, type and protocol (names, or integers without one), owner (text
-// or nil), rstates and wstates (lists of names), ctype ("normal", "fromfd", or a map with the descriptor under
+// or nil), rstates and wstates (lists of names), readable, writable, ctype ("normal", "fromfd", or a map with the descriptor under
 // fromfd), counters, num_readers, num_writers, num_acceptors.
 func (i SocketInfo) Map() map[string]any {
 	m := map[string]any{
@@ -196,6 +197,7 @@ func (i SocketInfo) Map() map[string]any {
 		"protocol": plain.Protocols.Value(int(i.Protocol)),
 		"owner":    nil,
 		"rstates":  append([]string{}, i.RStates...), "wstates": append([]string{}, i.WStates...),
+		"readable": i.Readable, "writable": i.Writable,
 		"ctype":       "normal",
 		"counters":    i.Counters.Map(),
 		"num_readers": i.NumReaders, "num_writers": i.NumWriters, "num_acceptors": i.NumAcceptors,
@@ -225,6 +227,7 @@ func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 		r.Get("owner")
 	}
 	i.RStates, i.WStates = r.Texts("rstates"), r.Texts("wstates")
+	i.Readable, i.Writable = r.Bool("readable"), r.Bool("writable")
 	if _, ok := m["ctype"].(map[string]any); ok {
 		ctype := r.Inner("ctype")
 		i.FromFD, i.DupOf = true, int(ctype.Number("fromfd", 0, math.MaxInt32, -1))

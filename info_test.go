@@ -75,7 +75,8 @@ func TestInfoMapsRefuseByName(t *testing.T) {
 		assert.ErrorContains(t, err, name)
 	}
 	for name, m := range map[string]map[string]any{
-		"readable":    {"readable": true},
+		"readable":    {"readable": 1},
+		"receivable":  {"receivable": true},
 		"num_readers": {"num_readers": -1},
 		"rstates":     {"rstates": []any{"bound", 1}},
 		"domain":      {"domain": "outer"},
@@ -140,6 +141,38 @@ func TestInfoOfAListener(t *testing.T) {
 	assert.Empty(t, i.Owner)
 	assert.Zero(t, i.NumAcceptors)
 	assert.Equal(t, Counters{AccTries: 2, AccSuccess: 1, AccWaits: 1}, i.Counters)
+}
+
+func TestInfoSaysWhichDirectionIsOpen(t *testing.T) {
+	open := func(s *Socket) [2]bool { i := s.Info(); return [2]bool{i.Readable, i.Writable} }
+	for how, want := range map[How][2]bool{ShutRead: {false, true}, ShutWrite: {true, false}, ShutReadWrite: {false, false}} {
+		for _, typ := range []Type{Stream, Dgram, SeqPacket} {
+			s, peer := pair(t, typ)
+			assert.Equal(t, [2]bool{true, true}, open(s))
+			require.NoError(t, s.Shutdown(how))
+			assert.Equal(t, want, open(s), "%v of a %v", how, typ)
+			assert.Equal(t, [2]bool{true, true}, open(peer), "the other end")
+			require.NoError(t, s.Close())
+			assert.Equal(t, [2]bool{false, false}, open(s))
+		}
+	}
+	s, err := Open(Inet, Stream, TCP)
+	require.NoError(t, err)
+	defer s.Close()
+	require.Error(t, s.Shutdown(ShutReadWrite))
+	assert.Equal(t, [2]bool{true, true}, open(s), "a shutdown that failed")
+
+	l, _ := listener(t)
+	require.NoError(t, l.Shutdown(ShutRead))
+	assert.Equal(t, [2]bool{false, true}, open(l))
+	require.NoError(t, l.Listen(1))
+	assert.Equal(t, [2]bool{true, true}, open(l), "it listens again")
+	addr, err := l.SockName() // the port may be another
+	require.NoError(t, err)
+	require.NoError(t, s.Connect(addr, Forever))
+	c, err := l.Accept(Forever)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
 }
 
 func TestSelectedStaysAfterTheWait(t *testing.T) {
@@ -268,5 +301,6 @@ func TestSocketInfoMapAndJSONGoBothWays(t *testing.T) {
 	for _, key := range []string{"rstates", "wstates", "num_readers", "num_writers", "num_acceptors"} {
 		assert.Contains(t, m, key)
 	}
-	assert.Len(t, m, 11)
+	assert.Equal(t, []any{true, true}, []any{owned.Map()["readable"], owned.Map()["writable"]})
+	assert.Len(t, m, 13)
 }

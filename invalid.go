@@ -37,8 +37,8 @@ func (e *InvalidError) Is(target error) bool {
 	return e != nil && target == syscall.EINVAL
 }
 
-// ErrState matches, with errors.Is, the failure of a call that does not fit the socket's state: a receive while an
-// accept is pending, a send while it connects. OTP: {invalid, state}.
+// ErrState matches, with errors.Is, a call that the socket's state excludes: a receive while an accept waits. OTP:
+// {invalid, state}.
 var ErrState error = &InvalidError{What: "state"}
 
 func stateError(cause string) error { return &InvalidError{What: "state", Cause: cause} }

@@ -18,10 +18,9 @@ import (
 // With MsgTrunc, the count on a message socket is the full length of the message, which may exceed len(buf). TCP
 // discards up to len(buf) bytes and returns how many.
 //
-// An empty buffer returns 0 without an error on a stream, and *InvalidError "data_size" on a message socket, where the
-// kernel would discard a message. (Package net differs: ReadFrom discards one, Read returns at once.) With
-// MsgPeek|MsgTrunc an empty buffer is allowed, and the count is the length of the next message. OTP: socket:recv/2,3,4
-// with length 0; recv(2).
+// An empty buffer returns 0 at once on a stream (past the deadline ErrTimeout, as a Send), and *InvalidError
+// "data_size" on a message socket, where the kernel would discard a message. With MsgPeek|MsgTrunc it is allowed, and
+// the count is the length of the next message. OTP: socket:recv/2,3,4 with length 0; recv(2).
 func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpRecv, buf: buf, flags: int(flags)}
@@ -48,9 +47,31 @@ func (s *Socket) emptyRecv(op Op, w *Wait) error {
 	}
 	s.unref()
 	if s.typ == Stream {
-		return s.answer(op, w, nil)
+		return s.answer(op, w, s.unfit(op, w))
 	}
 	return s.answer(op, w, &InvalidError{What: "data_size", Value: 0, Cause: "a message needs a buffer"})
+}
+
+// unfit says why a call may not begin, even one that moves nothing and so takes no lane.
+func (s *Socket) unfit(op Op, w *Wait) error {
+	if err := w.Err(); err != nil {
+		return err
+	}
+	if err := w.calledOff(); err != nil {
+		return err
+	}
+	if w.kind == waitAsync {
+		if w.requester().Closed() {
+			return errMailboxClosed
+		}
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.expired(op.direction()) {
+		return ErrTimeout
+	}
+	return nil
 }
 
 // RecvFull receives exactly len(buf) bytes on a stream. If it ends early, it returns the count received and the
@@ -81,11 +102,8 @@ const maxFill = 1 << 20
 // full length of a cut message, use RecvMsg. OTP: socket:recv/1,2,3,4.
 func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	s = s.orClosed()
-	if length < 0 || length > maxRecv {
-		return nil, s.answer(OpRecv, &w, &InvalidError{What: "data_size", Value: length})
-	}
-	if s.discards(flags) {
-		return nil, s.answer(OpRecv, &w, &InvalidError{What: "msg_flag", Value: MsgTrunc, Cause: "TCP discards the data; see Recv"})
+	if err := s.cannotMake(length, flags); err != nil {
+		return nil, s.answer(OpRecv, &w, err)
 	}
 	if length > 0 {
 		b := make([]byte, length)
@@ -109,6 +127,38 @@ func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	}
 	buffers.put(buf)
 	return out, err
+}
+
+// RecvBytesFrom is RecvFrom into a new buffer of length bytes, 0: the {otp, rcvbuf} size, cut to the data. Errors: as
+// RecvBytes. OTP: socket:recvfrom/1,2,3,4.
+func (s *Socket) RecvBytesFrom(length int, flags MsgFlags, w Wait) ([]byte, Addr, error) {
+	s = s.orClosed()
+	if err := s.cannotMake(length, flags); err != nil {
+		return nil, Addr{}, s.answer(OpRecvFrom, &w, err)
+	}
+	if length == 0 {
+		length = s.options().rcvbuf
+	}
+	buf := buffers.get(length)
+	n, from, err := s.RecvFrom(*buf, flags, w)
+	n = min(n, len(*buf))
+	var out []byte
+	if err == nil || n > 0 || isComplete(err) {
+		out = append(make([]byte, 0, n), (*buf)[:n]...)
+	}
+	buffers.put(buf)
+	return out, from, err
+}
+
+// cannotMake says why no buffer of that length can be made, or filled.
+func (s *Socket) cannotMake(length int, flags MsgFlags) error {
+	switch {
+	case length < 0 || length > maxRecv:
+		return &InvalidError{What: "data_size", Value: length}
+	case s.discards(flags):
+		return &InvalidError{What: "msg_flag", Value: MsgTrunc, Cause: "TCP discards the data; see Recv"}
+	}
+	return nil
 }
 
 // discards reports whether a receive with the flags counts bytes and stores none: MsgTrunc on TCP and what is built on it.
@@ -152,13 +202,13 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 // for its buffers. With MsgPeek|MsgTrunc and an empty non-nil Buf, FullLen is the length of the next message, which
 // stays.
 //
-// Control messages that do not fit into {otp,rcvctrlbuf} give ErrControlTruncated, with the message in m. With
+// Control messages that do not fit into m.CtrlSize give ErrControlTruncated, with the message in m. With
 // MsgCTrunc in flags, only m.Flags reports it, as in OTP. The same holds when {otp,select_read} makes the error a
 // *Select. OTP: socket:recvmsg/1,2,3,5; recvmsg(2).
 func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	s = s.orClosed()
-	if m == nil {
-		return s.answer(OpRecvMsg, &w, &InvalidError{What: "msg", Cause: "it is nil"})
+	if err := m.cannotReceive(); err != nil {
+		return s.answer(OpRecvMsg, &w, err)
 	}
 	o := s.options()
 	buf, ctrl, recs, out := m.recvBuffers(o.rcvbuf, o.rcvctrlbuf)
@@ -194,10 +244,10 @@ func isComplete(err error) bool {
 // If it ends early, it returns the count sent. So does an asynchronous call, with a *Select: continue with buf[n:] and
 // w.Continue, or Cancel.
 //
-// In three cases Linux does not report when a send becomes possible. Datagrams to a unix socket that this one is not
-// connected to, and netlink messages to another process, are retried (asynchronously: get a SelectMsg) after 100 µs,
-// then after twice the time before, up to 50 ms. The peer's Shutdown(ShutRead) on a unix socket is noticed by checks
-// between 10 ms and a second apart. OTP: socket:send/2,3,4; send(2).
+// Linux does not report when three sends become possible. Datagrams to a unix socket that this one is not connected
+// to, and netlink messages to another process, are retried (asynchronously: get a SelectMsg) after 100 µs, then twice
+// the time before, up to 50 ms. The peer's Shutdown(ShutRead) on a unix socket is noticed within a second. OTP:
+// socket:send/2,3,4; send(2).
 func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}
@@ -215,13 +265,16 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 	c := call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, whole: s.typ == Stream}
 	n, err := s.do(&c, &w)
 	x.free()
+	if err != nil {
+		err = s.blame(err, &to)
+	}
 	return n, err
 }
 
 // SendMsg sends m.Iov, to m.Addr if set, with the control messages of m.SetControl. On a stream it sends all of the
-// data, and the control messages once, with the first byte. Control messages without a byte of data are refused with
-// *InvalidError "msg", because the kernel would silently drop them and their descriptors. m is not changed. To
-// continue a partial send, put the rest into m.Iov and use w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
+// data, and the control messages once, with the first byte: without data they are an *InvalidError "msg", because the
+// kernel would silently drop them and their descriptors. m is not changed. To continue a partial send, put the rest
+// into m.Iov and use w.Continue. OTP: socket:sendmsg/2,3,4; sendmsg(2), unix(7).
 func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	if m == nil {
@@ -240,7 +293,11 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 			Cause: "ctrl: on a stream control messages need at least one byte of data to go with"})
 	}
 	c := call{op: OpSendMsg, flags: int(flags), addr: to, ctrl: ctrl}
-	return s.gather(&c, m.Iov, &w)
+	n, err := s.gather(&c, m.Iov, &w)
+	if err != nil && to != nil {
+		err = s.blame(err, &m.Addr)
+	}
+	return n, err
 }
 
 // SendV sends several buffers in order, as one message or piece of a stream. A message has at most LibraryInfo.IOVMax

@@ -47,15 +47,16 @@ func (s *Socket) ioctlOf(request int, name string, arg *cIOArg) error {
 
 // ioctlAbout makes the error of a request about an interface, and names the interface, which an errno does not.
 func ioctlAbout(request int, name string, arg *cIOArg, err error) error {
-	if e, ok := err.(*Error); ok && e.Reason == syscall.ENODEV {
+	return withCause(err, func(errno syscall.Errno) string {
+		if errno != syscall.ENODEV {
+			return ""
+		}
 		which := strconv.Quote(name)
 		if request == ioGIFName {
 			which = strconv.FormatInt(int64(arg.i), 10)
 		}
-		e.Reason = &explainedErrno{syscall.ENODEV,
-			ioctlRows()[request].Name + ": " + which + " is no interface in the socket's network namespace"}
-	}
-	return err
+		return ioctlRows()[request].Name + ": " + which + " is no interface in the socket's network namespace"
+	})
 }
 
 func (s *Socket) askInt(request int) (int, error) {
@@ -74,8 +75,7 @@ func (s *Socket) NRead() (int, error) { return s.askInt(ioNRead) }
 func (s *Socket) NWrite() (int, error) { return s.askInt(ioNWrite) }
 
 // NSpace returns the room in the send buffer: SO_SNDBUF less NWrite, at least 0. It is an upper bound, because on TCP
-// overhead counts too, and the buffer grows. It stands for OTP's nspace (the BSDs' FIONSPACE), which Linux lacks.
-// Errors: as NWrite.
+// overhead counts too, and the buffer grows. Errors: as NWrite. OTP: nspace, the BSDs' FIONSPACE, which Linux lacks.
 func (s *Socket) NSpace() (int, error) { return s.askInt(ioNSpace) }
 
 // AtMark reports whether the next byte to receive is the one that MsgOOB marked as urgent. Only TCP and unix streams

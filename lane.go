@@ -28,6 +28,7 @@ type lane struct {
 	parked     bool     // the owner waits or works piece by piece, and so does not leave soon; it is the current request
 	waited     bool     // the last blocking call had to wait
 	pausing    *pausing // pause.go; nil until needed
+	named      int      // how many of the queued calls are blocking ones of a mailbox (Wait.As)
 }
 
 const (
@@ -73,7 +74,7 @@ func (l *lane) count(first, last Op) int {
 	if op := l.current(); op >= first && op <= last {
 		n++
 	}
-	for h := l.head; h != nil; h = h.next {
+	for h := l.head; h != nil; h = h.entry.next {
 		if h.op >= first && h.op <= last {
 			n++
 		}
@@ -119,7 +120,7 @@ func (s *Socket) enter(c *call, w *Wait) error {
 	looked, hold := stOpen|stOwned(d)|stSlow(d), c.op.hold()
 	for {
 		st := s.state.Load()
-		if st&looked != stOpen || c.finish || w.continues() != nil {
+		if st&looked != stOpen || c.finish || w.amendment() != nil {
 			return s.enterSlow(c, w)
 		}
 		if s.state.CompareAndSwap(st, st+hold) {
@@ -132,7 +133,10 @@ func (s *Socket) enter(c *call, w *Wait) error {
 func (s *Socket) enterSlow(c *call, w *Wait) error {
 	d := c.op.direction()
 	l := s.lane(d)
-	mb := w.requester()
+	mb := s.requester(w)
+	if mb != nil && w.named() == mb && mb.Closed() {
+		return errMailboxClosed
+	}
 	for {
 		s.mu.Lock()
 		if s.closing() {
@@ -165,9 +169,14 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 			err = ErrTimeout
 		case w.kind == waitAsync:
 			err = s.queueAsync(l, c, w)
+		case mb != nil && s.hasQueued(mb, l, d) != nil:
+			err = errQueuedAlready
 		default:
 			wt := newWaiter(s, c.op, c.until(w))
 			wt.h.state = handleQueued
+			if wt.as = mb; mb != nil {
+				l.named++
+			}
 			l.push(&wt.h)
 			s.mu.Unlock()
 			return s.awaitTurn(c, wt, w)
@@ -247,8 +256,8 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 // queueAsync queues an asynchronous call. s.mu is held.
 func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	mb := w.requester()
-	if mb.queuedIn(s, l, c.op.direction()) != nil {
-		return stateError("a call of this mailbox is queued already")
+	if s.hasQueued(mb, l, c.op.direction()) != nil {
+		return errQueuedAlready
 	}
 	h := w.handle()
 	if h == nil {
@@ -261,6 +270,44 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	h.keepFile(c)
 	l.push(h)
 	return (*Select)(h)
+}
+
+var errQueuedAlready = stateError("a call of this mailbox is queued already")
+
+// requester is the mailbox that makes the call. In the calls of a layer above, the mailbox of Wait.As counts for nothing: it is
+// the layer's user, and the lane's requests are the layer's own.
+func (s *Socket) requester(w *Wait) *Mailbox {
+	if w.kind != waitAsync && w.continues() == nil && s.facts.Load()&factLayered != 0 {
+		return nil
+	}
+	return w.requester()
+}
+
+// hasQueued returns the call that the mailbox has queued in a lane, or nil. s.mu is held.
+func (s *Socket) hasQueued(mb *Mailbox, l *lane, d direction) *Handle {
+	if l.named > 0 {
+		for h := l.head; h != nil; h = h.entry.next {
+			if h.mb == nil && h.ext.waiter.as == mb {
+				return h
+			}
+		}
+	}
+	return mb.queuedIn(s, l, d)
+}
+
+// unqueue takes a call out of the queue. s.mu is held.
+func (l *lane) unqueue(h *Handle) {
+	l.remove(h)
+	h.state = handleIdle
+	if h.mb == nil && h.ext.waiter.as != nil {
+		l.named--
+	}
+}
+
+// turn tells a blocking call that it has left the queue: it owns the lane, or reason says why it does not. s.mu is held.
+func (h *Handle) turn(reason error) {
+	h.ext.reason = reason
+	h.ext.wake <- struct{}{}
 }
 
 // settle sets the slow bit if a handle holds the lane, a call is queued, or the direction has a deadline, and clears it
@@ -308,16 +355,13 @@ func (s *Socket) promote(d direction) {
 	l := s.lane(d)
 	for !s.closing() && l.cur == nil && l.head != nil && s.state.Load()&stOwned(d) == 0 {
 		h := l.head
-		l.remove(h)
+		l.unqueue(h)
 		if h.mb == nil {
-			h.state = handleIdle
 			s.state.Add(h.op.hold())
-			h.ext.reason = nil
-			h.ext.wake <- struct{}{}
+			h.turn(nil)
 			break
 		}
 		if err := s.hold(d, h, false); err != nil {
-			h.state = handleIdle
 			s.dropFile(h)
 			h.mb.aborted(h, err)
 		}
@@ -391,15 +435,18 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	return (*Select)(h)
 }
 
-// supersede aborts the call that the mailbox queued while its other call, which now holds the lane, was in the kernel. The
+// supersede ends the call that the mailbox queued while its other call, which now holds the lane, was in the kernel. The
 // queued call would wait for the mailbox's own next call. s.mu is held.
 func (s *Socket) supersede(l *lane, mb *Mailbox, d direction) {
-	h := mb.queuedIn(s, l, d)
+	h := s.hasQueued(mb, l, d)
 	if h == nil {
 		return
 	}
-	l.remove(h)
-	h.state = handleIdle
+	l.unqueue(h)
+	if h.mb == nil {
+		h.turn(stateError("another call of this mailbox waits"))
+		return
+	}
 	s.dropFile(h)
 	mb.aborted(h, ErrCancelled)
 }
@@ -408,11 +455,9 @@ func (s *Socket) supersede(l *lane, mb *Mailbox, d direction) {
 func (s *Socket) abortQueue(l *lane, reason error) {
 	for l.head != nil {
 		h := l.head
-		l.remove(h)
-		h.state = handleIdle
+		l.unqueue(h)
 		if h.mb == nil {
-			h.ext.reason = reason
-			h.ext.wake <- struct{}{}
+			h.turn(reason)
 			continue
 		}
 		s.dropFile(h)

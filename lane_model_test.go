@@ -37,6 +37,7 @@ type actor struct {
 	h      *Handle   // of the call in progress
 	inbox  []Message // what must be in the mailbox
 	blocks bool
+	as     *actor // whose call a blocking one is; nil: its own
 	cancel context.CancelFunc
 	result chan error
 	got    byte
@@ -151,7 +152,7 @@ func (m *laneModel) differs() string {
 		if h == nil || x.blocks != (h.mb == nil) || !x.blocks && h != x.h {
 			return "the queue"
 		}
-		h = h.next
+		h = h.entry.next
 	}
 	if h != nil {
 		return "the queue is longer"
@@ -202,18 +203,7 @@ func (m *laneModel) Receive(t *rapid.T) {
 			}
 			return
 		}
-		// The handle before is over: unseen or armed, it is aborted; named again, it is silent.
-		i := slices.IndexFunc(x.inbox, func(msg Message) bool { return handleOf(msg) == x.h })
-		switch {
-		case same && i >= 0:
-			x.inbox = slices.Delete(x.inbox, i, i+1)
-		case same:
-		case i >= 0:
-			x.inbox[i] = AbortMsg{x.h, ErrCancelled}
-		case !m.sel:
-			x.inbox = append(x.inbox, AbortMsg{x.h, ErrCancelled})
-		}
-		m.sel = false
+		m.replaced(x, same)
 		if m.available() == 0 {
 			m.armed(t, x, err)
 			return
@@ -223,7 +213,7 @@ func (m *laneModel) Receive(t *rapid.T) {
 		}
 		m.expectByte(buf[0])
 		m.released()
-	case slices.Contains(m.queue, x):
+	case m.queues(x):
 		if !errors.Is(err, ErrState) {
 			t.Fatalf("queued twice: %v", err)
 		}
@@ -246,6 +236,27 @@ func (m *laneModel) Receive(t *rapid.T) {
 	}
 }
 
+// replaced ends the call of the holder's handle, whose next call comes: unseen or armed, it is aborted; named again, it is
+// silent.
+func (m *laneModel) replaced(x *actor, same bool) {
+	i := slices.IndexFunc(x.inbox, func(msg Message) bool { return handleOf(msg) == x.h })
+	switch {
+	case same && i >= 0:
+		x.inbox = slices.Delete(x.inbox, i, i+1)
+	case same:
+	case i >= 0:
+		x.inbox[i] = AbortMsg{x.h, ErrCancelled}
+	case !m.sel:
+		x.inbox = append(x.inbox, AbortMsg{x.h, ErrCancelled})
+	}
+	m.sel = false
+}
+
+// queues reports whether a call of the mailbox is in the queue.
+func (m *laneModel) queues(x *actor) bool {
+	return slices.ContainsFunc(m.queue, func(y *actor) bool { return y == x || y.as == x })
+}
+
 // armed notes the handle of a call that would block.
 func (m *laneModel) armed(t *rapid.T, x *actor, err error) {
 	sel, ok := err.(*Select)
@@ -266,13 +277,21 @@ func handleOf(msg Message) *Handle {
 	return nil
 }
 
-func (m *laneModel) Block(t *rapid.T) {
+func (m *laneModel) Block(t *rapid.T) { m.block(t, nil) }
+
+// BlockAs is a blocking call of a mailbox.
+func (m *laneModel) BlockAs(t *rapid.T) { m.block(t, m.mailboxes(t)) }
+
+func (m *laneModel) block(t *rapid.T, as *actor) {
 	if len(m.queue) > 6 {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	x := &actor{blocks: true, cancel: cancel, result: make(chan error, 1)}
+	x := &actor{blocks: true, as: as, cancel: cancel, result: make(chan error, 1)}
 	w := Context(ctx)
+	if as != nil {
+		w = w.As(as.mb)
+	}
 	if rapid.Bool().Draw(t, "spin") {
 		w = w.Spin(20 * time.Microsecond)
 	}
@@ -289,6 +308,11 @@ func (m *laneModel) Block(t *rapid.T) {
 		x.result <- err
 	}()
 	switch {
+	case as != nil && m.cur == as:
+		m.replaced(as, false)
+		m.cur = x
+	case as != nil && m.cur != nil && m.queues(as):
+		m.finish(x, ErrState)
 	case m.cur == nil && m.available() > 0:
 		m.finish(x, nil)
 	case m.cur == nil:
@@ -299,9 +323,34 @@ func (m *laneModel) Block(t *rapid.T) {
 	m.settle()
 }
 
-func (m *laneModel) Poll(t *rapid.T) {
+// PollAs is a poll of a mailbox, which gives up the lane if it holds it.
+func (m *laneModel) PollAs(t *rapid.T) {
+	x := m.mailboxes(t)
+	if m.cur != x {
+		m.poll(t, Within(0).As(x.mb))
+		return
+	}
 	var buf [1]byte
-	n, err := m.b.Recv(buf[:], 0, Within(0))
+	n, err := m.b.Recv(buf[:], 0, Within(0).As(x.mb))
+	m.replaced(x, false)
+	if m.available() == 0 {
+		if err != ErrTimeout {
+			t.Fatalf("the holder polls: %d, %v", n, err)
+		}
+	} else {
+		if n != 1 || err != nil {
+			t.Fatalf("the holder polls, and data is there: %d, %v", n, err)
+		}
+		m.expectByte(buf[0])
+	}
+	m.released()
+}
+
+func (m *laneModel) Poll(t *rapid.T) { m.poll(t, Within(0)) }
+
+func (m *laneModel) poll(t *rapid.T, w Wait) {
+	var buf [1]byte
+	n, err := m.b.Recv(buf[:], 0, w)
 	if m.cur != nil || m.available() == 0 {
 		if err != ErrTimeout {
 			t.Fatalf("a poll: %d, %v", n, err)
@@ -462,6 +511,7 @@ func TestPropertyLaneFollowsItsModel(t *testing.T) {
 		}()
 		rt.Repeat(map[string]func(*rapid.T){
 			"send": m.Send, "receive": m.Receive, "receive again": m.Receive, "block": m.Block, "poll": m.Poll,
+			"block as": m.BlockAs, "poll as": m.PollAs,
 			"cancel": m.Cancel, "see": m.See, "see more": m.See, "die": m.Die,
 		})
 		m.end()

@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"net"
 	"runtime"
 	"sync"
 	"syscall"
@@ -62,6 +63,55 @@ func TestMailboxDoesNotQueueBehindItself(t *testing.T) {
 			assert.Zero(t, mb.Len())
 		})
 	}
+}
+
+// The blocking call of a mailbox that is queued when another of the mailbox comes to hold the lane is told, not left to wait.
+func TestBlockingCallOfAMailboxDoesNotQueueBehindIt(t *testing.T) {
+	peer, s, _ := lanePair(t)
+	mb := NewMailbox()
+	inside, goOn := make(chan struct{}), make(chan struct{})
+	gate := true
+	hooked(t, func(bool) int {
+		if gate {
+			gate = false
+			close(inside)
+			<-goOn
+		}
+		return -int(syscall.EAGAIN)
+	})
+	h := mb.NewHandle()
+	one, two, three := make(chan error, 1), make(chan error, 1), make(chan error, 1)
+	go func() { one <- turn(s, With(h)) }()
+	<-inside
+	go func() { two <- turn(s, Forever.As(mb)) }()
+	queued(t, s, reading, 1)
+	go func() { three <- turn(s, Forever.As(NewMailbox())) }()
+	queued(t, s, reading, 2)
+	close(goOn)
+	require.ErrorAs(t, within(t, one, "the asynchronous call's end"), new(*Select))
+	require.ErrorIs(t, within(t, two, "the blocking call's end"), ErrState)
+	queued(t, s, reading, 1)
+	rawWrite(peer)
+	sameMessage(t, SelectMsg{h}, receive(t, mb))
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, within(t, three, "the end of the other's call"), net.ErrClosed)
+	assert.Zero(t, s.lanes[reading].named)
+}
+
+// A layer above the socket has requests of its own, which As does not name.
+func TestAsIsIgnoredBelowALayer(t *testing.T) {
+	_, b := pair(t, Stream)
+	b.facts.Or(factLayered)
+	mb := NewMailbox()
+	_, err := b.Recv(make([]byte, 1), 0, NoWait(mb))
+	sel, _ := err.(*Select)
+	require.NotNil(t, sel)
+	_, err = b.Recv(make([]byte, 1), 0, Within(0).As(mb))
+	assert.Equal(t, ErrTimeout, err)
+	_, err = b.Recv(nil, MsgPeek, Within(0).As(mb))
+	assert.Equal(t, nil, err)
+	assert.Zero(t, mb.Len())
+	assert.True(t, sel.Handle().Busy())
 }
 
 // A call that has moved a part is the lane's current request until it leaves. Once it has a handle the handle is: the mailbox's

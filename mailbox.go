@@ -2,6 +2,7 @@ package esock
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"strconv"
 	"sync"
@@ -21,6 +22,8 @@ type SelectMsg struct{ Handle *Handle }
 // Socket returns the socket to repeat the call on.
 func (m SelectMsg) Socket() *Socket { return m.Handle.Socket() }
 
+func (m SelectMsg) String() string { return "select: " + m.Handle.String() }
+
 // AbortMsg says that the handle's call ended without a SelectMsg. Reasons: the socket was closed (net.ErrClosed);
 // another call of the same mailbox replaced it (ErrCancelled), since a mailbox has one waiting call per direction of a
 // socket; or the call ahead in the queue met an error that affects all (a syscall.Errno, io.EOF). OTP: {'$socket',
@@ -33,6 +36,8 @@ type AbortMsg struct {
 // Socket returns the socket that the call was made on.
 func (m AbortMsg) Socket() *Socket { return m.Handle.Socket() }
 
+func (m AbortMsg) String() string { return fmt.Sprintf("abort: %v: %v", m.Handle, m.Reason) }
+
 // CounterWrapMsg tells the owner that a counter wrapped, if {otp, iow} is on.
 type CounterWrapMsg struct {
 	Sock    *Socket
@@ -42,11 +47,14 @@ type CounterWrapMsg struct {
 // Socket returns the socket that the counter belongs to.
 func (m CounterWrapMsg) Socket() *Socket { return m.Sock }
 
+func (m CounterWrapMsg) String() string {
+	return fmt.Sprintf("counter_wrap: %s of %v", m.Counter, m.Sock)
+}
+
 // Mailbox plays the part of an Erlang process: it makes asynchronous calls, receives messages about them, and can own
 // sockets. Closing it is the owner's death. NewMailbox makes one; the zero Mailbox and a nil *Mailbox are closed.
 //
 // Any number of goroutines may use a mailbox. Messages arrive in the order they were sent, and each is received once.
-// Cancel removes the message of its call.
 type Mailbox struct {
 	mu       sync.Mutex
 	messages handleList              // not received yet
@@ -156,11 +164,11 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 		// The mailbox was unlocked, so the messages after this place may have changed.
 		if h.at(at) {
 			if h.posted == kind { // else the message was replaced, and match has not seen the new one
-				h = h.next
+				h = h.entry.next
 			}
 			continue
 		}
-		for h = m.messages.head; h != nil && !at.before(h.place()); h = h.next {
+		for h = m.messages.head; h != nil && !at.before(h.place()); h = h.entry.next {
 		}
 	}
 	m.mu.Unlock()
@@ -256,7 +264,7 @@ func (m *Mailbox) move(to *Mailbox, match func(Message) bool) (int, error) {
 	}
 	var found []candidate
 	m.mu.Lock()
-	for h := m.messages.head; h != nil; h = h.next {
+	for h := m.messages.head; h != nil; h = h.entry.next {
 		if h.posted == messageOther {
 			found = append(found, candidate{h, h.place()})
 		}
@@ -430,7 +438,7 @@ func (h *Handle) at(p place) bool { return h.posted != messageNone && !h.away &&
 func (m *Mailbox) linkAt(seq uint64, msg Message) {
 	after := m.messages.tail
 	for after != nil && after.seq > seq {
-		after = after.prev
+		after = after.entry.prev
 	}
 	m.posts++
 	h := &Handle{mb: m, ext: &handleExt{msg: msg, post: m.posts}, posted: messageOther, seq: seq}

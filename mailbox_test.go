@@ -2,6 +2,7 @@ package esock
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"runtime"
 	"sync"
@@ -343,4 +344,28 @@ func TestMailboxCloseMeetsControllingProcess(t *testing.T) {
 	t.Logf("given away %d times", given)
 	require.NoError(t, m2.Close())
 	assert.Nil(t, m2.owned.head)
+}
+
+// Messages say in logs what they are about.
+func TestMessagesPrint(t *testing.T) {
+	_, b := pair(t, Stream)
+	mb := NewMailbox()
+	defer mb.Close()
+	_, err := b.Recv(make([]byte, 1), 0, NoWait(mb))
+	sel, _ := err.(*Select)
+	require.NotNil(t, sel)
+	m := monitor(t, b, mb)
+	for _, c := range []struct {
+		msg  Message
+		want string
+	}{
+		{SelectMsg{sel.Handle()}, "select: recv on " + b.String()},
+		{AbortMsg{sel.Handle(), ErrCancelled}, "abort: recv on " + b.String() + ": replaced by another call"},
+		{DownMsg{m, ErrNoSocket}, "down: " + m.String() + " of " + b.String() + ": closed before it was monitored"},
+		{CounterWrapMsg{b, "read_byte"}, "counter_wrap: read_byte of " + b.String()},
+		{SelectMsg{mb.NewHandle()}, "select: unused handle"},
+		{AbortMsg{}, "abort: unused handle: <nil>"},
+	} {
+		assert.Equal(t, c.want, fmt.Sprint(c.msg))
+	}
 }

@@ -95,7 +95,7 @@ func queued(t testing.TB, s *Socket, d direction, n int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		k := 0
-		for h := s.lanes[d].head; h != nil; h = h.next {
+		for h := s.lanes[d].head; h != nil; h = h.entry.next {
 			k++
 		}
 		return k == n

@@ -2,6 +2,7 @@ package esock
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -10,14 +11,13 @@ import (
 	"sync/atomic"
 )
 
-// Monitor is a mailbox's request for a message when a socket is closed. It ends with its DownMsg, with Cancel or with
-// the mailbox. OTP: the reference that socket:monitor/1 returns.
+// Monitor is a mailbox's request for a DownMsg. It ends with that, with Cancel or with the mailbox. OTP: the reference
+// that socket:monitor/1 returns.
 type Monitor struct {
-	links[Monitor] // of the socket's monitors; guarded by monitors.mu
-
-	s  *Socket
-	mb *Mailbox
-	id uint64
+	entry links[Monitor] // of the socket's monitors; guarded by monitors.mu
+	s     *Socket
+	mb    *Mailbox
+	id    uint64
 }
 
 // monitorList is a socket's monitors, in the order they were made.
@@ -25,7 +25,7 @@ type monitorList = list[Monitor, monitorLinks]
 
 type monitorLinks struct{}
 
-func (monitorLinks) of(m *Monitor) *links[Monitor] { return &m.links }
+func (monitorLinks) of(m *Monitor) *links[Monitor] { return &m.entry }
 
 // Socket returns the monitored socket.
 func (m *Monitor) Socket() *Socket { return orZero(m).s }
@@ -35,14 +35,27 @@ func (m *Monitor) Mailbox() *Mailbox { return orZero(m).mb }
 
 func (m *Monitor) String() string { return "#Monitor<" + strconv.FormatUint(orZero(m).id, 10) + ">" }
 
-// DownMsg says that a monitored socket was closed. OTP: {'DOWN', MonRef, socket, Socket, closed}.
+// DownMsg says that a monitored socket was closed. OTP: {'DOWN', MonRef, socket, Socket, closed | nosock}.
 type DownMsg struct {
 	Monitor *Monitor
-	Reason  error // net.ErrClosed
+	Reason  error // net.ErrClosed, or ErrNoSocket
 }
+
+// ErrNoSocket is the Reason of the DownMsg of a socket that was closed when Monitor was called. errors.Is also finds
+// net.ErrClosed in it. OTP: nosock.
+var ErrNoSocket error = noSocketError{}
+
+type noSocketError struct{}
+
+func (noSocketError) Error() string        { return "closed before it was monitored" }
+func (noSocketError) Is(target error) bool { return target == net.ErrClosed }
 
 // Socket returns the socket that was closed.
 func (m DownMsg) Socket() *Socket { return m.Monitor.Socket() }
+
+func (m DownMsg) String() string {
+	return fmt.Sprintf("down: %v of %v: %v", m.Monitor, m.Socket(), m.Reason)
+}
 
 var _ Message = DownMsg{}
 
@@ -58,9 +71,8 @@ type monitorSet struct {
 
 var lastMonitorID atomic.Uint64
 
-// Monitor sends a DownMsg to mb when the socket is closed, at once if it is closed already. Each monitor has its own
-// message, even several of one mailbox. The socket enters the registry. Errors: *InvalidError "mailbox" (nil);
-// net.ErrClosed if mb is closed. OTP: socket:monitor/1.
+// Monitor sends a DownMsg to mb when the socket is closed, at once if it is closed already, one for each monitor. The
+// socket enters the registry. Errors: *InvalidError "mailbox" (nil); net.ErrClosed of mb. OTP: socket:monitor/1.
 func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	s = s.orClosed()
 	const op = "monitor"
@@ -79,7 +91,7 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 		return nil, s.fail(op, net.ErrClosed)
 	}
 	if s.isGone() {
-		_ = mb.Post(DownMsg{m, net.ErrClosed}) // fails if mb was closed meanwhile
+		_ = mb.Post(DownMsg{m, ErrNoSocket}) // fails if mb was closed meanwhile
 		return m, nil
 	}
 	monitors.link(m)
@@ -173,7 +185,7 @@ func (s *Socket) WhichMonitors() []*Monitor {
 	defer monitors.mu.Unlock()
 	var list []*Monitor
 	if l := monitors.of[s]; l != nil {
-		for m := l.head; m != nil; m = m.next {
+		for m := l.head; m != nil; m = m.entry.next {
 			list = append(list, m)
 		}
 	}

@@ -45,7 +45,10 @@ func TestMonitorOfAClosedSocketFiresAtOnce(t *testing.T) {
 	mb := NewMailbox()
 	defer mb.Close()
 	m := monitor(t, s, mb)
-	assert.Equal(t, DownMsg{m, net.ErrClosed}, receive(t, mb))
+	down := receive(t, mb)
+	assert.Equal(t, DownMsg{m, ErrNoSocket}, down)
+	assert.ErrorIs(t, down.(DownMsg).Reason, net.ErrClosed)
+	assert.NotErrorIs(t, net.ErrClosed, ErrNoSocket, "a socket that was open says so")
 	assert.False(t, m.Cancel())
 	assert.Equal(t, n, NumberOfMonitors())
 }

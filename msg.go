@@ -25,13 +25,12 @@ type Msg struct {
 
 	// Buf receives the data. If nil, the Msg makes a buffer of {otp,rcvbuf} bytes and keeps it. Empty and not nil is for
 	// MsgPeek|MsgTrunc, which only asks for FullLen.
-	Buf   []byte
-	Iov   [][]byte // the data, to send or received
-	Addr  Addr     // the destination or the sender; the zero Addr if connected, or if the kernel gives none
-	Flags MsgFlags // received: MsgTrunc if data was cut, MsgCTrunc if control messages were
-
-	// FullLen is the length of a received message. If the message was cut, it exceeds the data only with MsgTrunc.
-	FullLen int
+	Buf      []byte
+	Iov      [][]byte // the data, to send or received
+	Addr     Addr     // the destination or the sender; the zero Addr if connected, or if the kernel gives none
+	Flags    MsgFlags // received: MsgTrunc if data was cut, MsgCTrunc if control messages were
+	FullLen  int      // the length of a received message; of one that was cut it exceeds the data only with MsgTrunc
+	CtrlSize int      // the room in bytes for control messages to receive; 0: {otp,rcvctrlbuf}
 
 	// Receiving.
 	data []byte    // where the data goes: Buf, or own
@@ -106,14 +105,17 @@ func (m *Msg) SetControl(cs ...ControlMessage) error {
 
 // SetRawControl is SetControl with the bytes that sendmsg(2) takes, such as the oob of net.UDPConn.WriteMsgUDP. They are
 // copied and sent as they are; none ends that. If they are not a sequence of control messages, it returns *InvalidError
-// "msg" and the Msg has none.
+// "msg" and the Msg has none. A rest shorter than a header is padding.
 func (m *Msg) SetRawControl(ctrl []byte) error {
 	if err := m.SetControl(); err != nil {
 		return err
 	}
-	var bad uint32
-	if cCmsgDecode(ctrl, nil, &bad); bad != 0 {
-		return &InvalidError{What: "msg", Cause: "ctrl: the bytes are not a sequence of control messages"}
+	var rec cCmsg
+	var pos uintptr
+	for len(ctrl)-int(pos) >= syscall.SizeofCmsghdr {
+		if cCmsgNext(ctrl, &pos, &rec) != 1 {
+			return &InvalidError{What: "msg", Cause: fmt.Sprintf("ctrl: no control message at byte %d", pos)}
+		}
 	}
 	m.send = append(m.send, ctrl...)
 	return nil
@@ -295,12 +297,26 @@ func (m *Msg) Reset() {
 	m.closeFDs()
 	m.came, m.data = false, nil
 	m.Buf, m.Iov, m.iov[0] = nil, nil, nil
-	m.Addr, m.Flags, m.FullLen = Addr{}, 0, 0
+	m.Addr, m.Flags, m.FullLen, m.CtrlSize = Addr{}, 0, 0, 0
 	m.send = m.send[:0]
+}
+
+// cannotReceive says why m cannot be received into.
+func (m *Msg) cannotReceive() error {
+	switch {
+	case m == nil:
+		return &InvalidError{What: "msg", Cause: "it is nil"}
+	case m.CtrlSize < 0 || m.CtrlSize > maxBuffer:
+		return &InvalidError{What: "msg", Value: m.CtrlSize, Cause: "CtrlSize is out of range"}
+	}
+	return nil
 }
 
 // recvBuffers prepares a receive, and returns the arguments of cRecvMsg. The sizes are {otp,rcvbuf} and {otp,rcvctrlbuf}.
 func (m *Msg) recvBuffers(dataSize, ctrlSize int) (buf, ctrl []byte, recs []cCmsg, out *cMsg) {
+	if m.CtrlSize > 0 {
+		ctrlSize = m.CtrlSize
+	}
 	m.closeFDs()
 	m.came = false
 	m.data = m.Buf

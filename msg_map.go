@@ -37,8 +37,7 @@ func (m *Msg) Map() map[string]any {
 }
 
 // MsgFromMap makes a message to send from a map: iov (required, a list of byte strings), addr (an Addr, or a map for
-// AddrFromMap), ctrl (a list of maps for ControlMessageFromMap) and flags. Errors: *InvalidError, of "msg" or the
-// wrong part.
+// AddrFromMap), ctrl (a list of maps for ControlMessageFromMap, without bad_data) and flags.
 func MsgFromMap(in map[string]any) (*Msg, error) {
 	bad := func(cause string) (*Msg, error) {
 		return nil, &InvalidError{What: "msg", Value: in, Cause: cause}
@@ -96,6 +95,11 @@ func (m *Msg) setControlFromAny(v any) error {
 				return err
 			}
 			cs = append(cs, c)
+		case string:
+			if v == "bad_data" {
+				return ctrlError(i, "bad_data stands for damaged control data, which cannot be sent")
+			}
+			return ctrlError(i, "not a map")
 		default:
 			return ctrlError(i, "not a map")
 		}

@@ -146,7 +146,7 @@ func TestDescriptorsOfCutControlDataAreClosedOnce(t *testing.T) {
 func TestMoreControlMessagesThanRecordsAreNotLost(t *testing.T) {
 	var many []ControlMessage
 	for i := range 3 * msgRecords {
-		many = append(many, TTL(i))
+		many = append(many, TOS(i))
 	}
 	var m Msg
 	require.NoError(t, m.SetControl(many...))
@@ -160,7 +160,7 @@ func TestMoreControlMessagesThanRecordsAreNotLost(t *testing.T) {
 	m.received(0)
 	var got []int
 	for c := range m.Control() {
-		n, ok := c.TTL()
+		n, ok := c.TOS()
 		require.True(t, ok)
 		got = append(got, n)
 	}
@@ -169,7 +169,7 @@ func TestMoreControlMessagesThanRecordsAreNotLost(t *testing.T) {
 		assert.Equal(t, i, n)
 	}
 	for c := range m.Control() { // ending early is fine in both halves
-		if n, _ := c.TTL(); n == msgRecords+1 {
+		if n, _ := c.TOS(); n == msgRecords+1 {
 			break
 		}
 	}

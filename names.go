@@ -10,8 +10,8 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Domain is an address family, the first argument of socket(2). Families without a constant work by number. The text
-// of domains, types and protocols is OTP's name or the number.
+// Domain is an address family, the first argument of socket(2), by its number. The text of domains, types and protocols,
+// in JSON too, is OTP's name or the number.
 type Domain int
 
 // The domains that OTP names, and Netlink.
@@ -28,7 +28,7 @@ const (
 // Type is a socket's type, the second argument of socket(2).
 type Type int
 
-// The socket types. Open refuses RDM, as OTP does; an adopted socket may have it.
+// The socket types. Of Linux's domains only AF_TIPC has RDM, which OTP does not open.
 const (
 	Stream    Type = syscall.SOCK_STREAM
 	Dgram     Type = syscall.SOCK_DGRAM
@@ -40,7 +40,7 @@ const (
 // Protocol is the third argument of socket(2). For packets, see EtherType.
 type Protocol int
 
-// The protocols with a name. With Default the kernel chooses.
+// The usual protocols. With Default the kernel chooses.
 const (
 	Default  Protocol = 0
 	ICMP     Protocol = syscall.IPPROTO_ICMP
@@ -61,36 +61,64 @@ const (
 	solTCP    = syscall.SOL_TCP
 )
 
+const unknownName = "neither a known name nor a number"
+
 // parseName reads a name of the table, or a number that fits a C int.
 func parseName(what string, table plain.Names, text string) (int, error) {
 	n, ok := table.Parse(text)
 	if !ok {
-		return 0, &InvalidError{What: what, Value: text, Cause: "neither a known name nor a number"}
+		return 0, &InvalidError{What: what, Value: text, Cause: unknownName}
 	}
 	return n, nil
 }
 
-// nameFromAny reads a name in a map: its text, or a number of any type.
-func nameFromAny(what string, table plain.Names, v any) (int, error) {
+// parseCount is parseName without negative numbers and those above high.
+func parseCount(what string, table plain.Names, text string, high int) (int, error) {
+	n, err := parseName(what, table, text)
+	if err == nil && (n < 0 || n > high) {
+		return 0, &InvalidError{What: what, Value: text, Cause: "out of range"}
+	}
+	return n, err
+}
+
+// numberFromAny reads a number that stands for a name in a map: an integer of any type that fits a C int.
+func numberFromAny(v any) (int, bool) {
 	switch v := v.(type) {
-	case string:
-		return parseName(what, table, v)
 	case Domain:
-		return int(v), nil
+		return int(v), true
 	case Type:
-		return int(v), nil
+		return int(v), true
 	case Protocol:
-		return int(v), nil
+		return int(v), true
 	}
-	if n, ok := plain.Integer(v); ok && plain.FitsCInt(n) {
-		return int(n), nil
+	n, ok := plain.Integer(v)
+	return int(n), ok && plain.FitsCInt(n)
+}
+
+// nameFromAny reads a name of the table or a number in a map.
+func nameFromAny(table plain.Names, v any) (int, bool) {
+	if text, is := v.(string); is {
+		return table.Parse(text)
 	}
-	return 0, &InvalidError{What: what, Value: v, Cause: "neither a known name nor a number"}
+	return numberFromAny(v)
+}
+
+// domainFromAny reads a family in a map or a text. The cause says why v is none.
+func domainFromAny(v any) (d Domain, cause string) {
+	n, ok := nameFromAny(plain.Domains, v)
+	text, _ := v.(string)
+	switch where := plain.DomainsElsewhere[text]; {
+	case ok:
+		return Domain(n), ""
+	case where != "":
+		return 0, "Linux does not have it, but " + where
+	}
+	return 0, unknownName
 }
 
 // EtherType is the protocol of a packet socket that receives frames of a type: EtherType(0x0800) those of IPv4, EtherType(3),
-// ETH_P_ALL of <linux/if_ether.h>, all. The kernel takes the number in network byte order, packet(7), and receives nothing
-// if it gets it as it is; LinkLayer.Protocol is the number as it is.
+// ETH_P_ALL of <linux/if_ether.h>, all. The kernel takes the number in network byte order, packet(7); LinkLayer.Protocol
+// has it in the host's.
 func EtherType(number uint16) Protocol {
 	var b [2]byte
 	binary.BigEndian.PutUint16(b[:], number)
@@ -112,16 +140,12 @@ func (t Type) String() string { return plain.Types.Spell(int(t)) }
 
 func (p Protocol) String() string { return plain.Protocols.Spell(int(p)) }
 
-// MarshalText is String, for JSON and flags.
 func (d Domain) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// MarshalText is String, for JSON and flags.
 func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// MarshalText is String, for JSON and flags.
 func (p Protocol) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
-// UnmarshalText is ParseDomain.
 func (d *Domain) UnmarshalText(b []byte) (err error) {
 	if d == nil {
 		return errNowhere("domain")
@@ -130,7 +154,6 @@ func (d *Domain) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// UnmarshalText is ParseType.
 func (t *Type) UnmarshalText(b []byte) (err error) {
 	if t == nil {
 		return errNowhere("type")
@@ -139,7 +162,6 @@ func (t *Type) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// UnmarshalText is ParseProtocol.
 func (p *Protocol) UnmarshalText(b []byte) (err error) {
 	if p == nil {
 		return errNowhere("protocol")
@@ -150,8 +172,11 @@ func (p *Protocol) UnmarshalText(b []byte) (err error) {
 
 // ParseDomain parses "inet" or "2". Errors: *InvalidError "domain".
 func ParseDomain(text string) (Domain, error) {
-	n, err := parseName("domain", plain.Domains, text)
-	return Domain(n), err
+	d, cause := domainFromAny(text)
+	if cause != "" {
+		return 0, &InvalidError{What: "domain", Value: text, Cause: cause}
+	}
+	return d, nil
 }
 
 // ParseType parses "stream" or "1". Errors: *InvalidError "type".
@@ -160,11 +185,25 @@ func ParseType(text string) (Type, error) {
 	return Type(n), err
 }
 
-// ParseProtocol parses a name ("tcp", without aliases, case-sensitive) or number ("6"). Errors: *InvalidError
-// "protocol".
+// ParseProtocol parses a name or alias of protocols(5), case-sensitive, or a number. No file is read. Errors:
+// *InvalidError "protocol".
 func ParseProtocol(text string) (Protocol, error) {
 	n, err := parseName("protocol", plain.Protocols, text)
 	return Protocol(n), err
+}
+
+// The directions of Shutdown by OTP's names.
+var howNames = plain.Names{{int(ShutRead), "read"}, {int(ShutWrite), "write"}, {int(ShutReadWrite), "read_write"}}
+
+func (h How) String() string { return howNames.Spell(int(h)) }
+
+// ParseHow parses "read", "write", "read_write". Errors: *InvalidError "how".
+func ParseHow(text string) (How, error) {
+	n, ok := howNames.Number(text)
+	if !ok {
+		return 0, &InvalidError{What: "how", Value: text, Cause: "none of read, write, read_write"}
+	}
+	return How(n), nil
 }
 
 // MsgFlags are the MSG_ flags of a call or received message; send(2), recv(2). Bits without a constant reach the
@@ -192,7 +231,7 @@ func (f MsgFlags) Names() (names []string, rest MsgFlags) {
 	return names, MsgFlags(bits)
 }
 
-// String returns the names in OTP's order and the other bits in hexadecimal, joined by bars: "peek|trunc|0x40".
+// String joins the names in OTP's order, then the rest: "peek|trunc|0x40".
 func (f MsgFlags) String() string { return plain.MsgFlags.SpellBits(int(f)) }
 
 // ParseMsgFlags parses what String prints: names and numbers (as in Go source) joined by bars. Errors: *InvalidError

@@ -1,6 +1,9 @@
 package esock
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Op is an operation that can wait.
 type Op uint8
@@ -37,6 +40,15 @@ func (o Op) String() string {
 		return opNames[o]
 	}
 	return strconv.Itoa(int(o))
+}
+
+// ParseOp parses "recvmsg" or the like. Errors: *InvalidError "operation".
+func ParseOp(text string) (Op, error) {
+	i := slices.Index(opNames[:], text)
+	if i < 0 {
+		return 0, &InvalidError{What: "operation", Value: text, Cause: "not a known name"}
+	}
+	return Op(i), nil
 }
 
 // direction is the lane that an operation uses. The error queue has its own, so that a call that waits for an error neither

@@ -68,12 +68,11 @@ func Debug(on bool) OpenOption { return openOption(func(c *openConfig) { c.debug
 // Registered overrides UseRegistry for this socket. OTP: the use_registry key.
 func Registered(on bool) OpenOption { return openOption(func(c *openConfig) { c.registry = &on }) }
 
-// NoDup makes Adopt use the descriptor itself. Closing the socket gives it back with its original flags; close-on-exec
-// is never changed. Several sockets may share one descriptor, and each waits on its own. The first call that waits
-// makes a duplicate to wait with, one for blocking and one for asynchronous calls, so it may fail with EMFILE. The
-// duplicates close with the socket, and keep the connection open until then. The caller keeps the descriptor open
-// until the socket is closed; if its number belongs to another socket by then, closing leaves that one alone. OTP: dup
-// => false.
+// NoDup makes Adopt use the descriptor itself, which the caller keeps open until the socket is closed. Closing gives it
+// back with its original flags; close-on-exec is never changed, nor is another socket that has its number by then.
+// Several sockets may share one descriptor. The first call that waits makes a duplicate to wait with, one for blocking
+// and one for asynchronous calls, so it may fail with EMFILE; they keep the connection open until the socket is closed.
+// OTP: dup => false.
 func NoDup() OpenOption { return adoptWay("NoDup", 0) }
 
 // TakeFD makes Adopt use the descriptor itself and close it with the socket. The descriptor becomes close-on-exec,
@@ -89,7 +88,7 @@ func adoptWay(name string, adopt uint) OpenOption {
 	})
 }
 
-// KnownAs supplies what the kernel does not report about an adopted descriptor. A negative number supplies nothing.
+// KnownAs supplies what the kernel does not report about an adopted descriptor; -1 stands for unknown.
 func KnownAs(d Domain, t Type, p Protocol) OpenOption {
 	return adoptOption("KnownAs", func(c *openConfig) {
 		if !plain.FitsCInt(int64(d)) || !plain.FitsCInt(int64(t)) || !plain.FitsCInt(int64(p)) {
@@ -123,8 +122,6 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	switch {
 	case !plain.FitsCInt(int64(d)):
 		return nil, cfg.fail(&InvalidError{What: "domain", Value: int(d)})
-	case t == RDM: // it can be adopted, but OTP opens none
-		return nil, cfg.fail(&InvalidError{What: "type", Value: t})
 	case t < 0 || t > 0xf: // the other bits are flags, which the core sets
 		return nil, cfg.fail(&InvalidError{What: "type", Value: int(t)})
 	case d == Packet && !isEtherType(p):
@@ -212,14 +209,13 @@ func netnsError(path string, fault uint32, err error) error {
 // descriptor becomes nonblocking for every process that shares its description. The kernel reports domain, type,
 // protocol and state; KnownAs supplies what it does not report.
 //
-// Another process may make the shared description blocking again. To keep that from blocking calls here, the first
-// Accept, Connect or SendFile sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms where they are 0, and Close resets them.
-// Meanwhile blocking calls of other processes end after 20 ms (EAGAIN).
+// Another process may make the shared description blocking again. So that calls here do not block, the first Accept,
+// Connect or SendFile sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms where they are 0, until Close. Blocking calls of other
+// processes then end after 20 ms (EAGAIN).
 //
-// Errors: EBADF if fd is not open; ENOTSOCK if it is not a socket; *InvalidError "options" if an option does not apply
-// or neither the kernel nor the caller tells what the socket is; *InvalidError "owner" if the owner is closed or
-// closes meanwhile; those of fcntl(2). After an error the descriptor is unchanged and still the caller's. OTP:
-// socket:open/1,2.
+// Errors: EBADF if fd is not open; ENOTSOCK if it is not a socket; *InvalidError "options" if an option does not apply,
+// or neither the kernel nor KnownAs tells what the socket is; *InvalidError "owner" for one that is closed; those of
+// fcntl(2). After an error the descriptor is unchanged and still the caller's. OTP: socket:open/1,2.
 func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	cfg := openConfig{adopts: true, adopt: adoptDup, fd: fd, domain: -1, typ: -1, proto: -1}
 	if err := cfg.apply(opts); err != nil {

@@ -13,8 +13,8 @@ func (s *Socket) Owner() *Mailbox {
 }
 
 // ControllingProcess changes the owner from one mailbox to another; nil stands for no owner. Moving the socket to a
-// closed mailbox closes it. Calls in progress stay with their callers. Errors: *InvalidError "not_owner", which says
-// whether the socket has another owner or none; net.ErrClosed. OTP: controlling_process.
+// closed mailbox closes it. Calls in progress stay with their callers. Errors: *InvalidError "not_owner";
+// net.ErrClosed. OTP: controlling_process.
 func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 	s = s.orClosed()
 	const op = "controlling_process"

@@ -109,7 +109,7 @@ func (s *Socket) endSendFile(f *heldFile, err error) {
 	f.close()
 }
 
-// ToEnd is the count of a SendFile that sends all of the file from the offset on. OTP: Count 0.
+// ToEnd is the count of a SendFile up to the end of the file. OTP: Count 0.
 const ToEnd = -1
 
 // SendFile sends count bytes of f from offset; 0 sends nothing, ToEnd all up to the end. f is a file, or anything else that has the
@@ -117,14 +117,17 @@ const ToEnd = -1
 // file ends. It works on a duplicate, so f may be closed meanwhile. The call waits for the disk if the file is not in memory.
 //
 // The count returned with a *Select is what this call sent. With w.Continue the operation goes on, ignoring f, offset
-// and count. Errors: *InvalidError for another negative count; EINVAL for a negative offset, a pipe or a directory (or
-// ESPIPE); those of send(2). OTP: socket:sendfile/2,3,4,5; sendfile(2).
+// and count. Errors: *InvalidError for a negative offset or another negative count; EINVAL or ESPIPE for a pipe or a
+// directory; those of send(2). OTP: socket:sendfile/2,3,4,5; sendfile(2).
 func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, error) {
 	s = s.orClosed()
 	c := call{op: OpSendFile}
 	if w.continues() == nil {
-		if count < ToEnd {
-			return 0, s.answer(c.op, &w, &InvalidError{What: "count", Value: count})
+		switch {
+		case count < ToEnd:
+			return 0, s.answer(c.op, &w, &InvalidError{What: "count", Value: count, Cause: "neither 0 and more nor ToEnd"})
+		case offset < 0:
+			return 0, s.answer(c.op, &w, &InvalidError{What: "offset", Value: offset, Cause: "an offset is not negative"})
 		}
 		held, err := holdFile(f, offset, count) // before the reference, which Close waits for: f's methods may be slow
 		if closed := s.ref(c.op.String()); closed != nil {
@@ -143,7 +146,7 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 		}
 		if count == 0 { // as sendfile(2), which would refuse some descriptors here
 			held.close()
-			return 0, s.answer(c.op, &w, w.Err())
+			return 0, s.answer(c.op, &w, s.unfit(c.op, &w))
 		}
 		c.file = held
 	}
@@ -151,5 +154,5 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 	if c.file != nil {
 		c.file.close() // the call did not get the lane
 	}
-	return int64(n), err
+	return int64(n), withCause(err, func(errno syscall.Errno) string { return causeInFile(f, errno) })
 }

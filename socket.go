@@ -12,9 +12,8 @@ import (
 )
 
 // Socket is one socket. All methods may be called from any goroutine, Close at any time. Receives and accepts are
-// served one at a time in order of arrival, and so are sends; the two directions are independent.
-//
-// Open, Adopt and Accept make sockets. The zero and the nil Socket are closed.
+// served one at a time in order of arrival, and so are sends; the two directions are independent. Open, Adopt and
+// Accept make sockets. The zero and the nil Socket are closed.
 //
 // The caller must close the socket. The garbage collector closes one that is unreachable and neither registered, owned
 // nor armed, and notes it in the trace of SocketDebug. Armed means that an asynchronous call waits for readiness. A
@@ -103,18 +102,19 @@ func (s *Socket) simple(op string, f func(h *handle) int) error {
 // Bind assigns the socket's address. Any, Loopback and Broadcast stand for that address of the socket's family, with
 // port 0. SockName returns the port that the kernel chose. OTP: socket:bind/2; bind(2).
 func (s *Socket) Bind(a Addr) error {
-	a, err := a.resolve(s.Domain())
+	to, err := a.resolve(s.Domain())
 	var c cAddr
 	if err == nil {
-		err = s.addrToC(&a, &c)
+		err = s.addrToC(&to, &c)
 	}
 	if err != nil {
-		return s.fail("bind", err)
+		return s.blame(s.fail("bind", err), &a)
 	}
 	if err = s.simple("bind", func(h *handle) int { return cBind(h, &c) }); err == nil {
 		s.facts.Or(factBound)
+		return nil
 	}
-	return err
+	return s.blame(err, &to)
 }
 
 // Listen makes the socket accept connections. The kernel queues up to backlog of them, which must not be negative.
@@ -126,15 +126,17 @@ func (s *Socket) Listen(backlog int) error {
 	err := s.simple("listen", func(h *handle) int { return cListen(h, backlog) })
 	if err == nil {
 		s.facts.Or(factListening)
+		if s.Domain() != Local { // TCP listens again after Shutdown(ShutRead); a unix socket stays shut
+			s.facts.And(^(factShutRead | factReadEnded))
+		}
 	}
 	return err
 }
 
-// Accept takes a connection. The mailbox of an asynchronous call owns the new socket, otherwise it has no owner. The
-// new socket inherits this one's options of level otp except meta, and is registered if this one is. If the mailbox
-// closes while the call takes a connection, the connection is closed and the call returns *InvalidError "owner". Other
-// errors are those of accept4(2), unchanged: EMFILE, ECONNABORTED; EINVAL if the socket is not listening, or its
-// reading was shut down. OTP: socket:accept/2.
+// Accept takes a connection. The mailbox of the call (NoWait, With, As), if there is one, owns the new socket, which
+// inherits this one's options of level otp except meta, and is registered if this one is. If the mailbox closes
+// meanwhile, the connection is closed and the call returns *InvalidError "owner". Other errors are those of
+// accept4(2), unchanged: EMFILE, ECONNABORTED, EINVAL. OTP: socket:accept/1,2.
 func (s *Socket) Accept(w Wait) (*Socket, error) {
 	s = s.orClosed()
 	c := call{op: OpAccept}
@@ -149,7 +151,7 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 		o = &inherited
 	}
 	n := newSocket(c.accepted, factConnected, o)
-	if !n.settleIn("accept", s.registered(), w.requester()) {
+	if !n.settleIn("accept", s.registered(), s.requester(&w)) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)
 	}
@@ -169,7 +171,7 @@ func (s *Socket) Connect(a Addr, w Wait) error {
 	if err := s.addrToC(&a, &x.addr); err != nil {
 		return s.answer(OpConnect, &w, err)
 	}
-	return s.connect(&call{op: OpConnect, addr: &x.addr}, &w)
+	return s.blame(s.connect(&call{op: OpConnect, addr: &x.addr}, &w), &a)
 }
 
 // FinishConnect completes a connect for which the same mailbox got a Select. It returns nil once connected, a *Select
@@ -270,6 +272,7 @@ type Error struct {
 	Op     string  // the operation, by OTP's name: "recv", "setopt"; one that OTP lacks, by its method's: "adopt", "zero_copy"
 	Socket *Socket // nil when there is none (open)
 	Reason error
+	cause  string // of an Errno, for the text
 }
 
 func (e *Error) Error() string {
@@ -283,7 +286,11 @@ func (e *Error) Error() string {
 	if e.Reason == nil {
 		return s
 	}
-	return s + ": " + e.Reason.Error()
+	s += ": " + e.Reason.Error()
+	if e.cause != "" {
+		s += ": " + e.cause
+	}
+	return s
 }
 
 func (e *Error) Unwrap() error { return orZero(e).Reason }
@@ -295,14 +302,19 @@ func (e *Error) Timeout() bool {
 
 // fail wraps the reason of a failed operation. Select values, time-outs and ends of stream pass bare.
 func (s *Socket) fail(op string, err error) error {
-	switch err.(type) {
+	cause := ""
+	switch e := err.(type) {
 	case *Select, timeoutError, *Error:
 		return err
+	case syscall.Errno:
+		cause = s.causeOf(op, e)
+	case *explainedErrno:
+		err, cause = e.errno, e.cause
 	}
 	if err == io.EOF {
 		return err
 	}
-	return &Error{Op: op, Socket: s, Reason: err}
+	return &Error{op, s, err, cause}
 }
 
 // failAs is fail for the error of a partial operation, whose own name it replaces.

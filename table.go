@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -14,9 +15,11 @@ import (
 	"text/tabwriter"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
-// SocketRow is a row of the table of sockets. A value without a name is a number, and an unknown one is empty.
+// SocketRow is a row of the table of sockets; its JSON is its Map. A value without a name is a number, an unknown one empty.
 type SocketRow struct {
 	Domain        string // "inet"
 	Type          string // "STREAM"
@@ -62,8 +65,8 @@ func TableColumns() []string {
 	return keys
 }
 
-// Map returns the row by the keys of the columns. recv and sent are uint64, fd is an int or, if the socket has been
-// closed, an empty string; the others are strings.
+// Map returns the row by the keys of the columns. recv and sent are uint64, fd is an int, "" if the socket is closed; the
+// others are strings.
 func (r SocketRow) Map() map[string]any {
 	m := make(map[string]any, len(columns))
 	for _, c := range columns {
@@ -72,8 +75,37 @@ func (r SocketRow) Map() map[string]any {
 	return m
 }
 
-// MarshalJSON writes what Map returns.
+// SocketRowFromMap reads what Map returns. Errors: *InvalidError "row".
+func SocketRowFromMap(m map[string]any) (SocketRow, error) {
+	row := SocketRow{FD: -1}
+	r := plain.Read(m)
+	for key, text := range map[string]*string{"domain": &row.Domain, "type": &row.Type, "protocol": &row.Protocol,
+		"owner": &row.Owner, "local_address": &row.LocalAddress, "remote_address": &row.RemoteAddress, "state": &row.State} {
+		*text = r.Text(key)
+	}
+	r.Count("recv", &row.Recv)
+	r.Count("sent", &row.Sent)
+	if fd, ok := r.Get("fd"); ok && fd != "" {
+		row.FD = int(r.Number("fd", 0, math.MaxInt32, -1))
+	}
+	if cause := r.Finish(); cause != "" {
+		return SocketRow{}, &InvalidError{What: "row", Value: m, Cause: cause}
+	}
+	return row, nil
+}
+
 func (r SocketRow) MarshalJSON() ([]byte, error) { return json.Marshal(r.Map()) }
+
+func (r *SocketRow) UnmarshalJSON(b []byte) error {
+	if r == nil {
+		return errNowhere("row")
+	}
+	m, err := plain.MapFromJSON(b)
+	if err == nil {
+		*r, err = SocketRowFromMap(m)
+	}
+	return err
+}
 
 // SocketRows returns the rows of the registered sockets that pass all filters, oldest first, without sockets that
 // close meanwhile. Errors: *InvalidError "filter".
@@ -91,8 +123,8 @@ func SocketRows(filters ...Filter) ([]SocketRow, error) {
 	return rows, nil
 }
 
-// WriteTable prints a line for each row of SocketRows under the names of the columns, or nothing if there is no row.
-// keys chooses the columns and their order; the default is TableColumns.
+// WriteTable prints a line for each row of SocketRows under the names of the columns, nothing for no row.
+// keys chooses the columns (default: TableColumns).
 //
 // An address is host:port or local:path. The host is * for the wildcard address, localhost for 127.0.0.1 and ::1,
 // otherwise a number; no name server is asked. A port in the system's service database has its name, "http (80)". A
@@ -101,7 +133,7 @@ func SocketRows(filters ...Filter) ([]SocketRow, error) {
 // The states are A accepting, BD bound, CD connected, CG connecting, LG listening, SD selected and CLOSING: those of
 // the reading side, a comma, those of the writing side. A dash is a side without states, "BD:LG, -".
 //
-// Errors: *InvalidError "column" (unknown), "filter"; those of w. OTP: socket:i/0,1,2.
+// Errors: *InvalidError "column", "filter"; those of w. OTP: socket:i/0,1,2.
 func WriteTable(w io.Writer, keys []string, filters ...Filter) error {
 	rows, err := SocketRows(filters...)
 	if err != nil {

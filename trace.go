@@ -16,9 +16,9 @@ var (
 
 // SetLogger sets the destination of traces; nil is slog.Default(). The handler runs with no lock held, in the
 // operation's goroutine and before it returns, and may use any socket. Records about sockets of gentcp and hackney,
-// about forgotten sockets and about the poller follow later, from another goroutine. If it falls behind by 4,096
-// records of a socket, it drops later ones and logs how many. Traces are switched on for one socket (Debug, SetDebug),
-// for all that are opened later (DebugAll), and for opening and closing (SocketDebug).
+// about forgotten sockets and about the poller follow later, from another goroutine, which drops and counts those that
+// it is 4,096 behind. Traces are switched on for one socket (Debug, SetDebug), for all that are opened later
+// (DebugAll), and for opening and closing (SocketDebug).
 func SetLogger(l *slog.Logger) { traceLogger.Store(l) }
 
 // DebugAll switches the traces of new sockets on or off. OTP: socket:debug/1.

@@ -27,21 +27,21 @@ const (
 //	With(h)      the same, with a handle that the caller made
 //
 // A call that finds others waiting in its direction queues behind them. That holds for asynchronous calls too: the
-// *Select then stands for the place in the queue. Within(0) does not queue and returns ErrTimeout.
-//
-// Socket.SetDeadline sets a deadline beside the Wait of each call; the earlier counts.
+// *Select then stands for the place in the queue. Within(0) does not queue and returns ErrTimeout. With a deadline
+// (Socket.SetDeadline) and a Wait, the earlier counts.
 type Wait struct {
 	// Four words, so that a call passes it in registers.
-	ref  any           // context.Context, *Mailbox, *Handle or *continuation; of waitBad the error
+	ref  any           // context.Context, *Mailbox, *Handle or *amended; of waitBad the error
 	d    time.Duration // waitFor: the time; waitUntil: the moment, as time since epoch
 	spin uint32        // nanoseconds
 	kind waitKind
 }
 
-// continuation is the ref of a Wait that Continue made.
-type continuation struct {
+// amended is the ref of a Wait that Continue or As made.
+type amended struct {
 	ref any
-	sel *Select
+	sel *Select  // of Continue
+	as  *Mailbox // of As
 }
 
 // Forever waits without limit. OTP: infinity.
@@ -112,7 +112,24 @@ func (w Wait) Continue(sel *Select) Wait {
 	case sel == nil:
 		return badWait(&InvalidError{What: "select", Cause: "there is nothing to continue"})
 	default:
-		w.ref = &continuation{w.base(), sel}
+		w.ref = &amended{w.base(), sel, w.named()}
+	}
+	return w
+}
+
+// As makes a blocking call one of mb's, where it is otherwise of no mailbox. It takes the place of the call that mb has
+// waiting in the socket's direction, which ends with an AbortMsg, and mb owns what Accept takes. If mb has a call in
+// the queue, it is ErrState. Closing mb does not end it. Package gentcp ignores As. OTP: the calling process.
+func (w Wait) As(mb *Mailbox) Wait {
+	has := w.requester()
+	switch {
+	case w.kind == waitBad, mb != nil && has == mb:
+	case mb == nil:
+		return badWait(&InvalidError{What: "mailbox", Cause: "it is nil"})
+	case has != nil:
+		return badWait(&InvalidError{What: "mailbox", Value: mb, Cause: "the call is one of " + has.String()})
+	default:
+		w.ref = &amended{ref: w.ref, as: mb}
 	}
 	return w
 }
@@ -150,6 +167,9 @@ func (w Wait) String() string {
 	}
 	if w.continues() != nil {
 		text += ".Continue"
+	}
+	if as := w.named(); as != nil {
+		text += ".As(" + as.String() + ")"
 	}
 	return text
 }
@@ -199,10 +219,16 @@ func (w Wait) Ends() (context.Context, context.CancelFunc) {
 	return context.WithCancel(context.Background())
 }
 
-// base is the ref without what Continue added.
+// amendment is what Continue and As added, nil for nothing.
+func (w *Wait) amendment() *amended {
+	x, _ := w.ref.(*amended)
+	return x
+}
+
+// base is the ref without what Continue and As added.
 func (w *Wait) base() any {
-	if c, ok := w.ref.(*continuation); ok {
-		return c.ref
+	if x := w.amendment(); x != nil {
+		return x.ref
 	}
 	return w.ref
 }
@@ -256,8 +282,16 @@ func (w *Wait) handle() *Handle {
 
 // continues is the call that this one continues, nil for a new call.
 func (w *Wait) continues() *Select {
-	if c, ok := w.ref.(*continuation); ok {
-		return c.sel
+	if x := w.amendment(); x != nil {
+		return x.sel
+	}
+	return nil
+}
+
+// named is the mailbox of As, nil for none.
+func (w *Wait) named() *Mailbox {
+	if x := w.amendment(); x != nil {
+		return x.as
 	}
 	return nil
 }
@@ -268,13 +302,16 @@ func (w *Wait) polls() bool { return w.kind == waitFor && w.d == 0 }
 // blocks reports whether the caller's goroutine waits.
 func (w *Wait) blocks() bool { return w.kind != waitAsync && !w.polls() }
 
-// requester is the mailbox that makes the call. A blocking call has none, unless it continues an asynchronous one.
+// requester is the mailbox that makes the call. A blocking call has none, unless it continues an asynchronous one or has As.
 func (w *Wait) requester() *Mailbox {
 	switch r := w.base().(type) {
 	case *Mailbox:
 		return r
 	case *Handle:
 		return r.mb
+	}
+	if as := w.named(); as != nil {
+		return as
 	}
 	if sel := w.continues(); sel != nil {
 		return sel.mb

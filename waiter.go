@@ -13,6 +13,7 @@ type waiter struct {
 	timer *time.Timer
 	own   time.Duration // the deadline in the call's Wait
 	at    time.Duration // when the timer fires, 0 for never
+	as    *Mailbox      // in the queue: whose call it is (Wait.As)
 }
 
 var waiters = sync.Pool{New: func() any {
@@ -51,7 +52,7 @@ func (w *waiter) free() {
 	if w.at != 0 {
 		w.timer.Stop()
 	}
-	w.h.sock, w.at = nil, 0
+	w.h.sock, w.at, w.as = nil, 0, nil
 	waiters.Put(w)
 }
 
@@ -83,8 +84,7 @@ func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
 		s.mu.Lock()
 		queued := wt.h.state == handleQueued
 		if queued {
-			wt.h.state = handleIdle
-			s.lane(d).remove(&wt.h)
+			s.lane(d).unqueue(&wt.h)
 			s.settle(d)
 		}
 		s.mu.Unlock()

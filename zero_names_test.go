@@ -78,6 +78,14 @@ var exportedFuncs = map[string]any{
 	"WhichSockets":          WhichSockets,
 	"With":                  With,
 	"Within":                Within,
+	"ExtendedErrorFromMap":  ExtendedErrorFromMap,
+	"OpenOptionsFromMap":    OpenOptionsFromMap,
+	"ParseErrorOrigin":      ParseErrorOrigin,
+	"ParseHow":              ParseHow,
+	"ParseOp":               ParseOp,
+	"ParseTxStage":          ParseTxStage,
+	"SocketRowFromMap":      SocketRowFromMap,
+	"TimestampsFromMap":     TimestampsFromMap,
 	"WriteTable":            WriteTable,
 }
 

@@ -271,7 +271,8 @@ func switches(t *testing.T) {
 
 // zeroIsFine are the functions that take zero values and have something to answer.
 var zeroIsFine = map[string]bool{
-	"CountersFromMap": true, "LibraryInfoFromMap": true, "SocketInfoFromMap": true, // missing keys are zero
+	"CountersFromMap": true, "LibraryInfoFromMap": true, "SocketInfoFromMap": true, "SocketRowFromMap": true, // missing keys are zero
+	"ExtendedErrorFromMap": true, "TimestampsFromMap": true, "OpenOptionsFromMap": true,
 	"RightsOf": true, "WhichSockets": true, "SocketRows": true, "WriteTable": true, "WriteRows": true, "ParseAddr": true, "ParseMsgFlags": true,
 }
 
@@ -393,7 +394,7 @@ func TestZeroIsClosed(t *testing.T) {
 		require.NoError(t, err)
 		msg, ok := mb.Poll()
 		assert.True(t, ok, "it is closed already")
-		assert.Equal(t, DownMsg{m, net.ErrClosed}, msg)
+		assert.Equal(t, DownMsg{m, ErrNoSocket}, msg)
 		assert.NotContains(t, registry.all(), s)
 	}
 

@@ -56,13 +56,13 @@ static int identify(const esock_sys *sys, int fd, int *domain, int *type, int *p
                     const char **missing) {
     int known;
     int r = int_option(sys, fd, SO_DOMAIN, &known);
+    if (missing != NULL) *missing = NULL;
+    if (r == -EBADF || r == -ENOTSOCK) return r; /* there is no socket, whatever the caller says */
     if (r >= 0) *domain = known;
     if (int_option(sys, fd, SO_TYPE, &known) >= 0) *type = known;
     if (int_option(sys, fd, SO_PROTOCOL, &known) >= 0) *protocol = known;
     if (*protocol < 0) *protocol = 0;
-    if (missing != NULL) *missing = NULL;
     if (*domain >= 0 && *type >= 0) return 0;
-    if (r == -EBADF || r == -ENOTSOCK) return r; /* there is no socket to identify */
     if (missing != NULL) *missing = *domain < 0 ? "domain" : "type";
     return -EINVAL;
 }

@@ -147,7 +147,7 @@ enum esock_adopt_flags {
  * The kernel tells domain, type and protocol; for what it does not tell, an argument >= 0 counts.
  * If domain or type stays unknown, the result is -EINVAL and *missing, if `missing` is not NULL, is
  * its name ("domain", "type"). An unknown protocol is 0. -EBADF: the descriptor is not open.
- * -ENOTSOCK: it is not a socket. Both leave *missing NULL. After an error the description has its
+ * -ENOTSOCK: it is not a socket, whatever the arguments say. Both leave *missing NULL. After an error the description has its
  * old flags.
  *
  * O_NONBLOCK belongs to the open file description, so every process that shares it sees the flag

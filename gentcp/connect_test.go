@@ -3,6 +3,7 @@ package gentcp_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -186,7 +187,8 @@ func TestConnect_ReasonsThatEndIt(t *testing.T) {
 			esock.Until(time.Now().Add(20 * time.Millisecond)), esock.Until(time.Now().Add(-time.Second))} {
 			s, err := Connect(nil, "host", portOf(t, l), w)
 			assertReason(t, "timeout", s, err)
-			assert.Equal(t, esock.ErrTimeout, err, "bare")
+			assert.ErrorIs(t, err, esock.ErrTimeout)
+			assert.EqualError(t, err, fmt.Sprintf("gentcp: connect to host:%d (%v:%[1]d): esock: timeout", portOf(t, l), ipA))
 			assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
 			assertNobodyCame(t, l)
 		}
@@ -239,7 +241,8 @@ func TestConnect_OneBudget(t *testing.T) {
 		for _, w := range []esock.Wait{esock.Within(5 * time.Millisecond), esock.Within(0)} {
 			s, err := Connect(nil, "host", portOf(t, l), w)
 			assertReason(t, "timeout", s, err)
-			assert.Equal(t, esock.ErrTimeout, err)
+			assert.ErrorIs(t, err, esock.ErrTimeout)
+			assert.EqualError(t, err, fmt.Sprintf("gentcp: connect to host:%d: esock: timeout", portOf(t, l)))
 		}
 	})
 	t.Run("nothing is left for the addresses", func(t *testing.T) {
@@ -278,7 +281,8 @@ func TestConnect_Context(t *testing.T) {
 		})
 		s, err := Connect(nil, "host", portOf(t, l), esock.Context(ctx))
 		assert.Nil(t, s)
-		assert.Equal(t, context.Canceled, err, "bare")
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.ErrorContains(t, err, fmt.Sprintf("connect to host:%d: ", portOf(t, l)))
 	})
 	t.Run("ends while it connects", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -290,7 +294,8 @@ func TestConnect_Context(t *testing.T) {
 		cancel()
 		r := outcomeOf(t, done)
 		assert.Nil(t, r.s)
-		assert.Equal(t, context.Canceled, r.err, "bare")
+		assert.ErrorIs(t, r.err, context.Canceled)
+		assert.ErrorContains(t, r.err, ipA.String())
 		owned, err := esock.WhichSockets(esock.OwnedBy(mb))
 		require.NoError(t, err)
 		assert.Empty(t, owned)
@@ -300,14 +305,16 @@ func TestConnect_Context(t *testing.T) {
 		cancel()
 		s, err := ConnectAddr(nil, nameOf(t, hole), esock.Context(ctx))
 		assert.Nil(t, s)
-		assert.Equal(t, context.Canceled, err)
+		assert.ErrorIs(t, err, context.Canceled)
+		assert.ErrorContains(t, err, nameOf(t, hole).String())
 	})
 	t.Run("has a deadline", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 		defer cancel()
 		s, err := ConnectAddr(nil, nameOf(t, hole), esock.Context(ctx))
 		assertReason(t, "timeout", s, err)
-		assert.Equal(t, context.DeadlineExceeded, err)
+		assert.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.ErrorContains(t, err, nameOf(t, hole).String())
 	})
 	t.Run("lasts", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -339,7 +346,7 @@ func TestConnect_ResolverErrors(t *testing.T) {
 	}{
 		{&net.DNSError{Err: "no such host", IsNotFound: true}, "nxdomain"},
 		{&net.AddrError{Err: "no suitable address found", Addr: "host"}, "nxdomain"},
-		{broken, "gentcp: connect: " + broken.Error()},
+		{broken, "gentcp: connect to host:1: " + broken.Error()},
 		{syscall.EMFILE, "emfile"},
 	} {
 		UseResolver(t, func(context.Context, string, string) ([]netip.Addr, error) { return nil, c.err })

@@ -14,11 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Error is a failed operation: which, on which socket, and why. errors.Is and errors.As find the reason. Three errors are
-// returned without this wrapper, because callers compare them: esock.ErrTimeout, *SendTimeoutError, and a context's error.
+// Error is a failed operation: which, on which socket or address, and why. errors.Is and errors.As find the reason. Except
+// by the functions that connect, three errors are returned without this wrapper, because callers compare them:
+// esock.ErrTimeout, *SendTimeoutError, and a context's error.
 type Error struct {
-	Op     string  // "connect", "recv"
-	Socket *Socket // nil when there is none
+	Op     string     // "connect", "recv"
+	Socket *Socket    // nil when there is none
+	Host   string     // of Connect: host and port, as in "example.com:80"
+	Addr   esock.Addr // of Connect and ConnectAddr: the address tried last; of Listen: the local address
 	Reason error
 }
 
@@ -27,8 +30,19 @@ func (e *Error) Error() string {
 		return "gentcp: no error"
 	}
 	text := "gentcp: " + e.Op
-	if e.Socket.made() {
+	addr := e.Addr.String()
+	switch {
+	case e.Socket.made():
 		text += " on " + e.Socket.String()
+	case e.Host != "":
+		text += " to " + e.Host
+		if addr != "" && addr != e.Host {
+			text += " (" + addr + ")"
+		}
+	case addr != "" && e.Op == opListen:
+		text += " on " + addr
+	case addr != "":
+		text += " to " + addr
 	}
 	if e.Reason != nil {
 		text += ": " + e.Reason.Error()
@@ -96,6 +110,14 @@ func checkWait(w esock.Wait) error {
 	return nil
 }
 
+// named is the name of an option as the value of an error: nil for none.
+func named(name string) any {
+	if name == "" {
+		return nil
+	}
+	return name
+}
+
 // invalid is EINVAL with the argument and the cause. A change of an existing socket returns it where the creation of a
 // socket returns ErrBadArg.
 func invalid(what string, value any, cause string) error {
@@ -133,6 +155,12 @@ func (s *Socket) fail(op string, err error) error {
 	return &Error{Op: op, Socket: s, Reason: err}
 }
 
+// The operations that make sockets.
+const (
+	opConnect = "connect"
+	opListen  = "listen"
+)
+
 // errnoIn returns the errno in an error, 0 if it has none.
 func errnoIn(err error) syscall.Errno {
 	var errno syscall.Errno
@@ -140,13 +168,15 @@ func errnoIn(err error) syscall.Errno {
 	return errno
 }
 
-// Reason returns OTP's atom for an error of this package: "closed", "timeout", "einval", "econnrefused"; "ok" for nil. For
-// an unknown error it returns the text.
+// Reason returns OTP's atom for an error of this package or of esock: "closed", "timeout", "einval", "econnrefused"; "ok" for
+// nil. For an unknown error it returns the text.
 func Reason(err error) string {
 	var errno syscall.Errno
 	switch {
 	case err == nil:
 		return "ok"
+	case errors.Is(err, esock.ErrNoSocket):
+		return "nosock"
 	case errors.Is(err, ErrClosed), errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF):
 		return "closed"
 	case errors.Is(err, esock.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
@@ -157,6 +187,10 @@ func Reason(err error) string {
 		return "badarg"
 	case errors.Is(err, ErrNXDomain):
 		return "nxdomain"
+	case errors.Is(err, esock.ErrAlready):
+		return "already"
+	case errors.Is(err, esock.ErrCancelled):
+		return "cancelled"
 	case errors.As(err, &errno):
 		if name := unix.ErrnoName(errno); name != "" {
 			return strings.ToLower(name)

@@ -27,6 +27,7 @@ func TestReason(t *testing.T) {
 		{ErrClosed, "closed"},
 		{io.EOF, "closed"},
 		{net.ErrClosed, "closed"},
+		{esock.ErrNoSocket, "nosock"},
 		{esock.ErrTimeout, "timeout"},
 		{&SendTimeoutError{}, "timeout"},
 		{context.DeadlineExceeded, "timeout"},
@@ -34,6 +35,10 @@ func TestReason(t *testing.T) {
 		{ErrNotOwner, "not_owner"},
 		{ErrBadArg, "badarg"},
 		{ErrNXDomain, "nxdomain"},
+		{esock.ErrAlready, "already"},
+		{&esock.Error{Op: "connect", Reason: esock.ErrAlready}, "already"},
+		{esock.ErrCancelled, "cancelled"},
+		{esock.ErrNoSocket, "nosock"},
 		{syscall.EINVAL, "einval"},
 		{syscall.ENOTCONN, "enotconn"},
 		{syscall.EMSGSIZE, "emsgsize"},
@@ -62,9 +67,9 @@ func TestError(t *testing.T) {
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, "accept", e.Op)
 	assert.Same(t, client, e.Socket)
-	assert.Equal(t, syscall.EINVAL, e.Reason)
-	assert.Equal(t, syscall.EINVAL, errors.Unwrap(err))
-	assert.Equal(t, "gentcp: accept on "+client.String()+": invalid argument", err.Error())
+	assert.ErrorIs(t, e.Reason, syscall.EINVAL)
+	assert.Equal(t, e.Reason, errors.Unwrap(err))
+	assert.Equal(t, "gentcp: accept on "+client.String()+": invalid argument: the socket is not a listener", err.Error())
 	assert.False(t, e.Timeout())
 
 	_, err = Listen(nil, 0, Header(-3))

@@ -1,6 +1,7 @@
 package gentcp
 
 import (
+	"bytes"
 	"math/bits"
 	"sync"
 
@@ -17,6 +18,9 @@ type input struct {
 	start  int
 	end    int
 	total  int // bytes of the incomplete packet at the front; 0: not known
+
+	reading bool   // a read fills the room behind the data, with mu unlocked: buf stays
+	pushed  []byte // what was put back meanwhile, ahead of the data
 }
 
 // maxPooled is the size of the largest pooled buffer, and the limit of one read.
@@ -41,6 +45,52 @@ func (in *input) restart(o *settings) { in.parser, _ = packet.NewParser(o.typ, o
 
 func (in *input) data() []byte { return in.buf[in.start:in.end] }
 func (in *input) len() int     { return in.end - in.start }
+
+// push puts bytes in front of the data.
+func (in *input) push(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if in.reading {
+		in.pushed = append(bytes.Clone(b), in.pushed...)
+		return
+	}
+	if in.start < len(b) {
+		n := in.len()
+		size := n + len(b)
+		if size > maxPooled {
+			size += size / 2 // so that pushing again and again stays linear
+		}
+		in.grow(size)
+		in.start, in.end = len(in.buf)-n, len(in.buf)
+		copy(in.buf[in.start:], in.buf[:n])
+	}
+	in.start -= len(b)
+	copy(in.buf[in.start:], b)
+	in.total = 0
+	in.parser.Rewind()
+}
+
+// add puts bytes behind the data.
+func (in *input) add(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if len(in.buf)-in.end < len(b) {
+		in.grow(in.len() + len(b))
+	}
+	in.end += copy(in.buf[in.end:], b)
+}
+
+// came adds n bytes, which a read has put behind the data, and what was put back during the read.
+func (in *input) came(n int) {
+	in.end += n
+	in.reading = false
+	if pushed := in.pushed; pushed != nil {
+		in.pushed = nil
+		in.push(pushed)
+	}
+}
 
 // used removes n bytes from the front.
 func (in *input) used(n int) {

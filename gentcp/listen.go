@@ -1,6 +1,7 @@
 package gentcp
 
 import (
+	"fmt"
 	"net"
 	"syscall"
 
@@ -22,25 +23,27 @@ func Service(name string) (int, error) {
 // and the active mode apply to accepted sockets. Errors: ErrBadArg; those of socket(2), setsockopt(2), bind(2), listen(2).
 // OTP: gen_tcp:listen/2.
 func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
-	const op = "listen"
+	const op = opListen
 	if port < 0 || port > 65535 {
-		return nil, &Error{Op: op, Reason: &badArgument{"port", port, "out of range"}}
+		return nil, &Error{Op: op, Reason: badPort(port)}
 	}
-	c, err := sortOut(mb, atListen, port, opts)
+	c, err := sortOut(mb, atListen, port, defaultsAt(atListen), opts)
 	if err == nil {
 		err = c.settle(esock.Inet)
 	}
 	if err != nil {
 		return nil, &Error{Op: op, Reason: err}
 	}
+	c.addressed, _ = c.addr.bindAddr(c.family) // for the errors
 	adopted := c.fd >= 0
 	sock, err := c.open()
 	if err != nil {
 		return nil, c.failed(op, err)
 	}
 	// An adopted descriptor is bound already, unless an address is given too.
-	if err = c.bind(sock, !adopted || port != 0); err == nil {
-		err = sock.Listen(c.backlog)
+	local, err := c.local(!adopted || port != 0)
+	if err == nil {
+		err = c.module.Listen(sock, local, c.backlog)
 	}
 	if err != nil {
 		sock.Close()
@@ -66,7 +69,7 @@ func (s *Socket) Accept(mb *esock.Mailbox, w esock.Wait) (*Socket, error) {
 		if s.sock.Closed() {
 			return nil, s.fail(op, closedHere)
 		}
-		return nil, s.fail(op, syscall.EINVAL)
+		return nil, s.fail(op, fmt.Errorf("%w: the socket is not a listener", syscall.EINVAL))
 	}
 	s.mu.Lock()
 	c := creation{owner: mb, settings: *s.opts.Load(), active: s.delivery.Active()}

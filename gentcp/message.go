@@ -1,6 +1,8 @@
 package gentcp
 
 import (
+	"fmt"
+
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/packet"
 )
@@ -65,5 +67,16 @@ func (m ClosedMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
 // Socket returns the esock socket of the message's connection.
 func (m ErrorMsg) Socket() *esock.Socket { return m.Sock.Socket() }
+
+// The messages as text, in the form of OTP's terms.
+
+func (m TCPMsg) String() string     { return fmt.Sprintf("{tcp, %v, %v}", m.Sock, m.Packet) }
+func (m HTTPMsg) String() string    { return fmt.Sprintf("{http, %v, %v}", m.Sock, m.Packet) }
+func (m PortMsg) String() string    { return fmt.Sprintf("{%v, {data, %v}}", m.Sock, m.Packet) }
+func (m PassiveMsg) String() string { return fmt.Sprintf("{tcp_passive, %v}", m.Sock) }
+func (m ClosedMsg) String() string  { return fmt.Sprintf("{tcp_closed, %v}", m.Sock) }
+func (m ErrorMsg) String() string {
+	return fmt.Sprintf("{tcp_error, %v, %s}", m.Sock, Reason(m.Reason))
+}
 
 var _ = []esock.Message{TCPMsg{}, HTTPMsg{}, PortMsg{}, PassiveMsg{}, ClosedMsg{}, ErrorMsg{}}

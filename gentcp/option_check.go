@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/esock-go/esock"
@@ -117,6 +118,17 @@ func checkProtocol(v any) (any, string) {
 	return nil, "it takes tcp or mptcp"
 }
 
+// packetTypes are the names of the types that sockets have.
+var packetTypes = func() string {
+	var names []string
+	for t := packet.Raw; t <= packet.HTTPHBin; t++ {
+		if t != packet.TLS {
+			names = append(names, t.String())
+		}
+	}
+	return strings.Join(names, ", ")
+}()
+
 func checkPacket(v any) (any, string) {
 	t, ok := v.(packet.Type)
 	if s, isText := v.(string); isText {
@@ -128,11 +140,20 @@ func checkPacket(v any) (any, string) {
 	}
 	switch {
 	case !ok || t > packet.HTTPHBin:
-		return nil, "it takes the name of a packet type"
+		return nil, "it takes a packet type: " + packetTypes
 	case t == packet.TLS:
 		return nil, "ssl_tls is for the decoder, not for sockets"
 	}
 	return t, ""
+}
+
+// checkPacketSize accepts the numbers of packet.Options. On a 32-bit system the largest int stands for all above it: no
+// packet is larger.
+func checkPacketSize(v any) (any, string) {
+	if n, ok := plain.Integer(v); ok && n >= 0 && n <= math.MaxUint32 {
+		return int(min(n, math.MaxInt)), ""
+	}
+	return nil, "it takes a number from 0 to 2^32 - 1"
 }
 
 func checkLinger(v any) (any, string) {
@@ -180,11 +201,14 @@ func checkDevice(v any) (any, string) {
 	return nil, "it takes the name of an interface"
 }
 
-func checkModule(v any) (any, string) {
-	if name, ok := v.(string); ok && familyOfModule[name] != 0 {
-		return name, ""
+func checkBackend(v any) (any, string) {
+	switch v {
+	case BackendSocket, "socket":
+		return BackendSocket, ""
+	case BackendInet, "inet":
+		return BackendInet, ""
 	}
-	return nil, "it takes inet_tcp, inet6_tcp or local_tcp"
+	return nil, "it takes inet or socket"
 }
 
 // checkIP is checkAddr for an address without a port.

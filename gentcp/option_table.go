@@ -108,6 +108,7 @@ var optionTable = []row{
 	{name: "ifaddr", check: checkAddr, use: creating},
 	{name: "inet", check: checkWord, use: creating | ignored},
 	{name: "inet6", check: checkWord, use: creating | ignored},
+	{name: "inet_backend", check: checkBackend, use: creating},
 	{name: "ip", check: checkIP, use: creating | ignored},
 	system("ipv6_v6only", checkBool, esock.Inet6, sockopt.IPv6V6Only, bool1),
 	system("keepalive", checkBool, 0, sockopt.SocketKeepAlive, bool1),
@@ -128,9 +129,7 @@ var optionTable = []row{
 		getSocket: func(s *esock.Socket) (any, error) { return sockopt.TCPNoDelay.Get(s) }},
 	system("nopush", checkBool, 0, sockopt.TCPCork, bool1),
 	layer("packet", checkPacket, func(o *settings) *packet.Type { return &o.typ }),
-	{name: "packet_size", check: checkInt(0, math.MaxUint32, "it takes a number from 0"), use: anywhere,
-		set: func(o *settings, v any) { o.packetSize = uint32(v.(int)) },
-		get: func(o *settings) any { return int(o.packetSize) }},
+	layer("packet_size", checkPacketSize, func(o *settings) *int { return &o.packetSize }),
 	{name: "pktoptions", check: readOnly, use: inGetOpts, getSocket: pktOptions},
 	{name: "port", check: checkInt(0, 65535, "it takes a port number"), use: creating},
 	system("priority", checkSize, 0, sockopt.SocketPriority, int1),
@@ -147,9 +146,9 @@ var optionTable = []row{
 	sending("send_timeout_close", checkBool, func(o *settings) *bool { return &o.sendTimeoutClose }),
 	layer("show_econnreset", checkBool, func(o *settings) *bool { return &o.showReset }),
 	system("sndbuf", checkSize, 0, sockopt.SocketSndBuf, int1),
-	system("tclass", checkSize, esock.Inet6, sockopt.IPv6TClass, int1),
+	system("tclass", checkTOS, esock.Inet6, sockopt.IPv6TClass, int1),
 	{name: "tcp_module", check: checkModule, use: creating | ignored},
-	system("tos", checkSize, esock.Inet, sockopt.IPTOS, int1),
+	system("tos", checkTOS, esock.Inet, sockopt.IPTOS, int1),
 	system("ttl", checkSize, esock.Inet, sockopt.IPTTL, int1),
 	{name: "user_timeout", check: checkTime(false, math.MaxInt32*time.Millisecond), use: anywhere,
 		setSocket: func(s *esock.Socket, v any) error { return sockopt.TCPUserTimeout.Set(s, v.(time.Duration)) },
@@ -163,6 +162,26 @@ var rows = func() map[string]*row {
 	}
 	return m
 }()
+
+// find returns the row of an option that a call takes. Otherwise cause says why it does not take it.
+func find(name string, where use) (r *row, cause string) {
+	r = rows[name]
+	switch {
+	case name == "":
+		return nil, "it has no name: a zero Option"
+	case r == nil:
+		return nil, "there is no such option"
+	case r.use&where != 0:
+		return r, ""
+	case r.use == inGetOpts:
+		return nil, "it can only be read"
+	case where == inGetOpts:
+		return nil, "it cannot be read"
+	case where&inSetOpts != 0:
+		return nil, "it can only be given when the socket is made"
+	}
+	return nil, "it is for Listen only" // where is atConnect
+}
 
 func readOnly(any) (any, string) { return nil, "it can only be read" }
 

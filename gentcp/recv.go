@@ -59,6 +59,7 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait) (p Packet, err er
 				return err
 			}
 			room := s.room()
+			s.input.reading = true
 			s.mu.Unlock()
 			n, err := s.delivery.Recv(room, w)
 			reason, lasts := active.Lasts(err, w) // unlocked: it may ask the caller's context
@@ -88,7 +89,7 @@ func (s *Socket) room() []byte { return s.input.space(s.opts.Load()) }
 // arrived adds n bytes that were read to the input. reason and lasts are those of active.Lasts. The error is that of a read
 // after which the stream goes on. s.mu is held.
 func (s *Socket) arrived(n int, reason error, lasts bool) error {
-	s.input.end += n
+	s.input.came(n)
 	if reason != nil && s.input.len() == 0 {
 		s.input.drop()
 	}
@@ -111,7 +112,8 @@ func (s *Socket) goesOn(n int, reason error, lasts bool) error {
 	return reason
 }
 
-// receiveRaw reads raw bytes straight into the caller's memory. If it returns false, the bytes are in the input instead.
+// receiveRaw reads raw bytes straight into the caller's memory. If it returns false, the bytes are in the input instead,
+// behind what was put back meanwhile.
 // s.mu is held, but not while reading.
 func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (Packet, bool, error) {
 	var n int
@@ -126,14 +128,11 @@ func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (
 	}
 	reason, lasts := active.Lasts(err, w)
 	s.mu.Lock()
-	// If the packet type changed meanwhile, these bytes are for another parser.
-	if err == nil && active.Raw(s.opts.Load().typ) {
+	// If the packet type changed meanwhile, these bytes are for another parser; and bytes that were put back come first.
+	if err == nil && active.Raw(s.opts.Load().typ) && s.input.len() == 0 {
 		return Packet{Packet: packet.DataPacket(buf[:n:n]), head: o.split()}, true, nil
 	}
-	if n > 0 {
-		s.input.grow(n)
-		s.input.end = copy(s.input.buf, buf[:n])
-	}
+	s.input.add(buf[:n])
 	return Packet{}, false, s.goesOn(0, reason, lasts)
 }
 

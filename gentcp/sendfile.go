@@ -9,8 +9,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// SendFile sends bytes of f, from an offset, with sendfile(2); 0 bytes means to the end of the file. It returns how many
-// were sent, fewer if the file ended. The bytes get no header, whatever the packet type. The position of f does not matter
+// SendFile sends bytes of f, from an offset, with sendfile(2); 0 bytes, or esock.ToEnd, means to the end of the file. It
+// returns how many were sent, fewer if the file ended. The bytes get no header, whatever the packet type. The position of f does not matter
 // and does not move. SendFile waits without limit: send_timeout does not apply. A file that sendfile(2) refuses is read and
 // sent; a pipe is ESPIPE. Errors: EINVAL for a negative offset, ErrBadArg for a negative count or no file; those of Send.
 // OTP: file:sendfile/5.
@@ -21,16 +21,15 @@ func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 		return 0, notMade(op)
 	case f == nil:
 		return 0, s.fail(op, &badArgument{"file", nil, "it is nil"})
-	case bytes < 0:
+	case bytes < 0 && bytes != esock.ToEnd:
 		return 0, s.fail(op, &badArgument{"bytes", bytes, "it is negative"})
 	case offset < 0:
 		return 0, s.fail(op, invalid("offset", offset, "it is negative"))
 	}
-	count := bytes
 	if bytes == 0 {
-		count = esock.ToEnd
+		bytes = esock.ToEnd
 	}
-	n, err := s.sock.SendFile(f, offset, count, esock.Forever)
+	n, err := s.sock.SendFile(f, offset, bytes, esock.Forever)
 	if n == 0 && unsupported(err) {
 		n, err = s.copyFile(f, offset, bytes)
 	}
@@ -73,9 +72,9 @@ func unsupported(err error) bool {
 func (s *Socket) copyFile(f *os.File, offset, bytes int64) (sent int64, err error) {
 	from := io.NewSectionReader(f, offset, 1<<62-offset)
 	buf := make([]byte, 256<<10)
-	for bytes == 0 || sent < bytes {
+	for bytes == esock.ToEnd || sent < bytes {
 		part := buf
-		if bytes > 0 {
+		if bytes != esock.ToEnd {
 			part = buf[:min(int64(len(buf)), bytes-sent)]
 		}
 		n, err := from.Read(part)

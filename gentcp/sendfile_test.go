@@ -40,6 +40,7 @@ func TestSendFile(t *testing.T) {
 		{"from behind its end", "0123456789", 50, 5, ""},
 		{"nothing", "", 0, 0, ""},
 		{"much", large, 1, 0, large[1:]},
+		{"to the end, as esock says it", "0123456789", 4, esock.ToEnd, "456789"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, peer := wired(t, owner(t), gentcp.PacketType(packet.Len2)) // does not matter
@@ -100,7 +101,7 @@ func TestSendFileErrors(t *testing.T) {
 		offset, bytes int64
 		want          string
 	}{
-		{nil, 0, 0, "badarg"}, {f, 0, -1, "badarg"}, {f, -1, 0, "einval"},
+		{nil, 0, 0, "badarg"}, {f, 0, -2, "badarg"}, {f, -1, 0, "einval"},
 	} {
 		_, err := s.SendFile(c.f, c.offset, c.bytes)
 		reasons(t, c.want, err)

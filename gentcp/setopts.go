@@ -15,18 +15,53 @@ func (s *Socket) SetOpts(opts ...Option) error {
 	if !s.made() {
 		return notMade("setopts")
 	}
+	var few [4]change
+	changes := few[:0]
+	for _, o := range opts { // before the lock is taken
+		changes = append(changes, changeBy(o))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.delivery.Deliver() // after all options: active before packet in the list still delivers packets of the new type
-	for _, o := range opts {
-		if err := s.setOpt(o); err != nil {
+	for _, c := range changes {
+		if err := s.set(c); err != nil {
 			return s.fail("setopts", optionError(err))
 		}
 	}
 	if len(opts) == 0 && s.sock.Closed() {
-		return s.fail("setopts", syscall.EINVAL)
+		return s.fail("setopts", optionError(closedHere))
 	}
 	return nil
+}
+
+// change is an option that was checked: what SetOpts does, which for an ignored option is nothing, or why it does not.
+type change struct {
+	row   *row // nil: none, or the option is raw
+	value any
+	raw   Option
+	err   error
+}
+
+// changeBy checks an option for SetOpts. No lock is held: a check may ask a value of the caller for its text.
+func changeBy(o Option) change {
+	if o.name == "raw" {
+		if _, ok := o.value.([]byte); !ok {
+			return change{err: invalid("raw", o.value, "it takes bytes")}
+		}
+		return change{raw: o}
+	}
+	r, cause := find(o.name, inSetOpts|ignored)
+	switch {
+	case cause != "":
+		return change{err: invalid("option", named(o.name), cause)}
+	case r.use&ignored != 0:
+		return change{}
+	}
+	v, cause := r.check(o.value)
+	if cause != "" {
+		return change{err: invalid(o.name, o.value, cause)}
+	}
+	return change{row: r, value: v}
 }
 
 // optionError converts to EINVAL the errors for an option that the socket does not have, and for a closed socket.
@@ -41,34 +76,19 @@ func optionError(err error) error {
 	return err
 }
 
-// setOpt sets one option. s.mu is held.
-func (s *Socket) setOpt(o Option) error {
-	if s.sock.Closed() {
-		return closedHere
-	}
-	if o.name == "raw" {
-		value, ok := o.value.([]byte)
-		if !ok {
-			return invalid("raw", o.value, "it takes bytes")
-		}
-		return s.sock.SetOptionNative(o.level, o.opt, value)
-	}
-	r := rows[o.name]
+// set makes one change. s.mu is held.
+func (s *Socket) set(c change) error {
 	switch {
-	case r == nil:
-		return invalid("option", o.name, "unknown option")
-	case r.use&ignored != 0:
-		return nil
-	case r.use == inGetOpts:
-		return invalid("option", o.name, "it can only be read")
-	case r.use&inSetOpts == 0:
-		return invalid("option", o.name, "it can only be given when the socket is made")
+	case s.sock.Closed():
+		return closedHere
+	case c.err != nil:
+		return c.err
+	case c.row != nil:
+		return s.apply(c.row, c.value)
+	case c.raw.name != "":
+		return s.sock.SetOptionNative(c.raw.level, c.raw.opt, c.raw.value.([]byte))
 	}
-	v, cause := r.check(o.value)
-	if cause != "" {
-		return invalid(o.name, o.value, cause)
-	}
-	return s.apply(r, v)
+	return nil
 }
 
 // apply sets a checked option. s.mu is held.
@@ -134,10 +154,10 @@ func (s *Socket) getOpt(name string) (o Option, ok bool, err error) {
 		}
 		return Raw(level, opt, value[:min(n, len(value))]), err == nil, nil
 	}
-	r := rows[name]
+	r, cause := find(name, inGetOpts)
 	switch {
-	case r == nil || r.use&inGetOpts == 0:
-		return o, false, invalid("option", name, "unknown, or not readable")
+	case cause != "":
+		return o, false, invalid("option", named(name), cause)
 	case name == "active":
 		return Option{name: name, value: s.delivery.Active()}, true, nil
 	case r.get != nil:

@@ -11,7 +11,7 @@ import (
 // replaces them. Accepted sockets start with their listener's. The active mode is elsewhere, in the delivery.
 type settings struct {
 	typ              packet.Type
-	packetSize       uint32
+	packetSize       int
 	delimiter        packet.Delimiter
 	mode             DataMode
 	header           int

@@ -143,14 +143,6 @@ func (s *Socket) Monitor(mb *esock.Mailbox) (*esock.Monitor, error) {
 	return m, s.fail("monitor", err)
 }
 
-// Unrecv always returns ENOTSUP. OTP: gen_tcp:unrecv/2.
-func (s *Socket) Unrecv([]byte) error {
-	if !s.made() {
-		return notMade("unrecv")
-	}
-	return s.fail("unrecv", syscall.ENOTSUP)
-}
-
 // Shutdown ends one direction or both. After ShutWrite the peer reads what was sent and then the end, and Send returns
 // ErrClosed. After ShutRead data that has arrived, or still arrives, is delivered before the end. ShutRead on a listener
 // ends listening: Accept returns EINVAL, also in calls that wait. Errors: ENOTCONN, also after both ends have finished;

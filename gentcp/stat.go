@@ -1,9 +1,6 @@
 package gentcp
 
-import (
-	"slices"
-	"syscall"
-)
+import "slices"
 
 // Stat is one statistic of GetStat, with OTP's name.
 type Stat struct {
@@ -26,7 +23,7 @@ func (s *Socket) GetStat(names ...string) ([]Stat, error) {
 		return nil, notMade("getstat")
 	}
 	if s.sock.Closed() {
-		return nil, s.fail("getstat", syscall.EINVAL)
+		return nil, s.fail("getstat", optionError(closedHere))
 	}
 	if len(names) == 0 {
 		names = statNames[:]

@@ -196,7 +196,7 @@ func TestMonitor(t *testing.T) {
 			assert.Zero(t, watcher.Len(), "one, and none of what was cancelled")
 			m, err = client.Monitor(watcher)
 			require.NoError(t, err)
-			assert.Equal(t, esock.DownMsg{Monitor: m, Reason: net.ErrClosed}, nextMessage(t, watcher),
+			assert.Equal(t, esock.DownMsg{Monitor: m, Reason: esock.ErrNoSocket}, nextMessage(t, watcher),
 				"at once, when it is closed")
 			assert.Zero(t, mb.Len())
 		})

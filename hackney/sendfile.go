@@ -80,8 +80,8 @@ func (s Socket) SendFileName(caller *esock.Mailbox, path string) (int64, error) 
 	return s.SendFile(caller, f, 0, 0)
 }
 
-// SendFile sends count bytes of a file from an offset; a count of 0 means to the end of the file. It returns how many were
-// sent, fewer if the file ended. If the socket has an owner, the caller must be it; a nil caller is not checked.
+// SendFile sends count bytes of a file from an offset; a count of 0, or esock.ToEnd, means to the end of the file. It returns
+// how many were sent, fewer if the file ended. If the socket has an owner, the caller must be it; a nil caller is not checked.
 //
 // Over plain TCP, without SendFun, it uses sendfile(2): f must be an *os.File, whose position does not matter and does not
 // move, and the call waits without limit. Otherwise it reads f in chunks, and restores its position in the end, also after
@@ -107,6 +107,9 @@ func (s Socket) SendFile(
 		if owner := owned.Owner(); owner != nil && owner != caller {
 			return 0, &gentcp.Error{Op: opSendFile, Reason: gentcp.ErrNotOwner}
 		}
+	}
+	if count == esock.ToEnd {
+		count = 0
 	}
 	var sent int64
 	sock, plain := s.Sock.(*gentcp.Socket)

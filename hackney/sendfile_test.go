@@ -69,7 +69,7 @@ func TestSendFileSendsTheSameBytesInEveryWay(t *testing.T) {
 	viaSend := SendFun(func(s Socket, data []byte) error { return s.Send(data) })
 	threads, small := UseThreads(true), ChunkSize(7)
 	for _, offset := range []int64{0, 41, size, size + 10} {
-		for _, count := range []int64{0, 1, max(0, size-offset), size + 50} {
+		for _, count := range []int64{0, esock.ToEnd, 1, max(0, size-offset), size + 50} {
 			want := contents[min(offset, size):]
 			if count > 0 {
 				want = want[:min(count, int64(len(want)))]
@@ -305,11 +305,11 @@ func TestWrongArgumentsOfSendFile(t *testing.T) {
 		}
 		_, err = s.SendFile(nil, f, -1, 0, fun)
 		require.Equal(t, "einval", reason(err))
-		_, err = s.SendFile(nil, f, 0, -1, fun)
+		_, err = s.SendFile(nil, f, 0, -2, fun)
 		require.Equal(t, "einval", reason(err))
 		_, err = s.SendFile(nil, f, -1, 0)
 		require.Equal(t, "einval", reason(err))
-		_, err = s.SendFile(nil, f, 0, -1)
+		_, err = s.SendFile(nil, f, 0, -2)
 		require.Equal(t, map[bool]string{true: "badarg", false: "einval"}[tr == TCP], reason(err))
 		n, err = s.SendFile(nil, strings.NewReader("no os.File"), 0, 0)
 		if tr == TCP {

@@ -2,7 +2,9 @@ package hackney
 
 import (
 	"crypto/tls"
+	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/esock-go/esock"
@@ -60,7 +62,7 @@ func (*tlsTransport) Messages(Conn) Messages {
 
 func (t *tlsTransport) Connect(
 	mb *esock.Mailbox, host string, port int, opts []gentcp.Option, w esock.Wait) (Conn, error) {
-	own, beneath, err := divide(withBase(opts))
+	own, beneath, err := divide(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -82,11 +84,14 @@ func (t *tlsTransport) Connect(
 		c.wire.answer = answerTime
 		return c, nil
 	}
+	peer, _ := raw.PeerName()
 	c.wire.Close()
 	if ctx.Err() != nil {
-		return nil, w.Ended()
+		err = w.Ended()
+	} else {
+		err = c.shown(err)
 	}
-	return nil, c.fail("connect", c.shown(err))
+	return nil, &gentcp.Error{Op: "connect", Host: net.JoinHostPort(host, strconv.Itoa(port)), Addr: peer, Reason: err}
 }
 
 func (*tlsTransport) Recv(c Conn, length int, w esock.Wait) (gentcp.Packet, error) {

@@ -29,6 +29,9 @@ func (s *source) Read(w esock.Wait) error {
 	c.wire.wait = w
 	n, err := c.tls.Read(room)
 	reason, lasts := paused(err)
+	if err != nil && !lasts {
+		reason = c.endOf(err)
+	}
 	c.mu.Lock()
 	c.end += n
 	switch {
@@ -79,8 +82,8 @@ var errUnread = errors.New("there is data")
 // being read. It waits only if TLS has to answer.
 func (c *TLSConn) unread() bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.delivery.Receivers() > 0 { // the data that a receiver of the mailbox is reading will not become a message
+		c.mu.Unlock()
 		return true
 	}
 	err := c.delivery.Receive(esock.Within(0), func() error {
@@ -89,7 +92,9 @@ func (c *TLSConn) unread() bool {
 		}
 		return packet.ErrMore
 	}, (*source)(c).Read)
-	return !errors.Is(err, esock.ErrTimeout) || c.wire.record.begun() || readable(c.raw.Socket())
+	begun := c.wire.record.begun()
+	c.mu.Unlock() // the error may be the caller's
+	return begun || !errors.Is(err, esock.ErrTimeout) || readable(c.raw.Socket())
 }
 
 // next removes the next packet from the buffer, and copies it. Errors: packet.ErrMore, EMSGSIZE. The turn and mu are held.

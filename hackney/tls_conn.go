@@ -42,7 +42,7 @@ type TLSConn struct {
 // settings are the options that this layer uses.
 type settings struct {
 	typ         packet.Type
-	size        uint32 // of a packet
+	size        int // of a packet
 	delimiter   packet.Delimiter
 	exitOnClose bool
 	showReset   bool
@@ -100,7 +100,7 @@ func (c *TLSConn) ConnectionState() tls.ConnectionState {
 // String formats the connection like the esock socket beneath.
 func (c *TLSConn) String() string {
 	if !c.made() {
-		return ""
+		return "no socket"
 	}
 	return c.raw.String()
 }
@@ -126,17 +126,26 @@ func (c *TLSConn) room() []byte {
 	return c.buf[c.end : c.end+maxRecord]
 }
 
-// finish records why nothing more can be received. With exit_on_close it closes the connection. The turn and mu are held.
-func (c *TLSConn) finish(err error) {
+// endOf returns why nothing more can be received, from the error of a read. The turn is held, and mu is not, because the
+// error may be one that a function in the caller's tls.Config returned.
+func (c *TLSConn) endOf(err error) error {
 	if err == io.EOF && c.wire.ended {
 		err = io.ErrUnexpectedEOF // crypto/tls takes an end between two records for an announced one
 	}
-	c.delivery.End(c.shown(err))
+	return c.shown(err)
+}
+
+// finish records why nothing more can be received. With exit_on_close it closes the connection. The turn and mu are held; it
+// unlocks while it closes, because crypto/tls may call a function of the caller's tls.Config.
+func (c *TLSConn) finish(reason error) {
+	c.delivery.End(reason)
 	if !c.settings.exitOnClose || !c.raw.Open() {
 		return
 	}
 	c.wire.hurry.Store(true) // the peer may not be reading
+	c.mu.Unlock()
 	c.tls.Close()
+	c.mu.Lock()
 }
 
 // send is Transport.Send.
@@ -165,10 +174,7 @@ func (c *TLSConn) send(data [][]byte) error {
 		c.close(true)
 		return esock.ErrTimeout
 	}
-	c.mu.Lock()
-	err = c.shown(err)
-	c.mu.Unlock()
-	return c.fail(op, err)
+	return c.fail(op, c.shown(err))
 }
 
 // write sends all of b within the timeout, which all its records share; negative: no limit.
@@ -208,9 +214,9 @@ func (c *TLSConn) close(tell bool) {
 }
 
 // errUnannounced is an end without close_notify: data may be missing.
-var errUnannounced = fmt.Errorf("%w: %w without close_notify: %w", gentcp.ErrClosed, io.EOF, io.ErrUnexpectedEOF)
+var errUnannounced = active.ClosedBy{Cause: fmt.Errorf("%w without close_notify: %w", io.EOF, io.ErrUnexpectedEOF)}
 
-// shown converts a reason to the one that the caller gets, as in gentcp. mu is held.
+// shown converts a reason to the one that the caller gets, as in gentcp. It calls methods of the error, so no lock is held.
 func (c *TLSConn) shown(err error) error {
 	var below *esock.Error
 	var beneath *gentcp.Error
@@ -224,7 +230,10 @@ func (c *TLSConn) shown(err error) error {
 	if errors.As(err, &errno) {
 		switch errno {
 		case syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE:
-			if c.settings.showReset {
+			c.mu.Lock()
+			showReset := c.settings.showReset
+			c.mu.Unlock()
+			if showReset {
 				return syscall.ECONNRESET
 			}
 			return active.ClosedBy{Cause: errno}

@@ -1,6 +1,8 @@
 package hackney
 
 import (
+	"fmt"
+
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 )
@@ -37,6 +39,15 @@ func (m SSLClosedMsg) Socket() *esock.Socket { return m.Sock.Socket() }
 
 // Socket returns the esock socket of the message's connection.
 func (m SSLErrorMsg) Socket() *esock.Socket { return m.Sock.Socket() }
+
+// The messages as text, in the form of OTP's terms.
+
+func (m SSLMsg) String() string        { return fmt.Sprintf("{ssl, %v, %v}", m.Sock, m.Packet) }
+func (m SSLPassiveMsg) String() string { return fmt.Sprintf("{ssl_passive, %v}", m.Sock) }
+func (m SSLClosedMsg) String() string  { return fmt.Sprintf("{ssl_closed, %v}", m.Sock) }
+func (m SSLErrorMsg) String() string {
+	return fmt.Sprintf("{ssl_error, %v, %s}", m.Sock, gentcp.Reason(m.Reason))
+}
 
 // Event returns the parts of the message.
 func (m SSLMsg) Event() Event { return Event{Tag: tagSSL, Packet: m.Packet} }

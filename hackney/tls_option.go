@@ -35,36 +35,71 @@ func own(o gentcp.Option) bool {
 	return false
 }
 
-// divide separates the options of a new connection: those of this layer, and those for the connection beneath. Errors:
-// gentcp.ErrBadArg.
+// divide separates the options of a new connection: those of this layer, and those for the connection beneath, which gets the
+// base options, too. Errors: gentcp.ErrBadArg.
 func divide(opts []gentcp.Option) (settings, []gentcp.Option, error) {
 	o := settings{size: 64 << 20, exitOnClose: true, sendTimeout: gentcp.Infinity}
-	beneath := append([]gentcp.Option(nil), baseOptions...)
-	for _, opt := range opts {
-		if !own(opt) {
+	for _, opt := range gentcp.DefaultConnectOptions() {
+		if opt, used, err := checked(opt); used && err == nil { // what TLS does not support is no default
+			o.set(opt)
+		}
+	}
+	var beneath []gentcp.Option
+	for _, opt := range withBase(opts) {
+		if !own(opt) || isBase(opt) {
 			beneath = append(beneath, opt)
 		}
-		if err := o.set(opt); err != nil {
+		opt, used, err := checked(opt)
+		if err != nil {
 			return o, nil, badArg("connect", err.Error())
+		}
+		if used {
+			o.set(opt)
 		}
 	}
 	return o, beneath, nil
 }
 
-// set stores an option that this layer uses. Errors: *esock.InvalidError.
-func (s *settings) set(opt gentcp.Option) error {
+// checked returns an option that this layer uses with its value in the type that set takes; used is false for other options.
+// A check may ask a value of the caller for its text, so no lock may be held. Errors: *esock.InvalidError.
+func checked(opt gentcp.Option) (o gentcp.Option, used bool, err error) {
 	name, given := opt.Name(), opt.Value()
-	if !own(opt) {
-		switch name {
-		case "exit_on_close", "show_econnreset", "send_timeout":
-		default:
-			return nil
+	switch name {
+	case "exit_on_close", "show_econnreset", "send_timeout":
+	default:
+		if !own(opt) {
+			return opt, false, nil
 		}
 	}
-	opt, err := gentcp.Opt(name, given)
+	o, err = gentcp.Opt(name, given)
 	if err != nil {
-		return refused(name, given, err)
+		return o, true, refused(name, given, err)
 	}
+	switch v := o.Value().(type) {
+	case int:
+		if name == "header" && v > 0 {
+			err = invalid(name, v, "not supported over TLS")
+		}
+	case gentcp.DeliverAs:
+		if v != gentcp.DeliverTerm {
+			err = invalid(name, v, "not supported over TLS")
+		}
+	}
+	return o, true, err
+}
+
+// isBase reports whether this is one of the base options.
+func isBase(opt gentcp.Option) bool {
+	switch opt.Name() {
+	case "active", "packet", "binary":
+		return true
+	}
+	return false
+}
+
+// set stores an option that was checked.
+func (s *settings) set(opt gentcp.Option) {
+	name := opt.Name()
 	switch v := opt.Value().(type) {
 	case packet.Type:
 		s.typ = v
@@ -80,27 +115,25 @@ func (s *settings) set(opt gentcp.Option) error {
 	case int:
 		switch {
 		case name == "packet_size":
-			s.size = uint32(v)
+			s.size = v
 		case name == "line_delimiter":
 			s.delimiter = packet.DelimiterOf(byte(v))
-		case name == "header" && v > 0:
-			return invalid(name, v, "not supported over TLS")
-		}
-	case gentcp.DeliverAs:
-		if v != gentcp.DeliverTerm {
-			return invalid(name, v, "not supported over TLS")
 		}
 	}
-	return nil
 }
 
 // setOpts is Transport.SetOpts.
 func (c *TLSConn) setOpts(opts []gentcp.Option) error {
+	changes := make([]change, len(opts))
+	for i, o := range opts { // before the lock is taken
+		changes[i] = change{given: o}
+		changes[i].checked, changes[i].used, changes[i].err = checked(o)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.delivery.Deliver()
-	for _, o := range opts {
-		if err := c.setOpt(o); err != nil {
+	for _, x := range changes {
+		if err := c.set(x); err != nil {
 			return err
 		}
 	}
@@ -110,31 +143,34 @@ func (c *TLSConn) setOpts(opts []gentcp.Option) error {
 	return nil
 }
 
-// setOpt sets one option. mu is held.
-func (c *TLSConn) setOpt(o gentcp.Option) error {
+// change is an option of setOpts, with the results of checked.
+type change struct {
+	given, checked gentcp.Option
+	used           bool
+	err            error
+}
+
+// set sets one option. mu is held.
+func (c *TLSConn) set(x change) error {
 	const op = "setopts"
-	name := o.Name()
+	name := x.given.Name()
 	switch {
 	case !c.raw.Open():
 		return c.fail(op, syscall.EINVAL)
+	case x.err != nil:
+		return c.fail(op, x.err)
 	case name == "active":
-		given := o.Value()
-		o, err := gentcp.Opt(name, given)
-		if err == nil {
-			err = c.delivery.SetActive(o.Value())
-		} else {
-			err = refused(name, given, err)
-		}
-		return c.fail(op, err)
-	case !own(o):
-		if err := c.raw.SetOpts(o); err != nil {
+		return c.fail(op, c.delivery.SetActive(x.checked.Value()))
+	case !own(x.given):
+		if err := c.raw.SetOpts(x.given); err != nil {
 			return err
 		}
 	}
-	c.delivery.Settle()
-	if err := c.settings.set(o); err != nil {
-		return c.fail(op, err)
+	if !x.used {
+		return nil
 	}
+	c.delivery.Settle()
+	c.settings.set(x.checked)
 	switch name {
 	case "packet":
 		// A new parser: http begins with a start line again.

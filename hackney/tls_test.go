@@ -68,13 +68,13 @@ func TestTheTimeOfConnectIncludesTheHandshake(t *testing.T) {
 	accepted, result := connecting(esock.Context(ctx))
 	p := <-accepted // and says nothing
 	cancel()
-	require.Equal(t, context.Canceled, <-result)
+	require.ErrorIs(t, <-result, context.Canceled)
 	p.Close()
 
 	// As long as it takes until the time is over in the handshake, and not before it.
 	for d := 20 * time.Millisecond; d < patience; d *= 2 {
 		accepted, result := connecting(esock.Within(d))
-		require.Equal(t, esock.ErrTimeout, <-result)
+		require.ErrorIs(t, <-result, esock.ErrTimeout)
 		select {
 		case p := <-accepted:
 			p.Close()

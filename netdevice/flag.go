@@ -2,6 +2,8 @@ package netdevice
 
 import (
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/plain"
@@ -49,13 +51,33 @@ func ParseFlag(name string) (Flag, error) {
 	case !ok:
 		cause = "not a known flag"
 	case n == 0:
-		cause = "Linux has no such flag"
+		cause = "Linux does not have it, but " + plain.IfFlagsElsewhere[name]
 	case n > math.MaxUint16:
 		cause = "this request has room for 16 bits, and the flag is beyond"
 	default:
 		return Flag(n), nil
 	}
 	return 0, &esock.InvalidError{What: "ioctl_flag", Value: name, Cause: cause}
+}
+
+// ParseFlags parses what String prints: names, and numbers as in Go source, joined by bars. Errors: as ParseFlag.
+func ParseFlags(text string) (Flag, error) {
+	var all Flag
+	if text == "" {
+		return 0, nil
+	}
+	for part := range strings.SplitSeq(text, "|") {
+		if n, err := strconv.ParseUint(part, 0, 16); err == nil {
+			all |= Flag(n)
+			continue
+		}
+		f, err := ParseFlag(part)
+		if err != nil {
+			return 0, err
+		}
+		all |= f
+	}
+	return all, nil
 }
 
 // list returns the flags as maps have them: the names, then the rest as one integer.

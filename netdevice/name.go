@@ -21,7 +21,8 @@ type Request struct {
 	Doc      string // what it reads or sets
 }
 
-// Requests iterates over the requests that IOCtl knows, including those that Linux does not have.
+// Requests iterates over the requests that IOCtl knows, including those that Linux does not have. A request with two names comes
+// twice.
 func Requests() iter.Seq[Request] {
 	return func(yield func(Request) bool) {
 		for _, r := range corecall.Requests() {
@@ -29,7 +30,26 @@ func Requests() iter.Seq[Request] {
 				return
 			}
 		}
+		for _, a := range aliases {
+			r := corecall.Requests()[find(a.name)]
+			if !yield(Request{Name: a.alias, Constant: r.Constant, Number: r.Number, Set: r.Set, Doc: r.Doc}) {
+				return
+			}
+		}
 	}
+}
+
+// aliases are names of OTP's manual for requests that have others in its code.
+var aliases = []struct{ alias, name string }{{"rcvall_igmpmcall", "rcvall_igmpmcast"}, {"rcvall_mcall", "rcvall_mcast"}}
+
+// find returns the row of a request by its name or alias, or -1.
+func find(name string) int {
+	for _, a := range aliases {
+		if a.alias == name {
+			name = a.name
+		}
+	}
+	return slices.IndexFunc(corecall.Requests(), func(r corecall.RequestRow) bool { return r.Name == name })
 }
 
 // IOCtl makes a request by OTP's name: IOCtl(s, "gifmtu", "eth0"). Arguments and results are plain data:
@@ -64,12 +84,11 @@ func Requests() iter.Seq[Request] {
 // does not have; "ioctl_flag" for such a flag; "ioctl_argument" for arguments of the wrong type or number. OTP:
 // socket:ioctl/2,3,4.
 func IOCtl(s *esock.Socket, request string, args ...any) (any, error) {
-	rows := corecall.Requests()
-	i := slices.IndexFunc(rows, func(r corecall.RequestRow) bool { return r.Name == request })
+	i := find(request)
 	if i < 0 {
 		return nil, fail(s, &esock.InvalidError{What: "ioctl_request", Value: request, Cause: "not a known request"})
 	}
-	row := &rows[i]
+	row := &corecall.Requests()[i]
 	if row.Constant == "" {
 		return nil, fail(s, &esock.InvalidError{What: "ioctl_request", Value: request, Cause: row.Doc})
 	}
@@ -203,6 +222,22 @@ func (a InterfaceAddr) Map() map[string]any {
 	return map[string]any{"name": a.Name, "addr": a.Addr.Map()}
 }
 
+// InterfaceAddrFromMap reads what Map returns. Errors: *esock.InvalidError "ifconf", or "sockaddr" for the address.
+func InterfaceAddrFromMap(m map[string]any) (InterfaceAddr, error) {
+	r := plain.Read(m)
+	a := InterfaceAddr{Name: r.Text("name")}
+	addr := r.Inner("addr").All()
+	cause := r.Finish("name", "addr")
+	if cause != "" {
+		return InterfaceAddr{}, &esock.InvalidError{What: "ifconf", Value: m, Cause: cause}
+	}
+	var err error
+	if a.Addr, err = esock.AddrFromMap(addr); err != nil {
+		return InterfaceAddr{}, err
+	}
+	return a, nil
+}
+
 // The hardware types by OTP's names: those of packet addresses, and one more.
 var hardwareTypes = append(plain.Names{{770, "frelay"}}, plain.HardwareTypes...)
 
@@ -229,6 +264,22 @@ func HardwareAddrFromMap(m map[string]any) (HardwareAddr, error) {
 func (m Mapping) Map() map[string]any {
 	return map[string]any{"mem_start": m.MemStart, "mem_end": m.MemEnd, "base_addr": int(m.BaseAddr), "irq": int(m.IRQ),
 		"dma": int(m.DMA), "port": int(m.Port)}
+}
+
+// MappingFromMap reads what Map returns. Missing keys are 0. Errors: *esock.InvalidError "ifmap" that names the key.
+func MappingFromMap(m map[string]any) (Mapping, error) {
+	var v Mapping
+	r := plain.Read(m)
+	r.Count("mem_start", &v.MemStart)
+	r.Count("mem_end", &v.MemEnd)
+	v.BaseAddr = uint16(r.Number("base_addr", 0, math.MaxUint16, 0))
+	for key, n := range map[string]*uint8{"irq": &v.IRQ, "dma": &v.DMA, "port": &v.Port} {
+		*n = uint8(r.Number(key, 0, math.MaxUint8, 0))
+	}
+	if cause := r.Finish(); cause != "" {
+		return Mapping{}, &esock.InvalidError{What: "ifmap", Value: m, Cause: cause}
+	}
+	return v, nil
 }
 
 func addrFromPlain(value any) (esock.Addr, error) {

@@ -24,6 +24,7 @@ func TestZeroValuesAreHarmless(t *testing.T) {
 		Values: map[string]any{"all": Flag(0xFFFF), "no hardware": HardwareAddr{Type: -1}},
 		Funcs: map[string]any{"Addr": Addr, "Addrs": Addrs, "BrdAddr": BrdAddr, "DstAddr": DstAddr, "Flags": Flags, "HWAddr": HWAddr,
 			"HardwareAddrFromMap": HardwareAddrFromMap, "IOCtl": IOCtl, "Index": Index, "MTU": MTU, "Map": Map, "Name": Name,
+			"InterfaceAddrFromMap": InterfaceAddrFromMap, "MappingFromMap": MappingFromMap, "ParseFlags": ParseFlags,
 			"Netmask": Netmask, "ParseFlag": ParseFlag, "Requests": Requests, "SetAddr": SetAddr, "SetBrdAddr": SetBrdAddr,
 			"SetDstAddr": SetDstAddr, "SetFlags": SetFlags, "SetHWAddr": SetHWAddr, "SetMTU": SetMTU, "SetNetmask": SetNetmask,
 			"SetTxQLen": SetTxQLen, "TxQLen": TxQLen},

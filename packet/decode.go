@@ -6,11 +6,13 @@ import "encoding/binary"
 // the rest is b[n:]. OTP: erlang:decode_packet/3.
 //
 // ErrMore: b is the beginning of a packet, or empty; n is the length of the whole packet, or 0 if it is unknown. ErrInvalid:
-// b does not begin with a packet, or the packet is larger than allowed. *ArgumentError: the type is unknown, or the
-// delimiter is for another type.
+// b does not begin with a packet, or the packet is larger than allowed. *ArgumentError: the type is unknown, a
+// size is out of range, or the delimiter is for another type.
 func Decode(t Type, b []byte, o Options) (p Packet, n int, err error) {
-	if err := check(t, o); err != nil {
-		return Packet{}, 0, err
+	if !usual(t, o) {
+		if err := check(t, o); err != nil {
+			return Packet{}, 0, err
+		}
 	}
 	parser := Parser{t: t, o: o}
 	return parser.Next(b)

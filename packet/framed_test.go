@@ -11,7 +11,7 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-func size(n uint32) packet.Options { return packet.Options{PacketSize: n} }
+func size(n int) packet.Options { return packet.Options{PacketSize: n} }
 
 var none packet.Options
 

@@ -19,11 +19,11 @@ func FuzzDecode(f *testing.F) {
 		typ, err := packet.ParseType(v.Type)
 		require.NoError(f, err)
 		if o, ok := v.Options.Packet(); ok {
-			f.Add(uint8(typ), o.PacketSize, o.LineLength, uint16(o.LineDelimiter), []byte(v.Input), uint64(i))
+			f.Add(uint8(typ), uint32(o.PacketSize), uint32(o.LineLength), uint16(o.LineDelimiter), []byte(v.Input), uint64(i))
 		}
 	}
 	f.Fuzz(func(t *testing.T, typ uint8, size, length uint32, delimiter uint16, in []byte, seed uint64) {
-		o := packet.Options{PacketSize: size, LineLength: length, LineDelimiter: packet.Delimiter(delimiter)}
+		o := packet.Options{PacketSize: int(size), LineLength: int(length), LineDelimiter: packet.Delimiter(delimiter)}
 		want := decodedWith(t, packet.Type(typ), in, o, nil)
 		for _, behind := range []string{"\n\n\n\n\n\n\n\n", "HTTP/1.1 x:\r\n x\r\n\r\n",
 			"\x00\x00\x00\x00\xff\xff\xff\xff"} {

@@ -10,8 +10,8 @@ import (
 )
 
 func TestLines(t *testing.T) {
-	both := func(s, l uint32) packet.Options { return packet.Options{PacketSize: s, LineLength: l} }
-	length := func(l uint32) packet.Options { return packet.Options{LineLength: l} }
+	both := func(s, l int) packet.Options { return packet.Options{PacketSize: s, LineLength: l} }
+	length := func(l int) packet.Options { return packet.Options{LineLength: l} }
 	semicolon := packet.Options{LineDelimiter: packet.DelimiterOf(';')}
 	zero := packet.Options{LineDelimiter: packet.DelimiterOf(0)}
 	checkRows(t, []row{

@@ -3,11 +3,11 @@ package packet
 // Options set the limits of packets, and the end of a line. The zero value has no limits, and a newline ends a line.
 type Options struct {
 	// PacketSize is the largest packet accepted, in bytes: the body of types with a length, the line of Line and
-	// HTTP with its end. 0: no limit.
-	PacketSize uint32
+	// HTTP with its end. 0: no limit. Like LineLength it is from 0 to 2^32 - 1.
+	PacketSize int
 	// LineLength cuts longer lines into packets of that many bytes. For HTTP it replaces a PacketSize of 0. 0: no limit.
 	// Other types ignore it.
-	LineLength uint32
+	LineLength int
 	// LineDelimiter is the last byte of a line. It is valid for type Line only.
 	LineDelimiter Delimiter
 }
@@ -26,30 +26,38 @@ func (d Delimiter) Byte() byte {
 	return byte(d - 1)
 }
 
+// sizeBits are the bits of a size: OTP's are unsigned numbers of 32 bits.
+const sizeBits = 32
+
 // maxTotal is the size of the largest packet with its header: OTP's limit, a C int.
 const maxTotal = 1<<31 - 1
 
 // limit is the value of an option, or maxTotal if that is lower or the option is 0, which means none.
-func limit(option uint32) uint32 {
+func limit(option int) uint32 {
 	if option == 0 {
 		return maxTotal
 	}
-	return min(option, maxTotal)
+	return uint32(min(option, maxTotal))
 }
 
-// check finds what OTP answers with badarg. Decode calls it for each packet, so the usual case is small enough to be inlined.
+// usual reports whether there is nothing to check. Decode asks for each packet, and the compiler inlines it.
+func usual(t Type, o Options) bool {
+	return t < numTypes && (o.PacketSize|o.LineLength)>>sizeBits|int(o.LineDelimiter) == 0
+}
+
+// check finds what OTP answers with badarg.
 func check(t Type, o Options) error {
-	if t < numTypes && o.LineDelimiter == 0 {
-		return nil
-	}
-	return checkDelimiter(t, o)
-}
-
-func checkDelimiter(t Type, o Options) error {
+	const notSize = "it is from 0 to 2^32 - 1"
 	var cause string
 	switch {
 	case t >= numTypes:
 		return &ArgumentError{What: "type", Value: uint8(t)}
+	case !isSize(o.PacketSize):
+		return &ArgumentError{What: "packet_size", Value: o.PacketSize, Cause: notSize}
+	case !isSize(o.LineLength):
+		return &ArgumentError{What: "line_length", Value: o.LineLength, Cause: notSize}
+	case o.LineDelimiter == 0:
+		return nil
 	case t != Line:
 		cause = "the type is " + t.String()
 	case o.LineDelimiter > 256:
@@ -59,3 +67,6 @@ func checkDelimiter(t Type, o Options) error {
 	}
 	return &ArgumentError{What: "line_delimiter", Value: uint16(o.LineDelimiter) - 1, Cause: cause}
 }
+
+// isSize reports whether n is a size.
+func isSize(n int) bool { return n>>sizeBits == 0 }

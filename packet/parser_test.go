@@ -2,6 +2,7 @@ package packet_test
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 
@@ -255,4 +256,29 @@ func TestPartsHaveNoRoomBehindThem(t *testing.T) {
 		}
 		assert.Equal(t, string(all), string(b[:cap(b)]), "%s %q", c.t, c.in)
 	}
+}
+
+// Sizes are unsigned numbers of 32 bits, as in OTP, though their type is int.
+func TestSizesOutOfRangeAreBadArguments(t *testing.T) {
+	one := 1 // a variable, for systems whose int has 32 bits
+	for _, n := range []int{-1, math.MinInt, one << 32, math.MaxInt} {
+		if n == 0 || n == math.MaxInt32 {
+			continue
+		}
+		for what, o := range map[string]packet.Options{"packet_size": {PacketSize: n}, "line_length": {LineLength: n}} {
+			_, _, err := packet.Decode(packet.Line, []byte("a\n"), o)
+			var bad *packet.ArgumentError
+			require.ErrorAs(t, err, &bad, "%v", o)
+			assert.Equal(t, what, bad.What)
+			assert.Equal(t, n, bad.Value)
+			_, err = packet.NewDecoder(nil, packet.Line, o)
+			require.ErrorAs(t, err, &bad)
+			var p packet.Parser
+			require.ErrorAs(t, p.SetOptions(o), &bad)
+			assert.Equal(t, what, bad.What)
+		}
+	}
+	most := int(min(int64(math.MaxUint32), math.MaxInt))
+	_, _, err := packet.Decode(packet.Line, []byte("a\n"), packet.Options{PacketSize: most, LineLength: most})
+	assert.NoError(t, err)
 }

@@ -9,7 +9,8 @@
 //	v, err := sockopt.Get(s, "tcp", "congestion")
 //	err := sockopt.Set(s, "socket", "linger", map[string]any{"onoff": true, "linger": 5})
 //
-// The socket's GetOptionNative and SetOptionNative take any other option by number.
+// [GetNative] and [SetNative] take any option in the kernel's form, by names or numbers, as the socket's GetOptionNative and
+// SetOptionNative take it by numbers.
 //
 // [All] lists the options and what is known about each; [ProbeAll] tries them on the running kernel. Structures have Go types
 // of their own; fields that the kernel does not have are 0. Times are of type time.Duration and are rounded up to the
@@ -36,8 +37,8 @@
 //	                     SetSelectRead
 //	sndctrlbuf           SndCtrlBuf,              int in bytes; set also to "default"
 //	                     SetSndCtrlBuf
-//	spin                 Spin, SetSpin            time.Duration; set also to its text ("50µs"), and not to a number,
-//	                                              which has no unit
+//	spin                 Spin, SetSpin            time.Duration; set also to its text ("50µs") or {sec, usec}, and
+//	                                              not to a number, which has no unit
 //	use_registry         Registered, Register     bool; set to true only
 //
 // A size is at least 1. Values of other types are refused with *esock.InvalidError "socket_option".

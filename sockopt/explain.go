@@ -35,6 +35,9 @@ func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 	o := &optionRows[row]
 	text := o.Level + "." + o.Name
 	cause := explainOption(o, kindOf(s), errno, func() bool { return op == setopt && readsHere(s, row) })
+	if op == setopt && o.Struct == "ip_msfilter" && isNull(value) {
+		cause = "null, no filter at all, is refused by Linux with EINVAL; to leave all senders of a group, drop the membership"
+	}
 	switch {
 	case op == getopt:
 	case o.codec == codecString:

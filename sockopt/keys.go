@@ -13,6 +13,12 @@ import (
 // question needs.
 type shapeKeys struct{ optional, asks []string }
 
+// keyAliases are other names of keys: those of OTP's manual where its code has others, and the kernel's.
+var keyAliases = map[string]struct{ alias, key string }{
+	"sctp_initmsg":     {"num_outstreams", "num_ostreams"},
+	"sctp_assocparams": {"numbe_peer_destinations", "number_peer_destinations"},
+}
+
 // missing returns the needed keys that are not there.
 func (sh *shape) missing(m map[string]any, asks bool) (missing []string) {
 	keys := optionKeys[sh.name]

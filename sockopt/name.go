@@ -3,6 +3,7 @@ package sockopt
 import (
 	"bytes"
 	"math"
+	"time"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/ctext"
@@ -11,7 +12,7 @@ import (
 
 // Get reads an option by OTP's names of level and option: "tcp", "nodelay". The value is plain data:
 //
-//	bool, int, uint    a bool, an int (times in the kernel's unit)
+//	bool, int, uint    a bool, an int (times in the kernel's unit, which docs/options.md says)
 //	string             a string
 //	linger             {onoff, linger (seconds)}
 //	ucred              {pid, uid, gid}
@@ -62,8 +63,11 @@ func plainRow(s *esock.Socket, row int, i int64, question []byte) (any, error) {
 }
 
 // Set sets an option by OTP's names of level and option. The value is as Get returns it. Integers may be of any type; a
-// boolean must be a bool; a linger may also be a Linger or "abort"; the tos of level ip may be a name ("lowdelay");
-// unicast_hops and multicast_hops of level ipv6 are "default" or 0 to 255. The map of a structure needs all keys except those
+// boolean must be a bool; an in_addr or in6_addr may also be "any"; the tos of level ip may be a name ("lowdelay");
+// unicast_hops and multicast_hops of level ipv6 are "default" or 0 to 255. A time may also be a time.Duration, its text
+// ("1.5s"), or OTP's timeval, {sec, usec}: rcvtimeo, keepidle and others, and members of structures. A linger may also be a
+// Linger or "abort", and a sctp_assoc_value an integer, for assoc_id 0. The msfilter of level ip may be nil, OTP's null, which
+// Linux refuses with EINVAL. The map of a structure needs all keys except those
 // that docs/options.md marks: a missing key has no sensible default, and 0 often means something else (any interface, the user
 // root). Errors are those of Option.Set, and *InvalidError "socket_option" for unknown names and values that do not fit. OTP:
 // socket:setopt/3.
@@ -241,13 +245,13 @@ func structFromPlain(name string, value any, asks bool) (i int64, data []byte, c
 		return ucredFromPlain(value)
 	case "in_addr":
 		data = make([]byte, 4)
-		if value == "any" {
-			return 0, data, ""
-		}
 		return 0, data, (&placedField{shapeField: shapeField{"addr", "IN4"}}).fromPlain(data, value)
 	}
-	if name == "ip_msfilter" && value == nil && !asks {
-		return 0, nil, "" // OTP's null: no value at all, which is the kernel's to judge
+	if name == "ip_msfilter" && isNull(value) && !asks {
+		return 0, nil, "" // no value at all, which is the kernel's to judge
+	}
+	if n, ok := plain.Integer(value); ok && name == "sctp_assoc_value" {
+		value = map[string]any{"assoc_id": 0, "value": n}
 	}
 	m, ok := value.(map[string]any)
 	if !ok {
@@ -257,6 +261,9 @@ func structFromPlain(name string, value any, asks bool) (i int64, data []byte, c
 	return 0, data, cause
 }
 
+// isNull reports whether a value is OTP's null.
+func isNull(value any) bool { return value == nil || value == "null" }
+
 func boolFromPlain(value any) (i int64, data []byte, cause string) {
 	if v, ok := value.(bool); ok {
 		return int64(boolInt(v)), nil, ""
@@ -264,13 +271,21 @@ func boolFromPlain(value any) (i int64, data []byte, cause string) {
 	return 0, nil, "not a boolean"
 }
 
-func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
+func numberFromPlain(row int, value any) (n int64, data []byte, cause string) {
 	low, high := int64(math.MinInt32), int64(math.MaxInt32)
 	switch optionRows[row].codec {
 	case codecUint, codecBE32:
 		low, high = 0, math.MaxUint32
 	case codecTimeval:
 		low, high = 0, math.MaxInt64
+	}
+	if unit, ok := codecUnits[optionRows[row].Codec]; ok {
+		if d, is, cause := durationFromPlain(value); is {
+			if cause == "" {
+				n, cause = wholeUnits(d, unit, high)
+			}
+			return n, nil, cause
+		}
 	}
 	names := optionNames(row)
 	outside := "out of range"
@@ -298,7 +313,7 @@ func numberFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	case esock.Protocol:
 		value = int(v)
 	}
-	n, cause := plain.Number(value, low, high)
+	n, cause = plain.Number(value, low, high)
 	if cause == "out of range" {
 		cause = outside
 	}
@@ -316,13 +331,17 @@ func lingerFromPlain(value any) (i int64, data []byte, cause string) {
 	case map[string]any:
 		r := plain.Read(v)
 		on, _ := r.Get("onoff")
-		seconds := r.Number("linger", 0, math.MaxInt32, 0)
+		wait, _ := r.Get("linger")
 		if cause := r.Finish("onoff", "linger"); cause != "" {
 			return 0, nil, cause
 		}
 		n, _, cause := boolFromPlain(on)
 		if cause != "" {
 			return 0, nil, "onoff: " + cause
+		}
+		seconds, cause := timeFromPlain(wait, time.Second, math.MaxInt32)
+		if cause != "" {
+			return 0, nil, "linger: " + cause
 		}
 		l := cLinger{onoff: int32(n), seconds: int32(seconds)}
 		return 0, bytesOf(&l), ""

@@ -117,7 +117,7 @@ func TestValuesOfAnotherTypeAreInvalid(t *testing.T) {
 		},
 		"ip":      {"tos": {"lowdelai"}},
 		"ipv6":    {"unicast_hops": {-1, 256, "any", nil}, "multicast_hops": {-1, 256, "Default"}},
-		"tcp":     {"keepidle": {5 * time.Second}, "nodely": {true}},
+		"tcp":     {"keepidle": {-5 * time.Second, "5", map[string]any{"sec": 5}, 1.5}, "nodely": {true}},
 		"nowhere": {"ttl": {1}},
 	} {
 		for name, values := range options {

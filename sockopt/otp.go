@@ -3,7 +3,6 @@ package sockopt
 import (
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/plain"
@@ -116,13 +115,8 @@ func setOTPRcvBuf(s *esock.Socket, v any) (error, string) {
 }
 
 func setOTPSpin(s *esock.Socket, v any) (error, string) {
-	d, ok := v.(time.Duration)
-	if text, is := v.(string); is {
-		var err error
-		d, err = time.ParseDuration(text)
-		ok = err == nil
-	}
-	if !ok {
+	d, is, cause := durationFromPlain(v)
+	if !is || cause != "" {
 		return nil, "it takes a time from 0"
 	}
 	return s.SetSpin(d), ""

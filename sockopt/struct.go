@@ -178,6 +178,17 @@ func (sh *shape) listed(data []byte, k int) int {
 var units = map[string]time.Duration{"SEC": time.Second, "MS": time.Millisecond, "US": time.Microsecond,
 	"USMIN": time.Microsecond, "US64": time.Microsecond}
 
+// mostUnits is the greatest number of a field that is a time.
+func (f *placedField) mostUnits() int64 {
+	switch f.kind {
+	case "SEC":
+		return math.MaxInt32
+	case "US64":
+		return math.MaxInt64
+	}
+	return math.MaxUint32
+}
+
 // number reads a field that is a number.
 func (f *placedField) number(b []byte) uint64 {
 	switch f.kind {
@@ -269,14 +280,7 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 	case "BOOL", "BOOL8":
 		f.putNumber(b, uint64(boolInt(from.Bool())))
 	case "SEC", "MS", "US", "USMIN", "US64":
-		high := int64(math.MaxUint32)
-		switch f.kind {
-		case "SEC":
-			high = math.MaxInt32
-		case "US64":
-			high = math.MaxInt64
-		}
-		n, cause := wholeUnits(time.Duration(from.Int()), units[f.kind], high)
+		n, cause := wholeUnits(time.Duration(from.Int()), units[f.kind], f.mostUnits())
 		f.putNumber(b, uint64(n))
 		return cause
 	case "I32":
@@ -397,6 +401,9 @@ func (f *placedField) plain(b []byte) any {
 func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 	data := make([]byte, sh.size)
 	r := plain.Read(m)
+	if a, ok := keyAliases[sh.name]; ok {
+		r.Alias(a.alias, a.key)
+	}
 	for k := range sh.fields {
 		f := &sh.fields[k]
 		if f.hidden() {
@@ -432,7 +439,7 @@ func (sh *shape) fromPlain(m map[string]any, asks bool) ([]byte, string) {
 	if cause := r.Finish(); cause != "" {
 		return nil, cause
 	}
-	return data, plain.MissingKeys(sh.missing(m, asks))
+	return data, plain.MissingKeys(sh.missing(r.All(), asks))
 }
 
 func listOf(v any) ([]any, bool) {
@@ -456,6 +463,9 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 		f.putNumber(b, uint64(n))
 		return cause
 	case "IN4", "IN6":
+		if v == "any" {
+			return "" // all zeros, which b is
+		}
 		a, ok := v.(netip.Addr)
 		if text, is := v.(string); is {
 			var err error
@@ -486,6 +496,10 @@ func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 		}
 		copy(room, from)
 		return ""
+	case "SEC", "MS", "US", "USMIN", "US64":
+		n, cause := timeFromPlain(v, units[f.kind], f.mostUnits())
+		f.putNumber(b, uint64(n))
+		return cause
 	case "FMODE":
 		if text, ok := v.(string); ok {
 			n, ok := filterModeNames.Number(text)

@@ -3,7 +3,7 @@
 package sockopt
 
 // optionHash is what esock_opt_hash returns for the same rows.
-const optionHash = 0xd38e3168725e57bf
+const optionHash = 0x9b68520e29c139d8
 
 // The kinds of sockets.
 const (
@@ -748,7 +748,7 @@ var optionRows = [...]Info{
 		CanGet: true, CanSet: true, Asks: true, Kinds: 4096, Needs: "", Since: "2.5", Until: "", Sample: "assoc_id=0,asocmaxrxt=5,number_peer_destinations=0,peer_rwnd=0,local_rwnd=0,cookie_life=60000>*",
 		Doc: "The parameters of an association. sctp(7), RFC 6458", codec: 9},
 	{Level: "sctp", Name: "initmsg", Constant: "SCTP_INITMSG", LevelNumber: 132, Number: 2, Codec: "struct", Struct: "sctp_initmsg",
-		CanGet: true, CanSet: true, Asks: false, Kinds: 4096, Needs: "", Since: "2.5", Until: "", Sample: "num_outstreams=5,max_instreams=6,max_attempts=7,max_init_timeo=8000",
+		CanGet: true, CanSet: true, Asks: false, Kinds: 4096, Needs: "", Since: "2.5", Until: "", Sample: "num_ostreams=5,max_instreams=6,max_attempts=7,max_init_timeo=8000",
 		Doc: "The parameters of new associations. sctp(7), RFC 6458", codec: 9},
 	{Level: "sctp", Name: "nodelay", Constant: "SCTP_NODELAY", LevelNumber: 132, Number: 3, Codec: "bool", Struct: "",
 		CanGet: true, CanSet: true, Asks: false, Kinds: 4096, Needs: "", Since: "2.5", Until: "", Sample: "",
@@ -1094,7 +1094,7 @@ var optionShapes = map[string][]shapeField{
 	"netlink_groups":         {{"groups", "LU32"}},
 	"sctp_rtoinfo":           {{"assoc_id", "I32"}, {"initial", "MS"}, {"max", "MS"}, {"min", "MS"}},
 	"sctp_assocparams":       {{"assoc_id", "I32"}, {"asocmaxrxt", "U16"}, {"number_peer_destinations", "U16"}, {"peer_rwnd", "U32"}, {"local_rwnd", "U32"}, {"cookie_life", "MS"}},
-	"sctp_initmsg":           {{"num_outstreams", "U16"}, {"max_instreams", "U16"}, {"max_attempts", "U16"}, {"max_init_timeo", "U16"}},
+	"sctp_initmsg":           {{"num_ostreams", "U16"}, {"max_instreams", "U16"}, {"max_attempts", "U16"}, {"max_init_timeo", "U16"}},
 	"sctp_setpeerprim":       {{"assoc_id", "I32"}, {"addr", "SA"}},
 	"sctp_prim":              {{"assoc_id", "I32"}, {"addr", "SA"}},
 	"sctp_setadaptation":     {{"adaptation_ind", "U32"}},

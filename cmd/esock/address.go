@@ -63,11 +63,14 @@ func portOf(network, service string) (int, error) {
 }
 
 // lookUp returns the address of a host: its first IPv4 address if it has any.
-func lookUp(host string) (netip.Addr, error) {
+func lookUp(host string) (netip.Addr, error) { return lookUpIn(context.Background(), "ip", host) }
+
+// lookUpIn is lookUp with the addresses of a network: ip4, ip6, or ip for both.
+func lookUpIn(ctx context.Context, network, host string) (netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap(), nil
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(context.Background(), "ip", host)
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, network, host)
 	if err != nil || len(ips) == 0 {
 		return netip.Addr{}, hostError(host, err)
 	}

@@ -53,16 +53,18 @@ func (c *demoCmd) Run(out *output) error {
 	d.steps = []func() error{d.echoTCP4, d.echoTCP6, d.echoUnix, d.datagrams4, d.datagrams6, d.selected, d.cancelled,
 		d.passed, d.sendFile, d.table}
 	v := readVersions()
-	d.line("%s", out.bold("esock: the operating system's socket API for Go, after Erlang/OTP's socket module"))
-	d.line("esock %s, core %s, %s, %s, %s", v.Esock, v.Core, v.Go, v.Kernel, v.Arch)
+	for _, l := range wrap("esock: the operating system's socket API for Go, after Erlang/OTP's socket module", out.prose()) {
+		d.line("%s", out.bold(l))
+	}
+	d.wrapped("", fmt.Sprintf("esock %s, core %s, %s, %s, %s", v.Esock, v.Core, v.Go, v.Kernel, v.Arch))
 	err := d.run()
 	d.line("")
 	doc := demoDocument{OK: err == nil, Versions: v, File: d.path, report: d.report}
 	if err != nil {
 		doc.Failed = plain(err)
-		d.line("demo: failed: %s", plain(err))
+		d.line("demo: %s: %s", out.in(red, "failed"), plain(err))
 	} else {
-		d.line("demo: ok")
+		d.line("demo: %s", out.in(green, "ok"))
 	}
 	if c.JSON {
 		if werr := out.writeJSON(doc); err == nil && werr != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/esock-go/esock"
 )
@@ -28,13 +27,7 @@ func (d *demo) table() error {
 	for _, row := range tableObjects(esock.TableColumns(), rows) {
 		st.tableRow("i", row)
 	}
-	text, err := printedTable(nil, rows)
-	if err != nil {
-		return err
-	}
-	for l := range strings.Lines(text) {
-		st.r.line("%s%s", indent, strings.TrimSuffix(l, "\n"))
-	}
+	st.r.grid(socketGrid(esock.TableColumns(), rows))
 
 	st = d.step("counters", "Their counters",
 		"Every counter of every socket that took part, including the closed ones. A dot is 0. The tables for accept and "+

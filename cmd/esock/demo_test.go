@@ -74,7 +74,7 @@ func TestDemoText(t *testing.T) {
 	assert.NotContains(t, out, "\x1b", "no colours without a terminal")
 	assert.NotContains(t, out, "\r")
 	for line := range strings.Lines(out) {
-		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), pageWidth, line)
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(line, "\n")), proseWidth, line)
 	}
 	assert.Zero(t, esock.NumberOf(), "all sockets are closed")
 }

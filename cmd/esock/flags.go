@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -35,9 +36,13 @@ func readTime(ctx *kong.DecodeContext, target reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	d, err := time.ParseDuration(text)
+	unit := ""
+	if strings.Trim(text, "0123456789.") == "" {
+		unit = "s" // as other commands read a number
+	}
+	d, err := time.ParseDuration(text + unit)
 	if err != nil {
-		return fmt.Errorf("must be a time with its unit, such as 90s or 1m30s, of up to 292 years, not %q", text)
+		return fmt.Errorf("must be a time such as 90, 90s or 1m30s, of up to 292 years, not %q", text)
 	}
 	target.SetInt(int64(d))
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -72,14 +73,14 @@ func TestBadValues(t *testing.T) {
 	}
 	for _, flag := range []string{"serve DIR --idle", "serve DIR --head", "serve DIR --stall"} {
 		name := strings.Fields(flag)[2]
-		for _, v := range []string{"x", "5", "_", "99999999h", "1e9s"} {
+		for _, v := range []string{"x", "5x", ".", "_", "99999999h", "1e9s", "99999999999"} {
 			cases = append(cases, bad{flag + " " + v, []string{name, "a time"}})
 		}
 		for _, v := range []string{"0", "0s", "-1s"} {
 			cases = append(cases, bad{flag + "=" + v, []string{name, "too short"}})
 		}
 	}
-	for _, flag := range []string{"serve DIR --addr", "watch --addr", "listen --addr"} {
+	for _, flag := range []string{"serve DIR --addr", "watch --addr"} {
 		for v, want := range map[string]string{"_": "empty", "x": "missing port", "127.0.0.1": "missing port", "/x": "missing port",
 			"127.0.0.1:": "no port", "127.0.0.1:8080x": `no service "8080x"`, "127.0.0.1:-1": "-1 is not a port",
 			"127.0.0.1:65536": "65536 is not a port", "127.0.0.1:99999999999999999999": "is not a port",
@@ -91,7 +92,30 @@ func TestBadValues(t *testing.T) {
 		}
 	}
 	if machine.IPv6 {
+		cases = append(cases, bad{"listen [::1%nosuch]:0", []string{"[::1%nosuch]:0", "zone", "namespace"}})
 		cases = append(cases, bad{"connect ::1%nosuch 1", []string{"nosuch", "zone", "namespace"}})
+	}
+	for args, want := range map[string]string{
+		"": "missing", "127.0.0.1": "no port", "127.0.0.1:": "no port", "::1:80": "brackets", "a b c": "3 words", "_": "empty",
+		"[::1%a/b] 80": "zone", "127.0.0.1 80 -6": "--ipv6: 127.0.0.1 is an IPv4 address", "::1 80 -4": "--ipv4: ::1 is an IPv6 address",
+		"a:80 -4 -6": "--ipv4", "a b -U": "--unix", "/a -U -4": "--unix", "/a -U -u -c": "--tls", "a:80 -u --tls": "--tls",
+		"a:80 -u -p 4": "--packet", "a:80 -w 0": "--wait", "a:80 -w=-1": "--wait", "a:80 -w x": "--wait", "a:80 --cert x": "--cert",
+		"a:80 --insecure": "--insecure", "a:80 --tls --key x": "--key", "a:80 --tls --cert DIR/nowhere": "--cert",
+		"a:80 --tls --ca DIR/nowhere": "--ca", "a:80 --tls --ca " + vectors["text"]: "no certificate", "a:80 -p x": "--packet",
+		"127.0.0.1:nonsense": `no service "nonsense"`, "127.0.0.1 65536": "not a port", "127.0.0.1:nonsense -u": `no service "nonsense"`,
+		"host..invalid 80 -u": `"host..invalid"`, "127.0.0.1 0 -u": "port 0", "_ 80 -u": "empty", "_ 80": "empty"} {
+		if want == "missing" {
+			want = "<address>"
+		}
+		cases = append(cases, bad{"connect " + args, []string{want}})
+	}
+	for args, want := range map[string]string{
+		"127.0.0.1:": "no port", "x": `no service "x"`, "::1:80": "brackets", "a b c": "3 words", "_": "empty", "127.0.0.1:-1": "-1 is not a port",
+		"65536": "65536 is not a port", "99999999999999999999": "is not a port", "host..invalid 0": `"host..invalid"`,
+		"[::1%a/b]:0": "zone", "127.0.0.1:0 -6": "--ipv6", "[::1]:0 -4": "--ipv4", "-U": "--unix", "5678 --tls": "--cert is missing",
+		"5678 --tls --cert " + vectors["text"]: "--cert", "DIR/no/such/path -U": "no such file", "DIR/no/such/path -U -u": "no such file",
+		strings.Repeat("x", 200) + " -U": "--unix"} {
+		cases = append(cases, bad{"listen " + args, []string{want}})
 	}
 	// All flags that take text: nothing is not the same as no flag.
 	for _, flag := range []string{"i -f", "options --level", "opt get tcp nodelay --domain", "opt get tcp nodelay --type",
@@ -153,7 +177,7 @@ func serving(t *testing.T, addr string) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	first, ended := make(lines, 1), make(chan error, 1)
 	c := &serveCmd{Dir: site(t), Addr: addr, Connections: 10, Idle: testwait.Patience, Head: testwait.Patience, Stall: testwait.Patience}
-	go func() { ended <- c.serve(ctx, &output{Writer: first}, nil) }()
+	go func() { ended <- c.serve(ctx, &output{Writer: first}, io.Discard) }()
 	t.Cleanup(func() {
 		cancel()
 		assert.NoError(t, <-ended)

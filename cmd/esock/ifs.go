@@ -40,22 +40,25 @@ func (c *ifsCmd) Run(out *output) error {
 	if c.JSON {
 		return out.writeJSON(all)
 	}
-	rows := [][]string{{"index", "name", "mtu", "txqlen", "hwaddr", "addr", "netmask", "broadcast"}}
+	return out.writeLines(out.lines(ifGrid(all)))
+}
+
+// ifGrid is the table of interfaces, with the flags of each below its row.
+func ifGrid(all []netIf) grid {
+	head := []string{"index", "name", "mtu", "txqlen", "hwaddr", "addr", "netmask", "broadcast"}
+	g := grid{
+		head:  [][]string{head},
+		right: func(column int) bool { return slices.Contains([]string{"index", "mtu", "txqlen"}, head[column]) },
+		below: func(row, width int) []string {
+			const shift = "      "
+			return indented(shift, wrap(strings.Join(all[row].Flags, " "), width-len(shift)))
+		},
+	}
 	for _, i := range all {
-		rows = append(rows, []string{strconv.Itoa(i.Index), shownName(i.Name), strconv.Itoa(i.MTU), strconv.Itoa(i.TxQLen),
+		g.rows = append(g.rows, []string{strconv.Itoa(i.Index), shownName(i.Name), strconv.Itoa(i.MTU), strconv.Itoa(i.TxQLen),
 			shorten(i.HWAddr, 17), i.Addr, i.Netmask, i.Broadcast})
 	}
-	lines := layOut(rows, func(column int) bool { return slices.Contains([]string{"index", "mtu", "txqlen"}, rows[0][column]) })
-	var b strings.Builder
-	b.WriteString(out.bold(lines[0]) + "\n")
-	for i, line := range lines[1:] {
-		b.WriteString(line + "\n")
-		for _, l := range wrap(strings.Join(all[i].Flags, " "), 90) {
-			b.WriteString("      " + l + "\n")
-		}
-	}
-	_, err = out.Write([]byte(b.String()))
-	return err
+	return g
 }
 
 // interfaces asks about all interfaces of this network namespace. The requests take a name or an index, and SIOCGIFCONF

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/esock-go/esock"
 )
@@ -16,8 +15,12 @@ func (c *infoCmd) Run(out *output) error {
 	if c.JSON {
 		return out.writeJSON(i)
 	}
+	return out.writePairs(infoPairs(i))
+}
+
+func infoPairs(i esock.LibraryInfo) [][2]string {
 	g := i.Gauges
-	return writePairs(out, [][2]string{
+	return [][2]string{
 		{"io backend", i.IOBackend},
 		{"iov max", fmt.Sprintf("%d buffers in one call", i.IOVMax)},
 		{"counters", fmt.Sprintf("%d bits", i.NumCntBits)},
@@ -30,15 +33,5 @@ func (c *infoCmd) Run(out *output) error {
 		{"  by type", fmt.Sprintf("stream %d, dgram %d, seqpacket %d", g.Streams, g.Dgrams, g.SeqPackets)},
 		{"  by domain", fmt.Sprintf("inet %d, inet6 %d, local %d", g.Inet, g.Inet6, g.Local)},
 		{"  by protocol", fmt.Sprintf("tcp %d, udp %d, sctp %d, ip %d", g.TCP, g.UDP, g.SCTP, g.IP)},
-	})
-}
-
-// writePairs writes names and values in two columns.
-func writePairs(out *output, pairs [][2]string) error {
-	var b strings.Builder
-	for _, p := range pairs {
-		fmt.Fprintf(&b, "%-16s%s\n", p[0], p[1])
 	}
-	_, err := out.Write([]byte(b.String()))
-	return err
 }

@@ -2,20 +2,29 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/sockopt"
 )
 
 type listenCmd struct {
-	framing
-	Addr string `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (by default, 127.0.0.1 and a free port)."`
+	netcat
+	Keep    bool     `name:"keep-listening" short:"k" help:"Go on listening: for the next connection when one has ended, and with -u for datagrams of everyone."`
+	Address []string `arg:"" optional:"" help:"PORT on all addresses of this machine, HOST PORT or HOST:PORT; by default, 127.0.0.1 and a free port. With -U: a path that does not exist yet."`
 }
 
 // Help is what --help adds.
-func (listenCmd) Help() string { return framingHelp + " Only one connection is accepted." }
+func (listenCmd) Help() string {
+	return "The address is printed on standard error. Without -k one connection is accepted and others are refused; with -u " +
+		"the first peer that is heard is the only one. With -u and -k the input goes to the peer that was heard last.\n\n" + netcatHelp
+}
 
 func (c *listenCmd) Run(out *output, std terminals) error {
 	ctx, stop := untilSignal()
@@ -23,31 +32,177 @@ func (c *listenCmd) Run(out *output, std terminals) error {
 	return c.listen(ctx, out, std)
 }
 
-// listen accepts one connection, and exchanges packets with the peer.
+// listen accepts connections, and exchanges bytes, packets or datagrams with the peers.
 func (c *listenCmd) listen(ctx context.Context, out *output, std terminals) error {
-	at, err := bindAddr("tcp", c.Addr)
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.TLS && c.Cert == "" {
+		return usagef("--tls: a server needs a certificate, and --cert is missing")
+	}
+	config, err := c.config()
 	if err != nil {
 		return err
 	}
-	l, err := gentcp.Listen(nil, int(at.Port()), append(c.options(), gentcp.IfAddr(at), gentcp.ReuseAddr(true))...)
-	if err != nil {
-		return listenError(c.Addr, err)
+	at, err := c.at(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return err
+	case c.UDP:
+		return c.listenDatagrams(ctx, at, out, std)
 	}
+	l, err := gentcp.Listen(nil, int(at.Port()), c.listenOptions(at)...)
+	if err != nil {
+		return listenError(c.shown(at), err)
+	}
+	remove := c.remover(at)
+	defer remove()
 	defer l.Close()
 	name, err := l.SockName()
 	if err != nil {
 		return why(err)
 	}
-	if _, err := fmt.Fprintln(std.err, "listening on", l.Socket().NameZone(name)); err != nil {
+	if err := announce(std, l.Socket(), name); err != nil {
 		return err
 	}
-	s, err := l.Accept(nil, esock.Context(ctx))
-	switch {
-	case errors.Is(err, context.Canceled):
-		return nil
-	case err != nil:
-		return why(err)
+	return c.accept(ctx, l, config, out, std)
+}
+
+func (c *listenCmd) listenOptions(at esock.Addr) []gentcp.Option {
+	opts := append(streamOptions(), gentcp.IfAddr(at))
+	if c.Unix {
+		return opts
 	}
-	l.Close() // others are refused from now on
-	return c.talk(ctx, s, std.in, out)
+	opts = append(opts, gentcp.NoDelay(true), gentcp.ReuseAddr(true))
+	if c.IPv6 {
+		opts = append(opts, gentcp.IPv6V6Only(true))
+	}
+	return opts
+}
+
+// accept takes one connection, or with -k one after the other.
+func (c *listenCmd) accept(ctx context.Context, l *gentcp.Socket, config *tls.Config, out *output, std terminals) error {
+	var in *feed // the input is not read before somebody comes
+	printed := &sink{Writer: out}
+	for {
+		s, err := l.Accept(nil, esock.Context(ctx))
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return why(err)
+		}
+		if !c.Keep {
+			l.Close() // others are refused from now on
+		}
+		if in == nil {
+			var stop func()
+			in, stop = newFeed(c.framing, std.in, chunk)
+			defer stop()
+		}
+		peer, err := c.server(ctx, stream{s}, config)
+		if err == nil {
+			err = c.talk(ctx, peer, in, printed, c.wait())
+		}
+		switch {
+		case !c.Keep || ctx.Err() != nil || printed.failed:
+			if errors.Is(err, context.Canceled) {
+				return nil
+			}
+			return err
+		case err != nil:
+			fmt.Fprintf(std.err, "esock listen: %s\n", plain(err))
+		}
+	}
+}
+
+// listenDatagrams receives datagrams, and sends the input to who sent them.
+func (c *listenCmd) listenDatagrams(ctx context.Context, at esock.Addr, out *output, std terminals) error {
+	protocol := esock.UDP
+	if c.Unix {
+		protocol = esock.Default
+	}
+	s, err := esock.Open(at.Family(), esock.Dgram, protocol)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if c.IPv6 {
+		if err := sockopt.IPv6V6Only.Set(s, true); err != nil {
+			return err
+		}
+	}
+	if err := s.Bind(at); err != nil {
+		return fmt.Errorf("cannot listen on %s: %s", c.shown(at), reason(err))
+	}
+	remove := c.remover(at)
+	defer remove()
+	name, err := s.SockName()
+	if err != nil {
+		return err
+	}
+	if err := announce(std, s, name); err != nil {
+		return err
+	}
+	in, stop := newFeed(c.framing, std.in, datagram)
+	defer stop()
+	return talkDatagrams(ctx, s, esock.Addr{}, c.Keep, in, out, c.wait())
+}
+
+func announce(std terminals, s *esock.Socket, name esock.Addr) error {
+	_, err := fmt.Fprintln(std.err, "listening on", s.NameZone(name))
+	return err
+}
+
+// at is the address to listen on.
+func (c *listenCmd) at(ctx context.Context) (esock.Addr, error) {
+	if c.Unix {
+		return c.path(c.Address)
+	}
+	host, port := "127.0.0.1", "0"
+	if c.IPv6 {
+		host = "::1"
+	}
+	if len(c.Address) > 0 {
+		var err error
+		if host, port, err = splitListening(c.Address); err != nil {
+			return esock.Addr{}, err
+		}
+	}
+	transport := "tcp"
+	if c.UDP {
+		transport = "udp"
+	}
+	return c.address(ctx, transport, host, port)
+}
+
+// shown is the address in messages.
+func (c *listenCmd) shown(at esock.Addr) string {
+	if len(c.Address) > 0 {
+		return strings.Join(c.Address, " ")
+	}
+	return at.String()
+}
+
+// remover removes the file of a unix socket.
+func (c *listenCmd) remover(at esock.Addr) func() {
+	return func() {
+		if c.Unix && !strings.HasPrefix(c.Address[0], "@") {
+			os.Remove(at.Path())
+		}
+	}
+}
+
+// sink notes that the output cannot be written any more, which no other peer changes.
+type sink struct {
+	io.Writer
+	failed bool
+}
+
+func (s *sink) Write(b []byte) (int, error) {
+	n, err := s.Writer.Write(b)
+	s.failed = s.failed || err != nil
+	return n, err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -20,11 +21,64 @@ func TestUsage(t *testing.T) {
 	for _, s := range []string{"demo", "info", "opt get", "opt set", "options", "version"} {
 		assert.Contains(t, out, s)
 	}
-	for _, args := range [][]string{{}, {"nonsense"}, {"demo", "--nonsense"}, {"opt", "get", "tcp"}} {
+	for _, args := range [][]string{{"nonsense"}, {"demo", "--nonsense"}, {"opt", "get", "tcp"}} {
 		code, out, errs := command(t, args...)
 		assert.Equal(t, 2, code, args)
 		assert.Empty(t, out)
-		assert.Contains(t, errs, "esock --help shows the usage")
+		assert.Regexp(t, `; esock( demo| opt get)? --help shows the usage\n$`, errs)
+	}
+	// Without a command the help is an error, for scripts, and not in the way of a pipe.
+	for _, args := range [][]string{{}, {"opt"}, {"packet"}} {
+		code, out, errs := command(t, args...)
+		assert.Equal(t, 2, code, args)
+		assert.Empty(t, out)
+		_, help, _ := command(t, append(args, "--help")...)
+		assert.Equal(t, help, errs)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	_, want, _ := command(t, "opt", "set", "--help")
+	for _, args := range [][]string{{"help", "opt", "set"}, {"opt", "set", "-h"}, {"opt", "set", "x", "--help"}} {
+		code, out, errs := command(t, args...)
+		assert.Equal(t, exitOK, code, args)
+		assert.Equal(t, want, out)
+		assert.Empty(t, errs)
+	}
+	code, out, errs := command(t, "help", "ops")
+	assert.Equal(t, exitUsage, code)
+	assert.Empty(t, out)
+	assert.Equal(t, 1, strings.Count(errs, "\n"), errs)
+	_, all, _ := command(t, "--help")
+	_, out, _ = command(t, "help")
+	assert.Equal(t, all, out)
+}
+
+// Every command has an example, whose lines fit a narrow page and can be parsed.
+func TestExamples(t *testing.T) {
+	known := map[string]bool{"": true}
+	for _, words := range commandPaths(t) {
+		path := strings.Join(words, " ")
+		known[path] = true
+		if _, out, _ := command(t, append(words, "--help")...); !strings.Contains(out, " <command>") {
+			assert.NotEmpty(t, examples[path], "%s has no example", path)
+		}
+	}
+	for path, list := range examples {
+		assert.True(t, known[path], "there is no command %q", path)
+		for _, e := range list {
+			for line := range strings.SplitSeq(e.line, "\n") {
+				assert.LessOrEqual(t, length(line), 60-4, line)
+			}
+			_, args, ok := strings.Cut(e.line, "esock ")
+			require.True(t, ok, e.line)
+			args, _, _ = strings.Cut(strings.TrimSuffix(args, ")"), " | ")
+			args, _, _ = strings.Cut(args, " > ")
+			parser, err := newParser(io.Discard, io.Discard, func(int) {})
+			require.NoError(t, err)
+			_, err = parser.Parse(strings.Fields(args))
+			assert.NoError(t, err, e.line)
+		}
 	}
 }
 
@@ -34,7 +88,10 @@ func TestVersion(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(header), `#define ESOCK_VERSION "`+esock.Version()+`"`)
 
-	code, out, _ := command(t, "version")
+	code, out, _ := command(t, "--version")
+	assert.Equal(t, 0, code)
+	assert.Equal(t, "esock "+readVersions().Esock+"\n", out)
+	code, out, _ = command(t, "version")
 	assert.Equal(t, 0, code)
 	for _, s := range []string{"esock ", "core ", "go ", "kernel ", esock.Version()} {
 		assert.Contains(t, out, s)
@@ -62,13 +119,13 @@ func TestTable(t *testing.T) {
 	assert.Equal(t, 0, code)
 	assert.Contains(t, out, "sample")
 	assert.Contains(t, out, "Local Address")
-	assert.Equal(t, 4+3, strings.Count(out, "\n"), out)
+	assert.Equal(t, 4+4, strings.Count(out, "\n"), out)
 
 	code, out, _ = command(t, "i", "recv", "state", "--filter", "tcp")
 	assert.Equal(t, 0, code)
 	assert.Contains(t, out, "Recv State\n")
 	assert.NotContains(t, out, "Domain")
-	assert.Equal(t, 3+3, strings.Count(out, "\n"), out)
+	assert.Equal(t, 3+4, strings.Count(out, "\n"), out)
 
 	code, out, _ = command(t, "i", "-f", "local")
 	assert.Equal(t, 0, code)
@@ -96,16 +153,6 @@ func TestTable(t *testing.T) {
 	assert.Contains(t, errs, "did you mean")
 }
 
-func TestLayOut(t *testing.T) {
-	rows := [][]string{{"n", "name", "note"}, {"1", "ä", ""}, {"100", "abcde", "x"}, {"20", "", "y"}}
-	assert.Equal(t, []string{
-		"  n name  note",
-		"  1 ä",
-		"100 abcde x",
-		" 20       y",
-	}, layOut(rows, func(column int) bool { return column == 0 }))
-}
-
 func TestDidYouMean(t *testing.T) {
 	known := []string{"nodelay", "maxseg", "cork", "keepidle", "keepintvl", "keepcnt"}
 	assert.Equal(t, "; did you mean nodelay?", didYouMean("nodelya", known))
@@ -119,6 +166,7 @@ func TestDidYouMean(t *testing.T) {
 func TestWrapAndShorten(t *testing.T) {
 	assert.Equal(t, []string{"one two", "three"}, wrap("one two  three", 9))
 	assert.Equal(t, []string{""}, wrap("", 9))
+	assert.Equal(t, []string{"a", "0123456789", "01234 b"}, wrap("a 012345678901234 b", 10), "a long word is cut")
 	assert.Equal(t, "abc…vwxyz", shorten("abcdefghijklmnopqrstuvwxyz", 9))
 	assert.Equal(t, "short", shorten("short", 9))
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"cmp"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,12 +21,12 @@ type optCmd struct {
 
 // optArgs are the arguments that reading and setting have in common.
 type optArgs struct {
-	Level string `arg:"" help:"The level: otp, socket, ip, ipv6, tcp, udp, or its number."`
-	Name  string `arg:"" help:"The option's name, such as nodelay, or its number."`
+	Level string `arg:"" words:"levels" help:"The level: otp, socket, ip, ipv6, tcp, udp, or its number."`
+	Name  string `arg:"" words:"options" help:"The option's name, such as nodelay, or its number."`
 
-	Domain   string `help:"Domain of the socket: inet, inet6, local or another; by default, one that has the option."`
-	Type     string `help:"Type of the socket: stream, dgram, seqpacket or raw; by default, one that has the option."`
-	Protocol string `help:"Protocol of the socket: tcp, udp or another; by default, one that has the option."`
+	Domain   string `placeholder:"DOMAIN" words:"domains" help:"Domain of the socket: inet, inet6, local or another; by default, one that has the option."`
+	Type     string `placeholder:"TYPE" words:"types" help:"Type of the socket: stream, dgram, seqpacket or raw; by default, one that has the option."`
+	Protocol string `placeholder:"PROTOCOL" words:"protocols" help:"Protocol of the socket: tcp, udp or another; by default, one that has the option."`
 
 	Integer    bool `xor:"form" help:"Native: the value is a C int. This is the default."`
 	Boolean    bool `xor:"form" help:"Native: the value is a C int, which is true unless it is 0."`
@@ -131,23 +129,12 @@ func (a *optArgs) print(out *output, r *optResult) error {
 		option += fmt.Sprintf(" (level %d, number %d)", *r.Level, *r.Number)
 	}
 	pairs := [][2]string{{"option", option + ", " + r.Codec}}
-	add := func(name, text string) {
-		for i, l := range wrap(text, pageWidth-16) {
-			pairs = append(pairs, [2]string{[]string{name, ""}[min(i, 1)], l})
-		}
-	}
-	value := func(name string, v any) {
-		switch v.(type) {
-		case map[string]any, []any:
-			add(name, valueText(v))
-		default:
-			pairs = append(pairs, [2]string{name, valueText(v)})
-		}
-	}
+	add := func(name, text string) { pairs = append(pairs, [2]string{name, text}) }
+	value := func(name string, v any) { add(name, valueText(v)) }
 	if r.Doc != "" {
 		add("about", r.Doc)
 	}
-	pairs = append(pairs, [2]string{"socket", r.Socket})
+	add("socket", r.Socket)
 	if r.Set != nil {
 		if r.Before != nil {
 			value("before", r.Before)
@@ -155,10 +142,11 @@ func (a *optArgs) print(out *output, r *optResult) error {
 		value("set", r.Set)
 	}
 	if r.Unread != "" {
-		return writePairs(out, append(pairs, [2]string{"value", "cannot be read back: " + r.Unread}))
+		add("value", "cannot be read back: "+r.Unread)
+	} else {
+		value("value", r.Value)
 	}
-	value("value", r.Value)
-	return writePairs(out, pairs)
+	return out.writePairs(pairs)
 }
 
 // target is the option that the arguments name.
@@ -321,134 +309,6 @@ func (t *target) codec() string {
 	return otpOptions[t.name].codec
 }
 
-// open opens a socket that has the option.
-func (a *optArgs) open(t *target) (*esock.Socket, *optResult, error) {
-	s, err := a.openKind(t)
-	if s == nil && err == nil {
-		s, err = a.openNamed(t)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	r := &optResult{Option: t.label(), Codec: t.codec(), Constant: t.info.Constant, Doc: t.info.Doc,
-		Socket: fmt.Sprintf("%v, %v, %v", s.Domain(), s.Type(), s.Protocol())}
-	if t.level != "otp" {
-		r.Level, r.Number = &t.levelNumber, &t.number
-	}
-	return s, r, nil
-}
-
-// socketArgs returns the arguments that describe the socket; nil for those that were not given.
-func (a *optArgs) socketArgs() (d *esock.Domain, y *esock.Type, p *esock.Protocol, err error) {
-	if a.Domain != "" {
-		v, err := esock.ParseDomain(a.Domain)
-		if err != nil {
-			return nil, nil, nil, usagef("there is no domain %q%s", a.Domain,
-				didYouMean(a.Domain, []string{"inet", "inet6", "local", "netlink", "packet", "vsock"}))
-		}
-		d = &v
-	}
-	if a.Type != "" {
-		v, err := esock.ParseType(a.Type)
-		if err != nil {
-			return nil, nil, nil, usagef("there is no type %q%s", a.Type,
-				didYouMean(a.Type, []string{"stream", "dgram", "seqpacket", "raw", "rdm"}))
-		}
-		y = &v
-	}
-	if a.Protocol != "" {
-		v, err := esock.ParseProtocol(a.Protocol)
-		if err != nil {
-			return nil, nil, nil, usagef("there is no protocol %q%s", a.Protocol,
-				didYouMean(a.Protocol, []string{"default", "tcp", "udp", "icmp", "ipv6-icmp", "sctp", "udplite", "mptcp", "raw"}))
-		}
-		p = &v
-	}
-	return d, y, p, nil
-}
-
-// openKind opens a socket of the first kind that has the option and matches the arguments; nil if there is none.
-func (a *optArgs) openKind(t *target) (*esock.Socket, error) {
-	d, y, p, err := a.socketArgs()
-	if err != nil || !t.known {
-		return nil, err
-	}
-	var refused error
-	for _, kind := range sockopt.AllKinds() {
-		if !t.info.Kinds.Has(kind) {
-			continue
-		}
-		s, err := kind.Open()
-		if err != nil {
-			if refused == nil {
-				refused = fmt.Errorf("%s is for sockets of kind %s, and none can be opened: %s", t.label(), t.info.Kinds, reason(err))
-			}
-			continue
-		}
-		if (d == nil || *d == s.Domain()) && (y == nil || *y == s.Type()) && (p == nil || *p == s.Protocol()) {
-			return s, nil
-		}
-		s.Close()
-		refused = errNotThisKind
-	}
-	if refused == errNotThisKind || a.Domain+a.Type+a.Protocol != "" {
-		return nil, nil
-	}
-	return nil, refused
-}
-
-var errNotThisKind = errors.New("not the kind of socket that the arguments ask for")
-
-// openNamed opens the socket that the arguments describe. What they leave open is that of a TCP or UDP socket.
-func (a *optArgs) openNamed(t *target) (*esock.Socket, error) {
-	d, y, p, err := a.socketArgs()
-	if err != nil {
-		return nil, err
-	}
-	domain, typ, protocol := esock.Inet, esock.Stream, esock.Default
-	if t.levelNumber == int(esock.UDP) {
-		typ = esock.Dgram
-	}
-	if p != nil {
-		typ = typeOf(*p, typ)
-	}
-	if d != nil {
-		domain = *d
-	} else if t.level == "ipv6" || p != nil && *p == esock.ICMPv6 {
-		domain = esock.Inet6
-	}
-	if y != nil {
-		typ = *y
-	}
-	switch {
-	case p != nil:
-		protocol = *p
-	case domain != esock.Inet && domain != esock.Inet6:
-	case typ == esock.Stream:
-		protocol = esock.TCP
-	case typ == esock.Dgram:
-		protocol = esock.UDP
-	}
-	s, err := esock.Open(domain, typ, protocol)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open a socket of %v, %v, %v: %s", domain, typ, protocol, reason(err))
-	}
-	return s, nil
-}
-
-// typeOf returns the type of the sockets of a protocol, or def where there are several.
-func typeOf(p esock.Protocol, def esock.Type) esock.Type {
-	switch p {
-	case esock.TCP, esock.SCTP, esock.MPTCP:
-		return esock.Stream
-	case esock.UDP, esock.UDPLite:
-		return esock.Dgram
-	case esock.ICMP, esock.IGMP, esock.ICMPv6, esock.RawProto:
-		return esock.Raw
-	}
-	return def
-}
-
 // asked returns the value that an option is read with, if it takes one: that of --ask, or else the sample of its row.
 func (t *target) asked(text string) (any, error) {
 	switch {
@@ -512,75 +372,4 @@ func reason(err error) string {
 		return text
 	}
 	return plain(err)
-}
-
-// shown returns a value in a form for text and JSON. Bytes are in hexadecimal digits, and inside another value as 0x….
-func shown(v any) any {
-	switch v := v.(type) {
-	case []byte:
-		return hex.EncodeToString(v)
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for key, x := range v {
-			m[key] = shownIn(x)
-		}
-		return m
-	case []any:
-		list := make([]any, len(v))
-		for i, x := range v {
-			list[i] = shownIn(x)
-		}
-		return list
-	case *esock.Mailbox: // a new socket has no owner
-		return nil
-	case fmt.Stringer:
-		return v.String()
-	case esock.RcvBuf:
-		return map[string]any{"n": v.N, "size": v.Size}
-	}
-	return v
-}
-
-func shownIn(v any) any {
-	if b, ok := v.([]byte); ok {
-		return "0x" + hex.EncodeToString(b)
-	}
-	return shown(v)
-}
-
-// valueText returns a value as text for people. The keys of maps are sorted.
-func valueText(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "none"
-	case string:
-		if v == "" {
-			return `""`
-		}
-	case map[string]any:
-		keys := slices.Sorted(maps.Keys(v))
-		parts := make([]string, len(keys))
-		for i, key := range keys {
-			parts[i] = key + " " + nestedText(v[key])
-		}
-		return strings.Join(parts, ", ")
-	case []any:
-		if len(v) == 0 {
-			return "an empty list"
-		}
-		parts := make([]string, len(v))
-		for i, x := range v {
-			parts[i] = nestedText(x)
-		}
-		return strings.Join(parts, ", ")
-	}
-	return fmt.Sprint(v)
-}
-
-func nestedText(v any) string {
-	switch v.(type) {
-	case map[string]any, []any:
-		return "{" + valueText(v) + "}"
-	}
-	return valueText(v)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 
@@ -15,29 +16,23 @@ type packetCmd struct {
 }
 
 type packetDecodeCmd struct {
-	Type          string `placeholder:"T" help:"The type of the packet."`
-	PacketSize    *int64 `placeholder:"N" help:"The largest packet, in bytes; 0: no limit."`
-	LineLength    *int64 `placeholder:"N" help:"Cut lines into pieces of N bytes; 0: no limit."`
-	LineDelimiter *int64 `placeholder:"N" help:"The number of the byte that ends a line (10); only with --type line."`
-	Hex           string `placeholder:"HEX" empty:"" help:"The bytes, in hexadecimal."`
-	Vectors       string `placeholder:"FILE" help:"Decode all test vectors in a file, and print those whose result differs."`
+	Type          string  `placeholder:"TYPE" words:"packets" help:"The type of the packet: ${packets}."`
+	PacketSize    *int64  `placeholder:"N" help:"The largest packet, in bytes; 0: no limit."`
+	LineLength    *int64  `placeholder:"N" help:"Cut lines into pieces of N bytes; 0: no limit."`
+	LineDelimiter *int64  `placeholder:"N" help:"The number of the byte that ends a line (10); only with --type line."`
+	Hex           *string `placeholder:"HEX" empty:"" help:"The bytes, in hexadecimal; by default, they are read from standard input."`
+	Vectors       string  `placeholder:"FILE" help:"Decode all test vectors in a file, and print those whose result differs."`
 }
 
-// Help is what --help adds.
-func (packetDecodeCmd) Help() string {
-	return "The types are raw, 0, 1, 2, 4, asn1, sunrm, cdr, fcgi, line, tpkt, ssl_tls, http, httph, http_bin " +
-		"and httph_bin."
-}
-
-func (c *packetDecodeCmd) Run(out *output) error {
+func (c *packetDecodeCmd) Run(out *output, std terminals) error {
 	if c.Vectors != "" {
-		if c.Type != "" || c.Hex != "" || c.options() != (packetjson.Options{}) {
+		if c.Type != "" || c.Hex != nil || c.options() != (packetjson.Options{}) {
 			return usagef("--vectors cannot be combined with other flags: the file has the types, options and bytes")
 		}
 		return runVectors(out, c.Vectors)
 	}
 	if c.Type == "" {
-		return usagef("give --type T and --hex HEX, or --vectors FILE")
+		return usagef("give the --type of the packet, or --vectors FILE")
 	}
 	if wrong := c.wrong(); wrong != nil {
 		if _, err := fmt.Fprintln(out, packetjson.Decode(c.Type, nil, c.options())); err != nil {
@@ -45,22 +40,40 @@ func (c *packetDecodeCmd) Run(out *output) error {
 		}
 		return wrong
 	}
-	b, err := hex.DecodeString(strings.TrimPrefix(c.Hex, "0x"))
+	b, err := c.bytes(std.in)
 	if err != nil {
-		return usagef("--hex: %s", strings.TrimPrefix(err.Error(), "encoding/hex: "))
+		return err
 	}
 	_, err = fmt.Fprintln(out, packetjson.Decode(c.Type, b, c.options()))
 	return err
 }
 
+// maxInput is how many bytes of standard input are decoded at most.
+const maxInput = 64 << 20
+
+// bytes returns the bytes to decode.
+func (c *packetDecodeCmd) bytes(in io.Reader) ([]byte, error) {
+	if c.Hex != nil {
+		b, err := hex.DecodeString(strings.TrimPrefix(*c.Hex, "0x"))
+		if err != nil {
+			return nil, usagef("--hex: %s", strings.TrimPrefix(err.Error(), "encoding/hex: "))
+		}
+		return b, nil
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the input cannot be read: %w", err)
+	case len(b) > maxInput:
+		return nil, fmt.Errorf("the input has more than %d bytes", maxInput)
+	}
+	return b, nil
+}
+
 // wrong returns an error that names the flag for which decode_packet/3 returns badarg; nil if there is none.
 func (c *packetDecodeCmd) wrong() error {
 	if _, err := packet.ParseType(c.Type); err != nil {
-		var known []string
-		for t := packet.Raw; t <= packet.HTTPHBin; t++ {
-			known = append(known, t.String())
-		}
-		return usagef("--type: there is no type %q%s", c.Type, didYouMean(c.Type, known))
+		return usagef("--type: there is no type %q%s", c.Type, didYouMean(c.Type, packetNames()))
 	}
 	for _, f := range []struct {
 		name  string

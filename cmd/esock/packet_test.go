@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -55,9 +58,24 @@ func TestPacketDecodePrintsTheResult(t *testing.T) {
 	}
 }
 
+func TestPacketDecodeReadsTheInput(t *testing.T) {
+	for in, want := range map[string]string{
+		"\x00\x02ab\x00": `{"tag": "ok", "packet": {"kind": "data", "hex": "6162"}, "rest": "00"}`,
+		"":               `{"tag": "more", "length": null}`,
+	} {
+		var b strings.Builder
+		require.NoError(t, (&packetDecodeCmd{Type: "2"}).Run(&output{Writer: &b}, terminals{in: strings.NewReader(in)}))
+		assert.Equal(t, want+"\n", b.String())
+	}
+	err := (&packetDecodeCmd{Type: "2"}).Run(&output{Writer: io.Discard}, terminals{in: iotest.ErrReader(errors.New("lost"))})
+	assert.EqualError(t, err, "the input cannot be read: lost")
+	none := ""
+	require.NoError(t, (&packetDecodeCmd{Type: "2", Hex: &none}).Run(&output{Writer: io.Discard}, terminals{}), "--hex= is no bytes")
+}
+
 func TestPacketDecodeSaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"", "give --type T and --hex HEX, or --vectors FILE"},
+		{"", "give the --type of the packet, or --vectors FILE"},
 		{"--type 4 --hex 6", "--hex: odd length hex string"},
 		{"--type 4 --hex xy", "--hex: invalid byte"},
 		{"--vectors f --type 4", "cannot be combined with other flags"},

@@ -32,6 +32,7 @@ func newProgress(st *step, total int64) *progress {
 			progressbar.OptionSetDescription(fmt.Sprintf("%s%-*s", indent, keyWidth-1, "progress")),
 			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "#", SaucerPadding: ".", BarStart: "[", BarEnd: "]"}),
 			progressbar.OptionSetWidth(barWidth), progressbar.OptionThrottle(barRefresh),
+			progressbar.OptionSetPredictTime(st.r.out.fits(plainWidth)),
 			progressbar.OptionShowBytes(true), progressbar.OptionShowCount(), progressbar.OptionUseIECUnits(true),
 			progressbar.OptionUseANSICodes(true))
 	}
@@ -51,9 +52,13 @@ func (p *progress) at(n int64) {
 			return
 		}
 		p.next = percent - percent%25 + 25
-		full := int(percent * barWidth / 100)
+		width := barWidth
+		if out := p.st.r.out; out.columns > 0 {
+			width = min(barWidth, out.columns-len(indent)-keyWidth-len("[] 100%  1023.9 KiB"))
+		}
+		full := int(percent) * width / 100
 		p.st.r.line("%s%-*s[%s%s] %3d%%  %s", indent, keyWidth, "progress", strings.Repeat("#", full),
-			strings.Repeat(".", barWidth-full), percent, bytesize.Text(n))
+			strings.Repeat(".", width-full), percent, bytesize.Text(n))
 	}
 }
 

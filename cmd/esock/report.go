@@ -22,11 +22,11 @@ type report struct {
 
 // The layout of the text.
 const (
-	pageWidth = 100
 	indent    = "   "
 	keyWidth  = 18
 	laneWidth = 47 // of one of two parties
 	callWidth = 24 // of a call in it
+	whoWidth  = 8  // of the name of a party, where the two are not side by side
 )
 
 // step is one part of a report.
@@ -93,10 +93,26 @@ func (r *report) line(format string, args ...any) {
 }
 
 // paragraph writes text, indented and wrapped.
-func (r *report) paragraph(text string) {
-	for _, l := range wrap(text, pageWidth-len(indent)) {
-		r.line("%s%s", indent, l)
+func (r *report) paragraph(text string) { r.wrapped(indent, text) }
+
+func (r *report) wrapped(shift, text string) {
+	r.lines(indented(shift, r.out.wrap(text, len(shift))))
+}
+
+// lines writes lines of text.
+func (r *report) lines(lines []string) {
+	for _, l := range lines {
+		r.line("%s", l)
 	}
+}
+
+// grid writes a table, indented.
+func (r *report) grid(g grid) {
+	page := *r.out
+	if page.columns > 0 {
+		page.columns -= len(indent)
+	}
+	r.lines(indented(indent, page.lines(g)))
 }
 
 // step begins the next step: its name for JSON, its title, and a sentence about it.
@@ -125,20 +141,26 @@ func (st *step) fact(key string, value any, text ...string) {
 	if len(text) > 0 {
 		s = text[0]
 	}
-	lines := wrap(s, pageWidth-len(indent)-keyWidth)
-	for i, l := range lines {
+	for i, l := range st.r.out.wrap(s, len(indent)+keyWidth) {
 		if i > 0 {
 			key = ""
 		}
-		st.r.line("%s%-*s%s", indent, keyWidth, key, shorten(l, pageWidth-len(indent)-keyWidth))
+		st.r.line("%s%-*s%s", indent, keyWidth, key, l)
 	}
 }
 
-// between names the two parties whose calls follow, side by side.
+// between names the two parties whose calls follow: side by side, where the page is wide enough.
 func (st *step) between(left, right string) {
 	st.parties = []string{left, right}
+	if !st.sideBySide() {
+		return
+	}
 	st.r.line("%s%-*s%s", indent, laneWidth, left, right)
 	st.r.line("%s%-*s%s", indent, laneWidth, strings.Repeat("-", laneWidth-3), strings.Repeat("-", laneWidth-3))
+}
+
+func (st *step) sideBySide() bool {
+	return len(st.parties) == 2 && st.r.out.fits(len(indent)+2*laneWidth-3)
 }
 
 // call reports a call of one party and its result.
@@ -163,15 +185,18 @@ func (st *step) act(who, what string, f func() (string, error)) error {
 // tell is call with r.mu held.
 func (st *step) tell(who, what, result string) {
 	st.Calls = append(st.Calls, call{who, what, result})
-	pad := ""
-	if len(st.parties) == 2 && who == st.parties[1] {
-		pad = strings.Repeat(" ", laneWidth)
+	before, room := padded(who, whoWidth), st.r.out.prose()-len(indent)-whoWidth-callWidth-1
+	if st.sideBySide() {
+		before, room = "", laneWidth-3-callWidth-1
+		if who == st.parties[1] {
+			before = strings.Repeat(" ", laneWidth)
+		}
 	}
-	room := laneWidth - 3 - callWidth - 1
-	st.r.line("%s%s%-*s %s", indent, pad, callWidth, shorten(what, callWidth), shorten(result, room))
+	st.r.line("%s%s%-*s %s", indent, before, callWidth, shorten(what, callWidth), shorten(result, room))
 }
 
-// table reports rows under their keys, which have a word on each line. Numbers are aligned to the right, and 0 is a dot.
+// table reports rows under their keys, which have a word on each line; the first two say what the row is about. Numbers are
+// aligned to the right, and 0 is a dot.
 func (st *step) table(name string, keys []string, rows [][]any) {
 	var cells [][]string
 	for _, row := range rows {
@@ -190,9 +215,7 @@ func (st *step) table(name string, keys []string, rows [][]any) {
 		_, text := rows[0][column].(string)
 		return !text
 	}
-	for _, l := range layOut(append(headerLines(keys), cells...), number) {
-		st.r.line("%s%s", indent, l)
-	}
+	st.r.grid(grid{head: headerLines(keys), rows: cells, right: number, keys: 2})
 }
 
 // headerLines puts the words of each key below each other, with the last words of all keys on the last line.

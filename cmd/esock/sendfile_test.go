@@ -13,9 +13,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 func sendingTo(
@@ -55,10 +59,31 @@ func TestSendfileSendsAll(t *testing.T) {
 		assert.Equal(t, want[:], h.Sum(nil))
 		require.NoError(t, <-ended)
 		if terminal {
-			assert.Regexp(t, `(?s)^\r.* 100% \[#{40}\] \(3\.0/3\.0 MiB.*\n3145729 bytes sent in `, out.String())
+			assert.Regexp(t, `(?s)^\r.* 100% \[#{40}\] \(3\.0/3\.0 MiB.*\n3145729 bytes sent and confirmed in `, out.String())
 		} else {
-			assert.Regexp(t, `^3145729 bytes sent in [^\n]*, [^\n]* a second\n$`, out.String())
+			assert.Regexp(t, `^3145729 bytes sent and confirmed in [^\n]*, [^\n]* a second\n$`, out.String())
 		}
+	}
+}
+
+// The address is HOST PORT or HOST:PORT.
+func TestSendfileToAnAddress(t *testing.T) {
+	nothingLeft(t)
+	file := textFile(t, "hello")
+	for _, join := range []bool{false, true} {
+		l := peer(t)
+		host, port, err := net.SplitHostPort(l.Addr().String())
+		require.NoError(t, err)
+		args := []string{"sendfile", host, port, file}
+		if join {
+			args = []string{"sendfile", host + ":" + port, file}
+		}
+		code := make(chan int, 1)
+		go func() { code <- run(args, io.Discard, io.Discard) }()
+		got, err := io.ReadAll(accepted(t, l))
+		require.NoError(t, err)
+		assert.Equal(t, "hello", string(got))
+		assert.Equal(t, exitOK, testwait.Result(t, "the exit code", code))
 	}
 }
 
@@ -70,7 +95,7 @@ func TestSendfileOfNothing(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, got)
 	require.NoError(t, <-ended)
-	assert.Contains(t, out.String(), "0 bytes sent in ")
+	assert.Contains(t, out.String(), "0 bytes sent and confirmed in ")
 }
 
 // Files that the kernel makes up have no size.
@@ -86,7 +111,7 @@ func TestSendfileOfAFileWithoutSize(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, string(want), string(got))
 	require.NoError(t, <-ended)
-	assert.Contains(t, out.String(), fmt.Sprintf("%d bytes sent in ", len(want)))
+	assert.Contains(t, out.String(), fmt.Sprintf("%d bytes sent and confirmed in ", len(want)))
 }
 
 func TestSendfileToAPeerThatEndsItsOwnDirection(t *testing.T) {
@@ -105,17 +130,21 @@ func TestSendfileToAPeerThatEndsItsOwnDirection(t *testing.T) {
 	assert.NoError(t, <-ended)
 }
 
-// whenDrawn is an output that tells when the bar is full: the kernel here has all of the file.
-type whenDrawn chan struct{}
-
-func (w whenDrawn) Write(b []byte) (int, error) {
-	if bytes.Contains(b, []byte("100%")) {
-		close(w)
+// wrote returns how much the sockets of this process have sent to an address, as far as the kernel here has taken it.
+func wrote(to net.Addr) (n uint64) {
+	all, _ := esock.WhichSockets()
+	for _, s := range all {
+		if a, err := s.PeerName(); err == nil && a.String() == to.String() {
+			if c := s.Counters().SendFile; c != nil {
+				n += c.Byte
+			}
+		}
 	}
-	return len(b), nil
+	return n
 }
 
-func TestSendfileWaitsForTheAcknowledgement(t *testing.T) {
+// The kernel here has all of the file long before the peer's has: only what the peer has confirmed counts.
+func TestSendfileWaitsForTheConfirmation(t *testing.T) {
 	nothingLeft(t)
 	if text, err := os.ReadFile("/proc/sys/net/ipv4/tcp_wmem"); err == nil {
 		if f := strings.Fields(string(text)); len(f) != 3 || len(f[2]) < len("2097152") {
@@ -123,10 +152,11 @@ func TestSendfileWaitsForTheAcknowledgement(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	bigFile(t, dir, 1<<20)
+	const size = 1 << 20
+	bigFile(t, dir, size)
 	for _, half := range []bool{false, true} {
-		for what, want := range map[string]string{"read": "", "abort": "reset the connection after 1048576 of",
-			"interrupt": "interrupted after 1048576 of"} {
+		for what, want := range map[string]string{"read": "", "abort": "the peer reset the connection after it had confirmed %d of",
+			"interrupt": "interrupted after the peer had confirmed %d of", "ignore": "the peer confirms no more: %d of"} {
 			l := peer(t)
 			raw, err := l.SyscallConn()
 			require.NoError(t, err)
@@ -138,15 +168,21 @@ func TestSendfileWaitsForTheAcknowledgement(t *testing.T) {
 			host, port, err := net.SplitHostPort(l.Addr().String())
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(context.Background())
-			full, ended := make(whenDrawn), make(chan error, 1)
+			var out bytes.Buffer
+			ended := make(chan error, 1)
 			c := &sendfileCmd{Host: host, Port: port, File: filepath.Join(dir, "big")}
-			go func() { ended <- c.sendfile(ctx, &output{Writer: full, terminal: true}) }()
+			if what == "ignore" {
+				c.Wait = 50 * time.Millisecond
+			}
+			go func() { ended <- c.sendfile(ctx, &output{Writer: &out, terminal: true}) }()
 			p := accepted(t, l)
 			if half {
 				require.NoError(t, p.CloseWrite())
 			}
-			<-full
-			assert.Empty(t, ended, "it waits")
+			if what != "ignore" {
+				testwait.Until(t, "the kernel has all", func() bool { return wrote(l.Addr()) == size })
+				assert.Empty(t, ended, "it waits")
+			}
 			switch what {
 			case "read":
 				_, err = io.Copy(io.Discard, p)
@@ -157,12 +193,20 @@ func TestSendfileWaitsForTheAcknowledgement(t *testing.T) {
 			case "interrupt":
 				cancel()
 			}
-			if err := <-ended; want == "" {
-				assert.NoError(t, err)
-			} else {
-				assert.ErrorContains(t, err, want)
-			}
+			err = testwait.Result(t, "the end", ended)
 			cancel()
+			if want == "" {
+				assert.NoError(t, err)
+				assert.Contains(t, out.String(), "100%")
+				continue
+			}
+			var confirmed int
+			if assert.Error(t, err) {
+				_, bad := fmt.Sscanf(err.Error(), want, &confirmed)
+				assert.NoError(t, bad, err)
+				assert.Less(t, confirmed, size, what)
+				assert.NotContains(t, out.String(), "100%")
+			}
 		}
 	}
 }
@@ -183,7 +227,7 @@ func TestSendfileSaysWhatIsWrong(t *testing.T) {
 		require.NoError(t, p.SetLinger(0))
 		if file == big {
 			p.Close()
-			assert.ErrorContains(t, <-ended, "the peer reset the connection after ")
+			assert.ErrorContains(t, <-ended, "the peer reset the connection after it had confirmed ")
 		} else {
 			assert.NoError(t, <-ended, "the peer's system had it all")
 		}
@@ -194,18 +238,22 @@ func TestSendfileSaysWhatIsWrong(t *testing.T) {
 	_, err := accepted(t, l).Read(make([]byte, 1))
 	require.NoError(t, err)
 	cancel()
-	assert.ErrorContains(t, <-ended, "interrupted after ")
+	assert.ErrorContains(t, <-ended, "interrupted after the peer had confirmed ")
 
 	host, port, err := net.SplitHostPort(l.Addr().String())
 	require.NoError(t, err)
 	l.Close()
 	for want, args := range map[string][]string{
 		"cannot connect to 127.0.0.1:" + port + ": connection refused": {host, port, big},
-		"no such file":            {host, port, dir + "/none"},
-		"the file is empty":       {host, port, ""},
-		"is a directory":          {host, port, dir},
-		"is not a regular file":   {host, port, "/dev/null"},
-		"no service \"nonsense\"": {host, "nonsense", big},
+		"no such file":             {host, port, dir + "/none"},
+		"file: the value is empty": {host, port, ""},
+		"the file is empty":        {host + ":" + port, ""},
+		"has no port":              {host, big},
+		"brackets":                 {"::1:80:x", big},
+		"--wait: a time of -1s":    {host, port, big, "--wait=-1s"},
+		"is a directory":           {host, port, dir},
+		"is not a regular file":    {host, port, "/dev/null"},
+		"no service \"nonsense\"":  {host, "nonsense", big},
 	} {
 		code, out, errs := command(t, append([]string{"sendfile"}, args...)...)
 		assert.Equal(t, refusedCode(want), code, want)

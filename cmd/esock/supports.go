@@ -10,8 +10,8 @@ import (
 )
 
 type supportsCmd struct {
-	Key   string `arg:"" optional:"" placeholder:"KEY" help:"Print only this table (ioctl_requests, ioctl_flags, msg_flags, protocols, options) or feature."`
-	Level string `arg:"" optional:"" placeholder:"LEVEL" help:"With options: print only those of this level."`
+	Key   string `arg:"" optional:"" words:"tables" help:"Print only this table (ioctl_requests, ioctl_flags, msg_flags, protocols, options) or feature."`
+	Level string `arg:"" optional:"" words:"levels" help:"With options: print only those of this level."`
 	JSON  bool   `name:"json" help:"Print one JSON document."`
 }
 
@@ -39,6 +39,11 @@ func (c *supportsCmd) Run(out *output) error {
 	if c.JSON {
 		return out.writeJSON(table)
 	}
+	return writeTables(out, table)
+}
+
+// writeTables writes what supports.All().Map() returns, or a part of it.
+func writeTables(out *output, table map[string]any) error {
 	var b strings.Builder
 	var features []string
 	for _, key := range slices.Sorted(maps.Keys(table)) {
@@ -56,10 +61,9 @@ func (c *supportsCmd) Run(out *output) error {
 		}
 	}
 	if len(features) > 0 {
-		fmt.Fprintf(&b, "%s\n   %s\n", out.bold("features"), strings.Join(features, ", "))
+		writeNames(&b, out, "features", strings.Join(features, ", "))
 	}
-	_, err := out.Write([]byte(b.String()))
-	return err
+	return out.writeLines([]string{strings.TrimRight(b.String(), "\n")})
 }
 
 func yesNo(on bool) string {
@@ -79,15 +83,21 @@ func writeSupport(b *strings.Builder, out *output, title string, table map[strin
 		}
 		groups[state] = append(groups[state], name)
 	}
-	fmt.Fprintf(b, "%s\n", out.bold(title))
+	var lines []string
 	for _, g := range []struct{ state, text string }{{"works", ""}, {"known", "not in this kernel: "},
 		{"elsewhere", "not on Linux: "}} {
-		if len(groups[g.state]) == 0 {
-			continue
-		}
-		for _, l := range wrap(g.text+strings.Join(groups[g.state], " "), 94) {
-			fmt.Fprintf(b, "   %s\n", l)
+		if len(groups[g.state]) > 0 {
+			lines = append(lines, g.text+strings.Join(groups[g.state], " "))
 		}
 	}
+	writeNames(b, out, title, lines...)
 	b.WriteString("\n")
+}
+
+// writeNames writes names below a title.
+func writeNames(b *strings.Builder, out *output, title string, paragraphs ...string) {
+	b.WriteString(out.bold(title) + "\n")
+	for _, p := range paragraphs {
+		b.WriteString(strings.Join(indented(indent, out.wrap(p, len(indent))), "\n") + "\n")
+	}
 }

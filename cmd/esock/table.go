@@ -9,9 +9,9 @@ import (
 )
 
 type tableCmd struct {
-	Columns []string `arg:"" optional:"" help:"The columns to print, in the order given: ${columns}. By default, all of them."`
+	Columns []string `arg:"" optional:"" words:"columns" help:"The columns to print, in the order given: ${columns}. By default, all of them."`
 
-	Filter []string `short:"f" help:"Print only sockets of this domain, type or protocol: inet, inet6, local, stream, dgram, seqpacket, sctp, tcp, udp. A socket must match all filters."`
+	Filter []string `short:"f" placeholder:"WORD" words:"filters" help:"Print only sockets of this domain, type or protocol: ${filters}. A socket must match all filters."`
 	JSON   bool     `name:"json" help:"Print one JSON document."`
 }
 
@@ -25,12 +25,11 @@ func (c *tableCmd) Run(out *output) error {
 	if len(c.Columns) > 0 {
 		keys = c.Columns
 	}
-	words := []string{"inet", "inet6", "local", "stream", "dgram", "seqpacket", "sctp", "tcp", "udp"}
 	var filters []esock.Filter
 	for _, w := range c.Filter {
 		f, err := esock.FilterByName(w)
 		if err != nil {
-			return usagef("there is no filter %q%s", w, didYouMean(w, words))
+			return usagef("there is no filter %q%s", w, didYouMean(w, filterWords))
 		}
 		filters = append(filters, f)
 	}
@@ -51,17 +50,12 @@ func (c *tableCmd) Run(out *output) error {
 			Sockets []any    `json:"sockets"`
 		}{true, keys, tableObjects(keys, rows)})
 	}
-	text, err := printedTable(keys, rows)
-	if err != nil {
-		return err
+	text := []string{"None of its sockets passes the filters."}
+	if len(rows) > 0 {
+		text = out.lines(socketGrid(keys, rows))
 	}
-	fmt.Fprintln(out, "A sample that this process opened: a TCP listener, a connection to it, and a UDP socket.")
-	fmt.Fprintln(out)
-	if len(rows) == 0 {
-		text = "None of its sockets passes the filters.\n"
-	}
-	_, err = fmt.Fprint(out, text)
-	return err
+	about := wrap("A sample that this process opened: a TCP listener, a connection to it, and a UDP socket.", out.prose())
+	return out.writeLines(append(append(about, ""), text...))
 }
 
 // openSample opens a listener, a connection that has carried a word, and a datagram socket.
@@ -120,17 +114,29 @@ func connection(keep func(*esock.Socket, error) (*esock.Socket, error)) (listene
 	return listener, client, server, err
 }
 
-// printedTable is the table that the library prints of rows, without the blanks at the ends of its lines.
-func printedTable(keys []string, rows []esock.SocketRow) (string, error) {
-	var b strings.Builder
-	if err := esock.WriteRows(&b, keys, rows); err != nil {
-		return "", err
+// socketGrid is the table of these columns.
+func socketGrid(keys []string, rows []esock.SocketRow) grid {
+	g := grid{head: [][]string{make([]string, len(keys))}}
+	for i, key := range keys {
+		g.head[0][i] = heading(key)
 	}
-	var text strings.Builder
-	for l := range strings.Lines(b.String()) {
-		text.WriteString(strings.TrimRight(l, " \n") + "\n")
+	for _, row := range rows {
+		m, cells := row.Map(), make([]string, len(keys))
+		for i, key := range keys {
+			cells[i] = fmt.Sprint(m[key])
+		}
+		g.rows = append(g.rows, cells)
 	}
-	return text.String(), nil
+	return g
+}
+
+// heading makes "Local Address" of local_address.
+func heading(key string) string {
+	words := strings.Split(key, "_")
+	for i, word := range words {
+		words[i] = strings.ToUpper(word[:1]) + word[1:]
+	}
+	return strings.Join(words, " ")
 }
 
 // tableObjects are rows as JSON has them: only these columns, in this order.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -30,5 +31,28 @@ func parseCause(err error) string {
 	if ok && errors.As(err, &parse) && flag != "" && strings.Contains("0123456789.", flag[:1]) {
 		return "there is no flag -" + flag[:1] + "; put -- before an argument that begins with a minus"
 	}
+	if missing, ok := strings.CutPrefix(text, "expected "); ok {
+		return "missing " + strings.Trim(missing, `"`)
+	}
 	return text
+}
+
+// wrongUsage says what is wrong with the arguments. Where a command is missing, it prints the help: there is nothing wrong
+// yet, but scripts must see that nothing was done.
+func wrongUsage(parser *kong.Kong, err error, stderr io.Writer) {
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) {
+		fmt.Fprintf(stderr, "esock: %s; esock --help shows the usage\n", parseCause(err))
+		return
+	}
+	node := parse.Context.Selected()
+	if node == nil {
+		node = parser.Model.Node
+	}
+	if !node.Leaf() && strings.HasPrefix(err.Error(), "expected ") {
+		out := newOutput(stderr)
+		out.writeLines(pageOf(node).text(out))
+		return
+	}
+	fmt.Fprintf(stderr, "esock: %s; %s --help shows the usage\n", parseCause(err), node.FullPath())
 }

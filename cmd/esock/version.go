@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/debug"
 
+	"github.com/alecthomas/kong"
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
@@ -11,6 +13,18 @@ import (
 
 type versionCmd struct {
 	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// versionFlag is --version: the version in one line.
+type versionFlag bool
+
+// BeforeReset is called by the parser before anything is checked, as for --help.
+func (versionFlag) BeforeReset(app *kong.Kong) error {
+	if _, err := fmt.Fprintln(app.Stdout, "esock", readVersions().Esock); err != nil {
+		return err
+	}
+	app.Exit(exitOK)
+	return nil
 }
 
 // versions are those of what the command consists of and runs on.
@@ -27,8 +41,11 @@ func (c *versionCmd) Run(out *output) error {
 	if c.JSON {
 		return out.writeJSON(v)
 	}
-	return writePairs(out, [][2]string{
-		{"esock", v.Esock}, {"core", v.Core}, {"go", v.Go}, {"kernel", v.Kernel}, {"arch", v.Arch}})
+	return out.writePairs(v.pairs())
+}
+
+func (v versions) pairs() [][2]string {
+	return [][2]string{{"esock", v.Esock}, {"core", v.Core}, {"go", v.Go}, {"kernel", v.Kernel}, {"arch", v.Arch}}
 }
 
 func readVersions() versions {

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,7 +61,7 @@ var receiveOptions = []struct {
 }
 
 func (c *watchCmd) Run(out *output) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
 	if c.Count < 0 {
 		return usagef("--count: must be 0 or more, not %d", c.Count)
@@ -117,11 +115,14 @@ func (c *watchCmd) begin(out *output, at esock.Addr, on, refused []string) error
 	if c.JSON {
 		return json.NewEncoder(out).Encode(map[string]any{"listening": at.String(), "options": on, "refused": refused})
 	}
-	fmt.Fprintf(out, "listening on %s with %d options that deliver control messages\n", out.bold(at.String()), len(on))
+	title := strings.Join(out.wrap(fmt.Sprintf("listening on %v with %d options that deliver control messages", at, len(on)), 0), "\n")
+	if _, err := fmt.Fprintln(out, strings.Replace(title, at.String(), out.bold(at.String()), 1)); err != nil {
+		return err
+	}
 	if len(refused) == 0 {
 		return nil
 	}
-	for i, line := range wrap("refused: "+strings.Join(refused, ", "), 98) {
+	for i, line := range out.wrap("refused: "+strings.Join(refused, ", "), 2) {
 		if _, err := fmt.Fprintf(out, "%s%s\n", strings.Repeat("  ", min(i, 1)), line); err != nil {
 			return err
 		}
@@ -134,14 +135,20 @@ func (c *watchCmd) print(out *output, m *esock.Msg) error {
 		return json.NewEncoder(out).Encode(m.Map())
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s  %s  %d bytes", time.Now().Format("15:04:05.000"), out.bold(m.Addr.String()), m.FullLen)
+	const clock = "15:04:05.000"
+	size := fmt.Sprintf("%d bytes", m.FullLen)
 	if m.Flags != 0 {
-		fmt.Fprintf(&b, "  %v", m.Flags)
+		size += fmt.Sprintf("  %v", m.Flags)
 	}
-	fmt.Fprintf(&b, "\n  %s\n", shorten(strconv.Quote(string(m.Data()[:min(len(m.Data()), 200)])), 96))
+	gap := "  "
+	if !out.fits(len(clock) + 2 + length(m.Addr.String()) + len(gap) + length(size)) {
+		gap = "\n  "
+	}
+	fmt.Fprintf(&b, "\n%s  %s%s%s", time.Now().Format(clock), out.bold(m.Addr.String()), gap, size)
+	fmt.Fprintf(&b, "\n  %s\n", out.shorten(strconv.Quote(string(m.Data()[:min(len(m.Data()), 200)])), 2))
 	for cm := range m.Control() {
 		v := cm.Map()
-		fmt.Fprintf(&b, "  %-7v %-13v %s\n", v["level"], v["type"], shorten(controlText(cm, v["value"]), 74))
+		fmt.Fprintf(&b, "  %-7v %-13v %s\n", v["level"], v["type"], out.shorten(controlText(cm, v["value"]), 24))
 	}
 	if m.ControlDamaged() {
 		b.WriteString("  what follows is not a control message\n")

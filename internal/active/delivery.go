@@ -1,8 +1,9 @@
 package active
 
 import (
-	"context"
 	"errors"
+	"io"
+	"net"
 	"sync"
 
 	"github.com/esock-go/esock"
@@ -188,10 +189,12 @@ func (d *Delivery) Recv(p []byte, w esock.Wait) (int, error) {
 	return n, err
 }
 
-// Lasts reports whether the stream goes on after a receive's error, and returns its reason. It does when the error is about
-// that call only: the time of w or the socket's deadline has passed, the handle waits, its mailbox was closed a moment ago, or another call uses the
-// socket beneath. It also does after no error. Methods of the context of w may run, so no lock may be held that they could
-// need.
+// Lasts reports whether the stream goes on after a receive's error, and returns its reason. It ends with the peer's end, the
+// close of the socket, and an error of the kernel. Any other error is about that call only: the time of w or the socket's
+// deadline has passed, the handle waits, its mailbox was closed a moment ago, or another call uses the socket beneath. A
+// context may have errors of any type, and another one each time that it is asked, so they are known by what they are not;
+// and where a context's error is one that also ends a stream, it is the context's once that has ended. Methods of the context
+// of w may run then, so no lock may be held that they could need.
 func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	switch e := err.(type) {
 	case nil:
@@ -201,17 +204,14 @@ func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	case *esock.Error:
 		err = e.Reason
 	}
-	for _, passing := range [...]error{w.Ended(), esock.ErrTimeout, context.Canceled, esock.ErrState, errHandle, errMailbox} {
-		lasts = lasts || errors.Is(err, passing)
+	if _, refused := Refusal(err); refused || err == io.EOF || err == net.ErrClosed {
+		return err, w.Ended() == err
 	}
-	return err, lasts
+	return err, true
 }
 
-// The errors of a call with a handle that is in use or in its mailbox, and with one whose mailbox is closed.
-var (
-	errHandle  = &esock.InvalidError{What: "handle"}
-	errMailbox = &esock.InvalidError{What: "mailbox"}
-)
+// errHandle is the error of a call with a handle that is in use or in its mailbox.
+var errHandle = &esock.InvalidError{What: "handle"}
 
 // release gives the socket's reading direction back, if the handle holds it. The caller has the turn, or the turn is free.
 func (d *Delivery) release() {

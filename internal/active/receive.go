@@ -2,6 +2,7 @@ package active
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -19,7 +20,7 @@ func (d *Delivery) Receive(w esock.Wait, next func() error, read func(esock.Wait
 		d.spend()
 		if d.on() && !d.sock.Closed() {
 			d.Deliver()
-			return syscall.EINVAL
+			return fmt.Errorf("%w: a receive needs a passive socket, and active is %v", syscall.EINVAL, d.mode.Value())
 		}
 	}
 	err := d.turn.take(d.mu, w)
@@ -97,11 +98,26 @@ func (d *Delivery) Cut(parser *packet.Parser, data []byte, length int) (packet.P
 // Raw reports whether packets of the type have no bounds of their own.
 func Raw(t packet.Type) bool { return t == packet.Raw || t == packet.Len0 }
 
-// End records why nothing more comes. The first reason stays.
+// End records why nothing more comes: a ClosedBy, or an error that is not about an end. The first reason stays.
 func (d *Delivery) End(reason error) {
 	if d.ended == nil {
 		d.ended = reason
 	}
+}
+
+// Over returns why nothing more can be received or put back, nil before that: the connection was closed, or its end was
+// reported.
+func (d *Delivery) Over() error {
+	switch {
+	case d.closed, d.ended == nil && d.sock.Closed():
+		return ClosedHere
+	case d.told:
+		if isClosed(d.ended) {
+			return d.ended
+		}
+		return ClosedBy{d.ended}
+	}
+	return nil
 }
 
 // tell returns the error of a receive after the end: the reason once, then that the connection is closed. It drops an
@@ -114,7 +130,7 @@ func (d *Delivery) tell() error {
 	}
 	d.told = true
 	d.src.Drop()
-	if !errors.Is(reason, ErrClosed) {
+	if !isClosed(reason) {
 		d.ended = ClosedBy{reason}
 	}
 	return reason
@@ -123,7 +139,7 @@ func (d *Delivery) tell() error {
 // tellOwner adds the notices of the end.
 func (d *Delivery) tellOwner() {
 	d.mode = Mode{}
-	if reason := d.tell(); !errors.Is(reason, ErrClosed) {
+	if reason := d.tell(); !isClosed(reason) {
 		d.notices = append(d.notices, d.src.Error(reason))
 	}
 	d.notices = append(d.notices, d.src.Closed())
@@ -143,6 +159,12 @@ func (e ClosedBy) Error() string {
 		return "closed"
 	}
 	return "closed: " + e.Cause.Error()
+}
+
+// isClosed reports whether a reason is a ClosedBy. It does not call methods of the reason, which may be the caller's.
+func isClosed(reason error) bool {
+	_, ok := reason.(ClosedBy)
+	return ok
 }
 
 // Is reports whether target is ErrClosed.

@@ -174,23 +174,25 @@ func TestServeClientsThatVanish(t *testing.T) {
 func TestServeHeadIsOneTime(t *testing.T) {
 	s := listening(t, t.TempDir(), nil)
 	defer s.Close()
-	client := dialed(t, s.at)
+	client := dialed(t, s.Addr().String())
 	sock, err := s.listener.Accept(s.owner, esock.Within(testwait.Patience))
 	require.NoError(t, err)
 	_, err = client.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab" + request("GET / HTTP/1.1")))
 	require.NoError(t, err)
 
-	c := &connection{Server: s, sock: sock}
+	c := &connection{Server: s, stream: &socket{Socket: sock, stall: s.stall}}
+	require.True(t, s.crowd.rest(&c.member, false))
 	first := esock.Within(s.head).Begin()
 	c.until = first
 	problem, err := c.readHead(first)
 	require.NoError(t, err)
 	assert.Zero(t, problem)
 	assert.Equal(t, first, c.until, "no time of their own for the headers")
-	require.NoError(t, c.discard(2))
+	require.NoError(t, c.skip(2, c.until))
 	assert.Equal(t, first, c.until)
 
 	c.until = esock.Within(s.head)
+	require.True(t, s.crowd.rest(&c.member, true))
 	problem, err = c.readHead(s.idle)
 	require.NoError(t, err)
 	assert.Zero(t, problem)

@@ -2,7 +2,10 @@ package fileserver
 
 import (
 	"fmt"
+	"net"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -25,9 +28,9 @@ func TestServeDirectory(t *testing.T) {
 		assert.NotEmpty(t, body)
 	}
 	_, body := ask(t, client, "GET", at+"/list/")
-	assert.Contains(t, body, `<a href="./deep/">deep/</a>`)
-	assert.Contains(t, body, `<a href="./%3Cb%3E%26%22c%20d%25.txt">&lt;b&gt;&amp;&#34;c d%.txt</a>`)
-	assert.Contains(t, body, `<a href="./java%3Ascript">java:script</a>`)
+	assert.Contains(t, body, `<a href="./deep/"><bdi>deep/</bdi></a>`)
+	assert.Contains(t, body, `<a href="./%3Cb%3E%26%22c%20d%25.txt"><bdi>&lt;b&gt;&amp;&#34;c d%.txt</bdi></a>`)
+	assert.Contains(t, body, `<a href="./java%3Ascript"><bdi>java:script</bdi></a>`)
 	assert.Contains(t, body, `<a href="../">`)
 	assert.Less(t, strings.Index(body, "deep/"), strings.Index(body, "java:"), "directories come first")
 	// Each link leads to the file that it names.
@@ -45,4 +48,48 @@ func TestServeDirectory(t *testing.T) {
 	head, none := ask(t, client, "HEAD", at)
 	assert.Empty(t, none)
 	assert.Equal(t, fmt.Sprint(len(top)), head.Header.Get("Content-Length"))
+}
+
+// The direction of a name stays its own, and no name looks like another.
+func TestServeListingOfNamesInAllDirections(t *testing.T) {
+	dir := site(t)
+	const hebrew = "\u05e9\u05dc\u05d5\u05dd"
+	for _, name := range []string{hebrew + "/" + hebrew + ".txt", hebrew + "/photo\u202egnp.exe", hebrew + "/a\u2069b", hebrew + "/new\nline",
+		hebrew + "/\xff"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
+	}
+	at := "http://" + serving(t, dir, nil)
+	_, body := ask(t, browser(t), "GET", at+"/"+url.PathEscape(hebrew)+"/")
+	assert.Contains(t, body, "<title>/\u2068"+hebrew+"\u2069/</title>")
+	assert.Contains(t, body, "<h1>/<bdi>"+hebrew+"</bdi>/</h1>")
+	assert.Contains(t, body, "<bdi>"+hebrew+".txt</bdi>")
+	assert.Contains(t, body, "\"./photo%E2%80%AEgnp.exe\"><bdi>photo\ufffdgnp.exe</bdi>", "a mark, where the direction would change")
+	assert.Contains(t, body, "<bdi>a\ufffdb</bdi>")
+	assert.Contains(t, body, "\"./new%0Aline\"><bdi>new\ufffdline</bdi>")
+	assert.Contains(t, body, "\"./%FF\"><bdi>\ufffd</bdi>")
+}
+
+// Each link of a listing answers, and what does not is not listed.
+func TestServeListingLeavesOutWhatIsNotServed(t *testing.T) {
+	dir := site(t)
+	listener, err := net.Listen("unix", filepath.Join(dir, "socket"))
+	require.NoError(t, err)
+	defer listener.Close()
+	require.NoError(t, os.Symlink("none", filepath.Join(dir, "dangling")))
+	require.NoError(t, os.Symlink("fifo", filepath.Join(dir, "to-fifo")))
+	require.NoError(t, os.Symlink("list", filepath.Join(dir, "to-list")))
+	require.NoError(t, os.Symlink("self", filepath.Join(dir, "self")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".hidden"), nil, 0o644))
+	at := "http://" + serving(t, dir, nil)
+	client := browser(t)
+	_, body := ask(t, client, "GET", at+"/")
+	var names []string
+	for _, part := range strings.Split(body, `href="./`)[1:] {
+		name := part[:strings.Index(part, `"`)]
+		res, _ := ask(t, client, "GET", at+"/"+name)
+		assert.Equal(t, 200, res.StatusCode, name)
+		names = append(names, name)
+	}
+	assert.Equal(t, []string{"list/", "sub/", "to-list/", "a.txt", "empty", "in", "page.html", "unknown.zzz", "%C3%BCn%C3%AF"}, names)
 }

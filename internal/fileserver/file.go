@@ -24,7 +24,7 @@ func servable(info fs.FileInfo) bool { return info.Mode().IsRegular() || info.Is
 // a writer would notice a reader of its pipe, and opening a device may have effects. The flags keep open from blocking if
 // the name becomes a pipe or a device in the meantime.
 func (s *Server) open(name string) (o opened, problem int) {
-	info, err := s.root.Stat(name)
+	name, info, err := s.stat(name)
 	if err == nil && !servable(info) {
 		return o, http.StatusNotFound
 	}
@@ -33,14 +33,11 @@ func (s *Server) open(name string) (o opened, problem int) {
 		f, err = s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	}
 	if err != nil {
-		switch {
-		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
-			return o, http.StatusServiceUnavailable
-		case errors.Is(err, fs.ErrPermission):
-			return o, http.StatusForbidden
-		}
 		o.missing = errors.Is(err, fs.ErrNotExist)
-		return o, http.StatusNotFound // also for a name that leads out of the directory
+		if problem = statusOf(err); problem == http.StatusInternalServerError {
+			problem = http.StatusNotFound // the name leads out of the directory, or has a file where a directory should be
+		}
+		return o, problem
 	}
 	if info, err = f.Stat(); err == nil && servable(info) {
 		return opened{file: f, info: info}, 0
@@ -49,15 +46,35 @@ func (s *Server) open(name string) (o opened, problem int) {
 	return o, http.StatusNotFound
 }
 
+// statusOf returns the status for the error of a file.
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOMEM):
+		return http.StatusServiceUnavailable
+	case errors.Is(err, fs.ErrPermission):
+		return http.StatusForbidden
+	case errors.Is(err, fs.ErrNotExist):
+		return http.StatusNotFound
+	}
+	return http.StatusInternalServerError
+}
+
 // respond answers a request whose head is well-formed. After an error the connection cannot be used.
 func (c *connection) respond() error {
 	h := &c.head
-	if !h.get && !h.headOnly {
+	switch {
+	case h.get, h.headOnly:
+	case h.known:
 		return c.refuse(http.StatusMethodNotAllowed)
+	default: // RFC 9110, section 9.1
+		return c.refuse(http.StatusNotImplemented)
 	}
 	p, ok := locate(string(h.target))
-	if !ok {
+	switch {
+	case !ok:
 		return c.refuse(http.StatusBadRequest)
+	case !c.hidden && isHidden(p.name): // as if it did not exist
+		return c.refuse(http.StatusNotFound)
 	}
 	o, problem := c.open(p.name)
 	if problem != 0 {
@@ -68,7 +85,7 @@ func (c *connection) respond() error {
 	case !o.info.IsDir() && p.slash:
 		return c.refuse(http.StatusNotFound)
 	case !o.info.IsDir():
-		return c.sendFile(o, p.name)
+		return c.file(o, p.name)
 	case !p.slash:
 		return c.redirect(p)
 	}
@@ -84,11 +101,18 @@ func (c *connection) respond() error {
 	}
 	o.file.Close()
 	o = index
-	return c.sendFile(o, "index.html")
+	return c.file(o, "index.html")
 }
 
-// sendFile responds with a file, a range of it, or an error status.
-func (c *connection) sendFile(o opened, name string) error {
+// file responds with a file, a range of it, or an error status.
+func (c *connection) file(o opened, name string) error {
+	if mayBeMadeUp(o.info) {
+		if begun, err := c.begun(o.file); err != nil {
+			return c.refuse(statusOf(err))
+		} else if int64(len(begun)) != o.info.Size() {
+			return c.madeUp(o.file, begun, name)
+		}
+	}
 	size, modified := o.info.Size(), o.info.ModTime()
 	var room [64]byte
 	tag := appendTag(room[:0], modified, size)
@@ -97,7 +121,7 @@ func (c *connection) sendFile(o opened, name string) error {
 	case http.StatusNotModified:
 		c.start(status)
 		c.validators(tag, modified)
-		return c.finish()
+		return c.finish(false)
 	default:
 		return c.refuse(status)
 	}

@@ -36,6 +36,11 @@ func locate(target string) (p place, ok bool) {
 	return p, filepath.IsLocal(p.name)
 }
 
+// isHidden reports whether a name that locate has made, or a part of it, begins with a dot.
+func isHidden(name string) bool {
+	return name != "." && (name[0] == '.' || strings.Contains(name, "/."))
+}
+
 // neverInTarget reports whether a target may have the character only as an escape.
 func neverInTarget(c rune) bool { return c <= ' ' || c == 0x7f || c == '#' }
 

@@ -1,7 +1,9 @@
 package fileserver
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,11 +16,16 @@ func TestServeNothingOutside(t *testing.T) {
 		"/out", "/up/",
 		"/up/secret", "/up/site/a.txt", "//etc/passwd", "/%2fetc/passwd", "/%2Fetc%2Fpasswd",
 		"/list/%2e%2e/%2e%2e/secret", "/..", "/../",
-		"/..\\secret", "/a.txt%00.html", "/\xff\xfe", "/fifo/../../secret"} {
+		"/..\\secret", "/..%5csecret", "/%5c..%5csecret", "/%2e%2e%5csecret", "/%c0%ae%c0%ae/secret", "/%c0%ae%c0%ae%c0%afsecret",
+		"/%252e%252e/secret", "/%2e%2e%252fsecret", "/..;/secret", "/..%3b/secret", "/.../secret", "/..%20/secret", "/..%0a/secret",
+		"///../secret", "/list//..//../../secret", "/%2f..%2fsecret", "/up/%2e%2e/secret", "/a.txt/../../secret", "/?/../../secret",
+		"/%EF%BC%8E%EF%BC%8E/secret", "http://x/../secret", "http://x//secret", "/a.txt%00.html", "/\xff\xfe", "/fifo/../../secret"} {
 		for _, method := range []string{"GET", "HEAD"} {
 			all := answers(t, raw(t, at, request(method+" "+path+" HTTP/1.1")), method)
 			require.Len(t, all, 1)
-			assert.Contains(t, []string{"400", "404"}, all[0][:3], path)
+			if path != "/?/../../secret" {
+				assert.Contains(t, []string{"400", "404"}, all[0][:3], path)
+			}
 			assert.NotContains(t, all[0], "secret", path)
 			assert.NotContains(t, all[0], "root:", path)
 		}
@@ -99,9 +106,55 @@ func FuzzLocate(f *testing.F) {
 	})
 }
 
+// Neither a name nor a query adds a header, or a host, to where a redirect leads.
+func TestServeRedirectsStayHere(t *testing.T) {
+	dir := site(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "a\r\nX: y"), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "host:80"), 0o755))
+	at := serving(t, dir, nil)
+	for target, want := range map[string]string{
+		"/a%0d%0aX:%20y":       "/a%0D%0AX%3A%20y/",
+		"//list":               "/list/",
+		"/%2flist":             "/list/",
+		"/%5c%5clist/../list":  "/list/",
+		"//host:80":            "/host%3A80/",
+		"/host:80?//evil/?x=y": "/host%3A80/?//evil/?x=y",
+		"http://evil//list":    "/list/",
+	} {
+		got := raw(t, at, request("GET "+target+" HTTP/1.1"))
+		head, _, _ := strings.Cut(got, "\r\n\r\n")
+		assert.Contains(t, head, "\r\nLocation: "+want+"\r\n", target)
+		assert.NotContains(t, head, "\nX:")
+	}
+}
+
 // Everything but unreserved characters and slashes is escaped: the result is safe in HTML and in a header.
 func TestEscapePath(t *testing.T) {
 	assert.Equal(t, "a/%20%2B%25%26%22%3C%3A%3F%23%0A%FF%C3%BC-._~", escapePath("a/ +%&\"<:?#\n\xffü-._~"))
 	assert.Equal(t, "/", directoryPath("."))
 	assert.Equal(t, "/a/b/", directoryPath("a/b"))
+}
+
+func TestServeHidesDotfiles(t *testing.T) {
+	dir := site(t)
+	for _, name := range []string{".secret", ".git/config", "sub/.htpasswd", "...", "list/.deep/x"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("hidden"), 0o644))
+	}
+	for _, shown := range []bool{false, true} {
+		url := "http://" + serving(t, dir, nil, func(c *Config) { c.Hidden = shown })
+		client := browser(t)
+		for _, name := range []string{".secret", "%2esecret", ".git/config", "list/../.git/config", "sub/.htpasswd", "...",
+			"sub%2f.htpasswd", "list/.deep/x"} {
+			res, body := ask(t, client, "GET", url+"/"+name)
+			assert.Equal(t, map[bool]int{false: 404, true: 200}[shown], res.StatusCode, name)
+			assert.Equal(t, map[bool]string{false: "404 Not Found\n", true: "hidden"}[shown], body, name)
+		}
+		res, _ := ask(t, client, "GET", url+"/.git")
+		assert.Equal(t, map[bool]int{false: 404, true: 301}[shown], res.StatusCode)
+		for path, name := range map[string]string{"/": ".secret", "/list/": ".deep"} {
+			_, body := ask(t, client, "GET", url+path)
+			assert.Equal(t, shown, strings.Contains(body, name), path)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package fileserver
 import (
 	"bytes"
 	"errors"
+	"net"
 	"net/http"
 	"syscall"
 
@@ -25,11 +26,12 @@ type head struct {
 	target   []byte // the path with the query; nil: another form
 	get      bool
 	headOnly bool // the method is HEAD
+	known    bool // the method is one that this server knows, though it may refuse it
 	minor    int  // of the version
 	hosts    int  // how many Host fields there are
 	close    bool
 	keep     bool
-	coded    bool  // the body has a transfer coding
+	coding   coding
 	expects  bool  // the client waits for a 100 (Continue) before it sends the body
 	length   int64 // of the body; -1: not given
 	ranges   int   // how many Range fields there are
@@ -41,6 +43,27 @@ type head struct {
 type repeatedField struct {
 	field field
 	value []byte
+}
+
+// coding is what the Transfer-Encoding fields of a request list.
+type coding struct {
+	any     bool // there is such a field
+	chunked bool // the last coding is "chunked", so the body shows where it ends
+	unknown bool // one is not "chunked": this server decodes no other
+	after   bool // one follows "chunked", so the end of the body cannot be found
+}
+
+// add adds the value of a field, which continues the list of those before it.
+func (c *coding) add(list []byte) {
+	c.any = true
+	for token := range bytes.SplitSeq(list, []byte(",")) {
+		if token = bytes.Trim(token, " \t"); len(token) == 0 {
+			continue
+		}
+		c.after = c.after || c.chunked
+		c.chunked = bytes.EqualFold(token, []byte("chunked"))
+		c.unknown = c.unknown || !c.chunked
+	}
 }
 
 // field is a header whose value is kept.
@@ -75,12 +98,16 @@ func (h *head) retain(b []byte) []byte {
 func (c *connection) readHead(wait esock.Wait) (problem int, err error) {
 	h := &c.head
 	*h = head{store: h.store[:0], repeated: h.repeated[:0], length: -1}
-	if problem, err = c.readRequestLine(wait); problem != 0 || err != nil {
+	problem, err = c.readRequestLine(wait)
+	if err == nil && !c.crowd.rouse(&c.member) {
+		err = net.ErrClosed
+	}
+	if problem != 0 || err != nil {
 		return problem, err
 	}
 	c.until = c.until.Begin()
 	for lines, size := 0, 0; ; lines++ {
-		p, err := c.sock.RecvInto(c.line[:], 0, c.until)
+		p, err := c.next(c.line[:], c.until)
 		switch {
 		case errors.Is(err, syscall.EMSGSIZE):
 			return http.StatusRequestHeaderFieldsTooLarge, nil
@@ -111,7 +138,7 @@ func (c *connection) readRequestLine(wait esock.Wait) (problem int, err error) {
 	h := &c.head
 	wait = wait.Begin()
 	for blanks := 0; ; blanks++ {
-		p, err := c.sock.RecvInto(c.line[:], 0, wait)
+		p, err := c.next(c.line[:], wait)
 		if errors.Is(err, syscall.EMSGSIZE) {
 			return http.StatusRequestURITooLong, nil
 		} else if err != nil {
@@ -140,7 +167,16 @@ func (c *connection) readRequestLine(wait esock.Wait) (problem int, err error) {
 
 // setRequestLine stores the method, the target and the version.
 func (h *head) setRequestLine(r packet.HTTPRequest) (problem int) {
-	h.get, h.headOnly = string(r.Method.Name) == "GET", string(r.Method.Name) == "HEAD"
+	h.get, h.headOnly, h.known = false, false, true
+	switch string(r.Method.Name) {
+	case "GET":
+		h.get = true
+	case "HEAD":
+		h.headOnly = true
+	case "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH": // RFC 9110, section 9.3, and RFC 5789
+	default:
+		h.known = false
+	}
 	h.minor = r.Version.Minor
 	switch {
 	case len(r.VersionText) != len("HTTP/1.1"), len(r.Rest) > 0, r.Version.Major == 0: // RFC 9112, section 2.3
@@ -194,7 +230,7 @@ func (h *head) addHeader(x packet.HTTPHeader) bool {
 			h.keep = h.keep || bytes.EqualFold(token, []byte("keep-alive"))
 		}
 	case "Transfer-Encoding":
-		h.coded = true
+		h.coding.add(value)
 	case "Content-Length":
 		n, ok := decimal(value)
 		if !ok || h.length >= 0 && h.length != n {
@@ -222,8 +258,12 @@ func (h *head) check() (problem int) {
 	switch {
 	case h.minor >= 1 && h.hosts != 1, h.hosts > 1: // RFC 9112, section 3.2
 		return http.StatusBadRequest
-	case h.coded && (h.length >= 0 || h.minor == 0): // section 6.1: two lengths may be an attempt at request smuggling
+	case h.coding.any && (h.length >= 0 || h.minor == 0): // section 6.1: two lengths may be an attempt at request smuggling
 		return http.StatusBadRequest
+	case h.coding.after, h.coding.any && !h.coding.chunked && !h.coding.unknown: // an empty list
+		return http.StatusBadRequest
+	case h.coding.unknown:
+		return http.StatusNotImplemented
 	}
 	return 0
 }

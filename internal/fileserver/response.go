@@ -6,8 +6,6 @@ import (
 	"os"
 	"strconv"
 	"time"
-
-	"github.com/esock-go/esock"
 )
 
 // maxKept limits the memory that a connection keeps for its next response.
@@ -93,65 +91,35 @@ func (c *connection) text(body []byte) error {
 	c.field("Content-Length", "")
 	c.number(int64(len(body)))
 	c.out = append(c.out, "\r\n\r\n"...)
+	head := int64(len(c.out))
 	if !c.head.headOnly {
-		c.bytes = int64(len(body))
+		c.length = int64(len(body))
 		c.out = append(c.out, body...)
 	}
-	err := c.send(c.out, 0)
+	sent, err := c.send(c.out, false)
+	c.bytes = max(sent-head, 0)
 	if cap(c.out) > maxKept {
 		c.out = nil
 	}
 	return err
 }
 
-// finish ends a response that has no body.
-func (c *connection) finish() error {
+// finish ends the head of a response, and with it the response unless a body follows.
+func (c *connection) finish(more bool) error {
 	c.out = append(c.out, "\r\n\r\n"...)
-	return c.send(c.out, 0)
+	_, err := c.send(c.out, more)
+	return err
 }
 
-// transmit ends a response with a range of a file. MSG_MORE lets the kernel send the head together with the first bytes of
-// the file.
+// transmit ends a response with a part of a file.
 func (c *connection) transmit(f *os.File, part span) error {
 	if c.head.headOnly || part.length == 0 {
-		return c.finish()
+		return c.finish(false)
 	}
-	c.out = append(c.out, "\r\n\r\n"...)
-	if err := c.send(c.out, esock.MsgMore); err != nil {
-		return err
+	c.length = part.length
+	err := c.finish(true)
+	if err == nil {
+		c.bytes, err = c.sendFile(f, part)
 	}
-	return c.push(part.length, func(done, n int64, wait esock.Wait) (int64, error) {
-		n, err := c.sock.Socket().SendFile(f, part.offset+done, n, wait)
-		c.bytes += n
-		if n == 0 && err == nil {
-			err = errFileShrank
-		}
-		return n, err
-	})
-}
-
-// send sends bytes to the client. It does not use gentcp's Send, which takes neither flags nor a wait.
-func (c *connection) send(b []byte, flags esock.MsgFlags) error {
-	return c.push(int64(len(b)), func(done, n int64, wait esock.Wait) (int64, error) {
-		sent, err := c.sock.Socket().Send(b[done:done+n], flags, wait)
-		return int64(sent), err
-	})
-}
-
-// push sends length bytes to a client that may be slow, and fails once the client has read nothing for Config.Stall. write
-// sends n bytes after those done, or as many as it can within the wait. A call that waits does not show when its last byte
-// was sent, so only calls for a single byte wait: the time runs from the moment the kernel's buffer was full to the next
-// byte that fits.
-func (c *connection) push(length int64, write func(done, n int64, wait esock.Wait) (int64, error)) error {
-	for done := int64(0); done < length; {
-		n, err := write(done, length-done, esock.Within(0))
-		if done += n; timedOut(err) {
-			n, err = write(done, 1, c.stall)
-			done += n
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }

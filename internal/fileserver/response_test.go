@@ -14,7 +14,7 @@ import (
 // A client that stops reading is cut off after --stall, however much it has read; one that reads a byte now and then is
 // served to the end.
 func TestServeStallIsOneTime(t *testing.T) {
-	c := &connection{Server: &Server{stall: esock.Within(time.Hour)}}
+	stall := esock.Within(time.Hour)
 	broken := errors.New("broken")
 	type step struct {
 		takes int64
@@ -36,13 +36,13 @@ func TestServeStallIsOneTime(t *testing.T) {
 	} {
 		var done int64
 		waits := 0
-		err := c.push(100, func(at, n int64, w esock.Wait) (int64, error) {
+		sent, err := push(100, stall, func(at, n int64, w esock.Wait) (int64, error) {
 			require.Equal(t, done, at, name)
 			require.LessOrEqual(t, at+n, int64(100), name)
 			require.NotEmpty(t, s.steps, name)
 			if w != esock.Within(0) {
 				waits++
-				assert.Equal(t, c.stall, w, name)
+				assert.Equal(t, stall, w, name)
 				assert.EqualValues(t, 1, n, "%s: only the next byte is waited for, so that the wait ends with it", name)
 			} else {
 				assert.Equal(t, 100-at, n, name)
@@ -53,6 +53,7 @@ func TestServeStallIsOneTime(t *testing.T) {
 			return now.takes, now.err
 		})
 		assert.ErrorIs(t, err, s.want, name)
+		assert.Equal(t, done, sent, name)
 		assert.Empty(t, s.steps, name)
 		assert.Equal(t, s.waits, waits, name)
 	}
@@ -63,7 +64,7 @@ func TestPhrases(t *testing.T) {
 	for status, want := range map[int]string{200: "OK", 206: "Partial Content", 301: "Moved Permanently", 304: "Not Modified",
 		400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
 		412: "Precondition Failed", 414: "URI Too Long", 416: "Range Not Satisfiable",
-		431: "Request Header Fields Too Large", 503: "Service Unavailable", 505: "HTTP Version Not Supported"} {
+		431: "Request Header Fields Too Large", 500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable", 505: "HTTP Version Not Supported"} {
 		assert.Equal(t, want, phrase(status), status)
 	}
 }

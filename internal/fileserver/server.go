@@ -1,17 +1,17 @@
 // Package fileserver serves the files of a directory over HTTP/1.1, as the command "esock serve" does. It shows how a
-// server is built on package gentcp: requests are packets of type http, the kernel sends the files, and every wait is
-// bounded.
+// server is built on package gentcp: requests are packets of type http, the kernel sends the files unless they must be
+// encrypted, and every wait is bounded.
 package fileserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,17 +22,32 @@ import (
 
 // Config is what a server serves, and the limits for its clients.
 type Config struct {
-	Root        *os.Root      // the directory; the caller closes it after Run has returned
+	Root   *os.Root    // the directory; the caller closes it after Run has returned
+	Hidden bool        // names that begin with a dot are served and listed, too
+	TLS    *tls.Config // nil: without TLS
+
 	Connections int           // served at once; others wait
 	Idle        time.Duration // how long a connection may wait for its next request
 	Head        time.Duration // how long a request may take to arrive, with the body, which is discarded
 	Stall       time.Duration // how long a client may stop reading a response
-	Log         io.Writer     // one line for each request, in the Common Log Format; nil: no log
+	Grace       time.Duration // how long Run lets requests go on after its context has ended
+
+	// Ending is called once Run's context has ended, with the number of connections whose request is being answered, unless
+	// there is none. nil: nothing is called.
+	Ending func(busy int)
+
+	// Log gets one line for each request, in the Common Log Format, once the client's system has confirmed the response, or
+	// the kernel has taken it if it is short. If the response was cut off, the line goes on with "aborted: ", the reason, and
+	// the bytes that were sent and should have been. nil: no log.
+	Log io.Writer
 }
 
-// Check refuses a configuration with which no client could be served. Listen calls it. Errors: *esock.InvalidError
-// "connections", "idle", "head", "stall".
+// Check refuses a configuration with which no client could be served. Listen calls it. Errors: *esock.InvalidError "root",
+// "connections", "idle", "head", "stall", "grace".
 func (c *Config) Check() error {
+	if c.Root == nil {
+		return &esock.InvalidError{What: "root", Cause: "there is no directory"}
+	}
 	if c.Connections < 1 {
 		return &esock.InvalidError{What: "connections", Value: c.Connections,
 			Cause: fmt.Sprintf("with %d connections no client can be served", c.Connections)}
@@ -40,8 +55,9 @@ func (c *Config) Check() error {
 	for _, f := range []struct {
 		name string
 		d    time.Duration
-	}{{"idle", c.Idle}, {"head", c.Head}, {"stall", c.Stall}} {
-		if f.d <= 0 {
+		min  time.Duration
+	}{{"idle", c.Idle, 1}, {"head", c.Head, 1}, {"stall", c.Stall, 1}, {"grace", c.Grace, 0}} {
+		if f.d < f.min {
 			return &esock.InvalidError{What: f.name, Value: f.d, Cause: fmt.Sprintf("a time of %v is too short", f.d)}
 		}
 	}
@@ -51,14 +67,20 @@ func (c *Config) Check() error {
 // Server serves the files of a directory to any number of clients.
 type Server struct {
 	root     *os.Root
-	at       string // HOST:PORT
+	bases    []string // the paths of the directory, for absolute symbolic links
+	hidden   bool
+	tls      *tls.Config
+	at       esock.Addr
 	idle     esock.Wait
 	head     time.Duration
 	stall    esock.Wait
+	patience time.Duration // of stall
+	grace    time.Duration
 	listener *gentcp.Socket
 	owner    *esock.Mailbox // it owns all sockets: closing it closes them
-	slots    chan struct{}  // holds an element for each connection, and for each acceptor that waits for one
-	busy     atomic.Int64   // the number of connections
+	ending   func(busy int)
+	unlink   func() // removes the name of a local socket
+	crowd    crowd
 	conns    sync.WaitGroup
 
 	logging sync.Mutex
@@ -73,38 +95,65 @@ const (
 	scarce = 50 * time.Millisecond
 )
 
-// Listen makes a server that listens at an address. For port 0 the kernel chooses one. Connections wait until Run is called.
-// Errors: those of Config.Check and gentcp.Listen.
+// Listen makes a server that listens at an address of TCP, or of a local socket. For port 0 the kernel chooses one. The name
+// of a local socket must not exist; Close removes it. Connections wait until Run is called. Errors: those of Config.Check
+// and gentcp.Listen.
 func Listen(at esock.Addr, c Config) (*Server, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	s := &Server{root: c.Root, log: c.Log, idle: esock.Within(c.Idle), head: c.Head, stall: esock.Within(c.Stall),
-		owner: esock.NewMailbox(), slots: make(chan struct{}, c.Connections)}
+	s := &Server{root: c.Root, bases: basesOf(c.Root), hidden: c.Hidden, tls: c.TLS, log: c.Log, idle: esock.Within(c.Idle),
+		head: c.Head, stall: esock.Within(c.Stall), patience: c.Stall, grace: c.Grace, ending: c.Ending, owner: esock.NewMailbox(), unlink: func() {},
+		crowd: crowd{limit: c.Connections}}
+	opts := []gentcp.Option{gentcp.IfAddr(at), gentcp.Active(false), gentcp.Backlog(backlog),
+		gentcp.PacketType(packet.HTTP), gentcp.PacketSize(maxLine)}
+	if c.TLS != nil {
+		opts[3] = gentcp.PacketType(packet.Raw)
+	}
+	if at.Family() != esock.Local {
+		opts = append(opts, gentcp.ReuseAddr(true), gentcp.NoDelay(true))
+	}
 	var err error
-	s.listener, err = gentcp.Listen(s.owner, int(at.Port()), gentcp.IfAddr(at), gentcp.ReuseAddr(true),
-		gentcp.Active(false), gentcp.Backlog(backlog), gentcp.PacketType(packet.HTTP), gentcp.PacketSize(maxLine),
-		gentcp.NoDelay(true))
+	s.listener, err = gentcp.Listen(s.owner, int(at.Port()), opts...)
+	if err == nil {
+		s.at, err = s.listener.SockName()
+	}
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
-	name, err := s.listener.SockName()
-	if err != nil {
-		s.Close()
-		return nil, err
+	s.at = s.listener.Socket().NameZone(s.at)
+	if at.Family() == esock.Local {
+		s.unlink = unlinker(at.Path())
 	}
-	s.at = s.listener.Socket().NameZone(name).String()
 	return s, nil
 }
 
-// Addr returns the server's address as HOST:PORT.
-func (s *Server) Addr() string { return s.at }
+// unlinker returns a function that removes the name of a local socket, unless another file has it by then. An abstract
+// address has no name.
+func unlinker(name string) func() {
+	made, err := os.Lstat(name)
+	if err != nil {
+		return func() {}
+	}
+	return sync.OnceFunc(func() {
+		if now, err := os.Lstat(name); err == nil && os.SameFile(made, now) {
+			os.Remove(name)
+		}
+	})
+}
+
+// Addr returns the address that the server listens at.
+func (s *Server) Addr() esock.Addr { return s.at }
 
 // Close closes the listener and all connections, which ends every wait on them.
-func (s *Server) Close() { s.owner.Close() }
+func (s *Server) Close() {
+	s.unlink()
+	s.owner.Close()
+}
 
-// Run serves until ctx ends, and returns nil, or until an accept fails for good, and returns the reason. When it returns,
+// Run serves until ctx ends, and returns nil, or until an accept fails for good, and returns the reason. Then it accepts no
+// client, ends the connections that wait for a request, and lets the others finish theirs for Config.Grace. When it returns,
 // all sockets are closed and all goroutines have ended.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -114,35 +163,40 @@ func (s *Server) Run(ctx context.Context) error {
 		pool.Go(func() { cancel(s.accept(ctx)) })
 	}
 	<-ctx.Done()
-	s.Close()
+	s.unlink() // so that clients meet a new server, if there is one
+	s.listener.Close()
+	if busy := s.crowd.end(); busy > 0 && s.ending != nil {
+		s.ending(busy)
+	}
 	pool.Wait()
+	over := make(chan struct{})
+	late := time.AfterFunc(s.grace, func() {
+		s.Close()
+		close(over)
+	})
 	s.conns.Wait()
+	if !late.Stop() {
+		<-over
+	}
+	s.Close()
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
 }
 
-// accept accepts connections, and serves each in its own goroutine. It returns why it stopped.
+// accept accepts connections, and serves each in its own goroutine. It returns why it stopped. A client is accepted before
+// there is a place for it, so that others know that one is wanted.
 func (s *Server) accept(ctx context.Context) error {
 	for {
-		select {
-		case s.slots <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 		sock, err := s.listener.Accept(s.owner, esock.Forever)
 		switch {
-		case err == nil:
-			s.conns.Go(func() {
-				s.busy.Add(1)
-				defer func() {
-					s.busy.Add(-1)
-					<-s.slots
-				}()
-				s.serve(sock)
-			})
+		case err == nil && s.crowd.enter():
+			s.conns.Go(func() { s.serve(sock) })
 			continue
+		case err == nil:
+			sock.Close()
+			return ctx.Err()
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case transient(err):
@@ -153,7 +207,6 @@ func (s *Server) accept(ctx context.Context) error {
 			}
 			return fmt.Errorf("connections cannot be accepted: %w", err)
 		}
-		<-s.slots
 		select {
 		case <-ctx.Done():
 		case <-time.After(scarce):

@@ -72,31 +72,46 @@ func serving(t *testing.T, dir string, log io.Writer, change ...func(*Config)) s
 			f(c)
 		}
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
+	stop := running(t, s)
 	t.Cleanup(func() {
-		cancel()
-		assert.NoError(t, <-ended)
+		stop()
 		assert.Equal(t, here, esock.NumberOf(), "all sockets are closed")
 		goleak.VerifyNone(t, before)
 	})
-	return s.Addr()
+	return s.Addr().String()
+}
+
+// running runs a server until stop is called, which returns when the server has ended.
+func running(t *testing.T, s *Server) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	return func() {
+		cancel()
+		assert.NoError(t, testwait.Result(t, "the end of the server", ended))
+	}
 }
 
 // listening makes a server of a directory.
 func listening(t *testing.T, dir string, change func(*Config)) *Server {
 	t.Helper()
-	root, err := os.OpenRoot(dir)
-	require.NoError(t, err)
-	t.Cleanup(func() { root.Close() })
-	c := Config{Root: root, Connections: 1000, Idle: testwait.Patience, Head: testwait.Patience, Stall: testwait.Patience}
+	c := Config{Root: rooted(t, dir), Connections: 1000, Idle: testwait.Patience, Head: testwait.Patience, Stall: testwait.Patience}
 	if change != nil {
 		change(&c)
 	}
 	s, err := Listen(esock.Inet4Addr(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), c)
 	require.NoError(t, err)
 	return s
+}
+
+// rooted opens a directory to serve until the test ends.
+func rooted(t *testing.T, dir string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	t.Cleanup(func() { root.Close() })
+	return root
 }
 
 // browser is a client that keeps connections.

@@ -92,7 +92,7 @@ func (o Options) Packet() (opts packet.Options, ok bool) {
 	size, ok1 := within(o.PacketSize, math.MaxUint32)
 	length, ok2 := within(o.LineLength, math.MaxUint32)
 	delimiter, ok3 := within(o.LineDelimiter, math.MaxUint8)
-	opts = packet.Options{PacketSize: uint32(size), LineLength: uint32(length)}
+	opts = packet.Options{PacketSize: int(min(size, math.MaxInt)), LineLength: int(min(length, math.MaxInt))}
 	if o.LineDelimiter != nil {
 		opts.LineDelimiter = packet.DelimiterOf(byte(delimiter))
 	}

@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"maps"
 	"math"
 	"net"
 	"slices"
@@ -27,6 +28,17 @@ func (r *Map) Get(key string) (any, bool) {
 
 // All is the whole map.
 func (r *Map) All() map[string]any { return r.m }
+
+// Alias lets a key have another name, too.
+func (r *Map) Alias(alias, key string) {
+	v, ok := r.m[alias]
+	if !ok || r.Has(key) {
+		return
+	}
+	r.m = maps.Clone(r.m)
+	delete(r.m, alias)
+	r.m[key] = v
+}
 
 // Has reports whether a key is there. It does not count as asking for it.
 func (r *Map) Has(key string) bool {
@@ -180,6 +192,20 @@ func (r *Map) Texts(key string) []string {
 		}
 	}
 	return list
+}
+
+// Bools reads a map of booleans, an empty one if the key is missing.
+func (r *Map) Bools(key string) map[string]bool {
+	in := r.Inner(key)
+	all := make(map[string]bool, len(in.m))
+	for k, v := range in.m {
+		b, ok := v.(bool)
+		if !ok {
+			r.Wrong(key, "not a map of booleans")
+		}
+		all[k] = b
+	}
+	return all
 }
 
 // Inner reads a map, an empty one if the key is missing.

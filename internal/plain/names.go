@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// Names is a table of numbers and their names. Each number has one name, and each name one number.
+// Names is a table of numbers and their names. Each name has one number. The first name of a number is the one that is
+// printed; the others are aliases, which are only read.
 type Names []struct {
 	Number int
 	Text   string

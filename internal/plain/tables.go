@@ -16,20 +16,28 @@ var Types = Names{
 	{syscall.SOCK_SEQPACKET, "seqpacket"},
 }
 
-// Protocols are the protocols. Their names are fixed, and do not come from the system's protocol database: its aliases differ
-// from system to system.
-var Protocols = Names{
-	{0, "default"}, {syscall.IPPROTO_ICMP, "icmp"}, {syscall.IPPROTO_IGMP, "igmp"}, {syscall.IPPROTO_TCP, "tcp"},
-	{syscall.IPPROTO_UDP, "udp"}, {syscall.IPPROTO_ICMPV6, "ipv6-icmp"}, {132, "sctp"}, {syscall.IPPROTO_UDPLITE, "udplite"},
-	{syscall.IPPROTO_RAW, "raw"}, {262, "mptcp"},
-}
+// DomainsElsewhere are the families that OTP names and Linux does not have, and the systems that do.
+var DomainsElsewhere = map[string]string{"link": "the BSDs"}
 
-// Levels are those of options and control messages: SOL_SOCKET, and the protocols' SOL_ numbers (of which mptcp's differs
-// from its protocol number).
+// Levels are those of options and control messages: SOL_SOCKET, and the protocols' SOL_ numbers (of which those of dccp and
+// mptcp differ from the protocol numbers).
 var Levels = Names{
 	{syscall.SOL_SOCKET, "socket"}, {syscall.SOL_IP, "ip"}, {syscall.SOL_IPV6, "ipv6"}, {syscall.IPPROTO_ICMPV6, "icmpv6"},
 	{syscall.SOL_TCP, "tcp"}, {syscall.IPPROTO_UDP, "udp"}, {syscall.IPPROTO_UDPLITE, "udplite"}, {syscall.IPPROTO_RAW, "raw"},
 	{132, "sctp"}, {263, "packet"}, {270, "netlink"}, {284, "mptcp"}, {40, "vsock"}, {287, "sol_vsock"},
+	{262, "x25"}, {264, "atm"}, {265, "aal"}, {268, "llc"}, {269, "dccp"}, {271, "tipc"}, {272, "rxrpc"}, {273, "pppol2tp"},
+	{274, "bluetooth"}, {276, "rds"}, {277, "iucv"}, {278, "caif"}, {279, "alg"}, {280, "nfc"}, {281, "kcm"}, {282, "tls"},
+	{283, "xdp"}, {285, "mctp"}, {286, "smc"},
+}
+
+// Level returns the number of a level: a name of Levels, else that of a protocol, whose number is its level's. OTP:
+// socket:level().
+func Level(text string) (int, bool) {
+	if n, ok := Levels.Number(text); ok {
+		return n, true
+	}
+	n, ok := Protocols.Parse(text)
+	return n, ok && text != "default"
 }
 
 // MsgFlags are the flags of sends and receives, in the order in which OTP lists them.
@@ -51,6 +59,13 @@ var IfFlags = Names{
 	{0x2000, "portsel"}, {0x4000, "automedia"}, {0x8000, "dynamic"}, {0, "cantconfig"}, {0x10000, "lower_up"},
 	{0, "ppromisc"}, {0x20000, "dormant"}, {0, "monitor"}, {0x40000, "echo"}, {0, "staticarp"}, {0, "dying"},
 	{0, "renaming"}, {0, "nogroup"},
+}
+
+// IfFlagsElsewhere are the systems that have the flags of interfaces that Linux does not have.
+var IfFlagsElsewhere = map[string]string{
+	"knowsepoch": "FreeBSD", "oactive": "the BSDs", "simplex": "the BSDs", "link0": "the BSDs", "link1": "the BSDs",
+	"link2": "the BSDs", "cantconfig": "FreeBSD", "ppromisc": "FreeBSD", "monitor": "FreeBSD", "staticarp": "FreeBSD",
+	"dying": "FreeBSD", "renaming": "FreeBSD", "nogroup": "FreeBSD",
 }
 
 // HardwareTypes are the ARPHRD_ numbers of <net/if_arp.h>, as OTP names them in the addresses of packet sockets.

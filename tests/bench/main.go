@@ -74,7 +74,7 @@ func runAll(e effort, names []string, jsonFile, svgFile string) error {
 		results = append(results, rs...)
 	}
 	if len(results) == 0 {
-		return fmt.Errorf("no benchmark is called that; -list names them")
+		return fmt.Errorf("no benchmark is called that; --list names them")
 	}
 	rep := report{Machine: thisMachine(), Quick: e.quick, Results: results}
 	rep.Seconds = time.Since(start).Seconds()

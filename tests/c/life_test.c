@@ -220,6 +220,8 @@ static void adopt_says_what_is_no_socket(void **state) {
         assert_int_equal(esock_adopt(&s, fds[0], flags, -1, -1, -1, NULL, &missing), -ENOTSOCK);
     assert_null(missing);
     assert_int_equal(esock_adopt(&s, fds[0], 0, AF_INET, -1, -1, NULL, &missing), -ENOTSOCK);
+    assert_int_equal(esock_adopt(&s, fds[0], 0, AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, &missing),
+                     -ENOTSOCK);
     assert_null(s);
     close(fds[0]);
     close(fds[1]);

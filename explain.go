@@ -1,0 +1,163 @@
+package esock
+
+import (
+	"syscall"
+)
+
+// What a refusal of the kernel means where the caller can do something about it: the wrong address, a call that comes too
+// early or too late, a socket of the wrong type. fail looks here, and so do the calls with an address, once they have failed;
+// a call that succeeds pays nothing. Refusals about the network or the peer are left as they are.
+
+// explainedErrno is the system's refusal with what is known of its cause. In an Error the two stand apart: its Reason is the
+// number alone.
+type explainedErrno struct {
+	errno syscall.Errno
+	cause string
+}
+
+func (e *explainedErrno) Error() string { return e.errno.Error() + ": " + e.cause }
+func (e *explainedErrno) Unwrap() error { return e.errno }
+
+const takesConnections = "only stream and seqpacket sockets take connections, and this is "
+
+// causeOf says why the kernel refuses the operation, "" if that is not known.
+func (s *Socket) causeOf(op string, errno syscall.Errno) string {
+	is := func(fact uint32) bool { return s.facts.Load()&fact != 0 }
+	switch op {
+	case "bind":
+		if errno == syscall.EINVAL && is(factBound|factConnected|factListening) {
+			return "the socket has an address already"
+		}
+	case "listen":
+		switch {
+		case errno == syscall.EOPNOTSUPP:
+			return takesConnections + s.typ.String()
+		case errno == syscall.EINVAL && is(factConnected):
+			return "the socket is connected"
+		case errno == syscall.EINVAL && s.Domain() == Local && !is(factBound):
+			return "the socket has no address: Bind comes first"
+		}
+	case "accept":
+		switch {
+		case errno == syscall.EOPNOTSUPP:
+			return takesConnections + s.typ.String()
+		case errno != syscall.EINVAL:
+		case is(factShutRead):
+			return "Shutdown has ended reading"
+		case !is(factListening):
+			return "the socket does not listen: Listen comes first"
+		}
+	case "connect":
+		switch {
+		case errno != syscall.EISCONN && errno != syscall.EINVAL:
+		case is(factListening):
+			return "the socket listens"
+		}
+	case "recv", "recvfrom", "recvmsg":
+		switch {
+		case errno != syscall.ENOTCONN:
+		case is(factListening):
+			return "the socket listens: Accept returns its connections"
+		case !is(factConnected):
+			return "Connect comes first"
+		}
+	case "send", "sendto", "sendmsg", "sendv", "sendfile":
+		return s.causeOfSend(op, errno)
+	}
+	return ""
+}
+
+// causeOfSend is causeOf for the operations that send.
+func (s *Socket) causeOfSend(op string, errno syscall.Errno) string {
+	f := s.facts.Load()
+	switch {
+	case errno == syscall.EPIPE && f&factWriteEnded != 0:
+		return "Shutdown has ended writing"
+	case errno == syscall.EISCONN:
+		return "the socket is connected: send without an address"
+	case errno == syscall.EOPNOTSUPP && op != OpSendFile.String() && s.typ == Stream && f&factConnected == 0:
+		return "a stream takes no address: Connect comes first"
+	case errno != syscall.EPIPE && errno != syscall.ENOTCONN && errno != syscall.EDESTADDRREQ:
+	case f&factListening != 0:
+		return "the socket listens: Accept returns its connections"
+	case f&factConnected != 0:
+	case s.typ == Stream, s.typ == SeqPacket && s.proto != SCTP, op == OpSendFile.String():
+		return "Connect comes first"
+	default:
+		return "there is no destination: use SendTo, a Msg with Addr, or Connect"
+	}
+	if errno == syscall.EACCES && s.typ == Dgram && s.Domain() == Inet && !s.broadcasts() {
+		return "to a broadcast address it needs the option {socket, broadcast}"
+	}
+	return ""
+}
+
+// broadcasts reports whether SO_BROADCAST is on, or cannot be asked.
+func (s *Socket) broadcasts() bool {
+	if s.ref(opGetOpt) != nil {
+		return true
+	}
+	defer s.unref()
+	var on [4]byte
+	_, r := cGetOptNative(s.h, syscall.SOL_SOCKET, syscall.SO_BROADCAST, on[:])
+	return r < 0 || on != [4]byte{}
+}
+
+// blame adds what is wrong with the address to the error of a call that got it. It returns other errors as they are.
+func (s *Socket) blame(err error, a *Addr) error {
+	return withCause(err, func(errno syscall.Errno) string { return s.causeIn(a, errno) })
+}
+
+// withCause adds to an *Error what causeOf knows of its number.
+func withCause(err error, causeOf func(syscall.Errno) string) error {
+	if e, ok := err.(*Error); ok {
+		if errno, ok := e.Reason.(syscall.Errno); ok {
+			if cause := causeOf(errno); cause != "" {
+				e.cause = cause
+			}
+		}
+	}
+	return err
+}
+
+// causeIn says what is wrong with an address that the kernel refuses, "" if nothing is known to be.
+func (s *Socket) causeIn(a *Addr, errno syscall.Errno) string {
+	d := s.Domain()
+	switch {
+	case errno != syscall.EINVAL && errno != syscall.EAFNOSUPPORT:
+		return ""
+	case a.form == formShort:
+		return "only inet and inet6 have the address " + a.String() + ", and the socket is of " + d.String()
+	case a.Family() == Inet && d == Inet6:
+		return a.String() + " is an address of inet, and the socket is of inet6, where it is ::ffff:" + a.IP().String() + " (Inet6Addr)"
+	case a.Family() != d:
+		return a.String() + " is an address of " + a.Family().String() + ", and the socket is of " + d.String()
+	case a.Port() == 0 && (d == Inet || d == Inet6):
+		return a.String() + " has no port"
+	}
+	return ""
+}
+
+// causeInFile says what is wrong with a file that sendfile(2) refuses, "" if nothing is known to be.
+func causeInFile(f syscall.Conn, errno syscall.Errno) string {
+	if f == nil || errno != syscall.EINVAL && errno != syscall.ESPIPE && errno != syscall.EISDIR {
+		return ""
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return ""
+	}
+	var st syscall.Stat_t
+	if raw.Control(func(fd uintptr) { err = syscall.Fstat(int(fd), &st) }) != nil || err != nil {
+		return ""
+	}
+	switch st.Mode & syscall.S_IFMT {
+	case syscall.S_IFDIR:
+		return "the file is a directory"
+	case syscall.S_IFIFO, syscall.S_IFSOCK:
+		return "a pipe or socket has no offset to send from"
+	case syscall.S_IFREG, syscall.S_IFBLK:
+		return ""
+	}
+	return "the file is of a kind that cannot be sent: read it, and Send"
+}

@@ -1,0 +1,135 @@
+package tests
+
+import (
+	"math"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
+)
+
+// A refusal that the caller can do something about says what is wrong, and has the kernel's number.
+func TestErrorsSayWhatIsWrong(t *testing.T) {
+	four, six := esock.Inet4Addr(loopback, 80), esock.Inet6Addr(netip.IPv6Loopback(), 80, 0)
+	path := esock.UnixAddr(filepath.Join(t.TempDir(), "sock"))
+	msg := func(to esock.Addr) *esock.Msg { return &esock.Msg{Addr: to, Iov: [][]byte{{1}}} }
+	var one [1]byte
+	open := func(d esock.Domain, typ esock.Type) *esock.Socket { return open(t, d, typ, esock.Default) }
+	connected := func() *esock.Socket { a, _ := tcpPair(t); return a }
+	listening := func() *esock.Socket { l, _ := listener(t, 1); return l }
+	unix := func(typ esock.Type) *esock.Socket { a, _ := pair(t, typ); return a }
+	shut := func(s *esock.Socket, how esock.How) *esock.Socket { require.NoError(t, s.Shutdown(how)); return s }
+	dir, err := os.Open(t.TempDir())
+	require.NoError(t, err)
+	defer dir.Close()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	defer r.Close()
+	defer w.Close()
+	sendFile := func(f *os.File, offset, count int64) error {
+		_, err := connected().SendFile(f, offset, count, esock.Forever)
+		return err
+	}
+	second := func(_ any, err error) error { return err }
+	for _, c := range []struct {
+		what string
+		do   func() error
+		is   syscall.Errno
+		says string
+	}{
+		{"bind inet to inet6", func() error { return open(esock.Inet, esock.Stream).Bind(six) }, syscall.EAFNOSUPPORT,
+			"[::1]:80 is an address of inet6, and the socket is of inet"},
+		{"bind inet6 to inet", func() error { return open(esock.Inet6, esock.Stream).Bind(four) }, 0,
+			"127.0.0.1:80 is an address of inet, and the socket is of inet6, where it is ::ffff:127.0.0.1"},
+		{"bind local to inet", func() error { return open(esock.Local, esock.Stream).Bind(four) }, syscall.EINVAL,
+			"127.0.0.1:80 is an address of inet, and the socket is of local"},
+		{"bind inet to local", func() error { return open(esock.Inet, esock.Stream).Bind(path) }, 0,
+			"is an address of local, and the socket is of inet"},
+		{"bind local to a shorthand", func() error { return open(esock.Local, esock.Stream).Bind(esock.Loopback) }, syscall.EAFNOSUPPORT,
+			"only inet and inet6 have the address loopback, and the socket is of local"},
+		{"bind again", func() error {
+			s := open(esock.Inet, esock.Stream)
+			require.NoError(t, s.Bind(esock.Loopback))
+			return s.Bind(esock.Loopback)
+		}, syscall.EINVAL, "has an address already"},
+		{"connect inet to inet6", func() error { return open(esock.Inet, esock.Stream).Connect(six, esock.Forever) },
+			syscall.EAFNOSUPPORT, "[::1]:80 is an address of inet6, and the socket is of inet"},
+		{"connect local to inet", func() error { return open(esock.Local, esock.Stream).Connect(four, esock.Forever) },
+			syscall.EINVAL, "127.0.0.1:80 is an address of inet, and the socket is of local"},
+		{"connect a listener", func() error { return listening().Connect(four, esock.Forever) }, syscall.EISCONN, "listens"},
+		{"sendto inet to inet6", func() error { return second(open(esock.Inet, esock.Dgram).SendTo(one[:], six, 0, esock.Forever)) },
+			syscall.EAFNOSUPPORT, "[::1]:80 is an address of inet6, and the socket is of inet"},
+		{"sendto local to inet", func() error { return second(open(esock.Local, esock.Dgram).SendTo(one[:], four, 0, esock.Forever)) },
+			syscall.EINVAL, "127.0.0.1:80 is an address of inet, and the socket is of local"},
+		{"sendmsg inet to inet6", func() error { return second(open(esock.Inet, esock.Dgram).SendMsg(msg(six), 0, esock.Forever)) },
+			syscall.EAFNOSUPPORT, "[::1]:80 is an address of inet6, and the socket is of inet"},
+		{"sendto port 0", func() error {
+			return second(open(esock.Inet, esock.Dgram).SendTo(one[:], esock.Inet4Addr(loopback, 0), 0, esock.Forever))
+		}, syscall.EINVAL, "127.0.0.1:0 has no port"},
+		{"sendto a connected stream", func() error { return second(unix(esock.Stream).SendTo(one[:], path, 0, esock.Forever)) },
+			syscall.EISCONN, "send without an address"},
+		{"sendto a stream", func() error {
+			return second(open(esock.Local, esock.Stream).SendTo(one[:], path, 0, esock.Forever))
+		}, syscall.EOPNOTSUPP, "Connect comes first"},
+		{"send to nowhere", func() error { return second(open(esock.Inet, esock.Dgram).Send(one[:], 0, esock.Forever)) },
+			syscall.EDESTADDRREQ, "no destination"},
+		{"send before connect", func() error { return second(open(esock.Inet, esock.Stream).Send(one[:], 0, esock.Forever)) },
+			syscall.EPIPE, "Connect comes first"},
+		{"seqpacket before connect", func() error { return second(open(esock.Local, esock.SeqPacket).Send(one[:], 0, esock.Forever)) },
+			syscall.ENOTCONN, "Connect comes first"},
+		{"send on a listener", func() error { return second(listening().Send(one[:], 0, esock.Forever)) }, syscall.EPIPE, "listens"},
+		{"send after shutdown", func() error { return second(shut(connected(), esock.ShutWrite).Send(one[:], 0, esock.Forever)) },
+			syscall.EPIPE, "Shutdown has ended writing"},
+		{"broadcast", func() error {
+			return second(open(esock.Inet, esock.Dgram).SendTo(one[:], esock.Inet4Addr(netip.MustParseAddr("127.255.255.255"), 9), 0, esock.Forever))
+		}, syscall.EACCES, "{socket, broadcast}"},
+		{"recv before connect", func() error { return second(open(esock.Inet, esock.Stream).Recv(one[:], 0, esock.Forever)) },
+			syscall.ENOTCONN, "Connect comes first"},
+		{"recv on a listener", func() error { return second(listening().Recv(one[:], 0, esock.Forever)) }, syscall.ENOTCONN, "Accept"},
+		{"listen on a datagram socket", func() error { return open(esock.Inet, esock.Dgram).Listen(1) }, syscall.EOPNOTSUPP,
+			"only stream and seqpacket sockets take connections, and this is dgram"},
+		{"listen connected", func() error { return connected().Listen(1) }, syscall.EINVAL, "is connected"},
+		{"listen unbound", func() error { return open(esock.Local, esock.Stream).Listen(1) }, syscall.EINVAL, "Bind comes first"},
+		{"accept on a datagram socket", func() error { return second(open(esock.Inet, esock.Dgram).Accept(esock.Forever)) },
+			syscall.EOPNOTSUPP, "this is dgram"},
+		{"accept before listen", func() error { return second(open(esock.Inet, esock.Stream).Accept(esock.Forever)) },
+			syscall.EINVAL, "Listen comes first"},
+		{"accept after shutdown", func() error { return second(shut(listening(), esock.ShutRead).Accept(esock.Forever)) },
+			syscall.EINVAL, "Shutdown has ended reading"},
+		{"sendfile of a directory", func() error { return sendFile(dir, 0, esock.ToEnd) }, 0, "is a directory"},
+		{"sendfile of a pipe", func() error { return sendFile(r, 0, esock.ToEnd) }, 0, "has no offset"},
+		{"sendfile from before the start", func() error { return sendFile(dir, -5, 1) }, syscall.EINVAL, "invalid offset -5: an offset is not negative"},
+		{"sendfile of fewer than no bytes", func() error { return sendFile(dir, 0, math.MinInt64) }, syscall.EINVAL,
+			"invalid count -9223372036854775808: neither 0 and more nor ToEnd"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			if c.what == "bind inet6 to inet" {
+				machine.NeedIPv6(t)
+			}
+			err := c.do()
+			require.Error(t, err)
+			assert.ErrorContains(t, err, c.says)
+			if c.is != 0 {
+				assert.ErrorIs(t, err, c.is)
+			}
+			var e *esock.Error
+			require.ErrorAs(t, err, &e)
+		})
+	}
+}
+
+// An address that is right is not blamed.
+func TestErrorsBlameNoRightAddress(t *testing.T) {
+	s := open(t, esock.Inet, esock.Stream, esock.Default)
+	err := s.Connect(nobody(t, esock.Stream), esock.Within(patience))
+	var e *esock.Error
+	require.ErrorAs(t, err, &e)
+	assert.Equal(t, syscall.ECONNREFUSED, e.Reason)
+}
