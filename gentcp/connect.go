@@ -107,6 +107,9 @@ func (c *creation) resolve(host string, port uint16, w esock.Wait) ([]esock.Addr
 		return nil, w.Ended()
 	}
 	for _, a := range addrs {
+		if a.Err() != nil {
+			return nil, a.Err()
+		}
 		if a.Family() != c.family || !wellFormed(a) {
 			return nil, fmt.Errorf("%w: the module has resolved the host to %v", syscall.EAFNOSUPPORT, a)
 		}
