@@ -28,7 +28,7 @@ const (
 // Type is a socket's type, the second argument of socket(2).
 type Type int
 
-// The socket types. Of Linux's domains only AF_TIPC has RDM, which OTP does not open.
+// The socket types. On Linux only AF_TIPC has RDM, which OTP does not open.
 const (
 	Stream    Type = syscall.SOCK_STREAM
 	Dgram     Type = syscall.SOCK_DGRAM
