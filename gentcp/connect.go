@@ -107,10 +107,7 @@ func (c *creation) resolve(host string, port uint16, w esock.Wait) ([]esock.Addr
 		return nil, w.Ended()
 	}
 	for _, a := range addrs {
-		if a.Err() != nil {
-			return nil, a.Err()
-		}
-		if a.Family() != c.family || !wellFormed(a) {
+		if a.Err() == nil && (a.Family() != c.family || !wellFormed(a)) { // an invalid one says itself what is wrong with it
 			return nil, fmt.Errorf("%w: the module has resolved the host to %v", syscall.EAFNOSUPPORT, a)
 		}
 	}
