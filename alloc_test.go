@@ -273,3 +273,66 @@ func wantMessage(mb *Mailbox) error {
 	}
 	return nil
 }
+
+func TestAllocDeadlines(t *testing.T) {
+	buf := make([]byte, 64)
+	t.Run("set, and receive what is there", func(t *testing.T) {
+		a, b := pair(t, Stream)
+		noAllocations(t, func() error {
+			_, err := a.Send(buf, 0, Forever)
+			err2 := b.SetReadDeadline(inHours())
+			_, err3 := b.Recv(buf, 0, Forever)
+			return errors.Join(err, err2, err3)
+		})
+		assert.Nil(t, b.blk.file, "it never parked")
+	})
+	t.Run("set, and park", func(t *testing.T) {
+		a, b := pair(t, SeqPacket)
+		echoed := make([]byte, 64)
+		go func() {
+			for {
+				if _, err := b.Recv(echoed, 0, Forever); err != nil {
+					return
+				}
+				b.Send(echoed, 0, Forever)
+			}
+		}()
+		noAllocations(t, func() error {
+			_, err := a.Send(buf, 0, Forever)
+			err2 := a.SetReadDeadline(inHours())
+			_, err3 := a.Recv(buf, 0, Forever)
+			return errors.Join(err, err2, err3)
+		})
+		assert.NotNil(t, a.blk.file, "it parked")
+	})
+	t.Run("set and expire, on both pollers", func(t *testing.T) {
+		_, b := pair(t, Stream)
+		u, _ := boundUDP(t)
+		var m Msg
+		noAllocations(t, func() error {
+			soon := time.Now().Add(time.Microsecond)
+			err := errors.Join(b.SetReadDeadline(soon), u.SetReadDeadline(soon))
+			if _, err := b.Recv(buf, 0, Forever); err != ErrTimeout {
+				return err
+			}
+			if _, err := u.RecvErr(&m, Forever); err != ErrTimeout {
+				return err
+			}
+			return err
+		})
+	})
+	for name, make := range deadlineWaits() {
+		t.Run("moved under a waiting call: "+name, func(t *testing.T) {
+			w := make(t)
+			got := goes(func() error { return w.call(Forever) })
+			w.waits(t, time.Time{})
+			i := 0
+			noAllocations(t, func() error {
+				i++
+				return w.set(time.Now().Add(time.Duration(i) * time.Hour))
+			})
+			require.NoError(t, w.set(longAgo))
+			assert.Error(t, within(t, got, "the call's end"))
+		})
+	}
+}

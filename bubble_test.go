@@ -288,3 +288,35 @@ func TestBubbleEndsOfWaits(t *testing.T) {
 		require.NoError(t, b.Close())
 	})
 }
+
+func TestBubbleDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const d = 5 * time.Millisecond
+		a, b := pair(t, Stream)
+		u, err := Open(Inet, Dgram, UDP)
+		require.NoError(t, err)
+		for _, call := range []func() error{
+			func() error { return recvByte(a)(Forever) },
+			func() error { return recvByte(a)(Forever.Spin(time.Second)) },
+			func() error { return recvError(u)(Forever) },
+		} {
+			before := machineClock()
+			require.NoError(t, a.SetReadDeadline(time.Now().Add(d)))
+			require.NoError(t, u.SetReadDeadline(time.Now().Add(d)))
+			assert.Equal(t, ErrTimeout, call())
+			assert.GreaterOrEqual(t, machineClock()-before, d)
+		}
+		require.NoError(t, a.SetReadDeadline(time.Time{}))
+		ended := goes(func() error { return recvByte(a)(Forever) })
+		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].parked })
+		behind := goes(func() error { return recvByte(a)(Forever) })
+		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].head != nil })
+		require.NoError(t, a.SetReadDeadline(time.Now().Add(d)))
+		assert.Equal(t, ErrTimeout, <-ended)
+		assert.Equal(t, ErrTimeout, <-behind)
+		for _, s := range []*Socket{a, b, u} {
+			require.NoError(t, s.Close())
+		}
+		assert.Zero(t, time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)), "the bubble's clock stood")
+	})
+}

@@ -188,6 +188,11 @@ func TestEveryRowHasANameAndAValue(t *testing.T) {
 			default:
 				assert.NotNil(t, m["value"], "%v %v", m["level"], n.Text)
 			}
+			back, err := ControlMessageFromMap(m)
+			require.NoError(t, err, "%v %v", m["level"], n.Text)
+			assert.Equal(t, m, back.Map())
+			assert.Equal(t, c.at().kind, back.at().kind)
+			assert.Equal(t, m, carry(t, back)[0].Map(), "sent as it came")
 		}
 	}
 }

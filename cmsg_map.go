@@ -150,7 +150,11 @@ func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	}
 	typ, ok := nameFromAny(cmsgTypeNames[level], t)
 	if !ok {
-		return bad(fmt.Sprintf("%v is not a type of level %v", t, l))
+		cause := fmt.Sprintf("%v is not a type of level %v", t, l)
+		if level == solIP && t == "hoplimit" { // OTP's name of Windows' IP_HOPLIMIT
+			cause = "Linux does not have {ip, hoplimit}, but Windows; here it is {ip, ttl}"
+		}
+		return bad(cause)
 	}
 	data, hasData := r.Get("data")
 	value, hasValue := r.Get("value")

@@ -1,181 +1,18 @@
 package esock
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
-	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-var (
-	longAgo = time.Unix(1, 0)
-	inHours = func() time.Time { return time.Now().Add(time.Hour) }
-)
-
-// deadlineWait is a call of Forever at one of the places where a call can wait.
-type deadlineWait struct {
-	s    *Socket
-	set  func(time.Time) error
-	call func(Wait) error
-	at   func() time.Duration // the deadline that is set where it waits; s.mu is held
-}
-
-func recvByte(s *Socket) func(Wait) error {
-	return func(w Wait) error { _, err := s.Recv(make([]byte, 1), 0, w); return err }
-}
-
-func recvError(s *Socket) func(Wait) error {
-	return func(w Wait) error { _, err := s.RecvErr(new(Msg), w); return err }
-}
-
-// onPoller is the deadline of the call that waits on the C poller.
-func (w *deadlineWait) onPoller(d direction) func() time.Duration {
-	return func() time.Duration {
-		if w.s.blk == nil || w.s.blk.onPoller[d] == nil {
-			return -1
-		}
-		return w.s.blk.onPoller[d].at
-	}
-}
-
-// onRuntime is the deadline of the descriptor of the call that waits on the runtime's poller.
-func (w *deadlineWait) onRuntime(d direction) func() time.Duration {
-	return func() time.Duration {
-		if w.s.blk == nil || !w.s.blk.parks[d].waiting {
-			return -1
-		}
-		return w.s.blk.parks[d].at
-	}
-}
-
-// deadlineWaits are the places where a call can wait. Each function makes one.
-func deadlineWaits() map[string]func(t *testing.T) *deadlineWait {
-	ofReading := func(s *Socket) *deadlineWait {
-		return &deadlineWait{s: s, set: s.SetReadDeadline, call: recvByte(s)}
-	}
-	full := func(t *testing.T) *deadlineWait {
-		s, _ := pair(t, Stream)
-		fill(t, s)
-		w := &deadlineWait{s: s, set: s.SetWriteDeadline}
-		w.at = w.onRuntime(writing)
-		return w
-	}
-	return map[string]func(t *testing.T) *deadlineWait{
-		"receive": func(t *testing.T) *deadlineWait {
-			s, _ := pair(t, Stream)
-			w := ofReading(s)
-			w.at = w.onRuntime(reading)
-			return w
-		},
-		"both directions": func(t *testing.T) *deadlineWait {
-			s, _ := pair(t, Stream)
-			w := ofReading(s)
-			w.set, w.at = s.SetDeadline, w.onRuntime(reading)
-			return w
-		},
-		"accept": func(t *testing.T) *deadlineWait {
-			l, _ := listening(t)
-			w := &deadlineWait{s: l, set: l.SetReadDeadline, call: func(w Wait) error { _, err := l.Accept(w); return err }}
-			w.at = w.onRuntime(reading)
-			return w
-		},
-		"raw read": func(t *testing.T) *deadlineWait {
-			s, _ := pair(t, Stream)
-			w := ofReading(s)
-			w.at = w.onRuntime(reading)
-			raw, err := s.SyscallConn()
-			require.NoError(t, err)
-			w.call = func(Wait) error { return raw.Read(func(uintptr) bool { return false }) }
-			return w
-		},
-		"send": func(t *testing.T) *deadlineWait {
-			w := full(t)
-			w.call = func(wt Wait) error { _, err := w.s.Send(make([]byte, 1), 0, wt); return err }
-			return w
-		},
-		"sendfile": func(t *testing.T) *deadlineWait {
-			w := full(t)
-			f, err := os.CreateTemp(t.TempDir(), "")
-			require.NoError(t, err)
-			t.Cleanup(func() { f.Close() })
-			require.NoError(t, f.Truncate(1))
-			w.call = func(wt Wait) error { _, err := w.s.SendFile(f, 0, 1, wt); return err }
-			return w
-		},
-		"on the C poller": func(t *testing.T) *deadlineWait {
-			s, _ := pair(t, Stream)
-			require.NoError(t, syscall.SetNonblock(fdOf(s), false)) // the runtime's poller refuses it
-			w := ofReading(s)
-			w.at = w.onPoller(reading)
-			return w
-		},
-		"connect": func(t *testing.T) *deadlineWait {
-			to := fullListener(t)
-			s, err := Open(Inet, Stream, TCP)
-			require.NoError(t, err)
-			t.Cleanup(func() { s.Close() })
-			w := &deadlineWait{s: s, set: s.SetWriteDeadline, call: func(w Wait) error { return s.Connect(to, w) }}
-			w.at = w.onPoller(writing)
-			return w
-		},
-		"error queue": func(t *testing.T) *deadlineWait {
-			s, _ := boundUDP(t)
-			w := &deadlineWait{s: s, set: s.SetReadDeadline, call: recvError(s)}
-			w.at = w.onPoller(erring)
-			return w
-		},
-		"queue": func(t *testing.T) *deadlineWait {
-			s, _ := pair(t, Stream)
-			_, err := s.Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
-			require.ErrorAs(t, err, new(*Select))
-			w := ofReading(s)
-			w.at = func() time.Duration {
-				if h := s.lanes[reading].head; h != nil {
-					return h.ext.waiter.at
-				}
-				return -1
-			}
-			return w
-		},
-		"pause": func(t *testing.T) *deadlineWait {
-			s, _ := pair(t, Stream)
-			w := ofReading(s)
-			w.at = w.onPoller(reading)
-			w.call = func(wt Wait) error {
-				c := call{op: OpRecv}
-				c.until(&wt)
-				return s.waitOnPoller(&c, &wt, 10*time.Hour)
-			}
-			return w
-		},
-	}
-}
-
-// waits waits until the call waits with the deadline, or, if it is the zero time, without one.
-func (w *deadlineWait) waits(t *testing.T, until time.Time) {
-	t.Helper()
-	var want time.Duration
-	if !until.IsZero() {
-		want = until.Sub(epoch)
-	}
-	eventually(t, func() bool {
-		w.s.mu.Lock()
-		defer w.s.mu.Unlock()
-		return w.at() == want
-	}, "a call with this deadline")
-}
 
 func TestDeadlineMovesWhileCallsWait(t *testing.T) {
 	for name, make := range deadlineWaits() {
@@ -208,13 +45,6 @@ func TestDeadlineMovesWhileCallsWait(t *testing.T) {
 			assert.ErrorIs(t, within(t, got, "a deadline that comes"), ErrTimeout)
 		})
 	}
-}
-
-// goes runs f in a goroutine.
-func goes(f func() error) <-chan error {
-	got := make(chan error, 1)
-	go func() { got <- f() }()
-	return got
 }
 
 func TestEarlierOfDeadlineAndWaitCounts(t *testing.T) {
@@ -255,204 +85,6 @@ func TestDeadlineMovesWhileACallSpins(t *testing.T) {
 	assert.Equal(t, -int(syscall.EAGAIN), within(t, got, "the end of the spin"))
 	s.unpark(s.lane(reading))
 	s.leave(OpRecv, nil)
-}
-
-// After the deadline no blocking call does anything, whatever is there.
-func TestCallsAfterTheDeadline(t *testing.T) {
-	a, b := pair(t, Stream)
-	_, err := b.Send([]byte("xyz"), 0, Forever)
-	require.NoError(t, err)
-	require.NoError(t, a.SetDeadline(time.Now()))
-	buf := make([]byte, 3)
-	for name, call := range map[string]func(w Wait) error{
-		"recv":     func(w Wait) error { _, err := a.Recv(buf, 0, w); return err },
-		"recvfull": func(w Wait) error { _, err := a.RecvFull(buf, 0, w); return err },
-		"recvfrom": func(w Wait) error { _, _, err := a.RecvFrom(buf, 0, w); return err },
-		"recvmsg":  func(w Wait) error { return a.RecvMsg(&Msg{Buf: buf}, 0, w) },
-		"send":     func(w Wait) error { _, err := a.Send(buf, 0, w); return err },
-		"sendv":    func(w Wait) error { _, err := a.SendV([][]byte{buf, buf}, w); return err },
-		"sendmsg":  func(w Wait) error { _, err := a.SendMsg(&Msg{Iov: [][]byte{buf}}, 0, w); return err },
-	} {
-		for _, w := range []Wait{Forever, Within(0), Within(time.Hour), Until(inHours()), Context(context.Background()),
-			Forever.Spin(time.Second)} {
-			assert.Equal(t, ErrTimeout, call(w), "%s %v", name, w)
-		}
-	}
-	assert.True(t, sentNothing(b))
-
-	n, err := a.Recv(buf[:1], 0, NoWait(NewMailbox()))
-	assert.NoError(t, err, "an asynchronous call is not bound")
-	assert.Equal(t, 1, n)
-	require.NoError(t, a.SetReadDeadline(time.Time{}))
-	n, err = a.Recv(buf, 0, Forever)
-	assert.NoError(t, err)
-	assert.Equal(t, "yz", string(buf[:n]))
-	_, err = a.Send(buf, 0, Forever)
-	assert.Equal(t, ErrTimeout, err, "the other direction keeps its own")
-	require.NoError(t, a.SetDeadline(time.Time{}))
-	_, err = a.Send(buf, 0, Forever)
-	assert.NoError(t, err)
-	for d := reading; d <= writing; d++ {
-		assert.True(t, laneIsFree(a, d), "the fast way again")
-	}
-	assert.Zero(t, a.state.Load()&stSlow(erring))
-}
-
-// The error queue has the deadline of reading, also if it is set before the queue is first used.
-// A call for no bytes is refused when any other would be, in both directions.
-func TestCallsForNoBytesHeedTheirWait(t *testing.T) {
-	a, _ := pair(t, Stream)
-	f, err := os.CreateTemp(t.TempDir(), "")
-	require.NoError(t, err)
-	defer f.Close()
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	dead := NewMailbox()
-	require.NoError(t, dead.Close())
-	for name, call := range map[string]func(Wait) error{
-		"recv":     func(w Wait) error { _, err := a.Recv(nil, 0, w); return err },
-		"recvfull": func(w Wait) error { _, err := a.RecvFull(nil, 0, w); return err },
-		"recvfrom": func(w Wait) error { _, _, err := a.RecvFrom(nil, 0, w); return err },
-		"recvmsg":  func(w Wait) error { return a.RecvMsg(&Msg{Buf: []byte{}}, 0, w) },
-		"send":     func(w Wait) error { _, err := a.Send(nil, 0, w); return err },
-		"sendv":    func(w Wait) error { _, err := a.SendV(nil, w); return err },
-		"sendfile": func(w Wait) error { _, err := a.SendFile(f, 0, 0, w); return err },
-	} {
-		mb := NewMailbox()
-		for _, w := range []Wait{Forever, Within(0), Within(time.Hour), Until(longAgo), NoWait(mb)} {
-			assert.NoError(t, call(w), "%s, %v", name, w)
-		}
-		assert.ErrorIs(t, call(Context(ended)), context.Canceled, name)
-		assert.ErrorIs(t, call(Within(-1)), &InvalidError{What: "timeout"}, name)
-		assert.ErrorIs(t, call(NoWait(dead)), &InvalidError{What: "mailbox"}, name)
-		require.NoError(t, a.SetDeadline(longAgo))
-		for _, w := range []Wait{Forever, Within(0), Within(time.Hour)} {
-			assert.Equal(t, ErrTimeout, call(w), "%s, %v", name, w)
-		}
-		assert.NoError(t, call(NoWait(mb)), "the deadline binds no asynchronous call")
-		require.NoError(t, a.SetDeadline(time.Time{}))
-		assert.Zero(t, mb.Len())
-	}
-}
-
-func TestDeadlineOfTheErrorQueue(t *testing.T) {
-	s, _ := boundUDP(t)
-	require.NoError(t, s.SetReadDeadline(longAgo))
-	assert.Equal(t, ErrTimeout, within(t, goes(func() error { return recvError(s)(Forever) }), "the call's end"))
-	require.NoError(t, s.SetReadDeadline(time.Time{}))
-	require.NoError(t, s.SetWriteDeadline(longAgo))
-	got := goes(func() error { return recvError(s)(Forever) })
-	w := &deadlineWait{s: s}
-	w.at = w.onPoller(erring)
-	w.waits(t, time.Time{})
-	require.NoError(t, s.Close())
-	assert.ErrorIs(t, within(t, got, "the call's end"), net.ErrClosed)
-}
-
-// sentNothing reports that there is nothing to receive.
-func sentNothing(s *Socket) bool {
-	_, err := s.Recv(make([]byte, 1), 0, Within(0))
-	return err == ErrTimeout
-}
-
-func TestDeadlineBindsNoAsynchronousCall(t *testing.T) {
-	a, b := pair(t, Stream)
-	mb := NewMailbox()
-	require.NoError(t, a.SetReadDeadline(longAgo))
-	_, err := a.Recv(make([]byte, 1), 0, NoWait(mb))
-	var sel *Select
-	require.ErrorAs(t, err, &sel)
-	require.NoError(t, a.SetReadDeadline(longAgo.Add(time.Second)))
-	_, err = b.Send([]byte("x"), 0, Forever)
-	require.NoError(t, err)
-	sameMessage(t, SelectMsg{sel.Handle()}, receive(t, mb))
-	n, err := a.Recv(make([]byte, 1), 0, NoWait(mb))
-	assert.NoError(t, err)
-	assert.Equal(t, 1, n)
-}
-
-// A request that a blocking call carries on is bound like any other, and gives the direction up when it ends.
-func TestDeadlineBindsAContinuedCall(t *testing.T) {
-	a, b := pair(t, Stream)
-	mb := NewMailbox()
-	begin := func() *Select {
-		_, err := b.Send([]byte("ab"), 0, Forever)
-		require.NoError(t, err)
-		buf := make([]byte, 4)
-		n, err := a.RecvFull(buf, 0, NoWait(mb))
-		require.Equal(t, 2, n)
-		var sel *Select
-		require.ErrorAs(t, err, &sel)
-		_, err = b.Send([]byte("cd"), 0, Forever)
-		require.NoError(t, err)
-		sameMessage(t, SelectMsg{sel.Handle()}, receive(t, mb))
-		return sel
-	}
-	rest := make([]byte, 2)
-	require.NoError(t, a.SetReadDeadline(inHours()))
-	n, err := a.RecvFull(rest, 0, Forever.Continue(begin()))
-	require.NoError(t, err)
-	assert.Equal(t, "cd", string(rest[:n]))
-
-	sel := begin()
-	require.NoError(t, a.SetReadDeadline(longAgo))
-	n, err = a.RecvFull(rest, 0, Forever.Continue(sel))
-	assert.Equal(t, ErrTimeout, err)
-	assert.Zero(t, n)
-	require.NoError(t, a.SetReadDeadline(time.Time{}))
-	assert.True(t, laneIsFree(a, reading))
-	n, err = a.Recv(rest, 0, Forever)
-	assert.NoError(t, err)
-	assert.Equal(t, "cd", string(rest[:n]), "it took nothing")
-
-	// One that waits.
-	_, err = a.Recv(rest, 0, NoWait(mb))
-	require.ErrorAs(t, err, &sel)
-	got := goes(func() error { _, err := a.Recv(rest, 0, Forever.Continue(sel)); return err })
-	parked(t, a, reading)
-	require.NoError(t, a.SetReadDeadline(longAgo))
-	assert.Equal(t, ErrTimeout, within(t, got, "the call's end"))
-}
-
-// What a call did before the deadline is in its count.
-func TestDeadlineReportsPartialProgress(t *testing.T) {
-	a, b := pair(t, Stream)
-	data := make([]byte, 8*usualSndBuf)
-	type result struct {
-		n   int
-		err error
-	}
-	sent := make(chan result, 1)
-	go func() { n, err := a.Send(data, 0, Forever); sent <- result{n, err} }()
-	parked(t, a, writing)
-	require.NoError(t, a.SetWriteDeadline(longAgo))
-	r := within(t, sent, "the end of the send")
-	assert.Equal(t, ErrTimeout, r.err)
-	assert.Positive(t, r.n)
-	n, err := b.RecvFull(data[:r.n], 0, Forever)
-	require.NoError(t, err)
-	assert.Equal(t, r.n, n)
-	assert.True(t, sentNothing(b))
-
-	_, err = b.Send([]byte("abc"), 0, Forever)
-	require.NoError(t, err)
-	go func() { n, err := a.RecvFull(data, 0, Forever); sent <- result{n, err} }()
-	parked(t, a, reading)
-	require.NoError(t, a.SetReadDeadline(longAgo))
-	assert.Equal(t, result{3, ErrTimeout}, within(t, sent, "the end of the receive"))
-	assert.Equal(t, "abc", string(data[:3]))
-}
-
-// A call that makes progress with each try heeds the deadline between tries.
-func TestProgressHeedsTheDeadline(t *testing.T) {
-	for name, w := range map[string]Wait{"for ever": Forever, "time": Within(time.Hour), "context": Context(context.Background())} {
-		t.Run(name, func(t *testing.T) {
-			_, s := pair(t, Stream)
-			n, err := progressing(t, s, w, func() { require.NoError(t, s.SetReadDeadline(longAgo)) })
-			assert.Equal(t, ErrTimeout, err)
-			assert.Equal(t, 3, n)
-		})
-	}
 }
 
 // The call that parks does not set the descriptor's deadline again if it has it. A pipe stands for the descriptor: its own
@@ -537,218 +169,6 @@ func TestDeadlineAtTheEdgesOfTime(t *testing.T) {
 	}
 }
 
-func TestBubbleDeadlines(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const d = 5 * time.Millisecond
-		a, b := pair(t, Stream)
-		u, err := Open(Inet, Dgram, UDP)
-		require.NoError(t, err)
-		for _, call := range []func() error{
-			func() error { return recvByte(a)(Forever) },
-			func() error { return recvByte(a)(Forever.Spin(time.Second)) },
-			func() error { return recvError(u)(Forever) },
-		} {
-			before := machineClock()
-			require.NoError(t, a.SetReadDeadline(time.Now().Add(d)))
-			require.NoError(t, u.SetReadDeadline(time.Now().Add(d)))
-			assert.Equal(t, ErrTimeout, call())
-			assert.GreaterOrEqual(t, machineClock()-before, d)
-		}
-		require.NoError(t, a.SetReadDeadline(time.Time{}))
-		ended := goes(func() error { return recvByte(a)(Forever) })
-		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].parked })
-		behind := goes(func() error { return recvByte(a)(Forever) })
-		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].head != nil })
-		require.NoError(t, a.SetReadDeadline(time.Now().Add(d)))
-		assert.Equal(t, ErrTimeout, <-ended)
-		assert.Equal(t, ErrTimeout, <-behind)
-		for _, s := range []*Socket{a, b, u} {
-			require.NoError(t, s.Close())
-		}
-		assert.Zero(t, time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)), "the bubble's clock stood")
-	})
-}
-
-func TestAllocDeadlines(t *testing.T) {
-	buf := make([]byte, 64)
-	t.Run("set, and receive what is there", func(t *testing.T) {
-		a, b := pair(t, Stream)
-		noAllocations(t, func() error {
-			_, err := a.Send(buf, 0, Forever)
-			err2 := b.SetReadDeadline(inHours())
-			_, err3 := b.Recv(buf, 0, Forever)
-			return errors.Join(err, err2, err3)
-		})
-		assert.Nil(t, b.blk.file, "it never parked")
-	})
-	t.Run("set, and park", func(t *testing.T) {
-		a, b := pair(t, SeqPacket)
-		echoed := make([]byte, 64)
-		go func() {
-			for {
-				if _, err := b.Recv(echoed, 0, Forever); err != nil {
-					return
-				}
-				b.Send(echoed, 0, Forever)
-			}
-		}()
-		noAllocations(t, func() error {
-			_, err := a.Send(buf, 0, Forever)
-			err2 := a.SetReadDeadline(inHours())
-			_, err3 := a.Recv(buf, 0, Forever)
-			return errors.Join(err, err2, err3)
-		})
-		assert.NotNil(t, a.blk.file, "it parked")
-	})
-	t.Run("set and expire, on both pollers", func(t *testing.T) {
-		_, b := pair(t, Stream)
-		u, _ := boundUDP(t)
-		var m Msg
-		noAllocations(t, func() error {
-			soon := time.Now().Add(time.Microsecond)
-			err := errors.Join(b.SetReadDeadline(soon), u.SetReadDeadline(soon))
-			if _, err := b.Recv(buf, 0, Forever); err != ErrTimeout {
-				return err
-			}
-			if _, err := u.RecvErr(&m, Forever); err != ErrTimeout {
-				return err
-			}
-			return err
-		})
-	})
-	for name, make := range deadlineWaits() {
-		t.Run("moved under a waiting call: "+name, func(t *testing.T) {
-			w := make(t)
-			got := goes(func() error { return w.call(Forever) })
-			w.waits(t, time.Time{})
-			i := 0
-			noAllocations(t, func() error {
-				i++
-				return w.set(time.Now().Add(time.Duration(i) * time.Hour))
-			})
-			require.NoError(t, w.set(longAgo))
-			assert.Error(t, within(t, got, "the call's end"))
-		})
-	}
-}
-
-// Deadlines move all the time, on both sides of a connection, and no byte is lost, doubled or out of place.
-func TestRaceDeadlinesMoveUnderTraffic(t *testing.T) {
-	a, b := pair(t, Stream)
-	data := make([]byte, 1<<21)
-	r := rand.NewChaCha8([32]byte{1})
-	r.Read(data)
-	stop := make(chan struct{})
-	var movers, wg sync.WaitGroup
-	for i := range 4 {
-		movers.Go(func() {
-			r := rand.New(rand.NewPCG(uint64(i), 3))
-			s := [2]*Socket{a, b}[i%2]
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				t := time.Time{}
-				if r.IntN(4) > 0 {
-					t = time.Now().Add(time.Duration(r.IntN(200)-20) * time.Microsecond)
-				}
-				s.SetDeadline(t)
-				runtime.Gosched()
-			}
-		})
-	}
-	wg.Go(func() {
-		for rest := data; len(rest) > 0; {
-			n, err := a.Send(rest[:min(len(rest), 1<<16)], 0, Forever)
-			if err != nil && err != ErrTimeout {
-				t.Error(err)
-				return
-			}
-			rest = rest[n:]
-		}
-	})
-	var mu sync.Mutex // the receivers', so that what they get is in order
-	got := make([]byte, 0, len(data))
-	for i := range 3 {
-		wg.Go(func() {
-			r := rand.New(rand.NewPCG(uint64(i), 4))
-			for {
-				w := []Wait{Forever, Within(100 * time.Microsecond), Forever.Spin(20 * time.Microsecond)}[r.IntN(3)]
-				mu.Lock()
-				if len(got) == len(data) {
-					mu.Unlock()
-					return
-				}
-				n, err := b.RecvFull(got[len(got):min(cap(got), len(got)+1+r.IntN(1<<14))], 0, w)
-				got = got[:len(got)+n]
-				mu.Unlock()
-				if err != nil && err != ErrTimeout {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	close(stop)
-	movers.Wait()
-	assert.True(t, bytes.Equal(data, got))
-	require.NoError(t, a.SetDeadline(time.Time{}))
-	require.NoError(t, b.SetDeadline(time.Time{}))
-	assert.True(t, laneIsFree(a, writing))
-	assert.True(t, laneIsFree(b, reading))
-}
-
-// The lane guards its owner while deadlines move, and while the socket closes.
-func TestRaceDeadlinesMoveBesideClose(t *testing.T) {
-	for i := range 100 {
-		b, at := boundUDP(t) // it has an error queue
-		require.NoError(t, b.Connect(at, Forever))
-		var wg sync.WaitGroup
-		for g := range 6 {
-			wg.Go(func() {
-				r := rand.New(rand.NewPCG(uint64(i), uint64(g)))
-				for {
-					var err error
-					switch {
-					case g == 0:
-						_, err = b.Send([]byte("x"), 0, Forever)
-					case g == 1:
-						err = recvError(b)(Forever)
-					case g < 4:
-						err = recvByte(b)(Forever)
-					default:
-						err = b.SetDeadline(time.Now().Add(time.Duration(r.IntN(100)-10) * time.Microsecond))
-					}
-					if err != nil && err != ErrTimeout {
-						assert.ErrorIs(t, err, net.ErrClosed)
-						return
-					}
-				}
-			})
-		}
-		for range i {
-			runtime.Gosched()
-		}
-		require.NoError(t, b.Close())
-		wg.Wait()
-	}
-}
-
-// A deadline that is taken away stops the timer of the call that it was set for.
-func TestDeadlineTakenAwayStopsItsTimer(t *testing.T) {
-	s, _ := pair(t, Stream)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	wt := newWaiter(s, OpRecv, 0)
-	wt.aim(clock() + time.Hour)
-	wt.aim(0)
-	assert.False(t, wt.timer.Stop(), "the timer runs")
-	wt.free()
-}
-
 // A deadline moves every call that is queued.
 func TestDeadlineMovesTheWholeQueue(t *testing.T) {
 	s, _ := pair(t, Stream)
@@ -779,14 +199,137 @@ func TestDeadlineMovesTheWholeQueue(t *testing.T) {
 	}
 }
 
-// A waiter that is used again does not end with the reason of the wait before.
-func TestWaiterIsUsedAgainWithoutItsReason(t *testing.T) {
+// The tests below set a deadline beside calls that are only made up, so that they cannot hang: where calls wait, the others find
+// the same with real ones.
+
+func TestDeadlineIsKeptPerDirection(t *testing.T) {
+	a, _ := pair(t, Stream)
+	require.NoError(t, a.SetDeadline(time.Time{}))
+	assert.Nil(t, a.blk, "there is nothing to take away, so nothing is made")
+
+	require.NoError(t, a.SetReadDeadline(epoch))
+	assert.Equal(t, [2]time.Duration{1, 0}, [2]time.Duration{a.blk.parks[reading].bound, a.blk.parks[writing].bound},
+		"the moment from which others are counted is one too")
+	require.NoError(t, a.SetReadDeadline(epoch.Add(-time.Hour)))
+	assert.Equal(t, time.Duration(1), a.blk.parks[reading].bound)
+	until := inHours()
+	require.NoError(t, a.SetWriteDeadline(until))
+	assert.Equal(t, until.Sub(epoch), a.blk.parks[writing].bound)
+	slow := stSlow(reading) | stSlow(writing) | stSlow(erring)
+	assert.Equal(t, slow, a.state.Load()&slow)
+
+	for d, want := range map[direction]time.Duration{reading: 1, writing: until.Sub(epoch), erring: 1} {
+		assert.Equal(t, want, a.bound(d))
+		assert.Equal(t, want == 1, a.expired(d))
+	}
+	require.NoError(t, a.SetReadDeadline(time.Time{}))
+	assert.Equal(t, stSlow(writing), a.state.Load()&slow)
+	assert.False(t, a.expired(reading))
+	require.NoError(t, a.SetDeadline(until))
+	assert.Equal(t, a.blk.parks[writing].bound, a.blk.parks[reading].bound)
+}
+
+func TestEarlierDeadlineMakesACallOverdue(t *testing.T) {
+	s, _ := pair(t, Stream)
+	c, last := call{op: OpRecv}, clock()
+	assert.False(t, s.overdue(&c))
+	c.deadline = last
+	assert.True(t, s.overdue(&c), "its own")
+	c.deadline = last + time.Hour
+	assert.False(t, s.overdue(&c))
+	require.NoError(t, s.SetReadDeadline(longAgo))
+	assert.True(t, s.overdue(&c), "the direction's")
+	c.deadline = 0
+	assert.True(t, s.overdue(&c))
+	require.NoError(t, s.SetDeadline(inHours()))
+	assert.False(t, s.overdue(&c))
+	c.deadline = last
+	assert.True(t, s.overdue(&c))
+}
+
+// The descriptor has the deadline only while a call waits, and one that is woken already looks for itself.
+func TestDeadlineOfTheDescriptor(t *testing.T) {
 	s, _ := pair(t, Stream)
 	s.mu.Lock()
-	wt := newWaiter(s, OpRecv, 0)
+	b := s.blockingSide()
+	b.open(s)
+	p := &b.parks[reading]
 	s.mu.Unlock()
-	wt.ext.reason = net.ErrClosed // as when the queue that it waits in is closed
-	ext := &wt.ext
-	wt.free()
-	assert.NoError(t, ext.reason)
+	require.NoError(t, s.SetReadDeadline(inHours()))
+	assert.Zero(t, p.at, "no call waits")
+
+	p.waiting, p.own = true, clock()+time.Minute
+	until := inHours()
+	require.NoError(t, s.SetReadDeadline(until))
+	assert.Equal(t, p.own, p.at, "the call's own is earlier")
+	p.own = 0
+	require.NoError(t, s.SetReadDeadline(until.Add(time.Hour)))
+	assert.Equal(t, p.bound, p.at)
+	require.NoError(t, s.SetReadDeadline(time.Time{}))
+	assert.Zero(t, p.at)
+
+	b.setDeadline(reading, passed)
+	require.NoError(t, s.SetReadDeadline(until))
+	assert.Equal(t, passed, p.at)
+	p.waiting = false
+}
+
+// The park takes the deadline of its call from the call, for those who move the direction's.
+func TestParkKnowsTheDeadlineOfItsCall(t *testing.T) {
+	_, s := pair(t, Stream)
+	c, w := call{op: OpRecv, buf: make([]byte, 1)}, Until(inHours())
+	require.NoError(t, s.enter(&c, &w))
+	require.NoError(t, s.SetReadDeadline(longAgo)) // it ends the park
+	c.until(&w)
+	_, _, err := s.awaitOnRuntime(&c, &w)
+	assert.Equal(t, ErrTimeout, err)
+	assert.Equal(t, w.d, s.blk.parks[reading].own)
+	s.unpark(s.lane(reading))
+	s.leave(OpRecv, nil)
+}
+
+func TestDeadlineReachesWaitersOnThePollerAndInTheQueue(t *testing.T) {
+	s, _ := boundUDP(t)
+	_, err := s.RecvErr(new(Msg), Within(0)) // the lane of the error queue is made
+	require.ErrorIs(t, err, ErrTimeout)
+	mailboxes := [2]*Mailbox{NewMailbox(), NewMailbox()}
+	for _, mb := range mailboxes { // the second is queued: it has no deadline
+		defer mb.Close()
+		_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))
+		require.ErrorAs(t, err, new(*Select))
+	}
+	s.mu.Lock()
+	blk := s.blockingSide()
+	var onPoller, inQueue [3]*waiter
+	for d := reading; d <= erring; d++ {
+		onPoller[d], inQueue[d] = newWaiter(s, OpRecv, 0), newWaiter(s, OpRecv, 0)
+		blk.onPoller[d] = onPoller[d]
+		s.lane(d).push(&inQueue[d].h)
+	}
+	s.mu.Unlock()
+	have := func() (at [2][3]time.Duration) {
+		for d := reading; d <= erring; d++ {
+			at[0][d], at[1][d] = onPoller[d].at, inQueue[d].at
+		}
+		return at
+	}
+	require.NoError(t, s.SetReadDeadline(inHours()))
+	r := blk.parks[reading].bound
+	assert.Equal(t, [2][3]time.Duration{{reading: r, erring: r}, {reading: r, erring: r}}, have())
+	require.NoError(t, s.SetWriteDeadline(inHours()))
+	w := blk.parks[writing].bound
+	assert.Equal(t, [2][3]time.Duration{{reading: r, writing: w, erring: r}, {reading: r, writing: w, erring: r}}, have())
+	require.NoError(t, s.SetDeadline(time.Time{}))
+	assert.Zero(t, have())
+
+	s.mu.Lock()
+	for d := reading; d <= erring; d++ {
+		blk.onPoller[d] = nil
+		s.lane(d).remove(&inQueue[d].h)
+		onPoller[d].free()
+		inQueue[d].free()
+		s.settle(d)
+	}
+	s.mu.Unlock()
+	assert.Zero(t, s.state.Load()&(stSlow(writing)|stSlow(erring)))
 }

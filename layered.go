@@ -2,6 +2,7 @@ package esock
 
 import (
 	"sync"
+	"syscall"
 
 	"github.com/esock-go/esock/internal/layered"
 )
@@ -22,6 +23,16 @@ func (engine) Retract(h *Handle) bool            { return h.retract() }
 func (engine) Over(w Wait) error                 { return w.over() }
 func (engine) Blocks(w Wait) bool                { return w.kind != waitBad && w.blocks() }
 func (engine) Within(w Wait) bool                { return w.kind == waitFor }
+
+// Refusal reports whether the reason of an Error is the kernel's refusal, and not the error of a context that is like one.
+func (engine) Refusal(reason error) (syscall.Errno, bool) {
+	if e, ok := reason.(*explainedErrno); ok {
+		return e.errno, true
+	}
+	errno, ok := reason.(syscall.Errno)
+	return errno, ok
+}
+
 func (engine) NewHandle(m *Mailbox, mu *sync.Mutex, f func(Message) (msg Message, more bool)) *Handle {
 	return m.newHandleFunc(mu, f)
 }

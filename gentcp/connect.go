@@ -1,7 +1,6 @@
 package gentcp
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,12 +9,13 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/active"
 )
 
 // Connect connects to a port of a host: a name, a literal address, "any" or "loopback". mb owns the socket; if mb is nil,
 // the socket has no owner and is passive. The family is the first that is given: by a family word, by ip or ifaddr, or by
 // the literal address; otherwise it is IPv4. A name is looked up in that family only. Its addresses are tried in turn, each
-// with a new socket; w covers all of it. An IPv6 literal in family Inet is ErrNXDomain; an IPv4 literal in Inet6 is its
+// with a new socket; w covers all of it. Option tcp_module can change all that. An IPv6 literal in family Inet is ErrNXDomain; an IPv4 literal in Inet6 is its
 // mapped address. A zone, as in fe80::1%eth0, is the name or the index of an interface in the network namespace of the
 // socket. During the call, the socket closes only if its owner does.
 //
@@ -66,7 +66,7 @@ func ConnectAddr(mb *esock.Mailbox, a esock.Addr, w esock.Wait, opts ...Option) 
 // gen_tcp:fdopen/2.
 func FDOpen(mb *esock.Mailbox, fd int, opts ...Option) (*Socket, error) {
 	const op = "fdopen"
-	c, err := sortOut(mb, atConnect, 0, append(opts[:len(opts):len(opts)], FD(fd)))
+	c, err := sortOut(mb, atConnect, 0, nil, append(opts[:len(opts):len(opts)], FD(fd)))
 	if err != nil {
 		return nil, &Error{Op: op, Reason: err}
 	}
@@ -85,81 +85,34 @@ func connection(mb *esock.Mailbox, w esock.Wait, opts []Option) (*creation, erro
 	if err := checkWait(w); err != nil {
 		return nil, err
 	}
-	return sortOut(mb, atConnect, 0, opts)
+	return sortOut(mb, atConnect, 0, defaultsAt(atConnect), opts)
 }
 
-// resolve returns the addresses of a host in the resolver's order, and decides the family.
+// resolve returns the module's addresses of a host, and decides the family.
 func (c *creation) resolve(host string, port uint16, w esock.Wait) ([]esock.Addr, error) {
-	ip, err := netip.ParseAddr(host)
 	family := esock.Inet
-	if err == nil && ip.Is6() {
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
 		family = esock.Inet6
 	}
 	if err := c.settle(family); err != nil {
 		return nil, err
 	}
-	switch {
-	case c.family == esock.Local:
-		return nil, &badArgument{"address", host, "a local socket connects to a path: ConnectAddr"}
-	case host == "any" && c.family == esock.Inet6:
-		ip, err = netip.IPv6Unspecified(), nil
-	case host == "any":
-		ip, err = netip.IPv4Unspecified(), nil
-	case host == "loopback" && c.family == esock.Inet6:
-		ip, err = netip.IPv6Loopback(), nil
-	case host == "loopback":
-		ip, err = netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
-	}
-	switch {
-	case err != nil:
-	case c.family == esock.Inet && !ip.Is4():
-		return nil, ErrNXDomain
-	default:
-		return []esock.Addr{c.destination(ip, port)}, nil
-	}
-	return c.lookUp(host, port, w)
-}
-
-// lookUp returns the resolver's addresses of a name in the family.
-func (c *creation) lookUp(host string, port uint16, w esock.Wait) ([]esock.Addr, error) {
 	ctx, free := w.Ends()
 	defer free()
-	network := "ip4"
-	if c.family == esock.Inet6 {
-		network = "ip6"
-	}
-	ips, err := lookUpHost(ctx, network, host)
-	if err != nil {
-		var dns *net.DNSError
-		switch {
-		case ctx.Err() != nil:
-			return nil, w.Ended()
-		case errors.As(err, &dns) && dns.IsNotFound, errors.As(err, new(*net.AddrError)):
-			return nil, ErrNXDomain
-		}
+	addrs, err := c.module.Resolve(ctx, host, port)
+	switch {
+	case err == nil:
+	case ctx.Err() == nil, errors.Is(err, ErrNXDomain), errors.Is(err, ErrBadArg):
 		return nil, err
+	default:
+		return nil, w.Ended()
 	}
-	addrs := make([]esock.Addr, 0, len(ips))
-	for _, ip := range ips {
-		addrs = append(addrs, c.destination(ip, port))
+	for _, a := range addrs {
+		if a.Family() != c.family || !wellFormed(a) {
+			return nil, fmt.Errorf("%w: the module has resolved the host to %v", syscall.EAFNOSUPPORT, a)
+		}
 	}
 	return addrs, nil
-}
-
-// destination converts an address to the socket's family: IPv4 to mapped IPv6, and back.
-func (c *creation) destination(ip netip.Addr, port uint16) esock.Addr {
-	switch {
-	case c.family == esock.Inet:
-		return esock.Inet4Addr(ip, port)
-	case ip.Is4():
-		return esock.Inet6Addr(ip, port, 0)
-	}
-	return inetAddr(ip, int(port))
-}
-
-// lookUpHost is the resolver. Tests replace it.
-var lookUpHost = func(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	return net.DefaultResolver.LookupNetIP(ctx, network, host)
 }
 
 // connect tries the addresses until one answers or the time is over. An error that is not about the address ends it at once.
@@ -182,7 +135,7 @@ func (c *creation) connect(addrs []esock.Addr, w esock.Wait) (*Socket, error) {
 // aboutAddress reports whether another address may do after this error: the kernel's refusal, except EINVAL. The others are
 // about the options, the owner or the time; a context's errors may be of any type.
 func aboutAddress(err error) bool {
-	errno, ok := reasonOf(err).(syscall.Errno)
+	errno, ok := active.Refusal(reasonOf(err))
 	return ok && errno != syscall.EINVAL
 }
 
@@ -192,8 +145,9 @@ func (c *creation) attempt(a esock.Addr, w esock.Wait) (*esock.Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = c.bind(sock, false); err == nil {
-		err = sock.Connect(a, w)
+	local, err := c.local(false)
+	if err == nil {
+		err = c.module.Connect(sock, local, a, w)
 	}
 	if err != nil {
 		sock.Close()

@@ -11,7 +11,8 @@ import (
 // creation is a checked option list: how the socket is made, and which options are set on it.
 type creation struct {
 	family   esock.Domain
-	given    bool // by a word
+	given    bool   // by a word or a module
+	module   Module // nil: that of the family
 	addr     localAddr
 	fd       int // -1: none
 	backlog  int
@@ -43,37 +44,20 @@ type wholeAddr struct {
 	zone string // for an address without a zone that replaces the sockaddr's
 }
 
-var familyOfModule = map[any]esock.Domain{"inet_tcp": esock.Inet, "inet6_tcp": esock.Inet6, "local_tcp": esock.Local}
-
 var familyWords = map[string]esock.Domain{"inet": esock.Inet, "inet6": esock.Inet6, "local": esock.Local}
 
-// sortOut checks an option list for Listen or Connect. The argument port counts as the first option. Errors: ErrBadArg.
-func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, error) {
+// sortOut checks an option list for Listen or Connect. The argument port counts as the first option; the default options
+// come before the caller's. Errors: ErrBadArg.
+func sortOut(mb *esock.Mailbox, where use, port int, defaults, opts []Option) (*creation, error) {
 	if mb != nil && mb.Closed() {
 		return nil, ownerClosed
 	}
-	c := &creation{addr: localAddr{port: port}, fd: -1, backlog: defaultBacklog, protocol: esock.TCP, settings: defaults,
-		owner: mb, listening: where == atListen}
-	c.active = c.delivers()
-	for _, o := range opts {
-		if o.name == "raw" {
-			if _, ok := o.value.([]byte); !ok {
-				return nil, &badArgument{"raw", o.value, "it takes bytes"}
-			}
-			c.system = append(c.system, o)
-			continue
-		}
-		r, cause := find(o.name, where)
-		if cause != "" {
-			return nil, &badArgument{"option", named(o.name), cause}
-		}
-		v, cause := r.check(o.value)
-		if cause != "" {
-			return nil, &badArgument{o.name, o.value, cause}
-		}
-		if err := c.take(r, v); err != nil {
-			return nil, err
-		}
+	c := newCreation(mb, where, port)
+	if err := c.takeAll(where, defaults); err != nil {
+		return nil, err
+	}
+	if err := c.takeAll(where, opts); err != nil {
+		return nil, err
 	}
 	if c.netns != "" && c.fd >= 0 {
 		return nil, &badArgument{"netns", c.netns, "a descriptor has its namespace already"}
@@ -84,13 +68,49 @@ func sortOut(mb *esock.Mailbox, where use, port int, opts []Option) (*creation, 
 	return c, nil
 }
 
+// newCreation is the creation without options.
+func newCreation(mb *esock.Mailbox, where use, port int) *creation {
+	c := &creation{addr: localAddr{port: port}, fd: -1, backlog: defaultBacklog, protocol: esock.TCP, settings: defaults,
+		owner: mb, listening: where == atListen}
+	c.active = c.delivers()
+	return c
+}
+
+// takeAll checks options and adds them in their order. Errors: ErrBadArg.
+func (c *creation) takeAll(where use, opts []Option) error {
+	for i, o := range opts {
+		if o.name == "raw" {
+			if _, ok := o.value.([]byte); !ok {
+				return &badArgument{"raw", o.value, "it takes bytes"}
+			}
+			c.system = append(c.system, o)
+			continue
+		}
+		r, cause := find(o.name, where)
+		if cause != "" {
+			return &badArgument{"option", named(o.name), cause}
+		}
+		if r.name == "inet_backend" && i > 0 {
+			return &badArgument{o.name, o.value, "it is not the first option"}
+		}
+		v, cause := r.check(o.value)
+		if cause != "" {
+			return &badArgument{o.name, o.value, cause}
+		}
+		if err := c.take(r, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // take adds one option to the creation.
 func (c *creation) take(r *row, v any) error {
 	switch r.name {
 	case "inet", "inet6", "local":
-		c.setFamily(familyWords[r.name])
+		c.setModule(moduleOf(familyWords[r.name]))
 	case "tcp_module":
-		c.setFamily(familyOfModule[v])
+		c.setModule(v.(Module))
 	case "ip":
 		c.addr.setIP(v)
 	case "ifaddr":
@@ -124,17 +144,20 @@ func (c *creation) take(r *row, v any) error {
 // one.
 func (c *creation) delivers() bool { return c.owner != nil || c.listening }
 
-// setFamily sets the family unless an earlier word has set it.
-func (c *creation) setFamily(d esock.Domain) {
+// setModule sets the module and the family unless an earlier option has set them.
+func (c *creation) setModule(m Module) {
 	if !c.given {
-		c.family, c.given = d, true
+		c.family, c.given, c.module = m.Family(), true, m
 	}
 }
 
-// settle decides the family; otherwise is the family if the options do not say. Errors: ErrBadArg.
+// settle decides the family and the module; otherwise is the family if the options do not say. Errors: ErrBadArg.
 func (c *creation) settle(otherwise esock.Domain) error {
 	if !c.given {
 		c.family, c.given = otherwise, true
+	}
+	if c.module == nil {
+		c.module = moduleOf(c.family)
 	}
 	if c.family == esock.Local && c.addr.port != 0 {
 		return &badArgument{"port", c.addr.port, "a local address has no port"}
@@ -300,16 +323,12 @@ func (c *creation) failed(op string, err error) error {
 	return e
 }
 
-// bind binds the socket if an address was given, or if always is true.
-func (c *creation) bind(sock *esock.Socket, always bool) error {
+// local returns the address to bind to, if one was given or always is true; otherwise the zero Addr.
+func (c *creation) local(always bool) (esock.Addr, error) {
 	if !c.addr.given && !always {
-		return nil
+		return esock.Addr{}, nil
 	}
-	a, err := c.addr.bindAddr(c.family)
-	if err != nil {
-		return err
-	}
-	return sock.Bind(a)
+	return c.addr.bindAddr(c.family)
 }
 
 // start makes the Socket around the finished esock socket, and starts its active mode.

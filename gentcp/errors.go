@@ -175,6 +175,8 @@ func Reason(err error) string {
 	switch {
 	case err == nil:
 		return "ok"
+	case errors.Is(err, esock.ErrNoSocket):
+		return "nosock"
 	case errors.Is(err, ErrClosed), errors.Is(err, net.ErrClosed), errors.Is(err, io.EOF):
 		return "closed"
 	case errors.Is(err, esock.ErrTimeout), errors.Is(err, context.DeadlineExceeded):

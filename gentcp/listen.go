@@ -27,7 +27,7 @@ func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
 	if port < 0 || port > 65535 {
 		return nil, &Error{Op: op, Reason: badPort(port)}
 	}
-	c, err := sortOut(mb, atListen, port, opts)
+	c, err := sortOut(mb, atListen, port, defaultsAt(atListen), opts)
 	if err == nil {
 		err = c.settle(esock.Inet)
 	}
@@ -41,8 +41,9 @@ func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
 		return nil, c.failed(op, err)
 	}
 	// An adopted descriptor is bound already, unless an address is given too.
-	if err = c.bind(sock, !adopted || port != 0); err == nil {
-		err = sock.Listen(c.backlog)
+	local, err := c.local(!adopted || port != 0)
+	if err == nil {
+		err = c.module.Listen(sock, local, c.backlog)
 	}
 	if err != nil {
 		sock.Close()

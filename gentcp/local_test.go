@@ -56,7 +56,7 @@ func TestLocal_Options(t *testing.T) {
 		func(p string) []Option {
 			return []Option{must(Opt("ifaddr", map[string]any{"family": "local", "path": p}))}
 		},
-		func(p string) []Option { return []Option{TCPModule("local_tcp"), IfAddr(esock.UnixAddr(p)), Port(0)} },
+		func(p string) []Option { return []Option{TCPModule(LocalTCP), IfAddr(esock.UnixAddr(p)), Port(0)} },
 		func(p string) []Option { return []Option{IfAddr(esock.UnixAddr(p + "x")), IfAddr(esock.UnixAddr(p))} },
 	} {
 		path := filepath.Join(dir, strconv.Itoa(i))

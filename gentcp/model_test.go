@@ -3,6 +3,7 @@ package gentcp_test
 import (
 	"bytes"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,7 @@ func TestModel(t *testing.T) {
 			"packet":  m.setPacket,
 			"others":  m.setOthers,
 			"give":    m.give,
+			"unrecv":  m.unrecv,
 		})
 		m.finish(rt)
 		m.s.Close()
@@ -280,6 +282,23 @@ func (m *model) give(rt *rapid.T) {
 	_, ok := m.owners[0].Poll()
 	require.False(rt, ok, "something was left")
 	m.owners = append(m.owners[1:], m.owners[0])
+}
+
+// unrecv puts bytes into the stream where it is delivered next, so it looks into the mailbox before.
+func (m *model) unrecv(rt *rapid.T) {
+	m.drain(rt)
+	if len(m.at) != 1 {
+		rt.Skip("there are several ways to read what was delivered")
+	}
+	at := m.least()
+	data := []byte(rapid.SampledFrom([]string{"\x00\x01a", "\x02xy", "line\n", "\n", "bcdefg", ""}).Draw(rt, "data"))
+	err := m.s.Unrecv(data)
+	if m.over {
+		require.Equal(rt, "closed", gentcp.Reason(err))
+		return
+	}
+	require.NoError(rt, err)
+	m.sent = slices.Concat(m.sent[:at], data, m.sent[at:])
 }
 
 // finish takes the rest, which must come by itself in an active mode.

@@ -99,14 +99,14 @@ func Opt(name string, value any) (Option, error) {
 }
 
 // OptionsFromMap makes options from a map of names to values, such as a configuration; Opt describes the values. The order
-// is: family, ifaddr, ip, port, mode words, then by name. So ip and port change a sockaddr in ifaddr. raw takes a list of
+// is: inet_backend, family, ifaddr, ip, port, mode words, then by name. So ip and port change a sockaddr in ifaddr. raw takes a list of
 // lists. Errors: ErrBadArg.
 func OptionsFromMap(m map[string]any) ([]Option, error) {
 	names := make([]string, 0, len(m))
 	for name := range m {
 		names = append(names, name)
 	}
-	first := map[string]int{"inet": 1, "inet6": 1, "local": 1, "ifaddr": 2, "ip": 3, "port": 4, "list": 5, "binary": 5}
+	first := map[string]int{"inet_backend": 0, "inet": 1, "inet6": 1, "local": 1, "ifaddr": 2, "ip": 3, "port": 4, "list": 5, "binary": 5}
 	rank := func(name string) int {
 		if r, ok := first[name]; ok {
 			return r
@@ -322,13 +322,14 @@ func ReusePort(on bool) Option { return Option{name: "reuseport", value: on} }
 // ReusePortLB is SO_REUSEPORT_LB, which on Linux is SO_REUSEPORT. OTP: {reuseport_lb, Bool}.
 func ReusePortLB(on bool) Option { return Option{name: "reuseport_lb", value: on} }
 
-// TOS is IP_TOS. TCP ignores the two low bits and uses them itself. OTP: {tos, N}.
+// TOS is IP_TOS, 0 to 255, or DSCP of a codepoint. TCP ignores the two low bits and uses them itself. TOSByte has the parts.
+// OTP: {tos, N}.
 func TOS(n int) Option { return Option{name: "tos", value: n} }
 
 // TTL is IP_TTL, 1 to 255. OTP: {ttl, N}.
 func TTL(n int) Option { return Option{name: "ttl", value: n} }
 
-// TClass is IPV6_TCLASS. OTP: {tclass, N}.
+// TClass is IPV6_TCLASS, with the values of TOS. OTP: {tclass, N}.
 func TClass(n int) Option { return Option{name: "tclass", value: n} }
 
 // UserTimeout is TCP_USER_TIMEOUT, in whole milliseconds: how long sent data may stay unacknowledged; 0: the system's
@@ -396,5 +397,17 @@ func (p TCPProtocol) String() string { return [...]string{"tcp", "mptcp"}[p&1] }
 // off ENOPROTOOPT. OTP: {protocol, tcp | mptcp}.
 func Protocol(p TCPProtocol) Option { return Option{name: "protocol", value: p} }
 
-// TCPModule is accepted as a family word: "inet_tcp", "inet6_tcp", "local_tcp". OTP: {tcp_module, Module}.
-func TCPModule(name string) Option { return Option{name: "tcp_module", value: name} }
+// Backend is the value of option inet_backend.
+type Backend uint8
+
+// The backends of OTP. Here there is one implementation, which has the contract of BackendSocket.
+const (
+	BackendSocket Backend = iota
+	BackendInet
+)
+
+func (b Backend) String() string { return [...]string{"socket", "inet"}[b&1] }
+
+// InetBackend is accepted and has no effect: there is one implementation. It must be the first option. OTP: {inet_backend,
+// inet | socket}.
+func InetBackend(b Backend) Option { return Option{name: "inet_backend", value: b} }

@@ -201,11 +201,14 @@ func checkDevice(v any) (any, string) {
 	return nil, "it takes the name of an interface"
 }
 
-func checkModule(v any) (any, string) {
-	if name, ok := v.(string); ok && familyOfModule[name] != 0 {
-		return name, ""
+func checkBackend(v any) (any, string) {
+	switch v {
+	case BackendSocket, "socket":
+		return BackendSocket, ""
+	case BackendInet, "inet":
+		return BackendInet, ""
 	}
-	return nil, "it takes inet_tcp, inet6_tcp or local_tcp"
+	return nil, "it takes inet or socket"
 }
 
 // checkIP is checkAddr for an address without a port.

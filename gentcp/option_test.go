@@ -203,7 +203,7 @@ func TestOption_WrongValues(t *testing.T) {
 // The options of creation are checked as the others are.
 func TestOption_WrongCreationOptions(t *testing.T) {
 	rawAddr := esock.RawAddr(esock.Inet, []byte{1, 2})
-	for _, o := range []Option{{}, Port(-1), Port(65536), FD(-1), NetNS(""), Protocol(2), TCPModule("foo"), TCPModule(""),
+	for _, o := range []Option{{}, Port(-1), Port(65536), FD(-1), NetNS(""), Protocol(2), TCPModule(nil), TCPModule((*odd)(nil)), TCPModule(odd{esock.VSock}),
 		IP(noAddr), IfIP(noAddr), IfAddr(esock.Addr{}), IfAddr(esock.Broadcast), IfAddr(esock.VSockAddr(1, 2)),
 		IfAddr(rawAddr),
 		IfAddr(esock.NetlinkAddr(0, 0)), IfAddr(esock.Inet4Addr(ip6, 1)), IfAddr(esock.UnixAddr(string(make([]byte, 200))))} {
@@ -239,7 +239,7 @@ func TestOption_WrongCreationOptions(t *testing.T) {
 
 // Every option has a promise in this file, and every promise an option.
 func TestOption_AllAreTested(t *testing.T) {
-	tested := []string{"backlog", "binary", "fd", "ifaddr", "inet", "inet6", "ip", "list", "local", "netns",
+	tested := []string{"backlog", "binary", "fd", "ifaddr", "inet", "inet6", "inet_backend", "ip", "list", "local", "netns",
 		"pktoptions", "port",
 		"protocol", "tcp_module"} // by tests of their own
 	for _, c := range optionCases() {
@@ -463,7 +463,7 @@ func TestOption_String(t *testing.T) {
 		"{raw, 6, 4, 0102}":         Raw(6, 4, []byte{1, 2}),
 		"{packet, 0}":               PacketType(packet.Len0),
 		"{packet, raw}":             PacketType(packet.Raw),
-		"{tcp_module, inet6_tcp}":   TCPModule("inet6_tcp"),
+		"{tcp_module, inet6_tcp}":   TCPModule(Inet6TCP),
 		"{line_delimiter, 59}":      LineDelimiter(';'),
 		"{bind_to_device, lo}":      BindToDevice("lo"),
 		"{high_msgq_watermark, 1}":  HighMsgqWatermark(1),

@@ -42,7 +42,7 @@ func TestSetOpts_AppliesUpToTheFailure(t *testing.T) {
 func TestSetOpts_IgnoredNames(t *testing.T) {
 	l := listenWith(t, nil)
 	before := nameOf(t, l)
-	for _, o := range []Option{Inet(), Inet6(), Local(), IP(ip6), IPAny(), Backlog(1), TCPModule("local_tcp")} {
+	for _, o := range []Option{Inet(), Inet6(), Local(), IP(ip6), IPAny(), Backlog(1), TCPModule(LocalTCP)} {
 		require.NoError(t, l.SetOpts(o, KeepIdle(5)), o)
 		assert.Equal(t, 5, valueOf(t, l, "keepidle"), "it goes on after %v", o)
 		require.NoError(t, l.SetOpts(KeepIdle(6)))

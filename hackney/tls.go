@@ -62,7 +62,7 @@ func (*tlsTransport) Messages(Conn) Messages {
 
 func (t *tlsTransport) Connect(
 	mb *esock.Mailbox, host string, port int, opts []gentcp.Option, w esock.Wait) (Conn, error) {
-	own, beneath, err := divide(withBase(opts))
+	own, beneath, err := divide(opts)
 	if err != nil {
 		return nil, err
 	}

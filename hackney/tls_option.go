@@ -35,13 +35,18 @@ func own(o gentcp.Option) bool {
 	return false
 }
 
-// divide separates the options of a new connection: those of this layer, and those for the connection beneath. Errors:
-// gentcp.ErrBadArg.
+// divide separates the options of a new connection: those of this layer, and those for the connection beneath, which gets the
+// base options, too. Errors: gentcp.ErrBadArg.
 func divide(opts []gentcp.Option) (settings, []gentcp.Option, error) {
 	o := settings{size: 64 << 20, exitOnClose: true, sendTimeout: gentcp.Infinity}
-	beneath := append([]gentcp.Option(nil), baseOptions...)
-	for _, opt := range opts {
-		if !own(opt) {
+	for _, opt := range gentcp.DefaultConnectOptions() {
+		if opt, used, err := checked(opt); used && err == nil { // what TLS does not support is no default
+			o.set(opt)
+		}
+	}
+	var beneath []gentcp.Option
+	for _, opt := range withBase(opts) {
+		if !own(opt) || isBase(opt) {
 			beneath = append(beneath, opt)
 		}
 		opt, used, err := checked(opt)
@@ -81,6 +86,15 @@ func checked(opt gentcp.Option) (o gentcp.Option, used bool, err error) {
 		}
 	}
 	return o, true, err
+}
+
+// isBase reports whether this is one of the base options.
+func isBase(opt gentcp.Option) bool {
+	switch opt.Name() {
+	case "active", "packet", "binary":
+		return true
+	}
+	return false
 }
 
 // set stores an option that was checked.

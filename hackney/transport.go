@@ -52,9 +52,14 @@ func badArg(op, cause string) error {
 // baseOptions are the options of every new connection.
 var baseOptions = []gentcp.Option{gentcp.Binary(), gentcp.Active(false), gentcp.PacketType(0)}
 
-// withBase puts the base options in place of the caller's, and keeps the caller's other options in their order.
+// withBase puts the base options in place of the caller's, and keeps the caller's other options in their order. An
+// inet_backend stays the first.
 func withBase(opts []gentcp.Option) []gentcp.Option {
-	merged := append(make([]gentcp.Option, 0, len(baseOptions)+len(opts)), baseOptions...)
+	merged := make([]gentcp.Option, 0, len(baseOptions)+len(opts))
+	if len(opts) > 0 && opts[0].Name() == "inet_backend" {
+		merged, opts = append(merged, opts[0]), opts[1:]
+	}
+	merged = append(merged, baseOptions...)
 	for _, o := range opts {
 		switch o.Name() {
 		case "active", "packet", "binary", "list", "mode":

@@ -215,3 +215,54 @@ func inet(t *testing.T) *esock.Socket {
 	t.Cleanup(func() { s.Close() })
 	return s
 }
+
+func TestMapsOfRequestsAreRefusedByName(t *testing.T) {
+	lo := esock.Inet4Addr(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+	a, err := InterfaceAddrFromMap(map[string]any{"name": "lo", "addr": lo.Map()})
+	assert.NoError(t, err)
+	assert.Equal(t, InterfaceAddr{Name: "lo", Addr: lo}, a)
+	for cause, m := range map[string]map[string]any{
+		"missing keys: name, addr": nil,
+		"name: not a string":       {"name": 1, "addr": lo.Map()},
+		"addr: not a map":          {"name": "lo", "addr": "127.0.0.1"},
+		"unknown keys: index":      {"name": "lo", "addr": lo.Map(), "index": 1},
+	} {
+		_, err := InterfaceAddrFromMap(m)
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "ifconf"})
+		assert.ErrorContains(t, err, cause)
+	}
+	_, err = InterfaceAddrFromMap(map[string]any{"name": "lo", "addr": map[string]any{}})
+	assert.ErrorIs(t, err, &esock.InvalidError{What: "sockaddr"})
+	for cause, m := range map[string]map[string]any{
+		"irq: out of range":        {"irq": 256},
+		"base_addr: not an":        {"base_addr": "0"},
+		"mem_start: not a count":   {"mem_start": -1},
+		"unknown keys: mem":        {"mem": 1},
+		"port: not an integer":     {"port": nil},
+		"mem_end: not a count":     {"mem_end": 1.5},
+		"base_addr: out of range":  {"base_addr": 1 << 16},
+		"unknown keys: mem_sta":    {"mem_sta": 0},
+		"dma: out of range":        {"dma": -1},
+		"unknown keys: MemStart":   {"MemStart": 0},
+		"base_addr: not an intege": {"base_addr": true},
+	} {
+		_, err := MappingFromMap(m)
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "ifmap"})
+		assert.ErrorContains(t, err, cause)
+	}
+}
+
+func TestFlagsParseWhatTheyPrint(t *testing.T) {
+	for _, f := range []Flag{0, Up, Up | Loopback | Dynamic, math.MaxUint16} {
+		got, err := ParseFlags(f.String())
+		assert.NoError(t, err)
+		assert.Equal(t, f, got)
+	}
+	got, err := ParseFlags("up|0x10")
+	assert.NoError(t, err)
+	assert.Equal(t, Up|PointOPoint, got)
+	for _, text := range []string{"up|", "|", "up running", "0x10000", "renaming", "lower_up", "nonsense"} {
+		_, err := ParseFlags(text)
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "ioctl_flag"}, text)
+	}
+}

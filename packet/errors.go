@@ -23,7 +23,7 @@ func (e sizeError) Is(target error) bool { return target == syscall.EMSGSIZE }
 
 // ArgumentError reports an invalid argument. errors.Is finds syscall.EINVAL. OTP: badarg.
 type ArgumentError struct {
-	What  string // "type", "packet_size", "line_length", "line_delimiter", "length", "reader", "parser", "decoder"
+	What  string // "type", "packet_size", "line_length", "line_delimiter", "length", "reader", "parser", "decoder", "kind", "uri_kind"
 	Value any    // the value; nil: a nil pointer or interface
 	Cause string // why, where What and Value do not show it
 }

@@ -28,6 +28,16 @@ func (k URIKind) String() string {
 	return uriKindNames[k]
 }
 
+// ParseURIKind returns the form with OTP's name: "abs_path", "absoluteURI". The error is an *ArgumentError.
+func ParseURIKind(name string) (URIKind, error) {
+	for k, s := range uriKindNames {
+		if s == name {
+			return URIKind(k), nil
+		}
+	}
+	return 0, &ArgumentError{What: "uri_kind", Value: name}
+}
+
 // URI is the target of a request in OTP's parts. Percent escapes stay.
 type URI struct {
 	Kind   URIKind

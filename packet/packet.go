@@ -29,6 +29,16 @@ func (k Kind) String() string {
 	return kindNames[k]
 }
 
+// ParseKind returns the kind with OTP's name: "data", "http_eoh". The error is an *ArgumentError.
+func ParseKind(name string) (Kind, error) {
+	for k, s := range kindNames {
+		if s == name {
+			return Kind(k), nil
+		}
+	}
+	return 0, &ArgumentError{What: "kind", Value: name}
+}
+
 // Packet is a view of the bytes in which it was found. It is small: pass it by value. The zero value is no packet.
 //
 // Go keeps a struct of at most four words and four fields in registers. With more, Next would take three times as long. So a

@@ -26,7 +26,8 @@ func TestZeroValuesAreHarmless(t *testing.T) {
 			"ErrTooLong": packet.ErrTooLong},
 		Funcs: map[string]any{"Append": packet.Append, "AppendHeader": packet.AppendHeader, "DataPacket": packet.DataPacket,
 			"Decode": packet.Decode, "DelimiterOf": packet.DelimiterOf, "NewDecoder": packet.NewDecoder,
-			"NewParser": packet.NewParser, "ParseType": packet.ParseType},
+			"NewParser": packet.NewParser, "ParseKind": packet.ParseKind,
+			"ParseType": packet.ParseType, "ParseURIKind": packet.ParseURIKind},
 	}.Run(t)
 }
 

@@ -46,7 +46,7 @@ var optionLevels = []string{"socket", "ip", "ipv6", "tcp", "udp", "sctp"}
 
 // optionNotes say where an option differs from the document.
 var optionNotes = map[string]string{
-	"socket.peek_off": "OTP has it switched off, because its recv repeats what it peeks; here a receive is one call",
+	"socket.peek_off": "see [what differs](from-erlang.md#module-socket)",
 	"socket.rcvtimeo": "a `time.Duration`; descriptors here do not block, so it has no effect on a call with a `Wait`",
 	"socket.sndtimeo": "as rcvtimeo",
 	"ip.tos":          "an integer with four names, read as the integer",

@@ -28,7 +28,7 @@ func words(text string) []string { return strings.Fields(text) }
 
 // whereOf is what the types of options of gen_tcp say in column "for" of its table of options.
 var whereOf = map[string]string{"connect_option": "C", "listen_option": "L", "option()": "CLS", "option_name": "G",
-	"other option": ""}
+	"other option": "CL"}
 
 // documentRow is a row of a table that has a column "in".
 type documentRow struct {
@@ -269,7 +269,7 @@ func hasPrefix(names map[string]bool, prefix string) bool {
 // samples has a value for every option, as a configuration would give it.
 var samples = map[string]any{
 	"fd": 1 << 20, "inet": nil, "inet6": nil, "local": nil, "ifaddr": "127.0.0.1:0", "ip": "127.0.0.1", "port": 0,
-	"tcp_module": "inet_tcp", "netns": "/proc/self/ns/net", "bind_to_device": "lo", "backlog": 5, "protocol": "tcp",
+	"inet_backend": "socket", "tcp_module": "inet_tcp", "netns": "/proc/self/ns/net", "bind_to_device": "lo", "backlog": 5, "protocol": "tcp",
 	"active": "once", "buffer": 1000, "debug": false, "delay_send": true, "deliver": "port", "dontroute": false,
 	"exit_on_close": false, "exclusiveaddruse": true, "header": 2, "high_msgq_watermark": 1, "high_watermark": 0,
 	"keepalive": true, "keepcnt": 3, "keepidle": 10, "keepintvl": 10, "linger": []any{true, 0}, "low_msgq_watermark": 1,

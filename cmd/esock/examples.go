@@ -37,6 +37,7 @@ var examples = map[string][]example{
 	"ifs": {{"The names, for a script:", "esock ifs --json | jq -r '.[].name'"}},
 	"watch": {
 		{"Print what arrives on a port:", "esock watch --addr 127.0.0.1:5678"},
+		{"The next datagram alone, as JSON:", "esock watch --count 1 --json"},
 	},
 	"listen": {
 		{"Wait for a connection, and print what it sends:", "esock listen 5678"},
@@ -50,10 +51,14 @@ var examples = map[string][]example{
 		{"Send packets with a length of four bytes:", "echo hello | esock connect -p 4 localhost:5678"},
 		{"Send a datagram, and wait a second for an answer:", "echo hello | esock connect -u -w 1 localhost 5678"},
 	},
-	"sendfile": {{"Send a file to esock listen:", "esock sendfile localhost 5678 /etc/services"}},
+	"sendfile": {
+		{"Send a file to esock listen:", "esock sendfile localhost 5678 /etc/services"},
+		{"Give up when the peer is silent for 10 seconds:", "esock sendfile -w 10 localhost:5678 /etc/services"},
+	},
 	"serve": {
-		{"Serve this directory to this machine:", "esock serve . -p 8080"},
-		{"On every address of this machine, with HTTPS:", "esock serve . --addr :8443 --cert cert.pem"},
+		{"Serve this directory to this machine:", "esock serve . --port 8080"},
+		{"To the network, with HTTPS:", "esock serve . --addr :8443 --cert cert.pem --key key.pem"},
+		{"On a Unix domain socket:", "esock serve . --unix /tmp/files"},
 	},
 	"completion": {
 		{"In this shell:", "source <(esock completion bash)"},

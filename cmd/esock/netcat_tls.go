@@ -60,13 +60,9 @@ func (s *security) check() error {
 func (s *security) config() (*tls.Config, error) {
 	c := &tls.Config{}
 	if s.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(s.Cert, cmp.Or(s.Key, s.Cert))
-		var missing *os.PathError
-		switch {
-		case errors.As(err, &missing) && missing.Path == s.Key:
-			return nil, fmt.Errorf("--key: %w", err)
-		case err != nil:
-			return nil, fmt.Errorf("--cert: %w", err)
+		pair, err := readKeyPair(s.Cert, s.Key)
+		if err != nil {
+			return nil, err
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}

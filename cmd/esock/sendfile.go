@@ -16,16 +16,16 @@ import (
 )
 
 type sendfileCmd struct {
-	Host string        `arg:"" help:"A host name or address."`
+	Host string        `arg:"" help:"A host name or address, or HOST:PORT, which the file follows."`
 	Port string        `arg:"" help:"A port number or the name of a service."`
-	File string        `arg:"" help:"The file to send."`
+	File string        `arg:"" optional:"" help:"The file to send."`
 	Wait time.Duration `short:"w" placeholder:"TIME" help:"Give up when the peer confirms nothing for this long. By default the system decides: about 15 minutes if the peer does not answer, never if it answers but does not read."`
 }
 
 // Help is what --help adds.
 func (sendfileCmd) Help() string {
 	return "Connects, sends the file with sendfile(2) and without framing, and waits until the peer's system has confirmed " +
-		"all of it and the end. Only then it says that the file was sent, and exits with 0. Numbers of bytes, on the way and " +
+		"all of it and the end. Only then does it say that the file was sent, and exits with 0. Numbers of bytes, on the way and " +
 		"in errors, are those that were confirmed."
 }
 
@@ -40,20 +40,28 @@ func (c *sendfileCmd) Run(out *output) error {
 
 // sendfile sends the file, and prints how fast it was. A transfer that ctx interrupts has failed.
 func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
-	if c.File == "" {
+	words, file := []string{c.Host, c.Port}, c.File
+	if file == "" { // not given: an empty name is refused before
+		words, file = words[:1], c.Port
+	}
+	host, port, err := splitAddress(words)
+	switch {
+	case err != nil:
+		return err
+	case file == "":
 		return usagef("the name of the file is empty")
 	}
 	if c.Wait < 0 {
 		return usagef("--wait: a time of %v is too short", c.Wait)
 	}
 	// The file is opened first: a mistake in its name is reported at once.
-	d := demo{path: c.File}
+	d := demo{path: file}
 	if err := d.openFile(); err != nil {
 		d.close()
 		return err
 	}
 	defer d.close()
-	s, err := dial(ctx, c.Host, c.Port, gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true))
+	s, err := dial(ctx, host, port, gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true))
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the connection was established")
 	} else if err != nil {
@@ -91,9 +99,9 @@ func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 	case x.sent < d.size:
 		return fmt.Errorf("the file became shorter: only %d of %d bytes were left", x.sent, d.size)
 	}
-	_, err = fmt.Fprintf(out, "%d bytes sent and confirmed in %s, %s a second\n", x.sent, duration(took),
+	text := fmt.Sprintf("%d bytes sent and confirmed in %s, %s a second", x.sent, duration(took),
 		bytesize.Text(int64(float64(x.sent)/max(took.Seconds(), 1e-6))))
-	return err
+	return out.writeLines(out.wrap(text, 0))
 }
 
 // transfer is a file on its way.

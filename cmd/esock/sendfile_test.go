@@ -66,6 +66,27 @@ func TestSendfileSendsAll(t *testing.T) {
 	}
 }
 
+// The address is HOST PORT or HOST:PORT.
+func TestSendfileToAnAddress(t *testing.T) {
+	nothingLeft(t)
+	file := textFile(t, "hello")
+	for _, join := range []bool{false, true} {
+		l := peer(t)
+		host, port, err := net.SplitHostPort(l.Addr().String())
+		require.NoError(t, err)
+		args := []string{"sendfile", host, port, file}
+		if join {
+			args = []string{"sendfile", host + ":" + port, file}
+		}
+		code := make(chan int, 1)
+		go func() { code <- run(args, io.Discard, io.Discard) }()
+		got, err := io.ReadAll(accepted(t, l))
+		require.NoError(t, err)
+		assert.Equal(t, "hello", string(got))
+		assert.Equal(t, exitOK, testwait.Result(t, "the exit code", code))
+	}
+}
+
 func TestSendfileOfNothing(t *testing.T) {
 	nothingLeft(t)
 	l := peer(t)
@@ -224,12 +245,15 @@ func TestSendfileSaysWhatIsWrong(t *testing.T) {
 	l.Close()
 	for want, args := range map[string][]string{
 		"cannot connect to 127.0.0.1:" + port + ": connection refused": {host, port, big},
-		"no such file":            {host, port, dir + "/none"},
-		"the file is empty":       {host, port, ""},
-		"--wait: a time of -1s":   {host, port, big, "--wait=-1s"},
-		"is a directory":          {host, port, dir},
-		"is not a regular file":   {host, port, "/dev/null"},
-		"no service \"nonsense\"": {host, "nonsense", big},
+		"no such file":             {host, port, dir + "/none"},
+		"file: the value is empty": {host, port, ""},
+		"the file is empty":        {host + ":" + port, ""},
+		"has no port":              {host, big},
+		"brackets":                 {"::1:80:x", big},
+		"--wait: a time of -1s":    {host, port, big, "--wait=-1s"},
+		"is a directory":           {host, port, dir},
+		"is not a regular file":    {host, port, "/dev/null"},
+		"no service \"nonsense\"":  {host, "nonsense", big},
 	} {
 		code, out, errs := command(t, append([]string{"sendfile"}, args...)...)
 		assert.Equal(t, refusedCode(want), code, want)

@@ -20,7 +20,7 @@ type serveCmd struct {
 	Port        string        `short:"p" placeholder:"PORT" help:"Listen on this port of 127.0.0.1."`
 	Unix        string        `short:"U" placeholder:"PATH" help:"Listen on a Unix domain socket, whose file is removed at the end. @NAME is an abstract one."`
 	Cert        string        `short:"C" placeholder:"FILE" help:"Serve HTTPS: the file with the certificate, in PEM, and with the chain that it needs."`
-	Key         string        `placeholder:"FILE" help:"The file with the private key of the certificate, in PEM (by default, that of the certificate)."`
+	Key         string        `short:"K" placeholder:"FILE" help:"The file with the private key of the certificate, in PEM (by default, that of the certificate)."`
 	Hidden      bool          `short:"H" help:"Serve and list files whose name begins with a dot, too."`
 	Quiet       bool          `short:"q" help:"Do not log requests to standard error."`
 	Connections int           `default:"1000" help:"How many connections are served at once; for others, those that wait for a request are ended."`
@@ -135,7 +135,7 @@ func (c *serveCmd) place(at esock.Addr) string {
 		kind = "--abstract-unix-socket "
 	}
 	name := strings.ReplaceAll(strings.TrimPrefix(c.Unix, "@"), "'", `'\''`) // for a shell
-	return fmt.Sprintf("%s; try curl %s%s'%s' %s://localhost/", at, curl, kind, name, scheme)
+	return fmt.Sprintf("%s\ntry curl %s%s'%s' %s://localhost/", at, curl, kind, name, scheme)
 }
 
 // certificate returns the configuration of TLS, nil without --cert and --key. The files are read once.
@@ -146,26 +146,9 @@ func (c *serveCmd) certificate() (*tls.Config, error) {
 	case c.Cert == "":
 		return nil, usagef("--key: it needs --cert, the certificate")
 	}
-	cert, err := os.ReadFile(c.Cert)
+	pair, err := readKeyPair(c.Cert, c.Key)
 	if err != nil {
-		return nil, fmt.Errorf("--cert: %w", err)
-	}
-	key := cert
-	if c.Key != "" {
-		if key, err = os.ReadFile(c.Key); err != nil {
-			return nil, fmt.Errorf("--key: %w", err)
-		}
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		text := strings.TrimPrefix(err.Error(), "tls: ")
-		switch aboutKey := strings.Contains(text, "key") && !strings.Contains(text, "certificate input"); {
-		case aboutKey && c.Key == "":
-			return nil, fmt.Errorf("--cert: %s has no private key that belongs to it; --key names another file", c.Cert)
-		case aboutKey:
-			return nil, fmt.Errorf("--key: %s cannot be used: %s", c.Key, text)
-		}
-		return nil, fmt.Errorf("--cert: %s cannot be used: %s", c.Cert, text)
+		return nil, err
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}, nil
 }

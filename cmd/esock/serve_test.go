@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -112,6 +113,11 @@ func served(t *testing.T, args ...string) (first string, log lines) {
 	out := bufio.NewReader(r)
 	first, err := out.ReadString('\n')
 	require.NoError(t, err)
+	if slices.Contains(args, "--unix") {
+		second, err := out.ReadString('\n')
+		require.NoError(t, err)
+		first += second
+	}
 	t.Cleanup(func() {
 		require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGTERM))
 		assert.Equal(t, 0, testwait.Result(t, "the exit code", code))
@@ -143,7 +149,7 @@ func TestServeOnAUnixSocket(t *testing.T) {
 	t.Run("", func(t *testing.T) {
 		first, log := served(t, site(t), "--unix", path)
 		_, at, _ := strings.Cut(first, " on ")
-		assert.Equal(t, path+`; try curl --unix-socket '`+strings.ReplaceAll(path, "'", `'\''`)+`' http://localhost/`, at)
+		assert.Equal(t, path+"\n"+`try curl --unix-socket '`+strings.ReplaceAll(path, "'", `'\''`)+`' http://localhost/`, at)
 		conn, err := net.Dial("unix", path)
 		require.NoError(t, err)
 		defer conn.Close()

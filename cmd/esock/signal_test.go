@@ -2,9 +2,12 @@ package main
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,26 +86,48 @@ func TestServeSecondSignalKills(t *testing.T) {
 		_, at, ok := strings.Cut(strings.TrimSpace(line), " on ")
 		require.True(t, ok, line)
 		assert.Equal(t, "0123456789", fetched(t, at+"/a.txt"))
-
-		give := time.NewTimer(testwait.Patience)
-		defer give.Stop()
-		wait := 10 * time.Millisecond
-		for running := true; running; {
-			wait *= 2 // signals without end would keep a slow machine from anything else
-			require.NoError(t, ignoreGone(c.Process.Signal(sig)))
-			select {
-			case <-ended:
-				running = false
-			case <-time.After(wait):
-			case <-give.C:
-				c.Process.Kill()
-				<-ended
-				running = false
-			}
-		}
-		status := c.ProcessState.Sys().(syscall.WaitStatus)
-		assert.Equal(t, sig, status.Signal(), "%v", status)
+		killed(t, c, ended, sig)
 	}
+}
+
+// A standard output that is not read keeps watch from ending, until a second signal.
+func TestWatchSecondSignalKills(t *testing.T) {
+	_, stdout := pipe(t)
+	fill(t, stdout)
+	c := child(t, stdout, os.Stderr, "watch")
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	testwait.Until(t, "it has a socket, and listens to signals", func() bool {
+		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", c.Process.Pid))
+		return slices.ContainsFunc(fds, func(fd string) bool {
+			to, _ := os.Readlink(fd)
+			return strings.HasPrefix(to, "socket:")
+		})
+	})
+	killed(t, c, ended, syscall.SIGTERM)
+}
+
+// killed sends a signal until the process ends, and checks that it was killed by the signal.
+func killed(t *testing.T, c *exec.Cmd, ended <-chan error, sig syscall.Signal) {
+	t.Helper()
+	give := time.NewTimer(testwait.Patience)
+	defer give.Stop()
+	wait := 10 * time.Millisecond
+	for running := true; running; {
+		wait *= 2 // signals without end would keep a slow machine from anything else
+		require.NoError(t, ignoreGone(c.Process.Signal(sig)))
+		select {
+		case <-ended:
+			running = false
+		case <-time.After(wait):
+		case <-give.C:
+			c.Process.Kill()
+			<-ended
+			running = false
+		}
+	}
+	status := c.ProcessState.Sys().(syscall.WaitStatus)
+	assert.Equal(t, sig, status.Signal(), "%v", status)
 }
 
 // ignoreGone takes away that a process has ended already.

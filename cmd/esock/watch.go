@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,7 +61,7 @@ var receiveOptions = []struct {
 }
 
 func (c *watchCmd) Run(out *output) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
 	if c.Count < 0 {
 		return usagef("--count: must be 0 or more, not %d", c.Count)
@@ -137,10 +135,16 @@ func (c *watchCmd) print(out *output, m *esock.Msg) error {
 		return json.NewEncoder(out).Encode(m.Map())
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s  %s  %d bytes", time.Now().Format("15:04:05.000"), out.bold(m.Addr.String()), m.FullLen)
+	const clock = "15:04:05.000"
+	size := fmt.Sprintf("%d bytes", m.FullLen)
 	if m.Flags != 0 {
-		fmt.Fprintf(&b, "  %v", m.Flags)
+		size += fmt.Sprintf("  %v", m.Flags)
 	}
+	gap := "  "
+	if !out.fits(len(clock) + 2 + length(m.Addr.String()) + len(gap) + length(size)) {
+		gap = "\n  "
+	}
+	fmt.Fprintf(&b, "\n%s  %s%s%s", time.Now().Format(clock), out.bold(m.Addr.String()), gap, size)
 	fmt.Fprintf(&b, "\n  %s\n", out.shorten(strconv.Quote(string(m.Data()[:min(len(m.Data()), 200)])), 2))
 	for cm := range m.Control() {
 		v := cm.Map()

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"syscall"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/packet"
@@ -205,8 +204,7 @@ func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	case *esock.Error:
 		err = e.Reason
 	}
-	_, ends := err.(syscall.Errno)
-	if ends = ends || err == io.EOF || err == net.ErrClosed; ends {
+	if _, refused := Refusal(err); refused || err == io.EOF || err == net.ErrClosed {
 		return err, w.Ended() == err
 	}
 	return err, true

@@ -12,6 +12,7 @@ import (
 type connection struct {
 	*Server
 	stream
+	sock   *esock.Socket // of stream
 	member member
 	client string        // the client's address, for the log
 	line   [1 << 10]byte // the line being read; longer lines get memory of their own
@@ -23,7 +24,7 @@ type connection struct {
 
 	// The response.
 	status int
-	bytes  int64 // of the body that the kernel has taken
+	bytes  int64 // of the body that were sent
 	length int64 // of the body; -1: unknown
 	last   bool  // the connection ends after it
 }
@@ -42,7 +43,7 @@ const (
 func (s *Server) serve(sock *gentcp.Socket) {
 	defer sock.Close()
 	plain := &socket{Socket: sock, stall: s.stall}
-	c := &connection{Server: s, stream: plain, client: clientOf(sock)}
+	c := &connection{Server: s, stream: plain, sock: sock.Socket(), client: clientOf(sock)}
 	c.member.close = func() { sock.Close() }
 	defer c.crowd.leave(&c.member)
 	// The first request must arrive within Config.Head, like the rest of any other. Only later requests may take Config.Idle
@@ -70,6 +71,9 @@ func (s *Server) serve(sock *gentcp.Socket) {
 			err = c.refuse(problem)
 		} else {
 			err = c.respond()
+		}
+		if err == nil {
+			err = c.delivered()
 		}
 		c.logRequest(err)
 		switch {

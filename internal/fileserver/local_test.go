@@ -2,6 +2,7 @@ package fileserver
 
 import (
 	"context"
+	"crypto/sha256"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 func TestServeLocalSocket(t *testing.T) {
 	dir := site(t)
+	want := bigFile(t, dir, 1<<20)
 	path := filepath.Join(t.TempDir(), "socket")
 	for _, at := range []esock.Addr{esock.UnixAddr(path), esock.AbstractAddr("esock-test-" + filepath.Base(t.TempDir()) + path)} {
 		log := make(lines, 10)
@@ -32,6 +34,9 @@ func TestServeLocalSocket(t *testing.T) {
 		_, body := ask(t, client, "GET", "http://localhost/a.txt")
 		assert.Equal(t, "0123456789", body)
 		assert.Regexp(t, `^unix: - - \[.*\] "GET /a.txt HTTP/1.1" 200 10$`, <-log)
+		_, body = ask(t, client, "GET", "http://localhost/big")
+		assert.Equal(t, want, sha256.Sum256([]byte(body)))
+		assert.Regexp(t, `"GET /big HTTP/1.1" 200 1048576$`, <-log)
 		_, err = Listen(at, Config{Root: rooted(t, dir), Connections: 1, Idle: 1, Head: 1, Stall: 1})
 		assert.Error(t, err, "the name is taken")
 		stop()

@@ -2,14 +2,17 @@ package fileserver
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,6 +64,63 @@ func TestServeLogOfAnAbortedResponse(t *testing.T) {
 		require.NotNil(t, m, line)
 		assert.Equal(t, name, m[2])
 		assert.Equal(t, m[1], m[3])
+	}
+}
+
+// A response that is all in the kernel's buffers is not all at the client.
+func TestServeLogOfAResponseInTheKernel(t *testing.T) {
+	if f := strings.Fields(machine.Sysctl("net/ipv4/tcp_wmem")); len(f) != 3 || len(f[2]) < len("1048576") {
+		t.Skip("the send buffer cannot hold the file: net.ipv4.tcp_wmem is ", f)
+	}
+	dir, log := site(t), make(lines, 10)
+	const size = 256 << 10
+	bigFile(t, dir, size)
+	for what, change := range map[string]func(*Config){"the client left": func(*Config) {}, "": func(*Config) {},
+		"the client stopped reading": func(c *Config) { c.Stall = 50 * time.Millisecond }} {
+		t.Run(what, func(t *testing.T) {
+			var server *esock.Socket
+			at := serving(t, dir, log, change)
+			d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error { // the client's system takes less than the file
+				return raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 16<<10) })
+			}}
+			conn, err := d.Dial("tcp", at)
+			require.NoError(t, err)
+			defer conn.Close()
+			c := conn.(*net.TCPConn)
+			_, err = c.Write([]byte(request("GET /big HTTP/1.1")))
+			require.NoError(t, err)
+			testwait.Until(t, "the kernel has all", func() bool {
+				all, _ := esock.WhichSockets()
+				for _, s := range all {
+					if a, err := s.PeerName(); err == nil && a.String() == c.LocalAddr().String() {
+						server = s
+					}
+				}
+				// On a slow machine the time for reading may be over before.
+				return len(log) > 0 || server != nil && server.Counters().SendFile != nil && server.Counters().SendFile.Byte == size
+			})
+			switch what {
+			case "the client left":
+				assert.Empty(t, log, "it waits")
+				require.NoError(t, c.SetLinger(0))
+				c.Close()
+			case "":
+				assert.Empty(t, log, "it waits")
+				_, body := response(t, c)
+				assert.Len(t, body, size)
+			}
+			line := testwait.Result(t, "a line", log)
+			if what == "" {
+				assert.True(t, strings.HasSuffix(line, fmt.Sprint(" 200 ", size)), line)
+				return
+			}
+			var sent, again int
+			_, end, _ := strings.Cut(line, `HTTP/1.1" `)
+			_, err = fmt.Sscanf(end, "200 %d aborted: "+what+" after %d of 262144 bytes", &sent, &again)
+			require.NoError(t, err, line)
+			assert.Less(t, sent, size)
+			assert.Equal(t, sent, again)
+		})
 	}
 }
 

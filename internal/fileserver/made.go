@@ -71,22 +71,21 @@ func (c *connection) madeUp(f *os.File, begun []byte, name string) error {
 		n, err := c.patient(f).Read(piece[:cap(piece)])
 		piece = piece[:n]
 		switch {
-		case n == 0 && errors.Is(err, io.EOF) && chunked:
-			_, err = c.send([]byte("0\r\n\r\n"), false)
+		case n > 0:
+		case !errors.Is(err, io.EOF):
 			return err
-		case n == 0 && errors.Is(err, io.EOF):
+		case !chunked:
 			return nil
-		case n == 0 && err != nil:
+		default:
+			_, err = c.send([]byte("0\r\n\r\n"), false)
 			return err
 		}
 	}
 }
 
-// piece sends a piece of a body, with its length if it is chunked (RFC 9112, section 7.1).
+// piece sends a piece of a body, with its length if it is chunked (RFC 9112, section 7.1). It is not empty: that would be the
+// last chunk.
 func (c *connection) piece(b []byte, chunked bool) error {
-	if len(b) == 0 {
-		return nil // it would be the last chunk
-	}
 	if chunked {
 		c.out = append(strconv.AppendInt(c.out[:0], int64(len(b)), 16), "\r\n"...)
 		if _, err := c.send(c.out, true); err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -112,16 +111,15 @@ func TestServeLinksThatLeadOut(t *testing.T) {
 	}
 }
 
+// Below the root of the file system, every absolute link stays inside.
 func TestServeLinksOfTheRoot(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink("/etc/passwd", link))
-	if rest := strings.TrimPrefix(link, "/"); assert.NotEqual(t, link, rest) {
-		at := serving(t, "/", nil, func(c *Config) { c.Hidden = true })
-		want, err := os.ReadFile("/etc/passwd")
-		require.NoError(t, err)
-		_, body := ask(t, browser(t), "GET", "http://"+at+link)
-		assert.Equal(t, string(want), body)
-	}
+	want, err := os.ReadFile("/etc/passwd")
+	require.NoError(t, err)
+	at := serving(t, "/", nil, func(c *Config) { c.Hidden = true })
+	_, body := ask(t, browser(t), "GET", "http://"+at+link)
+	assert.Equal(t, string(want), body)
 }
 
 // A directory that changes between the look and the opening leads nowhere outside.

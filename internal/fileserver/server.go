@@ -1,6 +1,6 @@
 // Package fileserver serves the files of a directory over HTTP/1.1, as the command "esock serve" does. It shows how a
-// server is built on package gentcp: requests are packets of type http, the kernel sends the files, and every wait is
-// bounded.
+// server is built on package gentcp: requests are packets of type http, the kernel sends the files unless they must be
+// encrypted, and every wait is bounded.
 package fileserver
 
 import (
@@ -36,8 +36,9 @@ type Config struct {
 	// there is none. nil: nothing is called.
 	Ending func(busy int)
 
-	// Log gets one line for each request, in the Common Log Format. If the response was not sent to its end, the line goes
-	// on with "aborted: ", the reason, and the bytes that were sent and should have been. nil: no log.
+	// Log gets one line for each request, in the Common Log Format, once the client's system has confirmed the response, or
+	// the kernel has taken it if it is short. If the response was cut off, the line goes on with "aborted: ", the reason, and
+	// the bytes that were sent and should have been. nil: no log.
 	Log io.Writer
 }
 

@@ -61,6 +61,13 @@ var IfFlags = Names{
 	{0, "renaming"}, {0, "nogroup"},
 }
 
+// IfFlagsElsewhere are the systems that have the flags of interfaces that Linux does not have.
+var IfFlagsElsewhere = map[string]string{
+	"knowsepoch": "FreeBSD", "oactive": "the BSDs", "simplex": "the BSDs", "link0": "the BSDs", "link1": "the BSDs",
+	"link2": "the BSDs", "cantconfig": "FreeBSD", "ppromisc": "FreeBSD", "monitor": "FreeBSD", "staticarp": "FreeBSD",
+	"dying": "FreeBSD", "renaming": "FreeBSD", "nogroup": "FreeBSD",
+}
+
 // HardwareTypes are the ARPHRD_ numbers of <net/if_arp.h>, as OTP names them in the addresses of packet sockets.
 var HardwareTypes = Names{
 	{0, "netrom"}, {1, "ether"}, {2, "eether"}, {3, "ax25"}, {4, "pronet"}, {5, "chaos"}, {6, "ieee802"},
