@@ -41,7 +41,7 @@ func (e noZone) Unwrap() error { return e.InvalidError }
 func (e noZone) Is(target error) bool { return target == syscall.ENODEV }
 
 // NameZone replaces the scope id of an inet6 address by the interface's current name in the socket's network
-// namespace, as package net prints it. If there is none, or the socket is closed, it returns the address unchanged.
+// namespace, as package net prints it. Without one, or of a closed socket, it returns the address unchanged.
 func (s *Socket) NameZone(a Addr) Addr {
 	if a.ScopeID() == 0 {
 		return a

@@ -27,6 +27,7 @@ func TestReason(t *testing.T) {
 		{ErrClosed, "closed"},
 		{io.EOF, "closed"},
 		{net.ErrClosed, "closed"},
+		{esock.ErrNoSocket, "nosock"},
 		{esock.ErrTimeout, "timeout"},
 		{&SendTimeoutError{}, "timeout"},
 		{context.DeadlineExceeded, "timeout"},

@@ -33,6 +33,7 @@ type choice struct {
 	takes       bool // a value
 	many        bool // values
 	words       []string
+	by          map[string][]string // the words after each word of the argument before, if they depend on it
 	files       bool
 	directories bool
 }
@@ -68,6 +69,9 @@ func completedOf(node *kong.Node) []*completed {
 
 func choiceOf(v *kong.Value) *choice {
 	c := &choice{name: v.Name, help: v.Help, placeholder: v.Name, takes: true, many: v.IsCumulative(), words: wordsOf(v)}
+	if v.Tag.Get("words") == "options" {
+		c.by = optionsByLevel()
+	}
 	c.files, c.directories = completesFiles(v)
 	return c
 }

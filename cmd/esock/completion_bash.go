@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +14,7 @@ func bashScript(all []*completed) []string {
 		"# Completion of esock for bash: source <(esock completion bash)",
 		"_esock() {",
 		"	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}",
-		"	local command= word flags= values= list= i n=0 skip=",
+		"	local command= word flags= values= list= last= i n=0 skip=",
 		"	local -a arguments=()",
 		"	# The shell takes --flag=value apart.",
 		"	if [[ $cur == = ]]; then",
@@ -34,7 +36,7 @@ func bashScript(all []*completed) []string {
 		lines = append(lines, bashCommand(c)...)
 		lines = append(lines, "		;;")
 	}
-	return append(lines,
+	lines = append(lines,
 		"	esac",
 		"	for (( ; i < COMP_CWORD; i++)); do # which argument is at the cursor",
 		"		word=${COMP_WORDS[i]}",
@@ -43,9 +45,13 @@ func bashScript(all []*completed) []string {
 		`		elif [[ " $values " == *" $word "* ]]; then`,
 		"			skip=1",
 		"		elif [[ $word != -* || $word == - ]]; then",
-		"			n=$((n + 1))",
+		"			n=$((n + 1)) last=$word",
 		"		fi",
 		"	done",
+		"	case $command:$n:$last in")
+	lines = append(lines, bashByLast(all)...)
+	return append(lines,
+		"	esac",
 		"	if [[ $cur == -* ]]; then",
 		"		list=$flags",
 		`	elif [[ " $values " != *" $prev "* ]]; then`,
@@ -59,6 +65,18 @@ func bashScript(all []*completed) []string {
 		"	esac",
 		"}",
 		"complete -F _esock esock")
+}
+
+// bashByLast sets arguments whose words depend on the argument before.
+func bashByLast(all []*completed) (lines []string) {
+	for _, c := range all {
+		for i, a := range c.args {
+			for _, last := range slices.Sorted(maps.Keys(a.by)) {
+				lines = append(lines, fmt.Sprintf("	'%s:%d:%s') arguments[%d]=%s ;;", c.path(), i, last, i, quoted(strings.Join(a.by[last], " "))))
+			}
+		}
+	}
+	return lines
 }
 
 func bashCommands(all []*completed) (paths []string) {

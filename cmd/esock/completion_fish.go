@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -18,6 +20,12 @@ func fishScript(all []*completed) []string {
 		"	set -e words[1]",
 		"	set -l n (count $argv)",
 		`	test (count $words) -ge $n; and test "$words[1..$n]" = "$argv"`,
+		"end",
+		"function __esock_has # one of them is one of these",
+		"	for word in (commandline -opc)",
+		"		contains -- $word $argv; and return 0",
+		"	end",
+		"	return 1",
 		"end",
 		"complete -c esock -f",
 	}
@@ -39,8 +47,15 @@ func fishScript(all []*completed) []string {
 			}
 			lines = append(lines, fishLine(in, what, f.help))
 		}
-		for _, a := range c.args {
-			if len(a.words) > 0 || a.files {
+		for i, a := range c.args {
+			in := in
+			if i+1 < len(c.args) && c.args[i+1].by != nil {
+				in += "; and not __esock_has " + strings.Join(a.words, " ")
+			}
+			for _, last := range slices.Sorted(maps.Keys(a.by)) {
+				lines = append(lines, fishLine(in+"; and __esock_has "+last, "-a "+fishQuoted(strings.Join(a.by[last], " ")), a.help))
+			}
+			if len(a.words) > 0 && a.by == nil || a.files {
 				lines = append(lines, fishLine(in, strings.TrimPrefix(fishValues(a), "-x "), a.help))
 			}
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -26,7 +28,8 @@ func zshScript(all []*completed) []string {
 func zshCommand(c *completed, depth int) (lines []string) {
 	tabs := strings.Repeat("\t", depth)
 	if len(c.commands) == 0 {
-		lines = append(lines, fmt.Sprintf("shift %d words; (( CURRENT -= %d ))", depth-1, depth-1), `_arguments -s : \`)
+		lines = append(lines, fmt.Sprintf("shift %d words; (( CURRENT -= %d ))", depth-1, depth-1))
+		lines = append(append(lines, zshByLast(c)...), `_arguments -s : \`)
 		for _, f := range c.flags {
 			lines = append(lines, "	"+zshFlag(f)+` \`)
 		}
@@ -35,7 +38,11 @@ func zshCommand(c *completed, depth int) (lines []string) {
 			if a.many {
 				place = "*"
 			}
-			lines = append(lines, "	"+quoted(place+":"+zshText(a.name)+":"+zshValues(a))+` \`)
+			spec := quoted(place + ":" + zshText(a.name) + ":" + zshValues(a))
+			if a.by != nil {
+				spec = `"` + place + ":" + a.name + `:($by[$last])"`
+			}
+			lines = append(lines, "	"+spec+` \`)
 		}
 		lines[len(lines)-1] = strings.TrimSuffix(lines[len(lines)-1], ` \`)
 		return indented(tabs, lines)
@@ -57,6 +64,21 @@ func zshCommand(c *completed, depth int) (lines []string) {
 		lines = append(lines, tabs+"\t;;")
 	}
 	return append(lines, tabs+"esac")
+}
+
+// zshByLast finds the word that the words of an argument depend on.
+func zshByLast(c *completed) (lines []string) {
+	for _, a := range c.args {
+		if a.by == nil {
+			continue
+		}
+		lines = append(lines, "local word last=", "local -A by=(")
+		for _, last := range slices.Sorted(maps.Keys(a.by)) {
+			lines = append(lines, "	"+last+" "+quoted(strings.Join(a.by[last], " ")))
+		}
+		lines = append(lines, ")", "for word in $words[2,CURRENT-1]; do", "	(( $+by[$word] )) && last=$word && break", "done")
+	}
+	return lines
 }
 
 // zshFlag is a flag as _arguments takes it.

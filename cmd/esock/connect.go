@@ -13,6 +13,7 @@ import (
 
 type connectCmd struct {
 	netcat
+	trust
 	Address []string `arg:"" help:"HOST PORT or HOST:PORT. The host is a name or an address, the port a number or the name of a service. With -U: a path."`
 }
 
@@ -27,7 +28,7 @@ func (c *connectCmd) Run(out *output, std terminals) error {
 
 // connect connects to the address, and exchanges bytes, packets or datagrams with the peer.
 func (c *connectCmd) connect(ctx context.Context, out *output, std terminals) error {
-	if err := c.check(); err != nil {
+	if err := firstError(c.netcat.check(), c.trust.check(c.TLS)); err != nil {
 		return err
 	}
 	if c.UDP {
@@ -40,7 +41,7 @@ func (c *connectCmd) connect(ctx context.Context, out *output, std terminals) er
 	case err != nil:
 		return err
 	}
-	in, stop := newFeed(c.framing, std.in, chunk)
+	in, stop := newFeed(&c.netcat, std.in)
 	defer stop()
 	return c.talk(ctx, l, in, out, c.wait())
 }
@@ -51,14 +52,11 @@ func (c *connectCmd) reach(ctx context.Context) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	within, cancel := ctx, context.CancelFunc(func() {})
-	if c.Wait != nil {
-		within, cancel = context.WithTimeout(ctx, *c.Wait)
-	}
+	within, cancel := c.within(ctx)
 	defer cancel()
 	l, err := c.open(within, config)
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("cannot connect to %s: no answer within %v", strings.Join(c.Address, " "), *c.Wait)
+		return nil, fmt.Errorf("cannot connect to %s: no answer within %v", strings.Join(c.Address, " "), c.wait())
 	}
 	return l, err
 }
@@ -125,7 +123,7 @@ func (c *connectCmd) connectDatagrams(ctx context.Context, out *output, std term
 	if err != nil {
 		return fmt.Errorf("cannot connect to %s: %s", strings.Join(c.Address, " "), reason(err))
 	}
-	in, stop := newFeed(c.framing, std.in, datagram)
+	in, stop := newFeed(&c.netcat, std.in)
 	defer stop()
 	return talkDatagrams(ctx, s, to, false, in, out, c.wait())
 }

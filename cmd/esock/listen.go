@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 type listenCmd struct {
 	netcat
 	Keep    bool     `name:"keep-listening" short:"k" help:"Go on listening: for the next connection when one has ended, and with -u for datagrams of everyone."`
-	Address []string `arg:"" optional:"" help:"PORT on all addresses of this machine, HOST PORT or HOST:PORT; by default, 127.0.0.1 and a free port. With -U: a path, where nothing may be yet."`
+	Address []string `arg:"" optional:"" help:"PORT on all addresses of this machine, HOST PORT or HOST:PORT; by default, 127.0.0.1 and a free port. With -U: a path that does not exist yet."`
 }
 
 // Help is what --help adds.
@@ -84,6 +85,7 @@ func (c *listenCmd) listenOptions(at esock.Addr) []gentcp.Option {
 // accept takes one connection, or with -k one after the other.
 func (c *listenCmd) accept(ctx context.Context, l *gentcp.Socket, config *tls.Config, out *output, std terminals) error {
 	var in *feed // the input is not read before somebody comes
+	printed := &sink{Writer: out}
 	for {
 		s, err := l.Accept(nil, esock.Context(ctx))
 		switch {
@@ -97,15 +99,15 @@ func (c *listenCmd) accept(ctx context.Context, l *gentcp.Socket, config *tls.Co
 		}
 		if in == nil {
 			var stop func()
-			in, stop = newFeed(c.framing, std.in, chunk)
+			in, stop = newFeed(&c.netcat, std.in)
 			defer stop()
 		}
 		peer, err := c.server(ctx, stream{s}, config)
 		if err == nil {
-			err = c.talk(ctx, peer, in, out, c.wait())
+			err = c.talk(ctx, peer, in, printed, c.wait())
 		}
 		switch {
-		case !c.Keep || ctx.Err() != nil:
+		case !c.Keep || ctx.Err() != nil || printed.failed:
 			if errors.Is(err, context.Canceled) {
 				return nil
 			}
@@ -116,7 +118,7 @@ func (c *listenCmd) accept(ctx context.Context, l *gentcp.Socket, config *tls.Co
 	}
 }
 
-// listenDatagrams receives datagrams, and sends the input to who sent them.
+// listenDatagrams receives datagrams, and sends the input back to their sender.
 func (c *listenCmd) listenDatagrams(ctx context.Context, at esock.Addr, out *output, std terminals) error {
 	protocol := esock.UDP
 	if c.Unix {
@@ -144,7 +146,7 @@ func (c *listenCmd) listenDatagrams(ctx context.Context, at esock.Addr, out *out
 	if err := announce(std, s, name); err != nil {
 		return err
 	}
-	in, stop := newFeed(c.framing, std.in, datagram)
+	in, stop := newFeed(&c.netcat, std.in)
 	defer stop()
 	return talkDatagrams(ctx, s, esock.Addr{}, c.Keep, in, out, c.wait())
 }
@@ -191,4 +193,16 @@ func (c *listenCmd) remover(at esock.Addr) func() {
 			os.Remove(at.Path())
 		}
 	}
+}
+
+// sink notes that the output cannot be written any more, which no other peer changes.
+type sink struct {
+	io.Writer
+	failed bool
+}
+
+func (s *sink) Write(b []byte) (int, error) {
+	n, err := s.Writer.Write(b)
+	s.failed = s.failed || err != nil
+	return n, err
 }

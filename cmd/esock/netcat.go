@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"time"
@@ -59,6 +60,14 @@ func (n *netcat) wait() time.Duration {
 		return 0
 	}
 	return *n.Wait
+}
+
+// within is ctx with the time of --wait.
+func (n *netcat) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if n.Wait == nil {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, *n.Wait)
 }
 
 // typ is the type of --packet.

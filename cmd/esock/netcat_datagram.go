@@ -92,7 +92,7 @@ func (x *datagrams) send(ctx context.Context) error {
 			case ctx.Err() != nil:
 				return nil
 			default:
-				return x.explain(err, len(i.data))
+				return x.explain(err, to, len(i.data))
 			}
 		case <-ctx.Done():
 			return nil
@@ -109,7 +109,7 @@ func (x *datagrams) receive(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			return x.explain(err, 0)
+			return x.explain(err, esock.Addr{}, 0)
 		case !x.heard(from):
 			continue
 		}
@@ -120,7 +120,7 @@ func (x *datagrams) receive(ctx context.Context) error {
 	}
 }
 
-// heard notes who has sent something, and reports whether it is wanted.
+// heard notes the sender of a datagram, and reports whether it is wanted.
 func (x *datagrams) heard(from esock.Addr) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -139,14 +139,14 @@ func (x *datagrams) heard(from esock.Addr) bool {
 }
 
 // explain says what an error means here. length is that of the datagram to send, 0 when receiving.
-func (x *datagrams) explain(err error, length int) error {
+func (x *datagrams) explain(err error, to esock.Addr, length int) error {
 	switch {
+	case length > 0 && (to == esock.Addr{} || to.Family() == esock.Local && to.Path() == ""):
+		return errors.New("the peer cannot be answered: its socket has no address")
 	case errors.Is(err, syscall.EMSGSIZE):
 		return fmt.Errorf("%s are too many for a datagram", count(length, "byte"))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return errors.New("the peer refused a datagram: nobody receives at that address")
-	case length > 0 && x.peer.Family() == esock.Local && x.peer.Path() == "":
-		return errors.New("the peer cannot be answered: its socket has no name")
 	}
 	return errors.New(reason(err))
 }

@@ -10,15 +10,32 @@ import (
 	"os"
 )
 
-// security has the flags of TLS.
+// security has the flags of TLS that both sides have.
 type security struct {
-	TLS      bool   `name:"tls" short:"c" help:"Use TLS."`
-	Cert     string `short:"C" placeholder:"FILE" help:"TLS: the certificate of this side, in PEM; listen needs one."`
-	Key      string `short:"K" placeholder:"FILE" help:"TLS: the key of the certificate; by default, it is in the same file."`
-	CA       string `name:"ca" short:"R" placeholder:"FILE" help:"TLS: the authorities that must have signed the certificate of the peer; by default, those of the system. With listen, clients must have a certificate."`
+	TLS  bool   `name:"tls" short:"c" help:"Use TLS."`
+	Cert string `short:"C" placeholder:"FILE" help:"TLS: the certificate of this side, in PEM; listen needs one."`
+	Key  string `short:"K" placeholder:"FILE" help:"TLS: the key of the certificate; by default, it is in the same file."`
+	CA   string `name:"ca" short:"R" placeholder:"FILE" help:"TLS: the authorities that must have signed the certificate of the peer, in PEM. By default, connect asks those of the system, and listen asks for no certificate."`
+}
+
+// trust has the flags of TLS that only a client has.
+type trust struct {
 	Insecure bool   `help:"TLS: do not check the certificate of the server."`
 	Name     string `name:"server-name" placeholder:"NAME" help:"TLS: the name that the certificate of the server must have; by default, the host."`
 }
+
+// check returns an error if the flags have no use.
+func (t *trust) check(secure bool) error {
+	switch {
+	case t.Insecure && !secure:
+		return needsTLS("insecure")
+	case t.Name != "" && !secure:
+		return needsTLS("server-name")
+	}
+	return nil
+}
+
+func needsTLS(flag string) error { return usagef("--%s: is for TLS, and --tls is missing", flag) }
 
 // check returns what is wrong with flags that are right one by one.
 func (s *security) check() error {
@@ -31,9 +48,9 @@ func (s *security) check() error {
 	for _, f := range []struct {
 		name  string
 		given bool
-	}{{"cert", s.Cert != ""}, {"key", s.Key != ""}, {"ca", s.CA != ""}, {"insecure", s.Insecure}, {"server-name", s.Name != ""}} {
+	}{{"cert", s.Cert != ""}, {"key", s.Key != ""}, {"ca", s.CA != ""}} {
 		if f.given {
-			return usagef("--%s: is for TLS, and --tls is missing", f.name)
+			return needsTLS(f.name)
 		}
 	}
 	return nil
@@ -41,7 +58,7 @@ func (s *security) check() error {
 
 // config reads the files.
 func (s *security) config() (*tls.Config, error) {
-	c := &tls.Config{InsecureSkipVerify: s.Insecure}
+	c := &tls.Config{}
 	if s.Cert != "" {
 		pair, err := readKeyPair(s.Cert, s.Key)
 		if err != nil {
@@ -64,12 +81,11 @@ func (s *security) config() (*tls.Config, error) {
 }
 
 // client begins TLS as the client, where it is used.
-func (s *security) client(ctx context.Context, st stream, config *tls.Config, host string) (link, error) {
-	if !s.TLS {
+func (c *connectCmd) client(ctx context.Context, st stream, config *tls.Config, host string) (link, error) {
+	if !c.TLS {
 		return st, nil
 	}
-	config = config.Clone()
-	config.ServerName = cmp.Or(s.Name, host)
+	config.InsecureSkipVerify, config.ServerName = c.Insecure, cmp.Or(c.Name, host)
 	w := newWire(st)
 	l, err := shakeHands(ctx, w, tls.Client(w, config))
 	var bad *tls.CertificateVerificationError
@@ -80,13 +96,19 @@ func (s *security) client(ctx context.Context, st stream, config *tls.Config, ho
 	return l, err
 }
 
-// server begins TLS as the server, where it is used.
-func (s *security) server(ctx context.Context, st stream, config *tls.Config) (link, error) {
-	if !s.TLS {
+// server begins TLS as the server, where it is used, within the time of --wait.
+func (c *listenCmd) server(ctx context.Context, st stream, config *tls.Config) (link, error) {
+	if !c.TLS {
 		return st, nil
 	}
+	within, cancel := c.within(ctx)
+	defer cancel()
 	w := newWire(st)
-	return shakeHands(ctx, w, tls.Server(w, config))
+	l, err := shakeHands(within, w, tls.Server(w, config))
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("TLS: the client did not begin within %v", c.wait())
+	}
+	return l, err
 }
 
 func shakeHands(ctx context.Context, w *wire, c *tls.Conn) (link, error) {

@@ -115,13 +115,10 @@ func (c *watchCmd) begin(out *output, at esock.Addr, on, refused []string) error
 	if c.JSON {
 		return json.NewEncoder(out).Encode(map[string]any{"listening": at.String(), "options": on, "refused": refused})
 	}
-	where := "listening on " + at.String()
-	what := fmt.Sprintf("with %d options that deliver control messages", len(on))
-	gap := " "
-	if !out.fits(length(where + gap + what)) {
-		gap = "\n  "
+	title := strings.Join(out.wrap(fmt.Sprintf("listening on %v with %d options that deliver control messages", at, len(on)), 0), "\n")
+	if _, err := fmt.Fprintln(out, strings.Replace(title, at.String(), out.bold(at.String()), 1)); err != nil {
+		return err
 	}
-	fmt.Fprintf(out, "listening on %s%s%s\n", out.bold(at.String()), gap, what)
 	if len(refused) == 0 {
 		return nil
 	}

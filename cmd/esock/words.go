@@ -70,13 +70,21 @@ func optionLevels() []string {
 }
 
 // optionNames are the names of options, of all levels.
-func optionNames() []string {
-	names := sockopt.OTPNames()
-	for o := range sockopt.All() {
-		names = append(names, o.Name)
+func optionNames() (names []string) {
+	for _, of := range optionsByLevel() {
+		names = append(names, of...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// optionsByLevel are the names of options of each level.
+func optionsByLevel() map[string][]string {
+	names := map[string][]string{"otp": sockopt.OTPNames()}
+	for o := range sockopt.All() {
+		names[o.Level] = append(names[o.Level], o.Name)
+	}
+	return names
 }
 
 // packetNames are the types that decode_packet/3 knows.

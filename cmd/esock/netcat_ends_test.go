@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testwait"
+)
+
+// What the peer has read was not lost, though the command is interrupted.
+func TestInterruptAfterEverythingWasRead(t *testing.T) {
+	nothingLeft(t)
+	l := peer(t)
+	in, w := io.Pipe()
+	defer w.Close()
+	d := parsed(t, in, "connect", l.Addr().String())
+	c := accepted(t, l)
+	for range 3 {
+		_, err := w.Write([]byte("0123456789"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(c, make([]byte, 10))
+		require.NoError(t, err)
+	}
+	d.cancel()
+	assert.NoError(t, d.result(t))
+}
+
+// With -6 a listener is not reached over IPv4.
+func TestListenOnIPv6Only(t *testing.T) {
+	if !machine.IPv6 {
+		t.Skip("no IPv6")
+	}
+	l := parsed(t, strings.NewReader(""), "listen", "-6", "0")
+	_, err := net.Dial("tcp4", "127.0.0.1:"+l.port(t))
+	assert.Error(t, err)
+	d := parsed(t, held(t), "listen", "-u", "-6", "0")
+	u, err := net.ListenPacket("udp4", "127.0.0.1:"+d.port(t))
+	require.NoError(t, err, "the port is not taken")
+	u.Close()
+}
+
+// A listener that goes on does not do so when what it receives cannot be printed.
+func TestListenEndsWithItsOutput(t *testing.T) {
+	nothingLeft(t)
+	told, ended := make(lines, 1), make(chan error, 1)
+	c := &listenCmd{netcat: netcat{framing: framing{Packet: "raw"}}, Keep: true}
+	go func() {
+		ended <- c.listen(context.Background(), &output{Writer: noWriter{}}, terminals{strings.NewReader(""), told})
+	}()
+	conn := dialed(t, strings.TrimPrefix(<-told, "listening on "))
+	_, err := conn.Write([]byte("text"))
+	require.NoError(t, err)
+	assert.ErrorContains(t, testwait.Result(t, "the end", ended), "no room")
+}
+
+// A peer without an address is heard, and cannot be answered.
+func TestDatagramOfAPeerWithoutAddress(t *testing.T) {
+	nothingLeft(t)
+	in, w := io.Pipe()
+	defer w.Close()
+	l := parsed(t, in, "listen", "-u", "-U", filepath.Join(t.TempDir(), "s"))
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: l.address(t), Net: "unixgram"})
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Write([]byte("heard"))
+	require.NoError(t, err)
+	l.says(t, "heard")
+	_, err = w.Write([]byte("x"))
+	require.NoError(t, err)
+	assert.EqualError(t, l.result(t), "the peer cannot be answered: its socket has no address")
+}
+
+func TestDatagramThatIsTooLarge(t *testing.T) {
+	nothingLeft(t)
+	d := parsed(t, strings.NewReader(strings.Repeat("x", 70000)+"\n"), "connect", "-u", "-p", "line", "127.0.0.1:9")
+	assert.EqualError(t, d.result(t), "70001 bytes are too many for a datagram")
+}
