@@ -63,6 +63,19 @@ func optionValue[T integer](name string, option func(T) gentcp.Option, all ...T)
 	}
 }
 
+func tosByName(t *testing.T) {
+	named := 0
+	for n := range 256 {
+		if name := gentcp.TOSByte(n).Name(); name != "" && n&3 == 0 {
+			got, err := gentcp.Opt("tos", name)
+			require.NoError(t, err)
+			assert.Equal(t, gentcp.TOS(n), got)
+			named++
+		}
+	}
+	assert.Equal(t, 3, named, "mincost is in the bits of ECN today")
+}
+
 // namesParse has each integer type that prints names.
 var namesParse = map[string]func(*testing.T){
 	"esock.Domain":      atom(60, 7, esock.ParseDomain),
@@ -86,6 +99,8 @@ var namesParse = map[string]func(*testing.T){
 	"packet.Type":          atom(255, 12, packet.ParseType),
 	"packet.Kind":          atom(255, 8, packet.ParseKind),
 	"packet.URIKind":       atom(255, 5, packet.ParseURIKind),
+	"gentcp.Backend":       optionValue("inet_backend", gentcp.InetBackend, gentcp.BackendSocket, gentcp.BackendInet),
+	"gentcp.TOSByte":       tosByName, // which prints the number with the name
 	"gentcp.DataMode":      optionValue("mode", gentcp.Mode, gentcp.ModeList, gentcp.ModeBinary),
 	"gentcp.DeliverAs":     optionValue("deliver", gentcp.Deliver, gentcp.DeliverTerm, gentcp.DeliverPort),
 	"gentcp.TCPProtocol":   optionValue("protocol", gentcp.Protocol, gentcp.ProtocolTCP, gentcp.ProtocolMPTCP),
