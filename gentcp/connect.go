@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
-	"github.com/esock-go/esock/internal/active"
 )
 
 // Connect connects to a port of a host: a name, a literal address, "any" or "loopback". mb owns the socket; if mb is nil,
@@ -135,7 +134,7 @@ func (c *creation) connect(addrs []esock.Addr, w esock.Wait) (*Socket, error) {
 // aboutAddress reports whether another address may do after this error: the kernel's refusal, except EINVAL. The others are
 // about the options, the owner or the time; a context's errors may be of any type.
 func aboutAddress(err error) bool {
-	errno, ok := active.Refusal(reasonOf(err))
+	errno, ok := reasonOf(err).(syscall.Errno)
 	return ok && errno != syscall.EINVAL
 }
 
