@@ -108,9 +108,9 @@ func (s *Socket) blame(err error, a *Addr) error {
 	return withCause(err, func(errno syscall.Errno) string { return s.causeIn(a, errno) })
 }
 
-// withCause adds to an *Error what causeOf knows of its number.
+// withCause adds to an *Error what causeOf knows of its number, unless a cause is known.
 func withCause(err error, causeOf func(syscall.Errno) string) error {
-	if e, ok := err.(*Error); ok {
+	if e, ok := err.(*Error); ok && e.cause == "" {
 		if errno, ok := e.Reason.(syscall.Errno); ok {
 			if cause := causeOf(errno); cause != "" {
 				e.cause = cause
