@@ -40,7 +40,7 @@ func (s *Socket) ZeroCopy() (*ZeroCopy, error) {
 //
 // After a datagram that could not be sent, Send returns ErrState, because the kernel may have numbered it and only the
 // error queue tells: read the queue to its end, then send again. If ErrState persists, another process sends on the
-// same description, or SO_ZEROCOPY was switched off.
+// same description, SO_ZEROCOPY was switched off, or a datagram larger than the MTU failed with ENOBUFS (IP_RECVERR).
 func (z *ZeroCopy) Send(buf []byte, w Wait) (n int, err error) {
 	if z == nil || z.s == nil {
 		return 0, stateError("it was not made by Socket.ZeroCopy")

@@ -19,7 +19,7 @@ type zeroCopyBook struct {
 	early   []ZeroCopyRange // released before they were noted as sent
 	noted   uint64          // sends that were released
 	doubt   bool            // a datagram could not be sent, and may have used the number next
-	lost    bool            // another socket or process sends too, so numbers mean nothing
+	lost    bool            // numbers mean nothing: another socket or process sends too, or a datagram went in part
 }
 
 // ZeroCopied is memory that the kernel has released.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/machine"
 )
 
 func noteOf(b *zeroCopyBook, first, last uint32) {
@@ -79,6 +81,44 @@ func TestZeroCopyDoubtIsOfDatagrams(t *testing.T) {
 		b := &zeroCopyBook{}
 		keptBy(b, nil).sent(&Socket{typ: typ}, 0, 0, syscall.ENOBUFS)
 		assert.Equal(t, doubt, b.doubt)
+	}
+}
+
+// Only with IP_RECVERR does the kernel report that a fragment was dropped, and only a datagram larger than the MTU has any.
+func TestZeroCopyDatagramMayGoInPart(t *testing.T) {
+	for _, domain := range []Domain{Inet, Inet6} {
+		if domain == Inet6 && !machine.IPv6 {
+			continue
+		}
+		s, err := Open(domain, Dgram, UDP)
+		require.NoError(t, err)
+		defer s.Close()
+		inPart := func(sizes ...int) bool {
+			z := &zeroCopySend{}
+			for _, n := range sizes {
+				z.bufs = append(z.bufs, make([]byte, n))
+			}
+			return z.mayHaveGoneInPart(s)
+		}
+		assert.False(t, inPart(5000))
+		level, recvErr := syscall.IPPROTO_IP, syscall.IP_RECVERR
+		if domain == Inet6 {
+			level, recvErr = syscall.IPPROTO_IPV6, syscall.IPV6_RECVERR
+		}
+		require.NoError(t, s.SetOptionNative(level, recvErr, 1))
+		assert.True(t, inPart(5000), "the MTU is not known before it is connected")
+		assert.True(t, inPart(300, 300))
+		assert.False(t, inPart(500))
+		require.NoError(t, s.Bind(Loopback))
+		at, err := s.SockName()
+		require.NoError(t, err)
+		require.NoError(t, s.Connect(at, Forever))
+		mtu, ok := s.optionOf(level, map[Domain]int{Inet: 14, Inet6: 24}[domain])
+		require.True(t, ok)
+		assert.True(t, inPart(int(mtu)))
+		if mtu > 5000 {
+			assert.False(t, inPart(4000), "it fits")
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package esock
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"syscall"
 )
 
@@ -76,7 +77,7 @@ func (s *Socket) beginUncopied(c *call, z *zeroCopySend) error {
 	}
 	switch {
 	case b.lost:
-		return plain("somebody else sends without copying on the same description")
+		return plain("the kernel's numbers are not known: another sends without copying on the same description, or a datagram went in part")
 	case b.doubt:
 		if z.owner != nil {
 			// A pending error that is no record goes away once it is reported, here as by any send.
@@ -108,8 +109,9 @@ func (z *zeroCopySend) sent(s *Socket, sends uint32, n int, err error) {
 		}
 		b.next += sends
 	}
-	if _, failed := err.(syscall.Errno); failed && s.typ != Stream {
+	if errno, failed := err.(syscall.Errno); failed && s.typ != Stream {
 		b.doubt = true // on a stream, only what went has a number
+		b.lost = b.lost || errno == syscall.ENOBUFS && z.mayHaveGoneInPart(s)
 	}
 	early := b.early
 	b.early = b.early[:0]
@@ -125,4 +127,37 @@ func (z *zeroCopySend) finish() {
 		o.done = append(o.done, ZeroCopied{Buf: z.buf, Copied: z.copied})
 	}
 	z.buf, z.bufs = nil, nil
+}
+
+// mayHaveGoneInPart reports that a datagram failed with ENOBUFS, and some of its fragments may be on their way all the same:
+// with IP_RECVERR the kernel reports a fragment that a full queue dropped. The number of such a datagram is used, but its notice
+// comes only when the other fragments are gone, after half a minute if the receiver waits for the rest. A send in between
+// would be taken for one with the number before, and its memory be given back early.
+func (z *zeroCopySend) mayHaveGoneInPart(s *Socket) bool {
+	const leastMTU, headers = 576, 28
+	size := len(z.buf)
+	for _, b := range z.bufs {
+		size += len(b)
+	}
+	if size <= leastMTU-headers {
+		return false
+	}
+	var asked bool
+	mtu := uint32(math.MaxUint32)
+	for _, o := range [...]struct{ level, recvErr, mtu int }{{syscall.IPPROTO_IP, 11, 14}, {syscall.IPPROTO_IPV6, 25, 24}} {
+		if v, ok := s.optionOf(o.level, o.recvErr); ok && v != 0 {
+			asked = true
+		}
+		if v, ok := s.optionOf(o.level, o.mtu); ok { // it has one when it is connected
+			mtu = min(mtu, v)
+		}
+	}
+	return asked && (mtu == math.MaxUint32 || size > int(mtu)-headers)
+}
+
+// optionOf reads a native option that is a C int.
+func (s *Socket) optionOf(level, opt int) (v uint32, ok bool) {
+	var b [4]byte
+	n, r := cGetOptNative(s.h, level, opt, b[:])
+	return binary.NativeEndian.Uint32(b[:]), r >= 0 && n == len(b)
 }

@@ -2,14 +2,17 @@ package tests
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 func TestZeroCopyGivesBackWhatWasSent(t *testing.T) {
@@ -57,4 +60,38 @@ func TestZeroCopyOfDatagrams(t *testing.T) {
 	e, err := from.RecvErr(&m, esock.Within(patience))
 	require.NoError(t, err)
 	require.Len(t, zc.Done(e), 1)
+}
+
+// A full queue drops some fragments of a datagram, and others are on their way: the datagram fails, and has a number whose notice
+// comes much later. A send meanwhile would be given back when the one before it is done.
+func TestZeroCopyOfADatagramThatGoesInPart(t *testing.T) {
+	apart(t, "mtu 1500", func(t *testing.T) {
+		slow := strings.Fields("tc qdisc add dev lo root tbf rate 8kbit burst 1600 limit 3000") // a second per fragment, two wait
+		if !sys(t, slow...) {
+			t.Skip("there is no queue that sends slowly")
+		}
+		for _, size := range []int{1400, 5000} {
+			from, _ := both(t, esock.Inet)
+			require.NoError(t, sockopt.IPRecvErr.Set(from, true))
+			z, err := from.ZeroCopy()
+			require.NoError(t, err)
+			for err == nil {
+				_, err = z.Send(make([]byte, size), esock.Within(0))
+			}
+			require.ErrorIs(t, err, syscall.ENOBUFS)
+			done := func() bool {
+				for {
+					e, err := from.RecvErr(new(esock.Msg), esock.Within(0))
+					if err != nil {
+						return z.Pending() == 0
+					}
+					z.Done(e)
+				}
+			}
+			done()
+			_, err = z.Send([]byte("x"), esock.Within(0))
+			assert.Equal(t, size > 1500, errors.Is(err, esock.ErrState), "%d bytes: %v", size, err)
+			eventually(t, "the notices", done)
+		}
+	})
 }

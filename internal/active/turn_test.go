@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/callback"
@@ -32,7 +33,7 @@ func TestLeavingTheQueueTouchesTheNeighboursAlone(t *testing.T) {
 		}
 		q.remove(ws[at])
 		require.Equal(t, n-1, q.waiting)
-		require.False(t, ws[at].queued)
+		require.Equal(t, waiter{}, *ws[at], "it keeps nothing of the queue")
 		switch {
 		case at == 0:
 			require.Same(t, ws[1], q.first)
@@ -153,4 +154,25 @@ func TestTheTurnIsNotLost(t *testing.T) {
 		ended = err != nil
 		require.Equal(t, !ended, q.taken)
 	}
+}
+
+// foreign is a context of another package than context, which needs a goroutine to watch it.
+type foreign struct{ context.Context }
+
+func (foreign) Value(any) any { return nil }
+
+// When the turn has come, the queue watches the caller's context no longer: it may live long.
+func TestATurnWatchesNoContextAfterwards(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	var mu sync.Mutex
+	q := &turn{taken: true}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	errs := queued(t, &mu, q, esock.Context(foreign{ctx}))
+	require.Empty(t, errs)
+	mu.Lock()
+	q.pass()
+	mu.Unlock()
+	require.NoError(t, testwait.Result(t, "the turn", errs))
+	goleak.VerifyNone(t, before)
 }
