@@ -8,7 +8,7 @@ import (
 )
 
 // engine is what package esock does for this package and does not export. The contracts are in its files handle.go (of the
-// first four: newHandleFunc, notify, post, retract), mailbox.go (move), wait.go (over) and layered.go (Cause).
+// first four: newHandleFunc, notify, post, retract), mailbox.go (move), wait_argument.go (over) and layered.go (Cause).
 var engine = layered.Engine.(interface {
 	NewHandle(m *esock.Mailbox, mu *sync.Mutex, f func(esock.Message) (msg esock.Message, more bool)) *esock.Handle
 	Notify(h *esock.Handle) error
