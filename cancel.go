@@ -4,7 +4,7 @@ import (
 	"net"
 )
 
-// Cancel takes an asynchronous call back. When it returns nil, no message about the call will be received; a waiting
+// Cancel takes an asynchronous call back. When it returns nil, no message about it will be received; a waiting
 // one is withdrawn. The next call in the queue moves up. A connection attempt goes on in the kernel. Errors:
 // net.ErrClosed; *InvalidError "select" if it is not in progress. OTP: socket:cancel/2.
 func (s *Socket) Cancel(sel *Select) error {

@@ -86,7 +86,7 @@ func (v *AuxData) fields() plain.Fields {
 // TTL sets the time to live of a datagram, 1 to 255 (IP_TTL).
 func TTL(n int) ControlMessage { return intControl(solIP, ipTTL, n) }
 
-// TOS sets the type-of-service byte of a datagram, 0 to 255: DSCP and ECN (IP_TOS).
+// TOS sets the type of service of a datagram, 0 to 255: DSCP and ECN (IP_TOS).
 func TOS(n int) ControlMessage { return intControl(solIP, ipTOS, n) }
 
 // HopLimit sets the hop limit, 0 to 255; -1 is the default (IPV6_HOPLIMIT).

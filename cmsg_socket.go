@@ -78,7 +78,7 @@ func TimestampsFromMap(m map[string]any) (Timestamps, error) {
 	return v, nil
 }
 
-// Timestamp makes a timestamp in microseconds (SCM_TIMESTAMP), which Linux refuses to send.
+// Timestamp makes a timestamp, in microseconds, that Linux does not send (SCM_TIMESTAMP).
 func Timestamp(t time.Time) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmTimestamp}
 	c.rec = &cCmsg{kind: cmsgTime}

@@ -105,23 +105,21 @@ func (s *Socket) broadcasts() bool {
 
 // blame adds what is wrong with the address to the error of a call that got it. It returns other errors as they are.
 func (s *Socket) blame(err error, a *Addr) error {
-	return withCause(err, func(errno syscall.Errno) string { return s.causeIn(a, errno) })
+	return withCause(err, func(op string, errno syscall.Errno) string { return s.causeIn(op, a, errno) })
 }
 
-// withCause adds to an *Error what causeOf knows of its number.
-func withCause(err error, causeOf func(syscall.Errno) string) error {
-	if e, ok := err.(*Error); ok {
+// withCause adds to an *Error without a cause what causeOf knows of its number in the operation.
+func withCause(err error, causeOf func(op string, errno syscall.Errno) string) error {
+	if e, ok := err.(*Error); ok && e.cause == "" {
 		if errno, ok := e.Reason.(syscall.Errno); ok {
-			if cause := causeOf(errno); cause != "" {
-				e.cause = cause
-			}
+			e.cause = causeOf(e.Op, errno)
 		}
 	}
 	return err
 }
 
 // causeIn says what is wrong with an address that the kernel refuses, "" if nothing is known to be.
-func (s *Socket) causeIn(a *Addr, errno syscall.Errno) string {
+func (s *Socket) causeIn(op string, a *Addr, errno syscall.Errno) string {
 	d := s.Domain()
 	switch {
 	case errno != syscall.EINVAL && errno != syscall.EAFNOSUPPORT:
@@ -132,7 +130,7 @@ func (s *Socket) causeIn(a *Addr, errno syscall.Errno) string {
 		return a.String() + " is an address of inet, and the socket is of inet6, where it is ::ffff:" + a.IP().String() + " (Inet6Addr)"
 	case a.Family() != d:
 		return a.String() + " is an address of " + a.Family().String() + ", and the socket is of " + d.String()
-	case a.Port() == 0 && (d == Inet || d == Inet6):
+	case a.Port() == 0 && (d == Inet || d == Inet6) && op != "bind":
 		return a.String() + " has no port"
 	}
 	return ""

@@ -47,7 +47,7 @@ func (s *Socket) ioctlOf(request int, name string, arg *cIOArg) error {
 
 // ioctlAbout makes the error of a request about an interface, and names the interface, which an errno does not.
 func ioctlAbout(request int, name string, arg *cIOArg, err error) error {
-	return withCause(err, func(errno syscall.Errno) string {
+	return withCause(err, func(_ string, errno syscall.Errno) string {
 		if errno != syscall.ENODEV {
 			return ""
 		}

@@ -2,7 +2,6 @@ package esock
 
 import (
 	"sync"
-	"syscall"
 
 	"github.com/esock-go/esock/internal/layered"
 )
@@ -24,13 +23,12 @@ func (engine) Over(w Wait) error                 { return w.over() }
 func (engine) Blocks(w Wait) bool                { return w.kind != waitBad && w.blocks() }
 func (engine) Within(w Wait) bool                { return w.kind == waitFor }
 
-// Refusal reports whether the reason of an Error is the kernel's refusal, and not the error of a context that is like one.
-func (engine) Refusal(reason error) (syscall.Errno, bool) {
-	if e, ok := reason.(*explainedErrno); ok {
-		return e.errno, true
+// Cause returns what an Error says of its Reason, for a layer that shows the Reason in an error of its own.
+func (engine) Cause(err error) string {
+	if e, ok := err.(*Error); ok && e != nil {
+		return e.cause
 	}
-	errno, ok := reason.(syscall.Errno)
-	return errno, ok
+	return ""
 }
 
 func (engine) NewHandle(m *Mailbox, mu *sync.Mutex, f func(Message) (msg Message, more bool)) *Handle {

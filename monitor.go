@@ -71,7 +71,7 @@ type monitorSet struct {
 
 var lastMonitorID atomic.Uint64
 
-// Monitor sends a DownMsg to mb when the socket is closed, at once if it is closed already, one for each monitor. The
+// Monitor sends a DownMsg to mb when the socket is closed, at once if it is closed, one for each monitor. The
 // socket enters the registry. Errors: *InvalidError "mailbox" (nil); net.ErrClosed of mb. OTP: socket:monitor/1.
 func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	s = s.orClosed()

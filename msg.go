@@ -105,7 +105,7 @@ func (m *Msg) SetControl(cs ...ControlMessage) error {
 
 // SetRawControl is SetControl with the bytes that sendmsg(2) takes, such as the oob of net.UDPConn.WriteMsgUDP. They are
 // copied and sent as they are; none ends that. If they are not a sequence of control messages, it returns *InvalidError
-// "msg" and the Msg has none. A rest shorter than a header is padding.
+// "msg" and the Msg has none. Less than a header at the end is padding.
 func (m *Msg) SetRawControl(ctrl []byte) error {
 	if err := m.SetControl(); err != nil {
 		return err

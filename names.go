@@ -10,8 +10,8 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// Domain is an address family, the first argument of socket(2), by its number. The text of domains, types and protocols,
-// in JSON too, is OTP's name or the number.
+// Domain is an address family, the first argument of socket(2). The text of domains, types and protocols, in JSON too, is
+// OTP's name or a number.
 type Domain int
 
 // The domains that OTP names, and Netlink.
@@ -28,7 +28,7 @@ const (
 // Type is a socket's type, the second argument of socket(2).
 type Type int
 
-// The socket types. Of Linux's domains only AF_TIPC has RDM, which OTP does not open.
+// The socket types. Of Linux's domains only AF_TIPC has RDM; OTP opens none.
 const (
 	Stream    Type = syscall.SOCK_STREAM
 	Dgram     Type = syscall.SOCK_DGRAM

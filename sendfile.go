@@ -154,5 +154,5 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 	if c.file != nil {
 		c.file.close() // the call did not get the lane
 	}
-	return int64(n), withCause(err, func(errno syscall.Errno) string { return causeInFile(f, errno) })
+	return int64(n), withCause(err, func(_ string, errno syscall.Errno) string { return causeInFile(f, errno) })
 }

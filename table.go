@@ -124,7 +124,7 @@ func SocketRows(filters ...Filter) ([]SocketRow, error) {
 }
 
 // WriteTable prints a line for each row of SocketRows under the names of the columns, nothing for no row.
-// keys chooses the columns (default: TableColumns).
+// keys are the columns (default: TableColumns).
 //
 // An address is host:port or local:path. The host is * for the wildcard address, localhost for 127.0.0.1 and ::1,
 // otherwise a number; no name server is asked. A port in the system's service database has its name, "http (80)". A

@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
-	"github.com/esock-go/esock/internal/active"
 )
 
 // Connect connects to a port of a host: a name, a literal address, "any" or "loopback". mb owns the socket; if mb is nil,
@@ -108,7 +107,7 @@ func (c *creation) resolve(host string, port uint16, w esock.Wait) ([]esock.Addr
 		return nil, w.Ended()
 	}
 	for _, a := range addrs {
-		if a.Family() != c.family || !wellFormed(a) {
+		if a.Err() == nil && (a.Family() != c.family || !wellFormed(a)) { // an invalid one says itself what is wrong with it
 			return nil, fmt.Errorf("%w: the module has resolved the host to %v", syscall.EAFNOSUPPORT, a)
 		}
 	}
@@ -135,7 +134,7 @@ func (c *creation) connect(addrs []esock.Addr, w esock.Wait) (*Socket, error) {
 // aboutAddress reports whether another address may do after this error: the kernel's refusal, except EINVAL. The others are
 // about the options, the owner or the time; a context's errors may be of any type.
 func aboutAddress(err error) bool {
-	errno, ok := active.Refusal(reasonOf(err))
+	errno, ok := reasonOf(err).(syscall.Errno)
 	return ok && errno != syscall.EINVAL
 }
 

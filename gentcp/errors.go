@@ -23,6 +23,7 @@ type Error struct {
 	Host   string     // of Connect: host and port, as in "example.com:80"
 	Addr   esock.Addr // of Connect and ConnectAddr: the address tried last; of Listen: the local address
 	Reason error
+	cause  string // of an Errno, for the text
 }
 
 func (e *Error) Error() string {
@@ -46,6 +47,9 @@ func (e *Error) Error() string {
 	}
 	if e.Reason != nil {
 		text += ": " + e.Reason.Error()
+	}
+	if e.cause != "" {
+		text += ": " + e.cause
 	}
 	return text
 }
@@ -139,8 +143,9 @@ func (e *SendTimeoutError) Is(target error) bool {
 
 // fail makes the error of an operation from its reason.
 func (s *Socket) fail(op string, err error) error {
+	cause := ""
 	if e, ok := err.(*esock.Error); ok {
-		err = e.Reason
+		err, cause = e.Reason, active.Cause(e)
 	}
 	switch {
 	case err == nil, err == context.Canceled, err == context.DeadlineExceeded:
@@ -152,7 +157,16 @@ func (s *Socket) fail(op string, err error) error {
 	case errors.Is(err, esock.ErrTimeout):
 		return esock.ErrTimeout
 	}
-	return &Error{Op: op, Socket: s, Reason: err}
+	return &Error{Op: op, Socket: s, Reason: err, cause: cause}
+}
+
+// failAs is fail with another reason in place of that in err. The cause stays.
+func (s *Socket) failAs(op string, reason, err error) error {
+	shown := s.fail(op, reason)
+	if e, ok := shown.(*Error); ok && e.cause == "" {
+		e.cause = active.Cause(err)
+	}
+	return shown
 }
 
 // The operations that make sockets.

@@ -38,7 +38,6 @@ func TestReason(t *testing.T) {
 		{esock.ErrAlready, "already"},
 		{&esock.Error{Op: "connect", Reason: esock.ErrAlready}, "already"},
 		{esock.ErrCancelled, "cancelled"},
-		{esock.ErrNoSocket, "nosock"},
 		{syscall.EINVAL, "einval"},
 		{syscall.ENOTCONN, "enotconn"},
 		{syscall.EMSGSIZE, "emsgsize"},

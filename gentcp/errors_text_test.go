@@ -63,6 +63,20 @@ func TestErrorsSayTheAddress(t *testing.T) {
 	assert.EqualError(t, err, "gentcp: listen on /nowhere/at/all: no such file or directory")
 }
 
+// What the core says of the cause is not lost.
+func TestErrorsSayTheCause(t *testing.T) {
+	s, _ := wired(t, nil)
+	require.NoError(t, s.Shutdown(esock.ShutWrite))
+	err := s.Send([]byte("x"))
+	reasons(t, "closed", err)
+	assert.EqualError(t, err, "gentcp: send on "+s.String()+": closed: Shutdown has ended writing")
+	l := listenWith(t, nil)
+	require.NoError(t, l.Shutdown(esock.ShutRead))
+	_, err = l.Accept(nil, soon)
+	reasons(t, "einval", err)
+	assert.ErrorContains(t, err, "Shutdown has ended reading")
+}
+
 // A context may have another error each time that it is asked. It ends the connect, whatever its error is.
 func TestConnectEndsWithItsContext(t *testing.T) {
 	l := listenWith(t, nil)

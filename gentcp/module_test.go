@@ -75,6 +75,15 @@ func TestModule_Resolves(t *testing.T) {
 	s, err = Connect(nil, "my.host", port, soon, TCPModule(b))
 	assertReason(t, "eafnosupport", s, err)
 
+	// An invalid address has its own error, and none that is not there does harm.
+	b.hosts["zone"] = []netip.Addr{netip.MustParseAddr("fe80::1%a/b")}
+	b.hosts["zero"] = []netip.Addr{{}}
+	for host, want := range map[string]string{"zone": "zone", "zero": "address"} {
+		s, err = Connect(nil, host, port, soon, TCPModule(b))
+		assertReason(t, "einval", s, err, host)
+		assert.ErrorContains(t, err, want)
+	}
+
 	// Of family words and modules the first counts, and an address of another family does not fit.
 	asked = nil
 	s, err = Connect(nil, "six", port, soon, Inet(), TCPModule(b))

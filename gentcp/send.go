@@ -100,7 +100,7 @@ func (s *Socket) sendFailed(o *settings, err error, n int, parts [][]byte) error
 		}
 		return &SendTimeoutError{Rest: rest}
 	}
-	return s.fail(op, s.sendReason(o, err))
+	return s.failAs(op, s.sendReason(o, err), err)
 }
 
 // sendReason converts the reason of a failed send to the one that the caller gets.

@@ -39,7 +39,7 @@ func (s *Socket) SendFile(f *os.File, offset, bytes int64) (int64, error) {
 	case errors.Is(err, os.ErrClosed):
 		return n, s.fail(op, &badArgument{"file", nil, "it is closed"})
 	}
-	return n, s.fail(op, s.sendReason(s.opts.Load(), err))
+	return n, s.failAs(op, s.sendReason(s.opts.Load(), err), err)
 }
 
 // SendFile opens a file by its name and sends all of it. Errors: also those of open(2). OTP: file:sendfile/2.

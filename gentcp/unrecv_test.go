@@ -120,7 +120,7 @@ func TestUnrecvWhileAReceiveWaits(t *testing.T) {
 		inKernelQueue(t, s, 0)
 		require.NoError(t, s.Unrecv([]byte("two ")))
 		require.NoError(t, s.Unrecv([]byte("one\n")))
-		put(t, s, peer, "!\n")
+		write(t, peer, "!\n")
 		assert.Equal(t, "one\n", result())
 		recvs(t, s, "two begin!\n")
 	})

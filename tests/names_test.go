@@ -63,6 +63,19 @@ func optionValue[T integer](name string, option func(T) gentcp.Option, all ...T)
 	}
 }
 
+func tosByName(t *testing.T) {
+	named := 0
+	for n := range 256 {
+		if name := gentcp.TOSByte(n).Name(); name != "" && n&3 == 0 {
+			got, err := gentcp.Opt("tos", name)
+			require.NoError(t, err)
+			assert.Equal(t, gentcp.TOS(n), got)
+			named++
+		}
+	}
+	assert.Equal(t, 3, named, "mincost is in the bits of ECN today")
+}
+
 // namesParse has each integer type that prints names.
 var namesParse = map[string]func(*testing.T){
 	"esock.Domain":      atom(60, 7, esock.ParseDomain),
@@ -86,9 +99,29 @@ var namesParse = map[string]func(*testing.T){
 	"packet.Type":          atom(255, 12, packet.ParseType),
 	"packet.Kind":          atom(255, 8, packet.ParseKind),
 	"packet.URIKind":       atom(255, 5, packet.ParseURIKind),
+	"gentcp.Backend":       optionValue("inet_backend", gentcp.InetBackend, gentcp.BackendSocket, gentcp.BackendInet),
+	"gentcp.TOSByte":       tosByName, // which prints the number with the name
 	"gentcp.DataMode":      optionValue("mode", gentcp.Mode, gentcp.ModeList, gentcp.ModeBinary),
 	"gentcp.DeliverAs":     optionValue("deliver", gentcp.Deliver, gentcp.DeliverTerm, gentcp.DeliverPort),
 	"gentcp.TCPProtocol":   optionValue("protocol", gentcp.Protocol, gentcp.ProtocolTCP, gentcp.ProtocolMPTCP),
+	"gentcp.Backend":       optionValue("inet_backend", gentcp.InetBackend, gentcp.BackendSocket, gentcp.BackendInet),
+	"gentcp.TOSByte":       namesOfTOS,
+}
+
+// namesOfTOS reads the name of a byte by the option. The text of a byte has the number, too, and is for people.
+func namesOfTOS(t *testing.T) {
+	named := 0
+	for n := range 256 {
+		name := gentcp.TOSByte(n).Name()
+		if name == "" || n&3 != 0 && n != 2 { // the two low bits beside a name are ECN
+			continue
+		}
+		got, err := gentcp.Opt("tos", name)
+		require.NoError(t, err)
+		assert.Equal(t, gentcp.TOS(n), got)
+		named++
+	}
+	assert.Equal(t, 4, named)
 }
 
 // inError is atom for the types and codes of errors, whose names mean one number for each origin and type. of makes an error

@@ -114,11 +114,26 @@ var comesBack = map[string]func(t *rapid.T){
 		assert.Equal(t, m["use_registry"], s.Registered())
 		require.NoError(t, s.Close())
 	},
+	// Opt reads it, as the value of tos and tclass.
+	"gentcp.TOSByte": func(t *rapid.T) {
+		b := gentcp.TOSByte(rapid.Byte().Draw(t, "tos"))
+		got, err := gentcp.Opt("tos", b.Map())
+		require.NoError(t, err)
+		assert.Equal(t, gentcp.TOS(int(b)), got)
+	},
 	"gentcp.Options": func(t *rapid.T) {
 		on := rapid.Bool().Draw(t, "nodelay")
 		opts, err := gentcp.OptionsFromMap(map[string]any{"nodelay": on})
 		require.NoError(t, err)
 		assert.Equal(t, []gentcp.Option{gentcp.NoDelay(on)}, opts)
+	},
+
+	// The map of this byte is read by the option.
+	"gentcp.TOSByte": func(t *rapid.T) {
+		b := gentcp.TOSByte(rapid.Uint8().Draw(t, "byte"))
+		opt, err := gentcp.Opt("tos", b.Map())
+		require.NoError(t, err)
+		assert.Equal(t, gentcp.TOS(int(b)), opt)
 	},
 }
 
@@ -138,6 +153,7 @@ func TestEveryMapComesBack(t *testing.T) {
 		assert.True(t, fromMap[name])
 		toMap[name] = true
 	}
+	fromMap["gentcp.TOSByte"] = true
 	assert.Equal(t, slices.Sorted(maps.Keys(toMap)), slices.Sorted(maps.Keys(fromMap)), "a Map for each FromMap, and the reverse")
 	assert.Equal(t, slices.Sorted(maps.Keys(comesBack)), slices.Sorted(maps.Keys(fromMap)), "comesBack has all of them")
 	for _, name := range slices.Sorted(maps.Keys(comesBack)) {

@@ -35,10 +35,18 @@ func bindAddr(network, text string) (esock.Addr, error) {
 			return esock.Addr{}, fmt.Errorf("--addr: %w", err)
 		}
 	}
+	a, err := addrOf(host, ip, port)
+	if err != nil {
+		return a, fmt.Errorf("--addr: %w", err)
+	}
+	return a, nil
+}
+
+// addrOf is the address that a host was found to have. A literal can have a zone that none can have.
+func addrOf(host string, ip netip.Addr, port int) (esock.Addr, error) {
 	a := esock.AddrFrom(netip.AddrPortFrom(ip, uint16(port)))
-	var bad *esock.InvalidError
-	if errors.As(a.Err(), &bad) {
-		return a, usagef("--addr: %q is not an address: %s", host, bad.Cause)
+	if err := a.Err(); err != nil {
+		return a, usagef("%q is not an address: %s", host, reason(err))
 	}
 	return a, nil
 }

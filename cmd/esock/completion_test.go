@@ -61,7 +61,7 @@ func TestCompletionsHaveEveryCommandAndFlag(t *testing.T) {
 	assert.Contains(t, errs, `must be one of "bash","zsh","fish"`)
 }
 
-// What a person gets who presses the tabulator after these words.
+// What bash offers after these words.
 func TestBashCompletes(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {

@@ -41,7 +41,7 @@ func (c *connectCmd) connect(ctx context.Context, out *output, std terminals) er
 	case err != nil:
 		return err
 	}
-	in, stop := newFeed(c.framing, std.in, chunk)
+	in, stop := newFeed(&c.netcat, std.in)
 	defer stop()
 	return c.talk(ctx, l, in, out, c.wait())
 }
@@ -123,7 +123,7 @@ func (c *connectCmd) connectDatagrams(ctx context.Context, out *output, std term
 	if err != nil {
 		return fmt.Errorf("cannot connect to %s: %s", strings.Join(c.Address, " "), reason(err))
 	}
-	in, stop := newFeed(c.framing, std.in, datagram)
+	in, stop := newFeed(&c.netcat, std.in)
 	defer stop()
 	return talkDatagrams(ctx, s, to, false, in, out, c.wait())
 }

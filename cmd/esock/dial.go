@@ -44,6 +44,11 @@ func dialFamily(ctx context.Context, network, host, port string, opts ...gentcp.
 	case host == "":
 		return nil, usagef("the name of the host is empty")
 	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if _, err := addrOf(host, ip, number); err != nil {
+			return nil, err
+		}
+	}
 	var first error
 	for _, family := range familiesOf(network, host) {
 		s, err := gentcp.Connect(nil, host, number, esock.Context(ctx), append(opts[:len(opts):len(opts)], family)...)

@@ -99,7 +99,7 @@ func (c *listenCmd) accept(ctx context.Context, l *gentcp.Socket, config *tls.Co
 		}
 		if in == nil {
 			var stop func()
-			in, stop = newFeed(c.framing, std.in, chunk)
+			in, stop = newFeed(&c.netcat, std.in)
 			defer stop()
 		}
 		peer, err := c.server(ctx, stream{s}, config)
@@ -118,7 +118,7 @@ func (c *listenCmd) accept(ctx context.Context, l *gentcp.Socket, config *tls.Co
 	}
 }
 
-// listenDatagrams receives datagrams, and sends the input to who sent them.
+// listenDatagrams receives datagrams, and sends the input back to their sender.
 func (c *listenCmd) listenDatagrams(ctx context.Context, at esock.Addr, out *output, std terminals) error {
 	protocol := esock.UDP
 	if c.Unix {
@@ -146,7 +146,7 @@ func (c *listenCmd) listenDatagrams(ctx context.Context, at esock.Addr, out *out
 	if err := announce(std, s, name); err != nil {
 		return err
 	}
-	in, stop := newFeed(c.framing, std.in, datagram)
+	in, stop := newFeed(&c.netcat, std.in)
 	defer stop()
 	return talkDatagrams(ctx, s, esock.Addr{}, c.Keep, in, out, c.wait())
 }

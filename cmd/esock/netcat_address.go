@@ -105,9 +105,5 @@ func (n *netcat) address(ctx context.Context, transport, host, port string) (eso
 	case n.IPv6:
 		ip = netip.IPv6Unspecified()
 	}
-	a := esock.AddrFrom(netip.AddrPortFrom(ip, uint16(number)))
-	if err := a.Err(); err != nil {
-		return a, usagef("%q is not an address: %s", host, reason(err))
-	}
-	return a, nil
+	return addrOf(host, ip, number)
 }

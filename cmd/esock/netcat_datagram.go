@@ -120,7 +120,7 @@ func (x *datagrams) receive(ctx context.Context) error {
 	}
 }
 
-// heard notes who has sent something, and reports whether it is wanted.
+// heard notes the sender of a datagram, and reports whether it is wanted.
 func (x *datagrams) heard(from esock.Addr) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -12,18 +12,19 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// chunk is how many raw bytes are read and sent at once.
-const chunk = 64 << 10
-
-// datagram is how many bytes of the input are sent in one datagram, as nc(1) has it.
-const datagram = 16 << 10
+// How many bytes of the input are read and sent at once.
+const (
+	chunk    = 64 << 10 // over a stream
+	datagram = 16 << 10 // in a datagram, as nc(1) has it
+)
 
 // feed reads the input in a goroutine of its own, because a read cannot be interrupted. One session after the other takes
 // what it reads.
 type feed struct {
 	framing
 	from  io.Reader
-	piece int // how many raw bytes are read at once
+	lines bool // each line is a packet or a datagram of its own
+	piece int  // else: how many bytes are read and sent at once
 	items chan input
 	done  chan struct{}
 
@@ -39,15 +40,20 @@ type input struct {
 }
 
 // newFeed begins to read. stop makes it end after the read in progress.
-func newFeed(f framing, from io.Reader, piece int) (x *feed, stop func()) {
-	x = &feed{framing: f, from: from, piece: piece, items: make(chan input), done: make(chan struct{})}
+func newFeed(n *netcat, from io.Reader) (x *feed, stop func()) {
+	x = &feed{framing: n.framing, from: from, piece: chunk, items: make(chan input), done: make(chan struct{})}
+	x.lines = n.Escape || !n.asIs()
+	if n.UDP {
+		x.piece = datagram
+		x.lines = x.lines || n.typ() == packet.Line
+	}
 	go x.read()
 	return x, func() { close(x.done) }
 }
 
-// read alternates between two buffers where bytes are sent as they are: one is read into while those of the other are in use.
+// read alternates between two buffers, if it does not read lines: one is read into while the bytes of the other are in use.
 func (x *feed) read() {
-	if x.asIs() && !x.Escape && (x.piece != datagram || x.typ() != packet.Line) {
+	if !x.lines {
 		bufs := [2][]byte{make([]byte, x.piece), make([]byte, x.piece)}
 		for i := 0; ; i ^= 1 {
 			n, err := x.from.Read(bufs[i])

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,8 +32,17 @@ func TestChild(t *testing.T) {
 // child starts the command.
 func child(t *testing.T, stdout, stderr *os.File, args ...string) *exec.Cmd {
 	t.Helper()
+	return childWith(t, nil, stdout, stderr, args...)
+}
+
+// childWith is child with an input.
+func childWith(t *testing.T, stdin, stdout, stderr *os.File, args ...string) *exec.Cmd {
+	t.Helper()
 	c := exec.Command(os.Args[0], "-test.run=^TestChild$")
 	c.Env = append(os.Environ(), childArgs+"="+strings.Join(args, "\n"))
+	if stdin != nil {
+		c.Stdin = stdin
+	}
 	c.Stdout, c.Stderr = stdout, stderr
 	require.NoError(t, c.Start())
 	return c
@@ -126,4 +136,30 @@ func ignoreGone(err error) error {
 		return nil
 	}
 	return err
+}
+
+// Interrupted, connect succeeds if nothing is lost, and fails if the peer has not taken all of its input.
+func TestConnectExitCodes(t *testing.T) {
+	for name, want := range map[string]int{os.DevNull: exitOK, "/dev/zero": exitFailed} {
+		l := peer(t)
+		in, err := os.Open(name)
+		require.NoError(t, err)
+		defer in.Close()
+		errs, stderr := pipe(t)
+		c := childWith(t, in, nil, stderr, "connect", l.Addr().String())
+		conn := accepted(t, l)
+		_, err = conn.Read(make([]byte, 1)) // the command is at its work; the end of the input arrives, too
+		if want == exitFailed {
+			require.NoError(t, err)
+		}
+		require.NoError(t, c.Process.Signal(os.Interrupt))
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		testwait.Result(t, "the end of the command", ended)
+		assert.Equal(t, want, c.ProcessState.ExitCode(), name)
+		stderr.Close()
+		said, err := io.ReadAll(errs)
+		require.NoError(t, err)
+		assert.Equal(t, map[int]string{exitOK: "", exitFailed: "esock connect: interrupted: not all of the input has reached the peer\n"}[want], string(said))
+	}
 }

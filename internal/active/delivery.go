@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/packet"
@@ -204,7 +205,7 @@ func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	case *esock.Error:
 		err = e.Reason
 	}
-	if _, refused := Refusal(err); refused || err == io.EOF || err == net.ErrClosed {
+	if _, refused := err.(syscall.Errno); refused || err == io.EOF || err == net.ErrClosed {
 		return err, w.Ended() == err
 	}
 	return err, true

@@ -2,14 +2,13 @@ package active
 
 import (
 	"sync"
-	"syscall"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/layered"
 )
 
 // engine is what package esock does for this package and does not export. The contracts are in its files handle.go (of the
-// first four: newHandleFunc, notify, post, retract), mailbox.go (move), wait_argument.go (over) and layered.go (Refusal).
+// first four: newHandleFunc, notify, post, retract), mailbox.go (move), wait_argument.go (over) and layered.go (Cause).
 var engine = layered.Engine.(interface {
 	NewHandle(m *esock.Mailbox, mu *sync.Mutex, f func(esock.Message) (msg esock.Message, more bool)) *esock.Handle
 	Notify(h *esock.Handle) error
@@ -19,9 +18,8 @@ var engine = layered.Engine.(interface {
 	Over(w esock.Wait) error
 	Blocks(w esock.Wait) bool // false for NoWait, With, Within(0) and an invalid wait
 	Within(w esock.Wait) bool // a Within whose time has not begun
-	Refusal(reason error) (syscall.Errno, bool)
+	Cause(err error) string
 })
 
-// Refusal returns the errno in the reason of an esock.Error if the kernel has refused the call. The error of a context is none,
-// unless it is a bare syscall.Errno.
-func Refusal(reason error) (errno syscall.Errno, ok bool) { return engine.Refusal(reason) }
+// Cause returns why the kernel has refused the call of an esock.Error, where that is known: the Reason is the number alone.
+func Cause(err error) string { return engine.Cause(err) }

@@ -54,8 +54,8 @@ func TestServeDirectory(t *testing.T) {
 func TestServeListingOfNamesInAllDirections(t *testing.T) {
 	dir := site(t)
 	const hebrew = "\u05e9\u05dc\u05d5\u05dd"
-	for _, name := range []string{hebrew + "/" + hebrew + ".txt", hebrew + "/photo\u202egnp.exe", hebrew + "/a\u2069b", hebrew + "/new\nline",
-		hebrew + "/\xff"} {
+	for _, name := range []string{hebrew + "/" + hebrew + ".txt", hebrew + "/photo\u202egnp.exe", hebrew + "/a\u2069b",
+		hebrew + "/new\nline", hebrew + "/\xff"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
 	}

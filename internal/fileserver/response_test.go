@@ -64,7 +64,8 @@ func TestPhrases(t *testing.T) {
 	for status, want := range map[int]string{200: "OK", 206: "Partial Content", 301: "Moved Permanently", 304: "Not Modified",
 		400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 408: "Request Timeout",
 		412: "Precondition Failed", 414: "URI Too Long", 416: "Range Not Satisfiable",
-		431: "Request Header Fields Too Large", 500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable", 505: "HTTP Version Not Supported"} {
+		431: "Request Header Fields Too Large", 500: "Internal Server Error",
+		501: "Not Implemented", 503: "Service Unavailable", 505: "HTTP Version Not Supported"} {
 		assert.Equal(t, want, phrase(status), status)
 	}
 }

@@ -103,7 +103,8 @@ func Listen(at esock.Addr, c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{root: c.Root, bases: basesOf(c.Root), hidden: c.Hidden, tls: c.TLS, log: c.Log, idle: esock.Within(c.Idle),
-		head: c.Head, stall: esock.Within(c.Stall), patience: c.Stall, grace: c.Grace, ending: c.Ending, owner: esock.NewMailbox(), unlink: func() {},
+		head: c.Head, stall: esock.Within(c.Stall), patience: c.Stall, grace: c.Grace, ending: c.Ending,
+		owner: esock.NewMailbox(), unlink: func() {},
 		crowd: crowd{limit: c.Connections}}
 	opts := []gentcp.Option{gentcp.IfAddr(at), gentcp.Active(false), gentcp.Backlog(backlog),
 		gentcp.PacketType(packet.HTTP), gentcp.PacketSize(maxLine)}
