@@ -104,24 +104,6 @@ var namesParse = map[string]func(*testing.T){
 	"gentcp.DataMode":      optionValue("mode", gentcp.Mode, gentcp.ModeList, gentcp.ModeBinary),
 	"gentcp.DeliverAs":     optionValue("deliver", gentcp.Deliver, gentcp.DeliverTerm, gentcp.DeliverPort),
 	"gentcp.TCPProtocol":   optionValue("protocol", gentcp.Protocol, gentcp.ProtocolTCP, gentcp.ProtocolMPTCP),
-	"gentcp.Backend":       optionValue("inet_backend", gentcp.InetBackend, gentcp.BackendSocket, gentcp.BackendInet),
-	"gentcp.TOSByte":       namesOfTOS,
-}
-
-// namesOfTOS reads the name of a byte by the option. The text of a byte has the number, too, and is for people.
-func namesOfTOS(t *testing.T) {
-	named := 0
-	for n := range 256 {
-		name := gentcp.TOSByte(n).Name()
-		if name == "" || n&3 != 0 && n != 2 { // the two low bits beside a name are ECN
-			continue
-		}
-		got, err := gentcp.Opt("tos", name)
-		require.NoError(t, err)
-		assert.Equal(t, gentcp.TOS(n), got)
-		named++
-	}
-	assert.Equal(t, 4, named)
 }
 
 // inError is atom for the types and codes of errors, whose names mean one number for each origin and type. of makes an error

@@ -127,14 +127,6 @@ var comesBack = map[string]func(t *rapid.T){
 		require.NoError(t, err)
 		assert.Equal(t, []gentcp.Option{gentcp.NoDelay(on)}, opts)
 	},
-
-	// The map of this byte is read by the option.
-	"gentcp.TOSByte": func(t *rapid.T) {
-		b := gentcp.TOSByte(rapid.Uint8().Draw(t, "byte"))
-		opt, err := gentcp.Opt("tos", b.Map())
-		require.NoError(t, err)
-		assert.Equal(t, gentcp.TOS(int(b)), opt)
-	},
 }
 
 // A type that gets a Map or a FromMap must have the other one, and a row above.
@@ -153,7 +145,7 @@ func TestEveryMapComesBack(t *testing.T) {
 		assert.True(t, fromMap[name])
 		toMap[name] = true
 	}
-	fromMap["gentcp.TOSByte"] = true
+	fromMap["gentcp.TOSByte"] = true // the option reads its map
 	assert.Equal(t, slices.Sorted(maps.Keys(toMap)), slices.Sorted(maps.Keys(fromMap)), "a Map for each FromMap, and the reverse")
 	assert.Equal(t, slices.Sorted(maps.Keys(comesBack)), slices.Sorted(maps.Keys(fromMap)), "comesBack has all of them")
 	for _, name := range slices.Sorted(maps.Keys(comesBack)) {
