@@ -258,14 +258,7 @@ func ParseMsgFlags(text string) (MsgFlags, error) {
 // list returns the flags for a map: the names, then the rest as one integer.
 func (f MsgFlags) list() []any {
 	names, rest := f.Names()
-	l := make([]any, 0, len(names)+1)
-	for _, n := range names {
-		l = append(l, n)
-	}
-	if rest != 0 {
-		l = append(l, int(rest))
-	}
-	return l
+	return plain.FlagList(names, int64(rest))
 }
 
 // msgFlagsFromAny reads flags in a map: a list of names and integers, a text as String prints it, or a number.

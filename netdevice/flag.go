@@ -83,14 +83,7 @@ func ParseFlags(text string) (Flag, error) {
 // list returns the flags as maps have them: the names, then the rest as one integer.
 func (f Flag) list() []any {
 	names, rest := f.Names()
-	l := make([]any, 0, len(names)+1)
-	for _, n := range names {
-		l = append(l, n)
-	}
-	if rest != 0 {
-		l = append(l, int(rest))
-	}
-	return l
+	return plain.FlagList(names, int64(rest))
 }
 
 // flagsFromPlain reads a map of flags to booleans.

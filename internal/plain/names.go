@@ -78,3 +78,15 @@ func (t Names) SpellBits(set int) string {
 	}
 	return strings.Join(names, "|")
 }
+
+// FlagList is a set of flags as a list: the names, then what has none as one integer, unless that is 0.
+func FlagList(names []string, rest int64) []any {
+	l := make([]any, 0, len(names)+1)
+	for _, n := range names {
+		l = append(l, n)
+	}
+	if rest != 0 {
+		l = append(l, int(rest))
+	}
+	return l
+}
