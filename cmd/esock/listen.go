@@ -23,7 +23,8 @@ type listenCmd struct {
 // Help is what --help adds.
 func (listenCmd) Help() string {
 	return "The address is printed on standard error. Without -k one connection is accepted and others are refused; with -u " +
-		"the first peer that is heard is the only one. With -u and -k the input goes to the peer that was heard last.\n\n" + netcatHelp
+		"the first peer that is heard is the only one. With -u and -k the input goes to the peer that was heard last. " +
+		"The wait for a peer has no limit; -w counts from then on.\n\n" + netcatHelp
 }
 
 func (c *listenCmd) Run(out *output, std terminals) error {
