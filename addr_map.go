@@ -71,8 +71,9 @@ func (a Addr) Map() map[string]any {
 }
 
 // AddrFromMap makes an address of what Map returns, or of OTP's native form: the number of a family, and addr with bytes.
-// Missing keys get OTP's defaults: any address or cid, an empty path, 0; family is needed. addr of inet and inet6 is text,
-// a netip.Addr, or any, loopback or (inet) broadcast. The zone of inet6 is in addr, or in scope_id as an index or name.
+// Missing keys get OTP's defaults: any address or cid, an empty path, 0. family is needed, except in the map of a shorthand
+// (Any, Loopback, Broadcast), which has addr alone. addr of inet and inet6 is text, a netip.Addr, or any, loopback or (inet)
+// broadcast. The zone of inet6 is in addr, or in scope_id as an index or name.
 // Errors: *InvalidError "sockaddr" that names the key.
 func AddrFromMap(m map[string]any) (Addr, error) {
 	bad := func(cause string) (Addr, error) {

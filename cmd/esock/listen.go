@@ -16,14 +16,15 @@ import (
 
 type listenCmd struct {
 	netcat
-	Keep    bool     `name:"keep-listening" short:"k" help:"Go on listening: for the next connection when one has ended, and with -u for datagrams of everyone."`
-	Address []string `arg:"" optional:"" help:"PORT on all addresses of this machine, HOST PORT or HOST:PORT; by default, 127.0.0.1 and a free port. With -U: a path that does not exist yet."`
+	Keep    bool     `name:"keep-listening" short:"k" help:"Go on listening: for the next connection when one has ended, and with -u for datagrams from everyone."`
+	Address []string `arg:"" optional:"" help:"PORT on all IPv4 addresses of this machine (with -6, on all IPv6 addresses), HOST PORT or HOST:PORT; by default, 127.0.0.1 and a free port. [::]:PORT takes both. With -U: a path that does not exist yet."`
 }
 
 // Help is what --help adds.
 func (listenCmd) Help() string {
 	return "The address is printed on standard error. Without -k one connection is accepted and others are refused; with -u " +
-		"the first peer that is heard is the only one. With -u and -k the input goes to the peer that was heard last.\n\n" + netcatHelp
+		"the first peer that is heard is the only one. With -u and -k the input goes to the peer that was heard last. " +
+		"The wait for a peer has no limit; -w counts from then on.\n\n" + netcatHelp
 }
 
 func (c *listenCmd) Run(out *output, std terminals) error {

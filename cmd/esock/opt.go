@@ -28,10 +28,10 @@ type optArgs struct {
 	Type     string `placeholder:"TYPE" words:"types" help:"Type of the socket: stream, dgram, seqpacket or raw; by default, one that has the option."`
 	Protocol string `placeholder:"PROTOCOL" words:"protocols" help:"Protocol of the socket: tcp, udp or another; by default, one that has the option."`
 
-	Integer    bool `xor:"form" help:"Native: the value is a C int. This is the default."`
-	Boolean    bool `xor:"form" help:"Native: the value is a C int, which is true unless it is 0."`
-	Hex        bool `xor:"form" help:"Native: the value is bytes, in hexadecimal."`
-	NativeSize int  `placeholder:"N" help:"Native: read N bytes, and print them in hexadecimal."`
+	Integer    bool `xor:"form" help:"In the kernel's form: a C int. This is the default for an option given by number."`
+	Boolean    bool `xor:"form" help:"In the kernel's form: a C int, which is true unless it is 0."`
+	Hex        bool `xor:"form" help:"In the kernel's form: bytes, in hexadecimal without 0x."`
+	NativeSize int  `placeholder:"N" help:"In the kernel's form: read N bytes, and print them in hexadecimal."`
 	JSON       bool `name:"json" help:"Print one JSON document."`
 }
 

@@ -25,7 +25,7 @@ type sendfileCmd struct {
 // Help is what --help adds.
 func (sendfileCmd) Help() string {
 	return "Connects, sends the file with sendfile(2) and without framing, and waits until the peer's system has confirmed " +
-		"all of it and the end. Only then does it say that the file was sent, and exits with 0. Numbers of bytes, on the way and " +
+		"all of it and the end. Only then does it say that the file was sent, and exit with 0. Numbers of bytes, on the way and " +
 		"in errors, are those that were confirmed."
 }
 

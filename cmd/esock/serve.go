@@ -16,14 +16,14 @@ import (
 
 type serveCmd struct {
 	Dir         string        `arg:"" help:"The directory to serve."`
-	Addr        string        `placeholder:"HOST:PORT" help:"Where to listen (by default, 127.0.0.1 and a free port)."`
+	Addr        string        `placeholder:"HOST:PORT" help:"Where to listen (by default, 127.0.0.1 and a free port). Without a HOST, on all IPv4 addresses; [::] takes IPv6 as well."`
 	Port        string        `short:"p" placeholder:"PORT" help:"Listen on this port of 127.0.0.1."`
 	Unix        string        `short:"U" placeholder:"PATH" help:"Listen on a Unix domain socket, whose file is removed at the end. @NAME is an abstract one."`
 	Cert        string        `short:"C" placeholder:"FILE" help:"Serve HTTPS: the file with the certificate, in PEM, and with the chain that it needs."`
 	Key         string        `short:"K" placeholder:"FILE" help:"The file with the private key of the certificate, in PEM (by default, that of the certificate)."`
 	Hidden      bool          `short:"H" help:"Serve and list files whose name begins with a dot, too."`
 	Quiet       bool          `short:"q" help:"Do not log requests to standard error."`
-	Connections int           `default:"1000" help:"How many connections are served at once; for others, those that wait for a request are ended."`
+	Connections int           `default:"1000" help:"How many connections are served at once. One that only waits for its next request is closed to make room for another."`
 	Idle        time.Duration `default:"60s" help:"How long a connection may wait for its next request."`
 	Head        time.Duration `default:"10s" help:"How long a request may take to arrive: its headers, its body, which is discarded, and, if it is the first on its connection, its first line."`
 	Stall       time.Duration `default:"30s" help:"How long a client may stop reading a response."`
