@@ -152,7 +152,7 @@ func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	if !ok {
 		cause := fmt.Sprintf("%v is not a type of level %v", t, l)
 		if level == solIP && t == "hoplimit" { // OTP's name of Windows' IP_HOPLIMIT
-			cause = "Linux does not have {ip, hoplimit}, but Windows; here it is {ip, ttl}"
+			cause = "not on Linux: {ip, hoplimit} is for Windows; here it is {ip, ttl}"
 		}
 		return bad(cause)
 	}

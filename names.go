@@ -111,7 +111,7 @@ func domainFromAny(v any) (d Domain, cause string) {
 	case ok:
 		return Domain(n), ""
 	case where != "":
-		return 0, "Linux does not have it, but " + where
+		return 0, "not on Linux: it is for " + where
 	}
 	return 0, unknownName
 }

@@ -106,7 +106,7 @@ func TestLevelsAndProtocolsShareNumbersButNotNames(t *testing.T) {
 }
 
 func TestNamesOfOtherSystemsAreSaidToBeTheirs(t *testing.T) {
-	const cause = "Linux does not have it, but the BSDs"
+	const cause = "not on Linux: it is for the BSDs"
 	_, err := ParseDomain("link")
 	assert.ErrorIs(t, err, &InvalidError{What: "domain"})
 	assert.ErrorContains(t, err, cause)

@@ -51,7 +51,7 @@ func ParseFlag(name string) (Flag, error) {
 	case !ok:
 		cause = "not a known flag"
 	case n == 0:
-		cause = "Linux does not have it, but " + plain.IfFlagsElsewhere[name]
+		cause = "not on Linux: it is for " + plain.IfFlagsElsewhere[name]
 	case n > math.MaxUint16:
 		cause = "this request has room for 16 bits, and the flag is beyond"
 	default:

@@ -90,7 +90,7 @@ func unknownOption(level, name string) error {
 	cause := "not a known option"
 	for _, o := range otherOptions {
 		if o.Level == level && o.Name == name {
-			cause = "Linux does not have it, but " + o.Where
+			cause = "not on Linux: it is for " + o.Where
 		}
 	}
 	return &esock.InvalidError{What: "socket_option", Value: level + "." + name, Cause: cause}

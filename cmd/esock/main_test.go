@@ -15,6 +15,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// A word that is no command is said to be none, also below a command.
+func TestUnknownCommand(t *testing.T) {
+	for args, want := range map[string]string{
+		"bogus":      `esock: there is no command "bogus"; esock --help shows the usage`,
+		"serv":       `esock: there is no command "serv"; did you mean serve?; esock --help shows the usage`,
+		"help bogus": `esock: there is no command "bogus"; esock --help shows the usage`,
+		"opt gett":   `esock: there is no command "gett"; did you mean get?; esock opt --help shows the usage`,
+	} {
+		_, errs := said(t, exitUsage, strings.Fields(args)...)
+		assert.Equal(t, want+"\n", errs)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	code, out, _ := command(t, "--help")
 	assert.Equal(t, 0, code)

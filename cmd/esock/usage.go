@@ -54,5 +54,16 @@ func wrongUsage(parser *kong.Kong, err error, stderr io.Writer) {
 		out.writeLines(pageOf(node).text(out))
 		return
 	}
-	fmt.Fprintf(stderr, "esock: %s; %s --help shows the usage\n", parseCause(err), node.FullPath())
+	cause := parseCause(err)
+	if text, ok := strings.CutPrefix(cause, "unexpected argument "); ok && !node.Leaf() {
+		word, _, _ := strings.Cut(text, ", did you mean")
+		var known []string
+		for _, child := range node.Children {
+			if !child.Hidden {
+				known = append(known, child.Name)
+			}
+		}
+		cause = fmt.Sprintf("there is no command %q%s", word, didYouMean(word, known))
+	}
+	fmt.Fprintf(stderr, "esock: %s; %s --help shows the usage\n", cause, node.FullPath())
 }
