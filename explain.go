@@ -110,12 +110,21 @@ func (s *Socket) blame(err error, a *Addr) error {
 
 // withCause adds to an *Error without a cause what causeOf knows of its number in the operation.
 func withCause(err error, causeOf func(op string, errno syscall.Errno) string) error {
-	if e, ok := err.(*Error); ok && e.cause == "" {
-		if errno, ok := e.Reason.(syscall.Errno); ok {
-			e.cause = causeOf(e.Op, errno)
-		}
+	e, ok := err.(*Error)
+	if !ok || e == nil || e.cause != "" { // nil: a context may have it as its error
+		return err
 	}
-	return err
+	errno, ok := e.Reason.(syscall.Errno)
+	if !ok {
+		return err
+	}
+	cause := causeOf(e.Op, errno)
+	if cause == "" {
+		return err
+	}
+	explained := *e // it may be a context's error, which others have, too
+	explained.cause = cause
+	return &explained
 }
 
 // causeIn says what is wrong with an address that the kernel refuses, "" if nothing is known to be.

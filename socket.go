@@ -319,7 +319,7 @@ func (s *Socket) fail(op string, err error) error {
 
 // failAs is fail for the error of a partial operation, whose own name it replaces.
 func (s *Socket) failAs(op string, err error) error {
-	if e, ok := err.(*Error); ok {
+	if e, ok := err.(*Error); ok && e != nil {
 		err = e.Reason
 	}
 	return s.fail(op, err)

@@ -144,7 +144,7 @@ func (e *SendTimeoutError) Is(target error) bool {
 // fail makes the error of an operation from its reason.
 func (s *Socket) fail(op string, err error) error {
 	cause := ""
-	if e, ok := err.(*esock.Error); ok {
+	if e, ok := err.(*esock.Error); ok && e != nil { // a module or a context may return a nil one
 		err, cause = e.Reason, active.Cause(e)
 	}
 	switch {

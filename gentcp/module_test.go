@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -246,3 +247,36 @@ func TestModule_Tunnel(t *testing.T) {
 	gets(t, mb, "tcp hello", "closed")
 	_ = s
 }
+
+// nothing is a module that returns a nil *esock.Error, as a function does whose result is declared as one.
+type nothing struct{ Module }
+
+var nilError *esock.Error
+
+func (nothing) Connect(*esock.Socket, esock.Addr, esock.Addr, esock.Wait) error {
+	return fmt.Errorf("my module: %w", nilError)
+}
+func (nothing) Listen(*esock.Socket, esock.Addr, int) error { return nilError }
+
+func TestModule_ReturnsANilError(t *testing.T) {
+	_, err := Connect(nil, "loopback", 9, soon, TCPModule(nothing{InetTCP}))
+	assert.ErrorContains(t, err, "my module")
+	_, err = Listen(nil, 0, TCPModule(nothing{InetTCP}))
+	assert.Error(t, err)
+	_, err = Connect(nil, "loopback", 9, esock.Context(over{}), TCPModule(InetTCP))
+	assert.Error(t, err)
+}
+
+// over is a context that has ended with a nil *esock.Error.
+type over struct{ context.Context }
+
+func (over) Done() <-chan struct{}            { return ended }
+func (over) Err() error                       { return nilError }
+func (over) Deadline() (t time.Time, ok bool) { return t, false }
+func (over) Value(any) any                    { return nil }
+
+var ended = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()

@@ -151,7 +151,7 @@ func reasonOf(err error) error {
 	switch {
 	case err == io.EOF:
 		return err
-	case errors.As(err, &e):
+	case errors.As(err, &e) && e != nil:
 		return e.Reason
 	}
 	return err

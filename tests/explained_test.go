@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"context"
 	"math"
 	"net/netip"
 	"os"
@@ -132,4 +133,25 @@ func TestErrorsBlameNoRightAddress(t *testing.T) {
 	var e *esock.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, syscall.ECONNREFUSED, e.Reason)
+}
+
+// given is a context that has ended with an error of the caller's choice.
+type given struct {
+	context.Context
+	err error
+}
+
+func (c given) Err() error { return c.err }
+
+// A context's error stays as it is, though it looks like one of a call: others have it, too. A nil one does no harm.
+func TestErrorsOfContextsAreNotExplained(t *testing.T) {
+	s := open(t, esock.Inet, esock.Stream, esock.Default)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	shared := &esock.Error{Op: "connect", Reason: syscall.EINVAL}
+	text := shared.Error()
+	err := s.Connect(esock.Inet6Addr(netip.IPv6Loopback(), 80, 0), esock.Context(given{ctx, shared}))
+	assert.ErrorIs(t, err, syscall.EINVAL)
+	assert.Equal(t, text, shared.Error())
+	assert.Error(t, s.Connect(esock.Inet4Addr(loopback, 80), esock.Context(given{ctx, (*esock.Error)(nil)})))
 }

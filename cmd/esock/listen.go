@@ -187,10 +187,17 @@ func (c *listenCmd) shown(at esock.Addr) string {
 	return at.String()
 }
 
-// remover removes the file of a unix socket.
+// remover returns a function that removes the file of a unix socket, unless another file has the name by then.
 func (c *listenCmd) remover(at esock.Addr) func() {
+	if !c.Unix || strings.HasPrefix(c.Address[0], "@") {
+		return func() {}
+	}
+	made, err := os.Lstat(at.Path())
+	if err != nil {
+		return func() {}
+	}
 	return func() {
-		if c.Unix && !strings.HasPrefix(c.Address[0], "@") {
+		if now, err := os.Lstat(at.Path()); err == nil && os.SameFile(made, now) {
 			os.Remove(at.Path())
 		}
 	}

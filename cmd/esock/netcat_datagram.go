@@ -18,6 +18,7 @@ type datagrams struct {
 	in   *feed
 	out  io.Writer
 	all  bool // every peer is heard, and the input goes to the one that was heard last
+	only bool // the socket is connected: the kernel lets nobody but the peer be heard
 	busy func()
 
 	mu    sync.Mutex
@@ -26,12 +27,13 @@ type datagrams struct {
 }
 
 // talkDatagrams sends the input, and prints what is received, until ctx ends or nothing has happened for the time of idle.
-// peer is the zero address if the first one that is heard is the peer.
+// peer is the one that the socket is connected to; it is the zero address if the first one that is heard is the peer.
 func talkDatagrams(ctx context.Context, s *esock.Socket, peer esock.Addr, all bool, in *feed, out io.Writer, idle time.Duration) error {
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	x := &datagrams{sock: s, in: in, out: out, all: all, busy: func() {}, peer: peer, known: make(chan struct{})}
 	if peer != (esock.Addr{}) {
+		x.only = true
 		close(x.known)
 	}
 	if idle > 0 {
@@ -120,8 +122,12 @@ func (x *datagrams) receive(ctx context.Context) error {
 	}
 }
 
-// heard notes the sender of a datagram, and reports whether it is wanted.
+// heard notes the sender of a datagram, and reports whether it is wanted. The peer of a connected socket may have another
+// address than the one that was connected to: 127.0.0.1 and not 0.0.0.0, or another path to the same unix socket.
 func (x *datagrams) heard(from esock.Addr) bool {
+	if x.only {
+		return true
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,4 +83,45 @@ func TestDatagramThatIsTooLarge(t *testing.T) {
 	nothingLeft(t)
 	d := parsed(t, strings.NewReader(strings.Repeat("x", 70000)+"\n"), "connect", "-u", "-p", "line", "127.0.0.1:9")
 	assert.EqualError(t, d.result(t), "70001 bytes are too many for a datagram")
+}
+
+// The peer may answer from another address than the one that was connected to.
+func TestAnswersFromAnotherAddress(t *testing.T) {
+	nothingLeft(t)
+	t.Chdir(t.TempDir())
+	path, err := filepath.Abs("s")
+	require.NoError(t, err)
+	for _, test := range []struct{ listen, connect []string }{
+		{[]string{"listen", "-u", "0.0.0.0:0"}, []string{"connect", "-u"}},
+		{[]string{"listen", "-u", "-U", "s"}, []string{"connect", "-u", "-U", path}},
+	} {
+		answers, answer := io.Pipe()
+		defer answer.Close()
+		questions, question := io.Pipe()
+		defer question.Close()
+		l := parsed(t, answers, test.listen...)
+		if at := l.address(t); len(test.connect) == 2 {
+			test.connect = append(test.connect, at)
+		}
+		d := parsed(t, questions, test.connect...)
+		_, err := question.Write([]byte("question"))
+		require.NoError(t, err)
+		l.says(t, "question")
+		_, err = answer.Write([]byte("answer"))
+		require.NoError(t, err)
+		d.says(t, "answer")
+	}
+}
+
+// What has taken the name of its unix socket is not listen's to remove.
+func TestListenLeavesAnothersFile(t *testing.T) {
+	nothingLeft(t)
+	path := filepath.Join(t.TempDir(), "s")
+	l := parsed(t, held(t), "listen", "-U", path)
+	l.address(t)
+	require.NoError(t, os.Rename(path, path+".old"))
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	l.cancel()
+	require.NoError(t, l.result(t))
+	assert.FileExists(t, path)
 }
