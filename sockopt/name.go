@@ -302,10 +302,13 @@ func numberFromPlain(row int, value any) (n int64, data []byte, cause string) {
 	switch v := value.(type) {
 	case string:
 		n, ok := names.Number(v)
-		if !ok {
+		switch {
+		case ok:
+			return int64(n), nil, ""
+		case len(names) == 0:
 			return 0, nil, "not an integer"
 		}
-		return int64(n), nil, ""
+		return 0, nil, "neither an integer nor one of " + names.List()
 	case esock.Domain:
 		value = int(v)
 	case esock.Type:

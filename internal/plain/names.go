@@ -34,6 +34,15 @@ func (t Names) Number(text string) (int, bool) {
 	return 0, false
 }
 
+// List has the names, with commas between them.
+func (t Names) List() string {
+	all := make([]string, len(t))
+	for i := range t {
+		all[i] = t[i].Text
+	}
+	return strings.Join(all, ", ")
+}
+
 // Spell returns the name of a number, or its digits: what String methods print.
 func (t Names) Spell(number int) string {
 	if s, ok := t.Text(number); ok {
