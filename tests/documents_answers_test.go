@@ -248,7 +248,7 @@ func TestEveryFlagOfAnInterfaceAnswers(t *testing.T) {
 		switch {
 		case !here:
 			assert.ErrorContains(t, err, "not on Linux: it is for ", name)
-			assert.Regexp(t, `but .*BSD`, err.Error(), name)
+			assert.Regexp(t, `BSD`, err.Error(), name)
 		case err != nil: // Linux has it, and the request has no room for it
 			assert.ErrorContains(t, err, "room for 16 bits", name)
 		}
