@@ -34,10 +34,7 @@ const maxTotal = 1<<31 - 1
 
 // limit is the value of an option, or maxTotal if that is lower or the option is 0, which means none.
 func limit(option int) uint32 {
-	if option == 0 {
-		return maxTotal
-	}
-	return uint32(min(option, maxTotal))
+	return uint32(min(uint64(option)-1, maxTotal-1)) + 1 // 0-1 is the largest number
 }
 
 // usual reports whether there is nothing to check. Decode asks for each packet, and the compiler inlines it.
