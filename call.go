@@ -106,8 +106,13 @@ func (c *call) try(s *Socket, how uint) int {
 	default: // OpRawRead, OpRawWrite
 		return c.own()
 	}
-	if r == -int(syscall.EAGAIN) && s.facts.Load()&factShutRead != 0 && s.typ != Stream {
-		// Linux reports such a socket as readable for ever, though there is nothing to read.
+	return s.settled(c, r)
+}
+
+// settled is the result of a try, put right where reading of a message socket is shut: Linux reports such a socket as readable
+// for ever, though there is nothing to read.
+func (s *Socket) settled(c *call, r int) int {
+	if r == -int(syscall.EAGAIN) && c.op.direction() == reading && s.facts.Load()&factShutRead != 0 && s.typ != Stream {
 		return peerDone
 	}
 	return r
@@ -172,7 +177,7 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	// mispredicts each branch, so there are few.
 	var tried bool
 	var r int
-	if len(c.buf) > 0 && w.kind != waitAsync && !s.lane(c.op.direction()).waited && s.otp.Load() == nil {
+	if len(c.buf) > 0 && w.kind != waitAsync && s.state.Load()&stWaited(c.op.direction()) == 0 && s.otp.Load() == nil {
 		r = c.try(s, howPoll)
 		if r > 0 && (!c.whole || r == len(c.buf)) && atomic.LoadUint32((*uint32)(&s.block.wrapped)) == 0 {
 			s.leave(c.op, nil)
@@ -278,12 +283,13 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 
 // run is the part of complete that owns the lane: it tries and waits until the call is complete or ends.
 func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
-	l := s.lane(c.op.direction())
+	d := c.op.direction()
+	l := s.lane(d)
 	budget := time.Duration(w.spin)
 	if o := s.otp.Load(); budget == 0 && o != nil {
 		budget = o.spin
 	}
-	if c.op.direction() == erring {
+	if d == erring {
 		budget = 0 // reading errors is not urgent
 	}
 	blocks := w.blocks()
@@ -294,7 +300,7 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	for ; ; tried = false {
 		if !tried {
 			r = -int(syscall.EAGAIN)
-			if c.op == OpConnect || !blocks || !l.waited || budget > 0 {
+			if c.op == OpConnect || !blocks || s.state.Load()&stWaited(d) == 0 || budget > 0 {
 				if c.op == OpSendFile {
 					s.occupy(l, c.op) // it may wait for the disk
 				}
@@ -303,7 +309,7 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 		}
 		switch {
 		case !c.wouldBlock(r):
-			l.waited = false
+			s.setWaited(d, false)
 		case blocks && budget > 0:
 			r = s.spin(c, w, budget)
 		}
@@ -324,7 +330,7 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 			}
 		}
 		if r < 0 {
-			if r == peerDone && c.op.direction() == reading {
+			if r == peerDone && d == reading {
 				return n, io.EOF
 			}
 			return n, syscall.Errno(-r)

@@ -23,15 +23,18 @@ import (
 // the count is the length of the next message. OTP: socket:recv/2,3,4 with length 0; recv(2).
 func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
-	c := call{op: OpRecv, buf: buf, flags: int(flags)}
 	if len(buf) == 0 && !s.asksLength(flags) {
 		return 0, s.emptyRecv(OpRecv, &w)
 	}
-	n, err := s.do(&c, &w)
-	if n > len(buf) && flags&MsgTrunc == 0 {
-		n = len(buf) // the kernel may report more
+	how, r := s.quickly(stOwned(reading), flags, &w), untried
+	if how == quickTry || how == quickShare {
+		if r = cRecv(s.h, buf, int(flags), howPoll); r > 0 || r == 0 && how == quickShare {
+			s.quickEnd(stOwned(reading), how)
+			return cut(r, buf, flags), nil
+		}
 	}
-	return n, err
+	n, err := s.carryOn(&call{op: OpRecv, buf: buf, flags: int(flags)}, &w, how, r)
+	return cut(n, buf, flags), err
 }
 
 // asksLength reports whether a receive into no bytes only asks for the length of the next message.
@@ -184,18 +187,31 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 	if len(buf) == 0 && !s.asksLength(flags) {
 		return 0, Addr{}, s.emptyRecv(OpRecvFrom, &w)
 	}
+	how, r := s.quickly(stOwned(reading), flags, &w), untried
+	if how == quickTry || how == quickShare {
+		var from cAddr
+		if r = cRecvFrom(s.h, buf, int(flags), howPoll, &from); r > 0 || r == 0 && how == quickShare {
+			s.quickEnd(stOwned(reading), how)
+			return cut(r, buf, flags), addrFromC(&from, Addr{}), nil
+		}
+	}
 	x := scratches.Get().(*scratch)
-	c := call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}
-	n, err := s.do(&c, &w)
+	n, err := s.carryOn(&call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}, &w, how, r)
 	var from Addr
 	if err == nil || n > 0 {
 		from = addrFromC(&x.addr, Addr{})
 	}
 	x.free()
+	return cut(n, buf, flags), from, err
+}
+
+// cut is the count of a receive that got n bytes, which may be more than the buffer has room for: with MsgTrunc the caller asks
+// for that, and without it SCTP's streams report it.
+func cut(n int, buf []byte, flags MsgFlags) int {
 	if n > len(buf) && flags&MsgTrunc == 0 {
-		n = len(buf)
+		return len(buf)
 	}
-	return n, from, err
+	return n
 }
 
 // RecvMsg receives one message with its data, sender, flags and control messages. Reusing m avoids allocation; see Msg
@@ -215,8 +231,20 @@ func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	if len(buf) == 0 && flags&MsgErrQueue == 0 && !s.asksLength(flags) {
 		return s.emptyRecv(OpRecvMsg, &w)
 	}
-	c := call{op: OpRecvMsg, buf: buf, flags: int(flags &^ MsgCTrunc), ctrl: ctrl, recs: recs, out: out}
-	n, err := s.do(&c, &w)
+	flags, cut := flags&^MsgCTrunc, flags&MsgCTrunc != 0
+	how, n := quickNot, untried
+	if len(buf) > 0 {
+		how = s.quickly(stOwned(reading), flags, &w)
+	}
+	if how == quickTry || how == quickShare {
+		n = cRecvMsg(s.h, buf, int(flags), howPoll, ctrl, recs, out)
+	}
+	var err error
+	if n > 0 || n == 0 && how == quickShare {
+		s.quickEnd(stOwned(reading), how)
+	} else {
+		n, err = s.carryOn(&call{op: OpRecvMsg, buf: buf, flags: int(flags), ctrl: ctrl, recs: recs, out: out}, &w, how, n)
+	}
 	if err != nil && err != io.EOF && !isComplete(err) {
 		return err
 	}
@@ -226,7 +254,7 @@ func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 		return err
 	}
 	m.received(n)
-	if m.Flags&MsgCTrunc != 0 && flags&MsgCTrunc == 0 && err == nil {
+	if m.Flags&MsgCTrunc != 0 && !cut && err == nil {
 		return s.fail("recvmsg", ErrControlTruncated)
 	}
 	return err
@@ -250,20 +278,39 @@ func isComplete(err error) bool {
 // socket:send/2,3,4; send(2).
 func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
-	c := call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}
-	return s.do(&c, &w)
+	how, r := quickNot, untried
+	if len(buf) > 0 {
+		how = s.quickly(stOwned(writing), flags, &w)
+	}
+	if how == quickTry || how == quickShare {
+		if r = cSend(s.h, buf, int(flags), howPoll); r == len(buf) {
+			s.quickEnd(stOwned(writing), how)
+			return r, nil
+		}
+	}
+	return s.carryOn(&call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}, &w, how, r)
 }
 
 // SendTo is Send to an address. OTP: socket:sendto/3,4,5; sendto(2).
 func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
-	x := scratches.Get().(*scratch)
-	if err := s.addrToC(&to, &x.addr); err != nil {
-		x.free()
+	var dest cAddr
+	if err := s.addrToC(&to, &dest); err != nil {
 		return 0, s.answer(OpSendTo, &w, err)
 	}
-	c := call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, whole: s.typ == Stream}
-	n, err := s.do(&c, &w)
+	how, r := quickNot, untried
+	if len(buf) > 0 {
+		how = s.quickly(stOwned(writing), flags, &w)
+	}
+	if how == quickTry || how == quickShare {
+		if r = cSendTo(s.h, buf, int(flags), howPoll, &dest); r == len(buf) {
+			s.quickEnd(stOwned(writing), how)
+			return r, nil
+		}
+	}
+	x := scratches.Get().(*scratch)
+	x.addr = dest
+	n, err := s.carryOn(&call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, whole: s.typ == Stream}, &w, how, r)
 	x.free()
 	if err != nil {
 		err = s.blame(err, &to)

@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"math/bits"
 	"net"
 	"runtime"
 	"time"
@@ -10,23 +11,23 @@ import (
 // calls queued behind.
 //
 // The state word has a bit that says that the socket is open; the zero Socket lacks it, and so is closed. For each lane it has
-// four bits:
+// five bits:
 //
 //	owned      a call is inside
 //	exclusive  the owner's operation excludes the others of its direction (accept, connect)
 //	slow       a handle holds the lane, a call is queued, or the direction has a deadline: entering needs the mutex
 //	note       an event came that no wait has used
+//	waited     the last blocking call had to wait, so the next one waits before it tries
 //
 // The rest of the word counts references. Entering takes a reference and the lane in one step, and leaving returns both in one.
 // Ownership spans the whole call, waits included; s.mu never spans a system call on data.
 //
-// Everything in the structure is guarded by s.mu, except waited, which is the owner's.
+// Everything in the structure is guarded by s.mu.
 type lane struct {
 	cur        *Handle  // the asynchronous requester that holds the lane
 	handleList          // the calls queued behind, in order of arrival
 	op         Op       // the owner's operation, while it is parked
 	parked     bool     // the owner waits or works piece by piece, and so does not leave soon; it is the current request
-	waited     bool     // the last blocking call had to wait
 	pausing    *pausing // pause.go; nil until needed
 	named      int      // how many of the queued calls are blocking ones of a mailbox (Wait.As)
 }
@@ -36,10 +37,26 @@ const (
 	stRef  uint64 = 1 << 16 // references are counted from this bit up
 )
 
-func stOwned(d direction) uint64     { return 1 << (1 + 4*d) }
-func stSlow(d direction) uint64      { return 1 << (2 + 4*d) }
-func stNote(d direction) uint64      { return 1 << (3 + 4*d) }
-func stExclusive(d direction) uint64 { return 1 << (4 + 4*d) }
+// The bits of the first lane. Those of the next are laneBits higher.
+const (
+	ownedBit = 1 + iota
+	slowBit
+	noteBit
+	exclusiveBit
+	waitedBit
+	laneBits = iota
+)
+
+func stOwned(d direction) uint64     { return 1 << (ownedBit + laneBits*d) }
+func stSlow(d direction) uint64      { return 1 << (slowBit + laneBits*d) }
+func stNote(d direction) uint64      { return 1 << (noteBit + laneBits*d) }
+func stExclusive(d direction) uint64 { return 1 << (exclusiveBit + laneBits*d) }
+func stWaited(d direction) uint64    { return 1 << (waitedBit + laneBits*d) }
+
+// directionOf is the direction of a bit stOwned.
+func directionOf(owned uint64) direction {
+	return direction(bits.TrailingZeros64(owned)-ownedBit) / laneBits
+}
 
 // lane returns the lane of a direction. The error queue's is made when it is first needed.
 func (s *Socket) lane(d direction) *lane {
@@ -335,9 +352,13 @@ func (s *Socket) leave(op Op, fatal error) {
 		s.mu.Unlock()
 	}
 	st := s.state.Add(^(op.hold() - 1))
-	if st&(stSlow(d)|stOpen) == stOpen {
-		return
+	if st&(stSlow(d)|stOpen) != stOpen {
+		s.left(d, st)
 	}
+}
+
+// left is the rest of leaving a lane that has more to say: the socket closes, or the lane has a queue. st is the state after.
+func (s *Socket) left(d direction, st uint64) {
 	if st&stOpen == 0 {
 		if st < stRef {
 			s.lastOut()

@@ -357,6 +357,6 @@ func TestConnectAfterACallThatWaited(t *testing.T) {
 	s, err := Open(Local, Dgram, 0)
 	require.NoError(t, err)
 	defer s.Close()
-	s.lane(writing).waited = true
+	s.state.Or(stWaited(writing))
 	assert.NoError(t, s.Connect(addr, Forever))
 }

@@ -254,8 +254,10 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 		c := defaultOptions
 		c.debug, o = true, &c
 	}
-	cAlone(h)
 	s := newSocket(h, facts, o)
+	if !s.shares {
+		cAlone(h)
+	}
 	if facts&factFromFD != 0 {
 		s.rarely().fromFD = cfg.fd
 		if cfg.adopt == adoptTake {
@@ -281,6 +283,7 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 
 func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
 	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: Type(cType(h)), proto: Protocol(cProtocol(h))}
+	s.shares = s.typ != Stream && s.typ != SeqPacket
 	s.state.Store(stOpen)
 	s.dom.Store(int32(cDomain(h)))
 	s.facts.Store(facts)

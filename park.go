@@ -245,7 +245,7 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 	// What a try changes in the call itself; all else is behind its pointers.
 	c.tries, c.counted, c.accepted, pause = p.c.tries, p.c.counted, p.c.accepted, p.pause
 	stop := p.end()
-	l.waited = c.tries > 1 || err != nil
+	s.setWaited(d, c.tries > 1 || err != nil)
 	l.parked = err != nil || pause > 0
 	switch {
 	case isDeadline(err):
@@ -331,6 +331,17 @@ func (s *Socket) waitOnPoller(c *call, w *Wait, pause time.Duration) error {
 	}
 	wt.free()
 	return err
+}
+
+// setWaited records whether the last blocking call of a direction had to wait. Only the lane's owner does.
+func (s *Socket) setWaited(d direction, waited bool) {
+	switch had := s.state.Load()&stWaited(d) != 0; {
+	case had == waited:
+	case waited:
+		s.state.Or(stWaited(d))
+	default:
+		s.state.And(^stWaited(d))
+	}
 }
 
 // occupy marks the lane's owner as its current request, because it will not leave soon. Only the owner writes parked, so it

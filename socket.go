@@ -33,13 +33,14 @@ type Socket struct {
 	owned links[Socket] // in the owner's list; guarded by owner.mu
 	entry links[Socket] // in the registry; guarded by the shard
 
-	otp   atomic.Pointer[otpOptions] // nil: all at their defaults
-	rare  atomic.Pointer[rareState]  // nil until needed
-	id    uint64
-	typ   Type
-	dom   atomic.Int32
-	proto Protocol
-	facts atomic.Uint32
+	otp    atomic.Pointer[otpOptions] // nil: all at their defaults
+	rare   atomic.Pointer[rareState]  // nil until needed
+	id     uint64
+	typ    Type
+	shares bool // its quick calls share their lane: quick.go
+	dom    atomic.Int32
+	proto  Protocol
+	facts  atomic.Uint32
 }
 
 // rareState has the fields that few sockets need, or that are needed only by Close.

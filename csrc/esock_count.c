@@ -132,8 +132,23 @@ static void count_queued(esock *s, ssize_t n, size_t want, unsigned how) {
     raise_to(&s->counters.value[ESOCK_READ_PKG_MAX], got);
 }
 
+/* Counts a request that one system call has completed, which is the usual case. The general case below counts the same, with
+ * more branches. `byte` is the first counter of the direction. */
+static inline __attribute__((always_inline)) ssize_t usual(esock *s, ssize_t n, enum esock_counter byte, const char *op) {
+    enum esock_counter after = byte - ESOCK_READ_BYTE;
+    add(s, byte, (uint64_t)n);
+    add(s, ESOCK_READ_PKG + after, 1);
+    raise_to(&s->counters.value[ESOCK_READ_PKG_MAX + after], (uint64_t)n);
+    add(s, ESOCK_READ_TRIES + after, 1);
+    esock__trace(s, op, (long)n);
+    return n;
+}
+
 ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
                           const char *op) {
+    if (n > 0 && (size_t)n <= want && !(flags & (MSG_ERRQUEUE | MSG_PEEK)) &&
+        !(how & (ESOCK_FULL | ESOCK_CONT)) && !__atomic_load_n(&s->read_open, __ATOMIC_RELAXED))
+        return usual(s, n, ESOCK_READ_BYTE, op);
     /* Where it depends on the kernel, and recv does not say whether it read the error queue, 0 bytes are not an end. */
     if (flags & MSG_ERRQUEUE &&
         (how & ESOCK__QUEUED || esock_error_queue(s) != ESOCK_ERRQUEUE_NO)) {
@@ -163,6 +178,9 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
 }
 
 ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op) {
+    if (n > 0 && (size_t)n == want && !(how & ESOCK_CONT) &&
+        !__atomic_load_n(&s->write_open, __ATOMIC_RELAXED))
+        return usual(s, n, ESOCK_WRITE_BYTE, op);
     bool stream = s->type == SOCK_STREAM;
     if (!(how & ESOCK_CONT)) esock_end_write(s);
     add(s, ESOCK_WRITE_TRIES, 1);
