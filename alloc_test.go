@@ -146,7 +146,7 @@ func TestAllocParked(t *testing.T) {
 					_, err := a.Send(buf, 0, w)
 					return errors.Join(err, receive(a))
 				})
-				require.NotNil(t, a.blk, "it parked")
+				require.NotNil(t, a.blk.Load(), "it parked")
 			})
 		}
 	}
@@ -166,7 +166,7 @@ func TestAllocParked(t *testing.T) {
 				require.NoError(t, a.SetOptionNative(syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1<<15))
 				go drainFor(b)
 				noAllocations(t, func() error { return send(a, wait.w) })
-				require.NotNil(t, a.blk, "it parked")
+				require.NotNil(t, a.blk.Load(), "it parked")
 			})
 		}
 	}
@@ -284,7 +284,7 @@ func TestAllocDeadlines(t *testing.T) {
 			_, err3 := b.Recv(buf, 0, Forever)
 			return errors.Join(err, err2, err3)
 		})
-		assert.Nil(t, b.blk.file, "it never parked")
+		assert.Nil(t, b.blk.Load().file, "it never parked")
 	})
 	t.Run("set, and park", func(t *testing.T) {
 		a, b := pair(t, SeqPacket)
@@ -303,7 +303,7 @@ func TestAllocDeadlines(t *testing.T) {
 			_, err3 := a.Recv(buf, 0, Forever)
 			return errors.Join(err, err2, err3)
 		})
-		assert.NotNil(t, a.blk.file, "it parked")
+		assert.NotNil(t, a.blk.Load().file, "it parked")
 	})
 	t.Run("set and expire, on both pollers", func(t *testing.T) {
 		_, b := pair(t, Stream)

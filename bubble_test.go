@@ -54,7 +54,7 @@ func queueUp(t *testing.T) {
 			got <- err
 		}()
 		if i == 0 {
-			spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].parked })
+			spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.state.Load()&stParked(reading) != 0 })
 		} else {
 			spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].head != nil })
 		}
@@ -138,7 +138,7 @@ func TestBubbleTimesOfWaits(t *testing.T) {
 		// Behind another call.
 		ended := make(chan error, 1)
 		go func() { _, err := a.Recv(make([]byte, 1), 0, Forever); ended <- err }()
-		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].parked })
+		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.state.Load()&stParked(reading) != 0 })
 		_, err = a.Recv(make([]byte, 1), 0, Within(d))
 		assert.Equal(t, ErrTimeout, err)
 		require.NoError(t, a.Close())
@@ -157,14 +157,14 @@ func TestBubbleContexts(t *testing.T) {
 		for range 3 {
 			done := make(chan error, 1)
 			go func() { _, err := a.Recv(buf, 0, Context(ctx)); done <- err }()
-			spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].parked })
+			spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.state.Load()&stParked(reading) != 0 })
 			_, err := b.Send([]byte("x"), 0, Forever)
 			require.NoError(t, err)
 			require.NoError(t, <-done)
 		}
 		done := make(chan error, 1)
 		go func() { _, err := a.Recv(buf, 0, Context(ctx)); done <- err }()
-		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].parked })
+		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.state.Load()&stParked(reading) != 0 })
 		cancel()
 		assert.ErrorIs(t, <-done, context.Canceled)
 		require.NoError(t, a.Close())
@@ -308,7 +308,7 @@ func TestBubbleDeadlines(t *testing.T) {
 		}
 		require.NoError(t, a.SetReadDeadline(time.Time{}))
 		ended := goes(func() error { return recvByte(a)(Forever) })
-		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].parked })
+		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.state.Load()&stParked(reading) != 0 })
 		behind := goes(func() error { return recvByte(a)(Forever) })
 		spinUntil(func() bool { a.mu.Lock(); defer a.mu.Unlock(); return a.lanes[reading].head != nil })
 		require.NoError(t, a.SetReadDeadline(time.Now().Add(d)))

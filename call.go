@@ -12,8 +12,8 @@ import (
 	"github.com/esock-go/esock/internal/plain"
 )
 
-// call is one operation on its way through a lane, and its progress. It lives on the caller's stack, and is copied into the
-// park while it waits on the runtime's poller.
+// call is one operation on its way through a lane, and its progress. It lives on the caller's stack, and is copied into the park
+// while it waits on the runtime's poller; a quick call that waits first is made there.
 type call struct {
 	op         Op
 	whole      bool // go on until everything has moved
@@ -25,6 +25,7 @@ type call struct {
 	complete   bool // the call is done, and asks for the next event only ({otp, select_read})
 	part       bool // something has moved: the next try carries on the request
 	counted    bool // a try has counted the present wait
+	inPark     bool // it is the call of a park: quick.go
 	flags      int
 	sends      uint32        // how many tries moved something
 	tries      uint32        // how often the present wait on the runtime's poller has tried
@@ -268,15 +269,16 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 		s.endSendFile(c.file, err)
 		c.file = nil
 	}
-	if l := s.lane(d); l.parked {
-		s.unpark(l)
+	op := c.op
+	if c.inPark {
+		*c = call{} // the next call of the lane is made there
 	}
-	s.leave(c.op, fatal)
+	s.leave(op, fatal)
 	if o != nil && o.debug {
-		s.trace(c.op.String(), n, err)
+		s.trace(op.String(), n, err)
 	}
 	if err != nil {
-		err = s.fail(c.op.String(), err)
+		err = s.fail(op.String(), err)
 	}
 	return n, err
 }
@@ -284,7 +286,6 @@ func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error
 // run is the part of complete that owns the lane: it tries and waits until the call is complete or ends.
 func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	d := c.op.direction()
-	l := s.lane(d)
 	budget := time.Duration(w.spin)
 	if o := s.otp.Load(); budget == 0 && o != nil {
 		budget = o.spin
@@ -302,14 +303,16 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 			r = -int(syscall.EAGAIN)
 			if c.op == OpConnect || !blocks || s.state.Load()&stWaited(d) == 0 || budget > 0 {
 				if c.op == OpSendFile {
-					s.occupy(l, c.op) // it may wait for the disk
+					s.park(d, c.op) // it may wait for the disk
 				}
 				r = c.try(s, how)
 			}
 		}
 		switch {
 		case !c.wouldBlock(r):
-			s.setWaited(d, false)
+			if !tried {
+				s.setWaited(d, false)
+			}
 		case blocks && budget > 0:
 			r = s.spin(c, w, budget)
 		}
@@ -342,7 +345,7 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 			}
 			return n, nil
 		}
-		if err = s.between(l, c, w); err != nil {
+		if err = s.between(c, w); err != nil {
 			return n, err
 		}
 	}
@@ -354,8 +357,8 @@ const pollTries = 16
 // between runs after each try that moved a part, so that a call that makes progress heeds Close, its context and its deadlines
 // as a waiting call does. From here on the call is also the lane's current request, so that a call with Within(0) returns at
 // once.
-func (s *Socket) between(l *lane, c *call, w *Wait) error {
-	s.occupy(l, c.op)
+func (s *Socket) between(c *call, w *Wait) error {
+	s.park(c.op.direction(), c.op)
 	switch {
 	case s.closing():
 		return net.ErrClosed

@@ -57,8 +57,7 @@ func (s *Socket) finishClose(inside, linger bool) error {
 		cNoLinger(s.h)
 	}
 	s.mu.Lock()
-	h, blk := s.h, s.blk
-	s.blk = nil
+	h, blk := s.h, s.blk.Swap(nil)
 	s.mu.Unlock()
 	if blk != nil {
 		for d := range blk.parks {

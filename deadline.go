@@ -41,7 +41,7 @@ func (s *Socket) setBounds(op string, t time.Time, first, last direction) error 
 	if s.closing() {
 		return s.fail(op, net.ErrClosed)
 	}
-	if at == 0 && s.blk == nil {
+	if at == 0 && s.blk.Load() == nil {
 		return nil // none was set
 	}
 	b := s.blockingSide()
@@ -51,10 +51,10 @@ func (s *Socket) setBounds(op string, t time.Time, first, last direction) error 
 			continue
 		}
 		p.bound = at
-		if p.waiting && p.at != passed { // passed: it is woken, and looks for itself before it waits again
+		s.moveWaiters(d, at)                                         // which sets the slow bit: a call that has parked before is found here, a later one finds the bit
+		if s.state.Load()&stParked(d) != 0 && p.at.get() != passed { // passed: it is woken, and looks for itself before it waits again
 			b.setDeadline(d, earlier(p.own, at))
 		}
-		s.moveWaiters(d, at)
 		if d == reading {
 			s.moveWaiters(erring, at)
 		}
@@ -69,7 +69,7 @@ func (s *Socket) moveWaiters(d direction, at time.Duration) {
 	if d > s.lastLane() {
 		return
 	}
-	if wt := s.blk.onPoller[d]; wt != nil {
+	if wt := s.blk.Load().onPoller[d]; wt != nil {
 		wt.aim(at)
 	}
 	for h := s.lane(d).head; h != nil; h = h.entry.next {
@@ -81,13 +81,13 @@ func (s *Socket) moveWaiters(d direction, at time.Duration) {
 
 // bound is the deadline of a direction, 0 for none. The error queue has that of reading. s.mu is held.
 func (s *Socket) bound(d direction) time.Duration {
-	if s.blk == nil {
+	if s.blk.Load() == nil {
 		return 0
 	}
 	if d == erring {
 		d = reading
 	}
-	return s.blk.parks[d].bound
+	return s.blk.Load().parks[d].bound
 }
 
 // expired reports that the direction's deadline has passed. s.mu is held.

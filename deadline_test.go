@@ -83,7 +83,7 @@ func TestDeadlineMovesWhileACallSpins(t *testing.T) {
 	require.Empty(t, got)
 	require.NoError(t, s.SetReadDeadline(longAgo))
 	assert.Equal(t, -int(syscall.EAGAIN), within(t, got, "the end of the spin"))
-	s.unpark(s.lane(reading))
+	s.unpark(reading)
 	s.leave(OpRecv, nil)
 }
 
@@ -101,9 +101,9 @@ func TestSameDeadlineIsNotSetAgain(t *testing.T) {
 	_, err = w.Write([]byte("x"))
 	require.NoError(t, err)
 	require.NoError(t, r.SetReadDeadline(longAgo))
-	file := b.blk.file
-	b.blk.file = r
-	defer func() { b.blk.file = file }()
+	file := b.blk.Load().file
+	b.blk.Load().file = r
+	defer func() { b.blk.Load().file = file }()
 
 	require.NoError(t, b.SetReadDeadline(until))
 	parkOnce(t, a, b, Forever)
@@ -191,7 +191,7 @@ func TestDeadlineMovesTheWholeQueue(t *testing.T) {
 	}
 	eventually(t, func() bool { return len(all()) == n }, "the queue")
 	require.NoError(t, s.SetReadDeadline(time.Now().Add(time.Hour)))
-	bound := s.blk.parks[reading].bound
+	bound := s.blk.Load().parks[reading].bound
 	assert.Equal(t, []time.Duration{bound, bound, bound}, all())
 	require.NoError(t, s.SetReadDeadline(longAgo))
 	for range n {
@@ -205,16 +205,16 @@ func TestDeadlineMovesTheWholeQueue(t *testing.T) {
 func TestDeadlineIsKeptPerDirection(t *testing.T) {
 	a, _ := pair(t, Stream)
 	require.NoError(t, a.SetDeadline(time.Time{}))
-	assert.Nil(t, a.blk, "there is nothing to take away, so nothing is made")
+	assert.Nil(t, a.blk.Load(), "there is nothing to take away, so nothing is made")
 
 	require.NoError(t, a.SetReadDeadline(epoch))
-	assert.Equal(t, [2]time.Duration{1, 0}, [2]time.Duration{a.blk.parks[reading].bound, a.blk.parks[writing].bound},
+	assert.Equal(t, [2]time.Duration{1, 0}, [2]time.Duration{a.blk.Load().parks[reading].bound, a.blk.Load().parks[writing].bound},
 		"the moment from which others are counted is one too")
 	require.NoError(t, a.SetReadDeadline(epoch.Add(-time.Hour)))
-	assert.Equal(t, time.Duration(1), a.blk.parks[reading].bound)
+	assert.Equal(t, time.Duration(1), a.blk.Load().parks[reading].bound)
 	until := inHours()
 	require.NoError(t, a.SetWriteDeadline(until))
-	assert.Equal(t, until.Sub(epoch), a.blk.parks[writing].bound)
+	assert.Equal(t, until.Sub(epoch), a.blk.Load().parks[writing].bound)
 	slow := stSlow(reading) | stSlow(writing) | stSlow(erring)
 	assert.Equal(t, slow, a.state.Load()&slow)
 
@@ -226,7 +226,7 @@ func TestDeadlineIsKeptPerDirection(t *testing.T) {
 	assert.Equal(t, stSlow(writing), a.state.Load()&slow)
 	assert.False(t, a.expired(reading))
 	require.NoError(t, a.SetDeadline(until))
-	assert.Equal(t, a.blk.parks[writing].bound, a.blk.parks[reading].bound)
+	assert.Equal(t, a.blk.Load().parks[writing].bound, a.blk.Load().parks[reading].bound)
 }
 
 func TestEarlierDeadlineMakesACallOverdue(t *testing.T) {
@@ -256,35 +256,46 @@ func TestDeadlineOfTheDescriptor(t *testing.T) {
 	p := &b.parks[reading]
 	s.mu.Unlock()
 	require.NoError(t, s.SetReadDeadline(inHours()))
-	assert.Zero(t, p.at, "no call waits")
+	assert.Zero(t, p.at.get(), "no call waits")
 
-	p.waiting, p.own = true, clock()+time.Minute
+	s.park(reading, OpRecv)
+	p.own = clock() + time.Minute
 	until := inHours()
 	require.NoError(t, s.SetReadDeadline(until))
-	assert.Equal(t, p.own, p.at, "the call's own is earlier")
+	assert.Equal(t, p.own, p.at.get(), "the call's own is earlier")
 	p.own = 0
 	require.NoError(t, s.SetReadDeadline(until.Add(time.Hour)))
-	assert.Equal(t, p.bound, p.at)
+	assert.Equal(t, p.bound, p.at.get())
 	require.NoError(t, s.SetReadDeadline(time.Time{}))
-	assert.Zero(t, p.at)
+	assert.Zero(t, p.at.get())
 
 	b.setDeadline(reading, passed)
 	require.NoError(t, s.SetReadDeadline(until))
-	assert.Equal(t, passed, p.at)
-	p.waiting = false
+	assert.Equal(t, passed, p.at.get())
+	s.unpark(reading)
 }
 
-// The park takes the deadline of its call from the call, for those who move the direction's.
+// The park takes the deadline of its call from the call, for those who move the direction's, and forgets it with the call: the
+// next one may have none.
 func TestParkKnowsTheDeadlineOfItsCall(t *testing.T) {
 	_, s := pair(t, Stream)
 	c, w := call{op: OpRecv, buf: make([]byte, 1)}, Until(inHours())
 	require.NoError(t, s.enter(&c, &w))
-	require.NoError(t, s.SetReadDeadline(longAgo)) // it ends the park
 	c.until(&w)
-	_, _, err := s.awaitOnRuntime(&c, &w)
-	assert.Equal(t, ErrTimeout, err)
-	assert.Equal(t, w.d, s.blk.parks[reading].own)
-	s.unpark(s.lane(reading))
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := s.awaitOnRuntime(&c, &w)
+		ended <- err
+	}()
+	parked(t, s, reading)
+	s.mu.Lock()
+	own := s.blk.Load().parks[reading].own
+	s.mu.Unlock()
+	assert.Equal(t, w.d, own)
+	require.NoError(t, s.SetReadDeadline(longAgo))
+	assert.Equal(t, ErrTimeout, within(t, ended, "the wait's end"))
+	assert.Zero(t, s.blk.Load().parks[reading].own)
+	s.unpark(reading)
 	s.leave(OpRecv, nil)
 }
 

@@ -33,20 +33,20 @@ func recvError(s *Socket) func(Wait) error {
 // onPoller is the deadline of the call that waits on the C poller.
 func (w *deadlineWait) onPoller(d direction) func() time.Duration {
 	return func() time.Duration {
-		if w.s.blk == nil || w.s.blk.onPoller[d] == nil {
+		if w.s.blk.Load() == nil || w.s.blk.Load().onPoller[d] == nil {
 			return -1
 		}
-		return w.s.blk.onPoller[d].at
+		return w.s.blk.Load().onPoller[d].at
 	}
 }
 
 // onRuntime is the deadline of the descriptor of the call that waits on the runtime's poller.
 func (w *deadlineWait) onRuntime(d direction) func() time.Duration {
 	return func() time.Duration {
-		if w.s.blk == nil || !w.s.blk.parks[d].waiting {
+		if w.s.blk.Load() == nil || w.s.state.Load()&stParked(d) == 0 {
 			return -1
 		}
-		return w.s.blk.parks[d].at
+		return w.s.blk.Load().parks[d].at.get()
 	}
 }
 

@@ -70,10 +70,9 @@ func (s *Socket) raw(op Op, f func(fd uintptr) (done bool)) error {
 func (s *Socket) abandon(op Op) {
 	d := op.direction()
 	s.mu.Lock()
-	if s.blk != nil {
-		s.blk.parks[d].end()
+	if b := s.blk.Load(); b != nil {
+		b.parks[d].end()
 	}
-	s.lane(d).parked = false
 	s.mu.Unlock()
 	s.leave(op, nil)
 }

@@ -84,15 +84,15 @@ func TestEndOfAPauseWakesACallOnThePoller(t *testing.T) {
 	defer wt.free()
 	s.mu.Lock()
 	s.blockingSide().onPoller[writing] = wt
-	s.lanes[writing].parked = true
+	s.park(writing, OpSend)
 	s.mu.Unlock()
 	s.paused(&pausing{s: s, d: writing, off: true, wanted: true, place: -1})
 	require.Len(t, wt.ext.wake, 1)
 	<-wt.ext.wake
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	assert.Nil(t, s.blk.onPoller[writing])
-	s.lanes[writing].parked = false
+	assert.Nil(t, s.blk.Load().onPoller[writing])
+	s.unpark(writing)
 }
 
 // A datagram socket without a peer is shut although the kernel says that it is not connected: a call that looks sees the end.

@@ -111,16 +111,15 @@ func (s *Socket) Info() SocketInfo {
 	s = s.orClosed()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, w := &s.lanes[reading], &s.lanes[writing]
 	i := SocketInfo{
 		Domain: s.Domain(), Type: s.typ, Protocol: s.proto,
 		RStates: s.rstates(), WStates: s.wstates(),
 		Readable: s.isOpenFor(factReadEnded), Writable: s.isOpenFor(factWriteEnded),
 		DupOf:        -1,
 		Counters:     s.countersLocked(),
-		NumReaders:   r.count(OpRecv, OpRawRead),
-		NumAcceptors: r.count(OpAccept, OpAccept),
-		NumWriters:   w.count(OpSend, OpRawWrite),
+		NumReaders:   s.count(reading, OpRecv, OpRawRead),
+		NumAcceptors: s.count(reading, OpAccept, OpAccept),
+		NumWriters:   s.count(writing, OpSend, OpRawWrite),
 	}
 	if s.owner != nil {
 		i.Owner = s.owner.String()
@@ -139,10 +138,10 @@ func (s *Socket) isOpenFor(ended uint32) bool { return !s.closing() && s.facts.L
 
 // keepStates records the states that depend on calls in progress, before closing ends them. s.mu is held.
 func (s *Socket) keepStates() {
-	if s.lanes[reading].current() == OpAccept {
+	if s.current(reading) == OpAccept {
 		s.facts.Or(factAccepting)
 	}
-	if s.lanes[writing].current() == OpConnect {
+	if s.current(writing) == OpConnect {
 		s.facts.Or(factConnecting)
 	}
 }
@@ -153,7 +152,7 @@ func (s *Socket) rstates() []string {
 	return states(
 		state{"bound", f&factBound != 0},
 		state{"listening", f&factListening != 0},
-		state{"accepting", f&factAccepting != 0 || s.lanes[reading].current() == OpAccept},
+		state{"accepting", f&factAccepting != 0 || s.current(reading) == OpAccept},
 		state{"selected", f&factSelectedRead != 0},
 		state{"closing", s.closing()},
 		state{"closed", s.isGone()},
@@ -164,7 +163,7 @@ func (s *Socket) rstates() []string {
 func (s *Socket) wstates() []string {
 	f := s.facts.Load()
 	return states(
-		state{"connecting", f&factConnecting != 0 || s.lanes[writing].current() == OpConnect},
+		state{"connecting", f&factConnecting != 0 || s.current(writing) == OpConnect},
 		state{"connected", f&factConnected != 0},
 		state{"selected", f&factSelectedWrite != 0},
 		state{"closing", s.closing()},

@@ -227,14 +227,14 @@ func TestInfoCountsWhoWaits(t *testing.T) {
 func TestInfoOfAConnect(t *testing.T) {
 	s := open(t, Inet, Stream)
 	s.mu.Lock() // a connect that the kernel does not finish is hard to have on the loopback
-	s.lanes[writing].parked, s.lanes[writing].op = true, OpConnect
+	s.park(writing, OpConnect)
 	s.mu.Unlock()
 	i := s.Info()
 	assert.Equal(t, []string{"connecting"}, i.WStates)
 	assert.Zero(t, i.NumWriters, "a connect is no writer")
 	s.mu.Lock()
 	s.keepStates()
-	s.lanes[writing].parked = false
+	s.unpark(writing)
 	s.mu.Unlock()
 	require.NoError(t, s.Close())
 	assert.Equal(t, []string{"connecting", "closing", "closed"}, s.Info().WStates)

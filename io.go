@@ -33,7 +33,13 @@ func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 			return cut(r, buf, flags), nil
 		}
 	}
-	n, err := s.carryOn(&call{op: OpRecv, buf: buf, flags: int(flags)}, &w, how, r)
+	var n int
+	var err error
+	if how == quickWait {
+		n, err = s.waitFirst(s.waiting(OpRecv, buf, flags), &w)
+	} else {
+		n, err = s.carryOn(&call{op: OpRecv, buf: buf, flags: int(flags)}, &w, how, r)
+	}
 	return cut(n, buf, flags), err
 }
 
@@ -196,7 +202,15 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 		}
 	}
 	x := scratches.Get().(*scratch)
-	n, err := s.carryOn(&call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}, &w, how, r)
+	var n int
+	var err error
+	if how == quickWait {
+		c := s.waiting(OpRecvFrom, buf, flags)
+		c.addr = &x.addr
+		n, err = s.waitFirst(c, &w)
+	} else {
+		n, err = s.carryOn(&call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}, &w, how, r)
+	}
 	var from Addr
 	if err == nil || n > 0 {
 		from = addrFromC(&x.addr, Addr{})
@@ -287,6 +301,11 @@ func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
 			s.quickEnd(stOwned(writing), how)
 			return r, nil
 		}
+	}
+	if how == quickWait {
+		c := s.waiting(OpSend, buf, flags)
+		c.whole = s.typ == Stream
+		return s.waitFirst(c, &w)
 	}
 	return s.carryOn(&call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}, &w, how, r)
 }

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"net"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,30 +12,30 @@ import (
 // calls queued behind.
 //
 // The state word has a bit that says that the socket is open; the zero Socket lacks it, and so is closed. For each lane it has
-// five bits:
+// six bits:
 //
 //	owned      a call is inside
 //	exclusive  the owner's operation excludes the others of its direction (accept, connect)
 //	slow       a handle holds the lane, a call is queued, or the direction has a deadline: entering needs the mutex
 //	note       an event came that no wait has used
 //	waited     the last blocking call had to wait, so the next one waits before it tries
+//	parked     the owner waits or works piece by piece, and so does not leave soon; it is the current request
 //
 // The rest of the word counts references. Entering takes a reference and the lane in one step, and leaving returns both in one.
 // Ownership spans the whole call, waits included; s.mu never spans a system call on data.
 //
-// Everything in the structure is guarded by s.mu.
+// Everything in the structure is guarded by s.mu, except op.
 type lane struct {
-	cur        *Handle  // the asynchronous requester that holds the lane
-	handleList          // the calls queued behind, in order of arrival
-	op         Op       // the owner's operation, while it is parked
-	parked     bool     // the owner waits or works piece by piece, and so does not leave soon; it is the current request
-	pausing    *pausing // pause.go; nil until needed
-	named      int      // how many of the queued calls are blocking ones of a mailbox (Wait.As)
+	cur        *Handle       // the asynchronous requester that holds the lane
+	handleList               // the calls queued behind, in order of arrival
+	op         atomic.Uint32 // the owner's operation, while it is parked; the owner writes it
+	pausing    *pausing      // pause.go; nil until needed
+	named      int           // how many of the queued calls are blocking ones of a mailbox (Wait.As)
 }
 
 const (
 	stOpen uint64 = 1 << 0  // cleared when the socket begins to close; a zero Socket never has it
-	stRef  uint64 = 1 << 16 // references are counted from this bit up
+	stRef  uint64 = 1 << 19 // references are counted from this bit up
 )
 
 // The bits of the first lane. Those of the next are laneBits higher.
@@ -44,6 +45,7 @@ const (
 	noteBit
 	exclusiveBit
 	waitedBit
+	parkedBit
 	laneBits = iota
 )
 
@@ -52,6 +54,7 @@ func stSlow(d direction) uint64      { return 1 << (slowBit + laneBits*d) }
 func stNote(d direction) uint64      { return 1 << (noteBit + laneBits*d) }
 func stExclusive(d direction) uint64 { return 1 << (exclusiveBit + laneBits*d) }
 func stWaited(d direction) uint64    { return 1 << (waitedBit + laneBits*d) }
+func stParked(d direction) uint64    { return 1 << (parkedBit + laneBits*d) }
 
 // directionOf is the direction of a bit stOwned.
 func directionOf(owned uint64) direction {
@@ -74,21 +77,23 @@ func (s *Socket) lastLane() direction {
 	return erring
 }
 
-// current is the operation that the lane waits for, OpNone if there is none. s.mu is held.
-func (l *lane) current() Op {
-	switch {
-	case l.cur != nil:
+// current is the operation that a lane waits for, OpNone if there is none. s.mu is held.
+func (s *Socket) current(d direction) Op {
+	l := s.lane(d)
+	if l.cur != nil {
 		return l.cur.op
-	case l.parked:
-		return l.op
 	}
-	return OpNone
+	if s.state.Load()&stParked(d) == 0 {
+		return OpNone
+	}
+	return Op(l.op.Load())
 }
 
-// count counts the calls that wait in the lane for one of the operations from first to last. s.mu is held.
-func (l *lane) count(first, last Op) int {
+// count counts the calls that wait in a lane for one of the operations from first to last. s.mu is held.
+func (s *Socket) count(d direction, first, last Op) int {
 	n := 0
-	if op := l.current(); op >= first && op <= last {
+	l := s.lane(d)
+	if op := s.current(d); op >= first && op <= last {
 		n++
 	}
 	for h := l.head; h != nil; h = h.entry.next {
@@ -176,7 +181,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 			}
 		case !owned && l.cur == nil && l.head == nil:
 			s.state.Add(c.op.hold())
-		case owned && !l.parked && (mine || other || w.polls() || c.op == OpConnect):
+		case owned && st&stParked(d) == 0 && (mine || other || w.polls() || c.op == OpConnect):
 			// The owner is inside a system call, which does not block. It soon leaves or parks, and the case is clear then.
 			s.settle(d)
 			s.mu.Unlock()
@@ -206,7 +211,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 
 // clash reports why a call may not even wait for the lane. s.mu is held.
 func (s *Socket) clash(l *lane, c *call, w *Wait, mine bool) error {
-	current, cont := l.current(), w.continues()
+	current, cont := s.current(c.op.direction()), w.continues()
 	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op) {
 		return errNotInProgress
 	}
@@ -351,7 +356,8 @@ func (s *Socket) leave(op Op, fatal error) {
 		s.settle(d)
 		s.mu.Unlock()
 	}
-	st := s.state.Add(^(op.hold() - 1))
+	hold := op.hold() | s.state.Load()&stParked(d) // only the owner parks
+	st := s.state.Add(^(hold - 1))
 	if st&(stSlow(d)|stOpen) != stOpen {
 		s.left(d, st)
 	}
@@ -450,7 +456,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	}
 	h.keepFile(c)
 	l := s.lane(d)
-	l.parked = false // the owner leaves soon, and the handle is the current request
+	s.unpark(d) // the owner leaves soon, and the handle is the current request
 	s.supersede(l, mb, d)
 	s.settle(d)
 	return (*Select)(h)
@@ -516,6 +522,7 @@ func (s *Socket) event(events int) {
 	if events&eventErr != 0 {
 		events |= eventIn | eventOut // an error may be about any direction
 	}
+	blk := s.blk.Load()
 	for d := reading; d <= s.lastLane(); d++ {
 		l := s.lane(d)
 		switch {
@@ -527,12 +534,12 @@ func (s *Socket) event(events int) {
 			l.cur.state = handleSelected
 			s.keepArmed()
 			l.cur.mb.selected(l.cur)
-		case s.blk != nil && s.blk.onPoller[d] != nil && answered&d.bits() != 0:
+		case blk != nil && blk.onPoller[d] != nil && answered&d.bits() != 0:
 			if s.defers(d) {
 				continue
 			}
-			s.blk.onPoller[d].give()
-			s.blk.onPoller[d] = nil
+			blk.onPoller[d].give()
+			blk.onPoller[d] = nil
 		default:
 			// No call waits for it now. The next one to arm must try first.
 			s.state.Or(stNote(d))

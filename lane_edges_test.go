@@ -313,9 +313,7 @@ func TestTurnAfterAnAbort(t *testing.T) {
 		require.NoError(t, s.ref("test"))
 		s.state.Add(stOwned(reading)) // an owner that is parked
 		l := s.lane(reading)
-		s.mu.Lock()
-		l.parked, l.op = true, OpRecv
-		s.mu.Unlock()
+		s.park(reading, OpRecv)
 		for _, want := range []error{syscall.EPIPE, nil} {
 			result := make(chan error, 1)
 			go func() { result <- turn(s, Forever) }()
@@ -325,7 +323,7 @@ func TestTurnAfterAnAbort(t *testing.T) {
 				s.abortQueue(l, want)
 				s.mu.Unlock()
 			} else {
-				s.unpark(l)
+				s.unpark(reading)
 				s.leave(OpRecv, nil)
 			}
 			assert.ErrorIs(t, within(t, result, "the call's end"), want)

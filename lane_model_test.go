@@ -142,7 +142,7 @@ func (m *laneModel) differs() string {
 	switch {
 	case m.cur == nil && (l.cur != nil || owned):
 		return "the lane is taken"
-	case m.cur != nil && m.cur.blocks && (!l.parked || !owned || l.cur != nil):
+	case m.cur != nil && m.cur.blocks && (m.b.state.Load()&stParked(reading) == 0 || !owned || l.cur != nil):
 		return "no call is parked"
 	case m.cur != nil && !m.cur.blocks && (l.cur != m.cur.h || owned || (l.cur.state == handleSelected) != m.sel):
 		return "another holds it"

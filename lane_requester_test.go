@@ -123,7 +123,7 @@ func TestMailboxDoesNotQueueBehindItsCallThatLeaves(t *testing.T) {
 	h1, h2 := mb.NewHandle(), mb.NewHandle()
 	c, w := hookedCall(), With(h1)
 	require.NoError(t, s.enter(c, &w))
-	s.occupy(s.lane(reading), OpRecv) // between two tries
+	s.park(reading, OpRecv) // between two tries
 	require.ErrorAs(t, s.selectOn(c, &w), new(*Select))
 
 	two := make(chan error, 1)

@@ -28,7 +28,7 @@ func TestLateFunctionOfAContextLeavesTheNextAlone(t *testing.T) {
 	b.contextEnded(reading, make(chan struct{}))
 	assert.Equal(t, ctx.Done(), watchedBy(b, reading))
 	b.mu.Lock()
-	assert.Zero(t, b.blk.parks[reading].at, "nor is there a deadline")
+	assert.Zero(t, b.blk.Load().parks[reading].at.get(), "nor is there a deadline")
 	b.mu.Unlock()
 }
 

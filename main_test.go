@@ -84,7 +84,7 @@ func parked(t testing.TB, s *Socket, d direction) {
 	eventually(t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.lanes[d].parked
+		return s.state.Load()&stParked(d) != 0
 	}, "a parked call")
 }
 

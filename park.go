@@ -22,7 +22,7 @@ type blocking struct {
 }
 
 // park is the state of one direction's wait on the runtime's poller. It belongs to the owner of the lane, except what s.mu
-// guards.
+// guards. A call that waits often is made in its park; any other is copied into it.
 type park struct {
 	s         *Socket
 	d         direction
@@ -34,10 +34,9 @@ type park struct {
 	busySince time.Duration // when the owner last parked, while it spins
 
 	// Guarded by s.mu.
-	waiting bool          // a call waits, or is about to
-	own     time.Duration // the deadline in its Wait
-	bound   time.Duration // the deadline of the direction: deadline.go
-	at      time.Duration // the deadline of the descriptor, 0 for none, or passed
+	own   time.Duration // the deadline in the waiting call's Wait
+	bound time.Duration // the deadline of the direction: deadline.go
+	at    sharedTime    // the deadline of the descriptor, 0 for none, or passed; the owner reads it without s.mu
 
 	// The context that wakes the lane, known by its Done channel; guarded by s.mu. The first park with a channel stops its
 	// function on return, and the second in a row leaves it registered, so that steady use registers nothing.
@@ -46,10 +45,16 @@ type park struct {
 	before <-chan struct{} // that of the last park with a context
 }
 
+// sharedTime is a time since epoch that other goroutines read without a lock.
+type sharedTime struct{ ns atomic.Int64 }
+
+func (m *sharedTime) get() time.Duration   { return time.Duration(m.ns.Load()) }
+func (m *sharedTime) set(at time.Duration) { m.ns.Store(int64(at)) }
+
 // blockingSide returns the blocking side, made at the first call. s.mu is held.
 func (s *Socket) blockingSide() *blocking {
-	if s.blk != nil {
-		return s.blk
+	if b := s.blk.Load(); b != nil {
+		return b
 	}
 	b := &blocking{}
 	for d := range b.parks {
@@ -72,7 +77,7 @@ func (s *Socket) blockingSide() *blocking {
 			return !c.wouldBlock(p.result)
 		}
 	}
-	s.blk = b
+	s.blk.Store(b)
 	return b
 }
 
@@ -109,7 +114,7 @@ var past = time.Unix(1, 0)
 // setDeadline sets the descriptor's deadline for one direction, unless it has it already. s.mu is held.
 func (b *blocking) setDeadline(d direction, at time.Duration) {
 	p := &b.parks[d]
-	if b.raw == nil || p.at == at {
+	if b.raw == nil || p.at.get() == at {
 		return
 	}
 	var t time.Time
@@ -125,20 +130,21 @@ func (b *blocking) setDeadline(d direction, at time.Duration) {
 	} else {
 		b.file.SetWriteDeadline(t)
 	}
-	p.at = at
+	p.at.set(at)
 }
 
 // wake ends the wait in a lane. s.mu is held.
 func (s *Socket) wake(d direction) {
-	if s.blk == nil {
+	b := s.blk.Load()
+	if b == nil {
 		return
 	}
 	if d != erring {
-		s.blk.setDeadline(d, passed) // the next wait sets its own
+		b.setDeadline(d, passed) // the next wait sets its own
 	}
-	if wt := s.blk.onPoller[d]; wt != nil {
+	if wt := b.onPoller[d]; wt != nil {
 		wt.give()
-		s.blk.onPoller[d] = nil
+		b.onPoller[d] = nil
 	}
 }
 
@@ -166,7 +172,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		s.beginLook(d, q)
 		defer s.endLook(d)
 	}
-	for c.tries, c.counted = 0, false; ; {
+	for c.tries = 0; ; {
 		r, pause, err := s.awaitOnRuntime(c, w)
 		if err == errRefused || pause > 0 {
 			r, err = s.awaitOnPoller(c, w, pause)
@@ -176,6 +182,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		case err != nil:
 			return 0, err
 		case !c.wouldBlock(r):
+			c.counted = false // the next wait counts again
 			return r, nil
 		default:
 			continue // an event came
@@ -191,6 +198,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 		case s.overdue(c):
 			// What came at the last moment still counts. The time may also have been over before the first try.
 			if r = c.try(s, c.count()); !c.wouldBlock(r) {
+				c.counted = false
 				return r, nil
 			}
 			return 0, ErrTimeout
@@ -207,7 +215,6 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 	if c.op == OpConnect || d == erring {
 		return 0, 0, errRefused
 	}
-	l := s.lane(d)
 	var done <-chan struct{}
 	if w.kind == waitContext {
 		done = w.context().Done()
@@ -233,8 +240,11 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 	}
 	p.own = c.deadline
 	b.setDeadline(d, earlier(p.own, p.bound))
-	l.parked, l.op = true, c.op
-	p.waiting, p.c, p.pause = true, *c, 0
+	s.park(d, c.op)
+	p.pause = 0
+	if c != &p.c {
+		p.c = *c
+	}
 	s.mu.Unlock()
 	if d == reading {
 		err = b.raw.Read(p.try)
@@ -242,14 +252,20 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 		err = b.raw.Write(p.try)
 	}
 	s.mu.Lock()
-	// What a try changes in the call itself; all else is behind its pointers.
-	c.tries, c.counted, c.accepted, pause = p.c.tries, p.c.counted, p.c.accepted, p.pause
+	if pause = p.pause; c != &p.c {
+		// What a try changes in the call itself; all else is behind its pointers.
+		c.tries, c.counted, c.accepted = p.c.tries, p.c.counted, p.c.accepted
+		p.c = call{}
+	}
 	stop := p.end()
 	s.setWaited(d, c.tries > 1 || err != nil)
-	l.parked = err != nil || pause > 0
+	if err == nil && pause == 0 {
+		s.unpark(d)
+	}
 	switch {
 	case isDeadline(err):
-		err, p.at = ErrTimeout, passed
+		err = ErrTimeout
+		p.at.set(passed)
 	case err != nil:
 		err = errRefused // an error alone is pending on the descriptor
 	case pause == 0:
@@ -282,13 +298,12 @@ func (s *Socket) awaitOnPoller(c *call, w *Wait, pause time.Duration) (r int, er
 // SelectFailedError.
 func (s *Socket) waitOnPoller(c *call, w *Wait, pause time.Duration) error {
 	d := c.op.direction()
-	l := s.lane(d)
 	s.mu.Lock()
 	if s.closing() {
 		s.mu.Unlock()
 		return net.ErrClosed
 	}
-	l.parked, l.op = true, c.op
+	s.park(d, c.op)
 	if pause == 0 {
 		s.tried(d, c.woken)
 	}
@@ -319,7 +334,7 @@ func (s *Socket) waitOnPoller(c *call, w *Wait, pause time.Duration) error {
 		mine := blk.onPoller[d] == wt
 		if mine {
 			blk.onPoller[d] = nil
-			l.unpause()
+			s.lane(d).unpause()
 			if !s.closing() {
 				cDisarm(poller.p, s.h, d.bits())
 			}
@@ -344,22 +359,20 @@ func (s *Socket) setWaited(d direction, waited bool) {
 	}
 }
 
-// occupy marks the lane's owner as its current request, because it will not leave soon. Only the owner writes parked, so it
-// reads parked without the lock.
-func (s *Socket) occupy(l *lane, op Op) {
-	if l.parked {
-		return
+// park marks a lane's owner as its current request, because it will not leave soon. Only the owner parks. It returns the state
+// word: what had set a bit before finds the owner parked, and what sets one later finds it as well.
+func (s *Socket) park(d direction, op Op) (state uint64) {
+	if l := s.lane(d); l.op.Load() != uint32(op) {
+		l.op.Store(uint32(op))
 	}
-	s.mu.Lock()
-	l.parked, l.op = true, op
-	s.mu.Unlock()
+	return s.state.Or(stParked(d))
 }
 
-// unpark undoes occupy.
-func (s *Socket) unpark(l *lane) {
-	s.mu.Lock()
-	l.parked = false
-	s.mu.Unlock()
+// unpark undoes park, if the owner has parked.
+func (s *Socket) unpark(d direction) {
+	if s.state.Load()&stParked(d) != 0 {
+		s.state.And(^stParked(d))
+	}
 }
 
 func isDeadline(err error) bool { return err == os.ErrDeadlineExceeded }
@@ -428,20 +441,21 @@ func (p *park) note(w *contextWatch) {
 func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.blk == nil {
+	b := s.blk.Load()
+	if b == nil {
 		return
 	}
-	p := &s.blk.parks[d]
+	p := &b.parks[d]
 	if p.done != done {
 		return
 	}
 	p.drop() // the function runs, so there is nothing to stop
-	s.blk.setDeadline(d, passed)
+	b.setDeadline(d, passed)
 }
 
-// end ends the wait, and drops the call's buffers. The result is that of drop. s.mu is held.
+// end ends the wait. The result is that of drop. s.mu is held.
 func (p *park) end() (stop func() bool) {
-	p.waiting, p.c = false, call{}
+	p.own = 0
 	if p.done != nil && p.done != p.before {
 		p.before = p.done
 		stop = p.drop()
@@ -470,11 +484,10 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	}
 	defer spinners.Add(-1)
 	d := c.op.direction()
-	l := s.lane(d)
 	s.mu.Lock()
 	p := &s.blockingSide().parks[d]
-	l.parked, l.op = true, c.op // so that a call with Within(0) returns instead of waiting for this one
 	s.mu.Unlock()
+	s.park(d, c.op) // so that a call with Within(0) returns instead of waiting for this one
 	start := clock()
 	end := earlier(later(start, budget), c.until(w))
 	if p.busySince == 0 {

@@ -23,7 +23,7 @@ func rouseOnce(t *testing.T, s *Socket, d direction) {
 	eventually(t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		was = s.blk.onPoller[d]
+		was = s.blk.Load().onPoller[d]
 		if was != nil {
 			s.wake(d)
 		}
@@ -32,7 +32,7 @@ func rouseOnce(t *testing.T, s *Socket, d direction) {
 	eventually(t, func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.blk.onPoller[d] != nil
+		return s.blk.Load().onPoller[d] != nil
 	}, "the call waits again")
 }
 
@@ -174,7 +174,7 @@ func TestEndOfAContextThatWasReplaced(t *testing.T) {
 	parkOnce(t, a, b, Context(ctx))
 	b.contextEnded(reading, make(chan struct{}))
 	assert.Equal(t, ctx.Done(), watchedBy(b, reading))
-	assert.Zero(t, b.blk.parks[reading].at)
+	assert.Zero(t, b.blk.Load().parks[reading].at.get())
 }
 
 // A wake-up for nothing does not end a call whose time has not come.
@@ -190,7 +190,7 @@ func TestWokenForNothingBeforeItsTime(t *testing.T) {
 		eventually(t, func() bool { // it has seen the deadline, or is about to
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			return b.lanes[reading].parked || len(got) > 0
+			return b.state.Load()&stParked(reading) != 0 || len(got) > 0
 		}, "parked again")
 	}
 	assert.Empty(t, got)
@@ -231,7 +231,7 @@ func TestWokenForSomethingTriesOnce(t *testing.T) {
 	require.NoError(t, syscall.Shutdown(fdOf(s), syscall.SHUT_RD)) // wakes it
 	assert.NoError(t, within(t, got, "the call's end"))
 	assert.Equal(t, 3, tries)
-	assert.Zero(t, s.blk.parks[reading].pace.last, "no wake-up has proved empty")
+	assert.Zero(t, s.blk.Load().parks[reading].pace.last, "no wake-up has proved empty")
 }
 
 // An event that no call has looked at is a reason to try, and not to wait.
@@ -280,7 +280,7 @@ func TestContextMayUseTheSocketThatItEnds(t *testing.T) {
 func waits(s *Socket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.blk != nil && s.blk.parks[reading].waiting
+	return s.blk.Load() != nil && s.state.Load()&stParked(reading) != 0
 }
 
 // canLock reports that a goroutine gets the lock of a socket in the end.

@@ -19,10 +19,10 @@ import (
 func watchedBy(s *Socket, d direction) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.blk == nil {
+	if s.blk.Load() == nil {
 		return nil
 	}
-	return s.blk.parks[d].done
+	return s.blk.Load().parks[d].done
 }
 
 // parkOnce receives a byte in a call that has to wait.
@@ -76,7 +76,7 @@ func TestContextIsRegisteredThenKeptThenDropped(t *testing.T) {
 
 	parkOnce(t, a, b, Context(other))
 	parkOnce(t, a, b, Context(other))
-	stops := &b.blk.parks[reading]
+	stops := &b.blk.Load().parks[reading]
 	require.NoError(t, b.Close())
 	assert.Nil(t, stops.done, "dropped at close")
 	assert.Nil(t, stops.stop)
@@ -201,7 +201,7 @@ func TestRuntimeRefusesTheDescriptor(t *testing.T) {
 	require.NoError(t, syscall.SetNonblock(fdOf(b), false))
 	parkOnce(t, a, b, Forever)
 	parkOnce(t, a, b, Within(time.Hour))
-	assert.Nil(t, b.blk.raw)
+	assert.Nil(t, b.blk.Load().raw)
 	_, err := b.Recv(make([]byte, 1), 0, Within(time.Millisecond))
 	assert.Equal(t, ErrTimeout, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -181,7 +181,7 @@ func (s *Socket) paused(x *pausing) {
 	}
 	l := s.lane(x.d)
 	switch {
-	case l.cur == nil && l.parked:
+	case l.cur == nil && s.state.Load()&stParked(x.d) != 0:
 		s.wake(x.d) // the call tries for itself
 	case l.cur == nil || l.cur.state != handleArmed:
 		return

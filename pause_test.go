@@ -179,11 +179,11 @@ func TestPauseTakenBackAtItsTime(t *testing.T) {
 	s.beginLook(writing, s.silence(OpSendTo))
 	x := s.lane(writing).pausing
 	pauses.remove(x) // as due does
-	s.occupy(s.lane(writing), OpSendTo)
+	s.park(writing, OpSendTo)
 	s.endLook(writing)
 	s.paused(x)
 	assert.False(t, scheduled(x), "no other look follows")
-	s.unpark(s.lane(writing))
+	s.unpark(writing)
 	_, err := s.SendTo([]byte("x"), to, 0, Within(0))
 	assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }

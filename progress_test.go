@@ -128,7 +128,7 @@ func TestProgressIsTheCurrentRequest(t *testing.T) {
 	})
 	assert.NoError(t, err)
 	assert.Nil(t, s.lanes[reading].cur)
-	assert.False(t, s.lanes[reading].parked, "no call is there any more")
+	assert.False(t, s.state.Load()&stParked(reading) != 0, "no call is there any more")
 }
 
 // What ends the stream ends those queued; what one call did wrong, or met alone, does not.

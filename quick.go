@@ -57,14 +57,20 @@ func (s *Socket) quickly(own uint64, flags MsgFlags, w *Wait) quick {
 	return how
 }
 
-// quickEnd ends a quick call that is complete.
+// quickEnd ends a quick call that is complete. With quickWait it has waited, and so has parked.
 func (s *Socket) quickEnd(own uint64, how quick) {
 	if atomic.LoadUint32((*uint32)(&s.block.wrapped)) != 0 {
 		s.noticeWrap()
 	}
 	if how == quickShare {
 		s.unref()
-	} else if st := s.state.Add(^(stRef + own - 1)); st&(own<<(slowBit-ownedBit)|stOpen) != stOpen {
+		return
+	}
+	hold := stRef + own
+	if how == quickWait {
+		hold += own << (parkedBit - ownedBit)
+	}
+	if st := s.state.Add(^(hold - 1)); st&(own<<(slowBit-ownedBit)|stOpen) != stOpen {
 		s.left(directionOf(own), st)
 	}
 }
@@ -102,5 +108,48 @@ func (s *Socket) takeLane(d direction) bool {
 		if s.state.CompareAndSwap(st, st+stOwned(d)) {
 			return true
 		}
+	}
+}
+
+// waiting returns the call for a quick call that waits first. It is made in the park, where the wait needs it.
+func (s *Socket) waiting(op Op, buf []byte, flags MsgFlags) *call {
+	c := &s.blk.Load().parks[op.direction()].c
+	c.op, c.buf, c.flags, c.inPark = op, buf, int(flags), true
+	return c
+}
+
+// waitFirst waits for a quick call that waiting has made, and makes it.
+func (s *Socket) waitFirst(c *call, w *Wait) (int, error) {
+	d := c.op.direction()
+	p := &s.blk.Load().parks[d]
+	if w.kind != waitForever || p.at.get() != 0 || d == writing && s.silence(c.op).first != 0 {
+		return s.complete(c, w, true, untried)
+	}
+	if st := s.park(d, c.op); st&(stOpen|stSlow(d)) != stOpen {
+		return s.complete(c, w, true, untried) // it closes, or has a deadline by now
+	}
+	p.pace, p.pause = pace{}, 0
+	var err error
+	if raw := s.blk.Load().raw; d == reading {
+		err = raw.Read(p.try)
+	} else {
+		err = raw.Write(p.try)
+	}
+	switch r := p.result; {
+	case err != nil || p.pause > 0:
+		if isDeadline(err) {
+			s.mu.Lock()
+			p.at.set(passed)
+			s.mu.Unlock()
+		}
+		return s.complete(c, w, true, untried)
+	case r <= 0 || r < len(c.buf) && c.whole || c.tries == 1:
+		s.setWaited(d, c.tries > 1)
+		c.counted = false
+		return s.complete(c, w, true, r)
+	default:
+		*c = call{}
+		s.quickEnd(stOwned(d), quickWait)
+		return r, nil
 	}
 }

@@ -242,7 +242,7 @@ func laneIsFree(s *Socket, d direction) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := &s.lanes[d]
-	return l.cur == nil && l.head == nil && l.tail == nil && !l.parked && s.state.Load()&(stOwned(d)|stSlow(d)) == 0
+	return l.cur == nil && l.head == nil && l.tail == nil && s.state.Load()&(stOwned(d)|stParked(d)|stSlow(d)) == 0
 }
 
 // Replacement, cancel and the death of a mailbox, from many goroutines, without the core.

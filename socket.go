@@ -26,8 +26,8 @@ type Socket struct {
 
 	mu    sync.Mutex // guards the lanes and the fields that say so; never held over a system call on data
 	lanes [2]lane
-	blk   *blocking      // park.go; nil until a call parks
-	ptr   unsafe.Pointer // go-pointer's name of this socket, in the poller's events; nil until armed
+	blk   atomic.Pointer[blocking] // park.go; nil until a call parks; written with mu
+	ptr   unsafe.Pointer           // go-pointer's name of this socket, in the poller's events; nil until armed
 
 	owner *Mailbox      // guarded by mu
 	owned links[Socket] // in the owner's list; guarded by owner.mu

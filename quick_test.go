@@ -1,0 +1,273 @@
+package esock
+
+import (
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Which calls go which way. The quick way is nobody's right: a call that needs more must not take it.
+func TestQuickCalls(t *testing.T) {
+	mb := NewMailbox()
+	defer mb.Close()
+	set := func(s *Socket, bits uint64) func() {
+		s.state.Or(bits)
+		return func() { s.state.And(^bits) }
+	}
+	for _, c := range []struct {
+		name   string
+		w      Wait
+		flags  MsgFlags
+		state  uint64
+		stream quick
+		dgram  quick
+	}{
+		{"nothing special", Forever, 0, 0, quickTry, quickShare},
+		{"a flag", Forever, MsgPeek | MsgTrunc, 0, quickTry, quickShare},
+		{"a time", Within(time.Hour), 0, 0, quickTry, quickShare},
+		{"no time", Within(0), 0, 0, quickTry, quickShare},
+		{"a moment", Until(time.Unix(1, 0)), 0, 0, quickTry, quickShare},
+		{"the last call waited", Forever, 0, stWaited(reading), quickWait, quickWait},
+		{"the last call waited, and this one has a time", Within(time.Hour), 0, stWaited(reading), quickWait, quickWait},
+		{"the last call waited, and this one does not", Within(0), 0, stWaited(reading), quickTry, quickTry},
+		{"the last call waited, and this one spins", Forever.Spin(time.Second), 0, stWaited(reading), quickTry, quickTry},
+		{"the last call of the other direction waited", Forever, 0, stWaited(writing), quickTry, quickShare},
+		{"the other direction is in use", Forever, 0, stOwned(writing) | stSlow(writing), quickTry, quickShare},
+		{"a context", Context(t.Context()), 0, 0, quickNot, quickNot},
+		{"a mailbox", NoWait(mb), 0, 0, quickNot, quickNot},
+		{"a handle", With(mb.NewHandle()), 0, 0, quickNot, quickNot},
+		{"a name", Forever.As(mb), 0, 0, quickNot, quickNot},
+		{"no valid wait", Within(-1), 0, 0, quickNot, quickNot},
+		{"the error queue", Forever, MsgErrQueue, 0, quickNot, quickNot},
+		{"memory of the caller's", Forever, MsgZeroCopy, 0, quickNot, quickNot},
+		{"a flag above", Forever, MsgZeroCopy << 1, 0, quickNot, quickNot},
+		{"a negative flag", Forever, -1, 0, quickNot, quickNot},
+		{"the lane is in use", Forever, 0, stOwned(reading), quickNot, quickNot},
+		{"the lane has a queue or a deadline", Forever, 0, stSlow(reading), quickNot, quickNot},
+	} {
+		for typ, want := range map[Type]quick{Stream: c.stream, Dgram: c.dgram} {
+			_, s := pair(t, typ)
+			undo := set(s, c.state)
+			got := s.quickly(stOwned(reading), c.flags, &c.w)
+			assert.Equal(t, want, got, "%s, %s", c.name, typ)
+			switch got {
+			case quickShare:
+				s.unref()
+			case quickTry, quickWait:
+				s.state.Add(^(stRef + stOwned(reading) - 1))
+			}
+			undo()
+		}
+	}
+	t.Run("settings of its own", func(t *testing.T) {
+		_, s := pair(t, Stream)
+		s.SetSpin(time.Microsecond)
+		assert.Equal(t, quickNot, s.quickly(stOwned(reading), 0, &Wait{}))
+	})
+	t.Run("closed", func(t *testing.T) {
+		_, s := pair(t, Stream)
+		s.Close()
+		assert.Equal(t, quickNot, s.quickly(stOwned(reading), 0, &Wait{}))
+		assert.Equal(t, quickNot, new(Socket).quickly(stOwned(reading), 0, &Wait{}))
+	})
+}
+
+func TestDirectionOf(t *testing.T) {
+	for d := reading; d <= erring; d++ {
+		assert.Equal(t, d, directionOf(stOwned(d)))
+	}
+	assert.Less(t, stParked(erring), stRef)
+}
+
+// Calls of a datagram socket share a lane. Each message goes once, and the counters are exact.
+func TestDatagramCallsShareTheLane(t *testing.T) {
+	const goroutines, each = 8, 500
+	a, b := pair(t, SeqPacket) // its calls do not share: the counters of both kinds agree
+	c, d := udpPair(t)
+	to, err := d.SockName()
+	require.NoError(t, err)
+	assert.False(t, a.shares || b.shares)
+	assert.True(t, c.shares && d.shares)
+	for _, x := range []struct {
+		from, to *Socket
+		send     func(*Socket) (int, error)
+	}{
+		{a, b, func(s *Socket) (int, error) { return s.Send([]byte("1234"), 0, Forever) }},
+		{c, d, func(s *Socket) (int, error) { return s.SendTo([]byte("1234"), to, 0, Forever) }},
+	} {
+		var senders, receivers sync.WaitGroup
+		for range goroutines {
+			senders.Go(func() {
+				for range each {
+					if n, err := x.send(x.from); n != 4 || err != nil {
+						t.Errorf("send: %d, %v", n, err)
+					}
+				}
+			})
+			receivers.Go(func() {
+				buf := make([]byte, 8)
+				for {
+					n, _, err := x.to.RecvFrom(buf, 0, Forever)
+					if err != nil {
+						return
+					}
+					if n != 4 {
+						t.Errorf("received %d", n)
+					}
+				}
+			})
+		}
+		senders.Wait()
+		sent := x.from.Counters()
+		assert.EqualValues(t, goroutines*each, sent.WritePkg)
+		assert.EqualValues(t, goroutines*each*4, sent.WriteByte)
+		assert.EqualValues(t, 4, sent.WritePkgMax)
+		assert.GreaterOrEqual(t, sent.WriteTries, sent.WritePkg)
+		require.NoError(t, x.to.Close())
+		receivers.Wait()
+		got := x.to.Counters()
+		assert.Equal(t, 4*got.ReadPkg, got.ReadByte, "UDP may drop what its receiver has no room for")
+	}
+}
+
+// While one call of a datagram socket waits, later calls queue behind it, in order.
+func TestDatagramCallsQueueBehindOneThatWaits(t *testing.T) {
+	a, b := pair(t, Dgram)
+	var got []chan string
+	for i := range 4 {
+		ch := make(chan string, 1)
+		got = append(got, ch)
+		go func() {
+			buf := make([]byte, 8)
+			n, _ := b.Recv(buf, 0, Forever)
+			ch <- string(buf[:n])
+		}()
+		if i == 0 {
+			parked(t, b, reading)
+		} else {
+			queued(t, b, reading, i)
+		}
+	}
+	_, err := b.Recv(make([]byte, 1), 0, Within(0))
+	assert.ErrorIs(t, err, ErrTimeout, "a call that does not wait does not pass them")
+	for _, m := range []string{"1", "2", "3", "4"} {
+		_, err := a.Send([]byte(m), 0, Forever)
+		require.NoError(t, err)
+	}
+	for i, ch := range got {
+		assert.Equal(t, string(rune('1'+i)), within(t, ch, "a message"))
+	}
+}
+
+// An error that the kernel reports once goes to the call that meets it, on the shared way too.
+func TestSharedCallReturnsItsError(t *testing.T) {
+	s, gone := udpPair(t)
+	require.NoError(t, gone.Close())
+	_, err := s.Send([]byte("x"), 0, Forever)
+	require.NoError(t, err)
+	eventually(t, func() bool { return cErrorPending(s.h) }, "the refusal")
+	_, err = s.Send([]byte("x"), 0, Forever)
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	assert.EqualValues(t, 1, s.Counters().WriteFails)
+	_, err = s.Send([]byte("x"), 0, Forever)
+	assert.NoError(t, err)
+	assert.Equal(t, stOpen, s.state.Load(), "nothing is held")
+}
+
+// A wait in the park drops the caller's memory before the next call has the lane.
+func TestParkKeepsNothingOfACall(t *testing.T) {
+	a, b := pair(t, Stream)
+	for range 3 {
+		got := make(chan error, 1)
+		go func() {
+			buf := make([]byte, 8)
+			_, err := b.Recv(buf, 0, Forever)
+			got <- err
+		}()
+		parked(t, b, reading)
+		_, err := a.Send([]byte("x"), 0, Forever)
+		require.NoError(t, err)
+		require.NoError(t, within(t, got, "the byte"))
+		b.setWaited(reading, true) // even if the byte came before the first try
+	}
+	p := &b.blk.Load().parks[reading]
+	assert.Nil(t, p.c.buf)
+	assert.Zero(t, p.c.op)
+}
+
+// Whatever ends a wait of a quick call ends it: a deadline that is set meanwhile, one that is moved, Shutdown, Close, the end of
+// the stream. So it does when the call is about to park.
+func TestQuickWaitEnds(t *testing.T) {
+	waits := func(t *testing.T, begin bool) (peer, s *Socket, ended chan error) {
+		peer, s = pair(t, Stream)
+		warm := make(chan error, 1)
+		go func() {
+			_, err := s.Recv(make([]byte, 1), 0, Forever)
+			warm <- err
+		}()
+		parked(t, s, reading)
+		_, err := peer.Send([]byte("x"), 0, Forever)
+		require.NoError(t, err)
+		require.NoError(t, within(t, warm, "the byte"))
+		s.setWaited(reading, true) // even if the byte came before the first try
+		ended = make(chan error, 1)
+		go func() {
+			_, err := s.Recv(make([]byte, 1), 0, Forever)
+			ended <- err
+		}()
+		if begin {
+			parked(t, s, reading)
+		} else {
+			runtime.Gosched()
+		}
+		return peer, s, ended
+	}
+	for name, c := range map[string]struct {
+		end  func(peer, s *Socket) error
+		want error
+	}{
+		"a deadline in the past": {func(_, s *Socket) error { return s.SetReadDeadline(longAgo) }, ErrTimeout},
+		"a deadline soon":        {func(_, s *Socket) error { return s.SetReadDeadline(time.Now().Add(time.Millisecond)) }, ErrTimeout},
+		"a deadline that moves": {func(_, s *Socket) error {
+			if err := s.SetReadDeadline(inHours()); err != nil {
+				return err
+			}
+			return s.SetReadDeadline(longAgo)
+		}, ErrTimeout},
+		"close":            {func(_, s *Socket) error { return s.Close() }, net.ErrClosed},
+		"shutdown":         {func(_, s *Socket) error { return s.Shutdown(ShutRead) }, io.EOF},
+		"the peer's close": {func(p, _ *Socket) error { return p.Close() }, io.EOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i := range 40 {
+				peer, s, ended := waits(t, i%2 == 0)
+				require.NoError(t, c.end(peer, s))
+				assert.ErrorIs(t, within(t, ended, "the end"), c.want)
+			}
+		})
+	}
+}
+
+// udpPair is two UDP sockets of loopback. The first is connected to the second.
+func udpPair(t *testing.T) (a, b *Socket) {
+	t.Helper()
+	var socks [2]*Socket
+	for i := range socks {
+		s, err := Open(Inet, Dgram, UDP)
+		require.NoError(t, err)
+		t.Cleanup(func() { closeSoon(t, s) })
+		require.NoError(t, s.Bind(Loopback))
+		socks[i] = s
+	}
+	to, err := socks[1].SockName()
+	require.NoError(t, err)
+	require.NoError(t, socks[0].Connect(to, Forever))
+	return socks[0], socks[1]
+}
