@@ -55,6 +55,9 @@ const peerDone = -int(syscall.ESHUTDOWN)
 
 // try makes the system call once.
 func (c *call) try(s *Socket, how uint) int {
+	if c.op == OpRecv && c.flags&int(MsgErrQueue) == 0 && !c.whole { // what waits most often, by the shortest way
+		return s.settled(c, cRecv(s.h, c.buf, c.flags, how))
+	}
 	if c.part {
 		how |= howCont
 	}
@@ -113,7 +116,7 @@ func (c *call) try(s *Socket, how uint) int {
 // settled is the result of a try, put right where reading of a message socket is shut: Linux reports such a socket as readable
 // for ever, though there is nothing to read.
 func (s *Socket) settled(c *call, r int) int {
-	if r == -int(syscall.EAGAIN) && c.op.direction() == reading && s.facts.Load()&factShutRead != 0 && s.typ != Stream {
+	if r == -int(syscall.EAGAIN) && s.typ != Stream && c.op.direction() == reading && s.facts.Load()&factShutRead != 0 {
 		return peerDone
 	}
 	return r

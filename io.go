@@ -33,13 +33,7 @@ func (s *Socket) Recv(buf []byte, flags MsgFlags, w Wait) (int, error) {
 			return cut(r, buf, flags), nil
 		}
 	}
-	var n int
-	var err error
-	if how == quickWait {
-		n, err = s.waitFirst(s.waiting(OpRecv, buf, flags), &w)
-	} else {
-		n, err = s.carryOn(&call{op: OpRecv, buf: buf, flags: int(flags)}, &w, how, r)
-	}
+	n, err := s.carryOn(&call{op: OpRecv, buf: buf, flags: int(flags)}, &w, how, r)
 	return cut(n, buf, flags), err
 }
 
@@ -91,11 +85,17 @@ func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	if s.typ != Stream || flags&(MsgPeek|MsgOOB) != 0 {
 		return s.Recv(buf, flags, w)
 	}
-	c := call{op: OpRecv, buf: buf, flags: int(flags), whole: true}
 	if len(buf) == 0 {
 		return 0, s.emptyRecv(OpRecv, &w)
 	}
-	n, err := s.do(&c, &w)
+	how, r := s.quickly(stOwned(reading), flags, &w), untried
+	if how == quickTry {
+		if r = cRecv(s.h, buf, int(flags), howPoll|howFull); r == len(buf) {
+			s.quickEnd(stOwned(reading), how)
+			return r, nil
+		}
+	}
+	n, err := s.carryOn(&call{op: OpRecv, buf: buf, flags: int(flags), whole: true}, &w, how, r)
 	return min(n, len(buf)), err
 }
 
@@ -202,15 +202,7 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 		}
 	}
 	x := scratches.Get().(*scratch)
-	var n int
-	var err error
-	if how == quickWait {
-		c := s.waiting(OpRecvFrom, buf, flags)
-		c.addr = &x.addr
-		n, err = s.waitFirst(c, &w)
-	} else {
-		n, err = s.carryOn(&call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}, &w, how, r)
-	}
+	n, err := s.carryOn(&call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}, &w, how, r)
 	var from Addr
 	if err == nil || n > 0 {
 		from = addrFromC(&x.addr, Addr{})
@@ -257,7 +249,8 @@ func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	if n > 0 || n == 0 && how == quickShare {
 		s.quickEnd(stOwned(reading), how)
 	} else {
-		n, err = s.carryOn(&call{op: OpRecvMsg, buf: buf, flags: int(flags), ctrl: ctrl, recs: recs, out: out}, &w, how, n)
+		c := call{op: OpRecvMsg, buf: buf, flags: int(flags), ctrl: ctrl, recs: recs, out: out}
+		n, err = s.carryOn(&c, &w, how, n)
 	}
 	if err != nil && err != io.EOF && !isComplete(err) {
 		return err
@@ -301,11 +294,6 @@ func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {
 			s.quickEnd(stOwned(writing), how)
 			return r, nil
 		}
-	}
-	if how == quickWait {
-		c := s.waiting(OpSend, buf, flags)
-		c.whole = s.typ == Stream
-		return s.waitFirst(c, &w)
 	}
 	return s.carryOn(&call{op: OpSend, buf: buf, flags: int(flags), whole: s.typ == Stream}, &w, how, r)
 }

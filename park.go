@@ -362,7 +362,8 @@ func (s *Socket) setWaited(d direction, waited bool) {
 // park marks a lane's owner as its current request, because it will not leave soon. Only the owner parks. It returns the state
 // word: what had set a bit before finds the owner parked, and what sets one later finds it as well.
 func (s *Socket) park(d direction, op Op) (state uint64) {
-	if l := s.lane(d); l.op.Load() != uint32(op) {
+	l := s.lane(d)
+	if l.op.Load() != uint32(op) {
 		l.op.Store(uint32(op))
 	}
 	return s.state.Or(stParked(d))

@@ -81,6 +81,8 @@ func (s *Socket) carryOn(c *call, w *Wait, how quick, r int) (int, error) {
 	switch how {
 	case quickNot:
 		return s.do(c, w)
+	case quickWait:
+		return s.waitFirst(c, w)
 	case quickShare:
 		if r >= 0 {
 			s.quickEnd(stOwned(c.op.direction()), how)
@@ -111,17 +113,14 @@ func (s *Socket) takeLane(d direction) bool {
 	}
 }
 
-// waiting returns the call for a quick call that waits first. It is made in the park, where the wait needs it.
-func (s *Socket) waiting(op Op, buf []byte, flags MsgFlags) *call {
-	c := &s.blk.Load().parks[op.direction()].c
-	c.op, c.buf, c.flags, c.inPark = op, buf, int(flags), true
-	return c
-}
-
-// waitFirst waits for a quick call that waiting has made, and makes it.
+// waitFirst waits for a quick call, and makes it. The call moves into the park.
 func (s *Socket) waitFirst(c *call, w *Wait) (int, error) {
 	d := c.op.direction()
-	p := &s.blk.Load().parks[d]
+	b := s.blk.Load() // the call before made it
+	p := &b.parks[d]
+	p.c = *c
+	c = &p.c
+	c.inPark = true
 	if w.kind != waitForever || p.at.get() != 0 || d == writing && s.silence(c.op).first != 0 {
 		return s.complete(c, w, true, untried)
 	}
@@ -130,10 +129,10 @@ func (s *Socket) waitFirst(c *call, w *Wait) (int, error) {
 	}
 	p.pace, p.pause = pace{}, 0
 	var err error
-	if raw := s.blk.Load().raw; d == reading {
-		err = raw.Read(p.try)
+	if d == reading {
+		err = b.raw.Read(p.try)
 	} else {
-		err = raw.Write(p.try)
+		err = b.raw.Write(p.try)
 	}
 	switch r := p.result; {
 	case err != nil || p.pause > 0:
