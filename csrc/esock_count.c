@@ -134,7 +134,9 @@ static void count_queued(esock *s, ssize_t n, size_t want, unsigned how) {
 
 /* Counts a request that one system call has completed, which is the usual case. The general case below counts the same, with
  * more branches. `byte` is the first counter of the direction. */
-static inline __attribute__((always_inline)) ssize_t usual(esock *s, ssize_t n, enum esock_counter byte, const char *op) {
+static inline __attribute__((always_inline)) ssize_t usual(esock *s, ssize_t n,
+                                                           enum esock_counter byte,
+                                                           const char *op) {
     enum esock_counter after = byte - ESOCK_READ_BYTE;
     add(s, byte, (uint64_t)n);
     add(s, ESOCK_READ_PKG + after, 1);
