@@ -7,6 +7,8 @@ var rows = []row{
 		{nameEsock, readyEsock}, {nameNet, readyNet}, {nameSys, readySys}, {nameBare, readyBare}}},
 	{"blocked", "TCP, 64 bytes there and back; both ends wait, and both are counted", []contender{
 		{nameEsock, blockedEsock}, {nameNet, blockedNet}}},
+	{"deadline", "the same, each receive with a deadline set before", []contender{
+		{nameEsock, deadlineEsock}, {nameNet, deadlineNet}}},
 	{"recvmsg", "UDP, a datagram received with ttl, tos and pktinfo, decoded", []contender{
 		{nameEsock, recvmsgEsock}, {nameNet, recvmsgNet}, {nameSys, recvmsgSys}}},
 	{"sendmsg", "UDP, a datagram sent with a ttl", []contender{

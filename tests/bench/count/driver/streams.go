@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/tests/bench/sockets"
@@ -59,42 +60,56 @@ func readyBare() (operation, error) {
 
 func blockedEsock() (operation, error) {
 	a, b, err := sockets.EsockTCP()
-	if err != nil {
-		return operation{}, err
-	}
-	go func() {
-		buf := make([]byte, sockets.Message)
-		for {
-			n, err := b.Recv(buf, 0, esock.Forever)
-			if err == nil {
-				_, err = b.Send(buf[:n], 0, esock.Forever)
-			}
-			if err != nil {
-				fail(err)
-			}
-		}
-	}()
-	buf := make([]byte, sockets.Message)
-	return operation{run: func() error {
-		if _, err := a.Send(buf, 0, esock.Forever); err != nil {
-			return err
-		}
-		_, err := a.Recv(buf, 0, esock.Forever)
-		return err
-	}}, nil
+	return thereAndBack(esockSide(a, nil), esockSide(b, nil)), err
 }
 
 func blockedNet() (operation, error) {
 	a, b, err := sockets.NetTCP()
-	if err != nil {
-		return operation{}, err
+	return thereAndBack(side{a.Write, a.Read}, side{b.Write, b.Read}), err
+}
+
+// deadlineEsock and deadlineNet set a deadline before each receive, as many servers do.
+func deadlineEsock() (operation, error) {
+	a, b, err := sockets.EsockTCP()
+	return thereAndBack(esockSide(a, a.SetReadDeadline), esockSide(b, b.SetReadDeadline)), err
+}
+
+func deadlineNet() (operation, error) {
+	a, b, err := sockets.NetTCP()
+	return thereAndBack(side{a.Write, after(a.SetReadDeadline, a.Read)}, side{b.Write, after(b.SetReadDeadline, b.Read)}), err
+}
+
+// side is one end of a connection.
+type side struct{ send, receive func([]byte) (int, error) }
+
+func esockSide(s *esock.Socket, setDeadline func(time.Time) error) side {
+	return side{
+		func(b []byte) (int, error) { return s.Send(b, 0, esock.Forever) },
+		after(setDeadline, func(b []byte) (int, error) { return s.Recv(b, 0, esock.Forever) }),
 	}
+}
+
+// after receives after a deadline has been set, if there is a function that does.
+func after(setDeadline func(time.Time) error, receive func([]byte) (int, error)) func([]byte) (int, error) {
+	if setDeadline == nil {
+		return receive
+	}
+	return func(b []byte) (int, error) {
+		if err := setDeadline(time.Now().Add(time.Minute)); err != nil {
+			return 0, err
+		}
+		return receive(b)
+	}
+}
+
+// thereAndBack sends a message and waits until it comes back.
+func thereAndBack(a, b side) operation {
 	go func() {
 		buf := make([]byte, sockets.Message)
 		for {
-			n, err := b.Read(buf)
+			n, err := b.receive(buf)
 			if err == nil {
-				_, err = b.Write(buf[:n])
+				_, err = b.send(buf[:n])
 			}
 			if err != nil {
 				fail(err)
@@ -103,12 +118,12 @@ func blockedNet() (operation, error) {
 	}()
 	buf := make([]byte, sockets.Message)
 	return operation{run: func() error {
-		if _, err := a.Write(buf); err != nil {
+		if _, err := a.send(buf); err != nil {
 			return err
 		}
-		_, err := a.Read(buf)
+		_, err := a.receive(buf)
 		return err
-	}}, nil
+	}}
 }
 
 const chunk = 1 << 20
