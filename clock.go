@@ -18,11 +18,19 @@ var (
 
 // clock is the machine's time since epoch.
 func clock() time.Duration {
-	now := time.Now()
-	if bubbled(now) {
-		return machineClock() - machineEpoch
+	if since, real := realClock(); real {
+		return since
 	}
-	return now.Sub(epoch)
+	return machineClock() - machineEpoch
+}
+
+// realClock is the time since epoch, and whether it is the machine's. A bubble's clock begins in the year 2000, so that it is
+// before epoch. Where it might not be, because a test has slept for decades or the machine's date is wrong, the slower check
+// decides.
+func realClock() (since time.Duration, real bool) {
+	const years = 10 * 365 * 24 * time.Hour
+	since = time.Since(epoch)
+	return since, since >= 0 && (since < years || !inBubble())
 }
 
 // momentOf is t as clock has it. A time without a monotonic reading counts by its distance from now, because a wall clock
@@ -50,8 +58,8 @@ func earlier(a, b time.Duration) time.Duration {
 
 // realTime converts a deadline of clock for a File, which asks the time package how far away the deadline is.
 func realTime(deadline time.Duration) time.Time {
-	if now := time.Now(); bubbled(now) {
-		return now.Add(deadline - (machineClock() - machineEpoch))
+	if _, real := realClock(); !real {
+		return time.Now().Add(deadline - (machineClock() - machineEpoch))
 	}
 	return epoch.Add(deadline)
 }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Deadlines of a direction, as connections of package net have them. A set deadline keeps the slow bit of the state word set,
-// so that calls meet it where they enter their lane, and a direction without one costs nothing. A waiting call is moved where
+// Deadlines of a direction, as connections of package net have them. A set deadline sets a bit of the state word, so that
+// calls meet it where they enter their lane, and a direction without one costs nothing. A waiting call is moved where
 // it waits: the descriptor's deadline, or the timer of its waiter.
 
 // SetDeadline sets the deadline of reading and writing: SetReadDeadline and SetWriteDeadline in one.
@@ -47,25 +47,34 @@ func (s *Socket) setBounds(op string, t time.Time, first, last direction) error 
 	b := s.blockingSide()
 	for d := first; d <= last; d++ {
 		p := &b.parks[d]
-		if p.bound == at {
+		if p.bound.get() == at {
 			continue
 		}
-		p.bound = at
-		s.moveWaiters(d, at)                                         // which sets the slow bit: a call that has parked before is found here, a later one finds the bit
-		if s.state.Load()&stParked(d) != 0 && p.at.get() != passed { // passed: it is woken, and looks for itself before it waits again
+		p.bound.set(at)
+		s.setBounded(d, at != 0) // before it looks for a parked call: one that parks later finds the bit
+		s.moveWaiters(d, at)
+		// A call whose deadline has passed is woken, and looks for itself before it waits again.
+		if s.state.Load()&stParked(d) != 0 && p.at.get() != passed {
 			b.setDeadline(d, earlier(p.own, at))
 		}
 		if d == reading {
+			s.setBounded(erring, at != 0)
 			s.moveWaiters(erring, at)
 		}
 	}
 	return nil
 }
 
-// moveWaiters makes the direction's deadline known to its lane and to the calls that wait in the queue or on the C poller.
-// s.mu is held.
+func (s *Socket) setBounded(d direction, bounded bool) {
+	if bounded {
+		s.state.Or(stBounded(d))
+	} else {
+		s.state.And(^stBounded(d))
+	}
+}
+
+// moveWaiters makes the direction's deadline known to the calls that wait in the queue or on the C poller. s.mu is held.
 func (s *Socket) moveWaiters(d direction, at time.Duration) {
-	s.settle(d)
 	if d > s.lastLane() {
 		return
 	}
@@ -79,18 +88,19 @@ func (s *Socket) moveWaiters(d direction, at time.Duration) {
 	}
 }
 
-// bound is the deadline of a direction, 0 for none. The error queue has that of reading. s.mu is held.
+// bound is the deadline of a direction, 0 for none. The error queue has that of reading.
 func (s *Socket) bound(d direction) time.Duration {
-	if s.blk.Load() == nil {
+	b := s.blk.Load()
+	if b == nil {
 		return 0
 	}
 	if d == erring {
 		d = reading
 	}
-	return s.blk.Load().parks[d].bound
+	return b.parks[d].bound.get()
 }
 
-// expired reports that the direction's deadline has passed. s.mu is held.
+// expired reports that the direction's deadline has passed.
 func (s *Socket) expired(d direction) bool {
 	at := s.bound(d)
 	return at != 0 && clock() >= at
@@ -98,11 +108,6 @@ func (s *Socket) expired(d direction) bool {
 
 // overdue reports that the time of a blocking call is over, by its own deadline or the direction's.
 func (s *Socket) overdue(c *call) bool {
-	at := c.deadline
-	if d := c.op.direction(); s.state.Load()&stSlow(d) != 0 {
-		s.mu.Lock()
-		at = earlier(at, s.bound(d))
-		s.mu.Unlock()
-	}
+	at := earlier(c.deadline, s.bound(c.op.direction()))
 	return at != 0 && clock() >= at
 }

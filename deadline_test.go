@@ -191,7 +191,7 @@ func TestDeadlineMovesTheWholeQueue(t *testing.T) {
 	}
 	eventually(t, func() bool { return len(all()) == n }, "the queue")
 	require.NoError(t, s.SetReadDeadline(time.Now().Add(time.Hour)))
-	bound := s.blk.Load().parks[reading].bound
+	bound := s.blk.Load().parks[reading].bound.get()
 	assert.Equal(t, []time.Duration{bound, bound, bound}, all())
 	require.NoError(t, s.SetReadDeadline(longAgo))
 	for range n {
@@ -208,25 +208,25 @@ func TestDeadlineIsKeptPerDirection(t *testing.T) {
 	assert.Nil(t, a.blk.Load(), "there is nothing to take away, so nothing is made")
 
 	require.NoError(t, a.SetReadDeadline(epoch))
-	assert.Equal(t, [2]time.Duration{1, 0}, [2]time.Duration{a.blk.Load().parks[reading].bound, a.blk.Load().parks[writing].bound},
+	assert.Equal(t, [2]time.Duration{1, 0}, [2]time.Duration{a.blk.Load().parks[reading].bound.get(), a.blk.Load().parks[writing].bound.get()},
 		"the moment from which others are counted is one too")
 	require.NoError(t, a.SetReadDeadline(epoch.Add(-time.Hour)))
-	assert.Equal(t, time.Duration(1), a.blk.Load().parks[reading].bound)
+	assert.Equal(t, time.Duration(1), a.blk.Load().parks[reading].bound.get())
 	until := inHours()
 	require.NoError(t, a.SetWriteDeadline(until))
-	assert.Equal(t, until.Sub(epoch), a.blk.Load().parks[writing].bound)
-	slow := stSlow(reading) | stSlow(writing) | stSlow(erring)
-	assert.Equal(t, slow, a.state.Load()&slow)
+	assert.Equal(t, until.Sub(epoch), a.blk.Load().parks[writing].bound.get())
+	all := stBounded(reading) | stBounded(writing) | stBounded(erring)
+	assert.Equal(t, all, a.state.Load()&all)
 
 	for d, want := range map[direction]time.Duration{reading: 1, writing: until.Sub(epoch), erring: 1} {
 		assert.Equal(t, want, a.bound(d))
 		assert.Equal(t, want == 1, a.expired(d))
 	}
 	require.NoError(t, a.SetReadDeadline(time.Time{}))
-	assert.Equal(t, stSlow(writing), a.state.Load()&slow)
+	assert.Equal(t, stBounded(writing), a.state.Load()&all)
 	assert.False(t, a.expired(reading))
 	require.NoError(t, a.SetDeadline(until))
-	assert.Equal(t, a.blk.Load().parks[writing].bound, a.blk.Load().parks[reading].bound)
+	assert.Equal(t, a.blk.Load().parks[writing].bound.get(), a.blk.Load().parks[reading].bound.get())
 }
 
 func TestEarlierDeadlineMakesACallOverdue(t *testing.T) {
@@ -265,7 +265,7 @@ func TestDeadlineOfTheDescriptor(t *testing.T) {
 	assert.Equal(t, p.own, p.at.get(), "the call's own is earlier")
 	p.own = 0
 	require.NoError(t, s.SetReadDeadline(until.Add(time.Hour)))
-	assert.Equal(t, p.bound, p.at.get())
+	assert.Equal(t, p.bound.get(), p.at.get())
 	require.NoError(t, s.SetReadDeadline(time.Time{}))
 	assert.Zero(t, p.at.get())
 
@@ -325,10 +325,10 @@ func TestDeadlineReachesWaitersOnThePollerAndInTheQueue(t *testing.T) {
 		return at
 	}
 	require.NoError(t, s.SetReadDeadline(inHours()))
-	r := blk.parks[reading].bound
+	r := blk.parks[reading].bound.get()
 	assert.Equal(t, [2][3]time.Duration{{reading: r, erring: r}, {reading: r, erring: r}}, have())
 	require.NoError(t, s.SetWriteDeadline(inHours()))
-	w := blk.parks[writing].bound
+	w := blk.parks[writing].bound.get()
 	assert.Equal(t, [2][3]time.Duration{{reading: r, writing: w, erring: r}, {reading: r, writing: w, erring: r}}, have())
 	require.NoError(t, s.SetDeadline(time.Time{}))
 	assert.Zero(t, have())

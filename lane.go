@@ -12,14 +12,15 @@ import (
 // calls queued behind.
 //
 // The state word has a bit that says that the socket is open; the zero Socket lacks it, and so is closed. For each lane it has
-// six bits:
+// seven bits:
 //
 //	owned      a call is inside
 //	exclusive  the owner's operation excludes the others of its direction (accept, connect)
-//	slow       a handle holds the lane, a call is queued, or the direction has a deadline: entering needs the mutex
+//	slow       a handle holds the lane, or a call is queued: entering needs the mutex
 //	note       an event came that no wait has used
 //	waited     the last blocking call had to wait, so the next one waits before it tries
 //	parked     the owner waits or works piece by piece, and so does not leave soon; it is the current request
+//	bounded    the direction has a deadline: see deadline.go
 //
 // The rest of the word counts references. Entering takes a reference and the lane in one step, and leaving returns both in one.
 // Ownership spans the whole call, waits included; s.mu never spans a system call on data.
@@ -35,7 +36,7 @@ type lane struct {
 
 const (
 	stOpen uint64 = 1 << 0  // cleared when the socket begins to close; a zero Socket never has it
-	stRef  uint64 = 1 << 19 // references are counted from this bit up
+	stRef  uint64 = 1 << 22 // references are counted from this bit up
 )
 
 // The bits of the first lane. Those of the next are laneBits higher.
@@ -46,6 +47,7 @@ const (
 	exclusiveBit
 	waitedBit
 	parkedBit
+	boundedBit
 	laneBits = iota
 )
 
@@ -55,6 +57,7 @@ func stNote(d direction) uint64      { return 1 << (noteBit + laneBits*d) }
 func stExclusive(d direction) uint64 { return 1 << (exclusiveBit + laneBits*d) }
 func stWaited(d direction) uint64    { return 1 << (waitedBit + laneBits*d) }
 func stParked(d direction) uint64    { return 1 << (parkedBit + laneBits*d) }
+func stBounded(d direction) uint64   { return 1 << (boundedBit + laneBits*d) }
 
 // directionOf is the direction of a bit stOwned.
 func directionOf(owned uint64) direction {
@@ -139,7 +142,7 @@ func (s *Socket) closing() bool { return s.state.Load()&stOpen == 0 }
 // a *Select when the call was queued.
 func (s *Socket) enter(c *call, w *Wait) error {
 	d := c.op.direction()
-	looked, hold := stOpen|stOwned(d)|stSlow(d), c.op.hold()
+	looked, hold := stOpen|stOwned(d)|stSlow(d)|stBounded(d), c.op.hold()
 	for {
 		st := s.state.Load()
 		if st&looked != stOpen || c.finish || w.amendment() != nil {
@@ -332,10 +335,9 @@ func (h *Handle) turn(reason error) {
 	h.ext.wake <- struct{}{}
 }
 
-// settle sets the slow bit if a handle holds the lane, a call is queued, or the direction has a deadline, and clears it
-// otherwise. s.mu is held.
+// settle sets the slow bit if a handle holds the lane or a call is queued, and clears it otherwise. s.mu is held.
 func (s *Socket) settle(d direction) {
-	slow := s.bound(d) != 0
+	slow := false
 	if d <= s.lastLane() {
 		l := s.lane(d)
 		slow = slow || l.cur != nil || l.head != nil

@@ -35,7 +35,7 @@ type park struct {
 
 	// Guarded by s.mu.
 	own   time.Duration // the deadline in the waiting call's Wait
-	bound time.Duration // the deadline of the direction: deadline.go
+	bound sharedTime    // the deadline of the direction: deadline.go
 	at    sharedTime    // the deadline of the descriptor, 0 for none, or passed; the owner reads it without s.mu
 
 	// The context that wakes the lane, known by its Done channel; guarded by s.mu. The first park with a channel stops its
@@ -239,7 +239,7 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 		p.pace = pace{}
 	}
 	p.own = c.deadline
-	b.setDeadline(d, earlier(p.own, p.bound))
+	b.setDeadline(d, earlier(p.own, p.bound.get()))
 	s.park(d, c.op)
 	p.pause = 0
 	if c != &p.c {

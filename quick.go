@@ -33,12 +33,15 @@ const (
 // quickly takes the lane of a direction for a quick call, if it can. own is stOwned of the direction, so that the compiler makes
 // constants of the bits.
 func (s *Socket) quickly(own uint64, flags MsgFlags, w *Wait) quick {
-	slow, waited := own<<(slowBit-ownedBit), own<<(waitedBit-ownedBit)
+	slow, waited, bounded := own<<(slowBit-ownedBit), own<<(waitedBit-ownedBit), own<<(boundedBit-ownedBit)
 	if w.ref != nil || flags&^quickFlags != 0 || s.otp.Load() != nil {
 		return quickNot
 	}
 	how, hold := quickTry, stRef+own
 	st := s.state.Load()
+	if st&bounded != 0 && s.expired(directionOf(own)) {
+		return quickNot
+	}
 	switch st & (stOpen | own | slow | waited) {
 	case stOpen:
 		if s.shares {
@@ -121,11 +124,15 @@ func (s *Socket) waitFirst(c *call, w *Wait) (int, error) {
 	p.c = *c
 	c = &p.c
 	c.inPark = true
-	if w.kind != waitForever || p.at.get() != 0 || d == writing && s.silence(c.op).first != 0 {
+	if w.kind != waitForever || d == writing && s.silence(c.op).first != 0 {
 		return s.complete(c, w, true, untried)
 	}
-	if st := s.park(d, c.op); st&(stOpen|stSlow(d)) != stOpen {
-		return s.complete(c, w, true, untried) // it closes, or has a deadline by now
+	if st := s.park(d, c.op); st&stBounded(d) != 0 || p.at.get() != 0 {
+		s.mu.Lock()
+		if !s.closing() { // else the deadline has ended the wait already
+			b.setDeadline(d, p.bound.get())
+		}
+		s.mu.Unlock()
 	}
 	p.pace, p.pause = pace{}, 0
 	var err error

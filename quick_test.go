@@ -71,6 +71,17 @@ func TestQuickCalls(t *testing.T) {
 		s.SetSpin(time.Microsecond)
 		assert.Equal(t, quickNot, s.quickly(stOwned(reading), 0, &Wait{}))
 	})
+	t.Run("a deadline", func(t *testing.T) {
+		_, s := pair(t, Stream)
+		require.NoError(t, s.SetReadDeadline(inHours()))
+		assert.Equal(t, quickTry, s.quickly(stOwned(reading), 0, &Wait{}))
+		s.quickEnd(stOwned(reading), quickTry)
+		require.NoError(t, s.SetReadDeadline(longAgo))
+		assert.Equal(t, quickNot, s.quickly(stOwned(reading), 0, &Wait{}))
+		require.NoError(t, s.SetReadDeadline(time.Time{}))
+		assert.Equal(t, quickTry, s.quickly(stOwned(reading), 0, &Wait{}))
+		s.quickEnd(stOwned(reading), quickTry)
+	})
 	t.Run("closed", func(t *testing.T) {
 		_, s := pair(t, Stream)
 		s.Close()
@@ -205,7 +216,7 @@ func TestParkKeepsNothingOfACall(t *testing.T) {
 // Whatever ends a wait of a quick call ends it: a deadline that is set meanwhile, one that is moved, Shutdown, Close, the end of
 // the stream. So it does when the call is about to park.
 func TestQuickWaitEnds(t *testing.T) {
-	waits := func(t *testing.T, begin bool) (peer, s *Socket, ended chan error) {
+	waits := func(t *testing.T, begin, bounded bool) (peer, s *Socket, ended chan error) {
 		peer, s = pair(t, Stream)
 		warm := make(chan error, 1)
 		go func() {
@@ -217,6 +228,9 @@ func TestQuickWaitEnds(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, within(t, warm, "the byte"))
 		s.setWaited(reading, true) // even if the byte came before the first try
+		if bounded {
+			require.NoError(t, s.SetReadDeadline(inHours()))
+		}
 		ended = make(chan error, 1)
 		go func() {
 			_, err := s.Recv(make([]byte, 1), 0, Forever)
@@ -247,11 +261,32 @@ func TestQuickWaitEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for i := range 40 {
-				peer, s, ended := waits(t, i%2 == 0)
+				peer, s, ended := waits(t, i%2 == 0, i%4 < 2)
 				require.NoError(t, c.end(peer, s))
 				assert.ErrorIs(t, within(t, ended, "the end"), c.want)
 			}
 		})
+	}
+}
+
+// A wait that a deadline has woken leaves nothing behind: without one the next wait lasts.
+func TestQuickWaitAfterADeadline(t *testing.T) {
+	a, b := pair(t, Stream)
+	for range 10 {
+		require.NoError(t, b.SetReadDeadline(time.Now().Add(time.Millisecond)))
+		_, err := b.Recv(make([]byte, 1), 0, Forever)
+		require.ErrorIs(t, err, ErrTimeout)
+		require.NoError(t, b.SetReadDeadline(time.Time{}))
+		b.setWaited(reading, true)
+		got := make(chan error, 1)
+		go func() {
+			_, err := b.Recv(make([]byte, 1), 0, Forever)
+			got <- err
+		}()
+		parked(t, b, reading)
+		_, err = a.Send([]byte("x"), 0, Forever)
+		require.NoError(t, err)
+		require.NoError(t, within(t, got, "the byte"))
 	}
 }
 
