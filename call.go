@@ -39,6 +39,7 @@ type call struct {
 	accepted   *handle
 	file       *heldFile
 	own        func() int    // makes the try instead of the core: SyscallConn's functions, and tests
+	lowat      lowat         // of a receive that is whole: lowat.go
 	zc         *zeroCopySend // the memory that a send without copying leaves with the kernel
 }
 
@@ -243,6 +244,7 @@ func (s *Socket) answer(op Op, w *Wait, err error) error {
 func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	d := c.op.direction()
 	n, err = s.run(c, w, tried, r)
+	c.lowat.reset(s)
 	o := s.otp.Load()
 	if o != nil && o.selectRead && err == nil && w.kind == waitAsync && d == reading && c.op != OpAccept {
 		c.complete = true
@@ -374,6 +376,10 @@ func (s *Socket) between(c *call, w *Wait) error {
 			return ErrTimeout
 		}
 	default:
+		if c.op == OpRecv && c.tries > 1 { // it has waited for this part
+			c.tries = 0
+			c.lowat.waited(s, len(c.buf))
+		}
 		if err := w.calledOff(); err != nil {
 			return err
 		}

@@ -1,0 +1,59 @@
+package esock
+
+import (
+	"encoding/binary"
+	"syscall"
+)
+
+// A receive of many bytes that come in small pieces is woken for each piece. Once a call has been woken a few times for less
+// than it needs, it asks the kernel (SO_RCVLOWAT) to wake it for more at once, and takes that back when it leaves. Where the
+// bytes come as fast as they are taken, no call waits that often, and nothing is set. Only TCP's readiness heeds the mark. It
+// does not delay an end, an error or a deadline, and what is there at the deadline is received. An adopted socket may be shared
+// with a process that the mark would hold up, so it gets none.
+const (
+	lowatWaits = 4         // the waits of one call before it asks
+	lowatLeast = 32 << 10  // less to receive is not worth the system calls
+	lowatMost  = 128 << 10 // so that the sender and the receiver go on side by side
+)
+
+// lowat is the mark that a call has set. The zero value has set none.
+type lowat struct {
+	waits uint32
+	set   int32 // the present mark, 0 if the call has not set it
+	was   int32
+}
+
+// waited records that the call has waited and got a part. The call owns the lane.
+func (m *lowat) waited(s *Socket, left int) {
+	if m.waits++; m.waits < lowatWaits || s.proto != TCP || s.facts.Load()&factFromFD != 0 || left < lowatLeast && m.set == 0 {
+		return
+	}
+	want := int32(min(left, lowatMost))
+	if want == m.set {
+		return
+	}
+	if m.set == 0 {
+		var b [4]byte
+		if n, r := cGetOptNative(s.h, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, b[:]); r < 0 || n != len(b) {
+			m.waits = 0
+			return
+		}
+		m.was = int32(binary.NativeEndian.Uint32(b[:]))
+	}
+	if m.put(s, want) {
+		m.set = want
+	}
+}
+
+// reset takes the mark back.
+func (m *lowat) reset(s *Socket) {
+	if m.set != 0 {
+		m.put(s, m.was)
+	}
+}
+
+func (m *lowat) put(s *Socket, mark int32) bool {
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], uint32(mark))
+	return cSetOptNative(s.h, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, b[:]) >= 0
+}
