@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"net"
+	"net/netip"
 
 	"github.com/esock-go/esock"
 	"golang.org/x/sys/unix"
@@ -39,3 +40,6 @@ func bound(typ int) (int, *unix.SockaddrInet4, error) {
 	}
 	return fd, at.(*unix.SockaddrInet4), nil
 }
+
+// AddrPort is the address that a socket of net's is bound to.
+func AddrPort(c *net.UDPConn) netip.AddrPort { return c.LocalAddr().(*net.UDPAddr).AddrPort() }
