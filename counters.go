@@ -60,7 +60,7 @@ var (
 
 // The layout of the C block that this file was written for: ESOCK_COUNTERS_LAYOUT. The lengths are compared
 // by the compiler, the number by a test.
-const countersLayout = 1
+const countersLayout = 2
 
 var (
 	_ [len(counterNames)]struct{}         = [len(cCounters{}.value)]struct{}{}

@@ -80,11 +80,11 @@ static void end_request(esock *s, uint64_t *sum, uint8_t *open, enum esock_count
 }
 
 void esock_end_read(esock *s) {
-    end_request(s, &s->read_sum, &s->read_open, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX);
+    end_request(s, &s->read_sum, &s->counters.receiving, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX);
 }
 
 void esock_end_write(esock *s) {
-    end_request(s, &s->write_sum, &s->write_open, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX);
+    end_request(s, &s->write_sum, &s->counters.sending, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX);
 }
 
 /* Counts that a request moved `got` bytes; with `last` the request ends. */
@@ -155,7 +155,7 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
          * reports what it removed from the queue, never more than `want`. */
         uint64_t got = (uint64_t)n < want ? (uint64_t)n : want;
         add(s, ESOCK_READ_BYTE, got);
-        moved(s, &s->read_sum, &s->read_open, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX, got,
+        moved(s, &s->read_sum, &s->counters.receiving, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX, got,
               !(stream && (how & ESOCK_FULL) && got < want));
     }
     esock__trace(s, op, (long)n);
@@ -173,8 +173,8 @@ ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const
         esock_end_write(s);
     } else {
         add(s, ESOCK_WRITE_BYTE, (uint64_t)n);
-        moved(s, &s->write_sum, &s->write_open, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX, (uint64_t)n,
-              !(stream && (size_t)n < want));
+        moved(s, &s->write_sum, &s->counters.sending, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX,
+              (uint64_t)n, !(stream && (size_t)n < want));
     }
     esock__trace(s, op, (long)n);
     return n;
