@@ -107,13 +107,14 @@ func (s *Socket) countersLocked() Counters {
 
 // sendFileBlock returns the counters of sendfile, nil before the first. s.mu is held.
 func (s *Socket) sendFileBlock() *cSendfileCounts {
-	switch {
-	case s.facts.Load()&factFiles == 0:
+	if s.facts.Load()&factFiles == 0 {
 		return nil
-	case s.h != nil:
+	}
+	if s.h != nil {
 		return cSendfileCountersOf(s.h)
-	case s.rare.Load().hasFiles:
-		return &s.rare.Load().sendfile
+	}
+	if r := s.rare.Load(); r != nil {
+		return r.sendfile
 	}
 	return nil
 }
