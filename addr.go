@@ -278,20 +278,28 @@ func (a Addr) RawData() ([]byte, bool) {
 	return []byte(a.data), true
 }
 
+// shorthands are the addresses that the shorthands stand for, of inet and of inet6. IPv6 has no broadcast.
+var shorthands = [...][2]netip.Addr{
+	shortAny:       {netip.IPv4Unspecified(), netip.IPv6Unspecified()},
+	shortLoopback:  {netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()},
+	shortBroadcast: {netip.AddrFrom4([4]byte{255, 255, 255, 255}), {}},
+}
+
 // resolve returns the address that a shorthand means on a socket of the domain, and other addresses unchanged.
 func (a Addr) resolve(d Domain) (Addr, error) {
 	if a.form != formShort {
 		return a, nil
 	}
-	var c cAddr
-	switch err := errnoOf(cShorthand(&c, int(d), int(a.a))); err {
-	case nil:
-		return addrFromC(&c, Addr{}), nil
-	case syscall.EINVAL:
+	ips := &shorthands[a.a]
+	switch {
+	case d == Inet:
+		return Inet4Addr(ips[0], 0), nil
+	case d == Inet6 && ips[1].IsValid():
+		return Inet6Addr(ips[1], 0, 0), nil
+	case d == Inet6:
 		return Addr{}, &InvalidError{What: "sockaddr", Value: a, Cause: d.String() + " has no such address"}
-	default:
-		return Addr{}, err
 	}
+	return Addr{}, syscall.EAFNOSUPPORT
 }
 
 // toC writes a for the core. Errors: *InvalidError "sockaddr"; errZoneName for a zone name, so calls on a socket use addrToC.

@@ -44,6 +44,25 @@ func allocations(t *testing.T, most float64, op func() error) {
 	assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines, "goroutines")
 }
 
+// A socket is one allocation, and the counters that are left of it when it is closed another.
+func TestAllocOpenAndClose(t *testing.T) {
+	for name, open := range map[string]func() (*Socket, error){
+		"tcp":   func() (*Socket, error) { return Open(Inet, Stream, TCP) },
+		"udp":   func() (*Socket, error) { return Open(Inet, Dgram, Default) },
+		"local": func() (*Socket, error) { return Open(Local, SeqPacket, Default) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			allocations(t, 2, func() error {
+				s, err := open()
+				if err != nil {
+					return err
+				}
+				return s.Close()
+			})
+		})
+	}
+}
+
 func TestAllocReady(t *testing.T) {
 	buf := make([]byte, 64)
 	for _, typ := range []Type{Stream, SeqPacket, Dgram} {

@@ -86,12 +86,12 @@ func (s *Socket) yield(op Op, mb *Mailbox) {
 	s.promote(d)
 }
 
-// endRequest ends the request in progress in the counters. The C handle must be there.
+// endRequest ends the request in progress in the counters, if there is one. The C handle must be there.
 func (s *Socket) endRequest(d direction) {
-	switch d {
-	case reading:
+	switch {
+	case d == reading && s.block.receiving != 0:
 		cEndRead(s.h)
-	case writing:
+	case d == writing && s.block.sending != 0:
 		cEndWrite(s.h)
 	}
 }

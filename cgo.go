@@ -3,6 +3,7 @@ package esock
 /*
 #cgo CFLAGS: -std=gnu11
 #include <stdlib.h>
+#include <sys/socket.h>
 #include "csrc/esock.h"
 
 // cgo looks up, at every call, whether a handle points into memory of Go's, unless it knows that the handle has no
@@ -25,18 +26,54 @@ struct esock_poller {
 typedef unsigned char bytes;
 
 // ---- Life
-#cgo noescape esock_open
-#cgo nocallback esock_open
-#cgo noescape esock_open_netns
-#cgo nocallback esock_open_netns
-#cgo noescape esock_adopt
-#cgo nocallback esock_adopt
-#cgo noescape esock_close
-#cgo nocallback esock_close
+//
+// A socket is made in one crossing, and closed in one. No function is given memory of Go's.
+
+// What a call made: a handle and what it is, or r < 0.
+typedef struct {
+	esock *h;
+	int r;
+	int domain, typ, protocol;
+	enum esock_netns_fault fault; // esock_open_netns: what r is about
+	const char *missing;          // esock_adopt: what r is about
+} made;
+
+// Of streams and sequences of packets, one call at a time is in each direction: the lane's owner.
+static inline made go_complete(made m) {
+	if (m.r < 0) return m;
+	m.domain = esock_domain(m.h);
+	m.typ = esock_type(m.h);
+	m.protocol = esock_protocol(m.h);
+	if (m.typ == SOCK_STREAM || m.typ == SOCK_SEQPACKET) esock_alone(m.h);
+	return m;
+}
+static inline made go_open(int domain, int typ, int protocol) {
+	made m = {0};
+	m.r = esock_open(&m.h, domain, typ, protocol, NULL);
+	return go_complete(m);
+}
+static inline made go_open_netns(char *path, int domain, int typ, int protocol) {
+	made m = {0};
+	m.r = esock_open_netns(&m.h, path, domain, typ, protocol, NULL, &m.fault);
+	return go_complete(m);
+}
+static inline made go_adopt(int fd, unsigned flags, int domain, int typ, int protocol) {
+	made m = {0};
+	m.r = esock_adopt(&m.h, fd, flags, domain, typ, protocol, NULL, &m.missing);
+	return go_complete(m);
+}
+static inline made go_accept(esock *l, unsigned how) {
+	made m = {0};
+	m.r = esock_accept(l, how, &m.h, NULL);
+	return m;
+}
+static inline void go_reclaim(esock *s, int nolinger) {
+	if (nolinger) esock_nolinger(s);
+	esock_reclaim(s);
+}
+static inline int go_close(esock *s, unsigned flags) { return esock_close(s, flags, NULL, NULL); }
 
 // ---- Names and connections
-#cgo noescape esock_addr_shorthand
-#cgo nocallback esock_addr_shorthand
 #cgo noescape esock_bind
 #cgo nocallback esock_bind
 #cgo noescape esock_sockname
@@ -45,8 +82,6 @@ typedef unsigned char bytes;
 #cgo nocallback esock_peername
 #cgo noescape esock_connect
 #cgo nocallback esock_connect
-#cgo noescape esock_accept
-#cgo nocallback esock_accept
 
 // ---- Input and output
 static inline ssize_t go_recv(esock *s, bytes *b, size_t len, int flags, unsigned how) {
@@ -185,6 +220,7 @@ type (
 	cAddr           = C.esock_addr
 	cCmsg           = C.esock_cmsg
 	cMsg            = C.esock_msg
+	cMade           = C.made
 	cEvent          = C.esock_event
 	cCounters       = C.esock_counters
 	cSendfileCounts = C.esock_sendfile_counters
@@ -229,29 +265,23 @@ const (
 	netnsLost   = C.ESOCK_NETNS_LOST
 )
 
-func cOpen(domain, typ, proto int) (*handle, int) {
-	var h *handle
-	r := C.esock_open(&h, C.int(domain), C.int(typ), C.int(proto), nil)
-	return h, int(r)
+func cOpen(domain, typ, proto int) cMade {
+	return C.go_open(C.int(domain), C.int(typ), C.int(proto))
 }
 
-// cOpenNetns also returns what an error is about, one of the netns constants.
-func cOpenNetns(path string, domain, typ, proto int) (h *handle, fault uint32, r int) {
+// cOpenNetns sets fault, one of the netns constants.
+func cOpenNetns(path string, domain, typ, proto int) cMade {
 	p := C.CString(path)
 	defer C.free(unsafe.Pointer(p))
-	r = int(C.esock_open_netns(&h, p, C.int(domain), C.int(typ), C.int(proto), nil, &fault))
-	return h, fault, r
+	return C.go_open_netns(p, C.int(domain), C.int(typ), C.int(proto))
 }
 
-// cAdopt also returns what it could not find out, "domain" or "type", or "".
-func cAdopt(fd int, flags uint, domain, typ, proto int) (h *handle, missing string, r int) {
-	var m *C.char
-	r = int(C.esock_adopt(&h, C.int(fd), C.uint(flags), C.int(domain), C.int(typ), C.int(proto), nil, &m))
-	if m != nil {
-		missing = C.GoString(m)
-	}
-	return h, missing, r
+func cAdopt(fd int, flags uint, domain, typ, proto int) cMade {
+	return C.go_adopt(C.int(fd), C.uint(flags), C.int(domain), C.int(typ), C.int(proto))
 }
+
+// cMissing is what cAdopt could not find out, "domain" or "type", or "".
+func cMissing(m *cMade) string { return C.GoString(m.missing) }
 
 func cFD(h *handle) int        { return int(C.esock_fd(h)) }
 func cDomain(h *handle) int    { return int(C.esock_domain(h)) }
@@ -263,13 +293,18 @@ func cDup(h *handle) int       { return int(C.esock_dup(h)) }
 func cNonblock(h *handle) bool { return C.esock_nonblock(h) != 0 }
 func cNoLinger(h *handle)      { C.esock_nolinger(h) }
 
-// cReclaim ignores an error: the close that follows then waits for linger itself.
-func cReclaim(h *handle) { C.esock_reclaim(h) }
+// cReclaim prepares for closing the file that owns the descriptor. With noLinger that does not wait. It ignores an error: the
+// close that follows then waits for linger itself.
+func cReclaim(h *handle, noLinger bool) {
+	var n C.int
+	if noLinger {
+		n = 1
+	}
+	C.go_reclaim(h, n)
+}
 
 // cClose frees h, whatever it returns.
-func cClose(h *handle, flags uint, final *cCounters, sendfile *cSendfileCounts) int {
-	return int(C.esock_close(h, C.uint(flags), final, sendfile))
-}
+func cClose(h *handle, flags uint) int { return int(C.go_close(h, C.uint(flags))) }
 
 // ---- Names and connections
 
@@ -291,16 +326,11 @@ func cPeerName(h *handle, a *cAddr) int  { return int(C.esock_peername(h, a)) }
 func cConnect(h *handle, a *cAddr) int   { return int(C.esock_connect(h, a)) }
 func cFinish(h *handle) int              { return int(C.esock_finish(h)) }
 
-func cShorthand(a *cAddr, domain, which int) int {
-	return int(C.esock_addr_shorthand(a, C.int(domain), uint32(which)))
-}
-
 // cAccept does not ask for the peer's address.
 func cAccept(h *handle, how uint, out **handle) int {
-	var c *handle // not out itself: it may lie in an object with Go pointers
-	r := int(C.esock_accept(h, C.uint(how), &c, nil))
-	*out = c
-	return r
+	m := C.go_accept(h, C.uint(how))
+	*out = m.h
+	return int(m.r)
 }
 
 // ---- Input and output
@@ -690,15 +720,13 @@ func cPoll(p *pollerHandle, events []cEvent) int {
 
 // ---- Counters
 
-func cCountersOf(h *handle) *cCounters { return C.esock_counters_of(h) }
+// cCountersOf needs no crossing: the block has the handle's address.
+func cCountersOf(h *handle) *cCounters { return (*cCounters)(unsafe.Pointer(h)) }
 
 // cSendfileCountersOf returns nil before the first sendfile.
 func cSendfileCountersOf(h *handle) *cSendfileCounts { return C.esock_sendfile_counters_of(h) }
 
 func cWrapped(h *handle) uint32 { return uint32(C.esock_counters_wrapped(h)) }
-
-// cAlone holds because a lane keeps the calls of each direction apart.
-func cAlone(h *handle) { C.esock_alone(h) }
 
 // cCountersWidth is for tests.
 func cCountersWidth(h *handle, bits int) int { return int(C.esock_counters_width(h, C.int(bits))) }

@@ -27,10 +27,9 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 
 // beginClose ends all waits and refuses new calls. It reports whether a call is still inside. s.mu is held.
 func (s *Socket) beginClose() (inside bool) {
-	rare := s.rarely()
 	s.keepStates()
 	if inside = s.state.And(^stOpen) >= stRef; inside {
-		rare.drained = newChannel(0)
+		s.rarely().drained = newChannel(0)
 	}
 	for d := reading; d <= s.lastLane(); d++ {
 		s.abortAll(d)
@@ -41,24 +40,19 @@ func (s *Socket) beginClose() (inside bool) {
 
 // finishClose waits for the calls inside, and closes the descriptor.
 func (s *Socket) finishClose(inside, linger bool) error {
-	rare := s.rarely()
 	if inside {
-		s.awaitDrained(rare.drained)
+		s.awaitDrained(s.rare.Load().drained)
 	}
 
 	// No call is inside any more, and none can enter.
-	s.deregister()
-	rare.cleanup.Stop()
-	var how uint
-	switch f := s.facts.Load(); {
-	case f&factUnmade != 0:
-		how = closeGiveBack
-	case !linger && f&factBorrowed == 0:
-		cNoLinger(s.h)
+	var book *zeroCopyBook
+	var lent uint64
+	if rare := s.rare.Load(); rare != nil {
+		rare.cleanup.Stop()
+		book, lent = rare.uncopied.Load(), rare.lent
 	}
-	s.mu.Lock()
-	h, blk := s.h, s.blk.Swap(nil)
-	s.mu.Unlock()
+	gauges.add(s, -1)
+	h, blk := s.retire()
 	if blk != nil {
 		for d := range blk.parks {
 			if stop := blk.parks[d].drop(); stop != nil {
@@ -66,22 +60,17 @@ func (s *Socket) finishClose(inside, linger bool) error {
 			}
 		}
 	}
-	gauges.add(s, -1)
-
-	// Partial requests that were not continued end here. The counters are final now, and Info and Counters read this copy.
-	s.mu.Lock()
-	s.endRequest(reading)
-	s.endRequest(writing)
-	rare.final = *s.block
-	if b := cSendfileCountersOf(h); b != nil {
-		rare.sendfile, rare.hasFiles = *b, true
-	}
-	s.h, s.block = nil, &rare.final
-	s.mu.Unlock()
 
 	facts := s.facts.Load()
-	if isAnothers(h, facts, rare.lent) {
+	if isAnothers(h, facts, lent) {
 		cDisown(h) // the flags of the number's new socket stay
+	}
+	var how uint
+	switch {
+	case facts&factUnmade != 0:
+		how = closeGiveBack
+	case !linger && facts&factBorrowed == 0:
+		how = closeNoLinger
 	}
 
 	// The File owns the descriptor, once there is one. Only the core waits for linger undisturbed by the runtime's signals.
@@ -90,14 +79,14 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	if blk != nil {
 		file = blk.file
 	}
-	if !rare.uncopied.Load().outlive(h, file, facts, rare.lent, linger) {
+	if !book.outlive(h, file, facts, lent, linger) {
 		if file != nil {
 			if facts&factBorrowed == 0 {
-				cReclaim(h)
+				cReclaim(h, how == closeNoLinger)
 			}
 			err = fileError(file.Close())
 		}
-		if r := cClose(h, how, nil, nil); r < 0 {
+		if r := cClose(h, how); r < 0 {
 			err = syscall.Errno(-r)
 		}
 	}
@@ -107,8 +96,8 @@ func (s *Socket) finishClose(inside, linger bool) error {
 		s.owner = nil
 	}
 	s.facts.Or(factClosed)
-	s.mu.Unlock()
 	s.dropMeta()
+	s.mu.Unlock()
 	registry.remove(s)
 	monitors.down(s)
 	s.traceOp("close", 0, err)
@@ -116,6 +105,31 @@ func (s *Socket) finishClose(inside, linger bool) error {
 		return s.fail("close", err)
 	}
 	return nil
+}
+
+// retire takes the socket out of the poller, and the handle and the blocking side out of the socket. Partial requests that
+// were not continued end here. The counters are final then, and Info and Counters read the copy that is left of them.
+func (s *Socket) retire() (h *handle, blk *blocking) {
+	final := new(cCounters)
+	s.mu.Lock()
+	if s.ptr != nil {
+		s.mu.Unlock()
+		s.deregister()
+		s.mu.Lock()
+	}
+	h, blk = s.h, s.blk.Swap(nil)
+	s.endRequest(reading)
+	s.endRequest(writing)
+	*final = *s.block
+	if s.facts.Load()&factFiles != 0 {
+		if b := cSendfileCountersOf(h); b != nil {
+			files := *b
+			s.rarely().sendfile = &files
+		}
+	}
+	s.h, s.block = nil, final
+	s.mu.Unlock()
+	return h, blk
 }
 
 // fileError returns the errno in an error of os.File.

@@ -60,7 +60,7 @@ var (
 
 // The layout of the C block that this file was written for: ESOCK_COUNTERS_LAYOUT. The lengths are compared
 // by the compiler, the number by a test.
-const countersLayout = 1
+const countersLayout = 2
 
 var (
 	_ [len(counterNames)]struct{}         = [len(cCounters{}.value)]struct{}{}
@@ -107,13 +107,14 @@ func (s *Socket) countersLocked() Counters {
 
 // sendFileBlock returns the counters of sendfile, nil before the first. s.mu is held.
 func (s *Socket) sendFileBlock() *cSendfileCounts {
-	switch {
-	case s.facts.Load()&factFiles == 0:
+	if s.facts.Load()&factFiles == 0 {
 		return nil
-	case s.h != nil:
+	}
+	if s.h != nil {
 		return cSendfileCountersOf(s.h)
-	case s.rare.Load().hasFiles:
-		return &s.rare.Load().sendfile
+	}
+	if r := s.rare.Load(); r != nil {
+		return r.sendfile
 	}
 	return nil
 }

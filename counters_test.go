@@ -246,11 +246,11 @@ func TestGaugesHave64Bits(t *testing.T) {
 
 func TestGaugesForgetAHandle(t *testing.T) {
 	before := gauges.read()
-	h, r := cOpen(int(Inet), int(Dgram), 0)
-	require.NoError(t, errnoOf(r))
-	defer cClose(h, 0, nil, nil)
+	m := cOpen(int(Inet), int(Dgram), 0)
+	require.NoError(t, errnoOf(int(m.r)))
+	defer cClose(m.h, 0)
 	gauges.book(Inet, Dgram, UDP, 1)
-	gauges.forget(h)
+	gauges.forget(m.h)
 	assert.Equal(t, before, gauges.read())
 }
 

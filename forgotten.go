@@ -76,10 +76,10 @@ func closeForgotten(f *forgotten) {
 	case f.facts&factBorrowed != 0:
 		cDisown(f.h) // its number may be another's
 	case f.file != nil:
-		cNoLinger(f.h)
+		cReclaim(f.h, true)
 	}
 	f.file.Close() // there may be none
-	cClose(f.h, closeNoLinger, nil, nil)
+	cClose(f.h, closeNoLinger)
 }
 
 // cookieOf returns the kernel's number for the socket that the handle's descriptor refers to now, 0 if it has none. The kernel

@@ -16,21 +16,6 @@ type Gauges struct {
 var gaugeNames = [...]string{"num_sockets", "num_tdgrams", "num_tstreams", "num_tseqpkgs",
 	"num_dlocal", "num_dinet", "num_dinet6", "num_pip", "num_ptcp", "num_pudp", "num_psctp"}
 
-// The indexes of gaugeNames.
-const (
-	gaugeSockets = iota
-	gaugeDgrams
-	gaugeStreams
-	gaugeSeqPackets
-	gaugeLocal
-	gaugeInet
-	gaugeInet6
-	gaugeIP
-	gaugeTCP
-	gaugeUDP
-	gaugeSCTP
-)
-
 func (g *Gauges) fields() [len(gaugeNames)]*int64 {
 	return [...]*int64{&g.Sockets, &g.Dgrams, &g.Streams, &g.SeqPackets,
 		&g.Local, &g.Inet, &g.Inet6, &g.IP, &g.TCP, &g.UDP, &g.SCTP}
@@ -38,7 +23,9 @@ func (g *Gauges) fields() [len(gaugeNames)]*int64 {
 
 var gauges gaugeSet
 
-type gaugeSet [len(gaugeNames)]atomic.Int64
+// gaugeSet counts open sockets by domain, type and protocol together, so that a socket is in one number. Of each, 0 stands
+// for those without a gauge of their own.
+type gaugeSet [4][4][5]atomic.Int64
 
 // add adds n to the gauges of the socket.
 func (g *gaugeSet) add(s *Socket, n int64) { g.book(s.Domain(), s.typ, s.proto, n) }
@@ -49,39 +36,53 @@ func (g *gaugeSet) forget(h *handle) {
 }
 
 func (g *gaugeSet) book(d Domain, t Type, p Protocol, n int64) {
-	g[gaugeSockets].Add(n)
-	switch t {
-	case Dgram:
-		g[gaugeDgrams].Add(n)
-	case Stream:
-		g[gaugeStreams].Add(n)
-	case SeqPacket:
-		g[gaugeSeqPackets].Add(n)
-	}
+	var i, j, k int
 	switch d {
 	case Local:
-		g[gaugeLocal].Add(n)
+		i = 1
 	case Inet:
-		g[gaugeInet].Add(n)
+		i = 2
 	case Inet6:
-		g[gaugeInet6].Add(n)
+		i = 3
+	}
+	switch t {
+	case Dgram:
+		j = 1
+	case Stream:
+		j = 2
+	case SeqPacket:
+		j = 3
 	}
 	switch p {
 	case Default:
-		g[gaugeIP].Add(n)
+		k = 1
 	case TCP:
-		g[gaugeTCP].Add(n)
+		k = 2
 	case UDP:
-		g[gaugeUDP].Add(n)
+		k = 3
 	case SCTP:
-		g[gaugeSCTP].Add(n)
+		k = 4
 	}
+	g[i][j][k].Add(n)
 }
 
+// read adds the numbers up. Each is read atomically, but not all at one moment.
 func (g *gaugeSet) read() Gauges {
 	var out Gauges
-	for i, f := range out.fields() {
-		*f = g[i].Load()
+	var others int64
+	domains := [...]*int64{&others, &out.Local, &out.Inet, &out.Inet6}
+	types := [...]*int64{&others, &out.Dgrams, &out.Streams, &out.SeqPackets}
+	protocols := [...]*int64{&others, &out.IP, &out.TCP, &out.UDP, &out.SCTP}
+	for i := range g {
+		for j := range g[i] {
+			for k := range g[i][j] {
+				n := g[i][j][k].Load()
+				out.Sockets += n
+				*domains[i] += n
+				*types[j] += n
+				*protocols[k] += n
+			}
+		}
 	}
 	return out
 }

@@ -17,11 +17,11 @@ func corePair(t *testing.T, typ int) (a, b *handle) {
 	require.NoError(t, err)
 	var hs [2]*handle
 	for i, fd := range fds {
-		h, _, r := cAdopt(fd, adoptDup, -1, -1, -1)
-		require.NoError(t, errnoOf(r))
+		m := cAdopt(fd, adoptDup, -1, -1, -1)
+		require.NoError(t, errnoOf(int(m.r)))
 		require.NoError(t, syscall.Close(fd))
-		t.Cleanup(func() { cClose(h, 0, nil, nil) })
-		hs[i] = h
+		t.Cleanup(func() { cClose(m.h, 0) })
+		hs[i] = m.h
 	}
 	return hs[0], hs[1]
 }

@@ -28,6 +28,9 @@ type openConfig struct {
 	proto    int
 }
 
+// noOptions is the config of Open without options. It is never changed.
+var noOptions openConfig
+
 // openOption makes an option of set. It ignores a nil config.
 func openOption(set func(c *openConfig)) OpenOption {
 	return func(c *openConfig) {
@@ -115,7 +118,10 @@ func (c *openConfig) apply(opts []OpenOption) error {
 // Open opens a socket. Protocol 0 (Default) lets the kernel choose; Socket.Protocol returns its choice. Errors: those
 // of socket(2), *InvalidError. OTP: socket:open/2,3,4.
 func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
-	cfg := openConfig{}
+	cfg := &noOptions
+	if len(opts) > 0 { // an option gets the address of cfg, which is then on the heap
+		cfg = new(openConfig)
+	}
 	if err := cfg.apply(opts); err != nil {
 		return nil, cfg.fail(err)
 	}
@@ -135,19 +141,14 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	if err := cfg.checkOwner(); err != nil {
 		return nil, err
 	}
-	var h *handle
-	var err error
-	if cfg.netns == "" {
-		var r int
-		h, r = cOpen(int(d), int(t), int(p))
-		err = errnoOf(r)
-	} else {
-		h, err = openIn(cfg.netns, int(d), int(t), int(p))
+	if cfg.netns != "" {
+		return openIn(cfg, int(d), int(t), int(p))
 	}
-	if err != nil {
+	m := cOpen(int(d), int(t), int(p))
+	if err := errnoOf(int(m.r)); err != nil {
 		return nil, cfg.fail(err)
 	}
-	return finishOpen(h, 0, &cfg)
+	return finishOpen(&m, 0, cfg)
 }
 
 var errOwnerClosed = &InvalidError{What: "owner", Cause: "its mailbox is closed"}
@@ -172,19 +173,21 @@ func (c *openConfig) fail(err error) error { return &Error{Op: c.op(), Reason: e
 
 // openIn opens a socket in another network namespace, on a thread of its own. A thread that cannot return to its namespace
 // ends with its goroutine.
-func openIn(path string, d, t, p int) (h *handle, err error) {
-	var fault uint32
-	var r int
-	done := make(chan struct{})
+func openIn(cfg *openConfig, d, t, p int) (*Socket, error) {
+	path, done := cfg.netns, make(chan cMade, 1)
 	go func() {
-		defer close(done)
 		runtime.LockOSThread()
-		if h, fault, r = cOpenNetns(path, d, t, p); fault != netnsLost {
+		m := cOpenNetns(path, d, t, p)
+		if m.fault != netnsLost {
 			runtime.UnlockOSThread()
 		}
+		done <- m
 	}()
-	<-done
-	return h, netnsError(path, fault, errnoOf(r))
+	m := <-done
+	if err := netnsError(path, uint32(m.fault), errnoOf(int(m.r))); err != nil {
+		return nil, cfg.fail(err)
+	}
+	return finishOpen(&m, 0, cfg)
 }
 
 // netnsError makes the error of openIn: err, and what the core says failed.
@@ -231,20 +234,20 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	if cfg.adopt == 0 {
 		facts |= factBorrowed
 	}
-	h, missing, r := cAdopt(fd, cfg.adopt, cfg.domain, cfg.typ, cfg.proto)
-	if r < 0 {
-		if missing != "" {
+	m := cAdopt(fd, cfg.adopt, cfg.domain, cfg.typ, cfg.proto)
+	if m.r < 0 {
+		if missing := cMissing(&m); missing != "" {
 			return nil, cfg.fail(&InvalidError{What: "options", Value: missing,
 				Cause: "the kernel does not tell it of descriptor " + strconv.Itoa(fd) + ", and neither did the caller"})
 		}
-		return nil, cfg.fail(syscall.Errno(-r))
+		return nil, cfg.fail(syscall.Errno(-m.r))
 	}
-	return finishOpen(h, facts|factsOf(h), &cfg)
+	return finishOpen(&m, facts|factsOf(m.h), &cfg)
 }
 
-// finishOpen makes the socket of a handle. If the owner has closed meanwhile, it closes what was opened, and gives an adopted
+// finishOpen makes the socket of what was opened. If the owner has closed meanwhile, it closes what was opened, and gives an adopted
 // descriptor back.
-func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
+func finishOpen(m *cMade, facts uint32, cfg *openConfig) (*Socket, error) {
 	debug := globalDebug.Load()
 	if cfg.debug != nil {
 		debug = *cfg.debug
@@ -254,17 +257,14 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 		c := defaultOptions
 		c.debug, o = true, &c
 	}
-	s := newSocket(h, facts, o)
-	if !s.shares {
-		cAlone(h)
-	}
+	s := newSocket(m.h, Domain(m.domain), Type(m.typ), Protocol(m.protocol), facts, o)
 	if facts&factFromFD != 0 {
 		s.rarely().fromFD = cfg.fd
 		if cfg.adopt == adoptTake {
 			s.rarely().fromFD = -1 // it is no duplicate
 		}
 		if facts&factBorrowed != 0 {
-			s.rarely().lent = cookieOf(h)
+			s.rarely().lent = cookieOf(m.h)
 		}
 	}
 	registered := useRegistry.Load()
@@ -281,13 +281,17 @@ func finishOpen(h *handle, facts uint32, cfg *openConfig) (*Socket, error) {
 	return s, nil
 }
 
-func newSocket(h *handle, facts uint32, o *otpOptions) *Socket {
-	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: Type(cType(h)), proto: Protocol(cProtocol(h))}
-	s.shares = s.typ != Stream && s.typ != SeqPacket
+func newSocket(h *handle, d Domain, t Type, p Protocol, facts uint32, o *otpOptions) *Socket {
+	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: t, proto: p}
+	s.shares = t != Stream && t != SeqPacket
 	s.state.Store(stOpen)
-	s.dom.Store(int32(cDomain(h)))
-	s.facts.Store(facts)
-	s.otp.Store(o)
+	s.dom.Store(int32(d))
+	if facts != 0 {
+		s.facts.Store(facts)
+	}
+	if o != nil {
+		s.otp.Store(o)
+	}
 	gauges.add(s, 1)
 	return s
 }

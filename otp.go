@@ -40,10 +40,8 @@ type RcvBuf struct {
 	Size int // bytes; 0: the default
 }
 
-// dropMeta drops the value of SetMeta, at close.
+// dropMeta drops the value of SetMeta, at close. s.mu is held.
 func (s *Socket) dropMeta() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if o := s.otp.Load(); o != nil && o.meta != nil {
 		c := *o
 		c.meta = nil

@@ -225,6 +225,17 @@ func TestPartialReceiveEndedByClose(t *testing.T) {
 	assert.Equal(t, uint64(3), c.ReadPkgMax)
 }
 
+func TestPartialSendEndedByClose(t *testing.T) {
+	a, _ := pair(t, Stream)
+	n, err := a.Send(make([]byte, 16<<20), 0, NoWait(NewMailbox()))
+	require.ErrorAs(t, err, new(*Select))
+	require.Positive(t, n)
+	require.NoError(t, a.Close())
+	c := a.Counters()
+	assert.Equal(t, uint64(1), c.WritePkg)
+	assert.EqualValues(t, n, c.WritePkgMax)
+}
+
 // Where the first attempt to start the poller fails, the next call that needs it makes another. A process of its own does
 // it: here the poller runs already.
 func TestPollerStartsAfterAnAttemptThatFailed(t *testing.T) {

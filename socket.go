@@ -22,7 +22,7 @@ import (
 type Socket struct {
 	state atomic.Uint64 // lane.go
 	h     *handle       // the C handle: valid while a reference is held; nil once closed, guarded by mu
-	block *cCounters    // its counters
+	block *cCounters    // its counters; once closed, a copy
 
 	mu    sync.Mutex // guards the lanes and the fields that say so; never held over a system call on data
 	lanes [2]lane
@@ -43,18 +43,16 @@ type Socket struct {
 	facts  atomic.Uint32
 }
 
-// rareState has the fields that few sockets need, or that are needed only by Close.
+// rareState has the fields that few sockets need.
 type rareState struct {
 	errs      lane // of the error queue; guarded by mu
 	uncopied  atomic.Pointer[zeroCopyBook]
 	drained   chan struct{} // closed when no call is inside any more
 	cleanup   runtime.Cleanup
-	forgotten *forgotten      // what the cleanup closes
-	final     cCounters       // once closed
-	sendfile  cSendfileCounts // once closed
-	hasFiles  bool            // sendfile is set
-	fromFD    int             // the descriptor that was adopted
-	lent      uint64          // the cookie of a borrowed socket: cookieOf
+	forgotten *forgotten       // what the cleanup closes
+	sendfile  *cSendfileCounts // once closed: the counters of sendfile
+	fromFD    int              // the descriptor that was adopted
+	lent      uint64           // the cookie of a borrowed socket: cookieOf
 	relay     atomic.Pointer[relay]
 }
 
@@ -151,7 +149,7 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 		inherited.meta = nil
 		o = &inherited
 	}
-	n := newSocket(c.accepted, factConnected, o)
+	n := newSocket(c.accepted, s.Domain(), s.typ, s.proto, factConnected, o)
 	if !n.settleIn("accept", s.registered(), s.requester(&w)) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)

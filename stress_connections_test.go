@@ -38,7 +38,7 @@ func TestStressConnections(t *testing.T) {
 		n = 500
 	}
 	manyDescriptors(t, uint64(2*n+200))
-	fds, sockets := len(descriptors()), gauges[gaugeSockets].Load()
+	fds, sockets := len(descriptors()), gauges.read().Sockets
 	heap, other := memory()
 	connections(t, n)
 	eventually(t, func() bool { return len(descriptors()) <= fds }, "the descriptors of the start")
@@ -53,7 +53,7 @@ func TestStressConnections(t *testing.T) {
 	fds = len(descriptors())
 	connections(t, n)
 	eventually(t, func() bool { return len(descriptors()) <= fds }, "the descriptors of the start")
-	assert.Equal(t, sockets, gauges[gaugeSockets].Load())
+	assert.Equal(t, sockets, gauges.read().Sockets)
 	heapTwice, otherTwice := memory()
 	t.Logf("the same again: Go heap %+d bytes, other memory %+d", heapTwice-heapOnce, otherTwice-otherOnce)
 	assert.Less(t, heapTwice-heapOnce, int64(512<<10))

@@ -213,12 +213,12 @@ func restOf(t *testing.T) (r *zeroCopyRest, z *ZeroCopy, peer *Socket) {
 	require.NoError(t, err)
 	_, err = z.Send(make([]byte, 4<<20), Within(0))
 	require.ErrorIs(t, err, ErrTimeout)
-	h, _, code := cAdopt(cFD(c.h), adoptDup, -1, -1, -1)
-	require.NoError(t, errnoOf(code))
+	m := cAdopt(cFD(c.h), adoptDup, -1, -1, -1)
+	require.NoError(t, errnoOf(int(m.r)))
 	// The socket goes without its book, which is the test's.
 	book := c.rarely().uncopied.Swap(nil)
 	require.NoError(t, c.Close())
-	return &zeroCopyRest{book: book, h: h}, z, peer
+	return &zeroCopyRest{book: book, h: m.h}, z, peer
 }
 
 func TestZeroCopyRestIsBounded(t *testing.T) {
@@ -304,7 +304,7 @@ func TestZeroCopyRestOfASharedConnection(t *testing.T) {
 			taken := r.book.outlive(r.h, nil, facts, cookieOf(r.h), true)
 			assert.Equal(t, facts&factBorrowed == 0, taken)
 			if !taken {
-				require.NoError(t, errnoOf(cClose(r.h, 0, nil, nil)))
+				require.NoError(t, errnoOf(cClose(r.h, 0)))
 			}
 			require.NoError(t, syscall.SetsockoptLinger(others, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{}))
 			require.NoError(t, syscall.Close(others))

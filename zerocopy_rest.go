@@ -70,8 +70,8 @@ func (b *zeroCopyBook) outlive(h *handle, file *os.File, facts uint32, lent uint
 	r.file = nil
 	fd := cDup(h)
 	if fd >= 0 {
-		var c int
-		if r.h, _, c = cAdopt(fd, adoptTake, -1, -1, -1); c < 0 {
+		m := cAdopt(fd, adoptTake, -1, -1, -1)
+		if r.h = m.h; m.r < 0 {
 			syscall.Close(fd)
 			fd = -1
 		}
@@ -140,7 +140,7 @@ func (r *zeroCopyRest) step(pause time.Duration) (over, moved bool) {
 	if r.file != nil {
 		r.file.Close()
 	}
-	cClose(r.h, 0, nil, nil)
+	cClose(r.h, 0)
 	return true, true
 }
 

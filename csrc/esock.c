@@ -2,6 +2,7 @@
 #include "esock_internal.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,17 +22,25 @@ static int int_option(const esock_sys *sys, int fd, int opt, int *val) {
 }
 
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol) {
-    esock *s = calloc(1, sizeof *s);
+    esock *s = malloc(sizeof *s); /* not calloc, which takes a lock in glibc before 2.41 */
     if (s == NULL) return NULL;
-    s->sys = sys;
-    s->fd = fd;
-    s->domain = domain;
-    s->type = type;
-    s->protocol = protocol;
-    s->flags = ESOCK__OWNS_FD;
-    s->width = 64;
-    s->counters.layout = ESOCK_COUNTERS_LAYOUT;
+    *s = (esock){.sys = sys,
+                 .fd = fd,
+                 .domain = domain,
+                 .type = type,
+                 .protocol = protocol,
+                 .flags = ESOCK__OWNS_FD,
+                 .width = 64,
+                 .counters.layout = ESOCK_COUNTERS_LAYOUT};
     return s;
+}
+
+/* Returns the protocol that the kernel chooses for protocol 0, or -1 where it must be asked. An internet stream is TCP
+ * only as long as nobody changes it: mptcpize and smc_run replace socket(3), and since Linux 6.6 a BPF program can make it
+ * MPTCP or SMC (update_socket_protocol). */
+static int chosen(int domain, int type) {
+    if (domain == AF_UNIX) return 0;
+    return type == SOCK_DGRAM && (domain == AF_INET || domain == AF_INET6) ? IPPROTO_UDP : -1;
 }
 
 int esock_open(esock **out, int domain, int type, int protocol, const esock_sys *sys) {
@@ -40,7 +49,8 @@ int esock_open(esock **out, int domain, int type, int protocol, const esock_sys 
     if (type & (SOCK_CLOEXEC | SOCK_NONBLOCK)) return -EINVAL; /* esock sets them */
     int fd = sys->socket(sys, domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
     if (fd < 0) return fd;
-    if (protocol == 0) int_option(sys, fd, SO_PROTOCOL, &protocol);
+    if (protocol == 0 && (protocol = chosen(domain, type)) < 0)
+        int_option(sys, fd, SO_PROTOCOL, &protocol);
     esock *s = esock__new(sys, fd, domain, type, protocol);
     if (s == NULL) {
         sys->close(sys, fd);
@@ -95,7 +105,7 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
         return r;
     }
     s->saved_fl = fl;
-    s->flags |= ESOCK__ADOPTED | ESOCK__SHARED | ESOCK__CONNECTED;
+    s->flags |= ESOCK__ADOPTED | ESOCK__SHARED | ESOCK__EXPOSED | ESOCK__CONNECTED;
     if (flags & ESOCK_ADOPT_TAKE) s->flags |= ESOCK__TAKEN;
     if (!(fd_flags & FD_CLOEXEC)) s->flags |= ESOCK__RESTORE_FD;
     if (!(flags & (ESOCK_ADOPT_DUP | ESOCK_ADOPT_TAKE)))
@@ -114,7 +124,8 @@ static void give_back(esock *s) {
         s->sys->setfd(s->sys, s->fd, 0); /* close-on-exec is the only flag */
 }
 
-int esock_fd(const esock *s) {
+int esock_fd(esock *s) {
+    esock__set_flags(s, ESOCK__EXPOSED);
     return s->fd;
 }
 
@@ -152,6 +163,7 @@ static bool change_timeout(const esock *s, int opt, suseconds_t below, suseconds
 
 int esock_nonblock(esock *s) {
     uint32_t bound = 0;
+    if (!(esock__flags(s) & ESOCK__EXPOSED)) return 0;
     int fl = s->sys->getfl(s->sys, s->fd);
     bool cleared = fl >= 0 && !(fl & O_NONBLOCK);
     if (cleared) s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
@@ -176,13 +188,20 @@ int esock_disown(esock *s) {
     return s->fd;
 }
 
-int esock_reclaim(esock *s) {
+/* Returns whether closing the last descriptor would wait for unsent data. The kernel is asked only where SO_LINGER may be
+ * on. */
+static bool lingers(const esock *s) {
     struct linger l;
     socklen_t len = sizeof l;
+    if (!(esock__flags(s) & (ESOCK__LINGER | ESOCK__EXPOSED))) return false;
+    if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, SO_LINGER, &l, &len) < 0) return false;
+    return l.l_onoff && l.l_linger != 0;
+}
+
+int esock_reclaim(esock *s) {
     if (s->flags & (ESOCK__OWNS_FD | ESOCK__RESTORE_FL)) return 0;
     unbound(s);
-    if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, SO_LINGER, &l, &len) < 0) return 0;
-    if (!l.l_onoff || l.l_linger == 0) return 0;
+    if (!lingers(s)) return 0;
     int fd = s->sys->dup(s->sys, s->fd);
     if (fd < 0) return fd;
     s->fd = fd;
@@ -192,17 +211,25 @@ int esock_reclaim(esock *s) {
 
 int esock_dup(esock *s) {
     int fd = s->sys->dup(s->sys, s->fd);
-    if (fd >= 0) __atomic_or_fetch(&s->flags, ESOCK__SHARED, __ATOMIC_RELAXED);
+    if (fd >= 0) esock__set_flags(s, ESOCK__SHARED | ESOCK__EXPOSED);
     return fd;
 }
 
-void esock_nolinger(esock *s) {
+static void switch_linger_off(const esock *s) {
     struct linger l = {0, 0};
-    socklen_t len = sizeof l;
-    if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, SO_LINGER, &l, &len) < 0) return;
-    if (!l.l_onoff || l.l_linger == 0) return;
-    l.l_onoff = 0;
     s->sys->setsockopt(s->sys, s->fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
+}
+
+void esock_nolinger(esock *s) {
+    if (lingers(s)) switch_linger_off(s);
+}
+
+/* Closes the descriptor. */
+static int close_fd(esock *s, unsigned flags) {
+    if (!lingers(s)) return s->sys->close(s->sys, s->fd);
+    if (!(flags & ESOCK_CLOSE_NOLINGER)) return s->sys->close_lingering(s->sys, s->fd);
+    switch_linger_off(s);
+    return s->sys->close(s->sys, s->fd);
 }
 
 int esock_close(esock *s, unsigned flags, struct esock_counters *final,
@@ -211,10 +238,7 @@ int esock_close(esock *s, unsigned flags, struct esock_counters *final,
     if (flags & ESOCK_CLOSE_GIVE_BACK) give_back(s);
     if (s->flags & (ESOCK__OWNS_FD | ESOCK__RESTORE_FL)) unbound(s);
     if (s->flags & ESOCK__RESTORE_FL) s->sys->setfl(s->sys, s->fd, s->saved_fl);
-    if (s->flags & ESOCK__OWNS_FD) {
-        if (flags & ESOCK_CLOSE_NOLINGER) esock_nolinger(s);
-        r = s->sys->close(s->sys, s->fd);
-    }
+    if (s->flags & ESOCK__OWNS_FD) r = close_fd(s, flags);
     esock__trace(s, "close", r);
     esock_end_read(s);
     esock_end_write(s);
@@ -326,8 +350,11 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
             s->sys->close(s->sys, fd);
             fd = -ENOMEM;
         } else {
-            c->flags |= esock__flags(s) & (ESOCK__ALONE | ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
-            unbound(c); /* Linux: accepted sockets inherit the timeouts */
+            /* Linux: accepted sockets inherit linger and the timeouts */
+            uint32_t inherited = esock__flags(s);
+            c->flags |= inherited & (ESOCK__ALONE | ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
+            if (inherited & (ESOCK__LINGER | ESOCK__EXPOSED)) c->flags |= ESOCK__LINGER;
+            unbound(c);
             if (peer != NULL) esock_addr_decode(&ss, len, peer);
             *out = c;
         }

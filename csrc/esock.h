@@ -116,8 +116,8 @@ ESOCK_API int esock_addr_shorthand(esock_addr *a, int family, enum esock_shortha
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 /* Opens a socket, close-on-exec and nonblocking. `sys` may be NULL, for the real kernel. When
- * `protocol` is 0, the handle stores the one that the kernel chose. Other errors: those of
- * socket(2). */
+ * `protocol` is 0, the handle stores the one that the kernel chose. It is asked, unless no other is
+ * possible. Other errors: those of socket(2). */
 ESOCK_API int esock_open(esock **out, int domain, int type, int protocol, const esock_sys *sys);
 
 /* What an error of esock_open_netns is about. */
@@ -160,8 +160,12 @@ enum esock_adopt_flags {
 ESOCK_API int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int protocol,
                           const esock_sys *sys, const char **missing);
 
-/* Return the handle's descriptor, domain, type and protocol, without a system call. */
-ESOCK_API int esock_fd(const esock *s);
+/* Returns the handle's descriptor. From then on esock reckons with what the caller, or another
+ * process that is given the descriptor, does to it: its O_NONBLOCK and its linger are looked at
+ * before they matter. Without that, what was not done through the handle goes unnoticed. */
+ESOCK_API int esock_fd(esock *s);
+
+/* Return the handle's domain, type and protocol, without a system call. */
 ESOCK_API int esock_domain(const esock *s);
 ESOCK_API int esock_type(const esock *s);
 ESOCK_API int esock_protocol(const esock *s);
@@ -170,7 +174,8 @@ ESOCK_API int esock_protocol(const esock *s);
 ESOCK_API void esock_refresh(esock *s);
 
 /* Ends the handle's ownership of its descriptor, which the caller must now close. Returns the
- * descriptor. esock_close then only frees the handle; every other call works as before. */
+ * descriptor, for that purpose: esock_fd is for others. esock_close then only frees the handle;
+ * every other call works as before. */
 ESOCK_API int esock_disown(esock *s);
 
 /* Call just before closing a disowned descriptor. If that close would wait for linger, the handle
@@ -183,8 +188,8 @@ ESOCK_API int esock_reclaim(esock *s);
 ESOCK_API int esock_nonblock(esock *s);
 
 /* Returns a close-on-exec duplicate of the handle's descriptor, which the caller must close. From
- * then on the description counts as shared: see the caveat about fork. Other errors: those of
- * dup(2). */
+ * then on the description counts as shared: see the caveat about fork; esock_fd's effects follow,
+ * too. Other errors: those of dup(2). */
 ESOCK_API int esock_dup(esock *s);
 
 enum esock_close_flags {
@@ -824,10 +829,11 @@ enum esock_counter {
     ESOCK_COUNTERS
 };
 
-#define ESOCK_COUNTERS_LAYOUT 1 /* changes when struct esock_counters does */
+#define ESOCK_COUNTERS_LAYOUT 2 /* changes when struct esock_counters does */
 
-/* The counter block, inside the handle. Each member is written with relaxed atomic stores. Any
- * thread may read it at any time with plain atomic loads of 8 bytes (4 for `wrapped`).
+/* The counter block, the first thing in the handle. Each member is written with relaxed atomic
+ * stores. Any thread may read it at any time with plain atomic loads of 8 bytes (4 for `wrapped`,
+ * 1 for `receiving` and `sending`).
  *
  *   _tries  calls into the kernel           _waits  tries that would block, and were waited for
  *   _fails  end of stream, and errors       _byte   bytes moved, each once; peeked ones are not
@@ -836,7 +842,9 @@ enum esock_counter {
 typedef struct esock_counters {
     uint64_t value[ESOCK_COUNTERS] __attribute__((aligned(8)));
     uint32_t wrapped; /* a bit for each counter that passed its width since the bits were cleared */
-    uint32_t layout;  /* ESOCK_COUNTERS_LAYOUT */
+    uint8_t receiving; /* 1: a receive request is in progress, and esock_end_read would end it */
+    uint8_t sending;   /* the same of a send request and esock_end_write */
+    uint16_t layout;   /* ESOCK_COUNTERS_LAYOUT */
 } esock_counters;
 
 /* The counters of sendfile. Their bytes are not in write_byte. */
@@ -856,7 +864,7 @@ typedef struct esock_sendfile_counters {
     uint64_t value[ESOCK_SENDFILE_COUNTERS] __attribute__((aligned(8)));
 } esock_sendfile_counters;
 
-/* Returns the counter block, which is valid until esock_close. */
+/* Returns the counter block, which is valid until esock_close. It has the handle's address. */
 ESOCK_API const esock_counters *esock_counters_of(const esock *s);
 
 /* Returns the sendfile block, which is valid until esock_close, or NULL before the first
@@ -893,13 +901,17 @@ ESOCK_API void esock_trace(esock *s, int on);
  * fork      Parent and child share every open file description. Data that one reads is gone for
  *           the other, and so is O_NONBLOCK if one clears it. Therefore sends and receives also
  *           pass MSG_DONTWAIT. accept, connect and sendfile have no such flag, so O_NONBLOCK is
- *           set again before each of them. A process that clears it between the two can still make
- *           the call sleep. To bound that sleep, a handle that was adopted or duplicated, or that
+ *           set again before each of them, once another process can have the descriptor: it was
+ *           adopted, duplicated, or asked for with esock_fd. A process that clears it between the
+ *           two can still make the call sleep. To bound that sleep, a handle that was adopted or duplicated, or that
  *           ever finds the flag cleared, sets SO_RCVTIMEO and SO_SNDTIMEO to 20 ms before its
- *           first such call, where they are 0, and back to 0 when it is closed. A poller cannot be
- *           used in the child.
+ *           first such call, where they are 0, and back to 0 when it is closed. A program that forks
+ *           and uses the descriptor in the child calls esock_fd in the parent, too. A poller cannot
+ *           be used in the child.
  * linger    With SO_LINGER on and seconds > 0, Linux's close sleeps for up to that long, on a
- *           nonblocking descriptor too, and returns 0 even if data was left unsent.
+ *           nonblocking descriptor too, and returns 0 even if data was left unsent. esock blocks
+ *           signals meanwhile, which would end the wait. It asks for the linger time only where one
+ *           can have been set: by an option of the handle or of its listener, or with the descriptor.
  * shared    A description that other descriptors share (dup, fork, SCM_RIGHTS) stays registered in
  *           the poller after the handle is closed, unless esock_deregister was called first.
  * unix      Connecting to a unix listener with a full backlog gives -EAGAIN, and no event follows

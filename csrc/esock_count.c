@@ -80,11 +80,11 @@ static void end_request(esock *s, uint64_t *sum, uint8_t *open, enum esock_count
 }
 
 void esock_end_read(esock *s) {
-    end_request(s, &s->read_sum, &s->read_open, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX);
+    end_request(s, &s->read_sum, &s->counters.receiving, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX);
 }
 
 void esock_end_write(esock *s) {
-    end_request(s, &s->write_sum, &s->write_open, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX);
+    end_request(s, &s->write_sum, &s->counters.sending, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX);
 }
 
 /* Counts that a request moved `got` bytes; with `last` the request ends. */
@@ -149,7 +149,8 @@ static inline __attribute__((always_inline)) ssize_t usual(esock *s, ssize_t n,
 ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
                           const char *op) {
     if (n > 0 && (size_t)n <= want && !(flags & (MSG_ERRQUEUE | MSG_PEEK)) &&
-        !(how & (ESOCK_FULL | ESOCK_CONT)) && !__atomic_load_n(&s->read_open, __ATOMIC_RELAXED))
+        !(how & (ESOCK_FULL | ESOCK_CONT)) &&
+        !__atomic_load_n(&s->counters.receiving, __ATOMIC_RELAXED))
         return usual(s, n, ESOCK_READ_BYTE, op);
     /* Where it depends on the kernel, and recv does not say whether it read the error queue, 0 bytes are not an end. */
     if (flags & MSG_ERRQUEUE &&
@@ -172,7 +173,7 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
          * reports what it removed from the queue, never more than `want`. */
         uint64_t got = (uint64_t)n < want ? (uint64_t)n : want;
         add(s, ESOCK_READ_BYTE, got);
-        moved(s, &s->read_sum, &s->read_open, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX, got,
+        moved(s, &s->read_sum, &s->counters.receiving, ESOCK_READ_PKG, ESOCK_READ_PKG_MAX, got,
               !(stream && (how & ESOCK_FULL) && got < want));
     }
     esock__trace(s, op, (long)n);
@@ -181,7 +182,7 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
 
 ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op) {
     if (n > 0 && (size_t)n == want && !(how & ESOCK_CONT) &&
-        !__atomic_load_n(&s->write_open, __ATOMIC_RELAXED))
+        !__atomic_load_n(&s->counters.sending, __ATOMIC_RELAXED))
         return usual(s, n, ESOCK_WRITE_BYTE, op);
     bool stream = s->type == SOCK_STREAM;
     if (!(how & ESOCK_CONT)) esock_end_write(s);
@@ -193,8 +194,8 @@ ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const
         esock_end_write(s);
     } else {
         add(s, ESOCK_WRITE_BYTE, (uint64_t)n);
-        moved(s, &s->write_sum, &s->write_open, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX, (uint64_t)n,
-              !(stream && (size_t)n < want));
+        moved(s, &s->write_sum, &s->counters.sending, ESOCK_WRITE_PKG, ESOCK_WRITE_PKG_MAX,
+              (uint64_t)n, !(stream && (size_t)n < want));
     }
     esock__trace(s, op, (long)n);
     return n;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "esock.h"
 #include "esock_sys.h"
@@ -23,7 +24,9 @@ enum esock__flag {
     ESOCK__ADOPTED = 128,
     ESOCK__TAKEN = 256,      /* adopted with ESOCK_ADOPT_TAKE */
     ESOCK__RESTORE_FD = 512, /* taken, and was not close-on-exec before */
-    ESOCK__CONNECTED = 1024  /* a stream that may be connected: see esock_connect */
+    ESOCK__CONNECTED = 1024, /* a stream that may be connected: see esock_connect */
+    ESOCK__EXPOSED = 2048,   /* others may use the descriptor or its description: esock__expose */
+    ESOCK__LINGER = 4096     /* SO_LINGER was set, or may be inherited */
 };
 
 /* 216 bytes, so that malloc's chunk is 224: an idle socket must cost little. */
@@ -45,8 +48,6 @@ struct esock {
     uint8_t edge;                      /* the registration is edge-triggered */
     uint8_t in_poller;                 /* there is a registration */
     uint8_t width;                     /* bits at which counters wrap, 64 */
-    uint8_t read_open;                 /* a receive request is in progress */
-    uint8_t write_open;                /* a send request is in progress */
     uint8_t watched_ours;              /* `watched` is a duplicate, closed with the registration */
     int watched;                       /* the descriptor that epoll watches, while registered */
 };
@@ -54,10 +55,16 @@ struct esock {
 _Static_assert(sizeof(struct esock) <= 216, "keep the handle within one 224-byte malloc chunk");
 _Static_assert(sizeof(esock_counters) == ESOCK_COUNTERS * 8 + 8,
                "the counter block has a public layout");
+_Static_assert(offsetof(struct esock, counters) == 0, "esock_counters_of promises it");
 
-/* The flags. Other threads may change some of them during a call: esock_trace, esock_alone, esock_dup. */
+/* The flags. Other threads may change some of them during a call: esock_trace, esock_alone, esock_dup, esock_fd. */
 static inline uint32_t esock__flags(const esock *s) {
     return __atomic_load_n(&s->flags, __ATOMIC_RELAXED);
+}
+
+/* Sets flags, if they are not set. */
+static inline void esock__set_flags(esock *s, uint32_t flags) {
+    if ((esock__flags(s) & flags) != flags) __atomic_or_fetch(&s->flags, flags, __ATOMIC_RELAXED);
 }
 
 /* Makes a handle that owns `fd`. NULL: no memory. esock.c */

@@ -45,15 +45,16 @@ static int get_sized(const esock *s, const esock_optrow *row, void *val, size_t 
     return r;
 }
 
-static int put(const esock *s, int level, int opt, const void *val, size_t len) {
+static int put(esock *s, int level, int opt, const void *val, size_t len) {
     int r;
+    if (level == SOL_SOCKET && opt == SO_LINGER) esock__set_flags(s, ESOCK__LINGER);
     ESOCK__RETRY(r, s->sys->setsockopt(s->sys, s->fd, level, opt, val, (socklen_t)len));
     return r;
 }
 
 /* Sets a value. With IP_TOS, and no other option, Linux changes SO_PRIORITY as well (ip(7)), which is undone here. A
  * priority above 6 may need a capability for that; to lack it is no error of the caller's. */
-static int set(const esock *s, int level, int opt, const void *val, size_t len) {
+static int set(esock *s, int level, int opt, const void *val, size_t len) {
     if (level != IPPROTO_IP || opt != IP_TOS) return put(s, level, opt, val, len);
 
     int before, after;
@@ -84,7 +85,7 @@ static int get_int(const esock *s, const esock_optrow *row, int64_t *i) {
     return 0;
 }
 
-static int set_int(const esock *s, const esock_optrow *row, int64_t i) {
+static int set_int(esock *s, const esock_optrow *row, int64_t i) {
     int64_t min = row->codec == ESOCK_INT ? INT_MIN : 0;
     int64_t max = row->codec == ESOCK_BOOL ? 1 : row->codec == ESOCK_INT ? INT_MAX : UINT_MAX;
     if (i < min || i > max) return -ERANGE;
@@ -110,7 +111,7 @@ static int get_u64(const esock *s, const esock_optrow *row, int64_t *i) {
     return 0;
 }
 
-static int set_u64(const esock *s, const esock_optrow *row, int64_t i) {
+static int set_u64(esock *s, const esock_optrow *row, int64_t i) {
     return set(s, row->level_number, row->number, &i, sizeof i);
 }
 
@@ -125,7 +126,7 @@ static int get_timeval(const esock *s, const esock_optrow *row, int64_t *i) {
     return 0;
 }
 
-static int set_timeval(const esock *s, const esock_optrow *row, int64_t i) {
+static int set_timeval(esock *s, const esock_optrow *row, int64_t i) {
     if (i < 0 || (sizeof(time_t) == 4 && i / 1000000 > INT32_MAX)) return -ERANGE;
     struct timeval tv = {.tv_sec = (time_t)(i / 1000000), .tv_usec = (suseconds_t)(i % 1000000)};
     return set(s, row->level_number, row->number, &tv, sizeof tv);
@@ -153,7 +154,7 @@ static int get_string(const esock *s, const esock_optrow *row, void *data, size_
     return 0;
 }
 
-static int set_string(const esock *s, const esock_optrow *row, const void *data, size_t len) {
+static int set_string(esock *s, const esock_optrow *row, const void *data, size_t len) {
     if (len > row->most) return -ERANGE;
     if (len > 0 && memchr(data, 0, len) != NULL) return -EINVAL;
     return set(s, row->level_number, row->number, len > 0 ? data : "", len);
@@ -200,7 +201,7 @@ static int get_bytes(const esock *s, const esock_optrow *row, void *data, size_t
     return r;
 }
 
-static int set_bytes(const esock *s, const esock_optrow *row, const void *data, size_t len) {
+static int set_bytes(esock *s, const esock_optrow *row, const void *data, size_t len) {
     if (len > row->most) return -ERANGE;
     return set(s, row->level_number, row->number, len > 0 ? data : NULL, len);
 }
@@ -279,7 +280,7 @@ static int get_struct(const esock *s, const esock_optrow *row, void *data, size_
     return 0;
 }
 
-static int set_struct(const esock *s, const esock_optrow *row, const void *data, size_t len) {
+static int set_struct(esock *s, const esock_optrow *row, const void *data, size_t len) {
     const esock_optshape *sh = row->shape;
     if (len == 0 && sh->element > 0) return set(s, row->level_number, row->number, NULL, 0);
     if (len < sh->size ||
@@ -306,7 +307,7 @@ static int get_filter(const esock *s, const esock_optrow *row, void *data, size_
     return n > room ? -ENOBUFS : 0;
 }
 
-static int set_filter(const esock *s, const esock_optrow *row, const void *data, size_t len) {
+static int set_filter(esock *s, const esock_optrow *row, const void *data, size_t len) {
     struct sock_fprog f = {.len = (unsigned short)(len / sizeof(struct sock_filter))};
     if (len % sizeof(struct sock_filter) != 0 || len == 0) return -EINVAL;
     if (len > row->most) return -ERANGE;
@@ -318,9 +319,9 @@ static int set_filter(const esock *s, const esock_optrow *row, const void *data,
 /* How the values of one codec are read and set: the first two for a scalar, the others for data. */
 struct form {
     int (*get_scalar)(const esock *s, const esock_optrow *row, int64_t *i);
-    int (*set_scalar)(const esock *s, const esock_optrow *row, int64_t i);
+    int (*set_scalar)(esock *s, const esock_optrow *row, int64_t i);
     int (*get_data)(const esock *s, const esock_optrow *row, void *data, size_t *len);
-    int (*set_data)(const esock *s, const esock_optrow *row, const void *data, size_t len);
+    int (*set_data)(esock *s, const esock_optrow *row, const void *data, size_t len);
 };
 
 static const struct form forms[] = {

@@ -57,14 +57,15 @@ static int sys_setfd(const esock_sys *sys, int fd, int flags) {
     return result(fcntl(fd, F_SETFD, flags));
 }
 
-/* Linux: a signal ends the wait for linger early, and close returns 0 all the same. Go sends its threads SIGURG all the
- * time. So signals are blocked during the wait: they come afterwards, or to another thread. */
 static int sys_close(const esock_sys *sys, int fd) {
     (void)sys;
-    struct linger l;
-    socklen_t len = sizeof l;
-    if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &l, &len) < 0 || !l.l_onoff || l.l_linger == 0)
-        return result(close(fd));
+    return result(close(fd));
+}
+
+/* Linux: a signal ends the wait for linger early, and close returns 0 all the same. Go sends its threads SIGURG all the
+ * time. So signals are blocked during the wait: they come afterwards, or to another thread. */
+static int sys_close_lingering(const esock_sys *sys, int fd) {
+    (void)sys;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -243,6 +244,7 @@ const esock_sys *esock_sys_libc(void) {
         .getfd = sys_getfd,
         .setfd = sys_setfd,
         .close = sys_close,
+        .close_lingering = sys_close_lingering,
         .bind = sys_bind,
         .connect = sys_connect,
         .listen = sys_listen,

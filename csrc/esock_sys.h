@@ -27,6 +27,7 @@ struct esock_sys {
     int (*getfd)(const esock_sys *sys, int fd);            /* F_GETFD */
     int (*setfd)(const esock_sys *sys, int fd, int flags); /* F_SETFD */
     int (*close)(const esock_sys *sys, int fd);
+    int (*close_lingering)(const esock_sys *sys, int fd); /* close, and no signal ends its wait */
     /* names */
     int (*bind)(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len);
     int (*connect)(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len);

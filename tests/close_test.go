@@ -1,6 +1,8 @@
 package tests
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -122,18 +124,103 @@ func TestCloseAtEveryStage(t *testing.T) {
 	}
 }
 
-// When a socket is closed because its owner died, the close does not wait for unsent data.
+// anHour is a linger time that no test outlives.
+const anHour = 3600
+
+// lingeringWays are the ways by which linger can be on: each returns two connected sockets, of which the first lingers.
+var lingeringWays = map[string]func(t *testing.T) (a, b *esock.Socket){
+	"an option": onPair(func(t *testing.T, a *esock.Socket) error {
+		return sockopt.SocketLinger.Set(a, sockopt.Linger{On: true, Time: anHour * time.Second})
+	}),
+	"an option by name": onPair(func(t *testing.T, a *esock.Socket) error {
+		return sockopt.Set(a, "socket", "linger", map[string]any{"onoff": true, "linger": anHour})
+	}),
+	"a batch": onPair(func(t *testing.T, a *esock.Socket) error {
+		list := []sockopt.Setting{{Level: "socket", Name: "linger", Value: map[string]any{"onoff": true, "linger": anHour}}}
+		return errors.Join(sockopt.SetAll(a, list), list[0].Err)
+	}),
+	"a native option": onPair(func(t *testing.T, a *esock.Socket) error {
+		b := binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, 1), anHour)
+		return a.SetOptionNative(syscall.SOL_SOCKET, syscall.SO_LINGER, b)
+	}),
+	"FD": onPair(func(t *testing.T, a *esock.Socket) error { return lingerFD(a.FD()) }),
+	"SyscallConn": onPair(func(t *testing.T, a *esock.Socket) (err error) {
+		raw, err := a.SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Control(func(fd uintptr) { err = lingerFD(int(fd)) }))
+		return err
+	}),
+	"SyscallConn's Write": onPair(func(t *testing.T, a *esock.Socket) (err error) {
+		raw, err := a.SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Write(func(fd uintptr) bool { err = lingerFD(int(fd)); return true }))
+		return err
+	}),
+	"File": onPair(func(t *testing.T, a *esock.Socket) error {
+		f, err := a.File()
+		require.NoError(t, err)
+		defer f.Close()
+		return lingerFD(int(f.Fd()))
+	}),
+	"the listener's": func(t *testing.T) (a, b *esock.Socket) {
+		l, addr := listener(t, 1)
+		require.NoError(t, sockopt.SocketLinger.Set(l, sockopt.Linger{On: true, Time: anHour * time.Second}))
+		b = open(t, esock.Inet, esock.Stream, esock.TCP)
+		require.NoError(t, b.Connect(addr, esock.Within(patience)))
+		a, err := l.Accept(esock.Within(patience))
+		require.NoError(t, err)
+		closeAtEnd(t, a)
+		require.NoError(t, sockopt.SocketLinger.Set(l, sockopt.Linger{})) // closing it is not what is tested
+		return a, b
+	},
+	"before it was adopted": func(t *testing.T) (a, b *esock.Socket) {
+		from, b := tcpPair(t)
+		f, err := from.File()
+		require.NoError(t, err)
+		defer f.Close()
+		require.NoError(t, from.Close())
+		require.NoError(t, lingerFD(int(f.Fd())))
+		a, err = esock.AdoptFile(f)
+		require.NoError(t, err)
+		closeAtEnd(t, a)
+		return a, b
+	},
+}
+
+// onPair makes a way of an action on one end of a connection.
+func onPair(set func(t *testing.T, a *esock.Socket) error) func(t *testing.T) (a, b *esock.Socket) {
+	return func(t *testing.T) (a, b *esock.Socket) {
+		a, b = tcpPair(t)
+		require.NoError(t, set(t, a))
+		return a, b
+	}
+}
+
+func lingerFD(fd int) error {
+	return syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1, Linger: anHour})
+}
+
+// When a socket is closed because its owner died, the close does not wait for unsent data, however linger was set.
 func TestClose_OwnersDeathDoesNotLinger(t *testing.T) {
-	owner := esock.NewMailbox()
-	a, b := tcpPair(t)
-	require.NoError(t, a.ControllingProcess(nil, owner))
-	require.NoError(t, sockopt.SocketLinger.Set(a, sockopt.Linger{On: true, Time: time.Hour}))
-	n := fill(t, a)
-	require.NoError(t, closeSoon(t, owner)) // with linger it would take an hour
-	// Not an abort either: the peer gets what was sent.
-	got, err := io.Copy(io.Discard, reader{b})
-	require.NoError(t, err)
-	assert.EqualValues(t, n, got)
+	for way, lingering := range lingeringWays {
+		for _, parked := range []bool{false, true} {
+			t.Run(fmt.Sprint(way, ", parked before=", parked), func(t *testing.T) {
+				owner := esock.NewMailbox()
+				a, b := lingering(t)
+				require.NoError(t, a.ControllingProcess(nil, owner))
+				if parked { // the runtime's File closes then
+					_, err := a.Recv(make([]byte, 1), 0, esock.Within(time.Nanosecond))
+					require.Equal(t, esock.ErrTimeout, err)
+				}
+				n := fill(t, a)
+				require.NoError(t, closeSoon(t, owner)) // with linger it would take an hour
+				// Not an abort either: the peer gets what was sent.
+				got, err := io.Copy(io.Discard, reader{b})
+				require.NoError(t, err)
+				assert.EqualValues(t, n, got)
+			})
+		}
+	}
 }
 
 func TestClose_AbortiveLingerStays(t *testing.T) {

@@ -328,7 +328,31 @@ static void calls_without_a_flag_for_it_make_the_description_nonblocking_again(v
     shut(l);
 }
 
-static suseconds_t timeout_of(const esock *s, int opt) {
+/* Nobody else can have cleared the flag of a descriptor that no one has. */
+static void nonblock_is_not_looked_at_before_others_can_have_the_descriptor(void **state) {
+    for (int exposed = 0; exposed < 3; exposed++) {
+        struct script k;
+        esock_addr at;
+        esock *c, *s;
+        script_init(&k);
+        esock *l = listener(&k.sys, 4, &at);
+        assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, IPPROTO_TCP, &k.sys), 0);
+        if (exposed == 1) esock_fd(l), esock_fd(c);
+        if (exposed == 2) close(esock_dup(l)), close(esock_dup(c));
+        int r = esock_connect(c, &at);
+        assert_true(r == 0 || r == -EINPROGRESS);
+        while ((r = esock_accept(l, 0, &s, NULL)) == -EAGAIN) {
+        }
+        assert_int_equal(r, 0);
+        assert_int_equal(script_count(&k, K_GETFL) >= 2, exposed > 0);
+        assert_int_equal(script_count(&k, K_GETFL) > 0, exposed > 0);
+        shut(s);
+        shut(c);
+        shut(l);
+    }
+}
+
+static suseconds_t timeout_of(esock *s, int opt) {
     struct timeval t = {-1, -1};
     socklen_t len = sizeof t;
     assert_int_equal(getsockopt(esock_fd(s), SOL_SOCKET, opt, &t, &len), 0);
@@ -417,6 +441,7 @@ int main(void) {
         cmocka_unit_test(the_end_of_a_seqpacket_connection_is_no_empty_message),
         cmocka_unit_test(a_last_empty_seqpacket_message_with_control_data_is_a_message),
         cmocka_unit_test(calls_without_a_flag_for_it_make_the_description_nonblocking_again),
+        cmocka_unit_test(nonblock_is_not_looked_at_before_others_can_have_the_descriptor),
         cmocka_unit_test(send_to_a_closed_peer_is_an_error_and_no_signal),
         cmocka_unit_test(receive_into_nothing_is_not_the_end_of_a_stream),
         cmocka_unit_test(sending_nothing_is_legal),

@@ -20,6 +20,44 @@ static void open_remembers_the_protocol_that_the_kernel_chose(void **state) {
     shut(s);
 }
 
+/* Of each kind of socket that the system opens without a protocol. */
+static void open_asks_for_the_protocol_only_where_there_is_a_choice(void **state) {
+    const int domains[] = {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK};
+    const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_RAW};
+    unsigned opened = 0;
+    for (size_t d = 0; d < LEN(domains); d++) {
+        for (size_t t = 0; t < LEN(types); t++) {
+            int fd = socket(domains[d], types[t], 0), protocol = -1;
+            socklen_t len = sizeof protocol;
+            if (fd < 0) continue;
+            assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len), 0);
+            close(fd);
+            struct script k;
+            esock *s;
+            script_init(&k);
+            assert_int_equal(esock_open(&s, domains[d], types[t], 0, &k.sys), 0);
+            assert_int_equal(esock_protocol(s), protocol);
+            bool inet = domains[d] == AF_INET || domains[d] == AF_INET6;
+            bool certain = domains[d] == AF_UNIX || (inet && types[t] == SOCK_DGRAM);
+            assert_int_equal(script_count(&k, K_GETSOCKOPT), !certain);
+            shut(s);
+            opened++;
+        }
+    }
+    assert_true(opened >= 4); /* unix and inet */
+}
+
+static void open_believes_the_kernel_about_a_stream(void **state) {
+    struct script k;
+    esock *s;
+    int mptcp = 262;
+    script_init(&k);
+    script_put(&k, K_GETSOCKOPT, (struct script_answer){.data = &mptcp, .data_len = sizeof mptcp});
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
+    assert_int_equal(esock_protocol(s), mptcp);
+    shut(s);
+}
+
 static void open_refuses_creation_flags(void **state) {
     esock *s = NULL;
     assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0, NULL), -EINVAL);
@@ -297,6 +335,136 @@ static esock *lingering(struct script *k, int on, int seconds) {
     return s;
 }
 
+/* The ways by which linger can be on. Each returns a socket whose linger is. */
+static esock *opened(struct script *k) {
+    esock *s;
+    script_init(k);
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, IPPROTO_TCP, &k->sys), 0);
+    return s;
+}
+
+static const esock_linger seven = {.onoff = 1, .seconds = 7};
+
+static esock *by_option(struct script *k) {
+    esock *s = opened(k);
+    assert_int_equal(esock_setopt(s, option_row("socket", "linger"), 0, &seven, sizeof seven), 0);
+    return s;
+}
+
+static esock *by_batch(struct script *k) {
+    esock *s = opened(k);
+    esock_optcall c = {.row = (uint16_t)option_row("socket", "linger"), .len = sizeof seven};
+    assert_int_equal(esock_setopts(s, &c, 1, &seven, sizeof seven), 1);
+    return s;
+}
+
+static esock *by_number(struct script *k) {
+    esock *s = opened(k);
+    set_linger(s, 1, 7);
+    return s;
+}
+
+static esock *by_descriptor(struct script *k) {
+    esock *s = opened(k);
+    assert_int_equal(setsockopt(esock_fd(s), SOL_SOCKET, SO_LINGER, &seven, sizeof seven), 0);
+    return s;
+}
+
+static esock *by_duplicate(struct script *k) {
+    esock *s = opened(k);
+    int fd = esock_dup(s);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &seven, sizeof seven), 0);
+    close(fd);
+    return s;
+}
+
+static esock *by_adoption(struct script *k) {
+    esock *s;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &seven, sizeof seven), 0);
+    script_init(k);
+    assert_int_equal(esock_adopt(&s, fd, ESOCK_ADOPT_TAKE, -1, -1, -1, &k->sys, NULL), 0);
+    return s;
+}
+
+/* The peer is closed first: an accepted connection of a listener that lingers. */
+static esock *accepted_of(struct script *k, bool exposed) {
+    esock_addr at;
+    esock *s;
+    script_init(k);
+    esock *l = listener(&k->sys, 1, &at);
+    if (exposed)
+        assert_int_equal(setsockopt(esock_fd(l), SOL_SOCKET, SO_LINGER, &seven, sizeof seven), 0);
+    else
+        set_linger(l, 1, 7);
+    shut(client(NULL, &at));
+    int r;
+    while ((r = esock_accept(l, 0, &s, NULL)) == -EAGAIN) {
+    }
+    assert_int_equal(r, 0);
+    set_linger(l, 0, 0);
+    shut(l);
+    return s;
+}
+
+static esock *by_listener(struct script *k) {
+    return accepted_of(k, false);
+}
+
+static esock *by_exposed_listener(struct script *k) {
+    return accepted_of(k, true);
+}
+
+typedef esock *way_fn(struct script *k);
+static way_fn *const lingering_ways[] = {by_option,     by_batch,           by_number,
+                                         by_descriptor, by_duplicate,       by_adoption,
+                                         by_listener,   by_exposed_listener};
+
+static void close_reckons_with_linger_however_it_was_set(void **state) {
+    for (size_t i = 0; i < LEN(lingering_ways); i++) {
+        struct script k;
+        esock *s = lingering_ways[i](&k);
+        unsigned closed = script_count(&k, K_CLOSE), lingered = script_count(&k, K_CLOSE_LINGERING);
+        shut(s);
+        assert_int_equal(script_count(&k, K_CLOSE), closed);
+        assert_int_equal(script_count(&k, K_CLOSE_LINGERING), lingered + 1);
+
+        s = lingering_ways[i](&k);
+        lingered = script_count(&k, K_CLOSE_LINGERING);
+        assert_int_equal(esock_close(s, ESOCK_CLOSE_NOLINGER, NULL, NULL), 0);
+        assert_int_equal(script_count(&k, K_CLOSE_LINGERING), lingered);
+        const struct script_seen *set = script_last(&k, K_SETSOCKOPT);
+        assert_int_equal(set->b, SO_LINGER);
+        assert_memory_equal(set->data, "\0\0\0\0", sizeof(int));
+
+        s = lingering_ways[i](&k);
+        int fd = esock_disown(s);
+        assert_int_equal(esock_reclaim(s), 0); /* the handle owns a duplicate */
+        close(fd);
+        lingered = script_count(&k, K_CLOSE_LINGERING);
+        shut(s);
+        assert_int_equal(script_count(&k, K_CLOSE_LINGERING), lingered + 1);
+    }
+}
+
+static void close_does_not_ask_for_a_linger_that_cannot_be(void **state) {
+    for (unsigned flags = 0; flags <= ESOCK_CLOSE_NOLINGER; flags++) {
+        struct script k;
+        esock *s = opened(&k);
+        assert_int_equal(esock_close(s, flags, NULL, NULL), 0);
+        assert_int_equal(script_count(&k, K_CLOSE), 1);
+        assert_int_equal(k.logged, 2); /* socket and close */
+    }
+    struct script k;
+    esock *s = opened(&k);
+    int fd = esock_disown(s);
+    assert_int_equal(esock_reclaim(s), 0);
+    esock_nolinger(s);
+    shut(s);
+    close(fd);
+    assert_int_equal(k.logged, 1);
+}
+
 static void close_without_linger_switches_a_positive_one_off_first(void **state) {
     struct script k;
     struct linger seen;
@@ -362,6 +530,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(open_is_close_on_exec_and_nonblocking),
         cmocka_unit_test(open_remembers_the_protocol_that_the_kernel_chose),
+        cmocka_unit_test(open_asks_for_the_protocol_only_where_there_is_a_choice),
+        cmocka_unit_test(open_believes_the_kernel_about_a_stream),
         cmocka_unit_test(open_refuses_creation_flags),
         cmocka_unit_test(open_without_room_is_an_error_and_leaks_nothing),
         cmocka_unit_test(adopt_learns_what_the_descriptor_is),
@@ -379,6 +549,8 @@ int main(void) {
         cmocka_unit_test(disowned_descriptor_is_the_callers_to_close),
         cmocka_unit_test(dup_is_close_on_exec_and_the_callers),
         cmocka_unit_test(close_that_is_interrupted_is_not_repeated),
+        cmocka_unit_test(close_reckons_with_linger_however_it_was_set),
+        cmocka_unit_test(close_does_not_ask_for_a_linger_that_cannot_be),
         cmocka_unit_test(close_without_linger_switches_a_positive_one_off_first),
         cmocka_unit_test(close_without_linger_keeps_an_abort),
         cmocka_unit_test(close_leaves_linger_alone_unless_asked),

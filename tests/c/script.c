@@ -174,6 +174,13 @@ static int k_close(const esock_sys *sys, int fd) {
     return (int)end(&t, canned ? t.answer.result : r);
 }
 
+static int k_close_lingering(const esock_sys *sys, int fd) {
+    struct turn t;
+    bool canned = begin(sys, K_CLOSE_LINGERING, fd, 0, 0, 0, &t);
+    int r = real()->close_lingering(real(), fd);
+    return (int)end(&t, canned ? t.answer.result : r);
+}
+
 static int k_bind(const esock_sys *sys, int fd, const struct sockaddr *addr, socklen_t len) {
     struct turn t;
     bool canned = begin(sys, K_BIND, fd, 0, 0, len, &t);
@@ -421,6 +428,7 @@ void script_init(struct script *k) {
         .getfd = k_getfd,
         .setfd = k_setfd,
         .close = k_close,
+        .close_lingering = k_close_lingering,
         .bind = k_bind,
         .connect = k_connect,
         .listen = k_listen,

@@ -30,6 +30,7 @@ enum script_call {
     K_GETFD,
     K_SETFD,
     K_CLOSE,
+    K_CLOSE_LINGERING,
     K_BIND,
     K_CONNECT,
     K_LISTEN,
