@@ -66,7 +66,9 @@ type Mailbox struct {
 	posts    uint64 // messages ever put into a place that was given before
 	watchers list[watcher, watcherLinks]
 	wake     chan struct{} // buffer of 1: there may be messages
-	gone     chan struct{} // closed by Close, which every receiver sees
+	turn     chan struct{} // buffer of 1: the same, for receivers whose wait cannot end by itself
+	waiting  int           // how many of these there are
+	gone     chan struct{} // closed by Close, which every other receiver sees
 	id       uint64
 }
 
@@ -84,7 +86,7 @@ var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
 func NewMailbox() *Mailbox {
-	return &Mailbox{open: true, wake: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
+	return &Mailbox{open: true, wake: newChannel(1), turn: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
 }
 
 // String returns "#Mailbox<n>", where n numbers the mailboxes of the process.
@@ -93,20 +95,54 @@ func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.or
 // Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil
 // context.
 func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
 	m = m.orClosed()
-	return m.receive(ctx, nil, m.wake)
+	if done := ctx.Done(); done != nil {
+		return m.receive(ctx, done, nil, m.wake)
+	}
+	// A plain receive from a channel costs half of a select.
+	m.mu.Lock()
+	for {
+		msg, ok := m.take(nil)
+		switch {
+		case ok:
+			m.mu.Unlock()
+			return msg, nil
+		case !m.open:
+			m.signalTurn() // each passes it on to the next
+			m.mu.Unlock()
+			return nil, net.ErrClosed
+		case m.messages.head != nil:
+			continue // it came while the function of a handle ran, and waiting did not count this receiver
+		}
+		m.waiting++
+		m.mu.Unlock()
+		<-m.turn
+		m.mu.Lock()
+		m.waiting--
+	}
 }
 
 // ReceiveMatch waits for a message that match accepts and leaves the others in place; nil accepts all. match may see a
 // message more than once, and must not receive. Errors: as Receive. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
 	m = m.orClosed()
+	if msg, ok := m.PollMatch(match); ok {
+		return msg, nil
+	}
 	// Each match must see every message: a shared wake-up could go to a receiver whose match refuses it.
 	w := &watcher{wake: newChannel(1)}
 	m.watch(w)
 	defer m.unwatch(w)
-	return m.receive(ctx, match, w.wake)
+	return m.receive(ctx, ctx.Done(), match, w.wake)
 }
+
+var errNilContext = &InvalidError{What: "timeout", Cause: "the context is nil"}
 
 func (m *Mailbox) watch(w *watcher) {
 	m.mu.Lock()
@@ -120,21 +156,24 @@ func (m *Mailbox) unwatch(w *watcher) {
 	m.watchers.remove(w)
 }
 
-func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-chan struct{}) (Message, error) {
-	if ctx == nil {
-		return nil, &InvalidError{What: "timeout", Cause: "the context is nil"}
-	}
+// receive is the receive of one that has a wake-up of its own, or that done, the context's, ends.
+func (m *Mailbox) receive(ctx context.Context, done <-chan struct{}, match func(Message) bool, wake <-chan struct{}) (Message,
+	error) {
 	for {
-		if msg, ok := m.PollMatch(match); ok {
+		m.mu.Lock()
+		msg, ok := m.take(match)
+		open := m.open
+		m.mu.Unlock()
+		switch {
+		case ok:
 			return msg, nil
-		}
-		if m.Closed() {
+		case !open:
 			return nil, net.ErrClosed
 		}
 		select {
 		case <-wake:
 		case <-m.gone:
-		case <-ctx.Done():
+		case <-done:
 			return nil, endOf(ctx)
 		}
 	}
@@ -147,6 +186,13 @@ func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
 func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 	m = m.orClosed()
 	m.mu.Lock()
+	msg, ok := m.take(match)
+	m.mu.Unlock()
+	return msg, ok
+}
+
+// take is PollMatch. m.mu is held, but not while match or the function of a handle runs, nor after their panic.
+func (m *Mailbox) take(match func(Message) bool) (Message, bool) {
 	last := m.seq // later messages are for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
 		at, kind := h.place(), h.posted
@@ -158,7 +204,6 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 			msg, ok = m.takeIf(h, match)
 		}
 		if ok {
-			m.mu.Unlock()
 			return msg, true
 		}
 		// The mailbox was unlocked, so the messages after this place may have changed.
@@ -171,7 +216,6 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 		for h = m.messages.head; h != nil && !at.before(h.place()); h = h.entry.next {
 		}
 	}
-	m.mu.Unlock()
 	return nil, false
 }
 
@@ -350,6 +394,7 @@ func (m *Mailbox) Close() error {
 		return nil
 	}
 	m.open = false
+	m.signalTurn()
 	for m.messages.head != nil {
 		m.unlink(m.messages.head)
 	}
@@ -387,11 +432,23 @@ func (m *Mailbox) Closed() bool {
 	return !m.open
 }
 
-// signal wakes one receiver and every ReceiveMatch. m.mu is held.
+// signal wakes one receiver and every ReceiveMatch. Whoever takes a message while there are more signals again, so that a
+// receiver which has been woken, and has not run yet, stands for all of its kind. m.mu is held.
 func (m *Mailbox) signal() {
-	poke(m.wake)
+	if m.waiting > 0 {
+		m.signalTurn()
+	} else {
+		poke(m.wake)
+	}
 	for w := m.watchers.head; w != nil; w = w.next {
 		poke(w.wake)
+	}
+}
+
+// signalTurn wakes a receiver whose wait cannot end by itself, if there is one. m.mu is held.
+func (m *Mailbox) signalTurn() {
+	if m.waiting > 0 {
+		poke(m.turn)
 	}
 }
 
