@@ -99,10 +99,82 @@ func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 		return nil, errNilContext
 	}
 	m = m.orClosed()
-	if done := ctx.Done(); done != nil {
-		return m.receive(ctx, done, nil, m.wake)
+	msg, err := m.look(nil)
+	if msg == nil && err == nil {
+		if done := ctx.Done(); done == nil {
+			msg, err = m.receiveAnyway()
+		} else {
+			msg, err = m.receive(ctx, done, nil, m.wake)
+		}
 	}
-	// A plain receive from a channel costs half of a select.
+	return msg, err
+}
+
+// ReceiveMatch waits for a message that match accepts and leaves the others in place; nil accepts all. match may see a
+// message more than once, and must not receive. Errors: as Receive. OTP: receive with a pattern.
+func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
+	m = m.orClosed()
+	msg, err := m.look(match)
+	if msg != nil || err != nil {
+		return msg, err
+	}
+	// Each match must see every message: a shared wake-up could go to a receiver whose match refuses it.
+	w := &watcher{wake: newChannel(1)}
+	m.watch(w)
+	defer m.unwatch(w)
+	if msg, err = m.look(match); msg == nil && err == nil {
+		msg, err = m.receive(ctx, ctx.Done(), match, w.wake)
+	}
+	return msg, err
+}
+
+var errNilContext = &InvalidError{What: "timeout", Cause: "the context is nil"}
+
+func (m *Mailbox) watch(w *watcher) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watchers.push(w)
+}
+
+func (m *Mailbox) unwatch(w *watcher) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.watchers.remove(w)
+}
+
+// look takes the next message that match accepts, nil if there is none. Errors: net.ErrClosed.
+func (m *Mailbox) look(match func(Message) bool) (Message, error) {
+	m.mu.Lock()
+	msg, ok := m.take(match)
+	open := m.open
+	m.mu.Unlock()
+	if !ok && !open {
+		return nil, net.ErrClosed
+	}
+	return msg, nil
+}
+
+// receive waits for wake, the mailbox's end or done, the end of ctx. The receiver has looked.
+func (m *Mailbox) receive(ctx context.Context, done <-chan struct{}, match func(Message) bool,
+	wake <-chan struct{}) (Message, error) {
+	for {
+		select {
+		case <-wake:
+		case <-m.gone:
+		case <-done:
+			return nil, endOf(ctx)
+		}
+		if msg, err := m.look(match); msg != nil || err != nil {
+			return msg, err
+		}
+	}
+}
+
+// receiveAnyway waits for a message or the mailbox's end. A plain receive from a channel costs half of a select.
+func (m *Mailbox) receiveAnyway() (Message, error) {
 	m.mu.Lock()
 	for {
 		msg, ok := m.take(nil)
@@ -122,60 +194,6 @@ func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
 		<-m.turn
 		m.mu.Lock()
 		m.waiting--
-	}
-}
-
-// ReceiveMatch waits for a message that match accepts and leaves the others in place; nil accepts all. match may see a
-// message more than once, and must not receive. Errors: as Receive. OTP: receive with a pattern.
-func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
-	if ctx == nil {
-		return nil, errNilContext
-	}
-	m = m.orClosed()
-	if msg, ok := m.PollMatch(match); ok {
-		return msg, nil
-	}
-	// Each match must see every message: a shared wake-up could go to a receiver whose match refuses it.
-	w := &watcher{wake: newChannel(1)}
-	m.watch(w)
-	defer m.unwatch(w)
-	return m.receive(ctx, ctx.Done(), match, w.wake)
-}
-
-var errNilContext = &InvalidError{What: "timeout", Cause: "the context is nil"}
-
-func (m *Mailbox) watch(w *watcher) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.watchers.push(w)
-}
-
-func (m *Mailbox) unwatch(w *watcher) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.watchers.remove(w)
-}
-
-// receive is the receive of one that has a wake-up of its own, or that done, the context's, ends.
-func (m *Mailbox) receive(ctx context.Context, done <-chan struct{}, match func(Message) bool, wake <-chan struct{}) (Message,
-	error) {
-	for {
-		m.mu.Lock()
-		msg, ok := m.take(match)
-		open := m.open
-		m.mu.Unlock()
-		switch {
-		case ok:
-			return msg, nil
-		case !open:
-			return nil, net.ErrClosed
-		}
-		select {
-		case <-wake:
-		case <-m.gone:
-		case <-done:
-			return nil, endOf(ctx)
-		}
 	}
 }
 
