@@ -79,7 +79,8 @@ static bool begin(const esock_sys *sys, enum script_call call, int fd, long a, l
         (struct script *)(uintptr_t)sys; /* sys is its first member, and it is not const */
     k->calls[call]++;
     t->seen = &k->last[call];
-    *t->seen = (struct script_seen){.call = call, .fd = fd, .a = a, .b = b, .len = len};
+    *t->seen =
+        (struct script_seen){.call = call, .at = k->all++, .fd = fd, .a = a, .b = b, .len = len};
     t->answer = (struct script_answer){.pass = true, .cut = SIZE_MAX};
     if (k->head[call] != k->tail[call]) {
         struct script_answer *q = &k->queue[call][k->head[call] % SCRIPT_DEPTH];

@@ -77,6 +77,7 @@ struct script_answer {
  * options, the request for ioctl, op and mask for epoll_ctl, else how or backlog. */
 struct script_seen {
     enum script_call call;
+    unsigned at; /* how many calls of all kinds came before */
     int fd;
     long a, b;
     size_t len;
@@ -91,6 +92,7 @@ struct script {
     struct script_answer queue[K_CALLS][SCRIPT_DEPTH];
     unsigned head[K_CALLS], tail[K_CALLS];
     unsigned calls[K_CALLS];
+    unsigned all;
     struct script_seen last[K_CALLS];
 };
 
