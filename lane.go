@@ -236,15 +236,14 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	}
 	c.part = cont != nil && h.moved
 	named := own == h || cont != nil
-	unseen := h.state == handleArmed || h.mb.unseen(h)
+	unseen := !named && (h.state == handleArmed || h.mb.unseen(h))
 	l.cur = nil
 	l.unpause()
 	h.state = handleIdle
 	s.keepArmed()
 	switch {
 	case named:
-		h.mb.withdraw(h)
-		h.mb.release(h)
+		h.mb.finish(h)
 	case unseen:
 		h.mb.aborted(h, ErrCancelled)
 	default:

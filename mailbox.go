@@ -61,9 +61,9 @@ type Mailbox struct {
 	n        int                     // how many
 	pending  list[Handle, callLinks] // handles in progress
 	owned    list[Socket, ownedLinks]
-	open     bool
-	seq      uint64 // places ever given to messages
-	posts    uint64 // messages ever put into a place that was given before
+	open     atomic.Bool // changed with mu held
+	seq      uint64      // places ever given to messages
+	posts    uint64      // messages ever put into a place that was given before
 	watchers list[watcher, watcherLinks]
 	wake     chan struct{} // buffer of 1: there may be messages
 	turn     chan struct{} // buffer of 1: the same, for receivers whose wait cannot end by itself
@@ -86,7 +86,9 @@ var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
 func NewMailbox() *Mailbox {
-	return &Mailbox{open: true, wake: newChannel(1), turn: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
+	m := &Mailbox{wake: newChannel(1), turn: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
+	m.open.Store(true)
+	return m
 }
 
 // String returns "#Mailbox<n>", where n numbers the mailboxes of the process.
@@ -149,7 +151,7 @@ func (m *Mailbox) unwatch(w *watcher) {
 func (m *Mailbox) look(match func(Message) bool) (Message, error) {
 	m.mu.Lock()
 	msg, ok := m.take(match)
-	open := m.open
+	open := m.open.Load()
 	m.mu.Unlock()
 	if !ok && !open {
 		return nil, net.ErrClosed
@@ -182,7 +184,7 @@ func (m *Mailbox) receiveAnyway() (Message, error) {
 		case ok:
 			m.mu.Unlock()
 			return msg, nil
-		case !m.open:
+		case !m.open.Load():
 			m.signalTurn() // each passes it on to the next
 			m.mu.Unlock()
 			return nil, net.ErrClosed
@@ -277,7 +279,7 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 	more, done := false, false
 	defer func() {
 		m.mu.Lock()
-		if m.open && msg != nil && !take {
+		if m.open.Load() && msg != nil && !take {
 			m.linkAt(seq, msg)
 		}
 		again := h.posted
@@ -290,7 +292,7 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 			again = messageSelect
 		}
 		switch {
-		case !m.open:
+		case !m.open.Load():
 		case again != messageNone:
 			m.link(h, again)
 		case m.messages.head != nil:
@@ -359,7 +361,7 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	second.mu.Lock()
 	defer second.mu.Unlock()
 	switch {
-	case !to.open:
+	case !to.open.Load():
 		return false, net.ErrClosed
 	case !h.at(at):
 		return false, nil // another receiver took it
@@ -395,7 +397,7 @@ func (m *Mailbox) Post(msg Message) error {
 	h := &Handle{mb: m, ext: &handleExt{msg: msg}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.open {
+	if !m.open.Load() {
 		return net.ErrClosed
 	}
 	m.link(h, messageOther)
@@ -407,11 +409,11 @@ func (m *Mailbox) Post(msg Message) error {
 func (m *Mailbox) Close() error {
 	m = m.orClosed()
 	m.mu.Lock()
-	if !m.open {
+	if !m.open.Load() {
 		m.mu.Unlock()
 		return nil
 	}
-	m.open = false
+	m.open.Store(false)
 	m.signalTurn()
 	for m.messages.head != nil {
 		m.unlink(m.messages.head)
@@ -444,10 +446,7 @@ func (m *Mailbox) Close() error {
 
 // Closed reports whether Close was called.
 func (m *Mailbox) Closed() bool {
-	m = m.orClosed()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return !m.open
+	return !m.orClosed().open.Load()
 }
 
 // signal wakes one receiver and every ReceiveMatch. Whoever takes a message while there are more signals again, so that a
