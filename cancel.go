@@ -42,8 +42,7 @@ func (s *Socket) cancel(h *Handle) error {
 	} else {
 		s.dropCurrent(d)
 	}
-	h.mb.withdraw(h)
-	h.mb.release(h)
+	h.mb.finish(h)
 	s.promote(d)
 	return nil
 }

@@ -686,13 +686,18 @@ func cPollerForget(p *pollerHandle)    { C.esock_poller_forget(p) }
 func cPollerRenew(p *pollerHandle) int { return int(C.esock_poller_renew(p)) }
 func cPollerFD(p *pollerHandle) int    { return int(C.esock_poller_fd(p)) }
 
+// armAfter is what a call that arms knows of the socket.
+type armAfter = C.enum_esock_arm_after
+
+const (
+	afterNothing armAfter = C.ESOCK_AFTER_NOTHING
+	afterEmpty   armAfter = C.ESOCK_AFTER_EMPTY
+	afterTry     armAfter = C.ESOCK_AFTER_TRY
+)
+
 // cArm needs a user that is not a Go pointer, because the core keeps it.
-func cArm(p *pollerHandle, h *handle, events int, again bool, user unsafe.Pointer) int {
-	var a C.int
-	if again {
-		a = 1
-	}
-	return int(C.esock_arm(p, h, C.uint(events), a, user))
+func cArm(p *pollerHandle, h *handle, events int, after armAfter, user unsafe.Pointer) int {
+	return int(C.esock_arm(p, h, C.uint(events), after, user))
 }
 
 func cDisarm(p *pollerHandle, h *handle, events int) {

@@ -119,7 +119,7 @@ func (h *Handle) notify() error {
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
 	switch {
-	case !h.mb.open:
+	case !h.mb.open.Load():
 		return net.ErrClosed
 	case h.waiting:
 		return errHandleBusy
@@ -138,7 +138,7 @@ func (h *Handle) post(msg Message) error {
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
-	if !h.mb.open {
+	if !h.mb.open.Load() {
 		return net.ErrClosed
 	}
 	if msg == nil {
@@ -235,7 +235,7 @@ var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 func (m *Mailbox) claim(h *Handle, s *Socket) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.open {
+	if !m.open.Load() {
 		return errMailboxClosed
 	}
 	if h.busy || h.posted != messageNone {
@@ -253,6 +253,16 @@ func (m *Mailbox) release(h *Handle) {
 	m.mu.Unlock()
 }
 
+// finish removes the message about h, if there is one, and ends its call.
+func (m *Mailbox) finish(h *Handle) {
+	m.mu.Lock()
+	if h.posted != messageNone {
+		m.unlink(h)
+	}
+	m.unclaim(h)
+	m.mu.Unlock()
+}
+
 // unclaim is release with m.mu held.
 func (m *Mailbox) unclaim(h *Handle) {
 	if !h.busy {
@@ -266,7 +276,7 @@ func (m *Mailbox) unclaim(h *Handle) {
 func (m *Mailbox) selected(h *Handle) {
 	m.mu.Lock()
 	h.waiting = false
-	if m.open && h.posted == messageNone {
+	if m.open.Load() && h.posted == messageNone {
 		m.link(h, messageSelect)
 	}
 	m.mu.Unlock()
@@ -276,7 +286,7 @@ func (m *Mailbox) selected(h *Handle) {
 func (m *Mailbox) aborted(h *Handle, reason error) {
 	m.mu.Lock()
 	m.unclaim(h)
-	if m.open {
+	if m.open.Load() {
 		h.extend().reason = reason
 		if h.posted == messageNone {
 			m.link(h, messageAbort)
@@ -291,8 +301,9 @@ func (m *Mailbox) aborted(h *Handle, reason error) {
 // unseen reports whether a message about h waits in the mailbox.
 func (m *Mailbox) unseen(h *Handle) bool {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return h.posted != messageNone && !h.away
+	unseen := h.posted != messageNone && !h.away
+	m.mu.Unlock()
+	return unseen
 }
 
 // inUse reports whether a call with h is in progress, or a message about it waits.

@@ -261,15 +261,14 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	}
 	c.part = cont != nil && h.moved
 	named := own == h || cont != nil
-	unseen := h.state == handleArmed || h.mb.unseen(h)
+	unseen := !named && (h.state == handleArmed || h.mb.unseen(h))
 	l.cur = nil
 	l.unpause()
 	h.state = handleIdle
 	s.keepArmed()
 	switch {
 	case named:
-		h.mb.withdraw(h)
-		h.mb.release(h)
+		h.mb.finish(h)
 	case unseen:
 		h.mb.aborted(h, ErrCancelled)
 	default:
@@ -390,7 +389,7 @@ func (s *Socket) promote(d direction) {
 			h.turn(nil)
 			break
 		}
-		if err := s.hold(d, h, false); err != nil {
+		if err := s.hold(d, h, afterNothing); err != nil {
 			s.dropFile(h)
 			h.mb.aborted(h, err)
 		}
@@ -399,7 +398,7 @@ func (s *Socket) promote(d direction) {
 }
 
 // hold makes h the current request and arms it. s.mu is held.
-func (s *Socket) hold(d direction, h *Handle, again bool) error {
+func (s *Socket) hold(d direction, h *Handle, after armAfter) error {
 	l := s.lane(d)
 	if s.state.And(^stNote(d))&stNote(d) != 0 {
 		// An event came that no call has acted on.
@@ -407,7 +406,7 @@ func (s *Socket) hold(d direction, h *Handle, again bool) error {
 		h.mb.selected(h)
 		return nil
 	}
-	if err := s.arm(d, again); err != nil {
+	if err := s.armAfter(d, after); err != nil {
 		return err
 	}
 	l.cur, h.state = h, handleArmed
@@ -450,7 +449,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 			s.lane(d).cur, h.state = h, handleArmed // the list of pauses keeps the socket alive
 		}
 	} else {
-		err = s.hold(d, h, c.woken)
+		err = s.hold(d, h, c.armAfter())
 	}
 	if err != nil {
 		mb.release(h)
@@ -462,6 +461,18 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 	s.supersede(l, mb, d)
 	s.settle(d)
 	return (*Select)(h)
+}
+
+// armAfter says what the call knows of the socket when it arms. After a try that moved something, and after one that did not
+// ask for all there is, the socket may be ready.
+func (c *call) armAfter() armAfter {
+	switch {
+	case c.woken:
+		return afterEmpty
+	case c.complete || c.sends >= pollTries || c.flags != 0 || c.own != nil:
+		return afterNothing
+	}
+	return afterTry
 }
 
 // supersede ends the call that the mailbox queued while its other call, which now holds the lane, was in the kernel. The

@@ -415,6 +415,32 @@ func (m *laneModel) gone(x *actor) {
 	m.settle()
 }
 
+// Converse makes one mailbox receive everything, again and again, so that the poller keeps the registration edge-triggered.
+func (m *laneModel) Converse(t *rapid.T) {
+	if m.cur != nil || len(m.queue) > 0 {
+		return
+	}
+	for range rapid.IntRange(4, 6).Draw(t, "times") {
+		for m.available() > 0 {
+			m.poll(t, Within(0))
+		}
+		mb := NewMailbox()
+		m.cur = &actor{mb: mb}
+		_, err := m.b.Recv(make([]byte, 1), 0, NoWait(mb))
+		m.all = append(m.all, m.cur)
+		m.armed(t, m.cur, err)
+		m.Send(t)
+		m.See1(m.cur)
+		var buf [1]byte
+		if n, err := m.b.Recv(buf[:], 0, NoWait(mb)); n != 1 || err != nil {
+			t.Fatalf("the holder receives: %d, %v", n, err)
+		}
+		m.expectByte(buf[0])
+		m.all = m.all[:len(m.all)-1]
+		m.released()
+	}
+}
+
 // See takes a message out of a mailbox.
 func (m *laneModel) See(t *rapid.T) {
 	x := m.mailboxes(t)
@@ -513,6 +539,7 @@ func TestPropertyLaneFollowsItsModel(t *testing.T) {
 			"send": m.Send, "receive": m.Receive, "receive again": m.Receive, "block": m.Block, "poll": m.Poll,
 			"block as": m.BlockAs, "poll as": m.PollAs,
 			"cancel": m.Cancel, "see": m.See, "see more": m.See, "die": m.Die,
+			"converse": m.Converse,
 		})
 		m.end()
 	})

@@ -61,12 +61,14 @@ type Mailbox struct {
 	n        int                     // how many
 	pending  list[Handle, callLinks] // handles in progress
 	owned    list[Socket, ownedLinks]
-	open     bool
-	seq      uint64 // places ever given to messages
-	posts    uint64 // messages ever put into a place that was given before
+	open     atomic.Bool // changed with mu held
+	seq      uint64      // places ever given to messages
+	posts    uint64      // messages ever put into a place that was given before
 	watchers list[watcher, watcherLinks]
 	wake     chan struct{} // buffer of 1: there may be messages
-	gone     chan struct{} // closed by Close, which every receiver sees
+	turn     chan struct{} // buffer of 1: the same, for receivers whose wait cannot end by itself
+	waiting  int           // how many of these there are
+	gone     chan struct{} // closed by Close, which every other receiver sees
 	id       uint64
 }
 
@@ -84,7 +86,9 @@ var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
 func NewMailbox() *Mailbox {
-	return &Mailbox{open: true, wake: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
+	m := &Mailbox{wake: newChannel(1), turn: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
+	m.open.Store(true)
+	return m
 }
 
 // String returns "#Mailbox<n>", where n numbers the mailboxes of the process.
@@ -93,20 +97,43 @@ func (m *Mailbox) String() string { return "#Mailbox<" + strconv.FormatUint(m.or
 // Receive waits for a message until ctx ends. Errors: ctx.Err(); net.ErrClosed; *InvalidError "timeout" for a nil
 // context.
 func (m *Mailbox) Receive(ctx context.Context) (Message, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
 	m = m.orClosed()
-	return m.receive(ctx, nil, m.wake)
+	msg, err := m.look(nil)
+	if msg == nil && err == nil {
+		if done := ctx.Done(); done == nil {
+			msg, err = m.receiveAnyway()
+		} else {
+			msg, err = m.receive(ctx, done, nil, m.wake)
+		}
+	}
+	return msg, err
 }
 
 // ReceiveMatch waits for a message that match accepts and leaves the others in place; nil accepts all. match may see a
 // message more than once, and must not receive. Errors: as Receive. OTP: receive with a pattern.
 func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (Message, error) {
+	if ctx == nil {
+		return nil, errNilContext
+	}
 	m = m.orClosed()
+	msg, err := m.look(match)
+	if msg != nil || err != nil {
+		return msg, err
+	}
 	// Each match must see every message: a shared wake-up could go to a receiver whose match refuses it.
 	w := &watcher{wake: newChannel(1)}
 	m.watch(w)
 	defer m.unwatch(w)
-	return m.receive(ctx, match, w.wake)
+	if msg, err = m.look(match); msg == nil && err == nil {
+		msg, err = m.receive(ctx, ctx.Done(), match, w.wake)
+	}
+	return msg, err
 }
+
+var errNilContext = &InvalidError{What: "timeout", Cause: "the context is nil"}
 
 func (m *Mailbox) watch(w *watcher) {
 	m.mu.Lock()
@@ -120,23 +147,55 @@ func (m *Mailbox) unwatch(w *watcher) {
 	m.watchers.remove(w)
 }
 
-func (m *Mailbox) receive(ctx context.Context, match func(Message) bool, wake <-chan struct{}) (Message, error) {
-	if ctx == nil {
-		return nil, &InvalidError{What: "timeout", Cause: "the context is nil"}
+// look takes the next message that match accepts, nil if there is none. Errors: net.ErrClosed.
+func (m *Mailbox) look(match func(Message) bool) (Message, error) {
+	m.mu.Lock()
+	msg, ok := m.take(match)
+	open := m.open.Load()
+	m.mu.Unlock()
+	if !ok && !open {
+		return nil, net.ErrClosed
 	}
+	return msg, nil
+}
+
+// receive waits for wake, the mailbox's end or done, the end of ctx. The receiver has looked.
+func (m *Mailbox) receive(ctx context.Context, done <-chan struct{}, match func(Message) bool,
+	wake <-chan struct{}) (Message, error) {
 	for {
-		if msg, ok := m.PollMatch(match); ok {
-			return msg, nil
-		}
-		if m.Closed() {
-			return nil, net.ErrClosed
-		}
 		select {
 		case <-wake:
 		case <-m.gone:
-		case <-ctx.Done():
+		case <-done:
 			return nil, endOf(ctx)
 		}
+		if msg, err := m.look(match); msg != nil || err != nil {
+			return msg, err
+		}
+	}
+}
+
+// receiveAnyway waits for a message or the mailbox's end. A plain receive from a channel costs half of a select.
+func (m *Mailbox) receiveAnyway() (Message, error) {
+	m.mu.Lock()
+	for {
+		msg, ok := m.take(nil)
+		switch {
+		case ok:
+			m.mu.Unlock()
+			return msg, nil
+		case !m.open.Load():
+			m.signalTurn() // each passes it on to the next
+			m.mu.Unlock()
+			return nil, net.ErrClosed
+		case m.messages.head != nil:
+			continue // it came while the function of a handle ran, and waiting did not count this receiver
+		}
+		m.waiting++
+		m.mu.Unlock()
+		<-m.turn
+		m.mu.Lock()
+		m.waiting--
 	}
 }
 
@@ -147,6 +206,13 @@ func (m *Mailbox) Poll() (Message, bool) { return m.PollMatch(nil) }
 func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 	m = m.orClosed()
 	m.mu.Lock()
+	msg, ok := m.take(match)
+	m.mu.Unlock()
+	return msg, ok
+}
+
+// take is PollMatch. m.mu is held, but not while match or the function of a handle runs, nor after their panic.
+func (m *Mailbox) take(match func(Message) bool) (Message, bool) {
 	last := m.seq // later messages are for the next call
 	for h := m.messages.head; h != nil && h.seq <= last; {
 		at, kind := h.place(), h.posted
@@ -158,7 +224,6 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 			msg, ok = m.takeIf(h, match)
 		}
 		if ok {
-			m.mu.Unlock()
 			return msg, true
 		}
 		// The mailbox was unlocked, so the messages after this place may have changed.
@@ -171,7 +236,6 @@ func (m *Mailbox) PollMatch(match func(Message) bool) (Message, bool) {
 		for h = m.messages.head; h != nil && !at.before(h.place()); h = h.entry.next {
 		}
 	}
-	m.mu.Unlock()
 	return nil, false
 }
 
@@ -215,7 +279,7 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 	more, done := false, false
 	defer func() {
 		m.mu.Lock()
-		if m.open && msg != nil && !take {
+		if m.open.Load() && msg != nil && !take {
 			m.linkAt(seq, msg)
 		}
 		again := h.posted
@@ -228,7 +292,7 @@ func (m *Mailbox) receiveThrough(h *Handle, take bool) (msg Message, ok bool) {
 			again = messageSelect
 		}
 		switch {
-		case !m.open:
+		case !m.open.Load():
 		case again != messageNone:
 			m.link(h, again)
 		case m.messages.head != nil:
@@ -297,7 +361,7 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	second.mu.Lock()
 	defer second.mu.Unlock()
 	switch {
-	case !to.open:
+	case !to.open.Load():
 		return false, net.ErrClosed
 	case !h.at(at):
 		return false, nil // another receiver took it
@@ -333,7 +397,7 @@ func (m *Mailbox) Post(msg Message) error {
 	h := &Handle{mb: m, ext: &handleExt{msg: msg}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.open {
+	if !m.open.Load() {
 		return net.ErrClosed
 	}
 	m.link(h, messageOther)
@@ -345,11 +409,12 @@ func (m *Mailbox) Post(msg Message) error {
 func (m *Mailbox) Close() error {
 	m = m.orClosed()
 	m.mu.Lock()
-	if !m.open {
+	if !m.open.Load() {
 		m.mu.Unlock()
 		return nil
 	}
-	m.open = false
+	m.open.Store(false)
+	m.signalTurn()
 	for m.messages.head != nil {
 		m.unlink(m.messages.head)
 	}
@@ -381,17 +446,26 @@ func (m *Mailbox) Close() error {
 
 // Closed reports whether Close was called.
 func (m *Mailbox) Closed() bool {
-	m = m.orClosed()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return !m.open
+	return !m.orClosed().open.Load()
 }
 
-// signal wakes one receiver and every ReceiveMatch. m.mu is held.
+// signal wakes one receiver and every ReceiveMatch. Whoever takes a message while there are more signals again, so that a
+// receiver which has been woken, and has not run yet, stands for all of its kind. m.mu is held.
 func (m *Mailbox) signal() {
-	poke(m.wake)
+	if m.waiting > 0 {
+		m.signalTurn()
+	} else {
+		poke(m.wake)
+	}
 	for w := m.watchers.head; w != nil; w = w.next {
 		poke(w.wake)
+	}
+}
+
+// signalTurn wakes a receiver whose wait cannot end by itself, if there is one. m.mu is held.
+func (m *Mailbox) signalTurn() {
+	if m.waiting > 0 {
+		poke(m.turn)
 	}
 }
 

@@ -130,10 +130,102 @@ func TestCloseOfAMailboxWakesEveryReceiver(t *testing.T) {
 		}
 		g, got := receiveBehind(t, f)
 		close(g.open)
-		all = append(all, got)
+		all = append(all, got, receiveAnyway(mb))
 	}
+	countWaiting(t, mb, 6)
 	require.NoError(t, mb.Close())
 	for _, got := range all {
 		assert.ErrorIs(t, (<-got).err, net.ErrClosed)
 	}
+}
+
+// receiveAnyway starts a receiver whose wait cannot end by itself.
+func receiveAnyway(mb *Mailbox) (got chan received) {
+	got = make(chan received, 1)
+	go func() {
+		msg, err := mb.Receive(context.Background())
+		got <- received{msg, err}
+	}()
+	return got
+}
+
+// countWaiting waits until n such receivers wait, or are about to.
+func countWaiting(t *testing.T, mb *Mailbox, n int) {
+	eventually(t, func() bool {
+		mb.mu.Lock()
+		defer mb.mu.Unlock()
+		return mb.waiting == n
+	}, "the receivers that wait")
+}
+
+// Receivers whose wait cannot end share the messages with those that a context can end, and each message reaches one.
+func TestReceiversOfEveryKindShareTheMessages(t *testing.T) {
+	mb := NewMailbox()
+	var all []chan received
+	for range 3 {
+		g, got := receiveBehind(t, mb.Receive)
+		all = append(all, got, receiveAnyway(mb))
+		close(g.open)
+	}
+	countWaiting(t, mb, 3)
+	seen := map[Message]bool{}
+	for i := range all {
+		require.NoError(t, mb.Post(note(i)))
+	}
+	for _, got := range all {
+		r := within(t, got, "a message")
+		require.NoError(t, r.err)
+		seen[r.msg] = true
+	}
+	assert.Len(t, seen, len(all))
+	assert.Zero(t, mb.Len())
+}
+
+// A user of Wake that takes wake-ups and receives nothing takes none from receivers.
+func TestUserOfWakeTakesNothingFromReceivers(t *testing.T) {
+	mb := NewMailbox()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-mb.Wake():
+			case <-stop:
+				return
+			}
+		}
+	}()
+	for i := range 50 {
+		a, b := receiveAnyway(mb), receiveAnyway(mb)
+		countWaiting(t, mb, 2)
+		require.NoError(t, mb.Post(note(i)))
+		require.NoError(t, mb.Post(note(i)))
+		within(t, a, "a message")
+		within(t, b, "the other")
+	}
+	a, b := receiveAnyway(mb), receiveAnyway(mb)
+	countWaiting(t, mb, 2)
+	require.NoError(t, mb.Close())
+	assert.ErrorIs(t, within(t, a, "the end").err, net.ErrClosed)
+	assert.ErrorIs(t, within(t, b, "the other's").err, net.ErrClosed)
+	close(stop)
+	<-stopped
+}
+
+// A message that comes while a receiver runs the function of a handle, which gives nothing, is received by it.
+func TestMessageDuringAFunctionThatGivesNothing(t *testing.T) {
+	mb := NewMailbox()
+	runs, goOn := make(chan struct{}), make(chan struct{})
+	h := mb.newHandleFunc(nil, func(Message) (Message, bool) {
+		close(runs)
+		<-goOn
+		return nil, false
+	})
+	got := receiveAnyway(mb)
+	countWaiting(t, mb, 1)
+	require.NoError(t, h.notify())
+	<-runs
+	require.NoError(t, mb.Post(note(1)))
+	close(goOn)
+	assert.Equal(t, received{note(1), nil}, within(t, got, "the message"))
 }

@@ -59,7 +59,7 @@ func (s *Socket) closeFor(owner *Mailbox) { s.close(owner, false) }
 func (m *Mailbox) own(s *Socket) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.open {
+	if !m.open.Load() {
 		return false
 	}
 	m.owned.insert(s, nil)

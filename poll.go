@@ -107,27 +107,32 @@ var pollerFails atomic.Pointer[func() int]
 // poller.
 func handOutEvents(raw syscall.RawConn) error {
 	var n int
+	// The events are handed out before the wait goes on: the runtime keeps what comes during a Read. A new Read would forget
+	// it, and so would have to look again first.
 	collect := func(uintptr) bool {
-		n = cPoll(poller.p, poller.events)
-		if f := pollerFails.Load(); f != nil {
-			n = (*f)()
+		for {
+			n = cPoll(poller.p, poller.events)
+			if f := pollerFails.Load(); f != nil {
+				n = (*f)()
+			}
+			for i := range max(n, 0) {
+				// An event fetched before its socket was deregistered finds no socket, or the next one with the address.
+				if s := named(poller.events[i].user); s != nil {
+					s.event(int(poller.events[i].events))
+				}
+			}
+			if n < len(poller.events) { // a full batch may not be all
+				return n < 0
+			}
 		}
-		return n != 0
 	}
 	for {
 		if err := raw.Read(collect); isDeadline(err) {
 			pauses.due()
-			continue
 		} else if err != nil {
 			return err
-		} else if n < 0 {
+		} else {
 			return errnoOf(n)
-		}
-		for i := range n {
-			// An event fetched before its socket was deregistered finds no socket, or the next one with the address.
-			if s := named(poller.events[i].user); s != nil {
-				s.event(int(poller.events[i].events))
-			}
 		}
 	}
 }
@@ -177,6 +182,14 @@ func (s *Socket) wakeArmed() {
 
 // arm asks for one event in a direction. again says that the last event was empty. s.mu is held.
 func (s *Socket) arm(d direction, again bool) error {
+	if again {
+		return s.armAfter(d, afterEmpty)
+	}
+	return s.armAfter(d, afterNothing)
+}
+
+// armAfter asks for one event in a direction. s.mu is held.
+func (s *Socket) armAfter(d direction, after armAfter) error {
 	if s.ptr == nil {
 		if err := startPoller(); err != nil {
 			return err
@@ -184,7 +197,7 @@ func (s *Socket) arm(d direction, again bool) error {
 		s.ptr = s.nameForPoller()
 	}
 	s.facts.Or(d.selectedFact())
-	if r := cArm(poller.p, s.h, d.bits(), again, s.ptr); r < 0 {
+	if r := cArm(poller.p, s.h, d.bits(), after, s.ptr); r < 0 {
 		return SelectFailedError{syscall.Errno(-r)}
 	}
 	return nil

@@ -2,9 +2,12 @@ package esock
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -327,4 +330,114 @@ func TestWaitThatTheRuntimeRefuses(t *testing.T) {
 	assert.ErrorIs(t, <-done, net.ErrClosed)
 	assert.Zero(t, s.Info().NumReaders)
 	assert.EqualValues(t, 2, s.Counters().ReadWaits)
+}
+
+// keptFor reports whether the socket's registration is edge-triggered.
+func keptFor(t *testing.T, s *Socket) bool {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", cPollerFD(poller.p)))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 3 && f[0] == "tfd:" && f[1] == fmt.Sprint(fdOf(s)) {
+			events, err := strconv.ParseUint(f[3], 16, 32)
+			require.NoError(t, err)
+			return events>>31 == 1
+		}
+	}
+	t.Fatal("it is not registered")
+	return false
+}
+
+// exchange is a wait of a receiver that drains its socket.
+func exchange(t *testing.T, a, b *Socket, mb *Mailbox) {
+	t.Helper()
+	buf := make([]byte, 1)
+	waitsFor(t, b, NoWait(mb))
+	require.Equal(t, 1, must(a.Send([]byte("x"), 0, Forever)))
+	require.IsType(t, SelectMsg{}, receive(t, mb))
+	require.Equal(t, 1, must(b.Recv(buf, 0, NoWait(mb))))
+}
+
+// keepPair is a pair whose second is registered edge-triggered, after waits of a receiver that drains it.
+func keepPair(t *testing.T, mb *Mailbox) (a, b *Socket) {
+	t.Helper()
+	a, b = pair(t, Stream)
+	for range 3 {
+		exchange(t, a, b, mb)
+		require.False(t, keptFor(t, b))
+	}
+	exchange(t, a, b, mb)
+	require.True(t, keptFor(t, b))
+	return a, b
+}
+
+// A registration that no receiver uses any more costs the data path nothing for long.
+func TestKeptRegistrationEndsWhenNobodyWaits(t *testing.T) {
+	mb := NewMailbox()
+	a, b := keepPair(t, mb)
+	buf := make([]byte, 1)
+	for i := range 2 {
+		require.True(t, keptFor(t, b))
+		require.Equal(t, 1, must(a.Send([]byte("x"), 0, Forever)))
+		eventually(t, func() bool { return b.state.Load()&stNote(reading) != 0 }, "an event for nobody")
+		if i == 0 {
+			b.state.And(^stNote(reading))
+		}
+		require.Equal(t, 1, must(b.Recv(buf, 0, Forever)))
+	}
+	require.False(t, keptFor(t, b))
+	for range 3 {
+		exchange(t, a, b, mb)
+	}
+}
+
+// Whatever a call that arms has left in the socket is announced.
+func TestKeptRegistrationAnnouncesWhatIsLeft(t *testing.T) {
+	buf := make([]byte, 1)
+	t.Run("select_read", func(t *testing.T) {
+		mb := NewMailbox()
+		a, b := keepPair(t, mb)
+		waitsFor(t, b, NoWait(mb))
+		require.NoError(t, b.SetSelectRead(true))
+		require.Equal(t, 2, must(a.Send([]byte("xy"), 0, Forever)))
+		require.IsType(t, SelectMsg{}, receive(t, mb))
+		n, err := b.Recv(buf, 0, NoWait(mb))
+		require.Equal(t, 1, n)
+		require.ErrorAs(t, err, new(*Select))
+		require.IsType(t, SelectMsg{}, receive(t, mb))
+	})
+	t.Run("the next in the queue", func(t *testing.T) {
+		mb, next := NewMailbox(), NewMailbox()
+		a, b := keepPair(t, mb)
+		h := waitsFor(t, b, NoWait(mb))
+		waitsFor(t, b, NoWait(next))
+		require.Equal(t, 2, must(a.Send([]byte("xy"), 0, Forever)))
+		require.IsType(t, SelectMsg{}, receive(t, mb))
+		require.NoError(t, b.Cancel((*Select)(h)))
+		require.IsType(t, SelectMsg{}, receive(t, next))
+	})
+	t.Run("a wait that a call of another kind takes over", func(t *testing.T) {
+		mb := NewMailbox()
+		a, b := keepPair(t, mb)
+		waitsFor(t, b, NoWait(mb))
+		require.Equal(t, 1, must(a.Send([]byte("x"), 0, Forever)))
+		require.IsType(t, SelectMsg{}, receive(t, mb))
+		require.Equal(t, 1, must(b.Recv(buf, MsgPeek, NoWait(mb))))
+		require.Equal(t, 1, must(b.Recv(buf, 0, Within(0))))
+		exchange(t, a, b, mb)
+	})
+}
+
+// Only a call whose last try would have blocked says so to the poller.
+func TestWhatACallKnowsWhenItArms(t *testing.T) {
+	for want, calls := range map[armAfter][]call{
+		afterTry:   {{}, {sends: pollTries - 1}},
+		afterEmpty: {{woken: true}},
+		afterNothing: {{complete: true}, {sends: pollTries}, {flags: int(MsgErrQueue)},
+			{own: func() int { return -int(syscall.EAGAIN) }}},
+	} {
+		for i := range calls {
+			assert.Equal(t, want, calls[i].armAfter(), "%+v", calls[i])
+		}
+	}
 }

@@ -759,7 +759,7 @@ ESOCK_API void esock_poller_forget(esock_poller *p);
 
 /* Gives a poller whose descriptor has failed a new one. Returns the new descriptor. No thread may
  * be in esock_poll. The caller decides whether to close the old number, which may be another file
- * by now. Deregister the handles that were armed, and arm them again. Other errors: those of
+ * by now. Deregister every registered handle, and arm again what was armed. Other errors: those of
  * epoll_create1(2): the poller then has no descriptor, and this may be called again. */
 ESOCK_API int esock_poller_renew(esock_poller *p);
 
@@ -767,17 +767,25 @@ ESOCK_API int esock_poller_renew(esock_poller *p);
  * pollers nest. */
 ESOCK_API int esock_poller_fd(const esock_poller *p);
 
+/* What the caller knows of the socket when it arms. */
+enum esock_arm_after {
+    ESOCK_AFTER_NOTHING = 0, /* nothing: it may be ready */
+    ESOCK_AFTER_EMPTY = 1,   /* the last notification proved empty: the call still would block */
+    ESOCK_AFTER_TRY = 2      /* the last call in the direction would have blocked */
+};
+
 /* Arms `events`: asks for one notification of each, in addition to those already armed. After one
  * event, esock_fired must be called before anything is armed again. `user` comes back in the event;
  * it is the same for all arms of one registration. -EEXIST: another handle that owns this
  * descriptor is registered. Other errors: those of epoll_ctl(2), and of dup(2) for a descriptor
  * that the caller keeps. After an error nothing more is armed than before.
  *
- * `again` says that the last notification proved empty (the call still would block). Then the
- * registration turns edge-triggered, so that a lasting condition (a queued error that is not read)
- * does not cause endless events. Such events may arrive without being armed, and mean "try again".
- * Arming without `again` turns it back. */
-ESOCK_API int esock_arm(esock_poller *p, esock *s, unsigned events, int again, void *user);
+ * With ESOCK_AFTER_EMPTY the registration turns edge-triggered, so that a lasting condition (a
+ * queued error that is not read) does not cause endless events. With ESOCK_AFTER_TRY it does so if
+ * the caller waits for ESOCK_IN again and again, so that an arm costs no system call. Such events
+ * may arrive without being armed, and mean "try again". */
+ESOCK_API int esock_arm(esock_poller *p, esock *s, unsigned events, enum esock_arm_after after,
+                        void *user);
 
 /* Disarms `events`. An event that is under way may still arrive. */
 ESOCK_API int esock_disarm(esock_poller *p, esock *s, unsigned events);

@@ -45,11 +45,15 @@ struct esock {
     void *user;                        /* what the poller reports; set while registered */
     uint8_t armed;                     /* enum esock_events asked for and not yet answered */
     uint8_t registered;                /* the events that epoll watches */
-    uint8_t edge;                      /* the registration is edge-triggered */
+    uint8_t mode;                      /* of the registration: esock_poll.c */
     uint8_t in_poller;                 /* there is a registration */
     uint8_t width;                     /* bits at which counters wrap, 64 */
     uint8_t watched_ours;              /* `watched` is a duplicate, closed with the registration */
     int watched;                       /* the descriptor that epoll watches, while registered */
+    uint8_t drained;                   /* arms in a row after a try that would block */
+    uint8_t strays;                    /* edges in this mode that nobody waited for */
+    uint8_t doublings;                 /* of the proof that the mode asks for */
+    uint8_t missed;                    /* such an edge came since the last epoll_ctl */
 };
 
 _Static_assert(sizeof(struct esock) <= 216, "keep the handle within one 224-byte malloc chunk");

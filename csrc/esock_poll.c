@@ -1,9 +1,39 @@
-/* Readiness: epoll, one-shot. A socket has one registration for both directions. */
+/* Readiness: epoll. A socket has one registration for both directions.
+ *
+ * How epoll watches a handle is its mode. p->mu guards it, and next_mode alone chooses it, but for the end of KEPT.
+ *
+ *   ONCE   One-shot: an event ends the watch of both directions, so that a socket for which nobody waits costs nothing. Each
+ *          arm after an event is an epoll_ctl, which also reports what is ready already.
+ *   QUIET  Edge-triggered, after an empty event: a lasting condition causes no endless events.
+ *   KEPT   Edge-triggered, for receives only: arms cost no epoll_ctl.
+ *
+ *   from ONCE, QUIET  to QUIET  an arm after an empty event
+ *   from QUIET        to ONCE   any other arm
+ *   from ONCE         to KEPT   an arm after a try that would block, for ESOCK_IN alone, which follows as many such arms in
+ *                               a row as proof asks for
+ *   from KEPT         to ONCE   an arm without such a try; an arm of another direction, which QUIET gets after an empty event;
+ *                               the second edge in KEPT that nobody waited for
+ *
+ * KEPT loses no event. A try that would block has seen the socket empty, and whatever comes after it is an edge. That edge
+ * comes before the arm or after it. After it, the event answers the arm. Before it, nobody waits for the event: `missed`
+ * records that, and the next arm modifies the registration, upon which epoll reports what is ready. An arm without such a
+ * try might leave something in the socket, so it goes back to ONCE. An edge-triggered registration is not modified
+ * otherwise: that would report a lasting condition once more.
+ *
+ * An edge that nobody waits for costs more than an epoll_ctl. So each return to ONCE for that reason doubles the proof. */
 #include "esock_internal.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+
+enum mode { ONCE, QUIET, KEPT };
+
+enum {
+    STRAYS = 2,   /* edges that nobody waited for end KEPT */
+    PROOF = 3,    /* arms in a row before KEPT, at first */
+    DOUBLINGS = 6 /* of it, at most */
+};
 
 struct esock_poller {
     const esock_sys *sys;
@@ -82,11 +112,11 @@ static void unchoose(esock *s) {
     s->watched_ours = 0;
 }
 
-/* Tells epoll to watch `events`. p->mu is held. */
-static int watch(esock_poller *p, esock *s, unsigned events, int edge) {
+/* Tells epoll to watch `events` in a mode. p->mu is held. */
+static int watch(esock_poller *p, esock *s, unsigned events, enum mode mode) {
     struct epoll_event ev = {
         .events = (events & ESOCK_IN ? EPOLLIN : 0u) | (events & ESOCK_OUT ? EPOLLOUT : 0u) |
-                  (edge ? EPOLLET : EPOLLONESHOT),
+                  (mode == ONCE ? EPOLLONESHOT : EPOLLET),
         .data.ptr = s->user,
     };
     int r = s->in_poller ? 0 : choose(s);
@@ -101,20 +131,43 @@ static int watch(esock_poller *p, esock *s, unsigned events, int edge) {
     }
     s->in_poller = 1;
     s->registered = (uint8_t)events;
-    s->edge = (uint8_t)edge;
+    if (mode != s->mode) s->drained = s->strays = 0;
+    s->mode = (uint8_t)mode;
+    s->missed = 0;
     return 0;
 }
 
-int esock_arm(esock_poller *p, esock *s, unsigned events, int again, void *user) {
-    int edge = again != 0;
+/* Chooses the mode of an arm, after which `want` is armed. p->mu is held. */
+static enum mode next_mode(esock *s, unsigned want, enum esock_arm_after after) {
+    bool receives = want == ESOCK_IN;
+    switch (after) {
+    case ESOCK_AFTER_EMPTY:
+        return receives && s->mode == KEPT ? KEPT : QUIET;
+    case ESOCK_AFTER_TRY:
+        if (!receives || s->mode == QUIET) return ONCE;
+        if (s->mode == KEPT) return KEPT;
+        if (s->registered & ESOCK_IN) return ONCE; /* a cancelled arm proves nothing */
+        if (s->drained < PROOF << s->doublings) {
+            s->drained++;
+            return ONCE;
+        }
+        return KEPT;
+    case ESOCK_AFTER_NOTHING:
+        break;
+    }
+    s->drained = 0;
+    return ONCE;
+}
+
+int esock_arm(esock_poller *p, esock *s, unsigned events, enum esock_arm_after after, void *user) {
     int r = 0;
     pthread_mutex_lock(&p->mu);
     s->user = user;
     unsigned want = s->armed | (events & (ESOCK_IN | ESOCK_OUT | ESOCK_ERR));
-    /* No call for what epoll already watches. An edge-triggered registration must not be modified:
-     * that would report a lasting condition once more, and so for ever. */
-    if (s->edge != edge || (s->registered & want) != want)
-        r = watch(p, s, want | (edge && s->edge ? s->registered : 0u), edge);
+    enum mode mode = next_mode(s, want, after);
+    /* No call for what epoll already watches. */
+    if (s->mode != mode || (s->registered & want) != want || s->missed)
+        r = watch(p, s, want | (mode == QUIET && s->mode == QUIET ? s->registered : 0u), mode);
     if (r == 0) s->armed = (uint8_t)want;
     pthread_mutex_unlock(&p->mu);
     return r;
@@ -128,13 +181,23 @@ int esock_disarm(esock_poller *p, esock *s, unsigned events) {
     return 0;
 }
 
+/* Records an edge in KEPT that nobody waited for. p->mu is held. */
+static void stray(esock_poller *p, esock *s) {
+    s->missed = 1;
+    if (++s->strays < STRAYS) return;
+    if (s->doublings < DOUBLINGS) s->doublings++;
+    if (watch(p, s, 0, ONCE) < 0) s->registered = 0; /* the next arm reports the reason */
+}
+
 int esock_fired(esock_poller *p, esock *s, unsigned events) {
     pthread_mutex_lock(&p->mu);
     unsigned answered = events & ESOCK_ERR ? s->armed : s->armed & events;
     s->armed = (uint8_t)(s->armed & ~answered);
-    if (s->in_poller && !s->edge) {
+    if (s->mode == KEPT && answered == 0)
+        stray(p, s);
+    else if (s->in_poller && s->mode == ONCE) {
         s->registered = 0; /* one shot, for both directions */
-        if (s->armed != 0 && watch(p, s, s->armed, 0) < 0) {
+        if (s->armed != 0 && watch(p, s, s->armed, ONCE) < 0) {
             /* The socket can no longer be watched. Every waiter is woken, and its own call reports
              * the reason. */
             answered |= s->armed;
@@ -179,7 +242,9 @@ int esock_deregister(esock_poller *p, esock *s) {
         r = p->sys->epoll_ctl(p->sys, p->ep, EPOLL_CTL_DEL, s->watched, &ev);
         unchoose(s);
     }
-    s->in_poller = s->edge = s->armed = s->registered = 0;
+    s->in_poller = s->armed = s->registered = 0;
+    s->mode = ONCE;
+    s->drained = s->strays = s->doublings = s->missed = 0;
     s->user = NULL;
     pthread_mutex_unlock(&p->mu);
     return r;

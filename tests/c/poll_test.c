@@ -233,6 +233,244 @@ static void waiting_for_errors_alone(void **state) {
     esock_poller_free(p);
 }
 
+/* ---- the edge-triggered registration of a receiver that drains its socket ---- */
+
+/* Whether the last epoll_ctl asked for one event only. */
+static bool one_shot(const struct script *k) {
+    return (uint32_t)script_last(k, K_EPOLL_CTL)->b & EPOLLONESHOT;
+}
+
+/* A wait of a receiver that drains its socket: the try, the arm, the data, the event, the receive. */
+static void exchange(esock_poller *p, esock *a, esock *b, void *user) {
+    char c;
+    assert_int_equal(esock_recv(a, &c, 1, 0, 0), -EAGAIN);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, user), 0);
+    nothing_comes(p);
+    put(b);
+    event_comes(p, user, ESOCK_IN);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+    take(a);
+}
+
+/* Returns how many waits in a row call epoll_ctl, before the waits do without. */
+static int waits_that_call(struct script *k, esock_poller *p, esock *a, esock *b) {
+    for (int waits = 0; waits < 1000; waits++) {
+        unsigned before = script_count(k, K_EPOLL_CTL);
+        exchange(p, a, b, k);
+        if (script_count(k, K_EPOLL_CTL) == before) return waits;
+    }
+    return -1;
+}
+
+/* A pair, and a poller that counts its calls, in which the first is kept edge-triggered. */
+static esock_poller *kept(struct script *k, esock **a, esock **b) {
+    script_init(k);
+    esock_poller *p = poller(&k->sys);
+    unix_pair(NULL, SOCK_STREAM, a, b);
+    assert_int_equal(waits_that_call(k, p, *a, *b), 4);
+    assert_false(one_shot(k));
+    return p;
+}
+
+static void receiver_that_drains_arms_without_a_system_call(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_poller *p = kept(&k, &a, &b);
+    unsigned before = script_count(&k, K_EPOLL_CTL);
+    for (int i = 0; i < 20; i++)
+        exchange(p, a, b, &k);
+    assert_int_equal(script_count(&k, K_EPOLL_CTL), before);
+    finish(p, a, b);
+}
+
+static void only_answered_receives_prove_that_it_drains(void **state) {
+    struct script k;
+    esock *a, *b;
+    script_init(&k);
+    esock_poller *p = poller(&k.sys);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    for (int i = 0; i < 10; i++) { /* cancelled */
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, &k), 0);
+        assert_int_equal(esock_disarm(p, a, ESOCK_IN), 0);
+    }
+    for (int i = 0; i < 10; i++) { /* sends */
+        assert_int_equal(esock_arm(p, a, ESOCK_OUT, ESOCK_AFTER_TRY, &k), 0);
+        event_comes(p, &k, ESOCK_OUT);
+        assert_int_equal(esock_fired(p, a, ESOCK_OUT), ESOCK_OUT);
+        assert_true(one_shot(&k));
+    }
+    for (int i = 0; i < 10; i++) { /* not in a row */
+        exchange(p, a, b, &k);
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_NOTHING, &k), 0);
+        assert_int_equal(esock_disarm(p, a, ESOCK_IN), 0);
+        assert_true(one_shot(&k));
+    }
+    finish(p, a, b);
+}
+
+static void edge_between_the_try_and_the_arm_is_not_lost(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_poller *p = kept(&k, &a, &b);
+    char c;
+    assert_int_equal(esock_recv(a, &c, 1, 0, 0), -EAGAIN);
+    put(b);
+    event_comes(p, &k, ESOCK_IN);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), 0);
+    nothing_comes(p);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, &k), 0);
+    event_comes(p, &k, ESOCK_IN);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+    take(a);
+    unsigned before = script_count(&k, K_EPOLL_CTL);
+    exchange(p, a, b, &k); /* one such edge does not end it */
+    assert_int_equal(script_count(&k, K_EPOLL_CTL), before);
+
+    /* The event is collected before the arm, and handed out after it. */
+    put(b);
+    event_comes(p, &k, ESOCK_IN);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, &k), 0);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+    finish(p, a, b);
+}
+
+static void second_edge_without_a_waiter_ends_it_and_doubles_the_proof(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_poller *p = kept(&k, &a, &b);
+    for (int waits = 7; waits < 1000; waits = 2 * waits - 1) {
+        for (int i = 0; i < 2; i++) {
+            put(b);
+            event_comes(p, &k, ESOCK_IN);
+            assert_int_equal(esock_fired(p, a, ESOCK_IN), 0);
+            assert_int_equal(one_shot(&k), i == 1);
+            take(a);
+        }
+        put(b);
+        nothing_comes(p); /* a socket for which nobody waits costs nothing */
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_NOTHING, &k), 0);
+        event_comes(p, &k, ESOCK_IN);
+        assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+        take(a);
+        assert_int_equal(waits_that_call(&k, p, a, b), waits <= 193 ? waits : 193);
+    }
+    /* A new registration knows nothing of that. */
+    assert_int_equal(esock_deregister(p, a), 0);
+    assert_int_equal(waits_that_call(&k, p, a, b), 4);
+    finish(p, a, b);
+}
+
+static void arm_of_a_receiver_that_has_left_data_is_answered(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_poller *p = kept(&k, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, &k), 0);
+    put(b);
+    put(b);
+    event_comes(p, &k, ESOCK_IN);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+    take(a);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_NOTHING, &k), 0);
+    event_comes(p, &k, ESOCK_IN);
+    assert_true(one_shot(&k));
+    finish(p, a, b);
+}
+
+static void writer_ends_it_and_both_are_answered(void **state) {
+    for (int after = ESOCK_AFTER_NOTHING; after <= ESOCK_AFTER_TRY; after++) {
+        struct script k;
+        esock *a, *b;
+        static char m[4096];
+        esock_poller *p = kept(&k, &a, &b);
+        while (esock_send(a, m, sizeof m, 0, 0) > 0) {
+        }
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, &k), 0);
+        assert_int_equal(esock_arm(p, a, ESOCK_OUT, (enum esock_arm_after)after, &k), 0);
+        nothing_comes(p);
+        put(b);
+        event_comes(p, &k, ESOCK_IN);
+        assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+        while (esock_recv(b, m, sizeof m, 0, 0) > 0) {
+        }
+        event_comes(p, &k, ESOCK_OUT);
+        assert_int_equal(esock_fired(p, a, ESOCK_OUT), ESOCK_OUT);
+        finish(p, a, b);
+    }
+}
+
+static void hang_up_is_one_edge(void **state) {
+    struct script k;
+    esock *a, *b;
+    char c;
+    esock_poller *p = kept(&k, &a, &b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, &k), 0);
+    shut(b);
+    event_comes(p, &k, ESOCK_ERR);
+    assert_int_equal(esock_fired(p, a, ESOCK_ERR), ESOCK_IN);
+    assert_int_equal(esock_recv(a, &c, 1, 0, 0), 0);
+    nothing_comes(p);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_NOTHING, &k), 0);
+    event_comes(p, &k, ESOCK_ERR); /* one that waits nevertheless is told */
+    assert_int_equal(esock_deregister(p, a), 0);
+    shut(a);
+    esock_poller_free(p);
+}
+
+/* Each error that is queued wakes it for nothing at most once more than its edge. */
+static void queued_errors_are_quiet_for_one_that_drains(void **state) {
+    struct script k;
+    esock_addr at, nobody;
+    esock *other;
+    script_init(&k);
+    esock_poller *p = poller(&k.sys);
+    esock *s = with_queued_error(&at);
+    assert_int_equal(esock_open(&other, AF_INET, SOCK_DGRAM, 0, NULL), 0);
+    char c;
+    while (recv(esock_fd(s), &c, 1, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) {
+    }
+    enum esock_arm_after after = ESOCK_AFTER_TRY;
+    shut(bound(NULL, SOCK_DGRAM, &nobody));
+    for (int i = 0; i < 20; i++) {
+        if (i > 10) {
+            refused(s, "x", 1, &nobody);
+            assert_int_equal(esock_recv(s, &c, 1, 0, 0), -ECONNREFUSED);
+        }
+        assert_int_equal(esock_recv(s, &c, 1, 0, 0), -EAGAIN);
+        assert_int_equal(esock_arm(p, s, ESOCK_IN, after, &k), 0);
+        esock_event ev;
+        int woken = 0;
+        for (; woken < 100 && esock_poll(p, &ev, 1, 0) == 1; woken++) {
+            if (esock_fired(p, s, ev.events) == 0) continue;
+            assert_int_equal(esock_arm(p, s, ESOCK_IN, ESOCK_AFTER_EMPTY, &k), 0);
+        }
+        assert_in_range(woken, 0, i > 10 ? 2 : 0);
+        assert_int_equal(esock_sendto(other, "x", 1, 0, 0, &at), 1);
+        event_comes(p, &k, ESOCK_IN);
+        assert_int_equal(esock_fired(p, s, ESOCK_IN), ESOCK_IN);
+        take(s);
+    }
+    assert_int_equal(esock_deregister(p, s), 0);
+    shut(s);
+    shut(other);
+    esock_poller_free(p);
+}
+
+static void end_of_it_that_fails_is_told_to_the_next_arm(void **state) {
+    struct script k;
+    esock *a, *b;
+    esock_poller *p = kept(&k, &a, &b);
+    put(b);
+    for (int i = 0; i < 2; i++) {
+        if (i == 1) script_answer(&k, K_EPOLL_CTL, -ENOMEM);
+        assert_int_equal(esock_fired(p, a, ESOCK_IN), 0);
+    }
+    script_answer(&k, K_EPOLL_CTL, -EPERM);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, &k), -EPERM);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, &k), 0);
+    event_comes(p, &k, ESOCK_IN);
+    finish(p, a, b);
+}
+
 static void duplicate_of_a_deregistered_socket_reports_nothing(void **state) {
     esock *a, *b;
     int me;
@@ -583,6 +821,15 @@ int main(void) {
         cmocka_unit_test(queued_error_wakes_a_waiter_twice_and_then_is_quiet),
         cmocka_unit_test(quiet_waiter_still_gets_its_other_direction),
         cmocka_unit_test(waiting_for_errors_alone),
+        cmocka_unit_test(receiver_that_drains_arms_without_a_system_call),
+        cmocka_unit_test(only_answered_receives_prove_that_it_drains),
+        cmocka_unit_test(edge_between_the_try_and_the_arm_is_not_lost),
+        cmocka_unit_test(second_edge_without_a_waiter_ends_it_and_doubles_the_proof),
+        cmocka_unit_test(arm_of_a_receiver_that_has_left_data_is_answered),
+        cmocka_unit_test(writer_ends_it_and_both_are_answered),
+        cmocka_unit_test(hang_up_is_one_edge),
+        cmocka_unit_test(queued_errors_are_quiet_for_one_that_drains),
+        cmocka_unit_test(end_of_it_that_fails_is_told_to_the_next_arm),
         cmocka_unit_test(duplicate_of_a_deregistered_socket_reports_nothing),
         cmocka_unit_test(deregistering_twice_or_never_registered_is_nothing),
         cmocka_unit_test(arm_that_fails_leaves_nothing_armed),

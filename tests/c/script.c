@@ -42,12 +42,7 @@ unsigned script_count(const struct script *k, enum script_call call) {
 }
 
 const struct script_seen *script_last(const struct script *k, enum script_call call) {
-    for (unsigned i = k->logged; i-- > 0;) {
-        if (k->log[i].call == call) {
-            return &k->log[i];
-        }
-    }
-    return NULL;
+    return k->calls[call] > 0 ? &k->last[call] : NULL;
 }
 
 bool script_used_up(const struct script *k) {
@@ -72,11 +67,10 @@ int script_open_fds(void) {
     return n - 3; /* ".", ".." and the directory itself */
 }
 
-/* Logs a call and takes the answer prepared for it. Returns true if the real kernel must not be called. */
+/* Notes a call and takes the answer prepared for it. Returns true if the real kernel must not be called. */
 struct turn {
     struct script_answer answer;
     struct script_seen *seen;
-    struct script_seen overflow;
 };
 
 static bool begin(const esock_sys *sys, enum script_call call, int fd, long a, long b, size_t len,
@@ -84,8 +78,9 @@ static bool begin(const esock_sys *sys, enum script_call call, int fd, long a, l
     struct script *k =
         (struct script *)(uintptr_t)sys; /* sys is its first member, and it is not const */
     k->calls[call]++;
-    t->seen = k->logged < SCRIPT_LOG ? &k->log[k->logged++] : &t->overflow;
-    *t->seen = (struct script_seen){.call = call, .fd = fd, .a = a, .b = b, .len = len};
+    t->seen = &k->last[call];
+    *t->seen =
+        (struct script_seen){.call = call, .at = k->all++, .fd = fd, .a = a, .b = b, .len = len};
     t->answer = (struct script_answer){.pass = true, .cut = SIZE_MAX};
     if (k->head[call] != k->tail[call]) {
         struct script_answer *q = &k->queue[call][k->head[call] % SCRIPT_DEPTH];

@@ -1,5 +1,5 @@
 /* A scripted kernel: a table of system calls that gives canned answers where a test has put some,
- * and asks the real kernel where it has not. It counts and logs every call.
+ * and asks the real kernel where it has not. It counts the calls, and keeps the last of each kind.
  *
  *     struct script k;
  *     script_init(&k);
@@ -78,6 +78,7 @@ struct script_answer {
  * options, the request for ioctl, op and mask for epoll_ctl, else how or backlog. */
 struct script_seen {
     enum script_call call;
+    unsigned at; /* how many calls of all kinds came before */
     int fd;
     long a, b;
     size_t len;
@@ -86,15 +87,14 @@ struct script_seen {
 };
 
 #define SCRIPT_DEPTH 16
-#define SCRIPT_LOG 512
 
 struct script {
     esock_sys sys; /* first: the core is given a pointer to this */
     struct script_answer queue[K_CALLS][SCRIPT_DEPTH];
     unsigned head[K_CALLS], tail[K_CALLS];
     unsigned calls[K_CALLS];
-    struct script_seen log[SCRIPT_LOG]; /* the first SCRIPT_LOG calls, in order */
-    unsigned logged;
+    unsigned all;
+    struct script_seen last[K_CALLS];
 };
 
 /* An empty script: everything goes to the real kernel. */
