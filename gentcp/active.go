@@ -12,8 +12,7 @@ type source Socket
 func (c *source) Next() (esock.Message, error) {
 	s := (*Socket)(c)
 	o := s.opts.Load()
-	var p Packet
-	err := s.next(&p, nil, 0, o)
+	p, err := s.next(nil, 0)
 	switch {
 	case err != nil:
 		return nil, err

@@ -19,6 +19,9 @@ type input struct {
 	end    int
 	total  int // bytes of the incomplete packet at the front; 0: not known
 
+	fresh bool // one read brought all of the data
+	alone int  // what the last read brought was one packet of so many bytes; 0: it was not one packet
+
 	reading bool   // a read fills the room behind the data, with mu unlocked: buf stays
 	pushed  []byte // what was put back meanwhile, ahead of the data
 }
@@ -41,7 +44,10 @@ func (in *input) configure(o *settings) {
 }
 
 // restart makes a new parser from the settings, also for data that was read already. The next HTTP line is a start line.
-func (in *input) restart(o *settings) { in.parser, _ = packet.NewParser(o.typ, o.decoding()) }
+func (in *input) restart(o *settings) {
+	in.parser, _ = packet.NewParser(o.typ, o.decoding())
+	in.alone = 1 // as a peer does that waits for answers
+}
 
 func (in *input) data() []byte { return in.buf[in.start:in.end] }
 func (in *input) len() int     { return in.end - in.start }
@@ -51,6 +57,7 @@ func (in *input) push(b []byte) {
 	if len(b) == 0 {
 		return
 	}
+	in.fresh = false
 	if in.reading {
 		in.pushed = append(bytes.Clone(b), in.pushed...)
 		return
@@ -76,6 +83,7 @@ func (in *input) add(b []byte) {
 	if len(b) == 0 {
 		return
 	}
+	in.fresh = false
 	if len(in.buf)-in.end < len(b) {
 		in.grow(in.len() + len(b))
 	}
@@ -84,6 +92,7 @@ func (in *input) add(b []byte) {
 
 // came adds n bytes, which a read has put behind the data, and what was put back during the read.
 func (in *input) came(n int) {
+	in.fresh = in.start == in.end
 	in.end += n
 	in.reading = false
 	if pushed := in.pushed; pushed != nil {
@@ -92,9 +101,14 @@ func (in *input) came(n int) {
 	}
 }
 
-// used removes n bytes from the front.
+// used removes a packet of n bytes from the front.
 func (in *input) used(n int) {
 	in.start += n
+	in.alone = 0
+	if in.fresh && in.start == in.end {
+		in.alone = n
+	}
+	in.fresh = false
 	switch {
 	case in.start == in.end:
 		in.drop()
@@ -133,6 +147,25 @@ func (in *input) grow(size int) {
 // shortest is how many bytes of a packet show its length. A line shows its end at any byte.
 var shortest = [packet.HTTPHBin + 1]int{packet.Len1: 1, packet.Len2: 2, packet.Len4: 4, packet.CDR: 12, packet.SunRM: 4,
 	packet.FCGI: 8, packet.TPKT: 4, packet.ASN1: 2}
+
+// direct returns the part of the caller's memory to read into while the input is empty, nil to read into the input. For a raw
+// packet of a length it is that long. Packets with bounds are read there as long as each read brings one packet that fits.
+// Otherwise reads into a small buf would be many, and what follows a packet would be copied.
+func (in *input) direct(buf []byte, length int, o *settings) []byte {
+	most := min(len(buf), o.buffer)
+	switch {
+	case active.Raw(o.typ):
+		if length > 0 {
+			most = length
+		}
+		if most == 0 || most > len(buf) {
+			return nil
+		}
+	case !o.readAhead || in.alone == 0 || in.alone > most:
+		return nil
+	}
+	return buf[:most]
+}
 
 // space returns the room for the next read. Memory grows with the data that has come, not with the length that the peer
 // announces: a full buffer grows by as much as it holds, or as one read takes.
