@@ -14,11 +14,13 @@ import (
 type input struct {
 	parser packet.Parser
 	buf    []byte  // the data is buf[start:end]; len(buf) is all there is
-	pooled *[]byte // buf, as the pool has it; nil: buf is too large for the pool
+	pooled *[]byte // buf, as the pool has it; nil: buf is too large for a pool
+	class  uint8   // the index of that pool
 	start  int
 	end    int
 	total  int // bytes of the incomplete packet at the front; 0: not known
 
+	short bool // the last read for an active mode did not fill its room
 	fresh bool // one read brought all of the data
 	alone int  // what the last read brought was one packet of so many bytes; 0: it was not one packet
 
@@ -104,7 +106,7 @@ func (in *input) came(n int) {
 // used removes a packet of n bytes from the front.
 func (in *input) used(n int) {
 	in.start += n
-	in.alone = 0
+	in.total, in.alone = 0, 0
 	if in.fresh && in.start == in.end {
 		in.alone = n
 	}
@@ -120,28 +122,33 @@ func (in *input) used(n int) {
 // drop discards the data and returns the buffer to its pool.
 func (in *input) drop() {
 	if in.pooled != nil {
-		buffers[sizeClass(len(in.buf))].Put(in.pooled)
+		buffers[in.class].Put(in.pooled)
 	}
 	in.buf, in.pooled, in.start, in.end = nil, nil, 0, 0
 }
 
+// take gets a buffer of at least the size. There is none.
+func (in *input) take(size int) {
+	c := sizeClass(size)
+	if c >= len(buffers) {
+		in.buf = make([]byte, size)
+		return
+	}
+	in.class = uint8(c)
+	if in.pooled, _ = buffers[c].Get().(*[]byte); in.pooled == nil {
+		fresh := make([]byte, defaultBuffer<<c)
+		in.pooled = &fresh
+	}
+	in.buf = *in.pooled
+}
+
 // grow moves the data to a buffer of at least the size.
 func (in *input) grow(size int) {
-	var pooled *[]byte
-	var buf []byte
-	if c := sizeClass(size); c < len(buffers) {
-		pooled, _ = buffers[c].Get().(*[]byte)
-		if pooled == nil {
-			fresh := make([]byte, defaultBuffer<<c)
-			pooled = &fresh
-		}
-		buf = *pooled
-	} else {
-		buf = make([]byte, size)
-	}
-	n := copy(buf, in.data())
-	in.drop()
-	in.buf, in.pooled, in.end = buf, pooled, n
+	old := *in
+	in.buf, in.pooled, in.start, in.end = nil, nil, 0, 0
+	in.take(size)
+	in.end = copy(in.buf, old.data())
+	old.drop()
 }
 
 // shortest is how many bytes of a packet show its length. A line shows its end at any byte.
@@ -170,6 +177,11 @@ func (in *input) direct(buf []byte, length int, o *settings) []byte {
 // space returns the room for the next read. Memory grows with the data that has come, not with the length that the peer
 // announces: a full buffer grows by as much as it holds, or as one read takes.
 func (in *input) space(o *settings) []byte {
+	if in.buf == nil && in.total == 0 && o.readAhead { // the usual case: as below, with less to do
+		read := max(min(o.buffer, maxPooled), shortest[o.typ])
+		in.take(read)
+		return in.buf[:read]
+	}
 	total := in.total
 	need := max(1, shortest[o.typ]-in.len())
 	if total > 0 {
@@ -187,7 +199,7 @@ func (in *input) space(o *settings) []byte {
 	}
 	switch {
 	case in.buf == nil:
-		in.grow(most)
+		in.take(most)
 	case in.end < len(in.buf):
 	case total > 0:
 		in.grow(in.end + need)

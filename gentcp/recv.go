@@ -24,56 +24,59 @@ func (s *Socket) Recv(length int, w esock.Wait) (Packet, error) { return s.RecvI
 // RecvInto is Recv into the caller's memory: a packet that fits is at the front of buf, and nothing is allocated. The rest of
 // buf may be overwritten, also when there is an error.
 func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) {
-	const op = "recv"
-	switch {
-	case !s.made():
-		return Packet{}, notMade(op)
-	case w.Err() != nil || w.Asynchronous():
-		return Packet{}, s.fail(op, checkWait(w))
-	case length < 0:
-		return Packet{}, s.fail(op, &badArgument{"length", length, "it is negative"})
-	case s.delivery.Listener() && !s.sock.Closed():
-		return Packet{}, s.fail(op, syscall.ENOTCONN)
+	if !s.made() || w.Err() != nil || w.Asynchronous() || length < 0 || s.delivery.Listener() {
+		if err := s.cannotReceive(length, w); err != nil {
+			return Packet{}, err
+		}
 	}
-	p, err := s.receive(buf[:len(buf):len(buf)], length, w)
+	// In the usual case, a passive socket that no other goroutine reads, this does at once what receive does: it takes a packet
+	// from the input, or reads one straight into buf.
+	buf = buf[:len(buf):len(buf)]
+	var p Packet
+	err, taken, begun := packet.ErrMore, false, false
+	s.mu.Lock()
+	if s.delivery.Take() {
+		taken = true
+		if s.input.len() > 0 {
+			if !s.sock.Closed() {
+				p, err = s.next(buf, length)
+			}
+		} else if room := s.input.direct(buf, length, s.opts.Load()); room != nil {
+			w, begun = w.Begin(), true
+			p, err = s.receiveDirect(room, length, w)
+		}
+	}
+	if err == packet.ErrMore {
+		p, err = s.receive(buf, length, w, taken, begun)
+	} else {
+		s.delivery.Done()
+		s.mu.Unlock()
+	}
 	if err != nil { // the lock is free: a context's error may have methods
-		return Packet{}, s.fail(op, err)
+		return Packet{}, s.fail("recv", err)
 	}
 	return p, nil
 }
 
-// receive is RecvInto with valid arguments. The error has not been through fail.
-//
-// In the usual case, a passive socket that no other goroutine reads, it does at once what receiveInOrder does: it takes a packet
-// from the input, or reads one straight into buf.
-func (s *Socket) receive(buf []byte, length int, w esock.Wait) (p Packet, err error) {
-	s.mu.Lock()
-	if !s.delivery.Take() {
-		return s.receiveInOrder(buf, length, w, false, false)
+// cannotReceive is the error of a receive with invalid arguments, or on a listener.
+func (s *Socket) cannotReceive(length int, w esock.Wait) error {
+	const op = "recv"
+	switch {
+	case !s.made():
+		return notMade(op)
+	case w.Err() != nil || w.Asynchronous():
+		return s.fail(op, checkWait(w))
+	case length < 0:
+		return s.fail(op, &badArgument{"length", length, "it is negative"})
+	case s.delivery.Listener() && !s.sock.Closed():
+		return s.fail(op, syscall.ENOTCONN)
 	}
-	begun := false
-	if s.input.len() > 0 {
-		err = packet.ErrMore
-		if !s.sock.Closed() {
-			p, err = s.next(buf, length)
-		}
-	} else if room := s.input.direct(buf, length, s.opts.Load()); room != nil {
-		w, begun = w.Begin(), true
-		p, err = s.receiveDirect(room, length, w)
-	} else {
-		err = packet.ErrMore
-	}
-	if err == packet.ErrMore {
-		return s.receiveInOrder(buf, length, w, true, begun)
-	}
-	s.delivery.Done()
-	s.mu.Unlock()
-	return p, err
+	return nil
 }
 
-// receiveInOrder is receive with every case. taken: this goroutine has the turn; begun: it has read already. s.mu is held, and is
-// not afterwards.
-func (s *Socket) receiveInOrder(buf []byte, length int, w esock.Wait, taken, begun bool) (p Packet, err error) {
+// receive is RecvInto with every case. taken: this goroutine has the turn; begun: it has read already. The error has not been
+// through fail. s.mu is held before, and not afterwards.
+func (s *Socket) receive(buf []byte, length int, w esock.Wait, taken, begun bool) (p Packet, err error) {
 	defer s.mu.Unlock()
 	whole := false // p has been read straight into buf
 	next := func() (err error) {
