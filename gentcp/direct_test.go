@@ -316,7 +316,7 @@ func TestChangesWhileAPacketIsReadInPlace(t *testing.T) {
 			wait := background(t, func() { _, err = s.RecvInto(buf, 0, soon) })
 			turns(t, s, 0)
 			write(t, peer, "\x03a")
-			hangUp(t, s, peer)
+			require.NoError(t, peer.CloseWrite())
 			wait()
 			reasons(t, "closed", err)
 			assert.Equal(t, !exits, s.Open())
