@@ -67,8 +67,8 @@ func parsed(t soft, typ packet.Type, stream string) (want []packet.Packet, used 
 	}
 }
 
-// Whatever the type, the sizes of the packets, where the stream is cut, and the memory of the caller and of the socket: receives
-// get the packets that the parser finds in the whole stream, and each as soon as it is there.
+// Whatever the type, the sizes of the packets, where the stream is cut, and the memory of the caller and of the socket:
+// receives get the packets that the parser finds in the whole stream, and each as soon as it is there.
 func TestReceivesGetThePacketsOfTheParser(t *testing.T) {
 	var types []packet.Type
 	for typ := packet.Raw; typ <= packet.HTTPHBin; typ++ {
@@ -164,8 +164,8 @@ func TestReceivesGetThePacketsOfTheParser(t *testing.T) {
 	})
 }
 
-// With one packet in each read, the packet is read straight into the caller's memory. Here the header shows it: the body was
-// moved to the front, and its last bytes are twice in the memory.
+// With one packet in each read, the packet is read straight into the caller's memory. Here the header shows it: the body
+// was moved to the front, and its last bytes are twice in the memory.
 func TestASinglePacketIsReadInPlace(t *testing.T) {
 	s, peer := wired(t, nil, gentcp.PacketType(packet.Len2))
 	inPlace := func(buf []byte, want string) bool {
@@ -221,8 +221,8 @@ func TestReadsAreFewWhateverTheMemory(t *testing.T) {
 	assert.LessOrEqual(t, s.Socket().Counters().ReadTries-before, uint64(2))
 }
 
-// What happens while a receive reads into the caller's memory: the bytes that come then are cut by the type that is set, after
-// what was put back, and stay when the receive ends without a packet.
+// What happens while a receive reads into the caller's memory: the bytes that come then are cut by the type that is set,
+// after what was put back, and stay when the receive ends without a packet.
 func TestChangesWhileAPacketIsReadInPlace(t *testing.T) {
 	buf := make([]byte, 100)
 	start := func(t *testing.T, w esock.Wait, opts ...gentcp.Option) (s *gentcp.Socket, send func(string), result func() string) {

@@ -155,9 +155,9 @@ func (in *input) grow(size int) {
 var shortest = [packet.HTTPHBin + 1]int{packet.Len1: 1, packet.Len2: 2, packet.Len4: 4, packet.CDR: 12, packet.SunRM: 4,
 	packet.FCGI: 8, packet.TPKT: 4, packet.ASN1: 2}
 
-// direct returns the part of the caller's memory to read into while the input is empty, nil to read into the input. For a raw
-// packet of a length it is that long. Packets with bounds are read there as long as each read brings one packet that fits.
-// Otherwise reads into a small buf would be many, and what follows a packet would be copied.
+// direct returns the part of the caller's memory to read into while the input is empty, nil to read into the input. For a
+// raw packet of a length it is that long. Packets with bounds are read there as long as each read brings one packet that
+// fits. Otherwise reads into a small buf would be many, and what follows a packet would be copied.
 func (in *input) direct(buf []byte, length int, o *settings) []byte {
 	most := min(len(buf), o.buffer)
 	switch {

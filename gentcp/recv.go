@@ -21,16 +21,16 @@ import (
 // OTP: gen_tcp:recv/2,3.
 func (s *Socket) Recv(length int, w esock.Wait) (Packet, error) { return s.RecvInto(nil, length, w) }
 
-// RecvInto is Recv into the caller's memory: a packet that fits is at the front of buf, and nothing is allocated. The rest of
-// buf may be overwritten, also when there is an error.
+// RecvInto is Recv into the caller's memory: a packet that fits is at the front of buf, and nothing is allocated. The rest
+// of buf may be overwritten, also when there is an error.
 func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) {
 	if !s.made() || w.Err() != nil || w.Asynchronous() || length < 0 || s.delivery.Listener() {
 		if err := s.cannotReceive(length, w); err != nil {
 			return Packet{}, err
 		}
 	}
-	// In the usual case, a passive socket that no other goroutine reads, this does at once what receive does: it takes a packet
-	// from the input, or reads one straight into buf.
+	// In the usual case, a passive socket that no other goroutine reads, this does at once what receive does: it takes a
+	// packet from the input, or reads one straight into buf.
 	buf = buf[:len(buf):len(buf)]
 	var p Packet
 	err, taken, begun := packet.ErrMore, false, false
@@ -74,8 +74,8 @@ func (s *Socket) cannotReceive(length int, w esock.Wait) error {
 	return nil
 }
 
-// receive is RecvInto with every case. taken: this goroutine has the turn; begun: it has read already. The error has not been
-// through fail. s.mu is held before, and not afterwards.
+// receive is RecvInto with every case. taken: this goroutine has the turn; begun: it has read already. The error has not
+// been through fail. s.mu is held before, and not afterwards.
 func (s *Socket) receive(buf []byte, length int, w esock.Wait, taken, begun bool) (p Packet, err error) {
 	defer s.mu.Unlock()
 	whole := false // p has been read straight into buf
@@ -125,12 +125,12 @@ func (s *Socket) next(buf []byte, length int) (Packet, error) {
 	return out, nil
 }
 
-// receiveDirect reads into room, the front of the caller's memory, while the input is empty. If the bytes begin with a packet, it
-// returns that, and what follows goes to the input. Otherwise all of them go there. Errors: packet.ErrMore, if next or the end
-// of the stream has the answer; those of goesOn.
+// receiveDirect reads into room, the front of the caller's memory, while the input is empty. If the bytes begin with a
+// packet, it returns that, and what follows goes to the input. Otherwise all of them go there. Errors: packet.ErrMore, if
+// next or the end of the stream has the answer; those of goesOn.
 //
-// Options that are set and bytes that are put back during the read come before what it reads. So the parser is asked after the
-// read, and not at all if the input has bytes then.
+// Options that are set and bytes that are put back during the read come before what it reads. So the parser is asked after
+// the read, and not at all if the input has bytes then.
 //
 // The turn and s.mu are held, but s.mu is not while reading.
 func (s *Socket) receiveDirect(room []byte, length int, w esock.Wait) (Packet, error) {
@@ -188,8 +188,8 @@ func (s *Socket) arrived(n int, reason error, lasts bool) error {
 	return s.goesOn(n, reason, lasts)
 }
 
-// goesOn is the reason of a read that got n bytes, if the stream goes on after it; nil otherwise, and then the end is noted.
-// s.mu is held.
+// goesOn is the reason of a read that got n bytes, if the stream goes on after it; nil otherwise, and then the end is
+// noted. s.mu is held.
 func (s *Socket) goesOn(n int, reason error, lasts bool) error {
 	if reason == nil {
 		return nil

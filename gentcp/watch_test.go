@@ -46,8 +46,8 @@ func TestAFullReadIsFollowedByAnother(t *testing.T) {
 	holds(t, mb)
 }
 
-// Looking for more takes nothing: data is still in the kernel, the end has closed nothing, and what the kernel tells only once
-// is told. The counters have each failure once.
+// Looking for more takes nothing: data is still in the kernel, the end has closed nothing, and what the kernel tells only
+// once is told. The counters have each failure once.
 func TestLookingForMoreTakesNothing(t *testing.T) {
 	for _, selectRead := range []bool{false, true} {
 		t.Run("data", func(t *testing.T) {

@@ -49,7 +49,8 @@ func (d *Delivery) Done() {
 	d.turn.taken = false
 }
 
-// Resume is the part of Receive that has the turn, and ends the turn. begun: the receive has read once, and the time of w runs.
+// Resume is the part of Receive that has the turn, and ends the turn. begun: the receive has read once, and the time of w
+// runs.
 func (d *Delivery) Resume(w esock.Wait, begun bool, next func() error, read func(esock.Wait) error) error {
 	err := d.receive(w, begun, next, read)
 	d.pass()
@@ -100,8 +101,8 @@ func (d *Delivery) Receivers() int {
 	return n
 }
 
-// Cut returns the next packet of data, and how many bytes it takes. If the stream is raw and length is not 0, that is length
-// bytes, fewer only at the end; otherwise the parser decides. Errors: EMSGSIZE; packet.ErrMore, with the size of the
+// Cut returns the next packet of data, and how many bytes it takes. If the stream is raw and length is not 0, that is
+// length bytes, fewer only at the end; otherwise the parser decides. Errors: EMSGSIZE; packet.ErrMore, with the size of the
 // incomplete packet, 0 if it is unknown.
 func (d *Delivery) Cut(parser *packet.Parser, data []byte, length int) (packet.Packet, int, error) {
 	if length > 0 && Raw(parser.Type()) {
