@@ -12,8 +12,7 @@ type source Socket
 func (c *source) Next() (esock.Message, error) {
 	s := (*Socket)(c)
 	o := s.opts.Load()
-	var p Packet
-	err := s.next(&p, nil, 0, o)
+	p, err := s.next(nil, 0)
 	switch {
 	case err != nil:
 		return nil, err
@@ -28,12 +27,15 @@ func (c *source) Next() (esock.Message, error) {
 // Read reads available data. It keeps the lock, because it does not wait and no context's methods run.
 func (c *source) Read(w esock.Wait) error {
 	s := (*Socket)(c)
-	n, err := s.delivery.Recv(s.room(), w)
+	room := s.room()
+	n, err := s.delivery.Recv(room, w)
+	s.input.short = n < len(room)
 	reason, lasts := active.Lasts(err, w)
 	return s.arrived(n, reason, lasts)
 }
 
 func (c *source) Buffered() int                    { return c.input.len() }
+func (c *source) Drained() bool                    { return c.input.short && c.input.len() == 0 }
 func (c *source) Drop()                            { c.input.drop() }
 func (c *source) Passive() esock.Message           { return PassiveMsg{(*Socket)(c)} }
 func (c *source) Error(reason error) esock.Message { return ErrorMsg{(*Socket)(c), reason} }

@@ -14,10 +14,15 @@ import (
 type input struct {
 	parser packet.Parser
 	buf    []byte  // the data is buf[start:end]; len(buf) is all there is
-	pooled *[]byte // buf, as the pool has it; nil: buf is too large for the pool
+	pooled *[]byte // buf, as the pool has it; nil: buf is too large for a pool
+	class  uint8   // the index of that pool
 	start  int
 	end    int
 	total  int // bytes of the incomplete packet at the front; 0: not known
+
+	short bool // the last read for an active mode did not fill its room
+	fresh bool // one read brought all of the data
+	alone int  // what the last read brought was one packet of so many bytes; 0: it was not one packet
 
 	reading bool   // a read fills the room behind the data, with mu unlocked: buf stays
 	pushed  []byte // what was put back meanwhile, ahead of the data
@@ -41,7 +46,10 @@ func (in *input) configure(o *settings) {
 }
 
 // restart makes a new parser from the settings, also for data that was read already. The next HTTP line is a start line.
-func (in *input) restart(o *settings) { in.parser, _ = packet.NewParser(o.typ, o.decoding()) }
+func (in *input) restart(o *settings) {
+	in.parser, _ = packet.NewParser(o.typ, o.decoding())
+	in.alone = 1 // as a peer does that waits for answers
+}
 
 func (in *input) data() []byte { return in.buf[in.start:in.end] }
 func (in *input) len() int     { return in.end - in.start }
@@ -51,6 +59,7 @@ func (in *input) push(b []byte) {
 	if len(b) == 0 {
 		return
 	}
+	in.fresh = false
 	if in.reading {
 		in.pushed = append(bytes.Clone(b), in.pushed...)
 		return
@@ -76,6 +85,7 @@ func (in *input) add(b []byte) {
 	if len(b) == 0 {
 		return
 	}
+	in.fresh = false
 	if len(in.buf)-in.end < len(b) {
 		in.grow(in.len() + len(b))
 	}
@@ -84,6 +94,7 @@ func (in *input) add(b []byte) {
 
 // came adds n bytes, which a read has put behind the data, and what was put back during the read.
 func (in *input) came(n int) {
+	in.fresh = in.start == in.end
 	in.end += n
 	in.reading = false
 	if pushed := in.pushed; pushed != nil {
@@ -92,9 +103,14 @@ func (in *input) came(n int) {
 	}
 }
 
-// used removes n bytes from the front.
+// used removes a packet of n bytes from the front.
 func (in *input) used(n int) {
 	in.start += n
+	in.total, in.alone = 0, 0
+	if in.fresh && in.start == in.end {
+		in.alone = n
+	}
+	in.fresh = false
 	switch {
 	case in.start == in.end:
 		in.drop()
@@ -106,37 +122,66 @@ func (in *input) used(n int) {
 // drop discards the data and returns the buffer to its pool.
 func (in *input) drop() {
 	if in.pooled != nil {
-		buffers[sizeClass(len(in.buf))].Put(in.pooled)
+		buffers[in.class].Put(in.pooled)
 	}
 	in.buf, in.pooled, in.start, in.end = nil, nil, 0, 0
 }
 
+// take gets a buffer of at least the size. There is none.
+func (in *input) take(size int) {
+	c := sizeClass(size)
+	if c >= len(buffers) {
+		in.buf = make([]byte, size)
+		return
+	}
+	in.class = uint8(c)
+	if in.pooled, _ = buffers[c].Get().(*[]byte); in.pooled == nil {
+		fresh := make([]byte, defaultBuffer<<c)
+		in.pooled = &fresh
+	}
+	in.buf = *in.pooled
+}
+
 // grow moves the data to a buffer of at least the size.
 func (in *input) grow(size int) {
-	var pooled *[]byte
-	var buf []byte
-	if c := sizeClass(size); c < len(buffers) {
-		pooled, _ = buffers[c].Get().(*[]byte)
-		if pooled == nil {
-			fresh := make([]byte, defaultBuffer<<c)
-			pooled = &fresh
-		}
-		buf = *pooled
-	} else {
-		buf = make([]byte, size)
-	}
-	n := copy(buf, in.data())
-	in.drop()
-	in.buf, in.pooled, in.end = buf, pooled, n
+	old := *in
+	in.buf, in.pooled, in.start, in.end = nil, nil, 0, 0
+	in.take(size)
+	in.end = copy(in.buf, old.data())
+	old.drop()
 }
 
 // shortest is how many bytes of a packet show its length. A line shows its end at any byte.
 var shortest = [packet.HTTPHBin + 1]int{packet.Len1: 1, packet.Len2: 2, packet.Len4: 4, packet.CDR: 12, packet.SunRM: 4,
 	packet.FCGI: 8, packet.TPKT: 4, packet.ASN1: 2}
 
+// direct returns the part of the caller's memory to read into while the input is empty, nil to read into the input. For a
+// raw packet of a length it is that long. Packets with bounds are read there as long as each read brings one packet that
+// fits. Otherwise reads into a small buf would be many, and what follows a packet would be copied.
+func (in *input) direct(buf []byte, length int, o *settings) []byte {
+	most := min(len(buf), o.buffer)
+	switch {
+	case active.Raw(o.typ):
+		if length > 0 {
+			most = length
+		}
+		if most == 0 || most > len(buf) {
+			return nil
+		}
+	case !o.readAhead || in.alone == 0 || in.alone > most:
+		return nil
+	}
+	return buf[:most]
+}
+
 // space returns the room for the next read. Memory grows with the data that has come, not with the length that the peer
 // announces: a full buffer grows by as much as it holds, or as one read takes.
 func (in *input) space(o *settings) []byte {
+	if in.buf == nil && in.total == 0 && o.readAhead { // the usual case: as below, with less to do
+		read := max(min(o.buffer, maxPooled), shortest[o.typ])
+		in.take(read)
+		return in.buf[:read]
+	}
 	total := in.total
 	need := max(1, shortest[o.typ]-in.len())
 	if total > 0 {
@@ -154,7 +199,7 @@ func (in *input) space(o *settings) []byte {
 	}
 	switch {
 	case in.buf == nil:
-		in.grow(most)
+		in.take(most)
 	case in.end < len(in.buf):
 	case total > 0:
 		in.grow(in.end + need)

@@ -87,7 +87,7 @@ func (m *model) recv(rt *rapid.T) {
 	if m.typ == packet.Raw {
 		length = rapid.SampledFrom([]int{0, 0, 1, 3, 20}).Draw(rt, "length")
 	}
-	buf := make([]byte, rapid.SampledFrom([]int{0, 2, 64}).Draw(rt, "buffer"))
+	buf := make([]byte, rapid.SampledFrom([]int{0, 2, 5, 64, 10_000}).Draw(rt, "buffer"))
 	p, err := m.s.RecvInto(buf, length, esock.Within(0))
 	was := m.active
 	m.drain(rt)

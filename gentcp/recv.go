@@ -21,66 +21,158 @@ import (
 // OTP: gen_tcp:recv/2,3.
 func (s *Socket) Recv(length int, w esock.Wait) (Packet, error) { return s.RecvInto(nil, length, w) }
 
-// RecvInto is Recv into the caller's memory: a packet that fits is at the front of buf, and nothing is allocated.
+// RecvInto is Recv into the caller's memory: a packet that fits is at the front of buf, and nothing is allocated. The rest
+// of buf may be overwritten, also when there is an error.
 func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) {
-	const op = "recv"
-	switch {
-	case !s.made():
-		return Packet{}, notMade(op)
-	case w.Err() != nil || w.Asynchronous():
-		return Packet{}, s.fail(op, checkWait(w))
-	case length < 0:
-		return Packet{}, s.fail(op, &badArgument{"length", length, "it is negative"})
-	case s.delivery.Listener() && !s.sock.Closed():
-		return Packet{}, s.fail(op, syscall.ENOTCONN)
+	if !s.made() || w.Err() != nil || w.Asynchronous() || length < 0 || s.delivery.Listener() {
+		if err := s.cannotReceive(length, w); err != nil {
+			return Packet{}, err
+		}
 	}
-	p, err := s.receive(buf[:len(buf):len(buf)], length, w)
+	// In the usual case, a passive socket that no other goroutine reads, this does at once what receive does: it takes a
+	// packet from the input, or reads one straight into buf.
+	buf = buf[:len(buf):len(buf)]
+	var p Packet
+	err, taken, begun := packet.ErrMore, false, false
+	s.mu.Lock()
+	if s.delivery.Take() {
+		taken = true
+		if s.input.len() > 0 {
+			if !s.sock.Closed() {
+				p, err = s.next(buf, length)
+			}
+		} else if room := s.input.direct(buf, length, s.opts.Load()); room != nil {
+			w, begun = w.Begin(), true
+			p, err = s.receiveDirect(room, length, w)
+		}
+	}
+	if err == packet.ErrMore {
+		p, err = s.receive(buf, length, w, taken, begun)
+	} else {
+		s.delivery.Done()
+		s.mu.Unlock()
+	}
 	if err != nil { // the lock is free: a context's error may have methods
-		return Packet{}, s.fail(op, err)
+		return Packet{}, s.fail("recv", err)
 	}
 	return p, nil
 }
 
-// receive is RecvInto with valid arguments. The error has not been through fail.
-func (s *Socket) receive(buf []byte, length int, w esock.Wait) (p Packet, err error) {
-	direct := false // p has been read straight into buf
-	s.mu.Lock()
+// cannotReceive is the error of a receive with invalid arguments, or on a listener.
+func (s *Socket) cannotReceive(length int, w esock.Wait) error {
+	const op = "recv"
+	switch {
+	case !s.made():
+		return notMade(op)
+	case w.Err() != nil || w.Asynchronous():
+		return s.fail(op, checkWait(w))
+	case length < 0:
+		return s.fail(op, &badArgument{"length", length, "it is negative"})
+	case s.delivery.Listener() && !s.sock.Closed():
+		return s.fail(op, syscall.ENOTCONN)
+	}
+	return nil
+}
+
+// receive is RecvInto with every case. taken: this goroutine has the turn; begun: it has read already. The error has not
+// been through fail. s.mu is held before, and not afterwards.
+func (s *Socket) receive(buf []byte, length int, w esock.Wait, taken, begun bool) (p Packet, err error) {
 	defer s.mu.Unlock()
-	err = s.delivery.Receive(w,
-		func() (err error) {
-			if !direct {
-				err = s.next(&p, buf, length, s.opts.Load())
-			}
-			return err
-		},
-		func(w esock.Wait) (err error) {
-			if o := s.opts.Load(); s.input.len() == 0 && active.Raw(o.typ) && length <= cap(buf) && cap(buf) > 0 {
-				p, direct, err = s.receiveRaw(buf, length, o, w)
+	whole := false // p has been read straight into buf
+	next := func() (err error) {
+		if !whole {
+			p, err = s.next(buf, length)
+		}
+		return err
+	}
+	read := func(w esock.Wait) (err error) {
+		if s.input.len() == 0 {
+			if room := s.input.direct(buf, length, s.opts.Load()); room != nil {
+				if p, err = s.receiveDirect(room, length, w); err == packet.ErrMore {
+					return nil
+				}
+				whole = err == nil
 				return err
 			}
-			room := s.room()
-			s.input.reading = true
-			s.mu.Unlock()
-			n, err := s.delivery.Recv(room, w)
-			reason, lasts := active.Lasts(err, w) // unlocked: it may ask the caller's context
-			s.mu.Lock()
-			return s.arrived(n, reason, lasts)
-		})
+		}
+		room := s.room()
+		s.input.reading = true
+		s.mu.Unlock()
+		n, err := s.delivery.Recv(room, w)
+		reason, lasts := active.Lasts(err, w) // unlocked: it may ask the caller's context
+		s.mu.Lock()
+		return s.arrived(n, reason, lasts)
+	}
+	if taken {
+		err = s.delivery.Resume(w, begun, next, read)
+	} else {
+		err = s.delivery.Receive(w, next, read)
+	}
 	return p, err
 }
 
-// next removes the next packet from the input into out. Its bytes are in buf if they fit. Errors: packet.ErrMore, EMSGSIZE.
-// s.mu is held.
-func (s *Socket) next(out *Packet, buf []byte, length int, o *settings) error {
+// next removes the next packet from the input. Its bytes are in buf if they fit. Errors: packet.ErrMore, EMSGSIZE. s.mu is
+// held.
+func (s *Socket) next(buf []byte, length int) (Packet, error) {
 	in := &s.input
 	p, n, err := s.delivery.Cut(&in.parser, in.data(), length)
 	if err != nil {
 		in.total = n
+		return Packet{}, err
+	}
+	out := Packet{Packet: p.CopyTo(buf), head: s.opts.Load().split()}
+	in.used(n)
+	return out, nil
+}
+
+// receiveDirect reads into room, the front of the caller's memory, while the input is empty. If the bytes begin with a
+// packet, it returns that, and what follows goes to the input. Otherwise all of them go there. Errors: packet.ErrMore, if
+// next or the end of the stream has the answer; those of goesOn.
+//
+// Options that are set and bytes that are put back during the read come before what it reads. So the parser is asked after
+// the read, and not at all if the input has bytes then.
+//
+// The turn and s.mu are held, but s.mu is not while reading.
+func (s *Socket) receiveDirect(room []byte, length int, w esock.Wait) (Packet, error) {
+	in := &s.input
+	whole := length > 0 && active.Raw(in.parser.Type())
+	s.mu.Unlock()
+	var n int
+	var err error
+	if whole {
+		n, err = s.sock.RecvFull(room, 0, w)
+	} else {
+		n, err = s.sock.Recv(room, 0, w)
+	}
+	if err != nil {
+		return Packet{}, s.directEnded(room[:n], err, w)
+	}
+	s.mu.Lock()
+	in.alone = 0
+	if in.len() == 0 {
+		p, used, err := s.delivery.Cut(&in.parser, room[:n], length)
+		if err == nil {
+			if used == n {
+				in.alone = n
+			} else if s.delivery.Over() == nil {
+				in.add(room[used:n])
+			}
+			return Packet{Packet: p.CopyTo(room), head: s.opts.Load().split()}, nil
+		}
+	}
+	in.add(room[:n])
+	return Packet{}, packet.ErrMore
+}
+
+// directEnded is the rest of receiveDirect after an error of the read, which brought some bytes. s.mu is held afterwards.
+func (s *Socket) directEnded(came []byte, err error, w esock.Wait) error {
+	reason, lasts := active.Lasts(err, w)
+	s.mu.Lock()
+	s.input.add(came)
+	if err := s.goesOn(len(came), reason, lasts); err != nil {
 		return err
 	}
-	*out = Packet{Packet: p.CopyTo(buf), head: o.split()}
-	in.used(n)
-	return nil
+	return packet.ErrMore
 }
 
 // room returns the memory that the next read fills.
@@ -96,8 +188,8 @@ func (s *Socket) arrived(n int, reason error, lasts bool) error {
 	return s.goesOn(n, reason, lasts)
 }
 
-// goesOn is the reason of a read that got n bytes, if the stream goes on after it; nil otherwise, and then the end is noted.
-// s.mu is held.
+// goesOn is the reason of a read that got n bytes, if the stream goes on after it; nil otherwise, and then the end is
+// noted. s.mu is held.
 func (s *Socket) goesOn(n int, reason error, lasts bool) error {
 	if reason == nil {
 		return nil
@@ -110,30 +202,6 @@ func (s *Socket) goesOn(n int, reason error, lasts bool) error {
 		return nil
 	}
 	return reason
-}
-
-// receiveRaw reads raw bytes straight into the caller's memory. If it returns false, the bytes are in the input instead,
-// behind what was put back meanwhile.
-// s.mu is held, but not while reading.
-func (s *Socket) receiveRaw(buf []byte, length int, o *settings, w esock.Wait) (Packet, bool, error) {
-	var n int
-	var err error
-	s.mu.Unlock()
-	if length == 0 {
-		buf = buf[:min(cap(buf), o.buffer)]
-		n, err = s.sock.Recv(buf, 0, w)
-	} else {
-		buf = buf[:length]
-		n, err = s.sock.RecvFull(buf, 0, w)
-	}
-	reason, lasts := active.Lasts(err, w)
-	s.mu.Lock()
-	// If the packet type changed meanwhile, these bytes are for another parser; and bytes that were put back come first.
-	if err == nil && active.Raw(s.opts.Load().typ) && s.input.len() == 0 {
-		return Packet{Packet: packet.DataPacket(buf[:n:n]), head: o.split()}, true, nil
-	}
-	s.input.add(buf[:n])
-	return Packet{}, false, s.goesOn(0, reason, lasts)
 }
 
 // end records why nothing more can be received. With exit_on_close it closes the socket. s.mu is held.

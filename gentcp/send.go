@@ -10,22 +10,11 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// outgoing is the memory in which Send builds a packet.
-type outgoing struct {
-	small []byte   // the whole packet, if it is short
-	parts [][]byte // otherwise the header and the caller's parts
-}
-
-var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
+// outgoings has memory in which Send puts a short packet together, or the header of a long one.
+var outgoings = sync.Pool{New: func() any { return new([]byte) }}
 
 // copyLimit is the size up to which one copy is cheaper than a vector of parts.
 const copyLimit = 16 << 10
-
-func (x *outgoing) free() {
-	clear(x.parts)
-	x.parts = x.parts[:0]
-	outgoings.Put(x)
-}
 
 // Send sends the parts as one packet. Types 1, 2 and 4 add a header with the length; other types send the bytes unchanged.
 // Send waits until the kernel has taken all, at most for option send_timeout. Packets of several senders never mix, and go
@@ -50,37 +39,50 @@ func (s *Socket) Send(data ...[]byte) error {
 	for _, part := range data {
 		total += len(part)
 	}
-	x := outgoings.Get().(*outgoing)
-	defer x.free()
-	var err error
-	if x.small, err = packet.AppendHeader(x.small[:0], o.typ, total); err != nil {
-		return s.fail("send", syscall.EMSGSIZE)
-	}
-	if total+len(x.small) == 0 {
+	x := outgoings.Get().(*[]byte)
+	b, err := packet.AppendHeader((*x)[:0], o.typ, total)
+	switch {
+	case err != nil:
+		err = s.fail("send", syscall.EMSGSIZE)
+	case total+len(b) == 0:
 		if s.sock.Closed() {
-			return s.fail("send", closedHere)
+			err = s.fail("send", closedHere)
 		}
-		return nil
-	}
-	var n int
-	if total <= copyLimit {
+	case total > copyLimit:
+		err = s.sendParts(o, b, data)
+	default:
 		for _, part := range data {
-			x.small = append(x.small, part...)
+			b = append(b, part...)
 		}
-		if n, err = s.sock.Send(x.small, 0, o.sendWait()); err == nil {
-			return nil
-		}
-		x.parts = append(x.parts, x.small)
-	} else {
-		if len(x.small) > 0 {
-			x.parts = append(x.parts, x.small)
-		}
-		x.parts = append(x.parts, data...)
-		if n, err = s.sock.SendV(x.parts, o.sendWait()); err == nil {
-			return nil
+		var n int
+		if n, err = s.sock.Send(b, 0, o.sendWait()); err != nil {
+			err = s.sendFailed(o, err, n, [][]byte{b})
 		}
 	}
-	return s.sendFailed(o, err, n, x.parts)
+	*x = b
+	outgoings.Put(x)
+	return err
+}
+
+// partses has vectors for sendParts.
+var partses = sync.Pool{New: func() any { return new([][]byte) }}
+
+// sendParts sends a header, which may be empty, and the parts without copying them.
+func (s *Socket) sendParts(o *settings, header []byte, data [][]byte) error {
+	x := partses.Get().(*[][]byte)
+	parts := (*x)[:0]
+	if len(header) > 0 {
+		parts = append(parts, header)
+	}
+	parts = append(parts, data...)
+	n, err := s.sock.SendV(parts, o.sendWait())
+	if err != nil {
+		err = s.sendFailed(o, err, n, parts)
+	}
+	clear(parts)
+	*x = parts
+	partses.Put(x)
+	return err
 }
 
 // sendFailed makes the error of a send that sent n bytes of the parts.

@@ -45,6 +45,7 @@ func (s *source) Read(w esock.Wait) error {
 }
 
 func (s *source) Buffered() int                    { return s.end - s.start }
+func (s *source) Drained() bool                    { return false } // crypto/tls may have more
 func (s *source) Drop()                            { s.start, s.end = 0, 0 }
 func (s *source) Passive() esock.Message           { return SSLPassiveMsg{(*TLSConn)(s)} }
 func (s *source) Error(reason error) esock.Message { return SSLErrorMsg{(*TLSConn)(s), reason} }

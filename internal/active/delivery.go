@@ -19,13 +19,15 @@ type Source interface {
 	// Read reads more bytes through Delivery.Recv, with the wait w. At the end of the stream it calls Delivery.End. It may
 	// unlock while it reads. After its error the stream goes on.
 	Read(w esock.Wait) error
-	// Buffered returns how many bytes were read and not removed.
+	// Buffered returns how many bytes were read and not removed. If there are none, Next is not called.
 	Buffered() int
+	// Drained reports that no bytes are buffered, and that the last read most likely took all that had come.
+	Drained() bool
 	// Drop discards those bytes, an incomplete packet.
 	Drop()
 
-	// Passive reports that a count is spent; Error, why nothing more comes, or that bytes are not a packet; Closed, that the
-	// connection is over.
+	// Passive reports that a count is spent; Error, why nothing more comes, or that bytes are not a packet; Closed, that
+	// the connection is over.
 	Passive() esock.Message
 	Error(reason error) esock.Message
 	Closed() esock.Message
@@ -38,9 +40,9 @@ type Source interface {
 //
 // In an active mode it does not read ahead of its owner. It announces that there may be a message: the poller, when the
 // kernel has data, or Deliver puts a handle into the mailbox. A goroutine that receives from the mailbox meets the handle,
-// reads from the socket, and receives the message. So a slow owner slows its peer down, and memory is bounded in every mode.
-// A method that changes something calls Settle before, so that the change does not affect what was announced, and Deliver
-// afterwards.
+// reads from the socket, and receives the message. So a slow owner slows its peer down, and memory is bounded in every
+// mode. A method that changes something calls Settle before, so that the change does not affect what was announced, and
+// Deliver afterwards.
 //
 // The lock of Init guards a Delivery. The caller of a method holds it, unless the method's comment says otherwise.
 type Delivery struct {
@@ -58,9 +60,12 @@ type Delivery struct {
 	notices  []esock.Message // they come before the next packet
 	handle   *esock.Handle   // in the owner's mailbox; nil: none yet, or retired
 
-	// Not nil: the handle is with the poller, or has come back, and holds the socket's reading direction. Only the goroutine
-	// that has the turn uses it.
+	// Not nil: the handle is with the poller, or has come back, and holds the socket's reading direction. Only the
+	// goroutine that has the turn uses it.
 	sel *esock.Select
+
+	failed error   // what watch found in place of data: the next Recv returns it
+	peeked [1]byte // watch's
 }
 
 // Init makes a passive Delivery for a connection or a listener on sock. mu guards the Delivery, and may guard more.
@@ -112,6 +117,9 @@ func (d *Delivery) received(h *esock.Handle) (msg esock.Message, more bool) {
 	}
 	reads := readsPerMessage
 	msg, more = d.produce(esock.With(h), &reads)
+	if more && d.handle == h && d.on() && d.ended == nil && len(d.notices) == 0 && d.src.Drained() {
+		more = !d.watch(h)
+	}
 	if d.pass() {
 		d.Deliver()
 	}
@@ -138,20 +146,45 @@ func (d *Delivery) produce(w esock.Wait, reads *int) (msg esock.Message, more bo
 	return msg, more
 }
 
+// watch gives the handle to the poller, if the kernel has nothing to read, and reports whether it did. So the owner's next
+// receive need not read in order to find that out. It does not take data from the kernel, nor act on the end.
+func (d *Delivery) watch(h *esock.Handle) bool {
+	_, err := d.sock.Recv(d.peeked[:], esock.MsgPeek, esock.With(h))
+	switch e := err.(type) {
+	case *esock.Select:
+		d.sel = e
+		return true
+	case *esock.Error:
+		// The kernel may tell an error only once. Some protocols do not know the flag.
+		if errno, refused := e.Reason.(syscall.Errno); refused && errno != syscall.EOPNOTSUPP {
+			d.failed = err
+		}
+	default:
+		if err == io.EOF {
+			d.failed = err // the counters have it
+		}
+	}
+	return false
+}
+
 // next returns the next message that needs no read, nil if there is none.
 func (d *Delivery) next() esock.Message {
 	if len(d.notices) > 0 || !d.on() {
 		return d.notice()
 	}
-	msg, err := d.src.Next()
-	switch {
-	case err == nil:
-		d.become(d.mode.After())
-		return msg
-	case err != packet.ErrMore:
-		d.mode = Mode{}
-		return d.src.Error(err)
-	case d.ended != nil:
+	if d.src.Buffered() > 0 {
+		msg, err := d.src.Next()
+		switch err {
+		case nil:
+			d.become(d.mode.After())
+			return msg
+		case packet.ErrMore:
+		default:
+			d.mode = Mode{}
+			return d.src.Error(err)
+		}
+	}
+	if d.ended != nil {
 		d.tellOwner()
 	}
 	return d.notice()
@@ -178,6 +211,10 @@ func (d *Delivery) notice() esock.Message {
 // Recv receives from the socket for Source.Read. Only the goroutine that has the turn calls it, locked or not. Lasts tells
 // errors from the end.
 func (d *Delivery) Recv(p []byte, w esock.Wait) (int, error) {
+	if err := d.failed; err != nil {
+		d.failed = nil
+		return 0, err
+	}
 	n, err := d.sock.Recv(p, 0, w)
 	switch sel, selected := err.(*esock.Select); {
 	case selected:
@@ -190,12 +227,12 @@ func (d *Delivery) Recv(p []byte, w esock.Wait) (int, error) {
 	return n, err
 }
 
-// Lasts reports whether the stream goes on after a receive's error, and returns its reason. It ends with the peer's end, the
-// close of the socket, and an error of the kernel. Any other error is about that call only: the time of w or the socket's
-// deadline has passed, the handle waits, its mailbox was closed a moment ago, or another call uses the socket beneath. A
-// context may have errors of any type, and another one each time that it is asked, so they are known by what they are not;
-// and where a context's error is one that also ends a stream, it is the context's once that has ended. Methods of the context
-// of w may run then, so no lock may be held that they could need.
+// Lasts reports whether the stream goes on after a receive's error, and returns its reason. It ends with the peer's end,
+// the close of the socket, and an error of the kernel. Any other error is about that call only: the time of w or the
+// socket's deadline has passed, the handle waits, its mailbox was closed a moment ago, or another call uses the socket
+// beneath. A context may have errors of any type, and another one each time that it is asked, so they are known by what
+// they are not; and where a context's error is one that also ends a stream, it is the context's once that has ended.
+// Methods of the context of w may run then, so no lock may be held that they could need.
 func Lasts(err error, w esock.Wait) (reason error, lasts bool) {
 	switch e := err.(type) {
 	case nil:

@@ -81,6 +81,7 @@ func (s *stream) Read(w esock.Wait) error {
 }
 
 func (s *stream) Buffered() int                    { return len(s.data) }
+func (s *stream) Drained() bool                    { return len(s.data) == 0 }
 func (s *stream) Drop()                            { s.data = nil }
 func (s *stream) Passive() esock.Message           { return text{s, "passive"} }
 func (s *stream) Error(reason error) esock.Message { return text{s, "error: " + reason.Error()} }

@@ -23,18 +23,44 @@ func (d *Delivery) Receive(w esock.Wait, next func() error, read func(esock.Wait
 			return fmt.Errorf("%w: a receive needs a passive socket, and active is %v", syscall.EINVAL, d.mode.Value())
 		}
 	}
-	err := d.turn.take(d.mu, w)
-	if err == nil {
-		err = d.receive(w, next, read)
-		d.pass()
+	if err := d.turn.take(d.mu, w); err != nil {
+		d.Deliver()
+		return err
 	}
+	return d.Resume(w, false, next, read)
+}
+
+// Take takes the turn for a passive receive, if that is free and Receive would begin with next. Then call Done or Resume.
+func (d *Delivery) Take() bool {
+	if d.turn.taken || d.mode.On() || d.ended != nil {
+		return false
+	}
+	d.turn.taken = true
+	return true
+}
+
+// Done ends a turn of Take.
+func (d *Delivery) Done() {
+	if d.again || d.turn.first != nil {
+		d.pass()
+		d.Deliver()
+		return
+	}
+	d.turn.taken = false
+}
+
+// Resume is the part of Receive that has the turn, and ends the turn. begun: the receive has read once, and the time of w
+// runs.
+func (d *Delivery) Resume(w esock.Wait, begun bool, next func() error, read func(esock.Wait) error) error {
+	err := d.receive(w, begun, next, read)
+	d.pass()
 	d.Deliver()
 	return err
 }
 
 // receive is Receive in its turn.
-func (d *Delivery) receive(w esock.Wait, next func() error, read func(esock.Wait) error) error {
-	for first := true; ; first = false {
+func (d *Delivery) receive(w esock.Wait, begun bool, next func() error, read func(esock.Wait) error) error {
+	for first := !begun; ; first = false {
 		if d.sock.Closed() {
 			d.End(ClosedHere) // the owner was closed
 		}
@@ -75,8 +101,8 @@ func (d *Delivery) Receivers() int {
 	return n
 }
 
-// Cut returns the next packet of data, and how many bytes it takes. If the stream is raw and length is not 0, that is length
-// bytes, fewer only at the end; otherwise the parser decides. Errors: EMSGSIZE; packet.ErrMore, with the size of the
+// Cut returns the next packet of data, and how many bytes it takes. If the stream is raw and length is not 0, that is
+// length bytes, fewer only at the end; otherwise the parser decides. Errors: EMSGSIZE; packet.ErrMore, with the size of the
 // incomplete packet, 0 if it is unknown.
 func (d *Delivery) Cut(parser *packet.Parser, data []byte, length int) (packet.Packet, int, error) {
 	if length > 0 && Raw(parser.Type()) {
