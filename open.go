@@ -145,7 +145,7 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 		h, err = openIn(cfg.netns, int(d), int(t), int(p))
 	}
 	if err != nil {
-		return nil, cfg.fail(err)
+		return nil, cfg.refused(err, d, t, p)
 	}
 	return finishOpen(h, 0, &cfg)
 }
@@ -169,6 +169,20 @@ func (c *openConfig) op() string {
 }
 
 func (c *openConfig) fail(err error) error { return &Error{Op: c.op(), Reason: err} }
+
+// refused is fail for what the system refuses to open.
+func (c *openConfig) refused(err error, d Domain, t Type, p Protocol) error {
+	e := &Error{Op: c.op(), Reason: err, object: d.String() + " " + t.String() + " " + p.String()}
+	if errno, ok := err.(syscall.Errno); ok {
+		e.cause = causeOfOpen(d, t, errno)
+	}
+	return e
+}
+
+// refusedFD is fail for a descriptor that the system refuses.
+func (c *openConfig) refusedFD(errno syscall.Errno) error {
+	return &Error{Op: c.op(), Reason: errno, object: "descriptor " + strconv.Itoa(c.fd)}
+}
 
 // openIn opens a socket in another network namespace, on a thread of its own. A thread that cannot return to its namespace
 // ends with its goroutine.
@@ -222,7 +236,7 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 		return nil, cfg.fail(err)
 	}
 	if !plain.FitsCInt(int64(fd)) {
-		return nil, cfg.fail(syscall.EBADF)
+		return nil, cfg.refusedFD(syscall.EBADF)
 	}
 	if err := cfg.checkOwner(); err != nil {
 		return nil, err
@@ -237,7 +251,7 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 			return nil, cfg.fail(&InvalidError{What: "options", Value: missing,
 				Cause: "the kernel does not tell it of descriptor " + strconv.Itoa(fd) + ", and neither did the caller"})
 		}
-		return nil, cfg.fail(syscall.Errno(-r))
+		return nil, cfg.refusedFD(syscall.Errno(-r))
 	}
 	return finishOpen(h, facts|factsOf(h), &cfg)
 }
