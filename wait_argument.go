@@ -20,7 +20,7 @@ const (
 	waitBad // an argument was invalid
 )
 
-// Wait says what a call does when it would block. It is a value that can be used for any number of calls.
+// Wait says what a call does when it would block. One serves many calls.
 //
 //	Forever      wait without limit (the zero value)
 //	Within(d)    wait for at most d; Within(0) does not wait
