@@ -137,7 +137,7 @@ func TestTablePrintsWhatIsKnown(t *testing.T) {
 	}))
 	assert.Equal(t, ""+
 		"Domain Type Protocol\n"+
-		"99     9    253     \n", b.String())
+		"99     9    253\n", b.String())
 }
 
 func TestTableProtocols(t *testing.T) {
