@@ -23,7 +23,7 @@ type serveCmd struct {
 	Key         string        `short:"K" placeholder:"FILE" help:"The file with the private key of the certificate, in PEM (by default, that of the certificate)."`
 	Hidden      bool          `short:"H" help:"Serve and list files whose name begins with a dot, too."`
 	Quiet       bool          `short:"q" help:"Do not log requests to standard error."`
-	Connections int           `default:"1000" help:"How many connections are served at once. One that only waits for its next request is closed to make room for another."`
+	Connections int           `default:"1000" help:"How many connections are served at once. To make room for another, one that waits for its next request is closed, or one that has made no request within 2 seconds."`
 	Idle        time.Duration `default:"60s" help:"How long a connection may wait for its next request."`
 	Head        time.Duration `default:"10s" help:"How long a request may take to arrive: its headers, its body, which is discarded, and, if it is the first on its connection, its first line."`
 	Stall       time.Duration `default:"30s" help:"How long a client may stop reading a response."`
