@@ -82,7 +82,7 @@ func TakeFD() OpenOption { return adoptWay("TakeFD", adoptTake) }
 func adoptWay(name string, adopt uint) OpenOption {
 	return adoptOption(name, func(c *openConfig) {
 		if c.way != "" && c.way != name && c.misfit == "" {
-			c.misfit = "NoDup and TakeFD exclude each other"
+			c.misfit = c.way + " and " + name + " exclude each other"
 		}
 		c.way, c.adopt = name, adopt
 	})

@@ -217,7 +217,8 @@ func (s *Socket) Shutdown(how How) error {
 	if how != ShutWrite {
 		shut, ended = factShutRead, factReadEnded
 	}
-	if how != ShutRead {
+	// Linux has no end of writing for a listener that is no unix socket: inet_shutdown does nothing, or ends listening.
+	if how != ShutRead && (s.facts.Load()&factListening == 0 || s.Domain() == Local) {
 		shut, ended = shut|factShutWrite, ended|factWriteEnded
 	}
 	// Set first, because the reader that the kernel wakes must find it: no other wake-up follows.
