@@ -82,7 +82,7 @@ func (c *serveCmd) serve(ctx context.Context, out *output, errs io.Writer) error
 	if err != nil {
 		return fmt.Errorf("%s: %w", flag, listenError(at.String(), err))
 	}
-	if _, err := fmt.Fprintf(out, "serving %s on %s\n", c.Dir, c.place(s.Addr())); err != nil {
+	if err := c.writePlace(out, s.Addr()); err != nil {
 		s.Close()
 		return err
 	}
@@ -118,6 +118,15 @@ func (c *serveCmd) address() (at esock.Addr, flag string, err error) {
 		at, err = bindAddr("tcp", "127.0.0.1:0")
 	}
 	return at, flag, err
+}
+
+// writePlace writes what is served, and where. A URL is not broken, because it is copied from the page.
+func (c *serveCmd) writePlace(out *output, at esock.Addr) error {
+	what, where := "serving "+c.Dir, "on "+c.place(at)
+	if first, _, _ := strings.Cut(where, "\n"); !out.fits(length(what + " " + first)) {
+		return out.writeLines([]string{"serving " + out.shorten(c.Dir, len("serving ")), where})
+	}
+	return out.writeLines([]string{what + " " + where})
 }
 
 // place returns where a browser or curl finds the server.
