@@ -20,6 +20,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
@@ -39,7 +40,7 @@ func TestServeLogIsOneLine(t *testing.T) {
 // The line of a response that was cut off has the client's address, and does not look complete.
 func TestServeLogOfAnAbortedResponse(t *testing.T) {
 	dir, log := site(t), make(lines, 10)
-	bigFile(t, dir, 32<<20)
+	testkit.BigFile(t, dir, 32<<20)
 	at := serving(t, dir, log)
 	for name, leave := range map[string]func(c *net.TCPConn){
 		"the client left": func(c *net.TCPConn) {
@@ -51,7 +52,7 @@ func TestServeLogOfAnAbortedResponse(t *testing.T) {
 			io.Copy(io.Discard, c)
 		},
 	} {
-		bigFile(t, dir, 32<<20)
+		testkit.BigFile(t, dir, 32<<20)
 		c := dialed(t, at)
 		_, err := c.Write([]byte(request("GET /big HTTP/1.1")))
 		require.NoError(t, err)
@@ -74,7 +75,7 @@ func TestServeLogOfAResponseInTheKernel(t *testing.T) {
 	}
 	dir, log := site(t), make(lines, 10)
 	const size = 256 << 10
-	bigFile(t, dir, size)
+	testkit.BigFile(t, dir, size)
 	for what, change := range map[string]func(*Config){"the client left": func(*Config) {}, "": func(*Config) {},
 		"the client stopped reading": func(c *Config) { c.Stall = 50 * time.Millisecond }} {
 		t.Run(what, func(t *testing.T) {
