@@ -162,3 +162,45 @@ func TestAbortion(t *testing.T) {
 		assert.Equal(t, want, abortion(err))
 	}
 }
+
+// A response that is too short for the server to wait for it does not look complete either if the client leaves with a part.
+func TestServeLogOfAShortAbortedResponse(t *testing.T) {
+	dir, log := site(t), make(lines, 10)
+	const size = longBody - 1
+	testkit.BigFile(t, dir, size)
+	at := serving(t, dir, log)
+	for _, header := range []string{"X: y", "Connection: close"} {
+		for _, leaves := range []bool{true, false} {
+			d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error { // the client's system takes less than the file
+				return raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
+			}}
+			conn, err := d.Dial("tcp", at)
+			require.NoError(t, err)
+			c := conn.(*net.TCPConn)
+			_, err = c.Write([]byte(request("GET /big HTTP/1.1", header)))
+			require.NoError(t, err)
+			if leaves {
+				_, err = c.Read(make([]byte, 1))
+				require.NoError(t, err)
+				assert.Empty(t, log)
+				require.NoError(t, c.SetLinger(0))
+				require.NoError(t, c.Close())
+				line := testwait.Result(t, "a line", log)
+				var sent, again int
+				_, end, _ := strings.Cut(line, `HTTP/1.1" `)
+				_, err = fmt.Sscanf(end, "200 %d aborted: the client left after %d of 65535 bytes", &sent, &again)
+				require.NoError(t, err, line)
+				assert.Less(t, sent, size)
+				assert.Equal(t, sent, again)
+				continue
+			}
+			_, body := response(t, c)
+			assert.Len(t, body, size)
+			if header == "Connection: close" {
+				c.Close() // and otherwise the line comes while the connection is kept
+			}
+			assert.Regexp(t, " 200 65535$", testwait.Result(t, "a line", log))
+			c.Close()
+		}
+	}
+}

@@ -36,8 +36,8 @@ type Config struct {
 	// there is none. nil: nothing is called.
 	Ending func(busy int)
 
-	// Log gets one line for each request, in the Common Log Format, once the client's system has confirmed the response, or
-	// the kernel has taken it if it is short. If the response was cut off, the line goes on with "aborted: ", the reason, and
+	// Log gets one line for each request, in the Common Log Format, once the client's system has confirmed the response, the
+	// client has gone on, or the connection has ended. If the response was cut off, the line goes on with "aborted: ", the reason, and
 	// the bytes that were sent and should have been. nil: no log.
 	Log io.Writer
 }
@@ -109,7 +109,8 @@ func Listen(at esock.Addr, c Config) (*Server, error) {
 		owner: esock.NewMailbox(), unlink: func() {},
 		crowd: crowd{limit: c.Connections, silence: min(silence, c.Head)}}
 	opts := []gentcp.Option{gentcp.IfAddr(at), gentcp.Active(false), gentcp.Backlog(backlog),
-		gentcp.PacketType(packet.HTTP), gentcp.PacketSize(maxLine)}
+		gentcp.PacketType(packet.HTTP), gentcp.PacketSize(maxLine),
+		gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true)} // for the log: what was confirmed when a client left
 	if c.TLS != nil {
 		opts[3] = gentcp.PacketType(packet.Raw)
 	}
