@@ -209,7 +209,7 @@ func (s *Socket) admit(c *call, w *Wait) error {
 	if w.kind == waitContext {
 		// A context that is done and has no error is noticed where the call waits, because this is on the path of every call.
 		if err := w.context().Err(); err != nil {
-			return err
+			return sound(err)
 		}
 	}
 	if w.kind == waitAsync && w.requester().Closed() {

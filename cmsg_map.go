@@ -46,7 +46,7 @@ var cmsgTypeNames = map[int]plain.Names{
 //	origdstaddr                  as Addr.Map
 //	recverr                      {error, origin, type, code, info, data, offender}: see ExtendedError.Map
 //	security                     the text
-//	auxdata, of level sctp all   the fields of the structure, by their names without the prefix
+//	auxdata, of level sctp all   the fields of the structure, named without the prefix
 func (c ControlMessage) Map() map[string]any {
 	m := map[string]any{
 		"level": plain.Levels.Value(c.Level),
@@ -129,8 +129,8 @@ func readFields(r *plain.Map, fields plain.Fields) (needed []string) {
 
 // ControlMessageFromMap makes a control message to send from a map: level, type, and data (bytes; an integer or boolean
 // stands for a C int) or value (as in Map; tos also by name). Of both, which must agree, data is sent. A value alone needs
-// all keys except those only received (addr of an ip pktinfo; ssn, tsn and cumtsn). Errors: *InvalidError "msg" or,
-// for a level, "protocol".
+// all keys except those only received (addr of an ip pktinfo; ssn, tsn and cumtsn). Errors: *InvalidError "msg",
+// "protocol".
 func ControlMessageFromMap(m map[string]any) (ControlMessage, error) {
 	bad := func(cause string) (ControlMessage, error) {
 		return ControlMessage{}, &InvalidError{What: "msg", Value: m, Cause: "ctrl: " + cause}

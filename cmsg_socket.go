@@ -78,7 +78,7 @@ func TimestampsFromMap(m map[string]any) (Timestamps, error) {
 	return v, nil
 }
 
-// Timestamp makes a timestamp, in microseconds, that Linux does not send (SCM_TIMESTAMP).
+// Timestamp makes a timestamp in microseconds, which Linux does not send.
 func Timestamp(t time.Time) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmTimestamp}
 	c.rec = &cCmsg{kind: cmsgTime}

@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// SyscallConn gives access to the descriptor, for system calls that this package does not make.
+// SyscallConn gives access to the descriptor, for calls that esock lacks.
 //
 // Control holds the socket while f runs: the descriptor stays open, and its number stays this socket's. Read and Write also
 // take the socket's reading or writing direction, in turn with other calls, and wait until the descriptor is ready whenever f

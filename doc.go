@@ -22,7 +22,7 @@
 // [Socket.SetMeta].
 //
 // Package netdevice queries and configures network interfaces: netdevice.MTU(s, "eth0"). Package supports reports
-// which options, flags and protocols the running kernel has.
+// what the running kernel has.
 //
 // # Errors
 //
@@ -31,7 +31,8 @@
 // [ErrTimeout]. A count returned with an error is exact. A mistake of the caller is an [InvalidError], never a panic.
 //
 // The zero Socket and a nil *Socket are closed sockets, and likewise for Mailbox: their calls return net.ErrClosed.
-// The zero value of any other type, and a nil pointer to a type with pointer methods, is empty; a call that needs a non-empty value returns an [InvalidError]. (A nil *Addr or *Counters panics, as for every type with value methods.)
+// The zero value of any other type, and a nil pointer to a type with pointer methods, is empty; a call that needs a
+// non-empty value returns an [InvalidError]. (A nil pointer with value methods, as *Addr, panics.)
 //
 // # Inspection
 //

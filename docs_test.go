@@ -6,9 +6,13 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock/internal/sourcetree"
@@ -84,6 +88,30 @@ func fields(typ *doc.Type, f func(name, text string)) {
 				if n.IsExported() {
 					f(n.Name, group)
 				}
+			}
+		}
+	}
+}
+
+// The lines of the documents are short enough for an editor beside another window. Tables and code have their own lines, and
+// what is generated has those of its generator.
+func TestDocumentsHaveNoLongLines(t *testing.T) {
+	sourcetree.Need(t)
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, "README.md", "CONTRIBUTING.md", "SECURITY.md") {
+		b, err := os.ReadFile(page)
+		require.NoError(t, err)
+		code, generated, n := false, false, 0
+		for line := range strings.Lines(string(b)) {
+			n++
+			switch {
+			case strings.HasPrefix(line, "```"):
+				code = !code
+			case strings.HasPrefix(line, "<!--"):
+				generated = !strings.HasPrefix(line, "<!-- /")
+			case !code && !generated && line[0] != '|':
+				assert.LessOrEqual(t, utf8.RuneCountInString(line), 141, "%s:%d", page, n)
 			}
 		}
 	}

@@ -59,7 +59,7 @@ func (s *Socket) causeOf(op string, errno syscall.Errno) string {
 		case is(factListening):
 			return "the socket listens: Accept returns its connections"
 		case !is(factConnected):
-			return "Connect comes first"
+			return s.connectFirst()
 		}
 	case "send", "sendto", "sendmsg", "sendv", "sendfile":
 		return s.causeOfSend(op, errno)
@@ -76,13 +76,13 @@ func (s *Socket) causeOfSend(op string, errno syscall.Errno) string {
 	case errno == syscall.EISCONN:
 		return "the socket is connected: send without an address"
 	case errno == syscall.EOPNOTSUPP && op != OpSendFile.String() && s.typ == Stream && f&factConnected == 0:
-		return "a stream takes no address: Connect comes first"
+		return "a stream takes no address: " + s.connectFirst()
 	case errno != syscall.EPIPE && errno != syscall.ENOTCONN && errno != syscall.EDESTADDRREQ:
 	case f&factListening != 0:
 		return "the socket listens: Accept returns its connections"
 	case f&factConnected != 0:
 	case s.typ == Stream, s.typ == SeqPacket && s.proto != SCTP, op == OpSendFile.String():
-		return "Connect comes first"
+		return s.connectFirst()
 	default:
 		return "there is no destination: use SendTo, a Msg with Addr, or Connect"
 	}
@@ -90,6 +90,14 @@ func (s *Socket) causeOfSend(op string, errno syscall.Errno) string {
 		return "to a broadcast address it needs the option {socket, broadcast}"
 	}
 	return ""
+}
+
+// connectFirst says what a socket that is not connected lacks.
+func (s *Socket) connectFirst() string {
+	if s.facts.Load()&factTried != 0 {
+		return "its Connect has not succeeded"
+	}
+	return "Connect comes first"
 }
 
 // broadcasts reports whether SO_BROADCAST is on, or cannot be asked.
@@ -103,9 +111,42 @@ func (s *Socket) broadcasts() bool {
 	return r < 0 || on != [4]byte{}
 }
 
-// blame adds what is wrong with the address to the error of a call that got it. It returns other errors as they are.
+// blame adds the address, and what is wrong with it, to the error of a call that got it. It returns other errors as they are,
+// those of a context among them.
 func (s *Socket) blame(err error, a *Addr) error {
-	return withCause(err, func(op string, errno syscall.Errno) string { return s.causeIn(op, a, errno) })
+	e, ok := err.(*Error)
+	if !ok || e == nil || e.Socket != s {
+		return err
+	}
+	switch e.Reason.(type) {
+	case syscall.Errno, errConnectTimeout:
+		named := *e
+		named.object = "to " + a.String()
+		return withCause(&named, func(op string, errno syscall.Errno) string { return s.causeIn(op, a, errno) })
+	}
+	return err
+}
+
+// blameName adds the socket's own address to the error of a Listen that finds it in use.
+func (s *Socket) blameName(err error) error {
+	e, ok := err.(*Error)
+	if !ok || e.Reason != syscall.EADDRINUSE || s.ref(e.Op) != nil {
+		return err
+	}
+	defer s.unref()
+	var c cAddr
+	if cSockName(s.h, &c) == 0 {
+		e.object = "at " + addrFromC(&c, Addr{}).String()
+	}
+	return err
+}
+
+// causeOfOpen says why the kernel opens no socket, "" if that is not known.
+func causeOfOpen(d Domain, t Type, errno syscall.Errno) string {
+	if errno == syscall.EPERM && (d == Packet || t == Raw) {
+		return "it needs CAP_NET_RAW"
+	}
+	return ""
 }
 
 // withCause adds to an *Error without a cause what causeOf knows of its number in the operation.
@@ -134,13 +175,13 @@ func (s *Socket) causeIn(op string, a *Addr, errno syscall.Errno) string {
 	case errno != syscall.EINVAL && errno != syscall.EAFNOSUPPORT:
 		return ""
 	case a.form == formShort:
-		return "only inet and inet6 have the address " + a.String() + ", and the socket is of " + d.String()
+		return "only inet and inet6 have such an address, and the socket is of " + d.String()
 	case a.Family() == Inet && d == Inet6:
-		return a.String() + " is an address of inet, and the socket is of inet6, where it is ::ffff:" + a.IP().String() + " (Inet6Addr)"
+		return "the address is of inet, and the socket is of inet6, where it is ::ffff:" + a.IP().String() + " (Inet6Addr)"
 	case a.Family() != d:
-		return a.String() + " is an address of " + a.Family().String() + ", and the socket is of " + d.String()
+		return "the address is of " + a.Family().String() + ", and the socket is of " + d.String()
 	case a.Port() == 0 && (d == Inet || d == Inet6) && op != "bind":
-		return a.String() + " has no port"
+		return "the address has no port"
 	}
 	return ""
 }

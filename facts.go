@@ -21,4 +21,5 @@ const (
 	factWriteEnded // the same for writing
 	factUnmade     // Adopt failed, so the descriptor goes back to the caller
 	factLayered    // a layer above holds locks while it uses the socket
+	factTried      // a Connect did not succeed at once
 )

@@ -2,7 +2,9 @@ package esock
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"strings"
 
 	"github.com/esock-go/esock/internal/plain"
 )
@@ -103,6 +105,23 @@ type SocketInfo struct {
 	Counters Counters
 
 	NumReaders, NumWriters, NumAcceptors int // how many calls wait, by operation, without connects
+}
+
+func (i SocketInfo) String() string {
+	parts := []string{fmt.Sprintf("%v %v %v", i.Domain, i.Type, i.Protocol),
+		fmt.Sprintf("reading %v", i.RStates), fmt.Sprintf("writing %v", i.WStates)}
+	if i.Owner != "" {
+		parts = append(parts, "owner "+i.Owner)
+	}
+	for _, n := range []struct {
+		count int
+		of    string
+	}{{i.NumReaders, "readers"}, {i.NumWriters, "writers"}, {i.NumAcceptors, "acceptors"}} {
+		if n.count != 0 {
+			parts = append(parts, fmt.Sprint(n.count, " ", n.of))
+		}
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 // Info returns the state of the socket, also of a closed one, which has no owner. It locks the socket's lanes. OTP:

@@ -469,7 +469,7 @@ func (c *call) armAfter() armAfter {
 	switch {
 	case c.woken:
 		return afterEmpty
-	case c.complete || c.sends >= pollTries || c.flags != 0 || c.own != nil:
+	case c.complete || c.sends >= pollTries || c.flags&^int(MsgPeek) != 0 || c.own != nil:
 		return afterNothing
 	}
 	return afterTry

@@ -7,16 +7,18 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 )
 
 // Msg is a message for Socket.SendMsg and Socket.RecvMsg: data, address and control messages. The zero Msg is ready
-// for use, and reusing one avoids allocation. A Msg serves one call at a time and must not be copied after its first
-// use.
+// for use, and reusing one avoids allocation. A Msg serves one call at a time and must not be copied once
+// used.
 //
 // To send, set Iov and, where needed, Addr and SetControl. After a receive, Iov has one element, the data; Addr is the
 // sender; Control yields the control messages. Sending the Msg again then returns the data to the sender, with the
-// control messages of SetControl or SetRawControl, not those received.
+// control messages of SetControl or SetRawControl alone.
 //
 // Received descriptors (SCM_RIGHTS, SCM_PIDFD) that TakeFDs or TakeFiles do not take are closed by the next receive into the
 // Msg, by Reset, or by the garbage collector with the Msg. So no peer can fill the process with them.
@@ -65,6 +67,29 @@ func (m *Msg) Data() []byte {
 		return nil
 	}
 	return m.Iov[0]
+}
+
+func (m *Msg) String() string {
+	if m == nil {
+		return "<nil>"
+	}
+	const most = 64 // bytes that are shown
+	data := fmt.Sprintf("%d bytes", total(m.Iov))
+	if len(m.Iov) == 1 && len(m.Iov[0]) <= most {
+		data = strconv.Quote(string(m.Iov[0]))
+	}
+	parts := []string{data}
+	if a := m.Addr.String(); a != "" {
+		parts = append(parts, a)
+	}
+	if m.Flags != 0 {
+		parts = append(parts, m.Flags.String())
+	}
+	m.eachControl(func(c ControlMessage) bool {
+		parts = append(parts, c.name())
+		return true
+	})
+	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 // SetControl sets the control messages that go with every send of this Msg from now on; none ends that. If one cannot

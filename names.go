@@ -246,7 +246,7 @@ func ParseMsgFlags(text string) (MsgFlags, error) {
 		if !ok {
 			u, err := strconv.ParseUint(part, 0, 32)
 			if err != nil {
-				return 0, &InvalidError{What: "msg_flag", Value: part, Cause: "neither a known name nor a number"}
+				return 0, &InvalidError{What: "msg_flag", Value: part, Cause: "neither a known name nor a number; | stands between several"}
 			}
 			n = int(int32(u))
 		}

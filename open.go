@@ -85,7 +85,7 @@ func TakeFD() OpenOption { return adoptWay("TakeFD", adoptTake) }
 func adoptWay(name string, adopt uint) OpenOption {
 	return adoptOption(name, func(c *openConfig) {
 		if c.way != "" && c.way != name && c.misfit == "" {
-			c.misfit = "NoDup and TakeFD exclude each other"
+			c.misfit = c.way + " and " + name + " exclude each other"
 		}
 		c.way, c.adopt = name, adopt
 	})
@@ -146,7 +146,7 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	}
 	m := cOpen(int(d), int(t), int(p))
 	if err := errnoOf(int(m.r)); err != nil {
-		return nil, cfg.fail(err)
+		return nil, cfg.refused(err, d, t, p)
 	}
 	return finishOpen(&m, 0, cfg)
 }
@@ -171,6 +171,20 @@ func (c *openConfig) op() string {
 
 func (c *openConfig) fail(err error) error { return &Error{Op: c.op(), Reason: err} }
 
+// refused is fail for what the system refuses to open.
+func (c *openConfig) refused(err error, d Domain, t Type, p Protocol) error {
+	e := &Error{Op: c.op(), Reason: err, object: d.String() + " " + t.String() + " " + p.String()}
+	if errno, ok := err.(syscall.Errno); ok {
+		e.cause = causeOfOpen(d, t, errno)
+	}
+	return e
+}
+
+// refusedFD is fail for a descriptor that the system refuses.
+func (c *openConfig) refusedFD(errno syscall.Errno) error {
+	return &Error{Op: c.op(), Reason: errno, object: "descriptor " + strconv.Itoa(c.fd)}
+}
+
 // openIn opens a socket in another network namespace, on a thread of its own. A thread that cannot return to its namespace
 // ends with its goroutine.
 func openIn(cfg *openConfig, d, t, p int) (*Socket, error) {
@@ -185,7 +199,7 @@ func openIn(cfg *openConfig, d, t, p int) (*Socket, error) {
 	}()
 	m := <-done
 	if err := netnsError(path, uint32(m.fault), errnoOf(int(m.r))); err != nil {
-		return nil, cfg.fail(err)
+		return nil, cfg.refused(err, Domain(d), Type(t), Protocol(p))
 	}
 	return finishOpen(&m, 0, cfg)
 }
@@ -225,7 +239,7 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 		return nil, cfg.fail(err)
 	}
 	if !plain.FitsCInt(int64(fd)) {
-		return nil, cfg.fail(syscall.EBADF)
+		return nil, cfg.refusedFD(syscall.EBADF)
 	}
 	if err := cfg.checkOwner(); err != nil {
 		return nil, err
@@ -240,7 +254,7 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 			return nil, cfg.fail(&InvalidError{What: "options", Value: missing,
 				Cause: "the kernel does not tell it of descriptor " + strconv.Itoa(fd) + ", and neither did the caller"})
 		}
-		return nil, cfg.fail(syscall.Errno(-m.r))
+		return nil, cfg.refusedFD(syscall.Errno(-m.r))
 	}
 	return finishOpen(&m, facts|factsOf(m.h), &cfg)
 }

@@ -51,5 +51,5 @@ func duplicate(on bool) OpenOption {
 	if !on {
 		return NoDup()
 	}
-	return adoptWay("dup", adoptDup)
+	return adoptWay("dup: true", adoptDup)
 }

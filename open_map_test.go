@@ -17,7 +17,7 @@ func TestOpenOptionsFromMap(t *testing.T) {
 		"nothing":         {map[string]any{}, openConfig{}},
 		"switches":        {map[string]any{"debug": true, "use_registry": false}, openConfig{debug: &yes, registry: &no}},
 		"not duplicated":  {map[string]any{"dup": false}, openConfig{way: "NoDup"}},
-		"duplicated":      {map[string]any{"dup": true}, openConfig{way: "dup", adopt: adoptDup}},
+		"duplicated":      {map[string]any{"dup": true}, openConfig{way: "dup: true", adopt: adoptDup}},
 		"protocol alone":  {map[string]any{"protocol": "TCP"}, openConfig{domain: -1, typ: -1, proto: 6}},
 		"names":           {map[string]any{"domain": "inet6", "type": "seqpacket", "protocol": "sctp"}, openConfig{domain: 10, typ: 5, proto: 132}},
 		"numbers":         {map[string]any{"domain": 10.0, "type": int64(5), "protocol": "132"}, openConfig{domain: 10, typ: 5, proto: 132}},
@@ -81,5 +81,23 @@ func TestOptionsOfMapsAreForOpenOrAdopt(t *testing.T) {
 		assert.Equal(t, dupOf, s.Info().DupOf)
 		assert.False(t, s.Registered())
 		require.NoError(t, s.Close())
+	}
+}
+
+// Two ways to use a descriptor are named as they were given.
+func TestWaysToAdoptThatExcludeEachOther(t *testing.T) {
+	dup, err := OpenOptionsFromMap(map[string]any{"dup": true})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		opts []OpenOption
+		says string
+	}{
+		{append(dup, NoDup()), "dup: true and NoDup exclude each other"},
+		{append([]OpenOption{TakeFD()}, dup...), "TakeFD and dup: true exclude each other"},
+		{[]OpenOption{NoDup(), TakeFD()}, "NoDup and TakeFD exclude each other"},
+	} {
+		_, err := Adopt(0, c.opts...)
+		assert.ErrorIs(t, err, &InvalidError{What: "options"})
+		assert.ErrorContains(t, err, c.says)
 	}
 }

@@ -45,7 +45,7 @@ func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
 		if n <= len(val) {
 			n = 0
 		}
-		return n, s.fail(opGetOptNative, err)
+		return n, s.fail(opGetOptNative, &explainedErrno{syscall.Errno(-r), nativeName(level, opt)})
 	}
 	return n, nil
 }
@@ -105,10 +105,13 @@ func (s *Socket) optionWasSet(level, number int) {
 // nativeResult is what the core's refusal to set a native option means. Where the value names something that the kernel
 // does not have, its errno reads as if a file were missing.
 func (s *Socket) nativeResult(level, opt int, value []byte, r int) error {
-	err := errnoOf(r)
-	if err == syscall.ENOENT || err == syscall.ENODEV {
+	e := &explainedErrno{syscall.Errno(-r), nativeName(level, opt)}
+	if e.errno == syscall.ENOENT || e.errno == syscall.ENODEV {
 		name, _, _ := bytes.Cut(value, []byte{0}) // the kernel reads it to its NUL
-		err = &explainedErrno{err.(syscall.Errno), fmt.Sprintf("option %d of level %d: the kernel does not know %q", opt, level, name)}
+		e.cause += fmt.Sprintf(": the kernel does not know %q", name)
 	}
-	return s.fail(opSetOptNative, err)
+	return s.fail(opSetOptNative, e)
 }
+
+// nativeName is how errors name a native option.
+func nativeName(level, opt int) string { return fmt.Sprintf("option %d of level %d", opt, level) }

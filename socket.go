@@ -129,7 +129,7 @@ func (s *Socket) Listen(backlog int) error {
 			s.facts.And(^(factShutRead | factReadEnded))
 		}
 	}
-	return err
+	return s.blameName(err)
 }
 
 // Accept takes a connection. The mailbox of the call (NoWait, With, As), if there is one, owns the new socket, which
@@ -185,9 +185,11 @@ func (s *Socket) connect(c *call, w *Wait) error {
 	switch {
 	case err == nil:
 		s.facts.Or(factConnected)
+		return nil
 	case err == ErrTimeout:
-		return &Error{Op: "connect", Socket: s, Reason: errConnectTimeout{}}
+		err = &Error{Op: "connect", Socket: s, Reason: errConnectTimeout{}}
 	}
+	s.facts.Or(factTried)
 	return err
 }
 
@@ -214,7 +216,8 @@ func (s *Socket) Shutdown(how How) error {
 	if how != ShutWrite {
 		shut, ended = factShutRead, factReadEnded
 	}
-	if how != ShutRead {
+	// Linux has no end of writing for a listener that is no unix socket: inet_shutdown does nothing, or ends listening.
+	if how != ShutRead && (s.facts.Load()&factListening == 0 || s.Domain() == Local) {
 		shut, ended = shut|factShutWrite, ended|factWriteEnded
 	}
 	// Set first, because the reader that the kernel wakes must find it: no other wake-up follows.
@@ -271,6 +274,7 @@ type Error struct {
 	Op     string  // the operation, by OTP's name: "recv", "setopt"; one that OTP lacks, by its method's: "adopt", "zero_copy"
 	Socket *Socket // nil when there is none (open)
 	Reason error
+	object string // what the operation was about, for the text: "to 127.0.0.1:80"
 	cause  string // of an Errno, for the text
 }
 
@@ -281,6 +285,9 @@ func (e *Error) Error() string {
 	s := "esock: " + e.Op
 	if e.Socket != nil {
 		s += " on " + e.Socket.String()
+	}
+	if e.object != "" {
+		s += " " + e.object
 	}
 	if e.Reason == nil {
 		return s
@@ -313,7 +320,7 @@ func (s *Socket) fail(op string, err error) error {
 	if err == io.EOF {
 		return err
 	}
-	return &Error{op, s, err, cause}
+	return &Error{Op: op, Socket: s, Reason: err, cause: cause}
 }
 
 // failAs is fail for the error of a partial operation, whose own name it replaces.

@@ -107,8 +107,8 @@ func (r *SocketRow) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// SocketRows returns the rows of the registered sockets that pass all filters, oldest first, without sockets that
-// close meanwhile. Errors: *InvalidError "filter".
+// SocketRows returns the rows of the registered sockets that pass all filters, oldest first, if they stay open. Errors:
+// *InvalidError "filter".
 func SocketRows(filters ...Filter) ([]SocketRow, error) {
 	socks, err := WhichSockets(filters...)
 	if err != nil {
@@ -174,7 +174,12 @@ func WriteRows(w io.Writer, keys []string, rows []SocketRow) error {
 		fmt.Fprintln(t)
 	}
 	t.Flush() // a buffer does not fail
-	_, err := w.Write(b.Bytes())
+	var table []byte
+	for line := range bytes.Lines(b.Bytes()) {
+		table = append(table, bytes.TrimRight(line, " \n")...)
+		table = append(table, '\n')
+	}
+	_, err := w.Write(table)
 	return err
 }
 

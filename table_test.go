@@ -36,9 +36,9 @@ func TestTableColumns(t *testing.T) {
 		"Sent", "State"}, strings.Fields(head))
 
 	assert.Equal(t, ""+
-		"Domain Type   Protocol State    \n"+
-		"inet   STREAM TCP      BD:LG, - \n"+
-		"local  DGRAM  UDP               \n", table(t, mb, "domain", "type", "protocol", "state"))
+		"Domain Type   Protocol State\n"+
+		"inet   STREAM TCP      BD:LG, -\n"+
+		"local  DGRAM  UDP\n", table(t, mb, "domain", "type", "protocol", "state"))
 
 	fd := strconv.Itoa(cFD(l.h))
 	address := "localhost:" + strconv.Itoa(int(addr.Port()))
@@ -62,9 +62,9 @@ func TestTableCounts(t *testing.T) {
 	_, err = b.RecvFull(make([]byte, 12345), 0, Forever)
 	require.NoError(t, err)
 	assert.Equal(t, ""+
-		"Recv  Sent  State   \n"+
-		"0     12345  - , CD \n"+
-		"12345 0      - , CD \n", table(t, mb, "recv", "sent", "state"))
+		"Recv  Sent  State\n"+
+		"0     12345  - , CD\n"+
+		"12345 0      - , CD\n", table(t, mb, "recv", "sent", "state"))
 }
 
 // The rows are the table's before it is printed.
@@ -136,8 +136,8 @@ func TestTablePrintsWhatIsKnown(t *testing.T) {
 		return x == s
 	}))
 	assert.Equal(t, ""+
-		"Domain Type Protocol \n"+
-		"99     9    253      \n", b.String())
+		"Domain Type Protocol\n"+
+		"99     9    253\n", b.String())
 }
 
 func TestTableProtocols(t *testing.T) {

@@ -2,8 +2,11 @@ package esock
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 type waitKind uint8
@@ -17,7 +20,7 @@ const (
 	waitBad // an argument was invalid
 )
 
-// Wait says what a call does when it would block. It is a value that can be used for any number of calls.
+// Wait says what a call does when it would block. One serves many calls.
 //
 //	Forever      wait without limit (the zero value)
 //	Within(d)    wait for at most d; Within(0) does not wait
@@ -250,7 +253,7 @@ func (w *Wait) calledOff() error {
 // ended is why ctx has ended, nil if it has not.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		return sound(err)
 	}
 	select {
 	case <-ctx.Done():
@@ -264,9 +267,21 @@ func ended(ctx context.Context) error {
 // success.
 func endOf(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
-		return err
+		return sound(err)
 	}
 	return context.Canceled
+}
+
+// sound is a context's error as a call returns it: one that is or wraps a nil pointer would panic where errors.Is looks at it,
+// and a *Select would say that the call waits.
+func sound(err error) error {
+	if err == context.Canceled || err == context.DeadlineExceeded {
+		return err
+	}
+	if _, ok := err.(*Select); ok {
+		return fmt.Errorf("the error of the context is a Select: %w", context.Canceled)
+	}
+	return plain.Sound("the context", err)
 }
 
 // settled gives every done context an error. The context package derives from it, and panics if a done context has none.

@@ -98,7 +98,11 @@ func (c *creation) resolve(host string, port uint16, w esock.Wait) ([]esock.Addr
 	}
 	ctx, free := w.Ends()
 	defer free()
-	addrs, err := c.module.Resolve(ctx, host, port)
+	var addrs []esock.Addr
+	err := c.inModule(nil, func() (err error) {
+		addrs, err = c.module.Resolve(ctx, host, port)
+		return err
+	})
 	switch {
 	case err == nil:
 	case ctx.Err() == nil, errors.Is(err, ErrNXDomain), errors.Is(err, ErrBadArg):
@@ -107,6 +111,9 @@ func (c *creation) resolve(host string, port uint16, w esock.Wait) ([]esock.Addr
 		return nil, w.Ended()
 	}
 	for _, a := range addrs {
+		if a == (esock.Addr{}) {
+			return nil, fmt.Errorf("%w: the module has resolved the host to no address: a zero Addr", syscall.EINVAL)
+		}
 		if a.Err() == nil && (a.Family() != c.family || !wellFormed(a)) { // an invalid one says itself what is wrong with it
 			return nil, fmt.Errorf("%w: the module has resolved the host to %v", syscall.EAFNOSUPPORT, a)
 		}
@@ -146,7 +153,7 @@ func (c *creation) attempt(a esock.Addr, w esock.Wait) (*esock.Socket, error) {
 	}
 	local, err := c.local(false)
 	if err == nil {
-		err = c.module.Connect(sock, local, a, w)
+		err = c.inModule(sock, func() error { return c.module.Connect(sock, local, a, w) })
 	}
 	if err != nil {
 		sock.Close()

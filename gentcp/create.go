@@ -2,10 +2,12 @@ package gentcp
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // creation is a checked option list: how the socket is made, and which options are set on it.
@@ -268,6 +270,9 @@ func (c *creation) open() (*esock.Socket, error) {
 		sock, err = c.adopt(opts)
 	} else {
 		sock, err = esock.Open(c.family, esock.Stream, protocol, opts...)
+		if errors.Is(err, syscall.EPROTONOSUPPORT) {
+			err = fmt.Errorf("%w: the family %v has no protocol %v", syscall.EPROTONOSUPPORT, c.family, protocol)
+		}
 	}
 	if err != nil {
 		if errors.Is(err, &esock.InvalidError{What: "owner"}) {
@@ -309,6 +314,27 @@ func (c *creation) adopt(opts []esock.OpenOption) (*esock.Socket, error) {
 	return sock, err
 }
 
+// inModule runs a call of the module, which may change the socket, if there is one already, and returns its error. Should the
+// module panic, the socket or the descriptor of option fd is closed first. Errors: EINVAL if the socket has another owner.
+func (c *creation) inModule(sock *esock.Socket, call func() error) error {
+	returned := false
+	defer func() {
+		switch {
+		case returned:
+		case sock != nil:
+			sock.Close()
+		case c.fd >= 0:
+			syscall.Close(c.fd)
+		}
+	}()
+	err := plain.Sound("the module", call())
+	if err == nil && sock != nil && sock.Owner() != c.owner && !sock.Closed() {
+		err = invalid("tcp_module", nil, "the module has changed the owner of the socket")
+	}
+	returned = true
+	return err
+}
+
 // failed is the error of an operation that made no socket. It closes the descriptor of option fd, except after ErrBadArg.
 func (c *creation) failed(op string, err error) error {
 	if c.fd >= 0 && !errors.Is(err, ErrBadArg) {
@@ -318,6 +344,9 @@ func (c *creation) failed(op string, err error) error {
 	e, ok := err.(*Error)
 	if !ok {
 		e = &Error{Op: op, Reason: err}
+	}
+	if e.cause == "" && errors.Is(err, ErrNXDomain) {
+		e.cause = "it has no address of the family " + c.family.String()
 	}
 	e.Host, e.Addr = c.host, c.addressed
 	return e

@@ -34,7 +34,7 @@ func setDefaults(op string, to *atomic.Pointer[[]Option], where use, opts []Opti
 	for _, o := range opts {
 		switch o.name {
 		case "fd", "port", "ip", "ifaddr", "inet_backend", "tcp_module", "inet", "inet6", "local":
-			return &Error{Op: op, Reason: &badArgument{"option", o.name, "it is for one socket, and no default"}}
+			return &Error{Op: op, Reason: &badArgument{"option", o.name, "it is about one socket, so it cannot be a default"}}
 		case "active":
 			if _, cause := checkActive(o.value); cause != "" {
 				return &Error{Op: op, Reason: &badArgument{o.name, o.value, cause}}

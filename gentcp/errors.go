@@ -157,6 +157,9 @@ func (s *Socket) fail(op string, err error) error {
 	case errors.Is(err, esock.ErrTimeout):
 		return esock.ErrTimeout
 	}
+	if err == syscall.ENOTCONN && cause == "" && s.made() && s.delivery.Listener() {
+		cause = "the socket is a listener: Accept returns its connections"
+	}
 	return &Error{Op: op, Socket: s, Reason: err, cause: cause}
 }
 

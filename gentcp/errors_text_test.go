@@ -3,6 +3,7 @@ package gentcp_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -42,7 +43,7 @@ func TestErrorsSayTheAddress(t *testing.T) {
 	_, err = gentcp.ConnectAddr(nil, taken, soon)
 	assert.EqualError(t, err, fmt.Sprintf("gentcp: connect to 127.0.0.1:%d: connection refused", port))
 	_, err = gentcp.Connect(nil, "::1", port, soon, gentcp.Inet())
-	assert.EqualError(t, err, fmt.Sprintf("gentcp: connect to [::1]:%d: no such host", port))
+	assert.EqualError(t, err, fmt.Sprintf("gentcp: connect to [::1]:%d: no such host: it has no address of the family inet", port))
 	_, err = gentcp.Connect(nil, "some.host", 70000, soon)
 	assert.EqualError(t, err, "gentcp: connect to some.host:70000: invalid port 70000: it is not from 0 to 65535")
 	assert.ErrorIs(t, err, gentcp.ErrBadArg)
@@ -75,6 +76,47 @@ func TestErrorsSayTheCause(t *testing.T) {
 	_, err = l.Accept(nil, soon)
 	reasons(t, "einval", err)
 	assert.ErrorContains(t, err, "Shutdown has ended reading")
+}
+
+// What a connection can do and a listener cannot says that it is one.
+func TestErrorsSayThatTheSocketIsAListener(t *testing.T) {
+	l := listenWith(t, nil)
+	errs := map[string]error{"send": l.Send([]byte("x")), "unrecv": l.Unrecv([]byte("x"))}
+	_, errs["recv"] = l.Recv(0, soon)
+	_, errs["peername"] = l.PeerName()
+	_, errs["sendfile"] = gentcp.SendFile("errors_text_test.go", l)
+	for op, err := range errs {
+		assert.ErrorContains(t, err, "gentcp: "+op+" on "+l.String(), op)
+		assert.Regexp(t, ": the socket (is a listener|listens): Accept returns its connections$", err.Error())
+		if op == "send" || op == "sendfile" {
+			reasons(t, "closed", err)
+			assert.ErrorIs(t, err, syscall.EPIPE)
+		} else {
+			reasons(t, "enotconn", err)
+		}
+	}
+}
+
+// An option that the socket cannot have is named, and so is the family of a host that has no address in it.
+func TestErrorsNameTheOptionAndTheFamily(t *testing.T) {
+	local := gentcp.IfAddr(esock.UnixAddr("a"))
+	for name, o := range map[string]gentcp.Option{
+		"nodelay":                 gentcp.NoDelay(true),
+		"protocol mptcp":          gentcp.Protocol(gentcp.ProtocolMPTCP),
+		"user_timeout":            gentcp.UserTimeout(5e9),
+		"option 9999 of level 99": gentcp.Raw(99, 9999, []byte{1, 0, 0, 0}),
+	} {
+		_, err := gentcp.Listen(nil, 0, o, local)
+		assert.ErrorContains(t, err, name)
+	}
+	gentcp.UseResolver(t, func(context.Context, string, string) ([]netip.Addr, error) {
+		return nil, &net.DNSError{IsNotFound: true}
+	})
+	for family, o := range map[string]gentcp.Option{"inet": gentcp.Inet(), "inet6": gentcp.Inet6()} {
+		_, err := gentcp.Connect(nil, "some.host", 1, soon, o)
+		reasons(t, "nxdomain", err)
+		assert.EqualError(t, err, "gentcp: connect to some.host:1: no such host: it has no address of the family "+family)
+	}
 }
 
 // A context may have another error each time that it is asked. It ends the connect, whatever its error is.

@@ -43,7 +43,7 @@ func Listen(mb *esock.Mailbox, port int, opts ...Option) (*Socket, error) {
 	// An adopted descriptor is bound already, unless an address is given too.
 	local, err := c.local(!adopted || port != 0)
 	if err == nil {
-		err = c.module.Listen(sock, local, c.backlog)
+		err = c.inModule(sock, func() error { return c.module.Listen(sock, local, c.backlog) })
 	}
 	if err != nil {
 		sock.Close()

@@ -14,8 +14,8 @@ import (
 // listen. InetTCP, Inet6TCP and LocalTCP are OTP's. To change a part of one, embed it in a type with methods of its own.
 //
 // Connect and Listen make the socket, set its options, and hand it to the module; afterwards it is theirs again, so a module
-// keeps neither the socket nor the slices. Errors of a module are the Reason of the Error that they return. A module is used
-// by several goroutines at once, with no lock held.
+// keeps neither the socket nor the slices, and does not change the owner. Errors of a module are the Reason of the Error that
+// they return. A module is used by several goroutines at once, with no lock held. Should it panic, the socket is closed.
 type Module interface {
 	// Family is Inet, Inet6 or Local.
 	Family() esock.Domain

@@ -248,32 +248,121 @@ func TestModule_Tunnel(t *testing.T) {
 	_ = s
 }
 
-// nothing is a module that returns a nil *esock.Error, as a function does whose result is declared as one.
-type nothing struct{ Module }
-
-var nilError *esock.Error
-
-func (nothing) Connect(*esock.Socket, esock.Addr, esock.Addr, esock.Wait) error {
-	return fmt.Errorf("my module: %w", nilError)
-}
-func (nothing) Listen(*esock.Socket, esock.Addr, int) error { return nilError }
-
-func TestModule_ReturnsANilError(t *testing.T) {
-	_, err := Connect(nil, "loopback", 9, soon, TCPModule(nothing{InetTCP}))
-	assert.ErrorContains(t, err, "my module")
-	_, err = Listen(nil, 0, TCPModule(nothing{InetTCP}))
-	assert.Error(t, err)
-	_, err = Connect(nil, "loopback", 9, esock.Context(over{}), TCPModule(InetTCP))
-	assert.Error(t, err)
+// nothing is a module that returns the error that it has.
+type nothing struct {
+	Module
+	err error
 }
 
-// over is a context that has ended with a nil *esock.Error.
-type over struct{ context.Context }
+func (n nothing) Connect(*esock.Socket, esock.Addr, esock.Addr, esock.Wait) error { return n.err }
+func (n nothing) Listen(*esock.Socket, esock.Addr, int) error                     { return n.err }
+
+// misnamed resolves every host to nothing and the error that it has.
+type misnamed struct{ nothing }
+
+func (m misnamed) Resolve(context.Context, string, uint16) ([]esock.Addr, error) { return nil, m.err }
+
+// Functions whose result is declared as *net.OpError return a nil one that is no nil error, and its methods panic. Neither
+// those of a module nor those of a context may reach a caller, or a lock that is held.
+func TestNilPointersThatAreErrors(t *testing.T) {
+	a, _ := wired(t, nil)
+	l := listenWith(t, nil)
+	for _, broken := range []error{(*esock.Error)(nil), (*esock.Select)(nil), (*net.OpError)(nil), (*esock.InvalidError)(nil),
+		fmt.Errorf("my module: %w", (*net.OpError)(nil)), errors.Join((*net.OpError)(nil))} {
+		m := nothing{InetTCP, broken}
+		w := esock.Context(over{err: broken})
+		for name, do := range map[string]func() error{
+			"module, connect": func() error { _, err := Connect(nil, "loopback", 9, soon, TCPModule(m)); return err },
+			"module, listen":  func() error { _, err := Listen(nil, 0, TCPModule(m)); return err },
+			"module, resolve": func() error { _, err := Connect(nil, "a", 9, soon, TCPModule(misnamed{m})); return err },
+			"connect":         func() error { _, err := Connect(nil, "loopback", 9, w); return err },
+			"connect addr":    func() error { _, err := ConnectAddr(nil, nameOf(t, l), w); return err },
+			"accept":          func() error { _, err := l.Accept(nil, w); return err },
+			"recv":            func() error { _, err := a.Recv(0, w); return err },
+			"recv n":          func() error { _, err := a.RecvInto(make([]byte, 9), 4, w); return err },
+		} {
+			err := do()
+			require.Error(t, err, name)
+			assert.NotEmpty(t, Reason(err), name)
+			assert.NotErrorIs(t, err, syscall.EAGAIN)
+			assert.NotContains(t, err.Error(), "would block")
+		}
+	}
+}
+
+// over is a context that has ended with an error.
+type over struct {
+	context.Context
+	err error
+}
 
 func (over) Done() <-chan struct{}            { return ended }
-func (over) Err() error                       { return nilError }
+func (o over) Err() error                     { return o.err }
 func (over) Deadline() (t time.Time, ok bool) { return t, false }
 func (over) Value(any) any                    { return nil }
+
+// A module that panics leaves no socket behind, and the panic reaches the caller.
+func TestModule_Panics(t *testing.T) {
+	var given *esock.Socket
+	m := &acting{Module: InetTCP, do: func(s *esock.Socket) { given = s; panic("mine") }}
+	for name, do := range map[string]func(){
+		"connect": func() { Connect(nil, "loopback", 9, soon, TCPModule(m)) },
+		"listen":  func() { Listen(nil, 0, TCPModule(m)) },
+	} {
+		assert.PanicsWithValue(t, "mine", do, name)
+		assert.True(t, given.Closed(), name)
+	}
+}
+
+// A module that gives the socket to another owner is found out: messages would go to one mailbox, and the other's death would
+// close the socket.
+func TestModule_ChangesTheOwner(t *testing.T) {
+	mine, other := owner(t), owner(t)
+	l := listenWith(t, nil)
+	var given *esock.Socket
+	m := &acting{Module: InetTCP, do: func(s *esock.Socket) {
+		given = s
+		assert.NoError(t, s.ControllingProcess(s.Owner(), other))
+	}}
+	for _, from := range []*esock.Mailbox{nil, mine} {
+		s, err := ConnectAddr(from, nameOf(t, l), soon, TCPModule(m))
+		assertReason(t, "einval", s, err)
+		assert.ErrorContains(t, err, "the module has changed the owner")
+		assert.True(t, given.Closed())
+		s, err = Listen(from, 0, TCPModule(m))
+		assertReason(t, "einval", s, err)
+		assert.True(t, given.Closed())
+	}
+}
+
+// acting is a module that does something with the socket first.
+type acting struct {
+	Module
+	do func(*esock.Socket)
+}
+
+func (a *acting) Connect(s *esock.Socket, local, to esock.Addr, w esock.Wait) error {
+	a.do(s)
+	return a.Module.Connect(s, local, to, w)
+}
+
+func (a *acting) Listen(s *esock.Socket, local esock.Addr, backlog int) error {
+	a.do(s)
+	return a.Module.Listen(s, local, backlog)
+}
+
+// zeroes is a module that resolves every host to the zero Addr.
+type zeroes struct{ Module }
+
+func (zeroes) Resolve(context.Context, string, uint16) ([]esock.Addr, error) {
+	return make([]esock.Addr, 1), nil
+}
+
+func TestModule_ResolvesToTheZeroAddr(t *testing.T) {
+	s, err := Connect(nil, "host", 1, soon, TCPModule(zeroes{InetTCP}))
+	assertReason(t, "einval", s, err)
+	assert.ErrorContains(t, err, "connect to host:1: invalid argument: the module has resolved the host to no address: a zero Addr")
+}
 
 var ended = func() chan struct{} {
 	c := make(chan struct{})

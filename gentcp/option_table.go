@@ -3,6 +3,7 @@ package gentcp
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"syscall"
 	"time"
@@ -201,7 +202,7 @@ func getLinger(s *esock.Socket) (any, error) {
 // setNoDelay fails for a local socket, which has no such option: ENOTSUP.
 func setNoDelay(s *esock.Socket, v any) error {
 	if s.Domain() == esock.Local {
-		return syscall.ENOTSUP
+		return fmt.Errorf("%w: nodelay is an option of TCP, and the socket is of the family local", syscall.ENOTSUP)
 	}
 	return sockopt.TCPNoDelay.Set(s, v.(bool))
 }

@@ -1,6 +1,8 @@
 package hackney
 
 import (
+	"fmt"
+
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 )
@@ -11,6 +13,22 @@ type Socket struct {
 	Transport Transport
 	Sock      Conn
 }
+
+// String names the transport and the connection: "{tcp, #Socket<1>}".
+func (s Socket) String() string {
+	if s.Transport == nil {
+		return "{no socket}"
+	}
+	if s.Sock == nil {
+		return fmt.Sprintf("{%v, no connection}", named{s.Transport})
+	}
+	return fmt.Sprintf("{%v, %v}", named{s.Transport}, s.Sock)
+}
+
+// named prints a transport's name. fmt shows a panic of a caller's type, a nil pointer for example, as text.
+type named struct{ Transport }
+
+func (n named) String() string { return n.Name() }
 
 // Connect connects through a transport, and waits without limit. mb owns the socket; nil: no owner. Errors: those of the
 // transport, unchanged. OTP: hackney_socket:connect/4.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
-	"github.com/esock-go/esock/sockopt"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,28 +25,8 @@ func fill(t *testing.T, s Socket) {
 				break
 			}
 		}
-		return staysFull(t, beneath(s))
+		return testkit.StaysFull(t, beneath(s))
 	}, "a full buffer")
-}
-
-// staysFull makes a socket that takes no more stay so; false: it may take more.
-func staysFull(t *testing.T, s *esock.Socket) bool {
-	t.Helper()
-	info, err := sockopt.TCPInfo.Get(s)
-	require.NoError(t, err)
-	switch {
-	case info.Unacked > 0 || info.SndWnd >= info.SndMSS: // what is on its way, or goes there soon, makes room once more
-		return false
-	case info.NotSentBytes < info.SndWnd+1<<14: // what the window has room for is nearly all
-		n, err := sockopt.SocketSndBuf.Get(s)
-		require.NoError(t, err)
-		require.NoError(t, sockopt.SocketSndBuf.Set(s, n)) // Linux doubles it
-		return false
-	}
-	// Linux sends what the window has room for, less than a segment, after 200 ms. The buffer becomes so small that this
-	// makes no room in it.
-	require.NoError(t, sockopt.SocketSndBuf.Set(s, 1))
-	return true
 }
 
 func TestASendThatTimesOutDoesNotWaitOnceMoreForTheAlert(t *testing.T) {

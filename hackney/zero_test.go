@@ -2,6 +2,7 @@ package hackney_test
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
 	"testing"
 
@@ -36,6 +37,23 @@ func TestZeroValuesAreHarmless(t *testing.T) {
 			"UseThreads": hackney.UseThreads},
 	}.Run(t)
 }
+
+// A socket prints its transport and its connection, whatever they are.
+func TestSocketPrints(t *testing.T) {
+	for want, s := range map[string]hackney.Socket{
+		"{no socket}":          {},
+		"{tcp, no connection}": {Transport: hackney.TCP},
+		"{tcp, no socket}":     {Transport: hackney.TCP, Sock: new(gentcp.Socket)},
+		"{ssl, no connection}": {Transport: hackney.TLS(nil)},
+	} {
+		assert.Equal(t, want, fmt.Sprint(s))
+		assert.Equal(t, want, fmt.Sprintf("%+v", &s))
+	}
+	assert.NotPanics(t, func() { _ = fmt.Sprint(hackney.Socket{Transport: absent{}, Sock: (*gentcp.Socket)(nil)}) })
+}
+
+// absent is a transport whose methods panic.
+type absent struct{ hackney.Transport }
 
 // Without a connection there is nothing to open a file for.
 func TestSendFileNameChecksTheSocketFirst(t *testing.T) {

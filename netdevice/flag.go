@@ -1,6 +1,7 @@
 package netdevice
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -72,6 +73,9 @@ func ParseFlags(text string) (Flag, error) {
 			continue
 		}
 		f, err := ParseFlag(part)
+		if invalid := (*esock.InvalidError)(nil); errors.As(err, &invalid) {
+			invalid.Cause += "; | stands between several"
+		}
 		if err != nil {
 			return 0, err
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// optionFailure is the kernel's refusal: the option, the value if that is refused, and the cause if the option's row knows it.
+// optionFailure is the kernel's refusal: the option, and the cause if the option's row knows it, or else the value.
 // errors.Is finds the errno.
 type optionFailure struct {
 	errno syscall.Errno
@@ -47,7 +47,6 @@ func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 		}
 	case cause == "":
 		text += shownValue(value)
-		cause = "is refused"
 	}
 	if cause != "" {
 		text += " " + cause
@@ -93,7 +92,7 @@ func explainName(errno syscall.Errno) string {
 	case syscall.EPERM:
 		return "is not allowed without privilege"
 	}
-	return "is refused"
+	return ""
 }
 
 // rangeCause says why the core finds a value out of range.

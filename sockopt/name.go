@@ -3,6 +3,8 @@ package sockopt
 import (
 	"bytes"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/esock-go/esock"
@@ -87,13 +89,40 @@ func Set(s *esock.Socket, level, name string, value any) error {
 }
 
 func unknownOption(level, name string) error {
-	cause := "not a known option"
+	return &esock.InvalidError{What: "socket_option", Value: level + "." + name, Cause: whyUnknown(level, name)}
+}
+
+// whyUnknown says what of a level and a name is wrong, and where the name is an option.
+func whyUnknown(level, name string) string {
 	for _, o := range otherOptions {
 		if o.Level == level && o.Name == name {
-			cause = "not on Linux: it is for " + o.Where
+			return "not on Linux: it is for " + o.Where
 		}
 	}
-	return &esock.InvalidError{What: "socket_option", Value: level + "." + name, Cause: cause}
+	levels, has := []string{"otp"}, []string(nil)
+	if slices.Contains(OTPNames(), name) {
+		has = append(has, "otp")
+	}
+	for i := range optionRows {
+		o := &optionRows[i]
+		if !slices.Contains(levels, o.Level) {
+			levels = append(levels, o.Level)
+		}
+		if o.Name == name {
+			has = append(has, o.Level)
+		}
+	}
+	cause, known := "not a known option", slices.Contains(levels, level)
+	if !known {
+		cause = "no level of that name has options by name"
+	}
+	switch {
+	case len(has) > 0:
+		cause += "; " + name + " is an option of level " + strings.Join(has, ", ")
+	case !known:
+		cause += "; the levels are " + strings.Join(levels, ", ")
+	}
+	return cause
 }
 
 // optionNames returns the names of a codec's numbers.

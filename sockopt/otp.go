@@ -128,7 +128,7 @@ func findOTP(name string) (*otpOption, error) {
 			return &otpTable[i], nil
 		}
 	}
-	return nil, &esock.InvalidError{What: "socket_option", Value: "otp." + name, Cause: "not a known option"}
+	return nil, unknownOption("otp", name)
 }
 
 // getOTP reads an option of level otp. use_registry can be read on a closed socket, too.

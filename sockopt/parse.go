@@ -46,7 +46,7 @@ func ParseKinds(text string) (Kinds, error) {
 			}
 		}
 		if !found {
-			return 0, &esock.InvalidError{What: "kind", Value: name, Cause: "not a known name"}
+			return 0, &esock.InvalidError{What: "kind", Value: name, Cause: "not a known name; blanks stand between several"}
 		}
 	}
 	return set, nil

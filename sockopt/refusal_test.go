@@ -23,11 +23,11 @@ func TestWhatTheKernelRefusesIsNamed(t *testing.T) {
 	s := udpSocket(t)
 	err := Set(s, "ip", "ttl", 300)
 	assert.ErrorIs(t, err, syscall.EINVAL)
-	assert.ErrorContains(t, err, "ip.ttl 300 is refused")
-	assert.ErrorContains(t, IPTTL.Set(s, 300), "ip.ttl 300 is refused")
+	assert.Equal(t, "esock: setopt on "+s.String()+": invalid argument: ip.ttl 300", err.Error(), "nothing more is known")
+	assert.Equal(t, err.Error(), IPTTL.Set(s, 300).Error())
 	batch := []Setting{{Level: "ip", Name: "ttl", Value: 300}}
 	require.NoError(t, SetAll(s, batch))
-	assert.ErrorContains(t, batch[0].Err, "ip.ttl 300 is refused")
+	assert.Equal(t, err.Error(), batch[0].Err.Error())
 	_, err = Get(s, "ip", "mtu")
 	assert.ErrorIs(t, err, syscall.ENOTCONN)
 	assert.ErrorContains(t, err, "ip.mtu")
@@ -35,7 +35,26 @@ func TestWhatTheKernelRefusesIsNamed(t *testing.T) {
 	// Structures may hold keys.
 	for _, value := range []any{[]byte("secret"), map[string]any{"key": "secret"}, Linger{}, nil} {
 		err = optionResult(s, setopt, findOption("socket", "linger"), value, -int(syscall.EDOM))
-		assert.ErrorContains(t, err, "socket.linger is refused")
+		assert.Equal(t, "esock: setopt on "+s.String()+": numerical argument out of domain: socket.linger", err.Error())
+	}
+}
+
+// A level that does not exist is what the error is about, and a name tells the level that it belongs to.
+func TestAnUnknownLevelIsNamedAsSuch(t *testing.T) {
+	s := udpSocket(t)
+	for _, c := range []struct{ level, name, says string }{
+		{"tcpp", "nodelay", "invalid socket_option tcpp.nodelay: no level of that name has options by name; nodelay is an option of level tcp, sctp"},
+		{"tcpp", "x", "no level of that name has options by name; the levels are otp, socket, ip, "},
+		{"", "spin", "no level of that name has options by name; spin is an option of level otp"},
+		{"socket", "nodelay", "not a known option; nodelay is an option of level tcp, sctp"},
+		{"otp", "nodelay", "not a known option; nodelay is an option of level tcp, sctp"},
+		{"tcp", "x", "invalid socket_option tcp.x: not a known option"},
+		{"socket", "setfib", "not on Linux: it is for FreeBSD"},
+	} {
+		assert.ErrorContains(t, Set(s, c.level, c.name, 1), c.says)
+		_, err := Get(s, c.level, c.name)
+		assert.ErrorContains(t, err, c.says)
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
 	}
 }
 

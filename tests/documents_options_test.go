@@ -20,20 +20,25 @@ import (
 
 // The rows of sockopt are made first: go generate visits that package, and the root that makes it, before this one.
 //
-//go:generate env ESOCK_UPDATE=1 go test -count=1 -run ^TestTheOptionsOfThePageAreFresh$ .
+//go:generate env ESOCK_UPDATE=1 go test -count=1 -run ^TestThe(Options|Signatures)OfThePageAreFresh$ .
 
 // TestTheOptionsOfThePageAreFresh compares the options of docs/socket.md with the document's list and sockopt's; with
 // ESOCK_UPDATE, as go generate runs it, it writes them.
 func TestTheOptionsOfThePageAreFresh(t *testing.T) {
-	const page, begin, end = "../docs/socket.md", "<!-- options: made by go generate -->\n", "<!-- /options -->\n"
 	sourcetree.Need(t)
+	freshPart(t, "../docs/socket.md", "options", optionTables(t))
+}
+
+// freshPart compares what is between two marks of a page with what it should be; with ESOCK_UPDATE it writes that.
+func freshPart(t *testing.T, page, name, is string) {
+	t.Helper()
+	begin, end := "<!-- "+name+": made by go generate -->\n", "<!-- /"+name+" -->\n"
 	b, err := os.ReadFile(page)
 	require.NoError(t, err)
 	head, rest, ok := strings.Cut(string(b), begin)
 	require.True(t, ok, "%s has no %s", page, begin)
 	was, tail, ok := strings.Cut(rest, end)
 	require.True(t, ok, "%s has no %s", page, end)
-	is := optionTables(t)
 	if os.Getenv("ESOCK_UPDATE") == "" {
 		assert.Equal(t, is, was, "%s is stale: run go generate ./...", page)
 		return
@@ -81,7 +86,7 @@ func optionTables(t *testing.T) string {
 			if row >= 0 {
 				name = "`sockopt." + variables[row] + "`"
 			} else {
-				note = strings.TrimSuffix("of "+otherSystem(t, level, n.name)+"; "+note, "; ")
+				note = strings.TrimSuffix("only on "+strings.ReplaceAll(otherSystem(t, level, n.name), ", ", " and ")+"; "+note, "; ")
 			}
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", n.name, strings.Join(in, " "), value, name, note)
 		}

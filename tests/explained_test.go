@@ -6,14 +6,17 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // A refusal that the caller can do something about says what is wrong, and has the kernel's number.
@@ -46,34 +49,34 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		says string
 	}{
 		{"bind inet to inet6", func() error { return open(esock.Inet, esock.Stream).Bind(six) }, syscall.EAFNOSUPPORT,
-			"[::1]:80 is an address of inet6, and the socket is of inet"},
+			"to [::1]:80: address family not supported by protocol: the address is of inet6, and the socket is of inet"},
 		{"bind inet6 to inet", func() error { return open(esock.Inet6, esock.Stream).Bind(four) }, 0,
-			"127.0.0.1:80 is an address of inet, and the socket is of inet6, where it is ::ffff:127.0.0.1"},
+			"to 127.0.0.1:80: invalid argument: the address is of inet, and the socket is of inet6, where it is ::ffff:127.0.0.1"},
 		{"bind local to inet", func() error { return open(esock.Local, esock.Stream).Bind(four) }, syscall.EINVAL,
-			"127.0.0.1:80 is an address of inet, and the socket is of local"},
+			"to 127.0.0.1:80: invalid argument: the address is of inet, and the socket is of local"},
 		{"bind inet to local", func() error { return open(esock.Inet, esock.Stream).Bind(path) }, 0,
-			"is an address of local, and the socket is of inet"},
+			"the address is of local, and the socket is of inet"},
 		{"bind local to a shorthand", func() error { return open(esock.Local, esock.Stream).Bind(esock.Loopback) }, syscall.EAFNOSUPPORT,
-			"only inet and inet6 have the address loopback, and the socket is of local"},
+			"to loopback: address family not supported by protocol: only inet and inet6 have such an address, and the socket is of local"},
 		{"bind again", func() error {
 			s := open(esock.Inet, esock.Stream)
 			require.NoError(t, s.Bind(esock.Loopback))
 			return s.Bind(esock.Loopback)
 		}, syscall.EINVAL, "has an address already"},
 		{"connect inet to inet6", func() error { return open(esock.Inet, esock.Stream).Connect(six, esock.Forever) },
-			syscall.EAFNOSUPPORT, "[::1]:80 is an address of inet6, and the socket is of inet"},
+			syscall.EAFNOSUPPORT, "to [::1]:80: address family not supported by protocol: the address is of inet6, and the socket is of inet"},
 		{"connect local to inet", func() error { return open(esock.Local, esock.Stream).Connect(four, esock.Forever) },
-			syscall.EINVAL, "127.0.0.1:80 is an address of inet, and the socket is of local"},
+			syscall.EINVAL, "to 127.0.0.1:80: invalid argument: the address is of inet, and the socket is of local"},
 		{"connect a listener", func() error { return listening().Connect(four, esock.Forever) }, syscall.EISCONN, "listens"},
 		{"sendto inet to inet6", func() error { return second(open(esock.Inet, esock.Dgram).SendTo(one[:], six, 0, esock.Forever)) },
-			syscall.EAFNOSUPPORT, "[::1]:80 is an address of inet6, and the socket is of inet"},
+			syscall.EAFNOSUPPORT, "to [::1]:80: address family not supported by protocol: the address is of inet6, and the socket is of inet"},
 		{"sendto local to inet", func() error { return second(open(esock.Local, esock.Dgram).SendTo(one[:], four, 0, esock.Forever)) },
-			syscall.EINVAL, "127.0.0.1:80 is an address of inet, and the socket is of local"},
+			syscall.EINVAL, "to 127.0.0.1:80: invalid argument: the address is of inet, and the socket is of local"},
 		{"sendmsg inet to inet6", func() error { return second(open(esock.Inet, esock.Dgram).SendMsg(msg(six), 0, esock.Forever)) },
-			syscall.EAFNOSUPPORT, "[::1]:80 is an address of inet6, and the socket is of inet"},
+			syscall.EAFNOSUPPORT, "to [::1]:80: address family not supported by protocol: the address is of inet6, and the socket is of inet"},
 		{"sendto port 0", func() error {
 			return second(open(esock.Inet, esock.Dgram).SendTo(one[:], esock.Inet4Addr(loopback, 0), 0, esock.Forever))
-		}, syscall.EINVAL, "127.0.0.1:0 has no port"},
+		}, syscall.EINVAL, "to 127.0.0.1:0: invalid argument: the address has no port"},
 		{"sendto a connected stream", func() error { return second(unix(esock.Stream).SendTo(one[:], path, 0, esock.Forever)) },
 			syscall.EISCONN, "send without an address"},
 		{"sendto a stream", func() error {
@@ -133,6 +136,57 @@ func TestErrorsBlameNoRightAddress(t *testing.T) {
 	var e *esock.Error
 	require.ErrorAs(t, err, &e)
 	assert.Equal(t, syscall.ECONNREFUSED, e.Reason)
+	assert.NotContains(t, err.Error(), "the address")
+
+	// A Connect came, so that it comes first is no cause.
+	_, err = s.Send([]byte{1}, 0, esock.Within(patience))
+	assert.ErrorIs(t, err, syscall.EPIPE)
+	assert.ErrorContains(t, err, "its Connect has not succeeded")
+	_, err = s.Recv(make([]byte, 1), 0, esock.Within(patience))
+	assert.NotContains(t, err.Error(), "comes first")
+}
+
+// The text of an error has what the caller gave to the call: the address, the kind of socket, the descriptor.
+func TestErrorsNameWhatTheCallWasAbout(t *testing.T) {
+	second := func(_ any, err error) error { return err }
+	refused := nobody(t, esock.Stream)
+	_, taken := listener(t, 1)
+	full := pendingAddr(t)
+	tcp := func() *esock.Socket { return open(t, esock.Inet, esock.Stream, esock.TCP) }
+	missing := esock.UnixAddr(filepath.Join(t.TempDir(), "missing"))
+	twice := func() error { // both may bind, and only one may listen
+		a, b := tcp(), tcp()
+		require.NoError(t, sockopt.SocketReuseAddr.Set(a, true))
+		require.NoError(t, sockopt.SocketReuseAddr.Set(b, true))
+		require.NoError(t, a.Bind(esock.Loopback))
+		taken := sockName(t, a)
+		require.NoError(t, b.Bind(taken))
+		require.NoError(t, a.Listen(1))
+		err := b.Listen(1)
+		assert.ErrorContains(t, err, b.String()+" at "+taken.String()+": ")
+		return err
+	}
+	for _, c := range []struct {
+		what string
+		err  error
+		is   error
+		says string
+	}{
+		{"bind", tcp().Bind(taken), syscall.EADDRINUSE, " to " + taken.String() + ": "},
+		{"connect", tcp().Connect(refused, esock.Within(patience)), syscall.ECONNREFUSED, " to " + refused.String() + ": "},
+		{"connect, timeout", tcp().Connect(full, esock.Within(time.Millisecond)), esock.ErrTimeout, " to " + full.String() + ": "},
+		{"listen", twice(), syscall.EADDRINUSE, " at 127.0.0.1:"},
+		{"sendto", second(open(t, esock.Local, esock.Dgram, 0).SendTo([]byte{1}, missing, 0, esock.Forever)), syscall.ENOENT,
+			" to " + missing.String() + ": "},
+		{"sendmsg", second(open(t, esock.Local, esock.Dgram, 0).SendMsg(&esock.Msg{Addr: missing, Iov: [][]byte{{1}}}, 0, esock.Forever)),
+			syscall.ENOENT, " to " + missing.String() + ": "},
+		{"open", second(esock.Open(esock.Inet, esock.Stream, esock.UDP)), syscall.EPROTONOSUPPORT, "open inet stream udp: "},
+		{"adopt", second(esock.Adopt(-1)), syscall.EBADF, "adopt descriptor -1: "},
+	} {
+		require.ErrorIs(t, c.err, c.is, c.what)
+		assert.ErrorContains(t, c.err, c.says)
+		assert.Equal(t, 1, strings.Count(c.err.Error(), c.says), c.err.Error())
+	}
 }
 
 // given is a context that has ended with an error of the caller's choice.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/sockopt"
 )
@@ -275,31 +276,11 @@ func fill(t testing.TB, s *esock.Socket) (total int) {
 			total += n
 			if err != nil {
 				require.Equal(t, esock.ErrTimeout, err)
-				return s.Protocol() != esock.TCP || staysFull(t, s)
+				return s.Protocol() != esock.TCP || testkit.StaysFull(t, s)
 			}
 		}
 	})
 	return total
-}
-
-// staysFull makes a TCP socket that takes no more stay so; false: what is on its way may make room once more.
-func staysFull(t testing.TB, s *esock.Socket) bool {
-	t.Helper()
-	info, err := sockopt.TCPInfo.Get(s)
-	require.NoError(t, err)
-	switch {
-	case info.Unacked > 0 || info.SndWnd >= info.SndMSS: // what is on its way, or goes there soon, makes room once more
-		return false
-	case info.NotSentBytes < info.SndWnd+1<<14: // what the window has room for is nearly all
-		n, err := sockopt.SocketSndBuf.Get(s)
-		require.NoError(t, err)
-		require.NoError(t, sockopt.SocketSndBuf.Set(s, n)) // Linux doubles it
-		return false
-	}
-	// Linux sends what the window has room for, less than a segment, after 200 ms. The buffer becomes so small that this
-	// makes no room in it.
-	require.NoError(t, sockopt.SocketSndBuf.Set(s, 1))
-	return true
 }
 
 // discard receives until the end.

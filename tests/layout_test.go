@@ -43,6 +43,8 @@ var imports = []struct{ of, may string }{
 	{"netdevice", ". internal/corecall internal/plain"},
 	{"supports", ". sockopt netdevice internal/plain"},
 
+	{"internal/testkit", ". sockopt"},
+
 	{"internal/active", ". packet internal/layered"},
 	{"gentcp", ". sockopt packet internal/active internal/layered internal/plain internal/ctext"},
 	{"hackney", ". sockopt gentcp packet internal/active"},

@@ -58,7 +58,7 @@ func TestCompletionsHaveEveryCommandAndFlag(t *testing.T) {
 	}
 	code, _, errs := command(t, "completion", "tcsh")
 	assert.Equal(t, exitUsage, code)
-	assert.Contains(t, errs, `must be one of "bash","zsh","fish"`)
+	assert.Contains(t, errs, `must be one of "bash", "zsh", "fish"`)
 }
 
 // What bash offers after these words.

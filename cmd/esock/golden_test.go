@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -73,6 +76,23 @@ func TestOutputFitsThePage(t *testing.T) {
 		})
 		defer stop()
 		assert.Equal(t, exitOK, run([]string{"watch", "--addr", at, "--count", "1"}, w, w))
+	}
+	big := textFile(t, strings.Repeat(readme, 1000))
+	outputs["really sendfile"] = func(w io.Writer) {
+		l := peer(t)
+		go func() {
+			if c, err := l.Accept(); err == nil {
+				io.Copy(io.Discard, c)
+				c.Close()
+			}
+		}()
+		assert.Equal(t, exitOK, run([]string{"sendfile", l.Addr().String(), big}, w, w))
+	}
+	outputs["really serve"] = func(w io.Writer) {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // it listens, says so, and ends
+		c := &serveCmd{Dir: ".", Connections: 1, Idle: 1, Head: 1, Stall: 1}
+		assert.NoError(t, c.serve(ctx, newOutput(w), io.Discard))
 	}
 	for name, print := range outputs {
 		for _, p := range goldenPages {
@@ -176,6 +196,34 @@ func goldenOutputs(t *testing.T) map[string]func(io.Writer) {
 	made("ifs", func(o *output) error { return o.writeLines(o.lines(ifGrid(madeUpInterfaces))) })
 	made("info", func(o *output) error {
 		return o.writePairs(infoPairs(esock.LibraryInfo{IOBackend: "unix_essio", IOVMax: 1024, NumCntBits: 64}))
+	})
+	made("serve", func(o *output) error {
+		for _, c := range []struct {
+			serve serveCmd
+			at    esock.Addr
+		}{
+			{serveCmd{Dir: "public"}, esock.Inet4Addr(netip.MustParseAddr("127.0.0.1"), 8080)},
+			{serveCmd{Dir: "public", Cert: "cert.pem"}, esock.Inet6Addr(netip.MustParseAddr("2001:db8::1"), 443, 0)},
+			{serveCmd{Dir: "/home/somebody/with a directory/whose name/is long/and has blanks"}, esock.Inet4Addr(netip.MustParseAddr("192.0.2.17"), 54321)},
+			{serveCmd{Dir: ".", Unix: "/run/web"}, esock.UnixAddr("/run/web")},
+		} {
+			if err := c.serve.writePlace(o, c.at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	made("sendfile", func(o *output) error {
+		o.terminal = false // a bar is drawn with the time
+		p := newProgress(&step{r: newReport(o, false)}, 5<<30)
+		for n := range int64(6) {
+			p.at(n << 30)
+		}
+		p.done()
+		if err := writeSent(o, 1, time.Microsecond); err != nil {
+			return err
+		}
+		return writeSent(o, 5<<30, 90*time.Second)
 	})
 	made("options probe", func(o *output) error { return (&optionsCmd{}).writeProbes(o, madeUpProbes()) })
 	made("supports", func(o *output) error { return writeTables(o, madeUpSupport) })

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -11,7 +12,18 @@ type helpCmd struct {
 }
 
 // Run prints what --help does.
-func (c *helpCmd) Run(out *output, std terminals) error {
+func (c *helpCmd) Run(out *output, std terminals, app *kong.Application) error {
+	node := app.Node
+	for _, word := range c.Command {
+		if node.Leaf() {
+			return usagef("%s has no commands, and so no %q", node.FullPath(), word)
+		}
+		at := slices.IndexFunc(node.Children, func(child *kong.Node) bool { return child.Name == word && !child.Hidden })
+		if at < 0 {
+			break // the parser says what is wrong
+		}
+		node = node.Children[at]
+	}
 	if code := run(append(c.Command, "--help"), out.Writer, std.err); code != exitOK {
 		return usageError{errReported}
 	}

@@ -24,7 +24,8 @@ type listenCmd struct {
 func (listenCmd) Help() string {
 	return "The address is printed on standard error. Without -k one connection is accepted and others are refused; with -u " +
 		"the first peer that is heard is the only one. With -u and -k the input goes to the peer that was heard last. " +
-		"The wait for a peer has no limit; -w counts from then on.\n\n" + netcatHelp
+		"The wait for a peer has no limit; -w counts from then on. With -k and TLS clients may begin TLS beside the connection " +
+		"that is served, within -w or 30 seconds, and then wait for it to end.\n\n" + netcatHelp
 }
 
 func (c *listenCmd) Run(out *output, std terminals) error {
@@ -87,25 +88,27 @@ func (c *listenCmd) listenOptions(at esock.Addr) []gentcp.Option {
 func (c *listenCmd) accept(ctx context.Context, l *gentcp.Socket, config *tls.Config, out *output, std terminals) error {
 	var in *feed // the input is not read before somebody comes
 	printed := &sink{Writer: out}
+	next, stop := c.arrivals(ctx, l, config)
+	defer stop()
 	for {
-		s, err := l.Accept(nil, esock.Context(ctx))
+		a := next()
 		switch {
 		case ctx.Err() != nil:
+			if a.peer != nil {
+				a.peer.Close()
+			}
 			return nil
-		case err != nil:
-			return why(err)
-		}
-		if !c.Keep {
-			l.Close() // others are refused from now on
+		case a.fatal:
+			return a.err
 		}
 		if in == nil {
 			var stop func()
 			in, stop = newFeed(&c.netcat, std.in)
 			defer stop()
 		}
-		peer, err := c.server(ctx, stream{s}, config)
+		err := a.err
 		if err == nil {
-			err = c.talk(ctx, peer, in, printed, c.wait())
+			err = c.talk(ctx, a.peer, in, printed, c.wait())
 		}
 		switch {
 		case !c.Keep || ctx.Err() != nil || printed.failed:

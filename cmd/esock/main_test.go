@@ -171,9 +171,9 @@ func TestDidYouMean(t *testing.T) {
 	assert.Equal(t, "; did you mean nodelay?", didYouMean("nodelya", known))
 	assert.Equal(t, "; did you mean nodelay?", didYouMean("NoDelay", known))
 	assert.Equal(t, "; did you mean keepidle, keepintvl or keepcnt?", didYouMean("keep", known))
-	assert.Equal(t, "; there is "+strings.Join(known, ", "), didYouMean("zzzzzz", known))
+	assert.Equal(t, "; choose from "+strings.Join(known, ", "), didYouMean("zzzzzz", known))
 	assert.Equal(t, "; did you mean tcp?", didYouMean("tpc", []string{"tcp", "udp"}), "a swap is one mistake")
-	assert.Equal(t, "; there is tcp, udp", didYouMean("", []string{"tcp", "udp"}))
+	assert.Equal(t, "; choose from tcp, udp", didYouMean("", []string{"tcp", "udp"}))
 }
 
 func TestWrapAndShorten(t *testing.T) {

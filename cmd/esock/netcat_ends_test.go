@@ -125,3 +125,24 @@ func TestListenLeavesAnothersFile(t *testing.T) {
 	require.NoError(t, l.result(t))
 	assert.FileExists(t, path)
 }
+
+// Clients that stall in the handshake of TLS keep nobody out, and are let go when the command ends.
+func TestClientsThatStallInTLSKeepNobodyOut(t *testing.T) {
+	nothingLeft(t)
+	_, _, cert := certificate(t)
+	l := parsed(t, strings.NewReader("x"), "listen", "--tls", "-k", "--cert", cert)
+	at := l.address(t)
+	for i := range 3 {
+		c := dialed(t, at)
+		if i > 0 {
+			_, err := c.Write([]byte{22, 3, 1, 1}[:i]) // the beginning of a record
+			require.NoError(t, err)
+		}
+	}
+	for _, want := range []string{"x", ""} { // the input goes to the first
+		d := parsed(t, strings.NewReader(""), "connect", "--tls", "--insecure", at)
+		require.NoError(t, d.result(t))
+		assert.Equal(t, want, d.out.String())
+	}
+	assert.NotContains(t, l.err.String(), "TLS")
+}

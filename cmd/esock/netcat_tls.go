@@ -96,17 +96,23 @@ func (c *connectCmd) client(ctx context.Context, st stream, config *tls.Config, 
 	return l, err
 }
 
-// server begins TLS as the server, where it is used, within the time of --wait.
+// server begins TLS as the server, where it is used, within the time of --wait. With -k there always is a limit.
 func (c *listenCmd) server(ctx context.Context, st stream, config *tls.Config) (link, error) {
 	if !c.TLS {
 		return st, nil
 	}
 	within, cancel := c.within(ctx)
 	defer cancel()
+	limit := c.wait()
+	if limit == 0 && c.Keep {
+		limit = handshakeTime
+		within, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
 	w := newWire(st)
 	l, err := shakeHands(within, w, tls.Server(w, config))
 	if err != nil && within.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("TLS: the client did not begin within %v", c.wait())
+		return nil, fmt.Errorf("TLS: the client did not begin within %v", limit)
 	}
 	return l, err
 }

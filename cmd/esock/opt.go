@@ -30,7 +30,7 @@ type optArgs struct {
 
 	Integer    bool `xor:"form" help:"In the kernel's form: a C int. This is the default for an option given by number."`
 	Boolean    bool `xor:"form" help:"In the kernel's form: a C int, which is true unless it is 0."`
-	Hex        bool `xor:"form" help:"In the kernel's form: bytes, in hexadecimal without 0x."`
+	Hex        bool `xor:"form" help:"In the kernel's form: bytes, in hexadecimal."`
 	NativeSize int  `placeholder:"N" help:"In the kernel's form: read N bytes, and print them in hexadecimal."`
 	JSON       bool `name:"json" help:"Print one JSON document."`
 }
@@ -74,7 +74,7 @@ func (c *optGetCmd) Run(out *output) error {
 	}
 	defer s.Close()
 	if res.Value, err = t.get(s); err != nil {
-		return fmt.Errorf("%s cannot be read: %s", t.label(), reason(err))
+		return fmt.Errorf("%s cannot be read: %s", t.label(), t.reason(err, ""))
 	}
 	return c.print(out, res)
 }
@@ -104,14 +104,14 @@ func (c *optSetCmd) Run(out *output) error {
 		res.Before = before
 	}
 	if err := t.set(s, value); err != nil {
-		text := fmt.Errorf("%s cannot be set to %s: %s", t.label(), cmp.Or(c.Value, `""`), reason(err))
+		text := fmt.Errorf("%s cannot be set to %s: %s", t.label(), cmp.Or(c.Value, `""`), t.reason(err, c.Value))
 		if bad := new(esock.InvalidError); errors.As(err, &bad) {
 			return usageError{text} // the kernel was not asked
 		}
 		return text
 	}
 	if res.Value, err = t.get(s); err != nil {
-		res.Unread = reason(err)
+		res.Unread = t.reason(err, "")
 	}
 	return c.print(out, res)
 }
@@ -354,6 +354,16 @@ func (t *target) set(s *esock.Socket, value any) error {
 		return s.SetOptionNative(t.levelNumber, t.number, value)
 	}
 	return sockopt.Set(s, t.level, t.name, value)
+}
+
+// reason is reason without the option and the value, which the command has named already.
+func (t *target) reason(err error, value string) string {
+	why := reason(err)
+	for _, again := range []string{t.label() + " " + value, t.label() + " " + strconv.Quote(value), t.label(),
+		fmt.Sprintf("option %d of level %d", t.number, t.levelNumber)} {
+		why = strings.TrimSuffix(why, ": "+again)
+	}
+	return why
 }
 
 // reason returns why a call failed, without the name of the call: a cause in words, or the system's message and the name of

@@ -45,7 +45,7 @@ func (t *target) parseKnown(text string) (any, error) {
 		}
 		return t.info.ParseValue(text), nil
 	case codec == "bytes":
-		b, err := hex.DecodeString(strings.TrimPrefix(text, "0x"))
+		b, err := parseHex(text)
 		if err != nil {
 			return nil, usagef("%s takes bytes, in hexadecimal digits, not %q", t.label(), text)
 		}
@@ -136,7 +136,7 @@ func parseNative(form, text string) (any, error) {
 		}
 		return nil, usagef("%q is not a boolean; use true or false", text)
 	case "hex":
-		b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
+		b, err := parseHex(text)
 		if err != nil {
 			return nil, usagef("%q is not an even number of hexadecimal digits", text)
 		}
@@ -147,6 +147,15 @@ func parseNative(form, text string) (any, error) {
 		return nil, usagef("%q is not an integer that fits a C int; --boolean and --hex take other values", text)
 	}
 	return int(n), nil
+}
+
+// parseHex reads bytes: hexadecimal digits, blanks between them, 0x before them.
+func parseHex(text string) ([]byte, error) {
+	text = strings.ReplaceAll(text, " ", "")
+	if len(text) > 1 && text[0] == '0' && text[1]|' ' == 'x' {
+		text = text[2:]
+	}
+	return hex.DecodeString(text)
 }
 
 // parseValue reads a value of a kind. If it cannot, wants says what the option takes.

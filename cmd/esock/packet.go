@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"io"
 	"math"
@@ -54,7 +53,7 @@ const maxInput = 64 << 20
 // bytes returns the bytes to decode.
 func (c *packetDecodeCmd) bytes(in io.Reader) ([]byte, error) {
 	if c.Hex != nil {
-		b, err := hex.DecodeString(strings.TrimPrefix(*c.Hex, "0x"))
+		b, err := parseHex(*c.Hex)
 		if err != nil {
 			return nil, usagef("--hex: %s", strings.TrimPrefix(err.Error(), "encoding/hex: "))
 		}

@@ -99,8 +99,13 @@ func (c *sendfileCmd) sendfile(ctx context.Context, out *output) error {
 	case x.sent < d.size:
 		return fmt.Errorf("the file became shorter: only %d of %d bytes were left", x.sent, d.size)
 	}
-	text := fmt.Sprintf("%d bytes sent and confirmed in %s, %s a second", x.sent, duration(took),
-		bytesize.Text(int64(float64(x.sent)/max(took.Seconds(), 1e-6))))
+	return writeSent(out, x.sent, took)
+}
+
+// writeSent writes how much was sent, and how fast.
+func writeSent(out *output, bytes int64, took time.Duration) error {
+	text := fmt.Sprintf("%s sent and confirmed in %s, %s a second", count(int(bytes), "byte"), duration(took),
+		bytesize.Text(int64(float64(bytes)/max(took.Seconds(), 1e-6))))
 	return out.writeLines(out.wrap(text, 0))
 }
 

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
@@ -35,20 +35,10 @@ func sendingTo(
 	return &out, ended
 }
 
-// bigFile puts a file of random bytes into a directory, and gives its hash.
-func bigFile(t *testing.T, dir string, size int) [32]byte {
-	t.Helper()
-	b := make([]byte, size)
-	_, err := rand.NewChaCha8([32]byte{1}).Read(b)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "big"), b, 0o644))
-	return sha256.Sum256(b)
-}
-
 func TestSendfileSendsAll(t *testing.T) {
 	nothingLeft(t)
 	dir := t.TempDir()
-	want := bigFile(t, dir, 3<<20+1)
+	want := testkit.BigFile(t, dir, 3<<20+1)
 	for _, terminal := range []bool{false, true} {
 		l := peer(t)
 		out, ended := sendingTo(t, context.Background(), l, filepath.Join(dir, "big"), terminal)
@@ -117,7 +107,7 @@ func TestSendfileOfAFileWithoutSize(t *testing.T) {
 func TestSendfileToAPeerThatEndsItsOwnDirection(t *testing.T) {
 	nothingLeft(t)
 	dir := t.TempDir()
-	bigFile(t, dir, 8<<20)
+	testkit.BigFile(t, dir, 8<<20)
 	l := peer(t)
 	_, ended := sendingTo(t, context.Background(), l, filepath.Join(dir, "big"), false)
 	p := accepted(t, l)
@@ -153,7 +143,7 @@ func TestSendfileWaitsForTheConfirmation(t *testing.T) {
 	}
 	dir := t.TempDir()
 	const size = 1 << 20
-	bigFile(t, dir, size)
+	testkit.BigFile(t, dir, size)
 	for _, half := range []bool{false, true} {
 		for what, want := range map[string]string{"read": "", "abort": "the peer reset the connection after it had confirmed %d of",
 			"interrupt": "interrupted after the peer had confirmed %d of", "ignore": "the peer confirms no more: %d of"} {
@@ -214,7 +204,7 @@ func TestSendfileWaitsForTheConfirmation(t *testing.T) {
 func TestSendfileSaysWhatIsWrong(t *testing.T) {
 	nothingLeft(t)
 	dir := t.TempDir()
-	bigFile(t, dir, 16<<20)
+	testkit.BigFile(t, dir, 16<<20)
 	big := filepath.Join(dir, "big")
 	l := peer(t)
 

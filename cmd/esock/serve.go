@@ -23,7 +23,7 @@ type serveCmd struct {
 	Key         string        `short:"K" placeholder:"FILE" help:"The file with the private key of the certificate, in PEM (by default, that of the certificate)."`
 	Hidden      bool          `short:"H" help:"Serve and list files whose name begins with a dot, too."`
 	Quiet       bool          `short:"q" help:"Do not log requests to standard error."`
-	Connections int           `default:"1000" help:"How many connections are served at once. One that only waits for its next request is closed to make room for another."`
+	Connections int           `default:"1000" help:"How many connections are served at once. To make room for another, one that waits for its next request is closed, or one that has made no request within 2 seconds."`
 	Idle        time.Duration `default:"60s" help:"How long a connection may wait for its next request."`
 	Head        time.Duration `default:"10s" help:"How long a request may take to arrive: its headers, its body, which is discarded, and, if it is the first on its connection, its first line."`
 	Stall       time.Duration `default:"30s" help:"How long a client may stop reading a response."`
@@ -82,7 +82,7 @@ func (c *serveCmd) serve(ctx context.Context, out *output, errs io.Writer) error
 	if err != nil {
 		return fmt.Errorf("%s: %w", flag, listenError(at.String(), err))
 	}
-	if _, err := fmt.Fprintf(out, "serving %s on %s\n", c.Dir, c.place(s.Addr())); err != nil {
+	if err := c.writePlace(out, s.Addr()); err != nil {
 		s.Close()
 		return err
 	}
@@ -118,6 +118,15 @@ func (c *serveCmd) address() (at esock.Addr, flag string, err error) {
 		at, err = bindAddr("tcp", "127.0.0.1:0")
 	}
 	return at, flag, err
+}
+
+// writePlace writes what is served, and where. A URL is not broken, because it is copied from the page.
+func (c *serveCmd) writePlace(out *output, at esock.Addr) error {
+	what, where := "serving "+c.Dir, "on "+c.place(at)
+	if first, _, _ := strings.Cut(where, "\n"); !out.fits(length(what + " " + first)) {
+		return out.writeLines([]string{"serving " + out.shorten(c.Dir, len("serving ")), where})
+	}
+	return out.writeLines([]string{what + " " + where})
 }
 
 // place returns where a browser or curl finds the server.

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
@@ -204,7 +205,7 @@ func servesHTTPS(t *testing.T, cert string, flags ...string) {
 // The first TERM lets a response end, and says that it waits.
 func TestServeTermIsGraceful(t *testing.T) {
 	dir := site(t)
-	want := bigFile(t, dir, 32<<20)
+	want := testkit.BigFile(t, dir, 32<<20)
 	out, stdout := pipe(t)
 	errs, stderr := pipe(t)
 	c := child(t, stdout, stderr, "serve", dir, "--grace", testwait.Patience.String())

@@ -27,7 +27,7 @@ func didYouMean(s string, known []string) string {
 	case len(near) > 0:
 		return "; did you mean " + oneOf(near) + "?"
 	case len(known) > 0 && len(known) <= 16:
-		return "; there is " + strings.Join(known, ", ")
+		return "; choose from " + strings.Join(known, ", ")
 	}
 	return ""
 }

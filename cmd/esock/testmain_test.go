@@ -1,17 +1,10 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
-	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testmain"
 )
 
-func TestMain(m *testing.M) {
-	if why := machine.Lacks(); why != "" {
-		fmt.Println("skipped:", why)
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(testmain.Run(m)) }

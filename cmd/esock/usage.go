@@ -34,6 +34,10 @@ func parseCause(err error) string {
 	if missing, ok := strings.CutPrefix(text, "expected "); ok {
 		return "missing " + strings.Trim(missing, `"`)
 	}
+	// The names have only a comma between them. What comes after "but got" is the user's.
+	if names, got, ok := strings.Cut(text, " but got "); ok && strings.Contains(names, " must be one of ") {
+		return strings.ReplaceAll(names, `","`, `", "`) + " but got " + got
+	}
 	return text
 }
 

@@ -29,6 +29,11 @@ func TestParseErrors(t *testing.T) {
 		"opt set socket rcvbuf -5":    "esock: there is no flag -5; put -- before an argument that begins with a minus",
 		"opt set socket rcvbuf -.5":   "esock: there is no flag -.; put -- before an argument that begins with a minus",
 		"opt set socket rcvbuf -q":    "esock: unknown flag -q",
+		`listen --packet "raw","0"`:   `esock: --packet must be one of "raw", "0", "1", `,
+		"completion fihs":             `esock: <shell> must be one of "bash", "zsh", "fish" but got "fihs"`,
+		"help serve extra":            `esock help: esock serve has no commands, and so no "extra"`,
+		"help opt get tcp":            `esock help: esock opt get has no commands, and so no "tcp"`,
+		"help opt got":                `esock: there is no command "got"; did you mean get?`,
 		"opt set socket rcvbuf -- -q": `esock opt set: socket.rcvbuf cannot be set to -q: socket.rcvbuf: not an integer`,
 	} {
 		_, errs := said(t, exitUsage, strings.Fields(args)...)

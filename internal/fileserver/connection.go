@@ -19,6 +19,7 @@ type connection struct {
 	head   head
 	out    []byte // the head of the response, and a short body
 	date   time.Time
+	held   heldEntry
 	// until is when the rest of the request must have arrived, once its first line has.
 	until esock.Wait
 
@@ -46,6 +47,8 @@ func (s *Server) serve(sock *gentcp.Socket) {
 	c := &connection{Server: s, stream: plain, sock: sock.Socket(), client: clientOf(sock)}
 	c.member.close = func() { sock.Close() }
 	defer c.crowd.leave(&c.member)
+	c.held.write, c.held.left = c.write, c.sock.NWrite
+	defer c.held.release(nil, false)
 	// The first request must arrive within Config.Head, like the rest of any other. Only later requests may take Config.Idle
 	// to begin.
 	wait := esock.Within(s.head).Begin()
@@ -63,6 +66,7 @@ func (s *Server) serve(sock *gentcp.Socket) {
 	}
 	for {
 		problem, err := c.readHead(wait)
+		c.held.release(err, false)
 		if err != nil {
 			return
 		}
@@ -80,7 +84,7 @@ func (s *Server) serve(sock *gentcp.Socket) {
 		case err != nil:
 			return
 		case c.last, !c.crowd.rest(&c.member, true):
-			c.leave()
+			c.held.release(c.leave(), true)
 			return
 		}
 		wait, c.until = s.idle, esock.Within(s.head)
@@ -106,11 +110,12 @@ func (c *connection) begin(problem int) {
 	}
 }
 
-// leave ends sending, and waits up to farewell for the client to close.
-func (c *connection) leave() {
-	if c.shut() == nil {
-		c.skip(maxFarewell, esock.Within(farewell).Begin())
+// leave ends sending, and waits up to farewell for the client to close. The error is what the connection ended with.
+func (c *connection) leave() error {
+	if err := c.shut(); err != nil {
+		return err
 	}
+	return c.skip(maxFarewell, esock.Within(farewell).Begin())
 }
 
 // timedOut reports whether an operation ran out of time.

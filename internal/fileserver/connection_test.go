@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
@@ -132,7 +133,7 @@ func TestServeDoesNotWaitForEver(t *testing.T) {
 
 func TestServeClientThatDoesNotRead(t *testing.T) {
 	dir, log := site(t), make(lines, 1)
-	bigFile(t, dir, 32<<20)
+	testkit.BigFile(t, dir, 32<<20)
 	at := serving(t, dir, log, func(c *Config) { c.Stall = 50 * time.Millisecond })
 	c := dialed(t, at)
 	_, err := c.Write([]byte(request("GET /big HTTP/1.1")))
@@ -148,7 +149,7 @@ func TestServeClientThatDoesNotRead(t *testing.T) {
 
 func TestServeClientsThatVanish(t *testing.T) {
 	dir := site(t)
-	bigFile(t, dir, 8<<20)
+	testkit.BigFile(t, dir, 8<<20)
 	at := serving(t, dir, nil)
 	for _, text := range []string{"", "GE", request("GET /big HTTP/1.1"), "GET / HTTP/1.1\r\nHost",
 		request("PUT / HTTP/1.1", "Content-Length: 9")} {

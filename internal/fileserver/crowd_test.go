@@ -2,6 +2,7 @@ package fileserver
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -11,7 +12,7 @@ import (
 // Every client that waits gets one place: as many connections give way as clients wait, and no more.
 func TestCrowdGivesAPlaceForEachClient(t *testing.T) {
 	var closed []int
-	c := &crowd{limit: 4}
+	c := &crowd{limit: 4, silence: time.Hour}
 	members := make([]*member, 4)
 	for i := range members {
 		members[i] = &member{close: func() { closed = append(closed, i) }}
@@ -68,4 +69,42 @@ func TestCrowdGivesAPlaceForEachClient(t *testing.T) {
 		c.leave(&member{})
 	}
 	assert.Equal(t, 0, c.inside)
+}
+
+// A client that makes no request gives way to others once it has been silent for long enough, the longest first, and only
+// if others wait.
+func TestCrowdExpelsSilentClients(t *testing.T) {
+	closed := make(chan int, 3)
+	c := &crowd{limit: 2, silence: time.Nanosecond}
+	members := make([]*member, 3)
+	for i := range members {
+		members[i] = &member{close: func() { closed <- i }}
+	}
+	for _, m := range members[:2] {
+		assert.True(t, c.enter())
+		assert.True(t, c.rest(m, false))
+	}
+	assert.Nil(t, c.timer, "nobody waits")
+	entered := make(chan bool)
+	go func() { entered <- c.enter() }()
+	assert.Equal(t, 0, testwait.Result(t, "a silent client gives way", closed))
+	assert.False(t, c.rouse(members[0]))
+	c.leave(members[0])
+	assert.True(t, testwait.Result(t, "a place", entered))
+	c.expel()
+	assert.True(t, c.rouse(members[1]), "one was enough")
+
+	// One that comes while others wait may not be silent either, and one that is heard stays.
+	go func() { entered <- c.enter() }()
+	testwait.Until(t, "a client waits", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.wanted == 1
+	})
+	assert.True(t, c.rest(members[2], false))
+	assert.Equal(t, 2, testwait.Result(t, "a silent client gives way", closed))
+	c.leave(members[2])
+	assert.True(t, testwait.Result(t, "a place", entered))
+	c.end()
+	assert.Empty(t, closed)
 }

@@ -20,6 +20,9 @@ import (
 // maxList limits the names of a listing, and so the memory of a request.
 const maxList = 10000
 
+// maxPart limits the part of a listing that is in memory as text. A longer listing is sent in parts.
+const maxPart = 64 << 10
+
 // entry is a row of a listing.
 type entry struct {
 	name string // in the directory, with a slash if it is one
@@ -57,23 +60,40 @@ func (c *connection) list(dir *os.File, name string) error {
 		}
 		title += "/"
 	}
-	b := make([]byte, 0, 512+160*len(entries))
+	b := make([]byte, 0, min(512+160*len(entries), maxPart+1024))
 	b = fmt.Appendf(b, "<!DOCTYPE html>\n<html>\n<head>\n<meta charset=\"utf-8\">\n<title>%s</title>\n</head>\n"+
 		"<body>\n<h1>%s</h1>\n<table>\n", title, heading)
 	if name != "." {
 		b = append(b, "<tr><td><a href=\"../\">../</a></td></tr>\n"...)
 	}
-	for _, e := range entries {
-		b = appendEntry(b, e)
+	more := true
+	part := func(b []byte) []byte {
+		for len(b) < maxPart && len(entries) > 0 {
+			b, entries = appendEntry(b, entries[0]), entries[1:]
+		}
+		if len(entries) > 0 {
+			return b
+		}
+		more = false
+		b = append(b, "</table>\n"...)
+		if len(all) == maxList {
+			b = append(b, "<p>There are more.</p>\n"...)
+		}
+		return append(b, "</body>\n</html>\n"...)
 	}
-	b = append(b, "</table>\n"...)
-	if len(all) == maxList {
-		b = append(b, "<p>There are more.</p>\n"...)
-	}
-	b = append(b, "</body>\n</html>\n"...)
+	b = part(b)
+	c.flows(more)
 	c.start(http.StatusOK)
 	c.field("Content-Type", "text/html; charset=utf-8")
-	return c.text(b)
+	if !more {
+		return c.text(b)
+	}
+	return c.flow(b, func(b []byte) ([]byte, error) {
+		if !more {
+			return b, io.EOF
+		}
+		return part(b[:0]), nil
+	})
 }
 
 // lists returns what an entry of a directory leads to. It reports false if a request for it would be answered with 404.

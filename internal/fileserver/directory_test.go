@@ -2,6 +2,7 @@ package fileserver
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -92,4 +93,41 @@ func TestServeListingLeavesOutWhatIsNotServed(t *testing.T) {
 		names = append(names, name)
 	}
 	assert.Equal(t, []string{"list/", "sub/", "to-list/", "a.txt", "empty", "in", "page.html", "unknown.zzz", "%C3%BCn%C3%AF"}, names)
+}
+
+// A long listing is sent in parts, and is whole: neither a server nor a client needs memory for all of it.
+func TestServeALongListingInParts(t *testing.T) {
+	dir := t.TempDir()
+	const names = 600
+	for i := range names {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d-%s", i, strings.Repeat("n", 200))), nil, 0o644))
+	}
+	at := "http://" + serving(t, dir, nil)
+	client := browser(t)
+	for range 2 { // on one connection
+		res, body := ask(t, client, "GET", at+"/")
+		assert.Equal(t, []string{"chunked"}, res.TransferEncoding)
+		assert.Equal(t, names, strings.Count(body, "<tr>"))
+		assert.Greater(t, len(body), 4*maxPart)
+		last := -1
+		for i := range names {
+			found := strings.Index(body, fmt.Sprintf("\"./%04d-", i))
+			require.Greater(t, found, last, "in order")
+			last = found
+		}
+		assert.True(t, strings.HasSuffix(body, "</table>\n</body>\n</html>\n"))
+	}
+	head, none := ask(t, client, "HEAD", at+"/")
+	assert.Equal(t, 200, head.StatusCode)
+	assert.Empty(t, none)
+	c, err := net.Dial("tcp", strings.TrimPrefix(at, "http://"))
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = io.WriteString(c, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+	require.NoError(t, err)
+	old, err := io.ReadAll(c)
+	require.NoError(t, err)
+	assert.NotContains(t, string(old), "chunked")
+	assert.Contains(t, string(old), "Connection: close")
+	assert.Equal(t, names, strings.Count(string(old), "<tr>"))
 }

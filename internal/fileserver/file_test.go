@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/testkit"
 )
 
 func TestServeFile(t *testing.T) {
@@ -104,7 +106,7 @@ func TestServeIndexThatCannotBeOpened(t *testing.T) {
 func TestServeBigFile(t *testing.T) {
 	dir := site(t)
 	const size = 20<<20 + 3
-	want := bigFile(t, dir, size)
+	want := testkit.BigFile(t, dir, size)
 	at := "http://" + serving(t, dir, nil) + "/big"
 	client := browser(t)
 	_, body := ask(t, client, "GET", at)
@@ -120,7 +122,7 @@ func TestServeBigFile(t *testing.T) {
 
 func TestServeFileThatShrinks(t *testing.T) {
 	dir := site(t)
-	bigFile(t, dir, 32<<20)
+	testkit.BigFile(t, dir, 32<<20)
 	at := serving(t, dir, nil)
 	c := dialed(t, at)
 	_, err := c.Write([]byte(request("GET /big HTTP/1.1")))

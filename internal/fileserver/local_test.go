@@ -13,12 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
 func TestServeLocalSocket(t *testing.T) {
 	dir := site(t)
-	want := bigFile(t, dir, 1<<20)
+	want := testkit.BigFile(t, dir, 1<<20)
 	path := filepath.Join(t.TempDir(), "socket")
 	for _, at := range []esock.Addr{esock.UnixAddr(path), esock.AbstractAddr("esock-test-" + filepath.Base(t.TempDir()) + path)} {
 		log := make(lines, 10)

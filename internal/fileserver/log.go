@@ -3,11 +3,14 @@ package fileserver
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -44,8 +47,28 @@ func peerOf(sock *esock.Socket) string {
 	return "-"
 }
 
-// logRequest logs a request as a line in the Common Log Format. If the response could not be sent to its end, err says why,
-// and the line goes on with that: the status and the bytes alone would look like a complete response.
+// logEntry is a request and its response, for the log.
+type logEntry struct {
+	request       string // up to the status of the response
+	bytes, length int64  // of the body: sent, and to be sent; -1: unknown
+}
+
+// line is the entry in the Common Log Format. If the response could not be sent to its end, err says why, and the line goes on
+// with that: the status and the bytes alone would look like a complete response.
+func (e *logEntry) line(err error) string {
+	line := fmt.Sprintf("%s %d", e.request, e.bytes)
+	if err != nil {
+		line += fmt.Sprintf(" aborted: %s after %d", abortion(err), e.bytes)
+		if e.length >= 0 {
+			line += fmt.Sprintf(" of %d", e.length)
+		}
+		line += " bytes"
+	}
+	return line + "\n"
+}
+
+// logRequest logs a request whose response was sent, or failed. A short response is all in the kernel's buffer, and its entry
+// is held until it is known whether the client's system has it.
 func (c *connection) logRequest(err error) {
 	if c.log == nil {
 		return
@@ -53,17 +76,81 @@ func (c *connection) logRequest(err error) {
 	// The request line is quoted, so that a client cannot write a quote or a control character into the log.
 	first := strconv.Quote(string(c.head.first))
 	first = `"` + strings.ReplaceAll(first[1:len(first)-1], `\"`, `\x22`) + `"`
-	line := fmt.Sprintf("%s - - [%s] %s %d %d", c.client, c.date.Format("02/Jan/2006:15:04:05 -0700"), first, c.status, c.bytes)
-	if err != nil {
-		line += fmt.Sprintf(" aborted: %s after %d", abortion(err), c.bytes)
-		if c.length >= 0 {
-			line += fmt.Sprintf(" of %d", c.length)
-		}
-		line += " bytes"
+	e := logEntry{fmt.Sprintf("%s - - [%s] %s %d", c.client, c.date.Format("02/Jan/2006:15:04:05 -0700"), first, c.status), c.bytes, c.length}
+	if err == nil && c.bytes > 0 && c.bytes < longBody {
+		c.held.hold(e)
+		return
 	}
-	c.logging.Lock()
-	defer c.logging.Unlock()
-	c.log.Write([]byte(line + "\n")) // an error is ignored: there is nowhere to report it
+	c.write(e.line(err))
+}
+
+// write writes a line of the log.
+func (s *Server) write(line string) {
+	s.logging.Lock()
+	defer s.logging.Unlock()
+	s.log.Write([]byte(line)) // an error is ignored: there is nowhere to report it
+}
+
+// settling is how long an entry is held if nothing happens on its connection: longer than a system delays an acknowledgement.
+const settling = 250 * time.Millisecond
+
+// heldEntry is the entry of a short response of which it is not known yet whether it has arrived.
+type heldEntry struct {
+	write func(line string)
+	left  func() (int, error) // the bytes that the client's system has not confirmed
+
+	mu    sync.Mutex
+	entry *logEntry   // nil: none
+	timer *time.Timer // calls settle; nil: none yet
+}
+
+func (h *heldEntry) hold(e logEntry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.entry = &e
+	if h.timer == nil {
+		h.timer = time.AfterFunc(settling, h.settle)
+		return
+	}
+	h.timer.Reset(settling)
+}
+
+// settle logs the entry if the response was confirmed. Otherwise the end of the connection shows whether it was.
+func (h *heldEntry) settle() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.entry == nil {
+		return
+	}
+	if left, err := h.left(); err == nil && left > 0 {
+		return
+	}
+	h.write(h.entry.line(nil))
+	h.entry = nil
+}
+
+// release logs the entry. err is why the connection ended after the response, nil if the client has gone on; ended says that
+// the end was sent, which counts as a byte until it is confirmed.
+func (h *heldEntry) release(err error, ended bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.entry == nil {
+		return
+	}
+	h.timer.Stop()
+	left := 0
+	if err != nil && !errors.Is(err, io.EOF) {
+		left, _ = h.left() // 0 once the socket is closed
+		if ended && left > 0 {
+			left--
+		}
+	}
+	if left == 0 {
+		err = nil
+	}
+	h.entry.bytes = max(h.entry.bytes-int64(left), 0)
+	h.write(h.entry.line(err))
+	h.entry = nil
 }
 
 // abortion says why a response was not sent to its end.
@@ -73,7 +160,7 @@ func abortion(err error) string {
 		return "the file ended"
 	case timedOut(err):
 		return "the client stopped reading"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ENOTCONN):
 		return "the client left"
 	case errors.Is(err, net.ErrClosed):
 		return "the server ended"

@@ -20,6 +20,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
@@ -39,7 +40,7 @@ func TestServeLogIsOneLine(t *testing.T) {
 // The line of a response that was cut off has the client's address, and does not look complete.
 func TestServeLogOfAnAbortedResponse(t *testing.T) {
 	dir, log := site(t), make(lines, 10)
-	bigFile(t, dir, 32<<20)
+	testkit.BigFile(t, dir, 32<<20)
 	at := serving(t, dir, log)
 	for name, leave := range map[string]func(c *net.TCPConn){
 		"the client left": func(c *net.TCPConn) {
@@ -51,7 +52,7 @@ func TestServeLogOfAnAbortedResponse(t *testing.T) {
 			io.Copy(io.Discard, c)
 		},
 	} {
-		bigFile(t, dir, 32<<20)
+		testkit.BigFile(t, dir, 32<<20)
 		c := dialed(t, at)
 		_, err := c.Write([]byte(request("GET /big HTTP/1.1")))
 		require.NoError(t, err)
@@ -74,7 +75,7 @@ func TestServeLogOfAResponseInTheKernel(t *testing.T) {
 	}
 	dir, log := site(t), make(lines, 10)
 	const size = 256 << 10
-	bigFile(t, dir, size)
+	testkit.BigFile(t, dir, size)
 	for what, change := range map[string]func(*Config){"the client left": func(*Config) {}, "": func(*Config) {},
 		"the client stopped reading": func(c *Config) { c.Stall = 50 * time.Millisecond }} {
 		t.Run(what, func(t *testing.T) {
@@ -159,5 +160,47 @@ func TestAbortion(t *testing.T) {
 		"strange":                    errors.New("strange"),
 	} {
 		assert.Equal(t, want, abortion(err))
+	}
+}
+
+// A response that is too short for the server to wait for it does not look complete either if the client leaves with a part.
+func TestServeLogOfAShortAbortedResponse(t *testing.T) {
+	dir, log := site(t), make(lines, 10)
+	const size = longBody - 1
+	testkit.BigFile(t, dir, size)
+	at := serving(t, dir, log)
+	for _, header := range []string{"X: y", "Connection: close"} {
+		for _, leaves := range []bool{true, false} {
+			d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error { // the client's system takes less than the file
+				return raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
+			}}
+			conn, err := d.Dial("tcp", at)
+			require.NoError(t, err)
+			c := conn.(*net.TCPConn)
+			_, err = c.Write([]byte(request("GET /big HTTP/1.1", header)))
+			require.NoError(t, err)
+			if leaves {
+				_, err = c.Read(make([]byte, 1))
+				require.NoError(t, err)
+				assert.Empty(t, log)
+				require.NoError(t, c.SetLinger(0))
+				require.NoError(t, c.Close())
+				line := testwait.Result(t, "a line", log)
+				var sent, again int
+				_, end, _ := strings.Cut(line, `HTTP/1.1" `)
+				_, err = fmt.Sscanf(end, "200 %d aborted: the client left after %d of 65535 bytes", &sent, &again)
+				require.NoError(t, err, line)
+				assert.Less(t, sent, size)
+				assert.Equal(t, sent, again)
+				continue
+			}
+			_, body := response(t, c)
+			assert.Len(t, body, size)
+			if header == "Connection: close" {
+				c.Close() // and otherwise the line comes while the connection is kept
+			}
+			assert.Regexp(t, " 200 65535$", testwait.Result(t, "a line", log))
+			c.Close()
+		}
 	}
 }

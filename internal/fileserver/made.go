@@ -37,9 +37,7 @@ func (c *connection) patient(f *os.File) io.Reader {
 // validators, and no ranges.
 func (c *connection) madeUp(f *os.File, begun []byte, name string) error {
 	whole := len(begun) <= maxMade
-	if !whole && c.head.minor == 0 {
-		c.last = true // the end of the connection shows the end of the file
-	}
+	c.flows(!whole)
 	switch status := c.head.precondition(nil, time.Time{}); status {
 	case 0:
 	case http.StatusNotModified:
@@ -53,6 +51,25 @@ func (c *connection) madeUp(f *os.File, begun []byte, name string) error {
 	if whole {
 		return c.text(begun)
 	}
+	return c.flow(begun, func(piece []byte) ([]byte, error) {
+		n, err := c.patient(f).Read(piece[:cap(piece)])
+		if n > 0 {
+			err = nil
+		}
+		return piece[:n], err
+	})
+}
+
+// flows notes before the head of a response whether its body comes through flow.
+func (c *connection) flows(body bool) {
+	if body && c.head.minor == 0 {
+		c.last = true // the end of the connection shows the end of the body
+	}
+}
+
+// flow ends a response whose length is not known yet. next makes another piece in the memory of the one before; io.EOF: there
+// is none.
+func (c *connection) flow(piece []byte, next func(memory []byte) ([]byte, error)) error {
 	chunked := c.head.minor > 0
 	if chunked {
 		c.field("Transfer-Encoding", "chunked")
@@ -61,26 +78,20 @@ func (c *connection) madeUp(f *os.File, begun []byte, name string) error {
 		return c.finish(false)
 	}
 	c.length = -1
-	if err := c.finish(true); err != nil {
+	err := c.finish(true)
+	for err == nil {
+		if err = c.piece(piece, chunked); err == nil {
+			piece, err = next(piece)
+		}
+	}
+	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	for piece := begun; ; {
-		if err := c.piece(piece, chunked); err != nil {
-			return err
-		}
-		n, err := c.patient(f).Read(piece[:cap(piece)])
-		piece = piece[:n]
-		switch {
-		case n > 0:
-		case !errors.Is(err, io.EOF):
-			return err
-		case !chunked:
-			return nil
-		default:
-			_, err = c.send([]byte("0\r\n\r\n"), false)
-			return err
-		}
+	if chunked {
+		_, err = c.send([]byte("0\r\n\r\n"), false)
+		return err
 	}
+	return nil
 }
 
 // piece sends a piece of a body, with its length if it is chunked (RFC 9112, section 7.1). It is not empty: that would be the

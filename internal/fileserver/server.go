@@ -26,7 +26,7 @@ type Config struct {
 	Hidden bool        // names that begin with a dot are served and listed, too
 	TLS    *tls.Config // nil: without TLS
 
-	Connections int           // served at once; others wait
+	Connections int           // served at once; others wait, at most 2 s for a place that a silent client has
 	Idle        time.Duration // how long a connection may wait for its next request
 	Head        time.Duration // how long a request may take to arrive, with the body, which is discarded
 	Stall       time.Duration // how long a client may stop reading a response
@@ -36,8 +36,8 @@ type Config struct {
 	// there is none. nil: nothing is called.
 	Ending func(busy int)
 
-	// Log gets one line for each request, in the Common Log Format, once the client's system has confirmed the response, or
-	// the kernel has taken it if it is short. If the response was cut off, the line goes on with "aborted: ", the reason, and
+	// Log gets one line for each request, in the Common Log Format, once the client's system has confirmed the response, the
+	// client has gone on, or the connection has ended. If the response was cut off, the line goes on with "aborted: ", the reason, and
 	// the bytes that were sent and should have been. nil: no log.
 	Log io.Writer
 }
@@ -91,6 +91,8 @@ const (
 	acceptors = 2
 	// backlog is how many connections may wait in the kernel for an acceptor.
 	backlog = 1024
+	// silence is how long a new client may make no request while others wait for its place.
+	silence = 2 * time.Second
 	// scarce is the pause of an acceptor after a transient error.
 	scarce = 50 * time.Millisecond
 )
@@ -105,9 +107,10 @@ func Listen(at esock.Addr, c Config) (*Server, error) {
 	s := &Server{root: c.Root, bases: basesOf(c.Root), hidden: c.Hidden, tls: c.TLS, log: c.Log, idle: esock.Within(c.Idle),
 		head: c.Head, stall: esock.Within(c.Stall), patience: c.Stall, grace: c.Grace, ending: c.Ending,
 		owner: esock.NewMailbox(), unlink: func() {},
-		crowd: crowd{limit: c.Connections}}
+		crowd: crowd{limit: c.Connections, silence: min(silence, c.Head)}}
 	opts := []gentcp.Option{gentcp.IfAddr(at), gentcp.Active(false), gentcp.Backlog(backlog),
-		gentcp.PacketType(packet.HTTP), gentcp.PacketSize(maxLine)}
+		gentcp.PacketType(packet.HTTP), gentcp.PacketSize(maxLine),
+		gentcp.ExitOnClose(false), gentcp.ShowEconnreset(true)} // for the log: what was confirmed when a client left
 	if c.TLS != nil {
 		opts[3] = gentcp.PacketType(packet.Raw)
 	}

@@ -20,12 +20,13 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
 func TestServeManyClients(t *testing.T) {
 	dir := site(t)
-	want := bigFile(t, dir, 300<<10)
+	want := testkit.BigFile(t, dir, 300<<10)
 	at := "http://" + serving(t, dir, nil) + "/big"
 	const clients = 200
 	client := browser(t)
@@ -164,7 +165,7 @@ func TestServeKeepsALoneClient(t *testing.T) {
 // When the server ends, it ends connections that wait for a request at once, and lets the others have their response.
 func TestServeEndsGracefully(t *testing.T) {
 	dir := site(t)
-	want := bigFile(t, dir, 32<<20)
+	want := testkit.BigFile(t, dir, 32<<20)
 	log := make(lines, 10)
 	going := make(chan int, 1)
 	s := listening(t, dir, func(c *Config) {
@@ -213,7 +214,7 @@ func TestServeEndsGracefully(t *testing.T) {
 // A response that takes longer than the grace is cut off, and the log says so.
 func TestServeGraceIsLimited(t *testing.T) {
 	dir := site(t)
-	bigFile(t, dir, 32<<20)
+	testkit.BigFile(t, dir, 32<<20)
 	log := make(lines, 10)
 	s := listening(t, dir, func(c *Config) { c.Grace, c.Log = time.Millisecond, log })
 	stop := running(t, s)
@@ -228,7 +229,7 @@ func TestServeGraceIsLimited(t *testing.T) {
 
 func TestServeEndsWhileClientsAreThere(t *testing.T) {
 	dir := site(t)
-	bigFile(t, dir, 16<<20)
+	testkit.BigFile(t, dir, 16<<20)
 	at := serving(t, dir, nil)
 	for _, text := range []string{"", "GET / HT", request("GET /big HTTP/1.1"), request("GET /a.txt HTTP/1.1")} {
 		c := dialed(t, at)
@@ -244,7 +245,7 @@ func TestServeEndsWhileClientsAreThere(t *testing.T) {
 
 func TestServeLeavesNoDescriptor(t *testing.T) {
 	dir := site(t)
-	bigFile(t, dir, 1<<20)
+	testkit.BigFile(t, dir, 1<<20)
 	count := func() int {
 		all, err := os.ReadDir("/proc/self/fd")
 		require.NoError(t, err)

@@ -3,10 +3,8 @@ package fileserver
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -157,16 +155,6 @@ func dialed(t *testing.T, at string) *net.TCPConn {
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c.(*net.TCPConn)
-}
-
-// bigFile puts a file of random bytes into a directory, and returns its hash.
-func bigFile(t *testing.T, dir string, size int) [32]byte {
-	t.Helper()
-	b := make([]byte, size)
-	_, err := rand.NewChaCha8([32]byte{1}).Read(b)
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "big"), b, 0o644))
-	return sha256.Sum256(b)
 }
 
 // request is the text of a request with headers.

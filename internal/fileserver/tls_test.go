@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/esock-go/esock/internal/testkit"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
@@ -45,7 +46,7 @@ func certified(t *testing.T) (server, client *tls.Config) {
 
 func TestServeTLS(t *testing.T) {
 	dir := site(t)
-	want := bigFile(t, dir, 5<<20+1)
+	want := testkit.BigFile(t, dir, 5<<20+1)
 	server, trust := certified(t)
 	log := make(lines, 100)
 	at := serving(t, dir, log, func(c *Config) { c.TLS = server })
@@ -115,7 +116,7 @@ func TestServeTLSDoesNotWaitForEver(t *testing.T) {
 
 func TestServeTLSFileThatShrinks(t *testing.T) {
 	dir := site(t)
-	bigFile(t, dir, 32<<20)
+	testkit.BigFile(t, dir, 32<<20)
 	server, trust := certified(t)
 	log := make(lines, 10)
 	at := serving(t, dir, log, func(c *Config) { c.TLS = server })
