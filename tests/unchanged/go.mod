@@ -1,0 +1,27 @@
+// A module of its own, so that the library does not depend on the programs that its connections are tried with.
+module github.com/esock-go/esock/tests/unchanged
+
+go 1.26.0
+
+replace github.com/esock-go/esock => ../..
+
+require (
+	github.com/coder/websocket v1.8.15
+	github.com/esock-go/esock v0.0.0
+	github.com/hashicorp/yamux v0.1.2
+	github.com/miekg/dns v1.1.73
+	github.com/pires/go-proxyproto v0.15.0
+	github.com/quic-go/quic-go v0.65.0
+	github.com/stretchr/testify v1.12.1
+	github.com/valyala/fasthttp v1.78.0
+	go.uber.org/goleak v1.3.0
+	golang.org/x/crypto v0.59.0
+	golang.org/x/net v0.62.0
+	golang.zx2c4.com/wireguard v0.0.0-20260522210424-ecfc5a8d5446
+	google.golang.org/grpc v1.85.0
+)
+
+require (
+	github.com/mattn/go-pointer v0.0.1 // indirect
+	golang.org/x/sys v0.50.0 // indirect
+)
