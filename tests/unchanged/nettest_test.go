@@ -51,8 +51,9 @@ func pairs(t *testing.T, network string) nettest.MakePipe {
 	}
 }
 
-// TestNettest: golang.org/x/net/nettest, TestConn.
+// TestNettest runs the conformance tests of net.Conn.
 func TestNettest(t *testing.T) {
+	row(t, "golang.org/x/net", "nettest.TestConn over tcp4, tcp6, unix, abstract")
 	for _, network := range []string{"tcp4", "tcp6", "unix", "abstract"} {
 		t.Run(network, func(t *testing.T) { nettest.TestConn(t, pairs(t, network)) })
 	}
