@@ -12,18 +12,22 @@ type packetConn struct{ conn }
 
 var _ PacketConn = (*packetConn)(nil)
 
-// recvFrom receives a datagram, cut to b. Package net lets b be empty, where the datagram is lost.
+// recvFrom receives a datagram, cut to b.
 func (c *packetConn) recvFrom(b []byte) (int, esock.Addr, error) {
-	var scrap [1]byte
-	into := b
 	if len(b) == 0 {
-		into = scrap[:]
+		return c.recvNothing()
 	}
-	n, from, err := c.s.RecvFrom(into, 0, esock.Forever)
+	n, from, err := c.s.RecvFrom(b, 0, esock.Forever)
 	if err != nil {
 		err = c.failed("read", "recvfrom", err)
 	}
-	return min(n, len(b)), from, err
+	return n, from, err
+}
+
+// recvNothing receives a datagram into no bytes, as package net lets a program do: the datagram is lost.
+func (c *packetConn) recvNothing() (int, esock.Addr, error) {
+	_, from, err := c.recvFrom(make([]byte, 1))
+	return 0, from, err
 }
 
 // ReadFrom receives a datagram, cut to b, and returns its sender, nil if that has no address.
@@ -69,14 +73,13 @@ func (m *msg) free() {
 	msgs.Put(m)
 }
 
-// recvMsg receives a message into b, and its control messages into oob, as recvmsg(2) does. use gets the sender.
+// recvMsg receives a message into b, and its control messages into oob, as recvmsg(2) does.
 func (c *conn) recvMsg(b, oob []byte) (n, oobn, flags int, from esock.Addr, err error) {
 	m := msgs.Get().(*msg)
 	defer m.free()
 	m.Buf = b
-	var scrap [1]byte
 	if len(b) == 0 {
-		m.Buf = scrap[:]
+		m.Buf = make([]byte, 1) // esock refuses no bytes, in which the message would be lost
 	}
 	m.CtrlSize = len(oob)
 	if err := c.s.RecvMsg(&m.Msg, esock.MsgCTrunc, esock.Forever); err != nil {
