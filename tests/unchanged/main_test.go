@@ -31,7 +31,12 @@ var (
 const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"),
+		// These live as long as the process, or up to ten seconds longer than what they serve.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*inMemoryCacheManager).handleCleanCache"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*HostClient).connsCleaner"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
 
 // row says for the table in docs/unchanged.md which module a test runs, and what it does with it. "std" is Go's own library.

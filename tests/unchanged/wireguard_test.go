@@ -102,7 +102,7 @@ func (b *bind) ParseEndpoint(s string) (conn.Endpoint, error) {
 func (b *bind) BatchSize() int { return batchSize }
 
 func TestWireGuard(t *testing.T) {
-	row(t, "golang.zx2c4.com/wireguard", "two devices over a conn.Bind of ReadBatch and WriteBatch: handshake, 500 packets each way")
+	row(t, "golang.zx2c4.com/wireguard", "two devices, over a conn.Bind of 60 lines on ReadBatch and WriteBatch: handshake, 500 packets each way")
 	var keys [2]*ecdh.PrivateKey
 	for i := range keys {
 		key, err := ecdh.X25519().GenerateKey(rand.Reader)
