@@ -295,10 +295,10 @@ func cShorthand(a *cAddr, domain, which int) int {
 	return int(C.esock_addr_shorthand(a, C.int(domain), uint32(which)))
 }
 
-// cAccept does not ask for the peer's address.
-func cAccept(h *handle, how uint, out **handle) int {
+// cAccept asks for the peer's address if peer is not nil.
+func cAccept(h *handle, how uint, out **handle, peer *cAddr) int {
 	var c *handle // not out itself: it may lie in an object with Go pointers
-	r := int(C.esock_accept(h, C.uint(how), &c, nil))
+	r := int(C.esock_accept(h, C.uint(how), &c, peer))
 	*out = c
 	return r
 }

@@ -86,33 +86,33 @@ func newConn(s *esock.Socket, network string) (based, error) {
 	if network == "" {
 		network = networkOf(s)
 	}
-	c := conn{s: s, network: network, messages: s.Type() != esock.Stream}
 	local, err := s.SockName()
 	if err != nil {
 		return nil, wrap("file", network, nil, nil, reason("getsockname", err))
 	}
-	c.local = netAddr(s, local, network)
+	var addr net.Addr
 	if peer, err := s.PeerName(); err == nil {
-		c.peer = netAddr(s, peer, network)
+		addr = netAddr(s, peer, network)
 	} else if !errors.Is(err, syscall.ENOTCONN) {
-		return nil, wrap("file", network, c.local, nil, reason("getpeername", err))
+		return nil, wrap("file", network, netAddr(s, local, network), nil, reason("getpeername", err))
 	}
-	return c.typed(), nil
+	return typed(s, network, netAddr(s, local, network), addr), nil
 }
 
-// typed is the connection as the type that fits the socket.
-func (c conn) typed() based {
-	inet, packets := isInet(c.s.Domain()), c.s.Type() == esock.Dgram
+// typed is the connection of the type that fits the socket.
+func typed(s *esock.Socket, network string, local, peer net.Addr) based {
+	c := conn{s: s, network: network, local: local, peer: peer, messages: s.Type() != esock.Stream}
+	inet, packets := isInet(s.Domain()), s.Type() == esock.Dgram
 	switch {
-	case inet && c.s.Type() == esock.Stream && (c.s.Protocol() == esock.TCP || c.s.Protocol() == esock.MPTCP):
+	case inet && s.Type() == esock.Stream && (s.Protocol() == esock.TCP || s.Protocol() == esock.MPTCP):
 		return &TCPConn{stream{c}}
-	case inet && packets && c.s.Protocol() == esock.UDP:
+	case inet && packets && s.Protocol() == esock.UDP:
 		return &UDPConn{packetConn{conn: c}}
-	case c.s.Domain() == esock.Local && packets:
+	case s.Domain() == esock.Local && packets:
 		return &UnixgramConn{packetConn{conn: c}}
-	case c.s.Domain() == esock.Local:
+	case s.Domain() == esock.Local:
 		return &UnixConn{stream{c}}
-	case c.s.Type() == esock.Stream || c.s.Type() == esock.SeqPacket:
+	case s.Type() == esock.Stream || s.Type() == esock.SeqPacket:
 		return &stream{c}
 	default:
 		return &packetConn{conn: c}

@@ -107,6 +107,30 @@ func TestListenerDeadlinesAndClose(t *testing.T) {
 	assert.ErrorIs(t, err, net.ErrClosed)
 }
 
+// The address of a peer is known also when it has reset the connection before Accept.
+func TestThePeerThatHasGoneHasAnAddress(t *testing.T) {
+	l := listening(t, ListenConfig{}, "tcp4")
+	d, err := Dialer{}.Dial("tcp4", l.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, d.(*TCPConn).SetLinger(0))
+	require.NoError(t, d.Close())
+	a, err := l.Accept()
+	require.NoError(t, err)
+	defer a.Close()
+	assert.Equal(t, d.LocalAddr(), a.RemoteAddr())
+	_, err = a.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, syscall.ECONNRESET)
+
+	l = listening(t, ListenConfig{}, "unix")
+	d, err = Dialer{}.Dial("unix", l.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, d.Close())
+	u, err := l.Accept()
+	require.NoError(t, err)
+	defer u.Close()
+	assert.Equal(t, "@", u.RemoteAddr().String())
+}
+
 func TestThePathOfAListener(t *testing.T) {
 	there := func(l net.Listener) bool { _, err := os.Lstat(l.Addr().String()); return err == nil }
 	l := listening(t, ListenConfig{}, "unix")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/corecall"
 )
 
 // Listener is a net.Listener on a socket of esock: what *net.TCPListener and *net.UnixListener are in package net.
@@ -66,38 +67,22 @@ func (l *Listener) Accept() (net.Conn, error) {
 // AcceptConn is Accept with the type of this package.
 func (l *Listener) AcceptConn() (Conn, error) {
 	for {
-		s, err := l.s.Accept(esock.Forever)
+		var peer esock.Addr
+		made, err := corecall.Accept(l.s, &peer)
 		if err != nil {
 			if errors.Is(err, syscall.ECONNABORTED) {
 				continue // the peer has gone before its turn
 			}
 			return nil, l.failed("accept", "accept4", err)
 		}
-		c, err := newConn(s, l.network)
-		if err != nil {
+		s := made.(*esock.Socket)
+		local, err := s.SockName()
+		if err != nil { // the program has closed it: a Mailbox or a list of sockets leads to it
 			s.Close()
-			return nil, l.failed("accept", "accept4", err)
+			return nil, l.failed("accept", "getsockname", err)
 		}
-		b := c.base()
-		if b.peer == nil { // it has gone since, and the kernel has forgotten it
-			b.peer = nowhere(b.local)
-		}
-		return c, nil
+		return typed(s, l.network, netAddr(s, local, l.network), netAddr(s, peer, l.network)), nil
 	}
-}
-
-// nowhere is the address of a peer that is not known any more. Programs expect that there is one.
-func nowhere(local net.Addr) net.Addr {
-	switch local := local.(type) {
-	case *net.TCPAddr:
-		if local.IP.To4() != nil {
-			return &net.TCPAddr{IP: net.IPv4zero}
-		}
-		return &net.TCPAddr{IP: net.IPv6zero}
-	case *net.UnixAddr:
-		return &net.UnixAddr{Name: "@", Net: local.Net}
-	}
-	return local
 }
 
 // Close stops listening. Accept returns net.ErrClosed.

@@ -42,7 +42,7 @@ var imports = []struct{ of, may string }{
 	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
 	{"netdevice", ". internal/corecall internal/plain"},
 	{"supports", ". sockopt netdevice internal/plain"},
-	{"netconn", ". sockopt"},
+	{"netconn", ". sockopt internal/corecall"},
 
 	{"internal/active", ". packet internal/layered"},
 	{"gentcp", ". sockopt packet internal/active internal/layered internal/plain internal/ctext"},
