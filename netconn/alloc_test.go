@@ -16,14 +16,14 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	a, b := pair(t, "tcp4")
-	p, q := receiving(t, "udp4").(*UDPConn), receiving(t, "udp6").(*UDPConn)
-	r := receiving(t, "udp6").(*UDPConn)
+	p, q := receiving(t, "udp4").(UDPConn), receiving(t, "udp6").(UDPConn)
+	r := receiving(t, "udp6").(UDPConn)
 	buf, oob := make([]byte, 64), make([]byte, 64)
 	self := p.LocalAddr().(*net.UDPAddr).AddrPort()
 	six := r.LocalAddr().(*net.UDPAddr).AddrPort()
 	v := make(net.Buffers, 2)
 	bufs := v
-	read := func(from *UDPConn, want netip.AddrPort) {
+	read := func(from UDPConn, want netip.AddrPort) {
 		if _, addr, err := from.ReadFromUDPAddrPort(buf); err != nil || addr != want {
 			t.Error(addr, err)
 		}
@@ -40,7 +40,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		},
 		"WriteBuffers": func() {
 			v = append(bufs[:0], buf[:4], buf[4:8])
-			a.(*TCPConn).WriteBuffers(&v)
+			a.(TCPConn).WriteBuffers(&v)
 			b.Read(buf)
 		},
 		"WriteToUDPAddrPort, ReadFromUDPAddrPort over IPv4": func() {

@@ -10,7 +10,7 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Conn is a connection on a socket of esock: a *TCPConn, a *UnixConn, a *UDPConn, a *UnixgramConn, or one of another family,
+// Conn is a connection on a socket of esock: a TCPConn, a UnixConn, a UDPConn, a UnixgramConn, or one of another family,
 // which has these methods, and those of io.ReaderFrom and io.WriterTo on a stream.
 type Conn interface {
 	net.Conn
@@ -23,7 +23,7 @@ type Conn interface {
 	Socket() *esock.Socket
 }
 
-// PacketConn is a socket of datagrams: a *UDPConn, a *UnixgramConn, or one of another family, which has these methods. Read and
+// PacketConn is a socket of datagrams: a UDPConn, a UnixgramConn, or one of another family, which has these methods. Read and
 // Write are for connected ones.
 type PacketConn interface {
 	net.PacketConn
@@ -78,6 +78,16 @@ type based interface {
 
 func (c *conn) base() *conn { return c }
 
+// orClosed is the connection, or a closed one for that of a zero TCPConn or the like.
+func (c *conn) orClosed() *conn {
+	if c == nil {
+		return &closedConn
+	}
+	return c
+}
+
+var closedConn conn
+
 // newConn makes a connection of a socket, connected or not. The network is net's word, or "" for the usual one.
 func newConn(s *esock.Socket, network string) (based, error) {
 	if s == nil {
@@ -101,21 +111,21 @@ func newConn(s *esock.Socket, network string) (based, error) {
 
 // typed is the connection of the type that fits the socket.
 func typed(s *esock.Socket, network string, local, peer net.Addr) based {
-	c := conn{s: s, network: network, local: local, peer: peer, messages: s.Type() != esock.Stream}
+	c := &conn{s, network, local, peer, s.Type() != esock.Stream}
 	inet, packets := isInet(s.Domain()), s.Type() == esock.Dgram
 	switch {
 	case inet && s.Type() == esock.Stream && (s.Protocol() == esock.TCP || s.Protocol() == esock.MPTCP):
-		return &TCPConn{stream{c}}
+		return TCPConn{stream{c}}
 	case inet && packets && s.Protocol() == esock.UDP:
-		return &UDPConn{packetConn{conn: c}}
+		return UDPConn{packetConn{c}}
 	case s.Domain() == esock.Local && packets:
-		return &UnixgramConn{packetConn{conn: c}}
+		return UnixgramConn{packetConn{c}}
 	case s.Domain() == esock.Local:
-		return &UnixConn{stream{c}}
+		return UnixConn{stream{c}}
 	case s.Type() == esock.Stream || s.Type() == esock.SeqPacket:
-		return &stream{c}
+		return stream{c}
 	default:
-		return &packetConn{conn: c}
+		return packetConn{c}
 	}
 }
 
@@ -123,6 +133,7 @@ func isInet(d esock.Domain) bool { return d == esock.Inet || d == esock.Inet6 }
 
 // Read receives up to len(b) bytes, or one message cut to them. io.EOF is the end of the stream.
 func (c *conn) Read(b []byte) (int, error) {
+	c = c.orClosed()
 	if len(b) == 0 {
 		return 0, c.readNothing()
 	}
@@ -135,6 +146,7 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // readNothing answers a Read into no bytes as package net does: neither data nor a deadline counts.
 func (c *conn) readNothing() error {
+	c = c.orClosed()
 	if c.s.Closed() {
 		return c.failed("read", "read", net.ErrClosed)
 	}
@@ -143,6 +155,7 @@ func (c *conn) readNothing() error {
 
 // Write sends all of b, on a socket of messages as one.
 func (c *conn) Write(b []byte) (int, error) {
+	c = c.orClosed()
 	n, err := c.s.Send(b, 0, esock.Forever)
 	if err != nil {
 		err = c.failed("write", "write", err)
@@ -152,6 +165,7 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // Close closes the connection. Calls in progress return net.ErrClosed.
 func (c *conn) Close() error {
+	c = c.orClosed()
 	if err := c.s.Close(); err != nil {
 		return c.failed("close", "close", err)
 	}
@@ -159,29 +173,51 @@ func (c *conn) Close() error {
 }
 
 // LocalAddr returns the local address as it was when the connection was made.
-func (c *conn) LocalAddr() net.Addr { return c.local }
+func (c *conn) LocalAddr() net.Addr {
+	c = c.orClosed()
+	return c.local
+}
 
 // RemoteAddr returns the peer's address as it was when the connection was made, nil if it has none.
-func (c *conn) RemoteAddr() net.Addr { return c.peer }
+func (c *conn) RemoteAddr() net.Addr {
+	c = c.orClosed()
+	return c.peer
+}
 
 // SetDeadline sets the deadline of reading and of writing; see net.Conn.
-func (c *conn) SetDeadline(t time.Time) error { return c.settled(c.s.SetDeadline(t)) }
+func (c *conn) SetDeadline(t time.Time) error {
+	c = c.orClosed()
+	return c.settled(c.s.SetDeadline(t))
+}
 
 // SetReadDeadline sets the deadline of calls that read, also of those that wait; see net.Conn.
-func (c *conn) SetReadDeadline(t time.Time) error { return c.settled(c.s.SetReadDeadline(t)) }
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c = c.orClosed()
+	return c.settled(c.s.SetReadDeadline(t))
+}
 
 // SetWriteDeadline sets the deadline of calls that write, also of those that wait; see net.Conn.
-func (c *conn) SetWriteDeadline(t time.Time) error { return c.settled(c.s.SetWriteDeadline(t)) }
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c = c.orClosed()
+	return c.settled(c.s.SetWriteDeadline(t))
+}
 
 // SetReadBuffer sets the size of the kernel's receive buffer in bytes, beyond net.core.rmem_max where the process may
 // (SO_RCVBUFFORCE, CAP_NET_ADMIN), else up to it.
-func (c *conn) SetReadBuffer(bytes int) error { return c.settled(setReadBuffer(c.s, bytes)) }
+func (c *conn) SetReadBuffer(bytes int) error {
+	c = c.orClosed()
+	return c.settled(setReadBuffer(c.s, bytes))
+}
 
 // SetWriteBuffer is SetReadBuffer for the send buffer (SO_SNDBUFFORCE, net.core.wmem_max).
-func (c *conn) SetWriteBuffer(bytes int) error { return c.settled(setWriteBuffer(c.s, bytes)) }
+func (c *conn) SetWriteBuffer(bytes int) error {
+	c = c.orClosed()
+	return c.settled(setWriteBuffer(c.s, bytes))
+}
 
 // File returns a duplicate of the descriptor, which the caller must close. Both have one open file description.
 func (c *conn) File() (*os.File, error) {
+	c = c.orClosed()
 	f, err := c.s.File()
 	if err != nil {
 		return nil, c.failed("file", "dup", err)
@@ -190,10 +226,14 @@ func (c *conn) File() (*os.File, error) {
 }
 
 // Socket returns the socket beneath the connection.
-func (c *conn) Socket() *esock.Socket { return c.s }
+func (c *conn) Socket() *esock.Socket {
+	c = c.orClosed()
+	return c.s
+}
 
 // settled is the error of a call that sets something.
 func (c *conn) settled(err error) error {
+	c = c.orClosed()
 	if err == nil {
 		return nil
 	}

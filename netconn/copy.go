@@ -15,7 +15,11 @@ import (
 // ReadFrom sends all of r, for io.Copy. A regular file goes by sendfile(2) and a stream socket by splice(2), also those within an
 // io.LimitedReader, and others through a buffer. Where the position of a file or the rest of an io.LimitedReader is
 // afterwards is exact, also after an error.
-func (c *stream) ReadFrom(r io.Reader) (int64, error) {
+func (c stream) ReadFrom(r io.Reader) (int64, error) {
+	c.conn = c.orClosed()
+	if r == nil {
+		return 0, wrap("readfrom", c.network, c.local, c.peer, syscall.EINVAL)
+	}
 	n, handled, err := c.sendFile(r)
 	if !handled {
 		n, handled, err = c.spliceFrom(r)
@@ -30,7 +34,11 @@ func (c *stream) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // WriteTo writes what comes to w up to the end, for io.Copy: to a stream socket by splice(2), and to others through a buffer.
-func (c *stream) WriteTo(w io.Writer) (int64, error) {
+func (c stream) WriteTo(w io.Writer) (int64, error) {
+	c.conn = c.orClosed()
+	if w == nil {
+		return 0, wrap("writeto", c.network, c.local, c.peer, syscall.EINVAL)
+	}
 	n, handled, err := c.spliceTo(w)
 	if !handled {
 		n, err = io.Copy(w, readerOnly{c})
@@ -55,7 +63,8 @@ type file interface {
 }
 
 // sendFile sends a regular file. handled is false if nothing was sent and another way may do.
-func (c *stream) sendFile(r io.Reader) (n int64, handled bool, err error) {
+func (c stream) sendFile(r io.Reader) (n int64, handled bool, err error) {
+	c.conn = c.orClosed()
 	r, limit, limited := unlimited(r)
 	f, ok := r.(file)
 	if !ok || !isOf(r, "os", (*os.File)(nil)) || c.messages {
@@ -132,7 +141,7 @@ func streamOf(v any) syscall.RawConn {
 	return raw
 }
 
-func (c *stream) spliceFrom(r io.Reader) (n int64, handled bool, err error) {
+func (c stream) spliceFrom(r io.Reader) (n int64, handled bool, err error) {
 	r, limit, limited := unlimited(r)
 	from, to := streamOf(r), streamOf(c)
 	if from == nil || to == nil {
@@ -145,7 +154,7 @@ func (c *stream) spliceFrom(r io.Reader) (n int64, handled bool, err error) {
 	return n, handled, err
 }
 
-func (c *stream) spliceTo(w io.Writer) (n int64, handled bool, err error) {
+func (c stream) spliceTo(w io.Writer) (n int64, handled bool, err error) {
 	from, to := streamOf(c), streamOf(w)
 	if from == nil || to == nil {
 		return 0, false, nil

@@ -182,8 +182,8 @@ func TestStreamsGoBySplice(t *testing.T) {
 		CloseWrite() error
 	}
 	kinds := map[string]func() (out, in end){
-		"tcp":  func() (end, end) { a, b := pair(t, "tcp4"); return a.(*TCPConn), b.(*TCPConn) },
-		"unix": func() (end, end) { a, b := pair(t, "unix"); return a.(*UnixConn), b.(*UnixConn) },
+		"tcp":  func() (end, end) { a, b := pair(t, "tcp4"); return a.(TCPConn), b.(TCPConn) },
+		"unix": func() (end, end) { a, b := pair(t, "unix"); return a.(UnixConn), b.(UnixConn) },
 		"net":  func() (end, end) { a, b := netPair(t); return a, b },
 	}
 	for from, source := range kinds {
@@ -253,7 +253,7 @@ func TestSpliceEndsWithTheWordsOfNet(t *testing.T) {
 
 	in, src = pair(t, "tcp4")
 	dst, _ = pair(t, "tcp4")
-	require.NoError(t, dst.(*TCPConn).CloseWrite())
+	require.NoError(t, dst.(TCPConn).CloseWrite())
 	_, err = in.Write([]byte("x"))
 	require.NoError(t, err)
 	_, err = io.Copy(dst, src)

@@ -231,7 +231,7 @@ func TestMPTCPAndFastOpen(t *testing.T) {
 	a, err := l.AcceptConn()
 	require.NoError(t, err)
 	defer a.Close()
-	on, err := a.(*TCPConn).MultipathTCP()
+	on, err := a.(TCPConn).MultipathTCP()
 	require.NoError(t, err)
 	assert.Equal(t, a.Socket().Protocol() == esock.MPTCP, on)
 

@@ -262,7 +262,7 @@ type udp interface {
 
 var (
 	_ udp = (*net.UDPConn)(nil)
-	_ udp = (*UDPConn)(nil)
+	_ udp = UDPConn{}
 )
 
 func TestDatagramsDoAsThoseOfNet(t *testing.T) {

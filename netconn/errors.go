@@ -18,6 +18,7 @@ func wrap(op, network string, source, addr net.Addr, err error) error {
 
 // failed is the error of an operation on the connection. call is the system call.
 func (c *conn) failed(op, call string, err error) error {
+	c = c.orClosed()
 	if err == io.EOF {
 		return err
 	}
@@ -26,6 +27,7 @@ func (c *conn) failed(op, call string, err error) error {
 
 // failedTo is failed for a datagram to an address.
 func (c *conn) failedTo(addr net.Addr, call string, err error) error {
+	c = c.orClosed()
 	return wrap("write", c.network, c.local, addr, reason(call, err))
 }
 
@@ -59,6 +61,7 @@ var (
 
 // notAn is the error for an address of a type that the socket's network does not have.
 func (c *conn) notAn(addr net.Addr) error {
+	c = c.orClosed()
 	return wrap("write", c.network, c.local, addr, syscall.EINVAL)
 }
 

@@ -57,7 +57,7 @@ func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Li
 }
 
 // ListenPacket makes a socket that receives datagrams on an address of "udp", "udp4", "udp6" or "unixgram", written as for
-// net.ListenPacket: a *UDPConn or a *UnixgramConn.
+// net.ListenPacket: a UDPConn or a UnixgramConn.
 func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (PacketConn, error) {
 	n, err := parseNetwork(network)
 	if err == nil && n.typ != esock.Dgram {

@@ -112,7 +112,7 @@ func TestThePeerThatHasGoneHasAnAddress(t *testing.T) {
 	l := listening(t, ListenConfig{}, "tcp4")
 	d, err := Dialer{}.Dial("tcp4", l.Addr().String())
 	require.NoError(t, err)
-	require.NoError(t, d.(*TCPConn).SetLinger(0))
+	require.NoError(t, d.(TCPConn).SetLinger(0))
 	require.NoError(t, d.Close())
 	a, err := l.Accept()
 	require.NoError(t, err)

@@ -55,6 +55,14 @@ func newListener(s *esock.Socket, network string) (*Listener, error) {
 	return l, nil
 }
 
+// orClosed is the listener, or a closed one for nil.
+func (l *Listener) orClosed() *Listener {
+	if l == nil {
+		return &Listener{}
+	}
+	return l
+}
+
 // Accept waits for a connection. It is a Conn; see NewConn.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptConn()
@@ -66,6 +74,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 
 // AcceptConn is Accept with the type of this package.
 func (l *Listener) AcceptConn() (Conn, error) {
+	l = l.orClosed()
 	for {
 		var peer esock.Addr
 		made, err := corecall.Accept(l.s, &peer)
@@ -87,6 +96,7 @@ func (l *Listener) AcceptConn() (Conn, error) {
 
 // Close stops listening. Accept returns net.ErrClosed.
 func (l *Listener) Close() error {
+	l = l.orClosed()
 	l.mu.Lock()
 	keep := l.keep
 	l.mu.Unlock()
@@ -102,16 +112,21 @@ func (l *Listener) Close() error {
 
 // SetUnlinkOnClose says whether Close removes the path of a unix socket. Listeners of ListenConfig do, others do not.
 func (l *Listener) SetUnlinkOnClose(unlink bool) {
+	l = l.orClosed()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.keep = !unlink
 }
 
 // Addr returns the address that the listener had when it was made.
-func (l *Listener) Addr() net.Addr { return l.addr }
+func (l *Listener) Addr() net.Addr {
+	l = l.orClosed()
+	return l.addr
+}
 
 // SetDeadline sets the deadline of Accept; the zero time is none.
 func (l *Listener) SetDeadline(t time.Time) error {
+	l = l.orClosed()
 	if err := l.s.SetReadDeadline(t); err != nil {
 		return l.failed("set", "setsockopt", err)
 	}
@@ -121,6 +136,7 @@ func (l *Listener) SetDeadline(t time.Time) error {
 // File returns a duplicate of the descriptor, which the caller must close. Close of a listener whose descriptor lives on in
 // another process should leave the path of a unix socket: see SetUnlinkOnClose.
 func (l *Listener) File() (*os.File, error) {
+	l = l.orClosed()
 	f, err := l.s.File()
 	if err != nil {
 		return nil, l.failed("file", "dup", err)
@@ -130,6 +146,7 @@ func (l *Listener) File() (*os.File, error) {
 
 // SyscallConn gives access to the descriptor; see esock.Socket.SyscallConn.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) {
+	l = l.orClosed()
 	raw, err := l.s.SyscallConn()
 	if err != nil {
 		return nil, l.failed("raw-control", "control", err)
@@ -138,8 +155,12 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 }
 
 // Socket returns the socket beneath the listener.
-func (l *Listener) Socket() *esock.Socket { return l.s }
+func (l *Listener) Socket() *esock.Socket {
+	l = l.orClosed()
+	return l.s
+}
 
 func (l *Listener) failed(op, call string, err error) error {
+	l = l.orClosed()
 	return wrap(op, l.network, nil, l.addr, reason(call, err))
 }

@@ -8,12 +8,13 @@ import (
 )
 
 // packetConn is a datagram socket of a family that has no type of its own here.
-type packetConn struct{ conn }
+type packetConn struct{ *conn }
 
-var _ PacketConn = (*packetConn)(nil)
+var _ PacketConn = packetConn{}
 
 // recvFrom receives a datagram, cut to b.
-func (c *packetConn) recvFrom(b []byte) (int, esock.Addr, error) {
+func (c packetConn) recvFrom(b []byte) (int, esock.Addr, error) {
+	c.conn = c.orClosed()
 	if len(b) == 0 {
 		return c.recvNothing()
 	}
@@ -25,19 +26,20 @@ func (c *packetConn) recvFrom(b []byte) (int, esock.Addr, error) {
 }
 
 // recvNothing receives a datagram into no bytes, as package net lets a program do: the datagram is lost.
-func (c *packetConn) recvNothing() (int, esock.Addr, error) {
+func (c packetConn) recvNothing() (int, esock.Addr, error) {
 	_, from, err := c.recvFrom(make([]byte, 1))
 	return 0, from, err
 }
 
 // ReadFrom receives a datagram, cut to b, and returns its sender, nil if that has no address.
-func (c *packetConn) ReadFrom(b []byte) (int, net.Addr, error) {
+func (c packetConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	c.conn = c.orClosed()
 	n, from, err := c.recvFrom(b)
 	return n, netAddr(c.s, from, c.network), err
 }
 
 // WriteTo sends b as a datagram to an address that esock.AddrFromNet takes.
-func (c *packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+func (c packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 	to, err := esock.AddrFromNet(addr)
 	if err != nil {
 		return 0, c.failedTo(addr, "sendto", err)
@@ -46,7 +48,8 @@ func (c *packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 }
 
 // sendTo sends a datagram. addr is its destination in errors.
-func (c *packetConn) sendTo(b []byte, to esock.Addr, addr net.Addr) (int, error) {
+func (c packetConn) sendTo(b []byte, to esock.Addr, addr net.Addr) (int, error) {
+	c.conn = c.orClosed()
 	if c.peer != nil {
 		return 0, c.failedTo(addr, "sendto", net.ErrWriteToConnected)
 	}
@@ -75,6 +78,7 @@ func (m *msg) free() {
 
 // recvMsg receives a message into b, and its control messages into oob, as recvmsg(2) does.
 func (c *conn) recvMsg(b, oob []byte) (n, oobn, flags int, from esock.Addr, err error) {
+	c = c.orClosed()
 	m := msgs.Get().(*msg)
 	defer m.free()
 	m.Buf = b
@@ -99,6 +103,7 @@ func (c *conn) recvMsg(b, oob []byte) (n, oobn, flags int, from esock.Addr, err 
 
 // sendMsg sends b with control messages, to an address or, if that is the zero Addr, to the peer.
 func (c *conn) sendMsg(b, oob []byte, to esock.Addr) (n, oobn int, err error) {
+	c = c.orClosed()
 	m := msgs.Get().(*msg)
 	defer m.free()
 	m.bufs[0] = b

@@ -8,6 +8,7 @@ import (
 // SyscallConn gives access to the descriptor. Its Read and Write take turns with other calls, and are bound to the deadlines; see
 // esock.Socket.SyscallConn.
 func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	c = c.orClosed()
 	raw, err := c.s.SyscallConn()
 	if err != nil {
 		return nil, wrap("raw-control", c.network, nil, c.local, net.ErrClosed)

@@ -8,21 +8,22 @@ import (
 )
 
 // stream is a connection of a family that has streams or sequenced packets.
-type stream struct{ conn }
+type stream struct{ *conn }
 
 var (
-	_ Conn          = (*stream)(nil)
-	_ io.ReaderFrom = (*stream)(nil)
-	_ io.WriterTo   = (*stream)(nil)
+	_ Conn          = stream{}
+	_ io.ReaderFrom = stream{}
+	_ io.WriterTo   = stream{}
 )
 
 // CloseRead ends reading: what has arrived can still be read, then io.EOF follows.
-func (c *stream) CloseRead() error { return c.shutdown(esock.ShutRead) }
+func (c stream) CloseRead() error { return c.shutdown(esock.ShutRead) }
 
 // CloseWrite ends writing: the peer reads what was sent, then io.EOF.
-func (c *stream) CloseWrite() error { return c.shutdown(esock.ShutWrite) }
+func (c stream) CloseWrite() error { return c.shutdown(esock.ShutWrite) }
 
-func (c *stream) shutdown(how esock.How) error {
+func (c stream) shutdown(how esock.How) error {
+	c.conn = c.orClosed()
 	if err := c.s.Shutdown(how); err != nil {
 		return c.failed("close", "shutdown", err)
 	}
@@ -32,7 +33,8 @@ func (c *stream) shutdown(how esock.How) error {
 // WriteBuffers sends the buffers in order with as few system calls as possible, and nothing between them, on a socket of
 // messages as one message. It consumes them as their WriteTo would, which sends one at a time to a connection that package
 // net has not made. writev(2).
-func (c *stream) WriteBuffers(v *net.Buffers) (int64, error) {
+func (c stream) WriteBuffers(v *net.Buffers) (int64, error) {
+	c.conn = c.orClosed()
 	if v == nil {
 		return 0, nil
 	}
