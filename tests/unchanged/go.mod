@@ -3,11 +3,15 @@ module github.com/esock-go/esock/tests/unchanged
 
 go 1.26.0
 
-replace github.com/esock-go/esock => ../..
+replace (
+	github.com/esock-go/esock => ../..
+	github.com/esock-go/esock/netconn/ready => ../../netconn/ready
+)
 
 require (
 	github.com/coder/websocket v1.8.15
 	github.com/esock-go/esock v0.0.0
+	github.com/esock-go/esock/netconn/ready v0.0.0
 	github.com/hashicorp/yamux v0.1.2
 	github.com/miekg/dns v1.1.73
 	github.com/pires/go-proxyproto v0.15.0

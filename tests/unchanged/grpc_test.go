@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,7 +14,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/esock-go/esock/netconn"
+	"github.com/esock-go/esock/netconn/ready"
 )
 
 // echoService has one method of each kind of stream.
@@ -50,20 +55,64 @@ func TestGRPC(t *testing.T) {
 				s, c := certificates(t, "h2")
 				server, creds = append(server, grpc.Creds(credentials.NewTLS(s))), credentials.NewTLS(c)
 			}
-			calls(t, l, l, server, creds)
+			to := dialer(l)
+			calls(t, l, func(ctx context.Context, _ string) (net.Conn, error) { return to(ctx, "", "") }, server, creds)
+		})
+	}
+}
+
+// noticed is a connection that counts the calls of gRPC's own way to read.
+type noticed struct {
+	*ready.Conn
+	reads *atomic.Int64
+}
+
+func (n noticed) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, error) {
+	n.reads.Add(1)
+	return n.Conn.ReadOnReady(size, pool)
+}
+
+type noticing struct {
+	net.Listener
+	reads *atomic.Int64
+}
+
+func (l noticing) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return noticed{c.(*ready.Conn), l.reads}, nil
+}
+
+func TestGRPCReadiness(t *testing.T) {
+	row(t, "google.golang.org/grpc", "the same over tcp4 and unix with package netconn/ready: reads that take a buffer when data has come")
+	for _, network := range []string{"tcp4", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			l := listen(t, network)
+			var server, client atomic.Int64
+			dial := ready.Dialer(netconn.Dialer{})
+			calls(t, noticing{ready.Listener(l), &server}, func(ctx context.Context, _ string) (net.Conn, error) {
+				c, err := dial(ctx, l.Addr().String())
+				if err != nil {
+					return nil, err
+				}
+				return noticed{c.(*ready.Conn), &client}, nil
+			}, nil, insecure.NewCredentials())
+			assert.Positive(t, server.Load())
+			assert.Positive(t, client.Load())
 		})
 	}
 }
 
 // calls makes calls of all kinds to a server on the listener.
-func calls(t *testing.T, l net.Listener, dial net.Listener, options []grpc.ServerOption, creds credentials.TransportCredentials) {
+func calls(t *testing.T, l net.Listener, dial func(context.Context, string) (net.Conn, error), options []grpc.ServerOption, creds credentials.TransportCredentials) {
 	srv := grpc.NewServer(options...)
 	srv.RegisterService(&echoService, nil)
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
-	to := dialer(dial)
 	cc, err := grpc.NewClient("passthrough:///localhost", grpc.WithTransportCredentials(creds),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return to(ctx, "", "") }))
+		grpc.WithContextDialer(dial))
 	require.NoError(t, err)
 	defer cc.Close()
 	for i := range 100 {
