@@ -239,3 +239,12 @@ func (c *conn) settled(err error) error {
 	}
 	return wrap("set", c.network, nil, c.local, reason("setsockopt", err))
 }
+
+// option is the error of a call about an option of a connection.
+func (c *conn) option(err error) error {
+	c = c.orClosed()
+	if err == nil {
+		return nil
+	}
+	return c.failed("set", "setsockopt", err)
+}

@@ -172,7 +172,13 @@ func TestOptionsOfTCP(t *testing.T) {
 	count, err := sockopt.TCPKeepCnt.Get(c.s)
 	require.NoError(t, err)
 	assert.Equal(t, 4, count)
-	require.NoError(t, c.SetKeepAlivePeriod(40*time.Second))
+	for _, test := range []struct{ set, want time.Duration }{{40 * time.Second, 40 * time.Second}, {-1, 40 * time.Second},
+		{1500 * time.Millisecond, 2 * time.Second}, {0, 15 * time.Second}} {
+		require.NoError(t, c.SetKeepAlivePeriod(test.set))
+		idle, err = sockopt.TCPKeepIdle.Get(c.s)
+		require.NoError(t, err)
+		assert.Equal(t, test.want, idle)
+	}
 	require.NoError(t, c.SetKeepAlive(false))
 	on, err = sockopt.SocketKeepAlive.Get(c.s)
 	require.NoError(t, err)
@@ -255,6 +261,57 @@ func TestNewConnTakesAnySocket(t *testing.T) {
 	assert.IsType(t, UDPConn{}, p)
 	require.NoError(t, p.Close())
 	assert.True(t, u.Closed())
+}
+
+// A socket of a family that package net does not have is a connection as well.
+func TestOtherFamilies(t *testing.T) {
+	var made [2]PacketConn
+	for i := range made {
+		s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDPLite)
+		if err != nil {
+			t.Skip("no UDP-Lite here: ", err)
+		}
+		require.NoError(t, s.Bind(esock.Loopback))
+		made[i], err = NewPacketConn(s)
+		require.NoError(t, err)
+		defer made[i].Close()
+	}
+	a, b := made[0], made[1]
+	assert.Equal(t, "udplite", a.LocalAddr().Network())
+	_, err := a.WriteTo([]byte("x"), b.LocalAddr())
+	require.NoError(t, err)
+	n, from, err := b.ReadFrom(make([]byte, 10))
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	assert.Equal(t, a.LocalAddr(), from)
+	_, err = a.WriteTo([]byte("x"), nil)
+	assert.Equal(t, "write", opError(t, err).Op)
+
+	s, err := esock.Open(esock.Inet, esock.Stream, esock.SCTP)
+	if err != nil {
+		t.Skip("no SCTP here: ", err)
+	}
+	require.NoError(t, s.Bind(esock.Loopback))
+	require.NoError(t, s.Listen(5))
+	l, err := NewListener(s)
+	require.NoError(t, err)
+	defer l.Close()
+	d, err := esock.Open(esock.Inet, esock.Stream, esock.SCTP)
+	require.NoError(t, err)
+	at, err := s.SockName()
+	require.NoError(t, err)
+	require.NoError(t, d.Connect(at, esock.Within(patience)))
+	c, err := NewConn(d)
+	require.NoError(t, err)
+	defer c.Close()
+	accepted, err := l.Accept()
+	require.NoError(t, err)
+	defer accepted.Close()
+	_, err = c.Write([]byte("x"))
+	require.NoError(t, err)
+	n, err = accepted.Read(make([]byte, 10))
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
 }
 
 // A connection that nobody can reach any more is closed, so its peer reads the end.

@@ -215,6 +215,21 @@ func TestStreamsGoBySplice(t *testing.T) {
 	}
 }
 
+// A connection may be copied to itself.
+func TestEcho(t *testing.T) {
+	a, b := pair(t, "tcp4")
+	done := make(chan error, 1)
+	go func() { _, err := io.Copy(b, b); done <- err }()
+	content := someBytes(1 << 20)
+	go a.Write(content)
+	got := make([]byte, len(content))
+	_, err := io.ReadFull(a, got)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(content, got))
+	require.NoError(t, a.(TCPConn).CloseWrite())
+	assert.NoError(t, testwait.Result(t, "the end of the echo", done))
+}
+
 func TestSpliceKeepsToTheLimit(t *testing.T) {
 	in, src := pair(t, "tcp4")
 	dst, out := pair(t, "tcp4")

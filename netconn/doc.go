@@ -24,6 +24,8 @@
 //   - An empty message on a sequenced-packet socket is a Read of 0 bytes without an error, and not the end.
 //   - Buffers.WriteTo of package net sends one buffer at a time to connections of other packages. WriteBuffers sends them together.
 //   - Descriptors in truncated control messages are closed, and -1 in what ReadMsgUnix returns.
+//   - Listen takes connections of MPTCP only where ListenConfig.MPTCP asks for it. Package net does so unless GODEBUG says otherwise.
+//   - A TCPConn or the like is a value and not a pointer. The zero one is closed.
 //   - DialContext tries the addresses of a name as RFC 8305 has it, without a goroutine.
 //
 // Sockets of this package are not in the registry of package esock unless asked for: see Dialer.Registered. Other operations

@@ -69,7 +69,7 @@ func (n network) resolve(ctx context.Context, r *net.Resolver, address string) (
 	var ips []netip.Addr
 	if ip, err := netip.ParseAddr(host); err == nil {
 		ips = []netip.Addr{ip}
-	} else if ips, err = r.LookupNetIP(ctx, "ip", host); err != nil {
+	} else if ips, err = r.LookupNetIP(ctx, n.lookup(), host); err != nil {
 		return nil, err
 	}
 	var found []endpoint
@@ -83,6 +83,14 @@ func (n network) resolve(ctx context.Context, r *net.Resolver, address string) (
 		return nil, &net.AddrError{Err: errNoSuitableAddress.Error(), Addr: host}
 	}
 	return found, nil
+}
+
+// lookup is the network to look a name up in.
+func (n network) lookup() string {
+	if n.only == 0 {
+		return "ip"
+	}
+	return "ip" + string(n.only)
 }
 
 // takes reports whether the network has the address.

@@ -43,19 +43,11 @@ func setKeepAlive(s *esock.Socket, cfg net.KeepAliveConfig) error {
 	if err := sockopt.SocketKeepAlive.Set(s, cfg.Enable); err != nil {
 		return err
 	}
-	for _, o := range []struct {
-		option sockopt.Option[time.Duration]
-		value  time.Duration
-	}{{sockopt.TCPKeepIdle, cfg.Idle}, {sockopt.TCPKeepIntvl, cfg.Interval}} {
-		if o.value == 0 {
-			o.value = keepAliveTime
-		}
-		if o.value < 0 {
-			continue
-		}
-		if err := o.option.Set(s, o.value); err != nil {
-			return err
-		}
+	if err := setKeepAliveTime(s, sockopt.TCPKeepIdle, cfg.Idle); err != nil {
+		return err
+	}
+	if err := setKeepAliveTime(s, sockopt.TCPKeepIntvl, cfg.Interval); err != nil {
+		return err
 	}
 	switch {
 	case cfg.Count < 0:
@@ -64,6 +56,17 @@ func setKeepAlive(s *esock.Socket, cfg net.KeepAliveConfig) error {
 		cfg.Count = keepAliveProbes
 	}
 	return sockopt.TCPKeepCnt.Set(s, cfg.Count)
+}
+
+// setKeepAliveTime sets a time of the probes: 0 is the default, a negative one changes nothing.
+func setKeepAliveTime(s *esock.Socket, o sockopt.Option[time.Duration], d time.Duration) error {
+	switch {
+	case d < 0:
+		return nil
+	case d == 0:
+		d = keepAliveTime
+	}
+	return o.Set(s, d)
 }
 
 // isMultipath reports whether the connection uses MPTCP. The kernel refuses the question on one that has fallen back.

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,7 +119,14 @@ func TestHTTP1(t *testing.T) {
 	for _, network := range []string{"tcp4", "tcp6", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			l := listen(t, network)
-			serve(t, &http.Server{Handler: site(t, fileWith(t, data))}, l, false)
+			var sent atomic.Uint64
+			serve(t, &http.Server{Handler: site(t, fileWith(t, data)), ConnState: func(c net.Conn, state http.ConnState) {
+				if s, ok := netconn.SocketOf(c); ok && state == http.StateIdle {
+					if f := s.Counters().SendFile; f != nil {
+						sent.Add(f.Byte)
+					}
+				}
+			}}, l, false)
 			client := clientOf(t, &http.Transport{DialContext: dialer(l)})
 			var wg sync.WaitGroup
 			for range 16 {
@@ -139,6 +147,7 @@ func TestHTTP1(t *testing.T) {
 			wg.Wait()
 			transfers(t, client, "http://localhost", data)
 			cancels(t, client, "http://localhost")
+			assert.GreaterOrEqual(t, sent.Load(), uint64(len(data)), "files go by sendfile(2)")
 
 			c, err := dialer(l)(background, "", "")
 			require.NoError(t, err)
