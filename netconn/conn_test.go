@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"encoding/binary"
 	"io"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/testwait"
@@ -263,30 +265,34 @@ func TestNewConnTakesAnySocket(t *testing.T) {
 	assert.True(t, u.Closed())
 }
 
-// A socket of a family that package net does not have is a connection as well.
+// A socket of a family that package net does not have is a connection as well: netlink, whose kernel side answers.
 func TestOtherFamilies(t *testing.T) {
-	var made [2]PacketConn
-	for i := range made {
-		s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDPLite)
-		if err != nil {
-			t.Skip("no UDP-Lite here: ", err)
-		}
-		require.NoError(t, s.Bind(esock.Loopback))
-		made[i], err = NewPacketConn(s)
-		require.NoError(t, err)
-		defer made[i].Close()
-	}
-	a, b := made[0], made[1]
-	assert.Equal(t, "udplite", a.LocalAddr().Network())
-	_, err := a.WriteTo([]byte("x"), b.LocalAddr())
+	s, err := esock.Open(esock.Netlink, esock.Raw, 0) // NETLINK_ROUTE
 	require.NoError(t, err)
-	n, from, err := b.ReadFrom(make([]byte, 10))
+	require.NoError(t, s.Bind(esock.NetlinkAddr(0, 0)))
+	c, err := NewPacketConn(s)
 	require.NoError(t, err)
-	assert.Equal(t, 1, n)
-	assert.Equal(t, a.LocalAddr(), from)
-	_, err = a.WriteTo([]byte("x"), nil)
+	defer c.Close()
+	assert.Equal(t, "netlink", c.LocalAddr().Network())
+	kernel := esock.NetlinkAddr(0, 0).NetAddr("netlink")
+	request := make([]byte, 16) // struct nlmsghdr: an unknown request that asks for an acknowledgement
+	binary.NativeEndian.PutUint32(request, 16)
+	binary.NativeEndian.PutUint16(request[4:], 5000)
+	binary.NativeEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
+	_, err = c.WriteTo(request, kernel)
+	require.NoError(t, err)
+	buf := make([]byte, 100)
+	n, from, err := c.ReadFrom(buf)
+	require.NoError(t, err)
+	assert.Greater(t, n, 16)
+	assert.EqualValues(t, unix.NLMSG_ERROR, binary.NativeEndian.Uint16(buf[4:]))
+	assert.Equal(t, kernel.String(), from.String())
+	_, err = c.WriteTo([]byte("x"), nil)
 	assert.Equal(t, "write", opError(t, err).Op)
+}
 
+// Streams of other families have the methods of a stream, where the kernel has such a family.
+func TestOtherStreams(t *testing.T) {
 	s, err := esock.Open(esock.Inet, esock.Stream, esock.SCTP)
 	if err != nil {
 		t.Skip("no SCTP here: ", err)
@@ -309,9 +315,10 @@ func TestOtherFamilies(t *testing.T) {
 	defer accepted.Close()
 	_, err = c.Write([]byte("x"))
 	require.NoError(t, err)
-	n, err = accepted.Read(make([]byte, 10))
+	n, err := accepted.Read(make([]byte, 10))
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
+	assert.Implements(t, (*io.ReaderFrom)(nil), c)
 }
 
 // A connection that nobody can reach any more is closed, so its peer reads the end.

@@ -50,9 +50,6 @@ func (c packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 // sendTo sends a datagram. addr is its destination in errors.
 func (c packetConn) sendTo(b []byte, to esock.Addr, addr net.Addr) (int, error) {
 	c.conn = c.orClosed()
-	if c.peer != nil {
-		return 0, c.failedTo(addr, "sendto", net.ErrWriteToConnected)
-	}
 	n, err := c.s.SendTo(b, to, 0, esock.Forever)
 	if err != nil {
 		err = c.failedTo(addr, "sendto", err)
