@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -134,6 +135,37 @@ func TestDeadlinesMove(t *testing.T) {
 		assert.Equal(t, os.ErrDeadlineExceeded, op.Err)
 		require.NoError(t, a.SetReadDeadline(time.Time{}))
 	}
+}
+
+// A call with a deadline costs no goroutine but the caller's, and neither does an attempt to connect.
+func TestWaitingCostsNoGoroutine(t *testing.T) {
+	a, _ := pair(t, "tcp4")
+	port := full(t, "127.0.0.6")
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	before := runtime.NumGoroutine()
+	require.NoError(t, a.SetReadDeadline(time.Now().Add(time.Hour)))
+	done := make(chan error, 2)
+	go func() { _, err := a.Read(make([]byte, 1)); done <- err }()
+	second, opened := make(chan bool), 0
+	d := Dialer{AttemptDelay: time.Millisecond, Control: func(context.Context, string, string, *esock.Socket) error {
+		if opened++; opened == 2 {
+			close(second)
+		}
+		return nil
+	}}
+	go func() {
+		_, err := dialAll(ctx, d, endpoints(port, "127.0.0.6", "127.0.0.6"))
+		done <- err
+	}()
+	testwait.Until(t, "the read waits", func() bool { return waits(a.Socket()) })
+	testwait.Result(t, "the second attempt", second)
+	// The poller of esock may have begun, which serves all sockets.
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before+3)
+	cancel()
+	assert.ErrorIs(t, testwait.Result(t, "the end of the attempts", done), context.Canceled)
+	require.NoError(t, a.Close())
+	assert.ErrorIs(t, testwait.Result(t, "the end of the read", done), net.ErrClosed)
 }
 
 // waits reports whether a call waits in the reading direction, or is about to.
