@@ -53,6 +53,7 @@ var imports = []struct{ of, may string }{
 	{"examples", ""},
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},
+	{"examples/restart", "netconn"},
 	{"tests", ""},
 	{"tests/interop", ""},
 	{"tests/mutants", ""},
