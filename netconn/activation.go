@@ -20,9 +20,10 @@ type Activated struct {
 const firstPassed = 3
 
 // ListenFDs returns the sockets that the service manager has passed to the process, in its order; none if it passed none to
-// this one. NewListener, NewPacketConn and NewConn make of them what they are. It removes the variables from the environment, so
-// that children do not find them and a second call returns none; all descriptors become close-on-exec. Descriptors that are not
-// sockets stay open, and are left out. Errors: *esock.InvalidError "environment". sd_listen_fds(3).
+// this one. NewListener, NewPacketConn and NewConn make of them what they are. It removes the variables from the
+// environment, so that children do not find them and a second call returns none; all descriptors become close-on-exec.
+// Descriptors that are not sockets stay open, and are left out. Errors: *esock.InvalidError "environment".
+// sd_listen_fds(3).
 func ListenFDs() ([]Activated, error) {
 	count, err := passed()
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")

@@ -12,8 +12,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Message is one datagram of ReadBatch or WriteBatch. It has the fields of Message in golang.org/x/net/ipv4 and ipv6, and one is
-// converted to the other by the name of its type.
+// Message is one datagram of ReadBatch or WriteBatch. It has the fields of Message in golang.org/x/net/ipv4 and ipv6, and
+// one is converted to the other by the name of its type.
 type Message struct {
 	Buffers [][]byte // the data, to send or received
 	OOB     []byte   // control messages as the kernel has them: to send, or the room for received ones
@@ -51,14 +51,14 @@ var batches = sync.Pool{New: func() any {
 	return b
 }}
 
-// ReadBatch receives up to len(ms) datagrams with one recvmmsg(2), waits for the first, and returns how many came. flags are those
-// of recvmsg(2).
+// ReadBatch receives up to len(ms) datagrams with one recvmmsg(2), waits for the first, and returns how many came. flags
+// are those of recvmsg(2).
 func (c UDPConn) ReadBatch(ms []Message, flags int) (int, error) {
 	return c.batch(ms, flags, false)
 }
 
-// WriteBatch sends up to len(ms) datagrams with one sendmmsg(2), waits for room for the first, and returns how many were sent: fewer
-// than len(ms) if an error or a lack of room ended it, which a next call tells. flags are those of sendmsg(2).
+// WriteBatch sends up to len(ms) datagrams with one sendmmsg(2), waits for room for the first, and returns how many were
+// sent: fewer than len(ms) if an error or a lack of room ended it, which a next call tells. flags are those of sendmsg(2).
 func (c UDPConn) WriteBatch(ms []Message, flags int) (int, error) {
 	return c.batch(ms, flags, true)
 }

@@ -23,8 +23,8 @@ type Conn interface {
 	Socket() *esock.Socket
 }
 
-// PacketConn is a socket of datagrams: a UDPConn, a UnixgramConn, or one of another family, which has these methods. Read and
-// Write are for connected ones.
+// PacketConn is a socket of datagrams: a UDPConn, a UnixgramConn, or one of another family, which has these methods. Read
+// and Write are for connected ones.
 type PacketConn interface {
 	net.PacketConn
 	Conn
@@ -38,8 +38,9 @@ type conn struct {
 	messages    bool // each read is one message
 }
 
-// NewConn makes a connection of a connected socket, which it owns from now on. Its type follows from the socket's: see Conn.
-// The socket's options stay as they are. Errors: ENOTCONN; those of getsockname(2); *esock.InvalidError "socket" for nil.
+// NewConn makes a connection of a connected socket, which it owns from now on. Its type follows from the socket's: see
+// Conn. The socket's options stay as they are. Errors: ENOTCONN; those of getsockname(2); *esock.InvalidError "socket" for
+// nil.
 func NewConn(s *esock.Socket) (Conn, error) {
 	c, err := newConn(s, "")
 	if err == nil && c.base().peer == nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// ReadFrom sends all of r, for io.Copy. A regular file goes by sendfile(2) and a stream socket by splice(2), also those within an
-// io.LimitedReader, and others through a buffer. Where the position of a file or the rest of an io.LimitedReader is
-// afterwards is exact, also after an error.
+// ReadFrom sends all of r, for io.Copy. A regular file goes by sendfile(2) and a stream socket by splice(2), also those
+// within an io.LimitedReader, and others through a buffer. Afterwards a file's position is behind what was sent, also after
+// an error. Up to 1 MiB that was read from a socket is lost if the connection ends before it was written.
 func (c stream) ReadFrom(r io.Reader) (int64, error) {
 	c.conn = c.orClosed()
 	if r == nil {
@@ -33,7 +33,8 @@ func (c stream) ReadFrom(r io.Reader) (int64, error) {
 	return n, err
 }
 
-// WriteTo writes what comes to w up to the end, for io.Copy: to a stream socket by splice(2), and to others through a buffer.
+// WriteTo writes what comes to w up to the end, for io.Copy: to a stream socket by splice(2), and to others through a
+// buffer.
 func (c stream) WriteTo(w io.Writer) (int64, error) {
 	c.conn = c.orClosed()
 	if w == nil {
@@ -105,8 +106,9 @@ func unlimited(r io.Reader) (io.Reader, int64, *io.LimitedReader) {
 	return r, math.MaxInt64, nil
 }
 
-// isOf reports whether v is of the type of a pointer of package os or net, or one of the wrappers that only the package itself can
-// make. The methods of others may do more than those they embed, so their descriptor must not be read behind their back.
+// isOf reports whether v is of the type of a pointer of package os or net, or one of the wrappers that only the package
+// itself can make. The methods of others may do more than those they embed, so their descriptor must not be read behind
+// their back.
 func isOf(v any, pkg string, like ...any) bool {
 	t := reflect.TypeOf(v)
 	for _, l := range like {

@@ -19,19 +19,19 @@ type Dialer struct {
 	Deadline  time.Time     // as Timeout, as a moment; the earlier counts
 	LocalAddr net.Addr      // a *net.TCPAddr, *net.UDPAddr or *net.UnixAddr to bind to; nil: the kernel's choice
 
-	// AttemptDelay is how long an attempt to one of several addresses is alone before the next one starts beside it; 0 stands for
-	// 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5.
+	// AttemptDelay is how long an attempt to one of several addresses is alone before the next one starts beside it; 0 stands
+	// for 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5.
 	AttemptDelay time.Duration
 
-	// KeepAlive is how long a TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes. It has no effect
-	// if KeepAliveConfig has Enable.
+	// KeepAlive is how long a TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes. It has no
+	// effect if KeepAliveConfig has Enable.
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig // probes in detail
 
 	Resolver *net.Resolver // nil: net.DefaultResolver
 
-	// Control is called with each new socket before it is bound and connected, nil for nothing. network is "tcp4", "udp6", "unix"
-	// or the like, and address the one address of this attempt.
+	// Control is called with each new socket before it is bound and connected, nil for nothing. network is "tcp4", "udp6",
+	// "unix" or the like, and address the one address of this attempt.
 	Control func(ctx context.Context, network, address string, s *esock.Socket) error
 
 	FastOpen   bool // TCP: the first data goes with the first packet where the server knows us: TCP_FASTOPEN_CONNECT, RFC 7413
@@ -44,8 +44,8 @@ func (d Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
-// DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket" or "unixgram", written
-// as for net.Dial. The result is a Conn. The end of ctx ends the attempt, and does nothing to a connection.
+// DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket" or "unixgram",
+// written as for net.Dial. The result is a Conn. The end of ctx ends the attempt, and does nothing to a connection.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if ctx == nil {
 		return nil, wrap("dial", network, d.LocalAddr, nil, &esock.InvalidError{What: "timeout", Cause: "the context is nil"})
@@ -340,7 +340,8 @@ func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 	return s, nil
 }
 
-// errItself is the error of a connection that is its own peer: nobody listens on the port, and the kernel chose it for this end.
+// errItself is the error of a connection that is its own peer: nobody listens on the port, and the kernel chose it for this
+// end.
 var errItself = os.NewSyscallError("connect", syscall.ECONNREFUSED)
 
 // finish makes the connection of a connected socket, or closes it.

@@ -176,7 +176,7 @@ func TestDialErrors(t *testing.T) {
 	assert.ErrorAs(t, err, &addr)
 	_, err = Dialer{LocalAddr: &net.UDPAddr{}}.Dial("tcp", "127.0.0.1:1")
 	assert.ErrorAs(t, err, &addr)
-	_, err = Dialer{}.DialContext(nil, "tcp", "127.0.0.1:1") //nolint:staticcheck // what a mistake gives
+	_, err = Dialer{}.DialContext(nil, "tcp", "127.0.0.1:1") // a mistake
 	assert.Error(t, err)
 	refusal := errors.New("refused by the hook")
 	_, err = Dialer{Control: func(context.Context, string, string, *esock.Socket) error { return refusal }}.Dial("udp", "127.0.0.1:1")
@@ -186,14 +186,15 @@ func TestDialErrors(t *testing.T) {
 func TestControlGetsTheSocketBeforeConnect(t *testing.T) {
 	l := listening(t, ListenConfig{}, "tcp4")
 	var sock *esock.Socket
-	d := Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Control: func(ctx context.Context, network, address string, s *esock.Socket) error {
+	d := Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+	d.Control = func(_ context.Context, network, address string, s *esock.Socket) error {
 		sock = s
 		assert.Equal(t, "tcp4", network)
 		assert.Equal(t, l.Addr().String(), address)
 		_, err := s.PeerName()
 		assert.ErrorIs(t, err, syscall.ENOTCONN)
 		return sockopt.TCPMaxSeg.Set(s, 1000)
-	}}
+	}
 	c, err := d.Dial("tcp", l.Addr().String())
 	require.NoError(t, err)
 	defer c.Close()

@@ -16,9 +16,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Random programs run on a connection of this package and on one of package net, and each call must have the same result: the
-// count, the bytes, and the error down to the words of its parts. The programs make no call whose result depends on when the
-// kernel delivers what was sent.
+// Random programs run on a connection of this package and on one of package net, and each call must have the same result:
+// the count, the bytes, and the error down to the words of its parts. The programs make no call whose result depends on
+// when the kernel delivers what was sent.
 
 // described is an error without the addresses, which differ: which parts it has, and their words.
 func described(err error) string {

@@ -8,8 +8,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// FileConn makes a connection of a duplicate of a file's descriptor, a connected socket; the caller must close both. Options
-// stay as they are. Errors: as NewConn's and those of esock.AdoptFile.
+// FileConn makes a connection of a duplicate of a file's descriptor, a connected socket; the caller must close both.
+// Options stay as they are. Errors: as NewConn's and those of esock.AdoptFile.
 func FileConn(f *os.File) (Conn, error) {
 	return adopted(f, NewConn)
 }
@@ -45,8 +45,8 @@ type fileAddr string
 func (fileAddr) Network() string  { return "file+net" }
 func (a fileAddr) String() string { return string(a) }
 
-// SocketOf returns the socket beneath a connection or a listener of this package, also beneath a layer with the method NetConn,
-// as tls.Conn has it, and false for others: Adopt is for those.
+// SocketOf returns the socket beneath a connection or a listener of this package, also beneath a layer with the method
+// NetConn, as tls.Conn has it, and false for others: Adopt is for those.
 //
 //	if s, ok := netconn.SocketOf(c); ok {
 //		info, err := sockopt.TCPInfo.Get(s)
@@ -64,8 +64,8 @@ func SocketOf(c any) (*esock.Socket, bool) {
 	}
 }
 
-// Adopt makes a socket of a duplicate of the descriptor beneath a connection, listener or file of any package; the caller must
-// close both. It is not in the registry unless an option says so. Errors: as esock.Adopt's.
+// Adopt makes a socket of a duplicate of the descriptor beneath a connection, listener or file of any package; the caller
+// must close both. It is not in the registry unless an option says so. Errors: as esock.Adopt's.
 //
 //	s, err := netconn.Adopt(c.(*net.TCPConn))
 func Adopt(c syscall.Conn, opts ...esock.OpenOption) (*esock.Socket, error) {

@@ -14,11 +14,12 @@ import (
 
 // ListenConfig says how to listen. The zero value listens as package net does.
 type ListenConfig struct {
-	// Control is called with each new socket before it is bound, nil for nothing; network is "tcp4", "udp6", "unix" or the like.
+	// Control is called with each new socket before it is bound, nil for nothing; network is "tcp4", "udp6", "unix" or the
+	// like.
 	Control func(ctx context.Context, network, address string, s *esock.Socket) error
 
-	// KeepAlive is how long an accepted TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes. It
-	// has no effect if KeepAliveConfig has Enable.
+	// KeepAlive is how long an accepted TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes.
+	// It has no effect if KeepAliveConfig has Enable.
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig // probes in detail
 

@@ -30,9 +30,9 @@ var (
 )
 
 // NewListener makes a listener of a socket on which Listen was called, and which it owns from now on. Accepted connections
-// have the options of the socket that Linux inherits, such as TCP_NODELAY, and no others; they are registered if it is. Closing
-// leaves the path of a unix socket, unless SetUnlinkOnClose asks. Errors: those of getsockname(2); *esock.InvalidError
-// "socket" for nil.
+// have the options of the socket that Linux inherits, such as TCP_NODELAY, and no others; they are registered if it is.
+// Closing leaves the path of a unix socket, unless SetUnlinkOnClose asks. Errors: those of getsockname(2);
+// *esock.InvalidError "socket" for nil.
 func NewListener(s *esock.Socket) (*Listener, error) {
 	return newListener(s, "")
 }

@@ -38,7 +38,8 @@ func keepAlive(d time.Duration, cfg net.KeepAliveConfig) net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: d}
 }
 
-// setKeepAlive sets up the probes as net.TCPConn.SetKeepAliveConfig does: 0 is the default, a negative value changes nothing.
+// setKeepAlive sets up the probes as net.TCPConn.SetKeepAliveConfig does: 0 is the default, a negative value changes
+// nothing.
 func setKeepAlive(s *esock.Socket, cfg net.KeepAliveConfig) error {
 	if err := sockopt.SocketKeepAlive.Set(s, cfg.Enable); err != nil {
 		return err

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// SyscallConn gives access to the descriptor. Its Read and Write take turns with other calls, and are bound to the deadlines; see
-// esock.Socket.SyscallConn.
+// SyscallConn gives access to the descriptor. Its Read and Write take turns with other calls, and are bound to the
+// deadlines; see esock.Socket.SyscallConn.
 func (c *conn) SyscallConn() (syscall.RawConn, error) {
 	c = c.orClosed()
 	raw, err := c.s.SyscallConn()

@@ -31,8 +31,8 @@ func (c TCPConn) SetKeepAlive(on bool) error {
 	return c.option(sockopt.SocketKeepAlive.Set(c.s, on))
 }
 
-// SetKeepAlivePeriod sets how long a connection is idle before the first probe, in whole seconds (rounded up): 0 is 15 seconds,
-// and a negative time changes nothing.
+// SetKeepAlivePeriod sets how long a connection is idle before the first probe, in whole seconds (rounded up): 0 is 15
+// seconds, and a negative time changes nothing.
 func (c TCPConn) SetKeepAlivePeriod(d time.Duration) error {
 	c.conn = c.orClosed()
 	return c.option(setKeepAliveTime(c.s, sockopt.TCPKeepIdle, d))

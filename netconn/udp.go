@@ -140,7 +140,8 @@ func (c UDPConn) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err
 	return n, oobn, err
 }
 
-// WriteMsgUDPAddrPort is WriteMsgUDP with the address as a value, the zero one on a connected socket, and without an allocation.
+// WriteMsgUDPAddrPort is WriteMsgUDP with the address as a value, the zero one on a connected socket, and without an
+// allocation.
 func (c UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oobn int, err error) {
 	c.conn = c.orClosed()
 	var to esock.Addr

@@ -8,8 +8,8 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// UnixConn is a unix stream or a connection of sequenced packets: what *net.UnixConn is in package net for the networks "unix"
-// and "unixpacket". On the latter each Read is one message, and only io.EOF is the end.
+// UnixConn is a unix stream or a connection of sequenced packets: what *net.UnixConn is in package net for the networks
+// "unix" and "unixpacket". On the latter each Read is one message, and only io.EOF is the end.
 type UnixConn struct{ stream }
 
 // UnixgramConn is a unix socket of datagrams: what *net.UnixConn is in package net for the network "unixgram".
@@ -80,8 +80,8 @@ func (c UnixgramConn) WriteToUnix(b []byte, addr *net.UnixAddr) (int, error) {
 	return c.sendTo(b, to, addr)
 }
 
-// ReadMsgUnix receives a datagram, cut to b, and its control messages as the kernel wrote them, cut to oob. The descriptors in
-// them are the caller's. recvmsg(2).
+// ReadMsgUnix receives a datagram, cut to b, and its control messages as the kernel wrote them, cut to oob. The descriptors
+// in them are the caller's. recvmsg(2).
 func (c UnixgramConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
 	return c.readMsgUnix(b, oob)
 }

@@ -4,11 +4,12 @@
 //
 // It prints its address, and each process that serves says so. http.Server.Shutdown alone loses requests in two ways:
 //
-//   - It closes the listener, and the kernel then resets the connections that wait in its queue. Here the new process has the same
-//     listening socket, with the same queue, before the old one closes its descriptor.
+//   - It closes the listener, and the kernel then resets the connections that wait in its queue. Here the new process has
+//     the same listening socket, with the same queue, before the old one closes its descriptor.
 //   - It closes idle connections, and a client may be sending a request on one at that moment. So does
-//     http.Server.SetKeepAlivesEnabled(false). Here the old process answers "Connection: close" instead, which ends a connection
-//     after a response, when no request can be on its way. It calls Shutdown once the connections have ended, or after the grace.
+//     http.Server.SetKeepAlivesEnabled(false). Here the old process answers "Connection: close" instead, which ends a
+//     connection after a response, when no request can be on its way. It calls Shutdown once the connections have ended, or
+//     after the grace.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Package ready lets gRPC read connections of package netconn as it reads those of package net: it takes a buffer from its pool
-// when data has come, so that an idle connection has none.
+// Package ready lets gRPC read connections of package netconn as it reads those of package net: it takes a buffer from its
+// pool when data has come, so that an idle connection has none.
 //
 //	err := server.Serve(ready.Listener(l))
 //	grpc.WithContextDialer(ready.Dialer(netconn.Dialer{}))
@@ -45,8 +45,8 @@ func New(c netconn.Conn) (*Conn, error) {
 	return r, nil
 }
 
-// ReadOnReady waits for data, takes a buffer of size bytes from the pool, and reads into it. The caller gives the buffer back.
-// After an error there is none. One call at a time; deadlines bind it.
+// ReadOnReady waits for data, takes a buffer of size bytes from the pool, and reads into it. The caller gives the buffer
+// back. After an error there is none. One call at a time; deadlines bind it.
 func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buf *[]byte, n int, err error) {
 	if c == nil || c.raw == nil {
 		return nil, 0, net.ErrClosed
@@ -111,8 +111,8 @@ func of(c net.Conn, err error) (net.Conn, error) {
 	return r, nil
 }
 
-// Dialer is a function for grpc.WithContextDialer that makes such connections: to addresses of TCP, and to unix sockets by paths that
-// begin with a slash and by gRPC's unix: and unix-abstract:.
+// Dialer is a function for grpc.WithContextDialer that makes such connections: to addresses of TCP, and to unix sockets by
+// paths that begin with a slash and by gRPC's unix: and unix-abstract:.
 func Dialer(d netconn.Dialer) func(ctx context.Context, address string) (net.Conn, error) {
 	return func(ctx context.Context, address string) (net.Conn, error) {
 		network, address := split(address)

@@ -25,10 +25,7 @@ import (
 var echoService = grpc.ServiceDesc{
 	ServiceName: "esock.Echo",
 	HandlerType: (*any)(nil),
-	Methods: []grpc.MethodDesc{{MethodName: "Once", Handler: func(_ any, ctx context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-		in := new(wrapperspb.BytesValue)
-		return in, dec(in)
-	}}},
+	Methods: []grpc.MethodDesc{{MethodName: "Once", Handler: once}},
 	Streams: []grpc.StreamDesc{{StreamName: "All", ServerStreams: true, ClientStreams: true, Handler: func(_ any, s grpc.ServerStream) error {
 		for {
 			in := new(wrapperspb.BytesValue)
@@ -59,6 +56,11 @@ func TestGRPC(t *testing.T) {
 			calls(t, l, func(ctx context.Context, _ string) (net.Conn, error) { return to(ctx, "", "") }, server, creds)
 		})
 	}
+}
+
+func once(_ any, _ context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	in := new(wrapperspb.BytesValue)
+	return in, dec(in)
 }
 
 // noticed is a connection that counts the calls of gRPC's own way to read.
@@ -106,7 +108,8 @@ func TestGRPCReadiness(t *testing.T) {
 }
 
 // calls makes calls of all kinds to a server on the listener.
-func calls(t *testing.T, l net.Listener, dial func(context.Context, string) (net.Conn, error), options []grpc.ServerOption, creds credentials.TransportCredentials) {
+func calls(t *testing.T, l net.Listener, dial func(context.Context, string) (net.Conn, error), options []grpc.ServerOption,
+	creds credentials.TransportCredentials) {
 	srv := grpc.NewServer(options...)
 	srv.RegisterService(&echoService, nil)
 	done := make(chan error, 1)

@@ -39,7 +39,8 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
 }
 
-// row says for the table in docs/unchanged.md which module a test runs, and what it does with it. "std" is Go's own library.
+// row says for the table in docs/unchanged.md which module a test runs, and what it does with it. "std" is Go's own
+// library.
 func row(t *testing.T, module, what string) {
 	t.Logf("row\t%s\t%s", module, what)
 }

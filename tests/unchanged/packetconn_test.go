@@ -17,8 +17,8 @@ import (
 	"github.com/esock-go/esock/netconn"
 )
 
-// The checks here are for net.PacketConn what nettest.TestConn is for net.Conn. They ask nothing that package net does not give,
-// which they run on as well.
+// The checks here are for net.PacketConn what nettest.TestConn is for net.Conn. They ask nothing that package net does not
+// give, which they run on as well.
 
 // makePackets makes two sockets that reach each other.
 type makePackets func(t *testing.T) (a, b net.PacketConn)

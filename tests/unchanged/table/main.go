@@ -1,5 +1,5 @@
-// Command table runs the tests of the directory above it, plain and with the race detector, and writes what was run as a table in
-// Markdown. It fails if a test does.
+// Command table runs the tests of the directory above it, plain and with the race detector, and writes what was run as a
+// table in Markdown. It fails if a test does.
 //
 //	go run ./table [-count N] [-o FILE]
 package main
