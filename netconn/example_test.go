@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/netconn"
@@ -83,6 +86,42 @@ func ExampleListenConfig_reusePort() {
 	defer second.Close()
 	fmt.Println(first.Addr().String() == second.Addr().String())
 	// Output: true
+}
+
+// A connection goes to the listener of the processor that its packets arrive on: the program returns the number of the
+// processor, which is that of the listener in its group.
+func ExampleListenConfig_perProcessor() {
+	lc := netconn.ListenConfig{ReusePort: true}
+	address := "127.0.0.1:0"
+	for i := range runtime.NumCPU() {
+		l, err := lc.Listen(context.Background(), "tcp", address)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer l.Close()
+		if i == 0 {
+			address = l.Addr().String()
+			err = sockopt.SocketAttachReusePortCBPF.Set(l.Socket(), []sockopt.SockFilter{
+				{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0xfffff000 + 36}, // SKF_AD_OFF + SKF_AD_CPU
+				{Code: unix.BPF_RET | unix.BPF_A},
+			})
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+		}
+		go http.Serve(l, http.NotFoundHandler())
+	}
+	resp, err := http.Get("http://" + address)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	fmt.Println(resp.Status)
+	// Output: 404 Not Found
 }
 
 // From a connection of package net to a socket, and so to its options.

@@ -25,7 +25,7 @@ import (
 var echoService = grpc.ServiceDesc{
 	ServiceName: "esock.Echo",
 	HandlerType: (*any)(nil),
-	Methods: []grpc.MethodDesc{{MethodName: "Once", Handler: once}},
+	Methods:     []grpc.MethodDesc{{MethodName: "Once", Handler: once}},
 	Streams: []grpc.StreamDesc{{StreamName: "All", ServerStreams: true, ClientStreams: true, Handler: func(_ any, s grpc.ServerStream) error {
 		for {
 			in := new(wrapperspb.BytesValue)
