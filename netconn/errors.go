@@ -34,7 +34,7 @@ func (c *conn) failedTo(addr net.Addr, call string, err error) error {
 // reason is the cause of esock's error in the form of package net.
 func reason(call string, err error) error {
 	switch {
-	case err == esock.ErrTimeout:
+	case errors.Is(err, esock.ErrTimeout):
 		return os.ErrDeadlineExceeded
 	case errors.Is(err, net.ErrClosed):
 		return net.ErrClosed

@@ -28,7 +28,8 @@ func TestQUIC(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			data, sum := content(16 << 20)
 			server, trust := certificates(t, "esock")
-			st, ct := &quic.Transport{Conn: packets(t, network)}, &quic.Transport{Conn: packets(t, network)}
+			sc, cc := packets(t, network), packets(t, network)
+			st, ct := &quic.Transport{Conn: sc}, &quic.Transport{Conn: cc}
 			defer st.Close()
 			defer ct.Close()
 			config := &quic.Config{EnableDatagrams: true}
@@ -62,6 +63,11 @@ func TestQUIC(t *testing.T) {
 				})
 			}
 			wg.Wait()
+			for _, pc := range []netconn.PacketConn{sc, cc} {
+				counters := pc.Socket().Counters()
+				assert.Greater(t, counters.WritePkgMax, uint64(1500), "several packets in one send (UDP_SEGMENT)")
+				assert.Zero(t, counters.ReadPkg, "recvmmsg(2) through SyscallConn")
+			}
 			require.NoError(t, c.SendDatagram([]byte("datagram")))
 			got, err := s.ReceiveDatagram(background)
 			require.NoError(t, err)
