@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -315,4 +316,22 @@ func TestAnEmptyPacketIsNotTheEnd(t *testing.T) {
 	n, err = b.Read(buf)
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
+}
+
+// The end of a connection is the end for ReadMsgUnix as well, and an empty message is not.
+func TestReadMsgUnixAtTheEnd(t *testing.T) {
+	for _, network := range []string{"unix", "unixpacket"} {
+		a, b := pair(t, network)
+		buf := make([]byte, 10)
+		if network == "unixpacket" {
+			_, err := a.Write(nil)
+			require.NoError(t, err)
+			n, _, _, _, err := b.(UnixConn).ReadMsgUnix(buf, nil)
+			require.NoError(t, err)
+			assert.Zero(t, n)
+		}
+		require.NoError(t, a.Close())
+		_, _, _, _, err := b.(UnixConn).ReadMsgUnix(buf, nil)
+		assert.Equal(t, io.EOF, err, network)
+	}
 }
