@@ -33,14 +33,7 @@ type ListenConfig struct {
 
 // Listen listens on an address of "tcp", "tcp4", "tcp6", "unix" or "unixpacket", written as for net.Listen.
 func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Listener, error) {
-	n, err := parseNetwork(network)
-	if err == nil && n.typ == esock.Dgram {
-		err = &net.AddrError{Err: "unexpected address type", Addr: address}
-	}
-	if err != nil {
-		return nil, wrap("listen", network, nil, nil, err)
-	}
-	s, addr, err := lc.bound(ctx, n, address)
+	s, n, addr, err := lc.bound(ctx, network, address, false)
 	if err != nil {
 		return nil, wrap("listen", network, nil, addr, err)
 	}
@@ -60,14 +53,7 @@ func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Li
 // ListenPacket makes a socket that receives datagrams on an address of "udp", "udp4", "udp6" or "unixgram", written as for
 // net.ListenPacket: a UDPConn or a UnixgramConn.
 func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (PacketConn, error) {
-	n, err := parseNetwork(network)
-	if err == nil && n.typ != esock.Dgram {
-		err = &net.AddrError{Err: "unexpected address type", Addr: address}
-	}
-	if err != nil {
-		return nil, wrap("listen", network, nil, nil, err)
-	}
-	s, addr, err := lc.bound(ctx, n, address)
+	s, _, addr, err := lc.bound(ctx, network, address, true)
 	if err != nil {
 		return nil, wrap("listen", network, nil, addr, err)
 	}
@@ -80,26 +66,33 @@ func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string
 }
 
 // bound opens a socket and binds it. The address is for errors.
-func (lc *ListenConfig) bound(ctx context.Context, n network, address string) (*esock.Socket, net.Addr, error) {
-	if ctx == nil {
-		return nil, nil, &esock.InvalidError{What: "timeout", Cause: "the context is nil"}
+func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets bool) (*esock.Socket, network, net.Addr, error) {
+	n, err := parseNetwork(name)
+	if err == nil && ctx == nil {
+		err = &esock.InvalidError{What: "timeout", Cause: "the context is nil"}
+	}
+	if err != nil {
+		return nil, n, nil, err
 	}
 	found, err := n.resolve(ctx, net.DefaultResolver, address)
 	if err != nil {
-		return nil, nil, err
+		return nil, n, nil, err
 	}
 	e := preferred(found)
+	addr := n.netAddr(e)
+	if packets != (n.typ == esock.Dgram) {
+		return nil, n, addr, &net.AddrError{Err: "unexpected address type", Addr: address}
+	}
 	wildcard := n.family != "unix" && (!e.ip.IsValid() || e.ip.IsUnspecified())
 	if wildcard && n.only == 0 {
 		// One socket for both families. A host without IPv6 refuses it.
-		any := endpoint{port: e.port}
-		if s, err := lc.bind(ctx, n, esock.Inet6, any, address); err == nil || !lacksInet6(err) {
-			return s, n.netAddr(e), err
+		e.ip = endpoint{}.ip
+		if s, err := lc.bind(ctx, n, esock.Inet6, e, address); err == nil || !lacksInet6(err) {
+			return s, n, addr, err
 		}
-		e.ip = any.ip
 	}
 	s, err := lc.bind(ctx, n, n.domain(e), e, address)
-	return s, n.netAddr(e), err
+	return s, n, addr, err
 }
 
 // preferred is the address to listen on: as in package net, the first of IPv4, or else the first.
@@ -138,9 +131,6 @@ func (lc *ListenConfig) bind(ctx context.Context, n network, d esock.Domain, e e
 	}
 	if group {
 		e.ip = endpoint{}.ip // so that several sockets join several groups on one port
-	}
-	if d == esock.Local && e.path == "" && n.typ != esock.Dgram {
-		return nil, errMissingAddress
 	}
 	if err := s.Bind(e.addr(d)); err != nil {
 		return nil, reason("bind", err)

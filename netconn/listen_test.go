@@ -44,7 +44,7 @@ func TestListenOnBothFamilies(t *testing.T) {
 }
 
 func TestListenErrors(t *testing.T) {
-	for _, test := range []struct{ network, address string }{{"tcp9", ":0"}, {"udp", ":0"}, {"unix", ""}, {"tcp", "127.0.0.1"}} {
+	for _, test := range []struct{ network, address string }{{"tcp9", ":0"}, {"udp", ":0"}, {"unixgram", "@x"}, {"tcp", "127.0.0.1"}} {
 		_, err := ListenConfig{}.Listen(background, test.network, test.address)
 		assert.Equal(t, "listen", opError(t, err).Op, test)
 	}
@@ -130,6 +130,17 @@ func TestThePeerThatHasGoneHasAnAddress(t *testing.T) {
 	require.NoError(t, err)
 	defer u.Close()
 	assert.Equal(t, "@", u.RemoteAddr().String())
+}
+
+// The empty path lets the kernel choose an abstract name.
+func TestListenOnAChosenName(t *testing.T) {
+	l, err := ListenConfig{}.Listen(background, "unix", "")
+	require.NoError(t, err)
+	defer l.Close()
+	assert.Regexp(t, "^@.+", l.Addr().String())
+	c, err := Dialer{}.Dial("unix", l.Addr().String())
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
 }
 
 func TestThePathOfAListener(t *testing.T) {
