@@ -71,8 +71,8 @@ type streamEnd interface {
 	CloseWrite() error
 }
 
-// machine is a program's state: the pair of each side, and what is on its way to each end.
-type machine struct {
+// program is the state of one: the pair of each side, and what is on its way to each end.
+type program struct {
 	ends    [2][2]streamEnd // side, end
 	coming  [2]int          // bytes to the end
 	closed  [2]bool
@@ -82,7 +82,7 @@ type machine struct {
 }
 
 // both makes a call on both sides, and compares what it describes.
-func (m *machine) both(t *rapid.T, what string, end int, call func(c streamEnd) string) {
+func (m *program) both(t *rapid.T, what string, end int, call func(c streamEnd) string) {
 	want, got := call(m.ends[0][end]), call(m.ends[1][end])
 	if want != got {
 		t.Fatalf("%s of end %d: net has\n%s\nand netconn\n%s", what, end, want, got)
@@ -90,9 +90,9 @@ func (m *machine) both(t *rapid.T, what string, end int, call func(c streamEnd) 
 }
 
 // writable reports whether a write of the end has one result: afterwards the peer's kernel would answer with a reset.
-func (m *machine) writable(end int) bool { return !m.closed[1-end] && !m.noRead[1-end] }
+func (m *program) writable(end int) bool { return !m.closed[1-end] && !m.noRead[1-end] }
 
-func (m *machine) actions() map[string]func(*rapid.T) {
+func (m *program) actions() map[string]func(*rapid.T) {
 	anEnd := rapid.IntRange(0, 1)
 	return map[string]func(*rapid.T){
 		"write": func(t *rapid.T) {
@@ -222,13 +222,14 @@ func TestStreamsDoAsThoseOfNet(t *testing.T) {
 	paths := 0
 	for _, network := range []string{"tcp4", "tcp6", "unix"} {
 		t.Run(network, func(t *testing.T) {
+			free := addressOf(t, network)
 			rapid.Check(t, func(t *rapid.T) {
-				var m machine
+				var m program
 				for i, s := range sides {
 					paths++
 					address := filepath.Join(dir, fmt.Sprint(paths))
 					if network != "unix" {
-						address = addressOf(nil, network)
+						address = free // any port
 					}
 					l, err := s.listen(network, address)
 					require.NoError(t, err)
@@ -268,17 +269,18 @@ var (
 func TestDatagramsDoAsThoseOfNet(t *testing.T) {
 	for _, network := range []string{"udp4", "udp6"} {
 		t.Run(network, func(t *testing.T) {
-			rapid.Check(t, func(t *rapid.T) { runDatagrams(t, network) })
+			free := addressOf(t, network)
+			rapid.Check(t, func(t *rapid.T) { runDatagrams(t, network, free) })
 		})
 	}
 }
 
 // runDatagrams sends from a socket, connected or not, to another.
-func runDatagrams(t *rapid.T, network string) {
+func runDatagrams(t *rapid.T, network, free string) {
 	connected := rapid.Bool().Draw(t, "connected")
 	var from, to [2]udp
 	for i, s := range sides {
-		p, err := s.packet(network, addressOf(nil, network))
+		p, err := s.packet(network, free)
 		require.NoError(t, err)
 		defer p.Close()
 		to[i] = p.(udp)
@@ -287,7 +289,7 @@ func runDatagrams(t *rapid.T, network string) {
 			require.NoError(t, err)
 			from[i] = c.(udp)
 		} else {
-			p, err := s.packet(network, addressOf(nil, network))
+			p, err := s.packet(network, free)
 			require.NoError(t, err)
 			from[i] = p.(udp)
 		}

@@ -6,11 +6,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/internal/testmain"
 	"github.com/esock-go/esock/internal/testwait"
 )
@@ -36,8 +38,11 @@ func abstractName() string {
 	return fmt.Sprintf("@esock-netconn-%d-%d", os.Getpid(), abstractNames.Add(1))
 }
 
-// addressOf is an address to listen on.
+// addressOf is an address to listen on. Without IPv6 it skips a test that needs it.
 func addressOf(t testing.TB, network string) string {
+	if strings.HasSuffix(network, "6") {
+		machine.NeedIPv6(t)
+	}
 	switch network {
 	case "tcp", "tcp4", "udp", "udp4":
 		return "127.0.0.1:0"
