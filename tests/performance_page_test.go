@@ -31,7 +31,7 @@ func TestPerformancePageHasTheCounts(t *testing.T) {
 			cells[strings.TrimSpace(c[1])] = c
 		}
 	}
-	column := map[string]int{"esock": 3, "net": 4, "x/sys": 5}
+	column := map[string]int{"esock": 3, "netconn": 4, "net": 5, "x/sys": 6}
 	for _, c := range counted.Counts {
 		i, shown := column[c.Contender]
 		if !shown {
