@@ -37,8 +37,9 @@ type Config struct {
 	Ending func(busy int)
 
 	// Log gets one line for each request, in the Common Log Format, once the client's system has confirmed the response, the
-	// client has gone on, or the connection has ended. If the response was cut off, the line goes on with "aborted: ", the reason, and
-	// the bytes that were sent and should have been. nil: no log.
+	// client has gone on, or the connection has ended. If the response was cut off, the line goes on with "aborted: ", the reason,
+	// and the bytes that were sent and should have been. Over TLS a response below 64 KiB counts as arrived once it is sent.
+	// nil: no log.
 	Log io.Writer
 }
 
