@@ -100,7 +100,7 @@ func (c *call) try(s *Socket, how uint) int {
 	case OpSendFile:
 		return c.file.send(s.h, how)
 	case OpAccept:
-		return cAccept(s.h, how, &c.accepted)
+		return cAccept(s.h, how, &c.accepted, c.addr)
 	case OpConnect:
 		if c.connecting {
 			return cFinish(s.h)

@@ -62,9 +62,9 @@ static inline made go_adopt(int fd, unsigned flags, int domain, int typ, int pro
 	m.r = esock_adopt(&m.h, fd, flags, domain, typ, protocol, NULL, &m.missing);
 	return go_complete(m);
 }
-static inline made go_accept(esock *l, unsigned how) {
+static inline made go_accept(esock *l, unsigned how, esock_addr *peer) {
 	made m = {0};
-	m.r = esock_accept(l, how, &m.h, NULL);
+	m.r = esock_accept(l, how, &m.h, peer);
 	return m;
 }
 static inline void go_reclaim(esock *s, int nolinger) {
@@ -72,6 +72,8 @@ static inline void go_reclaim(esock *s, int nolinger) {
 	esock_reclaim(s);
 }
 static inline int go_close(esock *s, unsigned flags) { return esock_close(s, flags, NULL, NULL); }
+#cgo noescape go_accept
+#cgo nocallback go_accept
 
 // ---- Names and connections
 #cgo noescape esock_bind
@@ -326,9 +328,9 @@ func cPeerName(h *handle, a *cAddr) int  { return int(C.esock_peername(h, a)) }
 func cConnect(h *handle, a *cAddr) int   { return int(C.esock_connect(h, a)) }
 func cFinish(h *handle) int              { return int(C.esock_finish(h)) }
 
-// cAccept does not ask for the peer's address.
-func cAccept(h *handle, how uint, out **handle) int {
-	m := C.go_accept(h, C.uint(how))
+// cAccept asks for the peer's address if peer is not nil.
+func cAccept(h *handle, how uint, out **handle, peer *cAddr) int {
+	m := C.go_accept(h, C.uint(how), peer)
 	*out = m.h
 	return int(m.r)
 }

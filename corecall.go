@@ -6,7 +6,7 @@ import (
 	"github.com/esock-go/esock/internal/corecall"
 )
 
-// The calls of the core that packages sockopt and netdevice make: see package corecall. Each call holds a reference to the
+// The calls of the core that packages sockopt, netdevice and netconn make: see package corecall. Each call holds a reference to the
 // socket, so that it cannot close meanwhile.
 func init() {
 	corecall.GetOption = func(s any, row int, i int64, data []byte) (v int64, n, r int, err error) {
@@ -51,6 +51,17 @@ func init() {
 		}
 		socket.unref()
 		return nil
+	}
+	corecall.Accept = func(s, peer any) (any, error) {
+		x := scratches.Get().(*scratch)
+		defer x.free()
+		c, w := call{op: OpAccept, addr: &x.addr}, Forever
+		n, err := s.(*Socket).orClosed().accept(&c, &w)
+		if err != nil {
+			return nil, err
+		}
+		*peer.(*Addr) = addrFromC(&x.addr, Addr{})
+		return n, nil
 	}
 	corecall.OptionTable = func() (int, uint64) { return cOptCount(), cOptHash() }
 	corecall.OptionRoom = func(row int) (int, int) { return cOptMax(row), cOptMost(row) }

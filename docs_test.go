@@ -21,7 +21,8 @@ import (
 // TestEveryExportedNameIsDocumented reads the packages as their users do.
 func TestEveryExportedNameIsDocumented(t *testing.T) {
 	sourcetree.Need(t)
-	for dir, name := range map[string]string{".": "esock", "sockopt": "sockopt", "netdevice": "netdevice", "supports": "supports"} {
+	for dir, name := range map[string]string{".": "esock", "sockopt": "sockopt", "netdevice": "netdevice", "supports": "supports",
+		"netconn": "netconn"} {
 		t.Run(name, func(t *testing.T) { everyExportedNameIsDocumented(t, dir, name) })
 	}
 }

@@ -380,7 +380,17 @@ func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
 	c.whole = s.typ == Stream
 	if len(bufs) == 1 {
 		c.buf = bufs[0]
-		return s.do(c, w)
+		how, r := quickNot, untried
+		if len(c.buf) > 0 {
+			how = s.quickly(stOwned(writing), MsgFlags(c.flags), w)
+		}
+		if how == quickTry || how == quickShare {
+			if r = c.try(s, howPoll); r == len(c.buf) {
+				s.quickEnd(stOwned(writing), how)
+				return r, nil
+			}
+		}
+		return s.carryOn(c, w, how, r)
 	}
 	if err := s.checkIov(bufs); err != nil {
 		return 0, s.answer(c.op, w, err)

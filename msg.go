@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unsafe"
 )
 
 // Msg is a message for Socket.SendMsg and Socket.RecvMsg: data, address and control messages. The zero Msg is ready
@@ -135,12 +136,13 @@ func (m *Msg) SetRawControl(ctrl []byte) error {
 	if err := m.SetControl(); err != nil {
 		return err
 	}
-	var rec cCmsg
-	var pos uintptr
-	for len(ctrl)-int(pos) >= syscall.SizeofCmsghdr {
-		if cCmsgNext(ctrl, &pos, &rec) != 1 {
-			return &InvalidError{What: "msg", Cause: fmt.Sprintf("ctrl: no control message at byte %d", pos)}
+	for at := 0; len(ctrl)-at >= syscall.SizeofCmsghdr; {
+		var h syscall.Cmsghdr // read here, because a crossing into C costs more than the send itself
+		copy((*[syscall.SizeofCmsghdr]byte)(unsafe.Pointer(&h))[:], ctrl[at:])
+		if h.Len < syscall.SizeofCmsghdr || uint64(h.Len) > uint64(len(ctrl)-at) {
+			return &InvalidError{What: "msg", Cause: fmt.Sprintf("ctrl: no control message at byte %d", at)}
 		}
+		at += syscall.CmsgSpace(int(h.Len) - syscall.SizeofCmsghdr)
 	}
 	m.send = append(m.send, ctrl...)
 	return nil

@@ -87,10 +87,6 @@ func (s *Socket) carryOn(c *call, w *Wait, how quick, r int) (int, error) {
 	case quickWait:
 		return s.waitFirst(c, w)
 	case quickShare:
-		if r >= 0 {
-			s.quickEnd(stOwned(c.op.direction()), how)
-			return r, nil
-		}
 		if r != untried {
 			s.quickEnd(stOwned(c.op.direction()), how)
 			return 0, s.fail(c.op.String(), syscall.Errno(-r))

@@ -148,6 +148,53 @@ func TestDatagramCallsShareTheLane(t *testing.T) {
 	}
 }
 
+// A shared call that finds nothing takes the lane, unless another call has it or waits for it.
+func TestSharedCallTakesTheLane(t *testing.T) {
+	_, s := pair(t, Dgram)
+	for name, bits := range map[string]uint64{"owned": stOwned(reading), "slow": stSlow(reading)} {
+		s.state.Or(bits)
+		assert.False(t, s.takeLane(reading), name)
+		s.state.And(^bits)
+	}
+	s.state.And(^stOpen)
+	assert.False(t, s.takeLane(reading), "closed")
+	s.state.Or(stOpen)
+	require.True(t, s.takeLane(reading))
+	assert.Equal(t, stOpen|stOwned(reading), s.state.Load())
+	s.state.And(^stOwned(reading))
+}
+
+// No call tries more often than it must: once before it waits, if the last call did not have to, and once in the park.
+func TestQuickCallsTryOnce(t *testing.T) {
+	for _, typ := range []Type{Stream, Dgram, SeqPacket} {
+		for _, w := range []Wait{Forever, Within(time.Hour)} {
+			a, b := pair(t, typ)
+			got := make(chan error, 1)
+			receive := func() {
+				_, err := b.Recv(make([]byte, 1), 0, w)
+				got <- err
+			}
+			for i, tries := range []uint64{2, 4} { // the second waits first: the first took one more, with what came
+				if i > 0 {
+					b.setWaited(reading, true)
+				}
+				go receive()
+				eventually(t, func() bool { return b.Counters().ReadWaits == uint64(i+1) }, "the wait")
+				assert.Equal(t, tries, b.Counters().ReadTries, "%s %s %d", typ, w, i)
+				_, err := a.Send([]byte("x"), 0, Forever)
+				require.NoError(t, err)
+				require.NoError(t, within(t, got, "the byte"))
+			}
+			b.setWaited(reading, true)
+			_, err := a.Send([]byte("x"), 0, Forever)
+			require.NoError(t, err)
+			_, err = b.Recv(make([]byte, 1), 0, w)
+			require.NoError(t, err)
+			assert.Zero(t, b.state.Load()&stWaited(reading), "it did not have to wait")
+		}
+	}
+}
+
 // While one call of a datagram socket waits, later calls queue behind it, in order.
 func TestDatagramCallsQueueBehindOneThatWaits(t *testing.T) {
 	a, b := pair(t, Dgram)

@@ -141,9 +141,12 @@ func (s *Socket) Listen(backlog int) error {
 // meanwhile, the connection is closed and the call returns *InvalidError "owner". Other errors are those of
 // accept4(2), unchanged: EMFILE, ECONNABORTED, EINVAL. OTP: socket:accept/1,2.
 func (s *Socket) Accept(w Wait) (*Socket, error) {
-	s = s.orClosed()
 	c := call{op: OpAccept}
-	_, err := s.do(&c, &w)
+	return s.orClosed().accept(&c, &w)
+}
+
+func (s *Socket) accept(c *call, w *Wait) (*Socket, error) {
+	_, err := s.do(c, w)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +157,7 @@ func (s *Socket) Accept(w Wait) (*Socket, error) {
 		o = &inherited
 	}
 	n := newSocket(c.accepted, s.Domain(), s.typ, s.proto, factConnected, o)
-	if !n.settleIn("accept", s.registered(), s.requester(&w)) {
+	if !n.settleIn("accept", s.registered(), s.requester(w)) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)
 	}

@@ -3,13 +3,18 @@ package examples
 
 import (
 	"bufio"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -48,6 +53,72 @@ func TestTheClientIsAnsweredByTheWorkers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, strings.Repeat("accept returned closed - goodbye!\n", 2), string(rest))
 	require.NoError(t, server.Wait())
+}
+
+// Clients that never pause lose no request while the server restarts twice.
+func TestARestartLosesNoRequest(t *testing.T) {
+	if why := machine.Lacks(); why != "" {
+		t.Skip(why)
+	}
+	bin := filepath.Join(t.TempDir(), "restart")
+	out, err := exec.Command("go", "build", "-o", bin, "./restart").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	server := exec.Command(bin, "-listen", "127.0.0.1:0", "-grace", "1m")
+	server.Stderr = os.Stderr
+	stdout, w, err := os.Pipe() // Wait would close one of its own, and the processes share it
+	require.NoError(t, err)
+	defer stdout.Close()
+	server.Stdout = w
+	require.NoError(t, server.Start())
+	require.NoError(t, w.Close())
+	says := bufio.NewReader(stdout)
+	var pids [3]int
+	var address string
+	next := func(i int) *os.Process {
+		_, err := fmt.Fscanf(says, "%s served by %d\n", &address, &pids[i])
+		require.NoError(t, err)
+		p, err := os.FindProcess(pids[i])
+		require.NoError(t, err)
+		t.Cleanup(func() { p.Kill() })
+		return p
+	}
+	running := next(0)
+
+	var third atomic.Int64
+	var last atomic.Int64 // requests that the third process has answered
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			tr := &http.Transport{}
+			defer tr.CloseIdleConnections()
+			client := &http.Client{Transport: tr}
+			for last.Load() < 100 && !t.Failed() {
+				resp, err := client.Post("http://"+address, "text/plain", strings.NewReader("a request that is not repeated"))
+				if !assert.NoError(t, err) {
+					return
+				}
+				var pid int
+				body, err := io.ReadAll(resp.Body) // to the end, so that the connection is used again
+				assert.NoError(t, err)
+				resp.Body.Close()
+				_, err = fmt.Sscan(string(body), &pid)
+				assert.NoError(t, err)
+				if pid == int(third.Load()) {
+					last.Add(1)
+				}
+			}
+		})
+	}
+	for i := 1; i <= 2; i++ {
+		require.NoError(t, running.Signal(syscall.SIGHUP))
+		running = next(i)
+	}
+	third.Store(int64(pids[2]))
+	clients.Wait()
+	require.NoError(t, server.Wait(), "the first process ends")
+	require.NoError(t, running.Signal(os.Interrupt))
+	_, err = io.ReadAll(says)
+	require.NoError(t, err, "all have ended")
 }
 
 // README's programs run, and its fragments are Go.

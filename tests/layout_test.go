@@ -42,6 +42,7 @@ var imports = []struct{ of, may string }{
 	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
 	{"netdevice", ". internal/corecall internal/plain"},
 	{"supports", ". sockopt netdevice internal/plain"},
+	{"netconn", ". sockopt internal/corecall"},
 
 	{"internal/testkit", ". sockopt"},
 
@@ -54,6 +55,7 @@ var imports = []struct{ of, may string }{
 	{"examples", ""},
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},
+	{"examples/restart", "netconn"},
 	{"tests", ""},
 	{"tests/interop", ""},
 	{"tests/mutants", ""},

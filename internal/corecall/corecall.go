@@ -1,4 +1,4 @@
-// Package corecall gives packages sockopt and netdevice the calls of the C core that only package esock may make. Package
+// Package corecall gives packages sockopt, netdevice and netconn the calls of the C core that only package esock may make. Package
 // esock sets the variables when it is initialised. An s is an *esock.Socket, which may be nil; an err is the error of a closed
 // socket; an r is the core's result: 0 or more, or a negative errno. Arguments pass by value, because the target of a pointer
 // that goes through a function variable is allocated.
@@ -23,6 +23,10 @@ var (
 	// structure.
 	OptionFields func(level, option string) map[string]OptionField
 )
+
+// Accept is esock.Socket.Accept without a limit, for package netconn. It writes the peer's address to peer, an *esock.Addr. Later
+// the kernel may not know it any more.
+var Accept func(s, peer any) (socket any, err error)
 
 // OptionField is the place of a field in a structure, in bytes. A list has the size 0.
 type OptionField struct{ Offset, Size int }

@@ -14,7 +14,7 @@ import (
 )
 
 // usual is what is mutated if nothing is named.
-var usual = []string{"lane.go", "cancel.go", "park.go", "call.go", "mailbox.go", "owner.go", "handle.go", "poll.go",
+var usual = []string{"lane.go", "cancel.go", "park.go", "quick.go", "lowat.go", "call.go", "mailbox.go", "owner.go", "handle.go", "poll.go",
 	"wait_channel.go", "deadline.go", "list.go", "pause.go", "forgotten.go", "close.go", "drain.go", "zerocopy_send.go",
 	"zerocopy_book.go", "zerocopy_rest.go", "errqueue.go", "cmsg_err.go", "csrc/esock_count.c", "csrc/esock_cmsg.c"}
 

@@ -32,6 +32,7 @@ type contender struct {
 // The contenders' names.
 const (
 	nameEsock = "esock"
+	nameConn  = "netconn"
 	nameNet   = "net"
 	nameSys   = "x/sys" // golang.org/x/sys/unix, which tells the scheduler about each system call
 	nameBare  = "bare"  // system calls that the scheduler does not hear of

@@ -1,20 +1,24 @@
 package main
 
+import "net"
+
 // rows, in the order of the table. The first is what the loop of once costs: count subtracts it from all others.
 var rows = []row{
 	{"nothing", "an empty operation, subtracted from all others", []contender{{nameEsock, nothing}}},
 	{"ready", "unix seqpacket, 64 bytes sent and received; neither call waits", []contender{
-		{nameEsock, readyEsock}, {nameNet, readyNet}, {nameSys, readySys}, {nameBare, readyBare}}},
+		{nameEsock, readyEsock}, {nameConn, readyConn(ofNetconn, false)}, {nameNet, readyNet}, {nameSys, readySys}, {nameBare, readyBare}}},
+	{"ready-deadline", "the same, with a deadline set before each receive", []contender{
+		{nameConn, readyConn(ofNetconn, true)}, {nameNet, readyConn(net.FileConn, true)}}},
 	{"blocked", "TCP, 64 bytes there and back; both ends wait, and both are counted", []contender{
 		{nameEsock, blockedEsock}, {nameNet, blockedNet}}},
 	{"deadline", "the same, each receive with a deadline set before", []contender{
 		{nameEsock, deadlineEsock}, {nameNet, deadlineNet}}},
 	{"recvmsg", "UDP, a datagram received with ttl, tos and pktinfo, decoded", []contender{
-		{nameEsock, recvmsgEsock}, {nameNet, recvmsgNet}, {nameSys, recvmsgSys}}},
+		{nameEsock, recvmsgEsock}, {nameConn, recvmsgConn}, {nameNet, recvmsgNet}, {nameSys, recvmsgSys}}},
 	{"sendmsg", "UDP, a datagram sent with a ttl", []contender{
-		{nameEsock, sendmsgEsock}, {nameNet, sendmsgNet}, {nameSys, sendmsgSys}}},
+		{nameEsock, sendmsgEsock}, {nameConn, sendmsgConn}, {nameNet, sendmsgNet}, {nameSys, sendmsgSys}}},
 	{"udp", "64 bytes, SendTo and RecvFrom; neither call waits", []contender{
-		{nameEsock, udpEsock}, {nameNet, udpNet}, {nameSys, udpSys}}},
+		{nameEsock, udpEsock}, {nameConn, udpConn}, {nameNet, udpNet}, {nameSys, udpSys}}},
 	{"stream", "TCP, a send of 1 MiB to a goroutine that receives into 1 MiB; both ends", []contender{
 		{nameEsock, streamEsock}, {nameNet, streamNet}}},
 	{"sendfile", "unix stream, 64 KiB of a file sent, the receive not counted", []contender{

@@ -1,0 +1,165 @@
+package netconn
+
+import (
+	"io"
+	"io/fs"
+	"math"
+	"net"
+	"os"
+	"reflect"
+	"syscall"
+
+	"github.com/esock-go/esock"
+)
+
+// ReadFrom sends all of r, for io.Copy. A regular file goes by sendfile(2) and a stream socket by splice(2), also those
+// within an io.LimitedReader, and others through a buffer. Afterwards a file's position is behind what was sent, also after
+// an error. Up to 1 MiB that was read from a socket is lost if the connection ends before it was written.
+func (c stream) ReadFrom(r io.Reader) (int64, error) {
+	c.conn = c.orClosed()
+	if r == nil {
+		return 0, wrap("readfrom", c.network, c.local, c.peer, syscall.EINVAL)
+	}
+	n, handled, err := c.sendFile(r)
+	if !handled {
+		n, handled, err = c.spliceFrom(r)
+	}
+	if !handled {
+		n, err = io.Copy(writerOnly{c}, r)
+	}
+	if err != nil && err != io.EOF {
+		err = wrap("readfrom", c.network, c.local, c.peer, err)
+	}
+	return n, err
+}
+
+// WriteTo writes what comes to w up to the end, for io.Copy: to a stream socket by splice(2), and to others through a
+// buffer.
+func (c stream) WriteTo(w io.Writer) (int64, error) {
+	c.conn = c.orClosed()
+	if w == nil {
+		return 0, wrap("writeto", c.network, c.local, c.peer, syscall.EINVAL)
+	}
+	n, handled, err := c.spliceTo(w)
+	if !handled {
+		n, err = io.Copy(w, readerOnly{c})
+	}
+	if err != nil && err != io.EOF {
+		err = wrap("writeto", c.network, c.local, c.peer, err)
+	}
+	return n, err
+}
+
+// io.Copy finds no other methods in these, and so copies through a buffer.
+type (
+	writerOnly struct{ io.Writer }
+	readerOnly struct{ io.Reader }
+)
+
+// file is what os.File has. io.Copy gives its own wrapper of one to ReadFrom.
+type file interface {
+	io.ReadSeeker
+	syscall.Conn
+	Stat() (fs.FileInfo, error)
+}
+
+// sendFile sends a regular file. handled is false if nothing was sent and another way may do.
+func (c stream) sendFile(r io.Reader) (n int64, handled bool, err error) {
+	c.conn = c.orClosed()
+	r, limit, limited := unlimited(r)
+	f, ok := r.(file)
+	if !ok || !isOf(r, "os", (*os.File)(nil)) || c.messages {
+		return 0, false, nil
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return 0, false, nil
+	}
+	from, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, false, nil
+	}
+	count := int64(esock.ToEnd)
+	if limited != nil {
+		count = limit
+	}
+	n, err = c.s.SendFile(f, from, count, esock.Forever)
+	if n == 0 && (err == nil || refusesKind(err)) {
+		return 0, false, nil // a file of /proc, for example, which only read(2) can read
+	}
+	if limited != nil {
+		limited.N -= n
+	}
+	if _, failed := f.Seek(from+n, io.SeekStart); err == nil && failed != nil {
+		return n, true, failed
+	}
+	if err != nil {
+		err = reason("sendfile", err)
+	}
+	return n, true, err
+}
+
+// unlimited is the reader within an io.LimitedReader, and its limit.
+func unlimited(r io.Reader) (io.Reader, int64, *io.LimitedReader) {
+	if l, ok := r.(*io.LimitedReader); ok {
+		return l.R, max(l.N, 0), l
+	}
+	return r, math.MaxInt64, nil
+}
+
+// isOf reports whether v is of the type of a pointer of package os or net, or one of the wrappers that only the package
+// itself can make. The methods of others may do more than those they embed, so their descriptor must not be read behind
+// their back.
+func isOf(v any, pkg string, like ...any) bool {
+	t := reflect.TypeOf(v)
+	for _, l := range like {
+		if t == reflect.TypeOf(l) {
+			return true
+		}
+	}
+	return t.PkgPath() == pkg
+}
+
+// streamOf is the descriptor of v, if v is a stream socket that splice(2) may read or write in its place, else nil.
+func streamOf(v any) syscall.RawConn {
+	var found syscall.Conn
+	if b, ok := v.(based); ok {
+		if b.base().messages {
+			return nil
+		}
+		found = b.base().s
+	} else if c, ok := v.(net.Conn); ok && isOf(v, "net", (*net.TCPConn)(nil), (*net.UnixConn)(nil)) {
+		if a := c.LocalAddr(); a == nil || a.Network() != "tcp" && a.Network() != "unix" {
+			return nil
+		}
+		found, _ = v.(syscall.Conn)
+	}
+	if found == nil {
+		return nil
+	}
+	raw, err := found.SyscallConn()
+	if err != nil {
+		return nil // the copy through a buffer says why
+	}
+	return raw
+}
+
+func (c stream) spliceFrom(r io.Reader) (n int64, handled bool, err error) {
+	r, limit, limited := unlimited(r)
+	from, to := streamOf(r), streamOf(c)
+	if from == nil || to == nil {
+		return 0, false, nil
+	}
+	n, handled, err = splice(to, from, limit)
+	if limited != nil {
+		limited.N -= n
+	}
+	return n, handled, err
+}
+
+func (c stream) spliceTo(w io.Writer) (n int64, handled bool, err error) {
+	from, to := streamOf(c), streamOf(w)
+	if from == nil || to == nil {
+		return 0, false, nil
+	}
+	return splice(to, from, math.MaxInt64)
+}

@@ -1,0 +1,414 @@
+package netconn
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// Random programs run on a connection of this package and on one of package net, and each call must have the same result:
+// the count, the bytes, and the error down to the words of its parts. The programs make no call whose result depends on
+// when the kernel delivers what was sent.
+
+// described is an error without the addresses, which differ: which parts it has, and their words.
+func described(err error) string {
+	if err == nil {
+		return "nil"
+	}
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return fmt.Sprintf("%T %v", err, err)
+	}
+	var timeout net.Error
+	return fmt.Sprintf("op %s, net %s, source %t, addr %t, %T %v, timeout %t", op.Op, op.Net, op.Source != nil, op.Addr != nil,
+		op.Err, op.Err, errors.As(err, &timeout) && timeout.Timeout())
+}
+
+// shape is an address without what differs.
+func shape(a net.Addr) string {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
+	case *net.UDPAddr:
+		return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
+	case *net.UnixAddr:
+		return fmt.Sprintf("%T %t %s", a, a.Name == "@", a.Net)
+	case nil:
+		return "nil"
+	}
+	return fmt.Sprintf("%T", a)
+}
+
+// side is one implementation.
+type side struct {
+	listen func(network, address string) (net.Listener, error)
+	dial   func(network, address string) (net.Conn, error)
+	packet func(network, address string) (net.PacketConn, error)
+}
+
+var sides = [2]side{
+	{net.Listen, net.Dial, net.ListenPacket},
+	{
+		func(n, a string) (net.Listener, error) { return ListenConfig{}.Listen(background, n, a) },
+		Dialer{}.Dial,
+		func(n, a string) (net.PacketConn, error) { return ListenConfig{}.ListenPacket(background, n, a) },
+	},
+}
+
+type streamEnd interface {
+	net.Conn
+	CloseRead() error
+	CloseWrite() error
+}
+
+// program is the state of one: the pair of each side, and what is on its way to each end.
+type program struct {
+	ends    [2][2]streamEnd // side, end
+	coming  [2]int          // bytes to the end
+	closed  [2]bool
+	ended   [2]bool // the end has shut its writing down
+	noRead  [2]bool // the end has shut its reading down
+	written byte
+}
+
+// both makes a call on both sides, and compares what it describes.
+func (m *program) both(t *rapid.T, what string, end int, call func(c streamEnd) string) {
+	want, got := call(m.ends[0][end]), call(m.ends[1][end])
+	if want != got {
+		t.Fatalf("%s of end %d: net has\n%s\nand netconn\n%s", what, end, want, got)
+	}
+}
+
+// writable reports whether a write of the end has one result: afterwards the peer's kernel would answer with a reset.
+func (m *program) writable(end int) bool { return !m.closed[1-end] && !m.noRead[1-end] }
+
+func (m *program) actions() map[string]func(*rapid.T) {
+	anEnd := rapid.IntRange(0, 1)
+	return map[string]func(*rapid.T){
+		"write": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			n := rapid.IntRange(0, 500).Draw(t, "n")
+			if !m.writable(end) || m.coming[1-end] > 4000 {
+				t.Skip("no result that is known")
+			}
+			b := make([]byte, n)
+			for i := range b {
+				m.written++
+				b[i] = m.written
+			}
+			m.both(t, "Write", end, func(c streamEnd) string {
+				n, err := c.Write(b)
+				return fmt.Sprint(n, described(err))
+			})
+			if !m.closed[end] && !m.ended[end] {
+				m.coming[1-end] += n
+			}
+		},
+		"read": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			n := rapid.IntRange(0, 600).Draw(t, "n")
+			over := m.ended[1-end] || m.closed[1-end] || m.noRead[end]
+			switch {
+			case m.closed[end], n == 0:
+			case m.coming[end] > 0:
+				n = min(n, m.coming[end])
+			case !over:
+				t.Skip("would wait")
+			}
+			m.both(t, "Read", end, func(c streamEnd) string {
+				b := make([]byte, n)
+				var got int
+				var err error
+				if n == 0 {
+					got, err = c.Read(b)
+				} else {
+					for got < n && err == nil {
+						var k int
+						k, err = c.Read(b[got:])
+						got += k
+					}
+				}
+				return fmt.Sprint(got, b, described(err))
+			})
+			if !m.closed[end] {
+				m.coming[end] -= min(n, m.coming[end])
+			}
+		},
+		"past deadline": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			m.both(t, "a past deadline", end, func(c streamEnd) string {
+				past := time.Now().Add(-time.Second)
+				set := c.SetDeadline(past)
+				n, read := c.Read(make([]byte, 10))
+				k, wrote := c.Write(make([]byte, 10))
+				cleared := c.SetDeadline(time.Time{})
+				return fmt.Sprint(described(set), n, described(read), k, described(wrote), described(cleared))
+			})
+		},
+		"future deadline": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			m.both(t, "a future deadline", end, func(c streamEnd) string {
+				return described(c.SetReadDeadline(time.Now().Add(time.Hour))) + described(c.SetWriteDeadline(time.Now().Add(time.Hour)))
+			})
+		},
+		"addresses": func(t *rapid.T) {
+			m.both(t, "addresses", anEnd.Draw(t, "end"), func(c streamEnd) string { return shape(c.LocalAddr()) + shape(c.RemoteAddr()) })
+		},
+		"close write": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			if m.closed[1-end] {
+				t.Skip("the connection may be gone")
+			}
+			m.both(t, "CloseWrite", end, func(c streamEnd) string { return described(c.CloseWrite()) })
+			m.ended[end] = true
+		},
+		"close read": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			if m.closed[1-end] {
+				t.Skip("the connection may be gone")
+			}
+			m.both(t, "CloseRead", end, func(c streamEnd) string { return described(c.CloseRead()) })
+			m.noRead[end] = true
+		},
+		"close": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			if !m.closed[end] && m.coming[end] > 0 {
+				t.Skip("would reset the connection")
+			}
+			m.both(t, "Close", end, func(c streamEnd) string { return described(c.Close()) })
+			m.closed[end] = true
+		},
+		"file": func(t *rapid.T) {
+			m.both(t, "File", anEnd.Draw(t, "end"), func(c streamEnd) string {
+				f, err := c.(interface{ File() (*os.File, error) }).File()
+				if err == nil {
+					f.Close()
+				}
+				return described(err)
+			})
+		},
+		"read from": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			if !m.writable(end) || m.coming[1-end] > 4000 || m.closed[end] || m.ended[end] {
+				t.Skip("no result that is known")
+			}
+			n := rapid.IntRange(0, 300).Draw(t, "n")
+			m.both(t, "io.Copy", end, func(c streamEnd) string {
+				k, err := io.Copy(c, io.LimitReader(zeros{}, int64(n)))
+				return fmt.Sprint(k, described(err))
+			})
+			m.coming[1-end] += n
+		},
+	}
+}
+
+// zeros is an endless reader of zero bytes.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func TestStreamsDoAsThoseOfNet(t *testing.T) {
+	dir := t.TempDir()
+	paths := 0
+	for _, network := range []string{"tcp4", "tcp6", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			free := addressOf(t, network)
+			rapid.Check(t, func(t *rapid.T) {
+				var m program
+				for i, s := range sides {
+					paths++
+					address := filepath.Join(dir, fmt.Sprint(paths))
+					if network != "unix" {
+						address = free // any port
+					}
+					l, err := s.listen(network, address)
+					require.NoError(t, err)
+					d, err := s.dial(network, l.Addr().String())
+					require.NoError(t, err)
+					a, err := l.Accept()
+					require.NoError(t, err)
+					require.NoError(t, l.Close())
+					m.ends[i] = [2]streamEnd{d.(streamEnd), a.(streamEnd)}
+					defer d.Close()
+					defer a.Close()
+				}
+				t.Repeat(m.actions())
+			})
+		})
+	}
+}
+
+// udp is what both packages have.
+type udp interface {
+	net.PacketConn
+	net.Conn
+	ReadFromUDP(b []byte) (int, *net.UDPAddr, error)
+	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
+	ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, err error)
+	WriteToUDP(b []byte, addr *net.UDPAddr) (int, error)
+	WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error)
+	WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error)
+	WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oobn int, err error)
+}
+
+var (
+	_ udp = (*net.UDPConn)(nil)
+	_ udp = UDPConn{}
+)
+
+func TestDatagramsDoAsThoseOfNet(t *testing.T) {
+	for _, network := range []string{"udp4", "udp6"} {
+		t.Run(network, func(t *testing.T) {
+			free := addressOf(t, network)
+			rapid.Check(t, func(t *rapid.T) { runDatagrams(t, network, free) })
+		})
+	}
+}
+
+// runDatagrams sends from a socket, connected or not, to another.
+func runDatagrams(t *rapid.T, network, free string) {
+	connected := rapid.Bool().Draw(t, "connected")
+	var from, to [2]udp
+	for i, s := range sides {
+		p, err := s.packet(network, free)
+		require.NoError(t, err)
+		defer p.Close()
+		to[i] = p.(udp)
+		if connected {
+			c, err := s.dial(network, p.LocalAddr().String())
+			require.NoError(t, err)
+			from[i] = c.(udp)
+		} else {
+			p, err := s.packet(network, free)
+			require.NoError(t, err)
+			from[i] = p.(udp)
+		}
+		defer from[i].Close()
+	}
+	both := func(t *rapid.T, what string, call func(i int) string) {
+		if want, got := call(0), call(1); want != got {
+			t.Fatalf("%s: net has\n%s\nand netconn\n%s", what, want, got)
+		}
+	}
+	waiting, closed := 0, false
+	kinds := []string{"Write", "WriteTo", "WriteToUDP", "WriteToUDPAddrPort", "WriteMsgUDP", "WriteMsgUDPAddrPort",
+		"WriteTo a wrong type", "WriteToUDP nil", "WriteToUDPAddrPort nowhere", "WriteToUDPAddrPort another family", "WriteMsgUDP nil"}
+	t.Repeat(map[string]func(*rapid.T){
+		"write": func(t *rapid.T) {
+			b := make([]byte, rapid.IntRange(0, 100).Draw(t, "n"))
+			kind := rapid.SampledFrom(kinds).Draw(t, "kind")
+			if waiting > 20 {
+				t.Skip("enough")
+			}
+			other := netip.MustParseAddrPort("[::2]:9")
+			if network == "udp6" {
+				other = netip.AddrPort{} // an inet6 socket reaches all families
+			}
+			var sent bool
+			both(t, kind, func(i int) string {
+				a := to[i].LocalAddr().(*net.UDPAddr)
+				var n, oobn int
+				var err error
+				switch kind {
+				case "Write":
+					n, err = from[i].Write(b)
+				case "WriteTo":
+					n, err = from[i].WriteTo(b, a)
+				case "WriteToUDP":
+					n, err = from[i].WriteToUDP(b, a)
+				case "WriteToUDPAddrPort":
+					n, err = from[i].WriteToUDPAddrPort(b, a.AddrPort())
+				case "WriteMsgUDP":
+					n, oobn, err = from[i].WriteMsgUDP(b, nil, a)
+				case "WriteMsgUDPAddrPort":
+					n, oobn, err = from[i].WriteMsgUDPAddrPort(b, nil, a.AddrPort())
+				case "WriteTo a wrong type":
+					n, err = from[i].WriteTo(b, &net.TCPAddr{IP: a.IP, Port: a.Port})
+				case "WriteToUDP nil":
+					n, err = from[i].WriteToUDP(b, nil)
+				case "WriteToUDPAddrPort nowhere":
+					n, err = from[i].WriteToUDPAddrPort(b, netip.AddrPort{})
+				case "WriteToUDPAddrPort another family":
+					n, err = from[i].WriteToUDPAddrPort(b, other)
+				case "WriteMsgUDP nil":
+					n, oobn, err = from[i].WriteMsgUDP(b, nil, nil)
+				}
+				sent = err == nil
+				return fmt.Sprint(n, oobn, described(err))
+			})
+			if sent {
+				waiting++
+			}
+		},
+		"read": func(t *rapid.T) {
+			kind := rapid.SampledFrom([]string{"Read", "ReadFrom", "ReadFromUDP", "ReadFromUDPAddrPort", "ReadMsgUDP"}).Draw(t, "kind")
+			size := rapid.IntRange(1, 120).Draw(t, "size")
+			if waiting == 0 && !closed {
+				t.Skip("would wait")
+			}
+			both(t, kind, func(i int) string {
+				b := make([]byte, size)
+				var n, flags int
+				var err error
+				var addr net.Addr
+				switch kind {
+				case "Read":
+					n, err = to[i].Read(b)
+				case "ReadFrom":
+					n, addr, err = to[i].ReadFrom(b)
+				case "ReadFromUDP":
+					var a *net.UDPAddr
+					if n, a, err = to[i].ReadFromUDP(b); a != nil {
+						addr = a
+					}
+				case "ReadFromUDPAddrPort":
+					var ap netip.AddrPort
+					n, ap, err = to[i].ReadFromUDPAddrPort(b)
+					return fmt.Sprint(n, ap.Addr(), described(err))
+				case "ReadMsgUDP":
+					var a *net.UDPAddr
+					n, _, flags, a, err = to[i].ReadMsgUDP(b, nil)
+					if err == nil {
+						addr = a
+					}
+				}
+				return fmt.Sprint(n, flags, shape(addr), described(err))
+			})
+			if !closed {
+				waiting--
+			}
+		},
+		"past deadline": func(t *rapid.T) {
+			both(t, "a past deadline", func(i int) string {
+				set := to[i].SetDeadline(time.Now().Add(-time.Second))
+				n, _, err := to[i].ReadFrom(make([]byte, 5))
+				k, wrote := to[i].WriteTo(make([]byte, 5), to[i].LocalAddr())
+				return fmt.Sprint(described(set), n, described(err), k, described(wrote), described(to[i].SetDeadline(time.Time{})))
+			})
+		},
+		"addresses": func(t *rapid.T) {
+			both(t, "addresses", func(i int) string {
+				return shape(from[i].LocalAddr()) + shape(from[i].RemoteAddr()) + fmt.Sprint(isNil(to[i].RemoteAddr()))
+			})
+		},
+		"close": func(t *rapid.T) {
+			if !closed && rapid.IntRange(0, 5).Draw(t, "chance") > 0 {
+				t.Skip("not yet")
+			}
+			both(t, "Close", func(i int) string { return described(to[i].Close()) })
+			closed, waiting = true, 100 // nothing more is sent
+		},
+	})
+}
+
+func isNil(a net.Addr) bool { return a == nil || reflect.ValueOf(a).IsNil() }

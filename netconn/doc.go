@@ -1,0 +1,37 @@
+// Package netconn makes esock's sockets connections of package net: net.Conn, net.Listener and net.PacketConn, for programs
+// that speak no other language.
+//
+//	l, err := netconn.ListenConfig{}.Listen(ctx, "tcp", ":8080")
+//	err = http.Serve(l, handler)
+//
+//	t := &http.Transport{DialContext: netconn.Dialer{}.DialContext}
+//
+// ListenConfig and Dialer open sockets as net's do. NewConn, NewPacketConn and NewListener take a socket that the program
+// has opened itself; FileConn, FilePacketConn, FileListener and ListenFDs take descriptors. The method Socket of a
+// connection returns its socket, and SocketOf finds it beneath TLS. Adopt and Take go the other way, from a connection of
+// package net.
+//
+// # What is the same
+//
+// Calls, their results and their order are those of package net. Addresses are its types. An error is a *net.OpError with
+// net's words in Op; errors.Is finds os.ErrDeadlineExceeded, net.ErrClosed or a syscall.Errno in it, and io.EOF stands
+// alone. Deadlines can move while a call waits, the zero time ends them, and they bind calls of SyscallConn too.
+// Connections have TCP_NODELAY and keep-alive probes unless the program switches them off. A connection that nobody can
+// reach any more is closed.
+//
+// # What differs
+//
+//   - Unix streams and sequenced packets are UnixConn, and datagrams UnixgramConn. So UnixConn has ReadFrom and WriteTo of
+//     package io, for io.Copy, and UnixgramConn those of net.PacketConn.
+//   - An empty message on a sequenced-packet socket is a Read of 0 bytes without an error, and not the end.
+//   - Buffers.WriteTo of package net sends one buffer at a time to connections of other packages. WriteBuffers sends them
+//     together.
+//   - Descriptors in truncated control messages are closed, and -1 in what ReadMsgUnix returns.
+//   - Listen takes connections of MPTCP only where ListenConfig.MPTCP asks for it. Package net does so unless GODEBUG says
+//     otherwise.
+//   - A TCPConn or the like is a value and not a pointer. The zero one is closed.
+//   - DialContext tries the addresses of a name as RFC 8305 has it, without a goroutine.
+//
+// Sockets of this package are not in the registry of package esock unless asked for: see Dialer.Registered. Other
+// operations than those here, and all options, are those of the socket.
+package netconn

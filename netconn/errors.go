@@ -1,0 +1,75 @@
+package netconn
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/esock-go/esock"
+)
+
+// wrap makes the error of package net: what failed, on which network, between which addresses.
+func wrap(op, network string, source, addr net.Addr, err error) error {
+	return &net.OpError{Op: op, Net: network, Source: source, Addr: addr, Err: err}
+}
+
+// failed is the error of an operation on the connection. call is the system call.
+func (c *conn) failed(op, call string, err error) error {
+	c = c.orClosed()
+	if err == io.EOF {
+		return err
+	}
+	return wrap(op, c.network, c.local, c.peer, reason(call, err))
+}
+
+// failedTo is failed for a datagram to an address.
+func (c *conn) failedTo(addr net.Addr, call string, err error) error {
+	c = c.orClosed()
+	return wrap("write", c.network, c.local, addr, reason(call, err))
+}
+
+// reason is the cause of esock's error in the form of package net.
+func reason(call string, err error) error {
+	switch {
+	case errors.Is(err, esock.ErrTimeout):
+		return os.ErrDeadlineExceeded
+	case errors.Is(err, net.ErrClosed):
+		return net.ErrClosed
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return context.DeadlineExceeded
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return os.NewSyscallError(call, errno)
+	}
+	var e *esock.Error
+	if errors.As(err, &e) {
+		return e.Reason
+	}
+	return err
+}
+
+var (
+	errMissingAddress = errors.New("missing address")
+	errNotInet4       = "non-IPv4 address"
+)
+
+// notAn is the error for an address of a type that the socket's network does not have.
+func (c *conn) notAn(addr net.Addr) error {
+	c = c.orClosed()
+	return wrap("write", c.network, c.local, addr, syscall.EINVAL)
+}
+
+// refused is the error of a sendmsg(2): what esock refuses in its place, malformed control messages for example, is EINVAL.
+func refused(err error) error {
+	var invalid *esock.InvalidError
+	if errors.As(err, &invalid) {
+		return os.NewSyscallError("sendmsg", syscall.EINVAL)
+	}
+	return err
+}

@@ -1,0 +1,215 @@
+package netconn
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
+)
+
+// ListenConfig says how to listen. The zero value listens as package net does.
+type ListenConfig struct {
+	// Control is called with each new socket before it is bound, nil for nothing; network is "tcp4", "udp6", "unix" or the
+	// like.
+	Control func(ctx context.Context, network, address string, s *esock.Socket) error
+
+	// KeepAlive is how long an accepted TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes.
+	// It has no effect if KeepAliveConfig has Enable.
+	KeepAlive       time.Duration
+	KeepAliveConfig net.KeepAliveConfig // probes in detail
+
+	ReusePort   bool          // several sockets share the address, and the kernel spreads the load: SO_REUSEPORT
+	FastOpen    int           // how many connections may wait with data in their first packet; 0: none; TCP_FASTOPEN, RFC 7413
+	DeferAccept time.Duration // TCP: accept a connection once data has come, or after that time; 0: at once; TCP_DEFER_ACCEPT
+	MPTCP       bool          // TCP: take connections of MPTCP too, where the kernel has it; RFC 8684
+	Backlog     int           // connections that wait for Accept; 0: as many as net.core.somaxconn allows
+	Registered  bool          // the sockets are in the registry of package esock, and so are accepted ones
+}
+
+// Listen listens on an address of "tcp", "tcp4", "tcp6", "unix" or "unixpacket", written as for net.Listen.
+func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Listener, error) {
+	s, n, addr, err := lc.bound(ctx, network, address, false)
+	if err != nil {
+		return nil, wrap("listen", network, nil, addr, err)
+	}
+	if err := lc.listen(n, s); err != nil {
+		s.Close()
+		return nil, wrap("listen", network, nil, addr, err)
+	}
+	l, err := newListener(s, network)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	l.SetUnlinkOnClose(true)
+	return l, nil
+}
+
+// ListenPacket makes a socket that receives datagrams on an address of "udp", "udp4", "udp6" or "unixgram", written as for
+// net.ListenPacket: a UDPConn or a UnixgramConn.
+func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (PacketConn, error) {
+	s, _, addr, err := lc.bound(ctx, network, address, true)
+	if err != nil {
+		return nil, wrap("listen", network, nil, addr, err)
+	}
+	c, err := newConn(s, network)
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	return c.(PacketConn), nil
+}
+
+// bound opens a socket and binds it. The address is for errors.
+func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets bool) (*esock.Socket, network, net.Addr, error) {
+	n, err := parseNetwork(name)
+	if err == nil && ctx == nil {
+		err = &esock.InvalidError{What: "timeout", Cause: "the context is nil"}
+	}
+	if err != nil {
+		return nil, n, nil, err
+	}
+	found, err := n.resolve(ctx, net.DefaultResolver, address)
+	if err != nil {
+		return nil, n, nil, err
+	}
+	e := preferred(found)
+	addr := n.netAddr(e)
+	if packets != (n.typ == esock.Dgram) {
+		return nil, n, addr, &net.AddrError{Err: "unexpected address type", Addr: address}
+	}
+	wildcard := n.family != "unix" && (!e.ip.IsValid() || e.ip.IsUnspecified())
+	if wildcard && n.only == 0 {
+		// One socket for both families. A host without IPv6 refuses it.
+		e.ip = endpoint{}.ip
+		if s, err := lc.bind(ctx, n, esock.Inet6, e, address); err == nil || !lacksInet6(err) {
+			return s, n, addr, err
+		}
+	}
+	s, err := lc.bind(ctx, n, n.domain(e), e, address)
+	return s, n, addr, err
+}
+
+// preferred is the address to listen on: as in package net, the first of IPv4, or else the first.
+func preferred(found []endpoint) endpoint {
+	for _, e := range found {
+		if e.ip.Is4() {
+			return e
+		}
+	}
+	return found[0]
+}
+
+func lacksInet6(err error) bool {
+	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)
+}
+
+// bind opens a socket of the domain for the endpoint.
+func (lc *ListenConfig) bind(ctx context.Context, n network, d esock.Domain, e endpoint, address string) (_ *esock.Socket, err error) {
+	s, err := n.open(d, lc.MPTCP, lc.Registered)
+	if err != nil {
+		return nil, reason("socket", err)
+	}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	group := n.family == "udp" && e.ip.IsMulticast()
+	if err := lc.prepare(n, s, d, group); err != nil {
+		return nil, reason("setsockopt", err)
+	}
+	if lc.Control != nil {
+		if err := lc.Control(ctx, controlNetwork(n, d), address, s); err != nil {
+			return nil, err
+		}
+	}
+	if group {
+		e.ip = endpoint{}.ip // so that several sockets join several groups on one port
+	}
+	if err := s.Bind(e.addr(d)); err != nil {
+		return nil, reason("bind", err)
+	}
+	return s, nil
+}
+
+// prepare sets the options that must be set before the socket is bound.
+func (lc *ListenConfig) prepare(n network, s *esock.Socket, d esock.Domain, group bool) error {
+	if d == esock.Inet6 {
+		if err := sockopt.IPv6V6Only.Set(s, n.only == '6'); err != nil {
+			return err
+		}
+	}
+	switch {
+	case n.family == "tcp" || group:
+		if err := sockopt.SocketReuseAddr.Set(s, true); err != nil {
+			return err
+		}
+	case n.family == "udp":
+		if err := sockopt.SocketBroadcast.Set(s, true); err != nil {
+			return err
+		}
+	}
+	if lc.ReusePort && n.family != "unix" {
+		return sockopt.SocketReusePort.Set(s, true)
+	}
+	return nil
+}
+
+// listen sets the options of a listener, which accepted connections inherit, and listens.
+func (lc *ListenConfig) listen(n network, s *esock.Socket) error {
+	if n.family == "tcp" {
+		if err := lc.prepareTCP(s); err != nil {
+			return reason("setsockopt", err)
+		}
+	}
+	backlog := lc.Backlog
+	if backlog <= 0 {
+		backlog = 1<<16 - 1 // the kernel takes net.core.somaxconn if that is less
+	}
+	if err := s.Listen(backlog); err != nil {
+		return reason("listen", err)
+	}
+	return nil
+}
+
+func (lc *ListenConfig) prepareTCP(s *esock.Socket) error {
+	if err := sockopt.TCPNoDelay.Set(s, true); err != nil {
+		return err
+	}
+	if cfg := keepAlive(lc.KeepAlive, lc.KeepAliveConfig); cfg.Enable {
+		if err := setKeepAlive(s, cfg); err != nil {
+			return err
+		}
+	}
+	if lc.FastOpen > 0 {
+		if err := sockopt.TCPFastOpen.Set(s, lc.FastOpen); err != nil {
+			return err
+		}
+	}
+	if lc.DeferAccept > 0 {
+		return sockopt.TCPDeferAccept.Set(s, int((lc.DeferAccept+time.Second-1)/time.Second))
+	}
+	return nil
+}
+
+// controlNetwork is the network with the family, as net's Control functions get it.
+func controlNetwork(n network, d esock.Domain) string {
+	switch {
+	case n.family == "unix":
+		return n.name
+	case d == esock.Inet6:
+		return n.family + "6"
+	}
+	return n.family + "4"
+}
+
+func lacksMPTCP(err error) bool {
+	return errors.Is(err, syscall.EPROTONOSUPPORT) || errors.Is(err, syscall.ENOPROTOOPT) || errors.Is(err, syscall.EINVAL) ||
+		errors.Is(err, os.ErrPermission)
+}

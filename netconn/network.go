@@ -1,0 +1,202 @@
+package netconn
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/esock-go/esock"
+)
+
+// network is what a word of package net stands for.
+type network struct {
+	name   string
+	family string // "tcp", "udp" or "unix"
+	only   byte   // '4', '6', or 0 for both
+	typ    esock.Type
+}
+
+func parseNetwork(name string) (network, error) {
+	n := network{name: name, family: name, typ: esock.Stream}
+	switch name {
+	case "tcp", "unix":
+	case "tcp4", "tcp6":
+		n.family, n.only = "tcp", name[3]
+	case "udp":
+		n.typ = esock.Dgram
+	case "udp4", "udp6":
+		n.family, n.only, n.typ = "udp", name[3], esock.Dgram
+	case "unixgram":
+		n.family, n.typ = "unix", esock.Dgram
+	case "unixpacket":
+		n.family, n.typ = "unix", esock.SeqPacket
+	default:
+		return n, net.UnknownNetworkError(name)
+	}
+	return n, nil
+}
+
+var errNoSuitableAddress = errors.New("no suitable address found")
+
+// endpoint is an address to dial or to listen on.
+type endpoint struct {
+	ip   netip.Addr // not valid: any
+	port uint16
+	path string // of unix
+}
+
+// resolve returns the endpoints of an address, in the order of preference.
+func (n network) resolve(ctx context.Context, r *net.Resolver, address string) ([]endpoint, error) {
+	if n.family == "unix" {
+		return []endpoint{{path: address}}, nil
+	}
+	if address == "" {
+		return []endpoint{{}}, nil
+	}
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := r.LookupPort(ctx, n.name, service)
+	if err != nil {
+		return nil, err
+	}
+	if host == "" {
+		return []endpoint{{port: uint16(port)}}, nil
+	}
+	var ips []netip.Addr
+	if ip, err := netip.ParseAddr(host); err == nil {
+		ips = []netip.Addr{ip}
+	} else if ips, err = r.LookupNetIP(ctx, n.lookup(), host); err != nil {
+		return nil, err
+	}
+	var found []endpoint
+	for _, ip := range ips {
+		ip = ip.Unmap()
+		if n.takes(ip) {
+			found = append(found, endpoint{ip: ip, port: uint16(port)})
+		}
+	}
+	if len(found) == 0 {
+		return nil, &net.AddrError{Err: errNoSuitableAddress.Error(), Addr: host}
+	}
+	return found, nil
+}
+
+// lookup is the network to look a name up in.
+func (n network) lookup() string {
+	if n.only == 0 {
+		return "ip"
+	}
+	return "ip" + string(n.only)
+}
+
+// takes reports whether the network has the address.
+func (n network) takes(ip netip.Addr) bool {
+	return n.only == 0 || n.only == '4' && ip.Is4() || n.only == '6' && ip.Is6()
+}
+
+// domain is that of a socket for the endpoint.
+func (n network) domain(e endpoint) esock.Domain {
+	switch {
+	case n.family == "unix":
+		return esock.Local
+	case n.only == '6', e.ip.Is6():
+		return esock.Inet6
+	}
+	return esock.Inet
+}
+
+// addr is the endpoint as an address of a socket of the domain.
+func (e endpoint) addr(d esock.Domain) esock.Addr {
+	if d == esock.Local {
+		if name, abstract := strings.CutPrefix(e.path, "@"); abstract {
+			return esock.AbstractAddr(name)
+		}
+		return esock.UnixAddr(e.path)
+	}
+	ip := e.ip
+	if !ip.IsValid() {
+		ip = netip.IPv4Unspecified()
+		if d == esock.Inet6 {
+			ip = netip.IPv6Unspecified()
+		}
+	}
+	if a, err := inetAddr(d, ip, e.port); err == nil {
+		return a
+	}
+	return esock.AddrFrom(netip.AddrPortFrom(ip, e.port))
+}
+
+// netAddr is the endpoint in net's form, for errors.
+func (n network) netAddr(e endpoint) net.Addr {
+	switch n.family {
+	case "unix":
+		return &net.UnixAddr{Name: e.path, Net: n.name}
+	case "udp":
+		return &net.UDPAddr{IP: e.ip.AsSlice(), Port: int(e.port), Zone: e.ip.Zone()}
+	}
+	return &net.TCPAddr{IP: e.ip.AsSlice(), Port: int(e.port), Zone: e.ip.Zone()}
+}
+
+// of is the endpoint of an address of package net that the network has.
+func (n network) of(a net.Addr) (endpoint, error) {
+	var ip net.IP
+	var port int
+	var zone string
+	switch a := a.(type) {
+	case *net.UnixAddr:
+		if n.family == "unix" && a != nil {
+			return endpoint{path: a.Name}, nil
+		}
+	case *net.TCPAddr:
+		if n.family == "tcp" && a != nil {
+			ip, port, zone = a.IP, a.Port, a.Zone
+			return endpointOf(ip, port, zone)
+		}
+	case *net.UDPAddr:
+		if n.family == "udp" && a != nil {
+			ip, port, zone = a.IP, a.Port, a.Zone
+			return endpointOf(ip, port, zone)
+		}
+	}
+	return endpoint{}, &net.AddrError{Err: "mismatched local address type", Addr: textOf(a)}
+}
+
+func textOf(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
+}
+
+func endpointOf(ip net.IP, port int, zone string) (endpoint, error) {
+	if port < 0 || port > 1<<16-1 {
+		return endpoint{}, &net.AddrError{Err: "invalid port", Addr: ip.String()}
+	}
+	if len(ip) == 0 {
+		return endpoint{port: uint16(port)}, nil
+	}
+	a, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		return endpoint{}, &net.AddrError{Err: "invalid IP address", Addr: ip.String()}
+	}
+	return endpoint{ip: a.Unmap().WithZone(zone), port: uint16(port)}, nil
+}
+
+// open opens a socket for the network.
+func (n network) open(d esock.Domain, mptcp, registered bool) (*esock.Socket, error) {
+	p := esock.Default
+	if n.family == "tcp" {
+		p = esock.TCP
+		if mptcp {
+			s, err := esock.Open(d, esock.Stream, esock.MPTCP, esock.Registered(registered))
+			if err == nil || !lacksMPTCP(err) {
+				return s, err
+			}
+		}
+	}
+	return esock.Open(d, n.typ, p, esock.Registered(registered))
+}

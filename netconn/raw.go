@@ -1,0 +1,43 @@
+package netconn
+
+import (
+	"net"
+	"syscall"
+)
+
+// SyscallConn gives access to the descriptor. Its Read and Write take turns with other calls, and are bound to the
+// deadlines; see esock.Socket.SyscallConn.
+func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	c = c.orClosed()
+	raw, err := c.s.SyscallConn()
+	if err != nil {
+		return nil, wrap("raw-control", c.network, nil, c.local, net.ErrClosed)
+	}
+	return rawConn{c, raw}, nil
+}
+
+type rawConn struct {
+	c   *conn
+	raw syscall.RawConn
+}
+
+func (r rawConn) Control(f func(fd uintptr)) error {
+	if err := r.raw.Control(f); err != nil {
+		return wrap("raw-control", r.c.network, nil, r.c.local, reason("control", err))
+	}
+	return nil
+}
+
+func (r rawConn) Read(f func(fd uintptr) (done bool)) error {
+	if err := r.raw.Read(f); err != nil {
+		return r.c.failed("raw-read", "read", err)
+	}
+	return nil
+}
+
+func (r rawConn) Write(f func(fd uintptr) (done bool)) error {
+	if err := r.raw.Write(f); err != nil {
+		return r.c.failed("raw-write", "write", err)
+	}
+	return nil
+}

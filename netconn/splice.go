@@ -1,0 +1,114 @@
+package netconn
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// spliceMost is how much one splice(2) moves at most, which is the size of the pipe where the system lets it be so large.
+const spliceMost = 1 << 20
+
+// refusesKind reports whether a system call refused the kind of a descriptor: another way may do.
+func refusesKind(err error) bool {
+	for _, refusal := range []syscall.Errno{syscall.EINVAL, syscall.ENOSYS, syscall.EOPNOTSUPP, syscall.EPERM} {
+		if errors.Is(err, error(refusal)) {
+			var errno syscall.Errno
+			return errors.As(err, &errno)
+		}
+	}
+	return false
+}
+
+// splicing is a copy from a socket to another, through a pipe that only it has.
+type splicing struct {
+	r, w   int // the pipe
+	held   int // bytes in the pipe
+	most   int // of the next fill
+	moved  int64
+	err    error // of the last splice(2)
+	source func(fd uintptr) bool
+	sink   func(fd uintptr) bool
+}
+
+// splice moves up to limit bytes from a socket to another one within the kernel; splice(2). handled is false if nothing
+// was moved and another way may do.
+func splice(to, from syscall.RawConn, limit int64) (n int64, handled bool, err error) {
+	if limit == 0 {
+		return 0, true, nil
+	}
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return 0, false, nil
+	}
+	defer unix.Close(p[0])
+	defer unix.Close(p[1])
+	// A pipe that stays small is slower, and no more.
+	unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, spliceMost)
+	s := &splicing{r: p[0], w: p[1]}
+	s.source, s.sink = s.fill, s.drain
+	for s.moved < limit {
+		s.most = int(min(limit-s.moved, spliceMost))
+		if err := s.step(from.Read, s.source); err != nil || s.held == 0 {
+			return s.moved, s.moved > 0 || !refusesKind(err), err
+		}
+		if err := s.step(to.Write, s.sink); err != nil {
+			return s.moved, true, err
+		}
+	}
+	return s.moved, true, nil
+}
+
+// step makes one half of the copy.
+func (s *splicing) step(wait func(func(uintptr) bool) error, half func(uintptr) bool) error {
+	s.err = nil
+	if err := wait(half); err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) { // of a connection of package net
+			err = op.Err
+		}
+		return reason("splice", err)
+	}
+	if s.err != nil {
+		return reason("splice", s.err)
+	}
+	return nil
+}
+
+// fill moves what has come into the pipe, which is empty. It returns false if nothing has.
+func (s *splicing) fill(fd uintptr) bool {
+	n, err := spliceOnce(int(fd), s.w, s.most)
+	if err == syscall.EAGAIN {
+		return false
+	}
+	s.held, s.err = n, err
+	return true
+}
+
+// drain moves the pipe's bytes to the socket. It returns false if there is no room for all of them.
+func (s *splicing) drain(fd uintptr) bool {
+	for s.held > 0 {
+		n, err := spliceOnce(s.r, int(fd), s.held)
+		if err == syscall.EAGAIN {
+			return false
+		}
+		if err != nil {
+			s.err = err
+			return true
+		}
+		s.held -= n
+		s.moved += int64(n)
+	}
+	return true
+}
+
+func spliceOnce(from, to, most int) (int, error) {
+	for {
+		n, err := unix.Splice(from, nil, to, nil, most, unix.SPLICE_F_NONBLOCK|unix.SPLICE_F_MOVE)
+		if err != syscall.EINTR {
+			return int(max(n, 0)), err
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package netconn
+
+import (
+	"net"
+	"syscall"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
+)
+
+// UnixConn is a unix stream or a connection of sequenced packets: what *net.UnixConn is in package net for the networks
+// "unix" and "unixpacket". On the latter each Read is one message, and only io.EOF is the end.
+type UnixConn struct{ stream }
+
+// UnixgramConn is a unix socket of datagrams: what *net.UnixConn is in package net for the network "unixgram".
+type UnixgramConn struct{ packetConn }
+
+var (
+	_ Conn       = UnixConn{}
+	_ PacketConn = UnixgramConn{}
+)
+
+// PeerCred returns the process on the other end, as of its connect or listen (SO_PEERCRED, unix(7)).
+func (c UnixConn) PeerCred() (esock.Credentials, error) {
+	c.conn = c.orClosed()
+	v, err := sockopt.SocketPeerCred.Get(c.s)
+	return v, c.option(err)
+}
+
+// ReadMsgUnix receives data into b, and control messages as the kernel wrote them into oob. The descriptors in them are the
+// caller's. addr is nil, because the peer of a connection is in RemoteAddr. recvmsg(2).
+func (c UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
+	return c.readMsgUnix(b, oob)
+}
+
+// WriteMsgUnix sends b with control messages, which oob has as sendmsg(2) takes them. addr must be nil.
+func (c UnixConn) WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
+	return c.writeMsgUnix(b, oob, addr)
+}
+
+// ReadFrom receives a datagram, cut to b. The address is a *net.UnixAddr, or nil if the sender has no name.
+func (c UnixgramConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, addr, err := c.ReadFromUnix(b)
+	if addr == nil {
+		return n, nil, err
+	}
+	return n, addr, err
+}
+
+// ReadFromUnix is ReadFrom with the address's own type.
+func (c UnixgramConn) ReadFromUnix(b []byte) (int, *net.UnixAddr, error) {
+	c.conn = c.orClosed()
+	n, from, err := c.recvFrom(b)
+	return n, unixSender(from, c.network), err
+}
+
+// unixSender is the sender's address, nil if it has none.
+func unixSender(a esock.Addr, network string) *net.UnixAddr {
+	if a.Path() == "" {
+		return nil
+	}
+	return unixAddr(a, network)
+}
+
+// WriteTo sends b as a datagram to a *net.UnixAddr. Errors: net.ErrWriteToConnected; EINVAL for another type.
+func (c UnixgramConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+	a, ok := addr.(*net.UnixAddr)
+	if !ok {
+		return 0, c.notAn(addr)
+	}
+	return c.WriteToUnix(b, a)
+}
+
+// WriteToUnix is WriteTo with the address's own type.
+func (c UnixgramConn) WriteToUnix(b []byte, addr *net.UnixAddr) (int, error) {
+	to, err := c.toUnix(addr)
+	if err != nil {
+		return 0, c.failedTo(opUnix(addr), "sendto", err)
+	}
+	return c.sendTo(b, to, addr)
+}
+
+// ReadMsgUnix receives a datagram, cut to b, and its control messages as the kernel wrote them, cut to oob. The descriptors
+// in them are the caller's. recvmsg(2).
+func (c UnixgramConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
+	return c.readMsgUnix(b, oob)
+}
+
+// WriteMsgUnix sends b with control messages, which oob has as sendmsg(2) takes them. addr is nil on a connected socket.
+func (c UnixgramConn) WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
+	return c.writeMsgUnix(b, oob, addr)
+}
+
+func (c *conn) readMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
+	c = c.orClosed()
+	n, oobn, flags, from, err := c.recvMsg(b, oob)
+	return n, oobn, flags, unixSender(from, c.network), err
+}
+
+func (c *conn) writeMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
+	c = c.orClosed()
+	var to esock.Addr
+	if addr != nil || c.s.Type() == esock.Dgram && c.peer == nil {
+		to, err = c.toUnix(addr)
+	}
+	if err == nil {
+		n, oobn, err = c.sendMsg(b, oob, to)
+	}
+	if err != nil {
+		err = c.failedTo(opUnix(addr), "sendmsg", refused(err))
+	}
+	return n, oobn, err
+}
+
+// toUnix is the destination in esock's form.
+func (c *conn) toUnix(addr *net.UnixAddr) (esock.Addr, error) {
+	c = c.orClosed()
+	switch {
+	case c.peer != nil:
+		return esock.Addr{}, net.ErrWriteToConnected
+	case addr == nil:
+		return esock.Addr{}, errMissingAddress
+	case addr.Net != c.network:
+		return esock.Addr{}, syscall.EAFNOSUPPORT
+	}
+	to := fromUnix(addr)
+	return to, to.Err()
+}
+
+// opUnix keeps a nil pointer out of an interface.
+func opUnix(a *net.UnixAddr) net.Addr {
+	if a == nil {
+		return nil
+	}
+	return a
+}
