@@ -75,7 +75,7 @@ func Inet6Addr(ip netip.Addr, port uint16, scopeID uint32) Addr {
 	case !ip.IsValid():
 		return badAddr(Inet6, "not an IP address")
 	case ip.Zone() != "":
-		return badAddr(Inet6, "the zone belongs into the scope id; AddrFrom and WithZone take a zone")
+		return badAddr(Inet6, "the zone belongs in the scope id; AddrFrom and WithZone take a zone")
 	}
 	return Addr{form: formKnown, family: uint16(Inet6), ip: netip.AddrFrom16(ip.As16()), port: uint32(port), b: scopeID}
 }

@@ -110,7 +110,7 @@ func (c *ControlMessage) badCause() string {
 	case c.is(cmsgCredentials, solSocket):
 		return "the PID does not fit a C int"
 	case c.is(cmsgPktInfo4, solIP):
-		return "IfIndex is out of range, or an address is not of IPv4"
+		return "IfIndex is out of range, or an address is not IPv4"
 	}
 	return "IfIndex is out of range, or the address has a zone, which is for IfIndex"
 }

@@ -18,7 +18,10 @@ type explainedErrno struct {
 func (e *explainedErrno) Error() string { return e.errno.Error() + ": " + e.cause }
 func (e *explainedErrno) Unwrap() error { return e.errno }
 
-const takesConnections = "only stream and seqpacket sockets take connections, and this is "
+// takesNoConnections says why Listen and Accept are refused.
+func (s *Socket) takesNoConnections() string {
+	return "only stream and seqpacket sockets take connections, and this is a " + s.typ.String() + " socket"
+}
 
 // causeOf says why the kernel refuses the operation, "" if that is not known.
 func (s *Socket) causeOf(op string, errno syscall.Errno) string {
@@ -31,27 +34,30 @@ func (s *Socket) causeOf(op string, errno syscall.Errno) string {
 	case "listen":
 		switch {
 		case errno == syscall.EOPNOTSUPP:
-			return takesConnections + s.typ.String()
+			return s.takesNoConnections()
 		case errno == syscall.EINVAL && is(factConnected):
 			return "the socket is connected"
 		case errno == syscall.EINVAL && s.Domain() == Local && !is(factBound):
-			return "the socket has no address: Bind comes first"
+			return "the socket has no address: call Bind first"
 		}
 	case "accept":
 		switch {
 		case errno == syscall.EOPNOTSUPP:
-			return takesConnections + s.typ.String()
+			return s.takesNoConnections()
 		case errno != syscall.EINVAL:
 		case is(factShutRead):
 			return "Shutdown has ended reading"
 		case !is(factListening):
-			return "the socket does not listen: Listen comes first"
+			return "the socket does not listen: call Listen first"
 		}
 	case "connect":
 		switch {
 		case errno != syscall.EISCONN && errno != syscall.EINVAL:
 		case is(factListening):
 			return "the socket listens"
+		}
+		if errno == syscall.EACCES {
+			return s.needsBroadcast()
 		}
 	case "recv", "recvfrom", "recvmsg":
 		switch {
@@ -60,6 +66,10 @@ func (s *Socket) causeOf(op string, errno syscall.Errno) string {
 			return "the socket listens: Accept returns its connections"
 		case !is(factConnected):
 			return s.connectFirst()
+		}
+	case "recverr", "zero_copy":
+		if errno == syscall.EOPNOTSUPP {
+			return "sockets of this kind have no error queue"
 		}
 	case "send", "sendto", "sendmsg", "sendv", "sendfile":
 		return s.causeOfSend(op, errno)
@@ -86,10 +96,18 @@ func (s *Socket) causeOfSend(op string, errno syscall.Errno) string {
 	default:
 		return "there is no destination: use SendTo, a Msg with Addr, or Connect"
 	}
-	if errno == syscall.EACCES && s.typ == Dgram && s.Domain() == Inet && !s.broadcasts() {
-		return "to a broadcast address it needs the option {socket, broadcast}"
+	if errno == syscall.EACCES {
+		return s.needsBroadcast()
 	}
 	return ""
+}
+
+// needsBroadcast says why a datagram socket may not send to a broadcast address, "" if that is not the reason.
+func (s *Socket) needsBroadcast() string {
+	if s.typ != Dgram || s.Domain() != Inet || s.broadcasts() {
+		return ""
+	}
+	return "to a broadcast address it needs the option {socket, broadcast}"
 }
 
 // connectFirst says what a socket that is not connected lacks.
@@ -97,7 +115,7 @@ func (s *Socket) connectFirst() string {
 	if s.facts.Load()&factTried != 0 {
 		return "its Connect has not succeeded"
 	}
-	return "Connect comes first"
+	return "call Connect first"
 }
 
 // broadcasts reports whether SO_BROADCAST is on, or cannot be asked.
@@ -172,14 +190,16 @@ func withCause(err error, causeOf func(op string, errno syscall.Errno) string) e
 func (s *Socket) causeIn(op string, a *Addr, errno syscall.Errno) string {
 	d := s.Domain()
 	switch {
+	case errno == syscall.EACCES && op == "bind" && (d == Inet || d == Inet6) && a.Port() != 0:
+		return "the port is privileged: it needs CAP_NET_BIND_SERVICE"
 	case errno != syscall.EINVAL && errno != syscall.EAFNOSUPPORT:
 		return ""
 	case a.form == formShort:
-		return "only inet and inet6 have such an address, and the socket is of " + d.String()
+		return "only inet and inet6 have such an address, and the socket is " + d.String()
 	case a.Family() == Inet && d == Inet6:
-		return "the address is of inet, and the socket is of inet6, where it is ::ffff:" + a.IP().String() + " (Inet6Addr)"
+		return "the address is inet, and the socket is inet6, where it is ::ffff:" + a.IP().String() + " (Inet6Addr)"
 	case a.Family() != d:
-		return "the address is of " + a.Family().String() + ", and the socket is of " + d.String()
+		return "the address is " + a.Family().String() + ", and the socket is " + d.String()
 	case a.Port() == 0 && (d == Inet || d == Inet6) && op != "bind":
 		return "the address has no port"
 	}

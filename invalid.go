@@ -17,7 +17,11 @@ func (e *InvalidError) Error() string {
 		return "<nil>"
 	}
 	s := "invalid " + e.What
-	if e.Value != nil {
+	switch e.Value {
+	case nil:
+	case "":
+		s += ` ""`
+	default:
 		s += fmt.Sprintf(" %v", e.Value)
 	}
 	if e.Cause != "" {

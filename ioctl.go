@@ -42,26 +42,32 @@ func (s *Socket) ioctlOf(request int, name string, arg *cIOArg) error {
 		return s.fail(opIOCtl, &InvalidError{What: "ioctl_argument", Value: name, Cause: cause})
 	}
 	cSetIfName(&arg.name, name)
-	return ioctlAbout(request, name, arg, s.ioctl(request, arg))
+	return s.ioctlAbout(request, name, arg, s.ioctl(request, arg))
 }
 
-// ioctlAbout makes the error of a request about an interface, and names the interface, which an errno does not.
-func ioctlAbout(request int, name string, arg *cIOArg, err error) error {
+// ioctlAbout makes the error of a request about an interface, and names the request and the interface, which an errno does not.
+func (s *Socket) ioctlAbout(request int, name string, arg *cIOArg, err error) error {
 	return withCause(err, func(_ string, errno syscall.Errno) string {
-		if errno != syscall.ENODEV {
-			return ""
-		}
 		which := strconv.Quote(name)
 		if request == ioGIFName {
 			which = strconv.FormatInt(int64(arg.i), 10)
 		}
-		return ioctlRows()[request].Name + ": " + which + " is no interface in the socket's network namespace"
+		about := ioctlRows()[request].Name + ": " + which
+		switch {
+		case errno == syscall.ENODEV:
+			return about + " is not an interface in the socket's network namespace"
+		case errno == syscall.EPERM:
+			return about + ": it needs CAP_NET_ADMIN"
+		case errno == syscall.ENOTTY && s.Domain() != Inet:
+			return about + ": it needs a socket of domain inet"
+		}
+		return about
 	})
 }
 
 func (s *Socket) askInt(request int) (int, error) {
 	var arg cIOArg
-	err := s.ioctl(request, &arg)
+	err := withCause(s.ioctl(request, &arg), func(string, syscall.Errno) string { return ioctlRows()[request].Name })
 	return int(arg.i), err
 }
 

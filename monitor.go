@@ -88,7 +88,7 @@ func (s *Socket) Monitor(mb *Mailbox) (*Monitor, error) {
 	monitors.mu.Lock()
 	defer monitors.mu.Unlock()
 	if mb.Closed() {
-		return nil, s.fail(op, net.ErrClosed)
+		return nil, &Error{Op: op, Socket: s, Reason: net.ErrClosed, cause: "the mailbox is closed"}
 	}
 	if s.isGone() {
 		_ = mb.Post(DownMsg{m, ErrNoSocket}) // fails if mb was closed meanwhile

@@ -215,7 +215,7 @@ func netnsError(path string, fault uint32, err error) error {
 	case fault == netnsLost:
 		err = &explainedErrno{errno, "the thread could not be brought back, and is ended"}
 	case errno == syscall.EINVAL:
-		return &InvalidError{What: "netns", Value: path, Cause: "the file is no network namespace"}
+		return &InvalidError{What: "netns", Value: path, Cause: "the file is not a network namespace"}
 	case errno == syscall.EPERM:
 		err = &explainedErrno{errno, "it needs CAP_SYS_ADMIN"}
 	}

@@ -125,9 +125,9 @@ func (s *Socket) SendFile(f syscall.Conn, offset, count int64, w Wait) (int64, e
 	if w.continues() == nil {
 		switch {
 		case count < ToEnd:
-			return 0, s.answer(c.op, &w, &InvalidError{What: "count", Value: count, Cause: "neither 0 and more nor ToEnd"})
+			return 0, s.answer(c.op, &w, &InvalidError{What: "count", Value: count, Cause: "it is neither ToEnd nor at least 0"})
 		case offset < 0:
-			return 0, s.answer(c.op, &w, &InvalidError{What: "offset", Value: offset, Cause: "an offset is not negative"})
+			return 0, s.answer(c.op, &w, &InvalidError{What: "offset", Value: offset, Cause: "an offset cannot be negative"})
 		}
 		held, err := holdFile(f, offset, count) // before the reference, which Close waits for: f's methods may be slow
 		if closed := s.ref(c.op.String()); closed != nil {

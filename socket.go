@@ -3,6 +3,7 @@ package esock
 import (
 	"errors"
 	"io"
+	"net"
 	"runtime"
 	"strconv"
 	"sync"
@@ -12,8 +13,8 @@ import (
 )
 
 // Socket is one socket. All methods may be called from any goroutine, Close at any time. Receives and accepts are
-// served one at a time in order of arrival, and so are sends; the two directions are independent. Open, Adopt and
-// Accept make sockets. The zero and the nil Socket are closed.
+// served one at a time in order of arrival, and so are sends; on a datagram socket only those that have to wait. The two
+// directions are independent. Open, Adopt and Accept make sockets. The zero and the nil Socket are closed.
 //
 // The caller must close the socket. The garbage collector closes one that is unreachable and neither registered, owned
 // nor armed, and notes it in the trace of SocketDebug. Armed means that an asynchronous call waits for readiness. A
@@ -107,6 +108,9 @@ func (s *Socket) Bind(a Addr) error {
 		err = s.addrToC(&to, &c)
 	}
 	if err != nil {
+		if s.Closed() { // a zero Socket has no domain to resolve the address for
+			return s.fail("bind", net.ErrClosed)
+		}
 		return s.blame(s.fail("bind", err), &a)
 	}
 	if err = s.simple("bind", func(h *handle) int { return cBind(h, &c) }); err == nil {

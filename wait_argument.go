@@ -57,7 +57,7 @@ func badWait(err *InvalidError) Wait { return Wait{kind: waitBad, ref: err} }
 // try moves more. OTP: a timeout in milliseconds.
 func Within(d time.Duration) Wait {
 	if d < 0 {
-		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a time is not negative"})
+		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a time cannot be negative"})
 	}
 	return Wait{kind: waitFor, d: d}
 }
@@ -81,7 +81,7 @@ func Context(ctx context.Context) Wait {
 // it. OTP: nowait.
 func NoWait(mb *Mailbox) Wait {
 	if mb == nil {
-		return badWait(&InvalidError{What: "timeout", Cause: "no mailbox to answer to"})
+		return badWait(&InvalidError{What: "timeout", Cause: "there is no mailbox to send a message to"})
 	}
 	return Wait{kind: waitAsync, ref: mb}
 }
@@ -90,7 +90,7 @@ func NoWait(mb *Mailbox) Wait {
 // caller-made reference.
 func With(h *Handle) Wait {
 	if h == nil || h.mb == nil {
-		return badWait(&InvalidError{What: "timeout", Cause: "no mailbox to answer to"})
+		return badWait(&InvalidError{What: "timeout", Cause: "there is no mailbox to send a message to"})
 	}
 	return Wait{kind: waitAsync, ref: h}
 }
@@ -100,7 +100,7 @@ func With(h *Handle) Wait {
 // about four seconds.
 func (w Wait) Spin(d time.Duration) Wait {
 	if d < 0 {
-		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a spin budget is not negative"})
+		return badWait(&InvalidError{What: "timeout", Value: d, Cause: "a spin budget cannot be negative"})
 	}
 	w.spin = uint32(min(d, math.MaxUint32))
 	return w

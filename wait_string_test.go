@@ -23,7 +23,7 @@ func TestWaitPrintsAsItIsWritten(t *testing.T) {
 		"With(" + mb.String() + ")":          With(h),
 		"With(" + mb.String() + ").Continue": With(h).Continue((*Select)(h)),
 		"Forever.Continue":                   Forever.Continue((*Select)(h)),
-		"invalid timeout -1s: a time is not negative": Within(-time.Second),
+		"invalid timeout -1s: a time cannot be negative": Within(-time.Second),
 	} {
 		assert.Equal(t, want, fmt.Sprint(w))
 	}

@@ -25,7 +25,7 @@ func (s *Socket) zoneToC(a Addr, c *cAddr) error {
 		}
 		if errors.Is(err, syscall.ENODEV) {
 			err = noZone{&InvalidError{What: "sockaddr", Value: a,
-				Cause: "the zone is no interface in the network namespace of the socket"}}
+				Cause: "the zone is not an interface in the socket's network namespace"}}
 		}
 		return err
 	}

@@ -71,7 +71,11 @@ func FDOpen(mb *esock.Mailbox, fd int, opts ...Option) (*Socket, error) {
 	}
 	sock, err := c.open()
 	if err != nil {
-		return nil, c.failed(op, err)
+		err = c.failed(op, err)
+		if e, ok := err.(*Error); ok && e.cause == "" {
+			e.cause = "descriptor " + strconv.Itoa(fd)
+		}
+		return nil, err
 	}
 	return c.start(sock), nil
 }

@@ -218,13 +218,15 @@ func (a *localAddr) bindAddr(d esock.Domain) (esock.Addr, error) {
 		return esock.UnixAddr(""), nil // Linux chooses an abstract name
 	case d == esock.Local && isPath:
 		return path, nil
-	case d == esock.Local || isPath:
-		return esock.Addr{}, syscall.EAFNOSUPPORT
+	case d == esock.Local:
+		return esock.Addr{}, fmt.Errorf("%w: the socket is local, and its address is not a path", syscall.EAFNOSUPPORT)
+	case isPath:
+		return esock.Addr{}, fmt.Errorf("%w: the local address is a path, and the socket is %v", syscall.EAFNOSUPPORT, d)
 	}
 	ip := a.address(d)
 	switch {
 	case ip.Is4() != (d == esock.Inet):
-		return esock.Addr{}, syscall.EAFNOSUPPORT
+		return esock.Addr{}, fmt.Errorf("%w: the local address is %v, and the socket is %v", syscall.EAFNOSUPPORT, ip, d)
 	case a.whole == nil:
 		return inetAddr(ip, a.port), nil
 	case ip.Is6() && ip.Zone() == "":
@@ -284,7 +286,7 @@ func (c *creation) open() (*esock.Socket, error) {
 		if o.name == "raw" {
 			err = sock.SetOptionNative(o.level, o.opt, o.value.([]byte))
 		} else if r := rows[o.name]; !r.suits(sock) {
-			err = invalid("option", o.name, "the socket is of the family "+sock.Domain().String())
+			err = invalid("option", o.name, "it is not for "+sock.Domain().String()+" sockets")
 		} else {
 			err = r.setSocket(sock, o.value)
 		}
@@ -346,7 +348,7 @@ func (c *creation) failed(op string, err error) error {
 		e = &Error{Op: op, Reason: err}
 	}
 	if e.cause == "" && errors.Is(err, ErrNXDomain) {
-		e.cause = "it has no address of the family " + c.family.String()
+		e.cause = "it has no " + c.family.String() + " address"
 	}
 	e.Host, e.Addr = c.host, c.addressed
 	return e

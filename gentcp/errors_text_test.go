@@ -43,7 +43,7 @@ func TestErrorsSayTheAddress(t *testing.T) {
 	_, err = gentcp.ConnectAddr(nil, taken, soon)
 	assert.EqualError(t, err, fmt.Sprintf("gentcp: connect to 127.0.0.1:%d: connection refused", port))
 	_, err = gentcp.Connect(nil, "::1", port, soon, gentcp.Inet())
-	assert.EqualError(t, err, fmt.Sprintf("gentcp: connect to [::1]:%d: no such host: it has no address of the family inet", port))
+	assert.EqualError(t, err, fmt.Sprintf("gentcp: connect to [::1]:%d: no such host: it has no inet address", port))
 	_, err = gentcp.Connect(nil, "some.host", 70000, soon)
 	assert.EqualError(t, err, "gentcp: connect to some.host:70000: invalid port 70000: it is not from 0 to 65535")
 	assert.ErrorIs(t, err, gentcp.ErrBadArg)
@@ -115,7 +115,7 @@ func TestErrorsNameTheOptionAndTheFamily(t *testing.T) {
 	for family, o := range map[string]gentcp.Option{"inet": gentcp.Inet(), "inet6": gentcp.Inet6()} {
 		_, err := gentcp.Connect(nil, "some.host", 1, soon, o)
 		reasons(t, "nxdomain", err)
-		assert.EqualError(t, err, "gentcp: connect to some.host:1: no such host: it has no address of the family "+family)
+		assert.EqualError(t, err, "gentcp: connect to some.host:1: no such host: it has no "+family+" address")
 	}
 }
 
@@ -224,8 +224,22 @@ func TestErrorsOfOptions(t *testing.T) {
 	assert.ErrorContains(t, err, "invalid option port: it cannot be read")
 	_, err = s.GetOpts("")
 	assert.ErrorContains(t, err, "it has no name")
+	require.NoError(t, s.SetOpts(gentcp.PacketType(packet.Len1)))
+	err = s.Send(make([]byte, 256))
+	assert.ErrorIs(t, err, syscall.EMSGSIZE)
+	assert.ErrorContains(t, err, "message too long: a packet of type 1 has at most 255 bytes")
+	_, err = gentcp.SendFile("no/such file", s)
+	assert.ErrorIs(t, err, syscall.ENOENT)
+	assert.ErrorContains(t, err, `no such file or directory: "no/such file"`)
+	_, err = gentcp.FDOpen(nil, 1<<20)
+	assert.EqualError(t, err, "gentcp: fdopen: bad file descriptor: descriptor 1048576")
+	_, err = gentcp.Listen(nil, 0, gentcp.Inet(), gentcp.IP(netip.IPv6Loopback()))
+	assert.ErrorIs(t, err, syscall.EAFNOSUPPORT)
+	assert.ErrorContains(t, err, "the local address is ::1, and the socket is inet")
+	_, err = gentcp.Service("")
+	assert.ErrorContains(t, err, `invalid service "": it is not known`)
 	s.Close()
-	assert.ErrorContains(t, s.SetOpts(), "the socket is closed")
+	assert.ErrorContains(t, s.SetOpts(), "invalid argument: the socket is closed")
 	_, err = s.GetStat()
 	assert.ErrorContains(t, err, "the socket is closed")
 }

@@ -13,7 +13,7 @@ import (
 func Service(name string) (int, error) {
 	port, err := net.LookupPort("tcp", name)
 	if err != nil || port == 0 {
-		return 0, &Error{Op: "service", Reason: invalid("port", name, "unknown service")}
+		return 0, &Error{Op: "service", Reason: invalid("service", name, "it is not known")}
 	}
 	return port, nil
 }

@@ -202,7 +202,7 @@ func getLinger(s *esock.Socket) (any, error) {
 // setNoDelay fails for a local socket, which has no such option: ENOTSUP.
 func setNoDelay(s *esock.Socket, v any) error {
 	if s.Domain() == esock.Local {
-		return fmt.Errorf("%w: nodelay is an option of TCP, and the socket is of the family local", syscall.ENOTSUP)
+		return fmt.Errorf("%w: nodelay is an option of TCP, and the socket is local", syscall.ENOTSUP)
 	}
 	return sockopt.TCPNoDelay.Set(s, v.(bool))
 }

@@ -2,6 +2,7 @@ package gentcp
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"syscall"
 
@@ -43,7 +44,8 @@ func (s *Socket) Send(data ...[]byte) error {
 	b, err := packet.AppendHeader((*x)[:0], o.typ, total)
 	switch {
 	case err != nil:
-		err = s.fail("send", syscall.EMSGSIZE)
+		err = &Error{Op: "send", Socket: s, Reason: syscall.EMSGSIZE,
+			cause: fmt.Sprintf("a packet of type %v has at most %d bytes", o.typ, uint64(1)<<(8*o.typ.HeaderLen())-1)}
 	case total+len(b) == 0:
 		if s.sock.Closed() {
 			err = s.fail("send", closedHere)

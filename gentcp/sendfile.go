@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 	"syscall"
 
 	"github.com/esock-go/esock"
@@ -49,7 +50,7 @@ func SendFile(path string, s *Socket) (int64, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, s.fail("sendfile", errnoOr(err))
+		return 0, &Error{Op: "sendfile", Socket: s, Reason: errnoOr(err), cause: strconv.Quote(path)}
 	}
 	defer f.Close()
 	return s.SendFile(f, 0, 0)

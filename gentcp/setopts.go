@@ -71,7 +71,7 @@ func optionError(err error) error {
 		return fmt.Errorf("%w (%w)", syscall.EINVAL, err)
 	}
 	if errors.Is(err, ErrClosed) || errors.Is(err, syscall.EBADF) || errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("%w (the socket is closed)", syscall.EINVAL)
+		return fmt.Errorf("%w: the socket is closed", syscall.EINVAL)
 	}
 	return err
 }
@@ -113,7 +113,7 @@ func (s *Socket) apply(r *row, v any) error {
 	case r.setSocket == nil:
 		return nil
 	case !r.suits(s.sock):
-		return invalid("option", r.name, "the socket is of the family "+s.sock.Domain().String())
+		return invalid("option", r.name, "it is not for "+s.sock.Domain().String()+" sockets")
 	}
 	return r.setSocket(s.sock, v)
 }

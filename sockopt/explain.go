@@ -88,7 +88,7 @@ func explainName(errno syscall.Errno) string {
 	case syscall.ENOENT:
 		return "is not known to this kernel: it is not built in, and no module of that name can be loaded"
 	case syscall.ENODEV:
-		return "is no interface in the socket's network namespace"
+		return "is not an interface in the socket's network namespace"
 	case syscall.EPERM:
 		return "is not allowed without privilege"
 	}

@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"math"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -49,31 +50,31 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		says string
 	}{
 		{"bind inet to inet6", func() error { return open(esock.Inet, esock.Stream).Bind(six) }, syscall.EAFNOSUPPORT,
-			"to [::1]:80: address family not supported by protocol: the address is of inet6, and the socket is of inet"},
+			"to [::1]:80: address family not supported by protocol: the address is inet6, and the socket is inet"},
 		{"bind inet6 to inet", func() error { return open(esock.Inet6, esock.Stream).Bind(four) }, 0,
-			"to 127.0.0.1:80: invalid argument: the address is of inet, and the socket is of inet6, where it is ::ffff:127.0.0.1"},
+			"to 127.0.0.1:80: invalid argument: the address is inet, and the socket is inet6, where it is ::ffff:127.0.0.1"},
 		{"bind local to inet", func() error { return open(esock.Local, esock.Stream).Bind(four) }, syscall.EINVAL,
-			"to 127.0.0.1:80: invalid argument: the address is of inet, and the socket is of local"},
+			"to 127.0.0.1:80: invalid argument: the address is inet, and the socket is local"},
 		{"bind inet to local", func() error { return open(esock.Inet, esock.Stream).Bind(path) }, 0,
-			"the address is of local, and the socket is of inet"},
+			"the address is local, and the socket is inet"},
 		{"bind local to a shorthand", func() error { return open(esock.Local, esock.Stream).Bind(esock.Loopback) }, syscall.EAFNOSUPPORT,
-			"to loopback: address family not supported by protocol: only inet and inet6 have such an address, and the socket is of local"},
+			"to loopback: address family not supported by protocol: only inet and inet6 have such an address, and the socket is local"},
 		{"bind again", func() error {
 			s := open(esock.Inet, esock.Stream)
 			require.NoError(t, s.Bind(esock.Loopback))
 			return s.Bind(esock.Loopback)
 		}, syscall.EINVAL, "has an address already"},
 		{"connect inet to inet6", func() error { return open(esock.Inet, esock.Stream).Connect(six, esock.Forever) },
-			syscall.EAFNOSUPPORT, "to [::1]:80: address family not supported by protocol: the address is of inet6, and the socket is of inet"},
+			syscall.EAFNOSUPPORT, "to [::1]:80: address family not supported by protocol: the address is inet6, and the socket is inet"},
 		{"connect local to inet", func() error { return open(esock.Local, esock.Stream).Connect(four, esock.Forever) },
-			syscall.EINVAL, "to 127.0.0.1:80: invalid argument: the address is of inet, and the socket is of local"},
+			syscall.EINVAL, "to 127.0.0.1:80: invalid argument: the address is inet, and the socket is local"},
 		{"connect a listener", func() error { return listening().Connect(four, esock.Forever) }, syscall.EISCONN, "listens"},
 		{"sendto inet to inet6", func() error { return second(open(esock.Inet, esock.Dgram).SendTo(one[:], six, 0, esock.Forever)) },
-			syscall.EAFNOSUPPORT, "to [::1]:80: address family not supported by protocol: the address is of inet6, and the socket is of inet"},
+			syscall.EAFNOSUPPORT, "to [::1]:80: address family not supported by protocol: the address is inet6, and the socket is inet"},
 		{"sendto local to inet", func() error { return second(open(esock.Local, esock.Dgram).SendTo(one[:], four, 0, esock.Forever)) },
-			syscall.EINVAL, "to 127.0.0.1:80: invalid argument: the address is of inet, and the socket is of local"},
+			syscall.EINVAL, "to 127.0.0.1:80: invalid argument: the address is inet, and the socket is local"},
 		{"sendmsg inet to inet6", func() error { return second(open(esock.Inet, esock.Dgram).SendMsg(msg(six), 0, esock.Forever)) },
-			syscall.EAFNOSUPPORT, "to [::1]:80: address family not supported by protocol: the address is of inet6, and the socket is of inet"},
+			syscall.EAFNOSUPPORT, "to [::1]:80: address family not supported by protocol: the address is inet6, and the socket is inet"},
 		{"sendto port 0", func() error {
 			return second(open(esock.Inet, esock.Dgram).SendTo(one[:], esock.Inet4Addr(loopback, 0), 0, esock.Forever))
 		}, syscall.EINVAL, "to 127.0.0.1:0: invalid argument: the address has no port"},
@@ -81,37 +82,50 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 			syscall.EISCONN, "send without an address"},
 		{"sendto a stream", func() error {
 			return second(open(esock.Local, esock.Stream).SendTo(one[:], path, 0, esock.Forever))
-		}, syscall.EOPNOTSUPP, "Connect comes first"},
+		}, syscall.EOPNOTSUPP, "call Connect first"},
 		{"send to nowhere", func() error { return second(open(esock.Inet, esock.Dgram).Send(one[:], 0, esock.Forever)) },
 			syscall.EDESTADDRREQ, "no destination"},
 		{"send before connect", func() error { return second(open(esock.Inet, esock.Stream).Send(one[:], 0, esock.Forever)) },
-			syscall.EPIPE, "Connect comes first"},
+			syscall.EPIPE, "call Connect first"},
 		{"seqpacket before connect", func() error { return second(open(esock.Local, esock.SeqPacket).Send(one[:], 0, esock.Forever)) },
-			syscall.ENOTCONN, "Connect comes first"},
+			syscall.ENOTCONN, "call Connect first"},
 		{"send on a listener", func() error { return second(listening().Send(one[:], 0, esock.Forever)) }, syscall.EPIPE, "listens"},
 		{"send after shutdown", func() error { return second(shut(connected(), esock.ShutWrite).Send(one[:], 0, esock.Forever)) },
 			syscall.EPIPE, "Shutdown has ended writing"},
 		{"broadcast", func() error {
 			return second(open(esock.Inet, esock.Dgram).SendTo(one[:], esock.Inet4Addr(netip.MustParseAddr("127.255.255.255"), 9), 0, esock.Forever))
 		}, syscall.EACCES, "{socket, broadcast}"},
+		{"connect to a broadcast address", func() error {
+			return open(esock.Inet, esock.Dgram).Connect(esock.Inet4Addr(netip.MustParseAddr("255.255.255.255"), 9), esock.Forever)
+		}, syscall.EACCES, "{socket, broadcast}"},
+		{"recverr without an error queue", func() error { return second(unix(esock.Stream).RecvErr(&esock.Msg{}, esock.Within(0))) },
+			syscall.EOPNOTSUPP, "sockets of this kind have no error queue"},
+		{"zero copy without an error queue", func() error { return second(unix(esock.Stream).ZeroCopy()) },
+			syscall.EOPNOTSUPP, "sockets of this kind have no error queue"},
+		{"the mark of a datagram socket", func() error { return second(open(esock.Inet, esock.Dgram).AtMark()) }, syscall.ENOTTY, ": atmark"},
+		{"monitor for a closed mailbox", func() error {
+			mb := esock.NewMailbox()
+			mb.Close()
+			return second(open(esock.Inet, esock.Dgram).Monitor(mb))
+		}, 0, "use of closed network connection: the mailbox is closed"},
 		{"recv before connect", func() error { return second(open(esock.Inet, esock.Stream).Recv(one[:], 0, esock.Forever)) },
-			syscall.ENOTCONN, "Connect comes first"},
+			syscall.ENOTCONN, "call Connect first"},
 		{"recv on a listener", func() error { return second(listening().Recv(one[:], 0, esock.Forever)) }, syscall.ENOTCONN, "Accept"},
 		{"listen on a datagram socket", func() error { return open(esock.Inet, esock.Dgram).Listen(1) }, syscall.EOPNOTSUPP,
-			"only stream and seqpacket sockets take connections, and this is dgram"},
+			"only stream and seqpacket sockets take connections, and this is a dgram socket"},
 		{"listen connected", func() error { return connected().Listen(1) }, syscall.EINVAL, "is connected"},
-		{"listen unbound", func() error { return open(esock.Local, esock.Stream).Listen(1) }, syscall.EINVAL, "Bind comes first"},
+		{"listen unbound", func() error { return open(esock.Local, esock.Stream).Listen(1) }, syscall.EINVAL, "call Bind first"},
 		{"accept on a datagram socket", func() error { return second(open(esock.Inet, esock.Dgram).Accept(esock.Forever)) },
-			syscall.EOPNOTSUPP, "this is dgram"},
+			syscall.EOPNOTSUPP, "this is a dgram socket"},
 		{"accept before listen", func() error { return second(open(esock.Inet, esock.Stream).Accept(esock.Forever)) },
-			syscall.EINVAL, "Listen comes first"},
+			syscall.EINVAL, "call Listen first"},
 		{"accept after shutdown", func() error { return second(shut(listening(), esock.ShutRead).Accept(esock.Forever)) },
 			syscall.EINVAL, "Shutdown has ended reading"},
 		{"sendfile of a directory", func() error { return sendFile(dir, 0, esock.ToEnd) }, 0, "is a directory"},
 		{"sendfile of a pipe", func() error { return sendFile(r, 0, esock.ToEnd) }, 0, "has no offset"},
-		{"sendfile from before the start", func() error { return sendFile(dir, -5, 1) }, syscall.EINVAL, "invalid offset -5: an offset is not negative"},
+		{"sendfile from before the start", func() error { return sendFile(dir, -5, 1) }, syscall.EINVAL, "invalid offset -5: an offset cannot be negative"},
 		{"sendfile of fewer than no bytes", func() error { return sendFile(dir, 0, math.MinInt64) }, syscall.EINVAL,
-			"invalid count -9223372036854775808: neither 0 and more nor ToEnd"},
+			"invalid count -9223372036854775808: it is neither ToEnd nor at least 0"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			if c.what == "bind inet6 to inet" {
@@ -129,6 +143,15 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
+// A socket that was never opened is closed, also for an address that depends on the socket's domain.
+func TestBindOfAZeroSocketSaysThatItIsClosed(t *testing.T) {
+	for _, s := range []*esock.Socket{nil, {}} {
+		for _, a := range []esock.Addr{esock.Any, esock.Loopback, esock.Inet4Addr(loopback, 0), {}} {
+			assert.ErrorIs(t, s.Bind(a), net.ErrClosed, a.String())
+		}
+	}
+}
+
 // An address that is right is not blamed.
 func TestErrorsBlameNoRightAddress(t *testing.T) {
 	s := open(t, esock.Inet, esock.Stream, esock.Default)
@@ -138,12 +161,12 @@ func TestErrorsBlameNoRightAddress(t *testing.T) {
 	assert.Equal(t, syscall.ECONNREFUSED, e.Reason)
 	assert.NotContains(t, err.Error(), "the address")
 
-	// A Connect came, so that it comes first is no cause.
+	// A Connect was called, so that its absence is no cause.
 	_, err = s.Send([]byte{1}, 0, esock.Within(patience))
 	assert.ErrorIs(t, err, syscall.EPIPE)
 	assert.ErrorContains(t, err, "its Connect has not succeeded")
 	_, err = s.Recv(make([]byte, 1), 0, esock.Within(patience))
-	assert.NotContains(t, err.Error(), "comes first")
+	assert.NotContains(t, err.Error(), "call Connect first")
 }
 
 // The text of an error has what the caller gave to the call: the address, the kind of socket, the descriptor.

@@ -45,7 +45,7 @@ func TestNetNSErrorsNameThePath(t *testing.T) {
 		var invalid *esock.InvalidError
 		if want == syscall.EINVAL {
 			require.ErrorAs(t, err, &invalid)
-			assert.Equal(t, &esock.InvalidError{What: "netns", Value: path, Cause: "the file is no network namespace"}, invalid)
+			assert.Equal(t, &esock.InvalidError{What: "netns", Value: path, Cause: "the file is not a network namespace"}, invalid)
 			continue
 		}
 		assert.NotErrorAs(t, err, &invalid, path)

@@ -82,8 +82,8 @@ func TestPktInfoWithAnAddressThatCannotBeSent(t *testing.T) {
 		c     esock.ControlMessage
 		cause string
 	}{
-		{esock.PktInfo4{SpecDst: six}.Control(), "an address is not of IPv4"},
-		{esock.PktInfo4{Addr: six}.Control(), "an address is not of IPv4"},
+		{esock.PktInfo4{SpecDst: six}.Control(), "an address is not IPv4"},
+		{esock.PktInfo4{Addr: six}.Control(), "an address is not IPv4"},
 		{esock.PktInfo4{IfIndex: -1}.Control(), "IfIndex is out of range"},
 		{esock.PktInfo6{IfIndex: -1}.Control(), "IfIndex is out of range"},
 		{esock.PktInfo6{Addr: netip.MustParseAddr("fe80::1%lo")}.Control(), "the address has a zone"},
@@ -95,7 +95,7 @@ func TestPktInfoWithAnAddressThatCannotBeSent(t *testing.T) {
 	}
 	_, err := esock.ControlMessageFromMap(map[string]any{"level": "ip", "type": "pktinfo",
 		"value": map[string]any{"ifindex": 0, "spec_dst": "2001:db8::5"}})
-	assert.ErrorContains(t, err, "an address is not of IPv4")
+	assert.ErrorContains(t, err, "an address is not IPv4")
 	for _, c := range []esock.ControlMessage{esock.PktInfo4{SpecDst: loopback}.Control(), esock.PktInfo4{}.Control(),
 		esock.PktInfo4{SpecDst: netip.AddrFrom16(loopback.As16())}.Control(), esock.PktInfo6{Addr: loopback}.Control()} {
 		assert.NoError(t, m.SetControl(c))

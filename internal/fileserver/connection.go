@@ -48,7 +48,7 @@ func (s *Server) serve(sock *gentcp.Socket) {
 	c.member.close = func() { sock.Close() }
 	defer c.crowd.leave(&c.member)
 	c.held.write, c.held.left = c.write, c.sock.NWrite
-	defer c.held.release(nil, false)
+	defer c.held.release(nil, 0)
 	// The first request must arrive within Config.Head, like the rest of any other. Only later requests may take Config.Idle
 	// to begin.
 	wait := esock.Within(s.head).Begin()
@@ -69,7 +69,7 @@ func (s *Server) serve(sock *gentcp.Socket) {
 	}
 	for {
 		problem, err := c.readHead(wait)
-		c.held.release(err, false)
+		c.held.release(err, 0)
 		if err != nil {
 			return
 		}
@@ -87,7 +87,9 @@ func (s *Server) serve(sock *gentcp.Socket) {
 		case err != nil:
 			return
 		case c.last, !c.crowd.rest(&c.member, true):
-			c.held.release(c.leave(), true)
+			written := c.sock.Counters().WriteByte
+			err = c.leave()
+			c.held.release(err, int(c.sock.Counters().WriteByte-written)+1) // TLS sends an alert before the end
 			return
 		}
 		wait, c.until = s.idle, esock.Within(s.head)

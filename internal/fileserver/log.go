@@ -129,9 +129,9 @@ func (h *heldEntry) settle() {
 	h.entry = nil
 }
 
-// release logs the entry. err is why the connection ended after the response, nil if the client has gone on; ended says that
-// the end was sent, which counts as a byte until it is confirmed.
-func (h *heldEntry) release(err error, ended bool) {
+// release logs the entry. err is why the connection ended after the response, nil if the client has gone on. end is how many
+// bytes were sent after the response: the end itself counts as one until it is confirmed.
+func (h *heldEntry) release(err error, end int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.entry == nil {
@@ -141,9 +141,7 @@ func (h *heldEntry) release(err error, ended bool) {
 	left := 0
 	if err != nil && !errors.Is(err, io.EOF) {
 		left, _ = h.left() // 0 once the socket is closed
-		if ended && left > 0 {
-			left--
-		}
+		left = max(left-end, 0)
 	}
 	if left == 0 {
 		err = nil

@@ -204,3 +204,21 @@ func TestServeLogOfAShortAbortedResponse(t *testing.T) {
 		}
 	}
 }
+
+// What is sent after a response, the alert of TLS and the end, may stay unconfirmed: the client that closes at once has the
+// response all the same.
+func TestLogCountsNoBytesOfTheEnd(t *testing.T) {
+	for left, want := range map[int]string{
+		0:  "200 10\n",
+		1:  "200 10\n",
+		25: "200 10\n",
+		27: "200 8 aborted: the client left after 8 of 10 bytes\n",
+		90: "200 0 aborted: the client left after 0 of 10 bytes\n",
+	} {
+		var got string
+		h := heldEntry{write: func(line string) { got = line }, left: func() (int, error) { return left, nil }}
+		h.hold(logEntry{"200", 10, 10})
+		h.release(syscall.ECONNRESET, 25)
+		assert.Equal(t, want, got, "%d bytes are not confirmed", left)
+	}
+}
