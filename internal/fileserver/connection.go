@@ -63,9 +63,6 @@ func (s *Server) serve(sock *gentcp.Socket) {
 			return
 		}
 		c.stream = secure
-		// A client of TLS that has read its response resets the connection when the alert that ends it comes. What was not
-		// confirmed then says nothing of the response.
-		c.held.left = func() (int, error) { return 0, nil }
 	}
 	for {
 		problem, err := c.readHead(wait)

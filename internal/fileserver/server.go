@@ -38,8 +38,7 @@ type Config struct {
 
 	// Log gets one line for each request, in the Common Log Format, once the client's system has confirmed the response, the
 	// client has gone on, or the connection has ended. If the response was cut off, the line goes on with "aborted: ", the reason,
-	// and the bytes that were sent and should have been. Over TLS a response below 64 KiB counts as arrived once it is sent.
-	// nil: no log.
+	// and the bytes that were sent and should have been. nil: no log.
 	Log io.Writer
 }
 
