@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -242,8 +243,35 @@ func (s *Socket) answer(op Op, w *Wait, err error) error {
 
 // complete is the rest of do, with every case. r is the result of the first try, if tried.
 func (s *Socket) complete(c *call, w *Wait, tried bool, r int) (n int, err error) {
-	d := c.op.direction()
+	if w.kind == waitContext {
+		n, err = s.runInContext(c, w, tried, r)
+	} else {
+		n, err = s.run(c, w, tried, r)
+	}
+	return s.finish(c, w, n, err)
+}
+
+// runInContext is run with the caller's context, whose methods may panic or end the goroutine. The call ends then as it does
+// after an error: whoever recovers finds the lane free, and Close does not wait for the call.
+func (s *Socket) runInContext(c *call, w *Wait, tried bool, r int) (n int, err error) {
+	ended := false
+	defer func() {
+		if !ended {
+			s.endWait(c.op.direction())
+			if c.zc != nil && c.sends > 0 {
+				n = max(1, len(c.zc.buf)-len(c.buf)) // the kernel has that memory
+			}
+			s.finish(c, w, n, context.Canceled)
+		}
+	}()
 	n, err = s.run(c, w, tried, r)
+	ended = true
+	return n, err
+}
+
+// finish is the part of complete that ends the call: n and err are the result of run.
+func (s *Socket) finish(c *call, w *Wait, n int, err error) (int, error) {
+	d := c.op.direction()
 	c.lowat.reset(s)
 	o := s.otp.Load()
 	if o != nil && o.selectRead && err == nil && w.kind == waitAsync && d == reading && c.op != OpAccept {

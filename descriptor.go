@@ -68,12 +68,7 @@ func (s *Socket) raw(op Op, f func(fd uintptr) (done bool)) error {
 
 // abandon frees the lane of a call that its goroutine leaves by a panic or runtime.Goexit.
 func (s *Socket) abandon(op Op) {
-	d := op.direction()
-	s.mu.Lock()
-	if b := s.blk.Load(); b != nil {
-		b.parks[d].end()
-	}
-	s.mu.Unlock()
+	s.endWait(op.direction())
 	s.leave(op, nil)
 }
 

@@ -464,6 +464,33 @@ func (p *park) end() (stop func() bool) {
 	return stop
 }
 
+// endWait ends a wait that its goroutine has left by a panic or runtime.Goexit, wherever it was. The caller owns the lane.
+func (s *Socket) endWait(d direction) {
+	s.mu.Lock()
+	b := s.blk.Load()
+	if b == nil {
+		s.mu.Unlock()
+		return
+	}
+	var stop func() bool
+	if d != erring {
+		p := &b.parks[d]
+		p.c, p.own = call{}, 0
+		stop = p.drop()
+	}
+	if b.onPoller[d] != nil {
+		b.onPoller[d] = nil
+		s.lane(d).unpause()
+		if !s.closing() && s.ptr != nil {
+			cDisarm(poller.p, s.h, d.bits())
+		}
+	}
+	s.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+}
+
 // drop forgets the context. It returns the function that unregisters it, nil for none, to be called when s.mu is not held,
 // because it calls methods of the context. s.mu is held.
 func (p *park) drop() (stop func() bool) {

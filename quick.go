@@ -125,9 +125,11 @@ func (s *Socket) waitFirst(c *call, w *Wait) (int, error) {
 	}
 	if st := s.park(d, c.op); st&stBounded(d) != 0 || p.at.get() != 0 {
 		s.mu.Lock()
-		if !s.closing() { // else the deadline has ended the wait already
-			b.setDeadline(d, p.bound.get())
+		if s.closing() { // Close may have found the descriptor's deadline passed, and not set it
+			s.mu.Unlock()
+			return s.complete(c, w, true, untried)
 		}
+		b.setDeadline(d, p.bound.get())
 		s.mu.Unlock()
 	}
 	p.pace, p.pause = pace{}, 0

@@ -316,6 +316,44 @@ func TestQuickWaitEnds(t *testing.T) {
 	}
 }
 
+// A quick wait that meets a Close does not rely on the descriptor's deadline: a deadline that is moved when the one before has just
+// ended a wait leaves the park with `passed` and the descriptor without, and Close sets nothing that is set already.
+func TestQuickWaitMeetsCloseBesideAStaleDeadline(t *testing.T) {
+	_, s := pair(t, Stream)
+	require.NoError(t, s.SetReadDeadline(inHours()))
+	_, err := s.Recv(make([]byte, 1), 0, Within(time.Millisecond))
+	require.ErrorIs(t, err, ErrTimeout)
+	require.NoError(t, s.SetReadDeadline(time.Time{}))
+	s.mu.Lock()
+	b := s.blk.Load()
+	b.setDeadline(reading, 0)
+	b.parks[reading].at.set(passed)
+	s.mu.Unlock()
+	w := Forever
+	how := s.quickly(stOwned(reading), 0, &w)
+	require.Equal(t, quickWait, how)
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	eventually(t, s.Closed, "the close")
+	func() { s.mu.Lock(); defer s.mu.Unlock() }() // Close has woken who waited
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.carryOn(&call{op: OpRecv, buf: make([]byte, 1)}, &w, how, untried)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		assert.ErrorIs(t, err, net.ErrClosed)
+	case <-time.After(patience):
+		t.Error("the call never ends")
+		s.mu.Lock()
+		b.file.SetReadDeadline(past)
+		s.mu.Unlock()
+		<-ended
+	}
+	assert.NoError(t, within(t, closed, "the close"))
+}
+
 // A wait that a deadline has woken leaves nothing behind: without one the next wait lasts.
 func TestQuickWaitAfterADeadline(t *testing.T) {
 	a, b := pair(t, Stream)

@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -78,29 +79,43 @@ func (w *waiter) wait(wt *Wait) (given bool, err error) {
 
 // awaitTurn waits in the lane's queue until the call owns the lane.
 func (s *Socket) awaitTurn(c *call, wt *waiter, w *Wait) error {
-	d := c.op.direction()
+	ended := false
+	defer func() {
+		if !ended { // a method of the context panicked, or ended the goroutine
+			s.giveUpTurn(c, wt, context.Canceled)
+		}
+	}()
 	given, err := wt.wait(w)
+	ended = true
 	if !given {
-		s.mu.Lock()
-		queued := wt.h.state == handleQueued
-		if queued {
-			s.lane(d).unqueue(&wt.h)
-			s.settle(d)
-		}
-		s.mu.Unlock()
-		if !queued {
-			// The turn came at the same moment. A call whose time is over still tries once; a call that was called off
-			// passes the turn on.
-			<-wt.ext.wake
-			switch {
-			case wt.ext.reason != nil:
-			case err == ErrTimeout:
-				err = nil
-			default:
-				s.leave(c.op, nil)
-			}
-		}
+		err = s.giveUpTurn(c, wt, err)
 	}
 	wt.free()
+	return err
+}
+
+// giveUpTurn takes a call out of its lane's queue, because its wait has ended with err. It returns nil if the call has the
+// lane after all.
+func (s *Socket) giveUpTurn(c *call, wt *waiter, err error) error {
+	d := c.op.direction()
+	s.mu.Lock()
+	queued := wt.h.state == handleQueued
+	if queued {
+		s.lane(d).unqueue(&wt.h)
+		s.settle(d)
+	}
+	s.mu.Unlock()
+	if queued {
+		return err
+	}
+	// The turn came at the same moment. A call whose time is over still tries once; a call that was called off passes the turn on.
+	<-wt.ext.wake
+	switch {
+	case wt.ext.reason != nil:
+	case err == ErrTimeout:
+		return nil
+	default:
+		s.leave(c.op, nil)
+	}
 	return err
 }

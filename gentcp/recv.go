@@ -34,6 +34,13 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 	buf = buf[:len(buf):len(buf)]
 	var p Packet
 	err, taken, begun := packet.ErrMore, false, false
+	ended := false
+	defer func() {
+		if !ended && taken { // a method of the context panicked
+			s.delivery.Done()
+			s.mu.Unlock()
+		}
+	}()
 	s.mu.Lock()
 	if s.delivery.Take() {
 		taken = true
@@ -46,6 +53,7 @@ func (s *Socket) RecvInto(buf []byte, length int, w esock.Wait) (Packet, error) 
 			p, err = s.receiveDirect(room, length, w)
 		}
 	}
+	ended = true
 	if err == packet.ErrMore {
 		p, err = s.receive(buf, length, w, taken, begun)
 	} else {
@@ -96,11 +104,7 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait, taken, begun bool
 			}
 		}
 		room := s.room()
-		s.input.reading = true
-		s.mu.Unlock()
-		n, err := s.delivery.Recv(room, w)
-		reason, lasts := active.Lasts(err, w) // unlocked: it may ask the caller's context
-		s.mu.Lock()
+		n, reason, lasts := s.readInput(room, w)
 		return s.arrived(n, reason, lasts)
 	}
 	if taken {
@@ -109,6 +113,40 @@ func (s *Socket) receive(buf []byte, length int, w esock.Wait, taken, begun bool
 		err = s.delivery.Receive(w, next, read)
 	}
 	return p, err
+}
+
+// readInput reads into room, which is the input's. s.mu is held, but not while reading, nor while methods of the context run,
+// which may panic.
+func (s *Socket) readInput(room []byte, w esock.Wait) (n int, reason error, lasts bool) {
+	s.input.reading = true
+	s.mu.Unlock()
+	ended := false
+	defer func() {
+		s.mu.Lock()
+		if !ended {
+			s.input.came(n)
+		}
+	}()
+	n, err := s.delivery.Recv(room, w)
+	reason, lasts = active.Lasts(err, w)
+	ended = true
+	return n, reason, lasts
+}
+
+// readDirect is readInput into the caller's memory.
+func (s *Socket) readDirect(room []byte, whole bool, w esock.Wait) (n int, reason error, lasts bool) {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	var err error
+	if whole {
+		n, err = s.sock.RecvFull(room, 0, w)
+	} else {
+		n, err = s.sock.Recv(room, 0, w)
+	}
+	if err != nil {
+		reason, lasts = active.Lasts(err, w)
+	}
+	return n, reason, lasts
 }
 
 // next removes the next packet from the input. Its bytes are in buf if they fit. Errors: packet.ErrMore, EMSGSIZE. s.mu is
@@ -136,18 +174,14 @@ func (s *Socket) next(buf []byte, length int) (Packet, error) {
 func (s *Socket) receiveDirect(room []byte, length int, w esock.Wait) (Packet, error) {
 	in := &s.input
 	whole := length > 0 && active.Raw(in.parser.Type())
-	s.mu.Unlock()
-	var n int
-	var err error
-	if whole {
-		n, err = s.sock.RecvFull(room, 0, w)
-	} else {
-		n, err = s.sock.Recv(room, 0, w)
+	n, reason, lasts := s.readDirect(room, whole, w)
+	if reason != nil {
+		in.add(room[:n])
+		if err := s.goesOn(n, reason, lasts); err != nil {
+			return Packet{}, err
+		}
+		return Packet{}, packet.ErrMore
 	}
-	if err != nil {
-		return Packet{}, s.directEnded(room[:n], err, w)
-	}
-	s.mu.Lock()
 	in.alone = 0
 	if in.len() == 0 {
 		p, used, err := s.delivery.Cut(&in.parser, room[:n], length)
@@ -162,17 +196,6 @@ func (s *Socket) receiveDirect(room []byte, length int, w esock.Wait) (Packet, e
 	}
 	in.add(room[:n])
 	return Packet{}, packet.ErrMore
-}
-
-// directEnded is the rest of receiveDirect after an error of the read, which brought some bytes. s.mu is held afterwards.
-func (s *Socket) directEnded(came []byte, err error, w esock.Wait) error {
-	reason, lasts := active.Lasts(err, w)
-	s.mu.Lock()
-	s.input.add(came)
-	if err := s.goesOn(len(came), reason, lasts); err != nil {
-		return err
-	}
-	return packet.ErrMore
 }
 
 // room returns the memory that the next read fills.

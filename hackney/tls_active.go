@@ -25,23 +25,30 @@ func (s *source) Next() (esock.Message, error) {
 func (s *source) Read(w esock.Wait) error {
 	c := (*TLSConn)(s)
 	room := c.room()
-	c.mu.Unlock()
-	c.wire.wait = w
-	n, err := c.tls.Read(room)
-	reason, lasts := paused(err)
-	if err != nil && !lasts {
-		reason = c.endOf(err)
-	}
-	c.mu.Lock()
+	n, lasts, err := c.readUnlocked(room, w)
 	c.end += n
 	switch {
 	case err == nil:
 	case !lasts:
-		c.finish(reason)
+		c.finish(err)
 	case n == 0:
-		return reason
+		return err
 	}
 	return nil
+}
+
+// readUnlocked reads into room. lasts: the stream goes on after the error. mu is held, but not meanwhile, when methods of the
+// wait's context run, which may panic.
+func (c *TLSConn) readUnlocked(room []byte, w esock.Wait) (n int, lasts bool, err error) {
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	c.wire.wait = w
+	n, err = c.tls.Read(room)
+	reason, lasts := paused(err)
+	if err != nil && !lasts {
+		reason = c.endOf(err)
+	}
+	return n, lasts, reason
 }
 
 func (s *source) Buffered() int                    { return s.end - s.start }

@@ -52,10 +52,11 @@ func (d *Delivery) Done() {
 // Resume is the part of Receive that has the turn, and ends the turn. begun: the receive has read once, and the time of w
 // runs.
 func (d *Delivery) Resume(w esock.Wait, begun bool, next func() error, read func(esock.Wait) error) error {
-	err := d.receive(w, begun, next, read)
-	d.pass()
-	d.Deliver()
-	return err
+	defer func() { // also if a method of the wait's context panics
+		d.pass()
+		d.Deliver()
+	}()
+	return d.receive(w, begun, next, read)
 }
 
 // receive is Receive in its turn.

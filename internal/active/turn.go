@@ -47,14 +47,25 @@ func (t *turn) take(mu *sync.Mutex, w esock.Wait) error {
 		<-mine.came
 		return nil
 	}
+	ended := false
+	defer func() {
+		if !ended { // time is over, or a method of the context panics
+			t.leave(mu, mine)
+		}
+	}()
 	ctx, free := w.Ends()
 	defer free()
 	select {
 	case <-mine.came:
+		ended = true
 		return nil
 	case <-ctx.Done():
 	}
-	err := w.Ended()
+	return w.Ended()
+}
+
+// leave ends the wait of a receive that does not want the turn any more. mu is not held.
+func (t *turn) leave(mu *sync.Mutex, mine *waiter) {
 	mu.Lock()
 	defer mu.Unlock()
 	if mine.queued {
@@ -62,7 +73,6 @@ func (t *turn) take(mu *sync.Mutex, w esock.Wait) error {
 	} else {
 		t.pass() // it came at the same moment
 	}
-	return err
 }
 
 // pass gives the turn to the receive that has waited longest, or frees it.
