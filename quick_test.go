@@ -391,3 +391,18 @@ func udpPair(t *testing.T) (a, b *Socket) {
 	require.NoError(t, socks[0].Connect(to, Forever))
 	return socks[0], socks[1]
 }
+
+// A shared call that has to wait does not pass an asynchronous call that took the lane meanwhile.
+func TestSharedCallWaitsBehindAHandle(t *testing.T) {
+	_, s := pair(t, Dgram)
+	mb := NewMailbox()
+	defer mb.Close()
+	var w Wait
+	require.Equal(t, quickShare, s.quickly(stOwned(reading), 0, &w))
+	_, err := s.Recv(make([]byte, 1), 0, NoWait(mb))
+	var sel *Select
+	require.ErrorAs(t, err, &sel)
+	assert.False(t, s.takeLane(reading), "the handle holds it")
+	s.quickEnd(stOwned(reading), quickShare)
+	require.NoError(t, s.Cancel(sel))
+}
