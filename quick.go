@@ -37,27 +37,29 @@ func (s *Socket) quickly(own uint64, flags MsgFlags, w *Wait) quick {
 	if w.ref != nil || flags&^quickFlags != 0 || s.otp.Load() != nil {
 		return quickNot
 	}
-	how, hold := quickTry, stRef+own
-	st := s.state.Load()
-	if st&bounded != 0 && s.expired(directionOf(own)) {
-		return quickNot
-	}
-	switch st & (stOpen | own | slow | waited) {
-	case stOpen:
-		if s.shares {
-			how, hold = quickShare, stRef
+	for {
+		how, hold := quickTry, stRef+own
+		st := s.state.Load()
+		if st&bounded != 0 && s.expired(directionOf(own)) {
+			return quickNot
 		}
-	case stOpen | waited:
-		if w.spin == 0 && w.blocks() {
-			how = quickWait
+		switch st & (stOpen | own | slow | waited) {
+		case stOpen:
+			if s.shares {
+				how, hold = quickShare, stRef
+			}
+		case stOpen | waited:
+			if w.spin == 0 && w.blocks() {
+				how = quickWait
+			}
+		default:
+			return quickNot
 		}
-	default:
-		return quickNot
+		// Another call of the socket may enter or leave at this moment. One that shares the lane is no reason to take it alone.
+		if s.state.CompareAndSwap(st, st+hold) {
+			return how
+		}
 	}
-	if !s.state.CompareAndSwap(st, st+hold) {
-		return quickNot
-	}
-	return how
 }
 
 // quickEnd ends a quick call that is complete. With quickWait it has waited, and so has parked.
