@@ -1,3 +1,5 @@
+//go:build !race && !asan && !msan
+
 package netconn
 
 import (
@@ -12,9 +14,6 @@ import (
 
 // The paths of data allocate nothing, nor does a deadline before each read.
 func TestHotPathsAllocateNothing(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
 	a, b := pair(t, "tcp4")
 	p, q := receiving(t, "udp4").(UDPConn), receiving(t, "udp6").(UDPConn)
 	r := receiving(t, "udp6").(UDPConn)
