@@ -129,6 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     sys.socket = k_socket;
     sys.recvmsg = k_recvmsg;
     sys.close = k_close;
+    sys.close_lingering = k_close;
     esock *s;
     int domain = shape & UNIX ? AF_UNIX : AF_INET;
     int type = shape & STREAM ? SOCK_STREAM : SOCK_DGRAM;

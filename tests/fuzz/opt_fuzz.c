@@ -68,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     sys.getsockopt = fake_getsockopt;
     sys.setsockopt = fake_setsockopt;
     sys.close = fake_close;
+    sys.close_lingering = fake_close;
     answer.result = in.room % 4 == 3 ? -EPERM : 0;
     answer.len = in.len;
     answer.data = bytes;

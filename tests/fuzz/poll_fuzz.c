@@ -264,6 +264,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     esock_sys sys = *esock_sys_libc();
     sys.socket = k_socket;
     sys.close = k_close;
+    sys.close_lingering = k_close;
     sys.epoll_create = k_epoll_create;
     sys.epoll_ctl = k_epoll_ctl;
     sys.epoll_wait = k_epoll_wait;

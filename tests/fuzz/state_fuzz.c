@@ -371,6 +371,7 @@ static const esock_sys table = {
     .setfd = k_number,
     .filetype = k_filetype,
     .close = k_close,
+    .close_lingering = k_close,
     .bind = k_name,
     .connect = k_connect,
     .listen = k_number,
