@@ -408,6 +408,7 @@ func (s *Socket) between(c *call, w *Wait) error {
 			c.tries = 0
 			c.lowat.waited(s, len(c.buf))
 		}
+		c.lowat.lower(s, len(c.buf))
 		if err := w.calledOff(); err != nil {
 			return err
 		}

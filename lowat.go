@@ -45,6 +45,13 @@ func (m *lowat) waited(s *Socket, left int) {
 	}
 }
 
+// lower keeps the mark at what is left to receive, or below: no event would come for the last bytes.
+func (m *lowat) lower(s *Socket, left int) {
+	if int(m.set) > left && m.put(s, int32(left)) {
+		m.set = int32(left)
+	}
+}
+
 // reset takes the mark back.
 func (m *lowat) reset(s *Socket) {
 	if m.set != 0 {

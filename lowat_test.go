@@ -80,6 +80,20 @@ func TestLowatFollowsWhatIsLeft(t *testing.T) {
 	assert.Equal(t, 1, lowatOf(t, s))
 }
 
+// A part that comes without a wait lowers the mark as well.
+func TestLowatIsNeverAboveWhatIsLeft(t *testing.T) {
+	_, s := tcpPair(t)
+	c := call{op: OpRecv, whole: true, buf: make([]byte, 100), lowat: lowat{waits: lowatWaits, set: lowatMost, was: 1}}
+	require.True(t, c.lowat.put(s, lowatMost))
+	require.NoError(t, s.ref("test"))
+	s.state.Add(stOwned(reading))
+	require.NoError(t, s.between(&c, &Wait{}))
+	assert.Equal(t, 100, lowatOf(t, s))
+	c.lowat.reset(s)
+	assert.Equal(t, 1, lowatOf(t, s))
+	s.leave(OpRecv, nil)
+}
+
 // What ends a receive ends it beside the mark too, and what has come by then is received.
 func TestLowatDelaysNoEnd(t *testing.T) {
 	for name, c := range map[string]struct {
