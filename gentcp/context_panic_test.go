@@ -4,12 +4,12 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -48,12 +48,12 @@ func TestContextThatPanicsInAReceive(t *testing.T) {
 				s.RecvInto(make([]byte, 64), c.length, esock.Context(ctx))
 			}()
 			turns(t, s, 0)
-			time.Sleep(10 * time.Millisecond) // it has asked the context, and waits
+			testwait.Until(t, "a wait, before which it has asked the context", func() bool { return s.Socket().Counters().ReadWaits > 0 })
 			ctx.bad.Store(true)
 			write(t, peer, c.first)
 			assert.Equal(t, "a context's", <-panicked)
 			write(t, peer, c.rest)
-			_, err := s.Recv(c.length, esock.Within(5*time.Second))
+			_, err := s.Recv(c.length, soon)
 			assert.NoError(t, err)
 		})
 	}
