@@ -72,17 +72,16 @@ func TestARestartLosesNoRequest(t *testing.T) {
 	require.NoError(t, server.Start())
 	require.NoError(t, w.Close())
 	says := bufio.NewReader(stdout)
-	var pids [3]int
-	var address string
-	next := func(i int) *os.Process {
-		_, err := fmt.Fscanf(says, "%s served by %d\n", &address, &pids[i])
+	next := func() (address string, p *os.Process) {
+		var pid int
+		_, err := fmt.Fscanf(says, "%s served by %d\n", &address, &pid)
 		require.NoError(t, err)
-		p, err := os.FindProcess(pids[i])
+		p, err = os.FindProcess(pid)
 		require.NoError(t, err)
 		t.Cleanup(func() { p.Kill() })
-		return p
+		return address, p
 	}
-	running := next(0)
+	address, running := next()
 
 	var third atomic.Int64
 	var last atomic.Int64 // requests that the third process has answered
@@ -109,11 +108,13 @@ func TestARestartLosesNoRequest(t *testing.T) {
 			}
 		})
 	}
-	for i := 1; i <= 2; i++ {
+	for range 2 {
 		require.NoError(t, running.Signal(syscall.SIGHUP))
-		running = next(i)
+		var same string
+		same, running = next()
+		require.Equal(t, address, same)
 	}
-	third.Store(int64(pids[2]))
+	third.Store(int64(running.Pid))
 	clients.Wait()
 	require.NoError(t, server.Wait(), "the first process ends")
 	require.NoError(t, running.Signal(os.Interrupt))
