@@ -17,7 +17,7 @@ import (
 type Dialer struct {
 	Timeout   time.Duration // for everything, names included; 0: none but the context's
 	Deadline  time.Time     // as Timeout, as a moment; the earlier counts
-	LocalAddr net.Addr      // a *net.TCPAddr, *net.UDPAddr or *net.UnixAddr to bind to; nil: the kernel's choice
+	LocalAddr net.Addr      // a *net.TCPAddr, *net.UDPAddr, *net.IPAddr or *net.UnixAddr to bind to; nil: the kernel's choice
 
 	// AttemptDelay is how long an attempt to one of several addresses is alone before the next one starts beside it; 0 stands
 	// for 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5.
@@ -44,8 +44,8 @@ func (d Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
-// DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket" or "unixgram",
-// written as for net.Dial. The result is a Conn. The end of ctx ends the attempt, and does nothing to a connection.
+// DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket", "unixgram", or
+// "ip", "ip4" or "ip6" with a protocol, as in "ip4:icmp"; written as for net.Dial. The result is a Conn. The end of ctx ends the attempt, and does nothing to a connection.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if ctx == nil {
 		return nil, wrap("dial", network, d.LocalAddr, nil, &esock.InvalidError{What: "timeout", Cause: "the context is nil"})
@@ -319,7 +319,7 @@ func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 		}
 	}()
 	switch {
-	case a.n.family == "udp":
+	case a.n.family == "udp", a.n.family == "ip":
 		err = sockopt.SocketBroadcast.Set(s, true)
 	case a.d.FastOpen && a.n.family == "tcp":
 		err = sockopt.TCPFastOpenConnect.Set(s, true)
@@ -372,7 +372,7 @@ func (a *attempts) made(s *esock.Socket) (based, error) {
 			return nil, reason("setsockopt", err)
 		}
 	}
-	return newConn(s, a.n.name)
+	return newConn(s, a.n.word)
 }
 
 // same reports whether two addresses of TCP are equal.

@@ -41,6 +41,10 @@ func shape(a net.Addr) string {
 		return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
 	case *net.UDPAddr:
 		return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
+	case *net.IPAddr:
+		if a != nil {
+			return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
+		}
 	case *net.UnixAddr:
 		return fmt.Sprintf("%T %t %s", a, a.Name == "@", a.Net)
 	case nil:

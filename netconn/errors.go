@@ -57,6 +57,7 @@ func reason(call string, err error) error {
 var (
 	errMissingAddress = errors.New("missing address")
 	errNotInet4       = "non-IPv4 address"
+	errNotInet6       = "non-IPv6 address"
 )
 
 // notAn is the error for an address of a type that the socket's network does not have.

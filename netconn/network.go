@@ -13,17 +13,25 @@ import (
 // network is what a word of package net stands for.
 type network struct {
 	name   string
-	family string // "tcp", "udp" or "unix"
+	word   string // net's word for it in a connection: the name without the protocol
+	family string // "tcp", "udp", "ip" or "unix"
 	only   byte   // '4', '6', or 0 for both
 	typ    esock.Type
+	proto  esock.Protocol
 }
 
 func parseNetwork(name string) (network, error) {
-	n := network{name: name, family: name, typ: esock.Stream}
-	switch name {
-	case "tcp", "unix":
+	word, proto, raw := cutLast(name, ':')
+	n := network{name: name, word: word, family: word, typ: esock.Stream}
+	if raw != (word == "ip" || word == "ip4" || word == "ip6") {
+		return n, net.UnknownNetworkError(name)
+	}
+	switch word {
+	case "tcp":
+		n.proto = esock.TCP
 	case "tcp4", "tcp6":
-		n.family, n.only = "tcp", name[3]
+		n.family, n.only, n.proto = "tcp", name[3], esock.TCP
+	case "unix":
 	case "udp":
 		n.typ = esock.Dgram
 	case "udp4", "udp6":
@@ -32,11 +40,31 @@ func parseNetwork(name string) (network, error) {
 		n.family, n.typ = "unix", esock.Dgram
 	case "unixpacket":
 		n.family, n.typ = "unix", esock.SeqPacket
+	case "ip", "ip4", "ip6":
+		p, err := esock.ParseProtocol(strings.ToLower(proto))
+		if err != nil || p < 0 {
+			return n, &net.AddrError{Err: "unknown IP protocol specified", Addr: proto}
+		}
+		n.family, n.typ, n.proto = "ip", esock.Raw, p
+		if word != "ip" {
+			n.only = word[2]
+		}
 	default:
 		return n, net.UnknownNetworkError(name)
 	}
 	return n, nil
 }
+
+// cutLast cuts s around the last sep.
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}
+
+// packets reports whether sockets of the network receive datagrams and do not listen.
+func (n network) packets() bool { return n.typ == esock.Dgram || n.typ == esock.Raw }
 
 var errNoSuitableAddress = errors.New("no suitable address found")
 
@@ -55,13 +83,16 @@ func (n network) resolve(ctx context.Context, r *net.Resolver, address string) (
 	if address == "" {
 		return []endpoint{{}}, nil
 	}
-	host, service, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	port, err := r.LookupPort(ctx, n.name, service)
-	if err != nil {
-		return nil, err
+	host, port := address, 0
+	if n.family != "ip" {
+		h, service, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		if port, err = r.LookupPort(ctx, n.name, service); err != nil {
+			return nil, err
+		}
+		host = h
 	}
 	if host == "" {
 		return []endpoint{{port: uint16(port)}}, nil
@@ -132,13 +163,17 @@ func (e endpoint) addr(d esock.Domain) esock.Addr {
 
 // netAddr is the endpoint in net's form, for errors.
 func (n network) netAddr(e endpoint) net.Addr {
-	switch n.family {
-	case "unix":
+	if n.family == "unix" {
 		return &net.UnixAddr{Name: e.path, Net: n.name}
-	case "udp":
-		return &net.UDPAddr{IP: e.ip.AsSlice(), Port: int(e.port), Zone: e.ip.Zone()}
 	}
-	return &net.TCPAddr{IP: e.ip.AsSlice(), Port: int(e.port), Zone: e.ip.Zone()}
+	ip := net.IP(e.ip.AsSlice()).To16() // the long form, as net's resolver has it
+	switch n.family {
+	case "udp":
+		return &net.UDPAddr{IP: ip, Port: int(e.port), Zone: e.ip.Zone()}
+	case "ip":
+		return &net.IPAddr{IP: ip, Zone: e.ip.Zone()}
+	}
+	return &net.TCPAddr{IP: ip, Port: int(e.port), Zone: e.ip.Zone()}
 }
 
 // of is the endpoint of an address of package net that the network has.
@@ -160,6 +195,10 @@ func (n network) of(a net.Addr) (endpoint, error) {
 		if n.family == "udp" && a != nil {
 			ip, port, zone = a.IP, a.Port, a.Zone
 			return endpointOf(ip, port, zone)
+		}
+	case *net.IPAddr:
+		if n.family == "ip" && a != nil {
+			return endpointOf(a.IP, 0, a.Zone)
 		}
 	}
 	return endpoint{}, &net.AddrError{Err: "mismatched local address type", Addr: textOf(a)}
@@ -188,15 +227,11 @@ func endpointOf(ip net.IP, port int, zone string) (endpoint, error) {
 
 // open opens a socket for the network.
 func (n network) open(d esock.Domain, mptcp, registered bool) (*esock.Socket, error) {
-	p := esock.Default
-	if n.family == "tcp" {
-		p = esock.TCP
-		if mptcp {
-			s, err := esock.Open(d, esock.Stream, esock.MPTCP, esock.Registered(registered))
-			if err == nil || !lacksMPTCP(err) {
-				return s, err
-			}
+	if n.family == "tcp" && mptcp {
+		s, err := esock.Open(d, esock.Stream, esock.MPTCP, esock.Registered(registered))
+		if err == nil || !lacksMPTCP(err) {
+			return s, err
 		}
 	}
-	return esock.Open(d, n.typ, p, esock.Registered(registered))
+	return esock.Open(d, n.typ, n.proto, esock.Registered(registered))
 }
