@@ -175,6 +175,14 @@ func (c *conn) Close() error {
 	return nil
 }
 
+func (c *conn) shutdown(how esock.How) error {
+	c = c.orClosed()
+	if err := c.s.Shutdown(how); err != nil {
+		return c.failed("close", "shutdown", err)
+	}
+	return nil
+}
+
 // LocalAddr returns the local address as it was when the connection was made.
 func (c *conn) LocalAddr() net.Addr {
 	c = c.orClosed()

@@ -67,7 +67,7 @@ func (d Dialer) DialContext(ctx context.Context, network, address string) (net.C
 // limit is the context with the dialer's own limits.
 func (d *Dialer) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline := d.Deadline
-	if d.Timeout > 0 {
+	if d.Timeout != 0 {
 		if t := time.Now().Add(d.Timeout); deadline.IsZero() || t.Before(deadline) {
 			deadline = t
 		}
@@ -93,16 +93,18 @@ func (d *Dialer) plan(ctx context.Context, n network, address string) (*attempts
 	}
 	a := &attempts{d: d, ctx: ctx, n: n, left: found}
 	if d.LocalAddr != nil {
-		local, err := n.of(d.LocalAddr)
+		local, err := n.local(d.LocalAddr)
 		if err != nil {
 			return nil, err
 		}
-		a.local = &local
-		if local.ip.IsValid() && !local.ip.IsUnspecified() {
-			a.left = slices.DeleteFunc(found, func(e endpoint) bool { return e.ip.IsValid() && e.ip.Is4() != local.ip.Is4() })
+		a.local = local
+		if local != nil && local.ip.IsValid() && !local.ip.IsUnspecified() {
+			a.left = slices.DeleteFunc(found, func(e endpoint) bool {
+				return e.ip.IsValid() && !e.ip.IsUnspecified() && e.ip.Is4() != local.ip.Is4()
+			})
 		}
 		if len(a.left) == 0 {
-			return nil, errNoSuitableAddress
+			return nil, unsuitable(d.LocalAddr)
 		}
 	}
 	a.left = alternate(a.left)
@@ -280,7 +282,7 @@ func (a *attempts) over() bool {
 	err := a.ctx.Err()
 	if err != nil && len(a.open) > 0 {
 		a.first = nil
-		a.failed(a.open[0].e, err)
+		a.failed(a.open[0].e, reason("connect", err))
 	}
 	return err != nil
 }
@@ -303,7 +305,7 @@ func (a *attempts) end() {
 // prepare opens a socket for an attempt, and binds it if that is asked for.
 func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 	if err := a.ctx.Err(); err != nil {
-		return nil, err
+		return nil, reason("connect", err)
 	}
 	dom := a.n.domain(e)
 	if a.local != nil && a.local.ip.Is6() && !e.ip.IsValid() {
@@ -333,6 +335,9 @@ func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 		}
 	}
 	if a.local != nil && (a.n.family != "unix" || a.local.path != "") {
+		if a.local.bad != nil {
+			return nil, reason("bind", a.local.bad)
+		}
 		if err := s.Bind(a.local.addr(dom)); err != nil {
 			return nil, reason("bind", err)
 		}

@@ -2,10 +2,10 @@ package netconn
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 
 	"github.com/esock-go/esock"
 )
@@ -66,13 +66,14 @@ func cutLast(s string, sep byte) (before, after string, found bool) {
 // packets reports whether sockets of the network receive datagrams and do not listen.
 func (n network) packets() bool { return n.typ == esock.Dgram || n.typ == esock.Raw }
 
-var errNoSuitableAddress = errors.New("no suitable address found")
+const errNoSuitableAddress = "no suitable address found"
 
 // endpoint is an address to dial or to listen on.
 type endpoint struct {
 	ip   netip.Addr // not valid: any
 	port uint16
 	path string // of unix
+	bad  error  // why it is none
 }
 
 // resolve returns the endpoints of an address, in the order of preference.
@@ -111,7 +112,7 @@ func (n network) resolve(ctx context.Context, r *net.Resolver, address string) (
 		}
 	}
 	if len(found) == 0 {
-		return nil, &net.AddrError{Err: errNoSuitableAddress.Error(), Addr: host}
+		return nil, &net.AddrError{Err: errNoSuitableAddress, Addr: host}
 	}
 	return found, nil
 }
@@ -176,53 +177,68 @@ func (n network) netAddr(e endpoint) net.Addr {
 	return &net.TCPAddr{IP: ip, Port: int(e.port), Zone: e.ip.Zone()}
 }
 
-// of is the endpoint of an address of package net that the network has.
-func (n network) of(a net.Addr) (endpoint, error) {
+// local is the endpoint of an address to bind to, which is of package net and must be of the network; nil stands for none.
+// Package net's own checks are these, and a port that does not fit is the error of the bind.
+func (n network) local(a net.Addr) (*endpoint, error) {
 	var ip net.IP
 	var port int
 	var zone string
 	switch a := a.(type) {
 	case *net.UnixAddr:
-		if n.family == "unix" && a != nil {
-			return endpoint{path: a.Name}, nil
+		if a == nil && n.family == "unix" {
+			return nil, nil
 		}
+		if a != nil && a.Net == n.name {
+			return &endpoint{path: a.Name}, nil
+		}
+		return nil, mismatched(a)
 	case *net.TCPAddr:
-		if n.family == "tcp" && a != nil {
-			ip, port, zone = a.IP, a.Port, a.Zone
-			return endpointOf(ip, port, zone)
+		if n.family != "tcp" {
+			return nil, mismatched(a)
 		}
+		if a == nil {
+			return nil, nil
+		}
+		ip, port, zone = a.IP, a.Port, a.Zone
 	case *net.UDPAddr:
-		if n.family == "udp" && a != nil {
-			ip, port, zone = a.IP, a.Port, a.Zone
-			return endpointOf(ip, port, zone)
+		if n.family != "udp" {
+			return nil, mismatched(a)
 		}
+		if a == nil {
+			return nil, nil
+		}
+		ip, port, zone = a.IP, a.Port, a.Zone
 	case *net.IPAddr:
-		if n.family == "ip" && a != nil {
-			return endpointOf(a.IP, 0, a.Zone)
+		if n.family != "ip" {
+			return nil, mismatched(a)
 		}
+		if a == nil {
+			return nil, nil
+		}
+		ip, zone = a.IP, a.Zone
+	default:
+		return nil, mismatched(a)
 	}
-	return endpoint{}, &net.AddrError{Err: "mismatched local address type", Addr: textOf(a)}
+	e := &endpoint{port: uint16(port)}
+	if port != int(e.port) {
+		e.bad = syscall.EINVAL
+	}
+	if len(ip) > 0 {
+		v, ok := netip.AddrFromSlice(ip)
+		if !ok {
+			return nil, unsuitable(a)
+		}
+		e.ip = v.Unmap().WithZone(zone)
+	}
+	return e, nil
 }
 
-func textOf(a net.Addr) string {
-	if a == nil {
-		return ""
-	}
-	return a.String()
+func mismatched(a net.Addr) error {
+	return &net.AddrError{Err: "mismatched local address type", Addr: a.String()}
 }
 
-func endpointOf(ip net.IP, port int, zone string) (endpoint, error) {
-	if port < 0 || port > 1<<16-1 {
-		return endpoint{}, &net.AddrError{Err: "invalid port", Addr: ip.String()}
-	}
-	if len(ip) == 0 {
-		return endpoint{port: uint16(port)}, nil
-	}
-	a, ok := netip.AddrFromSlice(ip)
-	if !ok {
-		return endpoint{}, &net.AddrError{Err: "invalid IP address", Addr: ip.String()}
-	}
-	return endpoint{ip: a.Unmap().WithZone(zone), port: uint16(port)}, nil
+func unsuitable(local net.Addr) error {
+	return &net.AddrError{Err: errNoSuitableAddress, Addr: local.String()}
 }
 
 // open opens a socket for the network.
