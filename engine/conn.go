@@ -153,7 +153,7 @@ func (c *Conn) begin(n int) bool {
 	} else if s.op = (*loopcall.Op)(loopcall.Alloc(headRoom + uintptr(n))); s.op == nil {
 		return false
 	}
-	*s.op = loopcall.Op{Kind: loopcall.Send, User: c.id, Member: c.member, Buf: unsafe.Add(unsafe.Pointer(s.op), headRoom)}
+	*s.op = loopcall.Op{Kind: loopcall.Send, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), headRoom)}
 	c.sending = append(c.sending, s)
 	c.open = true
 	l.given = append(l.given, order{&c.joined, s.op})

@@ -39,9 +39,11 @@ type Loop struct {
 	// What follows is for the goroutine of Run alone.
 	buffers *loopcall.Buffers
 	results *loopcall.Result
-	given   []order         // to be given with the next turn
-	opened  []*Conn         // whose last send is to be given, and takes bytes until then
-	ops     *unsafe.Pointer // room for the same, for C
+	found   int                // results of the last turn in a sleep
+	look    func(uintptr) bool // lookAgain
+	given   []order            // to be given with the next turn
+	opened  []*Conn            // whose last send is to be given, and takes bytes until then
+	ops     *unsafe.Pointer    // room for the same, for C
 	opsRoom int
 	members []member // by number
 	unused  []uint64 // numbers without a member
@@ -141,7 +143,7 @@ func New(options ...Option) (*Loop, error) {
 	if r < 0 {
 		return nil, fmt.Errorf("engine: %w", syscall.Errno(-r))
 	}
-	l.q, l.buffers = q, b
+	l.q, l.buffers, l.look = q, b, l.lookAgain
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
 	if err == nil && (l.results == nil || !l.room(batch)) {
@@ -290,8 +292,9 @@ func (l *Loop) Run(ctx context.Context) error {
 			l.halt(fmt.Errorf("engine: %w", syscall.Errno(-n)))
 			continue
 		}
-		for _, r := range unsafe.Slice(l.results, n) {
-			l.members[r.User].result(&r)
+		results := unsafe.Slice(l.results, n)
+		for i := range results {
+			l.members[results[i].User].result(&results[i])
 		}
 	}
 	return l.shut()
@@ -340,6 +343,7 @@ func (l *Loop) turn() int {
 	ops, n := unsafe.Slice(l.ops, l.opsRoom), 0
 	for i, o := range l.given {
 		if !o.j.gone.Load() {
+			o.op.Member = o.j.member
 			ops[n] = unsafe.Pointer(o.op)
 			n++
 		}
@@ -355,20 +359,23 @@ func (l *Loop) turn() int {
 }
 
 // sleep waits until there are results, whose number it returns, or something else to do.
-func (l *Loop) sleep() (n int) {
-	err := l.raw.Read(func(uintptr) bool {
-		l.parked.Store(true)
-		n = l.turn()
-		if n != 0 || l.pending() || !l.idle() {
-			l.parked.Store(false)
-			return true
-		}
-		return false
-	})
-	if err != nil && n == 0 {
+func (l *Loop) sleep() int {
+	l.found = 0
+	if err := l.raw.Read(l.look); err != nil && l.found == 0 {
 		return -int(syscall.EBADF) // nobody else has the File
 	}
-	return n
+	return l.found
+}
+
+// lookAgain takes a turn in a sleep, and reports whether that is over.
+func (l *Loop) lookAgain(uintptr) bool {
+	l.parked.Store(true)
+	l.found = l.turn()
+	if l.found == 0 && !l.pending() && l.idle() {
+		return false
+	}
+	l.parked.Store(false)
+	return true
 }
 
 func (l *Loop) idle() bool {
@@ -401,7 +408,7 @@ func (l *Loop) enter(m member) {
 	case r < 0:
 		l.drop(m, &os.SyscallError{Syscall: "epoll_ctl", Err: syscall.Errno(-r)})
 	default:
-		*j.op = loopcall.Op{User: j.id, Member: j.member}
+		*j.op = loopcall.Op{User: j.id}
 		m.join()
 	}
 }
