@@ -54,7 +54,7 @@ func netconnTable(rep *report) string {
 		case at+2 < len(rep.Results):
 			cpu, allocs := &rep.Results[at+1], &rep.Results[at+2]
 			unit, scale := scaled(r.Figures[nameEsock].Median)
-			fmt.Fprintf(b, "| %s | %s | %s/%s | %s | %s | %s | %s | %s, `net` %s | %s |\n", name, about[r.Benchmark], unit, r.Metric,
+			fmt.Fprintf(b, "| %s | %s | %s/%s | %s | %s | %s | %s | %s, `net` %s | %s |\n", r.Benchmark, about[r.Benchmark], unit, r.Metric,
 				short(r.Figures[nameEsock].Median/scale), ratioCell(r, scale),
 				short(cpu.Figures[nameEsock].Median/scale), ratioCell(cpu, scale),
 				short(allocs.Figures[nameEsock].Median), short(allocs.Figures[nameNet].Median), verdictCell(cpu))

@@ -20,6 +20,10 @@ func TestPageHasTheTableOfNetconn(t *testing.T) {
 	page, err := os.ReadFile("../../docs/performance.md")
 	require.NoError(t, err)
 	want, err := withTable(page, netconnTable(&rep))
+	if os.Getenv("ESOCK_UPDATE") == "1" && err == nil { // after an edit of a row's words
+		err = os.WriteFile("../../docs/performance.md", want, 0o644)
+		page = want
+	}
 	require.NoError(t, err)
 	assert.Equal(t, string(want), string(page), "build/bench --json docs/netconn.json --page docs/performance.md netconn")
 	for _, row := range netconnRows {
