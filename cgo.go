@@ -797,6 +797,15 @@ func cCountersOf(h *handle) *cCounters { return (*cCounters)(unsafe.Pointer(h)) 
 // cSendfileCountersOf returns nil before the first sendfile.
 func cSendfileCountersOf(h *handle) *cSendfileCounts { return C.esock_sendfile_counters_of(h) }
 
+// cCount counts what a system call that is not the core's moved, with the lane of the direction taken.
+func cCount(h *handle, writing bool, messages, bytes, most uint64) {
+	var w C.int
+	if writing {
+		w = 1
+	}
+	C.esock_count(h, w, C.uint64_t(messages), C.uint64_t(bytes), C.uint64_t(most))
+}
+
 func cWrapped(h *handle) uint32 { return uint32(C.esock_counters_wrapped(h)) }
 
 // cCountersWidth is for tests.
