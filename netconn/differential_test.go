@@ -75,14 +75,16 @@ type side struct {
 	listen func(network, address string) (net.Listener, error)
 	dial   func(network, address string) (net.Conn, error)
 	packet func(network, address string) (net.PacketConn, error)
+	own    bool // of this package
 }
 
 var sides = [2]side{
-	{net.Listen, net.Dial, net.ListenPacket},
+	{net.Listen, net.Dial, net.ListenPacket, false},
 	{
 		func(n, a string) (net.Listener, error) { return ListenConfig{}.Listen(background, n, a) },
 		Dialer{}.Dial,
 		func(n, a string) (net.PacketConn, error) { return ListenConfig{}.ListenPacket(background, n, a) },
+		true,
 	},
 }
 
