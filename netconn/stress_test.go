@@ -177,7 +177,7 @@ func receivingOnce(t *testing.T, network string) PacketConn {
 // Deadlines flap while data flows, and no byte is lost or comes twice.
 func TestDeadlinesFlapUnderLoad(t *testing.T) {
 	for _, network := range []string{"tcp4", "unix"} {
-		t.Run(network, func(t *testing.T) { flap(t, network, sized(1, 2, 100)<<20) })
+		t.Run(network, func(t *testing.T) { flap(t, network, sized(1, 2, 30)<<20) })
 	}
 }
 
