@@ -59,6 +59,7 @@ var imports = []struct{ of, may string }{
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},
 	{"examples/restart", "netconn"},
+	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},
 	{"tests/interop", ""},
 	{"tests/mutants", ""},
