@@ -471,6 +471,8 @@ func (c *call) armAfter() armAfter {
 		return afterEmpty
 	case c.complete || c.sends >= pollTries || c.flags&^int(MsgPeek) != 0 || c.own != nil:
 		return afterNothing
+	case c.flags != 0:
+		return afterPeek
 	}
 	return afterTry
 }
