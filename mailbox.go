@@ -78,6 +78,8 @@ type watcher struct {
 	wake chan struct{} // buffer of 1
 }
 
+var watcherPool = sync.Pool{New: func() any { return &watcher{wake: newChannel(1)} }}
+
 type watcherLinks struct{}
 
 func (watcherLinks) of(w *watcher) *links[watcher] { return &w.links }
@@ -124,7 +126,7 @@ func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (M
 		return msg, err
 	}
 	// Each match must see every message: a shared wake-up could go to a receiver whose match refuses it.
-	w := &watcher{wake: newChannel(1)}
+	w := watcherPool.Get().(*watcher)
 	m.watch(w)
 	defer m.unwatch(w)
 	if msg, err = m.look(match); msg == nil && err == nil {
@@ -143,8 +145,13 @@ func (m *Mailbox) watch(w *watcher) {
 
 func (m *Mailbox) unwatch(w *watcher) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.watchers.remove(w)
+	m.mu.Unlock()
+	select { // nothing wakes it any more
+	case <-w.wake:
+	default:
+	}
+	watcherPool.Put(w)
 }
 
 // look takes the next message that match accepts, nil if there is none. Errors: net.ErrClosed.
