@@ -33,6 +33,7 @@ type handleExt struct {
 	reason error         // of the AbortMsg
 	msg    Message       // messageOther
 	file   *heldFile     // the sendfile in progress
+	to     *Addr         // where the connect in progress leads
 	waiter *waiter       // of a blocking call
 
 	maker *maker // newHandleFunc

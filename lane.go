@@ -251,7 +251,9 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	}
 	c.current = true
 	c.woken = h.state == handleSelected
-	c.connecting = h.op == OpConnect
+	if c.connecting = h.op == OpConnect; c.connecting && h.ext != nil {
+		c.to = h.ext.to
+	}
 	if f := h.heldFile(); f != nil {
 		if cont != nil {
 			h.ext.file, c.file = nil, f
@@ -443,6 +445,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 		return err
 	}
 	h.op, h.complete, h.moved = c.op, c.complete, c.part
+	h.keepAddr(c)
 	var err error
 	if pause > 0 {
 		if err = s.pauseFor(d, pause); err == nil {
