@@ -79,8 +79,8 @@ func (s *Socket) unfit(op Op, w *Wait) error {
 
 // RecvFull receives exactly len(buf) bytes on a stream. If it ends early, it returns the count received and the
 // reason. With MsgPeek, and on message sockets, it is Recv. An asynchronous call that received only a part returns the count
-// and a *Select: continue with buf[n:]. A TCP call that is woken often sets SO_RCVLOWAT until it returns, or until the
-// option is set. OTP: socket:recv/2,3,4.
+// and a *Select: continue with buf[n:]. A TCP call that is woken often sets SO_RCVLOWAT until it returns. OTP:
+// socket:recv/2,3,4.
 func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
 	s = s.orClosed()
 	if s.typ != Stream || flags&(MsgPeek|MsgOOB) != 0 {

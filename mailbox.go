@@ -135,6 +135,14 @@ func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (M
 	return msg, err
 }
 
+// errMailboxGone is the net.ErrClosed of a mailbox.
+var errMailboxGone = mailboxGone{}
+
+type mailboxGone struct{}
+
+func (mailboxGone) Error() string { return "esock: use of closed mailbox" }
+func (mailboxGone) Unwrap() error { return net.ErrClosed }
+
 var errNilContext = &InvalidError{What: "timeout", Cause: "the context is nil"}
 
 func (m *Mailbox) watch(w *watcher) {
@@ -161,7 +169,7 @@ func (m *Mailbox) look(match func(Message) bool) (Message, error) {
 	open := m.open.Load()
 	m.mu.Unlock()
 	if !ok && !open {
-		return nil, net.ErrClosed
+		return nil, errMailboxGone
 	}
 	return msg, nil
 }
@@ -194,7 +202,7 @@ func (m *Mailbox) receiveAnyway() (Message, error) {
 		case !m.open.Load():
 			m.signalTurn() // each passes it on to the next
 			m.mu.Unlock()
-			return nil, net.ErrClosed
+			return nil, errMailboxGone
 		case m.messages.head != nil:
 			continue // it came while the function of a handle ran, and waiting did not count this receiver
 		}
@@ -324,7 +332,7 @@ func (m *Mailbox) move(to *Mailbox, match func(Message) bool) (int, error) {
 		return 0, &InvalidError{What: "mailbox", Cause: "to where, or which messages, is nil"}
 	}
 	if to.Closed() {
-		return 0, net.ErrClosed
+		return 0, errMailboxGone
 	}
 	if to == m {
 		return 0, nil
@@ -369,7 +377,7 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	defer second.mu.Unlock()
 	switch {
 	case !to.open.Load():
-		return false, net.ErrClosed
+		return false, errMailboxGone
 	case !h.at(at):
 		return false, nil // another receiver took it
 	}
@@ -405,7 +413,7 @@ func (m *Mailbox) Post(msg Message) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.open.Load() {
-		return net.ErrClosed
+		return errMailboxGone
 	}
 	m.link(h, messageOther)
 	return nil

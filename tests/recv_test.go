@@ -560,3 +560,22 @@ func TestRecvFull_LeavesTheUsersLowWater(t *testing.T) {
 		})
 	}
 }
+
+// MSG_DONTWAIT and MSG_WAITALL change nothing: the Wait says whether a call waits, and the method whether it wants all.
+func TestRecv_FlagsOfWaitingChangeNothing(t *testing.T) {
+	for _, flags := range []esock.MsgFlags{syscall.MSG_DONTWAIT, syscall.MSG_WAITALL} {
+		a, b := pair(t, esock.Stream)
+		waits := b.Counters().ReadWaits
+		got := start(func() (int, error) { return b.Recv(make([]byte, 10), flags, esock.Forever) })
+		eventually(t, "the wait", func() bool { return b.Counters().ReadWaits > waits })
+		send(t, a, "abc")
+		assert.Equal(t, outcome{3, nil}, result(t, got), "%v", flags)
+		_, err := b.Recv(make([]byte, 10), flags, esock.Within(0))
+		assert.Equal(t, esock.ErrTimeout, err, "%v", flags)
+		waits = a.Counters().WriteWaits
+		sent := start(func() (int, error) { return a.Send(make([]byte, 8<<20), flags&syscall.MSG_DONTWAIT, esock.Forever) })
+		eventually(t, "the wait", func() bool { return a.Counters().WriteWaits > waits })
+		drain(t, b, 8<<20)
+		assert.Equal(t, outcome{8 << 20, nil}, result(t, sent), "%v", flags)
+	}
+}
