@@ -716,6 +716,7 @@ const (
 	afterNothing armAfter = C.ESOCK_AFTER_NOTHING
 	afterEmpty   armAfter = C.ESOCK_AFTER_EMPTY
 	afterTry     armAfter = C.ESOCK_AFTER_TRY
+	afterPeek    armAfter = C.ESOCK_AFTER_PEEK
 )
 
 // cArm needs a user that is not a Go pointer, because the core keeps it.

@@ -254,7 +254,9 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	}
 	c.current = true
 	c.woken = h.state == handleSelected
-	c.connecting = h.op == OpConnect
+	if c.connecting = h.op == OpConnect; c.connecting && h.ext != nil {
+		c.to = h.ext.to
+	}
 	if f := h.heldFile(); f != nil {
 		if cont != nil {
 			h.ext.file, c.file = nil, f
@@ -446,6 +448,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 		return err
 	}
 	h.op, h.complete, h.moved = c.op, c.complete, c.part
+	h.keepAddr(c)
 	var err error
 	if pause > 0 {
 		if err = s.pauseFor(d, pause); err == nil {
@@ -474,6 +477,8 @@ func (c *call) armAfter() armAfter {
 		return afterEmpty
 	case c.complete || c.sends >= pollTries || c.flags&^int(MsgPeek) != 0 || c.own != nil:
 		return afterNothing
+	case c.flags != 0:
+		return afterPeek
 	}
 	return afterTry
 }

@@ -183,14 +183,36 @@ func (s *Socket) Connect(a Addr, w Wait) error {
 	if err := s.addrToC(&a, &x.addr); err != nil {
 		return s.answer(OpConnect, &w, err)
 	}
-	return s.blame(s.connect(&call{op: OpConnect, addr: &x.addr}, &w), &a)
+	c := call{op: OpConnect, addr: &x.addr}
+	err := s.connect(&c, &w)
+	if c.to != nil {
+		return s.blame(err, c.to)
+	}
+	return s.blame(err, &a)
+}
+
+// keepAddr makes h hold the address of the connect that waits, for the errors of the call that goes on with it. s.mu is held.
+func (h *Handle) keepAddr(c *call) {
+	if c.op != OpConnect {
+		return
+	}
+	if c.to == nil && c.addr != nil {
+		to := addrFromC(c.addr, Addr{})
+		c.to = &to
+	}
+	h.extend().to = c.to
 }
 
 // FinishConnect completes a connect for which the same mailbox got a Select. It returns nil once connected, a *Select
 // while the attempt goes on, or the attempt's error. OTP: socket:connect/1.
 func (s *Socket) FinishConnect(w Wait) error {
 	s = s.orClosed()
-	return s.connect(&call{op: OpConnect, finish: true}, &w)
+	c := call{op: OpConnect, finish: true}
+	err := s.connect(&c, &w)
+	if c.to == nil {
+		return err
+	}
+	return s.blame(err, c.to)
 }
 
 func (s *Socket) connect(c *call, w *Wait) error {
