@@ -439,9 +439,9 @@ func TestWhatNoKernelTakes(t *testing.T) {
 		"a path with a NUL":  second(Dialer{}.Dial("unix", "a\x00b")),
 		"a path too long":    second(Dialer{}.Dial("unix", fmt.Sprintf("/%0200d", 1))),
 		"an unknown zone":    second(Dialer{}.Dial("tcp6", "[::1%nosuchzone]:1")),
-		"an endless time":    c.(TCPConn).SetKeepAlivePeriod(1 << 62),
-		"an endless linger":  c.(TCPConn).SetLinger(1 << 40),
-		"an endless receipt": c.(TCPConn).SetReadBuffer(1 << 40),
+		"an endless time":    c.(*TCPConn).SetKeepAlivePeriod(1 << 62),
+		"an endless linger":  c.(*TCPConn).SetLinger(1 << 40),
+		"an endless receipt": c.(*TCPConn).SetReadBuffer(1 << 40),
 	} {
 		opError(t, err)
 		assert.ErrorIs(t, err, syscall.EINVAL, what)

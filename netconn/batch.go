@@ -53,18 +53,18 @@ var batches = sync.Pool{New: func() any {
 
 // ReadBatch receives up to len(ms) datagrams with one recvmmsg(2), waits for the first, and returns how many came. flags
 // are those of recvmsg(2).
-func (c UDPConn) ReadBatch(ms []Message, flags int) (int, error) {
+func (c *UDPConn) ReadBatch(ms []Message, flags int) (int, error) {
 	return c.batch(ms, flags, false)
 }
 
 // WriteBatch sends up to len(ms) datagrams with one sendmmsg(2), waits for room for the first, and returns how many were
 // sent: fewer than len(ms) if an error or a lack of room ended it, which a next call tells. flags are those of sendmsg(2).
-func (c UDPConn) WriteBatch(ms []Message, flags int) (int, error) {
+func (c *UDPConn) WriteBatch(ms []Message, flags int) (int, error) {
 	return c.batch(ms, flags, true)
 }
 
-func (c UDPConn) batch(ms []Message, flags int, write bool) (int, error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) batch(ms []Message, flags int, write bool) (int, error) {
+	c = c.orClosed()
 	op, call := "read", "recvmmsg"
 	if write {
 		op, call = "write", "sendmmsg"
@@ -106,7 +106,7 @@ func (c UDPConn) batch(ms []Message, flags int, write bool) (int, error) {
 }
 
 // pack makes the kernel's form, which keeps what it points to.
-func (b *batch) pack(c UDPConn, ms []Message) error {
+func (b *batch) pack(c *UDPConn, ms []Message) error {
 	total := 0
 	for i := range ms {
 		total += len(ms[i].Buffers)
@@ -155,7 +155,7 @@ func grown[T any](s []T, n int) []T {
 }
 
 // packAddr writes a destination as a sockaddr, and returns its length.
-func (c UDPConn) packAddr(name *unix.RawSockaddrInet6, addr net.Addr) (uint32, error) {
+func (c *UDPConn) packAddr(name *unix.RawSockaddrInet6, addr net.Addr) (uint32, error) {
 	u, ok := addr.(*net.UDPAddr)
 	if !ok {
 		return 0, syscall.EINVAL
@@ -181,7 +181,7 @@ func (c UDPConn) packAddr(name *unix.RawSockaddrInet6, addr net.Addr) (uint32, e
 }
 
 // sender is the address in a sockaddr.
-func (c UDPConn) sender(name *unix.RawSockaddrInet6, size uint32) net.Addr {
+func (c *UDPConn) sender(name *unix.RawSockaddrInet6, size uint32) net.Addr {
 	switch {
 	case size == 0:
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Conn is a connection on a socket of esock: a TCPConn, a UnixConn, a UDPConn, a UnixgramConn, an IPConn, or one of another
+// Conn is a connection on a socket of esock: a *TCPConn, *UnixConn, *UDPConn, *UnixgramConn, *IPConn, or one of another
 // family, which has these methods, and those of io.ReaderFrom and io.WriterTo on a stream.
 type Conn interface {
 	net.Conn
@@ -23,7 +23,7 @@ type Conn interface {
 	Socket() *esock.Socket
 }
 
-// PacketConn is a socket of datagrams: a UDPConn, a UnixgramConn, an IPConn, or one of another family, which has these
+// PacketConn is a socket of datagrams: a *UDPConn, *UnixgramConn, *IPConn, or one of another family, which has these
 // methods. Read and Write are for connected ones.
 type PacketConn interface {
 	net.PacketConn
@@ -35,8 +35,10 @@ type conn struct {
 	s           *esock.Socket
 	network     string // net's word
 	local, peer net.Addr
-	messages    bool // each read is one message
 }
+
+// messages reports whether each read is one message.
+func (c *conn) messages() bool { return c.s.Type() != esock.Stream }
 
 // NewConn makes a connection of a connected socket, which it owns from now on. Its type follows from the socket's: see
 // Conn. The socket's options stay as they are. Errors: ENOTCONN, but for raw sockets; those of getsockname(2); *esock.InvalidError "socket" for
@@ -79,7 +81,7 @@ type based interface {
 
 func (c *conn) base() *conn { return c }
 
-// orClosed is the connection, or a closed one for that of a zero TCPConn or the like.
+// orClosed is the connection, or a closed one for nil.
 func (c *conn) orClosed() *conn {
 	if c == nil {
 		return &closedConn
@@ -112,23 +114,33 @@ func newConn(s *esock.Socket, network string) (based, error) {
 
 // typed is the connection of the type that fits the socket.
 func typed(s *esock.Socket, network string, local, peer net.Addr) based {
-	c := &conn{s, network, local, peer, s.Type() != esock.Stream}
+	c := conn{s, network, local, peer}
 	inet, packets := isInet(s.Domain()), s.Type() == esock.Dgram
 	switch {
 	case inet && s.Type() == esock.Stream && (s.Protocol() == esock.TCP || s.Protocol() == esock.MPTCP):
-		return TCPConn{stream{c}}
+		v := &with[TCPConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
 	case inet && packets && s.Protocol() == esock.UDP:
-		return UDPConn{packetConn{c}}
+		v := &with[UDPConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
 	case inet && s.Type() == esock.Raw:
-		return IPConn{packetConn{c}}
+		v := &with[IPConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
 	case s.Domain() == esock.Local && packets:
-		return UnixgramConn{packetConn{c}}
+		v := &with[UnixgramConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
 	case s.Domain() == esock.Local:
-		return UnixConn{stream{c}}
+		v := &with[UnixConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
 	case s.Type() == esock.Stream || s.Type() == esock.SeqPacket:
-		return stream{c}
+		return stream{&c}
 	default:
-		return packetConn{c}
+		return packetConn{&c}
 	}
 }
 

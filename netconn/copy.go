@@ -68,7 +68,7 @@ func (c stream) sendFile(r io.Reader) (n int64, handled bool, err error) {
 	c.conn = c.orClosed()
 	r, limit, limited := unlimited(r)
 	f, ok := r.(file)
-	if !ok || !isOf(r, "os", (*os.File)(nil)) || c.messages {
+	if !ok || !isOf(r, "os", (*os.File)(nil)) || c.messages() {
 		return 0, false, nil
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
@@ -123,7 +123,7 @@ func isOf(v any, pkg string, like ...any) bool {
 func streamOf(v any) syscall.RawConn {
 	var found syscall.Conn
 	if b, ok := v.(based); ok {
-		if b.base().messages {
+		if b.base().messages() {
 			return nil
 		}
 		found = b.base().s

@@ -20,7 +20,8 @@ type Dialer struct {
 	LocalAddr net.Addr      // a *net.TCPAddr, *net.UDPAddr, *net.IPAddr or *net.UnixAddr to bind to; nil: the kernel's choice
 
 	// AttemptDelay is how long an attempt to one of several addresses is alone before the next one starts beside it; 0 stands
-	// for 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5.
+	// for 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5. It
+	// counts for each address, while net.Dialer.FallbackDelay, of RFC 6555, counts once for a whole family.
 	AttemptDelay time.Duration
 
 	// KeepAlive is how long a TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes. It has no
@@ -39,13 +40,23 @@ type Dialer struct {
 	Registered bool // the socket is in the registry of package esock
 }
 
+// Dial connects as the zero Dialer does.
+func Dial(network, address string) (net.Conn, error) { return Dialer{}.Dial(network, address) }
+
+// DialTimeout is Dial with a time limit for everything, names included; 0: none.
+func DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	return Dialer{Timeout: timeout}.Dial(network, address)
+}
+
 // Dial is DialContext without a context.
 func (d Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
 // DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket", "unixgram", or
-// "ip", "ip4" or "ip6" with a protocol, as in "ip4:icmp"; written as for net.Dial. The result is a Conn. The end of ctx ends the attempt, and does nothing to a connection.
+// "ip", "ip4" or "ip6" with a protocol, as in "ip4:icmp"; written as for net.Dial. The result is a Conn: a *TCPConn for tcp,
+// a *UDPConn for udp, a *UnixConn for unix and unixpacket, a *UnixgramConn for unixgram, and an *IPConn for ip. The end of
+// ctx ends the attempt, and does nothing to a connection.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if ctx == nil {
 		return nil, wrap("dial", network, d.LocalAddr, nil, &esock.InvalidError{What: "timeout", Cause: "the context is nil"})

@@ -284,7 +284,7 @@ type udp interface {
 
 var (
 	_ udp = (*net.UDPConn)(nil)
-	_ udp = UDPConn{}
+	_ udp = (*UDPConn)(nil)
 )
 
 func TestDatagramsDoAsThoseOfNet(t *testing.T) {

@@ -31,8 +31,27 @@ type ListenConfig struct {
 	Registered  bool          // the sockets are in the registry of package esock, and so are accepted ones
 }
 
-// Listen listens on an address of "tcp", "tcp4", "tcp6", "unix" or "unixpacket", written as for net.Listen.
-func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Listener, error) {
+// Listen listens as the zero ListenConfig does.
+func Listen(network, address string) (net.Listener, error) {
+	return ListenConfig{}.Listen(context.Background(), network, address)
+}
+
+// ListenPacket makes a socket for datagrams as the zero ListenConfig does.
+func ListenPacket(network, address string) (net.PacketConn, error) {
+	return ListenConfig{}.ListenPacket(context.Background(), network, address)
+}
+
+// Listen listens on an address of "tcp", "tcp4", "tcp6", "unix" or "unixpacket", written as for net.Listen. The result is a
+// *Listener.
+func (lc ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	l, err := lc.listener(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (lc *ListenConfig) listener(ctx context.Context, network, address string) (*Listener, error) {
 	s, n, addr, err := lc.bound(ctx, network, address, false)
 	if err != nil {
 		return nil, wrap("listen", network, nil, addr, err)
@@ -51,9 +70,9 @@ func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Li
 }
 
 // ListenPacket makes a socket that receives datagrams on an address of "udp", "udp4", "udp6", "unixgram", or "ip", "ip4" or
-// "ip6" with a protocol, as in "ip4:icmp" and "ip6:ipv6-icmp"; written as for net.ListenPacket. The result is a UDPConn, a
-// UnixgramConn or an IPConn.
-func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (PacketConn, error) {
+// "ip6" with a protocol, as in "ip4:icmp" and "ip6:ipv6-icmp"; written as for net.ListenPacket. The result is a PacketConn: a
+// *UDPConn, *UnixgramConn or *IPConn.
+func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
 	s, n, addr, err := lc.bound(ctx, network, address, true)
 	if err != nil {
 		return nil, wrap("listen", network, nil, addr, err)

@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -92,6 +93,28 @@ func (l *Listener) AcceptConn() (Conn, error) {
 		}
 		return typed(s, l.network, netAddr(s, local, l.network), netAddr(s, peer, l.network)), nil
 	}
+}
+
+// AcceptTCP is Accept with the type of connections of TCP. Errors: *esock.InvalidError "socket" for a listener of others.
+func (l *Listener) AcceptTCP() (*TCPConn, error) { return acceptAs[*TCPConn](l) }
+
+// AcceptUnix is Accept with the type of connections of unix sockets. Errors: *esock.InvalidError "socket" for a listener of
+// others.
+func (l *Listener) AcceptUnix() (*UnixConn, error) { return acceptAs[*UnixConn](l) }
+
+func acceptAs[T Conn](l *Listener) (none T, err error) {
+	l = l.orClosed()
+	if l.s != nil {
+		if _, ok := typed(l.s, "", nil, nil).(T); !ok {
+			return none, l.failed("accept", "accept4", &esock.InvalidError{What: "socket", Value: l.network,
+				Cause: fmt.Sprintf("its connections are no %T", none)})
+		}
+	}
+	c, err := l.AcceptConn()
+	if err != nil {
+		return none, err
+	}
+	return c.(T), nil
 }
 
 // Close stops listening. Accept returns net.ErrClosed.

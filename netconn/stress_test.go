@@ -158,7 +158,7 @@ func TestAResetEndsCallsInEveryState(t *testing.T) {
 				info := a.Socket().Info()
 				return info.NumReaders+info.NumWriters > 0
 			})
-			require.NoError(t, b.(TCPConn).SetLinger(0))
+			require.NoError(t, b.(*TCPConn).SetLinger(0))
 			require.NoError(t, b.Close())
 			err := testwait.Result(t, "the end of the call", done)
 			assert.True(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE), "%v", err)
