@@ -19,7 +19,7 @@ type ListenConfig struct {
 	Control func(ctx context.Context, network, address string, s *esock.Socket) error
 
 	// KeepAlive is how long an accepted TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes.
-	// It has no effect if KeepAliveConfig has Enable.
+	// It has no effect if KeepAliveConfig has Enable. Values that Linux refuses have none: see Dialer.
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig // probes in detail
 
@@ -199,14 +199,7 @@ func (lc *ListenConfig) listen(n network, s *esock.Socket) error {
 }
 
 func (lc *ListenConfig) prepareTCP(s *esock.Socket) error {
-	if err := sockopt.TCPNoDelay.Set(s, true); err != nil {
-		return err
-	}
-	if cfg := keepAlive(lc.KeepAlive, lc.KeepAliveConfig); cfg.Enable {
-		if err := setKeepAlive(s, cfg); err != nil {
-			return err
-		}
-	}
+	inheritable(s, keepAlive(lc.KeepAlive, lc.KeepAliveConfig))
 	if lc.FastOpen > 0 {
 		if err := sockopt.TCPFastOpen.Set(s, lc.FastOpen); err != nil {
 			return err
@@ -216,6 +209,14 @@ func (lc *ListenConfig) prepareTCP(s *esock.Socket) error {
 		return sockopt.TCPDeferAccept.Set(s, int((lc.DeferAccept+time.Second-1)/time.Second))
 	}
 	return nil
+}
+
+// inheritable sets what accepted connections of TCP have. As in package net, they do without what the kernel refuses here.
+func inheritable(s *esock.Socket, cfg net.KeepAliveConfig) {
+	sockopt.TCPNoDelay.Set(s, true)
+	if cfg.Enable {
+		setKeepAlive(s, cfg)
+	}
 }
 
 // controlNetwork is the network with the family, as net's Control functions get it.
