@@ -124,3 +124,83 @@ func TestDialsThatEndEarly(t *testing.T) {
 		assert.ErrorIs(t, err, context.Canceled)
 	}
 }
+
+type unixMessages interface {
+	net.Conn
+	ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error)
+	WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error)
+}
+
+// Control messages without data, sent and received, are what they are in package net.
+func TestControlMessagesWithoutData(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer f.Close()
+	rights := unix.UnixRights(int(f.Fd()))
+	for _, network := range []string{"unix", "unixpacket", "unixgram"} {
+		t.Run(network, func(t *testing.T) {
+			alike(t, func(s *script, of side) {
+				var from, to unixMessages
+				var addr *net.UnixAddr
+				if network == "unixgram" {
+					p, err := of.packet(network, addressOf(t, network))
+					require.NoError(t, err)
+					defer p.Close()
+					d, err := of.packet(network, addressOf(t, network))
+					require.NoError(t, err)
+					defer d.Close()
+					from, to, addr = d.(unixMessages), p.(unixMessages), p.LocalAddr().(*net.UnixAddr)
+				} else {
+					d, a := connected(t, of, network)
+					from, to = d.(unixMessages), a.(unixMessages)
+				}
+				receive := func(size, room int) {
+					require.NoError(t, to.SetReadDeadline(time.Now().Add(patience)))
+					oob := make([]byte, room)
+					n, oobn, flags, _, err := to.ReadMsgUnix(make([]byte, size), oob)
+					s.say("ReadMsgUnix", size, room, n, oobn, flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC), err)
+					if ms, err := unix.ParseSocketControlMessage(oob[:oobn]); err == nil {
+						for _, m := range ms {
+							if fds, err := unix.ParseUnixRights(&m); err == nil {
+								s.say("descriptors", len(fds))
+								for _, fd := range fds {
+									unix.Close(fd)
+								}
+							}
+						}
+					}
+				}
+				for _, size := range []int{4, 1, 0} {
+					n, oobn, err := from.WriteMsgUnix(nil, rights, addr)
+					s.say("WriteMsgUnix without data", n, oobn, err)
+					receive(size, 64)
+				}
+				if network == "unix" {
+					n, _, err := from.WriteMsgUnix([]byte("z"), nil, nil)
+					s.say("WriteMsgUnix", n, err)
+					if own, ok := to.(*UnixConn); ok { // package net's has io.EOF here
+						n, oobn, flags, _, err := own.ReadMsgUnix(nil, nil)
+						assert.Equal(t, [3]int{}, [3]int{n, oobn, flags})
+						assert.NoError(t, err)
+					}
+					receive(4, 64)
+				}
+				for _, data := range []string{"x", "xy"} {
+					n, oobn, err := from.WriteMsgUnix([]byte(data), rights, addr)
+					s.say("WriteMsgUnix", n, oobn, err)
+					receive(0, 64)
+					if network == "unix" && data == "xy" {
+						receive(4, 64) // the rest
+					}
+				}
+				if network != "unix" {
+					n, oobn, err := from.WriteMsgUnix(nil, nil, addr)
+					s.say("WriteMsgUnix of nothing", n, oobn, err)
+					if network == "unixgram" {
+						receive(4, 64)
+					}
+				}
+			})
+		})
+	}
+}
