@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // Where package net does without what the kernel refuses, so does this package: dialled and accepted connections have the
@@ -203,4 +204,45 @@ func TestControlMessagesWithoutData(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Calls that must not wait do not wait, also beside one that does.
+func TestBatchesThatDoNotWait(t *testing.T) {
+	a, b := receiving(t, "udp4").(*UDPConn), receiving(t, "udp4").(*UDPConn)
+	ms := []Message{{Buffers: [][]byte{make([]byte, 10)}, OOB: make([]byte, 100)}}
+	for _, flags := range []int{unix.MSG_DONTWAIT, unix.MSG_ERRQUEUE, unix.MSG_ERRQUEUE | unix.MSG_DONTWAIT} {
+		n, err := a.ReadBatch(ms, flags)
+		assert.Zero(t, n)
+		assert.ErrorIs(t, err, unix.EAGAIN)
+		assert.Equal(t, "read", opError(t, err).Op)
+	}
+	n, err := a.WriteBatch([]Message{{Buffers: [][]byte{[]byte("x")}, Addr: b.LocalAddr()}}, unix.MSG_DONTWAIT)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	require.NoError(t, b.SetReadDeadline(time.Now().Add(patience)))
+	n, err = b.ReadBatch(ms, 0)
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	n, err = b.ReadBatch(ms, unix.MSG_DONTWAIT)
+	assert.Zero(t, n)
+	assert.ErrorIs(t, err, unix.EAGAIN)
+
+	for _, flags := range []int{-1, 1 << 31, 1 << 40} {
+		for _, call := range []func([]Message, int) (int, error){a.ReadBatch, a.WriteBatch} {
+			_, err := call(ms, flags)
+			opError(t, err)
+			assert.ErrorContains(t, err, fmt.Sprintf("invalid flags %d: it does not fit into 32 bits", flags))
+		}
+	}
+
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.Read(make([]byte, 1))
+		done <- err
+	}()
+	testwait.Until(t, "a read waits", func() bool { return a.Socket().Info().NumReaders > 0 })
+	_, err = a.ReadBatch(ms, unix.MSG_ERRQUEUE)
+	assert.ErrorIs(t, err, unix.EAGAIN)
+	require.NoError(t, a.Close())
+	assert.ErrorIs(t, <-done, net.ErrClosed)
 }
