@@ -60,7 +60,7 @@ func (d Dialer) Dial(network, address string) (net.Conn, error) {
 // ctx ends the attempt, and does nothing to a connection.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if ctx == nil {
-		return nil, wrap("dial", network, d.LocalAddr, nil, &esock.InvalidError{What: "timeout", Cause: "the context is nil"})
+		return nil, wrap("dial", network, d.LocalAddr, nil, errNilContext)
 	}
 	ctx, cancel := d.limit(ctx)
 	defer cancel()

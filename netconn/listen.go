@@ -12,7 +12,9 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// ListenConfig says how to listen. The zero value listens as package net does.
+// ListenConfig says how to listen. The zero value listens as package net does. A field that a network does not have is
+// ignored: KeepAlive, FastOpen, DeferAccept and MPTCP are for TCP, ReusePort is not for unix, and Backlog is for listeners. A
+// negative FastOpen, DeferAccept or Backlog is an *esock.InvalidError with its name.
 type ListenConfig struct {
 	// Control is called with each new socket before it is bound, nil for nothing; network is "tcp4", "udp6", "unix" or the
 	// like.
@@ -89,7 +91,10 @@ func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string
 func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets bool) (*esock.Socket, network, net.Addr, error) {
 	n, err := parseNetwork(name)
 	if err == nil && ctx == nil {
-		err = &esock.InvalidError{What: "timeout", Cause: "the context is nil"}
+		err = errNilContext
+	}
+	if err == nil {
+		err = lc.invalid()
 	}
 	if err != nil {
 		return nil, n, nil, err
@@ -113,6 +118,22 @@ func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets
 	}
 	s, err := lc.bind(ctx, n, n.domain(e), e, address)
 	return s, n, addr, err
+}
+
+// invalid is the error of a value that means nothing.
+func (lc *ListenConfig) invalid() error {
+	for _, field := range []struct {
+		name  string
+		value any
+		bad   bool
+	}{
+		{"FastOpen", lc.FastOpen, lc.FastOpen < 0}, {"Backlog", lc.Backlog, lc.Backlog < 0}, {"DeferAccept", lc.DeferAccept, lc.DeferAccept < 0},
+	} {
+		if field.bad {
+			return &esock.InvalidError{What: field.name, Value: field.value, Cause: "it is negative"}
+		}
+	}
+	return nil
 }
 
 // preferred is the address to listen on: as in package net, the first of IPv4, or else the first.

@@ -32,8 +32,8 @@ var (
 
 // NewListener makes a listener of a socket on which Listen was called, and which it owns from now on. Accepted connections
 // have the options of the socket that Linux inherits, such as TCP_NODELAY, and no others; they are registered if it is.
-// Closing leaves the path of a unix socket, unless SetUnlinkOnClose asks. Errors: those of getsockname(2);
-// *esock.InvalidError "socket" for nil.
+// Closing leaves the path of a unix socket, unless SetUnlinkOnClose asks. After an error the socket still is the caller's.
+// Errors: those of getsockname(2); *esock.InvalidError "socket" for nil, and for one that does not listen.
 func NewListener(s *esock.Socket) (*Listener, error) {
 	return newListener(s, "")
 }
@@ -48,6 +48,9 @@ func newListener(s *esock.Socket, network string) (*Listener, error) {
 	a, err := s.SockName()
 	if err != nil {
 		return nil, wrap("listen", network, nil, nil, reason("getsockname", err))
+	}
+	if !listens(s) {
+		return nil, wrap("listen", network, nil, netAddr(s, a, network), errNoListener)
 	}
 	l := &Listener{s: s, network: network, addr: netAddr(s, a, network), keep: true}
 	if a.Family() == esock.Local && a.Path() != "" && a.Path()[0] != 0 {
@@ -173,7 +176,14 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	return (&conn{s: l.s, network: l.network, local: l.addr}).SyscallConn()
 }
 
-// Socket returns the socket beneath the listener.
+// String returns the network and the address, for logs.
+func (l *Listener) String() string {
+	l = l.orClosed()
+	return (&conn{s: l.s, network: l.network, local: l.addr}).String()
+}
+
+// Socket returns the socket beneath the listener. Its Close leaves the path of a unix socket. It is nil for a nil or zero
+// listener.
 func (l *Listener) Socket() *esock.Socket {
 	l = l.orClosed()
 	return l.s

@@ -69,6 +69,9 @@ func (c *TCPConn) File() (*os.File, error) { return c.orClosed().conn.File() }
 // deadlines; see esock.Socket.SyscallConn.
 func (c *TCPConn) SyscallConn() (syscall.RawConn, error) { return c.orClosed().conn.SyscallConn() }
 
+// String returns the network and the addresses, for logs.
+func (c *TCPConn) String() string { return c.orClosed().conn.String() }
+
 // Socket returns the socket beneath the connection. The connection's deadlines bind its calls too. It is nil for a nil
 // or zero connection.
 func (c *TCPConn) Socket() *esock.Socket { return c.orClosed().conn.Socket() }
@@ -144,6 +147,9 @@ func (c *UnixConn) File() (*os.File, error) { return c.orClosed().conn.File() }
 // SyscallConn gives access to the descriptor. Its Read and Write take turns with other calls, and are bound to the
 // deadlines; see esock.Socket.SyscallConn.
 func (c *UnixConn) SyscallConn() (syscall.RawConn, error) { return c.orClosed().conn.SyscallConn() }
+
+// String returns the network and the addresses, for logs.
+func (c *UnixConn) String() string { return c.orClosed().conn.String() }
 
 // Socket returns the socket beneath the connection. The connection's deadlines bind its calls too. It is nil for a nil
 // or zero connection.
@@ -221,6 +227,9 @@ func (c *UDPConn) File() (*os.File, error) { return c.orClosed().conn.File() }
 // deadlines; see esock.Socket.SyscallConn.
 func (c *UDPConn) SyscallConn() (syscall.RawConn, error) { return c.orClosed().conn.SyscallConn() }
 
+// String returns the network and the addresses, for logs.
+func (c *UDPConn) String() string { return c.orClosed().conn.String() }
+
 // Socket returns the socket beneath the connection. The connection's deadlines bind its calls too. It is nil for a nil
 // or zero connection.
 func (c *UDPConn) Socket() *esock.Socket { return c.orClosed().conn.Socket() }
@@ -281,6 +290,9 @@ func (c *UnixgramConn) File() (*os.File, error) { return c.orClosed().conn.File(
 // deadlines; see esock.Socket.SyscallConn.
 func (c *UnixgramConn) SyscallConn() (syscall.RawConn, error) { return c.orClosed().conn.SyscallConn() }
 
+// String returns the network and the addresses, for logs.
+func (c *UnixgramConn) String() string { return c.orClosed().conn.String() }
+
 // Socket returns the socket beneath the connection. The connection's deadlines bind its calls too. It is nil for a nil
 // or zero connection.
 func (c *UnixgramConn) Socket() *esock.Socket { return c.orClosed().conn.Socket() }
@@ -334,6 +346,9 @@ func (c *IPConn) File() (*os.File, error) { return c.orClosed().conn.File() }
 // SyscallConn gives access to the descriptor. Its Read and Write take turns with other calls, and are bound to the
 // deadlines; see esock.Socket.SyscallConn.
 func (c *IPConn) SyscallConn() (syscall.RawConn, error) { return c.orClosed().conn.SyscallConn() }
+
+// String returns the network and the addresses, for logs.
+func (c *IPConn) String() string { return c.orClosed().conn.String() }
 
 // Socket returns the socket beneath the connection. The connection's deadlines bind its calls too. It is nil for a nil
 // or zero connection.

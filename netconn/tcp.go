@@ -1,9 +1,11 @@
 package netconn
 
 import (
+	"math"
 	"net"
 	"time"
 
+	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -19,9 +21,12 @@ func (c *TCPConn) SetNoDelay(on bool) error {
 }
 
 // SetLinger says what Close does with unsent data: send it in the background (negative), throw it away and reset the
-// connection (0), or wait for it for up to so many seconds.
+// connection (0), or wait for it for up to so many seconds. More than 1<<31-1 are an *esock.InvalidError "linger".
 func (c *TCPConn) SetLinger(sec int) error {
 	c = c.orClosed()
+	if sec > math.MaxInt32 { // package net's cut ones may be 0, which would throw data away
+		return c.option(&esock.InvalidError{What: "linger", Value: sec, Cause: "the kernel counts seconds in 32 bits"})
+	}
 	return c.option(sockopt.SocketLinger.Set(c.s, sockopt.Linger{On: sec >= 0, Time: time.Duration(max(sec, 0)) * time.Second}))
 }
 
@@ -48,5 +53,5 @@ func (c *TCPConn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
 func (c *TCPConn) MultipathTCP() (bool, error) {
 	c = c.orClosed()
 	on, err := isMultipath(c.s)
-	return on, c.option(err)
+	return on, c.asked(err)
 }

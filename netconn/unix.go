@@ -24,7 +24,7 @@ var (
 func (c *UnixConn) PeerCred() (esock.Credentials, error) {
 	c = c.orClosed()
 	v, err := sockopt.SocketPeerCred.Get(c.s)
-	return v, c.option(err)
+	return v, c.asked(err)
 }
 
 // ReadMsgUnix receives data into b, and control messages as the kernel wrote them into oob. The descriptors in them are the
