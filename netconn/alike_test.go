@@ -450,3 +450,27 @@ func TestWhatNoKernelTakes(t *testing.T) {
 		assert.ErrorAs(t, err, &invalid, what)
 	}
 }
+
+// ReadMsgUnix into no bytes takes a byte of a stream if control messages may come with it, as in package net.
+func TestReadMsgUnixIntoNothing(t *testing.T) {
+	alike(t, func(s *script, of side) {
+		c, peer := connected(t, of, "unix")
+		_, err := peer.Write([]byte("ab"))
+		require.NoError(t, err)
+		n, oobn, _, addr, err := c.(unixMessages).ReadMsgUnix(nil, make([]byte, 50))
+		s.say("with room for control messages", n, oobn, addr.Net, err)
+		b := make([]byte, 5)
+		n, err = c.Read(b)
+		s.say("Read", n, err, string(b[:n]))
+	})
+	c, peer := pair(t, "unix")
+	_, err := peer.Write([]byte("a"))
+	require.NoError(t, err)
+	n, oobn, flags, _, err := c.(*UnixConn).ReadMsgUnix(nil, nil) // package net says io.EOF
+	require.NoError(t, err)
+	assert.Zero(t, n+oobn+flags)
+	b := make([]byte, 5)
+	n, err = c.Read(b)
+	require.NoError(t, err)
+	assert.Equal(t, "a", string(b[:n]), "nothing is lost")
+}

@@ -28,8 +28,8 @@ func (c *UnixConn) PeerCred() (esock.Credentials, error) {
 }
 
 // ReadMsgUnix receives data into b, and control messages as the kernel wrote them into oob. The descriptors in them are the
-// caller's. addr is nil, because the peer of a connection is in RemoteAddr. If b is empty and oob is not, one byte of data
-// is received and lost, and n is 1, as in package net. recvmsg(2).
+// caller's. addr is the peer's address, nil if it has no name. If b is empty and oob is not, one byte of data is received and
+// lost, and n is 1, as in package net. recvmsg(2).
 func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
 	c = c.orClosed()
 	return c.readMsgUnix(b, oob)
@@ -107,7 +107,14 @@ func (c *UnixgramConn) WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn 
 
 func (c *conn) readMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
 	c = c.orClosed()
+	nothing := len(b) == 0 && !c.messages()
+	if nothing && len(oob) == 0 {
+		return 0, 0, 0, nil, c.readNothing()
+	}
 	n, oobn, flags, from, err := c.recvMsg(b, oob)
+	if nothing && err == nil { // a byte of the stream comes with control messages, and counts as in package net
+		n, flags = 1, flags&^int(esock.MsgTrunc)
+	}
 	return n, oobn, flags, unixSender(from, c.network), err
 }
 
