@@ -778,7 +778,8 @@ ESOCK_API int esock_poller_fd(const esock_poller *p);
 enum esock_arm_after {
     ESOCK_AFTER_NOTHING = 0, /* nothing: it may be ready */
     ESOCK_AFTER_EMPTY = 1,   /* the last notification proved empty: the call still would block */
-    ESOCK_AFTER_TRY = 2      /* the last call in the direction would have blocked */
+    ESOCK_AFTER_TRY = 2,     /* the last call in the direction would have blocked */
+    ESOCK_AFTER_PEEK = 3     /* so would it, and it had MSG_PEEK */
 };
 
 /* Arms `events`: asks for one notification of each, in addition to those already armed. After one
@@ -790,7 +791,8 @@ enum esock_arm_after {
  * With ESOCK_AFTER_EMPTY the registration turns edge-triggered, so that a lasting condition (a
  * queued error that is not read) does not cause endless events. With ESOCK_AFTER_TRY it does so if
  * the caller waits for ESOCK_IN again and again, so that an arm costs no system call. Such events
- * may arrive without being armed, and mean "try again". */
+ * may arrive without being armed, and mean "try again". ESOCK_AFTER_PEEK is ESOCK_AFTER_NOTHING
+ * where SO_PEEK_OFF may be set: then a peek that finds nothing does not show that nothing is there. */
 ESOCK_API int esock_arm(esock_poller *p, esock *s, unsigned events, enum esock_arm_after after,
                         void *user);
 

@@ -20,6 +20,9 @@ func (c stream) ReadFrom(r io.Reader) (int64, error) {
 	if r == nil {
 		return 0, wrap("readfrom", c.network, c.local, c.peer, syscall.EINVAL)
 	}
+	if _, limit, limited := unlimited(r); limited != nil && limit == 0 {
+		return 0, nil // whatever the connection's state, as in package net
+	}
 	n, handled, err := c.sendFile(r)
 	if !handled {
 		n, handled, err = c.spliceFrom(r)
