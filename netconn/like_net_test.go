@@ -126,12 +126,6 @@ func TestDialsThatEndEarly(t *testing.T) {
 	}
 }
 
-type unixMessages interface {
-	net.Conn
-	ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error)
-	WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error)
-}
-
 // Control messages without data, sent and received, are what they are in package net.
 func TestControlMessagesWithoutData(t *testing.T) {
 	f, err := os.Open(os.DevNull)
