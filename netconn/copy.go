@@ -126,7 +126,7 @@ func isOf(v any, pkg string, like ...any) bool {
 func streamOf(v any) (e end, ok bool) {
 	var found syscall.Conn
 	if b, ok := v.(based); ok {
-		if b.base().s == nil || b.base().messages() {
+		if b.base().messages() || b.base().s == nil {
 			return end{}, false
 		}
 		e.s = b.base().s

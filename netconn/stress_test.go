@@ -171,7 +171,7 @@ func receivingOnce(t *testing.T, network string) PacketConn {
 	}
 	c, err := ownPackets(ListenConfig{}.ListenPacket(background, network, address))
 	require.NoError(t, err)
-	return c
+	return c.(PacketConn)
 }
 
 // Deadlines flap while data flows, and no byte is lost or comes twice.
