@@ -21,7 +21,8 @@ type Conn interface {
 	// File returns a duplicate of the descriptor; see esock.Socket.File.
 	File() (*os.File, error)
 
-	// Socket returns the socket. Calls on it and on the connection take turns.
+	// Socket returns the socket. Calls on it and on the connection take turns, and the connection's deadlines bind its calls,
+	// too.
 	Socket() *esock.Socket
 }
 
