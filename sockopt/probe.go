@@ -157,6 +157,12 @@ func (o *Info) probeRead(s *esock.Socket, question any) (got any, err error) {
 // the option.
 func (o *Info) probeUntried(s *esock.Socket, why string) (ProbeResult, string) {
 	var err error
+	if o.Level == "tls" { // a level that a socket has only with that ulp, which only a connection takes
+		if err = TCPULP.Set(s, "tls"); errors.Is(err, syscall.ENOENT) {
+			return ProbeLacks, "the kernel has no TLS: its module tls is not there"
+		}
+		return ProbeState, why
+	}
 	if o.CanGet && !o.Asks {
 		if _, err = o.probeRead(s, nil); err == nil {
 			return ProbeReads, "setting it was not tried: " + why

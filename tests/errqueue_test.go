@@ -81,6 +81,7 @@ func TestRecvErrWaits(t *testing.T) {
 	to := provoke(t, s)
 	a := <-ch
 	require.NoError(t, a.err)
+	keepControl(t, &m)
 	assert.Equal(t, syscall.ECONNREFUSED, a.e.Errno)
 	assert.Equal(t, esock.OriginICMP, a.e.Origin)
 	assert.Equal(t, esock.ICMPPortUnreach, a.e.Code)
