@@ -396,7 +396,8 @@ typedef struct esock_msg {
 
 /* Receives one message, and decodes its control messages into `cmsgs` in the same call. Returns the
  * bytes stored. When the kernel had to truncate the control data (MSG_CTRUNC), every descriptor
- * that came in it is closed, and its record has rights = 0 or fd = -1, and length 0.
+ * that came in it is closed, and its record has rights = 0 or fd = -1, and length 0. With `cmsgs`
+ * NULL nothing is decoded, and out->cmsgs and out->bad are 0.
  *
  * With MSG_ERRQUEUE the data is the packet that the error is about, `addr` its destination, and the
  * error a control message of kind ESOCK_CMSG_RECVERR; the result's flags have MSG_ERRQUEUE.

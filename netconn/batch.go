@@ -187,10 +187,13 @@ func (c UDPConn) sender(name *unix.RawSockaddrInet6, size uint32) net.Addr {
 		return nil
 	case name.Family == unix.AF_INET:
 		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
-		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(four.Addr), uint16(swapped(uint32(four.Port)))))
+		return udpAddr(netip.AddrPortFrom(netip.AddrFrom4(four.Addr), swapped(uint32(four.Port))))
 	}
-	a := esock.Inet6Addr(netip.AddrFrom16(name.Addr), swapped(uint32(name.Port)), name.Scope_id)
-	return c.udpAddr(a)
+	from := netip.AddrPortFrom(netip.AddrFrom16(name.Addr), swapped(uint32(name.Port)))
+	if name.Scope_id != 0 {
+		from = c.zoned(from, name.Scope_id)
+	}
+	return udpAddr(from)
 }
 
 // swapped turns a port into network byte order, or back.

@@ -9,11 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/esock-go/esock"
 )
 
 // Random programs run on a connection of this package and on one of package net, and each call must have the same result:
@@ -29,9 +33,22 @@ func described(err error) string {
 	if !errors.As(err, &op) {
 		return fmt.Sprintf("%T %v", err, err)
 	}
+	what := strings.ReplaceAll(fmt.Sprintf("%T %v", op.Err, op.Err), "netconn.", "net.")
+	var invalid *esock.InvalidError
+	if errors.As(op.Err, &invalid) { // what package net leaves to the kernel
+		what = fmt.Sprintf("%T %v", &os.SyscallError{}, callOf(op)+": "+syscall.EINVAL.Error())
+	}
+	if inner, ok := op.Err.(*net.OpError); ok { // its addresses differ, too
+		what = "(" + described(inner) + ")"
+	}
 	var timeout net.Error
-	return fmt.Sprintf("op %s, net %s, source %t, addr %t, %T %v, timeout %t", op.Op, op.Net, op.Source != nil, op.Addr != nil,
-		op.Err, op.Err, errors.As(err, &timeout) && timeout.Timeout())
+	return fmt.Sprintf("op %s, net %s, source %t, addr %t, %s, timeout %t", op.Op, op.Net, op.Source != nil, op.Addr != nil,
+		what, errors.As(err, &timeout) && timeout.Timeout())
+}
+
+// callOf is the system call that package net makes for an operation.
+func callOf(op *net.OpError) string {
+	return map[string]string{"dial": "connect", "listen": "bind", "write": "sendto", "set": "setsockopt"}[op.Op]
 }
 
 // shape is an address without what differs.
@@ -41,6 +58,10 @@ func shape(a net.Addr) string {
 		return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
 	case *net.UDPAddr:
 		return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
+	case *net.IPAddr:
+		if a != nil {
+			return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
+		}
 	case *net.UnixAddr:
 		return fmt.Sprintf("%T %t %s", a, a.Name == "@", a.Net)
 	case nil:
@@ -412,3 +433,14 @@ func runDatagrams(t *rapid.T, network, free string) {
 }
 
 func isNil(a net.Addr) bool { return a == nil || reflect.ValueOf(a).IsNil() }
+
+// addrOf is what an error says of its addresses.
+func addrOf(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return "none"
+	}
+	return fmt.Sprint(op.Source, " ", op.Addr)
+}
+
+func isLike(err, like error) bool { return errors.Is(err, like) }

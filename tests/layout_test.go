@@ -42,7 +42,7 @@ var imports = []struct{ of, may string }{
 	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
 	{"netdevice", ". internal/corecall internal/plain"},
 	{"supports", ". sockopt netdevice internal/plain"},
-	{"netconn", ". sockopt internal/corecall"},
+	{"netconn", ". sockopt internal/corecall internal/layered"},
 
 	{"internal/testkit", ". sockopt"},
 

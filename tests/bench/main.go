@@ -20,8 +20,8 @@ import (
 )
 
 // benchmarks, in the order of the table.
-var benchmarks = []benchmark{ready, blocked, processes, processesSpin, stream, sendfile, accept, openClose,
-	openBindClose, recvmsg, udp, udpEight, udpEcho, decode, idle, allocs, frames, lines, heads, echo1, echo200, echoActive1, echoActive200, serve}
+var benchmarks = slices.Concat([]benchmark{ready, blocked, processes, processesSpin, stream, sendfile, accept, openClose,
+	openBindClose, recvmsg, udp, udpEight, udpEcho, decode, idle, allocs, frames, lines, heads, echo1, echo200, echoActive1, echoActive200, serve}, netconnRows)
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == childWord {
@@ -62,7 +62,7 @@ func runAll(e effort, names []string, jsonFile, svgFile string) error {
 	start := time.Now()
 	var results []result
 	for _, b := range benchmarks {
-		wanted := len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(b.name, n) })
+		wanted := len(names) == 0 && !b.asked || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(b.name, n) })
 		if !wanted {
 			continue
 		}
