@@ -136,6 +136,12 @@ func (s *Socket) sendRaw(buf, ctrl []byte, dest *cAddr) (int, error) {
 	return n, err
 }
 
+// Count adds to the counters what a system call on the socket's descriptor moved: messages of so many bytes, the longest of which
+// has most; none is a failure. Only a function that SyscallConn's Read (writing: Write) runs may call it.
+func (*engine) Count(s *Socket, writing bool, messages, bytes, most int) {
+	cCount(s.h, writing, uint64(messages), uint64(bytes), uint64(most))
+}
+
 // inetToC writes a valid address without a zone for the core. IPv4 is an inet address.
 func inetToC(a netip.AddrPort, c *cAddr) {
 	ip := a.Addr()

@@ -354,7 +354,7 @@ struct results {
 /* Appends a result. There must be room. */
 static esock_result *put(struct results *r, esock_op *op, int64_t n, uint32_t flags) {
     esock_result *out = &r->out[r->n++];
-    *out = (esock_result){.op = op, .n = n, .flags = flags};
+    *out = (esock_result){.op = op, .user = op->user, .n = n, .flags = flags};
     return out;
 }
 

@@ -97,6 +97,7 @@ enum esock_result_flags {
 
 typedef struct esock_result {
     esock_op *op;
+    uint64_t user;   /* the operation's, which may be gone already */
     int64_t n;       /* bytes moved, 0 for accept and connect, or a negative errno */
     uint32_t flags;  /* enum esock_result_flags */
     uint32_t buffer; /* with ESOCK_RESULT_BUFFER */

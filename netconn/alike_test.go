@@ -419,7 +419,7 @@ func TestDialsAtTheEdges(t *testing.T) {
 				got[i] = described(err)
 				if err != nil {
 					got[i] += fmt.Sprint(" ", addrOf(err))
-					for _, like := range []error{context.Canceled, context.DeadlineExceeded, os.ErrDeadlineExceeded, net.ErrClosed, os.ErrPermission} {
+					for _, like := range []error{context.Canceled, context.DeadlineExceeded, net.ErrClosed, os.ErrPermission} {
 						got[i] += fmt.Sprint(" ", isLike(err, like))
 					}
 				} else {

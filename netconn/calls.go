@@ -15,4 +15,5 @@ var calls = layered.Engine.(interface {
 	RecvRawInet(s *esock.Socket, buf, ctrl []byte) (n, ctrlLen int, flags esock.MsgFlags, from netip.AddrPort, scope uint32, err error)
 	SendRaw(s *esock.Socket, buf, ctrl []byte, to esock.Addr) (int, error)
 	SendRawInet(s *esock.Socket, buf, ctrl []byte, to netip.AddrPort) (int, error)
+	Count(s *esock.Socket, writing bool, messages, bytes, most int)
 })

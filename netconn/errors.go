@@ -76,7 +76,11 @@ func (canceledError) Is(target error) bool { return target == context.Canceled }
 func (*timeoutError) Error() string        { return "i/o timeout" }
 func (*timeoutError) Timeout() bool        { return true }
 func (*timeoutError) Temporary() bool      { return true }
-func (*timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// Is finds both errors that package net has for it: which one comes there depends on what the dial does at that moment.
+func (*timeoutError) Is(target error) bool {
+	return target == context.DeadlineExceeded || target == os.ErrDeadlineExceeded
+}
 
 // notAn is the error for an address of a type that the socket's network does not have.
 func (c *conn) notAn(addr net.Addr) error {

@@ -289,6 +289,9 @@ func TestBatches(t *testing.T) {
 					got++
 				}
 			}
+			sent, got := a.s.Counters(), b.s.Counters()
+			assert.Equal(t, [3]uint64{45, 5, 9}, [3]uint64{sent.WriteByte, sent.WritePkg, sent.WritePkgMax})
+			assert.Equal(t, [3]uint64{45, 5, 9}, [3]uint64{got.ReadByte, got.ReadPkg, got.ReadPkgMax})
 			n, err := b.ReadBatch(nil, 0)
 			assert.NoError(t, err)
 			assert.Zero(t, n)
@@ -299,6 +302,7 @@ func TestBatches(t *testing.T) {
 			assert.ErrorIs(t, err, syscall.EINVAL)
 			_, err = a.WriteBatch([]Message{{}}, 0)
 			assert.True(t, errors.Is(err, syscall.EDESTADDRREQ), "%v", err)
+			assert.EqualValues(t, 1, a.s.Counters().WriteFails)
 			require.NoError(t, a.Close())
 			_, err = a.WriteBatch(out, 0)
 			assert.ErrorIs(t, err, net.ErrClosed)

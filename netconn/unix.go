@@ -107,7 +107,7 @@ func (c *conn) readMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAdd
 func (c *conn) writeMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
 	c = c.orClosed()
 	var to esock.Addr
-	if addr != nil || c.s.Type() == esock.Dgram && c.peer == nil {
+	if addr != nil {
 		if to, err = c.toUnix(addr); err != nil {
 			return 0, 0, wrap("write", c.network, c.local, opUnix(addr), err)
 		}

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -132,6 +137,9 @@ var netconnRows = []benchmark{
 	netconnRow("udp", "UDP, WriteTo and ReadFrom of 64 bytes, one goroutine", "datagram", 0.85, connUDP),
 	netconnRow("udp-msg", "UDP, WriteMsgUDP and ReadMsgUDP with two control messages", "datagram", 0.85, connMsgs),
 	netconnRow("udp-8", "UDP, WriteTo of 64 bytes by eight goroutines of one socket", "datagram", 0.85, connEight),
+	speed("quic", "QUIC, quic-go at both ends: 50 MiB over one stream", "50 MiB", 0.85, 50, 1, "quic"),
+	speed("wireguard", "wireguard-go: packets of 1,400 bytes through a tunnel, with its own bind and with one of 60 lines", "packet", 0.85,
+		20000, 20000, "wireguard"),
 	netconnIdle,
 }
 
@@ -197,4 +205,42 @@ func connDial(m *maker, e effort) (*session, error) {
 		}
 		return nil
 	}), closer(l)}, nil
+}
+
+// speed is a row of the programs in tests/unchanged, whose test program runs them; it needs ESOCK_UNCHANGED. Each turn does n of
+// what the other program counts, in `times` of what the row counts.
+func speed(name, about, what string, limit float64, n, times int, program string) benchmark {
+	by := func(socket string) func(e effort) (*session, error) {
+		return func(e effort) (*session, error) {
+			binary := os.Getenv("ESOCK_UNCHANGED")
+			if binary == "" {
+				return nil, missing("the programs are not built (ESOCK_UNCHANGED)")
+			}
+			cmd := exec.Command(binary)
+			cmd.Env = append(os.Environ(), "ESOCK_SPEED="+program+" "+socket)
+			t, _, err := talkTo(cmd, anyCPU)
+			if err != nil {
+				return nil, err
+			}
+			turn := func() ([]float64, error) {
+				answer, err := t.ask(strconv.Itoa(n))
+				if err != nil {
+					return nil, err
+				}
+				var costs [3]float64
+				if err := json.Unmarshal([]byte(answer), &costs); err != nil {
+					return nil, fmt.Errorf("%q: %w", answer, err)
+				}
+				for i := range costs {
+					costs[i] /= float64(times)
+				}
+				return costs[:], nil
+			}
+			return &session{turn, t.stop}, nil
+		}
+	}
+	b := netconnRow(name, about, what, limit, nil)
+	b.contenders = []contender{{nameEsock, by("netconn")}, {nameNet, by("net")}}
+	b.turns = 9
+	return b
 }

@@ -126,6 +126,11 @@ func childIdleHTTP(mode string, n int) error {
 		return err
 	}
 	runtime.KeepAlive(fds)
+	if file := os.Getenv("ESOCK_BENCH_HEAP"); file != "" {
+		if err := writeHeapProfile(file); err != nil {
+			return err
+		}
+	}
 	return json.NewEncoder(os.Stdout).Encode(idleMemory{int64(n - warm), after.Anonymous - before.Anonymous,
 		after.Heap - before.Heap, after.Stacks - before.Stacks})
 }
