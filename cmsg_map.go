@@ -37,8 +37,7 @@ var cmsgTypeNames = map[int]plain.Names{
 // the kind is known, value:
 //
 //	ttl, tos, hoplimit, tclass   an integer; so with mark, priority, rxq_ovfl, wifi_status, txtime, ts_opt_id,
-//	                             checksum, recvfragsize, flowinfo, segment, gro, inq,
-//	                             set_record_type, get_record_type
+//	                             checksum, recvfragsize, flowinfo, segment, gro, inq, set_record_type, get_record_type
 //	timestamp                    {sec, usec}
 //	timestampns                  {sec, nsec}
 //	timestamping                 {software, hardware}, each {sec, nsec}, where known

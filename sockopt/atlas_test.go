@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,8 +17,8 @@ import (
 	"github.com/esock-go/esock/internal/sourcetree"
 )
 
-// The atlas says which option works on which kernel with which socket, as found there: testdata/kernels has the answers. go
-// generate writes docs/atlas.md and docs/atlas.json.
+// The atlas says which option works on which kernel with which socket, as found there: testdata/kernels has the answers.
+// go generate writes docs/atlas.md and docs/atlas.json.
 //
 //go:generate env ESOCK_UPDATE=1 go test -count=1 -run ^TestTheAtlasIsFresh$ .
 
@@ -25,8 +26,8 @@ import (
 const readsConnected = ProbeNoSocket + 1
 
 // atlasCells are the results in the tables.
-var atlasCells = [...]string{ProbeRoundTrips: "rw", ProbeReads: "r", ProbeSets: "w", ProbePrivilege: "priv", ProbeState: "state",
-	ProbeDiffers: "diff", ProbeRefused: "err", ProbeLacks: "-", ProbeNoSocket: "none", readsConnected: "c"}
+var atlasCells = [...]string{ProbeRoundTrips: "rw", ProbeReads: "r", ProbeSets: "w", ProbePrivilege: "priv",
+	ProbeState: "state", ProbeDiffers: "diff", ProbeRefused: "err", ProbeLacks: "-", ProbeNoSocket: "none", readsConnected: "c"}
 
 func atlasWord(r ProbeResult) string {
 	if r == readsConnected {
@@ -80,7 +81,11 @@ func (k *atlasKernel) connected(t *testing.T, file string) {
 		c := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		for where := range strings.FieldsSeq(c[5]) {
 			kind, state, _ := strings.Cut(where, "/")
-			if r := k.answers[c[0]][kind]; (state == "connected" || state == "listening") && (r == ProbeState || r == ProbeLacks || r == ProbeRefused) {
+			if state != "connected" && state != "listening" {
+				continue
+			}
+			switch k.answers[c[0]][kind] {
+			case ProbeState, ProbeLacks, ProbeRefused:
 				k.answers[c[0]][kind] = readsConnected
 			}
 		}
@@ -106,7 +111,7 @@ func (k *atlasKernel) has(option string) (has, known bool) {
 	return false, known
 }
 
-// cell is the results of an option on a kernel: one if all kinds agree.
+// cell is the results of an option on a kernel: that of most kinds of sockets, and those of the others with their names.
 func (k *atlasKernel) cell(option string) string {
 	kinds := map[ProbeResult][]string{}
 	for _, kind := range kindNames {
@@ -120,18 +125,11 @@ func (k *atlasKernel) cell(option string) string {
 	case len(kinds) == 0:
 		return atlasCells[ProbeNoSocket]
 	}
-	var parts []string
-	most := 0
-	for _, names := range kinds {
-		most = max(most, len(names))
-	}
-	for r := range ProbeResult(len(atlasCells)) {
-		switch names := kinds[r]; {
-		case names == nil:
-		case len(names) == most && !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(p, " ") }):
-			parts = append(parts, atlasCells[r])
-		default:
-			parts = append(parts, atlasCells[r]+" "+strings.Join(names, " "))
+	most := slices.MaxFunc(slices.Sorted(maps.Keys(kinds)), func(x, y ProbeResult) int { return len(kinds[x]) - len(kinds[y]) })
+	parts := []string{atlasCells[most]}
+	for _, r := range slices.Sorted(maps.Keys(kinds)) {
+		if r != most {
+			parts = append(parts, atlasCells[r]+" "+strings.Join(kinds[r], " "))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -233,7 +231,8 @@ func atlasJSON(t *testing.T, kernels []atlasKernel) string {
 	for i := range optionRows {
 		o := &optionRows[i]
 		name := o.Level + "." + o.Name
-		a := atlasOption{Level: o.Level, Name: o.Name, Since: o.Since, Until: o.Until, Kernels: map[string]map[string]string{}}
+		a := atlasOption{Level: o.Level, Name: o.Name, Since: o.Since, Until: o.Until}
+		a.Kernels = map[string]map[string]string{}
 		a.ProvenSince, a.ProvenUntil = proven(kernels, name)
 		for _, k := range kernels {
 			a.Kernels[k.release] = map[string]string{}
@@ -252,7 +251,9 @@ func TestTheAtlasIsFresh(t *testing.T) {
 	sourcetree.Need(t)
 	kernels := readAtlas(t)
 	require.NotEmpty(t, kernels)
-	for file, want := range map[string]string{"../docs/atlas.md": atlasPage(kernels), "../docs/atlas.json": atlasJSON(t, kernels)} {
+	for file, want := range map[string]string{
+		"../docs/atlas.md": atlasPage(kernels), "../docs/atlas.json": atlasJSON(t, kernels),
+	} {
 		if os.Getenv("ESOCK_UPDATE") != "" {
 			require.NoError(t, os.WriteFile(file, []byte(want), 0o644))
 		}
