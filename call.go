@@ -449,6 +449,7 @@ func (s *Socket) isFatal(c *call, err error) bool {
 // scratch is the memory that a call with an address or several buffers needs.
 type scratch struct {
 	addr  cAddr
+	msg   cMsg
 	arena []byte
 	iov   []cIovec
 }

@@ -115,7 +115,7 @@ func Rights(fds ...int) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmRights, Data: make([]byte, 0, 4*len(fds)), bad: len(fds) > maxRights}
 	for _, fd := range fds {
 		if fd < 0 || fd > math.MaxInt32 {
-			fd, c.bad = -1, true
+			c.bad, fd = true, -1 // not some other descriptor
 		}
 		c.Data = binary.NativeEndian.AppendUint32(c.Data, uint32(int32(fd)))
 	}

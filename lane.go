@@ -214,6 +214,9 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 
 // clash reports why a call may not even wait for the lane. s.mu is held.
 func (s *Socket) clash(l *lane, c *call, w *Wait, mine bool) error {
+	if c.op.direction() != erring && s.looped() {
+		return errLooped
+	}
 	current, cont := s.current(c.op.direction()), w.continues()
 	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op) {
 		return errNotInProgress

@@ -55,6 +55,7 @@ type rareState struct {
 	fromFD    int              // the descriptor that was adopted
 	lent      uint64           // the cookie of a borrowed socket: cookieOf
 	relay     atomic.Pointer[relay]
+	leave     func() // takes the socket out of the loop that serves it, nil if none does; guarded by mu
 }
 
 var lastID atomic.Uint64
@@ -150,18 +151,23 @@ func (s *Socket) accept(c *call, w *Wait) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := s.otp.Load()
-	if o != nil && o.meta != nil {
-		inherited := *o
-		inherited.meta = nil
-		o = &inherited
-	}
-	n := newSocket(c.accepted, s.Domain(), s.typ, s.proto, factConnected, o)
+	n := newSocket(c.accepted, s.Domain(), s.typ, s.proto, factConnected, s.inherited())
 	if !n.settleIn("accept", s.registered(), s.requester(w)) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)
 	}
 	return n, nil
+}
+
+// inherited are the options of level otp that an accepted socket gets from its listener.
+func (s *Socket) inherited() *otpOptions {
+	o := s.otp.Load()
+	if o == nil || o.meta == nil {
+		return o
+	}
+	inherited := *o
+	inherited.meta = nil
+	return &inherited
 }
 
 // Connect connects to an address. On a datagram socket it sets the peer, and RawAddr(Unspec, nil) removes it. After a

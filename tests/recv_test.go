@@ -450,6 +450,21 @@ func TestSeqpacketEmptyMessagesAndTheEnd(t *testing.T) {
 	}
 }
 
+// What has no sender has not that of an earlier call's message.
+func TestRecvFromOfAnEmptyMessageHasNoOtherAddress(t *testing.T) {
+	s, to := udp(t)
+	a, b := pair(t, esock.SeqPacket)
+	for range 20 {
+		_, err := s.SendTo(nil, to, 0, esock.Forever)
+		require.NoError(t, err)
+		send(t, a, "")
+		n, from, err := b.RecvFrom(make([]byte, 4), 0, esock.Forever)
+		require.NoError(t, err)
+		assert.Zero(t, n)
+		require.Zero(t, from)
+	}
+}
+
 func TestRecvFrom(t *testing.T) {
 	// A connected stream gives no address.
 	a, b := tcpPair(t)
