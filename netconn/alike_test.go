@@ -434,6 +434,8 @@ func TestDialsAtTheEdges(t *testing.T) {
 
 // What package net hands to the kernel, or changes in silence, is refused by name.
 func TestWhatNoKernelTakes(t *testing.T) {
+	_, err := Listen("unix", fmt.Sprintf("/%0200d", 1))
+	assert.ErrorContains(t, err, "the path has 201 bytes, and 108 fit")
 	c, _ := pair(t, "tcp4")
 	for what, err := range map[string]error{
 		"a path with a NUL":   second(Dialer{}.Dial("unix", "a\x00b")),
