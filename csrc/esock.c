@@ -2,6 +2,7 @@
 #include "esock_internal.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +314,29 @@ int esock_connect(esock *s, const esock_addr *a) {
     if (r == 0) r = s->sys->connect(s->sys, s->fd, (const struct sockaddr *)&ss, len);
     if (r == -EINTR) r = -EINPROGRESS; /* POSIX: the attempt goes on */
     esock__trace(s, "connect", r);
+    return r;
+}
+
+#define SCTP_CONNECTX3 111 /* SCTP_SOCKOPT_CONNECTX3 of linux/sctp.h, which is not everywhere */
+
+int esock_connectx(esock *s, const void *addrs, size_t len, int32_t *assoc) {
+    struct { /* struct sctp_getaddrs_old */
+        int32_t assoc;
+        int32_t len;
+        const void *addrs;
+    } arg = {.addrs = addrs};
+    if (assoc == NULL) return -EFAULT;
+    *assoc = 0;
+    if (len > INT_MAX) return -EINVAL;
+    arg.len = (int32_t)len;
+    socklen_t size = sizeof arg;
+    esock_nonblock(s);
+    int r = s->sys->getsockopt(s->sys, s->fd, IPPROTO_SCTP, SCTP_CONNECTX3, &arg, &size);
+    if (r == -EINTR) r = -EINPROGRESS;
+    /* The kernel writes the number over the head of the argument, also when the attempt goes on. */
+    if (r >= 0 || r == -EINPROGRESS) *assoc = arg.assoc;
+    if (r > 0) r = 0;
+    esock__trace(s, "connectx", r);
     return r;
 }
 

@@ -227,6 +227,13 @@ ESOCK_API int esock_peername(esock *s, esock_addr *a);
  * -EAGAIN, for a unix listener with a full backlog, is among them: no readiness follows it. */
 ESOCK_API int esock_connect(esock *s, const esock_addr *a);
 
+/* Starts an association of an SCTP socket with a peer that has several addresses, which tell one
+ * another apart by their families: sockaddr_in and sockaddr_in6, one after the other, `len` bytes.
+ * RFC 6458, 9.9 (sctp_connectx). Sets *assoc to the association's number, also with -EINPROGRESS; to 0
+ * with any other error. Returns as esock_connect; on a one-to-many socket no readiness says that the
+ * association is established, but a notification does. -ENOPROTOOPT: no SCTP socket. */
+ESOCK_API int esock_connectx(esock *s, const void *addrs, size_t len, int32_t *assoc);
+
 /* Asks for the result of an attempt to connect. Returns 0 when connected. -EINPROGRESS: not decided
  * yet. Other errors: why the attempt failed. */
 ESOCK_API int esock_finish(esock *s);

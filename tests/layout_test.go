@@ -43,6 +43,7 @@ var imports = []struct{ of, may string }{
 
 	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
 	{"netdevice", ". internal/corecall internal/plain"},
+	{"sctp", ". sockopt internal/corecall"},
 	{"supports", ". sockopt netdevice internal/plain"},
 	{"netconn", ". sockopt internal/corecall internal/layered"},
 
@@ -60,6 +61,7 @@ var imports = []struct{ of, may string }{
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},
 	{"examples/restart", "netconn"},
+	{"examples/sctp-chat", ". sockopt sctp"},
 	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},
 	{"tests/interop", ""},

@@ -579,7 +579,12 @@ static void use(struct slot *t, uint8_t op) {
         break;
     case 4:
         random_address(&a);
-        MUST(esock_connect(t->s, &a) <= 0);
+        if (b & 1) {
+            int32_t assoc;
+            MUST(esock_connectx(t->s, &a, sizeof a, &assoc) <= 0);
+        } else {
+            MUST(esock_connect(t->s, &a) <= 0);
+        }
         break;
     case 5:
         MUST(esock_finish(t->s) <= 0);
