@@ -83,6 +83,9 @@ var (
 	tcpSend = results("waits|ok", "ok", "EPIPE|ECONNRESET|ok", "waits|ok", "waits|ok", "waits|ok|EPIPE|ECONNRESET", "waits|ok", "EPIPE|ok",
 		"EPIPE|ok", "EPIPE|ok", "")
 	acceptTCP = results("waits", "ok", "", "", "", "", "EINVAL", "waits", "EINVAL", "EINVAL", "")
+	// SCTP has an error of its own for the end of an association, and its listeners no shutdown.
+	sctpSend = results("waits|ok", "ok", "EPIPE|ECONNRESET|ESHUTDOWN|ok", "waits|ok", "waits|ok|ESHUTDOWN|EPIPE",
+		"waits|ok|ESHUTDOWN|EPIPE|ECONNRESET", "waits|ok", "EPIPE|ESHUTDOWN|ok", "EPIPE|ESHUTDOWN|ok", "EPIPE|ESHUTDOWN|ok", "")
 	// A socket that has no shutdown.
 	neverShut = results("waits", "ok", "", "", "", "", "waits", "waits", "waits", "waits", "")
 	// The end of the peer is nothing to a datagram socket that receives.
@@ -232,7 +235,7 @@ func rows() (all []row) {
 		{"tcp", kindOf(sockopt.KindTCP4), tcpSend, streamRecv, acceptTCP},
 		{"tcp6", kindOf(sockopt.KindTCP6), tcpSend, streamRecv, acceptTCP},
 		{"mptcp", kindOf(sockopt.KindMPTCP), tcpSend, streamRecv, acceptTCP},
-		{"sctp", kindOf(sockopt.KindSCTP), tcpSend, streamRecv, acceptTCP},
+		{"sctp", kindOf(sockopt.KindSCTP), sctpSend, streamRecv, neverShut},
 		{"unix stream", unixOf(esock.Stream), unixSend, streamRecv, acceptTCP},
 		{"unix seqpacket", unixOf(esock.SeqPacket), unixSend, streamRecv, acceptTCP},
 		{"vsock", kindOf(sockopt.KindVSock), tcpSend, streamRecv, neverShut},

@@ -58,6 +58,9 @@ var imports = []struct{ of, may string }{
 	{"examples/restart", "netconn"},
 	{"tests", ""},
 	{"tests/interop", ""},
+	{"tests/kernels", ""},
+	{"tests/kernels/guest", "tests/kernels"},
+	{"tests/kernels/table", "tests/kernels"},
 	{"tests/mutants", ""},
 }
 
