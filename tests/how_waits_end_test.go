@@ -188,7 +188,10 @@ func howItEnds(t *testing.T, r row, e end, want string, async bool) {
 	made, took := p.tries()-before, time.Since(begin)
 	if got == "waits" {
 		p.own.Close()
-		assert.ErrorIs(t, <-done, errClosed, "Close ends it all the same")
+		// Close ends it all the same, if the peer's doing, which may still be on its way, has not.
+		if late := <-done; !errors.Is(late, errClosed) {
+			got = resultName(late)
+		}
 	}
 	ok := slices.Contains(strings.Split(want, "|"), got) || strings.Contains(want, "!ok") && got != "ok" && got != "waits"
 	assert.True(t, ok, "it ended with %s, and not with %s", got, want)

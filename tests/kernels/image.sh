@@ -18,7 +18,7 @@ image() {
     done
     CGO_ENABLED=0 go build -o "$root/init" ./tests/kernels/guest
     CGO_ENABLED=0 go build -o "$root/bin/test2json" cmd/test2json
-    echo 'tun vsock_loopback' >"$root/modules"
+    cp tests/kernels/modules "$root/"
     programs "$root"
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
@@ -32,11 +32,13 @@ programs() {
     local root=$1 program file
     cp "$(command -v busybox)" "$root/bin/busybox"
     ln -s ../bin/busybox "$root/sbin/modprobe"
-    for program in ip tc bash setpriv; do
+    # Debian's busybox as a shell would take its own ip for that of iproute2.
+    for program in ip tc bash dash setpriv; do
         if file=$(PATH=$PATH:/usr/sbin:/sbin command -v "$program"); then
             cp -L "$file" "$root/bin/"
         fi
     done
+    ln -s "$([[ -f $root/bin/dash ]] && echo dash || echo bash)" "$root/bin/sh"
     # ldd fails for those without libraries.
     { find "$root/bin" "$root/suite" -type f -exec ldd {} + 2>/dev/null || true; } | grep -oE '/[^ ]+\.so[^ ]*' | sort -u |
         while read -r file; do

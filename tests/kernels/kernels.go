@@ -70,9 +70,8 @@ func (r *Result) Add(o Result) {
 
 // Machine is what a guest says of itself before it runs anything.
 type Machine struct {
-	Kernel  string   // its release, as uname -r prints it
-	Arch    string   // as uname -m prints it
-	Missing []string // modules that were to be loaded and cannot be
+	Kernel string // its release, as uname -r prints it
+	Arch   string // as uname -m prints it
 }
 
 // What a guest says is on lines of its console. Each has a mark, because the kernel and the tests print there, too.

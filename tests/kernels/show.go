@@ -28,9 +28,6 @@ func Text(runs []Run) string {
 			all.Add(r)
 		}
 		fmt.Fprintf(&b, "%-28s %-10s %7d %7d %7d %8.1f\n", run.Machine.Kernel, "all", all.Passed, len(all.Failed), len(all.Skipped), all.Seconds)
-		if len(run.Machine.Missing) > 0 {
-			fmt.Fprintf(&b, "%-28s has no module %s\n", run.Machine.Kernel, strings.Join(run.Machine.Missing, ", "))
-		}
 	}
 	return b.String()
 }
