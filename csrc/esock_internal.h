@@ -26,7 +26,8 @@ enum esock__flag {
     ESOCK__RESTORE_FD = 512, /* taken, and was not close-on-exec before */
     ESOCK__CONNECTED = 1024, /* a stream that may be connected: see esock_connect */
     ESOCK__EXPOSED = 2048,   /* others may use the descriptor or its description: esock__expose */
-    ESOCK__LINGER = 4096     /* SO_LINGER was set, or may be inherited */
+    ESOCK__LINGER = 4096,    /* SO_LINGER was set, or may be inherited */
+    ESOCK__PEEK_OFF = 8192   /* so may be SO_PEEK_OFF */
 };
 
 /* 216 bytes, so that malloc's chunk is 224: an idle socket must cost little. */

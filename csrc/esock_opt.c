@@ -48,6 +48,9 @@ static int get_sized(const esock *s, const esock_optrow *row, void *val, size_t 
 static int put(esock *s, int level, int opt, const void *val, size_t len) {
     int r;
     if (level == SOL_SOCKET && opt == SO_LINGER) esock__set_flags(s, ESOCK__LINGER);
+#ifdef SO_PEEK_OFF
+    if (level == SOL_SOCKET && opt == SO_PEEK_OFF) esock__set_flags(s, ESOCK__PEEK_OFF);
+#endif
     ESOCK__RETRY(r, s->sys->setsockopt(s->sys, s->fd, level, opt, val, (socklen_t)len));
     return r;
 }

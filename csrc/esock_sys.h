@@ -60,6 +60,10 @@ struct esock_sys {
     int (*epoll_ctl)(const esock_sys *sys, int ep, int op, int fd, struct epoll_event *ev);
     int (*epoll_wait)(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
                       int timeout_ms);
+    /* wake-ups: an eventfd, made readable, and cleared */
+    int (*eventfd)(const esock_sys *sys);
+    int (*event_set)(const esock_sys *sys, int fd);
+    int (*event_clear)(const esock_sys *sys, int fd);
     /* network namespaces */
     int (*open)(const esock_sys *sys, const char *path, int flags);
     int (*filetype)(const esock_sys *sys, int fd); /* fstat: S_IFREG and its like */

@@ -38,6 +38,7 @@ type batch struct {
 	iovs  []unix.Iovec
 	names []unix.RawSockaddrInet6
 
+	s     *esock.Socket
 	flags int
 	write bool
 	n     int
@@ -79,7 +80,7 @@ func (c UDPConn) batch(ms []Message, flags int, write bool) (int, error) {
 	ms = ms[:min(len(ms), batchMost)]
 	b := batches.Get().(*batch)
 	defer b.free()
-	b.flags, b.write = flags, write
+	b.s, b.flags, b.write = c.s, flags, write
 	if err := b.pack(c, ms); err != nil {
 		return 0, c.failed(op, call, err)
 	}
@@ -187,10 +188,13 @@ func (c UDPConn) sender(name *unix.RawSockaddrInet6, size uint32) net.Addr {
 		return nil
 	case name.Family == unix.AF_INET:
 		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
-		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(four.Addr), uint16(swapped(uint32(four.Port)))))
+		return udpAddr(netip.AddrPortFrom(netip.AddrFrom4(four.Addr), swapped(uint32(four.Port))))
 	}
-	a := esock.Inet6Addr(netip.AddrFrom16(name.Addr), swapped(uint32(name.Port)), name.Scope_id)
-	return c.udpAddr(a)
+	from := netip.AddrPortFrom(netip.AddrFrom16(name.Addr), swapped(uint32(name.Port)))
+	if name.Scope_id != 0 {
+		from = c.zoned(from, name.Scope_id)
+	}
+	return udpAddr(from)
 }
 
 // swapped turns a port into network byte order, or back.
@@ -218,13 +222,25 @@ func (b *batch) once(fd uintptr) bool {
 		if errno != 0 {
 			b.n = 0
 		}
+		b.count()
 		return true
 	}
+}
+
+// count adds the messages to the socket's counters. One that was cut counts for what there was room for.
+func (b *batch) count() {
+	bytes, most := 0, 0
+	for i := range b.hdrs[:b.n] {
+		n := int(b.hdrs[i].n)
+		bytes, most = bytes+n, max(most, n)
+	}
+	calls.Count(b.s, b.write, b.n, bytes, most)
 }
 
 // free gives the batch back, without what belongs to the caller.
 func (b *batch) free() {
 	clear(b.hdrs)
 	clear(b.iovs)
+	b.s = nil
 	batches.Put(b)
 }

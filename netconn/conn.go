@@ -10,8 +10,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Conn is a connection on a socket of esock: a TCPConn, a UnixConn, a UDPConn, a UnixgramConn, or one of another family,
-// which has these methods, and those of io.ReaderFrom and io.WriterTo on a stream.
+// Conn is a connection on a socket of esock: a TCPConn, a UnixConn, a UDPConn, a UnixgramConn, an IPConn, or one of another
+// family, which has these methods, and those of io.ReaderFrom and io.WriterTo on a stream.
 type Conn interface {
 	net.Conn
 	syscall.Conn
@@ -23,8 +23,8 @@ type Conn interface {
 	Socket() *esock.Socket
 }
 
-// PacketConn is a socket of datagrams: a UDPConn, a UnixgramConn, or one of another family, which has these methods. Read
-// and Write are for connected ones.
+// PacketConn is a socket of datagrams: a UDPConn, a UnixgramConn, an IPConn, or one of another family, which has these
+// methods. Read and Write are for connected ones.
 type PacketConn interface {
 	net.PacketConn
 	Conn
@@ -39,11 +39,11 @@ type conn struct {
 }
 
 // NewConn makes a connection of a connected socket, which it owns from now on. Its type follows from the socket's: see
-// Conn. The socket's options stay as they are. Errors: ENOTCONN; those of getsockname(2); *esock.InvalidError "socket" for
+// Conn. The socket's options stay as they are. Errors: ENOTCONN, but for raw sockets; those of getsockname(2); *esock.InvalidError "socket" for
 // nil.
 func NewConn(s *esock.Socket) (Conn, error) {
 	c, err := newConn(s, "")
-	if err == nil && c.base().peer == nil {
+	if err == nil && c.base().peer == nil && s.Type() != esock.Raw { // the kernel knows no peer of a raw socket
 		err = wrap("file", c.base().network, c.LocalAddr(), nil, os.NewSyscallError("getpeername", syscall.ENOTCONN))
 	}
 	if err != nil {
@@ -119,6 +119,8 @@ func typed(s *esock.Socket, network string, local, peer net.Addr) based {
 		return TCPConn{stream{c}}
 	case inet && packets && s.Protocol() == esock.UDP:
 		return UDPConn{packetConn{c}}
+	case inet && s.Type() == esock.Raw:
+		return IPConn{packetConn{c}}
 	case s.Domain() == esock.Local && packets:
 		return UnixgramConn{packetConn{c}}
 	case s.Domain() == esock.Local:
@@ -169,6 +171,14 @@ func (c *conn) Close() error {
 	c = c.orClosed()
 	if err := c.s.Close(); err != nil {
 		return c.failed("close", "close", err)
+	}
+	return nil
+}
+
+func (c *conn) shutdown(how esock.How) error {
+	c = c.orClosed()
+	if err := c.s.Shutdown(how); err != nil {
+		return c.failed("close", "shutdown", err)
 	}
 	return nil
 }

@@ -102,8 +102,9 @@ func TestErrorsAreThoseOfNet(t *testing.T) {
 	}
 	_, err = a.Read(nil)
 	assert.ErrorIs(t, err, net.ErrClosed)
-	_, err = b.SyscallConn()
-	assert.ErrorIs(t, err, net.ErrClosed)
+	raw, err := b.SyscallConn()
+	require.NoError(t, err, "as in package net")
+	assert.ErrorIs(t, raw.Control(func(uintptr) {}), net.ErrClosed)
 }
 
 func TestReadOfNothingIsNothing(t *testing.T) {

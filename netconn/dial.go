@@ -17,7 +17,7 @@ import (
 type Dialer struct {
 	Timeout   time.Duration // for everything, names included; 0: none but the context's
 	Deadline  time.Time     // as Timeout, as a moment; the earlier counts
-	LocalAddr net.Addr      // a *net.TCPAddr, *net.UDPAddr or *net.UnixAddr to bind to; nil: the kernel's choice
+	LocalAddr net.Addr      // a *net.TCPAddr, *net.UDPAddr, *net.IPAddr or *net.UnixAddr to bind to; nil: the kernel's choice
 
 	// AttemptDelay is how long an attempt to one of several addresses is alone before the next one starts beside it; 0 stands
 	// for 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5.
@@ -44,8 +44,8 @@ func (d Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
-// DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket" or "unixgram",
-// written as for net.Dial. The result is a Conn. The end of ctx ends the attempt, and does nothing to a connection.
+// DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket", "unixgram", or
+// "ip", "ip4" or "ip6" with a protocol, as in "ip4:icmp"; written as for net.Dial. The result is a Conn. The end of ctx ends the attempt, and does nothing to a connection.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if ctx == nil {
 		return nil, wrap("dial", network, d.LocalAddr, nil, &esock.InvalidError{What: "timeout", Cause: "the context is nil"})
@@ -67,7 +67,7 @@ func (d Dialer) DialContext(ctx context.Context, network, address string) (net.C
 // limit is the context with the dialer's own limits.
 func (d *Dialer) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline := d.Deadline
-	if d.Timeout > 0 {
+	if d.Timeout != 0 {
 		if t := time.Now().Add(d.Timeout); deadline.IsZero() || t.Before(deadline) {
 			deadline = t
 		}
@@ -93,16 +93,18 @@ func (d *Dialer) plan(ctx context.Context, n network, address string) (*attempts
 	}
 	a := &attempts{d: d, ctx: ctx, n: n, left: found}
 	if d.LocalAddr != nil {
-		local, err := n.of(d.LocalAddr)
+		local, err := n.local(d.LocalAddr)
 		if err != nil {
 			return nil, err
 		}
-		a.local = &local
-		if local.ip.IsValid() && !local.ip.IsUnspecified() {
-			a.left = slices.DeleteFunc(found, func(e endpoint) bool { return e.ip.IsValid() && e.ip.Is4() != local.ip.Is4() })
+		a.local = local
+		if local != nil && local.ip.IsValid() && !local.ip.IsUnspecified() {
+			a.left = slices.DeleteFunc(found, func(e endpoint) bool {
+				return e.ip.IsValid() && !e.ip.IsUnspecified() && e.ip.Is4() != local.ip.Is4()
+			})
 		}
 		if len(a.left) == 0 {
-			return nil, errNoSuitableAddress
+			return nil, unsuitable(d.LocalAddr)
 		}
 	}
 	a.left = alternate(a.left)
@@ -280,7 +282,7 @@ func (a *attempts) over() bool {
 	err := a.ctx.Err()
 	if err != nil && len(a.open) > 0 {
 		a.first = nil
-		a.failed(a.open[0].e, err)
+		a.failed(a.open[0].e, reason("connect", err))
 	}
 	return err != nil
 }
@@ -303,7 +305,7 @@ func (a *attempts) end() {
 // prepare opens a socket for an attempt, and binds it if that is asked for.
 func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 	if err := a.ctx.Err(); err != nil {
-		return nil, err
+		return nil, reason("connect", err)
 	}
 	dom := a.n.domain(e)
 	if a.local != nil && a.local.ip.Is6() && !e.ip.IsValid() {
@@ -319,7 +321,7 @@ func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 		}
 	}()
 	switch {
-	case a.n.family == "udp":
+	case a.n.family == "udp", a.n.family == "ip":
 		err = sockopt.SocketBroadcast.Set(s, true)
 	case a.d.FastOpen && a.n.family == "tcp":
 		err = sockopt.TCPFastOpenConnect.Set(s, true)
@@ -333,6 +335,9 @@ func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 		}
 	}
 	if a.local != nil && (a.n.family != "unix" || a.local.path != "") {
+		if a.local.bad != nil {
+			return nil, reason("bind", a.local.bad)
+		}
 		if err := s.Bind(a.local.addr(dom)); err != nil {
 			return nil, reason("bind", err)
 		}
@@ -372,7 +377,7 @@ func (a *attempts) made(s *esock.Socket) (based, error) {
 			return nil, reason("setsockopt", err)
 		}
 	}
-	return newConn(s, a.n.name)
+	return newConn(s, a.n.word)
 }
 
 // same reports whether two addresses of TCP are equal.

@@ -23,6 +23,10 @@
 //
 //   - Unix streams and sequenced packets are UnixConn, and datagrams UnixgramConn. So UnixConn has ReadFrom and WriteTo of
 //     package io, for io.Copy, and UnixgramConn those of net.PacketConn.
+//   - A value that no kernel takes, as a path that is too long or has a NUL byte, or a zone that is no interface, is an
+//     *esock.InvalidError, which names it. errors.Is finds syscall.EINVAL in it.
+//   - Fd of an os.File that File returned does not make the descriptor block.
+//   - The name of a protocol, as in "ip4:icmp", is one that esock.ParseProtocol knows; no file is read.
 //   - An empty message on a sequenced-packet socket is a Read of 0 bytes without an error, and not the end.
 //   - Buffers.WriteTo of package net sends one buffer at a time to connections of other packages. WriteBuffers sends them
 //     together.

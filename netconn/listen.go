@@ -50,14 +50,15 @@ func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Li
 	return l, nil
 }
 
-// ListenPacket makes a socket that receives datagrams on an address of "udp", "udp4", "udp6" or "unixgram", written as for
-// net.ListenPacket: a UDPConn or a UnixgramConn.
+// ListenPacket makes a socket that receives datagrams on an address of "udp", "udp4", "udp6", "unixgram", or "ip", "ip4" or
+// "ip6" with a protocol, as in "ip4:icmp" and "ip6:ipv6-icmp"; written as for net.ListenPacket. The result is a UDPConn, a
+// UnixgramConn or an IPConn.
 func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (PacketConn, error) {
-	s, _, addr, err := lc.bound(ctx, network, address, true)
+	s, n, addr, err := lc.bound(ctx, network, address, true)
 	if err != nil {
 		return nil, wrap("listen", network, nil, addr, err)
 	}
-	c, err := newConn(s, network)
+	c, err := newConn(s, n.word)
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -80,7 +81,7 @@ func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets
 	}
 	e := preferred(found)
 	addr := n.netAddr(e)
-	if packets != (n.typ == esock.Dgram) {
+	if packets != n.packets() {
 		return nil, n, addr, &net.AddrError{Err: "unexpected address type", Addr: address}
 	}
 	wildcard := n.family != "unix" && (!e.ip.IsValid() || e.ip.IsUnspecified())
@@ -140,7 +141,7 @@ func (lc *ListenConfig) bind(ctx context.Context, n network, d esock.Domain, e e
 
 // prepare sets the options that must be set before the socket is bound.
 func (lc *ListenConfig) prepare(n network, s *esock.Socket, d esock.Domain, group bool) error {
-	if d == esock.Inet6 {
+	if d == esock.Inet6 && n.family != "ip" {
 		if err := sockopt.IPv6V6Only.Set(s, n.only == '6'); err != nil {
 			return err
 		}
@@ -150,7 +151,7 @@ func (lc *ListenConfig) prepare(n network, s *esock.Socket, d esock.Domain, grou
 		if err := sockopt.SocketReuseAddr.Set(s, true); err != nil {
 			return err
 		}
-	case n.family == "udp":
+	case n.family == "udp", n.family == "ip":
 		if err := sockopt.SocketBroadcast.Set(s, true); err != nil {
 			return err
 		}

@@ -104,8 +104,9 @@ func TestListenerDeadlinesAndClose(t *testing.T) {
 	assert.ErrorIs(t, l.SetDeadline(time.Now()), net.ErrClosed)
 	_, err = l.File()
 	assert.ErrorIs(t, err, net.ErrClosed)
-	_, err = l.SyscallConn()
-	assert.ErrorIs(t, err, net.ErrClosed)
+	raw, err := l.SyscallConn()
+	require.NoError(t, err, "as in package net")
+	assert.ErrorIs(t, raw.Control(func(uintptr) {}), net.ErrClosed)
 }
 
 // The address of a peer is known also when it has reset the connection before Accept.

@@ -147,11 +147,7 @@ func (l *Listener) File() (*os.File, error) {
 // SyscallConn gives access to the descriptor; see esock.Socket.SyscallConn.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	l = l.orClosed()
-	raw, err := l.s.SyscallConn()
-	if err != nil {
-		return nil, l.failed("raw-control", "control", err)
-	}
-	return raw, nil
+	return (&conn{s: l.s, network: l.network, local: l.addr}).SyscallConn()
 }
 
 // Socket returns the socket beneath the listener.

@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esock-go/esock"
 )
 
 // spliceMost is how much one splice(2) moves at most, which is the size of the pipe where the system lets it be so large.
@@ -24,6 +26,8 @@ func refusesKind(err error) bool {
 
 // splicing is a copy from a socket to another, through a pipe that only it has.
 type splicing struct {
+	from   end
+	to     end
 	r, w   int // the pipe
 	held   int // bytes in the pipe
 	most   int // of the next fill
@@ -33,9 +37,22 @@ type splicing struct {
 	sink   func(fd uintptr) bool
 }
 
+// end is a socket that is spliced. s is nil if it is not of esock.
+type end struct {
+	raw syscall.RawConn
+	s   *esock.Socket
+}
+
+// count adds to the socket's counters what one splice(2) moved.
+func (e end) count(writing bool, n int) {
+	if e.s != nil {
+		calls.Count(e.s, writing, min(n, 1), n, n)
+	}
+}
+
 // splice moves up to limit bytes from a socket to another one within the kernel; splice(2). handled is false if nothing
 // was moved and another way may do.
-func splice(to, from syscall.RawConn, limit int64) (n int64, handled bool, err error) {
+func splice(to, from end, limit int64) (n int64, handled bool, err error) {
 	if limit == 0 {
 		return 0, true, nil
 	}
@@ -47,14 +64,14 @@ func splice(to, from syscall.RawConn, limit int64) (n int64, handled bool, err e
 	defer unix.Close(p[1])
 	// A pipe that stays small is slower, and no more.
 	unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, spliceMost)
-	s := &splicing{r: p[0], w: p[1]}
+	s := &splicing{from: from, to: to, r: p[0], w: p[1]}
 	s.source, s.sink = s.fill, s.drain
 	for s.moved < limit {
 		s.most = int(min(limit-s.moved, spliceMost))
-		if err := s.step(from.Read, s.source); err != nil || s.held == 0 {
+		if err := s.step(from.raw.Read, s.source); err != nil || s.held == 0 {
 			return s.moved, s.moved > 0 || !refusesKind(err), err
 		}
-		if err := s.step(to.Write, s.sink); err != nil {
+		if err := s.step(to.raw.Write, s.sink); err != nil {
 			return s.moved, true, err
 		}
 	}
@@ -84,6 +101,7 @@ func (s *splicing) fill(fd uintptr) bool {
 		return false
 	}
 	s.held, s.err = n, err
+	s.from.count(false, n)
 	return true
 }
 
@@ -94,6 +112,7 @@ func (s *splicing) drain(fd uintptr) bool {
 		if err == syscall.EAGAIN {
 			return false
 		}
+		s.to.count(true, n)
 		if err != nil {
 			s.err = err
 			return true

@@ -54,6 +54,12 @@ func (c UnixgramConn) ReadFromUnix(b []byte) (int, *net.UnixAddr, error) {
 	return n, unixSender(from, c.network), err
 }
 
+// CloseRead ends receiving: what has arrived can still be received, then a receive returns no bytes. The peers' sends fail.
+func (c UnixgramConn) CloseRead() error { return c.shutdown(esock.ShutRead) }
+
+// CloseWrite ends sending.
+func (c UnixgramConn) CloseWrite() error { return c.shutdown(esock.ShutWrite) }
+
 // unixSender is the sender's address, nil if it has none.
 func unixSender(a esock.Addr, network string) *net.UnixAddr {
 	if a.Path() == "" {
@@ -73,9 +79,10 @@ func (c UnixgramConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 
 // WriteToUnix is WriteTo with the address's own type.
 func (c UnixgramConn) WriteToUnix(b []byte, addr *net.UnixAddr) (int, error) {
+	c.conn = c.orClosed()
 	to, err := c.toUnix(addr)
 	if err != nil {
-		return 0, c.failedTo(opUnix(addr), "sendto", err)
+		return 0, wrap("write", c.network, c.local, opUnix(addr), err)
 	}
 	return c.sendTo(b, to, addr)
 }
@@ -100,13 +107,12 @@ func (c *conn) readMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAdd
 func (c *conn) writeMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error) {
 	c = c.orClosed()
 	var to esock.Addr
-	if addr != nil || c.s.Type() == esock.Dgram && c.peer == nil {
-		to, err = c.toUnix(addr)
+	if addr != nil {
+		if to, err = c.toUnix(addr); err != nil {
+			return 0, 0, wrap("write", c.network, c.local, opUnix(addr), err)
+		}
 	}
-	if err == nil {
-		n, oobn, err = c.sendMsg(b, oob, to)
-	}
-	if err != nil {
+	if n, oobn, err = c.sendMsg(b, oob, to); err != nil {
 		err = c.failedTo(opUnix(addr), "sendmsg", refused(err))
 	}
 	return n, oobn, err

@@ -14,7 +14,7 @@ var source embed.FS
 func TestZeroValues(t *testing.T) {
 	zerocall.Package{
 		Source: source,
-		Types: []any{(*Conn)(nil), (*PacketConn)(nil), TCPConn{}, UDPConn{}, UnixConn{}, UnixgramConn{}, Listener{}, Dialer{},
+		Types: []any{(*Conn)(nil), (*PacketConn)(nil), TCPConn{}, UDPConn{}, UnixConn{}, UnixgramConn{}, IPConn{}, Listener{}, Dialer{},
 			ListenConfig{}, Message{}, Activated{}},
 		Funcs: map[string]any{
 			"NewConn": NewConn, "NewPacketConn": NewPacketConn, "NewListener": NewListener, "FileConn": FileConn,

@@ -26,6 +26,7 @@ var imports = []struct{ of, may string }{
 	{"internal/kernel", ""},
 	{"internal/corecall", ""},
 	{"internal/layered", ""},
+	{"internal/loopcall", ""},
 	{"internal/sourcetree", ""},
 	{"internal/watchdog", ""},
 	{"internal/zerocall", ""},
@@ -37,12 +38,14 @@ var imports = []struct{ of, may string }{
 	{"packet", ""},
 	{"internal/packetjson", "packet"},
 
-	{".", "csrc internal/needcgo internal/corecall internal/layered internal/kernel internal/plain internal/ctext"},
+	{".", "csrc internal/needcgo internal/corecall internal/layered internal/loopcall internal/kernel internal/plain internal/ctext"},
 
 	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
 	{"netdevice", ". internal/corecall internal/plain"},
 	{"supports", ". sockopt netdevice internal/plain"},
-	{"netconn", ". sockopt internal/corecall"},
+	{"netconn", ". sockopt internal/corecall internal/layered"},
+
+	{"engine", ". internal/loopcall"},
 
 	{"internal/testkit", ". sockopt"},
 
@@ -56,6 +59,7 @@ var imports = []struct{ of, may string }{
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},
 	{"examples/restart", "netconn"},
+	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},
 	{"tests/interop", ""},
 	{"tests/kernels", ""},

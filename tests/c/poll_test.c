@@ -376,6 +376,37 @@ static void arm_of_a_receiver_that_has_left_data_is_answered(void **state) {
     finish(p, a, b);
 }
 
+static void peek_proves_nothing_where_it_may_be_at_an_offset(void **state) {
+    for (int exposed = 0; exposed <= 1; exposed++) {
+        struct script k;
+        esock *a, *b;
+        int off = 100;
+        script_init(&k);
+        esock_poller *p = poller(&k.sys);
+        if (exposed) { /* adopted: somebody else may set it */
+            unix_pair(NULL, SOCK_STREAM, &a, &b);
+        } else {
+            esock_addr at;
+            a = bound(NULL, SOCK_DGRAM, &at);
+            assert_int_equal(esock_open(&b, AF_INET, SOCK_DGRAM, 0, NULL), 0);
+            assert_int_equal(esock_connect(b, &at), 0);
+        }
+        assert_int_equal(waits_that_call(&k, p, a, b), 4);
+        unsigned before = script_count(&k, K_EPOLL_CTL);
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_PEEK, &k), 0);
+        assert_int_equal(script_count(&k, K_EPOLL_CTL), before + (exposed ? 1 : 0));
+        put(b);
+        event_comes(p, &k, ESOCK_IN);
+        assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+        if (!exposed)
+            assert_int_equal(esock_setopt_native(a, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof off), 0);
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_PEEK, &k), 0);
+        event_comes(p, &k, ESOCK_IN); /* the byte is still there */
+        assert_true(one_shot(&k));
+        finish(p, a, b);
+    }
+}
+
 static void writer_ends_it_and_both_are_answered(void **state) {
     for (int after = ESOCK_AFTER_NOTHING; after <= ESOCK_AFTER_TRY; after++) {
         struct script k;
@@ -826,6 +857,7 @@ int main(void) {
         cmocka_unit_test(edge_between_the_try_and_the_arm_is_not_lost),
         cmocka_unit_test(second_edge_without_a_waiter_ends_it_and_doubles_the_proof),
         cmocka_unit_test(arm_of_a_receiver_that_has_left_data_is_answered),
+        cmocka_unit_test(peek_proves_nothing_where_it_may_be_at_an_offset),
         cmocka_unit_test(writer_ends_it_and_both_are_answered),
         cmocka_unit_test(hang_up_is_one_edge),
         cmocka_unit_test(queued_errors_are_quiet_for_one_that_drains),

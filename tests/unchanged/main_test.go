@@ -31,6 +31,10 @@ var (
 const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
+	if what := os.Getenv(speedVariable); what != "" {
+		speedMain(what)
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"),
 		// These live as long as the process, or up to ten seconds longer than what they serve.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),

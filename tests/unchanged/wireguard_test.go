@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,18 +79,26 @@ func (b *bind) SetMark(mark uint32) error {
 	return sockopt.SocketMark.Set(b.c.Socket(), uint(mark))
 }
 
+var sends = sync.Pool{New: func() any { return new([batchSize]netconn.Message) }}
+
 func (b *bind) Send(bufs [][]byte, ep conn.Endpoint) error {
-	to := net.UDPAddrFromAddrPort(ep.(peer).to)
-	ms := make([]netconn.Message, len(bufs))
-	for i := range bufs {
-		ms[i] = netconn.Message{Buffers: bufs[i : i+1], Addr: to}
+	if len(bufs) == 1 {
+		_, err := b.c.WriteToUDPAddrPort(bufs[0], ep.(peer).to)
+		return err
 	}
-	for len(ms) > 0 {
-		n, err := b.c.WriteBatch(ms, 0)
+	to := net.UDPAddrFromAddrPort(ep.(peer).to)
+	ms := sends.Get().(*[batchSize]netconn.Message)
+	defer sends.Put(ms)
+	for len(bufs) > 0 {
+		most := min(len(bufs), batchSize)
+		for i := range most {
+			ms[i] = netconn.Message{Buffers: bufs[i : i+1], Addr: to}
+		}
+		n, err := b.c.WriteBatch(ms[:most], 0)
 		if err != nil {
 			return err
 		}
-		ms = ms[n:]
+		bufs = bufs[n:]
 	}
 	return nil
 }
