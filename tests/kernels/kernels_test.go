@@ -46,6 +46,13 @@ func TestReadGo(t *testing.T) {
 	}, ReadGo([]byte(out), 1))
 }
 
+func TestReasonsAreTheSameInEachRun(t *testing.T) {
+	assert.Equal(t, "open of the socket: refused", plain("open of #Socket<17>: refused"))
+	assert.Equal(t, strings.Repeat("é", longest/2)+"…", plain(strings.Repeat("é", longest)))
+	text := Text([]Run{{Results: []Result{{Suite: "c", Skipped: []Skip{{"a", "#Socket<1>"}, {"b", "#Socket<2>"}}}}}})
+	assert.Contains(t, text, "c: a, c: b: the socket\n")
+}
+
 // A test that has not ended is the one in which the program did.
 func TestReadGoOfAPanic(t *testing.T) {
 	out := event("run", "TestA", "") + event("pass", "TestA", "") + event("run", "TestB", "") + event("output", "TestB", `panic: oh\n`)
@@ -119,10 +126,10 @@ func TestParseConsole(t *testing.T) {
 // runs are two kernels for the tests of what is shown.
 var runs = []Run{
 	{Machine: Machine{Kernel: "5.10.0", Arch: "x86_64"}, Ended: true, Results: []Result{
-		{Suite: "tests", Passed: 7, Seconds: 1.25, Skipped: []Skip{{"TestA", "no | IPv6"}, {"TestB", "no | IPv6"}, {"TestC", "old"}}},
+		{Suite: "tests", Passed: 7, Seconds: 1.25, Skipped: []Skip{{"TestA", "no | IPv6 <x>"}, {"TestB", "no | IPv6 <x>"}, {"TestC", "old"}}},
 	}},
 	{Machine: Machine{Kernel: "6.1.0", Arch: "x86_64"}, Ended: true, Results: []Result{
-		{Suite: "tests", Passed: 8, Failed: []Failure{{"TestD", "lost\n"}}, Skipped: []Skip{{"TestA", "no | IPv6"}}},
+		{Suite: "tests", Passed: 8, Failed: []Failure{{"TestD", "lost\n"}}, Skipped: []Skip{{"TestA", "no | IPv6 <x>"}}},
 		{Suite: "c", Passed: 1},
 	}},
 }
@@ -130,7 +137,7 @@ var runs = []Run{
 func TestText(t *testing.T) {
 	text := Text(runs)
 	assert.Contains(t, text, "--- FAIL: TestD of tests on 6.1.0\nlost\n")
-	assert.Contains(t, text, "skipped on 5.10.0, 6.1.0: tests: TestA, tests: TestB: no | IPv6\nskipped on 5.10.0: tests: TestC: old\n")
+	assert.Contains(t, text, "skipped on 5.10.0, 6.1.0: tests: TestA, tests: TestB: no | IPv6 <x>\nskipped on 5.10.0: tests: TestC: old\n")
 	assert.Contains(t, text, "5.10.0                       tests            7       0       3      1.2\n")
 	assert.Contains(t, text, "6.1.0                        all              9       1       1      0.0\n")
 }
@@ -141,5 +148,5 @@ func TestPage(t *testing.T) {
 	assert.Contains(t, page, "| suite | 5.10.0 x86_64 | 6.1.0 x86_64 |\n")
 	assert.Contains(t, page, "| `tests` | 7 passed, 3 skipped | 8 passed, **1 failed**, 1 skipped |\n")
 	assert.Contains(t, page, "| `c` | not run | 1 passed |\n")
-	assert.Contains(t, page, "| no \\| IPv6 | 5.10.0, 6.1.0 | tests: TestA, tests: TestB |\n")
+	assert.Contains(t, page, "| no \\| IPv6 &lt;x> | 5.10.0, 6.1.0 | tests: TestA, tests: TestB |\n")
 }

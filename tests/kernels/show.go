@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,7 @@ func skips(runs []Run) []skipped {
 	for _, run := range runs {
 		for _, r := range run.Results {
 			for _, s := range r.Skipped {
+				s.Reason = plain(s.Reason)
 				test := Skip{r.Suite + ": " + s.Test, s.Reason}
 				if !slices.Contains(all, test) {
 					all = append(all, test)
@@ -60,6 +62,20 @@ func skips(runs []Run) []skipped {
 		list = append(list, skipped{r, given[r.Reason]})
 	}
 	return list
+}
+
+// longest is what is shown of a reason.
+const longest = 200
+
+var socketNumber = regexp.MustCompile(`#Socket<[0-9]+>`)
+
+// plain is a reason without what differs from run to run, and not too long for a table.
+func plain(reason string) string {
+	reason = socketNumber.ReplaceAllString(reason, "the socket")
+	if len(reason) > longest {
+		reason = strings.ToValidUTF8(reason[:longest], "") + "…"
+	}
+	return reason
 }
 
 // some names the first n of a list, and says how many more there are.
@@ -110,10 +126,13 @@ kernels each time.
 	}
 	b.WriteString("\n\nThe reasons that the skipped tests gave:\n\n| reason | kernels | tests |\n| --- | --- | --- |\n")
 	for _, s := range skips(runs) {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", strings.ReplaceAll(s.Reason.Reason, "|", `\|`), strings.Join(s.kernels, ", "), some(s.Tests, 3))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", cellText.Replace(s.Reason.Reason), strings.Join(s.kernels, ", "), some(s.Tests, 3))
 	}
 	return b.String()
 }
+
+// cellText makes a text that of a cell.
+var cellText = strings.NewReplacer("|", `\|`, "<", "&lt;")
 
 // cell is the result of a suite on a kernel.
 func cell(run Run, suite string) string {
