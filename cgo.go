@@ -780,7 +780,7 @@ func cQueueAdd(q *cQueue, h *handle) (*cMember, int) {
 }
 
 func cQueueCancel(q *cQueue, op unsafe.Pointer) { C.esock_queue_cancel(q, (*C.esock_op)(op)) }
-func cQueueRemove(q *cQueue, m *cMember) { C.esock_queue_remove(q, m) }
+func cQueueRemove(q *cQueue, m *cMember)        { C.esock_queue_remove(q, m) }
 
 // cQueueTurn does not wait, since the call would keep a thread of Go's.
 func cQueueTurn(q *cQueue, ops unsafe.Pointer, n int, results unsafe.Pointer, most int) int {

@@ -114,7 +114,9 @@ func TimestampsFor(flags TimestampFlags) ControlMessage {
 func Rights(fds ...int) ControlMessage {
 	c := ControlMessage{Level: solSocket, Type: scmRights, Data: make([]byte, 0, 4*len(fds)), bad: len(fds) > maxRights}
 	for _, fd := range fds {
-		c.bad = c.bad || fd < 0 || fd > math.MaxInt32
+		if fd < 0 || fd > math.MaxInt32 {
+			c.bad, fd = true, -1 // not some other descriptor
+		}
 		c.Data = binary.NativeEndian.AppendUint32(c.Data, uint32(int32(fd)))
 	}
 	return c

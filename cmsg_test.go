@@ -201,6 +201,7 @@ func TestRightsOfOpenFilesOnly(t *testing.T) {
 	_, err = RightsOf(nil)
 	assert.Error(t, err)
 	assert.Equal(t, []int{-1}, Rights(math.MaxInt32+1).AppendFDs(nil), "not some other descriptor")
+	assert.ErrorIs(t, new(Msg).SetControl(Rights(math.MaxInt32+1)), &InvalidError{What: "msg"})
 	assert.Equal(t, syscall.SCM_RIGHTS, c.Type)
 }
 

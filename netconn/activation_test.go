@@ -11,12 +11,17 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/sockopt"
 )
 
 // activatedVariable makes the test program a service that describes what was passed to it.
 const activatedVariable = "ESOCK_TEST_ACTIVATED"
 
-type passedSocket struct{ Name, Kind, Addr string }
+type passedSocket struct {
+	Name, Kind, Addr string
+	NoDelay          bool
+}
 
 func activatedMain() {
 	found, err := ListenFDs()
@@ -36,6 +41,7 @@ func activatedMain() {
 			p.Kind, p.Addr = "packets", c.LocalAddr().String()
 		} else if l, err := NewListener(a.Socket); err == nil {
 			p.Kind, p.Addr = "listener", l.Addr().String()
+			p.NoDelay, _ = sockopt.TCPNoDelay.Get(l.Socket())
 		}
 		list = append(list, p)
 	}
@@ -80,9 +86,19 @@ func TestSocketActivation(t *testing.T) {
 	var got []passedSocket
 	out := activate(t, files, "LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=web:null:dns")
 	require.NoError(t, json.Unmarshal([]byte(out), &got), out)
-	assert.Equal(t, []passedSocket{{"web", "listener", l.Addr().String()}, {"dns", "packets", p.LocalAddr().String()}}, got)
+	assert.Equal(t, []passedSocket{{"web", "listener", l.Addr().String(), true}, {"dns", "packets", p.LocalAddr().String(), false}}, got)
 
 	assert.Equal(t, "[]", activate(t, files, "LISTEN_PID=1 LISTEN_FDS=3"), "those of another process")
 	assert.Equal(t, "[]", activate(t, files, "UNUSED=1"))
-	assert.Contains(t, activate(t, files, "LISTEN_PID=$$ LISTEN_FDS=many"), "LISTEN_FDS is not a number")
+	for variables, want := range map[string]string{
+		"LISTEN_PID=$$ LISTEN_FDS=many":    "LISTEN_FDS=many: it is not a number",
+		"LISTEN_PID=one LISTEN_FDS=3":      "LISTEN_PID=one: it is not a number",
+		"LISTEN_PID=$$ LISTEN_FDS=-1":      "LISTEN_FDS=-1: it is negative",
+		"LISTEN_PID=$$ LISTEN_FDS=9999999": "LISTEN_FDS=9999999: there are not so many descriptors",
+		"LISTEN_PID=$$ LISTEN_FDS=9999":    "LISTEN_FDS=9999: descriptor ",
+		"LISTEN_FDS=3":                     "LISTEN_PID=: it is not set",
+		"LISTEN_PID=$$":                    "LISTEN_FDS=: it is not set",
+	} {
+		assert.Contains(t, activate(t, files, variables), "error: invalid environment "+want)
+	}
 }

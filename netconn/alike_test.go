@@ -436,12 +436,13 @@ func TestDialsAtTheEdges(t *testing.T) {
 func TestWhatNoKernelTakes(t *testing.T) {
 	c, _ := pair(t, "tcp4")
 	for what, err := range map[string]error{
-		"a path with a NUL":  second(Dialer{}.Dial("unix", "a\x00b")),
-		"a path too long":    second(Dialer{}.Dial("unix", fmt.Sprintf("/%0200d", 1))),
-		"an unknown zone":    second(Dialer{}.Dial("tcp6", "[::1%nosuchzone]:1")),
-		"an endless time":    c.(TCPConn).SetKeepAlivePeriod(1 << 62),
-		"an endless linger":  c.(TCPConn).SetLinger(1 << 40),
-		"an endless receipt": c.(TCPConn).SetReadBuffer(1 << 40),
+		"a path with a NUL":   second(Dialer{}.Dial("unix", "a\x00b")),
+		"a path too long":     second(Dialer{}.Dial("unix", fmt.Sprintf("/%0200d", 1))),
+		"an unknown zone":     second(Dialer{}.Dial("tcp6", "[::1%nosuchzone]:1")),
+		"an endless time":     c.(*TCPConn).SetKeepAlivePeriod(1 << 62),
+		"an endless linger":   c.(*TCPConn).SetLinger(1 << 40),
+		"a linger that wraps": c.(*TCPConn).SetLinger(18446744074),
+		"an endless receipt":  c.(*TCPConn).SetReadBuffer(1 << 40),
 	} {
 		opError(t, err)
 		assert.ErrorIs(t, err, syscall.EINVAL, what)

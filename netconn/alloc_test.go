@@ -19,8 +19,8 @@ import (
 // The paths of data allocate nothing, nor does a deadline before each read.
 func TestHotPathsAllocateNothing(t *testing.T) {
 	a, b := pair(t, "tcp4")
-	p, q := receiving(t, "udp4").(UDPConn), receiving(t, "udp6").(UDPConn)
-	r := receiving(t, "udp6").(UDPConn)
+	p, q := receiving(t, "udp4").(*UDPConn), receiving(t, "udp6").(*UDPConn)
+	r := receiving(t, "udp6").(*UDPConn)
 	buf, oob := make([]byte, 64), make([]byte, 64)
 	self := p.LocalAddr().(*net.UDPAddr).AddrPort()
 	six := r.LocalAddr().(*net.UDPAddr).AddrPort()
@@ -28,7 +28,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 	ttl := rawOf(unix.IPPROTO_IP, unix.IP_TTL, binary.NativeEndian.AppendUint32(nil, 33))
 	v := make(net.Buffers, 2)
 	bufs := v
-	read := func(from UDPConn, want netip.AddrPort) {
+	read := func(from *UDPConn, want netip.AddrPort) {
 		if _, addr, err := from.ReadFromUDPAddrPort(buf); err != nil || addr != want {
 			t.Error(addr, err)
 		}
@@ -45,7 +45,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		},
 		"WriteBuffers": func() {
 			v = append(bufs[:0], buf[:4], buf[4:8])
-			a.(TCPConn).WriteBuffers(&v)
+			a.(*TCPConn).WriteBuffers(&v)
 			b.Read(buf)
 		},
 		"WriteToUDPAddrPort, ReadFromUDPAddrPort over IPv4": func() {

@@ -79,7 +79,7 @@ func TestErrorsAreThoseOfNet(t *testing.T) {
 	assert.Equal(t, net.OpError{Op: "read", Net: "tcp4", Source: a.LocalAddr(), Addr: a.RemoteAddr(), Err: os.ErrDeadlineExceeded}, *op)
 	assert.True(t, op.Timeout())
 
-	require.NoError(t, b.(TCPConn).SetLinger(0))
+	require.NoError(t, b.(*TCPConn).SetLinger(0))
 	require.NoError(t, b.Close())
 	require.NoError(t, a.SetReadDeadline(time.Time{}))
 	_, err = a.Read(buf)
@@ -195,7 +195,7 @@ func TestOptionsOfTCP(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 15*time.Second, idle)
 	}
-	c := a.(TCPConn)
+	c := a.(*TCPConn)
 	require.NoError(t, c.SetNoDelay(false))
 	on, err := sockopt.TCPNoDelay.Get(c.s)
 	require.NoError(t, err)
@@ -240,7 +240,7 @@ func TestWriteBuffersSendsAndConsumes(t *testing.T) {
 	a, b := pair(t, "tcp4")
 	before := a.Socket().Counters().WriteTries
 	v := net.Buffers{[]byte("one "), nil, []byte("two "), []byte("three")}
-	n, err := a.(TCPConn).WriteBuffers(&v)
+	n, err := a.(*TCPConn).WriteBuffers(&v)
 	require.NoError(t, err)
 	assert.EqualValues(t, 13, n)
 	assert.Empty(t, v)
@@ -250,7 +250,7 @@ func TestWriteBuffersSendsAndConsumes(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "one two three", string(buf))
 
-	n, err = a.(TCPConn).WriteBuffers(nil)
+	n, err = a.(*TCPConn).WriteBuffers(nil)
 	assert.NoError(t, err)
 	assert.Zero(t, n)
 	v = net.Buffers{[]byte("ab"), []byte("cd")}
@@ -258,9 +258,10 @@ func TestWriteBuffersSendsAndConsumes(t *testing.T) {
 	assert.Equal(t, net.Buffers{[]byte("d")}, v)
 }
 
-// The zero connection is a closed one.
+// The zero connection and a nil pointer are closed ones.
 func TestZeroConnections(t *testing.T) {
-	for _, c := range []Conn{TCPConn{}, UnixConn{}, UDPConn{}, UnixgramConn{}} {
+	for _, c := range []Conn{&TCPConn{}, &UnixConn{}, &UDPConn{}, &UnixgramConn{}, &IPConn{}, (*TCPConn)(nil), (*UnixConn)(nil), (*UDPConn)(nil),
+		(*UnixgramConn)(nil), (*IPConn)(nil)} {
 		_, err := c.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, net.ErrClosed)
 		_, err = c.Write(make([]byte, 1))
@@ -293,7 +294,7 @@ func TestNewConnTakesAnySocket(t *testing.T) {
 	require.NoError(t, u.Bind(esock.Loopback))
 	p, err := NewPacketConn(u)
 	require.NoError(t, err)
-	assert.IsType(t, UDPConn{}, p)
+	assert.IsType(t, (*UDPConn)(nil), p)
 	require.NoError(t, p.Close())
 	assert.True(t, u.Closed())
 }

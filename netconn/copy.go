@@ -71,7 +71,7 @@ func (c stream) sendFile(r io.Reader) (n int64, handled bool, err error) {
 	c.conn = c.orClosed()
 	r, limit, limited := unlimited(r)
 	f, ok := r.(file)
-	if !ok || !isOf(r, "os", (*os.File)(nil)) || c.messages {
+	if !ok || !isOf(r, "os", (*os.File)(nil)) || c.messages() {
 		return 0, false, nil
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
@@ -126,7 +126,7 @@ func isOf(v any, pkg string, like ...any) bool {
 func streamOf(v any) (e end, ok bool) {
 	var found syscall.Conn
 	if b, ok := v.(based); ok {
-		if b.base().messages || b.base().s == nil {
+		if b.base().messages() || b.base().s == nil {
 			return end{}, false
 		}
 		e.s = b.base().s

@@ -208,8 +208,8 @@ func TestStreamsGoBySplice(t *testing.T) {
 		CloseWrite() error
 	}
 	kinds := map[string]func() (out, in end){
-		"tcp":  func() (end, end) { a, b := pair(t, "tcp4"); return a.(TCPConn), b.(TCPConn) },
-		"unix": func() (end, end) { a, b := pair(t, "unix"); return a.(UnixConn), b.(UnixConn) },
+		"tcp":  func() (end, end) { a, b := pair(t, "tcp4"); return a.(*TCPConn), b.(*TCPConn) },
+		"unix": func() (end, end) { a, b := pair(t, "unix"); return a.(*UnixConn), b.(*UnixConn) },
 		"net":  func() (end, end) { a, b := netPair(t); return a, b },
 	}
 	for from, source := range kinds {
@@ -271,7 +271,7 @@ func TestEcho(t *testing.T) {
 	_, err := io.ReadFull(a, got)
 	require.NoError(t, err)
 	assert.True(t, bytes.Equal(content, got))
-	require.NoError(t, a.(TCPConn).CloseWrite())
+	require.NoError(t, a.(*TCPConn).CloseWrite())
 	assert.NoError(t, testwait.Result(t, "the end of the echo", done))
 }
 
@@ -313,7 +313,7 @@ func TestSpliceEndsWithTheWordsOfNet(t *testing.T) {
 
 	in, src = pair(t, "tcp4")
 	dst, _ = pair(t, "tcp4")
-	require.NoError(t, dst.(TCPConn).CloseWrite())
+	require.NoError(t, dst.(*TCPConn).CloseWrite())
 	_, err = in.Write([]byte("x"))
 	require.NoError(t, err)
 	_, err = io.Copy(dst, src)

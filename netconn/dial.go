@@ -15,16 +15,18 @@ import (
 
 // Dialer says how to connect. The zero value connects as package net does, but for the order of RFC 8305.
 type Dialer struct {
-	Timeout   time.Duration // for everything, names included; 0: none but the context's
+	Timeout   time.Duration // for everything, names included; 0: none but the context's; negative: it is over
 	Deadline  time.Time     // as Timeout, as a moment; the earlier counts
 	LocalAddr net.Addr      // a *net.TCPAddr, *net.UDPAddr, *net.IPAddr or *net.UnixAddr to bind to; nil: the kernel's choice
 
 	// AttemptDelay is how long an attempt to one of several addresses is alone before the next one starts beside it; 0 stands
-	// for 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5.
+	// for 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5. It
+	// counts for each address, while net.Dialer.FallbackDelay, of RFC 6555, counts once for a whole family.
 	AttemptDelay time.Duration
 
 	// KeepAlive is how long a TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes. It has no
-	// effect if KeepAliveConfig has Enable.
+	// effect if KeepAliveConfig has Enable. A value that Linux refuses, such as more than 32,767 seconds or 127 probes, has no
+	// effect either, nor have the values behind it in KeepAliveConfig: SetKeepAliveConfig says so.
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig // probes in detail
 
@@ -39,16 +41,26 @@ type Dialer struct {
 	Registered bool // the socket is in the registry of package esock
 }
 
+// Dial connects as the zero Dialer does.
+func Dial(network, address string) (net.Conn, error) { return Dialer{}.Dial(network, address) }
+
+// DialTimeout is Dial with a time limit for everything, names included; 0: none.
+func DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	return Dialer{Timeout: timeout}.Dial(network, address)
+}
+
 // Dial is DialContext without a context.
 func (d Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
 // DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket", "unixgram", or
-// "ip", "ip4" or "ip6" with a protocol, as in "ip4:icmp"; written as for net.Dial. The result is a Conn. The end of ctx ends the attempt, and does nothing to a connection.
+// "ip", "ip4" or "ip6" with a protocol, as in "ip4:icmp"; written as for net.Dial. The result is a Conn: a *TCPConn for tcp,
+// a *UDPConn for udp, a *UnixConn for unix and unixpacket, a *UnixgramConn for unixgram, and an *IPConn for ip. The end of
+// ctx ends the attempt, and does nothing to a connection.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if ctx == nil {
-		return nil, wrap("dial", network, d.LocalAddr, nil, &esock.InvalidError{What: "timeout", Cause: "the context is nil"})
+		return nil, wrap("dial", network, d.LocalAddr, nil, errNilContext)
 	}
 	ctx, cancel := d.limit(ctx)
 	defer cancel()
@@ -157,31 +169,57 @@ const defaultAttemptDelay = 250 * time.Millisecond // RFC 8305, section 5
 // run makes the attempts. The first that succeeds is the result.
 func (a *attempts) run() (net.Conn, error) {
 	if len(a.left) == 1 || a.n.typ != esock.Stream || a.d.AttemptDelay < 0 {
-		for _, e := range a.left {
-			c, err := a.one(e)
-			if err == nil {
-				return c, nil
-			}
-			a.failed(e, err)
-			if ended := a.ctx.Err(); ended != nil {
-				break
-			}
-		}
-		return nil, a.first
+		return a.serial()
 	}
 	return a.race()
 }
 
+// serial tries one address after the other, and divides the time among those that are left.
+func (a *attempts) serial() (net.Conn, error) {
+	for i, e := range a.left {
+		if err := a.ctx.Err(); err != nil {
+			a.first = nil
+			a.failed(e, dialReason("connect", err))
+			break
+		}
+		c, err := a.share(e, len(a.left)-i)
+		if err == nil {
+			return c, nil
+		}
+		a.failed(e, err)
+	}
+	return nil, a.first
+}
+
+// share tries one address within its share of the time, of which so many addresses are left.
+func (a *attempts) share(e endpoint, left int) (net.Conn, error) {
+	if deadline, ok := a.ctx.Deadline(); ok && left > 1 {
+		ctx, cancel := context.WithDeadline(a.ctx, shareOf(time.Now(), deadline, left))
+		defer cancel()
+		return a.one(ctx, e)
+	}
+	return a.one(a.ctx, e)
+}
+
+// leastShare is the time that an attempt has at least, if there is so much: as in package net.
+const leastShare = 2 * time.Second
+
+// shareOf is when the attempt to the first of so many addresses ends.
+func shareOf(now, deadline time.Time, left int) time.Time {
+	rest := deadline.Sub(now)
+	return now.Add(max(rest/time.Duration(left), min(rest, leastShare)))
+}
+
 // one tries one address, and waits for the result.
-func (a *attempts) one(e endpoint) (net.Conn, error) {
+func (a *attempts) one(ctx context.Context, e endpoint) (net.Conn, error) {
 	for try := 0; ; try++ {
-		s, err := a.prepare(e)
+		s, err := a.prepare(ctx, e)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.Connect(e.addr(s.Domain()), esock.Context(a.ctx)); err != nil {
+		if err := s.Connect(e.addr(s.Domain()), esock.Context(ctx)); err != nil {
 			s.Close()
-			return nil, reason("connect", err)
+			return nil, dialReason("connect", err)
 		}
 		c, err := a.finish(s, e)
 		if err != errItself || try == 2 {
@@ -216,7 +254,7 @@ func (a *attempts) race() (net.Conn, error) {
 
 // start begins an attempt, and returns its connection if it is there at once.
 func (a *attempts) start(e endpoint) net.Conn {
-	s, err := a.prepare(e)
+	s, err := a.prepare(a.ctx, e)
 	if err != nil {
 		a.failed(e, err)
 		return nil
@@ -235,7 +273,7 @@ func (a *attempts) judge(t *attempt, err error) net.Conn {
 	a.open = slices.DeleteFunc(a.open, func(o *attempt) bool { return o == t })
 	if err != nil {
 		t.s.Close()
-		a.failed(t.e, reason("connect", err))
+		a.failed(t.e, dialReason("connect", err))
 		return nil
 	}
 	c, err := a.finish(t.s, t.e)
@@ -282,7 +320,7 @@ func (a *attempts) over() bool {
 	err := a.ctx.Err()
 	if err != nil && len(a.open) > 0 {
 		a.first = nil
-		a.failed(a.open[0].e, reason("connect", err))
+		a.failed(a.open[0].e, dialReason("connect", err))
 	}
 	return err != nil
 }
@@ -303,9 +341,9 @@ func (a *attempts) end() {
 }
 
 // prepare opens a socket for an attempt, and binds it if that is asked for.
-func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
-	if err := a.ctx.Err(); err != nil {
-		return nil, reason("connect", err)
+func (a *attempts) prepare(ctx context.Context, e endpoint) (_ *esock.Socket, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, dialReason("connect", err)
 	}
 	dom := a.n.domain(e)
 	if a.local != nil && a.local.ip.Is6() && !e.ip.IsValid() {
@@ -330,7 +368,7 @@ func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 		return nil, reason("setsockopt", err)
 	}
 	if a.d.Control != nil {
-		if err := a.d.Control(a.ctx, controlNetwork(a.n, dom), a.n.netAddr(e).String(), s); err != nil {
+		if err := a.d.Control(ctx, controlNetwork(a.n, dom), a.n.netAddr(e).String(), s); err != nil {
 			return nil, err
 		}
 	}
@@ -369,12 +407,10 @@ func (a *attempts) finish(s *esock.Socket, e endpoint) (net.Conn, error) {
 
 func (a *attempts) made(s *esock.Socket) (based, error) {
 	if a.n.family == "tcp" {
-		err := sockopt.TCPNoDelay.Set(s, true)
-		if cfg := keepAlive(a.d.KeepAlive, a.d.KeepAliveConfig); err == nil && cfg.Enable {
-			err = setKeepAlive(s, cfg)
-		}
-		if err != nil {
-			return nil, reason("setsockopt", err)
+		// As in package net, a connection does without what the kernel refuses here.
+		sockopt.TCPNoDelay.Set(s, true)
+		if cfg := keepAlive(a.d.KeepAlive, a.d.KeepAliveConfig); cfg.Enable {
+			setKeepAlive(s, cfg)
 		}
 	}
 	return newConn(s, a.n.word)

@@ -35,6 +35,10 @@ func described(err error) string {
 		return fmt.Sprintf("%T %v", err, err)
 	}
 	what := strings.ReplaceAll(fmt.Sprintf("%T %v", op.Err, op.Err), "netconn.", "net.")
+	if call, ok := op.Err.(*os.SyscallError); ok { // this package names the option, too
+		name, _, _ := strings.Cut(call.Syscall, " ")
+		what = fmt.Sprintf("%T %v", call, os.NewSyscallError(name, call.Err))
+	}
 	var invalid *esock.InvalidError
 	if errors.As(op.Err, &invalid) { // what package net leaves to the kernel
 		what = fmt.Sprintf("%T %v", &os.SyscallError{}, callOf(op)+": "+syscall.EINVAL.Error())
@@ -439,7 +443,7 @@ type udp interface {
 
 var (
 	_ udp = (*net.UDPConn)(nil)
-	_ udp = UDPConn{}
+	_ udp = (*UDPConn)(nil)
 )
 
 func TestDatagramsDoAsThoseOfNet(t *testing.T) {

@@ -33,7 +33,7 @@
 //   - Descriptors in truncated control messages are closed, and -1 in what ReadMsgUnix returns.
 //   - Listen takes connections of MPTCP only where ListenConfig.MPTCP asks for it. Package net does so unless GODEBUG says
 //     otherwise.
-//   - A TCPConn or the like is a value and not a pointer. The zero one is closed.
+//   - A nil *TCPConn or the like, and the zero one, are closed connections.
 //   - DialContext tries the addresses of a name as RFC 8305 has it, without a goroutine.
 //
 // Sockets of this package are not in the registry of package esock unless asked for: see Dialer.Registered. Other

@@ -43,6 +43,10 @@ func reason(call string, err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return errTimeout
 	}
+	var named *os.SyscallError
+	if errors.As(err, &named) {
+		return named
+	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		return os.NewSyscallError(call, errno)
@@ -50,6 +54,14 @@ func reason(call string, err error) error {
 	var e *esock.Error
 	if errors.As(err, &e) {
 		return e.Reason
+	}
+	return err
+}
+
+// dialReason is reason for a dial, the end of whose time is that of a context: Timeout and Deadline are its deadline.
+func dialReason(call string, err error) error {
+	if err = reason(call, err); err == os.ErrDeadlineExceeded {
+		return errTimeout
 	}
 	return err
 }

@@ -47,6 +47,26 @@ func Example() {
 	// Output: retransmissions: 0 <nil>
 }
 
+// The types are pointers, as those of package net.
+func ExampleTCPConn() {
+	l, err := netconn.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer l.Close()
+	c, err := netconn.Dial("tcp", l.Addr().String())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	if t, ok := c.(*netconn.TCPConn); ok { // of net: c.(*net.TCPConn)
+		fmt.Println(t.SetNoDelay(false))
+	}
+	// Output: <nil>
+}
+
 // The hook gets the socket before it is bound and connected.
 func ExampleDialer_control() {
 	l, err := netconn.ListenConfig{}.Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -102,7 +122,7 @@ func ExampleListenConfig_perProcessor() {
 		defer l.Close()
 		if i == 0 {
 			address = l.Addr().String()
-			err = sockopt.SocketAttachReusePortCBPF.Set(l.Socket(), []sockopt.SockFilter{
+			err = sockopt.SocketAttachReusePortCBPF.Set(l.(*netconn.Listener).Socket(), []sockopt.SockFilter{
 				{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0xfffff000 + 36}, // SKF_AD_OFF + SKF_AD_CPU
 				{Code: unix.BPF_RET | unix.BPF_A},
 			})
@@ -151,7 +171,7 @@ func ExampleUDPConn_ReadBatch() {
 		return
 	}
 	defer c.Close()
-	u := c.(netconn.UDPConn)
+	u := c.(*netconn.UDPConn)
 	out := []netconn.Message{{Buffers: [][]byte{[]byte("one")}, Addr: c.LocalAddr()}, {Buffers: [][]byte{[]byte("two")}, Addr: c.LocalAddr()}}
 	for len(out) > 0 {
 		n, err := u.WriteBatch(out, 0)

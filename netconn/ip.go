@@ -10,10 +10,10 @@ import (
 // one takes CAP_NET_RAW; raw(7). A packet of IPv4 comes with its header, which only ReadFrom and ReadFromIP take off.
 type IPConn struct{ packetConn }
 
-var _ PacketConn = IPConn{}
+var _ PacketConn = (*IPConn)(nil)
 
 // ReadFrom receives a packet, cut to b, without the header of IPv4. The address is a *net.IPAddr.
-func (c IPConn) ReadFrom(b []byte) (int, net.Addr, error) {
+func (c *IPConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, addr, err := c.ReadFromIP(b)
 	if addr == nil {
 		return n, nil, err
@@ -22,7 +22,8 @@ func (c IPConn) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // ReadFromIP is ReadFrom with the address's own type.
-func (c IPConn) ReadFromIP(b []byte) (int, *net.IPAddr, error) {
+func (c *IPConn) ReadFromIP(b []byte) (int, *net.IPAddr, error) {
+	c = c.orClosed()
 	n, from, err := c.recvFrom(b)
 	if err != nil {
 		return n, nil, err
@@ -48,8 +49,8 @@ func withoutHeader(b []byte, n int) int {
 }
 
 // ipAddr is an address in net's form, nil for none.
-func (c IPConn) ipAddr(a esock.Addr) *net.IPAddr {
-	c.conn = c.orClosed()
+func (c *IPConn) ipAddr(a esock.Addr) *net.IPAddr {
+	c = c.orClosed()
 	if a.IsZero() {
 		return nil
 	}
@@ -59,13 +60,15 @@ func (c IPConn) ipAddr(a esock.Addr) *net.IPAddr {
 
 // ReadMsgIP receives a packet, cut to b and with the header of IPv4, and its control messages as the kernel wrote them, cut
 // to oob. flags has MSG_TRUNC and MSG_CTRUNC for what was cut. recvmsg(2).
-func (c IPConn) ReadMsgIP(b, oob []byte) (n, oobn, flags int, addr *net.IPAddr, err error) {
+func (c *IPConn) ReadMsgIP(b, oob []byte) (n, oobn, flags int, addr *net.IPAddr, err error) {
+	c = c.orClosed()
 	n, oobn, flags, from, err := c.recvMsg(b, oob)
 	return n, oobn, flags, c.ipAddr(from), err
 }
 
 // WriteTo sends b as the data of a packet to a *net.IPAddr. Errors: net.ErrWriteToConnected; EINVAL for another type.
-func (c IPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+func (c *IPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+	c = c.orClosed()
 	a, ok := addr.(*net.IPAddr)
 	if !ok {
 		return 0, c.notAn(addr)
@@ -74,7 +77,8 @@ func (c IPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 }
 
 // WriteToIP is WriteTo with the address's own type.
-func (c IPConn) WriteToIP(b []byte, addr *net.IPAddr) (int, error) {
+func (c *IPConn) WriteToIP(b []byte, addr *net.IPAddr) (int, error) {
+	c = c.orClosed()
 	to, err := c.to(addr)
 	if err != nil {
 		return 0, c.failedTo(opIP(addr), "sendto", err)
@@ -83,7 +87,8 @@ func (c IPConn) WriteToIP(b []byte, addr *net.IPAddr) (int, error) {
 }
 
 // WriteMsgIP sends b with control messages, which oob has as sendmsg(2) takes them. It is not for a connected socket.
-func (c IPConn) WriteMsgIP(b, oob []byte, addr *net.IPAddr) (n, oobn int, err error) {
+func (c *IPConn) WriteMsgIP(b, oob []byte, addr *net.IPAddr) (n, oobn int, err error) {
+	c = c.orClosed()
 	to, err := c.to(addr)
 	if err == nil {
 		n, oobn, err = c.sendMsg(b, oob, to)
@@ -95,8 +100,8 @@ func (c IPConn) WriteMsgIP(b, oob []byte, addr *net.IPAddr) (n, oobn int, err er
 }
 
 // to is the destination in esock's form.
-func (c IPConn) to(addr *net.IPAddr) (esock.Addr, error) {
-	c.conn = c.orClosed()
+func (c *IPConn) to(addr *net.IPAddr) (esock.Addr, error) {
+	c = c.orClosed()
 	if c.peer != nil {
 		return esock.Addr{}, net.ErrWriteToConnected
 	}

@@ -32,7 +32,7 @@ type ipSocket interface {
 
 var (
 	_ ipSocket = (*net.IPConn)(nil)
-	_ ipSocket = IPConn{}
+	_ ipSocket = (*IPConn)(nil)
 )
 
 // needRaw skips a test where the process may not open raw sockets.
@@ -229,10 +229,10 @@ func TestPing(t *testing.T) {
 			if test.address == "::1" {
 				machine.NeedIPv6(t)
 			}
-			p, err := ListenConfig{}.ListenPacket(background, test.network, test.address)
+			p, err := ownPackets(ListenConfig{}.ListenPacket(background, test.network, test.address))
 			require.NoError(t, err)
 			defer p.Close()
-			require.IsType(t, IPConn{}, p)
+			require.IsType(t, (*IPConn)(nil), p)
 			data := token()
 			request := append([]byte{test.request, 0, 0, 0, 0, 0, 0, 0}, data...)
 			if test.request == 8 { // the kernel sums up for ICMPv6
@@ -280,7 +280,7 @@ func checksum(b []byte) uint16 {
 // What else a raw socket is made of: a socket of the program's own, a file, options.
 func TestIPConnsOfSockets(t *testing.T) {
 	needRaw(t)
-	p, err := ListenConfig{}.ListenPacket(background, "ip4:253", "127.0.0.1")
+	p, err := ownPackets(ListenConfig{}.ListenPacket(background, "ip4:253", "127.0.0.1"))
 	require.NoError(t, err)
 	defer p.Close()
 	on, err := sockopt.SocketBroadcast.Get(p.Socket())
@@ -292,7 +292,7 @@ func TestIPConnsOfSockets(t *testing.T) {
 	again, err := FilePacketConn(f)
 	require.NoError(t, err)
 	defer again.Close()
-	require.IsType(t, IPConn{}, again)
+	require.IsType(t, (*IPConn)(nil), again)
 	assert.Equal(t, "ip 127.0.0.1", again.LocalAddr().Network()+" "+again.LocalAddr().String())
 
 	local, err := Dialer{LocalAddr: &net.IPAddr{IP: net.IPv4(127, 0, 0, 2)}}.Dial("ip4:253", "127.0.0.1")
@@ -305,7 +305,7 @@ func TestIPConnsOfSockets(t *testing.T) {
 	require.NoError(t, s.Connect(esock.AddrFrom(netip.MustParseAddrPort("127.0.0.1:0")), esock.Forever))
 	c, err := NewConn(s)
 	require.NoError(t, err)
-	require.IsType(t, IPConn{}, c)
+	require.IsType(t, (*IPConn)(nil), c)
 	assert.Nil(t, c.RemoteAddr(), "the kernel does not say")
 }
 

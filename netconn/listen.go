@@ -12,14 +12,16 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// ListenConfig says how to listen. The zero value listens as package net does.
+// ListenConfig says how to listen. The zero value listens as package net does. A field that a network does not have is
+// ignored: KeepAlive, FastOpen, DeferAccept and MPTCP are for TCP, ReusePort is not for unix, and Backlog is for listeners. A
+// negative FastOpen, DeferAccept or Backlog is an *esock.InvalidError with its name.
 type ListenConfig struct {
 	// Control is called with each new socket before it is bound, nil for nothing; network is "tcp4", "udp6", "unix" or the
 	// like.
 	Control func(ctx context.Context, network, address string, s *esock.Socket) error
 
 	// KeepAlive is how long an accepted TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes.
-	// It has no effect if KeepAliveConfig has Enable.
+	// It has no effect if KeepAliveConfig has Enable. Values that Linux refuses have none: see Dialer.
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig // probes in detail
 
@@ -31,8 +33,27 @@ type ListenConfig struct {
 	Registered  bool          // the sockets are in the registry of package esock, and so are accepted ones
 }
 
-// Listen listens on an address of "tcp", "tcp4", "tcp6", "unix" or "unixpacket", written as for net.Listen.
-func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Listener, error) {
+// Listen listens as the zero ListenConfig does.
+func Listen(network, address string) (net.Listener, error) {
+	return ListenConfig{}.Listen(context.Background(), network, address)
+}
+
+// ListenPacket makes a socket for datagrams as the zero ListenConfig does.
+func ListenPacket(network, address string) (net.PacketConn, error) {
+	return ListenConfig{}.ListenPacket(context.Background(), network, address)
+}
+
+// Listen listens on an address of "tcp", "tcp4", "tcp6", "unix" or "unixpacket", written as for net.Listen. The result is a
+// *Listener.
+func (lc ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	l, err := lc.listener(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (lc *ListenConfig) listener(ctx context.Context, network, address string) (*Listener, error) {
 	s, n, addr, err := lc.bound(ctx, network, address, false)
 	if err != nil {
 		return nil, wrap("listen", network, nil, addr, err)
@@ -51,9 +72,9 @@ func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Li
 }
 
 // ListenPacket makes a socket that receives datagrams on an address of "udp", "udp4", "udp6", "unixgram", or "ip", "ip4" or
-// "ip6" with a protocol, as in "ip4:icmp" and "ip6:ipv6-icmp"; written as for net.ListenPacket. The result is a UDPConn, a
-// UnixgramConn or an IPConn.
-func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (PacketConn, error) {
+// "ip6" with a protocol, as in "ip4:icmp" and "ip6:ipv6-icmp"; written as for net.ListenPacket. The result is a PacketConn: a
+// *UDPConn, *UnixgramConn or *IPConn.
+func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
 	s, n, addr, err := lc.bound(ctx, network, address, true)
 	if err != nil {
 		return nil, wrap("listen", network, nil, addr, err)
@@ -70,7 +91,10 @@ func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string
 func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets bool) (*esock.Socket, network, net.Addr, error) {
 	n, err := parseNetwork(name)
 	if err == nil && ctx == nil {
-		err = &esock.InvalidError{What: "timeout", Cause: "the context is nil"}
+		err = errNilContext
+	}
+	if err == nil {
+		err = lc.invalid()
 	}
 	if err != nil {
 		return nil, n, nil, err
@@ -94,6 +118,22 @@ func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets
 	}
 	s, err := lc.bind(ctx, n, n.domain(e), e, address)
 	return s, n, addr, err
+}
+
+// invalid is the error of a value that means nothing.
+func (lc *ListenConfig) invalid() error {
+	for _, field := range []struct {
+		name  string
+		value any
+		bad   bool
+	}{
+		{"FastOpen", lc.FastOpen, lc.FastOpen < 0}, {"Backlog", lc.Backlog, lc.Backlog < 0}, {"DeferAccept", lc.DeferAccept, lc.DeferAccept < 0},
+	} {
+		if field.bad {
+			return &esock.InvalidError{What: field.name, Value: field.value, Cause: "it is negative"}
+		}
+	}
+	return nil
 }
 
 // preferred is the address to listen on: as in package net, the first of IPv4, or else the first.
@@ -180,14 +220,7 @@ func (lc *ListenConfig) listen(n network, s *esock.Socket) error {
 }
 
 func (lc *ListenConfig) prepareTCP(s *esock.Socket) error {
-	if err := sockopt.TCPNoDelay.Set(s, true); err != nil {
-		return err
-	}
-	if cfg := keepAlive(lc.KeepAlive, lc.KeepAliveConfig); cfg.Enable {
-		if err := setKeepAlive(s, cfg); err != nil {
-			return err
-		}
-	}
+	inheritable(s, keepAlive(lc.KeepAlive, lc.KeepAliveConfig))
 	if lc.FastOpen > 0 {
 		if err := sockopt.TCPFastOpen.Set(s, lc.FastOpen); err != nil {
 			return err
@@ -197,6 +230,14 @@ func (lc *ListenConfig) prepareTCP(s *esock.Socket) error {
 		return sockopt.TCPDeferAccept.Set(s, int((lc.DeferAccept+time.Second-1)/time.Second))
 	}
 	return nil
+}
+
+// inheritable sets what accepted connections of TCP have. As in package net, they do without what the kernel refuses here.
+func inheritable(s *esock.Socket, cfg net.KeepAliveConfig) {
+	sockopt.TCPNoDelay.Set(s, true)
+	if cfg.Enable {
+		setKeepAlive(s, cfg)
+	}
 }
 
 // controlNetwork is the network with the family, as net's Control functions get it.

@@ -59,9 +59,16 @@ func (c packetConn) sendTo(b []byte, to esock.Addr, addr net.Addr) (int, error) 
 // recvMsg receives a message into b, and its control messages into oob, as recvmsg(2) does.
 func (c *conn) recvMsg(b, oob []byte) (n, oobn, flags int, from esock.Addr, err error) {
 	c = c.orClosed()
-	n, oobn, f, from, err := calls.RecvRaw(c.s, orOne(b), oob)
+	if len(b) == 0 && len(oob) == 0 && c.s.Type() == esock.Stream {
+		return 0, 0, 0, from, c.readNothing()
+	}
+	room := orOne(b)
+	n, oobn, f, from, err := calls.RecvRaw(c.s, room, oob)
 	if err != nil {
 		err = c.failed("read", "recvmsg", err)
+	}
+	if c.byteFor(b, oob) {
+		b = room
 	}
 	n, flags = fitted(n, b, f)
 	return n, oobn, flags, from, err
@@ -86,8 +93,19 @@ func fitted(n int, b []byte, flags esock.MsgFlags) (int, int) {
 // sendMsg sends b with control messages, to an address or, if that is the zero Addr, to the peer.
 func (c *conn) sendMsg(b, oob []byte, to esock.Addr) (n, oobn int, err error) {
 	c = c.orClosed()
-	if n, err = calls.SendRaw(c.s, b, oob, to); err != nil {
+	if c.byteFor(b, oob) {
+		_, err = calls.SendRaw(c.s, make([]byte, 1), oob, to)
+	} else {
+		n, err = calls.SendRaw(c.s, b, oob, to)
+	}
+	if err != nil {
 		return n, 0, err
 	}
 	return n, len(oob), nil
+}
+
+// byteFor reports whether control messages go with a byte that the program does not have, as in package net: Linux sends
+// and receives none on a stream without data. Only a received byte counts as data.
+func (c *conn) byteFor(b, oob []byte) bool {
+	return len(b) == 0 && len(oob) > 0 && c.s.Type() != esock.Dgram
 }

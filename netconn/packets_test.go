@@ -24,7 +24,7 @@ import (
 func TestUDPDatagrams(t *testing.T) {
 	for _, network := range []string{"udp4", "udp6"} {
 		t.Run(network, func(t *testing.T) {
-			a, b := receiving(t, network).(UDPConn), receiving(t, network).(UDPConn)
+			a, b := receiving(t, network).(*UDPConn), receiving(t, network).(*UDPConn)
 			to := b.LocalAddr().(*net.UDPAddr)
 			from := a.LocalAddr().(*net.UDPAddr)
 			buf := make([]byte, 100)
@@ -61,7 +61,7 @@ func TestUDPDatagrams(t *testing.T) {
 }
 
 func TestUDPControlMessages(t *testing.T) {
-	a, b := receiving(t, "udp4").(UDPConn), receiving(t, "udp4").(UDPConn)
+	a, b := receiving(t, "udp4").(*UDPConn), receiving(t, "udp4").(*UDPConn)
 	require.NoError(t, sockopt.IPPktInfo.Set(b.s, true))
 	require.NoError(t, sockopt.IPRecvTTL.Set(b.s, true))
 	to := b.LocalAddr().(*net.UDPAddr)
@@ -119,11 +119,11 @@ func rawOf(level, typ int, data []byte) []byte {
 }
 
 func TestUDPErrors(t *testing.T) {
-	a := receiving(t, "udp4").(UDPConn)
+	a := receiving(t, "udp4").(*UDPConn)
 	d, err := Dialer{}.Dial("udp4", a.LocalAddr().String())
 	require.NoError(t, err)
 	defer d.Close()
-	c := d.(UDPConn)
+	c := d.(*UDPConn)
 	addr := a.LocalAddr().(*net.UDPAddr)
 	for what, err := range map[string]error{
 		"WriteTo":            second(c.WriteTo([]byte("x"), addr)),
@@ -167,7 +167,7 @@ func third[A, B any](_ A, _ B, err error) error { return err }
 // A read that waits has the message that ends it, with the control messages as the kernel wrote them and nothing of another.
 func TestReadMsgUDPThatWaits(t *testing.T) {
 	for _, network := range []string{"udp4", "udp6"} {
-		a, b := receiving(t, network).(UDPConn), receiving(t, network).(UDPConn)
+		a, b := receiving(t, network).(*UDPConn), receiving(t, network).(*UDPConn)
 		require.NoError(t, sockopt.SocketTimestamp.Set(b.s, true))
 		for _, text := range []string{"one", "", "three"} {
 			type result struct {
@@ -206,7 +206,7 @@ func TestReadMsgUDPThatWaits(t *testing.T) {
 
 // The kernel alone judges control messages and their size, as in package net.
 func TestWriteMsgUDPAsPackageNet(t *testing.T) {
-	a := receiving(t, "udp4").(UDPConn)
+	a := receiving(t, "udp4").(*UDPConn)
 	l, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
 	defer l.Close()
@@ -231,15 +231,15 @@ func TestWriteMsgUDPAsPackageNet(t *testing.T) {
 
 // One dual-stack socket reaches both families.
 func TestUDPOfBothFamilies(t *testing.T) {
-	a, err := ListenConfig{}.ListenPacket(background, "udp", ":0")
+	a, err := ownPackets(ListenConfig{}.ListenPacket(background, "udp", ":0"))
 	require.NoError(t, err)
 	defer a.Close()
 	if a.Socket().Domain() != esock.Inet6 {
 		t.Skip("no IPv6 here")
 	}
-	c := a.(UDPConn)
+	c := a.(*UDPConn)
 	for _, network := range []string{"udp4", "udp6"} {
-		b := receiving(t, network).(UDPConn)
+		b := receiving(t, network).(*UDPConn)
 		_, err := c.WriteTo([]byte(network), b.LocalAddr())
 		require.NoError(t, err)
 		buf := make([]byte, 10)
@@ -258,7 +258,7 @@ func TestUDPOfBothFamilies(t *testing.T) {
 func TestBatches(t *testing.T) {
 	for _, network := range []string{"udp4", "udp6"} {
 		t.Run(network, func(t *testing.T) {
-			a, b := receiving(t, network).(UDPConn), receiving(t, network).(UDPConn)
+			a, b := receiving(t, network).(*UDPConn), receiving(t, network).(*UDPConn)
 			require.NoError(t, sockopt.SocketTimestamp.Set(b.s, true))
 			var out []Message
 			for i := range 5 {
@@ -311,7 +311,7 @@ func TestBatches(t *testing.T) {
 }
 
 func TestUnixDatagrams(t *testing.T) {
-	a, b := receiving(t, "unixgram").(UnixgramConn), receiving(t, "unixgram").(UnixgramConn)
+	a, b := receiving(t, "unixgram").(*UnixgramConn), receiving(t, "unixgram").(*UnixgramConn)
 	to := b.LocalAddr().(*net.UnixAddr)
 	_, err := a.WriteTo([]byte("one"), to)
 	require.NoError(t, err)
@@ -330,11 +330,11 @@ func TestUnixDatagrams(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "two", string(buf[:n]))
 	assert.Nil(t, from)
-	assert.ErrorIs(t, second(c.(UnixgramConn).WriteTo([]byte("x"), to)), net.ErrWriteToConnected)
+	assert.ErrorIs(t, second(c.(*UnixgramConn).WriteTo([]byte("x"), to)), net.ErrWriteToConnected)
 	assert.ErrorIs(t, second(a.WriteTo([]byte("x"), &net.UnixAddr{Name: to.Name, Net: "unix"})), syscall.EAFNOSUPPORT)
 	assert.ErrorIs(t, second(a.WriteTo([]byte("x"), &net.UDPAddr{})), syscall.EINVAL)
 	assert.Error(t, second(a.WriteToUnix([]byte("x"), nil)))
-	_, _, err = c.(UnixgramConn).WriteMsgUnix([]byte("three"), nil, nil)
+	_, _, err = c.(*UnixgramConn).WriteMsgUnix([]byte("three"), nil, nil)
 	require.NoError(t, err)
 	n, _, _, _, err = b.ReadMsgUnix(buf, nil)
 	require.NoError(t, err)
@@ -346,12 +346,12 @@ func TestUnixDescriptors(t *testing.T) {
 	for _, network := range []string{"unix", "unixpacket"} {
 		a, b := pair(t, network)
 		f := fileOf(t, []byte("content"))
-		n, oobn, err := a.(UnixConn).WriteMsgUnix([]byte("x"), unix.UnixRights(int(f.Fd())), nil)
+		n, oobn, err := a.(*UnixConn).WriteMsgUnix([]byte("x"), unix.UnixRights(int(f.Fd())), nil)
 		require.NoError(t, err)
 		assert.Equal(t, 1, n)
 		assert.Equal(t, unix.CmsgSpace(4), oobn)
 		buf, oob := make([]byte, 10), make([]byte, 100)
-		n, oobn, _, addr, err := b.(UnixConn).ReadMsgUnix(buf, oob)
+		n, oobn, _, addr, err := b.(*UnixConn).ReadMsgUnix(buf, oob)
 		require.NoError(t, err)
 		assert.Equal(t, "x", string(buf[:n]))
 		assert.Nil(t, addr)
@@ -366,7 +366,7 @@ func TestUnixDescriptors(t *testing.T) {
 		assert.Equal(t, "content", string(at))
 		require.NoError(t, got.Close())
 
-		cred, err := a.(UnixConn).PeerCred()
+		cred, err := a.(*UnixConn).PeerCred()
 		require.NoError(t, err)
 		assert.Equal(t, esock.Credentials{PID: os.Getpid(), UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}, cred)
 	}
@@ -379,10 +379,10 @@ func TestUnixDescriptorsWithoutRoom(t *testing.T) {
 			a, b := pair(t, network)
 			r, w, err := os.Pipe()
 			require.NoError(t, err)
-			_, _, err = a.(UnixConn).WriteMsgUnix([]byte("x"), unix.UnixRights(int(w.Fd()), int(w.Fd())), nil)
+			_, _, err = a.(*UnixConn).WriteMsgUnix([]byte("x"), unix.UnixRights(int(w.Fd()), int(w.Fd())), nil)
 			require.NoError(t, err)
 			require.NoError(t, w.Close())
-			n, _, flags, _, err := b.(UnixConn).ReadMsgUnix(make([]byte, 10), make([]byte, room))
+			n, _, flags, _, err := b.(*UnixConn).ReadMsgUnix(make([]byte, 10), make([]byte, room))
 			require.NoError(t, err)
 			assert.Equal(t, 1, n)
 			assert.NotZero(t, flags&unix.MSG_CTRUNC)
@@ -418,12 +418,12 @@ func TestReadMsgUnixAtTheEnd(t *testing.T) {
 		if network == "unixpacket" {
 			_, err := a.Write(nil)
 			require.NoError(t, err)
-			n, _, _, _, err := b.(UnixConn).ReadMsgUnix(buf, nil)
+			n, _, _, _, err := b.(*UnixConn).ReadMsgUnix(buf, nil)
 			require.NoError(t, err)
 			assert.Zero(t, n)
 		}
 		require.NoError(t, a.Close())
-		_, _, _, _, err := b.(UnixConn).ReadMsgUnix(buf, nil)
+		_, _, _, _, err := b.(*UnixConn).ReadMsgUnix(buf, nil)
 		assert.Equal(t, io.EOF, err, network)
 	}
 }

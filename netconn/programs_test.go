@@ -35,9 +35,9 @@ type unixDatagrams interface {
 
 var (
 	_ unixMessages  = (*net.UnixConn)(nil)
-	_ unixMessages  = UnixConn{}
+	_ unixMessages  = (*UnixConn)(nil)
 	_ unixDatagrams = (*net.UnixConn)(nil)
-	_ unixDatagrams = UnixgramConn{}
+	_ unixDatagrams = (*UnixgramConn)(nil)
 )
 
 // compared makes a call on both sides.

@@ -3,6 +3,8 @@ package netconn
 import (
 	"errors"
 	"net"
+	"runtime"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,17 +26,52 @@ func refusesKind(err error) bool {
 	return false
 }
 
-// splicing is a copy from a socket to another, through a pipe that only it has.
+// splicing is a copy from a socket to another, through a pipe that only it has. It is used again, because a pipe costs more than
+// a short copy.
 type splicing struct {
-	from   end
-	to     end
-	r, w   int // the pipe
+	from end
+	to   end
+	pipe
 	held   int // bytes in the pipe
 	most   int // of the next fill
 	moved  int64
 	err    error // of the last splice(2)
 	source func(fd uintptr) bool
 	sink   func(fd uintptr) bool
+}
+
+type pipe struct{ r, w int }
+
+func (p pipe) close() {
+	unix.Close(p.r)
+	unix.Close(p.w)
+}
+
+var splicings sync.Pool
+
+// newSplicing is one that was used before, or has a new pipe. The pipe of one that is forgotten is closed.
+func newSplicing() (*splicing, error) {
+	if s, ok := splicings.Get().(*splicing); ok {
+		return s, nil
+	}
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, err
+	}
+	// A pipe that stays small is slower, and no more.
+	unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, spliceMost)
+	s := &splicing{pipe: pipe{p[0], p[1]}}
+	s.source, s.sink = s.fill, s.drain
+	runtime.AddCleanup(s, pipe.close, s.pipe)
+	return s, nil
+}
+
+// free keeps an empty pipe for the next copy. What a failed one has left in its pipe is nobody's.
+func (s *splicing) free() {
+	s.from, s.to, s.moved, s.err = end{}, end{}, 0, nil
+	if s.held == 0 {
+		splicings.Put(s)
+	}
 }
 
 // end is a socket that is spliced. s is nil if it is not of esock.
@@ -56,16 +93,12 @@ func splice(to, from end, limit int64) (n int64, handled bool, err error) {
 	if limit == 0 {
 		return 0, true, nil
 	}
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+	s, err := newSplicing()
+	if err != nil {
 		return 0, false, nil
 	}
-	defer unix.Close(p[0])
-	defer unix.Close(p[1])
-	// A pipe that stays small is slower, and no more.
-	unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, spliceMost)
-	s := &splicing{from: from, to: to, r: p[0], w: p[1]}
-	s.source, s.sink = s.fill, s.drain
+	defer s.free()
+	s.from, s.to = from, to
 	for s.moved < limit {
 		s.most = int(min(limit-s.moved, spliceMost))
 		if err := s.step(from.raw.Read, s.source); err != nil || s.held == 0 {

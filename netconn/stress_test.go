@@ -74,7 +74,7 @@ func TestCloseWithCallsInside(t *testing.T) {
 				wg.Go(func() { d.Close() })
 				a.Close()
 			case 2:
-				if c, ok := a.(TCPConn); ok {
+				if c, ok := a.(*TCPConn); ok {
 					assert.NoError(t, c.SetLinger(0))
 				}
 				a.Close()
@@ -147,7 +147,7 @@ func TestCloseWithPacketCallsInside(t *testing.T) {
 					if err != nil {
 						return
 					}
-					if tcp, ok := c.(TCPConn); ok {
+					if tcp, ok := c.(*TCPConn); ok {
 						tcp.SetLinger(0) // leaves no TIME_WAIT, of which the machine has only so many
 					}
 					c.Close()
@@ -171,7 +171,7 @@ func receivingOnce(t *testing.T, network string) PacketConn {
 	}
 	c, err := ListenConfig{}.ListenPacket(background, network, address)
 	require.NoError(t, err)
-	return c
+	return c.(PacketConn)
 }
 
 // Deadlines flap while data flows, and no byte is lost or comes twice.
@@ -301,7 +301,7 @@ func idle(t *testing.T, network string, count int) {
 		require.NoError(t, err)
 	}
 	for _, c := range conns {
-		if tcp, ok := c.(TCPConn); ok {
+		if tcp, ok := c.(*TCPConn); ok {
 			require.NoError(t, tcp.SetLinger(0)) // leaves no TIME_WAIT, of which the machine has only so many
 		}
 		require.NoError(t, c.Close())

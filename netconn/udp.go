@@ -10,10 +10,10 @@ import (
 // UDPConn is a UDP socket: what *net.UDPConn is in package net.
 type UDPConn struct{ packetConn }
 
-var _ PacketConn = UDPConn{}
+var _ PacketConn = (*UDPConn)(nil)
 
 // ReadFrom receives a datagram, cut to b. The address is a *net.UDPAddr.
-func (c UDPConn) ReadFrom(b []byte) (int, net.Addr, error) {
+func (c *UDPConn) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, addr, err := c.ReadFromUDP(b)
 	if addr == nil {
 		return n, nil, err
@@ -22,7 +22,7 @@ func (c UDPConn) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // ReadFromUDP is ReadFrom with the address's own type.
-func (c UDPConn) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
+func (c *UDPConn) ReadFromUDP(b []byte) (int, *net.UDPAddr, error) {
 	n, from, err := c.ReadFromUDPAddrPort(b)
 	if err != nil {
 		return n, nil, err
@@ -50,8 +50,8 @@ func udpAddr(a netip.AddrPort) *net.UDPAddr {
 
 // ReadFromUDPAddrPort receives a datagram, cut to b, without an allocation. An inet6 socket has the addresses of IPv4 as
 // ::ffff:a.b.c.d.
-func (c UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
+	c = c.orClosed()
 	n, from, scope, err := calls.RecvInet(c.s, orOne(b))
 	if err != nil {
 		return n, netip.AddrPort{}, c.failed("read", "recvfrom", err)
@@ -63,13 +63,13 @@ func (c UDPConn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 }
 
 // zoned is the address with its zone.
-func (c UDPConn) zoned(a netip.AddrPort, scope uint32) netip.AddrPort {
+func (c *UDPConn) zoned(a netip.AddrPort, scope uint32) netip.AddrPort {
 	return c.s.NameZone(esock.Inet6Addr(a.Addr(), a.Port(), scope)).AddrPort()
 }
 
 // ReadMsgUDP receives a datagram, cut to b, and its control messages as the kernel wrote them, cut to oob. flags has
 // MSG_TRUNC and MSG_CTRUNC for what was cut. recvmsg(2).
-func (c UDPConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, err error) {
+func (c *UDPConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDPAddr, err error) {
 	n, oobn, flags, from, err := c.ReadMsgUDPAddrPort(b, oob)
 	if from.IsValid() {
 		addr = udpAddr(from)
@@ -78,8 +78,8 @@ func (c UDPConn) ReadMsgUDP(b, oob []byte) (n, oobn, flags int, addr *net.UDPAdd
 }
 
 // ReadMsgUDPAddrPort is ReadMsgUDP with the address as a value, and without an allocation.
-func (c UDPConn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr netip.AddrPort, err error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr netip.AddrPort, err error) {
+	c = c.orClosed()
 	n, oobn, f, addr, scope, err := calls.RecvRawInet(c.s, orOne(b), oob)
 	if err != nil {
 		return 0, 0, 0, netip.AddrPort{}, c.failed("read", "recvmsg", err)
@@ -92,7 +92,8 @@ func (c UDPConn) ReadMsgUDPAddrPort(b, oob []byte) (n, oobn, flags int, addr net
 }
 
 // WriteTo sends b as a datagram to a *net.UDPAddr. Errors: net.ErrWriteToConnected; EINVAL for another type.
-func (c UDPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+func (c *UDPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
+	c = c.orClosed()
 	a, ok := addr.(*net.UDPAddr)
 	if !ok {
 		return 0, c.notAn(addr)
@@ -101,8 +102,8 @@ func (c UDPConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 }
 
 // WriteToUDP is WriteTo with the address's own type.
-func (c UDPConn) WriteToUDP(b []byte, addr *net.UDPAddr) (int, error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) WriteToUDP(b []byte, addr *net.UDPAddr) (int, error) {
+	c = c.orClosed()
 	if to, ok := c.direct(addr); ok {
 		n, err := calls.SendInet(c.s, b, to)
 		if err != nil {
@@ -118,7 +119,7 @@ func (c UDPConn) WriteToUDP(b []byte, addr *net.UDPAddr) (int, error) {
 }
 
 // direct is the destination as a value, if the socket can send to it as it is.
-func (c UDPConn) direct(addr *net.UDPAddr) (to netip.AddrPort, ok bool) {
+func (c *UDPConn) direct(addr *net.UDPAddr) (to netip.AddrPort, ok bool) {
 	if addr == nil || addr.Zone != "" || addr.Port < 0 || addr.Port > 1<<16-1 {
 		return to, false
 	}
@@ -135,15 +136,15 @@ func (c UDPConn) direct(addr *net.UDPAddr) (to netip.AddrPort, ok bool) {
 }
 
 // directPort is direct for an address as a value.
-func (c UDPConn) directPort(to netip.AddrPort) (netip.AddrPort, bool) {
+func (c *UDPConn) directPort(to netip.AddrPort) (netip.AddrPort, bool) {
 	ip := to.Addr()
 	return to, c.peer == nil && (ip.Is4() && c.s.Domain() == esock.Inet ||
 		ip.Is6() && c.s.Domain() == esock.Inet6 && ip.Zone() == "")
 }
 
 // to is the destination in esock's form.
-func (c UDPConn) to(addr *net.UDPAddr) (esock.Addr, error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) to(addr *net.UDPAddr) (esock.Addr, error) {
+	c = c.orClosed()
 	if c.peer != nil {
 		return esock.Addr{}, net.ErrWriteToConnected
 	}
@@ -154,8 +155,8 @@ func (c UDPConn) to(addr *net.UDPAddr) (esock.Addr, error) {
 }
 
 // toAddrPort is to for an address as a value.
-func (c UDPConn) toAddrPort(addr netip.AddrPort) (esock.Addr, error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) toAddrPort(addr netip.AddrPort) (esock.Addr, error) {
+	c = c.orClosed()
 	if c.peer != nil {
 		return esock.Addr{}, net.ErrWriteToConnected
 	}
@@ -166,8 +167,8 @@ func (c UDPConn) toAddrPort(addr netip.AddrPort) (esock.Addr, error) {
 }
 
 // WriteToUDPAddrPort sends b as a datagram to addr, without an allocation.
-func (c UDPConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) {
+	c = c.orClosed()
 	if to, ok := c.directPort(addr); ok {
 		n, err := calls.SendInet(c.s, b, to)
 		if err != nil {
@@ -183,8 +184,8 @@ func (c UDPConn) WriteToUDPAddrPort(b []byte, addr netip.AddrPort) (int, error) 
 }
 
 // WriteMsgUDP sends b with control messages, which oob has as sendmsg(2) takes them. addr is nil on a connected socket.
-func (c UDPConn) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+	c = c.orClosed()
 	if to, ok := c.direct(addr); ok {
 		n, err = calls.SendRawInet(c.s, b, oob, to)
 		return c.sentMsg(n, oob, opAddr(addr), err)
@@ -201,8 +202,8 @@ func (c UDPConn) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err
 
 // WriteMsgUDPAddrPort is WriteMsgUDP with the address as a value, the zero one on a connected socket, and without an
 // allocation.
-func (c UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oobn int, err error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oobn int, err error) {
+	c = c.orClosed()
 	to, ok := c.directPort(addr)
 	if ok {
 		if n, err = calls.SendRawInet(c.s, b, oob, to); err == nil {
@@ -221,7 +222,7 @@ func (c UDPConn) WriteMsgUDPAddrPort(b, oob []byte, addr netip.AddrPort) (n, oob
 }
 
 // sentMsg is the result of a message sent to addr.
-func (c UDPConn) sentMsg(n int, oob []byte, addr net.Addr, err error) (int, int, error) {
+func (c *UDPConn) sentMsg(n int, oob []byte, addr net.Addr, err error) (int, int, error) {
 	if err != nil {
 		return n, 0, c.failedTo(addr, "sendmsg", refused(err))
 	}

@@ -19,7 +19,7 @@ func TestZeroValues(t *testing.T) {
 		Funcs: map[string]any{
 			"NewConn": NewConn, "NewPacketConn": NewPacketConn, "NewListener": NewListener, "FileConn": FileConn,
 			"FilePacketConn": FilePacketConn, "FileListener": FileListener, "SocketOf": SocketOf, "Adopt": Adopt, "Take": Take,
-			"ListenFDs": ListenFDs,
+			"ListenFDs": ListenFDs, "Dial": Dial, "DialTimeout": DialTimeout, "Listen": Listen, "ListenPacket": ListenPacket,
 		},
 	}.Run(t)
 }

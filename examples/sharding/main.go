@@ -83,7 +83,7 @@ func listen(address string, shards int, program []sockopt.SockFilter) (group []*
 		if err != nil {
 			return group, err
 		}
-		group = append(group, l)
+		group = append(group, l.(*netconn.Listener))
 		address = l.Addr().String() // the port, if the kernel has chosen it
 	}
 	return group, sockopt.SocketAttachReusePortCBPF.Set(group[0].Socket(), program)

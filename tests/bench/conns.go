@@ -46,9 +46,9 @@ var byNetconn = maker{
 		if err != nil {
 			return nil, err
 		}
-		return c.(netconn.UDPConn), nil
+		return c.(*netconn.UDPConn), nil
 	},
-	buffers: func(c net.Conn, v *net.Buffers) (int64, error) { return c.(netconn.TCPConn).WriteBuffers(v) },
+	buffers: func(c net.Conn, v *net.Buffers) (int64, error) { return c.(*netconn.TCPConn).WriteBuffers(v) },
 }
 
 var byNet = maker{

@@ -58,7 +58,7 @@ func listen(t testing.TB, network string) *netconn.Listener {
 	l, err := netconn.ListenConfig{}.Listen(background, name, addressOf(t, network))
 	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
-	return l
+	return l.(*netconn.Listener)
 }
 
 // packets makes a socket of datagrams for the time of the test.
@@ -66,7 +66,7 @@ func packets(t testing.TB, network string) netconn.PacketConn {
 	c, err := netconn.ListenConfig{}.ListenPacket(background, network, addressOf(t, network))
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
-	return c
+	return c.(netconn.PacketConn)
 }
 
 // dialer dials what l listens on, whatever the address says.

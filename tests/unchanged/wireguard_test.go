@@ -22,7 +22,7 @@ import (
 )
 
 // bind is wireguard-go's conn.Bind over one socket of this library for IPv4.
-type bind struct{ c netconn.UDPConn }
+type bind struct{ c *netconn.UDPConn }
 
 type peer struct{ to netip.AddrPort }
 
@@ -36,14 +36,14 @@ func (peer) SrcIP() netip.Addr     { return netip.Addr{} }
 const batchSize = 16
 
 func (b *bind) Open(port uint16) ([]conn.ReceiveFunc, uint16, error) {
-	if b.c != (netconn.UDPConn{}) {
+	if b.c != nil {
 		return nil, 0, conn.ErrBindAlreadyOpen
 	}
 	c, err := netconn.ListenConfig{}.ListenPacket(background, "udp4", fmt.Sprint("127.0.0.1:", port))
 	if err != nil {
 		return nil, 0, err
 	}
-	u := c.(netconn.UDPConn)
+	u := c.(*netconn.UDPConn)
 	b.c = u
 	ms := make([]netconn.Message, batchSize)
 	receive := func(packets [][]byte, sizes []int, eps []conn.Endpoint) (int, error) {
@@ -64,16 +64,16 @@ func (b *bind) Open(port uint16) ([]conn.ReceiveFunc, uint16, error) {
 }
 
 func (b *bind) Close() error {
-	if b.c == (netconn.UDPConn{}) {
+	if b.c == nil {
 		return nil
 	}
 	c := b.c
-	b.c = netconn.UDPConn{}
+	b.c = nil
 	return c.Close()
 }
 
 func (b *bind) SetMark(mark uint32) error {
-	if mark == 0 || b.c == (netconn.UDPConn{}) {
+	if mark == 0 || b.c == nil {
 		return nil
 	}
 	return sockopt.SocketMark.Set(b.c.Socket(), uint(mark))
