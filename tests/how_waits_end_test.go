@@ -83,9 +83,11 @@ var (
 	tcpSend = results("waits|ok", "ok", "EPIPE|ECONNRESET|ok", "waits|ok", "waits|ok", "waits|ok|EPIPE|ECONNRESET", "waits|ok", "EPIPE|ok",
 		"EPIPE|ok", "EPIPE|ok", "")
 	acceptTCP = results("waits", "ok", "", "", "", "", "EINVAL", "waits", "EINVAL", "EINVAL", "")
-	// SCTP has an error of its own for the end of an association, and its listeners no shutdown.
+	// SCTP has an error of its own for the end of an association.
 	sctpSend = results("waits|ok", "ok", "EPIPE|ECONNRESET|ESHUTDOWN|ok", "waits|ok", "waits|ok|ESHUTDOWN|EPIPE",
 		"waits|ok|ESHUTDOWN|EPIPE|ECONNRESET", "waits|ok", "EPIPE|ESHUTDOWN|ok", "EPIPE|ESHUTDOWN|ok", "EPIPE|ESHUTDOWN|ok", "")
+	// A listener of SCTP has no shutdown in Linux 6.1, and ends there in 7.2.
+	sctpAccept = results("waits", "ok", "", "", "", "", "waits|EINVAL", "waits", "waits|EINVAL", "waits|EINVAL", "")
 	// A socket that has no shutdown.
 	neverShut = results("waits", "ok", "", "", "", "", "waits", "waits", "waits", "waits", "")
 	// The end of the peer is nothing to a datagram socket that receives.
@@ -238,7 +240,7 @@ func rows() (all []row) {
 		{"tcp", kindOf(sockopt.KindTCP4), tcpSend, streamRecv, acceptTCP},
 		{"tcp6", kindOf(sockopt.KindTCP6), tcpSend, streamRecv, acceptTCP},
 		{"mptcp", kindOf(sockopt.KindMPTCP), tcpSend, streamRecv, acceptTCP},
-		{"sctp", kindOf(sockopt.KindSCTP), sctpSend, streamRecv, neverShut},
+		{"sctp", kindOf(sockopt.KindSCTP), sctpSend, streamRecv, sctpAccept},
 		{"unix stream", unixOf(esock.Stream), unixSend, streamRecv, acceptTCP},
 		{"unix seqpacket", unixOf(esock.SeqPacket), unixSend, streamRecv, acceptTCP},
 		{"vsock", kindOf(sockopt.KindVSock), tcpSend, streamRecv, neverShut},

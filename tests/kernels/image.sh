@@ -25,6 +25,7 @@ image() {
     printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
     cp /etc/protocols /etc/services "$root/etc/" 2>/dev/null || true # the tests do without
     (cd "$root" && find . -mindepth 1 | cpio -o -H newc -R +0:+0 --quiet) >"$dir/tests.cpio"
+    rm -rf "$root" # the copy of the tree is none for tools that walk this one
 }
 
 # programs ROOT: those that tests call, and the libraries of all programs.
