@@ -132,6 +132,7 @@ var intRanges = []struct {
 	{solIPv6, ipv6TClass, -1, 255},
 	{solIPv6, ipv6FlowInfo, 0, 1<<28 - 1},
 	{solUDP, udpSegment, 0, math.MaxUint16},
+	{solTLS, tlsSetRecordType, 0, math.MaxUint8},
 	{solSocket, anyType, 0, math.MaxUint32},
 	{solSocket, scmTxTime, math.MinInt64, math.MaxInt64},
 }

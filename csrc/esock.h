@@ -547,8 +547,9 @@ typedef struct esock_optfield {
 typedef struct esock_optshape {
     const char *name; /* "tcp_info" */
     uint16_t size;
-    uint16_t least;   /* the fewest bytes that the kernel gives */
-    uint16_t guess;   /* 1: with too little room the kernel says EINVAL, not how much it needs */
+    uint16_t least; /* the fewest bytes that the kernel gives */
+    uint16_t fit;   /* 1: with too little room for the list the kernel says EINVAL, not how much it
+                         needs. 2: the list can be set, and not be read */
     uint16_t element; /* 0: no list */
     uint16_t count;   /* of fields */
     const esock_optfield *fields;

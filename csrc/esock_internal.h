@@ -117,6 +117,9 @@ const esock__cmsg_row *esock__cmsg_row_of(int level, int type);
  * mistake of the caller's. */
 #define ESOCK__OPT_MAX (1u << 20)
 
+/* The values of esock_optshape.fit. */
+enum { ESOCK__FIT_GUESS = 1, ESOCK__FIT_HEAD = 2 };
+
 /* Assigns the result of `call` to `r`, and calls again as long as a signal interrupts it. */
 #define ESOCK__RETRY(r, call) \
     do {                      \

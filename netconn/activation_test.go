@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -90,15 +91,24 @@ func TestSocketActivation(t *testing.T) {
 
 	assert.Equal(t, "[]", activate(t, files, "LISTEN_PID=1 LISTEN_FDS=3"), "those of another process")
 	assert.Equal(t, "[]", activate(t, files, "UNUSED=1"))
-	for variables, want := range map[string]string{
-		"LISTEN_PID=$$ LISTEN_FDS=many":    "LISTEN_FDS=many: it is not a number",
-		"LISTEN_PID=one LISTEN_FDS=3":      "LISTEN_PID=one: it is not a number",
-		"LISTEN_PID=$$ LISTEN_FDS=-1":      "LISTEN_FDS=-1: it is negative",
-		"LISTEN_PID=$$ LISTEN_FDS=9999999": "LISTEN_FDS=9999999: there are not so many descriptors",
-		"LISTEN_PID=$$ LISTEN_FDS=9999":    "LISTEN_FDS=9999: descriptor ",
-		"LISTEN_FDS=3":                     "LISTEN_PID=: it is not set",
-		"LISTEN_PID=$$":                    "LISTEN_FDS=: it is not set",
+}
+
+// What is wrong with the variables is said, and no descriptor is taken.
+func TestSocketActivationErrors(t *testing.T) {
+	own := strconv.Itoa(os.Getpid())
+	for _, test := range []struct{ pid, fds, want string }{
+		{own, "many", "LISTEN_FDS=many: it is not a number"},
+		{"one", "3", "LISTEN_PID=one: it is not a number"},
+		{own, "-1", "LISTEN_FDS=-1: it is negative"},
+		{own, "9999999", "LISTEN_FDS=9999999: there are not so many descriptors"},
+		{own, "1000000", "LISTEN_FDS=1000000: descriptor "},
+		{"", "3", "LISTEN_PID=: it is not set, and LISTEN_FDS is"},
+		{own, "", "LISTEN_FDS=: it is not set, and LISTEN_PID is"},
 	} {
-		assert.Contains(t, activate(t, files, variables), "error: invalid environment "+want)
+		t.Setenv("LISTEN_PID", test.pid)
+		t.Setenv("LISTEN_FDS", test.fds)
+		found, err := ListenFDs()
+		assert.Empty(t, found)
+		assert.ErrorContains(t, err, "invalid environment "+test.want)
 	}
 }

@@ -434,6 +434,8 @@ func TestDialsAtTheEdges(t *testing.T) {
 
 // What package net hands to the kernel, or changes in silence, is refused by name.
 func TestWhatNoKernelTakes(t *testing.T) {
+	_, err := Listen("unix", fmt.Sprintf("/%0200d", 1))
+	assert.ErrorContains(t, err, "the path has 201 bytes, and 108 fit")
 	c, _ := pair(t, "tcp4")
 	for what, err := range map[string]error{
 		"a path with a NUL":   second(Dialer{}.Dial("unix", "a\x00b")),
@@ -449,4 +451,28 @@ func TestWhatNoKernelTakes(t *testing.T) {
 		var invalid *esock.InvalidError
 		assert.ErrorAs(t, err, &invalid, what)
 	}
+}
+
+// ReadMsgUnix into no bytes takes a byte of a stream if control messages may come with it, as in package net.
+func TestReadMsgUnixIntoNothing(t *testing.T) {
+	alike(t, func(s *script, of side) {
+		c, peer := connected(t, of, "unix")
+		_, err := peer.Write([]byte("ab"))
+		require.NoError(t, err)
+		n, oobn, _, addr, err := c.(unixMessages).ReadMsgUnix(nil, make([]byte, 50))
+		s.say("with room for control messages", n, oobn, addr.Net, err)
+		b := make([]byte, 5)
+		n, err = c.Read(b)
+		s.say("Read", n, err, string(b[:n]))
+	})
+	c, peer := pair(t, "unix")
+	_, err := peer.Write([]byte("a"))
+	require.NoError(t, err)
+	n, oobn, flags, _, err := c.(*UnixConn).ReadMsgUnix(nil, nil) // package net says io.EOF
+	require.NoError(t, err)
+	assert.Zero(t, n+oobn+flags)
+	b := make([]byte, 5)
+	n, err = c.Read(b)
+	require.NoError(t, err)
+	assert.Equal(t, "a", string(b[:n]), "nothing is lost")
 }

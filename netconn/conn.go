@@ -21,7 +21,8 @@ type Conn interface {
 	// File returns a duplicate of the descriptor; see esock.Socket.File.
 	File() (*os.File, error)
 
-	// Socket returns the socket. Calls on it and on the connection take turns.
+	// Socket returns the socket. Calls on it and on the connection take turns, and the connection's deadlines bind its calls,
+	// too.
 	Socket() *esock.Socket
 }
 
@@ -172,7 +173,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, c.readNothing()
 	}
-	n, err := c.s.Recv(b, 0, esock.Forever)
+	n, err := c.s.Recv(b, 0, esock.Wait{}) // Forever, which as a constant is cheaper than as a variable
 	if err != nil {
 		err = c.failed("read", "read", err)
 	}
@@ -191,7 +192,7 @@ func (c *conn) readNothing() error {
 // Write sends all of b, on a socket of messages as one.
 func (c *conn) Write(b []byte) (int, error) {
 	c = c.orClosed()
-	n, err := c.s.Send(b, 0, esock.Forever)
+	n, err := c.s.Send(b, 0, esock.Wait{})
 	if err != nil {
 		err = c.failed("write", "write", err)
 	}

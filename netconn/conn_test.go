@@ -258,6 +258,20 @@ func TestWriteBuffersSendsAndConsumes(t *testing.T) {
 	assert.Equal(t, net.Buffers{[]byte("d")}, v)
 }
 
+// A TCP connection whose reading has ended still gets what comes later, as in package net, and the end is no longer the end.
+func TestDataAfterCloseRead(t *testing.T) {
+	alike(t, func(s *script, of side) {
+		c, peer := connected(t, of, "tcp4")
+		s.say("CloseRead", c.(streamEnd).CloseRead())
+		n, err := c.Read(make([]byte, 5))
+		s.say("Read", n, err)
+		n, err = peer.Write([]byte("later"))
+		s.say("Write", n, err)
+		testwait.Until(t, "the data has come", func() bool { n, err = c.Read(make([]byte, 5)); return n > 0 })
+		s.say("Read", n, err)
+	})
+}
+
 // The zero connection and a nil pointer are closed ones.
 func TestZeroConnections(t *testing.T) {
 	for _, c := range []Conn{&TCPConn{}, &UnixConn{}, &UDPConn{}, &UnixgramConn{}, &IPConn{}, (*TCPConn)(nil), (*UnixConn)(nil), (*UDPConn)(nil),

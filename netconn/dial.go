@@ -36,7 +36,12 @@ type Dialer struct {
 	// "unix" or the like, and address the one address of this attempt.
 	Control func(ctx context.Context, network, address string, s *esock.Socket) error
 
-	FastOpen   bool // TCP: the first data goes with the first packet where the server knows us: TCP_FASTOPEN_CONNECT, RFC 7413
+	// FastOpen sends the first data of a TCP connection with the first packet, if the server has given this host a cookie
+	// before: TCP_FASTOPEN_CONNECT, RFC 7413. Dial may then return before the server has answered, and nothing goes out before
+	// the first Write. So Read and Write return what would have been Dial's error, other addresses of the name are not tried,
+	// and it is not for protocols in which the server speaks first.
+	FastOpen bool
+
 	MPTCP      bool // TCP: MPTCP, where the kernel has it; RFC 8684
 	Registered bool // the socket is in the registry of package esock
 }

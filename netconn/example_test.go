@@ -144,6 +144,29 @@ func ExampleListenConfig_perProcessor() {
 	// Output: 404 Not Found
 }
 
+// What the service manager has passed, each as what it is.
+func ExampleListenFDs() {
+	passed, err := netconn.ListenFDs()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, a := range passed {
+		switch l, err := netconn.NewListener(a.Socket); {
+		case err == nil:
+			go http.Serve(l, http.NotFoundHandler())
+		case a.Socket.Type() == esock.Dgram:
+			c, err := netconn.NewPacketConn(a.Socket)
+			fmt.Println(a.Name, c, err)
+		default:
+			c, err := netconn.NewConn(a.Socket)
+			fmt.Println(a.Name, c, err)
+		}
+	}
+	fmt.Println(len(passed))
+	// Output: 0
+}
+
 // From a connection of package net to a socket, and so to its options.
 func ExampleAdopt() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -25,12 +25,18 @@ type ListenConfig struct {
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig // probes in detail
 
-	ReusePort   bool          // several sockets share the address, and the kernel spreads the load: SO_REUSEPORT
-	FastOpen    int           // how many connections may wait with data in their first packet; 0: none; TCP_FASTOPEN, RFC 7413
-	DeferAccept time.Duration // TCP: accept a connection once data has come, or after that time; 0: at once; TCP_DEFER_ACCEPT
-	MPTCP       bool          // TCP: take connections of MPTCP too, where the kernel has it; RFC 8684
-	Backlog     int           // connections that wait for Accept; 0: as many as net.core.somaxconn allows
-	Registered  bool          // the sockets are in the registry of package esock, and so are accepted ones
+	ReusePort bool // several sockets share the address, and the kernel spreads the load: SO_REUSEPORT
+	// FastOpen is how many connections may wait with data in their first packet, 0 for none: TCP_FASTOPEN, RFC 7413. It has an
+	// effect where bit 2 of net.ipv4.tcp_fastopen is set.
+	FastOpen int
+
+	// DeferAccept accepts a connection of TCP once data has come, or after that time; 0: at once. It counts whole seconds, which
+	// the kernel rounds up to the steps in which it repeats its answer: 1, 3, 7 seconds and so on. TCP_DEFER_ACCEPT.
+	DeferAccept time.Duration
+
+	MPTCP      bool // TCP: take connections of MPTCP too, where the kernel has it; RFC 8684
+	Backlog    int  // connections that wait for Accept; 0: as many as net.core.somaxconn allows
+	Registered bool // the sockets are in the registry of package esock, and so are accepted ones
 }
 
 // Listen listens as the zero ListenConfig does.

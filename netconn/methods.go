@@ -76,7 +76,8 @@ func (c *TCPConn) String() string { return c.orClosed().conn.String() }
 // or zero connection.
 func (c *TCPConn) Socket() *esock.Socket { return c.orClosed().conn.Socket() }
 
-// CloseRead ends reading: what has arrived can still be read, then io.EOF follows.
+// CloseRead ends reading: what has arrived can still be read, then io.EOF follows. Linux tells the peer nothing, and data that
+// comes later is still delivered.
 func (c *TCPConn) CloseRead() error { return c.orClosed().stream.CloseRead() }
 
 // CloseWrite ends writing: the peer reads what was sent, then io.EOF.

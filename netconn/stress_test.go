@@ -169,7 +169,7 @@ func receivingOnce(t *testing.T, network string) PacketConn {
 	if network == "unixgram" {
 		address = abstractName()
 	}
-	c, err := ListenConfig{}.ListenPacket(background, network, address)
+	c, err := ownPackets(ListenConfig{}.ListenPacket(background, network, address))
 	require.NoError(t, err)
 	return c.(PacketConn)
 }

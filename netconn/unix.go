@@ -28,8 +28,8 @@ func (c *UnixConn) PeerCred() (esock.Credentials, error) {
 }
 
 // ReadMsgUnix receives data into b, and control messages as the kernel wrote them into oob. The descriptors in them are the
-// caller's. addr is nil, because the peer of a connection is in RemoteAddr. If b is empty and oob is not, one byte of data
-// is received and lost, and n is 1, as in package net. recvmsg(2).
+// caller's. addr is the peer's address, nil if it has no name. If b is empty and oob is not, one byte of data is received and
+// lost, and n is 1, as in package net. recvmsg(2).
 func (c *UnixConn) ReadMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
 	c = c.orClosed()
 	return c.readMsgUnix(b, oob)

@@ -19,11 +19,12 @@ const module = "github.com/esock-go/esock"
 // machine, testwait, testmain and callback help tests: only tests may import them.
 var imports = []struct{ of, may string }{
 	{"csrc", ""},
-	{"internal/needcgo", ""},
-	{"internal/plain", ""},
+	{"internal/needlinux", ""},
+	{"internal/needcgo", "internal/needlinux"},
+	{"internal/plain", "internal/needlinux"},
 	{"internal/ctext", ""},
 	{"internal/bytesize", ""},
-	{"internal/kernel", ""},
+	{"internal/kernel", "internal/needlinux"},
 	{"internal/corecall", ""},
 	{"internal/layered", ""},
 	{"internal/loopcall", ""},

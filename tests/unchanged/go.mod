@@ -10,8 +10,8 @@ replace (
 
 require (
 	github.com/coder/websocket v1.8.15
-	github.com/esock-go/esock v0.0.0
-	github.com/esock-go/esock/netconn/ready v0.0.0
+	github.com/esock-go/esock v0.1.0
+	github.com/esock-go/esock/netconn/ready v0.1.0
 	github.com/hashicorp/yamux v0.1.2
 	github.com/jackc/pgx/v5 v5.13.0
 	github.com/miekg/dns v1.1.73
