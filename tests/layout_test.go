@@ -65,6 +65,9 @@ var imports = []struct{ of, may string }{
 	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},
 	{"tests/interop", ""},
+	{"tests/kernels", ""},
+	{"tests/kernels/guest", "tests/kernels"},
+	{"tests/kernels/table", "tests/kernels"},
 	{"tests/mutants", ""},
 }
 
