@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,7 +21,7 @@ static int int_option(const esock_sys *sys, int fd, int opt, int *val) {
 }
 
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol) {
-    esock *s = malloc(sizeof *s); /* not calloc, which takes a lock in glibc before 2.41 */
+    esock *s = sys->alloc(sys, sizeof *s);
     if (s == NULL) return NULL;
     *s = (esock){.sys = sys,
                  .fd = fd,
@@ -100,7 +99,7 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
         if (r < 0 && !(fl & O_NONBLOCK)) sys->setfl(sys, fd, fl);
     }
     if (r < 0) {
-        free(s);
+        sys->free(sys, s);
         if (flags & ESOCK_ADOPT_DUP) sys->close(sys, fd);
         return r;
     }
@@ -247,8 +246,8 @@ int esock_close(esock *s, unsigned flags, struct esock_counters *final,
         memset(final_sendfile, 0, sizeof *final_sendfile);
         if (s->sendfile != NULL) *final_sendfile = *s->sendfile;
     }
-    free(s->sendfile);
-    free(s);
+    s->sys->free(s->sys, s->sendfile);
+    s->sys->free(s->sys, s);
     return r;
 }
 

@@ -90,7 +90,10 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
                           const char *op);
 ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op);
 int esock__count_accept(esock *s, int r, unsigned how);
-ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how);
+ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how); /* the block exists */
+
+/* Returns the counters of sendfile, and makes them first if there are none. NULL: no memory. esock_count.c */
+esock_sendfile_counters *esock__sendfile_block(esock *s);
 
 /* Calls the trace function, if the handle has tracing on. esock_count.c */
 void esock__trace(const esock *s, const char *op, long result);

@@ -7,6 +7,7 @@ ssize_t esock_sendfile(esock *s, int in_fd, int64_t *offset, size_t count, unsig
     off_t at = (off_t)*offset;
     uint64_t saved;
     ssize_t n;
+    if (esock__sendfile_block(s) == NULL) return -ENOMEM;
     esock_nonblock(s);
     /* sendfile has no MSG_NOSIGNAL: SIGPIPE is blocked, and one that this call raises is removed. */
     int r = s->sys->sigpipe_block(s->sys, &saved);

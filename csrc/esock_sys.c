@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -234,6 +235,16 @@ static int sys_setns(const esock_sys *sys, int fd) {
     return result(setns(fd, CLONE_NEWNET));
 }
 
+static void *sys_alloc(const esock_sys *sys, size_t size) {
+    (void)sys;
+    return malloc(size); /* not calloc, which takes a lock in glibc before 2.41 */
+}
+
+static void sys_free(const esock_sys *sys, void *block) {
+    (void)sys;
+    free(block);
+}
+
 const esock_sys *esock_sys_libc(void) {
     static const esock_sys libc = {
         .socket = sys_socket,
@@ -270,6 +281,8 @@ const esock_sys *esock_sys_libc(void) {
         .open = sys_open,
         .filetype = sys_filetype,
         .setns = sys_setns,
+        .alloc = sys_alloc,
+        .free = sys_free,
     };
     return &libc;
 }

@@ -4,8 +4,8 @@
  * its table. A test embeds `struct esock_sys` as the first member of its own structure and keeps
  * its script there, so tests with different scripts run side by side.
  *
- * Every function returns what the system call returns, or a negative errno. None retries after
- * EINTR: the caller does. */
+ * Every function that makes a system call returns what that returns, or a negative errno. None
+ * retries after EINTR: the caller does. */
 #ifndef ESOCK_SYS_H
 #define ESOCK_SYS_H
 
@@ -64,6 +64,9 @@ struct esock_sys {
     int (*open)(const esock_sys *sys, const char *path, int flags);
     int (*filetype)(const esock_sys *sys, int fd); /* fstat: S_IFREG and its like */
     int (*setns)(const esock_sys *sys, int fd);
+    /* memory: handles, pollers, and the counters of sendfile; no other call allocates */
+    void *(*alloc)(const esock_sys *sys, size_t size); /* not zeroed; NULL: none left */
+    void (*free)(const esock_sys *sys, void *block);   /* NULL: nothing */
 };
 
 /* The real kernel, through libc. */

@@ -412,6 +412,21 @@ static int k_setns(const esock_sys *sys, int fd) {
     return (int)end(&t, canned ? t.answer.result : real()->setns(real(), fd));
 }
 
+static void *k_alloc(const esock_sys *sys, size_t size) {
+    struct script *k = (struct script *)(uintptr_t)sys;
+    if (++k->allocs == k->no_memory_at) return NULL;
+    k->blocks++;
+    void *block = real()->alloc(real(), size);
+    if (block != NULL) memset(block, 0x5a, size); /* so that nobody relies on zeros */
+    return block;
+}
+
+static void k_free(const esock_sys *sys, void *block) {
+    struct script *k = (struct script *)(uintptr_t)sys;
+    if (block != NULL) k->blocks--;
+    real()->free(real(), block);
+}
+
 void script_init(struct script *k) {
     memset(k, 0, sizeof *k);
     k->sys = (esock_sys){
@@ -449,5 +464,7 @@ void script_init(struct script *k) {
         .open = k_open,
         .filetype = k_filetype,
         .setns = k_setns,
+        .alloc = k_alloc,
+        .free = k_free,
     };
 }
