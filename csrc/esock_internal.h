@@ -119,6 +119,20 @@ const esock__cmsg_row *esock__cmsg_row_of(int level, int type);
  * mistake of the caller's. */
 #define ESOCK__OPT_MAX (1u << 20)
 
+/* A timeout as the kernel has it under the numbers below, whatever the width of libc's time_t. */
+typedef struct esock__timeout {
+    long sec, usec;
+} esock__timeout;
+
+/* With a time_t that is wider than long, libc's SO_RCVTIMEO and SO_SNDTIMEO are other options, whose value has 64 bits. */
+#ifdef SO_RCVTIMEO_OLD
+#define ESOCK__RCVTIMEO SO_RCVTIMEO_OLD
+#define ESOCK__SNDTIMEO SO_SNDTIMEO_OLD
+#else
+#define ESOCK__RCVTIMEO (SO_RCVTIMEO == 66 ? 20 : SO_RCVTIMEO) /* musl, 32 bits */
+#define ESOCK__SNDTIMEO (SO_SNDTIMEO == 67 ? 21 : SO_SNDTIMEO)
+#endif
+
 /* Assigns the result of `call` to `r`, and calls again as long as a signal interrupts it. */
 #define ESOCK__RETRY(r, call) \
     do {                      \

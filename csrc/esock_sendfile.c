@@ -4,7 +4,7 @@
 ssize_t esock_sendfile(esock *s, int in_fd, int64_t *offset, size_t count, unsigned how) {
     if (offset == NULL) return -EFAULT;
     if (count > ESOCK_SENDFILE_MAX) count = ESOCK_SENDFILE_MAX;
-    off_t at = (off_t)*offset;
+    int64_t at = *offset;
     uint64_t saved;
     ssize_t n;
     if (esock__sendfile_block(s) == NULL) return -ENOMEM;

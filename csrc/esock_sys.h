@@ -49,7 +49,7 @@ struct esock_sys {
     ssize_t (*sendto)(const esock_sys *sys, int fd, const void *buf, size_t len, int flags,
                       const struct sockaddr *addr, socklen_t addrlen);
     ssize_t (*sendmsg)(const esock_sys *sys, int fd, const struct msghdr *msg, int flags);
-    ssize_t (*sendfile)(const esock_sys *sys, int out_fd, int in_fd, off_t *offset, size_t count);
+    ssize_t (*sendfile)(const esock_sys *sys, int out_fd, int in_fd, int64_t *offset, size_t count);
     /* SIGPIPE around sendfile: sigpipe_block blocks it, and *saved receives the state before;
      * sigpipe_restore restores that state, and with `take` first removes the signal raised since */
     int (*sigpipe_block)(const esock_sys *sys, uint64_t *saved);

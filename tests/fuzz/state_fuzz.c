@@ -275,7 +275,7 @@ static ssize_t k_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg,
     return k_send(sys, fd, NULL, len, flags);
 }
 
-static ssize_t k_sendfile(const esock_sys *sys, int out_fd, int in_fd, off_t *offset,
+static ssize_t k_sendfile(const esock_sys *sys, int out_fd, int in_fd, int64_t *offset,
                           size_t count) {
     (void)sys;
     used(in_fd);

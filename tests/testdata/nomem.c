@@ -13,9 +13,7 @@
 
 void *__libc_malloc(size_t size);
 
-static struct control {
-    volatile uint32_t thread, left;
-} *control;
+static struct control { volatile uint32_t thread, left; } * control;
 
 __attribute__((constructor)) static void map(void) {
     const char *name = getenv("ESOCK_NOMEM");
