@@ -37,6 +37,7 @@ var imports = []struct{ of, may string }{
 	{"internal/testmain", "internal/machine internal/watchdog"},
 	{"internal/callback", ""},
 	{"internal/optgen", ""},
+	{"internal/layoutgen", ""},
 	{"packet", ""},
 	{"internal/packetjson", "packet"},
 
