@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"fmt"
 	"math"
 	"net"
 	"net/netip"
@@ -112,7 +113,7 @@ func AddrFrom(ap netip.AddrPort) Addr {
 // allowed.
 func UnixAddr(path string) Addr {
 	if len(path) > unixPathMax {
-		return badAddr(Local, "the path is too long")
+		return badAddr(Local, fmt.Sprintf("the path has %d bytes, and %d fit", len(path), unixPathMax))
 	}
 	if !strings.HasPrefix(path, "\x00") {
 		if cause := ctext.Cause(path); cause != "" {

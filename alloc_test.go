@@ -293,6 +293,30 @@ func wantMessage(mb *Mailbox) error {
 	return nil
 }
 
+func TestAllocReceiveMatchThatWaits(t *testing.T) {
+	mb := NewMailbox()
+	defer mb.Close()
+	h := mb.NewHandle()
+	begin := make(chan struct{})
+	defer close(begin)
+	go func() {
+		for range begin {
+			for waits := false; !waits; runtime.Gosched() {
+				mb.mu.Lock()
+				waits = mb.watchers.head != nil
+				mb.mu.Unlock()
+			}
+			h.notify()
+		}
+	}()
+	isSelect := func(msg Message) bool { _, is := msg.(SelectMsg); return is }
+	noAllocations(t, func() error {
+		begin <- struct{}{}
+		_, err := mb.ReceiveMatch(context.Background(), isSelect)
+		return err
+	})
+}
+
 func TestAllocDeadlines(t *testing.T) {
 	buf := make([]byte, 64)
 	t.Run("set, and receive what is there", func(t *testing.T) {

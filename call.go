@@ -39,6 +39,7 @@ type call struct {
 	out        *cMsg
 	accepted   *handle
 	file       *heldFile
+	to         *Addr         // connect: where the attempt that the call goes on with leads
 	own        func() int    // makes the try instead of the core: SyscallConn's functions, and tests
 	lowat      lowat         // of a receive that is whole: lowat.go
 	zc         *zeroCopySend // the memory that a send without copying leaves with the kernel
@@ -448,6 +449,7 @@ func (s *Socket) isFatal(c *call, err error) bool {
 // scratch is the memory that a call with an address or several buffers needs.
 type scratch struct {
 	addr  cAddr
+	msg   cMsg
 	arena []byte
 	iov   []cIovec
 }

@@ -5,6 +5,7 @@ package esock
 #include <stdlib.h>
 #include <sys/socket.h>
 #include "csrc/esock.h"
+#include "csrc/esock_queue.h"
 
 // cgo looks up, at every call, whether a handle points into memory of Go's, unless it knows that the handle has no
 // pointers in it. The core's structures are its own; to cgo they are this.
@@ -12,6 +13,12 @@ struct esock {
 	char opaque;
 };
 struct esock_poller {
+	char opaque;
+};
+struct esock_queue {
+	char opaque;
+};
+struct esock_member {
 	char opaque;
 };
 
@@ -203,6 +210,19 @@ static inline int go_opt_most(unsigned row) { return esock_opt_row(row)->most; }
 #cgo nocallback esock_poll
 
 // ---- Counters
+
+// ---- Completion queues
+//
+// Operations and results are in memory of C's.
+
+// Gives operations, and takes results.
+static inline int go_queue_turn(esock_queue *q, void *ops, int n, void *results, int max) {
+	for (int i = 0; i < n; i++) {
+		int r = esock_queue_give(q, ((esock_op **)ops)[i]);
+		if (r < 0) return r;
+	}
+	return esock_queue_wait(q, (esock_result *)results, max, 0);
+}
 */
 import "C"
 
@@ -211,6 +231,7 @@ import (
 	"unsafe"
 
 	_ "github.com/esock-go/esock/csrc" // the C core, compiled by the Go tool
+	"github.com/esock-go/esock/internal/loopcall"
 )
 
 // The C types that the rest of the package works with. Each function of the core that the package calls has a Go function
@@ -695,6 +716,7 @@ const (
 	afterNothing armAfter = C.ESOCK_AFTER_NOTHING
 	afterEmpty   armAfter = C.ESOCK_AFTER_EMPTY
 	afterTry     armAfter = C.ESOCK_AFTER_TRY
+	afterPeek    armAfter = C.ESOCK_AFTER_PEEK
 )
 
 // cArm needs a user that is not a Go pointer, because the core keeps it.
@@ -725,6 +747,49 @@ func cPoll(p *pollerHandle, events []cEvent) int {
 	return int(C.esock_poll(p, unsafe.SliceData(events), C.int(len(events)), 0))
 }
 
+// ---- Completion queues
+
+type (
+	cQueue  = C.esock_queue
+	cMember = C.esock_member
+)
+
+// Package loopcall has the structures, too.
+var (
+	_ [C.sizeof_esock_op]byte      = [unsafe.Sizeof(loopcall.Op{})]byte{}
+	_ [C.sizeof_esock_result]byte  = [unsafe.Sizeof(loopcall.Result{})]byte{}
+	_ [C.sizeof_esock_buffers]byte = [unsafe.Sizeof(loopcall.Buffers{})]byte{}
+)
+
+func cQueueNew(buffers, size uint32) (q *cQueue, b *C.esock_buffers, fd, r int) {
+	config := C.esock_queue_config{buffers: C.uint32_t(buffers), buffer_size: C.uint32_t(size)}
+	if r = int(C.esock_queue_new(&q, &config, nil)); r < 0 {
+		return nil, nil, -1, r
+	}
+	return q, C.esock_queue_buffers(q), int(C.esock_queue_fd(q)), 0
+}
+
+func cQueueFree(q *cQueue) int  { return int(C.esock_queue_free(q)) }
+func cQueueWake(q *cQueue)      { C.esock_queue_wake(q) }
+func cQueueIdle(q *cQueue) bool { return C.esock_queue_idle(q) != 0 }
+
+func cQueueAdd(q *cQueue, h *handle) (*cMember, int) {
+	var m *cMember
+	r := int(C.esock_queue_add(q, h, &m))
+	return m, r
+}
+
+func cQueueCancel(q *cQueue, op unsafe.Pointer) { C.esock_queue_cancel(q, (*C.esock_op)(op)) }
+func cQueueRemove(q *cQueue, m *cMember)        { C.esock_queue_remove(q, m) }
+
+// cQueueTurn does not wait, since the call would keep a thread of Go's.
+func cQueueTurn(q *cQueue, ops unsafe.Pointer, n int, results unsafe.Pointer, most int) int {
+	return int(C.go_queue_turn(q, ops, C.int(n), results, C.int(most)))
+}
+
+func cAlloc(size uintptr) unsafe.Pointer { return C.calloc(1, C.size_t(size)) }
+func cRelease(p unsafe.Pointer)          { C.free(p) }
+
 // ---- Counters
 
 // cCountersOf needs no crossing: the block has the handle's address.
@@ -732,6 +797,15 @@ func cCountersOf(h *handle) *cCounters { return (*cCounters)(unsafe.Pointer(h)) 
 
 // cSendfileCountersOf returns nil before the first sendfile.
 func cSendfileCountersOf(h *handle) *cSendfileCounts { return C.esock_sendfile_counters_of(h) }
+
+// cCount counts what a system call that is not the core's moved, with the lane of the direction taken.
+func cCount(h *handle, writing bool, messages, bytes, most uint64) {
+	var w C.int
+	if writing {
+		w = 1
+	}
+	C.esock_count(h, w, C.uint64_t(messages), C.uint64_t(bytes), C.uint64_t(most))
+}
 
 func cWrapped(h *handle) uint32 { return uint32(C.esock_counters_wrapped(h)) }
 

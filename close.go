@@ -41,6 +41,7 @@ func (s *Socket) beginClose() (inside bool) {
 // finishClose waits for the calls inside, and closes the descriptor.
 func (s *Socket) finishClose(inside, linger bool) error {
 	if inside {
+		s.leaveLoop()
 		s.awaitDrained(s.rare.Load().drained)
 	}
 

@@ -85,6 +85,8 @@ func (c *ControlMessage) sent() (cCmsg, string) {
 		return cCmsg{}, c.badCause()
 	case len(c.Data) > math.MaxInt32:
 		return cCmsg{}, "too much data"
+	case c.Level == 0 && c.Type == 0 && c.Data == nil:
+		return cCmsg{}, "the zero ControlMessage"
 	case c.Level == solIP && c.Type == ipRetOpts && len(c.Data) > maxIPOptions:
 		return cCmsg{}, fmt.Sprintf("%s has %d bytes: it takes at most %d", c.name(), len(c.Data), maxIPOptions)
 	}
@@ -109,6 +111,10 @@ func (c *ControlMessage) badCause() string {
 		return ""
 	case c.is(cmsgCredentials, solSocket):
 		return "the PID does not fit a C int"
+	case c.at().kind == cmsgTime:
+		return "the time is zero"
+	case c.Level == solSocket && c.Type == scmRights:
+		return fmt.Sprintf("rights: more than %d descriptors, or a number that is none", maxRights)
 	case c.is(cmsgPktInfo4, solIP):
 		return "IfIndex is out of range, or an address is not IPv4"
 	}
@@ -126,6 +132,7 @@ var intRanges = []struct {
 	{solIPv6, ipv6TClass, -1, 255},
 	{solIPv6, ipv6FlowInfo, 0, 1<<28 - 1},
 	{solUDP, udpSegment, 0, math.MaxUint16},
+	{solTLS, tlsSetRecordType, 0, math.MaxUint8},
 	{solSocket, anyType, 0, math.MaxUint32},
 	{solSocket, scmTxTime, math.MinInt64, math.MaxInt64},
 }
@@ -148,6 +155,9 @@ func (c *ControlMessage) misfit(n int64) string {
 	}
 	return ""
 }
+
+// maxRights is the most descriptors that Linux takes in one message (SCM_MAX_FD).
+const maxRights = 253
 
 // name is the level and type by OTP's names, or their numbers.
 func (c *ControlMessage) name() string {

@@ -95,6 +95,23 @@ func TestControlMessagesThatFewMachinesReceive(t *testing.T) {
 	assert.True(t, ok)
 }
 
+// The type of a TLS record is one byte, and goes by name.
+func TestControlOfTLSRecordTypes(t *testing.T) {
+	c, err := ControlMessageFromMap(map[string]any{"level": "tls", "type": "set_record_type", "value": 255})
+	require.NoError(t, err)
+	sent := carry(t, c)[0]
+	assert.Equal(t, solTLS, sent.Level)
+	assert.Equal(t, tlsSetRecordType, sent.Type)
+	assert.Equal(t, []byte{255}, sent.Data)
+	assert.Equal(t, 255, sent.Map()["value"])
+	got := controlMessages(withHeader(solTLS, tlsGetRecordType, []byte{23}))[0].Map()
+	assert.Equal(t, map[string]any{"level": "tls", "type": "get_record_type", "data": []byte{23}, "value": 23}, got)
+	for _, wrong := range []int{-1, 256} {
+		_, err := ControlMessageFromMap(map[string]any{"level": "tls", "type": "set_record_type", "value": wrong})
+		assert.ErrorContains(t, err, "takes 0 to 255")
+	}
+}
+
 func TestSentControlMessagesSurviveTheKernelsForm(t *testing.T) {
 	snd := SCTPSndInfo{SID: 1, Flags: 2, PPID: math.MaxUint32, Context: 4, AssocID: -5}
 	sndrcv := SCTPSndRcv{Stream: 1, SSN: 2, Flags: 3, PPID: 4, Context: 5, TimeToLive: 6, TSN: 7, CumTSN: 8, AssocID: -9}
@@ -546,4 +563,12 @@ func TestDecodeControlOfItsOwnBytes(t *testing.T) {
 	fds := got.TakeFDs()
 	require.Len(t, fds, 1)
 	assert.NoError(t, syscall.Close(fds[0]))
+}
+
+// withHeader is a control message as the kernel has it: cmsg(3).
+func withHeader(level, typ int, data []byte) []byte {
+	b := binary.NativeEndian.AppendUint64(nil, uint64(16+len(data)))
+	b = binary.NativeEndian.AppendUint32(b, uint32(level))
+	b = binary.NativeEndian.AppendUint32(b, uint32(typ))
+	return append(b, data...)
 }

@@ -45,10 +45,14 @@ const (
 
 	vsockRecvErr = 1
 
+	tlsSetRecordType = 1
+	tlsGetRecordType = 2
+
 	solUDP    = syscall.IPPROTO_UDP
 	solSCTP   = 132
 	solPacket = 263
 	solVSock  = 287
+	solTLS    = 282
 )
 
 // PktInfo4 holds an IPv4 datagram's interface and address: struct in_pktinfo.

@@ -30,13 +30,14 @@ var cmsgTypeNames = map[int]plain.Names{
 		{sctpNxtInfo, "nxtinfo"}},
 	solPacket: {{packetAuxData, "auxdata"}, {packetTxTime, "tx_timestamp"}},
 	solVSock:  {{vsockRecvErr, "recverr"}},
+	solTLS:    {{tlsSetRecordType, "set_record_type"}, {tlsGetRecordType, "get_record_type"}},
 }
 
 // Map returns the control message with OTP's keys: level and type (names, or numbers without one), data (a copy) and, if
 // the kind is known, value:
 //
 //	ttl, tos, hoplimit, tclass   an integer; so with mark, priority, rxq_ovfl, wifi_status, txtime, ts_opt_id,
-//	                             checksum, recvfragsize, flowinfo, segment, gro, inq
+//	                             checksum, recvfragsize, flowinfo, segment, gro, inq, set_record_type, get_record_type
 //	timestamp                    {sec, usec}
 //	timestampns                  {sec, nsec}
 //	timestamping                 {software, hardware}, each {sec, nsec}, where known
@@ -216,6 +217,8 @@ func isScalar(level, typ int) bool {
 		return typ == ipTTL || typ == ipTOS
 	case solIPv6:
 		return typ == ipv6HopLimit || typ == ipv6TClass || typ == ipv6FlowInfo
+	case solTLS:
+		return typ == tlsSetRecordType
 	}
 	return level == solUDP && typ == udpSegment
 }

@@ -80,7 +80,7 @@ func TimestampsFromMap(m map[string]any) (Timestamps, error) {
 
 // Timestamp makes a timestamp in microseconds, which Linux does not send.
 func Timestamp(t time.Time) ControlMessage {
-	c := ControlMessage{Level: solSocket, Type: scmTimestamp}
+	c := ControlMessage{Level: solSocket, Type: scmTimestamp, bad: t.IsZero()}
 	c.rec = &cCmsg{kind: cmsgTime}
 	v := cmsgTimeOf(c.at())
 	v.sec, v.nsec = t.Unix(), int64(t.Nanosecond()/1000*1000)
@@ -112,10 +112,10 @@ func TimestampsFor(flags TimestampFlags) ControlMessage {
 // Rights passes duplicates of descriptors over a unix socket (SCM_RIGHTS). Keep them open until the message is sent.
 // A stream needs a byte of data.
 func Rights(fds ...int) ControlMessage {
-	c := ControlMessage{Level: solSocket, Type: scmRights, Data: make([]byte, 0, 4*len(fds))}
+	c := ControlMessage{Level: solSocket, Type: scmRights, Data: make([]byte, 0, 4*len(fds)), bad: len(fds) > maxRights}
 	for _, fd := range fds {
-		if !plain.FitsCInt(int64(fd)) {
-			fd = -1 // which the kernel refuses
+		if fd < 0 || fd > math.MaxInt32 {
+			c.bad, fd = true, -1 // not some other descriptor
 		}
 		c.Data = binary.NativeEndian.AppendUint32(c.Data, uint32(int32(fd)))
 	}

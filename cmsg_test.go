@@ -202,6 +202,7 @@ func TestRightsOfOpenFilesOnly(t *testing.T) {
 	assert.Error(t, err)
 	if tooLong := int64(math.MaxInt32 + 1); int64(int(tooLong)) == tooLong {
 		assert.Equal(t, []int{-1}, Rights(int(tooLong)).AppendFDs(nil), "not some other descriptor")
+		assert.ErrorIs(t, new(Msg).SetControl(Rights(int(tooLong))), &InvalidError{What: "msg"})
 	}
 	assert.Equal(t, syscall.SCM_RIGHTS, c.Type)
 }

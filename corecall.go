@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/esock-go/esock/internal/corecall"
@@ -23,10 +24,14 @@ func init() {
 		if err = socket.ref(opSetOpt); err != nil {
 			return 0, err
 		}
+		defer socket.unref()
+		if isLowat(level, number) {
+			socket.mu.Lock()
+			defer socket.mu.Unlock()
+		}
 		if r = cSetOpt(socket.h, row, i, data); r >= 0 {
 			socket.optionWasSet(level, number)
 		}
-		socket.unref()
 		return r, nil
 	}
 	corecall.GetOptions = func(s any, calls []corecall.OptionCall, data []byte) error {
@@ -43,13 +48,17 @@ func init() {
 		if err := socket.ref(opSetOpt); err != nil {
 			return err
 		}
+		defer socket.unref()
+		if slices.ContainsFunc(calls, func(c corecall.OptionCall) bool { return isLowat(level(int(c.Row))) }) {
+			socket.mu.Lock()
+			defer socket.mu.Unlock()
+		}
 		cSetOpts(socket.h, optionCalls(calls), data)
 		for i := range calls {
 			if calls[i].Result >= 0 {
 				socket.optionWasSet(level(int(calls[i].Row)))
 			}
 		}
-		socket.unref()
 		return nil
 	}
 	corecall.Accept = func(s, peer any) (any, error) {

@@ -37,13 +37,19 @@ func (s *Socket) setBounds(op string, t time.Time, first, last direction) error 
 		at = max(momentOf(t), 1)
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing() {
+	closing := s.closing()
+	if !closing && (at != 0 || s.blk.Load() != nil) { // else none was set
+		s.moveBounds(at, first, last)
+	}
+	s.mu.Unlock()
+	if closing {
 		return s.fail(op, net.ErrClosed)
 	}
-	if at == 0 && s.blk.Load() == nil {
-		return nil // none was set
-	}
+	return nil
+}
+
+// moveBounds is the part of setBounds that holds s.mu.
+func (s *Socket) moveBounds(at time.Duration, first, last direction) {
 	b := s.blockingSide()
 	for d := first; d <= last; d++ {
 		p := &b.parks[d]
@@ -62,14 +68,16 @@ func (s *Socket) setBounds(op string, t time.Time, first, last direction) error 
 			s.moveWaiters(erring, at)
 		}
 	}
-	return nil
 }
 
+// setBounded notes whether the direction has a deadline, at no cost if it is as before. s.mu is held.
 func (s *Socket) setBounded(d direction, bounded bool) {
-	if bounded {
-		s.state.Or(stBounded(d))
-	} else {
-		s.state.And(^stBounded(d))
+	switch bit := stBounded(d); {
+	case s.state.Load()&bit != 0 == bounded:
+	case bounded:
+		s.state.Or(bit)
+	default:
+		s.state.And(^bit)
 	}
 }
 

@@ -288,7 +288,7 @@ func TestPidFDIsADescriptorLikeOthers(t *testing.T) {
 func TestPidFDsInCutControlDataAreGone(t *testing.T) {
 	for records := range 3 {
 		var out, m Msg
-		require.NoError(t, out.SetControl(Rights(-1),
+		require.NoError(t, out.SetControl(Rights(1<<30),
 			ControlMessage{Level: solSocket, Type: scmPidFD, Data: binary.NativeEndian.AppendUint32(nil, math.MaxUint32)}))
 		_, ctrl, recs, o := m.recvBuffers(16, 256)
 		n := copy(ctrl, out.send)

@@ -22,4 +22,5 @@ const (
 	factUnmade     // Adopt failed, so the descriptor goes back to the caller
 	factLayered    // a layer above holds locks while it uses the socket
 	factTried      // a Connect did not succeed at once
+	factLowat      // SO_RCVLOWAT was set since a call took it for its own; guarded by s.mu
 )

@@ -1,7 +1,6 @@
 package esock
 
 import (
-	"net"
 	"sync"
 )
 
@@ -33,6 +32,7 @@ type handleExt struct {
 	reason error         // of the AbortMsg
 	msg    Message       // messageOther
 	file   *heldFile     // the sendfile in progress
+	to     *Addr         // where the connect in progress leads
 	waiter *waiter       // of a blocking call
 
 	maker *maker // newHandleFunc
@@ -114,13 +114,13 @@ func (h *Handle) Mailbox() *Mailbox { return orZero(h).mb }
 // with no call in progress. Errors: *InvalidError "handle" while a call with it waits; net.ErrClosed.
 func (h *Handle) notify() error {
 	if h == nil || h.mb == nil {
-		return net.ErrClosed
+		return errMailboxGone
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
 	switch {
 	case !h.mb.open.Load():
-		return net.ErrClosed
+		return errMailboxGone
 	case h.waiting:
 		return errHandleBusy
 	case h.posted == messageNone:
@@ -134,12 +134,12 @@ func (h *Handle) notify() error {
 // net.ErrClosed.
 func (h *Handle) post(msg Message) error {
 	if h == nil || h.mb == nil {
-		return net.ErrClosed
+		return errMailboxGone
 	}
 	h.mb.mu.Lock()
 	defer h.mb.mu.Unlock()
 	if !h.mb.open.Load() {
-		return net.ErrClosed
+		return errMailboxGone
 	}
 	if msg == nil {
 		return &InvalidError{What: "msg", Cause: "the message is nil"}

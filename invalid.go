@@ -17,6 +17,9 @@ func (e *InvalidError) Error() string {
 		return "<nil>"
 	}
 	s := "invalid " + e.What
+	if e.What == "not_owner" { // OTP's name of the reason, not of an argument
+		s = "not the owner"
+	}
 	switch e.Value {
 	case nil:
 	case "":

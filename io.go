@@ -194,15 +194,16 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 	if len(buf) == 0 && !s.asksLength(flags) {
 		return 0, Addr{}, s.emptyRecv(OpRecvFrom, &w)
 	}
+	var a cAddr
 	how, r := s.quickly(stOwned(reading), flags, &w), untried
 	if how == quickTry || how == quickShare {
-		var from cAddr
-		if r = cRecvFrom(s.h, buf, int(flags), howPoll, &from); r > 0 || r == 0 && how == quickShare {
+		if r = cRecvFrom(s.h, buf, int(flags), howPoll, &a); r > 0 || r == 0 && how == quickShare {
 			s.quickEnd(stOwned(reading), how)
-			return cut(r, buf, flags), addrFromC(&from, Addr{}), nil
+			return cut(r, buf, flags), addrFromC(&a, Addr{}), nil
 		}
 	}
 	x := scratches.Get().(*scratch)
+	x.addr = a
 	n, err := s.carryOn(&call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}, &w, how, r)
 	var from Addr
 	if err == nil || n > 0 {

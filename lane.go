@@ -214,6 +214,9 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 
 // clash reports why a call may not even wait for the lane. s.mu is held.
 func (s *Socket) clash(l *lane, c *call, w *Wait, mine bool) error {
+	if c.op.direction() != erring && s.looped() {
+		return errLooped
+	}
 	current, cont := s.current(c.op.direction()), w.continues()
 	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op) {
 		return errNotInProgress
@@ -251,7 +254,9 @@ func (s *Socket) replace(l *lane, c *call, w *Wait) error {
 	}
 	c.current = true
 	c.woken = h.state == handleSelected
-	c.connecting = h.op == OpConnect
+	if c.connecting = h.op == OpConnect; c.connecting && h.ext != nil {
+		c.to = h.ext.to
+	}
 	if f := h.heldFile(); f != nil {
 		if cont != nil {
 			h.ext.file, c.file = nil, f
@@ -443,6 +448,7 @@ func (s *Socket) selectOn(c *call, w *Wait) error {
 		return err
 	}
 	h.op, h.complete, h.moved = c.op, c.complete, c.part
+	h.keepAddr(c)
 	var err error
 	if pause > 0 {
 		if err = s.pauseFor(d, pause); err == nil {
@@ -471,6 +477,8 @@ func (c *call) armAfter() armAfter {
 		return afterEmpty
 	case c.complete || c.sends >= pollTries || c.flags&^int(MsgPeek) != 0 || c.own != nil:
 		return afterNothing
+	case c.flags != 0:
+		return afterPeek
 	}
 	return afterTry
 }

@@ -10,10 +10,11 @@ import (
 func init() {
 	layered.NewChannel = newChannel
 	layered.Mark = func(s any) { s.(*Socket).facts.Or(factLayered) }
-	layered.Engine = engine{}
+	layered.Engine = &engine{}
 }
 
-// engine has the calls of package internal/active. Their contracts are at the methods that they stand for.
+// engine has the calls of package internal/active, whose contracts are at the methods that they stand for, and of package netconn:
+// netcalls.go.
 type engine struct{}
 
 func (engine) Notify(h *Handle) error            { return h.notify() }

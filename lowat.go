@@ -9,7 +9,7 @@ import (
 // than it needs, it asks the kernel (SO_RCVLOWAT) to wake it for more at once, and takes that back when it leaves. Where the
 // bytes come as fast as they are taken, no call waits that often, and nothing is set. Only TCP's readiness heeds the mark. It
 // does not delay an end, an error or a deadline, and what is there at the deadline is received. An adopted socket may be shared
-// with a process that the mark would hold up, so it gets none.
+// with a process that the mark would hold up, so it gets none. A mark that the user sets meanwhile stands.
 const (
 	lowatWaits = 4         // the waits of one call before it asks
 	lowatLeast = 32 << 10  // less to receive is not worth the system calls
@@ -32,6 +32,8 @@ func (m *lowat) waited(s *Socket, left int) {
 	if want == m.set {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if m.set == 0 {
 		var b [4]byte
 		if n, r := cGetOptNative(s.h, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, b[:]); r < 0 || n != len(b) {
@@ -39,28 +41,44 @@ func (m *lowat) waited(s *Socket, left int) {
 			return
 		}
 		m.was = int32(binary.NativeEndian.Uint32(b[:]))
+		s.facts.And(^factLowat)
 	}
-	if m.put(s, want) {
-		m.set = want
-	}
+	m.put(s, want)
 }
 
 // lower keeps the mark at what is left to receive, or below: no event would come for the last bytes.
 func (m *lowat) lower(s *Socket, left int) {
-	if int(m.set) > left && m.put(s, int32(left)) {
-		m.set = int32(left)
+	if int(m.set) > left {
+		s.mu.Lock()
+		m.put(s, int32(left))
+		s.mu.Unlock()
 	}
 }
 
 // reset takes the mark back.
 func (m *lowat) reset(s *Socket) {
 	if m.set != 0 {
+		s.mu.Lock()
 		m.put(s, m.was)
+		s.mu.Unlock()
+		m.set = 0
 	}
 }
 
-func (m *lowat) put(s *Socket, mark int32) bool {
+// put sets the mark, unless the user has set one meanwhile: then the call has none any more. s.mu is held.
+func (m *lowat) put(s *Socket, mark int32) {
+	if m.set != 0 && s.facts.Load()&factLowat != 0 {
+		*m = lowat{}
+		return
+	}
 	var b [4]byte
 	binary.NativeEndian.PutUint32(b[:], uint32(mark))
-	return cSetOptNative(s.h, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, b[:]) >= 0
+	if cSetOptNative(s.h, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, b[:]) >= 0 {
+		m.set = mark
+	}
+}
+
+// isLowat reports whether an option is the mark. Whoever sets it for the user holds s.mu until optionWasSet has returned.
+func isLowat(level, number int) bool {
+	return level == syscall.SOL_SOCKET && number == syscall.SO_RCVLOWAT
 }

@@ -84,7 +84,9 @@ func TestLowatFollowsWhatIsLeft(t *testing.T) {
 func TestLowatIsNeverAboveWhatIsLeft(t *testing.T) {
 	_, s := tcpPair(t)
 	c := call{op: OpRecv, whole: true, buf: make([]byte, 100), lowat: lowat{waits: lowatWaits, set: lowatMost, was: 1}}
-	require.True(t, c.lowat.put(s, lowatMost))
+	s.mu.Lock()
+	c.lowat.put(s, lowatMost)
+	s.mu.Unlock()
 	require.NoError(t, s.ref("test"))
 	s.state.Add(stOwned(reading))
 	require.NoError(t, s.between(&c, &Wait{}))
@@ -92,6 +94,50 @@ func TestLowatIsNeverAboveWhatIsLeft(t *testing.T) {
 	c.lowat.reset(s)
 	assert.Equal(t, 1, lowatOf(t, s))
 	s.leave(OpRecv, nil)
+}
+
+// A mark that the user sets while the call has set its own stands when the call has returned; one that is refused changes nothing.
+func TestLowatOfTheUserStands(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  any
+		then int
+	}{
+		"set":                      {9, 9},
+		"set to what the call has": {lowatMost, lowatMost},
+		"refused":                  {"", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const size = 1 << 20
+			peer, s := tcpPair(t)
+			sent, ended := dripped(t, peer, s, size, Forever)
+			eventually(t, func() bool { return lowatOf(t, s) == lowatMost }, "the mark")
+			assert.Equal(t, c.set == "", s.SetOptionNative(syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, c.set) != nil)
+			_, err := peer.Send(make([]byte, size-sent), 0, Forever)
+			require.NoError(t, err)
+			assert.Equal(t, result{size, nil}, within(t, ended, "the receive"))
+			assert.Equal(t, c.then, lowatOf(t, s))
+		})
+	}
+}
+
+// A call whose mark the user has replaced does not raise or lower the user's.
+func TestLowatOfTheUserIsNotLowered(t *testing.T) {
+	_, s := tcpPair(t)
+	require.NoError(t, s.SetOptionNative(syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, 7))
+	m := lowat{waits: lowatWaits - 1}
+	m.waited(s, 1<<20)
+	assert.Equal(t, lowatMost, lowatOf(t, s), "what was set before does not count")
+	require.NoError(t, s.SetOptionNative(syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, 500))
+	m.lower(s, 100)
+	assert.Equal(t, 500, lowatOf(t, s))
+	for range lowatWaits - 1 {
+		m.waited(s, 1<<20)
+		assert.Equal(t, 500, lowatOf(t, s))
+	}
+	m.waited(s, 1<<20) // from here it is as if the call had begun
+	assert.Equal(t, lowatMost, lowatOf(t, s))
+	m.reset(s)
+	assert.Equal(t, 500, lowatOf(t, s))
 }
 
 // What ends a receive ends it beside the mark too, and what has come by then is received.

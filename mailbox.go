@@ -78,6 +78,8 @@ type watcher struct {
 	wake chan struct{} // buffer of 1
 }
 
+var watcherPool = sync.Pool{New: func() any { return &watcher{wake: newChannel(1)} }}
+
 type watcherLinks struct{}
 
 func (watcherLinks) of(w *watcher) *links[watcher] { return &w.links }
@@ -124,7 +126,7 @@ func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (M
 		return msg, err
 	}
 	// Each match must see every message: a shared wake-up could go to a receiver whose match refuses it.
-	w := &watcher{wake: newChannel(1)}
+	w := watcherPool.Get().(*watcher)
 	m.watch(w)
 	defer m.unwatch(w)
 	if msg, err = m.look(match); msg == nil && err == nil {
@@ -132,6 +134,14 @@ func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (M
 	}
 	return msg, err
 }
+
+// errMailboxGone is the net.ErrClosed of a mailbox.
+var errMailboxGone = mailboxGone{}
+
+type mailboxGone struct{}
+
+func (mailboxGone) Error() string { return "esock: use of closed mailbox" }
+func (mailboxGone) Unwrap() error { return net.ErrClosed }
 
 var errNilContext = &InvalidError{What: "timeout", Cause: "the context is nil"}
 
@@ -143,8 +153,13 @@ func (m *Mailbox) watch(w *watcher) {
 
 func (m *Mailbox) unwatch(w *watcher) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.watchers.remove(w)
+	m.mu.Unlock()
+	select { // nothing wakes it any more
+	case <-w.wake:
+	default:
+	}
+	watcherPool.Put(w)
 }
 
 // look takes the next message that match accepts, nil if there is none. Errors: net.ErrClosed.
@@ -154,7 +169,7 @@ func (m *Mailbox) look(match func(Message) bool) (Message, error) {
 	open := m.open.Load()
 	m.mu.Unlock()
 	if !ok && !open {
-		return nil, net.ErrClosed
+		return nil, errMailboxGone
 	}
 	return msg, nil
 }
@@ -187,7 +202,7 @@ func (m *Mailbox) receiveAnyway() (Message, error) {
 		case !m.open.Load():
 			m.signalTurn() // each passes it on to the next
 			m.mu.Unlock()
-			return nil, net.ErrClosed
+			return nil, errMailboxGone
 		case m.messages.head != nil:
 			continue // it came while the function of a handle ran, and waiting did not count this receiver
 		}
@@ -317,7 +332,7 @@ func (m *Mailbox) move(to *Mailbox, match func(Message) bool) (int, error) {
 		return 0, &InvalidError{What: "mailbox", Cause: "to where, or which messages, is nil"}
 	}
 	if to.Closed() {
-		return 0, net.ErrClosed
+		return 0, errMailboxGone
 	}
 	if to == m {
 		return 0, nil
@@ -362,7 +377,7 @@ func (m *Mailbox) moveOne(to *Mailbox, h *Handle, at place) (bool, error) {
 	defer second.mu.Unlock()
 	switch {
 	case !to.open.Load():
-		return false, net.ErrClosed
+		return false, errMailboxGone
 	case !h.at(at):
 		return false, nil // another receiver took it
 	}
@@ -398,7 +413,7 @@ func (m *Mailbox) Post(msg Message) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.open.Load() {
-		return net.ErrClosed
+		return errMailboxGone
 	}
 	m.link(h, messageOther)
 	return nil

@@ -247,3 +247,23 @@ func TestHandleOfNoMailbox(t *testing.T) {
 		}
 	}
 }
+
+// The end of a mailbox names the mailbox, and is net.ErrClosed.
+func TestClosedMailboxSaysSo(t *testing.T) {
+	mb, to := NewMailbox(), NewMailbox()
+	h := mb.NewHandle()
+	mb.Close()
+	anything := func(Message) bool { return true }
+	for name, call := range map[string]func() error{
+		"Receive":      func() error { _, err := mb.Receive(context.Background()); return err },
+		"ReceiveMatch": func() error { _, err := mb.ReceiveMatch(context.Background(), anything); return err },
+		"Post":         func() error { return mb.Post(SelectMsg{h}) },
+		"notify":       h.notify,
+		"post":         func() error { return h.post(SelectMsg{h}) },
+		"move":         func() error { _, err := to.move(mb, anything); return err },
+	} {
+		err := call()
+		assert.ErrorIs(t, err, net.ErrClosed, name)
+		assert.EqualError(t, err, "esock: use of closed mailbox", name)
+	}
+}

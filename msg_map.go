@@ -36,7 +36,7 @@ func (m *Msg) Map() map[string]any {
 	return out
 }
 
-// MsgFromMap makes a message to send from a map: iov (required, a list of byte strings), addr (an Addr, or a map for
+// MsgFromMap makes a message to send from a map: iov (required; byte strings, or one), addr (an Addr, or a map for
 // AddrFromMap), ctrl (a list of maps for ControlMessageFromMap, without bad_data) and flags.
 func MsgFromMap(in map[string]any) (*Msg, error) {
 	bad := func(cause string) (*Msg, error) {
@@ -126,7 +126,7 @@ func (m *Msg) setControlFromAny(v any) error {
 	return m.SetControl(cs...)
 }
 
-// iovFromAny reads a list of byte strings, or a single one. Anything else is an *InvalidError "iov".
+// iovFromAny reads a list of byte strings, each []byte or string, or a single one. Anything else is an *InvalidError "iov".
 func iovFromAny(v any) ([][]byte, error) {
 	switch v := v.(type) {
 	case [][]byte:
@@ -135,6 +135,12 @@ func iovFromAny(v any) ([][]byte, error) {
 		return [][]byte{v}, nil
 	case string:
 		return [][]byte{[]byte(v)}, nil
+	case []string:
+		iov := make([][]byte, len(v))
+		for i, e := range v {
+			iov[i] = []byte(e)
+		}
+		return iov, nil
 	case []any:
 		iov := make([][]byte, len(v))
 		for i, e := range v {

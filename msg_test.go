@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -328,4 +329,33 @@ func TestMsgAllocatesNothingInSteadyState(t *testing.T) {
 	assert.Zero(t, allocsPerRun(100, step))
 	assert.Equal(t, 2*101, seen)
 	assert.Equal(t, name, in.Addr)
+}
+
+// What cannot be a control message is refused where it is set, with the reason, and not by a send's EINVAL or EBADF.
+func TestSetControlRefusesWhatCannotBeSent(t *testing.T) {
+	for want, c := range map[string]ControlMessage{
+		"the zero ControlMessage":                                     {},
+		"rights: more than 253 descriptors, or a number that is none": Rights(0, -1),
+		"rights: more than 253 descriptors, or a number":              Rights(make([]int, 254)...),
+		"a number that is none":                                       Rights(1 << 40),
+		"the time is zero":                                            Timestamp(time.Time{}),
+	} {
+		var m Msg
+		err := m.SetControl(TTL(1), c)
+		assert.ErrorIs(t, err, &InvalidError{What: "msg"})
+		assert.ErrorContains(t, err, want)
+		assert.Empty(t, m.send)
+	}
+	var m Msg
+	require.NoError(t, m.SetControl(Rights(make([]int, 253)...), Rights(), Timestamp(time.Unix(0, 0)), ControlMessage{Type: 1}, ControlMessage{Data: []byte{}}))
+}
+
+func TestMsgFromMapTakesIovInAnyForm(t *testing.T) {
+	for _, iov := range []any{"ab", []byte("ab"), []string{"ab"}, []any{"ab"}, []any{[]byte("ab")}, [][]byte{[]byte("ab")}} {
+		m, err := MsgFromMap(map[string]any{"iov": iov})
+		require.NoError(t, err, "%T", iov)
+		assert.Equal(t, [][]byte{[]byte("ab")}, m.Iov, "%T", iov)
+	}
+	_, err := MsgFromMap(map[string]any{"iov": []int{1}})
+	assert.ErrorIs(t, err, &InvalidError{What: "iov"})
 }

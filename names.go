@@ -206,8 +206,8 @@ func ParseHow(text string) (How, error) {
 	return How(n), nil
 }
 
-// MsgFlags are the MSG_ flags of a call or received message; send(2), recv(2). Bits without a constant reach the
-// kernel as they are.
+// MsgFlags are the MSG_ flags of a call or received message; send(2), recv(2). Other bits reach the kernel as
+// they are; MSG_DONTWAIT has no effect: see Wait.
 type MsgFlags int
 
 // The flags that OTP names.

@@ -1,6 +1,7 @@
 package esock
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strconv"
@@ -173,11 +174,19 @@ func (c *openConfig) fail(err error) error { return &Error{Op: c.op(), Reason: e
 
 // refused is fail for what the system refuses to open.
 func (c *openConfig) refused(err error, d Domain, t Type, p Protocol) error {
-	e := &Error{Op: c.op(), Reason: err, object: d.String() + " " + t.String() + " " + p.String()}
+	e := &Error{Op: c.op(), Reason: err, object: d.String() + " " + t.String() + " " + p.nameIn(d)}
 	if errno, ok := err.(syscall.Errno); ok {
 		e.cause = causeOfOpen(d, t, errno)
 	}
 	return e
+}
+
+// nameIn is the protocol as programs spell it: for packets, the number that EtherType takes.
+func (p Protocol) nameIn(d Domain) string {
+	if d == Packet && isEtherType(p) {
+		return fmt.Sprintf("0x%04x", uint16(EtherType(uint16(p)))) // the swap is its own inverse
+	}
+	return p.String()
 }
 
 // refusedFD is fail for a descriptor that the system refuses.

@@ -100,3 +100,19 @@ func TestNetNSOfOtherFiles(t *testing.T) {
 	_, err = Open(Inet, Stream, TCP, NetNS(at("nothing")))
 	assert.ErrorIs(t, err, syscall.ENOENT)
 }
+
+// Errors have the protocol of a packet socket as EtherType takes it.
+func TestErrorsNamePacketProtocolsByTheirNumbers(t *testing.T) {
+	for _, c := range []struct {
+		d    Domain
+		p    Protocol
+		want string
+	}{
+		{Packet, EtherType(3), "open packet stream 0x0003: "},
+		{Packet, EtherType(0x86dd), "open packet stream 0x86dd: "},
+		{Inet, TCP, "open inet stream tcp: "},
+	} {
+		err := (&openConfig{}).refused(syscall.ESOCKTNOSUPPORT, c.d, Stream, c.p)
+		assert.ErrorContains(t, err, c.want)
+	}
+}

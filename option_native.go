@@ -83,6 +83,10 @@ func (s *Socket) SetOptionNative(level, opt int, value any) error {
 		return err
 	}
 	defer s.unref()
+	if isLowat(level, opt) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
 	if r := cSetOptNative(s.h, level, opt, b); r < 0 {
 		return s.nativeResult(level, opt, b, r)
 	}
@@ -99,6 +103,9 @@ func (s *Socket) optionWasSet(level, number int) {
 		cRefresh(s.h)
 		s.dom.Store(int32(cDomain(s.h)))
 		gauges.add(s, 1)
+	}
+	if isLowat(level, number) {
+		s.facts.Or(factLowat)
 	}
 }
 

@@ -19,6 +19,7 @@ func TestControllingProcess(t *testing.T) {
 	assert.Equal(t, m1, s.Owner())
 	assert.ErrorIs(t, s.ControllingProcess(nil, m2), &InvalidError{What: "not_owner"})
 	assert.ErrorIs(t, s.ControllingProcess(m2, m2), &InvalidError{What: "not_owner"})
+	assert.ErrorContains(t, s.ControllingProcess(m2, m2), ": not the owner: the owner is "+m1.String())
 	require.NoError(t, s.ControllingProcess(m1, m2))
 	m1.Close()
 	assert.False(t, s.closing())

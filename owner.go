@@ -24,9 +24,9 @@ func (s *Socket) ControllingProcess(from, to *Mailbox) error {
 		s.mu.Unlock()
 		return s.fail(op, net.ErrClosed)
 	case s.owner != from:
-		cause := "the socket has another owner"
-		if s.owner == nil {
-			cause = "the socket has no owner"
+		cause := "the socket has no owner"
+		if s.owner != nil {
+			cause = "the owner is " + s.owner.String()
 		}
 		s.mu.Unlock()
 		return s.fail(op, &InvalidError{What: "not_owner", Cause: cause})

@@ -431,7 +431,8 @@ func TestKeptRegistrationAnnouncesWhatIsLeft(t *testing.T) {
 // Only a call whose last try would have blocked says so to the poller.
 func TestWhatACallKnowsWhenItArms(t *testing.T) {
 	for want, calls := range map[armAfter][]call{
-		afterTry:   {{}, {sends: pollTries - 1}, {flags: int(MsgPeek)}},
+		afterTry:   {{}, {sends: pollTries - 1}},
+		afterPeek:  {{flags: int(MsgPeek)}},
 		afterEmpty: {{woken: true}},
 		afterNothing: {{complete: true}, {sends: pollTries}, {flags: int(MsgErrQueue)},
 			{own: func() int { return -int(syscall.EAGAIN) }}},

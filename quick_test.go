@@ -406,3 +406,97 @@ func TestSharedCallWaitsBehindAHandle(t *testing.T) {
 	s.quickEnd(stOwned(reading), quickShare)
 	require.NoError(t, s.Cancel(sel))
 }
+
+// A shared call that the kernel has answered with an error returns that, and nothing else, although another call has the lane
+// by then. The kernel gives such an error once.
+func TestSharedCallReturnsItsErrorBesideAnOwner(t *testing.T) {
+	_, s := pair(t, Dgram)
+	w := Within(0)
+	require.Equal(t, quickShare, s.quickly(stOwned(reading), 0, &w))
+	require.True(t, s.takeLane(reading)) // another call's
+	n, err := s.carryOn(&call{op: OpRecv, buf: make([]byte, 1)}, &w, quickShare, -int(syscall.ECONNREFUSED))
+	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+	assert.Zero(t, n)
+	require.NoError(t, s.ref("test")) // of the other call
+	s.leave(OpRecv, nil)
+	assert.True(t, laneIsFree(s, reading))
+}
+
+// Each wait of a call that waits first counts once: one that a deadline ends, and the next of one that got a part.
+func TestQuickWaitsAreCounted(t *testing.T) {
+	a, b := pair(t, Stream)
+	start := func() chan result {
+		ended := make(chan result, 1)
+		go func() {
+			n, err := b.RecvFull(make([]byte, 4), 0, Forever)
+			ended <- result{n, err}
+		}()
+		return ended
+	}
+	_, err := b.Recv(make([]byte, 1), 0, Within(time.Nanosecond)) // makes the blocking side
+	require.ErrorIs(t, err, ErrTimeout)
+	b.setWaited(reading, true)
+	waits := b.Counters().ReadWaits
+	ended := start()
+	eventually(t, func() bool { return b.Counters().ReadWaits == waits+1 }, "the wait")
+	require.NoError(t, b.SetReadDeadline(past))
+	assert.ErrorIs(t, within(t, ended, "the deadline").err, ErrTimeout)
+	assert.Equal(t, waits+1, b.Counters().ReadWaits)
+
+	require.NoError(t, b.SetReadDeadline(time.Time{}))
+	b.setWaited(reading, true)
+	ended = start()
+	eventually(t, func() bool { return b.Counters().ReadWaits == waits+2 }, "the first wait")
+	_, err = a.Send([]byte("12"), 0, Forever)
+	require.NoError(t, err)
+	eventually(t, func() bool { return b.Counters().ReadWaits == waits+3 }, "the second wait")
+	_, err = a.Send([]byte("34"), 0, Forever)
+	require.NoError(t, err)
+	assert.Equal(t, result{4, nil}, within(t, ended, "the receive"))
+	assert.Equal(t, waits+3, b.Counters().ReadWaits)
+}
+
+// A send that waits first is told what no event tells: that the peer has shut its reading. Then it is no longer the lane's
+// current request, and neither is one that has sent.
+func TestQuickWaitOfASend(t *testing.T) {
+	a, b := pair(t, Stream)
+	full := fill(t, a)
+	sent := make(chan error, 1)
+	send := func() {
+		_, err := a.Send(make([]byte, 1), 0, Forever)
+		sent <- err
+	}
+	for range 2 { // the second waits before it tries
+		go send()
+		parked(t, a, writing)
+		drain(t, b, full)
+		require.NoError(t, within(t, sent, "the send"))
+		assert.Zero(t, a.state.Load()&(stParked(writing)|stNote(reading)|stNote(writing)|stOwned(writing)))
+		drain(t, b, 1)
+		full = fill(t, a)
+		a.setWaited(writing, true)
+	}
+	go send()
+	parked(t, a, writing)
+	require.NoError(t, b.Shutdown(ShutRead))
+	assert.ErrorIs(t, within(t, sent, "the end"), syscall.EPIPE)
+	assert.True(t, laneIsFree(a, writing))
+}
+
+// A receive that has waited first is no longer the lane's current request.
+func TestQuickWaitUnparks(t *testing.T) {
+	a, b := pair(t, Stream)
+	for range 3 {
+		got := make(chan error, 1)
+		go func() {
+			_, err := b.Recv(make([]byte, 1), 0, Forever)
+			got <- err
+		}()
+		parked(t, b, reading)
+		_, err := a.Send([]byte("x"), 0, Forever)
+		require.NoError(t, err)
+		require.NoError(t, within(t, got, "the byte"))
+		assert.True(t, laneIsFree(b, reading))
+		b.setWaited(reading, true)
+	}
+}

@@ -55,6 +55,7 @@ type rareState struct {
 	fromFD    int              // the descriptor that was adopted
 	lent      uint64           // the cookie of a borrowed socket: cookieOf
 	relay     atomic.Pointer[relay]
+	leave     func() // takes the socket out of the loop that serves it, nil if none does; guarded by mu
 }
 
 var lastID atomic.Uint64
@@ -150,18 +151,23 @@ func (s *Socket) accept(c *call, w *Wait) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := s.otp.Load()
-	if o != nil && o.meta != nil {
-		inherited := *o
-		inherited.meta = nil
-		o = &inherited
-	}
-	n := newSocket(c.accepted, s.Domain(), s.typ, s.proto, factConnected, o)
+	n := newSocket(c.accepted, s.Domain(), s.typ, s.proto, factConnected, s.inherited())
 	if !n.settleIn("accept", s.registered(), s.requester(w)) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)
 	}
 	return n, nil
+}
+
+// inherited are the options of level otp that an accepted socket gets from its listener.
+func (s *Socket) inherited() *otpOptions {
+	o := s.otp.Load()
+	if o == nil || o.meta == nil {
+		return o
+	}
+	inherited := *o
+	inherited.meta = nil
+	return &inherited
 }
 
 // Connect connects to an address. On a datagram socket it sets the peer, and RawAddr(Unspec, nil) removes it. After a
@@ -177,14 +183,36 @@ func (s *Socket) Connect(a Addr, w Wait) error {
 	if err := s.addrToC(&a, &x.addr); err != nil {
 		return s.answer(OpConnect, &w, err)
 	}
-	return s.blame(s.connect(&call{op: OpConnect, addr: &x.addr}, &w), &a)
+	c := call{op: OpConnect, addr: &x.addr}
+	err := s.connect(&c, &w)
+	if c.to != nil {
+		return s.blame(err, c.to)
+	}
+	return s.blame(err, &a)
+}
+
+// keepAddr makes h hold the address of the connect that waits, for the errors of the call that goes on with it. s.mu is held.
+func (h *Handle) keepAddr(c *call) {
+	if c.op != OpConnect {
+		return
+	}
+	if c.to == nil && c.addr != nil {
+		to := addrFromC(c.addr, Addr{})
+		c.to = &to
+	}
+	h.extend().to = c.to
 }
 
 // FinishConnect completes a connect for which the same mailbox got a Select. It returns nil once connected, a *Select
 // while the attempt goes on, or the attempt's error. OTP: socket:connect/1.
 func (s *Socket) FinishConnect(w Wait) error {
 	s = s.orClosed()
-	return s.connect(&call{op: OpConnect, finish: true}, &w)
+	c := call{op: OpConnect, finish: true}
+	err := s.connect(&c, &w)
+	if c.to == nil {
+		return err
+	}
+	return s.blame(err, c.to)
 }
 
 func (s *Socket) connect(c *call, w *Wait) error {

@@ -349,10 +349,11 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
             s->sys->close(s->sys, fd);
             fd = -ENOMEM;
         } else {
-            /* Linux: accepted sockets inherit linger and the timeouts */
+            /* Linux: accepted sockets inherit linger, the offset of peeks and the timeouts */
             uint32_t inherited = esock__flags(s);
             c->flags |= inherited & (ESOCK__ALONE | ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
-            if (inherited & (ESOCK__LINGER | ESOCK__EXPOSED)) c->flags |= ESOCK__LINGER;
+            if (inherited & ESOCK__EXPOSED) inherited |= ESOCK__LINGER | ESOCK__PEEK_OFF;
+            c->flags |= inherited & (ESOCK__LINGER | ESOCK__PEEK_OFF);
             unbound(c);
             if (peer != NULL) esock_addr_decode(&ss, len, peer);
             *out = c;

@@ -283,6 +283,12 @@ ESOCK_API ssize_t esock_sendto(esock *s, const void *buf, size_t len, int flags,
 ESOCK_API void esock_end_read(esock *s);
 ESOCK_API void esock_end_write(esock *s);
 
+/* Counts what a system call of the caller's own moved, such as recvmmsg(2) or splice(2) on the
+ * descriptor: `messages` of `bytes` in all, and the most bytes of one of them. With no messages it
+ * counts a failure. It counts a send if `writing` is not 0, else a receive, and has the thread
+ * rules of one. */
+ESOCK_API void esock_count(esock *s, int writing, uint64_t messages, uint64_t bytes, uint64_t most);
+
 /* Returns the number of iovecs that one sendmsg(2) takes on this system (1024 on Linux). */
 ESOCK_API int esock_iov_max(void);
 
@@ -397,7 +403,8 @@ typedef struct esock_msg {
 
 /* Receives one message, and decodes its control messages into `cmsgs` in the same call. Returns the
  * bytes stored. When the kernel had to truncate the control data (MSG_CTRUNC), every descriptor
- * that came in it is closed, and its record has rights = 0 or fd = -1, and length 0.
+ * that came in it is closed, and its record has rights = 0 or fd = -1, and length 0. With `cmsgs`
+ * NULL nothing is decoded, and out->cmsgs and out->bad are 0.
  *
  * With MSG_ERRQUEUE the data is the packet that the error is about, `addr` its destination, and the
  * error a control message of kind ESOCK_CMSG_RECVERR; the result's flags have MSG_ERRQUEUE.
@@ -542,8 +549,9 @@ typedef struct esock_optfield {
 typedef struct esock_optshape {
     const char *name; /* "tcp_info" */
     uint16_t size;
-    uint16_t least;   /* the fewest bytes that the kernel gives */
-    uint16_t guess;   /* 1: with too little room the kernel says EINVAL, not how much it needs */
+    uint16_t least; /* the fewest bytes that the kernel gives */
+    uint16_t fit;   /* 1: with too little room for the list the kernel says EINVAL, not how much it
+                         needs. 2: the list can be set, and not be read */
     uint16_t element; /* 0: no list */
     uint16_t count;   /* of fields */
     const esock_optfield *fields;
@@ -773,7 +781,8 @@ ESOCK_API int esock_poller_fd(const esock_poller *p);
 enum esock_arm_after {
     ESOCK_AFTER_NOTHING = 0, /* nothing: it may be ready */
     ESOCK_AFTER_EMPTY = 1,   /* the last notification proved empty: the call still would block */
-    ESOCK_AFTER_TRY = 2      /* the last call in the direction would have blocked */
+    ESOCK_AFTER_TRY = 2,     /* the last call in the direction would have blocked */
+    ESOCK_AFTER_PEEK = 3     /* so would it, and it had MSG_PEEK */
 };
 
 /* Arms `events`: asks for one notification of each, in addition to those already armed. After one
@@ -785,7 +794,8 @@ enum esock_arm_after {
  * With ESOCK_AFTER_EMPTY the registration turns edge-triggered, so that a lasting condition (a
  * queued error that is not read) does not cause endless events. With ESOCK_AFTER_TRY it does so if
  * the caller waits for ESOCK_IN again and again, so that an arm costs no system call. Such events
- * may arrive without being armed, and mean "try again". */
+ * may arrive without being armed, and mean "try again". ESOCK_AFTER_PEEK is ESOCK_AFTER_NOTHING
+ * where SO_PEEK_OFF may be set: then a peek that finds nothing does not show that nothing is there. */
 ESOCK_API int esock_arm(esock_poller *p, esock *s, unsigned events, enum esock_arm_after after,
                         void *user);
 

@@ -61,6 +61,9 @@
 #ifndef SOL_PACKET
 #define SOL_PACKET 263
 #endif
+#define LEVEL_TLS 282
+#define TLS_SET_TYPE 1 /* TLS_SET_RECORD_TYPE, Linux 4.13 */
+#define TLS_GET_TYPE 2 /* TLS_GET_RECORD_TYPE, Linux 4.17 */
 #define LEVEL_VSOCK 287
 #define VSOCK_ERRORS 1 /* VSOCK_RECVERR, Linux 6.7 */
 
@@ -131,6 +134,7 @@ typedef struct wide_time {
 INTEGER(int, int, INT32_MIN, INT32_MAX)
 INTEGER(u32, uint32_t, 0, UINT32_MAX)
 INTEGER(u16, uint16_t, 0, UINT16_MAX)
+INTEGER(u8, uint8_t, 0, UINT8_MAX)
 INTEGER(i64, int64_t, INT64_MIN, INT64_MAX)
 
 const esock__cmsg_row esock__cmsg_any_int = {ESOCK_CMSG_INT, 0, get_int, put_int};
@@ -427,6 +431,12 @@ static const esock__cmsg_row udp_rows[] = {
     [UDP_GRO] = {INT, sizeof(int), get_int, NULL},
 };
 
+/* The type of a TLS record, in one byte. */
+static const esock__cmsg_row tls_rows[] = {
+    [TLS_SET_TYPE] = {INT, 1, get_u8, put_u8},
+    [TLS_GET_TYPE] = {INT, 1, get_u8, NULL},
+};
+
 #ifdef WITH_SCTP
 static const esock__cmsg_row sctp_rows[] = {
     [SCTP_INIT] = {ESOCK_CMSG_SCTP_INIT, sizeof(struct sctp_initmsg), get_init, put_init},
@@ -462,7 +472,7 @@ static const struct {
     TABLE(IPPROTO_SCTP, sctp_rows),
 #endif
 
-    TABLE(SOL_PACKET, packet_rows), TABLE(LEVEL_VSOCK, vsock_rows),
+    TABLE(SOL_PACKET, packet_rows), TABLE(LEVEL_VSOCK, vsock_rows), TABLE(LEVEL_TLS, tls_rows),
 };
 
 const esock__cmsg_row *esock__cmsg_row_of(int level, int type) {

@@ -201,6 +201,24 @@ ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const
     return n;
 }
 
+void esock_count(esock *s, int writing, uint64_t messages, uint64_t bytes, uint64_t most) {
+    if (writing) {
+        esock_end_write(s);
+        add(s, ESOCK_WRITE_TRIES, 1);
+        if (messages == 0) add(s, ESOCK_WRITE_FAILS, 1);
+        add(s, ESOCK_WRITE_BYTE, bytes);
+        add(s, ESOCK_WRITE_PKG, messages);
+        raise_to(&s->counters.value[ESOCK_WRITE_PKG_MAX], most);
+    } else {
+        esock_end_read(s);
+        add(s, ESOCK_READ_TRIES, 1);
+        if (messages == 0) add(s, ESOCK_READ_FAILS, 1);
+        add(s, ESOCK_READ_BYTE, bytes);
+        add(s, ESOCK_READ_PKG, messages);
+        raise_to(&s->counters.value[ESOCK_READ_PKG_MAX], most);
+    }
+}
+
 int esock__count_accept(esock *s, int r, unsigned how) {
     add(s, ESOCK_ACC_TRIES, 1);
     if (r >= 0)

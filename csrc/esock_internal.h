@@ -26,7 +26,8 @@ enum esock__flag {
     ESOCK__RESTORE_FD = 512, /* taken, and was not close-on-exec before */
     ESOCK__CONNECTED = 1024, /* a stream that may be connected: see esock_connect */
     ESOCK__EXPOSED = 2048,   /* others may use the descriptor or its description: esock__expose */
-    ESOCK__LINGER = 4096     /* SO_LINGER was set, or may be inherited */
+    ESOCK__LINGER = 4096,    /* SO_LINGER was set, or may be inherited */
+    ESOCK__PEEK_OFF = 8192   /* so may be SO_PEEK_OFF */
 };
 
 /* 216 bytes, so that malloc's chunk is 224: an idle socket must cost little. */
@@ -118,6 +119,9 @@ const esock__cmsg_row *esock__cmsg_row_of(int level, int type);
 /* The most bytes of an option's value. The longest list that Linux has is shorter: 65,536 groups are 256 KiB. More is a
  * mistake of the caller's. */
 #define ESOCK__OPT_MAX (1u << 20)
+
+/* The values of esock_optshape.fit. */
+enum { ESOCK__FIT_GUESS = 1, ESOCK__FIT_HEAD = 2 };
 
 /* A timeout as the kernel has it under the numbers below, whatever the width of libc's time_t. */
 typedef struct esock__timeout {

@@ -91,7 +91,8 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
     if (!(flags & MSG_CMSG_CLOEXEC)) out->flags &= ~MSG_CMSG_CLOEXEC;
     out->control_len = (uint32_t)(m.msg_controllen < control_len ? m.msg_controllen : control_len);
     out->full_len = (uint64_t)n;
-    out->cmsgs = esock_cmsg_decode(control, out->control_len, cmsgs, cmsgs_max, &out->bad);
+    if (cmsgs != NULL)
+        out->cmsgs = esock_cmsg_decode(control, out->control_len, cmsgs, cmsgs_max, &out->bad);
     if (m.msg_flags & MSG_CTRUNC) drop_rights(s, control, cmsgs, cmsgs_max, out);
     return (size_t)n < len ? n : (ssize_t)len;
 }

@@ -48,6 +48,9 @@ static int get_sized(const esock *s, const esock_optrow *row, void *val, size_t 
 static int put(esock *s, int level, int opt, const void *val, size_t len) {
     int r;
     if (level == SOL_SOCKET && opt == SO_LINGER) esock__set_flags(s, ESOCK__LINGER);
+#ifdef SO_PEEK_OFF
+    if (level == SOL_SOCKET && opt == SO_PEEK_OFF) esock__set_flags(s, ESOCK__PEEK_OFF);
+#endif
     ESOCK__RETRY(r, s->sys->setsockopt(s->sys, s->fd, level, opt, val, (socklen_t)len));
     return r;
 }
@@ -241,13 +244,14 @@ static void offer(const esock_optshape *sh, char *data, size_t room) {
  * the length or in the structure; or it says EINVAL alone, and twice the room is worth trying. */
 static int get_list(const esock *s, const esock_optrow *row, char *data, size_t *len) {
     const esock_optshape *sh = row->shape;
-    size_t room = *len < row->most ? *len : row->most, n = room;
+    size_t room = sh->fit == ESOCK__FIT_HEAD ? sh->size : *len < row->most ? *len : row->most;
+    size_t n = room;
     uint64_t all;
     bool asks = (row->direction & (ESOCK_ASK & ~ESOCK_GET)) != 0;
     memset(data + (asks ? sh->size : 0), 0, room - (asks ? sh->size : 0));
     if (asks) offer(sh, data, room - sh->size);
     int r = get_sized(s, row, data, &n);
-    if (r == -EINVAL && sh->guess && room < row->most) {
+    if (r == -EINVAL && sh->fit == ESOCK__FIT_GUESS && room < row->most) {
         *len = 2 * room < row->most ? 2 * room : row->most;
         return -ENOBUFS;
     }

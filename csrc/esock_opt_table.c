@@ -69,14 +69,16 @@
 #define LEAST_FULL(nm) sizeof(struct nm##_k)
 #define LEAST_SHORT(nm) 1
 #define LEAST_GUESS(nm) sizeof(struct nm##_k)
-#define GUESS_FULL 0
-#define GUESS_SHORT 0
-#define GUESS_GUESS 1
+#define LEAST_HEAD(nm) sizeof(struct nm##_k)
+#define FIT_FULL 0
+#define FIT_SHORT 0
+#define FIT_GUESS ESOCK__FIT_GUESS
+#define FIT_HEAD ESOCK__FIT_HEAD
 #define COUNT(nm) (sizeof nm##_fields / sizeof *nm##_fields)
 
 #define ESOCK_STRUCT(nm, type, fit)                                                        \
     static const esock_optshape nm##_shape = {#nm, sizeof(struct nm##_k), LEAST_##fit(nm), \
-                                              GUESS_##fit,
+                                              FIT_##fit,
 #define ESOCK_END(nm, layout, element)                                      \
     (element), COUNT(nm), nm##_fields                                       \
     }                                                                       \

@@ -17,8 +17,8 @@
  * KEPT loses no event. A try that would block has seen the socket empty, and whatever comes after it is an edge. That edge
  * comes before the arm or after it. After it, the event answers the arm. Before it, nobody waits for the event: `missed`
  * records that, and the next arm modifies the registration, upon which epoll reports what is ready. An arm without such a
- * try might leave something in the socket, so it goes back to ONCE. An edge-triggered registration is not modified
- * otherwise: that would report a lasting condition once more.
+ * try might leave something in the socket, so it goes back to ONCE. So does a peek where SO_PEEK_OFF may be set. An
+ * edge-triggered registration is not modified otherwise: that would report a lasting condition once more.
  *
  * An edge that nobody waits for costs more than an epoll_ctl. So each return to ONCE for that reason doubles the proof. */
 #include "esock_internal.h"
@@ -138,6 +138,9 @@ static int watch(esock_poller *p, esock *s, unsigned events, enum mode mode) {
 /* Chooses the mode of an arm, after which `want` is armed. p->mu is held. */
 static enum mode next_mode(esock *s, unsigned want, enum esock_arm_after after) {
     bool receives = want == ESOCK_IN;
+    /* A peek at an offset finds nothing although the socket is readable. */
+    if (after == ESOCK_AFTER_PEEK && !(esock__flags(s) & (ESOCK__PEEK_OFF | ESOCK__EXPOSED)))
+        after = ESOCK_AFTER_TRY;
     switch (after) {
     case ESOCK_AFTER_EMPTY:
         return receives && s->mode == KEPT ? KEPT : QUIET;
@@ -150,6 +153,7 @@ static enum mode next_mode(esock *s, unsigned want, enum esock_arm_after after) 
             return ONCE;
         }
         return KEPT;
+    case ESOCK_AFTER_PEEK:
     case ESOCK_AFTER_NOTHING:
         break;
     }

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -238,6 +239,23 @@ static int sys_epoll_wait(const esock_sys *sys, int ep, struct epoll_event *ev, 
     return result(epoll_wait(ep, ev, max, timeout_ms));
 }
 
+static int sys_eventfd(const esock_sys *sys) {
+    (void)sys;
+    return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+static int sys_event_set(const esock_sys *sys, int fd) {
+    (void)sys;
+    uint64_t one = 1;
+    return (int)count(write(fd, &one, sizeof one));
+}
+
+static int sys_event_clear(const esock_sys *sys, int fd) {
+    (void)sys;
+    uint64_t n;
+    return (int)count(read(fd, &n, sizeof n));
+}
+
 static int sys_open(const esock_sys *sys, const char *path, int flags) {
     (void)sys;
     return result(open(path, flags));
@@ -298,6 +316,9 @@ const esock_sys *esock_sys_libc(void) {
         .epoll_create = sys_epoll_create,
         .epoll_ctl = sys_epoll_ctl,
         .epoll_wait = sys_epoll_wait,
+        .eventfd = sys_eventfd,
+        .event_set = sys_event_set,
+        .event_clear = sys_event_clear,
         .open = sys_open,
         .filetype = sys_filetype,
         .setns = sys_setns,

@@ -60,11 +60,15 @@ struct esock_sys {
     int (*epoll_ctl)(const esock_sys *sys, int ep, int op, int fd, struct epoll_event *ev);
     int (*epoll_wait)(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
                       int timeout_ms);
+    /* wake-ups: an eventfd, made readable, and cleared */
+    int (*eventfd)(const esock_sys *sys);
+    int (*event_set)(const esock_sys *sys, int fd);
+    int (*event_clear)(const esock_sys *sys, int fd);
     /* network namespaces */
     int (*open)(const esock_sys *sys, const char *path, int flags);
     int (*filetype)(const esock_sys *sys, int fd); /* fstat: S_IFREG and its like */
     int (*setns)(const esock_sys *sys, int fd);
-    /* memory: handles, pollers, and the counters of sendfile; no other call allocates */
+    /* memory: handles, pollers, queues and members, and sendfile counters; no other call allocates */
     void *(*alloc)(const esock_sys *sys, size_t size); /* not zeroed; NULL: none left */
     void (*free)(const esock_sys *sys, void *block);   /* NULL: nothing */
 };

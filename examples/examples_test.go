@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -122,6 +123,66 @@ func TestARestartLosesNoRequest(t *testing.T) {
 	require.NoError(t, err, "all have ended")
 }
 
+// Each shard gets the connections that the program gives it.
+func TestShardsGetWhatTheProgramSays(t *testing.T) {
+	if why := machine.Lacks(); why != "" {
+		t.Skip(why)
+	}
+	bin := filepath.Join(t.TempDir(), "sharding")
+	out, err := exec.Command("go", "build", "-o", bin, "./sharding").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	const shards = 3
+	start := func(t *testing.T, by, listen string) (address string, stop func()) {
+		server := exec.Command(bin, "-listen", listen, "-shards", fmt.Sprint(shards), "-by", by)
+		server.Stderr = os.Stderr
+		stdout, err := server.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, server.Start())
+		t.Cleanup(func() { server.Process.Kill() })
+		var count int
+		_, err = fmt.Fscanf(stdout, "%s served by %d shards\n", &address, &count)
+		require.NoError(t, err)
+		assert.Equal(t, shards, count)
+		return address, func() {
+			require.NoError(t, server.Process.Signal(os.Interrupt))
+			require.NoError(t, server.Wait())
+		}
+	}
+	get := func(t *testing.T, address string, from net.IP) (shard int) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
+		client := http.Client{Transport: &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true}}
+		resp, err := client.Get("http://" + address)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		_, err = fmt.Fscan(resp.Body, new(string), &shard)
+		require.NoError(t, err)
+		return shard
+	}
+	t.Run("by client", func(t *testing.T) {
+		address, stop := start(t, "client", "127.0.0.1:0")
+		for last := range byte(10) {
+			assert.Equal(t, int(last)%shards, get(t, address, net.IPv4(127, 0, 1, last)), "from 127.0.1.%d", last)
+		}
+		stop()
+	})
+	t.Run("by client of IPv6", func(t *testing.T) {
+		machine.NeedIPv6(t)
+		address, stop := start(t, "client", "[::1]:0")
+		assert.Equal(t, 1, get(t, address, net.IPv6loopback), "from ::1")
+		stop()
+	})
+	t.Run("by processor", func(t *testing.T) {
+		address, stop := start(t, "processor", "127.0.0.1:0")
+		for range 10 {
+			assert.Contains(t, []int{0, 1, 2}, get(t, address, nil))
+		}
+		stop()
+	})
+	said, err := exec.Command(bin, "-by", "nothing").CombinedOutput()
+	assert.Error(t, err)
+	assert.Contains(t, string(said), "no way to choose")
+}
+
 // README's programs run, and its fragments are Go.
 func TestREADME(t *testing.T) {
 	sourcetree.Need(t)
@@ -147,4 +208,78 @@ func TestREADME(t *testing.T) {
 		assert.Equal(t, "hello, 5 bytes received\n", string(out))
 	}
 	assert.Equal(t, 1, programs)
+}
+
+// README's server of net/http serves, and its handler reaches the socket.
+func TestREADMEUnderPackageNet(t *testing.T) {
+	sourcetree.Need(t)
+	text, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	_, section, ok := strings.Cut(string(text), "\n## Under package net\n")
+	require.True(t, ok)
+	section, _, _ = strings.Cut(section, "\n## ")
+	var code []string
+	for _, block := range strings.Split(section, "```go\n")[1:] {
+		inside, _, ok := strings.Cut(block, "\n```")
+		require.True(t, ok)
+		code = append(code, inside)
+	}
+	require.Len(t, code, 3, "serve, the server, and its handler")
+	assert.Equal(t, 5, strings.Count(code[0], "\n")+1, "lines to serve")
+	// An address that follows from the process's number is nobody else's.
+	address := fmt.Sprintf("127.%d.%d.%d:20433", 128+os.Getpid()>>16&63, os.Getpid()>>8&255, os.Getpid()&255)
+	serve := strings.Replace(code[0], "127.0.0.1:8080", address, 1)
+	require.NotEqual(t, code[0], serve)
+
+	file := filepath.Join(t.TempDir(), "main.go")
+	require.NoError(t, os.WriteFile(file, []byte(`package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/esock-go/esock/netconn"
+	"github.com/esock-go/esock/sockopt"
+)
+
+type connKey struct{}
+
+func serve(ctx context.Context, handler http.Handler) error {
+`+serve+`
+}
+
+func main() {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+`+code[2]+`
+		fmt.Fprintln(w, "served")
+	})
+	go func() { panic(serve(context.Background(), handler)) }()
+	for {
+		if resp, err := http.Get("http://`+address+`"); err == nil {
+			io.Copy(os.Stdout, resp.Body)
+			break
+		}
+	}
+`+code[1]+`
+	l, err := netconn.ListenConfig{}.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	go server.Serve(l)
+	resp, err := http.Get("http://" + l.Addr().String())
+	if err != nil {
+		panic(err)
+	}
+	io.Copy(os.Stdout, resp.Body)
+}
+`), 0o644))
+	cmd := exec.Command("go", "run", file)
+	cmd.Dir = ".."
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Regexp(t, `^served\n[0-9.]+[µm]?s <nil>\nserved\n$`, string(out))
 }

@@ -338,6 +338,12 @@ func TestConnect_LooksUpOneFamily(t *testing.T) {
 	assert.Equal(t, []string{"ip4 some.host", "ip6 some.host", "ip6 some.host", "ip4 some.host", "ip4 some.host"}, asked)
 }
 
+func TestConnect_WithoutAHost(t *testing.T) {
+	_, err := Connect(nil, "", 1, soon)
+	assert.ErrorIs(t, err, ErrNXDomain)
+	assert.EqualError(t, err, "gentcp: connect to :1: no such host: its name is empty")
+}
+
 func TestConnect_ResolverErrors(t *testing.T) {
 	broken := &net.DNSError{Err: "server misbehaving", Name: "host", IsTemporary: true}
 	for _, c := range []struct {

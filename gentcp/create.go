@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"syscall"
 
 	"github.com/esock-go/esock"
@@ -349,6 +350,9 @@ func (c *creation) failed(op string, err error) error {
 	}
 	if e.cause == "" && errors.Is(err, ErrNXDomain) {
 		e.cause = "it has no " + c.family.String() + " address"
+		if strings.HasPrefix(c.host, ":") {
+			e.cause = "its name is empty"
+		}
 	}
 	e.Host, e.Addr = c.host, c.addressed
 	return e

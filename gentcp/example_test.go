@@ -343,7 +343,7 @@ func ExampleOptionsFromMap() {
 	_, err = gentcp.Opt("packet", 3)
 	fmt.Println(gentcp.Reason(err))
 	// Output:
-	// [{packet, 4} {linger, {true 10}} {send_timeout, 5s}]
+	// [{packet, 4} {linger, {true, 10}} {send_timeout, 5s}]
 	// badarg
 }
 

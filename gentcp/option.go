@@ -3,6 +3,7 @@ package gentcp
 import (
 	"encoding/hex"
 	"fmt"
+	"math"
 	"net/netip"
 	"sort"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/active"
 	"github.com/esock-go/esock/packet"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // Option is an element of an option list. Order matters: options apply from the first to the last, the later of two wins,
@@ -27,8 +29,8 @@ type Option struct {
 // Name returns OTP's name of the option.
 func (o Option) Name() string { return o.name }
 
-// Value returns the value in the type that the option's function takes: a number for ActiveN, a LingerValue for Linger,
-// bytes for Raw, nil for options that are a word.
+// Value returns the value in the type that the option's function takes: a number for ActiveN, a
+// sockopt.Linger for Linger, bytes for Raw, nil for options that are a word.
 func (o Option) Value() any { return o.value }
 
 // Native returns the level and number of a raw option, 0 for other options.
@@ -44,6 +46,9 @@ func (o Option) String() string {
 		if d, ok := o.value.(time.Duration); ok && d < 0 {
 			return "{send_timeout, infinity}"
 		}
+	}
+	if l, ok := o.value.(sockopt.Linger); ok {
+		return fmt.Sprintf("{linger, {%v, %d}}", l.On, l.Time/time.Second)
 	}
 	return fmt.Sprintf("{%s, %v}", o.name, o.value)
 }
@@ -273,15 +278,14 @@ func KeepIdle(seconds int) Option { return Option{name: "keepidle", value: secon
 // KeepIntvl is TCP_KEEPINTVL: seconds between probes. OTP: {keepintvl, N}.
 func KeepIntvl(seconds int) Option { return Option{name: "keepintvl", value: seconds} }
 
-// LingerValue is the value of option linger.
-type LingerValue struct {
-	On      bool
-	Seconds int // 0 with On: Close aborts the connection
-}
-
-// Linger is SO_LINGER: how many seconds Close waits for unsent data. OTP: {linger, {Bool, Seconds}}.
+// Linger is SO_LINGER: how many seconds Close waits for unsent data; on with 0, it aborts the connection. OTP:
+// {linger, {Bool, Seconds}}.
 func Linger(on bool, seconds int) Option {
-	return Option{name: "linger", value: LingerValue{on, seconds}}
+	t := time.Duration(-1) // refused with the option
+	if seconds >= 0 && seconds <= math.MaxInt32 {
+		t = time.Duration(seconds) * time.Second
+	}
+	return Option{name: "linger", value: sockopt.Linger{On: on, Time: t}}
 }
 
 // NoDelay is TCP_NODELAY. Local sockets refuse it with ENOTSUP. OTP: {nodelay, Bool}.

@@ -7,6 +7,7 @@ import (
 
 	. "github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/packet"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // optionCase is what is promised of one option.
@@ -81,12 +82,12 @@ func optionCases() []optionCase {
 			kernel: [2]int{tcpLevel, syscall.TCP_KEEPINTVL}, is: 17, bad: noInts},
 		{name: "line_delimiter", set: LineDelimiter(';'), plain: 59.0, want: int(';'), def: 10,
 			bad: []any{nil, -1, 256, ";", 1.5}},
-		{name: "linger", set: Linger(true, 3), plain: []any{true, 3.0}, want: LingerValue{true, 3}, def: LingerValue{},
+		{name: "linger", set: Linger(true, 3), plain: []any{true, 3.0}, want: sockopt.Linger{On: true, Time: 3 * time.Second}, def: sockopt.Linger{},
 			kernel: [2]int{solSocket, syscall.SO_LINGER}, is: 1,
-			plains: []any{map[string]any{"onoff": true, "linger": 2.0}, []any{false, 0}},
+			plains: []any{map[string]any{"onoff": true, "linger": 2.0}, []any{false, 0}, sockopt.Linger{On: true, Time: 1}},
 			bad: []any{nil, true, 3, []any{true}, []any{true, -1}, []any{1, 3}, []any{true, 1.5}, []any{true, 3, 4},
 				map[string]any{}, []any{nil, nil}},
-			wrong: []Option{Linger(true, -1)}},
+			wrong: []Option{Linger(true, -1), Linger(true, 1<<40)}},
 		{name: "mode", set: Mode(ModeBinary), plain: "binary", want: ModeBinary, def: ModeList, plains: []any{"list"},
 			bad:   []any{nil, "bytes", true, 1, []any{}},
 			wrong: []Option{Mode(2)}},

@@ -12,6 +12,7 @@ import (
 	"github.com/esock-go/esock/internal/ctext"
 	"github.com/esock-go/esock/internal/plain"
 	"github.com/esock-go/esock/packet"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // A check converts the value that the caller gave to the option's own, or returns why it cannot.
@@ -160,8 +161,14 @@ func checkLinger(v any) (any, string) {
 	const cause = "it takes a boolean and seconds"
 	var on, seconds any
 	switch v := v.(type) {
-	case LingerValue:
-		on, seconds = v.On, v.Seconds
+	case sockopt.Linger:
+		whole := v.Time.Truncate(time.Second)
+		if on = v.On; v.Time > whole {
+			whole += time.Second
+		} else if v.Time < 0 {
+			return nil, cause
+		}
+		seconds = int64(whole / time.Second)
 	case []any:
 		if len(v) != 2 {
 			return nil, cause
@@ -175,7 +182,7 @@ func checkLinger(v any) (any, string) {
 	if !ok || !isInt || n < 0 || n > math.MaxInt32 {
 		return nil, cause
 	}
-	return LingerValue{b, int(n)}, ""
+	return sockopt.Linger{On: b, Time: time.Duration(n) * time.Second}, ""
 }
 
 func checkText(v any) (any, string) {

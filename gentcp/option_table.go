@@ -190,13 +190,11 @@ func readOnly(any) (any, string) { return nil, "it can only be read" }
 func (r *row) suits(s *esock.Socket) bool { return r.only == 0 || r.only == s.Domain() }
 
 func setLinger(s *esock.Socket, v any) error {
-	l := v.(LingerValue)
-	return sockopt.SocketLinger.Set(s, sockopt.Linger{On: l.On, Time: time.Duration(l.Seconds) * time.Second})
+	return sockopt.SocketLinger.Set(s, v.(sockopt.Linger))
 }
 
 func getLinger(s *esock.Socket) (any, error) {
-	l, err := sockopt.SocketLinger.Get(s)
-	return LingerValue{l.On, int(l.Time / time.Second)}, err
+	return sockopt.SocketLinger.Get(s)
 }
 
 // setNoDelay fails for a local socket, which has no such option: ENOTSUP.

@@ -409,7 +409,7 @@ func TestOptionsFromMap(t *testing.T) {
 	}
 	assert.Equal(t, []string{"inet6", "{ifaddr, [::2]:8}", "{ip, ::1}", "{port, 7}", "list", "{active, once}",
 		"{backlog, 3}",
-		"{deliver, port}", "{linger, {true 5}}", "{mode, binary}", "{nodelay, true}", "{packet, 4}", "{packet_size, 1000}",
+		"{deliver, port}", "{linger, {true, 5}}", "{mode, binary}", "{nodelay, true}", "{packet, 4}", "{packet_size, 1000}",
 		"{raw, 6, 4, 0b000000}", "{raw, 6, 6, 04000000}", "{send_timeout, infinity}", "{user_timeout, 1.5s}"}, texts)
 
 	delete(m, "port")

@@ -23,7 +23,7 @@ func TestZeroValuesAreHarmless(t *testing.T) {
 	zerocall.Package{
 		Source: source,
 		Types: []any{gentcp.Backend(0), gentcp.ClosedMsg{}, gentcp.DataMode(0), gentcp.DeliverAs(0), gentcp.Error{}, gentcp.ErrorMsg{},
-			gentcp.HTTPMsg{}, gentcp.LingerValue{}, (*gentcp.Module)(nil), gentcp.Name(""), gentcp.Option{}, gentcp.Packet{}, gentcp.PassiveMsg{},
+			gentcp.HTTPMsg{}, (*gentcp.Module)(nil), gentcp.Name(""), gentcp.Option{}, gentcp.Packet{}, gentcp.PassiveMsg{},
 			gentcp.PktOption{}, gentcp.PortMsg{}, gentcp.SendTimeoutError{}, gentcp.Socket{}, gentcp.Stat{}, gentcp.TCPMsg{}, gentcp.TOSByte(0),
 			gentcp.TCPProtocol(0)},
 		Values: map[string]any{"255": gentcp.DataMode(255), "deliver 255": gentcp.DeliverAs(255),

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/esock-go/esock"
 )
 
@@ -20,10 +22,11 @@ type Activated struct {
 const firstPassed = 3
 
 // ListenFDs returns the sockets that the service manager has passed to the process, in its order; none if it passed none to
-// this one. NewListener, NewPacketConn and NewConn make of them what they are. It removes the variables from the
-// environment, so that children do not find them and a second call returns none; all descriptors become close-on-exec.
-// Descriptors that are not sockets stay open, and are left out. Errors: *esock.InvalidError "environment".
-// sd_listen_fds(3).
+// this one. Use NewListener for one that listens, NewPacketConn for Type() == esock.Dgram, else NewConn. Accepted connections
+// of TCP have TCP_NODELAY and keep-alive probes, because those that listen get them: see FileListener. It removes the
+// variables from the environment, so that children do not find them and a second call returns none; all descriptors become
+// close-on-exec. Descriptors that are not sockets stay open, and are left out. Errors: *esock.InvalidError "environment", also
+// for a descriptor that is not open; then all descriptors stay as they are. sd_listen_fds(3).
 func ListenFDs() ([]Activated, error) {
 	count, err := passed()
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
@@ -33,6 +36,11 @@ func ListenFDs() ([]Activated, error) {
 	if err != nil {
 		return nil, err
 	}
+	for i := range count {
+		if _, err := unix.FcntlInt(uintptr(firstPassed+i), unix.F_GETFD, 0); err != nil {
+			return nil, badVariable("LISTEN_FDS", strconv.Itoa(count), fmt.Sprintf("descriptor %d is not open", firstPassed+i))
+		}
+	}
 	var found []Activated
 	for i := range count {
 		fd := firstPassed + i
@@ -40,6 +48,9 @@ func ListenFDs() ([]Activated, error) {
 		s, err := esock.Adopt(fd, esock.TakeFD(), esock.Registered(false))
 		if err != nil {
 			continue
+		}
+		if listens(s) {
+			likeNet(s)
 		}
 		a := Activated{Socket: s}
 		if i < len(names) {
@@ -56,20 +67,33 @@ func passed() (int, error) {
 	if pid == "" && fds == "" {
 		return 0, nil
 	}
+	if pid == "" {
+		return 0, badVariable("LISTEN_PID", pid, "it is not set, and LISTEN_FDS is")
+	}
 	p, err := strconv.Atoi(pid)
 	if err != nil {
-		return 0, badVariable("LISTEN_PID", pid)
+		return 0, badVariable("LISTEN_PID", pid, notNumber)
 	}
 	if p != os.Getpid() { // those of a parent
 		return 0, nil
 	}
-	n, err := strconv.Atoi(fds)
-	if err != nil || n < 0 || n > 1<<20 {
-		return 0, badVariable("LISTEN_FDS", fds)
+	if fds == "" {
+		return 0, badVariable("LISTEN_FDS", fds, "it is not set, and LISTEN_PID is")
 	}
-	return n, nil
+	switch n, err := strconv.Atoi(fds); {
+	case err != nil:
+		return 0, badVariable("LISTEN_FDS", fds, notNumber)
+	case n < 0:
+		return 0, badVariable("LISTEN_FDS", fds, "it is negative")
+	case n > 1<<20: // more than any limit of descriptors
+		return 0, badVariable("LISTEN_FDS", fds, "there are not so many descriptors")
+	default:
+		return n, nil
+	}
 }
 
-func badVariable(name, value string) error {
-	return &esock.InvalidError{What: "environment", Value: value, Cause: fmt.Sprintf("%s is not a number that fits", name)}
+const notNumber = "it is not a number"
+
+func badVariable(name, value, cause string) error {
+	return &esock.InvalidError{What: "environment", Value: name + "=" + value, Cause: cause}
 }

@@ -6,17 +6,23 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/sockopt"
 )
 
 // activatedVariable makes the test program a service that describes what was passed to it.
 const activatedVariable = "ESOCK_TEST_ACTIVATED"
 
-type passedSocket struct{ Name, Kind, Addr string }
+type passedSocket struct {
+	Name, Kind, Addr string
+	NoDelay          bool
+}
 
 func activatedMain() {
 	found, err := ListenFDs()
@@ -36,6 +42,7 @@ func activatedMain() {
 			p.Kind, p.Addr = "packets", c.LocalAddr().String()
 		} else if l, err := NewListener(a.Socket); err == nil {
 			p.Kind, p.Addr = "listener", l.Addr().String()
+			p.NoDelay, _ = sockopt.TCPNoDelay.Get(l.Socket())
 		}
 		list = append(list, p)
 	}
@@ -80,9 +87,28 @@ func TestSocketActivation(t *testing.T) {
 	var got []passedSocket
 	out := activate(t, files, "LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=web:null:dns")
 	require.NoError(t, json.Unmarshal([]byte(out), &got), out)
-	assert.Equal(t, []passedSocket{{"web", "listener", l.Addr().String()}, {"dns", "packets", p.LocalAddr().String()}}, got)
+	assert.Equal(t, []passedSocket{{"web", "listener", l.Addr().String(), true}, {"dns", "packets", p.LocalAddr().String(), false}}, got)
 
 	assert.Equal(t, "[]", activate(t, files, "LISTEN_PID=1 LISTEN_FDS=3"), "those of another process")
 	assert.Equal(t, "[]", activate(t, files, "UNUSED=1"))
-	assert.Contains(t, activate(t, files, "LISTEN_PID=$$ LISTEN_FDS=many"), "LISTEN_FDS is not a number")
+}
+
+// What is wrong with the variables is said, and no descriptor is taken.
+func TestSocketActivationErrors(t *testing.T) {
+	own := strconv.Itoa(os.Getpid())
+	for _, test := range []struct{ pid, fds, want string }{
+		{own, "many", "LISTEN_FDS=many: it is not a number"},
+		{"one", "3", "LISTEN_PID=one: it is not a number"},
+		{own, "-1", "LISTEN_FDS=-1: it is negative"},
+		{own, "9999999", "LISTEN_FDS=9999999: there are not so many descriptors"},
+		{own, "1000000", "LISTEN_FDS=1000000: descriptor "},
+		{"", "3", "LISTEN_PID=: it is not set, and LISTEN_FDS is"},
+		{own, "", "LISTEN_FDS=: it is not set, and LISTEN_PID is"},
+	} {
+		t.Setenv("LISTEN_PID", test.pid)
+		t.Setenv("LISTEN_FDS", test.fds)
+		found, err := ListenFDs()
+		assert.Empty(t, found)
+		assert.ErrorContains(t, err, "invalid environment "+test.want)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 
 	"github.com/esock-go/esock"
 )
@@ -88,7 +89,7 @@ func inetAddr(d esock.Domain, ip netip.Addr, port uint16) (esock.Addr, error) {
 // fromIP is inetAddr for the parts of net's addresses, in which no bytes stand for any address.
 func fromIP(d esock.Domain, ip net.IP, port int, zone string) (esock.Addr, error) {
 	if port < 0 || port > 1<<16-1 {
-		return esock.Addr{}, &net.AddrError{Err: "invalid port", Addr: ip.String()}
+		return esock.Addr{}, syscall.EINVAL
 	}
 	if len(ip) == 0 || d == esock.Inet6 && ip.Equal(net.IPv4zero) {
 		if d == esock.Inet {
@@ -98,8 +99,10 @@ func fromIP(d esock.Domain, ip net.IP, port int, zone string) (esock.Addr, error
 	}
 	a, ok := netip.AddrFromSlice(ip)
 	switch {
+	case !ok && d == esock.Inet6:
+		return esock.Addr{}, &net.AddrError{Err: errNotInet6, Addr: ip.String()}
 	case !ok:
-		return esock.Addr{}, &net.AddrError{Err: "invalid IP address", Addr: ip.String()}
+		return esock.Addr{}, &net.AddrError{Err: errNotInet4, Addr: ip.String()}
 	case d == esock.Inet:
 		a = a.Unmap()
 	case a.Is6() && !a.Is4In6():

@@ -3,6 +3,7 @@
 package netconn
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"testing"
@@ -10,19 +11,24 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/esock-go/esock/sockopt"
 )
 
 // The paths of data allocate nothing, nor does a deadline before each read.
 func TestHotPathsAllocateNothing(t *testing.T) {
 	a, b := pair(t, "tcp4")
-	p, q := receiving(t, "udp4").(UDPConn), receiving(t, "udp6").(UDPConn)
-	r := receiving(t, "udp6").(UDPConn)
+	p, q := receiving(t, "udp4").(*UDPConn), receiving(t, "udp6").(*UDPConn)
+	r := receiving(t, "udp6").(*UDPConn)
 	buf, oob := make([]byte, 64), make([]byte, 64)
 	self := p.LocalAddr().(*net.UDPAddr).AddrPort()
 	six := r.LocalAddr().(*net.UDPAddr).AddrPort()
+	require.NoError(t, sockopt.IPRecvTTL.Set(p.Socket(), true))
+	ttl := rawOf(unix.IPPROTO_IP, unix.IP_TTL, binary.NativeEndian.AppendUint32(nil, 33))
 	v := make(net.Buffers, 2)
 	bufs := v
-	read := func(from UDPConn, want netip.AddrPort) {
+	read := func(from *UDPConn, want netip.AddrPort) {
 		if _, addr, err := from.ReadFromUDPAddrPort(buf); err != nil || addr != want {
 			t.Error(addr, err)
 		}
@@ -39,7 +45,7 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		},
 		"WriteBuffers": func() {
 			v = append(bufs[:0], buf[:4], buf[4:8])
-			a.(TCPConn).WriteBuffers(&v)
+			a.(*TCPConn).WriteBuffers(&v)
 			b.Read(buf)
 		},
 		"WriteToUDPAddrPort, ReadFromUDPAddrPort over IPv4": func() {
@@ -51,12 +57,31 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 			read(r, q.LocalAddr().(*net.UDPAddr).AddrPort())
 		},
 		"WriteMsgUDPAddrPort, ReadMsgUDPAddrPort": func() {
-			p.WriteMsgUDPAddrPort(buf[:8], nil, self)
-			p.ReadMsgUDPAddrPort(buf, oob)
+			p.WriteMsgUDPAddrPort(buf[:8], ttl, self)
+			if _, n, _, addr, err := p.ReadMsgUDPAddrPort(buf, oob); err != nil || addr != self || n != unix.CmsgSpace(4) {
+				t.Error(n, addr, err)
+			}
+		},
+		"WriteTo and WriteMsgUDP to a *net.UDPAddr": func() {
+			p.WriteTo(buf[:8], p.LocalAddr())
+			read(p, self)
+			q.WriteMsgUDP(buf[:8], nil, r.LocalAddr().(*net.UDPAddr))
+			read(r, q.LocalAddr().(*net.UDPAddr).AddrPort())
 		},
 	} {
 		f()
 		assert.Zero(t, testing.AllocsPerRun(100, f), what)
 	}
 	require.NoError(t, a.Close())
+}
+
+// An address of package net is one allocation, as few as there are in package net.
+func TestReceivedAddressIsOneAllocation(t *testing.T) {
+	p, buf := receiving(t, "udp4"), make([]byte, 8)
+	var from net.Addr
+	assert.EqualValues(t, 1, testing.AllocsPerRun(100, func() {
+		p.WriteTo(buf, p.LocalAddr())
+		_, from, _ = p.ReadFrom(buf)
+	}))
+	assert.Equal(t, p.LocalAddr(), from)
 }

@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -12,8 +13,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Message is one datagram of ReadBatch or WriteBatch. It has the fields of Message in golang.org/x/net/ipv4 and ipv6, and
-// one is converted to the other by the name of its type.
+// Message is one datagram of ReadBatch or WriteBatch. It has the fields of Message in golang.org/x/net/ipv4 and ipv6, so
+// that netconn.Message(m) and ipv4.Message(m) convert one message. Go converts no slice of them.
 type Message struct {
 	Buffers [][]byte // the data, to send or received
 	OOB     []byte   // control messages as the kernel has them: to send, or the room for received ones
@@ -38,6 +39,7 @@ type batch struct {
 	iovs  []unix.Iovec
 	names []unix.RawSockaddrInet6
 
+	s     *esock.Socket
 	flags int
 	write bool
 	n     int
@@ -52,19 +54,21 @@ var batches = sync.Pool{New: func() any {
 }}
 
 // ReadBatch receives up to len(ms) datagrams with one recvmmsg(2), waits for the first, and returns how many came. flags
-// are those of recvmsg(2).
-func (c UDPConn) ReadBatch(ms []Message, flags int) (int, error) {
+// are those of recvmsg(2): with MSG_DONTWAIT or MSG_ERRQUEUE nothing waits, and EAGAIN says that there is none. Errors:
+// *esock.InvalidError "flags".
+func (c *UDPConn) ReadBatch(ms []Message, flags int) (int, error) {
 	return c.batch(ms, flags, false)
 }
 
 // WriteBatch sends up to len(ms) datagrams with one sendmmsg(2), waits for room for the first, and returns how many were
-// sent: fewer than len(ms) if an error or a lack of room ended it, which a next call tells. flags are those of sendmsg(2).
-func (c UDPConn) WriteBatch(ms []Message, flags int) (int, error) {
+// sent. If fewer were sent, call it again with the rest: that call waits or returns the error. flags are those of
+// sendmsg(2): with MSG_DONTWAIT nothing waits, and EAGAIN says that there is no room. Errors: *esock.InvalidError "flags".
+func (c *UDPConn) WriteBatch(ms []Message, flags int) (int, error) {
 	return c.batch(ms, flags, true)
 }
 
-func (c UDPConn) batch(ms []Message, flags int, write bool) (int, error) {
-	c.conn = c.orClosed()
+func (c *UDPConn) batch(ms []Message, flags int, write bool) (int, error) {
+	c = c.orClosed()
 	op, call := "read", "recvmmsg"
 	if write {
 		op, call = "write", "sendmmsg"
@@ -73,19 +77,25 @@ func (c UDPConn) batch(ms []Message, flags int, write bool) (int, error) {
 	if err != nil {
 		return 0, c.failed(op, call, err)
 	}
+	if flags < 0 || flags > math.MaxInt32 {
+		return 0, c.failed(op, call, &esock.InvalidError{What: "flags", Value: flags, Cause: "it does not fit into 32 bits"})
+	}
 	if len(ms) == 0 {
 		return 0, nil
 	}
 	ms = ms[:min(len(ms), batchMost)]
 	b := batches.Get().(*batch)
 	defer b.free()
-	b.flags, b.write = flags, write
+	b.s, b.flags, b.write = c.s, flags, write
 	if err := b.pack(c, ms); err != nil {
 		return 0, c.failed(op, call, err)
 	}
-	if write {
+	switch {
+	case write:
 		err = raw.Write(b.call)
-	} else {
+	case flags&unix.MSG_ERRQUEUE != 0: // it is not for the turn of those that wait for data
+		err = raw.Control(func(fd uintptr) { b.once(fd) })
+	default:
 		err = raw.Read(b.call)
 	}
 	if err == nil && b.errno != 0 {
@@ -106,7 +116,7 @@ func (c UDPConn) batch(ms []Message, flags int, write bool) (int, error) {
 }
 
 // pack makes the kernel's form, which keeps what it points to.
-func (b *batch) pack(c UDPConn, ms []Message) error {
+func (b *batch) pack(c *UDPConn, ms []Message) error {
 	total := 0
 	for i := range ms {
 		total += len(ms[i].Buffers)
@@ -155,7 +165,7 @@ func grown[T any](s []T, n int) []T {
 }
 
 // packAddr writes a destination as a sockaddr, and returns its length.
-func (c UDPConn) packAddr(name *unix.RawSockaddrInet6, addr net.Addr) (uint32, error) {
+func (c *UDPConn) packAddr(name *unix.RawSockaddrInet6, addr net.Addr) (uint32, error) {
 	u, ok := addr.(*net.UDPAddr)
 	if !ok {
 		return 0, syscall.EINVAL
@@ -181,16 +191,19 @@ func (c UDPConn) packAddr(name *unix.RawSockaddrInet6, addr net.Addr) (uint32, e
 }
 
 // sender is the address in a sockaddr.
-func (c UDPConn) sender(name *unix.RawSockaddrInet6, size uint32) net.Addr {
+func (c *UDPConn) sender(name *unix.RawSockaddrInet6, size uint32) net.Addr {
 	switch {
 	case size == 0:
 		return nil
 	case name.Family == unix.AF_INET:
 		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
-		return net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(four.Addr), uint16(swapped(uint32(four.Port)))))
+		return udpAddr(netip.AddrPortFrom(netip.AddrFrom4(four.Addr), swapped(uint32(four.Port))))
 	}
-	a := esock.Inet6Addr(netip.AddrFrom16(name.Addr), swapped(uint32(name.Port)), name.Scope_id)
-	return c.udpAddr(a)
+	from := netip.AddrPortFrom(netip.AddrFrom16(name.Addr), swapped(uint32(name.Port)))
+	if name.Scope_id != 0 {
+		from = c.zoned(from, name.Scope_id)
+	}
+	return udpAddr(from)
 }
 
 // swapped turns a port into network byte order, or back.
@@ -199,7 +212,7 @@ func swapped(port uint32) uint16 {
 	return *(*uint16)(unsafe.Pointer(&b))
 }
 
-// once makes the system call. It returns false if it would block.
+// once makes the system call. It returns false if it would block and may wait.
 func (b *batch) once(fd uintptr) bool {
 	trap := uintptr(unix.SYS_RECVMMSG)
 	if b.write {
@@ -212,19 +225,33 @@ func (b *batch) once(fd uintptr) bool {
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
-			return false
+			if b.flags&(unix.MSG_DONTWAIT|unix.MSG_ERRQUEUE) == 0 {
+				return false
+			}
 		}
 		b.n, b.errno = int(n), errno
 		if errno != 0 {
 			b.n = 0
 		}
+		b.count()
 		return true
 	}
+}
+
+// count adds the messages to the socket's counters. One that was cut counts for what there was room for.
+func (b *batch) count() {
+	bytes, most := 0, 0
+	for i := range b.hdrs[:b.n] {
+		n := int(b.hdrs[i].n)
+		bytes, most = bytes+n, max(most, n)
+	}
+	calls.Count(b.s, b.write, b.n, bytes, most)
 }
 
 // free gives the batch back, without what belongs to the caller.
 func (b *batch) free() {
 	clear(b.hdrs)
 	clear(b.iovs)
+	b.s = nil
 	batches.Put(b)
 }

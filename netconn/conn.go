@@ -2,16 +2,18 @@ package netconn
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"syscall"
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
-// Conn is a connection on a socket of esock: a TCPConn, a UnixConn, a UDPConn, a UnixgramConn, or one of another family,
-// which has these methods, and those of io.ReaderFrom and io.WriterTo on a stream.
+// Conn is a connection on a socket of esock: a *TCPConn, *UnixConn, *UDPConn, *UnixgramConn, *IPConn, or one of another
+// family, which has these methods, and those of io.ReaderFrom and io.WriterTo on a stream.
 type Conn interface {
 	net.Conn
 	syscall.Conn
@@ -19,12 +21,13 @@ type Conn interface {
 	// File returns a duplicate of the descriptor; see esock.Socket.File.
 	File() (*os.File, error)
 
-	// Socket returns the socket. Calls on it and on the connection take turns.
+	// Socket returns the socket. Calls on it and on the connection take turns, and the connection's deadlines bind its calls,
+	// too.
 	Socket() *esock.Socket
 }
 
-// PacketConn is a socket of datagrams: a UDPConn, a UnixgramConn, or one of another family, which has these methods. Read
-// and Write are for connected ones.
+// PacketConn is a socket of datagrams: a *UDPConn, *UnixgramConn, *IPConn, or one of another family, which has these
+// methods. Read and Write are for connected ones.
 type PacketConn interface {
 	net.PacketConn
 	Conn
@@ -35,24 +38,40 @@ type conn struct {
 	s           *esock.Socket
 	network     string // net's word
 	local, peer net.Addr
-	messages    bool // each read is one message
 }
 
+// messages reports whether each read is one message.
+func (c *conn) messages() bool { return c.s.Type() != esock.Stream }
+
 // NewConn makes a connection of a connected socket, which it owns from now on. Its type follows from the socket's: see
-// Conn. The socket's options stay as they are. Errors: ENOTCONN; those of getsockname(2); *esock.InvalidError "socket" for
-// nil.
+// Conn. The socket's options stay as they are. After an error the socket still is the caller's. Errors: ENOTCONN, but for
+// raw sockets; those of getsockname(2); *esock.InvalidError "socket" for nil, and for one that listens.
 func NewConn(s *esock.Socket) (Conn, error) {
 	c, err := newConn(s, "")
-	if err == nil && c.base().peer == nil {
-		err = wrap("file", c.base().network, c.LocalAddr(), nil, os.NewSyscallError("getpeername", syscall.ENOTCONN))
-	}
 	if err != nil {
 		return nil, err
+	}
+	if c.base().peer == nil && s.Type() != esock.Raw { // the kernel knows no peer of a raw socket
+		err := os.NewSyscallError("getpeername", syscall.ENOTCONN)
+		switch {
+		case listens(s):
+			err = errListens
+		case s.Type() == esock.Dgram:
+			err = fmt.Errorf("%w: see NewPacketConn", err)
+		}
+		return nil, wrap("file", c.base().network, c.LocalAddr(), nil, err)
 	}
 	return c, nil
 }
 
-// NewPacketConn makes a datagram socket a PacketConn, which owns it from now on. It may be connected. Errors: as NewConn;
+// listens reports whether the socket takes connections.
+func listens(s *esock.Socket) bool {
+	on, err := sockopt.SocketAcceptConn.Get(s)
+	return err == nil && on
+}
+
+// NewPacketConn makes a datagram socket a PacketConn, which owns it from now on. It may be connected. After an error the
+// socket still is the caller's. Errors: as NewConn;
 // *esock.InvalidError "socket" for one that is no datagram socket.
 func NewPacketConn(s *esock.Socket) (PacketConn, error) {
 	c, err := newConn(s, "")
@@ -69,6 +88,10 @@ func NewPacketConn(s *esock.Socket) (PacketConn, error) {
 var (
 	errNoSocket   = &esock.InvalidError{What: "socket", Cause: "it is nil"}
 	errNotPackets = &esock.InvalidError{What: "socket", Cause: "it has no datagrams: see NewConn"}
+	errListens    = &esock.InvalidError{What: "socket", Cause: "it listens: see NewListener"}
+	errNoListener = &esock.InvalidError{What: "socket", Cause: "it does not listen: see NewConn, NewPacketConn and esock.Socket.Listen"}
+	errNilConn    = &esock.InvalidError{What: "connection", Cause: "it is nil"}
+	errNilContext = &esock.InvalidError{What: "context", Cause: "it is nil"}
 )
 
 // based is a Conn of this package.
@@ -79,7 +102,7 @@ type based interface {
 
 func (c *conn) base() *conn { return c }
 
-// orClosed is the connection, or a closed one for that of a zero TCPConn or the like.
+// orClosed is the connection, or a closed one for nil.
 func (c *conn) orClosed() *conn {
 	if c == nil {
 		return &closedConn
@@ -112,21 +135,33 @@ func newConn(s *esock.Socket, network string) (based, error) {
 
 // typed is the connection of the type that fits the socket.
 func typed(s *esock.Socket, network string, local, peer net.Addr) based {
-	c := &conn{s, network, local, peer, s.Type() != esock.Stream}
+	c := conn{s, network, local, peer}
 	inet, packets := isInet(s.Domain()), s.Type() == esock.Dgram
 	switch {
 	case inet && s.Type() == esock.Stream && (s.Protocol() == esock.TCP || s.Protocol() == esock.MPTCP):
-		return TCPConn{stream{c}}
+		v := &with[TCPConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
 	case inet && packets && s.Protocol() == esock.UDP:
-		return UDPConn{packetConn{c}}
+		v := &with[UDPConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
+	case inet && s.Type() == esock.Raw:
+		v := &with[IPConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
 	case s.Domain() == esock.Local && packets:
-		return UnixgramConn{packetConn{c}}
+		v := &with[UnixgramConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
 	case s.Domain() == esock.Local:
-		return UnixConn{stream{c}}
+		v := &with[UnixConn]{inner: c}
+		v.outer.conn = &v.inner
+		return &v.outer
 	case s.Type() == esock.Stream || s.Type() == esock.SeqPacket:
-		return stream{c}
+		return stream{&c}
 	default:
-		return packetConn{c}
+		return packetConn{&c}
 	}
 }
 
@@ -138,7 +173,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, c.readNothing()
 	}
-	n, err := c.s.Recv(b, 0, esock.Forever)
+	n, err := c.s.Recv(b, 0, esock.Wait{}) // Forever, which as a constant is cheaper than as a variable
 	if err != nil {
 		err = c.failed("read", "read", err)
 	}
@@ -157,7 +192,7 @@ func (c *conn) readNothing() error {
 // Write sends all of b, on a socket of messages as one.
 func (c *conn) Write(b []byte) (int, error) {
 	c = c.orClosed()
-	n, err := c.s.Send(b, 0, esock.Forever)
+	n, err := c.s.Send(b, 0, esock.Wait{})
 	if err != nil {
 		err = c.failed("write", "write", err)
 	}
@@ -169,6 +204,14 @@ func (c *conn) Close() error {
 	c = c.orClosed()
 	if err := c.s.Close(); err != nil {
 		return c.failed("close", "close", err)
+	}
+	return nil
+}
+
+func (c *conn) shutdown(how esock.How) error {
+	c = c.orClosed()
+	if err := c.s.Shutdown(how); err != nil {
+		return c.failed("close", "shutdown", err)
 	}
 	return nil
 }
@@ -239,6 +282,31 @@ func (c *conn) settled(err error) error {
 		return nil
 	}
 	return wrap("set", c.network, nil, c.local, reason("setsockopt", err))
+}
+
+// asked is the error of a call that asks for something.
+func (c *conn) asked(err error) error {
+	c = c.orClosed()
+	if err == nil {
+		return nil
+	}
+	return c.failed("get", "getsockopt", err)
+}
+
+// String returns the network and the addresses, for logs.
+func (c *conn) String() string {
+	c = c.orClosed()
+	if c.s == nil {
+		return "closed"
+	}
+	s := c.network
+	if c.local != nil {
+		s += " " + c.local.String()
+	}
+	if c.peer != nil {
+		s += "->" + c.peer.String()
+	}
+	return s
 }
 
 // option is the error of a call about an option of a connection.

@@ -79,7 +79,7 @@ func TestErrorsAreThoseOfNet(t *testing.T) {
 	assert.Equal(t, net.OpError{Op: "read", Net: "tcp4", Source: a.LocalAddr(), Addr: a.RemoteAddr(), Err: os.ErrDeadlineExceeded}, *op)
 	assert.True(t, op.Timeout())
 
-	require.NoError(t, b.(TCPConn).SetLinger(0))
+	require.NoError(t, b.(*TCPConn).SetLinger(0))
 	require.NoError(t, b.Close())
 	require.NoError(t, a.SetReadDeadline(time.Time{}))
 	_, err = a.Read(buf)
@@ -102,8 +102,9 @@ func TestErrorsAreThoseOfNet(t *testing.T) {
 	}
 	_, err = a.Read(nil)
 	assert.ErrorIs(t, err, net.ErrClosed)
-	_, err = b.SyscallConn()
-	assert.ErrorIs(t, err, net.ErrClosed)
+	raw, err := b.SyscallConn()
+	require.NoError(t, err, "as in package net")
+	assert.ErrorIs(t, raw.Control(func(uintptr) {}), net.ErrClosed)
 }
 
 func TestReadOfNothingIsNothing(t *testing.T) {
@@ -194,7 +195,7 @@ func TestOptionsOfTCP(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 15*time.Second, idle)
 	}
-	c := a.(TCPConn)
+	c := a.(*TCPConn)
 	require.NoError(t, c.SetNoDelay(false))
 	on, err := sockopt.TCPNoDelay.Get(c.s)
 	require.NoError(t, err)
@@ -239,7 +240,7 @@ func TestWriteBuffersSendsAndConsumes(t *testing.T) {
 	a, b := pair(t, "tcp4")
 	before := a.Socket().Counters().WriteTries
 	v := net.Buffers{[]byte("one "), nil, []byte("two "), []byte("three")}
-	n, err := a.(TCPConn).WriteBuffers(&v)
+	n, err := a.(*TCPConn).WriteBuffers(&v)
 	require.NoError(t, err)
 	assert.EqualValues(t, 13, n)
 	assert.Empty(t, v)
@@ -249,7 +250,7 @@ func TestWriteBuffersSendsAndConsumes(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "one two three", string(buf))
 
-	n, err = a.(TCPConn).WriteBuffers(nil)
+	n, err = a.(*TCPConn).WriteBuffers(nil)
 	assert.NoError(t, err)
 	assert.Zero(t, n)
 	v = net.Buffers{[]byte("ab"), []byte("cd")}
@@ -257,9 +258,24 @@ func TestWriteBuffersSendsAndConsumes(t *testing.T) {
 	assert.Equal(t, net.Buffers{[]byte("d")}, v)
 }
 
-// The zero connection is a closed one.
+// A TCP connection whose reading has ended still gets what comes later, as in package net, and the end is no longer the end.
+func TestDataAfterCloseRead(t *testing.T) {
+	alike(t, func(s *script, of side) {
+		c, peer := connected(t, of, "tcp4")
+		s.say("CloseRead", c.(streamEnd).CloseRead())
+		n, err := c.Read(make([]byte, 5))
+		s.say("Read", n, err)
+		n, err = peer.Write([]byte("later"))
+		s.say("Write", n, err)
+		testwait.Until(t, "the data has come", func() bool { n, err = c.Read(make([]byte, 5)); return n > 0 })
+		s.say("Read", n, err)
+	})
+}
+
+// The zero connection and a nil pointer are closed ones.
 func TestZeroConnections(t *testing.T) {
-	for _, c := range []Conn{TCPConn{}, UnixConn{}, UDPConn{}, UnixgramConn{}} {
+	for _, c := range []Conn{&TCPConn{}, &UnixConn{}, &UDPConn{}, &UnixgramConn{}, &IPConn{}, (*TCPConn)(nil), (*UnixConn)(nil), (*UDPConn)(nil),
+		(*UnixgramConn)(nil), (*IPConn)(nil)} {
 		_, err := c.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, net.ErrClosed)
 		_, err = c.Write(make([]byte, 1))
@@ -292,7 +308,7 @@ func TestNewConnTakesAnySocket(t *testing.T) {
 	require.NoError(t, u.Bind(esock.Loopback))
 	p, err := NewPacketConn(u)
 	require.NoError(t, err)
-	assert.IsType(t, UDPConn{}, p)
+	assert.IsType(t, (*UDPConn)(nil), p)
 	require.NoError(t, p.Close())
 	assert.True(t, u.Closed())
 }

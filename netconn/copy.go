@@ -20,6 +20,9 @@ func (c stream) ReadFrom(r io.Reader) (int64, error) {
 	if r == nil {
 		return 0, wrap("readfrom", c.network, c.local, c.peer, syscall.EINVAL)
 	}
+	if _, limit, limited := unlimited(r); limited != nil && limit == 0 {
+		return 0, nil // whatever the connection's state, as in package net
+	}
 	n, handled, err := c.sendFile(r)
 	if !handled {
 		n, handled, err = c.spliceFrom(r)
@@ -68,7 +71,7 @@ func (c stream) sendFile(r io.Reader) (n int64, handled bool, err error) {
 	c.conn = c.orClosed()
 	r, limit, limited := unlimited(r)
 	f, ok := r.(file)
-	if !ok || !isOf(r, "os", (*os.File)(nil)) || c.messages {
+	if !ok || !isOf(r, "os", (*os.File)(nil)) || c.messages() {
 		return 0, false, nil
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
@@ -119,34 +122,37 @@ func isOf(v any, pkg string, like ...any) bool {
 	return t.PkgPath() == pkg
 }
 
-// streamOf is the descriptor of v, if v is a stream socket that splice(2) may read or write in its place, else nil.
-func streamOf(v any) syscall.RawConn {
+// streamOf is v as an end of a splice(2), if it is a stream socket that this may read or write in its place.
+func streamOf(v any) (e end, ok bool) {
 	var found syscall.Conn
 	if b, ok := v.(based); ok {
-		if b.base().messages {
-			return nil
+		if b.base().messages() || b.base().s == nil {
+			return end{}, false
 		}
-		found = b.base().s
+		e.s = b.base().s
+		found = e.s
 	} else if c, ok := v.(net.Conn); ok && isOf(v, "net", (*net.TCPConn)(nil), (*net.UnixConn)(nil)) {
 		if a := c.LocalAddr(); a == nil || a.Network() != "tcp" && a.Network() != "unix" {
-			return nil
+			return end{}, false
 		}
 		found, _ = v.(syscall.Conn)
 	}
 	if found == nil {
-		return nil
+		return end{}, false
 	}
 	raw, err := found.SyscallConn()
 	if err != nil {
-		return nil // the copy through a buffer says why
+		return end{}, false // the copy through a buffer says why
 	}
-	return raw
+	e.raw = raw
+	return e, true
 }
 
 func (c stream) spliceFrom(r io.Reader) (n int64, handled bool, err error) {
 	r, limit, limited := unlimited(r)
-	from, to := streamOf(r), streamOf(c)
-	if from == nil || to == nil {
+	from, ok := streamOf(r)
+	to, both := streamOf(c)
+	if !ok || !both {
 		return 0, false, nil
 	}
 	n, handled, err = splice(to, from, limit)
@@ -157,8 +163,9 @@ func (c stream) spliceFrom(r io.Reader) (n int64, handled bool, err error) {
 }
 
 func (c stream) spliceTo(w io.Writer) (n int64, handled bool, err error) {
-	from, to := streamOf(c), streamOf(w)
-	if from == nil || to == nil {
+	from, ok := streamOf(c)
+	to, both := streamOf(w)
+	if !ok || !both {
 		return 0, false, nil
 	}
 	return splice(to, from, math.MaxInt64)

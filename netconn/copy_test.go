@@ -2,13 +2,16 @@ package netconn
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"io"
+	"log/slog"
 	"math/rand"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
@@ -174,7 +178,29 @@ func netPair(t *testing.T) (dialled, accepted *net.TCPConn) {
 	return d.(*net.TCPConn), a.(*net.TCPConn)
 }
 
-// Between stream sockets io.Copy moves the bytes with splice(2), in all mixtures: the sockets' own counters see none.
+// operations collects what the sockets that are traced do.
+type operations struct {
+	slog.Handler
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+func (o *operations) Enabled(context.Context, slog.Level) bool { return true }
+
+func (o *operations) Handle(_ context.Context, r slog.Record) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "op" {
+			o.seen[a.Value.String()] = true
+		}
+		return true
+	})
+	return nil
+}
+
+// Between stream sockets io.Copy moves the bytes with splice(2), in all mixtures: the sockets receive and send none, but count
+// them.
 func TestStreamsGoBySplice(t *testing.T) {
 	content := someBytes(3 << 20)
 	type end interface {
@@ -182,8 +208,8 @@ func TestStreamsGoBySplice(t *testing.T) {
 		CloseWrite() error
 	}
 	kinds := map[string]func() (out, in end){
-		"tcp":  func() (end, end) { a, b := pair(t, "tcp4"); return a.(TCPConn), b.(TCPConn) },
-		"unix": func() (end, end) { a, b := pair(t, "unix"); return a.(UnixConn), b.(UnixConn) },
+		"tcp":  func() (end, end) { a, b := pair(t, "tcp4"); return a.(*TCPConn), b.(*TCPConn) },
+		"unix": func() (end, end) { a, b := pair(t, "unix"); return a.(*UnixConn), b.(*UnixConn) },
 		"net":  func() (end, end) { a, b := netPair(t); return a, b },
 	}
 	for from, source := range kinds {
@@ -199,14 +225,33 @@ func TestStreamsGoBySplice(t *testing.T) {
 					in.Write(content)
 					in.CloseWrite()
 				}()
+				did := &operations{seen: map[string]bool{}}
+				esock.SetLogger(slog.New(did))
+				defer esock.SetLogger(nil)
+				for _, c := range []any{src, dst} {
+					if s, ok := SocketOf(c); ok {
+						require.NoError(t, s.SetDebug(true))
+						defer s.SetDebug(false)
+					}
+				}
 				n, err := io.Copy(dst, src)
 				require.NoError(t, err)
 				assert.EqualValues(t, len(content), n)
-				for _, c := range []any{src, dst} {
-					if s, ok := SocketOf(c); ok {
-						counters := s.Counters()
-						assert.Zero(t, counters.ReadByte+counters.WriteByte, "bytes went through the program")
-					}
+				if s, ok := SocketOf(src); ok {
+					counters := s.Counters()
+					assert.EqualValues(t, len(content), counters.ReadByte)
+					assert.Positive(t, counters.ReadPkg)
+					assert.EqualValues(t, 1, counters.ReadFails, "the end")
+					assert.True(t, did.seen["rawread"])
+				}
+				if s, ok := SocketOf(dst); ok {
+					counters := s.Counters()
+					assert.EqualValues(t, len(content), counters.WriteByte)
+					assert.Positive(t, counters.WritePkg)
+					assert.True(t, did.seen["rawwrite"])
+				}
+				for _, op := range []string{"recv", "send"} {
+					assert.False(t, did.seen[op], "bytes went through the program")
 				}
 				require.NoError(t, dst.Close())
 				assert.Equal(t, sha256.Sum256(content), testwait.Result(t, "the content", sum))
@@ -226,7 +271,7 @@ func TestEcho(t *testing.T) {
 	_, err := io.ReadFull(a, got)
 	require.NoError(t, err)
 	assert.True(t, bytes.Equal(content, got))
-	require.NoError(t, a.(TCPConn).CloseWrite())
+	require.NoError(t, a.(*TCPConn).CloseWrite())
 	assert.NoError(t, testwait.Result(t, "the end of the echo", done))
 }
 
@@ -268,7 +313,7 @@ func TestSpliceEndsWithTheWordsOfNet(t *testing.T) {
 
 	in, src = pair(t, "tcp4")
 	dst, _ = pair(t, "tcp4")
-	require.NoError(t, dst.(TCPConn).CloseWrite())
+	require.NoError(t, dst.(*TCPConn).CloseWrite())
 	_, err = in.Write([]byte("x"))
 	require.NoError(t, err)
 	_, err = io.Copy(dst, src)

@@ -15,16 +15,18 @@ import (
 
 // Dialer says how to connect. The zero value connects as package net does, but for the order of RFC 8305.
 type Dialer struct {
-	Timeout   time.Duration // for everything, names included; 0: none but the context's
+	Timeout   time.Duration // for everything, names included; 0: none but the context's; negative: it is over
 	Deadline  time.Time     // as Timeout, as a moment; the earlier counts
-	LocalAddr net.Addr      // a *net.TCPAddr, *net.UDPAddr or *net.UnixAddr to bind to; nil: the kernel's choice
+	LocalAddr net.Addr      // a *net.TCPAddr, *net.UDPAddr, *net.IPAddr or *net.UnixAddr to bind to; nil: the kernel's choice
 
 	// AttemptDelay is how long an attempt to one of several addresses is alone before the next one starts beside it; 0 stands
-	// for 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5.
+	// for 250 ms. A negative one tries one address after the other. The families alternate. RFC 8305, sections 4 and 5. It
+	// counts for each address, while net.Dialer.FallbackDelay, of RFC 6555, counts once for a whole family.
 	AttemptDelay time.Duration
 
 	// KeepAlive is how long a TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes. It has no
-	// effect if KeepAliveConfig has Enable.
+	// effect if KeepAliveConfig has Enable. A value that Linux refuses, such as more than 32,767 seconds or 127 probes, has no
+	// effect either, nor have the values behind it in KeepAliveConfig: SetKeepAliveConfig says so.
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig // probes in detail
 
@@ -34,9 +36,22 @@ type Dialer struct {
 	// "unix" or the like, and address the one address of this attempt.
 	Control func(ctx context.Context, network, address string, s *esock.Socket) error
 
-	FastOpen   bool // TCP: the first data goes with the first packet where the server knows us: TCP_FASTOPEN_CONNECT, RFC 7413
+	// FastOpen sends the first data of a TCP connection with the first packet, if the server has given this host a cookie
+	// before: TCP_FASTOPEN_CONNECT, RFC 7413. Dial may then return before the server has answered, and nothing goes out before
+	// the first Write. So Read and Write return what would have been Dial's error, other addresses of the name are not tried,
+	// and it is not for protocols in which the server speaks first.
+	FastOpen bool
+
 	MPTCP      bool // TCP: MPTCP, where the kernel has it; RFC 8684
 	Registered bool // the socket is in the registry of package esock
+}
+
+// Dial connects as the zero Dialer does.
+func Dial(network, address string) (net.Conn, error) { return Dialer{}.Dial(network, address) }
+
+// DialTimeout is Dial with a time limit for everything, names included; 0: none.
+func DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	return Dialer{Timeout: timeout}.Dial(network, address)
 }
 
 // Dial is DialContext without a context.
@@ -44,11 +59,13 @@ func (d Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
-// DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket" or "unixgram",
-// written as for net.Dial. The result is a Conn. The end of ctx ends the attempt, and does nothing to a connection.
+// DialContext connects to an address of "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "unix", "unixpacket", "unixgram", or
+// "ip", "ip4" or "ip6" with a protocol, as in "ip4:icmp"; written as for net.Dial. The result is a Conn: a *TCPConn for tcp,
+// a *UDPConn for udp, a *UnixConn for unix and unixpacket, a *UnixgramConn for unixgram, and an *IPConn for ip. The end of
+// ctx ends the attempt, and does nothing to a connection.
 func (d Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	if ctx == nil {
-		return nil, wrap("dial", network, d.LocalAddr, nil, &esock.InvalidError{What: "timeout", Cause: "the context is nil"})
+		return nil, wrap("dial", network, d.LocalAddr, nil, errNilContext)
 	}
 	ctx, cancel := d.limit(ctx)
 	defer cancel()
@@ -67,7 +84,7 @@ func (d Dialer) DialContext(ctx context.Context, network, address string) (net.C
 // limit is the context with the dialer's own limits.
 func (d *Dialer) limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline := d.Deadline
-	if d.Timeout > 0 {
+	if d.Timeout != 0 {
 		if t := time.Now().Add(d.Timeout); deadline.IsZero() || t.Before(deadline) {
 			deadline = t
 		}
@@ -93,16 +110,18 @@ func (d *Dialer) plan(ctx context.Context, n network, address string) (*attempts
 	}
 	a := &attempts{d: d, ctx: ctx, n: n, left: found}
 	if d.LocalAddr != nil {
-		local, err := n.of(d.LocalAddr)
+		local, err := n.local(d.LocalAddr)
 		if err != nil {
 			return nil, err
 		}
-		a.local = &local
-		if local.ip.IsValid() && !local.ip.IsUnspecified() {
-			a.left = slices.DeleteFunc(found, func(e endpoint) bool { return e.ip.IsValid() && e.ip.Is4() != local.ip.Is4() })
+		a.local = local
+		if local != nil && local.ip.IsValid() && !local.ip.IsUnspecified() {
+			a.left = slices.DeleteFunc(found, func(e endpoint) bool {
+				return e.ip.IsValid() && !e.ip.IsUnspecified() && e.ip.Is4() != local.ip.Is4()
+			})
 		}
 		if len(a.left) == 0 {
-			return nil, errNoSuitableAddress
+			return nil, unsuitable(d.LocalAddr)
 		}
 	}
 	a.left = alternate(a.left)
@@ -155,31 +174,57 @@ const defaultAttemptDelay = 250 * time.Millisecond // RFC 8305, section 5
 // run makes the attempts. The first that succeeds is the result.
 func (a *attempts) run() (net.Conn, error) {
 	if len(a.left) == 1 || a.n.typ != esock.Stream || a.d.AttemptDelay < 0 {
-		for _, e := range a.left {
-			c, err := a.one(e)
-			if err == nil {
-				return c, nil
-			}
-			a.failed(e, err)
-			if ended := a.ctx.Err(); ended != nil {
-				break
-			}
-		}
-		return nil, a.first
+		return a.serial()
 	}
 	return a.race()
 }
 
+// serial tries one address after the other, and divides the time among those that are left.
+func (a *attempts) serial() (net.Conn, error) {
+	for i, e := range a.left {
+		if err := a.ctx.Err(); err != nil {
+			a.first = nil
+			a.failed(e, dialReason("connect", err))
+			break
+		}
+		c, err := a.share(e, len(a.left)-i)
+		if err == nil {
+			return c, nil
+		}
+		a.failed(e, err)
+	}
+	return nil, a.first
+}
+
+// share tries one address within its share of the time, of which so many addresses are left.
+func (a *attempts) share(e endpoint, left int) (net.Conn, error) {
+	if deadline, ok := a.ctx.Deadline(); ok && left > 1 {
+		ctx, cancel := context.WithDeadline(a.ctx, shareOf(time.Now(), deadline, left))
+		defer cancel()
+		return a.one(ctx, e)
+	}
+	return a.one(a.ctx, e)
+}
+
+// leastShare is the time that an attempt has at least, if there is so much: as in package net.
+const leastShare = 2 * time.Second
+
+// shareOf is when the attempt to the first of so many addresses ends.
+func shareOf(now, deadline time.Time, left int) time.Time {
+	rest := deadline.Sub(now)
+	return now.Add(max(rest/time.Duration(left), min(rest, leastShare)))
+}
+
 // one tries one address, and waits for the result.
-func (a *attempts) one(e endpoint) (net.Conn, error) {
+func (a *attempts) one(ctx context.Context, e endpoint) (net.Conn, error) {
 	for try := 0; ; try++ {
-		s, err := a.prepare(e)
+		s, err := a.prepare(ctx, e)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.Connect(e.addr(s.Domain()), esock.Context(a.ctx)); err != nil {
+		if err := s.Connect(e.addr(s.Domain()), esock.Context(ctx)); err != nil {
 			s.Close()
-			return nil, reason("connect", err)
+			return nil, dialReason("connect", err)
 		}
 		c, err := a.finish(s, e)
 		if err != errItself || try == 2 {
@@ -214,7 +259,7 @@ func (a *attempts) race() (net.Conn, error) {
 
 // start begins an attempt, and returns its connection if it is there at once.
 func (a *attempts) start(e endpoint) net.Conn {
-	s, err := a.prepare(e)
+	s, err := a.prepare(a.ctx, e)
 	if err != nil {
 		a.failed(e, err)
 		return nil
@@ -233,7 +278,7 @@ func (a *attempts) judge(t *attempt, err error) net.Conn {
 	a.open = slices.DeleteFunc(a.open, func(o *attempt) bool { return o == t })
 	if err != nil {
 		t.s.Close()
-		a.failed(t.e, reason("connect", err))
+		a.failed(t.e, dialReason("connect", err))
 		return nil
 	}
 	c, err := a.finish(t.s, t.e)
@@ -280,7 +325,7 @@ func (a *attempts) over() bool {
 	err := a.ctx.Err()
 	if err != nil && len(a.open) > 0 {
 		a.first = nil
-		a.failed(a.open[0].e, err)
+		a.failed(a.open[0].e, dialReason("connect", err))
 	}
 	return err != nil
 }
@@ -301,9 +346,9 @@ func (a *attempts) end() {
 }
 
 // prepare opens a socket for an attempt, and binds it if that is asked for.
-func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
-	if err := a.ctx.Err(); err != nil {
-		return nil, err
+func (a *attempts) prepare(ctx context.Context, e endpoint) (_ *esock.Socket, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, dialReason("connect", err)
 	}
 	dom := a.n.domain(e)
 	if a.local != nil && a.local.ip.Is6() && !e.ip.IsValid() {
@@ -319,7 +364,7 @@ func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 		}
 	}()
 	switch {
-	case a.n.family == "udp":
+	case a.n.family == "udp", a.n.family == "ip":
 		err = sockopt.SocketBroadcast.Set(s, true)
 	case a.d.FastOpen && a.n.family == "tcp":
 		err = sockopt.TCPFastOpenConnect.Set(s, true)
@@ -328,11 +373,14 @@ func (a *attempts) prepare(e endpoint) (_ *esock.Socket, err error) {
 		return nil, reason("setsockopt", err)
 	}
 	if a.d.Control != nil {
-		if err := a.d.Control(a.ctx, controlNetwork(a.n, dom), a.n.netAddr(e).String(), s); err != nil {
+		if err := a.d.Control(ctx, controlNetwork(a.n, dom), a.n.netAddr(e).String(), s); err != nil {
 			return nil, err
 		}
 	}
 	if a.local != nil && (a.n.family != "unix" || a.local.path != "") {
+		if a.local.bad != nil {
+			return nil, reason("bind", a.local.bad)
+		}
 		if err := s.Bind(a.local.addr(dom)); err != nil {
 			return nil, reason("bind", err)
 		}
@@ -364,15 +412,13 @@ func (a *attempts) finish(s *esock.Socket, e endpoint) (net.Conn, error) {
 
 func (a *attempts) made(s *esock.Socket) (based, error) {
 	if a.n.family == "tcp" {
-		err := sockopt.TCPNoDelay.Set(s, true)
-		if cfg := keepAlive(a.d.KeepAlive, a.d.KeepAliveConfig); err == nil && cfg.Enable {
-			err = setKeepAlive(s, cfg)
-		}
-		if err != nil {
-			return nil, reason("setsockopt", err)
+		// As in package net, a connection does without what the kernel refuses here.
+		sockopt.TCPNoDelay.Set(s, true)
+		if cfg := keepAlive(a.d.KeepAlive, a.d.KeepAliveConfig); cfg.Enable {
+			setKeepAlive(s, cfg)
 		}
 	}
-	return newConn(s, a.n.name)
+	return newConn(s, a.n.word)
 }
 
 // same reports whether two addresses of TCP are equal.

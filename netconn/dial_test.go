@@ -98,7 +98,7 @@ func full(t *testing.T, ip string) (port int) {
 // An address that does not answer does not keep the next one waiting for longer than the delay, and the context ends all.
 func TestAttemptsRunBesideEachOther(t *testing.T) {
 	port := full(t, "127.0.0.4")
-	l, err := ListenConfig{}.Listen(background, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	l, err := ownListener(ListenConfig{}.Listen(background, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))))
 	require.NoError(t, err)
 	defer l.Close()
 	c, err := dialAll(background, Dialer{AttemptDelay: time.Millisecond}, endpoints(port, "127.0.0.4", "127.0.0.1"))
@@ -213,7 +213,7 @@ func TestDialUnixFromAName(t *testing.T) {
 }
 
 func TestMPTCPAndFastOpen(t *testing.T) {
-	l, err := ListenConfig{MPTCP: true, FastOpen: 10, DeferAccept: time.Second}.Listen(background, "tcp", "127.0.0.1:0")
+	l, err := ownListener(ListenConfig{MPTCP: true, FastOpen: 10, DeferAccept: time.Second}.Listen(background, "tcp", "127.0.0.1:0"))
 	require.NoError(t, err)
 	defer l.Close()
 	c, err := Dialer{MPTCP: true}.Dial("tcp", l.Addr().String())
@@ -224,7 +224,7 @@ func TestMPTCPAndFastOpen(t *testing.T) {
 	a, err := l.AcceptConn()
 	require.NoError(t, err)
 	defer a.Close()
-	on, err := a.(TCPConn).MultipathTCP()
+	on, err := a.(*TCPConn).MultipathTCP()
 	require.NoError(t, err)
 	assert.Equal(t, a.Socket().Protocol() == esock.MPTCP, on)
 

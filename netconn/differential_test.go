@@ -1,6 +1,7 @@
 package netconn
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +10,15 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/esock-go/esock"
 )
 
 // Random programs run on a connection of this package and on one of package net, and each call must have the same result:
@@ -29,9 +34,26 @@ func described(err error) string {
 	if !errors.As(err, &op) {
 		return fmt.Sprintf("%T %v", err, err)
 	}
+	what := strings.ReplaceAll(fmt.Sprintf("%T %v", op.Err, op.Err), "netconn.", "net.")
+	if call, ok := op.Err.(*os.SyscallError); ok { // this package names the option, too
+		name, _, _ := strings.Cut(call.Syscall, " ")
+		what = fmt.Sprintf("%T %v", call, os.NewSyscallError(name, call.Err))
+	}
+	var invalid *esock.InvalidError
+	if errors.As(op.Err, &invalid) { // what package net leaves to the kernel
+		what = fmt.Sprintf("%T %v", &os.SyscallError{}, callOf(op)+": "+syscall.EINVAL.Error())
+	}
+	if inner, ok := op.Err.(*net.OpError); ok { // its addresses differ, too
+		what = "(" + described(inner) + ")"
+	}
 	var timeout net.Error
-	return fmt.Sprintf("op %s, net %s, source %t, addr %t, %T %v, timeout %t", op.Op, op.Net, op.Source != nil, op.Addr != nil,
-		op.Err, op.Err, errors.As(err, &timeout) && timeout.Timeout())
+	return fmt.Sprintf("op %s, net %s, source %t, addr %t, %s, timeout %t", op.Op, op.Net, op.Source != nil, op.Addr != nil,
+		what, errors.As(err, &timeout) && timeout.Timeout())
+}
+
+// callOf is the system call that package net makes for an operation.
+func callOf(op *net.OpError) string {
+	return map[string]string{"dial": "connect", "listen": "bind", "write": "sendto", "set": "setsockopt"}[op.Op]
 }
 
 // shape is an address without what differs.
@@ -41,6 +63,10 @@ func shape(a net.Addr) string {
 		return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
 	case *net.UDPAddr:
 		return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
+	case *net.IPAddr:
+		if a != nil {
+			return fmt.Sprintf("%T %s %d %q", a, a.IP, len(a.IP), a.Zone)
+		}
 	case *net.UnixAddr:
 		return fmt.Sprintf("%T %t %s", a, a.Name == "@", a.Net)
 	case nil:
@@ -54,14 +80,16 @@ type side struct {
 	listen func(network, address string) (net.Listener, error)
 	dial   func(network, address string) (net.Conn, error)
 	packet func(network, address string) (net.PacketConn, error)
+	own    bool // of this package
 }
 
 var sides = [2]side{
-	{net.Listen, net.Dial, net.ListenPacket},
+	{net.Listen, net.Dial, net.ListenPacket, false},
 	{
 		func(n, a string) (net.Listener, error) { return ListenConfig{}.Listen(background, n, a) },
 		Dialer{}.Dial,
 		func(n, a string) (net.PacketConn, error) { return ListenConfig{}.ListenPacket(background, n, a) },
+		true,
 	},
 }
 
@@ -79,6 +107,8 @@ type program struct {
 	ended   [2]bool // the end has shut its writing down
 	noRead  [2]bool // the end has shut its reading down
 	written byte
+	file    *os.File // with content, for both
+	content []byte
 }
 
 // both makes a call on both sides, and compares what it describes.
@@ -188,7 +218,7 @@ func (m *program) actions() map[string]func(*rapid.T) {
 			m.both(t, "Close", end, func(c streamEnd) string { return described(c.Close()) })
 			m.closed[end] = true
 		},
-		"file": func(t *rapid.T) {
+		"duplicate": func(t *rapid.T) {
 			m.both(t, "File", anEnd.Draw(t, "end"), func(c streamEnd) string {
 				f, err := c.(interface{ File() (*os.File, error) }).File()
 				if err == nil {
@@ -196,6 +226,154 @@ func (m *program) actions() map[string]func(*rapid.T) {
 				}
 				return described(err)
 			})
+		},
+		"buffers": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			sizes := rapid.SliceOfN(rapid.IntRange(0, 100), 0, 5).Draw(t, "sizes")
+			if !m.writable(end) || m.coming[1-end] > 4000 || m.closed[end] || m.ended[end] {
+				t.Skip("no result that is known")
+			}
+			var v net.Buffers
+			total := 0
+			for _, n := range sizes {
+				v = append(v, make([]byte, n))
+				total += n
+			}
+			m.both(t, "Buffers", end, func(c streamEnd) string {
+				v := append(net.Buffers(nil), v...)
+				n, err := v.WriteTo(c)
+				return fmt.Sprint(n, described(err))
+			})
+			m.coming[1-end] += total
+		},
+		"own buffers": func(t *rapid.T) { // WriteBuffers is to net.Buffers what writev(2) is to write(2)
+			end := anEnd.Draw(t, "end")
+			if !m.writable(end) || m.coming[1-end] > 4000 {
+				t.Skip("no result that is known")
+			}
+			m.both(t, "WriteBuffers", end, func(c streamEnd) string {
+				v := net.Buffers{make([]byte, 3), nil, make([]byte, 70)}
+				var n int64
+				var err error
+				if w, ok := c.(interface {
+					WriteBuffers(*net.Buffers) (int64, error)
+				}); ok {
+					n, err = w.WriteBuffers(&v)
+				} else {
+					n, err = v.WriteTo(c)
+				}
+				var op *net.OpError
+				if errors.As(err, &op) { // net writes to a connection of unix one by one
+					err = op.Unwrap()
+				}
+				var call *os.SyscallError
+				if errors.As(err, &call) {
+					err = call.Err
+				}
+				return fmt.Sprint(n, err)
+			})
+			if !m.closed[end] && !m.ended[end] {
+				m.coming[1-end] += 73
+			}
+		},
+		"file": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			if !m.writable(end) || m.coming[1-end] > 4000 || m.closed[end] {
+				t.Skip("no result that is known") // on a closed one, package net reads what it cannot send
+			}
+			from := rapid.IntRange(0, len(m.content)).Draw(t, "from")
+			limit := rapid.IntRange(-1, len(m.content)).Draw(t, "limit")
+			sent := len(m.content) - from
+			m.both(t, "ReadFrom a file", end, func(c streamEnd) string {
+				_, err := m.file.Seek(int64(from), io.SeekStart)
+				require.NoError(t, err)
+				var r io.Reader = m.file
+				if limit >= 0 {
+					r = io.LimitReader(r, int64(limit))
+				}
+				// Others of net have no ReadFrom, and io.Copy says what a write says.
+				n, err := io.Copy(c, struct{ io.Reader }{r})
+				if c.LocalAddr().Network() == "tcp" {
+					_, err = m.file.Seek(int64(from), io.SeekStart)
+					require.NoError(t, err)
+					if l, ok := r.(*io.LimitedReader); ok {
+						l.N = int64(limit)
+					}
+					var k int64
+					k, err = c.(io.ReaderFrom).ReadFrom(r)
+					n += k
+				}
+				at, seek := m.file.Seek(0, io.SeekCurrent)
+				if err != nil && c.LocalAddr().Network() != "tcp" {
+					return "" // net says it without the word of this package's ReadFrom
+				}
+				return fmt.Sprint(n, at, seek, described(err))
+			})
+			if limit >= 0 {
+				sent = min(sent, limit)
+			}
+			if !m.closed[end] && !m.ended[end] {
+				m.coming[1-end] += sent
+				if m.ends[0][end].LocalAddr().Network() == "tcp" {
+					m.coming[1-end] += sent
+				}
+			}
+		},
+		"write to": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			over := m.ended[1-end] || m.closed[1-end] || m.noRead[end]
+			if !m.closed[end] && !over || m.closed[end] && m.ends[0][end].LocalAddr().Network() != "tcp" {
+				t.Skip("would wait, or net has no WriteTo")
+			}
+			m.both(t, "WriteTo", end, func(c streamEnd) string {
+				var b bytes.Buffer
+				n, err := io.Copy(&b, c)
+				return fmt.Sprint(n, b.Bytes(), described(err))
+			})
+			m.coming[end] = 0
+		},
+		"raw calls": func(t *rapid.T) {
+			m.both(t, "SyscallConn", anEnd.Draw(t, "end"), func(c streamEnd) string {
+				s := &script{}
+				sayRaw(s, c, true)
+				return fmt.Sprint(s.said)
+			})
+		},
+		"options": func(t *rapid.T) {
+			linger := rapid.SampledFrom([]int{-1, -5}).Draw(t, "linger") // another one has effects on Close
+			idle := rapid.SampledFrom([]time.Duration{-1, 0, 1, time.Second, time.Hour, 100_000 * time.Second}).Draw(t, "idle")
+			on := rapid.Bool().Draw(t, "on")
+			size := rapid.SampledFrom([]int{0, 1, 1000, 100_000}).Draw(t, "size")
+			m.both(t, "options", anEnd.Draw(t, "end"), func(c streamEnd) string {
+				said := ""
+				if o, ok := c.(tcpOptions); ok {
+					said = described(o.SetNoDelay(on)) + described(o.SetKeepAlive(on)) + described(o.SetLinger(linger)) +
+						described(o.SetKeepAlivePeriod(idle)) + described(o.SetKeepAliveConfig(net.KeepAliveConfig{Enable: on, Idle: idle}))
+				}
+				return said + described(c.(bufferSizes).SetReadBuffer(max(size, 50_000)))
+			})
+		},
+		"abort": func(t *rapid.T) {
+			end := anEnd.Draw(t, "end")
+			if m.closed[0] || m.closed[1] || m.noRead[0] || m.noRead[1] || rapid.IntRange(0, 3).Draw(t, "chance") > 0 {
+				t.Skip("not now")
+			}
+			m.both(t, "Close with a reset", end, func(c streamEnd) string {
+				if o, ok := c.(tcpOptions); ok && isTCP(c) {
+					return described(o.SetLinger(0)) + described(c.Close())
+				}
+				return described(c.Close())
+			})
+			// What has come before the reset can be read, and how much that is depends on the kernel; then it is an error once. On
+			// unix sockets only data that was not read makes a reset.
+			m.both(t, "calls after a reset", 1-end, func(c streamEnd) string {
+				_, err := io.Copy(io.Discard, struct{ io.Reader }{c})
+				k, again := c.Read(make([]byte, 1))
+				w, wrote := c.Write([]byte("x"))
+				return fmt.Sprint(described(err), k, described(again), w, described(wrote), described(c.CloseWrite()), described(c.Close()))
+			})
+			m.closed = [2]bool{true, true}
+			m.coming = [2]int{}
 		},
 		"read from": func(t *rapid.T) {
 			end := anEnd.Draw(t, "end")
@@ -220,11 +398,13 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 func TestStreamsDoAsThoseOfNet(t *testing.T) {
 	dir := t.TempDir()
 	paths := 0
+	content := someBytes(300)
+	file := fileOf(t, content)
 	for _, network := range []string{"tcp4", "tcp6", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			free := addressOf(t, network)
 			rapid.Check(t, func(t *rapid.T) {
-				var m program
+				m := program{file: file, content: content}
 				for i, s := range sides {
 					paths++
 					address := filepath.Join(dir, fmt.Sprint(paths))
@@ -263,7 +443,7 @@ type udp interface {
 
 var (
 	_ udp = (*net.UDPConn)(nil)
-	_ udp = UDPConn{}
+	_ udp = (*UDPConn)(nil)
 )
 
 func TestDatagramsDoAsThoseOfNet(t *testing.T) {
@@ -412,3 +592,14 @@ func runDatagrams(t *rapid.T, network, free string) {
 }
 
 func isNil(a net.Addr) bool { return a == nil || reflect.ValueOf(a).IsNil() }
+
+// addrOf is what an error says of its addresses.
+func addrOf(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return "none"
+	}
+	return fmt.Sprint(op.Source, " ", op.Addr)
+}
+
+func isLike(err, like error) bool { return errors.Is(err, like) }

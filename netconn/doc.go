@@ -1,10 +1,17 @@
-// Package netconn makes esock's sockets connections of package net: net.Conn, net.Listener and net.PacketConn, for programs
-// that speak no other language.
+// Package netconn wraps esock's sockets as net.Conn, net.Listener and net.PacketConn, for programs that speak package net.
 //
-//	l, err := netconn.ListenConfig{}.Listen(ctx, "tcp", ":8080")
+//	l, err := netconn.Listen("tcp", ":8080")
 //	err = http.Serve(l, handler)
 //
 //	t := &http.Transport{DialContext: netconn.Dialer{}.DialContext}
+//
+// The types are pointers, as those of package net. A program that asserts them changes the name of the package:
+//
+//	if t, ok := c.(*netconn.TCPConn); ok { // was: c.(*net.TCPConn)
+//		err = t.SetNoDelay(false)
+//	}
+//
+// The page docs/netconn.md lists what has another name than in package net.
 //
 // ListenConfig and Dialer open sockets as net's do. NewConn, NewPacketConn and NewListener take a socket that the program
 // has opened itself; FileConn, FilePacketConn, FileListener and ListenFDs take descriptors. The method Socket of a
@@ -23,13 +30,23 @@
 //
 //   - Unix streams and sequenced packets are UnixConn, and datagrams UnixgramConn. So UnixConn has ReadFrom and WriteTo of
 //     package io, for io.Copy, and UnixgramConn those of net.PacketConn.
+//   - A value that no kernel takes, as a path that is too long or has a NUL byte, or a zone that is no interface, is an
+//     *esock.InvalidError, which names it. errors.Is finds syscall.EINVAL in it.
+//   - SetReadBuffer and SetWriteBuffer go beyond net.core.rmem_max and wmem_max where the process has CAP_NET_ADMIN.
+//   - The error of a dial whose time is over is os.ErrDeadlineExceeded, too. Package net's is context.DeadlineExceeded alone in
+//     some cases.
+//   - WriteMsgUnix works on a connected UnixgramConn, with a nil address. ReadMsgUnix into no bytes and no control messages does
+//     not report the end of a stream.
+//   - A nil context is an error and not a panic. So are calls on nil pointers.
+//   - Fd of an os.File that File returned does not make the descriptor block.
+//   - The name of a protocol, as in "ip4:icmp", is one that esock.ParseProtocol knows; no file is read.
 //   - An empty message on a sequenced-packet socket is a Read of 0 bytes without an error, and not the end.
 //   - Buffers.WriteTo of package net sends one buffer at a time to connections of other packages. WriteBuffers sends them
 //     together.
 //   - Descriptors in truncated control messages are closed, and -1 in what ReadMsgUnix returns.
 //   - Listen takes connections of MPTCP only where ListenConfig.MPTCP asks for it. Package net does so unless GODEBUG says
 //     otherwise.
-//   - A TCPConn or the like is a value and not a pointer. The zero one is closed.
+//   - A nil *TCPConn or the like, and the zero one, are closed connections.
 //   - DialContext tries the addresses of a name as RFC 8305 has it, without a goroutine.
 //
 // Sockets of this package are not in the registry of package esock unless asked for: see Dialer.Registered. Other

@@ -39,9 +39,13 @@ func reason(call string, err error) error {
 	case errors.Is(err, net.ErrClosed):
 		return net.ErrClosed
 	case errors.Is(err, context.Canceled):
-		return context.Canceled
+		return errCanceled
 	case errors.Is(err, context.DeadlineExceeded):
-		return context.DeadlineExceeded
+		return errTimeout
+	}
+	var named *os.SyscallError
+	if errors.As(err, &named) {
+		return named
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -54,10 +58,41 @@ func reason(call string, err error) error {
 	return err
 }
 
+// dialReason is reason for a dial, the end of whose time is that of a context: Timeout and Deadline are its deadline.
+func dialReason(call string, err error) error {
+	if err = reason(call, err); err == os.ErrDeadlineExceeded {
+		return errTimeout
+	}
+	return err
+}
+
 var (
 	errMissingAddress = errors.New("missing address")
 	errNotInet4       = "non-IPv4 address"
+	errNotInet6       = "non-IPv6 address"
 )
+
+// canceledError and timeoutError are the end of a context, with net's words.
+type (
+	canceledError struct{}
+	timeoutError  struct{}
+)
+
+var (
+	errCanceled error = canceledError{}
+	errTimeout  error = &timeoutError{}
+)
+
+func (canceledError) Error() string        { return "operation was canceled" }
+func (canceledError) Is(target error) bool { return target == context.Canceled }
+func (*timeoutError) Error() string        { return "i/o timeout" }
+func (*timeoutError) Timeout() bool        { return true }
+func (*timeoutError) Temporary() bool      { return true }
+
+// Is finds both errors that package net has for it: which one comes there depends on what the dial does at that moment.
+func (*timeoutError) Is(target error) bool {
+	return target == context.DeadlineExceeded || target == os.ErrDeadlineExceeded
+}
 
 // notAn is the error for an address of a type that the socket's network does not have.
 func (c *conn) notAn(addr net.Addr) error {

@@ -47,6 +47,26 @@ func Example() {
 	// Output: retransmissions: 0 <nil>
 }
 
+// The types are pointers, as those of package net.
+func ExampleTCPConn() {
+	l, err := netconn.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer l.Close()
+	c, err := netconn.Dial("tcp", l.Addr().String())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	if t, ok := c.(*netconn.TCPConn); ok { // of net: c.(*net.TCPConn)
+		fmt.Println(t.SetNoDelay(false))
+	}
+	// Output: <nil>
+}
+
 // The hook gets the socket before it is bound and connected.
 func ExampleDialer_control() {
 	l, err := netconn.ListenConfig{}.Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -102,7 +122,7 @@ func ExampleListenConfig_perProcessor() {
 		defer l.Close()
 		if i == 0 {
 			address = l.Addr().String()
-			err = sockopt.SocketAttachReusePortCBPF.Set(l.Socket(), []sockopt.SockFilter{
+			err = sockopt.SocketAttachReusePortCBPF.Set(l.(*netconn.Listener).Socket(), []sockopt.SockFilter{
 				{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0xfffff000 + 36}, // SKF_AD_OFF + SKF_AD_CPU
 				{Code: unix.BPF_RET | unix.BPF_A},
 			})
@@ -122,6 +142,29 @@ func ExampleListenConfig_perProcessor() {
 	http.DefaultClient.CloseIdleConnections()
 	fmt.Println(resp.Status)
 	// Output: 404 Not Found
+}
+
+// What the service manager has passed, each as what it is.
+func ExampleListenFDs() {
+	passed, err := netconn.ListenFDs()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, a := range passed {
+		switch l, err := netconn.NewListener(a.Socket); {
+		case err == nil:
+			go http.Serve(l, http.NotFoundHandler())
+		case a.Socket.Type() == esock.Dgram:
+			c, err := netconn.NewPacketConn(a.Socket)
+			fmt.Println(a.Name, c, err)
+		default:
+			c, err := netconn.NewConn(a.Socket)
+			fmt.Println(a.Name, c, err)
+		}
+	}
+	fmt.Println(len(passed))
+	// Output: 0
 }
 
 // From a connection of package net to a socket, and so to its options.
@@ -151,7 +194,7 @@ func ExampleUDPConn_ReadBatch() {
 		return
 	}
 	defer c.Close()
-	u := c.(netconn.UDPConn)
+	u := c.(*netconn.UDPConn)
 	out := []netconn.Message{{Buffers: [][]byte{[]byte("one")}, Addr: c.LocalAddr()}, {Buffers: [][]byte{[]byte("two")}, Addr: c.LocalAddr()}}
 	for len(out) > 0 {
 		n, err := u.WriteBatch(out, 0)

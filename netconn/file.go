@@ -3,13 +3,15 @@ package netconn
 import (
 	"net"
 	"os"
+	"reflect"
 	"syscall"
 
 	"github.com/esock-go/esock"
 )
 
 // FileConn makes a connection of a duplicate of a file's descriptor, a connected socket; the caller must close both.
-// Options stay as they are. Errors: as NewConn's and those of esock.AdoptFile.
+// A connection of TCP gets TCP_NODELAY and keep-alive probes, as by net.FileConn; other options stay as they are. Errors: as
+// NewConn's and those of esock.AdoptFile.
 func FileConn(f *os.File) (Conn, error) {
 	return adopted(f, NewConn)
 }
@@ -19,7 +21,10 @@ func FilePacketConn(f *os.File) (PacketConn, error) {
 	return adopted(f, NewPacketConn)
 }
 
-// FileListener is FileConn for a socket that listens. Close leaves the path of a unix socket.
+// FileListener is FileConn for a socket that listens: accepted connections of TCP have TCP_NODELAY and keep-alive probes,
+// because the listener gets them. Close leaves the path of a unix socket. The first Accept sets
+// SO_RCVTIMEO and SO_SNDTIMEO where they are 0, until Close, which ends blocking calls of other processes on the same socket
+// after 20 ms: see esock.Adopt.
 func FileListener(f *os.File) (*Listener, error) {
 	return adopted(f, NewListener)
 }
@@ -35,8 +40,17 @@ func adopted[T any](f *os.File, make func(*esock.Socket) (T, error)) (c T, err e
 	}
 	if c, err = make(s); err != nil {
 		s.Close()
+		return c, err
 	}
-	return c, err
+	likeNet(s)
+	return c, nil
+}
+
+// likeNet gives a socket of TCP what package net gives those that it takes from a file.
+func likeNet(s *esock.Socket) {
+	if networkOf(s) == "tcp" {
+		inheritable(s, keepAlive(0, net.KeepAliveConfig{}))
+	}
 }
 
 // fileAddr is the name of a file in an error.
@@ -52,25 +66,37 @@ func (a fileAddr) String() string { return string(a) }
 //		info, err := sockopt.TCPInfo.Get(s)
 //	}
 func SocketOf(c any) (*esock.Socket, bool) {
-	for {
+	for !isNilPointer(c) {
 		switch v := c.(type) {
 		case interface{ Socket() *esock.Socket }:
-			return v.Socket(), true
+			s := v.Socket()
+			return s, s != nil
 		case interface{ NetConn() net.Conn }:
 			c = v.NetConn()
 		default:
 			return nil, false
 		}
 	}
+	return nil, false
 }
 
-// Adopt makes a socket of a duplicate of the descriptor beneath a connection, listener or file of any package; the caller
-// must close both. It is not in the registry unless an option says so. Errors: as esock.Adopt's.
+// isNilPointer reports whether v is nil, or an interface of a nil pointer.
+func isNilPointer(v any) bool {
+	if v == nil {
+		return true
+	}
+	p := reflect.ValueOf(v)
+	return p.Kind() == reflect.Pointer && p.IsNil()
+}
+
+// Adopt returns a socket, not a connection as FileConn does: one on a duplicate of the descriptor beneath a connection,
+// listener or file of any package. The caller must close both. It is not in the registry unless an option says so. Errors:
+// as esock.Adopt's; *esock.InvalidError "connection" for nil.
 //
 //	s, err := netconn.Adopt(c.(*net.TCPConn))
 func Adopt(c syscall.Conn, opts ...esock.OpenOption) (*esock.Socket, error) {
-	if c == nil {
-		return nil, &esock.InvalidError{What: "socket", Cause: "it is nil"}
+	if isNilPointer(c) {
+		return nil, errNilConn
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -91,8 +117,8 @@ func Take(c interface {
 	syscall.Conn
 	Close() error
 }, opts ...esock.OpenOption) (*esock.Socket, error) {
-	if c == nil {
-		return nil, &esock.InvalidError{What: "socket", Cause: "it is nil"}
+	if isNilPointer(c) {
+		return nil, errNilConn
 	}
 	s, err := Adopt(c, opts...)
 	if err != nil {

@@ -12,27 +12,54 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// ListenConfig says how to listen. The zero value listens as package net does.
+// ListenConfig says how to listen. The zero value listens as package net does. A field that a network does not have is
+// ignored: KeepAlive, FastOpen, DeferAccept and MPTCP are for TCP, ReusePort is not for unix, and Backlog is for listeners. A
+// negative FastOpen, DeferAccept or Backlog is an *esock.InvalidError with its name.
 type ListenConfig struct {
 	// Control is called with each new socket before it is bound, nil for nothing; network is "tcp4", "udp6", "unix" or the
 	// like.
 	Control func(ctx context.Context, network, address string, s *esock.Socket) error
 
 	// KeepAlive is how long an accepted TCP connection is idle before its first probe, 0 for 15 seconds; negative: no probes.
-	// It has no effect if KeepAliveConfig has Enable.
+	// It has no effect if KeepAliveConfig has Enable. Values that Linux refuses have none: see Dialer.
 	KeepAlive       time.Duration
 	KeepAliveConfig net.KeepAliveConfig // probes in detail
 
-	ReusePort   bool          // several sockets share the address, and the kernel spreads the load: SO_REUSEPORT
-	FastOpen    int           // how many connections may wait with data in their first packet; 0: none; TCP_FASTOPEN, RFC 7413
-	DeferAccept time.Duration // TCP: accept a connection once data has come, or after that time; 0: at once; TCP_DEFER_ACCEPT
-	MPTCP       bool          // TCP: take connections of MPTCP too, where the kernel has it; RFC 8684
-	Backlog     int           // connections that wait for Accept; 0: as many as net.core.somaxconn allows
-	Registered  bool          // the sockets are in the registry of package esock, and so are accepted ones
+	ReusePort bool // several sockets share the address, and the kernel spreads the load: SO_REUSEPORT
+	// FastOpen is how many connections may wait with data in their first packet, 0 for none: TCP_FASTOPEN, RFC 7413. It has an
+	// effect where bit 2 of net.ipv4.tcp_fastopen is set.
+	FastOpen int
+
+	// DeferAccept accepts a connection of TCP once data has come, or after that time; 0: at once. It counts whole seconds, which
+	// the kernel rounds up to the steps in which it repeats its answer: 1, 3, 7 seconds and so on. TCP_DEFER_ACCEPT.
+	DeferAccept time.Duration
+
+	MPTCP      bool // TCP: take connections of MPTCP too, where the kernel has it; RFC 8684
+	Backlog    int  // connections that wait for Accept; 0: as many as net.core.somaxconn allows
+	Registered bool // the sockets are in the registry of package esock, and so are accepted ones
 }
 
-// Listen listens on an address of "tcp", "tcp4", "tcp6", "unix" or "unixpacket", written as for net.Listen.
-func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Listener, error) {
+// Listen listens as the zero ListenConfig does.
+func Listen(network, address string) (net.Listener, error) {
+	return ListenConfig{}.Listen(context.Background(), network, address)
+}
+
+// ListenPacket makes a socket for datagrams as the zero ListenConfig does.
+func ListenPacket(network, address string) (net.PacketConn, error) {
+	return ListenConfig{}.ListenPacket(context.Background(), network, address)
+}
+
+// Listen listens on an address of "tcp", "tcp4", "tcp6", "unix" or "unixpacket", written as for net.Listen. The result is a
+// *Listener.
+func (lc ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	l, err := lc.listener(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+func (lc *ListenConfig) listener(ctx context.Context, network, address string) (*Listener, error) {
 	s, n, addr, err := lc.bound(ctx, network, address, false)
 	if err != nil {
 		return nil, wrap("listen", network, nil, addr, err)
@@ -50,14 +77,15 @@ func (lc ListenConfig) Listen(ctx context.Context, network, address string) (*Li
 	return l, nil
 }
 
-// ListenPacket makes a socket that receives datagrams on an address of "udp", "udp4", "udp6" or "unixgram", written as for
-// net.ListenPacket: a UDPConn or a UnixgramConn.
-func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (PacketConn, error) {
-	s, _, addr, err := lc.bound(ctx, network, address, true)
+// ListenPacket makes a socket that receives datagrams on an address of "udp", "udp4", "udp6", "unixgram", or "ip", "ip4" or
+// "ip6" with a protocol, as in "ip4:icmp" and "ip6:ipv6-icmp"; written as for net.ListenPacket. The result is a PacketConn: a
+// *UDPConn, *UnixgramConn or *IPConn.
+func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	s, n, addr, err := lc.bound(ctx, network, address, true)
 	if err != nil {
 		return nil, wrap("listen", network, nil, addr, err)
 	}
-	c, err := newConn(s, network)
+	c, err := newConn(s, n.word)
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -69,7 +97,10 @@ func (lc ListenConfig) ListenPacket(ctx context.Context, network, address string
 func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets bool) (*esock.Socket, network, net.Addr, error) {
 	n, err := parseNetwork(name)
 	if err == nil && ctx == nil {
-		err = &esock.InvalidError{What: "timeout", Cause: "the context is nil"}
+		err = errNilContext
+	}
+	if err == nil {
+		err = lc.invalid()
 	}
 	if err != nil {
 		return nil, n, nil, err
@@ -80,7 +111,7 @@ func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets
 	}
 	e := preferred(found)
 	addr := n.netAddr(e)
-	if packets != (n.typ == esock.Dgram) {
+	if packets != n.packets() {
 		return nil, n, addr, &net.AddrError{Err: "unexpected address type", Addr: address}
 	}
 	wildcard := n.family != "unix" && (!e.ip.IsValid() || e.ip.IsUnspecified())
@@ -93,6 +124,22 @@ func (lc *ListenConfig) bound(ctx context.Context, name, address string, packets
 	}
 	s, err := lc.bind(ctx, n, n.domain(e), e, address)
 	return s, n, addr, err
+}
+
+// invalid is the error of a value that means nothing.
+func (lc *ListenConfig) invalid() error {
+	for _, field := range []struct {
+		name  string
+		value any
+		bad   bool
+	}{
+		{"FastOpen", lc.FastOpen, lc.FastOpen < 0}, {"Backlog", lc.Backlog, lc.Backlog < 0}, {"DeferAccept", lc.DeferAccept, lc.DeferAccept < 0},
+	} {
+		if field.bad {
+			return &esock.InvalidError{What: field.name, Value: field.value, Cause: "it is negative"}
+		}
+	}
+	return nil
 }
 
 // preferred is the address to listen on: as in package net, the first of IPv4, or else the first.
@@ -140,7 +187,7 @@ func (lc *ListenConfig) bind(ctx context.Context, n network, d esock.Domain, e e
 
 // prepare sets the options that must be set before the socket is bound.
 func (lc *ListenConfig) prepare(n network, s *esock.Socket, d esock.Domain, group bool) error {
-	if d == esock.Inet6 {
+	if d == esock.Inet6 && n.family != "ip" {
 		if err := sockopt.IPv6V6Only.Set(s, n.only == '6'); err != nil {
 			return err
 		}
@@ -150,7 +197,7 @@ func (lc *ListenConfig) prepare(n network, s *esock.Socket, d esock.Domain, grou
 		if err := sockopt.SocketReuseAddr.Set(s, true); err != nil {
 			return err
 		}
-	case n.family == "udp":
+	case n.family == "udp", n.family == "ip":
 		if err := sockopt.SocketBroadcast.Set(s, true); err != nil {
 			return err
 		}
@@ -179,14 +226,7 @@ func (lc *ListenConfig) listen(n network, s *esock.Socket) error {
 }
 
 func (lc *ListenConfig) prepareTCP(s *esock.Socket) error {
-	if err := sockopt.TCPNoDelay.Set(s, true); err != nil {
-		return err
-	}
-	if cfg := keepAlive(lc.KeepAlive, lc.KeepAliveConfig); cfg.Enable {
-		if err := setKeepAlive(s, cfg); err != nil {
-			return err
-		}
-	}
+	inheritable(s, keepAlive(lc.KeepAlive, lc.KeepAliveConfig))
 	if lc.FastOpen > 0 {
 		if err := sockopt.TCPFastOpen.Set(s, lc.FastOpen); err != nil {
 			return err
@@ -196,6 +236,14 @@ func (lc *ListenConfig) prepareTCP(s *esock.Socket) error {
 		return sockopt.TCPDeferAccept.Set(s, int((lc.DeferAccept+time.Second-1)/time.Second))
 	}
 	return nil
+}
+
+// inheritable sets what accepted connections of TCP have. As in package net, they do without what the kernel refuses here.
+func inheritable(s *esock.Socket, cfg net.KeepAliveConfig) {
+	sockopt.TCPNoDelay.Set(s, true)
+	if cfg.Enable {
+		setKeepAlive(s, cfg)
+	}
 }
 
 // controlNetwork is the network with the family, as net's Control functions get it.

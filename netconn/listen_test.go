@@ -19,7 +19,7 @@ import (
 )
 
 func TestListenOnBothFamilies(t *testing.T) {
-	l, err := ListenConfig{}.Listen(background, "tcp", ":0")
+	l, err := ownListener(ListenConfig{}.Listen(background, "tcp", ":0"))
 	require.NoError(t, err)
 	defer l.Close()
 	if l.Socket().Domain() != esock.Inet6 {
@@ -69,12 +69,12 @@ func TestListenOptions(t *testing.T) {
 			assert.Equal(t, "127.0.0.1:0", address)
 			return nil
 		}}
-	l, err := lc.Listen(background, "tcp", "127.0.0.1:0")
+	l, err := ownListener(lc.Listen(background, "tcp", "127.0.0.1:0"))
 	require.NoError(t, err)
 	defer l.Close()
 	assert.Same(t, before, l.Socket())
 	lc.Control = nil
-	again, err := lc.Listen(background, "tcp", l.Addr().String())
+	again, err := ownListener(lc.Listen(background, "tcp", l.Addr().String()))
 	require.NoError(t, err, "both share the port")
 	defer again.Close()
 	n, err := sockopt.TCPFastOpen.Get(l.Socket())
@@ -104,8 +104,9 @@ func TestListenerDeadlinesAndClose(t *testing.T) {
 	assert.ErrorIs(t, l.SetDeadline(time.Now()), net.ErrClosed)
 	_, err = l.File()
 	assert.ErrorIs(t, err, net.ErrClosed)
-	_, err = l.SyscallConn()
-	assert.ErrorIs(t, err, net.ErrClosed)
+	raw, err := l.SyscallConn()
+	require.NoError(t, err, "as in package net")
+	assert.ErrorIs(t, raw.Control(func(uintptr) {}), net.ErrClosed)
 }
 
 // The address of a peer is known also when it has reset the connection before Accept.
@@ -113,7 +114,7 @@ func TestThePeerThatHasGoneHasAnAddress(t *testing.T) {
 	l := listening(t, ListenConfig{}, "tcp4")
 	d, err := Dialer{}.Dial("tcp4", l.Addr().String())
 	require.NoError(t, err)
-	require.NoError(t, d.(TCPConn).SetLinger(0))
+	require.NoError(t, d.(*TCPConn).SetLinger(0))
 	require.NoError(t, d.Close())
 	a, err := l.Accept()
 	require.NoError(t, err)
@@ -134,7 +135,7 @@ func TestThePeerThatHasGoneHasAnAddress(t *testing.T) {
 
 // The empty path lets the kernel choose an abstract name.
 func TestListenOnAChosenName(t *testing.T) {
-	l, err := ListenConfig{}.Listen(background, "unix", "")
+	l, err := ownListener(ListenConfig{}.Listen(background, "unix", ""))
 	require.NoError(t, err)
 	defer l.Close()
 	assert.Regexp(t, "^@.+", l.Addr().String())
@@ -158,7 +159,7 @@ func TestThePathOfAListener(t *testing.T) {
 	// A listener that comes later has the path for itself.
 	path := l.Addr().String()
 	require.NoError(t, os.Remove(path))
-	l, err := ListenConfig{}.Listen(background, "unix", path)
+	l, err := ownListener(ListenConfig{}.Listen(background, "unix", path))
 	require.NoError(t, err)
 	defer l.Close()
 	f, err := l.File()

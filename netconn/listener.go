@@ -2,6 +2,7 @@ package netconn
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -31,8 +32,8 @@ var (
 
 // NewListener makes a listener of a socket on which Listen was called, and which it owns from now on. Accepted connections
 // have the options of the socket that Linux inherits, such as TCP_NODELAY, and no others; they are registered if it is.
-// Closing leaves the path of a unix socket, unless SetUnlinkOnClose asks. Errors: those of getsockname(2);
-// *esock.InvalidError "socket" for nil.
+// Closing leaves the path of a unix socket, unless SetUnlinkOnClose asks. After an error the socket still is the caller's.
+// Errors: those of getsockname(2); *esock.InvalidError "socket" for nil, and for one that does not listen.
 func NewListener(s *esock.Socket) (*Listener, error) {
 	return newListener(s, "")
 }
@@ -47,6 +48,9 @@ func newListener(s *esock.Socket, network string) (*Listener, error) {
 	a, err := s.SockName()
 	if err != nil {
 		return nil, wrap("listen", network, nil, nil, reason("getsockname", err))
+	}
+	if !listens(s) {
+		return nil, wrap("listen", network, nil, netAddr(s, a, network), errNoListener)
 	}
 	l := &Listener{s: s, network: network, addr: netAddr(s, a, network), keep: true}
 	if a.Family() == esock.Local && a.Path() != "" && a.Path()[0] != 0 {
@@ -92,6 +96,28 @@ func (l *Listener) AcceptConn() (Conn, error) {
 		}
 		return typed(s, l.network, netAddr(s, local, l.network), netAddr(s, peer, l.network)), nil
 	}
+}
+
+// AcceptTCP is Accept with the type of connections of TCP. Errors: *esock.InvalidError "socket" for a listener of others.
+func (l *Listener) AcceptTCP() (*TCPConn, error) { return acceptAs[*TCPConn](l) }
+
+// AcceptUnix is Accept with the type of connections of unix sockets. Errors: *esock.InvalidError "socket" for a listener of
+// others.
+func (l *Listener) AcceptUnix() (*UnixConn, error) { return acceptAs[*UnixConn](l) }
+
+func acceptAs[T Conn](l *Listener) (none T, err error) {
+	l = l.orClosed()
+	if l.s != nil {
+		if _, ok := typed(l.s, "", nil, nil).(T); !ok {
+			return none, l.failed("accept", "accept4", &esock.InvalidError{What: "socket", Value: l.network,
+				Cause: fmt.Sprintf("its connections are no %T", none)})
+		}
+	}
+	c, err := l.AcceptConn()
+	if err != nil {
+		return none, err
+	}
+	return c.(T), nil
 }
 
 // Close stops listening. Accept returns net.ErrClosed.
@@ -147,14 +173,17 @@ func (l *Listener) File() (*os.File, error) {
 // SyscallConn gives access to the descriptor; see esock.Socket.SyscallConn.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	l = l.orClosed()
-	raw, err := l.s.SyscallConn()
-	if err != nil {
-		return nil, l.failed("raw-control", "control", err)
-	}
-	return raw, nil
+	return (&conn{s: l.s, network: l.network, local: l.addr}).SyscallConn()
 }
 
-// Socket returns the socket beneath the listener.
+// String returns the network and the address, for logs.
+func (l *Listener) String() string {
+	l = l.orClosed()
+	return (&conn{s: l.s, network: l.network, local: l.addr}).String()
+}
+
+// Socket returns the socket beneath the listener. Its Close leaves the path of a unix socket. It is nil for a nil or zero
+// listener.
 func (l *Listener) Socket() *esock.Socket {
 	l = l.orClosed()
 	return l.s

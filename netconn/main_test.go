@@ -57,7 +57,7 @@ func listening(t testing.TB, lc ListenConfig, network string) *Listener {
 	l, err := lc.Listen(background, network, addressOf(t, network))
 	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
-	return l
+	return l.(*Listener)
 }
 
 // pair is a connected pair: what was dialled, and what was accepted.
@@ -77,7 +77,7 @@ func receiving(t testing.TB, network string) PacketConn {
 	c, err := ListenConfig{}.ListenPacket(background, network, addressOf(t, network))
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
-	return c
+	return c.(PacketConn)
 }
 
 // opError is err as what all errors of connections are.
@@ -87,4 +87,16 @@ func opError(t testing.TB, err error) *net.OpError {
 	require.ErrorAs(t, err, &op)
 	require.Same(t, op, err)
 	return op
+}
+
+// ownListener is the listener with its own type.
+func ownListener(l net.Listener, err error) (*Listener, error) {
+	own, _ := l.(*Listener)
+	return own, err
+}
+
+// ownPackets is the socket of datagrams with its own type.
+func ownPackets(c net.PacketConn, err error) (PacketConn, error) {
+	own, _ := c.(PacketConn)
+	return own, err
 }

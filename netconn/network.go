@@ -2,10 +2,10 @@ package netconn
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 
 	"github.com/esock-go/esock"
 )
@@ -13,17 +13,25 @@ import (
 // network is what a word of package net stands for.
 type network struct {
 	name   string
-	family string // "tcp", "udp" or "unix"
+	word   string // net's word for it in a connection: the name without the protocol
+	family string // "tcp", "udp", "ip" or "unix"
 	only   byte   // '4', '6', or 0 for both
 	typ    esock.Type
+	proto  esock.Protocol
 }
 
 func parseNetwork(name string) (network, error) {
-	n := network{name: name, family: name, typ: esock.Stream}
-	switch name {
-	case "tcp", "unix":
+	word, proto, raw := cutLast(name, ':')
+	n := network{name: name, word: word, family: word, typ: esock.Stream}
+	if raw != (word == "ip" || word == "ip4" || word == "ip6") {
+		return n, net.UnknownNetworkError(name)
+	}
+	switch word {
+	case "tcp":
+		n.proto = esock.TCP
 	case "tcp4", "tcp6":
-		n.family, n.only = "tcp", name[3]
+		n.family, n.only, n.proto = "tcp", name[3], esock.TCP
+	case "unix":
 	case "udp":
 		n.typ = esock.Dgram
 	case "udp4", "udp6":
@@ -32,19 +40,40 @@ func parseNetwork(name string) (network, error) {
 		n.family, n.typ = "unix", esock.Dgram
 	case "unixpacket":
 		n.family, n.typ = "unix", esock.SeqPacket
+	case "ip", "ip4", "ip6":
+		p, err := esock.ParseProtocol(strings.ToLower(proto))
+		if err != nil || p < 0 {
+			return n, &net.AddrError{Err: "unknown IP protocol specified", Addr: proto}
+		}
+		n.family, n.typ, n.proto = "ip", esock.Raw, p
+		if word != "ip" {
+			n.only = word[2]
+		}
 	default:
 		return n, net.UnknownNetworkError(name)
 	}
 	return n, nil
 }
 
-var errNoSuitableAddress = errors.New("no suitable address found")
+// cutLast cuts s around the last sep.
+func cutLast(s string, sep byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, sep); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}
+
+// packets reports whether sockets of the network receive datagrams and do not listen.
+func (n network) packets() bool { return n.typ == esock.Dgram || n.typ == esock.Raw }
+
+const errNoSuitableAddress = "no suitable address found"
 
 // endpoint is an address to dial or to listen on.
 type endpoint struct {
 	ip   netip.Addr // not valid: any
 	port uint16
 	path string // of unix
+	bad  error  // why it is none
 }
 
 // resolve returns the endpoints of an address, in the order of preference.
@@ -55,13 +84,16 @@ func (n network) resolve(ctx context.Context, r *net.Resolver, address string) (
 	if address == "" {
 		return []endpoint{{}}, nil
 	}
-	host, service, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	port, err := r.LookupPort(ctx, n.name, service)
-	if err != nil {
-		return nil, err
+	host, port := address, 0
+	if n.family != "ip" {
+		h, service, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		if port, err = r.LookupPort(ctx, n.name, service); err != nil {
+			return nil, err
+		}
+		host = h
 	}
 	if host == "" {
 		return []endpoint{{port: uint16(port)}}, nil
@@ -80,7 +112,7 @@ func (n network) resolve(ctx context.Context, r *net.Resolver, address string) (
 		}
 	}
 	if len(found) == 0 {
-		return nil, &net.AddrError{Err: errNoSuitableAddress.Error(), Addr: host}
+		return nil, &net.AddrError{Err: errNoSuitableAddress, Addr: host}
 	}
 	return found, nil
 }
@@ -132,71 +164,90 @@ func (e endpoint) addr(d esock.Domain) esock.Addr {
 
 // netAddr is the endpoint in net's form, for errors.
 func (n network) netAddr(e endpoint) net.Addr {
-	switch n.family {
-	case "unix":
+	if n.family == "unix" {
 		return &net.UnixAddr{Name: e.path, Net: n.name}
-	case "udp":
-		return &net.UDPAddr{IP: e.ip.AsSlice(), Port: int(e.port), Zone: e.ip.Zone()}
 	}
-	return &net.TCPAddr{IP: e.ip.AsSlice(), Port: int(e.port), Zone: e.ip.Zone()}
+	ip := net.IP(e.ip.AsSlice()).To16() // the long form, as net's resolver has it
+	switch n.family {
+	case "udp":
+		return &net.UDPAddr{IP: ip, Port: int(e.port), Zone: e.ip.Zone()}
+	case "ip":
+		return &net.IPAddr{IP: ip, Zone: e.ip.Zone()}
+	}
+	return &net.TCPAddr{IP: ip, Port: int(e.port), Zone: e.ip.Zone()}
 }
 
-// of is the endpoint of an address of package net that the network has.
-func (n network) of(a net.Addr) (endpoint, error) {
+// local is the endpoint of an address to bind to, which is of package net and must be of the network; nil stands for none.
+// Package net's own checks are these, and a port that does not fit is the error of the bind.
+func (n network) local(a net.Addr) (*endpoint, error) {
 	var ip net.IP
 	var port int
 	var zone string
 	switch a := a.(type) {
 	case *net.UnixAddr:
-		if n.family == "unix" && a != nil {
-			return endpoint{path: a.Name}, nil
+		if a == nil && n.family == "unix" {
+			return nil, nil
 		}
+		if a != nil && a.Net == n.name {
+			return &endpoint{path: a.Name}, nil
+		}
+		return nil, mismatched(a)
 	case *net.TCPAddr:
-		if n.family == "tcp" && a != nil {
-			ip, port, zone = a.IP, a.Port, a.Zone
-			return endpointOf(ip, port, zone)
+		if n.family != "tcp" {
+			return nil, mismatched(a)
 		}
+		if a == nil {
+			return nil, nil
+		}
+		ip, port, zone = a.IP, a.Port, a.Zone
 	case *net.UDPAddr:
-		if n.family == "udp" && a != nil {
-			ip, port, zone = a.IP, a.Port, a.Zone
-			return endpointOf(ip, port, zone)
+		if n.family != "udp" {
+			return nil, mismatched(a)
 		}
+		if a == nil {
+			return nil, nil
+		}
+		ip, port, zone = a.IP, a.Port, a.Zone
+	case *net.IPAddr:
+		if n.family != "ip" {
+			return nil, mismatched(a)
+		}
+		if a == nil {
+			return nil, nil
+		}
+		ip, zone = a.IP, a.Zone
+	default:
+		return nil, mismatched(a)
 	}
-	return endpoint{}, &net.AddrError{Err: "mismatched local address type", Addr: textOf(a)}
+	e := &endpoint{port: uint16(port)}
+	if port != int(e.port) {
+		e.bad = syscall.EINVAL
+	}
+	if len(ip) > 0 {
+		v, ok := netip.AddrFromSlice(ip)
+		if !ok {
+			return nil, unsuitable(a)
+		}
+		e.ip = v.Unmap().WithZone(zone)
+	}
+	return e, nil
 }
 
-func textOf(a net.Addr) string {
-	if a == nil {
-		return ""
-	}
-	return a.String()
+func mismatched(a net.Addr) error {
+	return &net.AddrError{Err: "mismatched local address type", Addr: a.String()}
 }
 
-func endpointOf(ip net.IP, port int, zone string) (endpoint, error) {
-	if port < 0 || port > 1<<16-1 {
-		return endpoint{}, &net.AddrError{Err: "invalid port", Addr: ip.String()}
-	}
-	if len(ip) == 0 {
-		return endpoint{port: uint16(port)}, nil
-	}
-	a, ok := netip.AddrFromSlice(ip)
-	if !ok {
-		return endpoint{}, &net.AddrError{Err: "invalid IP address", Addr: ip.String()}
-	}
-	return endpoint{ip: a.Unmap().WithZone(zone), port: uint16(port)}, nil
+func unsuitable(local net.Addr) error {
+	return &net.AddrError{Err: errNoSuitableAddress, Addr: local.String()}
 }
 
 // open opens a socket for the network.
 func (n network) open(d esock.Domain, mptcp, registered bool) (*esock.Socket, error) {
-	p := esock.Default
-	if n.family == "tcp" {
-		p = esock.TCP
-		if mptcp {
-			s, err := esock.Open(d, esock.Stream, esock.MPTCP, esock.Registered(registered))
-			if err == nil || !lacksMPTCP(err) {
-				return s, err
-			}
+	if n.family == "tcp" && mptcp {
+		s, err := esock.Open(d, esock.Stream, esock.MPTCP, esock.Registered(registered))
+		if err == nil || !lacksMPTCP(err) {
+			return s, err
 		}
 	}
-	return esock.Open(d, n.typ, p, esock.Registered(registered))
+	return esock.Open(d, n.typ, n.proto, esock.Registered(registered))
 }

@@ -2,7 +2,9 @@ package netconn
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -56,7 +58,7 @@ func setKeepAlive(s *esock.Socket, cfg net.KeepAliveConfig) error {
 	case cfg.Count == 0:
 		cfg.Count = keepAliveProbes
 	}
-	return sockopt.TCPKeepCnt.Set(s, cfg.Count)
+	return optionOf(sockopt.TCPKeepCnt, cfg.Count, sockopt.TCPKeepCnt.Set(s, cfg.Count))
 }
 
 // setKeepAliveTime sets a time of the probes: 0 is the default, a negative one changes nothing.
@@ -67,7 +69,16 @@ func setKeepAliveTime(s *esock.Socket, o sockopt.Option[time.Duration], d time.D
 	case d == 0:
 		d = keepAliveTime
 	}
-	return o.Set(s, d)
+	return optionOf(o, d, o.Set(s, d))
+}
+
+// optionOf names the option and the value that the kernel has refused.
+func optionOf[T any](o sockopt.Option[T], v T, err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err
+	}
+	return os.NewSyscallError(fmt.Sprintf("setsockopt %s.%s %v", o.Info().Level, o.Info().Name, v), errno)
 }
 
 // isMultipath reports whether the connection uses MPTCP. The kernel refuses the question on one that has fallen back.

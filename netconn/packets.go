@@ -2,7 +2,6 @@ package netconn
 
 import (
 	"net"
-	"sync"
 
 	"github.com/esock-go/esock"
 )
@@ -57,61 +56,56 @@ func (c packetConn) sendTo(b []byte, to esock.Addr, addr net.Addr) (int, error) 
 	return n, err
 }
 
-// msg is a message and the array of its buffers, for one call.
-type msg struct {
-	esock.Msg
-	bufs [1][]byte
-}
-
-var msgs = sync.Pool{New: func() any { return new(msg) }}
-
-// free gives the message back. Descriptors that it holds are the caller's: they are in the control bytes that it got.
-func (m *msg) free() {
-	m.TakeFDs()
-	m.Reset()
-	m.bufs[0] = nil
-	msgs.Put(m)
-}
-
 // recvMsg receives a message into b, and its control messages into oob, as recvmsg(2) does.
 func (c *conn) recvMsg(b, oob []byte) (n, oobn, flags int, from esock.Addr, err error) {
 	c = c.orClosed()
-	m := msgs.Get().(*msg)
-	defer m.free()
-	m.Buf = b
+	if len(b) == 0 && len(oob) == 0 && c.s.Type() == esock.Stream {
+		return 0, 0, 0, from, c.readNothing()
+	}
+	room := orOne(b)
+	n, oobn, f, from, err := calls.RecvRaw(c.s, room, oob)
+	if err != nil {
+		err = c.failed("read", "recvmsg", err)
+	}
+	if c.byteFor(b, oob) {
+		b = room
+	}
+	n, flags = fitted(n, b, f)
+	return n, oobn, flags, from, err
+}
+
+// orOne is b, or one byte: esock refuses no bytes, in which a message would be lost.
+func orOne(b []byte) []byte {
 	if len(b) == 0 {
-		m.Buf = make([]byte, 1) // esock refuses no bytes, in which the message would be lost
+		return make([]byte, 1)
 	}
-	m.CtrlSize = len(oob)
-	if err := c.s.RecvMsg(&m.Msg, esock.MsgCTrunc, esock.Forever); err != nil {
-		return 0, 0, 0, esock.Addr{}, c.failed("read", "recvmsg", err)
+	return b
+}
+
+// fitted is what a message received into orOne(b) is to the caller of recvmsg(2).
+func fitted(n int, b []byte, flags esock.MsgFlags) (int, int) {
+	if n > len(b) {
+		return len(b), int(flags | esock.MsgTrunc)
 	}
-	control := m.RawControl()
-	oobn = copy(oob, control)
-	flags = int(m.Flags)
-	if len(control) > oobn { // no room was asked for, and esock has its own
-		flags |= int(esock.MsgCTrunc)
-	}
-	if len(m.Data()) > len(b) {
-		flags |= int(esock.MsgTrunc)
-	}
-	return min(len(m.Data()), len(b)), oobn, flags, m.Addr, nil
+	return n, int(flags)
 }
 
 // sendMsg sends b with control messages, to an address or, if that is the zero Addr, to the peer.
 func (c *conn) sendMsg(b, oob []byte, to esock.Addr) (n, oobn int, err error) {
 	c = c.orClosed()
-	m := msgs.Get().(*msg)
-	defer m.free()
-	m.bufs[0] = b
-	m.Iov, m.Addr = m.bufs[:], to
-	if len(oob) > 0 {
-		if err := m.SetRawControl(oob); err != nil {
-			return 0, 0, err
-		}
+	if c.byteFor(b, oob) {
+		_, err = calls.SendRaw(c.s, make([]byte, 1), oob, to)
+	} else {
+		n, err = calls.SendRaw(c.s, b, oob, to)
 	}
-	if n, err = c.s.SendMsg(&m.Msg, 0, esock.Forever); err != nil {
+	if err != nil {
 		return n, 0, err
 	}
 	return n, len(oob), nil
+}
+
+// byteFor reports whether control messages go with a byte that the program does not have, as in package net: Linux sends
+// and receives none on a stream without data. Only a received byte counts as data.
+func (c *conn) byteFor(b, oob []byte) bool {
+	return len(b) == 0 && len(oob) > 0 && c.s.Type() != esock.Dgram
 }

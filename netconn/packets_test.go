@@ -17,13 +17,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/sockopt"
 )
 
 func TestUDPDatagrams(t *testing.T) {
 	for _, network := range []string{"udp4", "udp6"} {
 		t.Run(network, func(t *testing.T) {
-			a, b := receiving(t, network).(UDPConn), receiving(t, network).(UDPConn)
+			a, b := receiving(t, network).(*UDPConn), receiving(t, network).(*UDPConn)
 			to := b.LocalAddr().(*net.UDPAddr)
 			from := a.LocalAddr().(*net.UDPAddr)
 			buf := make([]byte, 100)
@@ -60,7 +61,7 @@ func TestUDPDatagrams(t *testing.T) {
 }
 
 func TestUDPControlMessages(t *testing.T) {
-	a, b := receiving(t, "udp4").(UDPConn), receiving(t, "udp4").(UDPConn)
+	a, b := receiving(t, "udp4").(*UDPConn), receiving(t, "udp4").(*UDPConn)
 	require.NoError(t, sockopt.IPPktInfo.Set(b.s, true))
 	require.NoError(t, sockopt.IPRecvTTL.Set(b.s, true))
 	to := b.LocalAddr().(*net.UDPAddr)
@@ -118,11 +119,11 @@ func rawOf(level, typ int, data []byte) []byte {
 }
 
 func TestUDPErrors(t *testing.T) {
-	a := receiving(t, "udp4").(UDPConn)
+	a := receiving(t, "udp4").(*UDPConn)
 	d, err := Dialer{}.Dial("udp4", a.LocalAddr().String())
 	require.NoError(t, err)
 	defer d.Close()
-	c := d.(UDPConn)
+	c := d.(*UDPConn)
 	addr := a.LocalAddr().(*net.UDPAddr)
 	for what, err := range map[string]error{
 		"WriteTo":            second(c.WriteTo([]byte("x"), addr)),
@@ -163,17 +164,82 @@ func TestUDPErrors(t *testing.T) {
 func second[A any](_ A, err error) error        { return err }
 func third[A, B any](_ A, _ B, err error) error { return err }
 
+// A read that waits has the message that ends it, with the control messages as the kernel wrote them and nothing of another.
+func TestReadMsgUDPThatWaits(t *testing.T) {
+	for _, network := range []string{"udp4", "udp6"} {
+		a, b := receiving(t, network).(*UDPConn), receiving(t, network).(*UDPConn)
+		require.NoError(t, sockopt.SocketTimestamp.Set(b.s, true))
+		for _, text := range []string{"one", "", "three"} {
+			type result struct {
+				n, oobn, flags int
+				from           netip.AddrPort
+				err            error
+			}
+			done := make(chan result, 1)
+			buf, oob := make([]byte, 10), bytes.Repeat([]byte{0xee}, 100)
+			go func() {
+				var r result
+				r.n, r.oobn, r.flags, r.from, r.err = b.ReadMsgUDPAddrPort(buf, oob)
+				done <- r
+			}()
+			testwait.Until(t, "the read waits", func() bool { return waits(b.s) })
+			_, err := a.WriteTo([]byte(text), b.LocalAddr())
+			require.NoError(t, err)
+			r := testwait.Result(t, "the message", done)
+			require.NoError(t, r.err)
+			assert.Equal(t, text, string(buf[:r.n]))
+			assert.Equal(t, a.LocalAddr().(*net.UDPAddr).AddrPort(), r.from)
+			assert.Zero(t, r.flags)
+			cms, err := unix.ParseSocketControlMessage(oob[:r.oobn])
+			require.NoError(t, err)
+			require.Len(t, cms, 1)
+			assert.Equal(t, int32(unix.SCM_TIMESTAMP), cms[0].Header.Type)
+			assert.Equal(t, bytes.Repeat([]byte{0xee}, len(oob)-r.oobn), oob[r.oobn:], "the rest is untouched")
+		}
+		require.NoError(t, b.SetReadDeadline(time.Now().Add(-time.Hour)))
+		n, oobn, flags, from, err := b.ReadMsgUDPAddrPort(make([]byte, 10), make([]byte, 100))
+		assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		assert.Equal(t, [3]int{}, [3]int{n, oobn, flags}, "nothing of an earlier message")
+		assert.Zero(t, from)
+	}
+}
+
+// The kernel alone judges control messages and their size, as in package net.
+func TestWriteMsgUDPAsPackageNet(t *testing.T) {
+	a := receiving(t, "udp4").(*UDPConn)
+	l, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	defer l.Close()
+	ttl := rawOf(unix.IPPROTO_IP, unix.IP_TTL, []byte{33, 0, 0, 0})
+	for what, oob := range map[string][]byte{
+		"none":                {},
+		"one":                 ttl,
+		"with a rest":         append(ttl[:len(ttl):len(ttl)], 0, 0, 0),
+		"many":                bytes.Repeat(ttl, 100),
+		"no control messages": bytes.Repeat([]byte{0xff}, 20),
+		"of an unknown type":  rawOf(unix.IPPROTO_IP, 250, []byte{33, 0, 0, 0}),
+	} {
+		n, oobn, err := a.WriteMsgUDP([]byte("x"), oob, l.LocalAddr().(*net.UDPAddr))
+		n2, oobn2, err2 := l.WriteMsgUDP([]byte("x"), oob, l.LocalAddr().(*net.UDPAddr))
+		var errno, errno2 syscall.Errno
+		errors.As(err, &errno)
+		errors.As(err2, &errno2)
+		assert.Equal(t, errno2, errno, what)
+		assert.Equal(t, [2]int{n2, oobn2}, [2]int{n, oobn}, what)
+	}
+}
+
 // One dual-stack socket reaches both families.
 func TestUDPOfBothFamilies(t *testing.T) {
-	a, err := ListenConfig{}.ListenPacket(background, "udp", ":0")
+	a, err := ownPackets(ListenConfig{}.ListenPacket(background, "udp", ":0"))
 	require.NoError(t, err)
 	defer a.Close()
 	if a.Socket().Domain() != esock.Inet6 {
 		t.Skip("no IPv6 here")
 	}
-	c := a.(UDPConn)
+	c := a.(*UDPConn)
 	for _, network := range []string{"udp4", "udp6"} {
-		b := receiving(t, network).(UDPConn)
+		b := receiving(t, network).(*UDPConn)
 		_, err := c.WriteTo([]byte(network), b.LocalAddr())
 		require.NoError(t, err)
 		buf := make([]byte, 10)
@@ -192,7 +258,7 @@ func TestUDPOfBothFamilies(t *testing.T) {
 func TestBatches(t *testing.T) {
 	for _, network := range []string{"udp4", "udp6"} {
 		t.Run(network, func(t *testing.T) {
-			a, b := receiving(t, network).(UDPConn), receiving(t, network).(UDPConn)
+			a, b := receiving(t, network).(*UDPConn), receiving(t, network).(*UDPConn)
 			require.NoError(t, sockopt.SocketTimestamp.Set(b.s, true))
 			var out []Message
 			for i := range 5 {
@@ -223,6 +289,9 @@ func TestBatches(t *testing.T) {
 					got++
 				}
 			}
+			sent, got := a.s.Counters(), b.s.Counters()
+			assert.Equal(t, [3]uint64{45, 5, 9}, [3]uint64{sent.WriteByte, sent.WritePkg, sent.WritePkgMax})
+			assert.Equal(t, [3]uint64{45, 5, 9}, [3]uint64{got.ReadByte, got.ReadPkg, got.ReadPkgMax})
 			n, err := b.ReadBatch(nil, 0)
 			assert.NoError(t, err)
 			assert.Zero(t, n)
@@ -233,6 +302,7 @@ func TestBatches(t *testing.T) {
 			assert.ErrorIs(t, err, syscall.EINVAL)
 			_, err = a.WriteBatch([]Message{{}}, 0)
 			assert.True(t, errors.Is(err, syscall.EDESTADDRREQ), "%v", err)
+			assert.EqualValues(t, 1, a.s.Counters().WriteFails)
 			require.NoError(t, a.Close())
 			_, err = a.WriteBatch(out, 0)
 			assert.ErrorIs(t, err, net.ErrClosed)
@@ -241,7 +311,7 @@ func TestBatches(t *testing.T) {
 }
 
 func TestUnixDatagrams(t *testing.T) {
-	a, b := receiving(t, "unixgram").(UnixgramConn), receiving(t, "unixgram").(UnixgramConn)
+	a, b := receiving(t, "unixgram").(*UnixgramConn), receiving(t, "unixgram").(*UnixgramConn)
 	to := b.LocalAddr().(*net.UnixAddr)
 	_, err := a.WriteTo([]byte("one"), to)
 	require.NoError(t, err)
@@ -260,11 +330,11 @@ func TestUnixDatagrams(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "two", string(buf[:n]))
 	assert.Nil(t, from)
-	assert.ErrorIs(t, second(c.(UnixgramConn).WriteTo([]byte("x"), to)), net.ErrWriteToConnected)
+	assert.ErrorIs(t, second(c.(*UnixgramConn).WriteTo([]byte("x"), to)), net.ErrWriteToConnected)
 	assert.ErrorIs(t, second(a.WriteTo([]byte("x"), &net.UnixAddr{Name: to.Name, Net: "unix"})), syscall.EAFNOSUPPORT)
 	assert.ErrorIs(t, second(a.WriteTo([]byte("x"), &net.UDPAddr{})), syscall.EINVAL)
 	assert.Error(t, second(a.WriteToUnix([]byte("x"), nil)))
-	_, _, err = c.(UnixgramConn).WriteMsgUnix([]byte("three"), nil, nil)
+	_, _, err = c.(*UnixgramConn).WriteMsgUnix([]byte("three"), nil, nil)
 	require.NoError(t, err)
 	n, _, _, _, err = b.ReadMsgUnix(buf, nil)
 	require.NoError(t, err)
@@ -276,12 +346,12 @@ func TestUnixDescriptors(t *testing.T) {
 	for _, network := range []string{"unix", "unixpacket"} {
 		a, b := pair(t, network)
 		f := fileOf(t, []byte("content"))
-		n, oobn, err := a.(UnixConn).WriteMsgUnix([]byte("x"), unix.UnixRights(int(f.Fd())), nil)
+		n, oobn, err := a.(*UnixConn).WriteMsgUnix([]byte("x"), unix.UnixRights(int(f.Fd())), nil)
 		require.NoError(t, err)
 		assert.Equal(t, 1, n)
 		assert.Equal(t, unix.CmsgSpace(4), oobn)
 		buf, oob := make([]byte, 10), make([]byte, 100)
-		n, oobn, _, addr, err := b.(UnixConn).ReadMsgUnix(buf, oob)
+		n, oobn, _, addr, err := b.(*UnixConn).ReadMsgUnix(buf, oob)
 		require.NoError(t, err)
 		assert.Equal(t, "x", string(buf[:n]))
 		assert.Nil(t, addr)
@@ -296,9 +366,31 @@ func TestUnixDescriptors(t *testing.T) {
 		assert.Equal(t, "content", string(at))
 		require.NoError(t, got.Close())
 
-		cred, err := a.(UnixConn).PeerCred()
+		cred, err := a.(*UnixConn).PeerCred()
 		require.NoError(t, err)
 		assert.Equal(t, esock.Credentials{PID: os.Getpid(), UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}, cred)
+	}
+}
+
+// Descriptors for which the caller has no room are closed.
+func TestUnixDescriptorsWithoutRoom(t *testing.T) {
+	for _, room := range []int{0, unix.CmsgSpace(4) - 8} {
+		for _, network := range []string{"unix", "unixpacket"} {
+			a, b := pair(t, network)
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			_, _, err = a.(*UnixConn).WriteMsgUnix([]byte("x"), unix.UnixRights(int(w.Fd()), int(w.Fd())), nil)
+			require.NoError(t, err)
+			require.NoError(t, w.Close())
+			n, _, flags, _, err := b.(*UnixConn).ReadMsgUnix(make([]byte, 10), make([]byte, room))
+			require.NoError(t, err)
+			assert.Equal(t, 1, n)
+			assert.NotZero(t, flags&unix.MSG_CTRUNC)
+			require.NoError(t, r.SetReadDeadline(time.Now().Add(patience)))
+			_, err = r.Read(make([]byte, 1))
+			assert.Equal(t, io.EOF, err, "all writers are closed")
+			require.NoError(t, r.Close())
+		}
 	}
 }
 
@@ -326,12 +418,12 @@ func TestReadMsgUnixAtTheEnd(t *testing.T) {
 		if network == "unixpacket" {
 			_, err := a.Write(nil)
 			require.NoError(t, err)
-			n, _, _, _, err := b.(UnixConn).ReadMsgUnix(buf, nil)
+			n, _, _, _, err := b.(*UnixConn).ReadMsgUnix(buf, nil)
 			require.NoError(t, err)
 			assert.Zero(t, n)
 		}
 		require.NoError(t, a.Close())
-		_, _, _, _, err := b.(UnixConn).ReadMsgUnix(buf, nil)
+		_, _, _, _, err := b.(*UnixConn).ReadMsgUnix(buf, nil)
 		assert.Equal(t, io.EOF, err, network)
 	}
 }

@@ -11,10 +11,17 @@ func (c *conn) SyscallConn() (syscall.RawConn, error) {
 	c = c.orClosed()
 	raw, err := c.s.SyscallConn()
 	if err != nil {
-		return nil, wrap("raw-control", c.network, nil, c.local, net.ErrClosed)
+		raw = closedRaw{} // as in package net, the calls say so
 	}
 	return rawConn{c, raw}, nil
 }
+
+// closedRaw is the descriptor of a closed socket.
+type closedRaw struct{}
+
+func (closedRaw) Control(func(uintptr)) error    { return net.ErrClosed }
+func (closedRaw) Read(func(uintptr) bool) error  { return net.ErrClosed }
+func (closedRaw) Write(func(uintptr) bool) error { return net.ErrClosed }
 
 type rawConn struct {
 	c   *conn

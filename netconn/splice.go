@@ -3,9 +3,13 @@ package netconn
 import (
 	"errors"
 	"net"
+	"runtime"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/esock-go/esock"
 )
 
 // spliceMost is how much one splice(2) moves at most, which is the size of the pipe where the system lets it be so large.
@@ -22,9 +26,12 @@ func refusesKind(err error) bool {
 	return false
 }
 
-// splicing is a copy from a socket to another, through a pipe that only it has.
+// splicing is a copy from a socket to another, through a pipe that only it has. It is used again, because a pipe costs more than
+// a short copy.
 type splicing struct {
-	r, w   int // the pipe
+	from end
+	to   end
+	pipe
 	held   int // bytes in the pipe
 	most   int // of the next fill
 	moved  int64
@@ -33,28 +40,71 @@ type splicing struct {
 	sink   func(fd uintptr) bool
 }
 
-// splice moves up to limit bytes from a socket to another one within the kernel; splice(2). handled is false if nothing
-// was moved and another way may do.
-func splice(to, from syscall.RawConn, limit int64) (n int64, handled bool, err error) {
-	if limit == 0 {
-		return 0, true, nil
+type pipe struct{ r, w int }
+
+func (p pipe) close() {
+	unix.Close(p.r)
+	unix.Close(p.w)
+}
+
+var splicings sync.Pool
+
+// newSplicing is one that was used before, or has a new pipe. The pipe of one that is forgotten is closed.
+func newSplicing() (*splicing, error) {
+	if s, ok := splicings.Get().(*splicing); ok {
+		return s, nil
 	}
 	var p [2]int
 	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-		return 0, false, nil
+		return nil, err
 	}
-	defer unix.Close(p[0])
-	defer unix.Close(p[1])
 	// A pipe that stays small is slower, and no more.
 	unix.FcntlInt(uintptr(p[0]), unix.F_SETPIPE_SZ, spliceMost)
-	s := &splicing{r: p[0], w: p[1]}
+	s := &splicing{pipe: pipe{p[0], p[1]}}
 	s.source, s.sink = s.fill, s.drain
+	runtime.AddCleanup(s, pipe.close, s.pipe)
+	return s, nil
+}
+
+// free keeps an empty pipe for the next copy. What a failed one has left in its pipe is nobody's.
+func (s *splicing) free() {
+	s.from, s.to, s.moved, s.err = end{}, end{}, 0, nil
+	if s.held == 0 {
+		splicings.Put(s)
+	}
+}
+
+// end is a socket that is spliced. s is nil if it is not of esock.
+type end struct {
+	raw syscall.RawConn
+	s   *esock.Socket
+}
+
+// count adds to the socket's counters what one splice(2) moved.
+func (e end) count(writing bool, n int) {
+	if e.s != nil {
+		calls.Count(e.s, writing, min(n, 1), n, n)
+	}
+}
+
+// splice moves up to limit bytes from a socket to another one within the kernel; splice(2). handled is false if nothing
+// was moved and another way may do.
+func splice(to, from end, limit int64) (n int64, handled bool, err error) {
+	if limit == 0 {
+		return 0, true, nil
+	}
+	s, err := newSplicing()
+	if err != nil {
+		return 0, false, nil
+	}
+	defer s.free()
+	s.from, s.to = from, to
 	for s.moved < limit {
 		s.most = int(min(limit-s.moved, spliceMost))
-		if err := s.step(from.Read, s.source); err != nil || s.held == 0 {
+		if err := s.step(from.raw.Read, s.source); err != nil || s.held == 0 {
 			return s.moved, s.moved > 0 || !refusesKind(err), err
 		}
-		if err := s.step(to.Write, s.sink); err != nil {
+		if err := s.step(to.raw.Write, s.sink); err != nil {
 			return s.moved, true, err
 		}
 	}
@@ -84,6 +134,7 @@ func (s *splicing) fill(fd uintptr) bool {
 		return false
 	}
 	s.held, s.err = n, err
+	s.from.count(false, n)
 	return true
 }
 
@@ -94,6 +145,7 @@ func (s *splicing) drain(fd uintptr) bool {
 		if err == syscall.EAGAIN {
 			return false
 		}
+		s.to.count(true, n)
 		if err != nil {
 			s.err = err
 			return true

@@ -22,14 +22,6 @@ func (c stream) CloseRead() error { return c.shutdown(esock.ShutRead) }
 // CloseWrite ends writing: the peer reads what was sent, then io.EOF.
 func (c stream) CloseWrite() error { return c.shutdown(esock.ShutWrite) }
 
-func (c stream) shutdown(how esock.How) error {
-	c.conn = c.orClosed()
-	if err := c.s.Shutdown(how); err != nil {
-		return c.failed("close", "shutdown", err)
-	}
-	return nil
-}
-
 // WriteBuffers sends the buffers in order with as few system calls as possible, and nothing between them, on a socket of
 // messages as one message. It consumes them as their WriteTo would, which sends one at a time to a connection that package
 // net has not made. writev(2).

@@ -20,6 +20,9 @@ func TestFailuresHaveTheWordsOfNet(t *testing.T) {
 		{"tcp", refused}, {"tcp4", refused}, {"tcp", "127.0.0.1"}, {"tcp", "127.0.0.1:99999"}, {"tcp", "127.0.0.1:-1"}, {"tcp", ""},
 		{"tcp6", refused}, {"tcp4", "[::1]:1"}, {"nothing", "x"}, {"udp4", "[::1]:1"}, {"unix", none}, {"unixpacket", none}, {"unixgram", none},
 		{"unix", ""}, {"tcp", "[::1:1"}, {"tcp", "127.0.0.1:http:1"}, {"udp", "127.0.0.1"},
+		{"ip", "127.0.0.1"}, {"ip4", "127.0.0.1"}, {"ip4:", "127.0.0.1"}, {"ip4:nothing", "127.0.0.1"}, {"ip5:icmp", "127.0.0.1"}, {"ip4:icmp", ""},
+		{"ip4:icmp", "::1"}, {"ip6:icmp", "127.0.0.1"}, {"tcp:6", refused}, {"ip4:300", "127.0.0.1"}, {"ip4:-1", "127.0.0.1"},
+		{"ip4:icmp", "127.0.0.1:80"}, {"ip4:0x1", "127.0.0.1"}, {"ip4:99999999999999999999", "127.0.0.1"},
 	} {
 		t.Run(fmt.Sprintf("dial %s %.20q", test.network, test.address), func(t *testing.T) {
 			var got [2]string
@@ -42,7 +45,7 @@ func TestFailuresHaveTheWordsOfNet(t *testing.T) {
 	defer p.Close()
 	for _, test := range []struct{ network, address string }{
 		{"tcp", l.Addr().String()}, {"tcp4", l.Addr().String()}, {"tcp", "127.0.0.1"}, {"tcp", "127.0.0.1:99999"}, {"nothing", "x"}, {"udp", ":0"},
-		{"tcp4", "[::1]:0"}, {"unix", filepath.Join(none, "x")},
+		{"tcp4", "[::1]:0"}, {"unix", filepath.Join(none, "x")}, {"ip4:icmp", "127.0.0.1"},
 	} {
 		t.Run(fmt.Sprintf("listen %s %.20q", test.network, test.address), func(t *testing.T) {
 			var got [2]string
@@ -58,7 +61,8 @@ func TestFailuresHaveTheWordsOfNet(t *testing.T) {
 	}
 	for _, test := range []struct{ network, address string }{
 		{"udp", p.LocalAddr().String()}, {"udp4", p.LocalAddr().String()}, {"udp", "127.0.0.1"}, {"nothing", "x"}, {"tcp", ":0"},
-		{"udp4", "[::1]:0"}, {"unixgram", filepath.Join(none, "x")},
+		{"udp4", "[::1]:0"}, {"unixgram", filepath.Join(none, "x")}, {"ip4:icmp", "::1"}, {"ip4", "127.0.0.1"}, {"ip:x", ""},
+		{"ip4:icmp", "127.0.0.1:1"},
 	} {
 		t.Run(fmt.Sprintf("listen for packets %s %.20q", test.network, test.address), func(t *testing.T) {
 			var got [2]string

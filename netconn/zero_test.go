@@ -14,12 +14,12 @@ var source embed.FS
 func TestZeroValues(t *testing.T) {
 	zerocall.Package{
 		Source: source,
-		Types: []any{(*Conn)(nil), (*PacketConn)(nil), TCPConn{}, UDPConn{}, UnixConn{}, UnixgramConn{}, Listener{}, Dialer{},
+		Types: []any{(*Conn)(nil), (*PacketConn)(nil), TCPConn{}, UDPConn{}, UnixConn{}, UnixgramConn{}, IPConn{}, Listener{}, Dialer{},
 			ListenConfig{}, Message{}, Activated{}},
 		Funcs: map[string]any{
 			"NewConn": NewConn, "NewPacketConn": NewPacketConn, "NewListener": NewListener, "FileConn": FileConn,
 			"FilePacketConn": FilePacketConn, "FileListener": FileListener, "SocketOf": SocketOf, "Adopt": Adopt, "Take": Take,
-			"ListenFDs": ListenFDs,
+			"ListenFDs": ListenFDs, "Dial": Dial, "DialTimeout": DialTimeout, "Listen": Listen, "ListenPacket": ListenPacket,
 		},
 	}.Run(t)
 }

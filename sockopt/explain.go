@@ -76,8 +76,10 @@ func readsHere(s *esock.Socket, row int) bool {
 func shownValue(v any) string {
 	switch rv := reflect.ValueOf(v); rv.Kind() {
 	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64, reflect.String:
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
 		return fmt.Sprintf(" %v", v)
+	case reflect.String:
+		return fmt.Sprintf(" %q", v)
 	}
 	return ""
 }

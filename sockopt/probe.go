@@ -131,6 +131,8 @@ func (o *Info) probeSocket(s *esock.Socket, kind Kinds) (ProbeResult, string) {
 	}
 	got, err := o.probeRead(s, set)
 	switch {
+	case tried && saysUnknown(err):
+		return ProbeSets, "the kernel has no way to read it"
 	case err != nil:
 		return o.judge(err)
 	case !tried && !o.Asks:
@@ -157,9 +159,18 @@ func (o *Info) probeRead(s *esock.Socket, question any) (got any, err error) {
 // the option.
 func (o *Info) probeUntried(s *esock.Socket, why string) (ProbeResult, string) {
 	var err error
+	if o.Level == "tls" { // a level that a socket has only with that ulp, which only a connection takes
+		if err = TCPULP.Set(s, "tls"); errors.Is(err, syscall.ENOENT) {
+			return ProbeLacks, "the kernel has no TLS: its module tls is not there"
+		}
+		return ProbeState, why
+	}
 	if o.CanGet && !o.Asks {
 		if _, err = o.probeRead(s, nil); err == nil {
 			return ProbeReads, "setting it was not tried: " + why
+		}
+		if o.CanSet && saysUnknown(err) { // older kernels cannot read some that they have
+			err = s.SetOptionNative(o.LevelNumber, o.Number, 0)
 		}
 	} else if o.CanSet {
 		err = s.SetOptionNative(o.LevelNumber, o.Number, 0)
@@ -192,7 +203,7 @@ func (o *Info) judge(err error) (ProbeResult, string) {
 			needs = "the socket must be connected"
 		}
 		return ProbeState, needs
-	case errno == syscall.ENOPROTOOPT || errno == syscall.EOPNOTSUPP:
+	case isUnknown(errno):
 		return ProbeLacks, "the kernel answers " + errno.Error()
 	case needs != "":
 		return ProbeState, needs
@@ -205,6 +216,12 @@ func (o *Info) judge(err error) (ProbeResult, string) {
 		return ProbeRefused, "the kernel answers " + errno.Error()
 	}
 	return ProbeRefused, err.Error()
+}
+
+// saysUnknown reports whether the kernel answered that there is no such option, or none to read.
+func saysUnknown(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && isUnknown(errno)
 }
 
 func isPrivilege(err error) bool {

@@ -39,6 +39,29 @@ func TestWhatTheKernelRefusesIsNamed(t *testing.T) {
 	}
 }
 
+// What the package refuses is named in the same form, whichever way it is set.
+func TestWhatThePackageRefusesIsNamed(t *testing.T) {
+	s := udpSocket(t)
+	for _, c := range []struct {
+		level, name string
+		value       any
+		says        string
+	}{
+		{"ip", "recvttl", "yes", `ip.recvttl "yes": not a boolean`},
+		{"ip", "ttl", 1 << 40, "ip.ttl 1099511627776: out of range"},
+		{"socket", "linger", map[string]any{"onoff": "secret"}, "socket.linger: missing keys: linger"},
+		{"ip", "ttl", nil, "ip.ttl: not an integer"},
+	} {
+		err := Set(s, c.level, c.name, c.value)
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
+		assert.EqualError(t, err, "esock: setopt on "+s.String()+": invalid socket_option "+c.says)
+		batch := []Setting{{Level: c.level, Name: c.name, Value: c.value}}
+		require.NoError(t, SetAll(s, batch))
+		assert.EqualError(t, batch[0].Err, err.Error())
+	}
+	assert.ErrorContains(t, TCPCongestion.Set(s, "a\x00b"), `invalid socket_option tcp.congestion "a\x00b": `)
+}
+
 // A level that does not exist is what the error is about, and a name tells the level that it belongs to.
 func TestAnUnknownLevelIsNamedAsSuch(t *testing.T) {
 	s := udpSocket(t)

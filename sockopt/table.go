@@ -3,7 +3,7 @@
 package sockopt
 
 // optionHash is what esock_opt_hash returns for the same rows.
-const optionHash = 0x9b68520e29c139d8
+const optionHash = 0xbe7d3d371c0e17d8
 
 // The kinds of sockets.
 const (
@@ -906,6 +906,18 @@ var optionRows = [...]Info{
 	{Level: "sctp", Name: "plpmtud_probe_interval", Constant: "SCTP_PLPMTUD_PROBE_INTERVAL", LevelNumber: 132, Number: 133, Codec: "struct", Struct: "sctp_probeinterval",
 		CanGet: true, CanSet: true, Asks: true, Kinds: 4096, Needs: "", Since: "5.14", Until: "", Sample: "assoc_id=0,interval=5000>*",
 		Doc: "The time between probes of the path MTU, in milliseconds. RFC 8899", codec: 9},
+	{Level: "tls", Name: "tx", Constant: "TLS_TX", LevelNumber: 282, Number: 1, Codec: "struct", Struct: "tls_crypto_info",
+		CanGet: true, CanSet: true, Asks: false, Kinds: 3, Needs: "connected", Since: "4.13", Until: "", Sample: "!the connection must have the ulp tls",
+		Doc: "The keys to send with; sends then leave as TLS records. It reads version and cipher only. Documentation/networking/tls.rst", codec: 9},
+	{Level: "tls", Name: "rx", Constant: "TLS_RX", LevelNumber: 282, Number: 2, Codec: "struct", Struct: "tls_crypto_info",
+		CanGet: true, CanSet: true, Asks: false, Kinds: 3, Needs: "connected", Since: "4.17", Until: "", Sample: "!the connection must have the ulp tls",
+		Doc: "The keys to receive with; receives then give what is inside the records. It reads version and cipher only. tls.rst", codec: 9},
+	{Level: "tls", Name: "tx_zerocopy_ro", Constant: "TLS_TX_ZEROCOPY_RO", LevelNumber: 282, Number: 3, Codec: "bool", Struct: "",
+		CanGet: true, CanSet: true, Asks: false, Kinds: 3, Needs: "connected", Since: "5.19", Until: "", Sample: "!the connection must have the ulp tls",
+		Doc: "Sendfile does not copy; the file must not change before the peer has it. For adapters that encrypt. tls.rst", codec: 1},
+	{Level: "tls", Name: "rx_expect_no_pad", Constant: "TLS_RX_EXPECT_NO_PAD", LevelNumber: 282, Number: 4, Codec: "bool", Struct: "",
+		CanGet: true, CanSet: true, Asks: false, Kinds: 3, Needs: "connected", Since: "6.0", Until: "", Sample: "!the connection must have the ulp tls, and keys of TLS 1.3",
+		Doc: "Decrypts into the receiver's buffer in the hope that TLS 1.3 records have no padding. tls.rst", codec: 1},
 	{Level: "mptcp", Name: "info", Constant: "MPTCP_INFO", LevelNumber: 284, Number: 1, Codec: "struct", Struct: "mptcp_info",
 		CanGet: true, CanSet: false, Asks: false, Kinds: 2048, Needs: "connected", Since: "5.16", Until: "", Sample: "",
 		Doc: "What the kernel knows of the MPTCP connection; fields it does not have are 0. mptcp.rst", codec: 9},
@@ -1085,6 +1097,7 @@ var optionShapes = map[string][]shapeField{
 	"tcp_repair_window":      {{"snd_wl1", "U32"}, {"snd_wnd", "U32"}, {"max_window", "U32"}, {"rcv_wnd", "U32"}, {"rcv_wup", "U32"}},
 	"tcp_zerocopy_receive":   {{"address", "U64"}, {"length", "U32"}, {"recv_skip_hint", "U32"}, {"inq", "U32"}, {"err", "I32"}, {"copybuf_address", "U64"}, {"copybuf_len", "I32"}, {"flags", "U32"}, {"msg_control", "U64"}, {"msg_controllen", "U64"}, {"msg_flags", "U32"}, {"reserved", "U32"}},
 	"mptcp_info":             {{"subflows", "U8"}, {"add_addr_signal", "U8"}, {"add_addr_accepted", "U8"}, {"subflows_max", "U8"}, {"add_addr_signal_max", "U8"}, {"add_addr_accepted_max", "U8"}, {"flags", "U32"}, {"token", "U32"}, {"write_seq", "U64"}, {"snd_una", "U64"}, {"rcv_nxt", "U64"}, {"local_addr_used", "U8"}, {"local_addr_max", "U8"}, {"csum_enabled", "BOOL8"}, {"retransmits", "U32"}, {"bytes_retrans", "U64"}, {"bytes_sent", "U64"}, {"bytes_received", "U64"}, {"bytes_acked", "U64"}, {"subflows_total", "U8"}, {"endp_laminar_max", "U8"}, {"endp_fullmesh_max", "U8"}, {"reserved", "U8"}, {"last_data_sent", "MS"}, {"last_data_recv", "MS"}, {"last_ack_recv", "MS"}},
+	"tls_crypto_info":        {{"version", "U16"}, {"cipher_type", "U16"}, {"secrets", "TAIL"}},
 	"mptcp_subflow_data":     {{"size_subflow_data", "U32"}, {"num_subflows", "MANY32"}, {"size_kernel", "U32"}, {"size_user", "EACH32"}, {"data", "TAIL"}},
 	"mptcp_full_info":        {{"size_tcpinfo_kernel", "U32"}, {"size_tcpinfo_user", "U32"}, {"size_sfinfo_kernel", "U32"}, {"size_sfinfo_user", "U32"}, {"num_subflows", "U32"}, {"size_arrays_user", "U32"}, {"subflow_info", "U64"}, {"tcp_info", "U64"}, {"subflows", "U8"}, {"add_addr_signal", "U8"}, {"add_addr_accepted", "U8"}, {"subflows_max", "U8"}, {"add_addr_signal_max", "U8"}, {"add_addr_accepted_max", "U8"}, {"flags", "U32"}, {"token", "U32"}, {"write_seq", "U64"}, {"snd_una", "U64"}, {"rcv_nxt", "U64"}, {"local_addr_used", "U8"}, {"local_addr_max", "U8"}, {"csum_enabled", "BOOL8"}, {"retransmits", "U32"}, {"bytes_retrans", "U64"}, {"bytes_sent", "U64"}, {"bytes_received", "U64"}, {"bytes_acked", "U64"}, {"subflows_total", "U8"}},
 	"packet_mreq":            {{"ifindex", "I32"}, {"type", "U16"}, {"alen", "U16"}, {"address", "B32"}},

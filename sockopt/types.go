@@ -282,6 +282,15 @@ type MPTCPInfoValue struct {
 
 var codecOfMPTCPInfoValue = structCodec[MPTCPInfoValue]("mptcp_info")
 
+// TLSCryptoInfo is the value of TLSTX, TLSRX: struct tls_crypto_info.
+type TLSCryptoInfo struct {
+	Version    uint16 `esock:"version"`     // 0x303 TLS 1.2, 0x304 TLS 1.3
+	CipherType uint16 `esock:"cipher_type"` // 51 AES-GCM-128, 52 AES-GCM-256, 53 AES-CCM-128, 54 ChaCha20-Poly1305, and other TLS_CIPHER_ numbers
+	Secrets    []byte `esock:"secrets"`     // IV, key, salt and number of the next record, one after the other, as long as the cipher has them: 8, 16, 4, 8 bytes (51, 53), 8, 32, 4, 8 (52), 12, 32, 0, 8 (54)
+}
+
+var codecOfTLSCryptoInfo = structCodec[TLSCryptoInfo]("tls_crypto_info")
+
 // MPTCPSubflowData is the value of MPTCPTCPInfo, MPTCPSubflowAddrs: struct mptcp_subflow_data.
 type MPTCPSubflowData struct {
 	SizeSubflowData uint32 `esock:"size_subflow_data"` // in: 16

@@ -1511,27 +1511,50 @@ var (
 	SCTPPLPMTUDProbeInterval = Option[SCTPProbeInterval]{292, &codecOfSCTPProbeInterval}
 )
 
+// Options of level tls: Documentation/networking/tls.rst of Linux.
+var (
+	// TLSTX is TLS_TX, {tls,tx}; can be read and set; since Linux 4.13.
+	// The keys to send with; sends then leave as TLS records. It reads version and cipher only. Documentation/networking/tls.rst
+	// Sockets: tcp4 tcp6. Needs: connected.
+	TLSTX = Option[TLSCryptoInfo]{293, &codecOfTLSCryptoInfo}
+
+	// TLSRX is TLS_RX, {tls,rx}; can be read and set; since Linux 4.17.
+	// The keys to receive with; receives then give what is inside the records. It reads version and cipher only. tls.rst
+	// Sockets: tcp4 tcp6. Needs: connected.
+	TLSRX = Option[TLSCryptoInfo]{294, &codecOfTLSCryptoInfo}
+
+	// TLSTXZeroCopyRO is TLS_TX_ZEROCOPY_RO, {tls,tx_zerocopy_ro}; can be read and set; since Linux 5.19.
+	// Sendfile does not copy; the file must not change before the peer has it. For adapters that encrypt. tls.rst
+	// Sockets: tcp4 tcp6. Needs: connected.
+	TLSTXZeroCopyRO = Option[bool]{295, &boolCodec}
+
+	// TLSRXExpectNoPad is TLS_RX_EXPECT_NO_PAD, {tls,rx_expect_no_pad}; can be read and set; since Linux 6.0.
+	// Decrypts into the receiver's buffer in the hope that TLS 1.3 records have no padding. tls.rst
+	// Sockets: tcp4 tcp6. Needs: connected.
+	TLSRXExpectNoPad = Option[bool]{296, &boolCodec}
+)
+
 // Options of level mptcp: Documentation/networking/mptcp.rst of Linux.
 var (
 	// MPTCPInfo is MPTCP_INFO, {mptcp,info}; can be read; since Linux 5.16.
 	// What the kernel knows of the MPTCP connection; fields it does not have are 0. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPInfo = Option[MPTCPInfoValue]{293, &codecOfMPTCPInfoValue}
+	MPTCPInfo = Option[MPTCPInfoValue]{297, &codecOfMPTCPInfoValue}
 
 	// MPTCPTCPInfo is MPTCP_TCPINFO, {mptcp,tcpinfo}; can be asked with Ask; since Linux 5.16.
 	// The tcp_info of each subflow: size_user bytes each in the tail. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPTCPInfo = Option[MPTCPSubflowData]{294, &codecOfMPTCPSubflowData}
+	MPTCPTCPInfo = Option[MPTCPSubflowData]{298, &codecOfMPTCPSubflowData}
 
 	// MPTCPSubflowAddrs is MPTCP_SUBFLOW_ADDRS, {mptcp,subflow_addrs}; can be asked with Ask; since Linux 5.16.
 	// The addresses of each subflow: two sockaddr_storage, local and remote, each in the tail. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPSubflowAddrs = Option[MPTCPSubflowData]{295, &codecOfMPTCPSubflowData}
+	MPTCPSubflowAddrs = Option[MPTCPSubflowData]{299, &codecOfMPTCPSubflowData}
 
 	// MPTCPFullInfo is MPTCP_FULL_INFO, {mptcp,full_info}; can be asked with Ask; since Linux 6.6.
 	// As info, with the number of subflows. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPFullInfo = Option[MPTCPFullInfoValue]{296, &codecOfMPTCPFullInfoValue}
+	MPTCPFullInfo = Option[MPTCPFullInfoValue]{300, &codecOfMPTCPFullInfoValue}
 )
 
 // Options of level packet: packet(7).
@@ -1539,107 +1562,107 @@ var (
 	// PacketAddMembership is PACKET_ADD_MEMBERSHIP, {packet,add_membership}; can be set; since Linux 2.2.
 	// Receives more on an interface: type 0 a multicast address, 1 everything, 2 all multicast. packet(7)
 	// Sockets: packet.
-	PacketAddMembership = Option[PacketMreq]{297, &codecOfPacketMreq}
+	PacketAddMembership = Option[PacketMreq]{301, &codecOfPacketMreq}
 
 	// PacketDropMembership is PACKET_DROP_MEMBERSHIP, {packet,drop_membership}; can be set; since Linux 2.2.
 	// Takes that back. packet(7)
 	// Sockets: packet.
-	PacketDropMembership = Option[PacketMreq]{298, &codecOfPacketMreq}
+	PacketDropMembership = Option[PacketMreq]{302, &codecOfPacketMreq}
 
 	// PacketRXRing is PACKET_RX_RING, {packet,rx_ring}; can be set; since Linux 2.4.
 	// A ring of memory to receive through. packet(7), packet_mmap.rst
 	// Sockets: packet.
-	PacketRXRing = Option[PacketRing]{299, &codecOfPacketRing}
+	PacketRXRing = Option[PacketRing]{303, &codecOfPacketRing}
 
 	// PacketStatistics is PACKET_STATISTICS, {packet,statistics}; can be read; since Linux 2.4.
 	// Packets received and dropped since last asked. packet(7)
 	// Sockets: packet.
-	PacketStatistics = Option[PacketStats]{300, &codecOfPacketStats}
+	PacketStatistics = Option[PacketStats]{304, &codecOfPacketStats}
 
 	// PacketCopyThresh is PACKET_COPY_THRESH, {packet,copy_thresh}; can be read and set; since Linux 2.4.
 	// Packets longer than the ring's frames and this are queued as well. packet_mmap.rst
 	// Sockets: packet.
-	PacketCopyThresh = Option[int]{301, &intCodec}
+	PacketCopyThresh = Option[int]{305, &intCodec}
 
 	// PacketAuxData is PACKET_AUXDATA, {packet,auxdata}; can be read and set; since Linux 2.6.21.
 	// Receives length and VLAN of each packet as a control message. packet(7)
 	// Sockets: packet.
-	PacketAuxData = Option[bool]{302, &boolCodec}
+	PacketAuxData = Option[bool]{306, &boolCodec}
 
 	// PacketOrigDev is PACKET_ORIGDEV, {packet,origdev}; can be read and set; since Linux 2.6.23.
 	// Names the device that a packet came by, not the one that stands for it. packet(7)
 	// Sockets: packet.
-	PacketOrigDev = Option[bool]{303, &boolCodec}
+	PacketOrigDev = Option[bool]{307, &boolCodec}
 
 	// PacketVersion is PACKET_VERSION, {packet,version}; can be read and set; since Linux 2.6.27.
 	// The version of the ring's headers: 0, 1 or 2. packet(7)
 	// Sockets: packet.
-	PacketVersion = Option[int]{304, &intCodec}
+	PacketVersion = Option[int]{308, &intCodec}
 
 	// PacketHdrLen is PACKET_HDRLEN, {packet,hdrlen}; can be asked with Ask; since Linux 2.6.27.
 	// The length of the ring's headers of the version asked for, in bytes. packet_mmap.rst
 	// Sockets: packet.
-	PacketHdrLen = Option[int]{305, &intCodec}
+	PacketHdrLen = Option[int]{309, &intCodec}
 
 	// PacketReserve is PACKET_RESERVE, {packet,reserve}; can be read and set; since Linux 2.6.27.
 	// Room before each packet in the ring, in bytes. packet(7)
 	// Sockets: packet.
-	PacketReserve = Option[uint]{306, &uintCodec}
+	PacketReserve = Option[uint]{310, &uintCodec}
 
 	// PacketTXRing is PACKET_TX_RING, {packet,tx_ring}; can be set; since Linux 2.6.31.
 	// A ring of memory to send through. packet(7), packet_mmap.rst
 	// Sockets: packet.
-	PacketTXRing = Option[PacketRing]{307, &codecOfPacketRing}
+	PacketTXRing = Option[PacketRing]{311, &codecOfPacketRing}
 
 	// PacketLoss is PACKET_LOSS, {packet,loss}; can be read and set; since Linux 2.6.31.
 	// Skips bad packets in the ring to send, instead of stopping. packet(7)
 	// Sockets: packet.
-	PacketLoss = Option[bool]{308, &boolCodec}
+	PacketLoss = Option[bool]{312, &boolCodec}
 
 	// PacketVNetHdr is PACKET_VNET_HDR, {packet,vnet_hdr}; can be read and set; since Linux 2.6.34.
 	// Packets begin with a virtio_net_hdr. packet_mmap.rst
 	// Sockets: packet.
-	PacketVNetHdr = Option[bool]{309, &boolCodec}
+	PacketVNetHdr = Option[bool]{313, &boolCodec}
 
 	// PacketTimestamp is PACKET_TIMESTAMP, {packet,timestamp}; can be read and set; since Linux 2.6.36.
 	// Whose timestamps the ring shows: SOF_TIMESTAMPING_ flags. packet(7)
 	// Sockets: packet.
-	PacketTimestamp = Option[uint32]{310, &bitsCodec}
+	PacketTimestamp = Option[uint32]{314, &bitsCodec}
 
 	// PacketFanout is PACKET_FANOUT, {packet,fanout}; can be read and set; since Linux 3.1.
 	// Shares the packets among the sockets of a group: its number, and 65536 times the way. packet(7)
 	// Sockets: packet.
-	PacketFanout = Option[uint]{311, &uintCodec}
+	PacketFanout = Option[uint]{315, &uintCodec}
 
 	// PacketTXHasOff is PACKET_TX_HAS_OFF, {packet,tx_has_off}; can be read and set; since Linux 3.9.
 	// Packets in the ring to send say where they begin. packet_mmap.rst
 	// Sockets: packet.
-	PacketTXHasOff = Option[bool]{312, &boolCodec}
+	PacketTXHasOff = Option[bool]{316, &boolCodec}
 
 	// PacketQdiscBypass is PACKET_QDISC_BYPASS, {packet,qdisc_bypass}; can be read and set; since Linux 3.14.
 	// Sends past the queueing discipline. packet(7)
 	// Sockets: packet.
-	PacketQdiscBypass = Option[bool]{313, &boolCodec}
+	PacketQdiscBypass = Option[bool]{317, &boolCodec}
 
 	// PacketRolloverStats is PACKET_ROLLOVER_STATS, {packet,rollover_stats}; can be read; since Linux 4.1.
 	// How often a fanout group passed packets on. linux/if_packet.h
 	// Sockets: packet.
-	PacketRolloverStats = Option[PacketRollovers]{314, &codecOfPacketRollovers}
+	PacketRolloverStats = Option[PacketRollovers]{318, &codecOfPacketRollovers}
 
 	// PacketFanoutData is PACKET_FANOUT_DATA, {packet,fanout_data}; can be set; since Linux 4.2.
 	// The classic BPF program that chooses in a fanout group. linux/if_packet.h
 	// Sockets: packet.
-	PacketFanoutData = Option[[]SockFilter]{315, &filterCodec}
+	PacketFanoutData = Option[[]SockFilter]{319, &filterCodec}
 
 	// PacketIgnoreOutgoing is PACKET_IGNORE_OUTGOING, {packet,ignore_outgoing}; can be read and set; since Linux 4.20.
 	// Does not receive what this host sends. linux/if_packet.h
 	// Sockets: packet.
-	PacketIgnoreOutgoing = Option[bool]{316, &boolCodec}
+	PacketIgnoreOutgoing = Option[bool]{320, &boolCodec}
 
 	// PacketVNetHdrSz is PACKET_VNET_HDR_SZ, {packet,vnet_hdr_sz}; can be read and set; since Linux 6.6.
 	// The size of the virtio_net_hdr that packets begin with, in bytes, 0 for none. linux/if_packet.h
 	// Sockets: packet.
-	PacketVNetHdrSz = Option[int]{317, &intCodec}
+	PacketVNetHdrSz = Option[int]{321, &intCodec}
 )
 
 // Options of level netlink: netlink(7).
@@ -1647,52 +1670,52 @@ var (
 	// NetlinkAddMembership is NETLINK_ADD_MEMBERSHIP, {netlink,add_membership}; can be set; since Linux 2.6.14.
 	// Joins a multicast group, by its number. netlink(7)
 	// Sockets: netlink.
-	NetlinkAddMembership = Option[int]{318, &intCodec}
+	NetlinkAddMembership = Option[int]{322, &intCodec}
 
 	// NetlinkDropMembership is NETLINK_DROP_MEMBERSHIP, {netlink,drop_membership}; can be set; since Linux 2.6.14.
 	// Leaves a multicast group. netlink(7)
 	// Sockets: netlink.
-	NetlinkDropMembership = Option[int]{319, &intCodec}
+	NetlinkDropMembership = Option[int]{323, &intCodec}
 
 	// NetlinkPktInfo is NETLINK_PKTINFO, {netlink,pktinfo}; can be read and set; since Linux 2.6.14.
 	// Receives the group of each message as a control message. netlink(7)
 	// Sockets: netlink.
-	NetlinkPktInfo = Option[bool]{320, &boolCodec}
+	NetlinkPktInfo = Option[bool]{324, &boolCodec}
 
 	// NetlinkBroadcastError is NETLINK_BROADCAST_ERROR, {netlink,broadcast_error}; can be read and set; since Linux 2.6.30.
 	// Sending to a group fails when a member did not get it. netlink(7)
 	// Sockets: netlink.
-	NetlinkBroadcastError = Option[bool]{321, &boolCodec}
+	NetlinkBroadcastError = Option[bool]{325, &boolCodec}
 
 	// NetlinkNoENOBUFS is NETLINK_NO_ENOBUFS, {netlink,no_enobufs}; can be read and set; since Linux 2.6.30.
 	// Does not tell that messages were lost. netlink(7)
 	// Sockets: netlink.
-	NetlinkNoENOBUFS = Option[bool]{322, &boolCodec}
+	NetlinkNoENOBUFS = Option[bool]{326, &boolCodec}
 
 	// NetlinkListenAllNSID is NETLINK_LISTEN_ALL_NSID, {netlink,listen_all_nsid}; can be read and set; since Linux 4.2.
 	// Receives from all network namespaces that have a number here. netlink(7)
 	// Sockets: netlink. Needs: CAP_NET_ADMIN.
-	NetlinkListenAllNSID = Option[bool]{323, &boolCodec}
+	NetlinkListenAllNSID = Option[bool]{327, &boolCodec}
 
 	// NetlinkListMemberships is NETLINK_LIST_MEMBERSHIPS, {netlink,list_memberships}; can be read; since Linux 4.2.
 	// The groups joined, a bit each. netlink(7)
 	// Sockets: netlink.
-	NetlinkListMemberships = Option[[]int]{324, &groupsCodec}
+	NetlinkListMemberships = Option[[]int]{328, &groupsCodec}
 
 	// NetlinkCapACK is NETLINK_CAP_ACK, {netlink,cap_ack}; can be read and set; since Linux 4.3.
 	// Error messages leave the request's content out. netlink(7)
 	// Sockets: netlink.
-	NetlinkCapACK = Option[bool]{325, &boolCodec}
+	NetlinkCapACK = Option[bool]{329, &boolCodec}
 
 	// NetlinkExtACK is NETLINK_EXT_ACK, {netlink,ext_ack}; can be read and set; since Linux 4.12.
 	// Error messages come with text. netlink(7)
 	// Sockets: netlink.
-	NetlinkExtACK = Option[bool]{326, &boolCodec}
+	NetlinkExtACK = Option[bool]{330, &boolCodec}
 
 	// NetlinkGetStrictChk is NETLINK_GET_STRICT_CHK, {netlink,get_strict_chk}; can be read and set; since Linux 4.20.
 	// Checks the header of dump requests strictly. linux/netlink.h
 	// Sockets: netlink.
-	NetlinkGetStrictChk = Option[bool]{327, &boolCodec}
+	NetlinkGetStrictChk = Option[bool]{331, &boolCodec}
 )
 
 // Options of level vsock: vsock(7).
@@ -1700,36 +1723,36 @@ var (
 	// VSockBufferSize is SO_VM_SOCKETS_BUFFER_SIZE, {vsock,buffer_size}; can be read and set; since Linux 3.9.
 	// The buffer of a stream in bytes. vsock(7)
 	// Sockets: vsock.
-	VSockBufferSize = Option[uint64]{328, &uint64Codec}
+	VSockBufferSize = Option[uint64]{332, &uint64Codec}
 
 	// VSockBufferMinSize is SO_VM_SOCKETS_BUFFER_MIN_SIZE, {vsock,buffer_min_size}; can be read and set; since Linux 3.9.
 	// The least that buffer_size can be, in bytes. vsock(7)
 	// Sockets: vsock.
-	VSockBufferMinSize = Option[uint64]{329, &uint64Codec}
+	VSockBufferMinSize = Option[uint64]{333, &uint64Codec}
 
 	// VSockBufferMaxSize is SO_VM_SOCKETS_BUFFER_MAX_SIZE, {vsock,buffer_max_size}; can be read and set; since Linux 3.9.
 	// The most that buffer_size can be, in bytes. vsock(7)
 	// Sockets: vsock.
-	VSockBufferMaxSize = Option[uint64]{330, &uint64Codec}
+	VSockBufferMaxSize = Option[uint64]{334, &uint64Codec}
 
 	// VSockPeerHostVMID is SO_VM_SOCKETS_PEER_HOST_VM_ID, {vsock,peer_host_vm_id}; can be read; since Linux 3.9.
 	// The peer's number as the hypervisor has it. linux/vm_sockets.h
 	// Sockets: vsock. Needs: connected.
-	VSockPeerHostVMID = Option[int]{331, &intCodec}
+	VSockPeerHostVMID = Option[int]{335, &intCodec}
 
 	// VSockTrusted is SO_VM_SOCKETS_TRUSTED, {vsock,trusted}; can be read; since Linux 3.9.
 	// Whether the peer is trusted. linux/vm_sockets.h
 	// Sockets: vsock. Needs: connected.
-	VSockTrusted = Option[int]{332, &intCodec}
+	VSockTrusted = Option[int]{336, &intCodec}
 
 	// VSockConnectTimeout is SO_VM_SOCKETS_CONNECT_TIMEOUT, {vsock,connect_timeout}; can be read and set; since Linux 3.9.
 	// How long a connect may take, in microseconds. vsock(7)
 	// Sockets: vsock.
 	// The time is rounded up to the kernel's unit.
-	VSockConnectTimeout = Option[time.Duration]{333, &microseconds}
+	VSockConnectTimeout = Option[time.Duration]{337, &microseconds}
 
 	// VSockNonblockTxrx is SO_VM_SOCKETS_NONBLOCK_TXRX, {vsock,nonblock_txrx}; can be read and set; since Linux 3.9.
 	// Sends and receives in the kernel do not sleep. linux/vm_sockets.h
 	// Sockets: vsock.
-	VSockNonblockTxrx = Option[bool]{334, &boolCodec}
+	VSockNonblockTxrx = Option[bool]{338, &boolCodec}
 )

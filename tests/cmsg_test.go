@@ -86,6 +86,7 @@ func gotInto[V any](t *testing.T, s *esock.Socket, m *esock.Msg, value func(esoc
 	t.Helper()
 	require.NoError(t, s.RecvMsg(m, 0, esock.Within(patience)))
 	require.False(t, m.ControlDamaged())
+	keepControl(t, m)
 	var all []V
 	var kinds []any
 	for c := range m.Control() {
@@ -123,6 +124,7 @@ func TestControlOfUnixSockets(t *testing.T) {
 		sendWith(t, a, "x", c)
 		var m esock.Msg
 		require.NoError(t, b.RecvMsg(&m, 0, esock.Within(patience)))
+		keepControl(t, &m)
 		files := m.TakeFiles()
 		require.Len(t, files, 1)
 		was, _ := file.Stat()
@@ -238,6 +240,7 @@ func stamped(t *testing.T, opt int) (v esock.Timestamps) {
 		sendWith(t, a, "x")
 		var m esock.Msg
 		require.NoError(t, b.RecvMsg(&m, 0, esock.Within(patience)))
+		keepControl(t, &m)
 		for c := range m.Control() {
 			v, ok = c.Timestamping()
 		}

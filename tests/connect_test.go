@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 )
@@ -124,6 +125,37 @@ func TestConnect_SelectThenFinish(t *testing.T) {
 			closeAtEnd(t, peer)
 			echoes(t, s, peer)
 			assert.Zero(t, mb.Len())
+		})
+	}
+}
+
+// The errors of an attempt name the address that it leads to, whichever call reports them.
+func TestConnect_ErrorsOfAnAttemptNameItsAddress(t *testing.T) {
+	nowhere := esock.Inet4Addr(loopback, 1)
+	for name, finish := range map[string]func(*esock.Socket, esock.Wait) error{
+		"finish":             (*esock.Socket).FinishConnect,
+		"connect to nowhere": func(s *esock.Socket, w esock.Wait) error { return s.Connect(nowhere, w) }, // the address is ignored
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, mb := open(t, esock.Inet, esock.Stream, esock.TCP), esock.NewMailbox()
+			to := pendingAddr(t)
+			selected(t, s.Connect(to, esock.NoWait(mb)))
+			for range 2 { // the second call goes on with what the first went on with
+				selected(t, finish(s, esock.NoWait(mb)))
+			}
+			err := finish(s, esock.Within(0).As(mb))
+			assert.ErrorIs(t, err, esock.ErrTimeout)
+			assert.ErrorContains(t, err, " to "+to.String()+": ")
+
+			s = open(t, esock.Inet, esock.Stream, esock.TCP)
+			to = nobody(t, esock.Stream)
+			err = s.Connect(to, esock.NoWait(mb))
+			if _, ok := err.(*esock.Select); ok {
+				eventually(t, "the answer", func() bool { return polled(t, s)&unix.POLLERR != 0 })
+				err = finish(s, esock.NoWait(mb))
+			}
+			assert.ErrorIs(t, err, syscall.ECONNREFUSED)
+			assert.ErrorContains(t, err, " to "+to.String()+": ")
 		})
 	}
 }

@@ -22,13 +22,15 @@ const module = "github.com/esock-go/esock"
 // machine, testwait, testmain and callback help tests: only tests may import them.
 var imports = []struct{ of, may string }{
 	{"csrc", ""},
-	{"internal/needcgo", ""},
-	{"internal/plain", ""},
+	{"internal/needlinux", ""},
+	{"internal/needcgo", "internal/needlinux"},
+	{"internal/plain", "internal/needlinux"},
 	{"internal/ctext", ""},
 	{"internal/bytesize", ""},
-	{"internal/kernel", ""},
+	{"internal/kernel", "internal/needlinux"},
 	{"internal/corecall", ""},
 	{"internal/layered", ""},
+	{"internal/loopcall", ""},
 	{"internal/sourcetree", ""},
 	{"internal/watchdog", ""},
 	{"internal/zerocall", ""},
@@ -41,12 +43,14 @@ var imports = []struct{ of, may string }{
 	{"packet", ""},
 	{"internal/packetjson", "packet"},
 
-	{".", "csrc internal/needcgo internal/corecall internal/layered internal/kernel internal/plain internal/ctext"},
+	{".", "csrc internal/needcgo internal/corecall internal/layered internal/loopcall internal/kernel internal/plain internal/ctext"},
 
 	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
 	{"netdevice", ". internal/corecall internal/plain"},
 	{"supports", ". sockopt netdevice internal/plain"},
-	{"netconn", ". sockopt internal/corecall"},
+	{"netconn", ". sockopt internal/corecall internal/layered"},
+
+	{"engine", ". internal/loopcall"},
 
 	{"internal/testkit", ". sockopt"},
 
@@ -60,6 +64,7 @@ var imports = []struct{ of, may string }{
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},
 	{"examples/restart", "netconn"},
+	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},
 	{"tests/interop", ""},
 	{"tests/mutants", ""},

@@ -11,7 +11,11 @@ import (
 )
 
 // TestMain checks, after all tests of the package, that no goroutine and no descriptor is left behind.
-func TestMain(m *testing.M) { os.Exit(testmain.Run(m)) }
+func TestMain(m *testing.M) {
+	code := testmain.Run(m)
+	writeControl()
+	os.Exit(code)
+}
 
 // descriptors lists what the process has open.
 var descriptors = machine.Descriptors

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -449,6 +450,21 @@ func TestSeqpacketEmptyMessagesAndTheEnd(t *testing.T) {
 	}
 }
 
+// What has no sender has not that of an earlier call's message.
+func TestRecvFromOfAnEmptyMessageHasNoOtherAddress(t *testing.T) {
+	s, to := udp(t)
+	a, b := pair(t, esock.SeqPacket)
+	for range 20 {
+		_, err := s.SendTo(nil, to, 0, esock.Forever)
+		require.NoError(t, err)
+		send(t, a, "")
+		n, from, err := b.RecvFrom(make([]byte, 4), 0, esock.Forever)
+		require.NoError(t, err)
+		assert.Zero(t, n)
+		require.Zero(t, from)
+	}
+}
+
 func TestRecvFrom(t *testing.T) {
 	// A connected stream gives no address.
 	a, b := tcpPair(t)
@@ -516,4 +532,65 @@ func TestRecv_LowWater(t *testing.T) {
 	sel := recvSelect(t, b, mb)
 	send(t, a, "abcd")
 	assert.Equal(t, selectOf(sel), message(t, mb))
+}
+
+// A whole receive that is woken for each small piece sets a mark of its own. One that the user sets meanwhile stands afterwards,
+// however it is set.
+func TestRecvFull_LeavesTheUsersLowWater(t *testing.T) {
+	for name, set := range map[string]func(s *esock.Socket) error{
+		"typed":   func(s *esock.Socket) error { return sockopt.SocketRcvLowat.Set(s, 5) },
+		"by name": func(s *esock.Socket) error { return sockopt.Set(s, "socket", "rcvlowat", 5) },
+		"together": func(s *esock.Socket) error {
+			return sockopt.SetAll(s, []sockopt.Setting{{Level: "socket", Name: "rcvlowat", Value: 5},
+				{Level: "socket", Name: "keepalive", Value: true}})
+		},
+		"native": func(s *esock.Socket) error {
+			return s.SetOptionNative(syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, 5)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := tcpPair(t)
+			const size = 1 << 16
+			done := make(chan outcome, 1)
+			go func() {
+				n, err := b.RecvFull(make([]byte, size), 0, esock.Forever)
+				done <- outcome{n, err}
+			}()
+			mark := func() int {
+				mark, err := sockopt.SocketRcvLowat.Get(b)
+				require.NoError(t, err)
+				return mark
+			}
+			sent := 0
+			for ; mark() == 1; sent++ {
+				require.Less(t, sent, 100, "it sets a mark")
+				eventually(t, "the wait", func() bool { return b.Counters().ReadWaits == uint64(sent+1) })
+				send(t, a, "x")
+				eventually(t, "the next wait", func() bool { return b.Counters().ReadWaits > uint64(sent+1) })
+			}
+			require.NoError(t, set(b))
+			send(t, a, strings.Repeat("x", size-sent))
+			assert.Equal(t, outcome{size, nil}, result(t, done))
+			assert.Equal(t, 5, mark())
+		})
+	}
+}
+
+// MSG_DONTWAIT and MSG_WAITALL change nothing: the Wait says whether a call waits, and the method whether it wants all.
+func TestRecv_FlagsOfWaitingChangeNothing(t *testing.T) {
+	for _, flags := range []esock.MsgFlags{syscall.MSG_DONTWAIT, syscall.MSG_WAITALL} {
+		a, b := pair(t, esock.Stream)
+		waits := b.Counters().ReadWaits
+		got := start(func() (int, error) { return b.Recv(make([]byte, 10), flags, esock.Forever) })
+		eventually(t, "the wait", func() bool { return b.Counters().ReadWaits > waits })
+		send(t, a, "abc")
+		assert.Equal(t, outcome{3, nil}, result(t, got), "%v", flags)
+		_, err := b.Recv(make([]byte, 10), flags, esock.Within(0))
+		assert.Equal(t, esock.ErrTimeout, err, "%v", flags)
+		waits = a.Counters().WriteWaits
+		sent := start(func() (int, error) { return a.Send(make([]byte, 8<<20), flags&syscall.MSG_DONTWAIT, esock.Forever) })
+		eventually(t, "the wait", func() bool { return a.Counters().WriteWaits > waits })
+		drain(t, b, 8<<20)
+		assert.Equal(t, outcome{8 << 20, nil}, result(t, sent), "%v", flags)
+	}
 }

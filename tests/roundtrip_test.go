@@ -324,7 +324,7 @@ var anyControl = rapid.OneOf(
 	rapid.Map(rapid.IntRange(0, math.MaxUint16), esock.UDPSegment),
 	rapid.Map(rapid.Int64(), func(n int64) esock.ControlMessage { return esock.TxTime(time.Duration(n)) }),
 	rapid.Map(rapid.Uint32(), func(n uint32) esock.ControlMessage { return esock.TimestampsFor(esock.TimestampFlags(n)) }),
-	rapid.Map(anyTime, esock.Timestamp),
+	rapid.Map(anyTime.Filter(func(at time.Time) bool { return !at.IsZero() }), esock.Timestamp),
 	rapid.Map(rapid.SliceOfN(rapid.IntRange(0, 1000), 0, 5), func(fds []int) esock.ControlMessage { return esock.Rights(fds...) }),
 	rapid.Map(anyBytes, esock.RetOpts), rapid.Map(anyBytes, esock.HopOpts), rapid.Map(anyBytes, esock.DstOpts), rapid.Map(anyBytes, esock.RTHdr),
 	rapid.Custom(func(t *rapid.T) esock.ControlMessage {

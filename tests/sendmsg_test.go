@@ -95,7 +95,7 @@ func TestSendMsg_ControlMustFit(t *testing.T) {
 func TestSendMsg_ClosedDescriptorIsRefused(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	m := &esock.Msg{Iov: [][]byte{{1}}}
-	require.NoError(t, m.SetControl(esock.Rights(-1)))
+	require.NoError(t, m.SetControl(esock.Rights(1<<30)))
 	_, err := a.SendMsg(m, 0, esock.Forever)
 	assert.ErrorIs(t, err, syscall.EBADF)
 	echoes(t, a, b)

@@ -70,7 +70,7 @@ func TestNotOwnerSaysWhoOwns(t *testing.T) {
 	for _, from := range []*esock.Mailbox{nil, other} {
 		err = s.ControllingProcess(from, other)
 		assert.ErrorIs(t, err, &esock.InvalidError{What: "not_owner"})
-		assert.ErrorContains(t, err, "another owner")
+		assert.ErrorContains(t, err, "the owner is "+mb.String())
 	}
 }
 

@@ -20,6 +20,7 @@ func stamps(t *testing.T, s *esock.Socket, tx *esock.TxTimestamps, n int) (all [
 	for len(all) < n {
 		e, err := s.RecvErr(&m, esock.Within(patience))
 		require.NoError(t, err, "%d of %d timestamps", len(all), n)
+		keepControl(t, &m)
 		p, ok := tx.Pair(e)
 		require.True(t, ok, "%+v", e)
 		assert.WithinDuration(t, time.Now(), p.Stamps.Software, time.Minute)
@@ -70,6 +71,7 @@ func TestTxTimestampsByKeysOfOurOwn(t *testing.T) {
 	var r esock.Msg
 	e, err := s.RecvErr(&r, esock.Within(patience))
 	require.NoError(t, err)
+	keepControl(t, &r)
 	stage, key, ok := e.Timestamp()
 	assert.True(t, ok)
 	assert.Equal(t, esock.TxSent, stage)

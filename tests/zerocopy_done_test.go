@@ -34,6 +34,7 @@ func TestZeroCopyGivesBackWhatWasSent(t *testing.T) {
 	for len(back) < len(bufs) {
 		e, err := a.RecvErr(&m, esock.Within(patience))
 		require.NoError(t, err, "%d of %d", len(back), len(bufs))
+		keepControl(t, &m)
 		for _, d := range zc.Done(e) {
 			assert.True(t, d.Copied, "the loopback copies")
 			assert.True(t, slices.ContainsFunc(bufs, func(b []byte) bool { return &b[0] == &d.Buf[0] && len(b) == len(d.Buf) }))

@@ -25,7 +25,8 @@ func (listenCmd) Help() string {
 	return "The address is printed on standard error. Without -k one connection is accepted and others are refused; with -u " +
 		"the first peer that is heard is the only one. With -u and -k the input goes to the peer that was heard last. " +
 		"The wait for a peer has no limit; -w counts from then on. With -k and TLS clients may begin TLS beside the connection " +
-		"that is served, within -w or 30 seconds, and then wait for it to end.\n\n" + netcatHelp
+		"that is served, within -w or 30 seconds, and then wait for it to end. When 64 do, the next takes the place of the one that " +
+		"has been at it for the longest time.\n\n" + netcatHelp
 }
 
 func (c *listenCmd) Run(out *output, std terminals) error {

@@ -146,3 +146,27 @@ func TestClientsThatStallInTLSKeepNobodyOut(t *testing.T) {
 	}
 	assert.NotContains(t, l.err.String(), "TLS")
 }
+
+// When as many clients stall as may be in their handshakes at once, the first of them give way to those that come.
+func TestClientsThatStallInTLSGiveWay(t *testing.T) {
+	nothingLeft(t)
+	_, _, cert := certificate(t)
+	l := parsed(t, strings.NewReader("x"), "listen", "--tls", "-k", "-w", "1h", "--cert", cert)
+	at := l.address(t)
+	for range handshakes + 1 {
+		dialed(t, at)
+	}
+	for _, want := range []string{"x", ""} {
+		d := parsed(t, strings.NewReader(""), "connect", "--tls", "--insecure", at)
+		require.NoError(t, d.result(t))
+		assert.Equal(t, want, d.out.String())
+	}
+	l.cancel()
+	require.NoError(t, l.result(t))
+	lines := strings.Split(strings.TrimSpace(l.err.String()), "\n")
+	// The address, and a line for each that gave way: not for the last client, if the one before it has left by then.
+	assert.Contains(t, []int{1 + 2, 1 + 3}, len(lines), "%q", lines)
+	for _, line := range lines[1:] {
+		assert.Equal(t, "esock listen: TLS: the client did not end its handshake, and gave way to another client", line)
+	}
+}

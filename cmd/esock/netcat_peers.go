@@ -1,8 +1,10 @@
 package main
 
 import (
+	"container/list"
 	"context"
 	"crypto/tls"
+	"errors"
 	"sync"
 	"time"
 
@@ -11,7 +13,8 @@ import (
 )
 
 const (
-	// handshakes is how many clients of listen --tls -k may be in their handshake at once.
+	// handshakes is how many clients of listen --tls -k may be in their handshake, or wait for their turn after it, at once.
+	// A client that comes then takes the place of the one that has been in its handshake for the longest time.
 	handshakes = 64
 	// handshakeTime limits each of them, unless --wait does.
 	handshakeTime = 30 * time.Second
@@ -43,6 +46,7 @@ func (c *listenCmd) arrivals(ctx context.Context, l *gentcp.Socket, config *tls.
 	ctx, cancel := context.WithCancel(ctx)
 	come := make(chan arrival)
 	room := make(chan struct{}, handshakes)
+	var shaking handshaking
 	tell := func(a arrival) {
 		select {
 		case come <- a:
@@ -55,19 +59,27 @@ func (c *listenCmd) arrivals(ctx context.Context, l *gentcp.Socket, config *tls.
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
-			select {
-			case room <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
 			s, err := l.Accept(nil, esock.Context(ctx))
 			if err != nil {
 				tell(arrival{err: why(err), fatal: true})
 				return
 			}
+			if len(room) == cap(room) {
+				shaking.endOldest()
+			}
+			select {
+			case room <- struct{}{}:
+			case <-ctx.Done():
+				s.Close()
+				return
+			}
+			within, leave := shaking.begin(ctx)
 			all.Go(func() {
 				defer func() { <-room }()
-				peer, err := c.server(ctx, stream{s}, config)
+				peer, err := c.server(within, stream{s}, config)
+				if leave(); err != nil && context.Cause(within) == errGaveWay {
+					err = errGaveWay
+				}
 				tell(arrival{peer: peer, err: err})
 			})
 		}
@@ -83,5 +95,36 @@ func (c *listenCmd) arrivals(ctx context.Context, l *gentcp.Socket, config *tls.
 	return next, func() {
 		cancel()
 		all.Wait()
+	}
+}
+
+var errGaveWay = errors.New("TLS: the client did not end its handshake, and gave way to another client")
+
+// handshaking knows the handshakes that are going on.
+type handshaking struct {
+	mu   sync.Mutex
+	list list.List // of context.CancelCauseFunc, the oldest first
+}
+
+// begin adds a handshake, and returns the context that ends it. leave says that it is over.
+func (h *handshaking) begin(ctx context.Context) (within context.Context, leave func()) {
+	within, cancel := context.WithCancelCause(ctx)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := h.list.PushBack(cancel)
+	return within, func() {
+		h.mu.Lock()
+		h.list.Remove(e)
+		h.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// endOldest ends the handshake that has taken the longest time, if there is one.
+func (h *handshaking) endOldest() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e := h.list.Front(); e != nil {
+		h.list.Remove(e).(context.CancelCauseFunc)(errGaveWay)
 	}
 }

@@ -99,7 +99,7 @@ func TestOptErrors(t *testing.T) {
 			`esock opt get: cannot open a socket of inet, dgram, tcp: protocol not supported (EPROTONOSUPPORT)`},
 		{[]string{"set", "tcp", "nodelay", "maybe"}, `esock opt set: tcp.nodelay takes true or false, not "maybe"`},
 		{[]string{"set", "tcp", "keepidle", "70000"}, `esock opt set: tcp.keepidle cannot be set to 70000: invalid argument (EINVAL)`},
-		{[]string{"set", "tcp", "keepidle", "x"}, `esock opt set: tcp.keepidle cannot be set to x: tcp.keepidle: not a time`},
+		{[]string{"set", "tcp", "keepidle", "x"}, `esock opt set: tcp.keepidle cannot be set to x: not a time`},
 		{[]string{"set", "socket", "type", "1"}, `esock opt set: socket.type can only be read`},
 		{[]string{"set", "socket", "linger", "long"}, `esock opt set: socket.linger takes off, abort, or a number of seconds, not "long"`},
 		{[]string{"set", "otp", "fd", "1"}, `esock opt set: otp.fd can only be read`},

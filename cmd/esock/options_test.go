@@ -170,7 +170,7 @@ func TestOptStructures(t *testing.T) {
 		{[]string{"set", "ip", "add_membership", `{"multiaddr"`}, `the value of ip.add_membership is not JSON: unexpected EOF`},
 		{[]string{"set", "ip", "add_membership", `{} {}`}, `the value of ip.add_membership is more than one JSON value`},
 		{[]string{"set", "socket", "attach_filter", `[{"code": 1.5}]`},
-			`socket.attach_filter cannot be set to [{"code": 1.5}]: socket.attach_filter: code: not an integer`},
+			`socket.attach_filter cannot be set to [{"code": 1.5}]: code: not an integer`},
 		{[]string{"set", "tcp", "fastopen_key", "0x0"}, `tcp.fastopen_key takes bytes, in hexadecimal digits, not "0x0"`},
 		{[]string{"get", "tcp", "nodelay", "--ask", "1"}, `tcp.nodelay does not take a value when it is read`},
 		{[]string{"get", "tcp", "nodelay", "--domain", "local"},

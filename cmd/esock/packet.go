@@ -33,11 +33,8 @@ func (c *packetDecodeCmd) Run(out *output, std terminals) error {
 	if c.Type == "" {
 		return usagef("give the --type of the packet, or --vectors FILE")
 	}
-	if wrong := c.wrong(); wrong != nil {
-		if _, err := fmt.Fprintln(out, packetjson.Decode(c.Type, nil, c.options())); err != nil {
-			return err
-		}
-		return wrong
+	if err := c.wrong(); err != nil {
+		return err
 	}
 	b, err := c.bytes(std.in)
 	if err != nil {

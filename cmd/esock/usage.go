@@ -69,5 +69,9 @@ func wrongUsage(parser *kong.Kong, err error, stderr io.Writer) {
 		}
 		cause = fmt.Sprintf("there is no command %q%s", word, didYouMean(word, known))
 	}
-	fmt.Fprintf(stderr, "esock: %s; %s --help shows the usage\n", cause, node.FullPath())
+	whose := "esock"
+	if node.Leaf() { // as the errors of the command itself
+		whose = node.FullPath()
+	}
+	fmt.Fprintf(stderr, "%s: %s; %s --help shows the usage\n", whose, cause, node.FullPath())
 }

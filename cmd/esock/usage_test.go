@@ -24,17 +24,17 @@ func refusedCode(text string) int {
 // What the parser says of a value that is missing, or begins with a minus, is in words of the command.
 func TestParseErrors(t *testing.T) {
 	for args, want := range map[string]string{
-		"listen --packet":             "esock: --packet: needs a value; write one that begins with a minus as --packet=-…",
-		"packet decode --hex":         "esock: --hex: needs a value; write one that begins with a minus as --hex=-…",
-		"opt set socket rcvbuf -5":    "esock: there is no flag -5; put -- before an argument that begins with a minus",
-		"opt set socket rcvbuf -.5":   "esock: there is no flag -.; put -- before an argument that begins with a minus",
-		"opt set socket rcvbuf -q":    "esock: unknown flag -q",
-		`listen --packet "raw","0"`:   `esock: --packet must be one of "raw", "0", "1", `,
-		"completion fihs":             `esock: <shell> must be one of "bash", "zsh", "fish" but got "fihs"`,
+		"listen --packet":             "esock listen: --packet: needs a value; write one that begins with a minus as --packet=-…",
+		"packet decode --hex":         "esock packet decode: --hex: needs a value; write one that begins with a minus as --hex=-…",
+		"opt set socket rcvbuf -5":    "esock opt set: there is no flag -5; put -- before an argument that begins with a minus",
+		"opt set socket rcvbuf -.5":   "esock opt set: there is no flag -.; put -- before an argument that begins with a minus",
+		"opt set socket rcvbuf -q":    "esock opt set: unknown flag -q",
+		`listen --packet "raw","0"`:   `esock listen: --packet must be one of "raw", "0", "1", `,
+		"completion fihs":             `esock completion: <shell> must be one of "bash", "zsh", "fish" but got "fihs"`,
 		"help serve extra":            `esock help: esock serve has no commands, and so no "extra"`,
 		"help opt get tcp":            `esock help: esock opt get has no commands, and so no "tcp"`,
 		"help opt got":                `esock: there is no command "got"; did you mean get?`,
-		"opt set socket rcvbuf -- -q": `esock opt set: socket.rcvbuf cannot be set to -q: socket.rcvbuf: not an integer`,
+		"opt set socket rcvbuf -- -q": `esock opt set: socket.rcvbuf cannot be set to -q: not an integer`,
 	} {
 		_, errs := said(t, exitUsage, strings.Fields(args)...)
 		assert.True(t, strings.HasPrefix(errs, want), "%s: %s", args, errs)

@@ -84,8 +84,11 @@ func run(address string, grace time.Duration) error {
 // listener is the one of the process before, or a new one. serving tells the process before that this one serves.
 func listener(address string) (l *netconn.Listener, serving func(), err error) {
 	if os.Getenv(handedOver) == "" {
-		l, err = netconn.ListenConfig{}.Listen(context.Background(), "tcp", address)
-		return l, func() {}, err
+		made, err := netconn.Listen("tcp", address)
+		if err != nil {
+			return nil, nil, err
+		}
+		return made.(*netconn.Listener), func() {}, nil
 	}
 	os.Unsetenv(handedOver)
 	f, ready := os.NewFile(3, "listener"), os.NewFile(4, "ready")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
+
+	_ "github.com/esock-go/esock/internal/needlinux"
 )
 
 // Release is the running Linux, 6.18 as {6, 18}: uname(2), asked once. Zeros when it does not tell. It is for what

@@ -10,6 +10,6 @@ var Mark func(socket any)
 // several bubbles and outside, and a wait for a turn does not count as durably blocked.
 var NewChannel func(size int) chan struct{}
 
-// Engine has the methods that only package internal/active calls. That package asserts them, with their types, because nothing
-// of package esock can be named here.
+// Engine has the methods that only packages internal/active and netconn call. They assert them, with their types, because
+// nothing of package esock can be named here.
 var Engine any

@@ -4,3 +4,5 @@
 //
 // The root package imports it from a file without build tags. Without cgo, nothing that imports it is compiled.
 package needcgo
+
+import _ "github.com/esock-go/esock/internal/needlinux"

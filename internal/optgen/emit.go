@@ -68,6 +68,7 @@ var manuals = map[string]string{
 	"raw":     "raw(7)",
 	"icmpv6":  "RFC 3542, section 3.2",
 	"sctp":    "sctp(7), RFC 6458",
+	"tls":     "Documentation/networking/tls.rst of Linux",
 	"mptcp":   "Documentation/networking/mptcp.rst of Linux",
 	"packet":  "packet(7)",
 	"netlink": "netlink(7)",

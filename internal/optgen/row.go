@@ -118,7 +118,7 @@ var (
 	elseLine   = regexp.MustCompile(`^ESOCK_ELSEWHERE\((\w+), (\w+), "([^"]+)"\)$`)
 	rowStart   = regexp.MustCompile(`^ESOCK_OPT\((\w+), (\w+), (\w+), (-?\d+), (\w+)(?:\((\w+)\))?, (\w+), (\w+), (\w+), (?:"([^"]+)"|UNTIL\("([^"]+)", "([^"]+)"\)), "([^"\\]*)",$`)
 	rowText    = regexp.MustCompile(`^ +"([^"\\]+)"\)$`)
-	structLine = regexp.MustCompile(`^ESOCK_STRUCT\((\w+), ([\w \[\]]+), (?:FULL|SHORT|GUESS)\)$`)
+	structLine = regexp.MustCompile(`^ESOCK_STRUCT\((\w+), ([\w \[\]]+), (?:FULL|SHORT|GUESS|HEAD)\)$`)
 	fieldLine  = regexp.MustCompile(`^ESOCK_FIELD\((\w+), (\w+), [\w.-]+, (\w+), "([^"\\]*)"\)$`)
 	keysLine   = regexp.MustCompile(`^ESOCK_KEYS\((\w+), "([\w| ]*)", "([\w ]*)"\)$`)
 	endLine    = regexp.MustCompile(`^ESOCK_END\((\w+), (?:NATURAL|PACKED4), (\d+)\)$`)

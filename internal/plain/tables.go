@@ -1,6 +1,10 @@
 package plain
 
-import "syscall"
+import (
+	"syscall"
+
+	_ "github.com/esock-go/esock/internal/needlinux"
+)
 
 // The names that OTP has for the numbers of sockets, by more than one package.
 

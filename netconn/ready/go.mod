@@ -6,7 +6,7 @@ go 1.26.0
 replace github.com/esock-go/esock => ../..
 
 require (
-	github.com/esock-go/esock v0.0.0
+	github.com/esock-go/esock v0.1.0
 	github.com/stretchr/testify v1.12.1
 	google.golang.org/grpc v1.85.0
 )

@@ -3,6 +3,15 @@
 //
 //	err := server.Serve(ready.Listener(l))
 //	grpc.WithContextDialer(ready.Dialer(netconn.Dialer{}))
+//
+// It is a module of its own, so that esock does not depend on gRPC:
+//
+//	go get github.com/esock-go/esock/netconn/ready
+//
+// A connection of the listener and the dialer is a *Conn. The one beneath it is in its field Conn, and its socket beneath both:
+//
+//	t, ok := c.(*ready.Conn).Conn.(*netconn.TCPConn)
+//	s, ok := netconn.SocketOf(c)
 package ready
 
 import (
@@ -10,10 +19,12 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"syscall"
 
 	"google.golang.org/grpc/mem"
 
+	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/netconn"
 )
 
@@ -31,10 +42,14 @@ type Conn struct {
 	err  error
 }
 
-// New gives a connection the method ReadOnReady. Errors: net.ErrClosed; syscall.EINVAL for nil.
+// New gives a connection the method ReadOnReady. Errors: *esock.InvalidError "connection" for nil; net.ErrClosed for a zero
+// connection.
 func New(c netconn.Conn) (*Conn, error) {
-	if c == nil {
-		return nil, syscall.EINVAL
+	if p := reflect.ValueOf(c); c == nil || p.Kind() == reflect.Pointer && p.IsNil() {
+		return nil, &esock.InvalidError{What: "connection", Cause: "it is nil"}
+	}
+	if own, ok := c.(*Conn); ok && own.Conn == nil || c.Socket() == nil {
+		return nil, net.ErrClosed
 	}
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -46,10 +61,21 @@ func New(c netconn.Conn) (*Conn, error) {
 }
 
 // ReadOnReady waits for data, takes a buffer of size bytes from the pool, and reads into it. The caller gives the buffer
-// back. After an error there is none. One call at a time; deadlines bind it.
+// back. After an error there is none. One call at a time; deadlines bind it. A size of 0 reads nothing and waits for nothing.
+// Errors: *esock.InvalidError "size" for a negative one, "pool" for nil; io.EOF at the end; those of Read.
 func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buf *[]byte, n int, err error) {
-	if c == nil || c.raw == nil {
+	switch {
+	case c == nil || c.raw == nil:
 		return nil, 0, net.ErrClosed
+	case size < 0:
+		return nil, 0, &esock.InvalidError{What: "size", Value: size, Cause: "it is negative"}
+	case pool == nil:
+		return nil, 0, &esock.InvalidError{What: "pool", Cause: "it is nil"}
+	case size == 0:
+		if _, err := c.Read(nil); err != nil {
+			return nil, 0, err
+		}
+		return pool.Get(0), 0, nil
 	}
 	c.size, c.pool = size, pool
 	err = c.raw.Read(c.call)
@@ -88,8 +114,13 @@ func (c *Conn) read(fd uintptr) bool {
 	return true
 }
 
-// Listener makes l return such connections. Those of other packages stay as they are.
-func Listener(l net.Listener) net.Listener { return listener{l} }
+// Listener makes l return such connections. Those of other packages stay as they are. A nil one is closed.
+func Listener(l net.Listener) net.Listener {
+	if l == nil {
+		l = (*netconn.Listener)(nil)
+	}
+	return listener{l}
+}
 
 type listener struct{ net.Listener }
 

@@ -58,10 +58,52 @@ func TestReadOnReady(t *testing.T) {
 	assert.ErrorIs(t, err, net.ErrClosed)
 	assert.Zero(t, pool.out)
 
-	_, err = New(nil)
-	assert.Error(t, err)
-	_, _, err = (*Conn)(nil).ReadOnReady(10, pool)
+}
+
+// Zero values and nil are errors, and no end of the stream.
+func TestMistakes(t *testing.T) {
+	pool := &counting{}
+	for _, c := range []netconn.Conn{nil, (*netconn.TCPConn)(nil), (*Conn)(nil)} {
+		_, err := New(c)
+		assert.EqualError(t, err, "invalid connection: it is nil")
+	}
+	for _, c := range []netconn.Conn{&netconn.TCPConn{}, &Conn{}} {
+		_, err := New(c)
+		assert.ErrorIs(t, err, net.ErrClosed)
+	}
+	for _, c := range []*Conn{nil, {}} {
+		_, _, err := c.ReadOnReady(10, pool)
+		assert.ErrorIs(t, err, net.ErrClosed)
+	}
+	_, err := Listener(nil).Accept()
 	assert.ErrorIs(t, err, net.ErrClosed)
+	assert.Nil(t, Listener(nil).Addr())
+	assert.ErrorIs(t, Listener(nil).Close(), net.ErrClosed)
+
+	l, err := netconn.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := Dialer(netconn.Dialer{})(context.Background(), l.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	r := c.(*Conn)
+	assert.IsType(t, (*netconn.TCPConn)(nil), r.Conn)
+	s, ok := netconn.SocketOf(c)
+	assert.True(t, ok)
+	assert.Same(t, r.Socket(), s)
+	_, _, err = r.ReadOnReady(-1, pool)
+	assert.EqualError(t, err, "invalid size -1: it is negative")
+	_, _, err = r.ReadOnReady(10, nil)
+	assert.EqualError(t, err, "invalid pool: it is nil")
+	buf, n, err := r.ReadOnReady(0, pool)
+	require.NoError(t, err)
+	assert.Zero(t, n)
+	assert.Empty(t, *buf)
+	pool.Put(buf)
+	require.NoError(t, r.Close())
+	_, _, err = r.ReadOnReady(0, pool)
+	assert.ErrorIs(t, err, net.ErrClosed)
+	assert.Zero(t, pool.out)
 }
 
 func TestAddressesOfGRPC(t *testing.T) {

@@ -37,6 +37,7 @@ type benchmark struct {
 	turns      int           // 0: 9
 	turn       time.Duration // of work that may be repeated at will; 0: 300 ms
 	group      string        // neighbours with the same one stand in one table
+	asked      bool          // runs only when it is named
 }
 
 // A metric is one figure of a benchmark; a turn measures all of them.

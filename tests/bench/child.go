@@ -29,6 +29,11 @@ func child(args []string) {
 		if n, err = strconv.Atoi(args[1]); err == nil {
 			err = childIdle(args[0], n)
 		}
+	case "idle-http-netconn", "idle-http-net":
+		var n int
+		if n, err = strconv.Atoi(args[1]); err == nil {
+			err = childIdleHTTP(args[0], n)
+		}
 	default:
 		err = fmt.Errorf("no child is called %s", args[0])
 	}

@@ -40,13 +40,16 @@ var idle = benchmark{
 // idleMemory is what the child prints, in bytes.
 type idleMemory struct{ Sockets, Anonymous, Heap, Stacks int64 }
 
-func idleTurns(mode string) func(e effort) (*session, error) {
+func idleTurns(mode string) func(e effort) (*session, error) { return idleTurnsOf(mode, 20000, 1) }
+
+// idleTurnsOf measures in a child that opens most sockets, or as many as there are descriptors, of which each needs some.
+func idleTurnsOf(mode string, most, each int) func(e effort) (*session, error) {
 	return func(e effort) (*session, error) {
 		var limit unix.Rlimit
 		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 			return nil, err
 		}
-		n := min(pick(e, 20000, 10000), int(limit.Max)-50)
+		n := min(pick(e, most, most/2), int(min(limit.Max, 1<<30)-50)/each)
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err

@@ -4,10 +4,11 @@
 // All contenders of a benchmark take turns in one run, so that a machine that gets slower or faster meanwhile does so
 // for all of them. Every figure is the median of its turns; the ratio is esock's median over the peer's.
 //
-//	build/bench [--quick] [--json FILE] [--svg FILE] [NAME...]
+//	build/bench [--quick] [--json FILE] [--svg FILE] [--page FILE] [NAME...]
 //
 // NAME chooses the benchmarks whose name contains it. ESOCK_PEER is the C program, ESOCK_ERLANG the directory of the
-// compiled bench_peer.erl, ESOCK_COMMAND the command esock; build/bench makes them.
+// compiled bench_peer.erl, ESOCK_COMMAND the command esock, ESOCK_UNCHANGED the test program of tests/unchanged; build/bench makes
+// them.
 package main
 
 import (
@@ -20,8 +21,8 @@ import (
 )
 
 // benchmarks, in the order of the table.
-var benchmarks = []benchmark{ready, blocked, processes, processesSpin, stream, sendfile, accept, openClose,
-	openBindClose, recvmsg, udp, udpEight, udpEcho, decode, idle, allocs, frames, lines, heads, echo1, echo200, echoActive1, echoActive200, serve}
+var benchmarks = slices.Concat([]benchmark{ready, blocked, processes, processesSpin, stream, sendfile, accept, openClose,
+	openBindClose, recvmsg, udp, udpEight, udpEcho, decode, idle, allocs, frames, lines, heads, echo1, echo200, echoActive1, echoActive200, engine50, engine500, engine5000, serve}, netconnRows)
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == childWord {
@@ -31,6 +32,7 @@ func main() {
 	quick := flag.Bool("quick", false, "shorter turns: for a look, not for figures to quote")
 	jsonFile := flag.String("json", "", "write the figures to `FILE`")
 	svgFile := flag.String("svg", "", "write a picture of them to `FILE`")
+	pageFile := flag.String("page", "", "put the rows of netconn into the table of the page `FILE`")
 	cpuProfile := flag.String("cpuprofile", "", "write a processor profile of the run to `FILE`")
 	list := flag.Bool("list", false, "name the benchmarks and stop")
 	flag.Usage = func() {
@@ -52,17 +54,17 @@ func main() {
 		}
 		defer stop()
 	}
-	if err := runAll(effort{quick: *quick}, flag.Args(), *jsonFile, *svgFile); err != nil {
+	if err := runAll(effort{quick: *quick}, flag.Args(), *jsonFile, *svgFile, *pageFile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func runAll(e effort, names []string, jsonFile, svgFile string) error {
+func runAll(e effort, names []string, jsonFile, svgFile, pageFile string) error {
 	start := time.Now()
 	var results []result
 	for _, b := range benchmarks {
-		wanted := len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(b.name, n) })
+		wanted := len(names) == 0 && !b.asked || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(b.name, n) })
 		if !wanted {
 			continue
 		}
@@ -81,6 +83,11 @@ func runAll(e effort, names []string, jsonFile, svgFile string) error {
 	writeTable(os.Stdout, &rep)
 	if jsonFile != "" {
 		if err := writeJSON(jsonFile, &rep); err != nil {
+			return err
+		}
+	}
+	if pageFile != "" {
+		if err := writePage(pageFile, &rep); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@
  *   peer stream N           N times 1 MiB written over a loopback connection, two threads
  *   peer echo               prints the port of 127.0.0.1 it listens on, then echoes the 64-byte
  *                           messages of one connection
+ *   peer serve              prints its port, then echoes what comes on any number of connections, one thread and epoll, until
+ *                           standard input ends
  *   peer drain              prints its port, then throws away what comes, connection by connection, and
  *                           answers the end of each with a byte; until standard input ends
  *   peer load PORT N        N connections to a server that echoes packets of 64 bytes with a length of 4 bytes before
@@ -34,7 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MESSAGE = 64, CHUNK = 1 << 20, PACKET = 4 + MESSAGE, CONNS = 1024 };
+enum { MESSAGE = 64, CHUNK = 1 << 20, PACKET = 4 + MESSAGE, CONNS = 8192 };
 
 static void need(int ok, const char *what) {
     if (!ok) {
@@ -131,6 +133,40 @@ static void echo(void) {
     printf("{\"mode\":\"echo\",\"rounds\":%ld}\n", rounds);
 }
 
+/* The plain loop that one writes by hand: level-triggered, one receive and one send for each event. */
+static void serve(void) {
+    static char buf[16384];
+    static struct epoll_event events[256];
+    struct sockaddr_in at;
+    int l = listen_here(&at), ep = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = l};
+    need(listen(l, 1024) == 0 && ep >= 0 && epoll_ctl(ep, EPOLL_CTL_ADD, l, &e) == 0, "epoll");
+    e.data.fd = STDIN_FILENO;
+    need(epoll_ctl(ep, EPOLL_CTL_ADD, STDIN_FILENO, &e) == 0, "epoll");
+    printf("{\"mode\":\"serve\",\"port\":%d}\n", ntohs(at.sin_port));
+    fflush(stdout);
+    for (;;) {
+        int n = epoll_wait(ep, events, 256, -1);
+        for (int i = 0; i < n; i++) {
+            int fd = events[i].data.fd, on = 1;
+            if (fd == STDIN_FILENO) return;
+            if (fd == l) {
+                e.data.fd = accept4(l, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+                need(e.data.fd >= 0, "accept");
+                need(setsockopt(e.data.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+                         epoll_ctl(ep, EPOLL_CTL_ADD, e.data.fd, &e) == 0,
+                     "epoll");
+                continue;
+            }
+            ssize_t got = recv(fd, buf, sizeof buf, 0);
+            if (got <= 0)
+                close(fd);
+            else
+                need(send(fd, buf, (size_t)got, MSG_NOSIGNAL) == got, "send");
+        }
+    }
+}
+
 static void throw_away(void) {
     static char buf[CHUNK];
     struct sockaddr_in at;
@@ -220,7 +256,7 @@ static void ask(struct conn *c) {
 
 /* work keeps every connection busy for so many milliseconds and returns how many answers came. */
 static double work(int ep, long n, int (*came)(struct conn *), long ms) {
-    struct epoll_event events[CONNS];
+    static struct epoll_event events[CONNS];
     double answers = 0, end = now_ns() + (double)ms * 1e6;
     long busy = n;
     for (long i = 0; i < n; i++) {
@@ -285,6 +321,8 @@ int main(int argc, char **argv) {
         stream(argc > 2 ? n : 1024);
     } else if (strcmp(mode, "echo") == 0) {
         echo();
+    } else if (strcmp(mode, "serve") == 0) {
+        serve();
     } else if (strcmp(mode, "drain") == 0) {
         throw_away();
     } else if (strcmp(mode, "load") == 0 && argc == 4) {
@@ -300,7 +338,7 @@ int main(int argc, char **argv) {
         need(request_len < sizeof request, "path");
         load(n, strtol(argv[4], NULL, 10), response_came);
     } else {
-        fprintf(stderr, "usage: peer pingpong-ready|openclose|stream [N] | echo | drain | load "
+        fprintf(stderr, "usage: peer pingpong-ready|openclose|stream [N] | echo | serve | drain | load "
                         "PORT N | get PORT PATH N\n");
         return 2;
     }

@@ -179,6 +179,8 @@ static void every_row(void **state) {
                {263 /* SOL_PACKET */, 8, ESOCK_CMSG_AUXDATA, 20, false},
                {263, 16, ESOCK_CMSG_RECVERR, 16, false},
                {287 /* SOL_VSOCK */, 1, ESOCK_CMSG_RECVERR, 16, false},
+               {282 /* SOL_TLS */, 1, ESOCK_CMSG_INT, 1, true},
+               {282, 2, ESOCK_CMSG_INT, 1, false},
                {132 /* SOL_SCTP */, 0, ESOCK_CMSG_SCTP_INIT, 8, true},
                {132, 1, ESOCK_CMSG_SCTP_SNDRCV, 32, true},
                {132, 2, ESOCK_CMSG_SCTP_SNDINFO, 16, true},

@@ -103,6 +103,41 @@ static void a_request_that_ends_early_is_a_package_of_what_it_moved(void **state
     shut(b);
 }
 
+/* What the caller moves by itself counts as messages, after the request in progress. */
+static void own_system_calls_are_counted(void **state) {
+    for (int width = 8; width <= 64; width += 56) {
+        struct script k;
+        esock *a, *b;
+        char buf[8];
+        script_init(&k);
+        unix_pair(&k.sys, SOCK_STREAM, &a, &b);
+        assert_int_equal(esock_counters_width(a, width), 0);
+        assert_int_equal(esock_counters_width(b, width), 0);
+        script_cut(&k, K_SEND, 3);
+        assert_int_equal(esock_send(a, "abcde", 5, 0, 0), 3);
+        esock_count(a, 1, 4, 100, 40);
+        esock_count(a, 1, 0, 0, 0);
+        assert_int_equal(counter(a, ESOCK_WRITE_PKG), 5);
+        assert_int_equal(counter(a, ESOCK_WRITE_BYTE), 103);
+        assert_int_equal(counter(a, ESOCK_WRITE_PKG_MAX), 40);
+        assert_int_equal(counter(a, ESOCK_WRITE_TRIES), 3);
+        assert_int_equal(counter(a, ESOCK_WRITE_FAILS), 1);
+        assert_int_equal(counter(a, ESOCK_READ_TRIES), 0);
+
+        assert_int_equal(esock_recv(b, buf, 8, 0, ESOCK_FULL), 3);
+        esock_count(b, 0, 1, 50, 50);
+        esock_count(b, 0, 0, 0, 0);
+        assert_int_equal(counter(b, ESOCK_READ_PKG), 2);
+        assert_int_equal(counter(b, ESOCK_READ_BYTE), 53);
+        assert_int_equal(counter(b, ESOCK_READ_PKG_MAX), 50);
+        assert_int_equal(counter(b, ESOCK_READ_TRIES), 3);
+        assert_int_equal(counter(b, ESOCK_READ_FAILS), 1);
+        assert_int_equal(counter(b, ESOCK_WRITE_TRIES), 0);
+        shut(a);
+        shut(b);
+    }
+}
+
 static void message_calls_count_like_the_others(void **state) {
     esock *a, *b;
     esock_msg m;
@@ -242,6 +277,7 @@ int main(void) {
         cmocka_unit_test(failures_and_the_end_of_a_stream_are_counted),
         cmocka_unit_test(a_request_in_several_calls_is_one_package),
         cmocka_unit_test(a_request_that_ends_early_is_a_package_of_what_it_moved),
+        cmocka_unit_test(own_system_calls_are_counted),
         cmocka_unit_test(message_calls_count_like_the_others),
         cmocka_unit_test(a_wrap_at_8_bits_is_told_once),
         cmocka_unit_test(one_step_over_the_whole_width_is_a_wrap),

@@ -4,6 +4,8 @@
 
 #include <sys/mman.h>
 
+#include "esock_queue.h"
+
 static struct script k;
 static esock *made;     /* the handle that a call makes */
 static esock *base;     /* the socket that a call works on */
@@ -73,6 +75,26 @@ static int new_poller(void) {
     return esock_poller_new(&p, &k.sys);
 }
 
+/* A queue, with its stack of buffers, and a member. */
+static esock_queue *queue;
+
+static int new_queue(void) {
+    int r = esock_queue_new(&queue, NULL, &k.sys);
+    if (r == 0) assert_int_equal(esock_queue_free(queue), 0);
+    return r;
+}
+
+static int add_to_queue(void) {
+    esock_member *m = NULL;
+    int r = esock_queue_add(queue, base, &m);
+    if (r < 0) assert_null(m);
+    if (r == 0) {
+        esock_queue_remove(queue, m);
+        assert_int_equal(esock_queue_free(queue), 0);
+    }
+    return r;
+}
+
 /* Without memory for the counters nothing is sent, so that they are never wrong. */
 static int send_a_file(void) {
     unsigned before = script_count(&k, K_SENDFILE);
@@ -122,6 +144,11 @@ static void connected(void) {
     shut(other);
 }
 
+static void connected_and_a_queue(void) {
+    connected();
+    assert_int_equal(esock_queue_new(&queue, NULL, &k.sys), 0);
+}
+
 static void connected_and_a_file(void) {
     esock *other;
     unix_pair(&k.sys, SOCK_STREAM, &base, &other);
@@ -145,6 +172,8 @@ static const struct {
     {"esock_adopt, take", socket_to_adopt, adopt_and_take, 1},
     {"esock_accept", listening, accept_one, 1},
     {"esock_poller_new", no_base, new_poller, 1},
+    {"esock_queue_new", no_base, new_queue, 2},
+    {"esock_queue_add", connected_and_a_queue, add_to_queue, 1},
     {"esock_sendfile", connected_and_a_file, send_a_file, 1},
     {"esock_sendfile_done", connected, count_a_file, 1},
 };

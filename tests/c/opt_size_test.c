@@ -262,8 +262,21 @@ static void policies_are_not_cut_down(void **state) {
     shut(s);
 }
 
+/* The secrets of level tls are set and never read: the kernel gives version and cipher if the room is theirs exactly. */
+static void what_is_before_a_list_is_read_alone(void **state) {
+    static const char head[] = {4, 3, 51, 0};
+    char data[256];
+    size_t len = sizeof data;
+    assert_int_equal(reads("tls", "tx", 0, sizeof head, head, sizeof head, data, &len), 0);
+    assert_int_equal(kernel.asked, sizeof head);
+    assert_int_equal(len, sizeof head);
+    assert_memory_equal(data, head, sizeof head);
+    assert_int_equal(reads("tls", "tx", 0, 3, head, 3, data, &len), -EBADMSG);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_before_a_list_is_read_alone),
         cmocka_unit_test(the_kernel_refuses_and_says_how_much),
         cmocka_unit_test(the_kernel_gives_what_fits_and_says_how_much),
         cmocka_unit_test(the_kernel_refuses_and_says_nothing),

@@ -305,6 +305,38 @@ static void only_answered_receives_prove_that_it_drains(void **state) {
         assert_int_equal(esock_disarm(p, a, ESOCK_IN), 0);
         assert_true(one_shot(&k));
     }
+    for (int i = 0; i < 10; i++) { /* the same, and each is answered */
+        exchange(p, a, b, &k);
+        assert_true(one_shot(&k));
+        put(b);
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_NOTHING, &k), 0);
+        event_comes(p, &k, ESOCK_IN);
+        assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+        take(a);
+    }
+    finish(p, a, b);
+}
+
+/* An event that proved empty makes the registration edge-triggered until the next arm, and no longer. */
+static void empty_event_is_no_proof(void **state) {
+    struct script k;
+    esock *a, *b;
+    script_init(&k);
+    esock_poller *p = poller(&k.sys);
+    unix_pair(NULL, SOCK_STREAM, &a, &b);
+    put(b);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_NOTHING, &k), 0);
+    event_comes(p, &k, ESOCK_IN);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+    take(a); /* by another process */
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_EMPTY, &k), 0);
+    assert_false(one_shot(&k));
+    put(b);
+    event_comes(p, &k, ESOCK_IN);
+    assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+    take(a);
+    assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_TRY, &k), 0);
+    assert_true(one_shot(&k));
     finish(p, a, b);
 }
 
@@ -374,6 +406,37 @@ static void arm_of_a_receiver_that_has_left_data_is_answered(void **state) {
     event_comes(p, &k, ESOCK_IN);
     assert_true(one_shot(&k));
     finish(p, a, b);
+}
+
+static void peek_proves_nothing_where_it_may_be_at_an_offset(void **state) {
+    for (int exposed = 0; exposed <= 1; exposed++) {
+        struct script k;
+        esock *a, *b;
+        int off = 100;
+        script_init(&k);
+        esock_poller *p = poller(&k.sys);
+        if (exposed) { /* adopted: somebody else may set it */
+            unix_pair(NULL, SOCK_STREAM, &a, &b);
+        } else {
+            esock_addr at;
+            a = bound(NULL, SOCK_DGRAM, &at);
+            assert_int_equal(esock_open(&b, AF_INET, SOCK_DGRAM, 0, NULL), 0);
+            assert_int_equal(esock_connect(b, &at), 0);
+        }
+        assert_int_equal(waits_that_call(&k, p, a, b), 4);
+        unsigned before = script_count(&k, K_EPOLL_CTL);
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_PEEK, &k), 0);
+        assert_int_equal(script_count(&k, K_EPOLL_CTL), before + (exposed ? 1 : 0));
+        put(b);
+        event_comes(p, &k, ESOCK_IN);
+        assert_int_equal(esock_fired(p, a, ESOCK_IN), ESOCK_IN);
+        if (!exposed)
+            assert_int_equal(esock_setopt_native(a, SOL_SOCKET, SO_PEEK_OFF, &off, sizeof off), 0);
+        assert_int_equal(esock_arm(p, a, ESOCK_IN, ESOCK_AFTER_PEEK, &k), 0);
+        event_comes(p, &k, ESOCK_IN); /* the byte is still there */
+        assert_true(one_shot(&k));
+        finish(p, a, b);
+    }
 }
 
 static void writer_ends_it_and_both_are_answered(void **state) {
@@ -568,6 +631,8 @@ static void interrupted_wait_goes_on_if_it_was_for_ever(void **state) {
     /* With a timeout the interrupted call returns, because the caller knows how much time is left. */
     script_answer(&k, K_EPOLL_WAIT, -EINTR);
     assert_int_equal(esock_poll(p, &ev, 1, 1000), 0);
+    script_answer(&k, K_EPOLL_WAIT, -EINTR);
+    assert_int_equal(esock_poll(p, &ev, 1, 0), 0);
     script_answer(&k, K_EPOLL_WAIT, -EBADF);
     assert_int_equal(esock_poll(p, &ev, 1, 0), -EBADF);
     assert_int_equal(esock_poll(p, &ev, 0, 0), -EINVAL);
@@ -588,8 +653,8 @@ static void poller_without_room_is_an_error_and_leaks_nothing(void **state) {
     assert_int_equal(script_open_fds(), before);
 }
 
-static void many_events_come_in_one_batch(void **state) {
-    enum { N = 40 };
+static void many_events_come_in_batches(void **state) {
+    enum { N = 80, MOST = 64 };
     esock *a[N], *b[N];
     esock_event ev[N];
     bool seen[N] = {false};
@@ -599,10 +664,13 @@ static void many_events_come_in_one_batch(void **state) {
         put(b[i]);
         assert_int_equal(esock_arm(p, a[i], ESOCK_IN, 0, &seen[i]), 0);
     }
-    assert_int_equal(esock_poll(p, ev, N, 0), N);
+    memset(ev, 0xff, sizeof ev);
+    assert_int_equal(esock_poll(p, ev, N, 0), MOST);
+    assert_int_equal(esock_poll(p, ev + MOST, N - MOST, 0), N - MOST);
     for (int i = 0; i < N; i++) {
         bool *mine = ev[i].user;
         assert_false(*mine);
+        assert_int_equal(ev[i].spare, 0);
         *mine = true;
     }
     for (int i = 0; i < N; i++) {
@@ -823,9 +891,11 @@ int main(void) {
         cmocka_unit_test(waiting_for_errors_alone),
         cmocka_unit_test(receiver_that_drains_arms_without_a_system_call),
         cmocka_unit_test(only_answered_receives_prove_that_it_drains),
+        cmocka_unit_test(empty_event_is_no_proof),
         cmocka_unit_test(edge_between_the_try_and_the_arm_is_not_lost),
         cmocka_unit_test(second_edge_without_a_waiter_ends_it_and_doubles_the_proof),
         cmocka_unit_test(arm_of_a_receiver_that_has_left_data_is_answered),
+        cmocka_unit_test(peek_proves_nothing_where_it_may_be_at_an_offset),
         cmocka_unit_test(writer_ends_it_and_both_are_answered),
         cmocka_unit_test(hang_up_is_one_edge),
         cmocka_unit_test(queued_errors_are_quiet_for_one_that_drains),
@@ -840,7 +910,7 @@ int main(void) {
         cmocka_unit_test(pollers_nest),
         cmocka_unit_test(interrupted_wait_goes_on_if_it_was_for_ever),
         cmocka_unit_test(poller_without_room_is_an_error_and_leaks_nothing),
-        cmocka_unit_test(many_events_come_in_one_batch),
+        cmocka_unit_test(many_events_come_in_batches),
         cmocka_unit_test(ready_is_what_was_asked_for_and_the_end),
         cmocka_unit_test(end_of_a_full_unix_socket_is_seen_without_sending),
     };

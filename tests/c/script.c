@@ -394,6 +394,24 @@ static int k_epoll_wait(const esock_sys *sys, int ep, struct epoll_event *ev, in
                     canned ? t.answer.result : real()->epoll_wait(real(), ep, ev, max, timeout_ms));
 }
 
+static int k_eventfd(const esock_sys *sys) {
+    struct turn t;
+    bool canned = begin(sys, K_EVENTFD, -1, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->eventfd(real()));
+}
+
+static int k_event_set(const esock_sys *sys, int fd) {
+    struct turn t;
+    bool canned = begin(sys, K_EVENT_SET, fd, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->event_set(real(), fd));
+}
+
+static int k_event_clear(const esock_sys *sys, int fd) {
+    struct turn t;
+    bool canned = begin(sys, K_EVENT_CLEAR, fd, 0, 0, 0, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->event_clear(real(), fd));
+}
+
 static int k_open(const esock_sys *sys, const char *path, int flags) {
     struct turn t;
     bool canned = begin(sys, K_OPEN, -1, flags, 0, 0, &t);
@@ -461,6 +479,9 @@ void script_init(struct script *k) {
         .epoll_create = k_epoll_create,
         .epoll_ctl = k_epoll_ctl,
         .epoll_wait = k_epoll_wait,
+        .eventfd = k_eventfd,
+        .event_set = k_event_set,
+        .event_clear = k_event_clear,
         .open = k_open,
         .filetype = k_filetype,
         .setns = k_setns,

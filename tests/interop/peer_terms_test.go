@@ -9,6 +9,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/packet"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // options makes an option list of a term, by name.
@@ -169,8 +170,8 @@ func optionTerm(v any) any {
 			all = append(all, tuple{atom(o.Name), o.Value})
 		}
 		return asList(all)
-	case gentcp.LingerValue:
-		return tuple{optionTerm(v.On), v.Seconds}
+	case sockopt.Linger:
+		return tuple{optionTerm(v.On), int(v.Time / time.Second)}
 	case time.Duration:
 		if v == gentcp.Infinity {
 			return atom("infinity")

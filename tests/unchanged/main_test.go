@@ -31,6 +31,10 @@ var (
 const patience = 2 * time.Minute
 
 func TestMain(m *testing.M) {
+	if what := os.Getenv(speedVariable); what != "" {
+		speedMain(what)
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/esock-go/esock.servePoller"),
 		// These live as long as the process, or up to ten seconds longer than what they serve.
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
@@ -54,7 +58,7 @@ func listen(t testing.TB, network string) *netconn.Listener {
 	l, err := netconn.ListenConfig{}.Listen(background, name, addressOf(t, network))
 	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
-	return l
+	return l.(*netconn.Listener)
 }
 
 // packets makes a socket of datagrams for the time of the test.
@@ -62,7 +66,7 @@ func packets(t testing.TB, network string) netconn.PacketConn {
 	c, err := netconn.ListenConfig{}.ListenPacket(background, network, addressOf(t, network))
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
-	return c
+	return c.(netconn.PacketConn)
 }
 
 // dialer dials what l listens on, whatever the address says.

@@ -20,7 +20,7 @@ import (
 )
 
 // The methods that quic-go asks for before it uses control messages, batches and segmentation offload.
-var _ quic.OOBCapablePacketConn = netconn.UDPConn{}
+var _ quic.OOBCapablePacketConn = (*netconn.UDPConn)(nil)
 
 func TestQUIC(t *testing.T) {
 	row(t, "github.com/quic-go/quic-go", "udp4, udp6: 16 MiB each way at once over two streams, datagrams, with ECN, GSO and recvmmsg")

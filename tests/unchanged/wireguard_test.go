@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +22,7 @@ import (
 )
 
 // bind is wireguard-go's conn.Bind over one socket of this library for IPv4.
-type bind struct{ c netconn.UDPConn }
+type bind struct{ c *netconn.UDPConn }
 
 type peer struct{ to netip.AddrPort }
 
@@ -35,14 +36,14 @@ func (peer) SrcIP() netip.Addr     { return netip.Addr{} }
 const batchSize = 16
 
 func (b *bind) Open(port uint16) ([]conn.ReceiveFunc, uint16, error) {
-	if b.c != (netconn.UDPConn{}) {
+	if b.c != nil {
 		return nil, 0, conn.ErrBindAlreadyOpen
 	}
 	c, err := netconn.ListenConfig{}.ListenPacket(background, "udp4", fmt.Sprint("127.0.0.1:", port))
 	if err != nil {
 		return nil, 0, err
 	}
-	u := c.(netconn.UDPConn)
+	u := c.(*netconn.UDPConn)
 	b.c = u
 	ms := make([]netconn.Message, batchSize)
 	receive := func(packets [][]byte, sizes []int, eps []conn.Endpoint) (int, error) {
@@ -63,33 +64,41 @@ func (b *bind) Open(port uint16) ([]conn.ReceiveFunc, uint16, error) {
 }
 
 func (b *bind) Close() error {
-	if b.c == (netconn.UDPConn{}) {
+	if b.c == nil {
 		return nil
 	}
 	c := b.c
-	b.c = netconn.UDPConn{}
+	b.c = nil
 	return c.Close()
 }
 
 func (b *bind) SetMark(mark uint32) error {
-	if mark == 0 || b.c == (netconn.UDPConn{}) {
+	if mark == 0 || b.c == nil {
 		return nil
 	}
 	return sockopt.SocketMark.Set(b.c.Socket(), uint(mark))
 }
 
+var sends = sync.Pool{New: func() any { return new([batchSize]netconn.Message) }}
+
 func (b *bind) Send(bufs [][]byte, ep conn.Endpoint) error {
-	to := net.UDPAddrFromAddrPort(ep.(peer).to)
-	ms := make([]netconn.Message, len(bufs))
-	for i := range bufs {
-		ms[i] = netconn.Message{Buffers: bufs[i : i+1], Addr: to}
+	if len(bufs) == 1 {
+		_, err := b.c.WriteToUDPAddrPort(bufs[0], ep.(peer).to)
+		return err
 	}
-	for len(ms) > 0 {
-		n, err := b.c.WriteBatch(ms, 0)
+	to := net.UDPAddrFromAddrPort(ep.(peer).to)
+	ms := sends.Get().(*[batchSize]netconn.Message)
+	defer sends.Put(ms)
+	for len(bufs) > 0 {
+		most := min(len(bufs), batchSize)
+		for i := range most {
+			ms[i] = netconn.Message{Buffers: bufs[i : i+1], Addr: to}
+		}
+		n, err := b.c.WriteBatch(ms[:most], 0)
 		if err != nil {
 			return err
 		}
-		ms = ms[n:]
+		bufs = bufs[n:]
 	}
 	return nil
 }

@@ -125,8 +125,21 @@ except where the table says so.
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", module, version, r.what, r.results[0], r.results[1])
 	}
+	fmt.Fprint(&b, notUnchanged)
 	return b.Bytes()
 }
+
+// notUnchanged is the end of the page.
+const notUnchanged = `
+## What does not run unchanged
+
+- **golang.org/x/net/ipv4 and ipv6**: the calls of a PacketConn or RawConn over a connection of this package fail with "invalid
+  conn type". That module looks for the types of package net by name, and no type of another package passes. UDPConn has
+  ReadBatch and WriteBatch with messages of the same form, ReadMsgUDP and WriteMsgUDP take the same control messages, and package
+  sockopt has the options.
+- **A type assertion to *net.TCPConn or the like**: it becomes *netconn.TCPConn. [netconn.md](netconn.md) lists the names.
+- **net.Buffers.WriteTo**: it works, with a system call for each buffer. WriteBuffers makes one for all.
+`
 
 // rank puts Go's own library first.
 func rank(module string) string {

@@ -14,12 +14,12 @@ import (
 )
 
 // connUDP is a socket of netconn, bound to loopback.
-func connUDP() (netconn.UDPConn, netip.AddrPort, error) {
+func connUDP() (*netconn.UDPConn, netip.AddrPort, error) {
 	c, err := netconn.ListenConfig{}.ListenPacket(context.Background(), "udp4", "127.0.0.1:0")
 	if err != nil {
-		return netconn.UDPConn{}, netip.AddrPort{}, err
+		return nil, netip.AddrPort{}, err
 	}
-	return c.(netconn.UDPConn), c.LocalAddr().(*net.UDPAddr).AddrPort(), nil
+	return c.(*netconn.UDPConn), c.LocalAddr().(*net.UDPAddr).AddrPort(), nil
 }
 
 func udpConn() (operation, error) {

@@ -1,0 +1,179 @@
+/* esock_queue: completions.
+ *
+ * A queue is given operations on sockets, carries them out when the sockets are ready, and returns
+ * their results in batches. Where esock_poll says "try now", a queue says "this is done": one call
+ * waits, receives and sends for many sockets.
+ *
+ *     esock_queue_new(&q, NULL, NULL);
+ *     esock_queue_add(q, s, &m);
+ *     op = (esock_op){.kind = ESOCK_OP_RECV, .member = m, .buf = buf, .len = sizeof buf};
+ *     esock_queue_give(q, &op);
+ *     n = esock_queue_wait(q, results, 64, -1);
+ *     for (i = 0; i < n; i++) handle(results[i].op, results[i].n);
+ *
+ * Operations
+ *   The caller owns the memory of an operation, and of what it points to, and sets its first
+ *   members. From esock_queue_give to its last result the queue uses that memory. The last result
+ *   is the one without ESOCK_RESULT_MORE. After it, and after esock_queue_cancel and
+ *   esock_queue_remove, the memory is the caller's again. Operations of one direction of a socket
+ *   are carried out in the order in which they were given: accept and receive are one direction,
+ *   connect and send the other.
+ *
+ * Buffers
+ *   A repeated receive puts the data into a buffer of the queue. The buffer is the caller's from
+ *   then on, until the caller puts its number back (esock_buffers). A receive for which no buffer
+ *   is left waits for one. The caller may take buffers for other purposes as well.
+ *
+ * Threads
+ *   One thread at a time uses a queue, its members and its buffers; esock_queue_wake alone may be
+ *   called at any time, until esock_queue_free. A handle may be in several queues and pollers.
+ */
+#ifndef ESOCK_QUEUE_H
+#define ESOCK_QUEUE_H
+
+#include "esock.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct esock_queue esock_queue;
+typedef struct esock_member esock_member; /* a handle in a queue */
+
+enum esock_op_kind {
+    ESOCK_OP_ACCEPT = 1, /* esock_accept; the handle is in the result */
+    ESOCK_OP_RECV,       /* esock_recv */
+    ESOCK_OP_RECVFROM,   /* esock_recvfrom; the sender in *addr */
+    ESOCK_OP_RECVMSG,    /* esock_recvmsg, as *msg says */
+    ESOCK_OP_SEND,       /* esock_send, until all is sent */
+    ESOCK_OP_SENDTO,     /* esock_sendto, to *addr */
+    ESOCK_OP_SENDMSG,    /* esock_sendmsgv, as *msg says, until all is sent */
+    ESOCK_OP_SENDFILE,   /* esock_sendfile: len bytes of in_fd from offset, 0: to its end */
+    ESOCK_OP_CONNECT     /* esock_connect to *addr, and esock_finish */
+};
+
+enum esock_op_flags {
+    ESOCK_OP_AGAIN = 1, /* accept, receive: again and again, until it fails or is cancelled */
+    ESOCK_OP_FULL = 2,  /* receive on a stream: until len bytes have come */
+    ESOCK_OP_QUIET = 4, /* send: no result when all was sent */
+    ESOCK_OP_BUFFER =
+        8 /* send: the data is in a buffer of the queue, which gets it back when all was sent */
+};
+
+/* What a received or sent message consists of, besides what esock_op has. */
+typedef struct esock_op_msg {
+    struct iovec *iov; /* sendmsg: the data; the queue changes them as it sends */
+    size_t iovlen;
+    void *control; /* control data: to send, or the room for received */
+    size_t control_len;
+    esock_cmsg *cmsgs; /* recvmsg: decoded control messages */
+    size_t cmsgs_max;
+    esock_msg out; /* recvmsg: what came */
+} esock_op_msg;
+
+typedef struct esock_op {
+    /* the caller's */
+    uint8_t kind;  /* enum esock_op_kind */
+    uint8_t flags; /* enum esock_op_flags */
+    int32_t msg_flags;
+    uint64_t user;        /* not looked at */
+    esock_member *member; /* where to do it */
+    void *buf;            /* receive, send: the bytes; not for ESOCK_OP_AGAIN */
+    size_t len;
+    esock_addr *addr;  /* recvfrom, sendto, connect */
+    esock_op_msg *msg; /* recvmsg, sendmsg */
+    int64_t offset;    /* sendfile */
+    int32_t in_fd;
+    /* the queue's; a new operation has zeros */
+    uint32_t state;
+    size_t done; /* bytes moved, also before an error, the end of a stream, or a cancel */
+    struct esock_op *next;
+} esock_op;
+
+enum esock_result_flags {
+    ESOCK_RESULT_MORE = 1,  /* the operation goes on, and has further results */
+    ESOCK_RESULT_BUFFER = 2 /* the data is in the buffer with the number `buffer` */
+};
+
+typedef struct esock_result {
+    esock_op *op;
+    uint64_t user;   /* the operation's, which may be gone already */
+    int64_t n;       /* bytes moved, 0 for accept and connect, or a negative errno */
+    uint32_t flags;  /* enum esock_result_flags */
+    uint32_t buffer; /* with ESOCK_RESULT_BUFFER */
+    esock *accepted; /* accept: the new handle, which the caller must close */
+} esock_result;
+
+/* The buffers of a queue. Buffer i is the `size` bytes at base + i * size. stack[0..free) are the
+ * numbers of those that nobody uses: take the last, and put it back there. */
+typedef struct esock_buffers {
+    unsigned char *base;
+    size_t size;
+    uint32_t count;
+    uint32_t free;
+    uint32_t *stack;
+} esock_buffers;
+
+/* What a queue is made of. Zeros stand for the defaults. */
+typedef struct esock_queue_config {
+    uint32_t buffers;     /* how many; default 1024. Memory is used for those that are filled. */
+    uint32_t buffer_size; /* bytes of each, a multiple of 64; default 16384 */
+} esock_queue_config;
+
+/* Makes a queue. `config` may be NULL, for the defaults; `sys` too, for the real kernel. -EINVAL: a
+ * size out of range, or more than 2 GiB together. Other errors: those of epoll_create1(2),
+ * eventfd(2) and mmap(2). */
+ESOCK_API int esock_queue_new(esock_queue **out, const esock_queue_config *config,
+                              const esock_sys *sys);
+
+/* Frees the queue and its buffers. `q` may be NULL. -EBUSY: a handle is still a member, and nothing
+ * is freed. */
+ESOCK_API int esock_queue_free(esock_queue *q);
+
+/* Returns the queue's buffers, at the same place for its whole life. */
+ESOCK_API esock_buffers *esock_queue_buffers(esock_queue *q);
+
+/* Makes a handle a member. Other errors: those of epoll_ctl(2), and of dup(2) for a descriptor that
+ * the caller keeps. */
+ESOCK_API int esock_queue_add(esock_queue *q, esock *s, esock_member **out);
+
+/* Ends a membership, and with it all operations of the member, which have no further results. Call
+ * it before esock_close. Results that esock_queue_wait has returned before are not affected. Returns
+ * how many operations ended. */
+ESOCK_API int esock_queue_remove(esock_queue *q, esock_member *m);
+
+/* Returns the member's handle. */
+ESOCK_API esock *esock_member_handle(const esock_member *m);
+
+/* Gives the queue an operation. esock_queue_wait carries it out. -EINVAL: `member` is NULL, or
+ * `kind` or `flags` is none of those above or does not fit the other. -EALREADY: the queue has it.
+ * -EFAULT: a pointer that it needs is NULL. */
+ESOCK_API int esock_queue_give(esock_queue *q, esock_op *op);
+
+/* Takes an operation back. After 0 it has no further result; `done` says how much it had moved.
+ * -ENOENT: the queue does not have it: its last result was returned. */
+ESOCK_API int esock_queue_cancel(esock_queue *q, esock_op *op);
+
+/* Carries out what can be done, and returns up to `max` results in out[]. If there are none it waits
+ * for up to `timeout_ms`; 0 does not wait, -1 waits for ever. Returns how many; 0 when the time is
+ * over, and also earlier: when a signal or esock_queue_wake has ended the wait, or something was
+ * done that has no result yet. Each socket has its turn: no more than one receive, or 64 connections
+ * of a listener, before the next one. -EINVAL: `max` is below 1. Other errors: those of epoll_wait(2). */
+ESOCK_API int esock_queue_wait(esock_queue *q, esock_result *out, int max, int timeout_ms);
+
+/* Ends the wait in progress, or else the next one, at once. Any thread may call it. */
+ESOCK_API int esock_queue_wake(esock_queue *q);
+
+/* Returns a descriptor that is readable when esock_queue_wait has something to do, unless the queue
+ * itself has kept something: see esock_queue_idle. Queues, pollers and runtimes nest. */
+ESOCK_API int esock_queue_fd(const esock_queue *q);
+
+/* Returns 1 if only an event can bring a result: the caller may sleep until esock_queue_fd is
+ * readable. 0: call esock_queue_wait. */
+ESOCK_API int esock_queue_idle(const esock_queue *q);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,367 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/loopcall"
+)
+
+// Handler is what a program does with the connections of a loop. Its methods are called in the goroutine of Run, one at a time.
+type Handler interface {
+	// Opened is called before anything else.
+	Opened(c *Conn)
+	// Received is called with what the peer has sent. b is valid until it returns.
+	Received(c *Conn, b []byte)
+	// Writable is called when Write has returned ErrFull and there is room again.
+	Writable(c *Conn)
+	// Closed is called once, last. err is io.EOF when the peer has ended the stream, net.ErrClosed when the program has closed
+	// it, what Run returns when that ends, else why it failed. The socket closes when Closed returns.
+	Closed(c *Conn, err error)
+}
+
+// ErrFull is the error of Write while the connection has more unsent bytes than Mark allows.
+var ErrFull = errors.New("engine: too many unsent bytes")
+
+// PanicError is why a connection ended whose handler panicked.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("engine: the handler panicked: %v", e.Value) }
+
+// Panicked sets what is told of a handler that panics; if it is not given, the default logger of log/slog. The connection is
+// closed, with the same error.
+func Panicked(f func(c *Conn, err *PanicError)) Option {
+	return func(c *config) error {
+		if f == nil {
+			return &esock.InvalidError{What: "panicked", Cause: "it is nil"}
+		}
+		c.panicked = f
+		return nil
+	}
+}
+
+func report(c *Conn, err *PanicError) {
+	slog.Error(err.Error(), "socket", c.s, "stack", string(err.Stack))
+}
+
+// Conn is a connection in a loop. Its methods are for the handler; other goroutines use Post.
+type Conn struct {
+	// Data is the program's own.
+	Data any
+
+	joined
+	h       Handler
+	sending []sending // in order: given to the queue, or about to be
+	unsent  int       // their bytes
+	open    bool      // the last of them is not given yet, and takes more bytes
+	paused  bool      // nothing is received, because too much is unsent
+	full    bool      // Write has returned ErrFull
+	ending  error     // the connection ends, with this, when all is sent
+
+	detached bool
+}
+
+// sending is a send, whose operation lies before its data.
+type sending struct {
+	op     *loopcall.Op
+	buffer int64 // the number of its buffer; -1: memory of its own
+}
+
+// headRoom is the room for an operation before its data.
+const headRoom = 128
+
+// Adopt gives a connected socket to the loop. While the loop has it, calls on it that send or receive return esock.ErrState.
+// Errors: esock.ErrState while such calls are in progress; net.ErrClosed; ErrClosed.
+func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
+	switch {
+	case s == nil:
+		return nil, &esock.InvalidError{What: "socket", Cause: "it is nil"}
+	case h == nil:
+		return nil, &esock.InvalidError{What: "handler", Cause: "it is nil"}
+	}
+	c := &Conn{joined: joined{l: l, s: s}, h: h}
+	if err := l.enlist(c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Socket returns the socket. Its options, counters and names may be used. Its Close closes the connection at once; see Close.
+func (c *Conn) Socket() *esock.Socket { return c.s }
+
+// Post calls f in the goroutine of the loop. It reports false if the loop is closed.
+func (c *Conn) Post(f func()) bool { return c.l.Post(f) }
+
+// Unsent returns how many bytes were written and not taken by the kernel yet.
+func (c *Conn) Unsent() int { return c.unsent }
+
+// Write copies b, and sends it with the next turn of the loop. Errors: ErrFull, and nothing is written; Writable is called when
+// there is room again. net.ErrClosed.
+func (c *Conn) Write(b []byte) (int, error) {
+	switch {
+	case c.gone.Load() || c.ending != nil:
+		return 0, net.ErrClosed
+	case c.unsent >= c.l.mark:
+		c.full = true
+		return 0, ErrFull
+	}
+	for rest := b; len(rest) > 0; {
+		if !c.open && !c.begin(len(rest)) {
+			return len(b) - len(rest), syscall.ENOMEM
+		}
+		s := &c.sending[len(c.sending)-1]
+		room := int(c.l.size) - headRoom - int(s.op.Len)
+		if s.buffer < 0 {
+			room = len(rest)
+			c.open = false
+		}
+		n := min(room, len(rest))
+		copy(unsafe.Slice((*byte)(unsafe.Add(s.op.Buf, s.op.Len)), n), rest)
+		s.op.Len += uintptr(n)
+		c.unsent += n
+		rest = rest[n:]
+		if n == room {
+			c.open = false
+		}
+	}
+	if c.unsent >= c.l.mark {
+		c.pause()
+	}
+	return len(b), nil
+}
+
+// begin begins a send of at least one and up to n bytes.
+func (c *Conn) begin(n int) bool {
+	l, b := c.l, c.l.buffers
+	s := sending{buffer: -1}
+	// A quarter of the buffers is for receiving, and what is larger than a buffer gets memory of its own.
+	if b.Free > b.Count/4 && n <= int(b.Size)-headRoom {
+		b.Free--
+		s.buffer = int64(unsafe.Slice(b.Stack, b.Count)[b.Free])
+		s.op = (*loopcall.Op)(unsafe.Add(b.Base, uintptr(s.buffer)*b.Size))
+	} else if s.op = (*loopcall.Op)(loopcall.Alloc(headRoom + uintptr(n))); s.op == nil {
+		return false
+	}
+	*s.op = loopcall.Op{Kind: loopcall.Send, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), headRoom)}
+	c.sending = append(c.sending, s)
+	c.open = true
+	l.given = append(l.given, order{&c.joined, s.op})
+	l.opened = append(l.opened, c)
+	return true
+}
+
+// free gives the memory of a send back.
+func (c *Conn) free(s sending) {
+	if s.buffer < 0 {
+		loopcall.Release(unsafe.Pointer(s.op))
+		return
+	}
+	c.l.putBack(uint32(s.buffer))
+}
+
+// putBack puts a buffer back.
+func (l *Loop) putBack(i uint32) {
+	unsafe.Slice(l.buffers.Stack, l.buffers.Count)[l.buffers.Free] = i
+	l.buffers.Free++
+}
+
+// Close closes the connection when all that was written has been sent. Nothing more is received. To close it at once, and lose
+// what is unsent, close the socket.
+func (c *Conn) Close() { c.endWith(net.ErrClosed) }
+
+// endWith ends the connection when all is sent.
+func (c *Conn) endWith(err error) {
+	if c.ending != nil || c.gone.Load() {
+		return
+	}
+	c.ending = err
+	if c.unsent == 0 {
+		c.l.drop(c, err)
+		return
+	}
+	c.pause()
+}
+
+// Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called. Errors:
+// esock.ErrState while bytes are unsent; net.ErrClosed.
+func (c *Conn) Detach() (*esock.Socket, error) {
+	if c.unsent > 0 {
+		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
+	}
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	if c.ending != nil || !c.takeOut() {
+		return nil, net.ErrClosed
+	}
+	c.detached = true
+	c.l.left = append(c.l.left, departure{c, nil})
+	return c.s, nil
+}
+
+// pause stops receiving.
+func (c *Conn) pause() {
+	if c.paused || c.gone.Load() {
+		return
+	}
+	c.paused = true
+	c.l.mu.Lock()
+	if !c.gone.Load() {
+		loopcall.Cancel(c.l.q, c.op)
+	}
+	c.l.mu.Unlock()
+}
+
+// receive starts receiving.
+func (c *Conn) receive() {
+	c.paused = false
+	c.l.given = append(c.l.given, order{&c.joined, c.op})
+}
+
+func (c *Conn) join() {
+	c.op.Kind, c.op.Flags = loopcall.Recv, loopcall.Again
+	c.receive()
+	defer c.caught()
+	c.h.Opened(c)
+}
+
+func (c *Conn) result(r *loopcall.Result) {
+	if r.Op != c.op {
+		c.sent(r)
+		return
+	}
+	if r.Flags&loopcall.HasBuffer != 0 {
+		if !c.gone.Load() && c.ending == nil {
+			c.received(unsafe.Slice((*byte)(unsafe.Add(c.l.buffers.Base, uintptr(r.Buffer)*c.l.buffers.Size)), r.N))
+		}
+		c.l.putBack(r.Buffer)
+	}
+	switch {
+	case r.Flags&loopcall.More != 0:
+	case r.N == 0:
+		c.endWith(io.EOF)
+	default:
+		c.l.drop(c, &net.OpError{Op: "read", Net: "esock", Err: syscall.Errno(-r.N)})
+	}
+}
+
+func (c *Conn) received(b []byte) {
+	defer c.caught()
+	c.h.Received(c, b)
+}
+
+// sent is the end of the first send.
+func (c *Conn) sent(r *loopcall.Result) {
+	if c.gone.Load() {
+		return
+	}
+	s := c.sending[0]
+	c.sending = append(c.sending[:0], c.sending[1:]...)
+	c.unsent -= int(s.op.Len)
+	c.free(s)
+	switch {
+	case r.N < 0:
+		c.l.drop(c, &net.OpError{Op: "write", Net: "esock", Err: syscall.Errno(-r.N)})
+	case c.ending != nil:
+		if c.unsent == 0 {
+			c.l.drop(c, c.ending)
+		}
+	case c.unsent < c.l.mark/2 || c.unsent == 0:
+		if c.paused {
+			c.receive()
+		}
+		if c.full {
+			c.full = false
+			c.writable()
+		}
+	}
+}
+
+func (c *Conn) writable() {
+	defer c.caught()
+	c.h.Writable(c)
+}
+
+func (c *Conn) ended(err error) {
+	for _, s := range c.sending {
+		c.free(s)
+	}
+	c.sending, c.unsent, c.open = nil, 0, false
+	if c.detached {
+		return
+	}
+	c.closed(err)
+	loopcall.Close(c.s)
+}
+
+func (c *Conn) closed(err error) {
+	defer c.caught()
+	c.h.Closed(c, err)
+}
+
+// caught ends a connection whose handler panics.
+func (c *Conn) caught() {
+	if v := recover(); v != nil {
+		err := &PanicError{Value: v, Stack: debug.Stack()}
+		c.l.panicked(c, err)
+		c.l.drop(c, err)
+	}
+}
+
+// listening is a listener in a loop.
+type listening struct {
+	joined
+	h     Handler
+	pause time.Duration
+}
+
+// Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt.
+func (l *Loop) Serve(s *esock.Socket, h Handler) error {
+	switch {
+	case s == nil:
+		return &esock.InvalidError{What: "socket", Cause: "it is nil"}
+	case h == nil:
+		return &esock.InvalidError{What: "handler", Cause: "it is nil"}
+	}
+	return l.enlist(&listening{joined: joined{l: l, s: s}, h: h})
+}
+
+func (s *listening) join() {
+	s.op.Kind, s.op.Flags = loopcall.Accept, loopcall.Again
+	s.l.given = append(s.l.given, order{&s.joined, s.op})
+}
+
+func (s *listening) result(r *loopcall.Result) {
+	switch {
+	case r.N == 0:
+		s.pause = 0
+		made := loopcall.Accepted(s.s, r.Accepted).(*esock.Socket)
+		c := &Conn{joined: joined{l: s.l, s: made}, h: s.h}
+		if err := loopcall.Hold(made, func() { c.l.drop(c, net.ErrClosed) }); err == nil { // else somebody has closed it already
+			s.l.enter(c)
+		}
+	case r.Flags&loopcall.More != 0: // a connection that has gone before its turn
+	default:
+		// Descriptors or memory may be there again soon.
+		s.pause = min(max(2*s.pause, 5*time.Millisecond), time.Second)
+		time.AfterFunc(s.pause, func() {
+			s.l.Post(func() {
+				if !s.gone.Load() {
+					s.l.given = append(s.l.given, order{&s.joined, s.op})
+				}
+			})
+		})
+	}
+}
+
+func (s *listening) ended(error) {}

@@ -1,0 +1,22 @@
+// Package engine serves many connections from one goroutine. A Loop waits for all of them at once, and one crossing into C waits,
+// receives and sends for as many as are ready. It calls the program's Handler when something has happened:
+//
+//	type echo struct{}
+//
+//	func (echo) Opened(c *engine.Conn)             {}
+//	func (echo) Received(c *engine.Conn, b []byte) { c.Write(b) }
+//	func (echo) Writable(c *engine.Conn)           {}
+//	func (echo) Closed(c *engine.Conn, err error)  {}
+//
+//	loop, err := engine.New()
+//	err = loop.Serve(listener, echo{})
+//	err = loop.Run(ctx)
+//
+// Handlers run in the goroutine of Run, one at a time. A handler that takes long holds up all connections of its loop.
+//
+// Write copies what it is given into memory of the loop, which sends it with its next turn. A peer that does not read stops the
+// reading from its own connection, and then Write: see Mark.
+//
+// A socket that a loop serves stays in the registry, with its counters and options. Calls on it that send or receive return
+// esock.ErrState; Close closes the connection, from any goroutine. Detach takes it out of the loop.
+package engine

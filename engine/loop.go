@@ -1,0 +1,451 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/loopcall"
+)
+
+// ErrClosed is the error of a loop whose Run has ended.
+var ErrClosed = errors.New("engine: the loop is closed")
+
+// Loop serves connections in the goroutine of Run. Its methods may be called from any goroutine.
+type Loop struct {
+	config
+	running atomic.Bool
+	parked  atomic.Bool // Run sleeps, or is about to
+
+	// mu is held in calls of the queue, and guards what follows.
+	mu    sync.Mutex
+	q     unsafe.Pointer // nil once closed
+	stop  error          // why Run is to end
+	joins []member       // to be made members of the queue
+	left  []departure    // taken out of the queue
+	calls []func()       // of Post
+
+	file *os.File // a duplicate of the queue's descriptor, in the runtime's poller
+	raw  syscall.RawConn
+
+	// What follows is for the goroutine of Run alone.
+	buffers *loopcall.Buffers
+	results *loopcall.Result
+	found   int                // results of the last turn in a sleep
+	look    func(uintptr) bool // lookAgain
+	given   []order            // to be given with the next turn
+	opened  []*Conn            // whose last send is to be given, and takes bytes until then
+	ops     *unsafe.Pointer    // room for the same, for C
+	opsRoom int
+	members []member // by number
+	unused  []uint64 // numbers without a member
+}
+
+// member is a socket in a loop: a *Conn or a *listening.
+type member interface {
+	base() *joined
+	join() // makes it a member of the queue
+	result(r *loopcall.Result)
+	ended(err error) // it has been taken out
+}
+
+// departure is a member that was taken out of the queue, and why.
+type departure struct {
+	m   member
+	err error
+}
+
+// joined is what all members have.
+type joined struct {
+	l      *Loop
+	s      *esock.Socket
+	id     uint64
+	member unsafe.Pointer // nil while it is not in the queue; guarded by l.mu
+	op     *loopcall.Op   // the repeated receive or accept
+	gone   atomic.Bool    // the loop has let the socket go; set with l.mu
+}
+
+func (j *joined) base() *joined { return j }
+
+// takeOut ends the membership. It reports false if it has ended before. l.mu is held.
+func (j *joined) takeOut() bool {
+	if j.gone.Swap(true) {
+		return false
+	}
+	if j.member != nil {
+		loopcall.Remove(j.l.q, j.member)
+		j.member = nil
+	}
+	loopcall.LetGo(j.s)
+	return true
+}
+
+// order is an operation to be given.
+type order struct {
+	j  *joined
+	op *loopcall.Op
+}
+
+const batch = 256 // the most results of a turn
+
+type config struct {
+	buffers, size uint32
+	mark          int
+	panicked      func(*Conn, *PanicError)
+}
+
+// Option is an option of New.
+type Option func(*config) error
+
+// Buffers sets how many buffers the loop has, and how many bytes each: 1,024 of 16 KiB if it is not given. Memory is used for
+// those that are filled. size must be a multiple of 64, and at least 256.
+func Buffers(count, size int) Option {
+	return func(c *config) error {
+		if count < 4 || size < 256 || size%64 != 0 || count > 1<<31/size {
+			return &esock.InvalidError{What: "buffers", Value: [2]int{count, size}}
+		}
+		c.buffers, c.size = uint32(count), uint32(size)
+		return nil
+	}
+}
+
+// Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not given.
+func Mark(bytes int) Option {
+	return func(c *config) error {
+		if bytes < 1 {
+			return &esock.InvalidError{What: "mark", Value: bytes}
+		}
+		c.mark = bytes
+		return nil
+	}
+}
+
+// New makes a loop. Errors: *esock.InvalidError for an option; those of epoll_create1(2), eventfd(2) and mmap(2).
+func New(options ...Option) (*Loop, error) {
+	l := &Loop{config: config{buffers: 1024, size: 16384, mark: 256 << 10, panicked: report}}
+	for _, o := range options {
+		if o == nil {
+			return nil, &esock.InvalidError{What: "option", Cause: "it is nil"}
+		}
+		if err := o(&l.config); err != nil {
+			return nil, err
+		}
+	}
+	q, b, fd, r := loopcall.New(l.config.buffers, l.config.size)
+	if r < 0 {
+		return nil, fmt.Errorf("engine: %w", syscall.Errno(-r))
+	}
+	l.q, l.buffers, l.look = q, b, l.lookAgain
+	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
+	err := l.watch(fd)
+	if err == nil && (l.results == nil || !l.room(batch)) {
+		err = syscall.ENOMEM
+	}
+	if err != nil {
+		l.free()
+		return nil, fmt.Errorf("engine: %w", err)
+	}
+	return l, nil
+}
+
+// watch gives the queue's descriptor to the runtime's poller: a duplicate, because the File closes what it has.
+func (l *Loop) watch(fd int) error {
+	dup, err := syscall.Dup(fd)
+	if err != nil {
+		return err
+	}
+	syscall.CloseOnExec(dup)
+	if err := syscall.SetNonblock(dup, true); err != nil {
+		syscall.Close(dup)
+		return err
+	}
+	l.file = os.NewFile(uintptr(dup), "esock loop")
+	if err := l.file.SetReadDeadline(time.Time{}); err != nil { // NewFile hides a refusal
+		return err
+	}
+	l.raw, err = l.file.SyscallConn()
+	return err
+}
+
+// room makes room for n operations in ops.
+func (l *Loop) room(n int) bool {
+	if n <= l.opsRoom {
+		return true
+	}
+	n = max(n, 2*l.opsRoom)
+	p := loopcall.Alloc(uintptr(n) * unsafe.Sizeof(unsafe.Pointer(nil)))
+	if p == nil {
+		return false
+	}
+	if l.ops != nil {
+		loopcall.Release(unsafe.Pointer(l.ops))
+	}
+	l.ops, l.opsRoom = (*unsafe.Pointer)(p), n
+	return true
+}
+
+// free frees what C has. The queue has no members. l.mu is held, or nobody else has the loop.
+func (l *Loop) free() {
+	if l.file != nil {
+		l.file.Close()
+	}
+	loopcall.Free(l.q)
+	for _, p := range []unsafe.Pointer{unsafe.Pointer(l.results), unsafe.Pointer(l.ops)} {
+		if p != nil {
+			loopcall.Release(p)
+		}
+	}
+	l.q, l.results, l.ops, l.buffers = nil, nil, nil, nil
+}
+
+// Post calls f in the goroutine of Run, soon. It reports false, and does not call it, if the loop is closed.
+func (l *Loop) Post(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stop != nil {
+		return false
+	}
+	if f != nil {
+		l.calls = append(l.calls, f)
+		l.wake()
+	}
+	return true
+}
+
+// wake ends the sleep of Run. l.mu is held.
+func (l *Loop) wake() {
+	if l.q != nil && l.parked.Swap(false) {
+		loopcall.Wake(l.q)
+	}
+}
+
+// enlist holds a socket for the loop, and makes it a member soon.
+func (l *Loop) enlist(m member) error {
+	j := m.base()
+	if err := loopcall.Hold(j.s, func() { l.drop(m, net.ErrClosed) }); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stop != nil {
+		j.takeOut()
+		return ErrClosed
+	}
+	l.joins = append(l.joins, m)
+	l.wake()
+	return nil
+}
+
+// drop takes a member out of the queue; tend tells it why. Any goroutine may call it.
+func (l *Loop) drop(m member, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m.base().takeOut() {
+		l.left = append(l.left, departure{m, err})
+		l.wake()
+	}
+}
+
+// Close ends Run, which closes all connections. A loop that does not run is closed by Close itself.
+func (l *Loop) Close() error {
+	l.halt(ErrClosed)
+	if l.running.CompareAndSwap(false, true) {
+		l.shut()
+	}
+	return nil
+}
+
+// halt makes Run end.
+func (l *Loop) halt(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stop == nil {
+		l.stop = err
+		l.wake()
+	}
+}
+
+// Run serves the connections until ctx ends or Close is called, and then closes them; listeners stay open, and are the
+// caller's again. It returns why it ended: the context's error, ErrClosed, or that of epoll_wait(2). A loop runs once.
+func (l *Loop) Run(ctx context.Context) error {
+	if ctx == nil {
+		return &esock.InvalidError{What: "context", Cause: "it is nil"}
+	}
+	if !l.running.CompareAndSwap(false, true) {
+		return ErrClosed
+	}
+	defer context.AfterFunc(ctx, func() { l.halt(ctx.Err()) })()
+	for l.tend() {
+		n := l.turn()
+		if n == 0 {
+			n = l.sleep()
+		}
+		if n < 0 {
+			l.halt(fmt.Errorf("engine: %w", syscall.Errno(-n)))
+			continue
+		}
+		results := unsafe.Slice(l.results, n)
+		for i := range results {
+			l.members[results[i].User].result(&results[i])
+		}
+	}
+	return l.shut()
+}
+
+// tend does what is to be done between two turns. It reports false if Run is to end.
+func (l *Loop) tend() bool {
+	for {
+		l.mu.Lock()
+		if l.stop != nil {
+			l.mu.Unlock()
+			return false
+		}
+		joins, left, calls := l.joins, l.left, l.calls
+		l.joins, l.left, l.calls = nil, nil, nil
+		l.mu.Unlock()
+		for _, d := range left {
+			l.bury(d)
+		}
+		for _, m := range joins {
+			l.enter(m)
+		}
+		for _, f := range calls {
+			f()
+		}
+		if len(joins)+len(left)+len(calls) == 0 {
+			return true
+		}
+	}
+}
+
+// pending reports whether tend has something to do.
+func (l *Loop) pending() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stop != nil || len(l.joins)+len(l.left)+len(l.calls) > 0
+}
+
+// turn gives what is to be given, and returns how many results there are, or a negative errno. It does not wait.
+func (l *Loop) turn() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.room(len(l.given)) {
+		return -int(syscall.ENOMEM)
+	}
+	ops, n := unsafe.Slice(l.ops, l.opsRoom), 0
+	for i, o := range l.given {
+		if !o.j.gone.Load() {
+			o.op.Member = o.j.member
+			ops[n] = unsafe.Pointer(o.op)
+			n++
+		}
+		l.given[i] = order{}
+	}
+	l.given = l.given[:0]
+	for i, c := range l.opened {
+		c.open = false
+		l.opened[i] = nil
+	}
+	l.opened = l.opened[:0]
+	return loopcall.Turn(l.q, l.ops, n, l.results, batch)
+}
+
+// sleep waits until there are results, whose number it returns, or something else to do.
+func (l *Loop) sleep() int {
+	l.found = 0
+	if err := l.raw.Read(l.look); err != nil && l.found == 0 {
+		return -int(syscall.EBADF) // nobody else has the File
+	}
+	return l.found
+}
+
+// lookAgain takes a turn in a sleep, and reports whether that is over.
+func (l *Loop) lookAgain(uintptr) bool {
+	l.parked.Store(true)
+	l.found = l.turn()
+	if l.found == 0 && !l.pending() && l.idle() {
+		return false
+	}
+	l.parked.Store(false)
+	return true
+}
+
+func (l *Loop) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return loopcall.Idle(l.q)
+}
+
+// enter makes a member of the queue, with a number.
+func (l *Loop) enter(m member) {
+	j := m.base()
+	if n := len(l.unused); n > 0 {
+		j.id = l.unused[n-1]
+		l.unused = l.unused[:n-1]
+		l.members[j.id] = m
+	} else {
+		j.id = uint64(len(l.members))
+		l.members = append(l.members, m)
+	}
+	j.op = (*loopcall.Op)(loopcall.Alloc(unsafe.Sizeof(loopcall.Op{})))
+	l.mu.Lock()
+	r := -int(syscall.ENOMEM)
+	gone := j.gone.Load()
+	if !gone && j.op != nil {
+		j.member, r = loopcall.Join(l.q, j.s)
+	}
+	l.mu.Unlock()
+	switch {
+	case gone: // it is among those that have left
+	case r < 0:
+		l.drop(m, &os.SyscallError{Syscall: "epoll_ctl", Err: syscall.Errno(-r)})
+	default:
+		*j.op = loopcall.Op{User: j.id}
+		m.join()
+	}
+}
+
+// bury is the end of a member. No result of it is left.
+func (l *Loop) bury(d departure) {
+	j := d.m.base()
+	d.m.ended(d.err)
+	if j.op != nil { // it has a number
+		loopcall.Release(unsafe.Pointer(j.op))
+		j.op = nil
+		l.members[j.id] = nil
+		l.unused = append(l.unused, j.id)
+	}
+}
+
+// shut ends everything.
+func (l *Loop) shut() error {
+	l.mu.Lock()
+	stop := l.stop
+	l.calls = nil
+	for _, m := range append(l.members, l.joins...) {
+		if m != nil && m.base().takeOut() {
+			l.left = append(l.left, departure{m, stop})
+		}
+	}
+	l.joins = nil
+	for len(l.left) > 0 {
+		left := l.left
+		l.left = nil
+		l.mu.Unlock()
+		for _, d := range left {
+			l.bury(d)
+		}
+		l.mu.Lock()
+	}
+	l.free()
+	l.mu.Unlock()
+	return stop
+}

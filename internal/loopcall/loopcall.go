@@ -1,0 +1,89 @@
+// Package loopcall gives package engine the completion queue of the C core, and sockets for its loops. Package esock sets the
+// variables when it is initialised. The structures are those of csrc/esock_queue.h, in memory of C. An s is an *esock.Socket; an r
+// is the core's result: 0 or more, or a negative errno.
+package loopcall
+
+import "unsafe"
+
+// Op is struct esock_op.
+type Op struct {
+	Kind     uint8
+	Flags    uint8
+	MsgFlags int32
+	User     uint64
+	Member   unsafe.Pointer
+	Buf      unsafe.Pointer
+	Len      uintptr
+	Addr     unsafe.Pointer
+	Msg      unsafe.Pointer
+	Offset   int64
+	InFD     int32
+	State    uint32
+	Done     uintptr
+	Next     unsafe.Pointer
+}
+
+// Kinds and flags of operations: enum esock_op_kind and esock_op_flags.
+const (
+	Accept = 1
+	Recv   = 2
+	Send   = 5
+
+	Again  = 1
+	Buffer = 8
+)
+
+// Result is struct esock_result.
+type Result struct {
+	Op       *Op
+	User     uint64
+	N        int64
+	Flags    uint32
+	Buffer   uint32
+	Accepted unsafe.Pointer
+}
+
+// Flags of results: enum esock_result_flags.
+const (
+	More      = 1
+	HasBuffer = 2
+)
+
+// Buffers is struct esock_buffers.
+type Buffers struct {
+	Base  unsafe.Pointer
+	Size  uintptr
+	Count uint32
+	Free  uint32
+	Stack *uint32
+}
+
+// The queue. A q is a queue, an m a member of it.
+var (
+	New    func(buffers, size uint32) (q unsafe.Pointer, b *Buffers, fd, r int)
+	Free   func(q unsafe.Pointer) (r int)
+	Wake   func(q unsafe.Pointer)
+	Idle   func(q unsafe.Pointer) bool
+	Remove func(q, m unsafe.Pointer)
+	Cancel func(q unsafe.Pointer, op *Op)
+	// Turn gives n operations and returns the number of results. It does not wait.
+	Turn func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *Result, most int) (r int)
+	// Alloc returns zeroed memory of C, nil if there is none.
+	Alloc   func(size uintptr) unsafe.Pointer
+	Release func(p unsafe.Pointer)
+)
+
+// The sockets.
+var (
+	// Hold takes a socket for a loop: its calls that send, receive, accept or connect return esock.ErrState until Release. leave is
+	// called when the socket closes, and must lead to LetGo. Errors: net.ErrClosed; ErrState when calls are in progress.
+	Hold func(s any, leave func()) error
+	// LetGo ends Hold.
+	LetGo func(s any)
+	// Join makes a held socket a member of a queue.
+	Join func(q unsafe.Pointer, s any) (m unsafe.Pointer, r int)
+	// Close closes a socket without waiting for unsent data.
+	Close func(s any)
+	// Accepted makes a socket of a handle that a listener has accepted. It is an *esock.Socket.
+	Accepted func(listener any, h unsafe.Pointer) (s any)
+)

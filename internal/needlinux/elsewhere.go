@@ -1,0 +1,5 @@
+//go:build !linux
+
+package needlinux
+
+const _ int = "esock needs Linux"

@@ -1,0 +1,721 @@
+/* Completion queues, over real sockets and over scripted answers. */
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+
+#include "esock_queue.h"
+
+struct world {
+    struct script k;
+    esock_queue *q;
+    esock *a, *b;    /* connected */
+    esock_member *m; /* a in q */
+};
+
+static void begin_with(struct world *w, const esock_queue_config *config, int type) {
+    script_init(&w->k);
+    assert_int_equal(esock_queue_new(&w->q, config, &w->k.sys), 0);
+    unix_pair(&w->k.sys, type, &w->a, &w->b);
+    assert_int_equal(esock_queue_add(w->q, w->a, &w->m), 0);
+}
+
+static void begin(struct world *w) {
+    begin_with(w, NULL, SOCK_STREAM);
+}
+
+static void end(struct world *w) {
+    esock_queue_remove(w->q, w->m);
+    shut(w->a);
+    if (w->b != NULL) shut(w->b);
+    assert_int_equal(esock_queue_free(w->q), 0);
+    assert_true(script_used_up(&w->k));
+}
+
+static esock_op receive(struct world *w, void *buf, size_t len, unsigned flags) {
+    return (esock_op){
+        .kind = ESOCK_OP_RECV, .flags = (uint8_t)flags, .member = w->m, .buf = buf, .len = len};
+}
+
+static esock_op transmit(struct world *w, const void *buf, size_t len, unsigned flags) {
+    return (esock_op){.kind = ESOCK_OP_SEND,
+                      .flags = (uint8_t)flags,
+                      .member = w->m,
+                      .buf = (void *)buf,
+                      .len = len};
+}
+
+static void give(struct world *w, esock_op *op) {
+    assert_int_equal(esock_queue_give(w->q, op), 0);
+}
+
+/* The next result, which must come. */
+static esock_result next(esock_queue *q) {
+    esock_result r = {0};
+    int n;
+    while ((n = esock_queue_wait(q, &r, 1, WAIT_MS)) == 0) {
+    }
+    assert_int_equal(n, 1);
+    return r;
+}
+
+/* Nothing comes, whatever the queue still has to do. */
+static void nothing_comes(esock_queue *q) {
+    esock_result r;
+    do {
+        assert_int_equal(esock_queue_wait(q, &r, 1, 0), 0);
+    } while (!esock_queue_idle(q));
+    assert_int_equal(esock_queue_wait(q, &r, 1, 0), 0);
+}
+
+static void put(esock *s, const char *text) {
+    assert_int_equal(esock_send(s, text, strlen(text), 0, 0), strlen(text));
+}
+
+static void take(esock *s, const char *text) {
+    char buf[64];
+    size_t len = strlen(text), got = 0;
+    while (got < len) {
+        await(esock_fd(s), POLLIN);
+        ssize_t n = esock_recv(s, buf + got, len - got, 0, 0);
+        assert_true(n > 0);
+        got += (size_t)n;
+    }
+    assert_memory_equal(buf, text, len);
+}
+
+/* Buffer of a result, as text; the buffer goes back. */
+static void came(struct world *w, esock_result r, const char *text) {
+    esock_buffers *b = esock_queue_buffers(w->q);
+    assert_int_equal(r.flags, ESOCK_RESULT_MORE | ESOCK_RESULT_BUFFER);
+    assert_int_equal(r.n, strlen(text));
+    assert_memory_equal(b->base + r.buffer * b->size, text, strlen(text));
+    b->stack[b->free++] = r.buffer;
+}
+
+static void a_receive_ends_once(void **state) {
+    struct world w;
+    char buf[8];
+    begin(&w);
+    esock_op op = receive(&w, buf, sizeof buf, 0);
+    give(&w, &op);
+    assert_int_equal(esock_queue_give(w.q, &op), -EALREADY);
+    nothing_comes(w.q);
+    put(w.b, "abc");
+    esock_result r = next(w.q);
+    assert_ptr_equal(r.op, &op);
+    assert_int_equal(r.n, 3);
+    assert_int_equal(r.flags, 0);
+    assert_memory_equal(buf, "abc", 3);
+    put(w.b, "d");
+    nothing_comes(w.q);
+    give(&w, &op); /* what came meanwhile is found */
+    assert_int_equal(next(w.q).n, 1);
+    end(&w);
+}
+
+static void a_full_receive_collects(void **state) {
+    struct world w;
+    char buf[6];
+    begin(&w);
+    esock_op op = receive(&w, buf, sizeof buf, ESOCK_OP_FULL);
+    give(&w, &op);
+    put(w.b, "ab");
+    nothing_comes(w.q);
+    put(w.b, "cdef");
+    assert_int_equal(next(w.q).n, 6);
+    assert_memory_equal(buf, "abcdef", 6);
+    assert_int_equal(esock_counters_of(w.a)->value[ESOCK_READ_PKG], 1);
+    give(&w, &op);
+    put(w.b, "gh");
+    nothing_comes(w.q);
+    shut(w.b);
+    w.b = NULL;
+    assert_int_equal(next(w.q).n, 0); /* the end, and what came before it */
+    assert_int_equal(op.done, 2);
+    assert_memory_equal(buf, "gh", 2);
+    end(&w);
+}
+
+static void a_repeated_receive_goes_on_to_the_end(void **state) {
+    struct world w;
+    begin(&w);
+    esock_buffers *b = esock_queue_buffers(w.q);
+    uint32_t free = b->free;
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    put(w.b, "one");
+    came(&w, next(w.q), "one");
+    put(w.b, "two");
+    came(&w, next(w.q), "two");
+    shut(w.b);
+    w.b = NULL;
+    esock_result r = next(w.q);
+    assert_int_equal(r.n, 0);
+    assert_int_equal(r.flags, 0);
+    assert_int_equal(b->free, free);
+    nothing_comes(w.q);
+    assert_int_equal(esock_queue_cancel(w.q, &op), -ENOENT);
+    end(&w);
+}
+
+static void an_empty_message_is_not_the_end(void **state) {
+    struct world w;
+    begin_with(&w, NULL, SOCK_DGRAM);
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    put(w.b, "");
+    came(&w, next(w.q), "");
+    put(w.b, "x");
+    came(&w, next(w.q), "x");
+    end(&w);
+}
+
+/* A receive that finds no buffer waits for one, and does not keep sends of the same socket waiting. */
+static void a_receive_waits_for_a_buffer(void **state) {
+    struct world w;
+    begin_with(&w, &(esock_queue_config){.buffers = 1, .buffer_size = 64}, SOCK_STREAM);
+    esock_buffers *b = esock_queue_buffers(w.q);
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    assert_int_equal(b->free, 1);
+    b->free = 0;
+    uint32_t mine = b->stack[0];
+    put(w.b, "data");
+    nothing_comes(w.q);
+    assert_true(esock_queue_idle(w.q));
+    esock_op reply = transmit(&w, "reply", 5, 0);
+    give(&w, &reply);
+    assert_ptr_equal(next(w.q).op, &reply);
+    nothing_comes(w.q);
+    b->stack[b->free++] = mine;
+    assert_false(esock_queue_idle(w.q));
+    came(&w, next(w.q), "data");
+    end(&w);
+}
+
+static void a_buffer_is_filled_more_than_once(void **state) {
+    struct world w;
+    char data[200];
+    begin_with(&w, &(esock_queue_config){.buffers = 8, .buffer_size = 64}, SOCK_STREAM);
+    memset(data, 'x', sizeof data);
+    assert_int_equal(esock_send(w.b, data, sizeof data, 0, 0), sizeof data);
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    size_t got = 0;
+    while (got < sizeof data) {
+        esock_result r = next(w.q);
+        assert_true(r.n > 0 && r.n <= 64);
+        got += (size_t)r.n;
+    }
+    assert_int_equal(got, sizeof data);
+    nothing_comes(w.q);
+    end(&w);
+}
+
+static void a_send_goes_on_until_all_is_sent(void **state) {
+    struct world w;
+    static char data[1 << 20], got[sizeof data + 3];
+    begin(&w);
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (char)(i * 31 + (i >> 8));
+    esock_op op = transmit(&w, data, sizeof data, 0), after = transmit(&w, "end", 3, 0);
+    give(&w, &op);
+    give(&w, &after);
+    nothing_comes(w.q); /* more than the kernel takes at once */
+    size_t n = 0;
+    esock_result r[2] = {{0}};
+    int results = 0;
+    while (n < sizeof got || results < 2) {
+        ssize_t k = esock_recv(w.b, got + n, sizeof got - n, 0, 0);
+        if (k > 0) n += (size_t)k;
+        if (results < 2) results += esock_queue_wait(w.q, r + results, 2 - results, 0);
+    }
+    assert_ptr_equal(r[0].op, &op);
+    assert_int_equal(r[0].n, sizeof data);
+    assert_ptr_equal(r[1].op, &after); /* in order */
+    assert_memory_equal(got, data, sizeof data);
+    assert_memory_equal(got + sizeof data, "end", 3);
+    end(&w);
+}
+
+static void a_quiet_send_gives_its_buffer_back(void **state) {
+    struct world w;
+    begin(&w);
+    esock_buffers *b = esock_queue_buffers(w.q);
+    uint32_t free = b->free;
+    uint32_t i = b->stack[--b->free];
+    unsigned char *at = b->base + i * b->size;
+    esock_op *op = (esock_op *)at; /* the operation may lie in the buffer itself */
+    *op = transmit(&w, at + sizeof *op, 5, ESOCK_OP_QUIET | ESOCK_OP_BUFFER);
+    memcpy(at + sizeof *op, "hello", 5);
+    give(&w, op);
+    nothing_comes(w.q);
+    take(w.b, "hello");
+    assert_int_equal(b->free, free);
+    assert_int_equal(b->stack[free - 1], i);
+    /* One that fails has a result, and the buffer stays with the caller. */
+    b->free--;
+    *op = transmit(&w, at + sizeof *op, 5, ESOCK_OP_QUIET | ESOCK_OP_BUFFER);
+    shut(w.b);
+    w.b = NULL;
+    give(&w, op);
+    assert_int_equal(next(w.q).n, -EPIPE);
+    assert_int_equal(b->free, free - 1);
+    b->stack[b->free++] = i;
+    end(&w);
+}
+
+static void messages_are_sent_from_several_buffers(void **state) {
+    struct world w;
+    static char big[1 << 20];
+    begin(&w);
+    memset(big, 'b', sizeof big);
+    struct iovec iov[] = {{"head", 4}, {"", 0}, {big, sizeof big}, {"tail", 4}};
+    esock_op_msg msg = {.iov = iov, .iovlen = LEN(iov)};
+    esock_op op = {.kind = ESOCK_OP_SENDMSG, .member = w.m, .msg = &msg};
+    script_cut(&w.k, K_SENDMSG, 2); /* a short one in the middle of a buffer */
+    give(&w, &op);
+    static char got[sizeof big + 8];
+    size_t n = 0;
+    esock_result r = {0};
+    int results = 0;
+    while (n < sizeof got || results == 0) {
+        ssize_t k = esock_recv(w.b, got + n, sizeof got - n, 0, 0);
+        if (k > 0) n += (size_t)k;
+        results += esock_queue_wait(w.q, &r, 1, 0);
+    }
+    assert_int_equal(r.n, sizeof got);
+    assert_memory_equal(got, "headbb", 6);
+    assert_memory_equal(got + sizeof got - 5, "btail", 5);
+    end(&w);
+}
+
+static void files_are_sent(void **state) {
+    struct world w;
+    char path[] = "/tmp/esock-queue-XXXXXX";
+    begin(&w);
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    unlink(path);
+    assert_int_equal(write(file, "0123456789", 10), 10);
+    esock_op op = {.kind = ESOCK_OP_SENDFILE, .member = w.m, .in_fd = file, .offset = 2, .len = 3};
+    give(&w, &op);
+    assert_int_equal(next(w.q).n, 3);
+    take(w.b, "234");
+    op = (esock_op){.kind = ESOCK_OP_SENDFILE, .member = w.m, .in_fd = file, .offset = 5};
+    give(&w, &op);
+    assert_int_equal(next(w.q).n, 5); /* to the end of the file */
+    take(w.b, "56789");
+    assert_int_equal(op.offset, 10);
+    op = (esock_op){.kind = ESOCK_OP_SENDFILE, .member = w.m, .in_fd = file, .offset = 8, .len = 9};
+    give(&w, &op);
+    assert_int_equal(next(w.q).n, 2); /* the file is shorter */
+    take(w.b, "89");
+    close(file);
+    end(&w);
+}
+
+static void operations_can_be_taken_back(void **state) {
+    struct world w;
+    char buf[3][4];
+    begin(&w);
+    esock_op op[3];
+    for (int i = 0; i < 3; i++) {
+        op[i] = receive(&w, buf[i], 4, 0);
+        give(&w, &op[i]);
+    }
+    nothing_comes(w.q);
+    assert_int_equal(esock_queue_cancel(w.q, &op[1]), 0);
+    assert_int_equal(esock_queue_cancel(w.q, &op[1]), -ENOENT);
+    put(w.b, "ab");
+    assert_ptr_equal(next(w.q).op, &op[0]);
+    nothing_comes(w.q);
+    give(&w, &op[1]); /* behind the third now */
+    put(w.b, "cd");
+    assert_ptr_equal(next(w.q).op, &op[2]);
+    assert_int_equal(esock_queue_cancel(w.q, &op[1]), 0);
+    put(w.b, "ef");
+    nothing_comes(w.q);
+    give(&w, &op[0]);
+    assert_int_equal(next(w.q).n, 2);
+    end(&w);
+}
+
+static void the_last_in_line_can_be_taken_back(void **state) {
+    struct world w;
+    char a[4], b[4], c[4];
+    begin(&w);
+    esock_op first = receive(&w, a, 4, 0), second = receive(&w, b, 4, 0),
+             third = receive(&w, c, 4, 0);
+    give(&w, &first);
+    give(&w, &second);
+    assert_int_equal(esock_queue_cancel(w.q, &second), 0);
+    give(&w, &third);
+    put(w.b, "xxxxyy");
+    assert_ptr_equal(next(w.q).op, &first);
+    assert_ptr_equal(next(w.q).op, &third);
+    end(&w);
+}
+
+static void leaving_ends_operations(void **state) {
+    struct world w;
+    char buf[4];
+    begin(&w);
+    esock_op in = receive(&w, buf, 4, 0), more = receive(&w, buf, 4, 0);
+    give(&w, &in);
+    give(&w, &more);
+    assert_int_equal(esock_queue_free(w.q), -EBUSY);
+    put(w.b, "x");
+    assert_int_equal(esock_queue_remove(w.q, w.m), 2);
+    nothing_comes(w.q);
+    assert_int_equal(esock_queue_cancel(w.q, &in), -ENOENT);
+    assert_int_equal(esock_queue_add(w.q, w.a, &w.m), 0); /* and it may come again */
+    in.member = w.m;
+    give(&w, &in);
+    assert_int_equal(next(w.q).n, 1);
+    end(&w);
+}
+
+static void a_listener_accepts_again_and_again(void **state) {
+    struct script k;
+    esock_queue *q;
+    esock_addr at;
+    esock_member *m;
+    script_init(&k);
+    assert_int_equal(esock_queue_new(&q, NULL, &k.sys), 0);
+    esock *l = bound(&k.sys, SOCK_STREAM, &at);
+    assert_int_equal(esock_listen(l, 16), 0);
+    assert_int_equal(esock_queue_add(q, l, &m), 0);
+    esock_op op = {.kind = ESOCK_OP_ACCEPT, .flags = ESOCK_OP_AGAIN, .member = m};
+    assert_int_equal(esock_queue_give(q, &op), 0);
+    nothing_comes(q);
+    esock *c[3];
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(esock_open(&c[i], AF_INET, SOCK_STREAM, 0, NULL), 0);
+        int r = esock_connect(c[i], &at);
+        assert_true(r == 0 || r == -EINPROGRESS);
+        await(esock_fd(c[i]), POLLOUT);
+    }
+    for (int i = 0; i < 3; i++) {
+        esock_result r = next(q);
+        assert_int_equal(r.n, 0);
+        assert_int_equal(r.flags, ESOCK_RESULT_MORE);
+        assert_non_null(r.accepted);
+        shut(r.accepted);
+    }
+    nothing_comes(q);
+    /* A connection that went away does not end it, too few descriptors do. */
+    script_answer(&k, K_ACCEPT4, -ECONNABORTED);
+    script_answer(&k, K_ACCEPT4, -EMFILE);
+    esock *d;
+    assert_int_equal(esock_open(&d, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    int r = esock_connect(d, &at);
+    assert_true(r == 0 || r == -EINPROGRESS);
+    esock_result res = next(q);
+    assert_int_equal(res.n, -ECONNABORTED);
+    assert_int_equal(res.flags, ESOCK_RESULT_MORE);
+    res = next(q);
+    assert_int_equal(res.n, -EMFILE);
+    assert_int_equal(res.flags, 0);
+    assert_int_equal(esock_queue_give(q, &op), 0); /* given again it finds the connection */
+    res = next(q);
+    assert_int_equal(res.n, 0);
+    shut(res.accepted);
+    esock_queue_remove(q, m);
+    shut(d);
+    for (int i = 0; i < 3; i++)
+        shut(c[i]);
+    shut(l);
+    assert_int_equal(esock_queue_free(q), 0);
+    assert_true(script_used_up(&k));
+}
+
+static void a_connection_is_made_and_used(void **state) {
+    esock_queue *q;
+    esock_addr at;
+    esock_member *m;
+    assert_int_equal(esock_queue_new(&q, NULL, NULL), 0);
+    esock *l = bound(NULL, SOCK_STREAM, &at), *c, *s;
+    assert_int_equal(esock_listen(l, 16), 0);
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    assert_int_equal(esock_queue_add(q, c, &m), 0);
+    nothing_comes(q); /* an unconnected socket reports a hang-up, which must not count later */
+    esock_op op = {.kind = ESOCK_OP_CONNECT, .member = m, .addr = &at};
+    esock_op hello = {.kind = ESOCK_OP_SEND, .member = m, .buf = "hello", .len = 5};
+    assert_int_equal(esock_queue_give(q, &op), 0);
+    assert_int_equal(esock_queue_give(q, &hello), 0);
+    esock_result r = next(q);
+    assert_ptr_equal(r.op, &op);
+    assert_int_equal(r.n, 0);
+    r = next(q);
+    assert_ptr_equal(r.op, &hello);
+    assert_int_equal(r.n, 5);
+    await(esock_fd(l), POLLIN);
+    assert_int_equal(esock_accept(l, 0, &s, NULL), 0);
+    take(s, "hello");
+    esock_op in = {.kind = ESOCK_OP_RECV, .flags = ESOCK_OP_AGAIN, .member = m};
+    assert_int_equal(esock_queue_give(q, &in), 0);
+    put(s, "hi");
+    assert_int_equal(next(q).n, 2);
+    shut(s);
+    assert_int_equal(next(q).n, 0);
+    esock_queue_remove(q, m);
+    shut(c);
+    shut(l);
+    assert_int_equal(esock_queue_free(q), 0);
+}
+
+static void a_refused_connection_is_reported(void **state) {
+    esock_queue *q;
+    esock_addr at;
+    esock_member *m;
+    esock *free_port = bound(NULL, SOCK_STREAM, &at), *c;
+    assert_int_equal(esock_queue_new(&q, NULL, NULL), 0);
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    assert_int_equal(esock_queue_add(q, c, &m), 0);
+    esock_op op = {.kind = ESOCK_OP_CONNECT, .member = m, .addr = &at};
+    assert_int_equal(esock_queue_give(q, &op), 0);
+    assert_int_equal(next(q).n, -ECONNREFUSED);
+    esock_queue_remove(q, m);
+    shut(c);
+    shut(free_port);
+    assert_int_equal(esock_queue_free(q), 0);
+}
+
+static esock_result last_of(esock_queue *q) {
+    esock_result r;
+    do
+        r = next(q);
+    while (r.flags & ESOCK_RESULT_MORE);
+    return r;
+}
+
+/* A receive that stops at a boundary has not emptied the socket: descriptors on unix sockets, urgent data on TCP. */
+static void boundaries_are_not_the_end_of_the_data(void **state) {
+    struct world w;
+    begin(&w);
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    nothing_comes(w.q);
+    union {
+        struct cmsghdr h;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.h = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                       .cmsg_level = SOL_SOCKET,
+                       .cmsg_type = SCM_RIGHTS}};
+    int fd = esock_fd(w.a);
+    memcpy(CMSG_DATA(&control.h), &fd, sizeof fd);
+    assert_int_equal(esock_sendmsg(w.b, "1", 1, 0, 0, NULL, control.room, sizeof control.room), 1);
+    put(w.b, "2");
+    put(w.b, "3");
+    shut(w.b);
+    w.b = NULL;
+    came(&w, next(w.q), "1");
+    came(&w, next(w.q), "23");
+    assert_int_equal(last_of(w.q).n, 0);
+    end(&w);
+}
+
+/* As begin, over TCP: a accepted, b connected. */
+static void begin_tcp(struct world *w) {
+    script_init(&w->k);
+    assert_int_equal(esock_queue_new(&w->q, NULL, &w->k.sys), 0);
+    tcp_pair(&w->k.sys, &w->b, &w->a);
+    assert_int_equal(esock_queue_add(w->q, w->a, &w->m), 0);
+}
+
+static void urgent_data_is_a_boundary(void **state) {
+    struct world w;
+    begin_tcp(&w);
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    nothing_comes(w.q);
+    assert_int_equal(esock_send(w.b, "abU", 3, MSG_OOB, 0), 3);
+    put(w.b, "cd");
+    size_t got = 0;
+    while (got < 4) {
+        esock_result r = next(w.q);
+        assert_true(r.n > 0);
+        got += (size_t)r.n;
+        esock_queue_buffers(w.q)->free++;
+    }
+    end(&w);
+}
+
+/* A plain TCP receive that leaves room costs no second system call. */
+static void a_short_receive_is_believed(void **state) {
+    struct world w;
+    begin_tcp(&w);
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    nothing_comes(w.q);
+    unsigned before = script_count(&w.k, K_RECV);
+    put(w.b, "abc");
+    came(&w, next(w.q), "abc");
+    nothing_comes(w.q);
+    assert_int_equal(script_count(&w.k, K_RECV) - before, 1);
+    put(w.b, "def"); /* and what comes after is seen */
+    came(&w, next(w.q), "def");
+    put(w.b, "ghi");
+    shut(w.b);
+    w.b = NULL;
+    came(&w, next(w.q), "ghi");
+    assert_int_equal(last_of(w.q).n, 0);
+    end(&w);
+}
+
+static void a_busy_socket_does_not_keep_others_out(void **state) {
+    struct world w;
+    begin_with(&w, &(esock_queue_config){.buffers = 64, .buffer_size = 64}, SOCK_STREAM);
+    esock *c, *d;
+    esock_member *n;
+    static char flood[4096];
+    unix_pair(NULL, SOCK_STREAM, &c, &d);
+    assert_int_equal(esock_queue_add(w.q, c, &n), 0);
+    esock_op busy = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    esock_op quiet = {.kind = ESOCK_OP_RECV, .flags = ESOCK_OP_AGAIN, .member = n};
+    give(&w, &busy);
+    give(&w, &quiet);
+    nothing_comes(w.q);
+    assert_int_equal(esock_send(w.b, flood, sizeof flood, 0, 0), sizeof flood);
+    put(d, "me too");
+    esock_result r[8];
+    bool seen = false;
+    for (int turns = 0; turns < 4 && !seen; turns++) {
+        int k = esock_queue_wait(w.q, r, 1, 0);
+        for (int i = 0; i < k; i++) {
+            esock_queue_buffers(w.q)->stack[esock_queue_buffers(w.q)->free++] = r[i].buffer;
+            seen = seen || r[i].op == &quiet;
+        }
+    }
+    assert_true(seen);
+    esock_queue_remove(w.q, n);
+    shut(c);
+    shut(d);
+    end(&w);
+}
+
+static void *wake_it(void *q) {
+    assert_int_equal(esock_queue_wake(q), 0);
+    return NULL;
+}
+
+static void another_thread_ends_a_wait(void **state) {
+    struct world w;
+    pthread_t t;
+    esock_result r;
+    begin(&w);
+    assert_int_equal(pthread_create(&t, NULL, wake_it, w.q), 0);
+    assert_int_equal(esock_queue_wait(w.q, &r, 1, WAIT_MS), 0);
+    pthread_join(t, NULL);
+    struct pollfd p = {.fd = esock_queue_fd(w.q), .events = POLLIN};
+    esock_queue_wait(w.q, &r, 1, 0);
+    assert_int_equal(poll(&p, 1, 0), 0); /* the wake-up has been used up */
+    assert_int_equal(esock_queue_wake(w.q), 0);
+    assert_int_equal(poll(&p, 1, 0), 1);
+    assert_int_equal(esock_queue_wait(w.q, &r, 1, WAIT_MS), 0);
+    end(&w);
+}
+
+static void wrong_operations_are_refused(void **state) {
+    struct world w;
+    char buf[4];
+    begin(&w);
+    esock_op op = receive(&w, buf, 4, 0);
+    assert_int_equal(esock_queue_give(w.q, NULL), -EFAULT);
+    assert_int_equal(esock_queue_cancel(w.q, NULL), -EFAULT);
+    op.member = NULL;
+    assert_int_equal(esock_queue_give(w.q, &op), -EINVAL);
+    op = receive(&w, NULL, 4, 0);
+    assert_int_equal(esock_queue_give(w.q, &op), -EFAULT);
+    op = receive(&w, buf, 4, ESOCK_OP_QUIET);
+    assert_int_equal(esock_queue_give(w.q, &op), -EINVAL);
+    op = receive(&w, buf, 4, ESOCK_OP_AGAIN | ESOCK_OP_FULL);
+    assert_int_equal(esock_queue_give(w.q, &op), -EINVAL);
+    op = transmit(&w, buf, 4, ESOCK_OP_BUFFER); /* not one of the queue's */
+    assert_int_equal(esock_queue_give(w.q, &op), -EINVAL);
+    esock_buffers *b = esock_queue_buffers(w.q);
+    op = transmit(&w, b->base + 1, b->size, ESOCK_OP_BUFFER); /* into the next one */
+    assert_int_equal(esock_queue_give(w.q, &op), -EINVAL);
+    for (int kind = 0; kind < 256; kind++) {
+        op = (esock_op){.kind = (uint8_t)kind, .member = w.m};
+        bool needs = kind == ESOCK_OP_RECVFROM || kind == ESOCK_OP_RECVMSG ||
+                     kind == ESOCK_OP_SENDTO || kind == ESOCK_OP_SENDMSG ||
+                     kind == ESOCK_OP_CONNECT;
+        if (needs) assert_int_equal(esock_queue_give(w.q, &op), -EFAULT);
+        if (kind == 0 || kind > ESOCK_OP_CONNECT)
+            assert_int_equal(esock_queue_give(w.q, &op), -EINVAL);
+    }
+    esock_result r;
+    assert_int_equal(esock_queue_wait(w.q, NULL, 1, 0), -EFAULT);
+    assert_int_equal(esock_queue_wait(w.q, &r, 0, 0), -EINVAL);
+    assert_int_equal(esock_queue_add(w.q, w.a, NULL), -EFAULT);
+    esock_member *twice;
+    assert_int_equal(esock_queue_add(w.q, w.a, &twice), -EEXIST);
+    end(&w);
+}
+
+static void a_queue_that_cannot_be_made_leaves_nothing(void **state) {
+    struct script k;
+    esock_queue *q = NULL;
+    int before = script_open_fds();
+    script_init(&k);
+    assert_int_equal(esock_queue_new(NULL, NULL, NULL), -EFAULT);
+    assert_int_equal(esock_queue_new(&q, &(esock_queue_config){.buffer_size = 100}, &k.sys),
+                     -EINVAL);
+    assert_int_equal(
+        esock_queue_new(&q, &(esock_queue_config){.buffers = 1u << 20, .buffer_size = 1u << 16},
+                        &k.sys),
+        -EINVAL);
+    script_answer(&k, K_EPOLL_CREATE, -EMFILE);
+    assert_int_equal(esock_queue_new(&q, NULL, &k.sys), -EMFILE);
+    script_answer(&k, K_EVENTFD, -ENFILE);
+    assert_int_equal(esock_queue_new(&q, NULL, &k.sys), -ENFILE);
+    script_answer(&k, K_EPOLL_CTL, -ENOSPC);
+    assert_int_equal(esock_queue_new(&q, NULL, &k.sys), -ENOSPC);
+    assert_null(q);
+    assert_int_equal(script_open_fds(), before);
+    assert_int_equal(esock_queue_free(NULL), 0);
+}
+
+static void signals_and_errors_of_the_wait(void **state) {
+    struct world w;
+    esock_result r;
+    begin(&w);
+    script_answer(&w.k, K_EPOLL_WAIT, -EINTR);
+    assert_int_equal(esock_queue_wait(w.q, &r, 1, WAIT_MS), 0);
+    script_answer(&w.k, K_EPOLL_WAIT, -EBADF);
+    assert_int_equal(esock_queue_wait(w.q, &r, 1, WAIT_MS), -EBADF);
+    end(&w);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_receive_ends_once),
+        cmocka_unit_test(a_full_receive_collects),
+        cmocka_unit_test(a_repeated_receive_goes_on_to_the_end),
+        cmocka_unit_test(an_empty_message_is_not_the_end),
+        cmocka_unit_test(a_receive_waits_for_a_buffer),
+        cmocka_unit_test(a_buffer_is_filled_more_than_once),
+        cmocka_unit_test(a_send_goes_on_until_all_is_sent),
+        cmocka_unit_test(a_quiet_send_gives_its_buffer_back),
+        cmocka_unit_test(messages_are_sent_from_several_buffers),
+        cmocka_unit_test(files_are_sent),
+        cmocka_unit_test(operations_can_be_taken_back),
+        cmocka_unit_test(the_last_in_line_can_be_taken_back),
+        cmocka_unit_test(leaving_ends_operations),
+        cmocka_unit_test(a_listener_accepts_again_and_again),
+        cmocka_unit_test(a_connection_is_made_and_used),
+        cmocka_unit_test(a_refused_connection_is_reported),
+        cmocka_unit_test(boundaries_are_not_the_end_of_the_data),
+        cmocka_unit_test(urgent_data_is_a_boundary),
+        cmocka_unit_test(a_short_receive_is_believed),
+        cmocka_unit_test(a_busy_socket_does_not_keep_others_out),
+        cmocka_unit_test(another_thread_ends_a_wait),
+        cmocka_unit_test(wrong_operations_are_refused),
+        cmocka_unit_test(a_queue_that_cannot_be_made_leaves_nothing),
+        cmocka_unit_test(signals_and_errors_of_the_wait),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
