@@ -55,8 +55,11 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	gauges.add(s, -1)
 	h, blk := s.retire()
 	if blk != nil {
-		for d := range blk.parks {
-			if stop := blk.parks[d].drop(); stop != nil {
+		for _, p := range blk.parks {
+			if p == nil {
+				continue
+			}
+			if stop := p.drop(); stop != nil {
 				stop()
 			}
 		}
