@@ -47,10 +47,10 @@ func (s *Socket) finishClose(inside, linger bool) error {
 
 	// No call is inside any more, and none can enter.
 	var book *zeroCopyBook
-	var lent uint64
+	lent := s.lent()
 	if rare := s.rare.Load(); rare != nil {
 		rare.cleanup.Stop()
-		book, lent = rare.uncopied.Load(), rare.lent
+		book = rare.uncopied.Load()
 	}
 	gauges.add(s, -1)
 	h, blk := s.retire()

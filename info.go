@@ -146,7 +146,7 @@ func (s *Socket) Info() SocketInfo {
 	if f := s.facts.Load(); f&factFromFD != 0 {
 		i.FromFD = true
 		if f&factBorrowed == 0 {
-			i.DupOf = s.rare.Load().fromFD
+			i.DupOf = s.rare.Load().adopted.fd
 		}
 	}
 	return i

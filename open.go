@@ -282,13 +282,14 @@ func finishOpen(m *cMade, facts uint32, cfg *openConfig) (*Socket, error) {
 	}
 	s := newSocket(m.h, Domain(m.domain), Type(m.typ), Protocol(m.protocol), facts, o)
 	if facts&factFromFD != 0 {
-		s.rarely().fromFD = cfg.fd
+		a := &adoption{fd: cfg.fd}
 		if cfg.adopt == adoptTake {
-			s.rarely().fromFD = -1 // it is no duplicate
+			a.fd = -1
 		}
 		if facts&factBorrowed != 0 {
-			s.rarely().lent = cookieOf(m.h)
+			a.lent = cookieOf(m.h)
 		}
+		s.rarely().adopted = a
 	}
 	registered := useRegistry.Load()
 	if cfg.registry != nil {

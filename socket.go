@@ -46,16 +46,29 @@ type Socket struct {
 
 // rareState has the fields that few sockets need.
 type rareState struct {
-	errs      lane // of the error queue; guarded by mu
+	errs      atomic.Pointer[lane] // of the error queue
 	uncopied  atomic.Pointer[zeroCopyBook]
 	drained   chan struct{} // closed when no call is inside any more
 	cleanup   runtime.Cleanup
 	forgotten *forgotten       // what the cleanup closes
 	sendfile  *cSendfileCounts // once closed: the counters of sendfile
-	fromFD    int              // the descriptor that was adopted
-	lent      uint64           // the cookie of a borrowed socket: cookieOf
+	adopted   *adoption        // nil unless Adopt made the socket
 	relay     atomic.Pointer[relay]
 	leave     func() // takes the socket out of the loop that serves it, nil if none does; guarded by mu
+}
+
+// adoption is what an adopted socket remembers of its descriptor.
+type adoption struct {
+	fd   int    // as Adopt got it; -1: the socket is no duplicate of it
+	lent uint64 // the cookie of a borrowed socket: cookieOf
+}
+
+// lent is the cookie of a borrowed socket, 0 for any other.
+func (s *Socket) lent() uint64 {
+	if r := s.rare.Load(); r != nil && r.adopted != nil {
+		return r.adopted.lent
+	}
+	return 0
 }
 
 var lastID atomic.Uint64
