@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 )
 
@@ -49,7 +50,9 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	var book *zeroCopyBook
 	lent := s.lent()
 	if rare := s.rare.Load(); rare != nil {
-		rare.cleanup.Stop()
+		if rare.forgotten != nil {
+			runtime.SetFinalizer(rare.forgotten, nil)
+		}
 		book = rare.uncopied.Load()
 	}
 	gauges.add(s, -1)

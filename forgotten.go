@@ -50,7 +50,8 @@ var watched struct {
 func (s *Socket) watchForgotten() {
 	r := s.rarely()
 	r.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), lent: s.lent()}
-	r.cleanup = runtime.AddCleanup(s, closeForgotten, r.forgotten)
+	// A finalizer, because a cleanup allocates. It does not keep the socket: nothing here refers to that, unless it is armed.
+	runtime.SetFinalizer(r.forgotten, closeForgotten)
 }
 
 // unregistered returns the socket's forgotten, nil if the socket was registered from the start.
@@ -61,7 +62,7 @@ func (s *Socket) unregistered() *forgotten {
 	return nil
 }
 
-// closeForgotten closes an unreachable socket. It must not wait, because all cleanups of the program run in its goroutine.
+// closeForgotten closes an unreachable socket. It must not wait, because all finalizers of the program run in its goroutine.
 func closeForgotten(f *forgotten) {
 	traceForgotten(f.id)
 	gauges.forget(f.h)

@@ -111,7 +111,7 @@ func TestCloseCallsTheContextWithoutTheLock(t *testing.T) {
 	assert.True(t, asked)
 }
 
-// A context's methods may wait, and all cleanups of the program run in one goroutine.
+// A context's methods may wait, and all finalizers of the program run in one goroutine.
 func TestForgottenSocketDoesNotWaitForItsContext(t *testing.T) {
 	ctx := newAsking(t)
 	func() {

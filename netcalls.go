@@ -5,6 +5,14 @@ import "net/netip"
 // The calls that package netconn makes on data: they wait without an end of their own, take no flags, and have the addresses of
 // inet and inet6 as netip does and control messages as the kernel does. So nothing is converted twice, or decoded for nobody.
 
+// Open is Open with the option Registered, whose configuration is made once for all.
+func (*engine) Open(d Domain, t Type, p Protocol, registered bool) (*Socket, error) {
+	if registered {
+		return openWith(d, t, p, &registeredOnly)
+	}
+	return openWith(d, t, p, &unregisteredOnly)
+}
+
 // RecvInet is RecvFrom with the sender as an address and port. scope is its scope id: the address has no zone. On a socket of
 // another family the sender is not valid.
 func (*engine) RecvInet(s *Socket, buf []byte) (n int, from netip.AddrPort, scope uint32, err error) {

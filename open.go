@@ -29,8 +29,13 @@ type openConfig struct {
 	proto    int
 }
 
-// noOptions is the config of Open without options. It is never changed.
-var noOptions openConfig
+// Configs that many sockets share. They are never changed.
+var (
+	yes, no          = true, false
+	noOptions        openConfig
+	registeredOnly   = openConfig{registry: &yes}
+	unregisteredOnly = openConfig{registry: &no}
+)
 
 // openOption makes an option of set. It ignores a nil config.
 func openOption(set func(c *openConfig)) OpenOption {
@@ -126,6 +131,11 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	if err := cfg.apply(opts); err != nil {
 		return nil, cfg.fail(err)
 	}
+	return openWith(d, t, p, cfg)
+}
+
+// openWith opens a socket as cfg says, which it does not change.
+func openWith(d Domain, t Type, p Protocol, cfg *openConfig) (*Socket, error) {
 	switch {
 	case !plain.FitsCInt(int64(d)):
 		return nil, cfg.fail(&InvalidError{What: "domain", Value: int(d)})

@@ -434,7 +434,7 @@ func (w *contextWatch) ended() {
 	}
 }
 
-// note records how to stop the context's function, here and for the cleanup of a forgotten socket. A nil w records that none
+// note records how to stop the context's function, here and for a forgotten socket. A nil w records that none
 // is registered. s.mu is held.
 func (p *park) note(w *contextWatch) {
 	p.stop = nil

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -48,9 +47,8 @@ type Socket struct {
 type rareState struct {
 	errs      atomic.Pointer[lane] // of the error queue
 	uncopied  atomic.Pointer[zeroCopyBook]
-	drained   chan struct{} // closed when no call is inside any more
-	cleanup   runtime.Cleanup
-	forgotten *forgotten       // what the cleanup closes
+	drained   chan struct{}    // closed when no call is inside any more
+	forgotten *forgotten       // what the garbage collector closes
 	sendfile  *cSendfileCounts // once closed: the counters of sendfile
 	adopted   *adoption        // nil unless Adopt made the socket
 	relay     atomic.Pointer[relay]
@@ -306,11 +304,12 @@ func (s *Socket) SockName() (Addr, error) { return s.name("sockname", cSockName)
 func (s *Socket) PeerName() (Addr, error) { return s.name("peername", cPeerName) }
 
 func (s *Socket) name(op string, get func(*handle, *cAddr) int) (Addr, error) {
-	var c cAddr
-	if err := s.simple(op, func(h *handle) int { return get(h, &c) }); err != nil {
+	x := scratches.Get().(*scratch)
+	defer x.free()
+	if err := s.simple(op, func(h *handle) int { return get(h, &x.addr) }); err != nil {
 		return Addr{}, err
 	}
-	return addrFromC(&c, Addr{}), nil
+	return addrFromC(&x.addr, Addr{}), nil
 }
 
 // Error says which operation failed, on which socket, and why.

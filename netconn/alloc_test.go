@@ -85,3 +85,21 @@ func TestReceivedAddressIsOneAllocation(t *testing.T) {
 	}))
 	assert.Equal(t, p.LocalAddr(), from)
 }
+
+// A connection is 19 allocations from Dial to the closes of both ends. In package net it is 21.
+func TestConnectionIsFewAllocations(t *testing.T) {
+	l, err := Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	address := l.Addr().String()
+	assert.LessOrEqual(t, testing.AllocsPerRun(200, func() {
+		c, err := Dial("tcp", address)
+		if !assert.NoError(t, err) {
+			return
+		}
+		if s, err := l.Accept(); assert.NoError(t, err) {
+			s.Close()
+		}
+		c.Close()
+	}), 19.0)
+}
