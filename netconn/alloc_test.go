@@ -4,8 +4,11 @@ package netconn
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -102,4 +105,23 @@ func TestConnectionIsFewAllocations(t *testing.T) {
 		}
 		c.Close()
 	}), 19.0)
+}
+
+// io.Copy of a file allocates twice: the file's syscall.RawConn, and the connection's, which os.File asks for first.
+func TestCopyOfFileIsFewAllocations(t *testing.T) {
+	f, err := os.CreateTemp(t.TempDir(), "file")
+	require.NoError(t, err)
+	defer f.Close()
+	const size = 1000
+	_, err = f.Write(make([]byte, size))
+	require.NoError(t, err)
+	a, b := pair(t, "tcp4")
+	got := make([]byte, size)
+	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+		_, err := f.Seek(0, io.SeekStart)
+		n, failed := io.Copy(a, f)
+		if _, short := io.ReadFull(b, got); n != size || errors.Join(err, failed, short) != nil {
+			t.Error(n, err, failed, short)
+		}
+	}), 2.0)
 }
