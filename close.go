@@ -50,10 +50,10 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	var book *zeroCopyBook
 	lent := s.lent()
 	if rare := s.rare.Load(); rare != nil {
-		if rare.forgotten != nil {
-			runtime.SetFinalizer(rare.forgotten, nil)
-		}
 		book = rare.uncopied.Load()
+	}
+	if s.forgotten != nil {
+		runtime.SetFinalizer(s.forgotten, nil)
 	}
 	gauges.add(s, -1)
 	h, blk := s.retire()

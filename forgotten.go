@@ -48,18 +48,9 @@ var watched struct {
 
 // watchForgotten makes the garbage collector close the socket once it is unreachable. No other goroutine has the socket yet.
 func (s *Socket) watchForgotten() {
-	r := s.rarely()
-	r.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), lent: s.lent()}
+	s.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), lent: s.lent()}
 	// A finalizer, because a cleanup allocates. It does not keep the socket: nothing here refers to that, unless it is armed.
-	runtime.SetFinalizer(r.forgotten, closeForgotten)
-}
-
-// unregistered returns the socket's forgotten, nil if the socket was registered from the start.
-func (s *Socket) unregistered() *forgotten {
-	if r := s.rare.Load(); r != nil {
-		return r.forgotten
-	}
-	return nil
+	runtime.SetFinalizer(s.forgotten, closeForgotten)
 }
 
 // closeForgotten closes an unreachable socket. It must not wait, because all finalizers of the program run in its goroutine.
@@ -106,7 +97,7 @@ func isAnothers(h *handle, facts uint32, lent uint64) bool {
 
 // nameForPoller makes the pointer by which the poller's events name the socket. s.mu is held.
 func (s *Socket) nameForPoller() unsafe.Pointer {
-	f := s.unregistered()
+	f := s.forgotten
 	if f == nil {
 		return pointer.Save(s)
 	}
@@ -132,7 +123,7 @@ func named(name unsafe.Pointer) *Socket {
 
 // keepArmed keeps the socket reachable while an asynchronous call of it is armed, and not longer. s.mu is held.
 func (s *Socket) keepArmed() {
-	f := s.unregistered()
+	f := s.forgotten
 	if f == nil {
 		return
 	}

@@ -256,7 +256,7 @@ func TestWatchedSocketsInAnyOrder(t *testing.T) {
 			socks[i], _ = pair(t, Stream, Registered(false))
 			_, err := socks[i].Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
 			require.ErrorAs(t, err, new(*Select))
-			names[i] = socks[i].unregistered().name
+			names[i] = socks[i].forgotten.name
 		}
 		left := map[*pollerName]bool{names[0]: true, names[1]: true, names[2]: true}
 		for _, i := range order {
@@ -279,7 +279,7 @@ func TestWatchedSocketsInAnyOrder(t *testing.T) {
 		require.NoError(t, err)
 	}()
 	collected(t, func() bool { return gauges.read().Sockets == before }, "the other is forgotten")
-	assert.Contains(t, list(), s.unregistered().name)
+	assert.Contains(t, list(), s.forgotten.name)
 }
 
 // The number of a borrowed descriptor may be another's when the socket is forgotten: that one's registration stays.

@@ -61,7 +61,7 @@ func TestForgottenSocketLeavesNothingWithItsContext(t *testing.T) {
 		for range 2 {
 			parkOnce(t, peer, s, Context(ctx))
 		}
-		return s.unregistered().watches[reading]
+		return s.forgotten.watches[reading]
 	}()
 	require.NotNil(t, watch.Value())
 	collected(t, func() bool { return sameFile(fds[0]) != mine }, "the socket is forgotten")

@@ -316,7 +316,7 @@ func finishOpen(m *cMade, facts uint32, cfg *openConfig) (*Socket, error) {
 }
 
 func newSocket(h *handle, d Domain, t Type, p Protocol, facts uint32, o *otpOptions) *Socket {
-	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: t, proto: p}
+	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: t, proto: int32(p)}
 	s.shares = t != Stream && t != SeqPacket
 	s.state.Store(stOpen)
 	s.dom.Store(int32(d))

@@ -104,7 +104,7 @@ func (b *blocking) open(s *Socket) {
 		fd = cDisown(s.h)
 	}
 	b.file = os.NewFile(uintptr(fd), "esock")
-	if f := s.unregistered(); f != nil {
+	if f := s.forgotten; f != nil {
 		f.file = b.file
 	}
 	// NewFile hides a failed registration; a deadline reveals it.
@@ -442,7 +442,7 @@ func (p *park) note(w *contextWatch) {
 	if w != nil {
 		p.stop, known = w.stop, weak.Make(w)
 	}
-	if f := p.s.unregistered(); f != nil {
+	if f := p.s.forgotten; f != nil {
 		f.watches[p.d] = known
 	}
 }

@@ -39,20 +39,21 @@ type Socket struct {
 	typ    Type
 	shares bool // its quick calls share their lane: quick.go
 	dom    atomic.Int32
-	proto  Protocol
+	proto  int32 // a Protocol
 	facts  atomic.Uint32
+
+	forgotten *forgotten // what the garbage collector closes; nil if the socket was registered from the start
 }
 
 // rareState has the fields that few sockets need.
 type rareState struct {
-	errs      atomic.Pointer[lane] // of the error queue
-	uncopied  atomic.Pointer[zeroCopyBook]
-	drained   chan struct{}    // closed when no call is inside any more
-	forgotten *forgotten       // what the garbage collector closes
-	sendfile  *cSendfileCounts // once closed: the counters of sendfile
-	adopted   *adoption        // nil unless Adopt made the socket
-	relay     atomic.Pointer[relay]
-	leave     func() // takes the socket out of the loop that serves it, nil if none does; guarded by mu
+	errs     atomic.Pointer[lane] // of the error queue
+	uncopied atomic.Pointer[zeroCopyBook]
+	drained  chan struct{}    // closed when no call is inside any more
+	sendfile *cSendfileCounts // once closed: the counters of sendfile
+	adopted  *adoption        // nil unless Adopt made the socket
+	relay    atomic.Pointer[relay]
+	leave    func() // takes the socket out of the loop that serves it, nil if none does; guarded by mu
 }
 
 // adoption is what an adopted socket remembers of its descriptor.
@@ -93,7 +94,7 @@ func (s *Socket) Domain() Domain { return Domain(s.orClosed().dom.Load()) }
 func (s *Socket) Type() Type { return s.orClosed().typ }
 
 // Protocol returns the protocol, the kernel's choice if opened with Default.
-func (s *Socket) Protocol() Protocol { return s.orClosed().proto }
+func (s *Socket) Protocol() Protocol { return Protocol(s.orClosed().proto) }
 
 // simple runs a call that does not wait.
 func (s *Socket) simple(op string, f func(h *handle) int) error {
@@ -162,7 +163,7 @@ func (s *Socket) accept(c *call, w *Wait) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := newSocket(c.accepted, s.Domain(), s.typ, s.proto, factConnected, s.inherited())
+	n := newSocket(c.accepted, s.Domain(), s.typ, Protocol(s.proto), factConnected, s.inherited())
 	if !n.settleIn("accept", s.registered(), s.requester(w)) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)
