@@ -34,7 +34,7 @@ type call struct {
 	buf        []byte
 	iov        []cIovec
 	addr       *cAddr
-	ctrl       []byte
+	ctrl       []byte // control data; of a connect to several addresses: see cConnectX
 	recs       []cCmsg
 	out        *cMsg
 	accepted   *handle
@@ -107,7 +107,11 @@ func (c *call) try(s *Socket, how uint) int {
 		if c.connecting {
 			return cFinish(s.h)
 		}
-		r = cConnect(s.h, c.addr)
+		if c.ctrl != nil {
+			r = cConnectX(s.h, c.ctrl)
+		} else {
+			r = cConnect(s.h, c.addr)
+		}
 		c.connecting = r == -int(syscall.EINPROGRESS)
 		return r
 	default: // OpRawRead, OpRawWrite

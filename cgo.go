@@ -4,6 +4,8 @@ package esock
 #cgo CFLAGS: -std=gnu11
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <string.h>
+
 #include "csrc/esock.h"
 #include "csrc/esock_queue.h"
 
@@ -91,6 +93,14 @@ static inline int go_close(esock *s, unsigned flags) { return esock_close(s, fla
 #cgo nocallback esock_peername
 #cgo noescape esock_connect
 #cgo nocallback esock_connect
+static inline int go_connectx(esock *s, bytes *list, size_t len) {
+	int32_t assoc;
+	int r = esock_connectx(s, list + sizeof assoc, len - sizeof assoc, &assoc);
+	memcpy(list, &assoc, sizeof assoc);
+	return r;
+}
+#cgo noescape go_connectx
+#cgo nocallback go_connectx
 
 // ---- Input and output
 static inline ssize_t go_recv(esock *s, bytes *b, size_t len, int flags, unsigned how) {
@@ -348,6 +358,14 @@ func cSockName(h *handle, a *cAddr) int  { return int(C.esock_sockname(h, a)) }
 func cPeerName(h *handle, a *cAddr) int  { return int(C.esock_peername(h, a)) }
 func cConnect(h *handle, a *cAddr) int   { return int(C.esock_connect(h, a)) }
 func cFinish(h *handle) int              { return int(C.esock_finish(h)) }
+
+// cConnectX starts an association. list is four bytes for its number, and the peer's addresses.
+func cConnectX(h *handle, list []byte) int {
+	raceReadAll(list)
+	r := int(C.go_connectx(h, bufPtr(list), C.size_t(len(list))))
+	raceWrite(unsafe.Pointer(bufPtr(list)), 4)
+	return r
+}
 
 // cAccept asks for the peer's address if peer is not nil.
 func cAccept(h *handle, how uint, out **handle, peer *cAddr) int {

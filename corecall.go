@@ -2,12 +2,15 @@ package esock
 
 import (
 	"slices"
+	"syscall"
 	"unsafe"
 
 	"github.com/esock-go/esock/internal/corecall"
 )
 
-// The calls of the core that packages sockopt, netdevice and netconn make: see package corecall. Each call holds a reference to the
+const opConnectX = "connectx"
+
+// The calls of the core that packages sockopt, netdevice, sctp and netconn make: see package corecall. Each call holds a reference to the
 // socket, so that it cannot close meanwhile.
 func init() {
 	corecall.GetOption = func(s any, row int, i int64, data []byte) (v int64, n, r int, err error) {
@@ -71,6 +74,21 @@ func init() {
 		}
 		*peer.(*Addr) = addrFromC(&x.addr, Addr{})
 		return n, nil
+	}
+	corecall.ConnectX = func(s, wait any, list []byte) error {
+		socket, w := s.(*Socket).orClosed(), wait.(Wait)
+		if socket.typ == Stream {
+			return socket.connect(&call{op: OpConnect, ctrl: list}, &w)
+		}
+		if err := socket.ref(opConnectX); err != nil {
+			return err
+		}
+		r := cConnectX(socket.h, list)
+		socket.unref()
+		if err := errnoOf(r); err != nil && err != syscall.EINPROGRESS {
+			return socket.fail(opConnectX, err)
+		}
+		return nil
 	}
 	corecall.OptionTable = func() (int, uint64) { return cOptCount(), cOptHash() }
 	corecall.OptionRoom = func(row int) (int, int) { return cOptMax(row), cOptMost(row) }

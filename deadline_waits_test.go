@@ -105,6 +105,7 @@ func deadlineWaits() map[string]func(t *testing.T) *deadlineWait {
 			require.NoError(t, err)
 			t.Cleanup(func() { f.Close() })
 			require.NoError(t, f.Truncate(1))
+			fillForFiles(t, w.s, f)
 			w.call = func(wt Wait) error { _, err := w.s.SendFile(f, 0, 1, wt); return err }
 			return w
 		},

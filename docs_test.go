@@ -22,7 +22,7 @@ import (
 func TestEveryExportedNameIsDocumented(t *testing.T) {
 	sourcetree.Need(t)
 	for dir, name := range map[string]string{".": "esock", "sockopt": "sockopt", "netdevice": "netdevice", "supports": "supports",
-		"netconn": "netconn"} {
+		"netconn": "netconn", "sctp": "sctp"} {
 		t.Run(name, func(t *testing.T) { everyExportedNameIsDocumented(t, dir, name) })
 	}
 }

@@ -109,7 +109,7 @@ type Option func(*config) error
 // those that are filled. size must be a multiple of 64, and at least 256.
 func Buffers(count, size int) Option {
 	return func(c *config) error {
-		if count < 4 || size < 256 || size%64 != 0 || count > 1<<31/size {
+		if count < 4 || size < 256 || size%64 != 0 || int64(count) > 1<<31/int64(size) {
 			return &esock.InvalidError{What: "buffers", Value: [2]int{count, size}}
 		}
 		c.buffers, c.size = uint32(count), uint32(size)

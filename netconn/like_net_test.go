@@ -168,6 +168,7 @@ func TestControlMessagesWithoutData(t *testing.T) {
 				for _, size := range []int{4, 1, 0} {
 					n, oobn, err := from.WriteMsgUnix(nil, rights, addr)
 					s.say("WriteMsgUnix without data", n, oobn, err)
+					require.NoError(t, err)
 					receive(size, 64)
 				}
 				if network == "unix" {
@@ -203,6 +204,7 @@ func TestControlMessagesWithoutData(t *testing.T) {
 // Calls that must not wait do not wait, also beside one that does.
 func TestBatchesThatDoNotWait(t *testing.T) {
 	a, b := receiving(t, "udp4").(*UDPConn), receiving(t, "udp4").(*UDPConn)
+	require.NoError(t, a.SetDeadline(time.Now().Add(patience))) // so that one that waits ends
 	ms := []Message{{Buffers: [][]byte{make([]byte, 10)}, OOB: make([]byte, 100)}}
 	for _, flags := range []int{unix.MSG_DONTWAIT, unix.MSG_ERRQUEUE, unix.MSG_ERRQUEUE | unix.MSG_DONTWAIT} {
 		n, err := a.ReadBatch(ms, flags)

@@ -107,14 +107,7 @@ func (c *UnixgramConn) WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn 
 
 func (c *conn) readMsgUnix(b, oob []byte) (n, oobn, flags int, addr *net.UnixAddr, err error) {
 	c = c.orClosed()
-	nothing := len(b) == 0 && !c.messages()
-	if nothing && len(oob) == 0 {
-		return 0, 0, 0, nil, c.readNothing()
-	}
 	n, oobn, flags, from, err := c.recvMsg(b, oob)
-	if nothing && err == nil { // a byte of the stream comes with control messages, and counts as in package net
-		n, flags = 1, flags&^int(esock.MsgTrunc)
-	}
 	return n, oobn, flags, unixSender(from, c.network), err
 }
 

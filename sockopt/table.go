@@ -922,7 +922,7 @@ var optionRows = [...]Info{
 		CanGet: true, CanSet: false, Asks: false, Kinds: 2048, Needs: "connected", Since: "5.16", Until: "", Sample: "",
 		Doc: "What the kernel knows of the MPTCP connection; fields it does not have are 0. mptcp.rst", codec: 9},
 	{Level: "mptcp", Name: "tcpinfo", Constant: "MPTCP_TCPINFO", LevelNumber: 284, Number: 2, Codec: "struct", Struct: "mptcp_subflow_data",
-		CanGet: true, CanSet: false, Asks: true, Kinds: 2048, Needs: "connected", Since: "5.16", Until: "", Sample: "size_subflow_data=16,size_user=248",
+		CanGet: true, CanSet: false, Asks: true, Kinds: 2048, Needs: "connected", Since: "5.16", Until: "", Sample: "size_subflow_data=16,size_user=232",
 		Doc: "The tcp_info of each subflow: size_user bytes each in the tail. mptcp.rst", codec: 9},
 	{Level: "mptcp", Name: "subflow_addrs", Constant: "MPTCP_SUBFLOW_ADDRS", LevelNumber: 284, Number: 3, Codec: "struct", Struct: "mptcp_subflow_data",
 		CanGet: true, CanSet: false, Asks: true, Kinds: 2048, Needs: "connected", Since: "5.16", Until: "", Sample: "size_subflow_data=16,size_user=256",

@@ -96,7 +96,7 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 			return second(open(esock.Inet, esock.Dgram).SendTo(one[:], esock.Inet4Addr(netip.MustParseAddr("127.255.255.255"), 9), 0, esock.Forever))
 		}, syscall.EACCES, "{socket, broadcast}"},
 		{"connect to a broadcast address", func() error {
-			return open(esock.Inet, esock.Dgram).Connect(esock.Inet4Addr(netip.MustParseAddr("255.255.255.255"), 9), esock.Forever)
+			return open(esock.Inet, esock.Dgram).Connect(esock.Inet4Addr(netip.MustParseAddr("127.255.255.255"), 9), esock.Forever)
 		}, syscall.EACCES, "{socket, broadcast}"},
 		{"recverr without an error queue", func() error { return second(unix(esock.Stream).RecvErr(&esock.Msg{}, esock.Within(0))) },
 			syscall.EOPNOTSUPP, "sockets of this kind have no error queue"},

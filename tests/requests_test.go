@@ -99,7 +99,7 @@ func TestSelectReadLeavesBlockingCallsAlone(t *testing.T) {
 func TestSendFileThatHasNotBegunMayBeReplaced(t *testing.T) {
 	a, b := pair(t, esock.Stream)
 	holder, mb := esock.NewMailbox(), esock.NewMailbox()
-	full := fill(t, a)
+	full := fillForFiles(t, a)
 	_, err := a.Send([]byte("x"), 0, esock.NoWait(holder))
 	held := selected(t, err)
 	_, err = a.SendFile(fileOf(t, 10), 0, esock.ToEnd, esock.NoWait(mb))

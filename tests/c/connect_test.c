@@ -1,6 +1,8 @@
 /* connect, and the result of an attempt. */
 #include "fixture.h"
 
+#include <limits.h>
+
 static void refused_connection_says_so_at_the_end(void **state) {
     esock_addr at;
     shut(bound(NULL, SOCK_STREAM, &at)); /* a port where nobody listens */
@@ -176,6 +178,41 @@ static void an_adopted_stream_is_connected_no_second_time(void **state) {
     shut(l);
 }
 
+/* The number of the association comes with the attempt, whether it goes on or not; with nothing else. */
+static void connectx_says_the_association(void **state) {
+    struct script k;
+    script_init(&k);
+    esock_addr at;
+    esock *s = bound(&k.sys, SOCK_DGRAM, &at);
+    const int32_t seven = 7;
+    const struct {
+        long result;
+        int r;
+        int32_t assoc;
+    } all[] = {{0, 0, 7},
+               {12, 0, 7},
+               {-EINPROGRESS, -EINPROGRESS, 7},
+               {-EINTR, -EINPROGRESS, 7},
+               {-ECONNREFUSED, -ECONNREFUSED, 0}};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        int32_t assoc = -1;
+        script_put(&k, K_GETSOCKOPT,
+                   (struct script_answer){
+                       .result = all[i].result, .data = &seven, .data_len = sizeof seven});
+        assert_int_equal(esock_connectx(s, "addresses", 9, &assoc), all[i].r);
+        assert_int_equal(assoc, all[i].assoc);
+        const struct script_seen *asked = script_last(&k, K_GETSOCKOPT);
+        assert_int_equal(asked->a, IPPROTO_SCTP);
+        assert_int_equal(asked->b, 111);
+    }
+    unsigned calls = script_count(&k, K_GETSOCKOPT);
+    int32_t assoc;
+    assert_int_equal(esock_connectx(s, "", (size_t)INT_MAX + 1, &assoc), -EINVAL);
+    assert_int_equal(script_count(&k, K_GETSOCKOPT), calls);
+    assert_true(esock_connectx(s, "addresses", 9, &assoc) < 0); /* it is no SCTP socket */
+    shut(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refused_connection_says_so_at_the_end),
@@ -189,6 +226,7 @@ int main(void) {
         cmocka_unit_test(out_of_local_ports_is_an_error_and_the_socket_stays_usable),
         cmocka_unit_test(a_connected_stream_is_connected_no_second_time),
         cmocka_unit_test(an_adopted_stream_is_connected_no_second_time),
+        cmocka_unit_test(connectx_says_the_association),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,6 +56,7 @@ static void life(void **state) {
     REFUSED(esock_adopt(NULL, esock_fd(s), 0, -1, -1, -1, &k.sys, NULL));
     REFUSED(esock_bind(s, NULL));
     REFUSED(esock_connect(s, NULL));
+    REFUSED(esock_connectx(s, "", 0, NULL));
     REFUSED(esock_sockname(s, NULL));
     REFUSED(esock_peername(s, NULL));
     REFUSED(esock_accept(s, 0, NULL, NULL));
