@@ -164,7 +164,7 @@ func isOf(v any, pkg string, like ...any) bool {
 // streamOf is v as an end of a splice(2), if it is a stream socket that this may read or write in its place.
 func streamOf(v any) (e end, ok bool) {
 	var found syscall.Conn
-	if b, ok := v.(based); ok {
+	if b := ownStream(v); b != nil {
 		if b.base().messages() || b.base().s == nil {
 			return end{}, false
 		}
@@ -185,6 +185,20 @@ func streamOf(v any) (e end, ok bool) {
 	}
 	e.raw = raw
 	return e, true
+}
+
+// ownStream is v as a stream of this package, nil if it is none. Types of others that embed one have its methods too, and
+// may override them.
+func ownStream(v any) based {
+	switch v := v.(type) {
+	case *TCPConn:
+		return v
+	case *UnixConn:
+		return v
+	case stream:
+		return v
+	}
+	return nil
 }
 
 func (c stream) spliceFrom(r io.Reader) (n int64, handled bool, err error) {

@@ -174,6 +174,69 @@ func (l loudConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// wrapped overrides what it embeds, as loudConn does for this package.
+type wrapped struct {
+	*TCPConn
+	hidden
+	hiddenToo
+}
+
+// hiddenToo hides ReadFrom.
+type hiddenToo struct{}
+
+func (hiddenToo) ReadFrom() {}
+
+func (w wrapped) Read(b []byte) (int, error) {
+	n, err := w.TCPConn.Read(b)
+	copy(b, bytes.ToUpper(b[:n]))
+	return n, err
+}
+
+func (w wrapped) Write(b []byte) (int, error) { return w.TCPConn.Write(bytes.ToUpper(b)) }
+
+// The methods that a program's type overrides are called, not those of the connection within it.
+func TestWrappedConnectionsAreNotSpliced(t *testing.T) {
+	for what, copies := range map[string]func(to, from *TCPConn) (int64, error){
+		"ReadFrom": func(to, from *TCPConn) (int64, error) { return to.ReadFrom(wrapped{TCPConn: from}) },
+		"CopyN":    func(to, from *TCPConn) (int64, error) { return io.CopyN(to, wrapped{TCPConn: from}, 5) },
+		"WriteTo":  func(to, from *TCPConn) (int64, error) { return from.WriteTo(wrapped{TCPConn: to}) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			source, from := pair(t, "tcp4")
+			to, sink := pair(t, "tcp4")
+			_, err := source.Write([]byte("hello"))
+			require.NoError(t, err)
+			require.NoError(t, source.Close())
+			n, err := copies(to.(*TCPConn), from.(*TCPConn))
+			require.NoError(t, err)
+			assert.EqualValues(t, 5, n)
+			require.NoError(t, to.Close())
+			got, err := io.ReadAll(sink)
+			require.NoError(t, err)
+			assert.Equal(t, "HELLO", string(got))
+		})
+	}
+}
+
+// endEarly reads some of what comes, and closes.
+func endEarly(c net.Conn) {
+	io.ReadFull(c, make([]byte, 1<<20))
+	c.Close()
+}
+
+// A file's position is behind what was sent also after an error.
+func TestThePositionOfAFileAfterAnError(t *testing.T) {
+	a, b := pair(t, "unix")
+	f := fileOf(t, someBytes(3<<20))
+	go endEarly(b)
+	n, err := io.Copy(a, f)
+	require.Error(t, err)
+	require.Positive(t, n)
+	at, err := f.Seek(0, io.SeekCurrent)
+	require.NoError(t, err)
+	require.Equal(t, n, at)
+}
+
 func TestOtherReadersAreCopied(t *testing.T) {
 	a, b := pair(t, "tcp4")
 	n, err := a.(io.ReaderFrom).ReadFrom(strings.NewReader("hello "))
@@ -383,6 +446,32 @@ func TestPacketsAreCopiedOneByOne(t *testing.T) {
 	for _, m := range []string{"one", "two"} {
 		n, err := out.Read(buf)
 		require.NoError(t, err)
-		assert.Equal(t, m, string(buf[:n]))
+		require.Equal(t, m, string(buf[:n])) // or the next one may not come
+	}
+}
+
+// What a failed copy has left in its pipe comes out of no later copy.
+func TestAFailedSpliceLeavesNothingForTheNext(t *testing.T) {
+	stale := bytes.Repeat([]byte("s"), 4<<20)
+	for range 5 {
+		source, from := pair(t, "unix")
+		to, peer := pair(t, "unix")
+		go source.Write(stale)
+		go endEarly(peer)
+		_, err := io.Copy(to, from)
+		require.Error(t, err)
+		require.NoError(t, source.Close())
+
+		next, from := pair(t, "tcp4")
+		to, sink := pair(t, "tcp4")
+		_, err = next.Write([]byte("fresh"))
+		require.NoError(t, err)
+		require.NoError(t, next.Close())
+		_, err = io.Copy(to, from)
+		require.NoError(t, err)
+		require.NoError(t, to.Close())
+		got, err := io.ReadAll(sink)
+		require.NoError(t, err)
+		require.Equal(t, "fresh", string(got[:min(len(got), 20)]))
 	}
 }
