@@ -4,17 +4,24 @@ package engine_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/engine"
 )
 
-// An exchange with a loop allocates nothing.
+// An exchange with a loop allocates nothing, also with limits for the connection, nor does a timer that is set again.
 func TestAnExchangeAllocatesNothing(t *testing.T) {
 	l := run(t)
 	s, _ := listen(t)
-	require.NoError(t, l.Serve(s, echo))
+	h := echo
+	h.opened = func(c *engine.Conn) {
+		c.SetIdleTimeout(time.Minute)
+		c.SetWriteTimeout(time.Second)
+	}
+	require.NoError(t, l.Serve(s, h))
 	c, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
 	require.NoError(t, err)
 	defer c.Close()
@@ -32,4 +39,12 @@ func TestAnExchangeAllocatesNothing(t *testing.T) {
 		exchange()
 	}
 	require.Zero(t, testing.AllocsPerRun(1000, exchange))
+	fired := make(chan struct{}, 1)
+	timer, err := l.After(0, func() { fired <- struct{}{} })
+	require.NoError(t, err)
+	<-fired
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		timer.Reset(0)
+		<-fired
+	}))
 }

@@ -70,6 +70,7 @@ type Conn struct {
 	ending  error     // the connection ends, with this, when all is sent
 
 	detached bool
+	timeouts *timeouts // nil: none were set
 }
 
 // sending is a send, whose operation lies before its data.
@@ -154,6 +155,9 @@ func (c *Conn) begin(n int) bool {
 		return false
 	}
 	*s.op = loopcall.Op{Kind: loopcall.Send, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), headRoom)}
+	if c.unsent == 0 {
+		c.timeouts.writing()
+	}
 	c.sending = append(c.sending, s)
 	c.open = true
 	l.given = append(l.given, order{&c.joined, s.op})
@@ -241,6 +245,7 @@ func (c *Conn) result(r *loopcall.Result) {
 		return
 	}
 	if r.Flags&loopcall.HasBuffer != 0 {
+		c.timeouts.received()
 		if !c.gone.Load() && c.ending == nil {
 			c.received(unsafe.Slice((*byte)(unsafe.Add(c.l.buffers.Base, uintptr(r.Buffer)*c.l.buffers.Size)), r.N))
 		}
@@ -268,6 +273,7 @@ func (c *Conn) sent(r *loopcall.Result) {
 	s := c.sending[0]
 	c.sending = append(c.sending[:0], c.sending[1:]...)
 	c.unsent -= int(s.op.Len)
+	c.timeouts.sent()
 	c.free(s)
 	switch {
 	case r.N < 0:
@@ -293,6 +299,9 @@ func (c *Conn) writable() {
 }
 
 func (c *Conn) ended(err error) {
+	if c.timeouts != nil {
+		c.timeouts.stop()
+	}
 	for _, s := range c.sending {
 		c.free(s)
 	}
@@ -323,6 +332,7 @@ type listening struct {
 	joined
 	h     Handler
 	pause time.Duration
+	retry timer
 }
 
 // Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt.
@@ -354,14 +364,20 @@ func (s *listening) result(r *loopcall.Result) {
 	default:
 		// Descriptors or memory may be there again soon.
 		s.pause = min(max(2*s.pause, 5*time.Millisecond), time.Second)
-		time.AfterFunc(s.pause, func() {
-			s.l.Post(func() {
-				if !s.gone.Load() {
-					s.l.given = append(s.l.given, order{&s.joined, s.op})
-				}
-			})
-		})
+		s.retry.who = s
+		s.l.setTimer(&s.retry, loopcall.Clock(), s.pause)
 	}
 }
 
-func (s *listening) ended(error) {}
+// expired is the end of a pause.
+func (s *listening) expired() {
+	if !s.gone.Load() {
+		s.l.given = append(s.l.given, order{&s.joined, s.op})
+	}
+}
+
+func (s *listening) ended(error) {
+	s.l.mu.Lock()
+	s.l.wheel.remove(&s.retry)
+	s.l.mu.Unlock()
+}

@@ -32,6 +32,8 @@ type Loop struct {
 	joins []member       // to be made members of the queue
 	left  []departure    // taken out of the queue
 	calls []func()       // of Post
+	wheel wheel
+	moved bool // the wheel's next timer is earlier than Run knows
 
 	file *os.File // a duplicate of the queue's descriptor, in the runtime's poller
 	raw  syscall.RawConn
@@ -41,6 +43,8 @@ type Loop struct {
 	results *loopcall.Result
 	found   int                // results of the last turn in a sleep
 	look    func(uintptr) bool // lookAgain
+	now     time.Duration      // of the last turn, while there are timers
+	alarm   int64              // the tick of the File's deadline; 0: it has none
 	given   []order            // to be given with the next turn
 	opened  []*Conn            // whose last send is to be given, and takes bytes until then
 	ops     *unsafe.Pointer    // room for the same, for C
@@ -139,6 +143,7 @@ func New(options ...Option) (*Loop, error) {
 			return nil, err
 		}
 	}
+	l.wheel.now = int64(loopcall.Clock() / tick)
 	q, b, fd, r := loopcall.New(l.config.buffers, l.config.size)
 	if r < 0 {
 		return nil, fmt.Errorf("engine: %w", syscall.Errno(-r))
@@ -296,6 +301,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		for i := range results {
 			l.members[results[i].User].result(&results[i])
 		}
+		l.expire()
 	}
 	return l.shut()
 }
@@ -330,7 +336,7 @@ func (l *Loop) tend() bool {
 func (l *Loop) pending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stop != nil || len(l.joins)+len(l.left)+len(l.calls) > 0
+	return l.stop != nil || l.moved || len(l.joins)+len(l.left)+len(l.calls) > 0
 }
 
 // turn gives what is to be given, and returns how many results there are, or a negative errno. It does not wait.
@@ -355,13 +361,25 @@ func (l *Loop) turn() int {
 		l.opened[i] = nil
 	}
 	l.opened = l.opened[:0]
-	return loopcall.Turn(l.q, l.ops, n, l.results, batch)
+	r := loopcall.Turn(l.q, l.ops, n, l.results, batch)
+	if l.wheel.count > 0 {
+		l.now = loopcall.Clock()
+	}
+	return r
 }
 
 // sleep waits until there are results, whose number it returns, or something else to do.
 func (l *Loop) sleep() int {
 	l.found = 0
+	if !l.setAlarm() {
+		return 0
+	}
 	if err := l.raw.Read(l.look); err != nil && l.found == 0 {
+		l.parked.Store(false)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			l.now = loopcall.Clock()
+			return 0
+		}
 		return -int(syscall.EBADF) // nobody else has the File
 	}
 	return l.found
