@@ -7,17 +7,19 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/loopcall"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // Handler is what a program does with the connections of a loop. Its methods are called in the goroutine of Run, one at a time.
 type Handler interface {
-	// Opened is called before anything else.
+	// Opened is called once, before anything else. The connection may have ended already: then Closed follows at once.
 	Opened(c *Conn)
 	// Received is called with what the peer has sent. b is valid until it returns.
 	Received(c *Conn, b []byte)
@@ -65,10 +67,10 @@ type Conn struct {
 	sending []sending // in order: given to the queue, or about to be
 	unsent  int       // their bytes
 	open    bool      // the last of them is not given yet, and takes more bytes
-	paused  bool      // nothing is received, because too much is unsent
 	full    bool      // Write has returned ErrFull
 	ending  error     // the connection ends, with this, when all is sent
 
+	begun    bool // Opened was called
 	detached bool
 	timeouts *timeouts // nil: none were set
 }
@@ -99,19 +101,33 @@ func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
 }
 
 // Socket returns the socket. Its options, counters and names may be used. Its Close closes the connection at once; see Close.
-func (c *Conn) Socket() *esock.Socket { return c.s }
+// It is nil for a nil or zero connection, which is closed.
+func (c *Conn) Socket() *esock.Socket {
+	if c == nil {
+		return nil
+	}
+	return c.s
+}
+
+// made reports whether the connection is one of a loop.
+func (c *Conn) made() bool { return c != nil && c.l != nil }
 
 // Post calls f in the goroutine of the loop. It reports false if the loop is closed.
-func (c *Conn) Post(f func()) bool { return c.l.Post(f) }
+func (c *Conn) Post(f func()) bool { return c.made() && c.l.Post(f) }
 
 // Unsent returns how many bytes were written and not taken by the kernel yet.
-func (c *Conn) Unsent() int { return c.unsent }
+func (c *Conn) Unsent() int {
+	if c == nil {
+		return 0
+	}
+	return c.unsent
+}
 
-// Write copies b, and sends it with the next turn of the loop. Errors: ErrFull, and nothing is written; Writable is called when
-// there is room again. net.ErrClosed.
+// Write copies b, and sends it with the next turn of the loop, on a socket of messages as one, unless it is empty. Errors:
+// ErrFull, and nothing is written; Writable is called when there is room again. net.ErrClosed.
 func (c *Conn) Write(b []byte) (int, error) {
 	switch {
-	case c.gone.Load() || c.ending != nil:
+	case !c.made() || c.gone.Load() || c.ending != nil:
 		return 0, net.ErrClosed
 	case c.unsent >= c.l.mark:
 		c.full = true
@@ -135,6 +151,9 @@ func (c *Conn) Write(b []byte) (int, error) {
 		if n == room {
 			c.open = false
 		}
+	}
+	if c.s.Type() != esock.Stream {
+		c.open = false // the next Write is another message
 	}
 	if c.unsent >= c.l.mark {
 		c.pause()
@@ -186,7 +205,7 @@ func (c *Conn) Close() { c.endWith(net.ErrClosed) }
 
 // endWith ends the connection when all is sent.
 func (c *Conn) endWith(err error) {
-	if c.ending != nil || c.gone.Load() {
+	if !c.made() || c.ending != nil || c.gone.Load() {
 		return
 	}
 	c.ending = err
@@ -198,10 +217,16 @@ func (c *Conn) endWith(err error) {
 }
 
 // Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called. Errors:
-// esock.ErrState while bytes are unsent; net.ErrClosed.
+// esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post waits for;
+// net.ErrClosed.
 func (c *Conn) Detach() (*esock.Socket, error) {
-	if c.unsent > 0 {
+	switch {
+	case !c.made():
+		return nil, net.ErrClosed
+	case c.unsent > 0:
 		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
+	case !c.gone.Load() && slices.ContainsFunc(c.l.rest, func(r loopcall.Result) bool { return r.Op == c.op }):
+		return nil, fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
 	}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
@@ -229,12 +254,18 @@ func (c *Conn) pause() {
 // receive starts receiving.
 func (c *Conn) receive() {
 	c.paused = false
-	c.l.given = append(c.l.given, order{&c.joined, c.op})
+	c.again()
 }
 
 func (c *Conn) join() {
 	c.op.Kind, c.op.Flags = loopcall.Recv, loopcall.Again
 	c.receive()
+	c.tellOpened()
+}
+
+// tellOpened tells the handler of the connection.
+func (c *Conn) tellOpened() {
+	c.begun = true
 	defer c.caught()
 	c.h.Opened(c)
 }
@@ -253,7 +284,7 @@ func (c *Conn) result(r *loopcall.Result) {
 	}
 	switch {
 	case r.Flags&loopcall.More != 0:
-	case r.N == 0:
+	case r.N == 0, r.N == -int64(syscall.ESHUTDOWN): // the latter of sequenced packets
 		c.endWith(io.EOF)
 	default:
 		c.l.drop(c, &net.OpError{Op: "read", Net: "esock", Err: syscall.Errno(-r.N)})
@@ -309,6 +340,9 @@ func (c *Conn) ended(err error) {
 	if c.detached {
 		return
 	}
+	if !c.begun {
+		c.tellOpened()
+	}
 	c.closed(err)
 	loopcall.Close(c.s)
 }
@@ -335,7 +369,8 @@ type listening struct {
 	retry timer
 }
 
-// Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt.
+// Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt;
+// *esock.InvalidError "socket" for one that does not listen.
 func (l *Loop) Serve(s *esock.Socket, h Handler) error {
 	switch {
 	case s == nil:
@@ -343,12 +378,18 @@ func (l *Loop) Serve(s *esock.Socket, h Handler) error {
 	case h == nil:
 		return &esock.InvalidError{What: "handler", Cause: "it is nil"}
 	}
+	switch on, err := sockopt.SocketAcceptConn.Get(s); {
+	case errors.Is(err, net.ErrClosed):
+		return err
+	case err == nil && !on:
+		return &esock.InvalidError{What: "socket", Cause: "it does not listen"}
+	}
 	return l.enlist(&listening{joined: joined{l: l, s: s}, h: h})
 }
 
 func (s *listening) join() {
 	s.op.Kind, s.op.Flags = loopcall.Accept, loopcall.Again
-	s.l.given = append(s.l.given, order{&s.joined, s.op})
+	s.again()
 }
 
 func (s *listening) result(r *loopcall.Result) {
@@ -357,8 +398,10 @@ func (s *listening) result(r *loopcall.Result) {
 		s.pause = 0
 		made := loopcall.Accepted(s.s, r.Accepted).(*esock.Socket)
 		c := &Conn{joined: joined{l: s.l, s: made}, h: s.h}
-		if err := loopcall.Hold(made, func() { c.l.drop(c, net.ErrClosed) }); err == nil { // else somebody has closed it already
+		if err := loopcall.Hold(made, func() { c.l.drop(c, net.ErrClosed) }); err == nil {
 			s.l.enter(c)
+		} else { // a list of sockets has led somebody to it, who has closed or used it
+			loopcall.Close(made)
 		}
 	case r.Flags&loopcall.More != 0: // a connection that has gone before its turn
 	default:
@@ -372,7 +415,7 @@ func (s *listening) result(r *loopcall.Result) {
 // expired is the end of a pause.
 func (s *listening) expired() {
 	if !s.gone.Load() {
-		s.l.given = append(s.l.given, order{&s.joined, s.op})
+		s.again()
 	}
 }
 

@@ -42,6 +42,7 @@ type Loop struct {
 	buffers *loopcall.Buffers
 	results *loopcall.Result
 	found   int                // results of the last turn in a sleep
+	rest    []loopcall.Result  // of the last turn, to be handled after the one at hand
 	look    func(uintptr) bool // lookAgain
 	now     time.Duration      // of the last turn, while there are timers
 	alarm   int64              // the tick of the File's deadline; 0: it has none
@@ -75,9 +76,19 @@ type joined struct {
 	member unsafe.Pointer // nil while it is not in the queue; guarded by l.mu
 	op     *loopcall.Op   // the repeated receive or accept
 	gone   atomic.Bool    // the loop has let the socket go; set with l.mu
+	listed bool           // op is among those to be given
+	paused bool           // op is not to be given
 }
 
 func (j *joined) base() *joined { return j }
+
+// again gives op with the next turn, once, unless the member is paused then.
+func (j *joined) again() {
+	if !j.listed {
+		j.listed = true
+		j.l.given = append(j.l.given, order{j, j.op})
+	}
+}
 
 // takeOut ends the membership. It reports false if it has ended before. l.mu is held.
 func (j *joined) takeOut() bool {
@@ -211,8 +222,14 @@ func (l *Loop) free() {
 	l.q, l.results, l.ops, l.buffers = nil, nil, nil, nil
 }
 
+// made reports whether the loop is one of New. A nil or zero loop is closed.
+func (l *Loop) made() bool { return l != nil && l.look != nil }
+
 // Post calls f in the goroutine of Run, soon. It reports false, and does not call it, if the loop is closed.
 func (l *Loop) Post(f func()) bool {
+	if !l.made() {
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stop != nil {
@@ -234,6 +251,9 @@ func (l *Loop) wake() {
 
 // enlist holds a socket for the loop, and makes it a member soon.
 func (l *Loop) enlist(m member) error {
+	if !l.made() {
+		return ErrClosed
+	}
 	j := m.base()
 	if err := loopcall.Hold(j.s, func() { l.drop(m, net.ErrClosed) }); err != nil {
 		return err
@@ -261,6 +281,9 @@ func (l *Loop) drop(m member, err error) {
 
 // Close ends Run, which closes all connections. A loop that does not run is closed by Close itself.
 func (l *Loop) Close() error {
+	if !l.made() {
+		return nil
+	}
 	l.halt(ErrClosed)
 	if l.running.CompareAndSwap(false, true) {
 		l.shut()
@@ -284,7 +307,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}
 	}
-	if !l.running.CompareAndSwap(false, true) {
+	if !l.made() || !l.running.CompareAndSwap(false, true) {
 		return ErrClosed
 	}
 	defer context.AfterFunc(ctx, func() { l.halt(ctx.Err()) })()
@@ -297,9 +320,10 @@ func (l *Loop) Run(ctx context.Context) error {
 			l.halt(fmt.Errorf("engine: %w", syscall.Errno(-n)))
 			continue
 		}
-		results := unsafe.Slice(l.results, n)
-		for i := range results {
-			l.members[results[i].User].result(&results[i])
+		for l.rest = unsafe.Slice(l.results, n); len(l.rest) > 0; {
+			r := &l.rest[0]
+			l.rest = l.rest[1:]
+			l.members[r.User].result(r)
 		}
 		l.expire()
 	}
@@ -348,8 +372,13 @@ func (l *Loop) turn() int {
 	}
 	ops, n := unsafe.Slice(l.ops, l.opsRoom), 0
 	for i, o := range l.given {
-		if !o.j.gone.Load() {
-			o.op.Member = o.j.member
+		again := o.op == o.j.op
+		if again {
+			o.j.listed = false
+		}
+		if !o.j.gone.Load() && !(again && o.j.paused) {
+			// A handler may have written to a connection that it had just adopted, and that was no member yet.
+			o.op.Member, o.op.User = o.j.member, o.j.id
 			ops[n] = unsafe.Pointer(o.op)
 			n++
 		}
@@ -405,6 +434,9 @@ func (l *Loop) idle() bool {
 // enter makes a member of the queue, with a number.
 func (l *Loop) enter(m member) {
 	j := m.base()
+	if j.gone.Load() { // it is, or was, among those that have left
+		return
+	}
 	if n := len(l.unused); n > 0 {
 		j.id = l.unused[n-1]
 		l.unused = l.unused[:n-1]
@@ -426,7 +458,6 @@ func (l *Loop) enter(m member) {
 	case r < 0:
 		l.drop(m, &os.SyscallError{Syscall: "epoll_ctl", Err: syscall.Errno(-r)})
 	default:
-		*j.op = loopcall.Op{User: j.id}
 		m.join()
 	}
 }

@@ -23,6 +23,9 @@ func (l *Loop) After(d time.Duration, f func()) (*Timer, error) {
 	if f == nil {
 		return nil, &esock.InvalidError{What: "function", Cause: "it is nil"}
 	}
+	if !l.made() {
+		return nil, ErrClosed
+	}
 	t := &Timer{l: l, f: f}
 	t.who = t
 	if !l.setTimer(&t.timer, loopcall.Clock(), d) {
@@ -148,7 +151,7 @@ func (c *Conn) SetWriteTimeout(d time.Duration) {
 
 // limits is the connection's timeouts, nil if it has ended.
 func (c *Conn) limits() *timeouts {
-	if c.gone.Load() {
+	if !c.made() || c.gone.Load() {
 		return nil
 	}
 	c.l.now = loopcall.Clock()
