@@ -3,6 +3,7 @@
 package engine_test
 
 import (
+	"io"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/engine"
+	"github.com/esock-go/esock/packet"
 )
 
 // An exchange with a loop allocates nothing, also with limits for the connection, nor does a timer that is set again.
@@ -47,4 +49,31 @@ func TestAnExchangeAllocatesNothing(t *testing.T) {
 		timer.Reset(0)
 		<-fired
 	}))
+}
+
+// Nor does an exchange of packets, also when they come in pieces.
+func TestAnExchangeOfPacketsAllocatesNothing(t *testing.T) {
+	l := run(t)
+	s, address := listen(t)
+	h, err := engine.Packets(packet.Len4, packet.Options{}, echoPackets)
+	require.NoError(t, err)
+	require.NoError(t, l.Serve(s, h))
+	c := dial(t, address)
+	b := []byte{0, 0, 0, 2, 'o', 'k', 0, 0, 0, 2}
+	got := make([]byte, 6)
+	exchange := func() {
+		_, err := c.Write(b)
+		if err == nil {
+			_, err = io.ReadFull(c, got)
+		}
+		if err == nil {
+			_, err = c.Write(got[4:])
+		}
+		if err == nil {
+			_, err = io.ReadFull(c, got)
+		}
+		require.NoError(t, err)
+	}
+	exchange()
+	require.Zero(t, testing.AllocsPerRun(1000, exchange))
 }

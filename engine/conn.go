@@ -73,6 +73,7 @@ type Conn struct {
 	begun    bool // Opened was called
 	detached bool
 	timeouts *timeouts // nil: none were set
+	framing  *framing  // nil: without Packets
 }
 
 // sending is a send, whose operation lies before its data.
@@ -126,13 +127,26 @@ func (c *Conn) Unsent() int {
 // Write copies b, and sends it with the next turn of the loop, on a socket of messages as one, unless it is empty. Errors:
 // ErrFull, and nothing is written; Writable is called when there is room again. net.ErrClosed.
 func (c *Conn) Write(b []byte) (int, error) {
+	if err := c.writes(); err != nil {
+		return 0, err
+	}
+	return c.write(b)
+}
+
+// writes reports why nothing may be written.
+func (c *Conn) writes() error {
 	switch {
 	case !c.made() || c.gone.Load() || c.ending != nil:
-		return 0, net.ErrClosed
+		return net.ErrClosed
 	case c.unsent >= c.l.mark:
 		c.full = true
-		return 0, ErrFull
+		return ErrFull
 	}
+	return nil
+}
+
+// write is Write, whatever is unsent.
+func (c *Conn) write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0; {
 		if !c.open && !c.begin(len(rest)) {
 			return len(b) - len(rest), syscall.ENOMEM
@@ -320,6 +334,9 @@ func (c *Conn) sent(r *loopcall.Result) {
 		if c.full {
 			c.full = false
 			c.writable()
+		}
+		if h, ok := c.h.(*packets); ok {
+			h.resume(c)
 		}
 	}
 }

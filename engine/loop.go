@@ -52,6 +52,7 @@ type Loop struct {
 	opsRoom int
 	members []member // by number
 	unused  []uint64 // numbers without a member
+	spares  [][]byte // for what connections keep of their packets
 }
 
 // member is a socket in a loop: a *Conn or a *listening.

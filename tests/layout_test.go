@@ -51,7 +51,7 @@ var imports = []struct{ of, may string }{
 	{"supports", ". sockopt netdevice internal/plain"},
 	{"netconn", ". sockopt internal/corecall internal/layered"},
 
-	{"engine", ". internal/loopcall"},
+	{"engine", ". sockopt packet internal/loopcall"},
 
 	{"internal/testkit", ". sockopt"},
 
