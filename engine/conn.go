@@ -280,6 +280,13 @@ func (c *Conn) join() {
 // tellOpened tells the handler of the connection.
 func (c *Conn) tellOpened() {
 	c.begun = true
+	c.opened()
+	if c.l.winding {
+		c.tellStopping()
+	}
+}
+
+func (c *Conn) opened() {
 	defer c.caught()
 	c.h.Opened(c)
 }

@@ -22,6 +22,8 @@
 // Loop.After calls a function later. SetIdleTimeout and SetWriteTimeout end connections without traffic. None of them costs a
 // timer of the runtime: a loop has one wheel, and sleeps until its next timer is due.
 //
+// Sharded makes several loops that listen on one address. Shutdown lets the connections of a loop finish.
+//
 // A socket that a loop serves stays in the registry, with its counters and options. Calls on it that send or receive return
 // esock.ErrState; Close closes the connection, from any goroutine. Detach takes it out of the loop.
 package engine

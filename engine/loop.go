@@ -23,7 +23,8 @@ var ErrClosed = errors.New("engine: the loop is closed")
 type Loop struct {
 	config
 	running atomic.Bool
-	parked  atomic.Bool // Run sleeps, or is about to
+	parked  atomic.Bool   // Run sleeps, or is about to
+	over    chan struct{} // closed when it is closed and all have been told
 
 	// mu is held in calls of the queue, and guards what follows.
 	mu    sync.Mutex
@@ -52,6 +53,7 @@ type Loop struct {
 	opsRoom int
 	members []member // by number
 	unused  []uint64 // numbers without a member
+	winding bool     // Shutdown has begun
 	spares  [][]byte // for what connections keep of their packets
 }
 
@@ -160,7 +162,7 @@ func New(options ...Option) (*Loop, error) {
 	if r < 0 {
 		return nil, fmt.Errorf("engine: %w", syscall.Errno(-r))
 	}
-	l.q, l.buffers, l.look = q, b, l.lookAgain
+	l.q, l.buffers, l.look, l.over = q, b, l.lookAgain, make(chan struct{})
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
 	if err == nil && (l.results == nil || !l.room(batch)) {
@@ -352,6 +354,9 @@ func (l *Loop) tend() bool {
 			f()
 		}
 		if len(joins)+len(left)+len(calls) == 0 {
+			if l.winding && l.wound() {
+				continue
+			}
 			return true
 		}
 	}
@@ -497,5 +502,6 @@ func (l *Loop) shut() error {
 	}
 	l.free()
 	l.mu.Unlock()
+	close(l.over)
 	return stop
 }

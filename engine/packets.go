@@ -99,6 +99,13 @@ func (h *packets) Opened(c *Conn) {
 
 func (h *packets) Writable(c *Conn) { h.h.Writable(c) }
 
+// Stopping makes it a Stopper for a program's that is one.
+func (h *packets) Stopping(c *Conn) {
+	if s, ok := h.h.(Stopper); ok {
+		s.Stopping(c)
+	}
+}
+
 func (h *packets) Closed(c *Conn, err error) {
 	if err == io.EOF && c.framing != nil && len(c.framing.kept) > 0 {
 		err = io.ErrUnexpectedEOF
