@@ -65,6 +65,8 @@ var imports = []struct{ of, may string }{
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},
 	{"examples/restart", "netconn"},
+	{"examples/engine-chat", ". engine packet"},
+	{"examples/engine-echo", ". engine"},
 	{"examples/sctp-chat", ". sockopt sctp"},
 	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},
