@@ -91,8 +91,8 @@ func TestTwoHostsTalkOverTCP(t *testing.T) {
 	peer, err := s.PeerName()
 	require.NoError(t, err)
 	assert.Equal(t, b.ip, peer.IP())
-	assert.Equal(t, netnsCookie(t, l), netnsCookie(t, s), "accepted where the listener is")
-	assert.NotEqual(t, netnsCookie(t, c), netnsCookie(t, s))
+	assert.Equal(t, needNetnsOf(t, l), needNetnsOf(t, s), "accepted where the listener is")
+	assert.NotEqual(t, needNetnsOf(t, c), needNetnsOf(t, s))
 }
 
 func TestTwoHostsTalkOverUDPAndSayByWhichInterface(t *testing.T) {
@@ -136,11 +136,11 @@ func strays(t *testing.T) (tids []string) {
 func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 	a, b := cable(t)
 	sameDescriptors(t)
-	cookies := map[string]uint64{}
+	inodes := map[string]uint64{}
 	for _, h := range []host{a, b} {
 		s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP, h.inside())
 		require.NoError(t, err)
-		cookies[h.name] = netnsCookie(t, s)
+		inodes[h.name] = needNetnsOf(t, s)
 		require.NoError(t, s.Close())
 	}
 	before := strays(t) // threads of tests that live in a namespace of their own, and end with them
@@ -154,9 +154,9 @@ func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 				if !assert.NoError(t, err) {
 					return
 				}
-				cookie, err := sockopt.SocketNetNSCookie.Get(s)
+				inode, err := netnsOf(s)
 				assert.NoError(t, err)
-				assert.Equal(t, cookies[h.name], cookie)
+				assert.Equal(t, inodes[h.name], inode)
 				assert.NoError(t, s.Close())
 				_, err = esock.Open(esock.Inet, esock.Stream, esock.UDP, h.inside())
 				assert.ErrorIs(t, err, syscall.EPROTONOSUPPORT)
@@ -168,14 +168,14 @@ func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 		return !slices.ContainsFunc(strays(t), func(tid string) bool { return !slices.Contains(before, tid) })
 	})
 	s := open(t, esock.Inet, esock.Dgram, esock.UDP)
-	assert.NotContains(t, []uint64{cookies[a.name], cookies[b.name]}, netnsCookie(t, s))
+	assert.NotContains(t, []uint64{inodes[a.name], inodes[b.name]}, needNetnsOf(t, s))
 	require.NoError(t, s.Close())
 }
 
 func TestOpenInNamespaceAndBack(t *testing.T) {
 	path := namespace(t)
 	sameDescriptors(t)
-	home := func() uint64 { return netnsCookie(t, open(t, esock.Inet, esock.Dgram, esock.UDP)) }
+	home := func() uint64 { return needNetnsOf(t, open(t, esock.Inet, esock.Dgram, esock.UDP)) }
 	before := home()
 	there, err := esock.Open(esock.Inet, esock.Stream, esock.TCP, esock.NetNS(path))
 	if errors.Is(err, syscall.EPERM) {
@@ -183,7 +183,7 @@ func TestOpenInNamespaceAndBack(t *testing.T) {
 	}
 	require.NoError(t, err)
 	defer there.Close()
-	assert.NotEqual(t, before, netnsCookie(t, there))
+	assert.NotEqual(t, before, needNetnsOf(t, there))
 
 	// Socket(2) fails over there: every thread is back all the same.
 	for range 20 {

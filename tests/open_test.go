@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
@@ -252,12 +252,21 @@ func namespace(t *testing.T) string {
 	return "/run/netns/" + name
 }
 
-// netnsCookie names the network namespace of a socket: SO_NETNS_COOKIE.
-func netnsCookie(t *testing.T, s *esock.Socket) (cookie uint64) {
+// netnsOf names the network namespace of a socket, by its inode. Linux has SO_NETNS_COOKIE only since 5.14.
+func netnsOf(s *esock.Socket) (inode uint64, err error) {
+	ns, err := unix.IoctlRetInt(s.FD(), unix.SIOCGSKNS)
+	if err != nil {
+		return 0, os.NewSyscallError("SIOCGSKNS", err)
+	}
+	defer unix.Close(ns)
+	var st unix.Stat_t
+	err = unix.Fstat(ns, &st)
+	return st.Ino, err
+}
+
+func needNetnsOf(t *testing.T, s *esock.Socket) uint64 {
 	t.Helper()
-	val := (*[8]byte)(unsafe.Pointer(&cookie))
-	n, err := s.GetOptionNative(syscall.SOL_SOCKET, 71, val[:])
+	inode, err := netnsOf(s)
 	require.NoError(t, err)
-	require.Equal(t, 8, n)
-	return cookie
+	return inode
 }
