@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -91,8 +92,8 @@ func TestTwoHostsTalkOverTCP(t *testing.T) {
 	peer, err := s.PeerName()
 	require.NoError(t, err)
 	assert.Equal(t, b.ip, peer.IP())
-	assert.Equal(t, needNetnsOf(t, l), needNetnsOf(t, s), "accepted where the listener is")
-	assert.NotEqual(t, needNetnsOf(t, c), needNetnsOf(t, s))
+	assert.Equal(t, netnsOf(t, l), netnsOf(t, s), "accepted where the listener is")
+	assert.NotEqual(t, netnsOf(t, c), netnsOf(t, s))
 }
 
 func TestTwoHostsTalkOverUDPAndSayByWhichInterface(t *testing.T) {
@@ -140,7 +141,7 @@ func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 	for _, h := range []host{a, b} {
 		s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP, h.inside())
 		require.NoError(t, err)
-		inodes[h.name] = needNetnsOf(t, s)
+		inodes[h.name] = netnsOf(t, s)
 		require.NoError(t, s.Close())
 	}
 	before := strays(t) // threads of tests that live in a namespace of their own, and end with them
@@ -154,7 +155,7 @@ func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 				if !assert.NoError(t, err) {
 					return
 				}
-				inode, err := netnsOf(s)
+				inode, err := machine.NetNSOf(s.FD())
 				assert.NoError(t, err)
 				assert.Equal(t, inodes[h.name], inode)
 				assert.NoError(t, s.Close())
@@ -168,14 +169,14 @@ func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 		return !slices.ContainsFunc(strays(t), func(tid string) bool { return !slices.Contains(before, tid) })
 	})
 	s := open(t, esock.Inet, esock.Dgram, esock.UDP)
-	assert.NotContains(t, []uint64{inodes[a.name], inodes[b.name]}, needNetnsOf(t, s))
+	assert.NotContains(t, []uint64{inodes[a.name], inodes[b.name]}, netnsOf(t, s))
 	require.NoError(t, s.Close())
 }
 
 func TestOpenInNamespaceAndBack(t *testing.T) {
 	path := namespace(t)
 	sameDescriptors(t)
-	home := func() uint64 { return needNetnsOf(t, open(t, esock.Inet, esock.Dgram, esock.UDP)) }
+	home := func() uint64 { return netnsOf(t, open(t, esock.Inet, esock.Dgram, esock.UDP)) }
 	before := home()
 	there, err := esock.Open(esock.Inet, esock.Stream, esock.TCP, esock.NetNS(path))
 	if errors.Is(err, syscall.EPERM) {
@@ -183,7 +184,7 @@ func TestOpenInNamespaceAndBack(t *testing.T) {
 	}
 	require.NoError(t, err)
 	defer there.Close()
-	assert.NotEqual(t, before, needNetnsOf(t, there))
+	assert.NotEqual(t, before, netnsOf(t, there))
 
 	// Socket(2) fails over there: every thread is back all the same.
 	for range 20 {

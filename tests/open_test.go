@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
@@ -252,21 +251,10 @@ func namespace(t *testing.T) string {
 	return "/run/netns/" + name
 }
 
-// netnsOf names the network namespace of a socket, by its inode. Linux has SO_NETNS_COOKIE only since 5.14.
-func netnsOf(s *esock.Socket) (inode uint64, err error) {
-	ns, err := unix.IoctlRetInt(s.FD(), unix.SIOCGSKNS)
-	if err != nil {
-		return 0, os.NewSyscallError("SIOCGSKNS", err)
-	}
-	defer unix.Close(ns)
-	var st unix.Stat_t
-	err = unix.Fstat(ns, &st)
-	return st.Ino, err
-}
-
-func needNetnsOf(t *testing.T, s *esock.Socket) uint64 {
+// netnsOf names the network namespace of a socket.
+func netnsOf(t *testing.T, s *esock.Socket) uint64 {
 	t.Helper()
-	inode, err := netnsOf(s)
+	inode, err := machine.NetNSOf(s.FD())
 	require.NoError(t, err)
 	return inode
 }
