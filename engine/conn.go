@@ -71,6 +71,8 @@ type Conn struct {
 
 	begun    bool // Opened was called
 	detached bool
+	timeouts *timeouts // nil: none were set
+	framing  *framing  // nil: without Packets
 }
 
 // sending is a send, whose operation lies before its data.
@@ -82,7 +84,9 @@ type sending struct {
 // headRoom is the room for an operation before its data.
 const headRoom = 128
 
-// Adopt gives a connected socket to the loop. While the loop has it, calls on it that send or receive return esock.ErrState.
+// Adopt gives a connected socket of any family to the loop. On a socket of messages (datagrams, sequenced packets) each message is
+// one call of Received, an empty one too, and is cut to the size of a buffer (Buffers). Received does not tell who has sent a
+// datagram, and what peers attach to messages is lost, so a socket for several peers is better served by RecvMsg. While the loop has it, calls on it that send or receive return esock.ErrState.
 // Errors: esock.ErrState while such calls are in progress; net.ErrClosed; ErrClosed.
 func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
 	switch {
@@ -124,13 +128,26 @@ func (c *Conn) Unsent() int {
 // Write copies b, and sends it with the next turn of the loop, on a socket of messages as one, unless it is empty. Errors:
 // ErrFull, and nothing is written; Writable is called when there is room again. net.ErrClosed.
 func (c *Conn) Write(b []byte) (int, error) {
+	if err := c.writes(); err != nil {
+		return 0, err
+	}
+	return c.write(b)
+}
+
+// writes reports why nothing may be written.
+func (c *Conn) writes() error {
 	switch {
 	case !c.made() || c.gone.Load() || c.ending != nil:
-		return 0, net.ErrClosed
+		return net.ErrClosed
 	case c.unsent >= c.l.mark:
 		c.full = true
-		return 0, ErrFull
+		return ErrFull
 	}
+	return nil
+}
+
+// write is Write, whatever is unsent.
+func (c *Conn) write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0; {
 		if !c.open && !c.begin(len(rest)) {
 			return len(b) - len(rest), syscall.ENOMEM
@@ -172,6 +189,9 @@ func (c *Conn) begin(n int) bool {
 		return false
 	}
 	*s.op = loopcall.Op{Kind: loopcall.Send, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), headRoom)}
+	if c.unsent == 0 {
+		c.timeouts.writing()
+	}
 	c.sending = append(c.sending, s)
 	c.open = true
 	l.given = append(l.given, order{&c.joined, s.op})
@@ -261,6 +281,13 @@ func (c *Conn) join() {
 // tellOpened tells the handler of the connection.
 func (c *Conn) tellOpened() {
 	c.begun = true
+	c.opened()
+	if c.l.winding {
+		c.tellStopping()
+	}
+}
+
+func (c *Conn) opened() {
 	defer c.caught()
 	c.h.Opened(c)
 }
@@ -271,6 +298,7 @@ func (c *Conn) result(r *loopcall.Result) {
 		return
 	}
 	if r.Flags&loopcall.HasBuffer != 0 {
+		c.timeouts.received()
 		if !c.gone.Load() && c.ending == nil {
 			c.received(unsafe.Slice((*byte)(unsafe.Add(c.l.buffers.Base, uintptr(r.Buffer)*c.l.buffers.Size)), r.N))
 		}
@@ -298,6 +326,7 @@ func (c *Conn) sent(r *loopcall.Result) {
 	s := c.sending[0]
 	c.sending = append(c.sending[:0], c.sending[1:]...)
 	c.unsent -= int(s.op.Len)
+	c.timeouts.sent()
 	c.free(s)
 	switch {
 	case r.N < 0:
@@ -314,6 +343,9 @@ func (c *Conn) sent(r *loopcall.Result) {
 			c.full = false
 			c.writable()
 		}
+		if h, ok := c.h.(*packets); ok {
+			h.resume(c)
+		}
 	}
 }
 
@@ -323,6 +355,9 @@ func (c *Conn) writable() {
 }
 
 func (c *Conn) ended(err error) {
+	if c.timeouts != nil {
+		c.timeouts.stop()
+	}
 	for _, s := range c.sending {
 		c.free(s)
 	}
@@ -356,6 +391,7 @@ type listening struct {
 	joined
 	h     Handler
 	pause time.Duration
+	retry timer
 }
 
 // Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt;
@@ -396,14 +432,20 @@ func (s *listening) result(r *loopcall.Result) {
 	default:
 		// Descriptors or memory may be there again soon.
 		s.pause = min(max(2*s.pause, 5*time.Millisecond), time.Second)
-		time.AfterFunc(s.pause, func() {
-			s.l.Post(func() {
-				if !s.gone.Load() {
-					s.again()
-				}
-			})
-		})
+		s.retry.who = s
+		s.l.setTimer(&s.retry, loopcall.Clock(), s.pause)
 	}
 }
 
-func (s *listening) ended(error) {}
+// expired is the end of a pause.
+func (s *listening) expired() {
+	if !s.gone.Load() {
+		s.again()
+	}
+}
+
+func (s *listening) ended(error) {
+	s.l.mu.Lock()
+	s.l.wheel.remove(&s.retry)
+	s.l.mu.Unlock()
+}

@@ -23,7 +23,8 @@ var ErrClosed = errors.New("engine: the loop is closed")
 type Loop struct {
 	config
 	running atomic.Bool
-	parked  atomic.Bool // Run sleeps, or is about to
+	parked  atomic.Bool   // Run sleeps, or is about to
+	over    chan struct{} // closed when it is closed and all have been told
 
 	// mu is held in calls of the queue, and guards what follows.
 	mu    sync.Mutex
@@ -32,6 +33,8 @@ type Loop struct {
 	joins []member       // to be made members of the queue
 	left  []departure    // taken out of the queue
 	calls []func()       // of Post
+	wheel wheel
+	moved bool // the wheel's next timer is earlier than Run knows
 
 	file *os.File // a duplicate of the queue's descriptor, in the runtime's poller
 	raw  syscall.RawConn
@@ -42,12 +45,16 @@ type Loop struct {
 	found   int                // results of the last turn in a sleep
 	rest    []loopcall.Result  // of the last turn, to be handled after the one at hand
 	look    func(uintptr) bool // lookAgain
+	now     time.Duration      // of the last turn, while there are timers
+	alarm   int64              // the tick of the File's deadline; 0: it has none
 	given   []order            // to be given with the next turn
 	opened  []*Conn            // whose last send is to be given, and takes bytes until then
 	ops     *unsafe.Pointer    // room for the same, for C
 	opsRoom int
 	members []member // by number
 	unused  []uint64 // numbers without a member
+	winding bool     // Shutdown has begun
+	spares  [][]byte // for what connections keep of their packets
 }
 
 // member is a socket in a loop: a *Conn or a *listening.
@@ -150,11 +157,12 @@ func New(options ...Option) (*Loop, error) {
 			return nil, err
 		}
 	}
+	l.wheel.now = int64(loopcall.Clock() / tick)
 	q, b, fd, r := loopcall.New(l.config.buffers, l.config.size)
 	if r < 0 {
 		return nil, fmt.Errorf("engine: %w", syscall.Errno(-r))
 	}
-	l.q, l.buffers, l.look = q, b, l.lookAgain
+	l.q, l.buffers, l.look, l.over = q, b, l.lookAgain, make(chan struct{})
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
 	if err == nil && (l.results == nil || !l.room(batch)) {
@@ -320,6 +328,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			l.rest = l.rest[1:]
 			l.members[r.User].result(r)
 		}
+		l.expire()
 	}
 	return l.shut()
 }
@@ -345,6 +354,9 @@ func (l *Loop) tend() bool {
 			f()
 		}
 		if len(joins)+len(left)+len(calls) == 0 {
+			if l.winding && l.wound() {
+				continue
+			}
 			return true
 		}
 	}
@@ -354,7 +366,7 @@ func (l *Loop) tend() bool {
 func (l *Loop) pending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stop != nil || len(l.joins)+len(l.left)+len(l.calls) > 0
+	return l.stop != nil || l.moved || len(l.joins)+len(l.left)+len(l.calls) > 0
 }
 
 // turn gives what is to be given, and returns how many results there are, or a negative errno. It does not wait.
@@ -384,13 +396,25 @@ func (l *Loop) turn() int {
 		l.opened[i] = nil
 	}
 	l.opened = l.opened[:0]
-	return loopcall.Turn(l.q, l.ops, n, l.results, batch)
+	r := loopcall.Turn(l.q, l.ops, n, l.results, batch)
+	if l.wheel.count > 0 {
+		l.now = loopcall.Clock()
+	}
+	return r
 }
 
 // sleep waits until there are results, whose number it returns, or something else to do.
 func (l *Loop) sleep() int {
 	l.found = 0
+	if !l.setAlarm() {
+		return 0
+	}
 	if err := l.raw.Read(l.look); err != nil && l.found == 0 {
+		l.parked.Store(false)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			l.now = loopcall.Clock()
+			return 0
+		}
 		return -int(syscall.EBADF) // nobody else has the File
 	}
 	return l.found
@@ -478,5 +502,6 @@ func (l *Loop) shut() error {
 	}
 	l.free()
 	l.mu.Unlock()
+	close(l.over)
 	return stop
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"log/slog"
 	"math/rand"
@@ -79,6 +80,52 @@ func TestFilesGoBySendFile(t *testing.T) {
 				assert.Equal(t, sha256.Sum256(content[10:]), testwait.Result(t, "the content", sum))
 			})
 		}
+	}
+}
+
+// A file may grow and may be closed while it is sent: what it has in the end is sent, and it stays open until then.
+func TestFilesChangeWhileTheyAreSent(t *testing.T) {
+	content := someBytes(3 << 20)
+	for what, test := range map[string]struct {
+		change func(f *os.File) error
+		want   []byte
+		err    error
+	}{
+		"it grows": {func(f *os.File) error {
+			w, err := os.OpenFile(f.Name(), os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				return err
+			}
+			_, err = w.WriteString("more")
+			return errors.Join(err, w.Close())
+		}, append(bytes.Clone(content), "more"...), nil},
+		"it is closed": {(*os.File).Close, content, os.ErrClosed}, // by the file, whose position cannot be set
+	} {
+		t.Run(what, func(t *testing.T) {
+			a, b := pair(t, "unix")
+			require.NoError(t, a.(*UnixConn).SetWriteBuffer(1<<16))
+			f := fileOf(t, content)
+			type result struct {
+				n   int64
+				err error
+			}
+			copied := make(chan result, 1)
+			go func() {
+				n, err := io.Copy(a, f)
+				a.Close()
+				copied <- result{n, err}
+			}()
+			testwait.Until(t, "the first part", func() bool {
+				sent := a.Socket().Counters().SendFile
+				return sent != nil && sent.Byte > 0
+			})
+			require.NoError(t, test.change(f))
+			sum := collected(b)
+			r := testwait.Result(t, "the end of the copy", copied)
+			assert.ErrorIs(t, r.err, test.err)
+			assert.EqualValues(t, len(test.want), r.n)
+			assert.Equal(t, sha256.Sum256(test.want), testwait.Result(t, "the content", sum))
+		})
 	}
 }
 
