@@ -14,8 +14,9 @@ var (
 		{0, "host"}, {1, "broadcast"}, {2, "multicast"}, {3, "otherhost"}, {4, "outgoing"}, {5, "loopback"},
 		{6, "user"}, {7, "kernel"}, {6, "fastroute"},
 	}
+	// As int32, in which VSockAny, the largest, is -1: an int may have 32 bits.
 	cidNames = plain.Names{
-		{int(VSockAny), "any"}, {int(VSockHypervisor), "hypervisor"}, {int(VSockLocal), "local"}, {int(VSockHost), "host"},
+		{-1, "any"}, {int(VSockHypervisor), "hypervisor"}, {int(VSockLocal), "local"}, {int(VSockHost), "host"},
 	}
 )
 
@@ -46,9 +47,9 @@ func (a Addr) Map() map[string]any {
 	switch a.Family() {
 	case Inet, Inet6:
 		m["addr"] = a.ip.String()
-		m["port"] = int(a.port)
+		m["port"] = int(a.port) // of 16 bits
 		if a.Family() == Inet6 {
-			m["flowinfo"], m["scope_id"] = int(a.a), int(a.b)
+			m["flowinfo"], m["scope_id"] = plain.Int(int64(a.a)), plain.Int(int64(a.b))
 			if a.data != "" {
 				m["scope_id"] = a.data
 			}
@@ -62,12 +63,19 @@ func (a Addr) Map() map[string]any {
 		m["hatype"] = plain.HardwareTypes.Value(int(l.HaType))
 		m["addr"] = []byte(a.data)
 	case VSock:
-		m["cid"] = cidNames.Value(int(a.a))
-		m["port"] = int(a.port)
+		m["cid"] = cidValue(a.a)
+		m["port"] = plain.Int(int64(a.port))
 	case Netlink:
-		m["port"], m["groups"] = int(a.port), int(a.a)
+		m["port"], m["groups"] = plain.Int(int64(a.port)), plain.Int(int64(a.a))
 	}
 	return m
+}
+
+func cidValue(cid uint32) any {
+	if name, ok := cidNames.Text(int(int32(cid))); ok {
+		return name
+	}
+	return plain.Int(int64(cid))
 }
 
 // AddrFromMap makes an address of what Map returns, or of OTP's native form: the number of a family, and addr with bytes.

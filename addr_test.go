@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 var (
@@ -268,7 +270,7 @@ func TestAddrMapsHaveOTPsKeysAndDefaults(t *testing.T) {
 		Inet6Addr(ip6, 80, 3).Map())
 	assert.Equal(t, map[string]any{"family": "local", "path": "\x00n"}, AbstractAddr("n").Map())
 	assert.Equal(t, map[string]any{"family": "vsock", "cid": "host", "port": 1}, VSockAddr(VSockHost, 1).Map())
-	assert.Equal(t, map[string]any{"family": "netlink", "port": 4294967295, "groups": 1}, NetlinkAddr(math.MaxUint32, 1).Map())
+	assert.Equal(t, map[string]any{"family": "netlink", "port": plain.Int(math.MaxUint32), "groups": 1}, NetlinkAddr(math.MaxUint32, 1).Map())
 	assert.Equal(t, map[string]any{"family": "packet", "protocol": 8, "ifindex": 1, "pkttype": "outgoing", "hatype": "loopback",
 		"addr": []byte{1}}, PacketAddr(LinkLayer{Protocol: 8, IfIndex: 1, PktType: 4, HaType: 772, Hardware: []byte{1}}).Map())
 	assert.Equal(t, map[string]any{"family": "unspec", "addr": []byte{}}, Addr{}.Map())
@@ -299,12 +301,12 @@ func TestAddrMapsHaveOTPsKeysAndDefaults(t *testing.T) {
 func TestAddressNumbersAreCheckedAndUnsigned(t *testing.T) {
 	a, err := AddrFromMap(map[string]any{"family": "inet6", "flowinfo": 1048575, "scope_id": uint32(math.MaxUint32)})
 	require.NoError(t, err)
-	assert.Equal(t, 4294967295, a.Map()["scope_id"])
+	assert.Equal(t, plain.Int(math.MaxUint32), a.Map()["scope_id"])
 	assert.Equal(t, 1048575, a.Map()["flowinfo"])
 	for key, values := range map[string][]any{
 		"port":     {-1, 65536, 1 << 20, 0.5, "80", nil},
 		"flowinfo": {-1, 1048576},
-		"scope_id": {-1, 1 << 32},
+		"scope_id": {-1, int64(1 << 32)},
 		"addr":     {"1.2.3.4.5", 5, nil, "broadcast", "nowhere", netip.Addr{}},
 	} {
 		for _, v := range values {
@@ -316,7 +318,7 @@ func TestAddressNumbersAreCheckedAndUnsigned(t *testing.T) {
 
 func TestNetlinkNumbersAreCheckedAndUnsigned(t *testing.T) {
 	for _, key := range []string{"port", "groups"} {
-		for _, v := range []any{-1, 1 << 32, "x"} {
+		for _, v := range []any{-1, int64(1 << 32), "x"} {
 			_, err := AddrFromMap(map[string]any{"family": "netlink", key: v})
 			assert.ErrorIs(t, err, &InvalidError{What: "sockaddr"}, "%s %v", key, v)
 		}

@@ -37,10 +37,10 @@ func (c *ControlMessage) at() *cCmsg {
 	return c.rec
 }
 
-func intControl(level, typ, n int) ControlMessage {
+func intControl(level, typ int, n int64) ControlMessage {
 	c := ControlMessage{Level: level, Type: typ}
 	c.rec = &cCmsg{kind: cmsgInt}
-	*cmsgIntValue(c.at()) = int64(n)
+	*cmsgIntValue(c.at()) = n
 	return c
 }
 

@@ -150,7 +150,7 @@ var queuedErrnoNames = plain.Names{
 // Map returns the error with OTP's keys: error, origin, type and code (names, or numbers without one), info, data and, if
 // any, offender (as Addr.Map).
 func (e ExtendedError) Map() map[string]any {
-	plain := func(table plain.Names, n int, number uint8) any {
+	nameOr := func(table plain.Names, n int, number uint8) any {
 		if s, ok := table.Text(n); ok {
 			return s
 		}
@@ -159,10 +159,10 @@ func (e ExtendedError) Map() map[string]any {
 	m := map[string]any{
 		"error":  queuedErrnoNames.Value(int(e.Errno)),
 		"origin": originNames.Value(int(e.Origin)),
-		"type":   plain(errorTypeNames, int(e.Type), e.Type.Number()),
-		"code":   plain(errorCodeNames, int(e.Code), e.Code.Number()),
-		"info":   int(e.Info),
-		"data":   int(e.Data),
+		"type":   nameOr(errorTypeNames, int(e.Type), e.Type.Number()),
+		"code":   nameOr(errorCodeNames, int(e.Code), e.Code.Number()),
+		"info":   plain.Int(int64(e.Info)),
+		"data":   plain.Int(int64(e.Data)),
 	}
 	if !e.Offender.IsZero() {
 		m["offender"] = e.Offender.Map()

@@ -88,22 +88,22 @@ func (v *AuxData) fields() plain.Fields {
 }
 
 // TTL sets the time to live of a datagram, 1 to 255 (IP_TTL).
-func TTL(n int) ControlMessage { return intControl(solIP, ipTTL, n) }
+func TTL(n int) ControlMessage { return intControl(solIP, ipTTL, int64(n)) }
 
 // TOS sets the type of service of a datagram, 0 to 255: DSCP and ECN (IP_TOS).
-func TOS(n int) ControlMessage { return intControl(solIP, ipTOS, n) }
+func TOS(n int) ControlMessage { return intControl(solIP, ipTOS, int64(n)) }
 
 // HopLimit sets the hop limit, 0 to 255; -1 is the default (IPV6_HOPLIMIT).
-func HopLimit(n int) ControlMessage { return intControl(solIPv6, ipv6HopLimit, n) }
+func HopLimit(n int) ControlMessage { return intControl(solIPv6, ipv6HopLimit, int64(n)) }
 
 // TClass sets the traffic class, 0 to 255; -1 is the default (IPV6_TCLASS).
-func TClass(n int) ControlMessage { return intControl(solIPv6, ipv6TClass, n) }
+func TClass(n int) ControlMessage { return intControl(solIPv6, ipv6TClass, int64(n)) }
 
 // RetOpts sets the IPv4 options of a datagram (IP_RETOPTS; ip(7), RFC 791).
 func RetOpts(options []byte) ControlMessage { return bytesControl(solIP, ipRetOpts, options) }
 
 // FlowInfo sets the flow label (20 bits) and, in the 8 bits above it, the traffic class of a datagram (IPV6_FLOWINFO).
-func FlowInfo(info uint32) ControlMessage { return intControl(solIPv6, ipv6FlowInfo, int(info)) }
+func FlowInfo(info uint32) ControlMessage { return intControl(solIPv6, ipv6FlowInfo, int64(info)) }
 
 // HopOpts sets the hop-by-hop header of a datagram, whole and padded (IPV6_HOPOPTS; RFC 3542). It needs CAP_NET_RAW.
 func HopOpts(header []byte) ControlMessage { return bytesControl(solIPv6, ipv6HopOpts, header) }
@@ -117,7 +117,7 @@ func DstOpts(header []byte) ControlMessage { return bytesControl(solIPv6, ipv6Ds
 func RTHdr(header []byte) ControlMessage { return bytesControl(solIPv6, ipv6RTHdr, header) }
 
 // UDPSegment splits the data into datagrams of n bytes, the last one possibly shorter (UDP_SEGMENT, Linux 4.18).
-func UDPSegment(n int) ControlMessage { return intControl(solUDP, udpSegment, n) }
+func UDPSegment(n int) ControlMessage { return intControl(solUDP, udpSegment, int64(n)) }
 
 // Control sets the interface or source address of a datagram (IP_PKTINFO). SetControl refuses an address that is not
 // IPv4.

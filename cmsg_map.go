@@ -65,7 +65,7 @@ func (c ControlMessage) Map() map[string]any {
 func (c *ControlMessage) plainValue() any {
 	switch c.at().kind {
 	case cmsgInt:
-		return int(*cmsgIntValue(c.at()))
+		return plain.Int(*cmsgIntValue(c.at()))
 	case cmsgTime:
 		v := cmsgTimeOf(c.at())
 		if c.Type == scmTimestamp || c.Type == scmTimestampNew {
@@ -234,7 +234,7 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 		if cause != "" {
 			return c, "value is " + cause
 		}
-		c = intControl(level, typ, int(n))
+		c = intControl(level, typ, n)
 		return c, c.misfit(n)
 	}
 	v, isMap := value.(map[string]any)

@@ -88,20 +88,20 @@ func Timestamp(t time.Time) ControlMessage {
 }
 
 // Mark sets a packet's mark (SO_MARK). It needs CAP_NET_RAW or CAP_NET_ADMIN.
-func Mark(mark uint32) ControlMessage { return intControl(solSocket, scmMark, int(mark)) }
+func Mark(mark uint32) ControlMessage { return intControl(solSocket, scmMark, int64(mark)) }
 
 // Priority sets a packet's priority (SO_PRIORITY, Linux 6.14). Above 6 it needs CAP_NET_RAW or CAP_NET_ADMIN.
 func Priority(priority uint32) ControlMessage {
-	return intControl(solSocket, scmPriority, int(priority))
+	return intControl(solSocket, scmPriority, int64(priority))
 }
 
 // TxTime sets when to send a packet, as time since the start of SO_TXTIME's clock (SCM_TXTIME). The effect depends on
 // the interface's queueing discipline; see ExtendedError.TxTime.
-func TxTime(at time.Duration) ControlMessage { return intControl(solSocket, scmTxTime, int(at)) }
+func TxTime(at time.Duration) ControlMessage { return intControl(solSocket, scmTxTime, int64(at)) }
 
 // TimestampID sets the key of a packet's transmit timestamps, else a running number (SCM_TS_OPT_ID, Linux 6.13; not on
 // streams). It needs TimestampOptID.
-func TimestampID(key uint32) ControlMessage { return intControl(solSocket, scmTimestampID, int(key)) }
+func TimestampID(key uint32) ControlMessage { return intControl(solSocket, scmTimestampID, int64(key)) }
 
 // TimestampsFor requests timestamps for this packet only, by TimestampTx flags (SO_TIMESTAMPING). The socket's option
 // chooses the clocks.

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/plain"
+	"golang.org/x/sys/unix"
 )
 
 // extended is a recverr control message as the kernel writes it; offender is the sockaddr behind it.
@@ -103,8 +105,8 @@ func TestExtendedErrorIsUnsigned(t *testing.T) {
 	assert.Equal(t, uint32(math.MaxUint32), e.Info)
 	assert.Equal(t, uint32(1<<31), e.Data)
 	v := c.Map()["value"].(map[string]any)
-	assert.Equal(t, math.MaxUint32, v["info"])
-	assert.Equal(t, 1<<31, v["data"])
+	assert.Equal(t, plain.Int(math.MaxUint32), v["info"])
+	assert.Equal(t, plain.Int(1<<31), v["data"])
 	assert.Equal(t, 255, v["code"])
 }
 
@@ -333,7 +335,7 @@ func TestQueuedErrorBehindManyControlMessages(t *testing.T) {
 	require.NoError(t, many.SetControl(cs...))
 	one := new(Msg)
 	require.NoError(t, one.SetControl(ControlMessage{Level: solIP, Type: ipRecvErr, Data: make([]byte, 32)}))
-	one.send[16+4] = 2 // the origin: icmp
+	one.send[unix.CmsgLen(4)] = 2 // the origin: icmp
 	var m Msg
 	m.DecodeControl(append(many.send, one.send...))
 	require.EqualValues(t, msgRecords+2, m.out.cmsgs)

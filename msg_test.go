@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // corePair is two connected unix sockets, as the core has them.
@@ -178,23 +179,23 @@ func TestMoreControlMessagesThanRecordsAreNotLost(t *testing.T) {
 
 func TestControlThatCannotBeSentIsRefused(t *testing.T) {
 	var m Msg
-	for _, c := range []ControlMessage{
-		TTL(math.MaxInt32 + 1),
-		{Level: math.MaxInt32 + 1},
-		{Type: math.MinInt32 - 1},
-	} {
+	refused := []ControlMessage{TTL(-1)}
+	if tooLong := int64(math.MaxInt32 + 1); int64(int(tooLong)) == tooLong {
+		refused = append(refused, TTL(int(tooLong)), ControlMessage{Level: int(tooLong)}, ControlMessage{Type: int(-1 - tooLong)})
+	}
+	for _, c := range refused {
 		assert.ErrorIs(t, m.SetControl(TTL(1), c), &InvalidError{What: "msg"})
 		_, ctrl, err := m.sendParts(1024)
 		assert.NoError(t, err)
 		assert.Empty(t, ctrl)
 	}
 	require.NoError(t, m.SetControl(TTL(1), TTL(2)))
-	_, _, err := m.sendParts(47)
+	_, _, err := m.sendParts(2*unix.CmsgSpace(4) - 1)
 	assert.ErrorIs(t, err, &InvalidError{What: "msg"})
 	assert.ErrorContains(t, err, "sndctrlbuf")
-	_, ctrl, err := m.sendParts(48)
+	_, ctrl, err := m.sendParts(2 * unix.CmsgSpace(4))
 	require.NoError(t, err)
-	assert.Len(t, ctrl, 48)
+	assert.Len(t, ctrl, 2*unix.CmsgSpace(4))
 	require.NoError(t, m.SetControl())
 	to, ctrl, err := m.sendParts(0)
 	require.NoError(t, err)

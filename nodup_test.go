@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // unixPair is a pair of connected descriptors, the second closed with the test.
@@ -109,7 +110,7 @@ func TestCloseAfterTheNumberOfABorrowedListenerWasReused(t *testing.T) {
 	timeout := func() [16]byte {
 		var v [16]byte
 		size := uint32(len(v))
-		_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_RCVTIMEO,
+		_, _, errno := syscall.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_RCVTIMEO,
 			uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0)
 		require.Zero(t, errno)
 		return v
@@ -123,6 +124,9 @@ func TestCloseAfterTheNumberOfABorrowedListenerWasReused(t *testing.T) {
 // Nor does a Close that waits for a call touch the socket that has the number by now. That call sleeps in the kernel, since
 // another holder of the description has cleared O_NONBLOCK, and would restart with the number if a signal interrupted it.
 func TestCloseCallsNobodyOutOfAReusedNumber(t *testing.T) {
+	if runtime.GOARCH == "386" {
+		t.Skip("libc accepts by way of socketcall(2), which hides the descriptor from /proc")
+	}
 	listens := func() (fd int, at *syscall.SockaddrInet4) {
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 		require.NoError(t, err)
@@ -163,7 +167,7 @@ func TestCloseCallsNobodyOutOfAReusedNumber(t *testing.T) {
 	}
 	sleeps := func() bool {
 		text, err := os.ReadFile(call)
-		return err == nil && strings.HasPrefix(string(text), fmt.Sprintf("%d %#x ", syscall.SYS_ACCEPT4, fd))
+		return err == nil && strings.HasPrefix(string(text), fmt.Sprintf("%d %#x ", unix.SYS_ACCEPT4, fd))
 	}
 	eventually(t, sleeps, "the accept that sleeps")
 

@@ -44,7 +44,7 @@ func TestOpenOptionsFromMap(t *testing.T) {
 		"domain: neither a known":     {"domain": "nowhere"},
 		"type: neither a known name":  {"type": nil},
 		"protocol: neither a known":   {"protocol": "nothing"},
-		"protocol: neither a known n": {"protocol": 1 << 40},
+		"protocol: neither a known n": {"protocol": int64(1 << 40)},
 	} {
 		_, err := OpenOptionsFromMap(m)
 		assert.ErrorIs(t, err, &InvalidError{What: "options"}, "%v", m)

@@ -255,7 +255,7 @@ func TestParkKeepsNothingOfACall(t *testing.T) {
 		require.NoError(t, within(t, got, "the byte"))
 		b.setWaited(reading, true) // even if the byte came before the first try
 	}
-	p := &b.blk.Load().parks[reading]
+	p := b.blk.Load().parks[reading]
 	assert.Nil(t, p.c.buf)
 	assert.Zero(t, p.c.op)
 }

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,7 +22,7 @@ static int int_option(const esock_sys *sys, int fd, int opt, int *val) {
 }
 
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol) {
-    esock *s = malloc(sizeof *s); /* not calloc, which takes a lock in glibc before 2.41 */
+    esock *s = sys->alloc(sys, sizeof *s);
     if (s == NULL) return NULL;
     *s = (esock){.sys = sys,
                  .fd = fd,
@@ -101,7 +100,7 @@ int esock_adopt(esock **out, int fd, unsigned flags, int domain, int type, int p
         if (r < 0 && !(fl & O_NONBLOCK)) sys->setfl(sys, fd, fl);
     }
     if (r < 0) {
-        free(s);
+        sys->free(sys, s);
         if (flags & ESOCK_ADOPT_DUP) sys->close(sys, fd);
         return r;
     }
@@ -153,12 +152,12 @@ void esock_refresh(esock *s) {
 
 /* Sets SO_RCVTIMEO or SO_SNDTIMEO to `to` microseconds, if it is less than `below` now. A `below` of 1 finds one that
  * is not set. To find the one that esock has set, `below` is above it, because the kernel rounds it up to its ticks. */
-static bool change_timeout(const esock *s, int opt, suseconds_t below, suseconds_t to) {
-    struct timeval t;
+static bool change_timeout(const esock *s, int opt, long below, long to) {
+    esock__timeout t;
     socklen_t len = sizeof t;
     if (s->sys->getsockopt(s->sys, s->fd, SOL_SOCKET, opt, &t, &len) < 0) return false;
-    if (t.tv_sec != 0 || t.tv_usec >= below) return false;
-    t.tv_usec = to;
+    if (t.sec != 0 || t.usec >= below) return false;
+    t.usec = to;
     return s->sys->setsockopt(s->sys, s->fd, SOL_SOCKET, opt, &t, sizeof t) >= 0;
 }
 
@@ -169,8 +168,8 @@ int esock_nonblock(esock *s) {
     bool cleared = fl >= 0 && !(fl & O_NONBLOCK);
     if (cleared) s->sys->setfl(s->sys, s->fd, fl | O_NONBLOCK);
     if (!cleared && !(esock__flags(s) & ESOCK__SHARED)) return 0;
-    if (change_timeout(s, SO_RCVTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_RCV;
-    if (change_timeout(s, SO_SNDTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_SND;
+    if (change_timeout(s, ESOCK__RCVTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_RCV;
+    if (change_timeout(s, ESOCK__SNDTIMEO, 1, SHARED_SLEEP_US)) bound |= ESOCK__BOUND_SND;
     __atomic_or_fetch(&s->flags, bound, __ATOMIC_RELAXED);
     __atomic_and_fetch(&s->flags, ~(uint32_t)ESOCK__SHARED, __ATOMIC_RELAXED);
     return cleared;
@@ -178,8 +177,8 @@ int esock_nonblock(esock *s) {
 
 /* Undoes the timeouts of esock_nonblock, because the description may live on elsewhere. */
 static void unbound(esock *s) {
-    if (s->flags & ESOCK__BOUND_RCV) change_timeout(s, SO_RCVTIMEO, 2 * SHARED_SLEEP_US, 0);
-    if (s->flags & ESOCK__BOUND_SND) change_timeout(s, SO_SNDTIMEO, 2 * SHARED_SLEEP_US, 0);
+    if (s->flags & ESOCK__BOUND_RCV) change_timeout(s, ESOCK__RCVTIMEO, 2 * SHARED_SLEEP_US, 0);
+    if (s->flags & ESOCK__BOUND_SND) change_timeout(s, ESOCK__SNDTIMEO, 2 * SHARED_SLEEP_US, 0);
     s->flags &= ~(uint32_t)(ESOCK__BOUND_RCV | ESOCK__BOUND_SND);
 }
 
@@ -248,8 +247,8 @@ int esock_close(esock *s, unsigned flags, struct esock_counters *final,
         memset(final_sendfile, 0, sizeof *final_sendfile);
         if (s->sendfile != NULL) *final_sendfile = *s->sendfile;
     }
-    free(s->sendfile);
-    free(s);
+    s->sys->free(s->sys, s->sendfile);
+    s->sys->free(s->sys, s);
     return r;
 }
 

@@ -117,7 +117,8 @@ ESOCK_API int esock_addr_shorthand(esock_addr *a, int family, enum esock_shortha
 
 /* Opens a socket, close-on-exec and nonblocking. `sys` may be NULL, for the real kernel. When
  * `protocol` is 0, the handle stores the one that the kernel chose. It is asked, unless no other is
- * possible. Other errors: those of socket(2). */
+ * possible. -ENOMEM, here and in every call that makes a handle: no memory, and no descriptor is left
+ * open. Other errors: those of socket(2). */
 ESOCK_API int esock_open(esock **out, int domain, int type, int protocol, const esock_sys *sys);
 
 /* What an error of esock_open_netns is about. */
@@ -240,8 +241,8 @@ ESOCK_API int esock_finish(esock *s);
 
 /* Takes one connection. *out is a new handle with the domain, type, protocol and `sys` of `s`;
  * `peer`, if not NULL, receives the peer's address. -EAGAIN: no connection waits. -EINVAL: the
- * socket does not listen, or no longer does because reading was shut. Other errors: those of
- * accept4(2). */
+ * socket does not listen, or no longer does because reading was shut. -ENOMEM: no memory for the
+ * handle, and the connection is closed. Other errors: those of accept4(2). */
 ESOCK_API int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer);
 
 /* ---- Input and output ------------------------------------------------------------------------ */
@@ -485,11 +486,12 @@ ESOCK_API int esock_cmsg_close_rights(const esock *s, const void *control, size_
 
 /* Moves up to `count` bytes of the file, from *offset, which it advances. Returns the bytes moved;
  * 0 at the end of the file. Sleeps for the disk when the file is not in memory. -EPIPE: the peer
- * has reset the connection; no SIGPIPE is raised. Other errors: those of sendfile(2). */
+ * has reset the connection; no SIGPIPE is raised. -ENOMEM at the first call: no memory for the
+ * counters, and nothing was sent. Other errors: those of sendfile(2). */
 ESOCK_API ssize_t esock_sendfile(esock *s, int in_fd, int64_t *offset, size_t count, unsigned how);
 
 /* Counts the end of a whole sendfile operation, which moved `bytes`: in sendfile_max and, if
- * `error` is negative, in sendfile_fails. */
+ * `error` is negative, in sendfile_fails; in nothing, if there is no memory for the counters. */
 ESOCK_API void esock_sendfile_done(esock *s, int64_t bytes, int error);
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -762,8 +764,8 @@ typedef struct esock_event {
     uint32_t spare;
 } esock_event;
 
-/* Makes a poller. `sys` may be NULL, for the real kernel. Other errors: those of
- * epoll_create1(2). */
+/* Makes a poller. `sys` may be NULL, for the real kernel. -ENOMEM: no memory. Other errors: those
+ * of epoll_create1(2). */
 ESOCK_API int esock_poller_new(esock_poller **out, const esock_sys *sys);
 
 /* Closes the poller's descriptor and frees the poller. `p` may be NULL. */

@@ -83,7 +83,7 @@ ssize_t esock_cmsg_encode(const esock_cmsg *cmsgs, size_t n, const void *data, s
 
         struct cmsghdr h;
         memset(&h, 0, sizeof h);
-        h.cmsg_len = CMSG_LEN(len);
+        h.cmsg_len = (__typeof__(h.cmsg_len))CMSG_LEN(len); /* fits: see cap */
         h.cmsg_level = cmsgs[i].level;
         h.cmsg_type = cmsgs[i].type;
         char *to = (char *)out + at;

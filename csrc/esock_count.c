@@ -2,7 +2,7 @@
  * traces. */
 #include "esock_internal.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 static struct {
     esock_trace_fn *fn;
@@ -231,16 +231,16 @@ int esock__count_accept(esock *s, int r, unsigned how) {
     return r;
 }
 
-/* Returns the sendfile block, and makes it first if there is none. NULL: no memory. */
-static esock_sendfile_counters *sendfile_block(esock *s) {
+esock_sendfile_counters *esock__sendfile_block(esock *s) {
     esock_sendfile_counters *b = __atomic_load_n(&s->sendfile, __ATOMIC_ACQUIRE);
     if (b != NULL) return b;
-    esock_sendfile_counters *fresh = calloc(1, sizeof *fresh);
+    esock_sendfile_counters *fresh = s->sys->alloc(s->sys, sizeof *fresh);
     if (fresh == NULL) return NULL;
+    memset(fresh, 0, sizeof *fresh);
     if (__atomic_compare_exchange_n(&s->sendfile, &b, fresh, false, __ATOMIC_ACQ_REL,
                                     __ATOMIC_ACQUIRE))
         return fresh;
-    free(fresh);
+    s->sys->free(s->sys, fresh);
     return b;
 }
 
@@ -249,8 +249,7 @@ static void add_sendfile(esock_sendfile_counters *b, enum esock_sendfile_counter
 }
 
 ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how) {
-    esock_sendfile_counters *b = sendfile_block(s);
-    if (b == NULL) return n;
+    esock_sendfile_counters *b = s->sendfile;
     add_sendfile(b, ESOCK_SENDFILE, 1);
     if (!(how & ESOCK_CONT)) add_sendfile(b, ESOCK_SENDFILE_TRIES, 1);
     if (n > 0) {
@@ -265,7 +264,7 @@ ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how) {
 }
 
 void esock_sendfile_done(esock *s, int64_t bytes, int error) {
-    esock_sendfile_counters *b = sendfile_block(s);
+    esock_sendfile_counters *b = esock__sendfile_block(s);
     if (b == NULL) return;
     if (bytes > 0) raise_to(&b->value[ESOCK_SENDFILE_MAX_OP], (uint64_t)bytes);
     if (error < 0) add_sendfile(b, ESOCK_SENDFILE_FAILS, 1);

@@ -91,7 +91,10 @@ ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned 
                           const char *op);
 ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op);
 int esock__count_accept(esock *s, int r, unsigned how);
-ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how);
+ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how); /* the block exists */
+
+/* Returns the counters of sendfile, and makes them first if there are none. NULL: no memory. esock_count.c */
+esock_sendfile_counters *esock__sendfile_block(esock *s);
 
 /* Calls the trace function, if the handle has tracing on. esock_count.c */
 void esock__trace(const esock *s, const char *op, long result);
@@ -119,6 +122,20 @@ const esock__cmsg_row *esock__cmsg_row_of(int level, int type);
 
 /* The values of esock_optshape.fit. */
 enum { ESOCK__FIT_GUESS = 1, ESOCK__FIT_HEAD = 2 };
+
+/* A timeout as the kernel has it under the numbers below, whatever the width of libc's time_t. */
+typedef struct esock__timeout {
+    long sec, usec;
+} esock__timeout;
+
+/* With a time_t that is wider than long, libc's SO_RCVTIMEO and SO_SNDTIMEO are other options, whose value has 64 bits. */
+#ifdef SO_RCVTIMEO_OLD
+#define ESOCK__RCVTIMEO SO_RCVTIMEO_OLD
+#define ESOCK__SNDTIMEO SO_SNDTIMEO_OLD
+#else
+#define ESOCK__RCVTIMEO (SO_RCVTIMEO == 66 ? 20 : SO_RCVTIMEO) /* musl, 32 bits */
+#define ESOCK__SNDTIMEO (SO_SNDTIMEO == 67 ? 21 : SO_SNDTIMEO)
+#endif
 
 /* Assigns the result of `call` to `r`, and calls again as long as a signal interrupts it. */
 #define ESOCK__RETRY(r, call) \

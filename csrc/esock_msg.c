@@ -70,7 +70,7 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
                             .msg_iov = &iov,
                             .msg_iovlen = 1,
                             .msg_control = control_len > 0 ? control : NULL,
-                            .msg_controllen = control_len};
+                            .msg_controllen = (__typeof__(m.msg_controllen))control_len};
         n = s->sys->recvmsg(s->sys, s->fd, &m, flags | ESOCK__RECV_FLAGS(s));
     } while (n == -EINTR);
     /* A message of no bytes with control data, received or truncated, is not the end. */
@@ -130,7 +130,9 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
     }
     if (control != NULL && control_len > 0) {
         m.msg_control = (void *)(uintptr_t)control;
-        m.msg_controllen = control_len;
+        /* Linux: ENOBUFS beyond INT_MAX. musl's field has 32 bits. */
+        if (control_len > INT_MAX) control_len = (size_t)INT_MAX + 1;
+        m.msg_controllen = (__typeof__(m.msg_controllen))control_len;
     }
     while (!stream && iovlen > max && iov[iovlen - 1].iov_len == 0)
         iovlen--;
@@ -147,7 +149,7 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
         iovlen--;
     }
     m.msg_iov = (struct iovec *)(uintptr_t)iov;
-    m.msg_iovlen = iovlen < max ? iovlen : max;
+    m.msg_iovlen = (__typeof__(m.msg_iovlen))(iovlen < max ? iovlen : max);
     ssize_t n;
     ESOCK__RETRY(n, s->sys->sendmsg(s->sys, s->fd, &m, flags | ESOCK__SEND_FLAGS));
     return esock__count_write(s, n, (size_t)total, how, "sendmsg");

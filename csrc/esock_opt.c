@@ -119,20 +119,21 @@ static int set_u64(esock *s, const esock_optrow *row, int64_t i) {
 }
 
 static int get_timeval(const esock *s, const esock_optrow *row, int64_t *i) {
-    struct timeval tv = {0};
-    size_t n = sizeof tv;
-    int r = get(s, row->level_number, row->number, &tv, &n);
+    esock__timeout t = {0};
+    size_t n = sizeof t;
+    int r = get(s, row->level_number, row->number, &t, &n);
     if (r < 0) return r;
-    if (n != sizeof tv || tv.tv_usec < 0 || tv.tv_usec >= 1000000) return -EBADMSG;
-    if (tv.tv_sec < 0 || tv.tv_sec > INT64_MAX / 1000000 - 1) return -EBADMSG;
-    *i = (int64_t)tv.tv_sec * 1000000 + tv.tv_usec;
+    if (n != sizeof t || t.usec < 0 || t.usec >= 1000000 || t.sec < 0) return -EBADMSG;
+    int64_t sec = t.sec;
+    if (sec > INT64_MAX / 1000000 - 1) return -EBADMSG;
+    *i = sec * 1000000 + t.usec;
     return 0;
 }
 
 static int set_timeval(esock *s, const esock_optrow *row, int64_t i) {
-    if (i < 0 || (sizeof(time_t) == 4 && i / 1000000 > INT32_MAX)) return -ERANGE;
-    struct timeval tv = {.tv_sec = (time_t)(i / 1000000), .tv_usec = (suseconds_t)(i % 1000000)};
-    return set(s, row->level_number, row->number, &tv, sizeof tv);
+    if (i < 0 || i / 1000000 > LONG_MAX) return -ERANGE;
+    esock__timeout t = {.sec = (long)(i / 1000000), .usec = (long)(i % 1000000)};
+    return set(s, row->level_number, row->number, &t, sizeof t);
 }
 
 /* The NUL is not part of the string: Linux counts it in the length of SO_BINDTODEVICE, and gives all 16 bytes of

@@ -25,7 +25,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 enum mode { ONCE, QUIET, KEPT };
 
@@ -55,13 +54,12 @@ static int new_epoll(const esock_sys *sys) {
 int esock_poller_new(esock_poller **out, const esock_sys *sys) {
     if (out == NULL) return -EFAULT;
     if (sys == NULL) sys = esock_sys_libc();
-    esock_poller *p = calloc(1, sizeof *p);
+    esock_poller *p = sys->alloc(sys, sizeof *p);
     if (p == NULL) return -ENOMEM;
-    p->sys = sys;
-    p->ep = new_epoll(sys);
+    *p = (esock_poller){.sys = sys, .ep = new_epoll(sys)};
     if (p->ep < 0) {
         int r = p->ep;
-        free(p);
+        sys->free(sys, p);
         return r;
     }
     pthread_mutex_init(&p->mu, NULL);
@@ -77,7 +75,7 @@ void esock_poller_free(esock_poller *p) {
 
 void esock_poller_forget(esock_poller *p) {
     pthread_mutex_destroy(&p->mu);
-    free(p);
+    p->sys->free(p->sys, p);
 }
 
 int esock_poller_renew(esock_poller *p) {

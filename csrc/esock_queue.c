@@ -54,6 +54,7 @@ struct esock_queue {
     int ep;
     int event; /* an eventfd: esock_queue_wake */
     uint32_t members;
+    bool more;            /* epoll may have more events than it has reported */
     esock_member listed;  /* the head of a ring: members to serve */
     esock_member starved; /* those whose receive waits for a buffer */
     struct epoll_event events[EVENTS];
@@ -103,18 +104,19 @@ static void list(esock_queue *q, esock_member *m) {
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static int make_buffers(esock_buffers *b, const esock_queue_config *c) {
+static int make_buffers(const esock_sys *sys, esock_buffers *b, const esock_queue_config *c) {
     uint32_t count = c != NULL && c->buffers ? c->buffers : 1024;
     uint32_t size = c != NULL && c->buffer_size ? c->buffer_size : 16384;
     if (size % 64 != 0 || (uint64_t)count * size > 1u << 31) return -EINVAL;
-    b->stack = malloc(count * sizeof *b->stack);
+    b->stack = sys->alloc(sys, count * sizeof *b->stack);
     if (b->stack == NULL) return -ENOMEM;
     /* Only the pages that are written take memory. */
     b->base = mmap(NULL, (size_t)count * size, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (b->base == MAP_FAILED) {
-        free(b->stack);
-        return -errno;
+        int r = -errno;
+        sys->free(sys, b->stack);
+        return r;
     }
     b->size = size;
     b->count = b->free = count;
@@ -123,9 +125,9 @@ static int make_buffers(esock_buffers *b, const esock_queue_config *c) {
     return 0;
 }
 
-static void free_buffers(esock_buffers *b) {
+static void free_buffers(const esock_sys *sys, esock_buffers *b) {
     munmap(b->base, b->count * b->size);
-    free(b->stack);
+    sys->free(sys, b->stack);
 }
 
 /* Opens the epoll descriptor and the event descriptor. */
@@ -144,18 +146,19 @@ static int open_queue(esock_queue *q) {
 
 int esock_queue_new(esock_queue **out, const esock_queue_config *config, const esock_sys *sys) {
     if (out == NULL) return -EFAULT;
-    esock_queue *q = calloc(1, sizeof *q);
+    if (sys == NULL) sys = esock_sys_libc();
+    esock_queue *q = sys->alloc(sys, sizeof *q);
     if (q == NULL) return -ENOMEM;
-    q->sys = sys != NULL ? sys : esock_sys_libc();
+    *q = (esock_queue){.sys = sys};
     ring_init(&q->listed);
     ring_init(&q->starved);
-    int r = make_buffers(&q->buffers, config);
+    int r = make_buffers(sys, &q->buffers, config);
     if (r == 0) {
         r = open_queue(q);
-        if (r < 0) free_buffers(&q->buffers);
+        if (r < 0) free_buffers(sys, &q->buffers);
     }
     if (r < 0) {
-        free(q);
+        sys->free(sys, q);
         return r;
     }
     *out = q;
@@ -167,8 +170,8 @@ int esock_queue_free(esock_queue *q) {
     if (q->members > 0) return -EBUSY;
     q->sys->close(q->sys, q->event);
     q->sys->close(q->sys, q->ep);
-    free_buffers(&q->buffers);
-    free(q);
+    free_buffers(q->sys, &q->buffers);
+    q->sys->free(q->sys, q);
     return 0;
 }
 
@@ -186,17 +189,16 @@ int esock_queue_wake(esock_queue *q) {
 }
 
 int esock_queue_idle(const esock_queue *q) {
-    return ring_empty(&q->listed) && (ring_empty(&q->starved) || q->buffers.free == 0);
+    return !q->more && ring_empty(&q->listed) && (ring_empty(&q->starved) || q->buffers.free == 0);
 }
 
 /* ---- Members --------------------------------------------------------------------------------- */
 
 int esock_queue_add(esock_queue *q, esock *s, esock_member **out) {
     if (out == NULL) return -EFAULT;
-    esock_member *m = calloc(1, sizeof *m);
+    esock_member *m = q->sys->alloc(q->sys, sizeof *m);
     if (m == NULL) return -ENOMEM;
-    m->s = s;
-    m->watched = s->fd;
+    *m = (esock_member){.s = s, .watched = s->fd};
     /* The number of a descriptor that the caller keeps may become that of another file. */
     if (esock__flags(s) & ESOCK__RESTORE_FL) {
         m->watched = s->sys->dup(s->sys, s->fd);
@@ -210,7 +212,7 @@ int esock_queue_add(esock_queue *q, esock *s, esock_member **out) {
     if (r >= 0) r = q->sys->epoll_ctl(q->sys, q->ep, EPOLL_CTL_ADD, m->watched, &ev);
     if (r < 0) {
         if (m->watched >= 0 && m->flags & DUPLICATE) s->sys->close(s->sys, m->watched);
-        free(m);
+        q->sys->free(q->sys, m);
         return r;
     }
     q->members++;
@@ -253,7 +255,7 @@ int esock_queue_remove(esock_queue *q, esock_member *m) {
             shift(m, dir);
     }
     unlist(m);
-    free(m);
+    q->sys->free(q->sys, m);
     q->members--;
     return ended;
 }
@@ -583,6 +585,8 @@ int esock_queue_wait(esock_queue *q, esock_result *out, int max, int timeout_ms)
     /* Also asked when there are results, so that busy sockets do not keep others out. */
     bool sleep = r.n == 0 && esock_queue_idle(q);
     int n = q->sys->epoll_wait(q->sys, q->ep, q->events, EVENTS, sleep ? timeout_ms : 0);
+    /* The descriptor does not become readable once more for the rest. */
+    if (n >= 0) q->more = n == EVENTS;
     if (n == -EINTR) n = 0;
     if (n < 0) return r.n > 0 ? r.n : n;
     collect(q, n);

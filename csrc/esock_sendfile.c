@@ -4,9 +4,10 @@
 ssize_t esock_sendfile(esock *s, int in_fd, int64_t *offset, size_t count, unsigned how) {
     if (offset == NULL) return -EFAULT;
     if (count > ESOCK_SENDFILE_MAX) count = ESOCK_SENDFILE_MAX;
-    off_t at = (off_t)*offset;
+    int64_t at = *offset;
     uint64_t saved;
     ssize_t n;
+    if (esock__sendfile_block(s) == NULL) return -ENOMEM;
     esock_nonblock(s);
     /* sendfile has no MSG_NOSIGNAL: SIGPIPE is blocked, and one that this call raises is removed. */
     int r = s->sys->sigpipe_block(s->sys, &saved);

@@ -1,11 +1,13 @@
 /* The real kernel: each entry calls libc and turns errno into a negative result. */
 #define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64 /* 32-bit systems: files beyond 2 GiB */
 #include "esock_sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
@@ -119,7 +121,11 @@ static int sys_setsockopt(const esock_sys *sys, int fd, int level, int opt, cons
 
 static int sys_ioctl(const esock_sys *sys, int fd, unsigned long request, void *arg) {
     (void)sys;
+#ifdef __GLIBC__
     return result(ioctl(fd, request, arg));
+#else
+    return result(ioctl(fd, (int)request, arg)); /* POSIX's type; the kernel takes 32 bits */
+#endif
 }
 
 /* libc's send and recv are cancellation points, which cost a threaded program more than the rest of their work. The
@@ -130,6 +136,15 @@ static int sys_ioctl(const esock_sys *sys, int fd, unsigned long request, void *
 #else
 #define RECVFROM recvfrom
 #define SENDTO sendto
+#endif
+
+/* musl copies control data into a buffer of 1 KiB, and refuses more. */
+#if !defined(__GLIBC__) && defined(SYS_sendmsg) && defined(SYS_recvmsg)
+#define RECVMSG(...) syscall(SYS_recvmsg, __VA_ARGS__)
+#define SENDMSG(...) syscall(SYS_sendmsg, __VA_ARGS__)
+#else
+#define RECVMSG recvmsg
+#define SENDMSG sendmsg
 #endif
 
 static ssize_t sys_recv(const esock_sys *sys, int fd, void *buf, size_t len, int flags) {
@@ -145,7 +160,7 @@ static ssize_t sys_recvfrom(const esock_sys *sys, int fd, void *buf, size_t len,
 
 static ssize_t sys_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int flags) {
     (void)sys;
-    return count(recvmsg(fd, msg, flags));
+    return count(RECVMSG(fd, msg, flags));
 }
 
 static ssize_t sys_send(const esock_sys *sys, int fd, const void *buf, size_t len, int flags) {
@@ -161,13 +176,19 @@ static ssize_t sys_sendto(const esock_sys *sys, int fd, const void *buf, size_t 
 
 static ssize_t sys_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg, int flags) {
     (void)sys;
-    return count(sendmsg(fd, msg, flags));
+    return count(SENDMSG(fd, msg, flags));
 }
 
-static ssize_t sys_sendfile(const esock_sys *sys, int out_fd, int in_fd, off_t *offset, size_t n) {
+static ssize_t sys_sendfile(const esock_sys *sys, int out_fd, int in_fd, int64_t *offset,
+                            size_t n) {
     (void)sys;
-    return count(sendfile(out_fd, in_fd, offset, n));
+    off_t at = *offset;
+    ssize_t sent = count(sendfile(out_fd, in_fd, &at, n));
+    *offset = at;
+    return sent;
 }
+
+_Static_assert(sizeof(off_t) == sizeof(int64_t), "an offset has 64 bits on every system");
 
 /* Bits of *saved: 1, SIGPIPE was blocked before; 2, one was pending before, which must stay. */
 static int sys_sigpipe_block(const esock_sys *sys, uint64_t *saved) {
@@ -252,6 +273,16 @@ static int sys_setns(const esock_sys *sys, int fd) {
     return result(setns(fd, CLONE_NEWNET));
 }
 
+static void *sys_alloc(const esock_sys *sys, size_t size) {
+    (void)sys;
+    return malloc(size); /* not calloc, which takes a lock in glibc before 2.41 */
+}
+
+static void sys_free(const esock_sys *sys, void *block) {
+    (void)sys;
+    free(block);
+}
+
 const esock_sys *esock_sys_libc(void) {
     static const esock_sys libc = {
         .socket = sys_socket,
@@ -291,6 +322,8 @@ const esock_sys *esock_sys_libc(void) {
         .open = sys_open,
         .filetype = sys_filetype,
         .setns = sys_setns,
+        .alloc = sys_alloc,
+        .free = sys_free,
     };
     return &libc;
 }

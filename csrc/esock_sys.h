@@ -4,8 +4,8 @@
  * its table. A test embeds `struct esock_sys` as the first member of its own structure and keeps
  * its script there, so tests with different scripts run side by side.
  *
- * Every function returns what the system call returns, or a negative errno. None retries after
- * EINTR: the caller does. */
+ * Every function that makes a system call returns what that returns, or a negative errno. None
+ * retries after EINTR: the caller does. */
 #ifndef ESOCK_SYS_H
 #define ESOCK_SYS_H
 
@@ -49,7 +49,7 @@ struct esock_sys {
     ssize_t (*sendto)(const esock_sys *sys, int fd, const void *buf, size_t len, int flags,
                       const struct sockaddr *addr, socklen_t addrlen);
     ssize_t (*sendmsg)(const esock_sys *sys, int fd, const struct msghdr *msg, int flags);
-    ssize_t (*sendfile)(const esock_sys *sys, int out_fd, int in_fd, off_t *offset, size_t count);
+    ssize_t (*sendfile)(const esock_sys *sys, int out_fd, int in_fd, int64_t *offset, size_t count);
     /* SIGPIPE around sendfile: sigpipe_block blocks it, and *saved receives the state before;
      * sigpipe_restore restores that state, and with `take` first removes the signal raised since */
     int (*sigpipe_block)(const esock_sys *sys, uint64_t *saved);
@@ -68,6 +68,9 @@ struct esock_sys {
     int (*open)(const esock_sys *sys, const char *path, int flags);
     int (*filetype)(const esock_sys *sys, int fd); /* fstat: S_IFREG and its like */
     int (*setns)(const esock_sys *sys, int fd);
+    /* memory: handles, pollers, queues and members, and sendfile counters; no other call allocates */
+    void *(*alloc)(const esock_sys *sys, size_t size); /* not zeroed; NULL: none left */
+    void (*free)(const esock_sys *sys, void *block);   /* NULL: nothing */
 };
 
 /* The real kernel, through libc. */

@@ -36,7 +36,7 @@ func TestRequestsOfNoSocket(t *testing.T) {
 	ended, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
 	require.NoError(t, err)
 	require.NoError(t, ended.Close())
-	values := []any{nil, 0, -1, 1 << 40, "", "lo", true, []byte{}, map[string]any{}, map[string]any{"up": true}, map[string]bool{},
+	values := []any{nil, 0, -1, int64(1 << 40), "", "lo", true, []byte{}, map[string]any{}, map[string]any{"up": true}, map[string]bool{},
 		[]any{nil}, 1.5, struct{}{}, esock.Addr{}, HardwareAddr{}, (*int)(nil), func() {}}
 	for _, s := range []*esock.Socket{nil, new(esock.Socket), ended} {
 		refused := func(err error, what string, args ...any) {

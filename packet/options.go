@@ -39,7 +39,7 @@ func limit(option int) uint32 {
 
 // usual reports whether there is nothing to check. Decode asks for each packet, and the compiler inlines it.
 func usual(t Type, o Options) bool {
-	return t < numTypes && (o.PacketSize|o.LineLength)>>sizeBits|int(o.LineDelimiter) == 0
+	return t < numTypes && int64(o.PacketSize|o.LineLength)>>sizeBits|int64(o.LineDelimiter) == 0
 }
 
 // check finds what OTP answers with badarg.
@@ -66,4 +66,4 @@ func check(t Type, o Options) error {
 }
 
 // isSize reports whether n is a size.
-func isSize(n int) bool { return n>>sizeBits == 0 }
+func isSize(n int) bool { return int64(n)>>sizeBits == 0 }

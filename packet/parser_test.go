@@ -260,8 +260,8 @@ func TestPartsHaveNoRoomBehindThem(t *testing.T) {
 
 // Sizes are unsigned numbers of 32 bits, as in OTP, though their type is int.
 func TestSizesOutOfRangeAreBadArguments(t *testing.T) {
-	one := 1 // a variable, for systems whose int has 32 bits
-	for _, n := range []int{-1, math.MinInt, one << 32, math.MaxInt} {
+	one := int64(1) // a variable, for systems whose int has 32 bits
+	for _, n := range []int{-1, math.MinInt, int(one << 32), math.MaxInt} {
 		if n == 0 || n == math.MaxInt32 {
 			continue
 		}

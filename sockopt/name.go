@@ -146,18 +146,21 @@ func plainOption(row int, i int64, data []byte) any {
 	case codecBool:
 		return i != 0
 	case codecInt, codecUint, codecBE32, codecTimeval:
-		return optionNames(row).Value(int(i))
+		if name, ok := optionNames(row).Text(int(i)); ok && int64(int(i)) == i {
+			return name
+		}
+		return plain.Int(i)
 	case codecU64:
 		if i < 0 {
 			return uint64(i)
 		}
-		return int(i)
+		return plain.Int(i)
 	case codecString:
 		return string(data)
 	case codecFilter:
 		list := []any{}
 		for _, f := range filterCodec.decode(0, data) {
-			list = append(list, map[string]any{"code": int(f.Code), "jt": int(f.JT), "jf": int(f.JF), "k": int(f.K)})
+			list = append(list, map[string]any{"code": int(f.Code), "jt": int(f.JT), "jf": int(f.JF), "k": plain.Int(int64(f.K))})
 		}
 		return list
 	case codecStruct:

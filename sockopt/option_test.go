@@ -87,8 +87,6 @@ func TestTimesAreRoundedUp(t *testing.T) {
 func TestOptionValuesOutOfRangeAreInvalid(t *testing.T) {
 	s := new(esock.Socket)
 	for _, err := range []error{
-		SocketRcvBuf.Set(s, math.MaxInt32+1),
-		IPTTL.Set(s, math.MinInt32-1),
 		TCPUserTimeout.Set(s, -1),
 		TCPUserTimeout.Set(s, (math.MaxUint32+1)*time.Millisecond),
 		TCPKeepIdle.Set(s, math.MaxInt64),
@@ -96,9 +94,13 @@ func TestOptionValuesOutOfRangeAreInvalid(t *testing.T) {
 		Set(s, "socket", "rcvbuf", int64(math.MaxInt32+1)),
 		Set(s, "socket", "rcvbuf", uint64(math.MaxUint64)),
 		Set(s, "tcp", "user_timeout", -1),
-		Set(s, "tcp", "user_timeout", math.MaxUint32+1),
+		Set(s, "tcp", "user_timeout", int64(math.MaxUint32+1)),
 	} {
 		assert.ErrorIs(t, err, &esock.InvalidError{What: "socket_option"})
+	}
+	if tooLong := int64(math.MaxInt32 + 1); int64(int(tooLong)) == tooLong {
+		assert.ErrorIs(t, SocketRcvBuf.Set(s, int(tooLong)), &esock.InvalidError{What: "socket_option"})
+		assert.ErrorIs(t, IPTTL.Set(s, int(-1-tooLong)), &esock.InvalidError{What: "socket_option"})
 	}
 }
 
@@ -153,7 +155,7 @@ func TestPlainValuesOfEveryCodec(t *testing.T) {
 		{row("socket", "domain"), 38, 38},
 		{row("socket", "protocol"), "tcp", "tcp"},
 		{row("ip", "tos"), "lowdelay", 16},
-		{row("tcp", "user_timeout"), uint32(math.MaxUint32), math.MaxUint32},
+		{row("tcp", "user_timeout"), uint32(math.MaxUint32), plain.Int(math.MaxUint32)},
 		{row("tcp", "congestion"), []byte("reno"), "reno"},
 		{row("socket", "linger"), "abort", map[string]any{"onoff": true, "linger": 0}},
 		{row("socket", "linger"), Linger{Time: 7 * time.Second}, map[string]any{"onoff": false, "linger": 7}},
@@ -162,7 +164,7 @@ func TestPlainValuesOfEveryCodec(t *testing.T) {
 		{row("socket", "peercred"), map[string]any{"pid": 1, "uid": 0, "gid": 3}, map[string]any{"pid": 1, "uid": 0, "gid": 3}},
 		{row("ipv6", "unicast_hops"), "default", -1},
 		{row("ipv6", "multicast_hops"), 255, 255},
-		{row("raw", "icmp_filter"), ^uint32(1 << 8), int(^uint32(1 << 8))},
+		{row("raw", "icmp_filter"), ^uint32(1 << 8), plain.Int(int64(^uint32(1 << 8)))},
 	} {
 		i, data, cause := optionFromPlain(c.row, c.in)
 		require.Empty(t, cause, "%v", c.in)

@@ -2,6 +2,7 @@ package sockopt
 
 import (
 	"fmt"
+	"math"
 	"net"
 
 	"github.com/esock-go/esock"
@@ -77,7 +78,7 @@ func otpBytes(v any) (int, bool) {
 		return 0, true
 	}
 	n, ok := plain.Integer(v)
-	return int(n), ok && n > 0
+	return int(n), ok && n > 0 && n <= math.MaxInt
 }
 
 func otpSize(set func(*esock.Socket, int) error) func(*esock.Socket, any) (error, string) {
@@ -101,7 +102,7 @@ func setOTPRcvBuf(s *esock.Socket, v any) (error, string) {
 			return nil, cause
 		}
 		n, ok := plain.Integer(list[0])
-		if !ok || n < 1 {
+		if !ok || n < 1 || n > math.MaxInt {
 			return nil, cause
 		}
 		b.N, v = int(n), list[1]

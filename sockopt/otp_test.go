@@ -55,7 +55,7 @@ func TestOTPOptionsRefuse(t *testing.T) {
 		"iow":                 {0},
 		"select_read":         {"yes"},
 		"use_registry":        {false, 1},
-		"rcvbuf":              {0, -1, "big", esock.RcvBuf{N: -1}, esock.RcvBuf{N: 1, Size: -1}, []any{1}, []any{0, 5}, 1 << 40, 1.5},
+		"rcvbuf":              {0, -1, "big", esock.RcvBuf{N: -1}, esock.RcvBuf{N: 1, Size: -1}, []any{1}, []any{0, 5}, int64(1 << 40), 1.5},
 		"rcvctrlbuf":          {0, nil},
 		"sndctrlbuf":          {-5},
 		"spin":                {-time.Second, "soon", 5},

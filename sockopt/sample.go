@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/esock-go/esock/internal/plain"
 )
 
 // SampleValue returns a value of the option to try on a socket of the kind, to set or to ask with, and what the option then
@@ -90,7 +92,7 @@ func fieldKind(structure, name string) string {
 }
 
 func sampleScalar(text string) any {
-	var n int
+	var n int64
 	switch {
 	case text == "true" || text == "false":
 		return text == "true"
@@ -99,7 +101,7 @@ func sampleScalar(text string) any {
 		return b
 	}
 	if c, err := fmt.Sscanf(text, "%d", &n); c == 1 && err == nil && fmt.Sprint(n) == text {
-		return n
+		return plain.Int(n)
 	}
 	return text
 }

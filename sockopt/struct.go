@@ -393,7 +393,7 @@ func (f *placedField) plain(b []byte) any {
 	if f.kind != "I32" && f.kind != "SEC" && n > math.MaxInt64 {
 		return n
 	}
-	return int(n)
+	return plain.Int(int64(n))
 }
 
 // fromPlain writes a map in the kernel's form, to set or to ask with. It refuses unknown keys and missing ones that are needed,

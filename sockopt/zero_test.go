@@ -86,7 +86,7 @@ func TestOptionsOfNoSocket(t *testing.T) {
 func TestNamesOfNoSocket(t *testing.T) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
-	values := []any{nil, 0, -1, 1 << 40, "", "x", true, []byte{}, []byte(nil), map[string]any{}, []any{nil}, 1.5, struct{}{}, ended,
+	values := []any{nil, 0, -1, int64(1 << 40), "", "x", true, []byte{}, []byte(nil), map[string]any{}, []any{nil}, 1.5, struct{}{}, ended,
 		(*esock.Mailbox)(nil), (*int)(nil), func() {}}
 	for o := range All() {
 		for _, s := range closed(t) {

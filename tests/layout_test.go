@@ -1,7 +1,10 @@
 package tests
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -36,6 +39,7 @@ var imports = []struct{ of, may string }{
 	{"internal/testmain", "internal/machine internal/watchdog"},
 	{"internal/callback", ""},
 	{"internal/optgen", ""},
+	{"internal/layoutgen", ""},
 	{"packet", ""},
 	{"internal/packetjson", "packet"},
 
@@ -47,7 +51,7 @@ var imports = []struct{ of, may string }{
 	{"supports", ". sockopt netdevice internal/plain"},
 	{"netconn", ". sockopt internal/corecall internal/layered"},
 
-	{"engine", ". internal/loopcall"},
+	{"engine", ". sockopt packet internal/loopcall"},
 
 	{"internal/testkit", ". sockopt"},
 
@@ -61,6 +65,8 @@ var imports = []struct{ of, may string }{
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},
 	{"examples/restart", "netconn"},
+	{"examples/engine-chat", ". engine packet"},
+	{"examples/engine-echo", ". engine"},
 	{"examples/sctp-chat", ". sockopt sctp"},
 	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},
@@ -141,4 +147,26 @@ func TestOnlyTheBoundaryImportsC(t *testing.T) {
 	files := words(string(out))
 	slices.Sort(files)
 	assert.Equal(t, []string{module + "/cgo.go", module + "/csrc/csrc.go"}, files)
+}
+
+// Memory of the core comes from the table of system calls, where a test lets it run out (tests/c/memory_test.c).
+func TestCoreAllocatesThroughItsTable(t *testing.T) {
+	allocates := regexp.MustCompile(`(?:^|[^\w.>])((?:[mc]|re|v|pv|aligned_)alloc|reallocarray|free|strn?dup|v?asprintf|` +
+		`posix_memalign|memalign|getline|getdelim|open_memstream|fopen|fdopen|opendir|getaddrinfo|if_nameindex)\(`)
+	for _, line := range []string{"p = malloc(1);", "free(p);", "(free(p))", "return calloc(1, 2);", "x = strdup(s);"} {
+		require.Regexp(t, allocates, line)
+	}
+	files, err := filepath.Glob("../csrc/*.[ch]")
+	require.NoError(t, err)
+	require.Contains(t, files, "../csrc/esock_sys.c")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		found := allocates.FindAllStringSubmatch(string(text), -1)
+		if filepath.Base(file) == "esock_sys.c" {
+			assert.Len(t, found, 2, "%s: malloc and free", file)
+		} else {
+			assert.Empty(t, found, "%s calls libc instead of sys->alloc or sys->free", file)
+		}
+	}
 }

@@ -69,6 +69,14 @@ func isWhole(v any) bool {
 	return ok
 }
 
+// Int is n as maps hold it: an int, or an int64 where an int has 32 bits and n does not fit.
+func Int(n int64) any {
+	if int64(int(n)) != n {
+		return n
+	}
+	return int(n)
+}
+
 // FitsCInt reports whether n can be passed to C as an int.
 func FitsCInt(n int64) bool { return n >= math.MinInt32 && n <= math.MaxInt32 }
 

@@ -232,7 +232,7 @@ func (fields Fields) Map() map[string]any {
 		case *uint16:
 			m[f.Name] = int(*at)
 		case *uint32:
-			m[f.Name] = int(*at)
+			m[f.Name] = Int(int64(*at))
 		case *int32:
 			m[f.Name] = int(*at)
 		}

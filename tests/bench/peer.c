@@ -338,8 +338,9 @@ int main(int argc, char **argv) {
         need(request_len < sizeof request, "path");
         load(n, strtol(argv[4], NULL, 10), response_came);
     } else {
-        fprintf(stderr, "usage: peer pingpong-ready|openclose|stream [N] | echo | serve | drain | load "
-                        "PORT N | get PORT PATH N\n");
+        fprintf(stderr,
+                "usage: peer pingpong-ready|openclose|stream [N] | echo | serve | drain | load "
+                "PORT N | get PORT PATH N\n");
         return 2;
     }
     return 0;

@@ -19,7 +19,9 @@ static void control_data_beyond_4_gib_is_refused(void **state) {
     esock_cmsg c;
     size_t pos = 0;
     put(control, 7, 7, "abcd", 4);
+#if SIZE_MAX > UINT32_MAX
     assert_int_equal(esock_cmsg_next(control, (size_t)UINT32_MAX + 1, &pos, &c), -EBADMSG);
+#endif
     assert_int_equal(pos, 0);
     pos = 65;
     assert_int_equal(esock_cmsg_next(control, 64, &pos, &c), -EBADMSG);

@@ -289,7 +289,7 @@ static ssize_t k_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int f
     if (control > 0) {
         memcpy(msg->msg_control, t.answer.control, control);
     }
-    msg->msg_controllen = control;
+    msg->msg_controllen = (__typeof__(msg->msg_controllen))control;
     msg->msg_flags = t.answer.msg_flags;
     msg->msg_namelen = 0;
     return end(&t, t.answer.result);
@@ -314,7 +314,7 @@ static ssize_t k_sendto(const esock_sys *sys, int fd, const void *buf, size_t le
 static ssize_t k_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg, int flags) {
     struct turn t;
     size_t len = 0;
-    for (size_t i = 0; i < msg->msg_iovlen; i++) {
+    for (size_t i = 0; i < (size_t)msg->msg_iovlen; i++) {
         len += msg->msg_iov[i].iov_len;
     }
     bool canned = begin(sys, K_SENDMSG, fd, flags, (long)msg->msg_iovlen, len, &t);
@@ -336,7 +336,7 @@ static ssize_t k_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg,
     return end(&t, real()->sendmsg(real(), fd, &cut, flags));
 }
 
-static ssize_t k_sendfile(const esock_sys *sys, int out_fd, int in_fd, off_t *offset,
+static ssize_t k_sendfile(const esock_sys *sys, int out_fd, int in_fd, int64_t *offset,
                           size_t count) {
     struct turn t;
     bool canned = begin(sys, K_SENDFILE, out_fd, in_fd, 0, count, &t);
@@ -430,6 +430,21 @@ static int k_setns(const esock_sys *sys, int fd) {
     return (int)end(&t, canned ? t.answer.result : real()->setns(real(), fd));
 }
 
+static void *k_alloc(const esock_sys *sys, size_t size) {
+    struct script *k = (struct script *)(uintptr_t)sys;
+    if (++k->allocs == k->no_memory_at) return NULL;
+    k->blocks++;
+    void *block = real()->alloc(real(), size);
+    if (block != NULL) memset(block, 0x5a, size); /* so that nobody relies on zeros */
+    return block;
+}
+
+static void k_free(const esock_sys *sys, void *block) {
+    struct script *k = (struct script *)(uintptr_t)sys;
+    if (block != NULL) k->blocks--;
+    real()->free(real(), block);
+}
+
 void script_init(struct script *k) {
     memset(k, 0, sizeof *k);
     k->sys = (esock_sys){
@@ -470,5 +485,7 @@ void script_init(struct script *k) {
         .open = k_open,
         .filetype = k_filetype,
         .setns = k_setns,
+        .alloc = k_alloc,
+        .free = k_free,
     };
 }

@@ -98,6 +98,9 @@ struct script {
     unsigned calls[K_CALLS];
     unsigned all;
     struct script_seen last[K_CALLS];
+    unsigned allocs;       /* allocations, with those that failed */
+    unsigned no_memory_at; /* which of them fails, counted from 1; 0: none */
+    int blocks;            /* allocated, and not freed yet */
 };
 
 /* An empty script: everything goes to the real kernel. */

@@ -4,6 +4,7 @@
  *   no descriptor is used after its close, closed twice, or left open at the end
  *   epoll is told about each descriptor consistently, and its events name live handles only
  *   SIGPIPE is let go as often as it was held
+ *   a failed allocation leaves nothing behind, and everything allocated is freed
  *   the counters are what the answers add up to
  *
  * Descriptor numbers are never used twice, so that a stale one is always seen. */
@@ -43,6 +44,8 @@ struct kernel {
     int next_fd;
     int held;       /* SIGPIPE */
     unsigned calls; /* of the I/O kind, answered and not interrupted */
+    unsigned allocations;
+    int blocks; /* allocated, and not freed yet */
 };
 
 static struct kernel k;
@@ -272,7 +275,7 @@ static ssize_t k_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg,
     return k_send(sys, fd, NULL, len, flags);
 }
 
-static ssize_t k_sendfile(const esock_sys *sys, int out_fd, int in_fd, off_t *offset,
+static ssize_t k_sendfile(const esock_sys *sys, int out_fd, int in_fd, int64_t *offset,
                           size_t count) {
     (void)sys;
     used(in_fd);
@@ -361,6 +364,20 @@ static int k_setns(const esock_sys *sys, int fd) {
     return k_number(sys, fd, 0);
 }
 
+/* Every eighth allocation fails. No input byte chooses, so that a corpus keeps its meaning. */
+static void *k_alloc(const esock_sys *sys, size_t size) {
+    (void)sys;
+    if (++k.allocations % 8 == 5) return NULL;
+    k.blocks++;
+    return malloc(size);
+}
+
+static void k_free(const esock_sys *sys, void *block) {
+    (void)sys;
+    if (block != NULL) k.blocks--;
+    free(block);
+}
+
 static const esock_sys table = {
     .socket = k_socket,
     .accept4 = k_accept4,
@@ -395,6 +412,8 @@ static const esock_sys table = {
     .epoll_wait = k_epoll_wait,
     .open = k_open,
     .setns = k_setns,
+    .alloc = k_alloc,
+    .free = k_free,
 };
 
 /* ---- The program ----------------------------------------------------------------------------- */
@@ -715,5 +734,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int fd = FILE_FD + 1; fd < k.next_fd; fd++) {
         MUST(!k.open[fd]);
     }
+    MUST(k.blocks == 0);
     return 0;
 }
