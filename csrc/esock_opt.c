@@ -285,6 +285,19 @@ static int get_struct(const esock *s, const esock_optrow *row, void *data, size_
     return 0;
 }
 
+/* Sets a structure that the kernel refused as it is, perhaps because the kernel is older and has a shorter one: without
+ * the last fields, as long as those are 0. */
+static int set_less(esock *s, const esock_optrow *row, const void *data) {
+    static const char zeros[sizeof(struct sockaddr_storage)];
+    const esock_optfield *f = row->shape->fields + row->shape->count;
+    int r = -EINVAL;
+    while (r == -EINVAL && --f > row->shape->fields) {
+        if (memcmp((const char *)data + f->offset, zeros, f->size) != 0) break;
+        r = set(s, row->level_number, row->number, data, f->offset);
+    }
+    return r;
+}
+
 static int set_struct(esock *s, const esock_optrow *row, const void *data, size_t len) {
     const esock_optshape *sh = row->shape;
     if (len == 0 && sh->element > 0) return set(s, row->level_number, row->number, NULL, 0);
@@ -292,7 +305,8 @@ static int set_struct(esock *s, const esock_optrow *row, const void *data, size_
         (sh->element == 0 ? len != sh->size : (len - sh->size) % sh->element != 0))
         return -EINVAL;
     if (len > row->most) return -ERANGE;
-    return set(s, row->level_number, row->number, data, len);
+    int r = set(s, row->level_number, row->number, data, len);
+    return r == -EINVAL && sh->least < sh->size ? set_less(s, row, data) : r;
 }
 
 /* Reads a filter. The option's length is in instructions. */

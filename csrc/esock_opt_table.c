@@ -174,7 +174,7 @@ uint64_t esock_opt_hash(void) {
     for (const esock_optrow *r = rows; r < rows + ROWS; r++) {
         char text[256];
         int max = r->codec == ESOCK_STRING || r->codec == ESOCK_BYTES ? r->max : 0;
-        snprintf(text, sizeof text, "%s %s %s %d %d %d %d %d %d %d %s\n", r->level, r->name,
+        snprintf(text, sizeof text, "%s %s %s %d %d %d %d %d %u %d %s\n", r->level, r->name,
                  r->constant, r->level_number, r->number, r->codec, r->direction, r->needs,
                  r->kinds, max, r->shape != NULL ? r->shape->name : "-");
         h = add(h, text);

@@ -8,7 +8,7 @@ import (
 )
 
 // Kinds is a set of kinds of sockets, such as those that an option applies to. KindTCP4 and the others are sets of one.
-type Kinds uint16
+type Kinds uint32
 
 // Has reports whether the set contains all of k.
 func (s Kinds) Has(k Kinds) bool { return s&k == k }
@@ -17,7 +17,7 @@ func (s Kinds) Has(k Kinds) bool { return s&k == k }
 func (s Kinds) Names() []string {
 	var names []string
 	for b := s; b != 0; b &= b - 1 {
-		if i := bits.TrailingZeros16(uint16(b)); i < len(kindNames) {
+		if i := bits.TrailingZeros32(uint32(b)); i < len(kindNames) {
 			names = append(names, kindNames[i])
 		}
 	}
@@ -57,7 +57,7 @@ var kindUntil = map[Kinds]string{KindUDPLite: "7.1"}
 
 // Open opens a socket of the first kind in the set. Options and errors: as esock.Open; *InvalidError "kind" for the empty set.
 func (s Kinds) Open(opts ...esock.OpenOption) (*esock.Socket, error) {
-	i := bits.TrailingZeros16(uint16(s))
+	i := bits.TrailingZeros32(uint32(s))
 	if i >= len(kindArguments) {
 		return nil, &esock.InvalidError{What: "kind", Cause: "no kind of socket"}
 	}

@@ -88,7 +88,7 @@ func ProbeAll(levels ...string) iter.Seq[Probe] {
 func (o Info) Probe() Probe {
 	p := Probe{Option: o, Result: ProbeNoSocket}
 	for kinds := o.Kinds; kinds != 0; kinds &= kinds - 1 {
-		kind := Kinds(1) << bits.TrailingZeros16(uint16(kinds))
+		kind := Kinds(1) << bits.TrailingZeros32(uint32(kinds))
 		a := o.probeOn(kind)
 		p.Answers = append(p.Answers, a)
 		if a.Result < p.Result || len(p.Answers) == 1 {

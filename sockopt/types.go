@@ -436,16 +436,20 @@ var codecOfSCTPPeerAddrParamsValue = structCodec[SCTPPeerAddrParamsValue]("sctp_
 
 // SCTPEventSubscribe is the value of SCTPEvents: struct sctp_event_subscribe.
 type SCTPEventSubscribe struct {
-	DataIO          bool `esock:"data_io"`
-	Association     bool `esock:"association"`
-	Address         bool `esock:"address"`
-	SendFailure     bool `esock:"send_failure"`
-	PeerError       bool `esock:"peer_error"`
-	Shutdown        bool `esock:"shutdown"`
-	PartialDelivery bool `esock:"partial_delivery"`
-	AdaptationLayer bool `esock:"adaptation_layer"`
-	Authentication  bool `esock:"authentication"`
-	SenderDry       bool `esock:"sender_dry"`
+	DataIO           bool `esock:"data_io"`
+	Association      bool `esock:"association"`
+	Address          bool `esock:"address"`
+	SendFailure      bool `esock:"send_failure"`
+	PeerError        bool `esock:"peer_error"`
+	Shutdown         bool `esock:"shutdown"`
+	PartialDelivery  bool `esock:"partial_delivery"`
+	AdaptationLayer  bool `esock:"adaptation_layer"`
+	Authentication   bool `esock:"authentication"`
+	SenderDry        bool `esock:"sender_dry"`
+	StreamReset      bool `esock:"stream_reset"`       // since 4.11
+	AssocReset       bool `esock:"assoc_reset"`        // since 4.12
+	StreamChange     bool `esock:"stream_change"`      // since 4.12
+	SendFailureEvent bool `esock:"send_failure_event"` // as send_failure, in the newer form; since 5.0
 }
 
 var codecOfSCTPEventSubscribe = structCodec[SCTPEventSubscribe]("sctp_event_subscribe")
@@ -566,6 +570,17 @@ type SCTPPeerAddrThldsValue struct {
 
 var codecOfSCTPPeerAddrThldsValue = structCodec[SCTPPeerAddrThldsValue]("sctp_paddrthlds")
 
+// SCTPPeerAddrThldsV2Value is the value of SCTPPeerAddrThldsV2: struct sctp_paddrthlds_v2.
+type SCTPPeerAddrThldsV2Value struct {
+	AssocID    int32      `esock:"assoc_id"`   // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
+	Address    esock.Addr `esock:"address"`    // of the peer; none for all
+	PathMaxRxt uint16     `esock:"pathmaxrxt"` // errors before it counts as failed
+	PathPFThld uint16     `esock:"pathpfthld"` // errors before it counts as nearly failed
+	PathCPThld uint16     `esock:"pathcpthld"` // errors before another address becomes the primary; pathpfthld at the least
+}
+
+var codecOfSCTPPeerAddrThldsV2Value = structCodec[SCTPPeerAddrThldsV2Value]("sctp_paddrthlds_v2")
+
 // SCTPDefaultPrInfoValue is the value of SCTPDefaultPrInfo: struct sctp_default_prinfo.
 type SCTPDefaultPrInfoValue struct {
 	AssocID int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
@@ -574,6 +589,40 @@ type SCTPDefaultPrInfoValue struct {
 }
 
 var codecOfSCTPDefaultPrInfoValue = structCodec[SCTPDefaultPrInfoValue]("sctp_default_prinfo")
+
+// SCTPPrStatus is the value of SCTPPRAssocStatus, SCTPPRStreamStatus: struct sctp_prstatus.
+type SCTPPrStatus struct {
+	AssocID         int32  `esock:"assoc_id"`         // the association; 0 on one-to-one sockets
+	SID             uint16 `esock:"sid"`              // in: the stream, of pr_stream_status alone
+	Policy          uint16 `esock:"policy"`           // in: 16 time, 32 retransmissions, 48 priority, 128 all
+	AbandonedUnsent uint64 `esock:"abandoned_unsent"` // out: messages of which no piece was sent
+	AbandonedSent   uint64 `esock:"abandoned_sent"`   // out: messages of which a piece was sent
+}
+
+var codecOfSCTPPrStatus = structCodec[SCTPPrStatus]("sctp_prstatus")
+
+// SCTPAssocStats is the value of SCTPGetAssocStats: struct sctp_assoc_stats.
+type SCTPAssocStats struct {
+	AssocID          int32      `esock:"assoc_id"`       // the association; 0 on one-to-one sockets
+	ObsRTOIPAddr     esock.Addr `esock:"obs_rto_ipaddr"` // the address with the longest time before a retransmission; none before there was one
+	MaxRTO           uint64     `esock:"maxrto"`         // that time in milliseconds, since it was last read
+	ISACKs           uint64     `esock:"isacks"`         // SACKs received
+	OSACKs           uint64     `esock:"osacks"`         // SACKs sent
+	OPackets         uint64     `esock:"opackets"`       // packets sent
+	IPackets         uint64     `esock:"ipackets"`       // packets received
+	RtxChunks        uint64     `esock:"rtxchunks"`      // chunks sent again
+	OutOfSeqTSNs     uint64     `esock:"outofseqtsns"`   // chunks received before those that they follow
+	IDupChunks       uint64     `esock:"idupchunks"`     // chunks received twice
+	GapCnt           uint64     `esock:"gapcnt"`         // gaps that the peer told of
+	OUnorderedChunks uint64     `esock:"ouodchunks"`     // unordered data chunks sent
+	IUnorderedChunks uint64     `esock:"iuodchunks"`     // unordered data chunks received
+	OOrderedChunks   uint64     `esock:"oodchunks"`      // ordered data chunks sent
+	IOrderedChunks   uint64     `esock:"iodchunks"`      // ordered data chunks received
+	OCtrlChunks      uint64     `esock:"octrlchunks"`    // control chunks sent
+	ICtrlChunks      uint64     `esock:"ictrlchunks"`    // control chunks received
+}
+
+var codecOfSCTPAssocStats = structCodec[SCTPAssocStats]("sctp_assoc_stats")
 
 // SCTPResetStreamsValue is the value of SCTPResetStreams: struct sctp_reset_streams.
 type SCTPResetStreamsValue struct {

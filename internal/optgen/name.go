@@ -34,14 +34,18 @@ var words = []string{
 	"tcpinfo:TCPInfo", "tcp:TCP", "timestamping:Timestamping", "timestampns:TimestampNS", "tos:TOS", "tls:TLS", "tsn:TSN", "ttl:TTL",
 	"tx:TX", "txrehash:TXRehash", "txtime:TXTime", "clockid:ClockID", "retopts:RetOpts", "ipsec:IPsec", "enobufs:ENOBUFS", "asconf:ASCONF", "delack:DelACK",
 	"dsack:DSACK", "accecn:AccECN", "controllen:ControlLen", "asocmaxrxt:AsocMaxRxt", "pathmaxrxt:PathMaxRxt",
-	"pathpfthld:PathPFThld", "penddata:PendData", "unackdata:UnackData", "instrms:InStrms", "outstrms:OutStrms",
+	"pathpfthld:PathPFThld", "pathcpthld:PathCPThld", "prstatus:PrStatus", "ipaddr:IPAddr", "maxrto:MaxRTO", "isacks:ISACKs",
+	"osacks:OSACKs", "opackets:OPackets", "ipackets:IPackets", "rtxchunks:RtxChunks", "outofseqtsns:OutOfSeqTSNs",
+	"idupchunks:IDupChunks", "gapcnt:GapCnt", "ouodchunks:OUnorderedChunks", "iuodchunks:IUnorderedChunks",
+	"oodchunks:OOrderedChunks", "iodchunks:IOrderedChunks", "octrlchunks:OCtrlChunks", "ictrlchunks:ICtrlChunks",
+	"penddata:PendData", "unackdata:UnackData", "instrms:InStrms", "outstrms:OutStrms",
 	"keynumber:KeyNumber", "copybuf:CopyBuf", "sfinfo:SFInfo", "alen:ALen", "udp:UDP", "uid:UID", "ulp:ULP", "us:US", "v6only:V6Only", "zerocopy:ZeroCopy",
 }
 
 // whole has the names that the words would spell wrongly.
 var whole = map[string]string{"ms": "MS", "rfc2292": "RFC2292", "rfc4884": "RFC4884", "ao": "AO", "pr": "PR", "pf": "PF", "us": "US", "if": "If", "id": "ID", "ip": "IP", "cc": "CC", "ca": "CA", "ce": "CE",
 	"rx": "RX", "tx": "TX", "in6": "In6", "in": "In", "so": "", "sk": "",
-	"phc": "PHC", "ro": "RO", "sack": "SACK", "vm": "VM", "ack": "ACK", "ato": "ATO", "io": "IO"}
+	"phc": "PHC", "sid": "SID", "ro": "RO", "sack": "SACK", "vm": "VM", "ack": "ACK", "ato": "ATO", "io": "IO"}
 
 // spell returns the Go name for words with underscores between them.
 func spell(name string) string {
