@@ -88,11 +88,16 @@ static int get_int(const esock *s, const esock_optrow *row, int64_t *i) {
     return 0;
 }
 
+/* SOL_ALG, and ALG_SET_AEAD_AUTHSIZE, whose value is the length of the option's value. */
+enum { ALG_LEVEL = 279, ALG_AUTHSIZE = 5 };
+
 static int set_int(esock *s, const esock_optrow *row, int64_t i) {
     int64_t min = row->codec == ESOCK_INT ? INT_MIN : 0;
     int64_t max = row->codec == ESOCK_BOOL ? 1 : row->codec == ESOCK_INT ? INT_MAX : UINT_MAX;
     if (i < min || i > max) return -ERANGE;
     unsigned v = (unsigned)i;
+    if (row->level_number == ALG_LEVEL && row->number == ALG_AUTHSIZE)
+        return set(s, ALG_LEVEL, ALG_AUTHSIZE, NULL, v);
     if (row->codec == ESOCK_BE32) v = htonl(v);
     return set(s, row->level_number, row->number, &v, sizeof v);
 }

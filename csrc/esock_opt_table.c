@@ -41,6 +41,7 @@
 #define M_LU32(f) uint32_t f[0];
 #define M_LIN4(f) struct in_addr f[0];
 #define M_LSA(f) struct sockaddr_storage f[0];
+#define M_LCAN(f) uint64_t f[0];
 #define M_TAIL(f) uint8_t f[0];
 /* Four fields of one word, which the last of them stands for. */
 #define M_ECNMODE(f) uint32_t f[0];

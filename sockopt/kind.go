@@ -50,7 +50,18 @@ var kindArguments = [len(kindNames)]struct {
 	{esock.Inet, esock.Stream, esock.TCP}, {esock.Inet6, esock.Stream, esock.TCP}, {esock.Inet, esock.Dgram, esock.UDP}, {esock.Inet6, esock.Dgram, esock.UDP}, {esock.Inet, esock.Raw, esock.ICMP}, {esock.Inet6, esock.Raw, esock.ICMPv6},
 	{esock.Local, esock.Stream, esock.Default}, {esock.Local, esock.Dgram, esock.Default}, {esock.Packet, esock.Raw, esock.Default}, {esock.Netlink, esock.Raw, esock.Default}, {esock.VSock, esock.Stream, esock.Default},
 	{esock.Inet, esock.Stream, esock.MPTCP}, {esock.Inet, esock.Stream, esock.SCTP}, {esock.Inet, esock.Dgram, esock.UDPLite},
+	{familyCAN, esock.Raw, protocolCANRaw}, {familyTIPC, esock.RDM, esock.Default}, {familyALG, esock.SeqPacket, esock.Default},
+	{familyXDP, esock.Raw, esock.Default},
 }
+
+// Families that package esock has no name for, and the protocol of raw CAN sockets.
+const (
+	familyCAN      esock.Domain   = 29
+	familyTIPC     esock.Domain   = 30
+	familyALG      esock.Domain   = 38
+	familyXDP      esock.Domain   = 44
+	protocolCANRaw esock.Protocol = 1
+)
 
 // kindUntil is the first Linux without sockets of a kind: UDP-Lite went, with its options.
 var kindUntil = map[Kinds]string{KindUDPLite: "7.1"}
@@ -75,6 +86,14 @@ func kindOf(s *esock.Socket) Kinds {
 		return KindNetlink
 	case d == esock.VSock:
 		return KindVSock
+	case d == familyCAN && p == protocolCANRaw:
+		return KindCAN
+	case d == familyTIPC:
+		return KindTIPC
+	case d == familyALG:
+		return KindALG
+	case d == familyXDP:
+		return KindXDP
 	case d == esock.Local && t == esock.Dgram:
 		return KindUnixDgram
 	case d == esock.Local:

@@ -165,6 +165,9 @@ func (o *Info) probeUntried(s *esock.Socket, why string) (ProbeResult, string) {
 		}
 		return ProbeState, why
 	}
+	if o.Level == "alg" { // a level that a socket has only with an algorithm, which it is bound to
+		return ProbeState, why
+	}
 	if o.CanGet && !o.Asks {
 		if _, err = o.probeRead(s, nil); err == nil {
 			return ProbeReads, "setting it was not tried: " + why

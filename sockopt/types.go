@@ -668,3 +668,76 @@ type SCTPProbeInterval struct {
 }
 
 var codecOfSCTPProbeInterval = structCodec[SCTPProbeInterval]("sctp_probeinterval")
+
+// CANFilters is the value of CANRawFilter: struct can_filter[].
+type CANFilters struct {
+	Filters []CANFilter `esock:"filters"` // the filters
+}
+
+var codecOfCANFilters = structCodec[CANFilters]("can_filters")
+
+// CANRawVCIDOptions is the value of CANRawXLVCIDOpts: struct can_raw_vcid_options.
+type CANRawVCIDOptions struct {
+	Flags      uint8 `esock:"flags"`        // 1 send as the network tx_vcid, 2 send as each frame says, 4 receive rx_vcid alone
+	TXVCID     uint8 `esock:"tx_vcid"`      // the network of frames sent
+	RXVCID     uint8 `esock:"rx_vcid"`      // the network of frames received
+	RXVCIDMask uint8 `esock:"rx_vcid_mask"` // its bits that count
+}
+
+var codecOfCANRawVCIDOptions = structCodec[CANRawVCIDOptions]("can_raw_vcid_options")
+
+// TIPCGroupReq is the value of TIPCGroupJoin: struct tipc_group_req.
+type TIPCGroupReq struct {
+	Type     uint32 `esock:"type"`     // the group
+	Instance uint32 `esock:"instance"` // the member
+	Scope    uint32 `esock:"scope"`    // 2 cluster, 3 node
+	Flags    uint32 `esock:"flags"`    // 1 receives its own messages, 2 is told of members
+}
+
+var codecOfTIPCGroupReq = structCodec[TIPCGroupReq]("tipc_group_req")
+
+// XDPMMapOffsetsValue is the value of XDPMMapOffsets: struct xdp_mmap_offsets.
+type XDPMMapOffsetsValue struct {
+	RXProducer         uint64 `esock:"rx_producer"`
+	RXConsumer         uint64 `esock:"rx_consumer"`
+	RXDesc             uint64 `esock:"rx_desc"`
+	RXFlags            uint64 `esock:"rx_flags"`
+	TXProducer         uint64 `esock:"tx_producer"`
+	TXConsumer         uint64 `esock:"tx_consumer"`
+	TXDesc             uint64 `esock:"tx_desc"`
+	TXFlags            uint64 `esock:"tx_flags"`
+	FillProducer       uint64 `esock:"fr_producer"`
+	FillConsumer       uint64 `esock:"fr_consumer"`
+	FillDesc           uint64 `esock:"fr_desc"`
+	FillFlags          uint64 `esock:"fr_flags"`
+	CompletionProducer uint64 `esock:"cr_producer"`
+	CompletionConsumer uint64 `esock:"cr_consumer"`
+	CompletionDesc     uint64 `esock:"cr_desc"`
+	CompletionFlags    uint64 `esock:"cr_flags"`
+}
+
+var codecOfXDPMMapOffsetsValue = structCodec[XDPMMapOffsetsValue]("xdp_mmap_offsets")
+
+// XDPUMemRegValue is the value of XDPUMemReg: struct xdp_umem_reg.
+type XDPUMemRegValue struct {
+	Addr          uint64 `esock:"addr"`            // its address
+	Len           uint64 `esock:"len"`             // bytes
+	ChunkSize     uint32 `esock:"chunk_size"`      // bytes for a packet
+	Headroom      uint32 `esock:"headroom"`        // bytes before it
+	Flags         uint32 `esock:"flags"`           // 1 chunks at any address
+	TXMetadataLen uint32 `esock:"tx_metadata_len"` // bytes; since 6.8
+}
+
+var codecOfXDPUMemRegValue = structCodec[XDPUMemRegValue]("xdp_umem_reg")
+
+// XDPStatisticsValue is the value of XDPStatistics: struct xdp_statistics.
+type XDPStatisticsValue struct {
+	RXDropped            uint64 `esock:"rx_dropped"` // packets
+	RXInvalidDescs       uint64 `esock:"rx_invalid_descs"`
+	TXInvalidDescs       uint64 `esock:"tx_invalid_descs"`
+	RXRingFull           uint64 `esock:"rx_ring_full"` // packets dropped; this and the rest since 5.9
+	RXFillRingEmptyDescs uint64 `esock:"rx_fill_ring_empty_descs"`
+	TXRingEmptyDescs     uint64 `esock:"tx_ring_empty_descs"`
+}
+
+var codecOfXDPStatisticsValue = structCodec[XDPStatisticsValue]("xdp_statistics")

@@ -34,12 +34,12 @@ var (
 
 	// SocketDontRoute is SO_DONTROUTE, {socket,dontroute}; can be read and set; since Linux 2.2.
 	// Sends to directly connected hosts only, past the gateways. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketDontRoute = Option[bool]{4, &boolCodec}
 
 	// SocketBroadcast is SO_BROADCAST, {socket,broadcast}; can be read and set; since Linux 2.2.
 	// Lets a datagram socket send to a broadcast address. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketBroadcast = Option[bool]{5, &boolCodec}
 
 	// SocketSndBuf is SO_SNDBUF, {socket,sndbuf}; can be read and set; since Linux 2.2.
@@ -59,7 +59,7 @@ var (
 
 	// SocketOOBInline is SO_OOBINLINE, {socket,oobinline}; can be read and set; since Linux 2.2.
 	// Leaves out-of-band data in the stream of the normal data. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketOOBInline = Option[bool]{9, &boolCodec}
 
 	// SocketNoCheck is SO_NO_CHECK, {socket,no_check}; can be read and set; since Linux 2.2.
@@ -121,12 +121,12 @@ var (
 
 	// SocketAttachFilter is SO_ATTACH_FILTER, {socket,attach_filter}; can be read and set; since Linux 2.2.
 	// A classic BPF program that says how many bytes of each message to take. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketAttachFilter = Option[[]SockFilter]{21, &filterCodec}
 
 	// SocketDetachFilter is SO_DETACH_FILTER, {socket,detach_filter}; can be set; since Linux 2.2.
 	// Takes the program away, classic or extended; the value is ignored. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketDetachFilter = Option[int]{22, &intCodec}
 
 	// SocketTimestamp is SO_TIMESTAMP, {socket,timestamp}; can be read and set; since Linux 2.2.
@@ -186,12 +186,12 @@ var (
 
 	// SocketRXQOvfl is SO_RXQ_OVFL, {socket,rxq_ovfl}; can be read and set; since Linux 2.6.33.
 	// Receives the number of messages dropped so far as a control message. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketRXQOvfl = Option[bool]{34, &boolCodec}
 
 	// SocketWifiStatus is SO_WIFI_STATUS, {socket,wifi_status}; can be read and set; since Linux 3.3.
 	// Receives whether a wireless frame was acknowledged, through the error queue. linux/wireless
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketWifiStatus = Option[bool]{35, &boolCodec}
 
 	// SocketPeekOff is SO_PEEK_OFF, {socket,peek_off}; can be read and set; since Linux 3.4.
@@ -206,12 +206,12 @@ var (
 
 	// SocketLockFilter is SO_LOCK_FILTER, {socket,lock_filter}; can be read and set; since Linux 3.9.
 	// Keeps the filter from being changed; only CAP_NET_ADMIN may clear it. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketLockFilter = Option[bool]{38, &boolCodec}
 
 	// SocketSelectErrQueue is SO_SELECT_ERR_QUEUE, {socket,select_err_queue}; can be read and set; since Linux 3.10.
 	// Lets select report a queued error as an exception. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketSelectErrQueue = Option[bool]{39, &boolCodec}
 
 	// SocketBusyPoll is SO_BUSY_POLL, {socket,busy_poll}; can be read and set; since Linux 3.11.
@@ -221,7 +221,7 @@ var (
 
 	// SocketMaxPacingRate is SO_MAX_PACING_RATE, {socket,max_pacing_rate}; can be read and set; since Linux 3.13.
 	// The most bytes per second to send; all ones for no limit. 32 bits before 4.20. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketMaxPacingRate = Option[uint64]{41, &uint64Codec}
 
 	// SocketBPFExtensions is SO_BPF_EXTENSIONS, {socket,bpf_extensions}; can be read; since Linux 3.14.
@@ -281,7 +281,7 @@ var (
 
 	// SocketTXTime is SO_TXTIME, {socket,txtime}; can be read and set; since Linux 4.19.
 	// Sends each message at the time given in a control message; clocks but monotonic need CAP_NET_ADMIN. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_ADMIN.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp. Needs: CAP_NET_ADMIN.
 	SocketTXTime = Option[TXTimeConfig]{53, &codecOfTXTimeConfig}
 
 	// SocketBindToIfIndex is SO_BINDTOIFINDEX, {socket,bindtoifindex}; can be read and set; since Linux 5.1.
@@ -301,7 +301,7 @@ var (
 
 	// SocketBusyPollBudget is SO_BUSY_POLL_BUDGET, {socket,busy_poll_budget}; can be set; since Linux 5.11.
 	// The packets that one round of busy polling handles at the most. Documentation/networking/napi.rst
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_ADMIN.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp. Needs: CAP_NET_ADMIN.
 	SocketBusyPollBudget = Option[int]{57, &intCodec}
 
 	// SocketNetNSCookie is SO_NETNS_COOKIE, {socket,netns_cookie}; can be read; since Linux 5.14.
@@ -311,7 +311,7 @@ var (
 
 	// SocketBufLock is SO_BUF_LOCK, {socket,buf_lock}; can be read and set; since Linux 5.15.
 	// Which buffers the kernel must not resize: 1 the send buffer, 2 the receive buffer. asm-generic/socket.h
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketBufLock = Option[uint32]{59, &bitsCodec}
 
 	// SocketReserveMem is SO_RESERVE_MEM, {socket,reserve_mem}; can be read and set; since Linux 5.16.
@@ -326,7 +326,7 @@ var (
 
 	// SocketRcvMark is SO_RCVMARK, {socket,rcvmark}; can be read and set; since Linux 6.0.
 	// Receives the mark of each packet as a control message. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_RAW.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp. Needs: CAP_NET_RAW.
 	SocketRcvMark = Option[bool]{62, &boolCodec}
 
 	// SocketPassPIDFD is SO_PASSPIDFD, {socket,passpidfd}; can be read and set; since Linux 6.5.
@@ -341,7 +341,7 @@ var (
 
 	// SocketRcvPriority is SO_RCVPRIORITY, {socket,rcvpriority}; can be read and set; since Linux 6.14.
 	// Receives the priority of each packet as a control message. asm-generic/socket.h
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_RAW.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp. Needs: CAP_NET_RAW.
 	SocketRcvPriority = Option[bool]{65, &boolCodec}
 
 	// SocketPassRights is SO_PASSRIGHTS, {socket,passrights}; can be read and set; since Linux 6.16.
@@ -1770,4 +1770,177 @@ var (
 	// Sends and receives in the kernel do not sleep. linux/vm_sockets.h
 	// Sockets: vsock.
 	VSockNonblockTxrx = Option[bool]{341, &boolCodec}
+)
+
+// Options of level can_raw: Documentation/networking/can.rst of Linux.
+var (
+	// CANRawFilter is CAN_RAW_FILTER, {can_raw,filter}; can be read and set; since Linux 2.6.25.
+	// The frames to receive: those that one of the filters takes; none with an empty list, all to begin with. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawFilter = Option[CANFilters]{342, &codecOfCANFilters}
+
+	// CANRawErrFilter is CAN_RAW_ERR_FILTER, {can_raw,err_filter}; can be read and set; since Linux 2.6.25.
+	// The classes of error frames to receive, CAN_ERR_ flags of linux/can/error.h. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawErrFilter = Option[uint32]{343, &bitsCodec}
+
+	// CANRawLoopback is CAN_RAW_LOOPBACK, {can_raw,loopback}; can be read and set; since Linux 2.6.25.
+	// Other sockets of this host receive what is sent; on to begin with. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawLoopback = Option[bool]{344, &boolCodec}
+
+	// CANRawRecvOwnMsgs is CAN_RAW_RECV_OWN_MSGS, {can_raw,recv_own_msgs}; can be read and set; since Linux 2.6.25.
+	// The socket receives what it sends itself, if loopback is on. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawRecvOwnMsgs = Option[bool]{345, &boolCodec}
+
+	// CANRawFDFrames is CAN_RAW_FD_FRAMES, {can_raw,fd_frames}; can be read and set; since Linux 3.6.
+	// Sends and receives frames of CAN FD as well. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawFDFrames = Option[bool]{346, &boolCodec}
+
+	// CANRawJoinFilters is CAN_RAW_JOIN_FILTERS, {can_raw,join_filters}; can be read and set; since Linux 4.1.
+	// Receives only the frames that all filters take. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawJoinFilters = Option[bool]{347, &boolCodec}
+
+	// CANRawXLFrames is CAN_RAW_XL_FRAMES, {can_raw,xl_frames}; can be read and set; since Linux 6.2.
+	// Sends and receives frames of CAN XL as well. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawXLFrames = Option[bool]{348, &boolCodec}
+
+	// CANRawXLVCIDOpts is CAN_RAW_XL_VCID_OPTS, {can_raw,xl_vcid_opts}; can be read and set; since Linux 6.9.
+	// The virtual networks of frames of CAN XL that are sent and received. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawXLVCIDOpts = Option[CANRawVCIDOptions]{349, &codecOfCANRawVCIDOptions}
+)
+
+// Options of level tipc: linux/tipc.h.
+var (
+	// TIPCImportance is TIPC_IMPORTANCE, {tipc,importance}; can be read and set; since Linux 2.6.16.
+	// How important messages are when there are too many: 0 low to 3 critical. linux/tipc.h
+	// Sockets: tipc.
+	TIPCImportance = Option[uint]{350, &uintCodec}
+
+	// TIPCSrcDroppable is TIPC_SRC_DROPPABLE, {tipc,src_droppable}; can be read and set; since Linux 2.6.16.
+	// Messages may be dropped on the way out, and the sender is not told. linux/tipc.h
+	// Sockets: tipc.
+	TIPCSrcDroppable = Option[bool]{351, &boolCodec}
+
+	// TIPCDestDroppable is TIPC_DEST_DROPPABLE, {tipc,dest_droppable}; can be read and set; since Linux 2.6.16.
+	// Messages that cannot be delivered are dropped, not returned. linux/tipc.h
+	// Sockets: tipc.
+	TIPCDestDroppable = Option[bool]{352, &boolCodec}
+
+	// TIPCConnTimeout is TIPC_CONN_TIMEOUT, {tipc,conn_timeout}; can be read and set; since Linux 2.6.16.
+	// How long connect waits, in milliseconds. linux/tipc.h
+	// Sockets: tipc.
+	// The time is rounded up to the kernel's unit.
+	TIPCConnTimeout = Option[time.Duration]{353, &uintMilliseconds}
+
+	// TIPCNodeRecvQDepth is TIPC_NODE_RECVQ_DEPTH, {tipc,node_recvq_depth}; can be read; since Linux 2.6.35.
+	// Messages waiting in all sockets of the node; newer kernels say 0. linux/tipc.h
+	// Sockets: tipc.
+	TIPCNodeRecvQDepth = Option[uint]{354, &uintCodec}
+
+	// TIPCSockRecvQDepth is TIPC_SOCK_RECVQ_DEPTH, {tipc,sock_recvq_depth}; can be read; since Linux 2.6.35.
+	// Messages waiting in the socket. linux/tipc.h
+	// Sockets: tipc.
+	TIPCSockRecvQDepth = Option[uint]{355, &uintCodec}
+
+	// TIPCMcastBroadcast is TIPC_MCAST_BROADCAST, {tipc,mcast_broadcast}; can be set; since Linux 4.11.
+	// Multicast is sent as broadcast. The value is empty. linux/tipc.h
+	// Sockets: tipc.
+	TIPCMcastBroadcast = Option[[]byte]{356, &bytesCodec}
+
+	// TIPCMcastReplicast is TIPC_MCAST_REPLICAST, {tipc,mcast_replicast}; can be set; since Linux 4.11.
+	// Multicast is sent to each receiver by itself. The value is empty. linux/tipc.h
+	// Sockets: tipc.
+	TIPCMcastReplicast = Option[[]byte]{357, &bytesCodec}
+
+	// TIPCGroupJoin is TIPC_GROUP_JOIN, {tipc,group_join}; can be set; since Linux 4.15.
+	// Joins a communication group. linux/tipc.h
+	// Sockets: tipc.
+	TIPCGroupJoin = Option[TIPCGroupReq]{358, &codecOfTIPCGroupReq}
+
+	// TIPCGroupLeave is TIPC_GROUP_LEAVE, {tipc,group_leave}; can be set; since Linux 4.15.
+	// Leaves it. The value is empty. linux/tipc.h
+	// Sockets: tipc.
+	TIPCGroupLeave = Option[[]byte]{359, &bytesCodec}
+
+	// TIPCSockRecvQUsed is TIPC_SOCK_RECVQ_USED, {tipc,sock_recvq_used}; can be read; since Linux 4.19.
+	// Bytes that wait in the socket, as the kernel counts them. linux/tipc.h
+	// Sockets: tipc.
+	TIPCSockRecvQUsed = Option[uint]{360, &uintCodec}
+
+	// TIPCNoDelay is TIPC_NODELAY, {tipc,nodelay}; can be set; since Linux 5.5.
+	// Sends small messages of a stream at once. linux/tipc.h
+	// Sockets: tipc.
+	TIPCNoDelay = Option[bool]{361, &boolCodec}
+)
+
+// Options of level alg: Documentation/crypto/userspace-if.rst of Linux.
+var (
+	// ALGSetKey is ALG_SET_KEY, {alg,set_key}; can be set; since Linux 2.6.38.
+	// The key of a cipher or a keyed hash. Documentation/crypto/userspace-if.rst
+	// Sockets: alg.
+	ALGSetKey = Option[[]byte]{362, &bytesCodec}
+
+	// ALGSetAEADAuthSize is ALG_SET_AEAD_AUTHSIZE, {alg,set_aead_authsize}; can be set; since Linux 4.1.
+	// The length of the tag of an authenticated cipher, in bytes. Documentation/crypto/userspace-if.rst
+	// Sockets: alg.
+	ALGSetAEADAuthSize = Option[uint]{363, &uintCodec}
+
+	// ALGSetDRBGEntropy is ALG_SET_DRBG_ENTROPY, {alg,set_drbg_entropy}; can be set; since Linux 5.10.
+	// The entropy of a random number generator under test. Documentation/crypto/userspace-if.rst
+	// Sockets: alg.
+	ALGSetDRBGEntropy = Option[[]byte]{364, &bytesCodec}
+
+	// ALGSetKeyByKeySerial is ALG_SET_KEY_BY_KEY_SERIAL, {alg,set_key_by_key_serial}; can be set; since Linux 6.2.
+	// As set_key, with a key of the keyring, by its number. Documentation/crypto/userspace-if.rst
+	// Sockets: alg.
+	ALGSetKeyByKeySerial = Option[int]{365, &intCodec}
+)
+
+// Options of level xdp: Documentation/networking/af_xdp.rst of Linux.
+var (
+	// XDPMMapOffsets is XDP_MMAP_OFFSETS, {xdp,mmap_offsets}; can be read; since Linux 5.4.
+	// Where the parts of each ring are in its mapping. Linux 4.18 has the option in another form. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPMMapOffsets = Option[XDPMMapOffsetsValue]{366, &codecOfXDPMMapOffsetsValue}
+
+	// XDPRXRing is XDP_RX_RING, {xdp,rx_ring}; can be set; since Linux 4.18.
+	// Makes the ring to receive through, of so many entries, a power of two. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPRXRing = Option[uint]{367, &uintCodec}
+
+	// XDPTXRing is XDP_TX_RING, {xdp,tx_ring}; can be set; since Linux 4.18.
+	// Makes the ring to send through, of so many entries, a power of two. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPTXRing = Option[uint]{368, &uintCodec}
+
+	// XDPUMemReg is XDP_UMEM_REG, {xdp,umem_reg}; can be set; since Linux 4.18.
+	// Registers the memory that packets are in. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPUMemReg = Option[XDPUMemRegValue]{369, &codecOfXDPUMemRegValue}
+
+	// XDPUMemFillRing is XDP_UMEM_FILL_RING, {xdp,umem_fill_ring}; can be set; since Linux 4.18.
+	// Makes the ring of memory to receive into, of so many entries, a power of two. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPUMemFillRing = Option[uint]{370, &uintCodec}
+
+	// XDPUMemCompletionRing is XDP_UMEM_COMPLETION_RING, {xdp,umem_completion_ring}; can be set; since Linux 4.18.
+	// Makes the ring of memory that was sent, of so many entries, a power of two. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPUMemCompletionRing = Option[uint]{371, &uintCodec}
+
+	// XDPStatistics is XDP_STATISTICS, {xdp,statistics}; can be read; since Linux 4.18.
+	// Packets dropped and rings that were full or empty. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPStatistics = Option[XDPStatisticsValue]{372, &codecOfXDPStatisticsValue}
+
+	// XDPOptions is XDP_OPTIONS, {xdp,options}; can be read; since Linux 5.3.
+	// 1: packets are not copied. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPOptions = Option[uint32]{373, &bitsCodec}
 )

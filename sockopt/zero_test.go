@@ -29,7 +29,7 @@ var source embed.FS
 func TestZeroValuesAreHarmless(t *testing.T) {
 	zerocall.Package{
 		Source: source,
-		Types:  []any{FilterMode(0), FlowLabelReq{}, GroupFilter{}, GroupReq{}, GroupSourceReq{}, IPMreqSource{}, IPMreq{}, IPSourceFilter{}, IPv6Mreq{}, Info{}, Kinds(0), Linger{}, MPTCPFullInfoValue{}, MPTCPInfoValue{}, MPTCPSubflowData{}, MTUInfo{}, MemInfo{}, Other{}, PMTUDiscover(0), PacketMreq{}, PacketRing{}, PacketRollovers{}, PacketStats{}, ProbeAnswer{}, ProbeResult(0), Probe{}, SCTPAddStreamsValue{}, SCTPAssocIDs{}, SCTPAssocParams{}, SCTPAssocStats{}, SCTPAssocValue{}, SCTPAuthChunkValue{}, SCTPAuthChunks{}, SCTPAuthKeyID{}, SCTPAuthKeyValue{}, SCTPDefaultPrInfoValue{}, SCTPEventSubscribe{}, SCTPEventValue{}, SCTPHMACAlgo{}, SCTPPeerAddrInfo{}, SCTPPeerAddrParamsValue{}, SCTPPeerAddrThldsV2Value{}, SCTPPeerAddrThldsValue{}, SCTPPrStatus{}, SCTPPrim{}, SCTPProbeInterval{}, SCTPRTOInfoValue{}, SCTPResetStreamsValue{}, SCTPSACKInfo{}, SCTPSetAdaptation{}, SCTPSetPeerPrim{}, SCTPStatusValue{}, SCTPStreamValue{}, SCTPUDPEncaps{}, Setting{}, SockFilter{}, TCPInfoValue{}, TCPMD5SigValue{}, TCPRepairOpt{}, TCPRepairWindowValue{}, TCPZeroCopyReceiveValue{}, TLSCryptoInfo{}, TXTimeConfig{}, TimestampingConfig{}},
+		Types:  []any{CANFilter{}, CANFilters{}, CANRawVCIDOptions{}, TIPCGroupReq{}, XDPMMapOffsetsValue{}, XDPUMemRegValue{}, XDPStatisticsValue{}, FilterMode(0), FlowLabelReq{}, GroupFilter{}, GroupReq{}, GroupSourceReq{}, IPMreqSource{}, IPMreq{}, IPSourceFilter{}, IPv6Mreq{}, Info{}, Kinds(0), Linger{}, MPTCPFullInfoValue{}, MPTCPInfoValue{}, MPTCPSubflowData{}, MTUInfo{}, MemInfo{}, Other{}, PMTUDiscover(0), PacketMreq{}, PacketRing{}, PacketRollovers{}, PacketStats{}, ProbeAnswer{}, ProbeResult(0), Probe{}, SCTPAddStreamsValue{}, SCTPAssocIDs{}, SCTPAssocParams{}, SCTPAssocStats{}, SCTPAssocValue{}, SCTPAuthChunkValue{}, SCTPAuthChunks{}, SCTPAuthKeyID{}, SCTPAuthKeyValue{}, SCTPDefaultPrInfoValue{}, SCTPEventSubscribe{}, SCTPEventValue{}, SCTPHMACAlgo{}, SCTPPeerAddrInfo{}, SCTPPeerAddrParamsValue{}, SCTPPeerAddrThldsV2Value{}, SCTPPeerAddrThldsValue{}, SCTPPrStatus{}, SCTPPrim{}, SCTPProbeInterval{}, SCTPRTOInfoValue{}, SCTPResetStreamsValue{}, SCTPSACKInfo{}, SCTPSetAdaptation{}, SCTPSetPeerPrim{}, SCTPStatusValue{}, SCTPStreamValue{}, SCTPUDPEncaps{}, Setting{}, SockFilter{}, TCPInfoValue{}, TCPMD5SigValue{}, TCPRepairOpt{}, TCPRepairWindowValue{}, TCPZeroCopyReceiveValue{}, TLSCryptoInfo{}, TXTimeConfig{}, TimestampingConfig{}},
 		Values: map[string]any{"all": Kinds(0xFFFF), "result 255": ProbeResult(255), "7": PMTUDiscover(7), "9": FilterMode(9)},
 		Funcs: map[string]any{"All": All, "AllKinds": AllKinds, "Ask": Ask, "Get": Get, "GetAll": GetAll, "GetNative": GetNative, "OptionByName": OptionByName, "ParseFilterMode": ParseFilterMode,
 			"ParseKinds": ParseKinds, "ParseLevel": ParseLevel, "ParsePMTUDiscover": ParsePMTUDiscover, "ParseProbeResult": ParseProbeResult,
@@ -186,6 +186,12 @@ var oneOfEachCodec = map[string]any{
 	"codecOfTLSCryptoInfo":            TLSTX,
 	"codecOfTXTimeConfig":             SocketTXTime,
 	"codecOfTimestampingConfig":       SocketTimestamping,
+	"codecOfCANFilters":               CANRawFilter,
+	"codecOfCANRawVCIDOptions":        CANRawXLVCIDOpts,
+	"codecOfTIPCGroupReq":             TIPCGroupJoin,
+	"codecOfXDPMMapOffsetsValue":      XDPMMapOffsets,
+	"codecOfXDPStatisticsValue":       XDPStatistics,
+	"codecOfXDPUMemRegValue":          XDPUMemReg,
 	"controlCodec":                    IPPktOptions,
 	"domainCodec":                     SocketDomain,
 	"errnoCodec":                      SocketError,

@@ -593,6 +593,28 @@ static void an_older_kernel_takes_fewer_fields(void **state) {
     shut(s);
 }
 
+static int notes_the_length(const esock_sys *sys, int fd, int level, int opt, const void *val,
+                            socklen_t len) {
+    (void)sys, (void)fd;
+    assert_int_equal(level, 279);
+    assert_int_equal(opt, 5);
+    assert_null(val);
+    older.len = len;
+    return 0;
+}
+
+static void the_size_of_a_tag_is_the_length_of_the_option(void **state) {
+    esock *s;
+    esock_sys sys = *esock_sys_libc();
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 6, &sys), 0);
+    sys.setsockopt = notes_the_length;
+    older.len = 0;
+    assert_int_equal(set(s, "alg", "set_aead_authsize", 12), 0);
+    assert_int_equal(older.len, 12);
+    assert_int_equal(set(s, "alg", "set_aead_authsize", -1), -ERANGE);
+    shut(s);
+}
+
 static void interrupted(void **state) {
     struct script k;
     script_init(&k);
@@ -630,6 +652,7 @@ int main(void) {
         cmocka_unit_test(native),
         cmocka_unit_test(native_in_and_out),
         cmocka_unit_test(an_older_kernel_takes_fewer_fields),
+        cmocka_unit_test(the_size_of_a_tag_is_the_length_of_the_option),
         cmocka_unit_test(interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
