@@ -98,6 +98,11 @@ func init() {
 	loopcall.Alloc = cAlloc
 	loopcall.Release = cRelease
 	loopcall.Hold = func(s any, leave func()) error { return s.(*Socket).orClosed().holdForLoop(leave) }
+	loopcall.Clock, loopcall.RealTime = clock, realTime
+	loopcall.Ready = func(s any) (in, out bool) {
+		r := cReady(s.(*Socket).h, eventIn|eventOut)
+		return r&eventIn != 0, r&eventOut != 0
+	}
 	loopcall.LetGo = func(s any) { s.(*Socket).letGo() }
 	loopcall.Close = func(s any) { s.(*Socket).close(nil, false) }
 	loopcall.Join = func(q unsafe.Pointer, s any) (unsafe.Pointer, int) {
@@ -106,7 +111,7 @@ func init() {
 	}
 	loopcall.Accepted = func(listener any, h unsafe.Pointer) any {
 		l := listener.(*Socket)
-		n := newSocket((*handle)(h), l.Domain(), l.typ, l.proto, factConnected, l.inherited())
+		n := newSocket((*handle)(h), l.Domain(), l.typ, Protocol(l.proto), factConnected, l.inherited())
 		n.settleIn("accept", l.registered(), nil)
 		return n
 	}

@@ -54,6 +54,7 @@ struct esock_queue {
     int ep;
     int event; /* an eventfd: esock_queue_wake */
     uint32_t members;
+    bool more;            /* epoll may have more events than it has reported */
     esock_member listed;  /* the head of a ring: members to serve */
     esock_member starved; /* those whose receive waits for a buffer */
     struct epoll_event events[EVENTS];
@@ -188,7 +189,7 @@ int esock_queue_wake(esock_queue *q) {
 }
 
 int esock_queue_idle(const esock_queue *q) {
-    return ring_empty(&q->listed) && (ring_empty(&q->starved) || q->buffers.free == 0);
+    return !q->more && ring_empty(&q->listed) && (ring_empty(&q->starved) || q->buffers.free == 0);
 }
 
 /* ---- Members --------------------------------------------------------------------------------- */
@@ -584,6 +585,8 @@ int esock_queue_wait(esock_queue *q, esock_result *out, int max, int timeout_ms)
     /* Also asked when there are results, so that busy sockets do not keep others out. */
     bool sleep = r.n == 0 && esock_queue_idle(q);
     int n = q->sys->epoll_wait(q->sys, q->ep, q->events, EVENTS, sleep ? timeout_ms : 0);
+    /* The descriptor does not become readable once more for the rest. */
+    if (n >= 0) q->more = n == EVENTS;
     if (n == -EINTR) n = 0;
     if (n < 0) return r.n > 0 ? r.n : n;
     collect(q, n);

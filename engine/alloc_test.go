@@ -3,18 +3,27 @@
 package engine_test
 
 import (
+	"io"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/engine"
+	"github.com/esock-go/esock/packet"
 )
 
-// An exchange with a loop allocates nothing.
+// An exchange with a loop allocates nothing, also with limits for the connection, nor does a timer that is set again.
 func TestAnExchangeAllocatesNothing(t *testing.T) {
 	l := run(t)
 	s, _ := listen(t)
-	require.NoError(t, l.Serve(s, echo))
+	h := echo
+	h.opened = func(c *engine.Conn) {
+		c.SetIdleTimeout(time.Minute)
+		c.SetWriteTimeout(time.Second)
+	}
+	require.NoError(t, l.Serve(s, h))
 	c, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
 	require.NoError(t, err)
 	defer c.Close()
@@ -31,5 +40,40 @@ func TestAnExchangeAllocatesNothing(t *testing.T) {
 	for range 100 {
 		exchange()
 	}
+	require.Zero(t, testing.AllocsPerRun(1000, exchange))
+	fired := make(chan struct{}, 1)
+	timer, err := l.After(0, func() { fired <- struct{}{} })
+	require.NoError(t, err)
+	<-fired
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		timer.Reset(0)
+		<-fired
+	}))
+}
+
+// Nor does an exchange of packets, also when they come in pieces.
+func TestAnExchangeOfPacketsAllocatesNothing(t *testing.T) {
+	l := run(t)
+	s, address := listen(t)
+	h, err := engine.Packets(packet.Len4, packet.Options{}, echoPackets)
+	require.NoError(t, err)
+	require.NoError(t, l.Serve(s, h))
+	c := dial(t, address)
+	b := []byte{0, 0, 0, 2, 'o', 'k', 0, 0, 0, 2}
+	got := make([]byte, 6)
+	exchange := func() {
+		_, err := c.Write(b)
+		if err == nil {
+			_, err = io.ReadFull(c, got)
+		}
+		if err == nil {
+			_, err = c.Write(got[4:])
+		}
+		if err == nil {
+			_, err = io.ReadFull(c, got)
+		}
+		require.NoError(t, err)
+	}
+	exchange()
 	require.Zero(t, testing.AllocsPerRun(1000, exchange))
 }

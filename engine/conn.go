@@ -7,17 +7,19 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/loopcall"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // Handler is what a program does with the connections of a loop. Its methods are called in the goroutine of Run, one at a time.
 type Handler interface {
-	// Opened is called before anything else.
+	// Opened is called once, before anything else. The connection may have ended already: then Closed follows at once.
 	Opened(c *Conn)
 	// Received is called with what the peer has sent. b is valid until it returns.
 	Received(c *Conn, b []byte)
@@ -65,11 +67,13 @@ type Conn struct {
 	sending []sending // in order: given to the queue, or about to be
 	unsent  int       // their bytes
 	open    bool      // the last of them is not given yet, and takes more bytes
-	paused  bool      // nothing is received, because too much is unsent
 	full    bool      // Write has returned ErrFull
 	ending  error     // the connection ends, with this, when all is sent
 
+	begun    bool // Opened was called
 	detached bool
+	timeouts *timeouts // nil: none were set
+	framing  *framing  // nil: without Packets
 }
 
 // sending is a send, whose operation lies before its data.
@@ -81,7 +85,9 @@ type sending struct {
 // headRoom is the room for an operation before its data.
 const headRoom = 128
 
-// Adopt gives a connected socket to the loop. While the loop has it, calls on it that send or receive return esock.ErrState.
+// Adopt gives a connected socket of any family to the loop. On a socket of messages (datagrams, sequenced packets) each message is
+// one call of Received, an empty one too, and is cut to the size of a buffer (Buffers). Received does not tell who has sent a
+// datagram, and what peers attach to messages is lost, so a socket for several peers is better served by RecvMsg. While the loop has it, calls on it that send or receive return esock.ErrState.
 // Errors: esock.ErrState while such calls are in progress; net.ErrClosed; ErrClosed.
 func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
 	switch {
@@ -98,24 +104,51 @@ func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
 }
 
 // Socket returns the socket. Its options, counters and names may be used. Its Close closes the connection at once; see Close.
-func (c *Conn) Socket() *esock.Socket { return c.s }
+// It is nil for a nil or zero connection, which is closed.
+func (c *Conn) Socket() *esock.Socket {
+	if c == nil {
+		return nil
+	}
+	return c.s
+}
+
+// made reports whether the connection is one of a loop.
+func (c *Conn) made() bool { return c != nil && c.l != nil }
 
 // Post calls f in the goroutine of the loop. It reports false if the loop is closed.
-func (c *Conn) Post(f func()) bool { return c.l.Post(f) }
+func (c *Conn) Post(f func()) bool { return c.made() && c.l.Post(f) }
 
 // Unsent returns how many bytes were written and not taken by the kernel yet.
-func (c *Conn) Unsent() int { return c.unsent }
+func (c *Conn) Unsent() int {
+	if c == nil {
+		return 0
+	}
+	return c.unsent
+}
 
-// Write copies b, and sends it with the next turn of the loop. Errors: ErrFull, and nothing is written; Writable is called when
-// there is room again. net.ErrClosed.
+// Write copies b, and sends it with the next turn of the loop, on a socket of messages as one, unless it is empty. Errors:
+// ErrFull, and nothing is written; Writable is called when there is room again. net.ErrClosed.
 func (c *Conn) Write(b []byte) (int, error) {
+	if err := c.writes(); err != nil {
+		return 0, err
+	}
+	return c.write(b)
+}
+
+// writes reports why nothing may be written.
+func (c *Conn) writes() error {
 	switch {
-	case c.gone.Load() || c.ending != nil:
-		return 0, net.ErrClosed
+	case !c.made() || c.gone.Load() || c.ending != nil:
+		return net.ErrClosed
 	case c.unsent >= c.l.mark:
 		c.full = true
-		return 0, ErrFull
+		return ErrFull
 	}
+	return nil
+}
+
+// write is Write, whatever is unsent.
+func (c *Conn) write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0; {
 		if !c.open && !c.begin(len(rest)) {
 			return len(b) - len(rest), syscall.ENOMEM
@@ -134,6 +167,9 @@ func (c *Conn) Write(b []byte) (int, error) {
 		if n == room {
 			c.open = false
 		}
+	}
+	if c.s.Type() != esock.Stream {
+		c.open = false // the next Write is another message
 	}
 	if c.unsent >= c.l.mark {
 		c.pause()
@@ -154,6 +190,9 @@ func (c *Conn) begin(n int) bool {
 		return false
 	}
 	*s.op = loopcall.Op{Kind: loopcall.Send, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), headRoom)}
+	if c.unsent == 0 {
+		c.timeouts.writing()
+	}
 	c.sending = append(c.sending, s)
 	c.open = true
 	l.given = append(l.given, order{&c.joined, s.op})
@@ -182,7 +221,7 @@ func (c *Conn) Close() { c.endWith(net.ErrClosed) }
 
 // endWith ends the connection when all is sent.
 func (c *Conn) endWith(err error) {
-	if c.ending != nil || c.gone.Load() {
+	if !c.made() || c.ending != nil || c.gone.Load() {
 		return
 	}
 	c.ending = err
@@ -194,10 +233,16 @@ func (c *Conn) endWith(err error) {
 }
 
 // Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called. Errors:
-// esock.ErrState while bytes are unsent; net.ErrClosed.
+// esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post waits for;
+// net.ErrClosed.
 func (c *Conn) Detach() (*esock.Socket, error) {
-	if c.unsent > 0 {
+	switch {
+	case !c.made():
+		return nil, net.ErrClosed
+	case c.unsent > 0:
 		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
+	case !c.gone.Load() && slices.ContainsFunc(c.l.rest, func(r loopcall.Result) bool { return r.Op == c.op }):
+		return nil, fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
 	}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
@@ -225,12 +270,25 @@ func (c *Conn) pause() {
 // receive starts receiving.
 func (c *Conn) receive() {
 	c.paused = false
-	c.l.given = append(c.l.given, order{&c.joined, c.op})
+	c.again()
 }
 
 func (c *Conn) join() {
 	c.op.Kind, c.op.Flags = loopcall.Recv, loopcall.Again
 	c.receive()
+	c.tellOpened()
+}
+
+// tellOpened tells the handler of the connection.
+func (c *Conn) tellOpened() {
+	c.begun = true
+	c.opened()
+	if c.l.winding {
+		c.tellStopping()
+	}
+}
+
+func (c *Conn) opened() {
 	defer c.caught()
 	c.h.Opened(c)
 }
@@ -241,6 +299,7 @@ func (c *Conn) result(r *loopcall.Result) {
 		return
 	}
 	if r.Flags&loopcall.HasBuffer != 0 {
+		c.timeouts.received()
 		if !c.gone.Load() && c.ending == nil {
 			c.received(unsafe.Slice((*byte)(unsafe.Add(c.l.buffers.Base, uintptr(r.Buffer)*c.l.buffers.Size)), r.N))
 		}
@@ -248,7 +307,7 @@ func (c *Conn) result(r *loopcall.Result) {
 	}
 	switch {
 	case r.Flags&loopcall.More != 0:
-	case r.N == 0:
+	case r.N == 0, r.N == -int64(syscall.ESHUTDOWN): // the latter of sequenced packets
 		c.endWith(io.EOF)
 	default:
 		c.l.drop(c, &net.OpError{Op: "read", Net: "esock", Err: syscall.Errno(-r.N)})
@@ -268,6 +327,7 @@ func (c *Conn) sent(r *loopcall.Result) {
 	s := c.sending[0]
 	c.sending = append(c.sending[:0], c.sending[1:]...)
 	c.unsent -= int(s.op.Len)
+	c.timeouts.sent()
 	c.free(s)
 	switch {
 	case r.N < 0:
@@ -284,6 +344,9 @@ func (c *Conn) sent(r *loopcall.Result) {
 			c.full = false
 			c.writable()
 		}
+		if h, ok := c.h.(*packets); ok {
+			h.resume(c)
+		}
 	}
 }
 
@@ -293,12 +356,18 @@ func (c *Conn) writable() {
 }
 
 func (c *Conn) ended(err error) {
+	if c.timeouts != nil {
+		c.timeouts.stop()
+	}
 	for _, s := range c.sending {
 		c.free(s)
 	}
 	c.sending, c.unsent, c.open = nil, 0, false
 	if c.detached {
 		return
+	}
+	if !c.begun {
+		c.tellOpened()
 	}
 	c.closed(err)
 	loopcall.Close(c.s)
@@ -323,9 +392,11 @@ type listening struct {
 	joined
 	h     Handler
 	pause time.Duration
+	retry timer
 }
 
-// Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt.
+// Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt;
+// *esock.InvalidError "socket" for one that does not listen.
 func (l *Loop) Serve(s *esock.Socket, h Handler) error {
 	switch {
 	case s == nil:
@@ -333,12 +404,18 @@ func (l *Loop) Serve(s *esock.Socket, h Handler) error {
 	case h == nil:
 		return &esock.InvalidError{What: "handler", Cause: "it is nil"}
 	}
+	switch on, err := sockopt.SocketAcceptConn.Get(s); {
+	case errors.Is(err, net.ErrClosed):
+		return err
+	case err == nil && !on:
+		return &esock.InvalidError{What: "socket", Cause: "it does not listen"}
+	}
 	return l.enlist(&listening{joined: joined{l: l, s: s}, h: h})
 }
 
 func (s *listening) join() {
 	s.op.Kind, s.op.Flags = loopcall.Accept, loopcall.Again
-	s.l.given = append(s.l.given, order{&s.joined, s.op})
+	s.again()
 }
 
 func (s *listening) result(r *loopcall.Result) {
@@ -347,21 +424,29 @@ func (s *listening) result(r *loopcall.Result) {
 		s.pause = 0
 		made := loopcall.Accepted(s.s, r.Accepted).(*esock.Socket)
 		c := &Conn{joined: joined{l: s.l, s: made}, h: s.h}
-		if err := loopcall.Hold(made, func() { c.l.drop(c, net.ErrClosed) }); err == nil { // else somebody has closed it already
+		if err := loopcall.Hold(made, func() { c.l.drop(c, net.ErrClosed) }); err == nil {
 			s.l.enter(c)
+		} else { // a list of sockets has led somebody to it, who has closed or used it
+			loopcall.Close(made)
 		}
 	case r.Flags&loopcall.More != 0: // a connection that has gone before its turn
 	default:
 		// Descriptors or memory may be there again soon.
 		s.pause = min(max(2*s.pause, 5*time.Millisecond), time.Second)
-		time.AfterFunc(s.pause, func() {
-			s.l.Post(func() {
-				if !s.gone.Load() {
-					s.l.given = append(s.l.given, order{&s.joined, s.op})
-				}
-			})
-		})
+		s.retry.who = s
+		s.l.setTimer(&s.retry, loopcall.Clock(), s.pause)
 	}
 }
 
-func (s *listening) ended(error) {}
+// expired is the end of a pause.
+func (s *listening) expired() {
+	if !s.gone.Load() {
+		s.again()
+	}
+}
+
+func (s *listening) ended(error) {
+	s.l.mu.Lock()
+	s.l.wheel.remove(&s.retry)
+	s.l.mu.Unlock()
+}

@@ -23,7 +23,8 @@ var ErrClosed = errors.New("engine: the loop is closed")
 type Loop struct {
 	config
 	running atomic.Bool
-	parked  atomic.Bool // Run sleeps, or is about to
+	parked  atomic.Bool   // Run sleeps, or is about to
+	over    chan struct{} // closed when it is closed and all have been told
 
 	// mu is held in calls of the queue, and guards what follows.
 	mu    sync.Mutex
@@ -32,6 +33,8 @@ type Loop struct {
 	joins []member       // to be made members of the queue
 	left  []departure    // taken out of the queue
 	calls []func()       // of Post
+	wheel wheel
+	moved bool // the wheel's next timer is earlier than Run knows
 
 	file *os.File // a duplicate of the queue's descriptor, in the runtime's poller
 	raw  syscall.RawConn
@@ -40,13 +43,18 @@ type Loop struct {
 	buffers *loopcall.Buffers
 	results *loopcall.Result
 	found   int                // results of the last turn in a sleep
+	rest    []loopcall.Result  // of the last turn, to be handled after the one at hand
 	look    func(uintptr) bool // lookAgain
+	now     time.Duration      // of the last turn, while there are timers
+	alarm   int64              // the tick of the File's deadline; 0: it has none
 	given   []order            // to be given with the next turn
 	opened  []*Conn            // whose last send is to be given, and takes bytes until then
 	ops     *unsafe.Pointer    // room for the same, for C
 	opsRoom int
 	members []member // by number
 	unused  []uint64 // numbers without a member
+	winding bool     // Shutdown has begun
+	spares  [][]byte // for what connections keep of their packets
 }
 
 // member is a socket in a loop: a *Conn or a *listening.
@@ -71,9 +79,19 @@ type joined struct {
 	member unsafe.Pointer // nil while it is not in the queue; guarded by l.mu
 	op     *loopcall.Op   // the repeated receive or accept
 	gone   atomic.Bool    // the loop has let the socket go; set with l.mu
+	listed bool           // op is among those to be given
+	paused bool           // op is not to be given
 }
 
 func (j *joined) base() *joined { return j }
+
+// again gives op with the next turn, once, unless the member is paused then.
+func (j *joined) again() {
+	if !j.listed {
+		j.listed = true
+		j.l.given = append(j.l.given, order{j, j.op})
+	}
+}
 
 // takeOut ends the membership. It reports false if it has ended before. l.mu is held.
 func (j *joined) takeOut() bool {
@@ -139,11 +157,12 @@ func New(options ...Option) (*Loop, error) {
 			return nil, err
 		}
 	}
+	l.wheel.now = int64(loopcall.Clock() / tick)
 	q, b, fd, r := loopcall.New(l.config.buffers, l.config.size)
 	if r < 0 {
 		return nil, fmt.Errorf("engine: %w", syscall.Errno(-r))
 	}
-	l.q, l.buffers, l.look = q, b, l.lookAgain
+	l.q, l.buffers, l.look, l.over = q, b, l.lookAgain, make(chan struct{})
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
 	if err == nil && (l.results == nil || !l.room(batch)) {
@@ -206,8 +225,14 @@ func (l *Loop) free() {
 	l.q, l.results, l.ops, l.buffers = nil, nil, nil, nil
 }
 
+// made reports whether the loop is one of New. A nil or zero loop is closed.
+func (l *Loop) made() bool { return l != nil && l.look != nil }
+
 // Post calls f in the goroutine of Run, soon. It reports false, and does not call it, if the loop is closed.
 func (l *Loop) Post(f func()) bool {
+	if !l.made() {
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stop != nil {
@@ -229,6 +254,9 @@ func (l *Loop) wake() {
 
 // enlist holds a socket for the loop, and makes it a member soon.
 func (l *Loop) enlist(m member) error {
+	if !l.made() {
+		return ErrClosed
+	}
 	j := m.base()
 	if err := loopcall.Hold(j.s, func() { l.drop(m, net.ErrClosed) }); err != nil {
 		return err
@@ -256,6 +284,9 @@ func (l *Loop) drop(m member, err error) {
 
 // Close ends Run, which closes all connections. A loop that does not run is closed by Close itself.
 func (l *Loop) Close() error {
+	if !l.made() {
+		return nil
+	}
 	l.halt(ErrClosed)
 	if l.running.CompareAndSwap(false, true) {
 		l.shut()
@@ -279,7 +310,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}
 	}
-	if !l.running.CompareAndSwap(false, true) {
+	if !l.made() || !l.running.CompareAndSwap(false, true) {
 		return ErrClosed
 	}
 	defer context.AfterFunc(ctx, func() { l.halt(ctx.Err()) })()
@@ -292,10 +323,12 @@ func (l *Loop) Run(ctx context.Context) error {
 			l.halt(fmt.Errorf("engine: %w", syscall.Errno(-n)))
 			continue
 		}
-		results := unsafe.Slice(l.results, n)
-		for i := range results {
-			l.members[results[i].User].result(&results[i])
+		for l.rest = unsafe.Slice(l.results, n); len(l.rest) > 0; {
+			r := &l.rest[0]
+			l.rest = l.rest[1:]
+			l.members[r.User].result(r)
 		}
+		l.expire()
 	}
 	return l.shut()
 }
@@ -321,6 +354,9 @@ func (l *Loop) tend() bool {
 			f()
 		}
 		if len(joins)+len(left)+len(calls) == 0 {
+			if l.winding && l.wound() {
+				continue
+			}
 			return true
 		}
 	}
@@ -330,7 +366,7 @@ func (l *Loop) tend() bool {
 func (l *Loop) pending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stop != nil || len(l.joins)+len(l.left)+len(l.calls) > 0
+	return l.stop != nil || l.moved || len(l.joins)+len(l.left)+len(l.calls) > 0
 }
 
 // turn gives what is to be given, and returns how many results there are, or a negative errno. It does not wait.
@@ -342,8 +378,13 @@ func (l *Loop) turn() int {
 	}
 	ops, n := unsafe.Slice(l.ops, l.opsRoom), 0
 	for i, o := range l.given {
-		if !o.j.gone.Load() {
-			o.op.Member = o.j.member
+		again := o.op == o.j.op
+		if again {
+			o.j.listed = false
+		}
+		if !o.j.gone.Load() && !(again && o.j.paused) {
+			// A handler may have written to a connection that it had just adopted, and that was no member yet.
+			o.op.Member, o.op.User = o.j.member, o.j.id
 			ops[n] = unsafe.Pointer(o.op)
 			n++
 		}
@@ -355,13 +396,25 @@ func (l *Loop) turn() int {
 		l.opened[i] = nil
 	}
 	l.opened = l.opened[:0]
-	return loopcall.Turn(l.q, l.ops, n, l.results, batch)
+	r := loopcall.Turn(l.q, l.ops, n, l.results, batch)
+	if l.wheel.count > 0 {
+		l.now = loopcall.Clock()
+	}
+	return r
 }
 
 // sleep waits until there are results, whose number it returns, or something else to do.
 func (l *Loop) sleep() int {
 	l.found = 0
+	if !l.setAlarm() {
+		return 0
+	}
 	if err := l.raw.Read(l.look); err != nil && l.found == 0 {
+		l.parked.Store(false)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			l.now = loopcall.Clock()
+			return 0
+		}
 		return -int(syscall.EBADF) // nobody else has the File
 	}
 	return l.found
@@ -387,6 +440,9 @@ func (l *Loop) idle() bool {
 // enter makes a member of the queue, with a number.
 func (l *Loop) enter(m member) {
 	j := m.base()
+	if j.gone.Load() { // it is, or was, among those that have left
+		return
+	}
 	if n := len(l.unused); n > 0 {
 		j.id = l.unused[n-1]
 		l.unused = l.unused[:n-1]
@@ -408,7 +464,6 @@ func (l *Loop) enter(m member) {
 	case r < 0:
 		l.drop(m, &os.SyscallError{Syscall: "epoll_ctl", Err: syscall.Errno(-r)})
 	default:
-		*j.op = loopcall.Op{User: j.id}
 		m.join()
 	}
 }
@@ -447,5 +502,6 @@ func (l *Loop) shut() error {
 	}
 	l.free()
 	l.mu.Unlock()
+	close(l.over)
 	return stop
 }

@@ -51,7 +51,7 @@ var imports = []struct{ of, may string }{
 	{"supports", ". sockopt netdevice internal/plain"},
 	{"netconn", ". sockopt internal/corecall internal/layered"},
 
-	{"engine", ". internal/loopcall"},
+	{"engine", ". sockopt packet internal/loopcall"},
 
 	{"internal/testkit", ". sockopt"},
 
@@ -65,6 +65,8 @@ var imports = []struct{ of, may string }{
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},
 	{"examples/restart", "netconn"},
+	{"examples/engine-chat", ". engine packet"},
+	{"examples/engine-echo", ". engine"},
 	{"examples/sctp-chat", ". sockopt sctp"},
 	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},

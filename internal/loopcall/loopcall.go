@@ -3,7 +3,10 @@
 // is the core's result: 0 or more, or a negative errno.
 package loopcall
 
-import "unsafe"
+import (
+	"time"
+	"unsafe"
+)
 
 // Op is struct esock_op.
 type Op struct {
@@ -73,6 +76,12 @@ var (
 	Release func(p unsafe.Pointer)
 )
 
+// The machine's monotonic clock, which also runs in a bubble of testing/synctest.
+var (
+	Clock    func() time.Duration
+	RealTime func(clock time.Duration) time.Time // as a deadline of a File
+)
+
 // The sockets.
 var (
 	// Hold takes a socket for a loop: its calls that send, receive, accept or connect return esock.ErrState until Release. leave is
@@ -82,6 +91,8 @@ var (
 	LetGo func(s any)
 	// Join makes a held socket a member of a queue.
 	Join func(q unsafe.Pointer, s any) (m unsafe.Pointer, r int)
+	// Ready reports whether a held socket can be received from, and sent on, without waiting.
+	Ready func(s any) (in, out bool)
 	// Close closes a socket without waiting for unsent data.
 	Close func(s any)
 	// Accepted makes a socket of a handle that a listener has accepted. It is an *esock.Socket.

@@ -601,6 +601,33 @@ static void *wake_it(void *q) {
     return NULL;
 }
 
+/* More events than the queue takes at once keep it from sleeping: its descriptor tells of them once. */
+static void a_queue_asks_for_the_rest_of_the_events(void **state) {
+    enum { MANY = 150 }; /* pairs; twice as many members, each with one event */
+    struct world w;
+    struct {
+        esock *s[2];
+        esock_member *m[2];
+    } pairs[MANY];
+    begin(&w);
+    for (int i = 0; i < MANY; i++) {
+        unix_pair(&w.k.sys, SOCK_STREAM, &pairs[i].s[0], &pairs[i].s[1]);
+        for (int j = 0; j < 2; j++)
+            assert_int_equal(esock_queue_add(w.q, pairs[i].s[j], &pairs[i].m[j]), 0);
+    }
+    esock_result r;
+    assert_int_equal(esock_queue_wait(w.q, &r, 1, 0), 0);
+    assert_false(esock_queue_idle(w.q));
+    assert_int_equal(esock_queue_wait(w.q, &r, 1, 0), 0);
+    assert_true(esock_queue_idle(w.q));
+    for (int i = 0; i < MANY; i++)
+        for (int j = 0; j < 2; j++) {
+            esock_queue_remove(w.q, pairs[i].m[j]);
+            shut(pairs[i].s[j]);
+        }
+    end(&w);
+}
+
 static void another_thread_ends_a_wait(void **state) {
     struct world w;
     pthread_t t;
@@ -712,6 +739,7 @@ int main(void) {
         cmocka_unit_test(urgent_data_is_a_boundary),
         cmocka_unit_test(a_short_receive_is_believed),
         cmocka_unit_test(a_busy_socket_does_not_keep_others_out),
+        cmocka_unit_test(a_queue_asks_for_the_rest_of_the_events),
         cmocka_unit_test(another_thread_ends_a_wait),
         cmocka_unit_test(wrong_operations_are_refused),
         cmocka_unit_test(a_queue_that_cannot_be_made_leaves_nothing),
