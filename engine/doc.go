@@ -24,6 +24,8 @@
 //
 // Sharded makes several loops that listen on one address. Shutdown lets the connections of a loop finish.
 //
+// A loop that has nothing left to do looks for more for a short time (Spin) before it sleeps. Counters tell how often.
+//
 // A socket that a loop serves stays in the registry, with its counters and options. Calls on it that send or receive return
 // esock.ErrState; Close closes the connection, from any goroutine. Detach takes it out of the loop.
 package engine

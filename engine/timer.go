@@ -82,6 +82,7 @@ func (l *Loop) expire() {
 	for n := l.wheel.count; n > 0 && l.wheel.due != nil && l.stop == nil; n-- {
 		t := l.wheel.due
 		l.wheel.remove(t)
+		l.did.Timers++
 		l.mu.Unlock()
 		t.who.expired()
 		l.mu.Lock()
