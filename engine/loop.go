@@ -153,8 +153,9 @@ func Mark(bytes int) Option {
 // defaultSpin is about what it costs to sleep and be woken.
 const defaultSpin = 50 * time.Microsecond
 
-// Spin sets how long a loop that has nothing left to do looks for more before it sleeps, 50 µs if it is not given. It lets other
-// goroutines run before each look. A longer time makes a busy loop faster and uses more of the processor; 0 sleeps at once.
+// Spin sets how long a loop that has nothing left to do looks for more before it sleeps, 50 µs if it is not given. It
+// lets other goroutines run before each look. A longer time makes a busy loop faster and uses more of the processor; 0
+// sleeps at once.
 func Spin(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 {
@@ -451,8 +452,8 @@ func (l *Loop) turn() int {
 	return r
 }
 
-// linger takes turns until there are results, whose number it returns, as long as Spin says. Other goroutines run before each: a
-// client in this process, for example. A loop that only timers have woken does not linger.
+// linger takes turns until there are results, whose number it returns, as long as Spin says. Other goroutines run
+// before each: a client in this process, for example. A loop that only timers have woken does not linger.
 func (l *Loop) linger() int {
 	if l.spin == 0 || !l.active {
 		return 0

@@ -31,8 +31,8 @@ func asleep(l *engine.Loop, before engine.Counters) (c engine.Counters) {
 	return c
 }
 
-// A loop that has handled something takes turns as long as Spin says, and one more before it sleeps. One without Spin takes the
-// turn that found nothing, and that one.
+// A loop that has handled something takes turns as long as Spin says, and one more before it sleeps. One without Spin
+// takes the turn that found nothing, and that one.
 func TestALoopSpinsBeforeItSleeps(t *testing.T) {
 	step := steps(t)
 	step.Store(int64(10 * time.Microsecond))
