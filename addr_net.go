@@ -15,7 +15,7 @@ func (a Addr) NetAddr(network string) net.Addr {
 	switch family {
 	case "tcp", "tcp4", "tcp6":
 		if ap.IsValid() {
-			return net.TCPAddrFromAddrPort(ap)
+			return tcpAddr(ap)
 		}
 	case "udp", "udp4", "udp6":
 		if ap.IsValid() {
@@ -35,6 +35,24 @@ func (a Addr) NetAddr(network string) net.Addr {
 		}
 	}
 	return netAddr{network, a}
+}
+
+// tcpAddr is net.TCPAddrFromAddrPort in one allocation.
+func tcpAddr(ap netip.AddrPort) *net.TCPAddr {
+	if ip := ap.Addr(); ip.Is4() {
+		t := &struct {
+			net.TCPAddr
+			b [4]byte
+		}{b: ip.As4()}
+		t.IP, t.Port = t.b[:], int(ap.Port())
+		return &t.TCPAddr
+	}
+	t := &struct {
+		net.TCPAddr
+		b [16]byte
+	}{b: ap.Addr().As16()}
+	t.IP, t.Port, t.Zone = t.b[:], int(ap.Port()), ap.Addr().Zone()
+	return &t.TCPAddr
 }
 
 // netAddr is an address that package net has no type for.

@@ -438,7 +438,7 @@ func (s *Socket) isFatal(c *call, err error) bool {
 		return false
 	case c.flags&int(MsgErrQueue) != 0:
 		return false
-	case s.typ != Stream && (s.typ != SeqPacket || s.proto == SCTP): // one-to-many SCTP: the error is one peer's
+	case s.typ != Stream && (s.typ != SeqPacket || Protocol(s.proto) == SCTP): // one-to-many SCTP: the error is one peer's
 		return false
 	}
 	switch err {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 )
 
@@ -47,16 +48,21 @@ func (s *Socket) finishClose(inside, linger bool) error {
 
 	// No call is inside any more, and none can enter.
 	var book *zeroCopyBook
-	var lent uint64
+	lent := s.lent()
 	if rare := s.rare.Load(); rare != nil {
-		rare.cleanup.Stop()
-		book, lent = rare.uncopied.Load(), rare.lent
+		book = rare.uncopied.Load()
+	}
+	if s.forgotten != nil {
+		runtime.SetFinalizer(s.forgotten, nil)
 	}
 	gauges.add(s, -1)
 	h, blk := s.retire()
 	if blk != nil {
-		for d := range blk.parks {
-			if stop := blk.parks[d].drop(); stop != nil {
+		for _, p := range blk.parks {
+			if p == nil {
+				continue
+			}
+			if stop := p.drop(); stop != nil {
 				stop()
 			}
 		}

@@ -52,15 +52,14 @@ func (s *Socket) setBounds(op string, t time.Time, first, last direction) error 
 func (s *Socket) moveBounds(at time.Duration, first, last direction) {
 	b := s.blockingSide()
 	for d := first; d <= last; d++ {
-		p := &b.parks[d]
-		if p.bound.get() == at {
+		if b.bounds[d].get() == at {
 			continue
 		}
-		p.bound.set(at)
+		b.bounds[d].set(at)
 		s.setBounded(d, at != 0) // before it looks for a parked call: one that parks later finds the bit
 		s.moveWaiters(d, at)
 		// A call whose deadline has passed is woken, and looks for itself before it waits again.
-		if s.state.Load()&stParked(d) != 0 && p.at.get() != passed {
+		if p := b.parks[d]; p != nil && s.state.Load()&stParked(d) != 0 && p.at.get() != passed {
 			b.setDeadline(d, earlier(p.own, at))
 		}
 		if d == reading {
@@ -105,7 +104,7 @@ func (s *Socket) bound(d direction) time.Duration {
 	if d == erring {
 		d = reading
 	}
-	return b.parks[d].bound.get()
+	return b.bounds[d].get()
 }
 
 // expired reports that the direction's deadline has passed.

@@ -191,7 +191,7 @@ func TestDeadlineMovesTheWholeQueue(t *testing.T) {
 	}
 	eventually(t, func() bool { return len(all()) == n }, "the queue")
 	require.NoError(t, s.SetReadDeadline(time.Now().Add(time.Hour)))
-	bound := s.blk.Load().parks[reading].bound.get()
+	bound := s.blk.Load().bounds[reading].get()
 	assert.Equal(t, []time.Duration{bound, bound, bound}, all())
 	require.NoError(t, s.SetReadDeadline(longAgo))
 	for range n {
@@ -208,13 +208,13 @@ func TestDeadlineIsKeptPerDirection(t *testing.T) {
 	assert.Nil(t, a.blk.Load(), "there is nothing to take away, so nothing is made")
 
 	require.NoError(t, a.SetReadDeadline(epoch))
-	assert.Equal(t, [2]time.Duration{1, 0}, [2]time.Duration{a.blk.Load().parks[reading].bound.get(), a.blk.Load().parks[writing].bound.get()},
+	assert.Equal(t, [2]time.Duration{1, 0}, [2]time.Duration{a.blk.Load().bounds[reading].get(), a.blk.Load().bounds[writing].get()},
 		"the moment from which others are counted is one too")
 	require.NoError(t, a.SetReadDeadline(epoch.Add(-time.Hour)))
-	assert.Equal(t, time.Duration(1), a.blk.Load().parks[reading].bound.get())
+	assert.Equal(t, time.Duration(1), a.blk.Load().bounds[reading].get())
 	until := inHours()
 	require.NoError(t, a.SetWriteDeadline(until))
-	assert.Equal(t, until.Sub(epoch), a.blk.Load().parks[writing].bound.get())
+	assert.Equal(t, until.Sub(epoch), a.blk.Load().bounds[writing].get())
 	all := stBounded(reading) | stBounded(writing) | stBounded(erring)
 	assert.Equal(t, all, a.state.Load()&all)
 
@@ -226,7 +226,7 @@ func TestDeadlineIsKeptPerDirection(t *testing.T) {
 	assert.Equal(t, stBounded(writing), a.state.Load()&all)
 	assert.False(t, a.expired(reading))
 	require.NoError(t, a.SetDeadline(until))
-	assert.Equal(t, a.blk.Load().parks[writing].bound.get(), a.blk.Load().parks[reading].bound.get())
+	assert.Equal(t, a.blk.Load().bounds[writing].get(), a.blk.Load().bounds[reading].get())
 }
 
 func TestEarlierDeadlineMakesACallOverdue(t *testing.T) {
@@ -253,7 +253,7 @@ func TestDeadlineOfTheDescriptor(t *testing.T) {
 	s.mu.Lock()
 	b := s.blockingSide()
 	b.open(s)
-	p := &b.parks[reading]
+	p := s.parkOf(reading)
 	s.mu.Unlock()
 	require.NoError(t, s.SetReadDeadline(inHours()))
 	assert.Zero(t, p.at.get(), "no call waits")
@@ -265,7 +265,7 @@ func TestDeadlineOfTheDescriptor(t *testing.T) {
 	assert.Equal(t, p.own, p.at.get(), "the call's own is earlier")
 	p.own = 0
 	require.NoError(t, s.SetReadDeadline(until.Add(time.Hour)))
-	assert.Equal(t, p.bound.get(), p.at.get())
+	assert.Equal(t, b.bounds[reading].get(), p.at.get())
 	require.NoError(t, s.SetReadDeadline(time.Time{}))
 	assert.Zero(t, p.at.get())
 
@@ -325,10 +325,10 @@ func TestDeadlineReachesWaitersOnThePollerAndInTheQueue(t *testing.T) {
 		return at
 	}
 	require.NoError(t, s.SetReadDeadline(inHours()))
-	r := blk.parks[reading].bound.get()
+	r := blk.bounds[reading].get()
 	assert.Equal(t, [2][3]time.Duration{{reading: r, erring: r}, {reading: r, erring: r}}, have())
 	require.NoError(t, s.SetWriteDeadline(inHours()))
-	w := blk.parks[writing].bound.get()
+	w := blk.bounds[writing].get()
 	assert.Equal(t, [2][3]time.Duration{{reading: r, writing: w, erring: r}, {reading: r, writing: w, erring: r}}, have())
 	require.NoError(t, s.SetDeadline(time.Time{}))
 	assert.Zero(t, have())

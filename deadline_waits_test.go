@@ -46,7 +46,11 @@ func (w *deadlineWait) onRuntime(d direction) func() time.Duration {
 		if w.s.blk.Load() == nil || w.s.state.Load()&stParked(d) == 0 {
 			return -1
 		}
-		return w.s.blk.Load().parks[d].at.get()
+		p := w.s.blk.Load().parks[d] // s.mu is held
+		if p == nil {
+			return -1
+		}
+		return p.at.get()
 	}
 }
 

@@ -41,7 +41,7 @@ func (s *Socket) interrupt() {
 
 // lost reports that the number of a borrowed descriptor is another's by now. That one keeps its flags. Nor is a call
 // interrupted that sleeps in the old one: it would restart with the number, and accept from the other socket or send to it.
-func (s *Socket) lost() bool { return isAnothers(s.h, s.facts.Load(), s.rarely().lent) }
+func (s *Socket) lost() bool { return isAnothers(s.h, s.facts.Load(), s.lent()) }
 
 // callOut repeats kick, which interrupts the calls inside, until drained is closed. asleep says whether there is a reason to.
 func callOut(drained <-chan struct{}, asleep func() bool, kick func()) {

@@ -46,6 +46,9 @@ func (errConnectTimeout) Is(target error) bool {
 
 // errnoIn is the errno in an error, 0 if there is none.
 func errnoIn(err error) syscall.Errno {
+	if err == nil {
+		return 0 // without the allocation of what follows
+	}
 	var e syscall.Errno
 	errors.As(err, &e)
 	return e

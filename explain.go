@@ -91,7 +91,7 @@ func (s *Socket) causeOfSend(op string, errno syscall.Errno) string {
 	case f&factListening != 0:
 		return "the socket listens: Accept returns its connections"
 	case f&factConnected != 0:
-	case s.typ == Stream, s.typ == SeqPacket && s.proto != SCTP, op == OpSendFile.String():
+	case s.typ == Stream, s.typ == SeqPacket && Protocol(s.proto) != SCTP, op == OpSendFile.String():
 		return s.connectFirst()
 	default:
 		return "there is no destination: use SendTo, a Msg with Addr, or Connect"

@@ -17,46 +17,43 @@ import (
 
 // forgotten is what has to be closed once the socket is unreachable.
 type forgotten struct {
-	links[forgotten] // in watched
-
 	h        *handle
 	id       uint64
 	file     *os.File                      // owns the descriptor, once a call has parked
-	ptr      unsafe.Pointer                // the poller's name, once armed
+	name     *pollerName                   // once armed
 	watches  [2]weak.Pointer[contextWatch] // of the contexts that are registered: park.go
 	uncopied *zeroCopyBook                 // what the kernel still sends from
 	facts    uint32                        // of the socket, when it was made
-	lent     uint64                        // as in rareState
-	sock     weak.Pointer[Socket]
-	armed    *Socket // the same while armed, which keeps it reachable
+	lent     uint64                        // as in adoption
+	armed    *Socket                       // the socket while armed, which keeps it reachable
 }
 
-type forgottenLinks struct{}
+// pollerName is by what the poller's events name an unregistered socket.
+type pollerName struct {
+	links[pollerName] // in watched
 
-func (forgottenLinks) of(f *forgotten) *links[forgotten] { return &f.links }
+	ptr  unsafe.Pointer
+	sock weak.Pointer[Socket]
+}
+
+type nameLinks struct{}
+
+func (nameLinks) of(n *pollerName) *links[pollerName] { return &n.links }
 
 // watched lists the unregistered sockets that the poller has a name for. The registry lists the others.
 var watched struct {
 	mu sync.Mutex
-	list[forgotten, forgottenLinks]
+	list[pollerName, nameLinks]
 }
 
 // watchForgotten makes the garbage collector close the socket once it is unreachable. No other goroutine has the socket yet.
 func (s *Socket) watchForgotten() {
-	r := s.rarely()
-	r.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), lent: r.lent}
-	r.cleanup = runtime.AddCleanup(s, closeForgotten, r.forgotten)
+	s.forgotten = &forgotten{h: s.h, id: s.id, facts: s.facts.Load(), lent: s.lent()}
+	// A finalizer, because a cleanup allocates. It does not keep the socket: nothing here refers to that, unless it is armed.
+	runtime.SetFinalizer(s.forgotten, closeForgotten)
 }
 
-// unregistered returns the socket's forgotten, nil if the socket was registered from the start.
-func (s *Socket) unregistered() *forgotten {
-	if r := s.rare.Load(); r != nil {
-		return r.forgotten
-	}
-	return nil
-}
-
-// closeForgotten closes an unreachable socket. It must not wait, because all cleanups of the program run in its goroutine.
+// closeForgotten closes an unreachable socket. It must not wait, because all finalizers of the program run in its goroutine.
 func closeForgotten(f *forgotten) {
 	traceForgotten(f.id)
 	gauges.forget(f.h)
@@ -65,7 +62,7 @@ func closeForgotten(f *forgotten) {
 			go w.stop() // it calls methods of the user's context, which may wait
 		}
 	}
-	if f.ptr != nil {
+	if f.name != nil {
 		cDeregister(poller.p, f.h)
 		f.unname()
 	}
@@ -100,16 +97,17 @@ func isAnothers(h *handle, facts uint32, lent uint64) bool {
 
 // nameForPoller makes the pointer by which the poller's events name the socket. s.mu is held.
 func (s *Socket) nameForPoller() unsafe.Pointer {
-	f := s.unregistered()
+	f := s.forgotten
 	if f == nil {
 		return pointer.Save(s)
 	}
-	f.sock = weak.Make(s)
-	f.ptr = pointer.Save(f)
+	n := &pollerName{sock: weak.Make(s)}
+	n.ptr = pointer.Save(n)
+	f.name = n
 	watched.mu.Lock()
-	watched.push(f)
+	watched.push(n)
 	watched.mu.Unlock()
-	return f.ptr
+	return n.ptr
 }
 
 // named returns the socket of a name, nil if it is gone.
@@ -117,7 +115,7 @@ func named(name unsafe.Pointer) *Socket {
 	switch v := pointer.Restore(name).(type) {
 	case *Socket:
 		return v
-	case *forgotten:
+	case *pollerName:
 		return v.sock.Value()
 	}
 	return nil
@@ -125,7 +123,7 @@ func named(name unsafe.Pointer) *Socket {
 
 // keepArmed keeps the socket reachable while an asynchronous call of it is armed, and not longer. s.mu is held.
 func (s *Socket) keepArmed() {
-	f := s.unregistered()
+	f := s.forgotten
 	if f == nil {
 		return
 	}
@@ -139,9 +137,10 @@ func (s *Socket) keepArmed() {
 
 // unname ends the name.
 func (f *forgotten) unname() {
+	n := f.name
 	watched.mu.Lock()
-	watched.remove(f)
+	watched.remove(n)
 	watched.mu.Unlock()
-	pointer.Unref(f.ptr)
-	f.ptr = nil
+	pointer.Unref(n.ptr)
+	f.name = nil
 }

@@ -240,32 +240,32 @@ func TestArmedSocketsAreNotForgotten(t *testing.T) {
 
 // The poller's names of unregistered sockets come and go in any order.
 func TestWatchedSocketsInAnyOrder(t *testing.T) {
-	list := func() (list []*forgotten) {
+	list := func() (list []*pollerName) {
 		watched.mu.Lock()
 		defer watched.mu.Unlock()
-		for f := watched.head; f != nil; f = f.next {
-			list = append(list, f)
+		for n := watched.head; n != nil; n = n.next {
+			list = append(list, n)
 		}
 		return list
 	}
 	for _, order := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}, {1, 2, 0}} {
 		before := list()
 		var socks [3]*Socket
-		var fs [3]*forgotten
+		var names [3]*pollerName
 		for i := range socks {
 			socks[i], _ = pair(t, Stream, Registered(false))
 			_, err := socks[i].Recv(make([]byte, 1), 0, NoWait(NewMailbox()))
 			require.ErrorAs(t, err, new(*Select))
-			fs[i] = socks[i].unregistered()
+			names[i] = socks[i].forgotten.name
 		}
-		left := map[*forgotten]bool{fs[0]: true, fs[1]: true, fs[2]: true}
+		left := map[*pollerName]bool{names[0]: true, names[1]: true, names[2]: true}
 		for _, i := range order {
 			require.NoError(t, socks[i].Close())
-			delete(left, fs[i])
+			delete(left, names[i])
 			now := list()
 			assert.Len(t, now, len(before)+len(left))
-			for f := range left {
-				assert.Contains(t, now, f)
+			for n := range left {
+				assert.Contains(t, now, n)
 			}
 		}
 	}
@@ -279,7 +279,7 @@ func TestWatchedSocketsInAnyOrder(t *testing.T) {
 		require.NoError(t, err)
 	}()
 	collected(t, func() bool { return gauges.read().Sockets == before }, "the other is forgotten")
-	assert.Contains(t, list(), s.unregistered())
+	assert.Contains(t, list(), s.forgotten.name)
 }
 
 // The number of a borrowed descriptor may be another's when the socket is forgotten: that one's registration stays.

@@ -28,7 +28,7 @@ var gauges gaugeSet
 type gaugeSet [4][4][5]atomic.Int64
 
 // add adds n to the gauges of the socket.
-func (g *gaugeSet) add(s *Socket, n int64) { g.book(s.Domain(), s.typ, s.proto, n) }
+func (g *gaugeSet) add(s *Socket, n int64) { g.book(s.Domain(), s.typ, Protocol(s.proto), n) }
 
 // forget subtracts a socket of which only the handle is left.
 func (g *gaugeSet) forget(h *handle) {

@@ -131,7 +131,7 @@ func (s *Socket) Info() SocketInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := SocketInfo{
-		Domain: s.Domain(), Type: s.typ, Protocol: s.proto,
+		Domain: s.Domain(), Type: s.typ, Protocol: Protocol(s.proto),
 		RStates: s.rstates(), WStates: s.wstates(),
 		Readable: s.isOpenFor(factReadEnded), Writable: s.isOpenFor(factWriteEnded),
 		DupOf:        -1,
@@ -146,7 +146,7 @@ func (s *Socket) Info() SocketInfo {
 	if f := s.facts.Load(); f&factFromFD != 0 {
 		i.FromFD = true
 		if f&factBorrowed == 0 {
-			i.DupOf = s.rare.Load().fromFD
+			i.DupOf = s.rare.Load().adopted.fd
 		}
 	}
 	return i

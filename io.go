@@ -176,7 +176,7 @@ func (s *Socket) cannotMake(length int, flags MsgFlags) error {
 func (s *Socket) discards(flags MsgFlags) bool {
 	const domainSMC, protocolSMC = 43, 256
 	return flags&MsgTrunc != 0 && s.typ == Stream &&
-		(s.proto == TCP || s.proto == MPTCP || s.proto == protocolSMC || s.Domain() == domainSMC)
+		(Protocol(s.proto) == TCP || Protocol(s.proto) == MPTCP || Protocol(s.proto) == protocolSMC || s.Domain() == domainSMC)
 }
 
 // exact is b without the room behind it, when that is much.
@@ -344,7 +344,7 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 		return 0, s.answer(OpSendMsg, &w, err)
 	}
 	// SCTP's streams send messages, and some of those are control messages alone: its kernel judges.
-	if len(ctrl) > 0 && s.typ == Stream && s.proto != SCTP && w.continues() == nil && total(m.Iov) == 0 {
+	if len(ctrl) > 0 && s.typ == Stream && Protocol(s.proto) != SCTP && w.continues() == nil && total(m.Iov) == 0 {
 		return 0, s.answer(OpSendMsg, &w, &InvalidError{What: "msg",
 			Cause: "ctrl: on a stream control messages need at least one byte of data to go with"})
 	}

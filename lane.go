@@ -64,17 +64,26 @@ func directionOf(owned uint64) direction {
 	return direction(bits.TrailingZeros64(owned)-ownedBit) / laneBits
 }
 
-// lane returns the lane of a direction. The error queue's is made when it is first needed.
+// lane returns the lane of a direction.
 func (s *Socket) lane(d direction) *lane {
 	if d == erring {
-		return &s.rarely().errs
+		return s.errLane()
 	}
 	return &s.lanes[d]
 }
 
+// errLane is the lane of the error queue, made when it is first needed.
+func (s *Socket) errLane() *lane {
+	r := s.rarely()
+	if r.errs.Load() == nil {
+		r.errs.CompareAndSwap(nil, new(lane))
+	}
+	return r.errs.Load()
+}
+
 // lastLane is the last of the socket's lanes. Few sockets have one for the error queue.
 func (s *Socket) lastLane() direction {
-	if s.rare.Load() == nil {
+	if r := s.rare.Load(); r == nil || r.errs.Load() == nil {
 		return writing
 	}
 	return erring

@@ -61,7 +61,7 @@ func TestForgottenSocketLeavesNothingWithItsContext(t *testing.T) {
 		for range 2 {
 			parkOnce(t, peer, s, Context(ctx))
 		}
-		return s.unregistered().watches[reading]
+		return s.forgotten.watches[reading]
 	}()
 	require.NotNil(t, watch.Value())
 	collected(t, func() bool { return sameFile(fds[0]) != mine }, "the socket is forgotten")
@@ -111,7 +111,7 @@ func TestCloseCallsTheContextWithoutTheLock(t *testing.T) {
 	assert.True(t, asked)
 }
 
-// A context's methods may wait, and all cleanups of the program run in one goroutine.
+// A context's methods may wait, and all finalizers of the program run in one goroutine.
 func TestForgottenSocketDoesNotWaitForItsContext(t *testing.T) {
 	ctx := newAsking(t)
 	func() {

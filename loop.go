@@ -111,7 +111,7 @@ func init() {
 	}
 	loopcall.Accepted = func(listener any, h unsafe.Pointer) any {
 		l := listener.(*Socket)
-		n := newSocket((*handle)(h), l.Domain(), l.typ, l.proto, factConnected, l.inherited())
+		n := newSocket((*handle)(h), l.Domain(), l.typ, Protocol(l.proto), factConnected, l.inherited())
 		n.settleIn("accept", l.registered(), nil)
 		return n
 	}

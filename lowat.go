@@ -25,7 +25,7 @@ type lowat struct {
 
 // waited records that the call has waited and got a part. The call owns the lane.
 func (m *lowat) waited(s *Socket, left int) {
-	if m.waits++; m.waits < lowatWaits || s.proto != TCP || s.facts.Load()&factFromFD != 0 || left < lowatLeast && m.set == 0 {
+	if m.waits++; m.waits < lowatWaits || Protocol(s.proto) != TCP || s.facts.Load()&factFromFD != 0 || left < lowatLeast && m.set == 0 {
 		return
 	}
 	want := int32(min(left, lowatMost))

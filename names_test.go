@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/esock-go/esock/internal/plain"
+	"github.com/esock-go/esock/internal/sourcetree"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -54,6 +55,7 @@ func TestEachNameHasOneNumber(t *testing.T) {
 
 // What getprotobyname(3) finds on Debian, whose names and aliases other systems share.
 func TestProtocolsHaveTheNamesOfSystems(t *testing.T) {
+	sourcetree.Need(t)
 	b, err := os.ReadFile("testdata/protocols")
 	require.NoError(t, err)
 	found := 0

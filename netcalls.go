@@ -1,9 +1,38 @@
 package esock
 
-import "net/netip"
+import (
+	"net/netip"
+	"sync"
+)
 
 // The calls that package netconn makes on data: they wait without an end of their own, take no flags, and have the addresses of
 // inet and inet6 as netip does and control messages as the kernel does. So nothing is converted twice, or decoded for nobody.
+
+// Open is Open with the option Registered, whose configuration is made once for all.
+func (*engine) Open(d Domain, t Type, p Protocol, registered bool) (*Socket, error) {
+	if registered {
+		return openWith(d, t, p, &registeredOnly)
+	}
+	return openWith(d, t, p, &unregisteredOnly)
+}
+
+// SendOpenFile is SendFile from a descriptor that the caller keeps open until it returns.
+func (*engine) SendOpenFile(s *Socket, fd int, offset, count int64) (int64, error) {
+	s = s.orClosed()
+	if err := s.ref(OpSendFile.String()); err != nil {
+		return 0, err
+	}
+	s.facts.Or(factFiles)
+	s.unref()
+	f := lentFiles.Get().(*heldFile)
+	*f = heldFile{fd: fd, offset: offset, left: count, lent: true}
+	c := call{op: OpSendFile, file: f}
+	n, err := s.do(&c, &Wait{})
+	lentFiles.Put(f) // no handle keeps it, because the call waits
+	return int64(n), err
+}
+
+var lentFiles = sync.Pool{New: func() any { return new(heldFile) }}
 
 // RecvInet is RecvFrom with the sender as an address and port. scope is its scope id: the address has no zone. On a socket of
 // another family the sender is not valid.

@@ -29,8 +29,13 @@ type openConfig struct {
 	proto    int
 }
 
-// noOptions is the config of Open without options. It is never changed.
-var noOptions openConfig
+// Configs that many sockets share. They are never changed.
+var (
+	yes, no          = true, false
+	noOptions        openConfig
+	registeredOnly   = openConfig{registry: &yes}
+	unregisteredOnly = openConfig{registry: &no}
+)
 
 // openOption makes an option of set. It ignores a nil config.
 func openOption(set func(c *openConfig)) OpenOption {
@@ -126,6 +131,11 @@ func Open(d Domain, t Type, p Protocol, opts ...OpenOption) (*Socket, error) {
 	if err := cfg.apply(opts); err != nil {
 		return nil, cfg.fail(err)
 	}
+	return openWith(d, t, p, cfg)
+}
+
+// openWith opens a socket as cfg says, which it does not change.
+func openWith(d Domain, t Type, p Protocol, cfg *openConfig) (*Socket, error) {
 	switch {
 	case !plain.FitsCInt(int64(d)):
 		return nil, cfg.fail(&InvalidError{What: "domain", Value: int(d)})
@@ -282,13 +292,14 @@ func finishOpen(m *cMade, facts uint32, cfg *openConfig) (*Socket, error) {
 	}
 	s := newSocket(m.h, Domain(m.domain), Type(m.typ), Protocol(m.protocol), facts, o)
 	if facts&factFromFD != 0 {
-		s.rarely().fromFD = cfg.fd
+		a := &adoption{fd: cfg.fd}
 		if cfg.adopt == adoptTake {
-			s.rarely().fromFD = -1 // it is no duplicate
+			a.fd = -1
 		}
 		if facts&factBorrowed != 0 {
-			s.rarely().lent = cookieOf(m.h)
+			a.lent = cookieOf(m.h)
 		}
+		s.rarely().adopted = a
 	}
 	registered := useRegistry.Load()
 	if cfg.registry != nil {
@@ -305,7 +316,7 @@ func finishOpen(m *cMade, facts uint32, cfg *openConfig) (*Socket, error) {
 }
 
 func newSocket(h *handle, d Domain, t Type, p Protocol, facts uint32, o *otpOptions) *Socket {
-	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: t, proto: p}
+	s := &Socket{h: h, block: cCountersOf(h), id: lastID.Add(1), typ: t, proto: int32(p)}
 	s.shares = t != Stream && t != SeqPacket
 	s.state.Store(stOpen)
 	s.dom.Store(int32(d))

@@ -17,7 +17,8 @@ import (
 type blocking struct {
 	file     *os.File        // what the runtime's poller knows; owns the descriptor, unless that was adopted
 	raw      syscall.RawConn // of file; nil if the runtime refuses the descriptor
-	parks    [2]park         // of the directions that wait on the runtime's poller
+	parks    [2]*park        // of the directions that wait on the runtime's poller; made when first needed: parkOf
+	bounds   [2]sharedTime   // per direction: its deadline; written with s.mu: deadline.go
 	onPoller [3]*waiter      // per direction: the call that waits on the C poller; guarded by s.mu
 }
 
@@ -34,9 +35,8 @@ type park struct {
 	busySince time.Duration // when the owner last parked, while it spins
 
 	// Guarded by s.mu.
-	own   time.Duration // the deadline in the waiting call's Wait
-	bound sharedTime    // the deadline of the direction: deadline.go
-	at    sharedTime    // the deadline of the descriptor, 0 for none, or passed; the owner reads it without s.mu
+	own time.Duration // the deadline in the waiting call's Wait
+	at  sharedTime    // the deadline of the descriptor, 0 for none, or passed; the owner reads it without s.mu
 
 	// The context that wakes the lane, known by its Done channel; guarded by s.mu. The first park with a channel stops its
 	// function on return, and the second in a row leaves it registered, so that steady use registers nothing.
@@ -57,28 +57,36 @@ func (s *Socket) blockingSide() *blocking {
 		return b
 	}
 	b := &blocking{}
-	for d := range b.parks {
-		p := &b.parks[d]
-		p.s, p.d = s, direction(d)
-		p.try = func(uintptr) bool {
-			c := &p.c
-			if c.tries++; c.tries > 1 {
-				if p.pause = p.pace.early(s, p.d); p.pause > 0 {
-					return true
-				}
-			}
-			p.result = c.try(s, c.count())
-			if c.tries > 1 && c.wouldBlock(p.result) {
-				p.pace.empty()
-				if s.seesEnd(p.d) {
-					p.result = c.try(s, howPoll)
-				}
-			}
-			return !c.wouldBlock(p.result)
-		}
-	}
 	s.blk.Store(b)
 	return b
+}
+
+// parkOf returns the park of a direction, made at the first call, which the owner of the lane makes. A connection whose writes
+// never wait has none for them. s.mu is held.
+func (s *Socket) parkOf(d direction) *park {
+	b := s.blockingSide()
+	if p := b.parks[d]; p != nil {
+		return p
+	}
+	p := &park{s: s, d: d}
+	p.try = func(uintptr) bool {
+		s, c := p.s, &p.c
+		if c.tries++; c.tries > 1 {
+			if p.pause = p.pace.early(s, p.d); p.pause > 0 {
+				return true
+			}
+		}
+		p.result = c.try(s, c.count())
+		if c.tries > 1 && c.wouldBlock(p.result) {
+			p.pace.empty()
+			if s.seesEnd(p.d) {
+				p.result = c.try(s, howPoll)
+			}
+		}
+		return !c.wouldBlock(p.result)
+	}
+	b.parks[d] = p
+	return p
 }
 
 // open gives the descriptor to the runtime's poller, and the File closes it from then on. A borrowed descriptor is duplicated,
@@ -96,7 +104,7 @@ func (b *blocking) open(s *Socket) {
 		fd = cDisown(s.h)
 	}
 	b.file = os.NewFile(uintptr(fd), "esock")
-	if f := s.unregistered(); f != nil {
+	if f := s.forgotten; f != nil {
 		f.file = b.file
 	}
 	// NewFile hides a failed registration; a deadline reveals it.
@@ -111,10 +119,11 @@ const passed = time.Duration(-1)
 // past is a moment in the past.
 var past = time.Unix(1, 0)
 
-// setDeadline sets the descriptor's deadline for one direction, unless it has it already. s.mu is held.
+// setDeadline sets the descriptor's deadline for one direction, unless it has it already. A direction without a park has no
+// call to end, and the first sets its own. s.mu is held.
 func (b *blocking) setDeadline(d direction, at time.Duration) {
-	p := &b.parks[d]
-	if b.raw == nil || p.at.get() == at {
+	p := b.parks[d]
+	if p == nil || b.raw == nil || p.at.get() == at {
 		return
 	}
 	var t time.Time
@@ -220,7 +229,7 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 		done = w.context().Done()
 	}
 	s.mu.Lock()
-	if w.kind == waitContext && !s.closing() && !s.blockingSide().parks[d].watch(w.context(), done) {
+	if w.kind == waitContext && !s.closing() && !s.parkOf(d).watch(w.context(), done) {
 		s.mu.Unlock()
 		return 0, 0, ErrTimeout
 	}
@@ -234,12 +243,12 @@ func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, e
 		s.mu.Unlock()
 		return 0, 0, errRefused
 	}
-	p := &b.parks[d]
+	p := s.parkOf(d)
 	if c.tries == 0 {
 		p.pace = pace{}
 	}
 	p.own = c.deadline
-	b.setDeadline(d, earlier(p.own, p.bound.get()))
+	b.setDeadline(d, earlier(p.own, b.bounds[d].get()))
 	s.park(d, c.op)
 	p.pause = 0
 	if c != &p.c {
@@ -425,7 +434,7 @@ func (w *contextWatch) ended() {
 	}
 }
 
-// note records how to stop the context's function, here and for the cleanup of a forgotten socket. A nil w records that none
+// note records how to stop the context's function, here and for a forgotten socket. A nil w records that none
 // is registered. s.mu is held.
 func (p *park) note(w *contextWatch) {
 	p.stop = nil
@@ -433,7 +442,7 @@ func (p *park) note(w *contextWatch) {
 	if w != nil {
 		p.stop, known = w.stop, weak.Make(w)
 	}
-	if f := p.s.unregistered(); f != nil {
+	if f := p.s.forgotten; f != nil {
 		f.watches[p.d] = known
 	}
 }
@@ -446,8 +455,8 @@ func (s *Socket) contextEnded(d direction, done <-chan struct{}) {
 	if b == nil {
 		return
 	}
-	p := &b.parks[d]
-	if p.done != done {
+	p := b.parks[d]
+	if p == nil || p.done != done {
 		return
 	}
 	p.drop() // the function runs, so there is nothing to stop
@@ -473,8 +482,8 @@ func (s *Socket) endWait(d direction) {
 		return
 	}
 	var stop func() bool
-	if d != erring {
-		p := &b.parks[d]
+	if d != erring && b.parks[d] != nil {
+		p := b.parks[d]
 		p.c, p.own = call{}, 0
 		stop = p.drop()
 	}
@@ -513,7 +522,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	defer spinners.Add(-1)
 	d := c.op.direction()
 	s.mu.Lock()
-	p := &s.blockingSide().parks[d]
+	p := s.parkOf(d)
 	s.mu.Unlock()
 	s.park(d, c.op) // so that a call with Within(0) returns instead of waiting for this one
 	start := clock()

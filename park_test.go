@@ -22,7 +22,11 @@ func watchedBy(s *Socket, d direction) <-chan struct{} {
 	if s.blk.Load() == nil {
 		return nil
 	}
-	return s.blk.Load().parks[d].done
+	p := s.blk.Load().parks[d]
+	if p == nil {
+		return nil
+	}
+	return p.done
 }
 
 // parkOnce receives a byte in a call that has to wait.
@@ -76,7 +80,7 @@ func TestContextIsRegisteredThenKeptThenDropped(t *testing.T) {
 
 	parkOnce(t, a, b, Context(other))
 	parkOnce(t, a, b, Context(other))
-	stops := &b.blk.Load().parks[reading]
+	stops := b.blk.Load().parks[reading]
 	require.NoError(t, b.Close())
 	assert.Nil(t, stops.done, "dropped at close")
 	assert.Nil(t, stops.stop)

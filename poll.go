@@ -213,7 +213,7 @@ func (s *Socket) deregister() {
 		return
 	}
 	cDeregister(poller.p, s.h)
-	if f := s.unregistered(); f != nil && f.ptr != nil {
+	if f := s.forgotten; f != nil && f.name != nil {
 		f.unname()
 	} else {
 		pointer.Unref(ptr)

@@ -118,7 +118,7 @@ func (s *Socket) takeLane(d direction) bool {
 func (s *Socket) waitFirst(c *call, w *Wait) (int, error) {
 	d := c.op.direction()
 	b := s.blk.Load() // the call before made it
-	p := &b.parks[d]
+	p := b.parks[d]
 	p.c = *c
 	c = &p.c
 	c.inPark = true
@@ -131,7 +131,7 @@ func (s *Socket) waitFirst(c *call, w *Wait) (int, error) {
 			s.mu.Unlock()
 			return s.complete(c, w, true, untried)
 		}
-		b.setDeadline(d, p.bound.get())
+		b.setDeadline(d, b.bounds[d].get())
 		s.mu.Unlock()
 	}
 	p.pace, p.pause = pace{}, 0

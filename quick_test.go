@@ -255,7 +255,7 @@ func TestParkKeepsNothingOfACall(t *testing.T) {
 		require.NoError(t, within(t, got, "the byte"))
 		b.setWaited(reading, true) // even if the byte came before the first try
 	}
-	p := &b.blk.Load().parks[reading]
+	p := b.blk.Load().parks[reading]
 	assert.Nil(t, p.c.buf)
 	assert.Zero(t, p.c.op)
 }
@@ -358,18 +358,20 @@ func TestQuickWaitMeetsCloseBesideAStaleDeadline(t *testing.T) {
 func TestQuickWaitAfterADeadline(t *testing.T) {
 	a, b := pair(t, Stream)
 	for range 10 {
-		require.NoError(t, b.SetReadDeadline(time.Now().Add(time.Millisecond)))
-		_, err := b.Recv(make([]byte, 1), 0, Forever)
-		require.ErrorIs(t, err, ErrTimeout)
-		require.NoError(t, b.SetReadDeadline(time.Time{}))
-		b.setWaited(reading, true)
 		got := make(chan error, 1)
-		go func() {
+		recv := func() {
 			_, err := b.Recv(make([]byte, 1), 0, Forever)
 			got <- err
-		}()
+		}
+		go recv()
+		parked(t, b, reading) // only then the deadline comes, however slow the machine is
+		require.NoError(t, b.SetReadDeadline(time.Now().Add(time.Millisecond)))
+		require.ErrorIs(t, within(t, got, "the deadline"), ErrTimeout)
+		require.NoError(t, b.SetReadDeadline(time.Time{}))
+		b.setWaited(reading, true)
+		go recv()
 		parked(t, b, reading)
-		_, err = a.Send([]byte("x"), 0, Forever)
+		_, err := a.Send([]byte("x"), 0, Forever)
 		require.NoError(t, err)
 		require.NoError(t, within(t, got, "the byte"))
 	}

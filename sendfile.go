@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// heldFile is the file of a sendfile in progress: a duplicate, so that the caller may close the original.
+// heldFile is the file of a sendfile in progress: a duplicate, so that the caller may close the original, or lent.
 type heldFile struct {
 	fd      int
 	offset  int64
@@ -14,6 +14,7 @@ type heldFile struct {
 	sent    int64
 	started bool // the kernel has been asked
 	kept    bool // by a handle, so it has a finalizer
+	lent    bool // the caller keeps it open, and closes it
 }
 
 // holdFile duplicates f's descriptor.
@@ -42,7 +43,7 @@ func holdFile(f syscall.Conn, offset, count int64) (*heldFile, error) {
 }
 
 func (f *heldFile) close() {
-	if f.fd >= 0 {
+	if f.fd >= 0 && !f.lent {
 		syscall.Close(f.fd)
 		f.fd = -1
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -40,22 +39,35 @@ type Socket struct {
 	typ    Type
 	shares bool // its quick calls share their lane: quick.go
 	dom    atomic.Int32
-	proto  Protocol
+	proto  int32 // a Protocol
 	facts  atomic.Uint32
+
+	forgotten *forgotten // what the garbage collector closes; nil if the socket was registered from the start
 }
 
 // rareState has the fields that few sockets need.
 type rareState struct {
-	errs      lane // of the error queue; guarded by mu
-	uncopied  atomic.Pointer[zeroCopyBook]
-	drained   chan struct{} // closed when no call is inside any more
-	cleanup   runtime.Cleanup
-	forgotten *forgotten       // what the cleanup closes
-	sendfile  *cSendfileCounts // once closed: the counters of sendfile
-	fromFD    int              // the descriptor that was adopted
-	lent      uint64           // the cookie of a borrowed socket: cookieOf
-	relay     atomic.Pointer[relay]
-	leave     func() // takes the socket out of the loop that serves it, nil if none does; guarded by mu
+	errs     atomic.Pointer[lane] // of the error queue
+	uncopied atomic.Pointer[zeroCopyBook]
+	drained  chan struct{}    // closed when no call is inside any more
+	sendfile *cSendfileCounts // once closed: the counters of sendfile
+	adopted  *adoption        // nil unless Adopt made the socket
+	relay    atomic.Pointer[relay]
+	leave    func() // takes the socket out of the loop that serves it, nil if none does; guarded by mu
+}
+
+// adoption is what an adopted socket remembers of its descriptor.
+type adoption struct {
+	fd   int    // as Adopt got it; -1: the socket is no duplicate of it
+	lent uint64 // the cookie of a borrowed socket: cookieOf
+}
+
+// lent is the cookie of a borrowed socket, 0 for any other.
+func (s *Socket) lent() uint64 {
+	if r := s.rare.Load(); r != nil && r.adopted != nil {
+		return r.adopted.lent
+	}
+	return 0
 }
 
 var lastID atomic.Uint64
@@ -82,7 +94,7 @@ func (s *Socket) Domain() Domain { return Domain(s.orClosed().dom.Load()) }
 func (s *Socket) Type() Type { return s.orClosed().typ }
 
 // Protocol returns the protocol, the kernel's choice if opened with Default.
-func (s *Socket) Protocol() Protocol { return s.orClosed().proto }
+func (s *Socket) Protocol() Protocol { return Protocol(s.orClosed().proto) }
 
 // simple runs a call that does not wait.
 func (s *Socket) simple(op string, f func(h *handle) int) error {
@@ -151,7 +163,7 @@ func (s *Socket) accept(c *call, w *Wait) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := newSocket(c.accepted, s.Domain(), s.typ, s.proto, factConnected, s.inherited())
+	n := newSocket(c.accepted, s.Domain(), s.typ, Protocol(s.proto), factConnected, s.inherited())
 	if !n.settleIn("accept", s.registered(), s.requester(w)) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)
@@ -293,11 +305,12 @@ func (s *Socket) SockName() (Addr, error) { return s.name("sockname", cSockName)
 func (s *Socket) PeerName() (Addr, error) { return s.name("peername", cPeerName) }
 
 func (s *Socket) name(op string, get func(*handle, *cAddr) int) (Addr, error) {
-	var c cAddr
-	if err := s.simple(op, func(h *handle) int { return get(h, &c) }); err != nil {
+	x := scratches.Get().(*scratch)
+	defer x.free()
+	if err := s.simple(op, func(h *handle) int { return get(h, &x.addr) }); err != nil {
 		return Addr{}, err
 	}
-	return addrFromC(&c, Addr{}), nil
+	return addrFromC(&x.addr, Addr{}), nil
 }
 
 // Error says which operation failed, on which socket, and why.

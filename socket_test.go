@@ -93,7 +93,7 @@ func selfUDP(t testing.TB) *Socket {
 	return s
 }
 
-// The garbage collector closes what was forgotten where all cleanups of the program run: it does not wait for data that the
+// The garbage collector closes what was forgotten where all finalizers of the program run: it does not wait for data that the
 // peer does not take, whatever SO_LINGER says.
 func TestForgottenSocketHoldsUpNoCleanup(t *testing.T) {
 	for _, park := range []bool{false, true} {

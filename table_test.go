@@ -126,7 +126,7 @@ func TestTablePrintsWhatIsKnown(t *testing.T) {
 	s, gone := open(t, Inet, Dgram, Owner(mb)), open(t, Inet, Dgram, Owner(mb))
 	s.dom.Store(99)
 	s.typ, s.proto = 9, 253
-	defer func() { s.dom.Store(int32(Inet)); s.typ, s.proto = Dgram, UDP }()
+	defer func() { s.dom.Store(int32(Inet)); s.typ, s.proto = Dgram, int32(UDP) }()
 	var b strings.Builder
 	require.NoError(t, WriteTable(&b, []string{"domain", "type", "protocol"}, func(x *Socket) bool {
 		if x == gone {

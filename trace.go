@@ -72,7 +72,7 @@ func (s *Socket) traceOp(op string, n int, err error) {
 
 func (s *Socket) traceOpen(op string) {
 	if o := s.otp.Load(); o != nil && o.debug || socketDebug.Load() {
-		s.tell("socket", s, "op", op, "domain", s.Domain().String(), "type", s.typ.String(), "protocol", s.proto.String())
+		s.tell("socket", s, "op", op, "domain", s.Domain().String(), "type", s.typ.String(), "protocol", Protocol(s.proto).String())
 	}
 }
 

@@ -36,7 +36,7 @@ func TestWaiterAimsAtTheEarlierDeadline(t *testing.T) {
 func TestNewWaiterHasTheDirectionsDeadline(t *testing.T) {
 	s, _ := pair(t, Stream)
 	require.NoError(t, s.SetReadDeadline(inHours()))
-	bound := s.blk.Load().parks[reading].bound.get()
+	bound := s.blk.Load().bounds[reading].get()
 	for own, want := range map[time.Duration]time.Duration{0: bound, bound - 1: bound - 1, bound + 1: bound} {
 		wt := newWaiter(s, OpRecv, own)
 		assert.Equal(t, want, wt.at)

@@ -44,8 +44,8 @@ func (s *Socket) zeroCopyBook() *zeroCopyBook {
 	r.uncopied.CompareAndSwap(nil, new(zeroCopyBook))
 	b := r.uncopied.Load()
 	s.mu.Lock()
-	if r.forgotten != nil {
-		r.forgotten.uncopied = b
+	if s.forgotten != nil {
+		s.forgotten.uncopied = b
 	}
 	s.mu.Unlock()
 	return b

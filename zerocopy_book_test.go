@@ -329,7 +329,7 @@ func TestZeroCopyBookOfAForgottenSocket(t *testing.T) {
 	_, err = s.ZeroCopy()
 	require.NoError(t, err)
 	require.NotNil(t, s.uncopied())
-	assert.Same(t, s.uncopied(), s.unregistered().uncopied)
+	assert.Same(t, s.uncopied(), s.forgotten.uncopied)
 }
 
 // What stays of a connection that was closed inside a bubble is looked after outside.

@@ -1,7 +1,6 @@
 package gentcp_test
 
 import (
-	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/machine"
 )
 
 func TestNetNS_Errors(t *testing.T) {
@@ -34,13 +34,12 @@ func TestNetNS_Errors(t *testing.T) {
 	assert.Equal(t, before, esock.NumberOf())
 }
 
-// cookieOf names the network namespace of a socket: SO_NETNS_COOKIE.
-func cookieOf(t testing.TB, s *Socket) uint64 {
+// netnsOf names the network namespace of a socket.
+func netnsOf(t testing.TB, s *Socket) uint64 {
 	t.Helper()
-	opts, err := s.GetOpts(RawName(solSocket, 71, 8))
+	inode, err := machine.NetNSOf(s.Socket().FD())
 	require.NoError(t, err)
-	require.Len(t, opts, 1)
-	return binary.NativeEndian.Uint64(opts[0].Value().([]byte))
+	return inode
 }
 
 func TestNetNS(t *testing.T) {
@@ -61,9 +60,9 @@ func TestNetNS(t *testing.T) {
 	server := acceptFrom(t, l, nil)
 	sent(t, client, server, "hello")
 	home := listenWith(t, nil)
-	assert.Equal(t, cookieOf(t, l), cookieOf(t, client))
-	assert.Equal(t, cookieOf(t, l), cookieOf(t, server))
-	assert.NotEqual(t, cookieOf(t, l), cookieOf(t, home))
+	assert.Equal(t, netnsOf(t, l), netnsOf(t, client))
+	assert.Equal(t, netnsOf(t, l), netnsOf(t, server))
+	assert.NotEqual(t, netnsOf(t, l), netnsOf(t, home))
 
 	// This namespace has no such listener.
 	s, err := Connect(nil, ipB.String(), port, soon)
@@ -74,5 +73,5 @@ func TestNetNS(t *testing.T) {
 	// Several addresses: each attempt is in there.
 	hosts(t, ipA, ipB)
 	again := opened(t)(Connect(nil, "host", port, soon, inside))
-	assert.Equal(t, cookieOf(t, l), cookieOf(t, again))
+	assert.Equal(t, netnsOf(t, l), netnsOf(t, again))
 }

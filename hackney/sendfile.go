@@ -167,7 +167,7 @@ func (s Socket) sendChunks(f io.ReadSeeker, offset, count int64, o sendFileOptio
 			sent += int64(len(chunk))
 		}
 		switch {
-		case end == io.EOF:
+		case end == io.EOF || beyondEnd(f, offset+sent, end): // tmpfs seeks where it does not read
 			return sent, nil
 		case end != nil:
 			return 0, fileError(end)

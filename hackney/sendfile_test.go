@@ -15,6 +15,7 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
@@ -29,6 +30,20 @@ func tempFile(t testing.TB, contents []byte) *os.File {
 	f, err := os.Open(path)
 	require.NoError(t, err)
 	t.Cleanup(func() { f.Close() })
+	_, err = f.Seek(3, io.SeekStart)
+	require.NoError(t, err)
+	return f
+}
+
+// memoryFile is as tempFile, in memory.
+func memoryFile(t testing.TB, contents []byte) *os.File {
+	t.Helper()
+	fd, err := unix.MemfdCreate("file", unix.MFD_CLOEXEC)
+	require.NoError(t, err)
+	f := os.NewFile(uintptr(fd), "file")
+	t.Cleanup(func() { f.Close() })
+	_, err = f.Write(contents)
+	require.NoError(t, err)
 	_, err = f.Seek(3, io.SeekStart)
 	require.NoError(t, err)
 	return f

@@ -159,9 +159,9 @@ func typed(s *esock.Socket, network string, local, peer net.Addr) based {
 		v.outer.conn = &v.inner
 		return &v.outer
 	case s.Type() == esock.Stream || s.Type() == esock.SeqPacket:
-		return stream{&c}
+		return stream{&conn{s, network, local, peer}} // not &c, which would be on the heap for every type
 	default:
-		return packetConn{&c}
+		return packetConn{&conn{s, network, local, peer}}
 	}
 }
 

@@ -2,11 +2,11 @@ package netconn
 
 import (
 	"io"
-	"io/fs"
 	"math"
 	"net"
 	"os"
 	"reflect"
+	"sync"
 	"syscall"
 
 	"github.com/esock-go/esock"
@@ -63,10 +63,9 @@ type (
 type file interface {
 	io.ReadSeeker
 	syscall.Conn
-	Stat() (fs.FileInfo, error)
 }
 
-// sendFile sends a regular file. handled is false if nothing was sent and another way may do.
+// sendFile sends a regular file, which is held open meanwhile. handled is false if nothing was sent and another way may do.
 func (c stream) sendFile(r io.Reader) (n int64, handled bool, err error) {
 	c.conn = c.orClosed()
 	r, limit, limited := unlimited(r)
@@ -74,18 +73,23 @@ func (c stream) sendFile(r io.Reader) (n int64, handled bool, err error) {
 	if !ok || !isOf(r, "os", (*os.File)(nil)) || c.messages() {
 		return 0, false, nil
 	}
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return 0, false, nil
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, false, nil // the copy through a buffer says why
 	}
 	from, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return 0, false, nil
 	}
-	count := int64(esock.ToEnd)
-	if limited != nil {
-		count = limit
+	x := fileCopies.Get().(*fileCopy)
+	x.s, x.from, x.count = c.s, from, limit
+	closed := raw.Control(x.send)
+	n, err = x.n, x.err
+	*x = fileCopy{send: x.send}
+	fileCopies.Put(x)
+	if closed != nil {
+		return 0, false, nil
 	}
-	n, err = c.s.SendFile(f, from, count, esock.Forever)
 	if n == 0 && (err == nil || refusesKind(err)) {
 		return 0, false, nil // a file of /proc, for example, which only read(2) can read
 	}
@@ -99,6 +103,41 @@ func (c stream) sendFile(r io.Reader) (n int64, handled bool, err error) {
 		err = reason("sendfile", err)
 	}
 	return n, true, err
+}
+
+// fileCopy is a sendfile while the file is held.
+type fileCopy struct {
+	s           *esock.Socket
+	from, count int64
+	n           int64
+	err         error
+	send        func(fd uintptr) // makes n and err of the others
+}
+
+var fileCopies = sync.Pool{New: func() any {
+	x := new(fileCopy)
+	x.send = func(fd uintptr) { x.run(int(fd)) }
+	return x
+}}
+
+// run asks for the file's size, because a sendfile that sends all it is asked for needs no second one to find the end. A file
+// that has grown meanwhile is sent up to its new end.
+func (x *fileCopy) run(fd int) {
+	for x.n < x.count {
+		var st syscall.Stat_t
+		if syscall.Fstat(fd, &st) != nil || st.Mode&syscall.S_IFMT != syscall.S_IFREG {
+			return
+		}
+		size := min(st.Size-x.from, x.count) - x.n
+		if size <= 0 {
+			return
+		}
+		n, err := calls.SendOpenFile(x.s, fd, x.from+x.n, size)
+		x.n, x.err = x.n+n, err
+		if err != nil || n < size {
+			return
+		}
+	}
 }
 
 // unlimited is the reader within an io.LimitedReader, and its limit.
@@ -125,7 +164,7 @@ func isOf(v any, pkg string, like ...any) bool {
 // streamOf is v as an end of a splice(2), if it is a stream socket that this may read or write in its place.
 func streamOf(v any) (e end, ok bool) {
 	var found syscall.Conn
-	if b, ok := v.(based); ok {
+	if b := ownStream(v); b != nil {
 		if b.base().messages() || b.base().s == nil {
 			return end{}, false
 		}
@@ -146,6 +185,20 @@ func streamOf(v any) (e end, ok bool) {
 	}
 	e.raw = raw
 	return e, true
+}
+
+// ownStream is v as a stream of this package, nil if it is none. Types of others that embed one have its methods too, and
+// may override them.
+func ownStream(v any) based {
+	switch v := v.(type) {
+	case *TCPConn:
+		return v
+	case *UnixConn:
+		return v
+	case stream:
+		return v
+	}
+	return nil
 }
 
 func (c stream) spliceFrom(r io.Reader) (n int64, handled bool, err error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"log/slog"
 	"math/rand"
@@ -82,6 +83,52 @@ func TestFilesGoBySendFile(t *testing.T) {
 	}
 }
 
+// A file may grow and may be closed while it is sent: what it has in the end is sent, and it stays open until then.
+func TestFilesChangeWhileTheyAreSent(t *testing.T) {
+	content := someBytes(3 << 20)
+	for what, test := range map[string]struct {
+		change func(f *os.File) error
+		want   []byte
+		err    error
+	}{
+		"it grows": {func(f *os.File) error {
+			w, err := os.OpenFile(f.Name(), os.O_WRONLY|os.O_APPEND, 0)
+			if err != nil {
+				return err
+			}
+			_, err = w.WriteString("more")
+			return errors.Join(err, w.Close())
+		}, append(bytes.Clone(content), "more"...), nil},
+		"it is closed": {(*os.File).Close, content, os.ErrClosed}, // by the file, whose position cannot be set
+	} {
+		t.Run(what, func(t *testing.T) {
+			a, b := pair(t, "unix")
+			require.NoError(t, a.(*UnixConn).SetWriteBuffer(1<<16))
+			f := fileOf(t, content)
+			type result struct {
+				n   int64
+				err error
+			}
+			copied := make(chan result, 1)
+			go func() {
+				n, err := io.Copy(a, f)
+				a.Close()
+				copied <- result{n, err}
+			}()
+			testwait.Until(t, "the first part", func() bool {
+				sent := a.Socket().Counters().SendFile
+				return sent != nil && sent.Byte > 0
+			})
+			require.NoError(t, test.change(f))
+			sum := collected(b)
+			r := testwait.Result(t, "the end of the copy", copied)
+			assert.ErrorIs(t, r.err, test.err)
+			assert.EqualValues(t, len(test.want), r.n)
+			assert.Equal(t, sha256.Sum256(test.want), testwait.Result(t, "the content", sum))
+		})
+	}
+}
+
 // The rest of an io.LimitedReader is exact, also where the file ends first.
 func TestLimitedFiles(t *testing.T) {
 	a, b := pair(t, "tcp4")
@@ -125,6 +172,69 @@ func (l loudConn) Read(b []byte) (int, error) {
 	n, err := l.TCPConn.Read(b)
 	copy(b, bytes.ToUpper(b[:n]))
 	return n, err
+}
+
+// wrapped overrides what it embeds, as loudConn does for this package.
+type wrapped struct {
+	*TCPConn
+	hidden
+	hiddenToo
+}
+
+// hiddenToo hides ReadFrom.
+type hiddenToo struct{}
+
+func (hiddenToo) ReadFrom() {}
+
+func (w wrapped) Read(b []byte) (int, error) {
+	n, err := w.TCPConn.Read(b)
+	copy(b, bytes.ToUpper(b[:n]))
+	return n, err
+}
+
+func (w wrapped) Write(b []byte) (int, error) { return w.TCPConn.Write(bytes.ToUpper(b)) }
+
+// The methods that a program's type overrides are called, not those of the connection within it.
+func TestWrappedConnectionsAreNotSpliced(t *testing.T) {
+	for what, copies := range map[string]func(to, from *TCPConn) (int64, error){
+		"ReadFrom": func(to, from *TCPConn) (int64, error) { return to.ReadFrom(wrapped{TCPConn: from}) },
+		"CopyN":    func(to, from *TCPConn) (int64, error) { return io.CopyN(to, wrapped{TCPConn: from}, 5) },
+		"WriteTo":  func(to, from *TCPConn) (int64, error) { return from.WriteTo(wrapped{TCPConn: to}) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			source, from := pair(t, "tcp4")
+			to, sink := pair(t, "tcp4")
+			_, err := source.Write([]byte("hello"))
+			require.NoError(t, err)
+			require.NoError(t, source.Close())
+			n, err := copies(to.(*TCPConn), from.(*TCPConn))
+			require.NoError(t, err)
+			assert.EqualValues(t, 5, n)
+			require.NoError(t, to.Close())
+			got, err := io.ReadAll(sink)
+			require.NoError(t, err)
+			assert.Equal(t, "HELLO", string(got))
+		})
+	}
+}
+
+// endEarly reads some of what comes, and closes.
+func endEarly(c net.Conn) {
+	io.ReadFull(c, make([]byte, 1<<20))
+	c.Close()
+}
+
+// A file's position is behind what was sent also after an error.
+func TestThePositionOfAFileAfterAnError(t *testing.T) {
+	a, b := pair(t, "unix")
+	f := fileOf(t, someBytes(3<<20))
+	go endEarly(b)
+	n, err := io.Copy(a, f)
+	require.Error(t, err)
+	require.Positive(t, n)
+	at, err := f.Seek(0, io.SeekCurrent)
+	require.NoError(t, err)
+	require.Equal(t, n, at)
 }
 
 func TestOtherReadersAreCopied(t *testing.T) {
@@ -336,6 +446,32 @@ func TestPacketsAreCopiedOneByOne(t *testing.T) {
 	for _, m := range []string{"one", "two"} {
 		n, err := out.Read(buf)
 		require.NoError(t, err)
-		assert.Equal(t, m, string(buf[:n]))
+		require.Equal(t, m, string(buf[:n])) // or the next one may not come
+	}
+}
+
+// What a failed copy has left in its pipe comes out of no later copy.
+func TestAFailedSpliceLeavesNothingForTheNext(t *testing.T) {
+	stale := bytes.Repeat([]byte("s"), 4<<20)
+	for range 5 {
+		source, from := pair(t, "unix")
+		to, peer := pair(t, "unix")
+		go source.Write(stale)
+		go endEarly(peer)
+		_, err := io.Copy(to, from)
+		require.Error(t, err)
+		require.NoError(t, source.Close())
+
+		next, from := pair(t, "tcp4")
+		to, sink := pair(t, "tcp4")
+		_, err = next.Write([]byte("fresh"))
+		require.NoError(t, err)
+		require.NoError(t, next.Close())
+		_, err = io.Copy(to, from)
+		require.NoError(t, err)
+		require.NoError(t, to.Close())
+		got, err := io.ReadAll(sink)
+		require.NoError(t, err)
+		require.Equal(t, "fresh", string(got[:min(len(got), 20)]))
 	}
 }

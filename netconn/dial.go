@@ -108,7 +108,7 @@ func (d *Dialer) plan(ctx context.Context, n network, address string) (*attempts
 	if address == "" {
 		return nil, errMissingAddress
 	}
-	a := &attempts{d: d, ctx: ctx, n: n, left: found}
+	a := &attempts{d: *d, ctx: ctx, n: n, left: found}
 	if d.LocalAddr != nil {
 		local, err := n.local(d.LocalAddr)
 		if err != nil {
@@ -130,6 +130,9 @@ func (d *Dialer) plan(ctx context.Context, n network, address string) (*attempts
 
 // alternate orders addresses so that the families take turns, and that of the first is first; RFC 8305, section 4.
 func alternate(in []endpoint) []endpoint {
+	if len(in) == 1 {
+		return in
+	}
 	var first, second []endpoint
 	for _, e := range in {
 		if e.ip.Is4() == in[0].ip.Is4() {
@@ -153,7 +156,7 @@ func alternate(in []endpoint) []endpoint {
 // attempts connects to the addresses of a name. All attempts belong to one mailbox, in which their news arrive, so that the
 // calling goroutine serves them all.
 type attempts struct {
-	d     *Dialer
+	d     Dialer
 	ctx   context.Context
 	n     network
 	local *endpoint

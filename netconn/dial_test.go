@@ -32,7 +32,7 @@ func endpoints(port int, ips ...string) (list []endpoint) {
 // dialAll dials as for a name that has the addresses.
 func dialAll(ctx context.Context, d Dialer, list []endpoint) (net.Conn, error) {
 	n, _ := parseNetwork("tcp")
-	a := &attempts{d: &d, ctx: ctx, n: n, left: alternate(list)}
+	a := &attempts{d: d, ctx: ctx, n: n, left: alternate(list)}
 	defer a.end()
 	return a.run()
 }

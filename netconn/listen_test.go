@@ -162,6 +162,16 @@ func TestThePathOfAListener(t *testing.T) {
 	l, err := ownListener(ListenConfig{}.Listen(background, "unix", path))
 	require.NoError(t, err)
 	defer l.Close()
+	// Also from a late Close of the earlier one, whose socket was closed beneath it.
+	require.NoError(t, l.Socket().Close())
+	require.NoError(t, os.Remove(path))
+	earlier := l
+	l, err = ownListener(ListenConfig{}.Listen(background, "unix", path))
+	require.NoError(t, err)
+	defer l.Close()
+	require.ErrorIs(t, earlier.Close(), net.ErrClosed)
+	assert.True(t, there(l), "it belongs to the later one")
+
 	f, err := l.File()
 	require.NoError(t, err)
 	defer f.Close()

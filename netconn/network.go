@@ -244,10 +244,10 @@ func unsuitable(local net.Addr) error {
 // open opens a socket for the network.
 func (n network) open(d esock.Domain, mptcp, registered bool) (*esock.Socket, error) {
 	if n.family == "tcp" && mptcp {
-		s, err := esock.Open(d, esock.Stream, esock.MPTCP, esock.Registered(registered))
+		s, err := calls.Open(d, esock.Stream, esock.MPTCP, registered)
 		if err == nil || !lacksMPTCP(err) {
 			return s, err
 		}
 	}
-	return esock.Open(d, n.typ, n.proto, esock.Registered(registered))
+	return calls.Open(d, n.typ, n.proto, registered)
 }

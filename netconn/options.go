@@ -74,11 +74,18 @@ func setKeepAliveTime(s *esock.Socket, o sockopt.Option[time.Duration], d time.D
 
 // optionOf names the option and the value that the kernel has refused.
 func optionOf[T any](o sockopt.Option[T], v T, err error) error {
+	if err == nil {
+		return nil
+	}
+	return refusedOption(o.Info(), fmt.Sprint(v), err)
+}
+
+func refusedOption(o sockopt.Info, v string, err error) error {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
 		return err
 	}
-	return os.NewSyscallError(fmt.Sprintf("setsockopt %s.%s %v", o.Info().Level, o.Info().Name, v), errno)
+	return os.NewSyscallError("setsockopt "+o.Level+"."+o.Name+" "+v, errno)
 }
 
 // isMultipath reports whether the connection uses MPTCP. The kernel refuses the question on one that has fallen back.

@@ -52,7 +52,7 @@ func lacks[T any](t *testing.T, o sockopt.Option[T], err error) {
 	var major, minor int
 	fmt.Sscanf(o.Info().Since, "%d.%d", &major, &minor)
 	if errors.Is(err, syscall.ENOPROTOOPT) && !kernel.From(major, minor) {
-		t.Skip("this kernel is older than Linux ", o.Info().Since)
+		t.Skip("this kernel is older than Linux", o.Info().Since)
 	}
 	require.NoError(t, err)
 }

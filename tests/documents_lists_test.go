@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/sourcetree"
 )
 
 // document is what a document names; testdata/documents/README.md describes the files.
@@ -39,6 +41,7 @@ var documentPages = []string{"gen-tcp.md", "socket.md"}
 // documents reads the lists for a page.
 func documents(t *testing.T, page string) (list []document) {
 	t.Helper()
+	sourcetree.Need(t)
 	for _, f := range documentFiles {
 		if f.page == page {
 			b, err := os.ReadFile("testdata/documents/" + f.file)

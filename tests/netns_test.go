@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -91,8 +92,8 @@ func TestTwoHostsTalkOverTCP(t *testing.T) {
 	peer, err := s.PeerName()
 	require.NoError(t, err)
 	assert.Equal(t, b.ip, peer.IP())
-	assert.Equal(t, netnsCookie(t, l), netnsCookie(t, s), "accepted where the listener is")
-	assert.NotEqual(t, netnsCookie(t, c), netnsCookie(t, s))
+	assert.Equal(t, netnsOf(t, l), netnsOf(t, s), "accepted where the listener is")
+	assert.NotEqual(t, netnsOf(t, c), netnsOf(t, s))
 }
 
 func TestTwoHostsTalkOverUDPAndSayByWhichInterface(t *testing.T) {
@@ -136,11 +137,11 @@ func strays(t *testing.T) (tids []string) {
 func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 	a, b := cable(t)
 	sameDescriptors(t)
-	cookies := map[string]uint64{}
+	inodes := map[string]uint64{}
 	for _, h := range []host{a, b} {
 		s, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP, h.inside())
 		require.NoError(t, err)
-		cookies[h.name] = netnsCookie(t, s)
+		inodes[h.name] = netnsOf(t, s)
 		require.NoError(t, s.Close())
 	}
 	before := strays(t) // threads of tests that live in a namespace of their own, and end with them
@@ -154,9 +155,9 @@ func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 				if !assert.NoError(t, err) {
 					return
 				}
-				cookie, err := sockopt.SocketNetNSCookie.Get(s)
+				inode, err := machine.NetNSOf(s.FD())
 				assert.NoError(t, err)
-				assert.Equal(t, cookies[h.name], cookie)
+				assert.Equal(t, inodes[h.name], inode)
 				assert.NoError(t, s.Close())
 				_, err = esock.Open(esock.Inet, esock.Stream, esock.UDP, h.inside())
 				assert.ErrorIs(t, err, syscall.EPROTONOSUPPORT)
@@ -168,14 +169,14 @@ func TestManyOpenInNamespacesAtOnceAndEveryThreadIsHome(t *testing.T) {
 		return !slices.ContainsFunc(strays(t), func(tid string) bool { return !slices.Contains(before, tid) })
 	})
 	s := open(t, esock.Inet, esock.Dgram, esock.UDP)
-	assert.NotContains(t, []uint64{cookies[a.name], cookies[b.name]}, netnsCookie(t, s))
+	assert.NotContains(t, []uint64{inodes[a.name], inodes[b.name]}, netnsOf(t, s))
 	require.NoError(t, s.Close())
 }
 
 func TestOpenInNamespaceAndBack(t *testing.T) {
 	path := namespace(t)
 	sameDescriptors(t)
-	home := func() uint64 { return netnsCookie(t, open(t, esock.Inet, esock.Dgram, esock.UDP)) }
+	home := func() uint64 { return netnsOf(t, open(t, esock.Inet, esock.Dgram, esock.UDP)) }
 	before := home()
 	there, err := esock.Open(esock.Inet, esock.Stream, esock.TCP, esock.NetNS(path))
 	if errors.Is(err, syscall.EPERM) {
@@ -183,7 +184,7 @@ func TestOpenInNamespaceAndBack(t *testing.T) {
 	}
 	require.NoError(t, err)
 	defer there.Close()
-	assert.NotEqual(t, before, netnsCookie(t, there))
+	assert.NotEqual(t, before, netnsOf(t, there))
 
 	// Socket(2) fails over there: every thread is back all the same.
 	for range 20 {

@@ -9,10 +9,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock/internal/sourcetree"
 )
 
 // The page says what docs/count.json says, row by row.
 func TestPerformancePageHasTheCounts(t *testing.T) {
+	sourcetree.Need(t)
 	var counted struct {
 		Counts []struct {
 			Row, Contender                 string

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // IPv6 reports whether the loopback has its IPv6 address: a kernel may be without, or a container. It is asked before
@@ -50,6 +52,18 @@ func NeedMapped(t testing.TB) {
 	if Sysctl("net/ipv6/bindv6only") == "1" {
 		t.Skip("net.ipv6.bindv6only is on")
 	}
+}
+
+// NetNSOf names the network namespace of a socket, by its inode. SO_NETNS_COOKIE is only in Linux 5.14 and later.
+func NetNSOf(fd int) (inode uint64, err error) {
+	ns, err := unix.IoctlRetInt(fd, unix.SIOCGSKNS)
+	if err != nil {
+		return 0, os.NewSyscallError("SIOCGSKNS", err)
+	}
+	defer unix.Close(ns)
+	var st unix.Stat_t
+	err = unix.Fstat(ns, &st)
+	return st.Ino, err
 }
 
 // Sysctl is a setting of the kernel, by its path below /proc/sys; "" if the kernel has none of the name.

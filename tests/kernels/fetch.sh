@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # For build/kernels: gets a kernel of Debian by apt, and keeps what a guest needs of it.
 # usage: fetch.sh DIR RELEASE ARCH
-# DIR then has vmlinuz, modules.cpio, and the file package with the package's name and version.
+# DIR then has vmlinuz, modules.cpio, and the file package with the package's name and version. If that fails, DIR stays as
+# it was.
 set -euo pipefail
 
 dir=$1 release=$2 arch=$3
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-rm -rf "$dir"
-mkdir -p "$dir/work"
-trap 'rm -rf "$dir/work"' EXIT
-cd "$dir/work"
+new=$dir.new
+rm -rf "$new"
+mkdir -p "$new/work"
+trap 'rm -rf "$new"' EXIT
+cd "$new/work"
 mkdir -p lists/partial archives/partial x root
 : >status
 
@@ -17,6 +19,7 @@ mkdir -p lists/partial archives/partial x root
 apt=(-q -o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$PWD/lists"
     -o Dir::State::Status="$PWD/status" -o Dir::Cache="$PWD" -o APT::Architecture="$arch" -o APT::Architectures="$arch"
     -o APT::Sandbox::User= -o Acquire::Languages=none -o Acquire::Retries=3
+    -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20
     -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
 
 quietly() {
@@ -76,5 +79,6 @@ update
 unpack
 keep_modules
 mv "$(find x -name 'vmlinu[xz]*' -type f | head -n 1)" ../vmlinuz
-mv modules.cpio ..
-mv package .. # the last: who has it has all
+mv modules.cpio package ..
+rm -rf "$new/work" "$dir"
+mv "$new" "$dir"
