@@ -84,10 +84,11 @@ type sending struct {
 // headRoom is the room for an operation before its data.
 const headRoom = 128
 
-// Adopt gives a connected socket of any family to the loop. On a socket of messages (datagrams, sequenced packets) each message is
-// one call of Received, an empty one too, and is cut to the size of a buffer (Buffers). Received does not tell who has sent a
-// datagram, and what peers attach to messages is lost, so a socket for several peers is better served by RecvMsg. While the loop has it, calls on it that send or receive return esock.ErrState.
-// Errors: esock.ErrState while such calls are in progress; net.ErrClosed; ErrClosed.
+// Adopt gives a connected socket of any family to the loop. On a socket of messages (datagrams, sequenced packets) each
+// message is one call of Received, an empty one too, and is cut to the size of a buffer (Buffers). Received does not
+// tell who has sent a datagram, and what peers attach to messages is lost, so a socket for several peers is better
+// served by RecvMsg. While the loop has it, calls on it that send or receive return esock.ErrState. Errors:
+// esock.ErrState while such calls are in progress; net.ErrClosed; ErrClosed.
 func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
 	switch {
 	case s == nil:

@@ -1,5 +1,6 @@
-// Package engine serves many connections from one goroutine. A Loop waits for all of them at once, and one crossing into C waits,
-// receives and sends for as many as are ready. It calls the program's Handler when something has happened:
+// Package engine serves many connections from one goroutine. A Loop waits for all of them at once, and one crossing
+// into C waits, receives and sends for as many as are ready. It calls the program's Handler when something has
+// happened:
 //
 //	type echo struct{}
 //
@@ -14,16 +15,18 @@
 //
 // Handlers run in the goroutine of Run, one at a time. A handler that takes long holds up all connections of its loop.
 //
-// Write copies what it is given into memory of the loop, which sends it with its next turn. A peer that does not read stops the
-// reading from its own connection, and then Write: see Mark.
+// Write copies what it is given into memory of the loop, which sends it with its next turn. A peer that does not read
+// stops the reading from its own connection, and then Write: see Mark.
 //
 // Packets makes a Handler that hands whole packets to the program, framed as package packet has it.
 //
-// Loop.After calls a function later. SetIdleTimeout and SetWriteTimeout end connections without traffic. None of them costs a
-// timer of the runtime: a loop has one wheel, and sleeps until its next timer is due.
+// Loop.After calls a function later. SetIdleTimeout and SetWriteTimeout end connections without traffic. None of them
+// costs a timer of the runtime: a loop has one wheel, and sleeps until its next timer is due.
 //
 // Sharded makes several loops that listen on one address. Shutdown lets the connections of a loop finish.
 //
-// A socket that a loop serves stays in the registry, with its counters and options. Calls on it that send or receive return
-// esock.ErrState; Close closes the connection, from any goroutine. Detach takes it out of the loop.
+// A loop that has nothing left to do looks for more for a short time (Spin) before it sleeps. Counters tell how often.
+//
+// A socket that a loop serves stays in the registry, with its counters and options. Calls on it that send or receive
+// return esock.ErrState; Close closes the connection, from any goroutine. Detach takes it out of the loop.
 package engine

@@ -117,7 +117,8 @@ func TestListenersOfEveryFamily(t *testing.T) {
 				t.Cleanup(func() { s.Close() })
 				err = s.Bind(c.address)
 			}
-			for _, lacking := range []error{syscall.EPROTONOSUPPORT, syscall.ENOPROTOOPT, syscall.EAFNOSUPPORT, syscall.EADDRNOTAVAIL} {
+			lacks := []error{syscall.EPROTONOSUPPORT, syscall.ENOPROTOOPT, syscall.EAFNOSUPPORT, syscall.EADDRNOTAVAIL}
+			for _, lacking := range lacks {
 				if errors.Is(err, lacking) {
 					t.Skip(err)
 				}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -34,6 +35,7 @@ type Loop struct {
 	left  []departure    // taken out of the queue
 	calls []func()       // of Post
 	wheel wheel
+	did   Counters
 	moved bool // the wheel's next timer is earlier than Run knows
 
 	file *os.File // a duplicate of the queue's descriptor, in the runtime's poller
@@ -45,6 +47,7 @@ type Loop struct {
 	found   int                // results of the last turn in a sleep
 	rest    []loopcall.Result  // of the last turn, to be handled after the one at hand
 	look    func(uintptr) bool // lookAgain
+	active  bool               // there were results since the last time without
 	now     time.Duration      // of the last turn, while there are timers
 	alarm   int64              // the tick of the File's deadline; 0: it has none
 	given   []order            // to be given with the next turn
@@ -117,6 +120,7 @@ const batch = 256 // the most results of a turn
 type config struct {
 	buffers, size uint32
 	mark          int
+	spin          time.Duration
 	panicked      func(*Conn, *PanicError)
 }
 
@@ -146,9 +150,44 @@ func Mark(bytes int) Option {
 	}
 }
 
+// defaultSpin is about what it costs to sleep and be woken.
+const defaultSpin = 50 * time.Microsecond
+
+// Spin sets how long a loop that has nothing left to do looks for more before it sleeps, 50 µs if it is not given. It
+// lets other goroutines run before each look. A longer time makes a busy loop faster and uses more of the processor; 0
+// sleeps at once.
+func Spin(d time.Duration) Option {
+	return func(c *config) error {
+		if d < 0 {
+			return &esock.InvalidError{What: "spin", Value: d}
+		}
+		c.spin = d
+		return nil
+	}
+}
+
+// Counters are what a loop has done since it was made.
+type Counters struct {
+	Turns   uint64 // crossings into C, which wait, receive and send for all sockets
+	Empty   uint64 // of these, those that found nothing to do
+	Results uint64 // receives, sends and accepted connections
+	Sleeps  uint64 // sleeps until there was something to do
+	Timers  uint64 // timers that expired
+}
+
+// Counters returns the counters. Any goroutine may call it.
+func (l *Loop) Counters() Counters {
+	if !l.made() {
+		return Counters{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.did
+}
+
 // New makes a loop. Errors: *esock.InvalidError for an option; those of epoll_create1(2), eventfd(2) and mmap(2).
 func New(options ...Option) (*Loop, error) {
-	l := &Loop{config: config{buffers: 1024, size: 16384, mark: 256 << 10, panicked: report}}
+	l := &Loop{config: config{buffers: 1024, size: 16384, mark: 256 << 10, spin: defaultSpin, panicked: report}}
 	for _, o := range options {
 		if o == nil {
 			return nil, &esock.InvalidError{What: "option", Cause: "it is nil"}
@@ -317,6 +356,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	for l.tend() {
 		n := l.turn()
 		if n == 0 {
+			n = l.linger()
+		}
+		if n == 0 {
 			n = l.sleep()
 		}
 		if n < 0 {
@@ -397,10 +439,32 @@ func (l *Loop) turn() int {
 	}
 	l.opened = l.opened[:0]
 	r := loopcall.Turn(l.q, l.ops, n, l.results, batch)
+	l.did.Turns++
+	if r > 0 {
+		l.did.Results += uint64(r)
+		l.active = true
+	} else {
+		l.did.Empty++
+	}
 	if l.wheel.count > 0 {
 		l.now = loopcall.Clock()
 	}
 	return r
+}
+
+// linger takes turns until there are results, whose number it returns, as long as Spin says. Other goroutines run
+// before each: a client in this process, for example. A loop that only timers have woken does not linger.
+func (l *Loop) linger() int {
+	if l.spin == 0 || !l.active {
+		return 0
+	}
+	l.active = false
+	for end := loopcall.Clock() + l.spin; ; {
+		runtime.Gosched()
+		if n := l.turn(); n != 0 || l.pending() || loopcall.Clock() >= end {
+			return n
+		}
+	}
 }
 
 // sleep waits until there are results, whose number it returns, or something else to do.
@@ -434,7 +498,11 @@ func (l *Loop) lookAgain(uintptr) bool {
 func (l *Loop) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return loopcall.Idle(l.q)
+	if !loopcall.Idle(l.q) {
+		return false
+	}
+	l.did.Sleeps++
+	return true
 }
 
 // enter makes a member of the queue, with a number.

@@ -19,9 +19,10 @@ type PacketHandler interface {
 	Closed(c *Conn, err error)
 }
 
-// Packets makes a Handler that finds packets in what connections receive. Each connection has a packet.Parser, which Conn.Parser
-// returns. The options limit how much of a packet is kept: without PacketSize it is as large as the peer likes. While too much is
-// unsent (Mark), packets that were received wait. Errors: *esock.InvalidError; *packet.ArgumentError.
+// Packets makes a Handler that finds packets in what connections receive. Each connection has a packet.Parser, which
+// Conn.Parser returns. The options limit how much of a packet is kept: without PacketSize it is as large as the peer
+// likes. While too much is unsent (Mark), packets that were received wait. Errors: *esock.InvalidError;
+// *packet.ArgumentError.
 func Packets(t packet.Type, o packet.Options, h PacketHandler) (Handler, error) {
 	if h == nil {
 		return nil, &esock.InvalidError{What: "handler", Cause: "it is nil"}
@@ -53,8 +54,8 @@ const (
 	spareSize = 64 << 10 // larger ones are freed
 )
 
-// Parser returns the parser of the connection's packets: its type and options may be changed at any time, for the packets that
-// follow. It is nil without Packets, and before Opened; a nil Parser returns errors.
+// Parser returns the parser of the connection's packets: its type and options may be changed at any time, for the
+// packets that follow. It is nil without Packets, and before Opened; a nil Parser returns errors.
 func (c *Conn) Parser() *packet.Parser {
 	if c == nil || c.framing == nil {
 		return nil
@@ -62,8 +63,8 @@ func (c *Conn) Parser() *packet.Parser {
 	return &c.framing.parser
 }
 
-// Unread returns the bytes that were received and are in no packet yet: for who takes the connection out of the loop, or goes on
-// with another protocol. They are valid until the handler returns. It is nil without Packets.
+// Unread returns the bytes that were received and are in no packet yet: for who takes the connection out of the loop,
+// or goes on with another protocol. They are valid until the handler returns. It is nil without Packets.
 func (c *Conn) Unread() []byte {
 	switch {
 	case c == nil || c.framing == nil:
@@ -74,8 +75,8 @@ func (c *Conn) Unread() []byte {
 	return c.framing.kept
 }
 
-// WritePacket writes a packet: the header that the type of the connection's Parser has, and the data. Without Packets there is no
-// header. Errors: those of Write, and then nothing is written; packet.ErrTooLong.
+// WritePacket writes a packet: the header that the type of the connection's Parser has, and the data. Without Packets
+// there is no header. Errors: those of Write, and then nothing is written; packet.ErrTooLong.
 func (c *Conn) WritePacket(data []byte) error {
 	t := c.Parser().Type()
 	var room [8]byte

@@ -9,8 +9,8 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// Shards are loops that share the work, each in a goroutine of its own. A connection stays in its loop. Its methods may be called
-// from any goroutine.
+// Shards are loops that share the work, each in a goroutine of its own. A connection stays in its loop. Its methods may
+// be called from any goroutine.
 type Shards struct {
 	loops    []*Loop
 	stopping atomic.Bool // Shutdown has begun
@@ -19,8 +19,8 @@ type Shards struct {
 	listeners []*esock.Socket // of Listen
 }
 
-// Sharded makes n loops with the same options. Errors: those of New; *esock.InvalidError "shards" for an n below 1 or above
-// 1,024.
+// Sharded makes n loops with the same options. Errors: those of New; *esock.InvalidError "shards" for an n below 1 or
+// above 1,024.
 func Sharded(n int, options ...Option) (*Shards, error) {
 	if n < 1 || n > 1024 {
 		return nil, &esock.InvalidError{What: "shards", Value: n}
@@ -45,11 +45,11 @@ func (s *Shards) Loops() []*Loop {
 	return append([]*Loop(nil), s.loops...)
 }
 
-// Listen makes a TCP listener for each loop, all on the same address, among which the kernel spreads the connections by a hash of
-// their addresses (SO_REUSEPORT, socket(7)). If the address has port 0, they share the port that the kernel chooses. h is called
-// from all loops, at the same time. It returns the listeners, in the order of the loops; sockopt.SocketAttachReusePortCBPF on one
-// of them spreads connections otherwise. They close when Run or Shutdown ends. Errors: ErrClosed; those of bind(2) and listen(2),
-// and then nobody listens; *esock.InvalidError.
+// Listen makes a TCP listener for each loop, all on the same address, among which the kernel spreads the connections by
+// a hash of their addresses (SO_REUSEPORT, socket(7)). If the address has port 0, they share the port that the kernel
+// chooses. h is called from all loops, at the same time. It returns the listeners, in the order of the loops;
+// sockopt.SocketAttachReusePortCBPF on one of them spreads connections otherwise. They close when Run or Shutdown ends.
+// Errors: ErrClosed; those of bind(2) and listen(2), and then nobody listens; *esock.InvalidError.
 func (s *Shards) Listen(address esock.Addr, backlog int, h Handler) ([]*esock.Socket, error) {
 	switch f := address.Family(); {
 	case h == nil:
@@ -141,8 +141,8 @@ func (s *Shards) all(f func(*Loop) error) error {
 	return first
 }
 
-// Run runs all loops until ctx ends, or Close, or Shutdown, or until one of them fails, which ends the others. It returns why, as
-// Loop.Run does.
+// Run runs all loops until ctx ends, or Close, or Shutdown, or until one of them fails, which ends the others. It
+// returns why, as Loop.Run does.
 func (s *Shards) Run(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}
@@ -167,8 +167,8 @@ func (s *Shards) halt(err error) {
 	}
 }
 
-// Shutdown closes the listeners of Listen, and ends the loops when their connections have ended, at the latest when ctx does: see
-// Loop.Shutdown.
+// Shutdown closes the listeners of Listen, and ends the loops when their connections have ended, at the latest when ctx
+// does: see Loop.Shutdown.
 func (s *Shards) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}

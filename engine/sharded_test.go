@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -202,4 +203,36 @@ func TestWrongShards(t *testing.T) {
 		_, err = s.Listen(loopback(0), 1, echo)
 		require.ErrorIs(t, err, engine.ErrClosed)
 	}
+}
+
+// A loop that has ended in a shutdown does not end those that still have connections.
+func TestAShutdownWaitsForEachShard(t *testing.T) {
+	s, err := engine.Sharded(2)
+	require.NoError(t, err)
+	ended := begin(s.Run)
+	for _, l := range s.Loops() {
+		in(t, l, func() {})
+	}
+	a, address := listen(t)
+	require.NoError(t, s.Loops()[0].Serve(a, echo))
+	c := dial(t, address)
+	exchange := func() {
+		_, err := c.Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(c, make([]byte, 1))
+		require.NoError(t, err)
+	}
+	exchange()
+	down := begin(s.Shutdown)
+	for s.Loops()[1].Post(nil) {
+		runtime.Gosched()
+	}
+	require.NoError(t, s.Loops()[1].Shutdown(context.Background())) // its Run has ended
+	for range 10 {
+		exchange()
+	}
+	require.Empty(t, down)
+	require.NoError(t, c.Close())
+	require.NoError(t, <-down)
+	require.ErrorIs(t, <-ended, engine.ErrClosed)
 }

@@ -8,15 +8,15 @@ import (
 
 // Stopper is what a Handler or PacketHandler also is if it wants to know of Shutdown.
 type Stopper interface {
-	// Stopping is called once for each connection of the loop when Shutdown begins, and for later ones after Opened. It ends those
-	// that have nothing to finish: see Conn.Close.
+	// Stopping is called once for each connection of the loop when Shutdown begins, and for later ones after Opened. It
+	// ends those that have nothing to finish: see Conn.Close.
 	Stopping(c *Conn)
 }
 
-// Shutdown lets go of the listeners, which are the caller's again, tells each Stopper, and waits until all connections have
-// ended. Then it closes the loop. When ctx ends before, it closes the loop at once, with its connections, and returns the error of
-// ctx. When it returns the loop is closed and its handlers have returned, so a handler must not wait for it. Errors also:
-// *esock.InvalidError.
+// Shutdown lets go of the listeners, which are the caller's again, tells each Stopper, and waits until all connections
+// have ended. Then it closes the loop. When ctx ends before, it closes the loop at once, with its connections, and
+// returns the error of ctx. When it returns the loop is closed and its handlers have returned, so a handler must not
+// wait for it. Errors also: *esock.InvalidError.
 func (l *Loop) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}

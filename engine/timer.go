@@ -16,9 +16,9 @@ type Timer struct {
 	f func()
 }
 
-// After calls f in the goroutine of Run when d has passed, by the machine's clock, in steps of a millisecond. It does so even if
-// d is not positive; the call is never made within After. A loop that is closed makes no more calls. Any goroutine may call After
-// and the methods of the Timer. Errors: *esock.InvalidError; ErrClosed.
+// After calls f in the goroutine of Run when d has passed, by the machine's clock, in steps of a millisecond. It does
+// so even if d is not positive; the call is never made within After. A loop that is closed makes no more calls. Any
+// goroutine may call After and the methods of the Timer. Errors: *esock.InvalidError; ErrClosed.
 func (l *Loop) After(d time.Duration, f func()) (*Timer, error) {
 	if f == nil {
 		return nil, &esock.InvalidError{What: "function", Cause: "it is nil"}
@@ -34,8 +34,8 @@ func (l *Loop) After(d time.Duration, f func()) (*Timer, error) {
 	return t, nil
 }
 
-// Reset makes the call when d has passed from now, instead of or again after the call before. It reports false if the loop is
-// closed. It allocates nothing.
+// Reset makes the call when d has passed from now, instead of or again after the call before. It reports false if the
+// loop is closed. It allocates nothing.
 func (t *Timer) Reset(d time.Duration) bool {
 	return t != nil && t.l != nil && t.l.setTimer(&t.timer, loopcall.Clock(), d)
 }
@@ -82,14 +82,16 @@ func (l *Loop) expire() {
 	for n := l.wheel.count; n > 0 && l.wheel.due != nil && l.stop == nil; n-- {
 		t := l.wheel.due
 		l.wheel.remove(t)
+		l.did.Timers++
 		l.mu.Unlock()
 		t.who.expired()
 		l.mu.Lock()
 	}
 }
 
-// setAlarm makes a sleep end when the next timer is due. It reports false if that is now. The File's deadline is that of the whole
-// loop, and one that comes too early does no harm, so it moves only to an earlier time, or when it has passed.
+// setAlarm makes a sleep end when the next timer is due. It reports false if that is now. The File's deadline is that
+// of the whole loop, and one that comes too early does no harm, so it moves only to an earlier time, or when it has
+// passed.
 func (l *Loop) setAlarm() bool {
 	l.mu.Lock()
 	l.moved = false
@@ -119,8 +121,8 @@ func (l *Loop) disarm() bool {
 	return true
 }
 
-// timeouts are the limits of a connection. Its traffic only notes the time; the timer, when it has expired, looks how long there
-// was none, and is set again for the rest.
+// timeouts are the limits of a connection. Its traffic only notes the time; the timer, when it has expired, looks how
+// long there was none, and is set again for the rest.
 type timeouts struct {
 	timer
 	c           *Conn
@@ -131,8 +133,9 @@ type timeouts struct {
 	set         bool          // the timer is set
 }
 
-// SetIdleTimeout ends the connection when nothing has been received or sent for d; 0 or less: never. Closed gets an error that
-// is os.ErrDeadlineExceeded. A peer whose bytes have arrived is not idle, however late the loop looks. It is for the handler.
+// SetIdleTimeout ends the connection when nothing has been received or sent for d; 0 or less: never. Closed gets an
+// error that is os.ErrDeadlineExceeded. A peer whose bytes have arrived is not idle, however late the loop looks. It is
+// for the handler.
 func (c *Conn) SetIdleTimeout(d time.Duration) {
 	if t := c.limits(); t != nil {
 		t.idle, t.traffic = max(d, 0), c.l.now
@@ -140,8 +143,9 @@ func (c *Conn) SetIdleTimeout(d time.Duration) {
 	}
 }
 
-// SetWriteTimeout ends the connection when bytes are unsent and the kernel takes none for d, at the latest after twice that; 0 or
-// less: never. Closed gets an error that is os.ErrDeadlineExceeded. It also limits how long Close waits. It is for the handler.
+// SetWriteTimeout ends the connection when bytes are unsent and the kernel takes none for d, at the latest after twice
+// that; 0 or less: never. Closed gets an error that is os.ErrDeadlineExceeded. It also limits how long Close waits. It
+// is for the handler.
 func (c *Conn) SetWriteTimeout(d time.Duration) {
 	if t := c.limits(); t != nil {
 		t.write, t.progress = max(d, 0), c.l.now
@@ -215,8 +219,9 @@ func (t *timeouts) writing() {
 	}
 }
 
-// expired looks whether a limit has passed. A loop that was held up, by a handler or with its machine, may not have seen yet what
-// has happened in time. So it asks the kernel before it ends anything, and looks again soon if there is something to do.
+// expired looks whether a limit has passed. A loop that was held up, by a handler or with its machine, may not have
+// seen yet what has happened in time. So it asks the kernel before it ends anything, and looks again soon if there is
+// something to do.
 func (t *timeouts) expired() {
 	c, l := t.c, t.c.l
 	if c.gone.Load() {

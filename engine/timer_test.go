@@ -83,7 +83,8 @@ func TestTimersFireInOrder(t *testing.T) {
 	}
 }
 
-// A sleeping loop wakes for its next timer, also for one that another goroutine sets meanwhile, and one that is set again.
+// A sleeping loop wakes for its next timer, also for one that another goroutine sets meanwhile, and one that is set
+// again.
 func TestASleepingLoopWakesForItsTimers(t *testing.T) {
 	l := run(t)
 	never := after(t, l, time.Hour, func() { t.Error("an hour has passed") })

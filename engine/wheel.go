@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// wheel has the timers of a loop. A timer lies in the level of the highest digit, to the base of 64, in which its tick differs
-// from now, and in the slot of that digit. So the lowest level in use has the next timer, adding and removing take the same
-// time however many there are, and so does a step over any time without timers: a machine that stood still for a day costs
-// nothing. The loop's lock guards it.
+// wheel has the timers of a loop. A timer lies in the level of the highest digit, to the base of 64, in which its tick
+// differs from now, and in the slot of that digit. So the lowest level in use has the next timer, adding and removing
+// take the same time however many there are, and so does a step over any time without timers: a machine that stood
+// still for a day costs nothing. The loop's lock guards it.
 type wheel struct {
 	now   int64 // in ticks
 	count int
@@ -102,7 +102,8 @@ func (w *wheel) unlink(t *timer) {
 	t.prev, t.next = nil, nil
 }
 
-// next is the tick at which the wheel is to be looked at: that of its next timer, or an earlier one. The wheel is not empty.
+// next is the tick at which the wheel is to be looked at: that of its next timer, or an earlier one. The wheel is not
+// empty.
 func (w *wheel) next() int64 {
 	if w.due != nil {
 		return w.now

@@ -1,5 +1,5 @@
-// Engine-chat is a chat room: each line that a client sends goes to all clients. One loop serves them all, so the room needs no
-// lock. Try it with nc.
+// Engine-chat is a chat room: each line that a client sends goes to all clients. One loop serves them all, so the room
+// needs no lock. Try it with nc.
 //
 //	engine-chat [-listen ADDRESS]
 //

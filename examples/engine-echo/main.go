@@ -1,4 +1,5 @@
-// Engine-echo sends back what it receives, on any number of connections: one loop for each processor serves its share of them.
+// Engine-echo sends back what it receives, on any number of connections: one loop for each processor serves its share
+// of them.
 //
 //	engine-echo [-listen ADDRESS] [-shards N] [-idle DURATION] [-grace DURATION]
 //
