@@ -576,7 +576,7 @@ typedef struct esock_optrow {
     uint8_t slack;        /* with fewer bytes of the room left, the kernel may have cut its answer;
                              0: the kernel says so when it cuts */
     uint16_t max;         /* bytes of data to begin reading with, 0 for scalars */
-    uint16_t kinds;       /* the sockets it applies to, a bit for each kind of esock_opt.def */
+    uint32_t kinds;       /* the sockets it applies to, a bit for each kind of esock_opt.def */
     uint32_t most; /* the most bytes of data; equals `max` where the value's form bounds it */
     const esock_optshape *shape; /* of ESOCK_STRUCT, else NULL */
     const char *since;           /* first Linux that has it */

@@ -88,11 +88,16 @@ static int get_int(const esock *s, const esock_optrow *row, int64_t *i) {
     return 0;
 }
 
+/* SOL_ALG, and ALG_SET_AEAD_AUTHSIZE, whose value is the length of the option's value. */
+enum { ALG_LEVEL = 279, ALG_AUTHSIZE = 5 };
+
 static int set_int(esock *s, const esock_optrow *row, int64_t i) {
     int64_t min = row->codec == ESOCK_INT ? INT_MIN : 0;
     int64_t max = row->codec == ESOCK_BOOL ? 1 : row->codec == ESOCK_INT ? INT_MAX : UINT_MAX;
     if (i < min || i > max) return -ERANGE;
     unsigned v = (unsigned)i;
+    if (row->level_number == ALG_LEVEL && row->number == ALG_AUTHSIZE)
+        return set(s, ALG_LEVEL, ALG_AUTHSIZE, NULL, v);
     if (row->codec == ESOCK_BE32) v = htonl(v);
     return set(s, row->level_number, row->number, &v, sizeof v);
 }
@@ -285,6 +290,19 @@ static int get_struct(const esock *s, const esock_optrow *row, void *data, size_
     return 0;
 }
 
+/* Sets a structure that the kernel refused as it is, perhaps because the kernel is older and has a shorter one: without
+ * the last fields, as long as those are 0. */
+static int set_less(esock *s, const esock_optrow *row, const void *data) {
+    static const char zeros[sizeof(struct sockaddr_storage)];
+    const esock_optfield *f = row->shape->fields + row->shape->count;
+    int r = -EINVAL;
+    while (r == -EINVAL && --f > row->shape->fields) {
+        if (memcmp((const char *)data + f->offset, zeros, f->size) != 0) break;
+        r = set(s, row->level_number, row->number, data, f->offset);
+    }
+    return r;
+}
+
 static int set_struct(esock *s, const esock_optrow *row, const void *data, size_t len) {
     const esock_optshape *sh = row->shape;
     if (len == 0 && sh->element > 0) return set(s, row->level_number, row->number, NULL, 0);
@@ -292,7 +310,8 @@ static int set_struct(esock *s, const esock_optrow *row, const void *data, size_
         (sh->element == 0 ? len != sh->size : (len - sh->size) % sh->element != 0))
         return -EINVAL;
     if (len > row->most) return -ERANGE;
-    return set(s, row->level_number, row->number, data, len);
+    int r = set(s, row->level_number, row->number, data, len);
+    return r == -EINVAL && sh->least < sh->size ? set_less(s, row, data) : r;
 }
 
 /* Reads a filter. The option's length is in instructions. */

@@ -41,6 +41,7 @@
 #define M_LU32(f) uint32_t f[0];
 #define M_LIN4(f) struct in_addr f[0];
 #define M_LSA(f) struct sockaddr_storage f[0];
+#define M_LCAN(f) uint64_t f[0];
 #define M_TAIL(f) uint8_t f[0];
 /* Four fields of one word, which the last of them stands for. */
 #define M_ECNMODE(f) uint32_t f[0];
@@ -174,7 +175,7 @@ uint64_t esock_opt_hash(void) {
     for (const esock_optrow *r = rows; r < rows + ROWS; r++) {
         char text[256];
         int max = r->codec == ESOCK_STRING || r->codec == ESOCK_BYTES ? r->max : 0;
-        snprintf(text, sizeof text, "%s %s %s %d %d %d %d %d %d %d %s\n", r->level, r->name,
+        snprintf(text, sizeof text, "%s %s %s %d %d %d %d %d %u %d %s\n", r->level, r->name,
                  r->constant, r->level_number, r->number, r->codec, r->direction, r->needs,
                  r->kinds, max, r->shape != NULL ? r->shape->name : "-");
         h = add(h, text);

@@ -14,7 +14,6 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/loopcall"
-	"github.com/esock-go/esock/sockopt"
 )
 
 // Handler is what a program does with the connections of a loop. Its methods are called in the goroutine of Run, one at a time.
@@ -405,10 +404,10 @@ func (l *Loop) Serve(s *esock.Socket, h Handler) error {
 	case h == nil:
 		return &esock.InvalidError{What: "handler", Cause: "it is nil"}
 	}
-	switch on, err := sockopt.SocketAcceptConn.Get(s); {
+	switch on, err := s.GetOptionNativeInt(syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); {
 	case errors.Is(err, net.ErrClosed):
 		return err
-	case err == nil && !on:
+	case err == nil && on == 0:
 		return &esock.InvalidError{What: "socket", Cause: "it does not listen"}
 	}
 	return l.enlist(&listening{joined: joined{l: l, s: s}, h: h})

@@ -100,7 +100,7 @@ func (k *atlasKernel) has(option string) (has, known bool) {
 		case ProbeLacks:
 			known = true
 		case ProbeState: // the kernel said something else than that it does not know the option
-			if strings.HasPrefix(option, "tls.") { // or said nothing: the socket did not have the level
+			if strings.HasPrefix(option, "tls.") || strings.HasPrefix(option, "alg.") { // or said nothing: the socket did not have the level
 				continue
 			}
 			return true, true

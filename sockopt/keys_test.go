@@ -30,8 +30,10 @@ func TestStructuresByNameNeedTheirKeys(t *testing.T) {
 		"so_timestamping": {"bind_phc"}, "tcp_md5sig": {"flags", "prefixlen", "ifindex"},
 		"in6_flowlabel_req": {"share", "flags", "expires", "linger", "reserved"},
 		"sctp_paddrparams":  {"address", "hbinterval", "pathmaxrxt", "pathmtu", "sackdelay", "flags", "ipv6_flowlabel", "dscp"},
-		"sctp_sndrcvinfo":   {"ssn", "tsn", "cumtsn"}, "sctp_paddrthlds": {"address"}, "sctp_udpencaps": {"address"},
-		"sctp_probeinterval": {"address"}, "ip_mreqn": {"interface", "ifindex"},
+		"sctp_sndrcvinfo":   {"ssn", "tsn", "cumtsn"}, "sctp_paddrthlds": {"address"},
+		"sctp_paddrthlds_v2": {"address"}, "sctp_udpencaps": {"address"},
+		"sctp_event_subscribe": {"stream_reset", "assoc_reset", "stream_change", "send_failure_event"},
+		"sctp_probeinterval":   {"address"}, "ip_mreqn": {"interface", "ifindex"},
 	}
 	for name, sh := range shapes() {
 		full := sh.plain(make([]byte, sh.size))

@@ -8,7 +8,7 @@ import (
 )
 
 // Kinds is a set of kinds of sockets, such as those that an option applies to. KindTCP4 and the others are sets of one.
-type Kinds uint16
+type Kinds uint32
 
 // Has reports whether the set contains all of k.
 func (s Kinds) Has(k Kinds) bool { return s&k == k }
@@ -17,7 +17,7 @@ func (s Kinds) Has(k Kinds) bool { return s&k == k }
 func (s Kinds) Names() []string {
 	var names []string
 	for b := s; b != 0; b &= b - 1 {
-		if i := bits.TrailingZeros16(uint16(b)); i < len(kindNames) {
+		if i := bits.TrailingZeros32(uint32(b)); i < len(kindNames) {
 			names = append(names, kindNames[i])
 		}
 	}
@@ -50,14 +50,25 @@ var kindArguments = [len(kindNames)]struct {
 	{esock.Inet, esock.Stream, esock.TCP}, {esock.Inet6, esock.Stream, esock.TCP}, {esock.Inet, esock.Dgram, esock.UDP}, {esock.Inet6, esock.Dgram, esock.UDP}, {esock.Inet, esock.Raw, esock.ICMP}, {esock.Inet6, esock.Raw, esock.ICMPv6},
 	{esock.Local, esock.Stream, esock.Default}, {esock.Local, esock.Dgram, esock.Default}, {esock.Packet, esock.Raw, esock.Default}, {esock.Netlink, esock.Raw, esock.Default}, {esock.VSock, esock.Stream, esock.Default},
 	{esock.Inet, esock.Stream, esock.MPTCP}, {esock.Inet, esock.Stream, esock.SCTP}, {esock.Inet, esock.Dgram, esock.UDPLite},
+	{familyCAN, esock.Raw, protocolCANRaw}, {familyTIPC, esock.RDM, esock.Default}, {familyALG, esock.SeqPacket, esock.Default},
+	{familyXDP, esock.Raw, esock.Default},
 }
+
+// Families that package esock has no name for, and the protocol of raw CAN sockets.
+const (
+	familyCAN      esock.Domain   = 29
+	familyTIPC     esock.Domain   = 30
+	familyALG      esock.Domain   = 38
+	familyXDP      esock.Domain   = 44
+	protocolCANRaw esock.Protocol = 1
+)
 
 // kindUntil is the first Linux without sockets of a kind: UDP-Lite went, with its options.
 var kindUntil = map[Kinds]string{KindUDPLite: "7.1"}
 
 // Open opens a socket of the first kind in the set. Options and errors: as esock.Open; *InvalidError "kind" for the empty set.
 func (s Kinds) Open(opts ...esock.OpenOption) (*esock.Socket, error) {
-	i := bits.TrailingZeros16(uint16(s))
+	i := bits.TrailingZeros32(uint32(s))
 	if i >= len(kindArguments) {
 		return nil, &esock.InvalidError{What: "kind", Cause: "no kind of socket"}
 	}
@@ -75,6 +86,14 @@ func kindOf(s *esock.Socket) Kinds {
 		return KindNetlink
 	case d == esock.VSock:
 		return KindVSock
+	case d == familyCAN && p == protocolCANRaw:
+		return KindCAN
+	case d == familyTIPC:
+		return KindTIPC
+	case d == familyALG:
+		return KindALG
+	case d == familyXDP:
+		return KindXDP
 	case d == esock.Local && t == esock.Dgram:
 		return KindUnixDgram
 	case d == esock.Local:

@@ -88,7 +88,7 @@ func ProbeAll(levels ...string) iter.Seq[Probe] {
 func (o Info) Probe() Probe {
 	p := Probe{Option: o, Result: ProbeNoSocket}
 	for kinds := o.Kinds; kinds != 0; kinds &= kinds - 1 {
-		kind := Kinds(1) << bits.TrailingZeros16(uint16(kinds))
+		kind := Kinds(1) << bits.TrailingZeros32(uint32(kinds))
 		a := o.probeOn(kind)
 		p.Answers = append(p.Answers, a)
 		if a.Result < p.Result || len(p.Answers) == 1 {
@@ -163,6 +163,9 @@ func (o *Info) probeUntried(s *esock.Socket, why string) (ProbeResult, string) {
 		if err = TCPULP.Set(s, "tls"); errors.Is(err, syscall.ENOENT) {
 			return ProbeLacks, "the kernel has no TLS: its module tls is not there"
 		}
+		return ProbeState, why
+	}
+	if o.Level == "alg" { // a level that a socket has only with an algorithm, which it is bound to
 		return ProbeState, why
 	}
 	if o.CanGet && !o.Asks {

@@ -250,6 +250,8 @@ func (f *placedField) get(b []byte, to reflect.Value) {
 		return
 	}
 	switch f.kind {
+	case "CAN":
+		*to.Addr().Interface().(*CANFilter) = valueOf[CANFilter](b[:8])
 	case "BOOL", "BOOL8":
 		to.SetBool(f.number(b) != 0)
 	case "SEC", "MS", "US", "USMIN", "US64":
@@ -277,6 +279,9 @@ func (f *placedField) put(b []byte, from reflect.Value) (cause string) {
 		return ""
 	}
 	switch f.kind {
+	case "CAN":
+		v := from.Interface().(CANFilter)
+		copy(b, bytesOf(&v))
 	case "BOOL", "BOOL8":
 		f.putNumber(b, uint64(boolInt(from.Bool())))
 	case "SEC", "MS", "US", "USMIN", "US64":
@@ -372,6 +377,9 @@ func (sh *shape) plain(data []byte) map[string]any {
 
 func (f *placedField) plain(b []byte) any {
 	switch f.kind {
+	case "CAN":
+		v := valueOf[CANFilter](b[:8])
+		return map[string]any{"id": plain.Int(int64(v.ID)), "mask": plain.Int(int64(v.Mask))}
 	case "BOOL", "BOOL8":
 		return f.number(b) != 0
 	case "IN4":
@@ -458,6 +466,8 @@ func listOf(v any) ([]any, bool) {
 
 func (f *placedField) fromPlain(b []byte, v any) (cause string) {
 	switch f.kind {
+	case "CAN":
+		return canFilterFromPlain(b, v)
 	case "BOOL", "BOOL8":
 		n, _, cause := boolFromPlain(v)
 		f.putNumber(b, uint64(n))

@@ -436,16 +436,20 @@ var codecOfSCTPPeerAddrParamsValue = structCodec[SCTPPeerAddrParamsValue]("sctp_
 
 // SCTPEventSubscribe is the value of SCTPEvents: struct sctp_event_subscribe.
 type SCTPEventSubscribe struct {
-	DataIO          bool `esock:"data_io"`
-	Association     bool `esock:"association"`
-	Address         bool `esock:"address"`
-	SendFailure     bool `esock:"send_failure"`
-	PeerError       bool `esock:"peer_error"`
-	Shutdown        bool `esock:"shutdown"`
-	PartialDelivery bool `esock:"partial_delivery"`
-	AdaptationLayer bool `esock:"adaptation_layer"`
-	Authentication  bool `esock:"authentication"`
-	SenderDry       bool `esock:"sender_dry"`
+	DataIO           bool `esock:"data_io"`
+	Association      bool `esock:"association"`
+	Address          bool `esock:"address"`
+	SendFailure      bool `esock:"send_failure"`
+	PeerError        bool `esock:"peer_error"`
+	Shutdown         bool `esock:"shutdown"`
+	PartialDelivery  bool `esock:"partial_delivery"`
+	AdaptationLayer  bool `esock:"adaptation_layer"`
+	Authentication   bool `esock:"authentication"`
+	SenderDry        bool `esock:"sender_dry"`
+	StreamReset      bool `esock:"stream_reset"`       // since 4.11
+	AssocReset       bool `esock:"assoc_reset"`        // since 4.12
+	StreamChange     bool `esock:"stream_change"`      // since 4.12
+	SendFailureEvent bool `esock:"send_failure_event"` // as send_failure, in the newer form; since 5.0
 }
 
 var codecOfSCTPEventSubscribe = structCodec[SCTPEventSubscribe]("sctp_event_subscribe")
@@ -566,6 +570,17 @@ type SCTPPeerAddrThldsValue struct {
 
 var codecOfSCTPPeerAddrThldsValue = structCodec[SCTPPeerAddrThldsValue]("sctp_paddrthlds")
 
+// SCTPPeerAddrThldsV2Value is the value of SCTPPeerAddrThldsV2: struct sctp_paddrthlds_v2.
+type SCTPPeerAddrThldsV2Value struct {
+	AssocID    int32      `esock:"assoc_id"`   // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
+	Address    esock.Addr `esock:"address"`    // of the peer; none for all
+	PathMaxRxt uint16     `esock:"pathmaxrxt"` // errors before it counts as failed
+	PathPFThld uint16     `esock:"pathpfthld"` // errors before it counts as nearly failed
+	PathCPThld uint16     `esock:"pathcpthld"` // errors before another address becomes the primary; pathpfthld at the least
+}
+
+var codecOfSCTPPeerAddrThldsV2Value = structCodec[SCTPPeerAddrThldsV2Value]("sctp_paddrthlds_v2")
+
 // SCTPDefaultPrInfoValue is the value of SCTPDefaultPrInfo: struct sctp_default_prinfo.
 type SCTPDefaultPrInfoValue struct {
 	AssocID int32  `esock:"assoc_id"` // the association; of one-to-many sockets also 0 those to come, 1 those there are, 2 both
@@ -574,6 +589,40 @@ type SCTPDefaultPrInfoValue struct {
 }
 
 var codecOfSCTPDefaultPrInfoValue = structCodec[SCTPDefaultPrInfoValue]("sctp_default_prinfo")
+
+// SCTPPrStatus is the value of SCTPPRAssocStatus, SCTPPRStreamStatus: struct sctp_prstatus.
+type SCTPPrStatus struct {
+	AssocID         int32  `esock:"assoc_id"`         // the association; 0 on one-to-one sockets
+	SID             uint16 `esock:"sid"`              // in: the stream, of pr_stream_status alone
+	Policy          uint16 `esock:"policy"`           // in: 16 time, 32 retransmissions, 48 priority, 128 all
+	AbandonedUnsent uint64 `esock:"abandoned_unsent"` // out: messages of which no piece was sent
+	AbandonedSent   uint64 `esock:"abandoned_sent"`   // out: messages of which a piece was sent
+}
+
+var codecOfSCTPPrStatus = structCodec[SCTPPrStatus]("sctp_prstatus")
+
+// SCTPAssocStats is the value of SCTPGetAssocStats: struct sctp_assoc_stats.
+type SCTPAssocStats struct {
+	AssocID          int32      `esock:"assoc_id"`       // the association; 0 on one-to-one sockets
+	ObsRTOIPAddr     esock.Addr `esock:"obs_rto_ipaddr"` // the address with the longest time before a retransmission; none before there was one
+	MaxRTO           uint64     `esock:"maxrto"`         // that time in milliseconds, since it was last read
+	ISACKs           uint64     `esock:"isacks"`         // SACKs received
+	OSACKs           uint64     `esock:"osacks"`         // SACKs sent
+	OPackets         uint64     `esock:"opackets"`       // packets sent
+	IPackets         uint64     `esock:"ipackets"`       // packets received
+	RtxChunks        uint64     `esock:"rtxchunks"`      // chunks sent again
+	OutOfSeqTSNs     uint64     `esock:"outofseqtsns"`   // chunks received before those that they follow
+	IDupChunks       uint64     `esock:"idupchunks"`     // chunks received twice
+	GapCnt           uint64     `esock:"gapcnt"`         // gaps that the peer told of
+	OUnorderedChunks uint64     `esock:"ouodchunks"`     // unordered data chunks sent
+	IUnorderedChunks uint64     `esock:"iuodchunks"`     // unordered data chunks received
+	OOrderedChunks   uint64     `esock:"oodchunks"`      // ordered data chunks sent
+	IOrderedChunks   uint64     `esock:"iodchunks"`      // ordered data chunks received
+	OCtrlChunks      uint64     `esock:"octrlchunks"`    // control chunks sent
+	ICtrlChunks      uint64     `esock:"ictrlchunks"`    // control chunks received
+}
+
+var codecOfSCTPAssocStats = structCodec[SCTPAssocStats]("sctp_assoc_stats")
 
 // SCTPResetStreamsValue is the value of SCTPResetStreams: struct sctp_reset_streams.
 type SCTPResetStreamsValue struct {
@@ -619,3 +668,76 @@ type SCTPProbeInterval struct {
 }
 
 var codecOfSCTPProbeInterval = structCodec[SCTPProbeInterval]("sctp_probeinterval")
+
+// CANFilters is the value of CANRawFilter: struct can_filter[].
+type CANFilters struct {
+	Filters []CANFilter `esock:"filters"` // the filters
+}
+
+var codecOfCANFilters = structCodec[CANFilters]("can_filters")
+
+// CANRawVCIDOptions is the value of CANRawXLVCIDOpts: struct can_raw_vcid_options.
+type CANRawVCIDOptions struct {
+	Flags      uint8 `esock:"flags"`        // 1 send as the network tx_vcid, 2 send as each frame says, 4 receive rx_vcid alone
+	TXVCID     uint8 `esock:"tx_vcid"`      // the network of frames sent
+	RXVCID     uint8 `esock:"rx_vcid"`      // the network of frames received
+	RXVCIDMask uint8 `esock:"rx_vcid_mask"` // its bits that count
+}
+
+var codecOfCANRawVCIDOptions = structCodec[CANRawVCIDOptions]("can_raw_vcid_options")
+
+// TIPCGroupReq is the value of TIPCGroupJoin: struct tipc_group_req.
+type TIPCGroupReq struct {
+	Type     uint32 `esock:"type"`     // the group
+	Instance uint32 `esock:"instance"` // the member
+	Scope    uint32 `esock:"scope"`    // 2 cluster, 3 node
+	Flags    uint32 `esock:"flags"`    // 1 receives its own messages, 2 is told of members
+}
+
+var codecOfTIPCGroupReq = structCodec[TIPCGroupReq]("tipc_group_req")
+
+// XDPMMapOffsetsValue is the value of XDPMMapOffsets: struct xdp_mmap_offsets.
+type XDPMMapOffsetsValue struct {
+	RXProducer         uint64 `esock:"rx_producer"`
+	RXConsumer         uint64 `esock:"rx_consumer"`
+	RXDesc             uint64 `esock:"rx_desc"`
+	RXFlags            uint64 `esock:"rx_flags"`
+	TXProducer         uint64 `esock:"tx_producer"`
+	TXConsumer         uint64 `esock:"tx_consumer"`
+	TXDesc             uint64 `esock:"tx_desc"`
+	TXFlags            uint64 `esock:"tx_flags"`
+	FillProducer       uint64 `esock:"fr_producer"`
+	FillConsumer       uint64 `esock:"fr_consumer"`
+	FillDesc           uint64 `esock:"fr_desc"`
+	FillFlags          uint64 `esock:"fr_flags"`
+	CompletionProducer uint64 `esock:"cr_producer"`
+	CompletionConsumer uint64 `esock:"cr_consumer"`
+	CompletionDesc     uint64 `esock:"cr_desc"`
+	CompletionFlags    uint64 `esock:"cr_flags"`
+}
+
+var codecOfXDPMMapOffsetsValue = structCodec[XDPMMapOffsetsValue]("xdp_mmap_offsets")
+
+// XDPUMemRegValue is the value of XDPUMemReg: struct xdp_umem_reg.
+type XDPUMemRegValue struct {
+	Addr          uint64 `esock:"addr"`            // its address
+	Len           uint64 `esock:"len"`             // bytes
+	ChunkSize     uint32 `esock:"chunk_size"`      // bytes for a packet
+	Headroom      uint32 `esock:"headroom"`        // bytes before it
+	Flags         uint32 `esock:"flags"`           // 1 chunks at any address
+	TXMetadataLen uint32 `esock:"tx_metadata_len"` // bytes; since 6.8
+}
+
+var codecOfXDPUMemRegValue = structCodec[XDPUMemRegValue]("xdp_umem_reg")
+
+// XDPStatisticsValue is the value of XDPStatistics: struct xdp_statistics.
+type XDPStatisticsValue struct {
+	RXDropped            uint64 `esock:"rx_dropped"` // packets
+	RXInvalidDescs       uint64 `esock:"rx_invalid_descs"`
+	TXInvalidDescs       uint64 `esock:"tx_invalid_descs"`
+	RXRingFull           uint64 `esock:"rx_ring_full"` // packets dropped; this and the rest since 5.9
+	RXFillRingEmptyDescs uint64 `esock:"rx_fill_ring_empty_descs"`
+	TXRingEmptyDescs     uint64 `esock:"tx_ring_empty_descs"`
+}
+
+var codecOfXDPStatisticsValue = structCodec[XDPStatisticsValue]("xdp_statistics")

@@ -34,12 +34,12 @@ var (
 
 	// SocketDontRoute is SO_DONTROUTE, {socket,dontroute}; can be read and set; since Linux 2.2.
 	// Sends to directly connected hosts only, past the gateways. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketDontRoute = Option[bool]{4, &boolCodec}
 
 	// SocketBroadcast is SO_BROADCAST, {socket,broadcast}; can be read and set; since Linux 2.2.
 	// Lets a datagram socket send to a broadcast address. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketBroadcast = Option[bool]{5, &boolCodec}
 
 	// SocketSndBuf is SO_SNDBUF, {socket,sndbuf}; can be read and set; since Linux 2.2.
@@ -59,7 +59,7 @@ var (
 
 	// SocketOOBInline is SO_OOBINLINE, {socket,oobinline}; can be read and set; since Linux 2.2.
 	// Leaves out-of-band data in the stream of the normal data. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketOOBInline = Option[bool]{9, &boolCodec}
 
 	// SocketNoCheck is SO_NO_CHECK, {socket,no_check}; can be read and set; since Linux 2.2.
@@ -121,12 +121,12 @@ var (
 
 	// SocketAttachFilter is SO_ATTACH_FILTER, {socket,attach_filter}; can be read and set; since Linux 2.2.
 	// A classic BPF program that says how many bytes of each message to take. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketAttachFilter = Option[[]SockFilter]{21, &filterCodec}
 
 	// SocketDetachFilter is SO_DETACH_FILTER, {socket,detach_filter}; can be set; since Linux 2.2.
 	// Takes the program away, classic or extended; the value is ignored. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketDetachFilter = Option[int]{22, &intCodec}
 
 	// SocketTimestamp is SO_TIMESTAMP, {socket,timestamp}; can be read and set; since Linux 2.2.
@@ -186,12 +186,12 @@ var (
 
 	// SocketRXQOvfl is SO_RXQ_OVFL, {socket,rxq_ovfl}; can be read and set; since Linux 2.6.33.
 	// Receives the number of messages dropped so far as a control message. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketRXQOvfl = Option[bool]{34, &boolCodec}
 
 	// SocketWifiStatus is SO_WIFI_STATUS, {socket,wifi_status}; can be read and set; since Linux 3.3.
 	// Receives whether a wireless frame was acknowledged, through the error queue. linux/wireless
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketWifiStatus = Option[bool]{35, &boolCodec}
 
 	// SocketPeekOff is SO_PEEK_OFF, {socket,peek_off}; can be read and set; since Linux 3.4.
@@ -206,12 +206,12 @@ var (
 
 	// SocketLockFilter is SO_LOCK_FILTER, {socket,lock_filter}; can be read and set; since Linux 3.9.
 	// Keeps the filter from being changed; only CAP_NET_ADMIN may clear it. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketLockFilter = Option[bool]{38, &boolCodec}
 
 	// SocketSelectErrQueue is SO_SELECT_ERR_QUEUE, {socket,select_err_queue}; can be read and set; since Linux 3.10.
 	// Lets select report a queued error as an exception. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketSelectErrQueue = Option[bool]{39, &boolCodec}
 
 	// SocketBusyPoll is SO_BUSY_POLL, {socket,busy_poll}; can be read and set; since Linux 3.11.
@@ -221,7 +221,7 @@ var (
 
 	// SocketMaxPacingRate is SO_MAX_PACING_RATE, {socket,max_pacing_rate}; can be read and set; since Linux 3.13.
 	// The most bytes per second to send; all ones for no limit. 32 bits before 4.20. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketMaxPacingRate = Option[uint64]{41, &uint64Codec}
 
 	// SocketBPFExtensions is SO_BPF_EXTENSIONS, {socket,bpf_extensions}; can be read; since Linux 3.14.
@@ -281,7 +281,7 @@ var (
 
 	// SocketTXTime is SO_TXTIME, {socket,txtime}; can be read and set; since Linux 4.19.
 	// Sends each message at the time given in a control message; clocks but monotonic need CAP_NET_ADMIN. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_ADMIN.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp. Needs: CAP_NET_ADMIN.
 	SocketTXTime = Option[TXTimeConfig]{53, &codecOfTXTimeConfig}
 
 	// SocketBindToIfIndex is SO_BINDTOIFINDEX, {socket,bindtoifindex}; can be read and set; since Linux 5.1.
@@ -301,7 +301,7 @@ var (
 
 	// SocketBusyPollBudget is SO_BUSY_POLL_BUDGET, {socket,busy_poll_budget}; can be set; since Linux 5.11.
 	// The packets that one round of busy polling handles at the most. Documentation/networking/napi.rst
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_ADMIN.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp. Needs: CAP_NET_ADMIN.
 	SocketBusyPollBudget = Option[int]{57, &intCodec}
 
 	// SocketNetNSCookie is SO_NETNS_COOKIE, {socket,netns_cookie}; can be read; since Linux 5.14.
@@ -311,7 +311,7 @@ var (
 
 	// SocketBufLock is SO_BUF_LOCK, {socket,buf_lock}; can be read and set; since Linux 5.15.
 	// Which buffers the kernel must not resize: 1 the send buffer, 2 the receive buffer. asm-generic/socket.h
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp.
 	SocketBufLock = Option[uint32]{59, &bitsCodec}
 
 	// SocketReserveMem is SO_RESERVE_MEM, {socket,reserve_mem}; can be read and set; since Linux 5.16.
@@ -326,7 +326,7 @@ var (
 
 	// SocketRcvMark is SO_RCVMARK, {socket,rcvmark}; can be read and set; since Linux 6.0.
 	// Receives the mark of each packet as a control message. socket(7)
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_RAW.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp. Needs: CAP_NET_RAW.
 	SocketRcvMark = Option[bool]{62, &boolCodec}
 
 	// SocketPassPIDFD is SO_PASSPIDFD, {socket,passpidfd}; can be read and set; since Linux 6.5.
@@ -341,7 +341,7 @@ var (
 
 	// SocketRcvPriority is SO_RCVPRIORITY, {socket,rcvpriority}; can be read and set; since Linux 6.14.
 	// Receives the priority of each packet as a control message. asm-generic/socket.h
-	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite. Needs: CAP_NET_RAW.
+	// Sockets: tcp4 tcp6 udp4 udp6 raw4 raw6 unix unixdg packet netlink vsock sctp udplite can tipc alg xdp. Needs: CAP_NET_RAW.
 	SocketRcvPriority = Option[bool]{65, &boolCodec}
 
 	// SocketPassRights is SO_PASSRIGHTS, {socket,passrights}; can be read and set; since Linux 6.16.
@@ -1291,7 +1291,7 @@ var (
 	SCTPDefaultSendParams = Option[esock.SCTPSndRcv]{248, &sctpSndRcvCodec}
 
 	// SCTPEvents is SCTP_EVENTS, {sctp,events}; can be read and set; since Linux 2.5.
-	// Which notifications are received. sctp(7), RFC 6458
+	// Which notifications are received; older kernels lack the last four and refuse those alone. sctp(7), RFC 6458
 	// Sockets: sctp.
 	SCTPEvents = Option[SCTPEventSubscribe]{249, &codecOfSCTPEventSubscribe}
 
@@ -1420,95 +1420,110 @@ var (
 	// Sockets: sctp.
 	SCTPReusePort = Option[bool]{274, &boolCodec}
 
+	// SCTPPeerAddrThldsV2 is SCTP_PEER_ADDR_THLDS_V2, {sctp,peer_addr_thlds_v2}; can be asked with Ask, and set; since Linux 5.5.
+	// As peer_addr_thlds, and how many errors move the primary address to another path. RFC 7829
+	// Sockets: sctp.
+	SCTPPeerAddrThldsV2 = Option[SCTPPeerAddrThldsV2Value]{275, &codecOfSCTPPeerAddrThldsV2Value}
+
 	// SCTPGetAssocStats is SCTP_GET_ASSOC_STATS, {sctp,get_assoc_stats}; can be asked with Ask; since Linux 3.8.
-	// Counters of an association, a struct sctp_assoc_stats. linux/sctp.h
+	// Counters of an association. linux/sctp.h
 	// Sockets: sctp. Needs: connected.
-	SCTPGetAssocStats = Option[[]byte]{275, &bytesCodec}
+	SCTPGetAssocStats = Option[SCTPAssocStats]{276, &codecOfSCTPAssocStats}
 
 	// SCTPPRSupported is SCTP_PR_SUPPORTED, {sctp,pr_supported}; can be asked with Ask, and set; since Linux 4.8.
 	// Partial reliability. RFC 7496
 	// Sockets: sctp.
-	SCTPPRSupported = Option[SCTPAssocValue]{276, &codecOfSCTPAssocValue}
+	SCTPPRSupported = Option[SCTPAssocValue]{277, &codecOfSCTPAssocValue}
 
 	// SCTPDefaultPrInfo is SCTP_DEFAULT_PRINFO, {sctp,default_prinfo}; can be asked with Ask, and set; since Linux 4.8.
 	// The policy of partial reliability of messages. RFC 7496
 	// Sockets: sctp.
-	SCTPDefaultPrInfo = Option[SCTPDefaultPrInfoValue]{277, &codecOfSCTPDefaultPrInfoValue}
+	SCTPDefaultPrInfo = Option[SCTPDefaultPrInfoValue]{278, &codecOfSCTPDefaultPrInfoValue}
+
+	// SCTPPRAssocStatus is SCTP_PR_ASSOC_STATUS, {sctp,pr_assoc_status}; can be asked with Ask; since Linux 4.8.
+	// How many messages of an association partial reliability gave up. RFC 7496
+	// Sockets: sctp. Needs: connected.
+	SCTPPRAssocStatus = Option[SCTPPrStatus]{279, &codecOfSCTPPrStatus}
+
+	// SCTPPRStreamStatus is SCTP_PR_STREAM_STATUS, {sctp,pr_stream_status}; can be asked with Ask; since Linux 4.12.
+	// How many messages of a stream partial reliability gave up. RFC 7496
+	// Sockets: sctp. Needs: connected.
+	SCTPPRStreamStatus = Option[SCTPPrStatus]{280, &codecOfSCTPPrStatus}
 
 	// SCTPReconfigSupported is SCTP_RECONFIG_SUPPORTED, {sctp,reconfig_supported}; can be asked with Ask, and set; since Linux 4.11.
 	// Whether streams can be reset. RFC 6525
 	// Sockets: sctp.
-	SCTPReconfigSupported = Option[SCTPAssocValue]{278, &codecOfSCTPAssocValue}
+	SCTPReconfigSupported = Option[SCTPAssocValue]{281, &codecOfSCTPAssocValue}
 
 	// SCTPEnableStreamReset is SCTP_ENABLE_STREAM_RESET, {sctp,enable_stream_reset}; can be asked with Ask, and set; since Linux 4.11.
 	// What the peer may reset: 1 streams, 2 associations, 4 the number of streams. RFC 6525
 	// Sockets: sctp.
-	SCTPEnableStreamReset = Option[SCTPAssocValue]{279, &codecOfSCTPAssocValue}
+	SCTPEnableStreamReset = Option[SCTPAssocValue]{282, &codecOfSCTPAssocValue}
 
 	// SCTPResetStreams is SCTP_RESET_STREAMS, {sctp,reset_streams}; can be set; since Linux 4.11.
 	// Resets streams. RFC 6525
 	// Sockets: sctp. Needs: connected.
-	SCTPResetStreams = Option[SCTPResetStreamsValue]{280, &codecOfSCTPResetStreamsValue}
+	SCTPResetStreams = Option[SCTPResetStreamsValue]{283, &codecOfSCTPResetStreamsValue}
 
 	// SCTPResetAssoc is SCTP_RESET_ASSOC, {sctp,reset_assoc}; can be set; since Linux 4.11.
 	// Resets an association's sequence numbers. RFC 6525
 	// Sockets: sctp. Needs: connected.
-	SCTPResetAssoc = Option[int]{281, &intCodec}
+	SCTPResetAssoc = Option[int]{284, &intCodec}
 
 	// SCTPAddStreams is SCTP_ADD_STREAMS, {sctp,add_streams}; can be set; since Linux 4.11.
 	// Adds streams. RFC 6525
 	// Sockets: sctp. Needs: connected.
-	SCTPAddStreams = Option[SCTPAddStreamsValue]{282, &codecOfSCTPAddStreamsValue}
+	SCTPAddStreams = Option[SCTPAddStreamsValue]{285, &codecOfSCTPAddStreamsValue}
 
 	// SCTPStreamScheduler is SCTP_STREAM_SCHEDULER, {sctp,stream_scheduler}; can be asked with Ask, and set; since Linux 4.15.
 	// Which stream is sent from next: 0 first come, 1 priority, 2 round robin. RFC 8260
 	// Sockets: sctp.
-	SCTPStreamScheduler = Option[SCTPAssocValue]{283, &codecOfSCTPAssocValue}
+	SCTPStreamScheduler = Option[SCTPAssocValue]{286, &codecOfSCTPAssocValue}
 
 	// SCTPStreamSchedulerValue is SCTP_STREAM_SCHEDULER_VALUE, {sctp,stream_scheduler_value}; can be asked with Ask, and set; since Linux 4.15.
 	// A stream's value for the scheduler. RFC 8260
 	// Sockets: sctp. Needs: connected.
-	SCTPStreamSchedulerValue = Option[SCTPStreamValue]{284, &codecOfSCTPStreamValue}
+	SCTPStreamSchedulerValue = Option[SCTPStreamValue]{287, &codecOfSCTPStreamValue}
 
 	// SCTPInterleavingSupported is SCTP_INTERLEAVING_SUPPORTED, {sctp,interleaving_supported}; can be asked with Ask, and set; since Linux 4.16.
 	// Messages that mix their parts. RFC 8260
 	// Sockets: sctp.
-	SCTPInterleavingSupported = Option[SCTPAssocValue]{285, &codecOfSCTPAssocValue}
+	SCTPInterleavingSupported = Option[SCTPAssocValue]{288, &codecOfSCTPAssocValue}
 
 	// SCTPEvent is SCTP_EVENT, {sctp,event}; can be asked with Ask, and set; since Linux 5.0.
 	// Whether one notification is received. RFC 6458
 	// Sockets: sctp.
-	SCTPEvent = Option[SCTPEventValue]{286, &codecOfSCTPEventValue}
+	SCTPEvent = Option[SCTPEventValue]{289, &codecOfSCTPEventValue}
 
 	// SCTPASCONFSupported is SCTP_ASCONF_SUPPORTED, {sctp,asconf_supported}; can be asked with Ask, and set; since Linux 5.4.
 	// Whether addresses can be added and removed. RFC 5061
 	// Sockets: sctp.
-	SCTPASCONFSupported = Option[SCTPAssocValue]{287, &codecOfSCTPAssocValue}
+	SCTPASCONFSupported = Option[SCTPAssocValue]{290, &codecOfSCTPAssocValue}
 
 	// SCTPAuthSupported is SCTP_AUTH_SUPPORTED, {sctp,auth_supported}; can be asked with Ask, and set; since Linux 5.4.
 	// Authentication. RFC 4895
 	// Sockets: sctp.
-	SCTPAuthSupported = Option[SCTPAssocValue]{288, &codecOfSCTPAssocValue}
+	SCTPAuthSupported = Option[SCTPAssocValue]{291, &codecOfSCTPAssocValue}
 
 	// SCTPECNSupported is SCTP_ECN_SUPPORTED, {sctp,ecn_supported}; can be asked with Ask, and set; since Linux 5.4.
 	// Explicit congestion notification. RFC 3168
 	// Sockets: sctp.
-	SCTPECNSupported = Option[SCTPAssocValue]{289, &codecOfSCTPAssocValue}
+	SCTPECNSupported = Option[SCTPAssocValue]{292, &codecOfSCTPAssocValue}
 
 	// SCTPExposePFState is SCTP_EXPOSE_POTENTIALLY_FAILED_STATE, {sctp,expose_pf_state}; can be asked with Ask, and set; since Linux 5.5.
 	// Whether an address's state before failed is shown. RFC 7829
 	// Sockets: sctp.
-	SCTPExposePFState = Option[SCTPAssocValue]{290, &codecOfSCTPAssocValue}
+	SCTPExposePFState = Option[SCTPAssocValue]{293, &codecOfSCTPAssocValue}
 
 	// SCTPRemoteUDPEncapsPort is SCTP_REMOTE_UDP_ENCAPS_PORT, {sctp,remote_udp_encaps_port}; can be asked with Ask, and set; since Linux 5.11.
 	// The port that SCTP over UDP is sent to. RFC 6951
 	// Sockets: sctp.
-	SCTPRemoteUDPEncapsPort = Option[SCTPUDPEncaps]{291, &codecOfSCTPUDPEncaps}
+	SCTPRemoteUDPEncapsPort = Option[SCTPUDPEncaps]{294, &codecOfSCTPUDPEncaps}
 
 	// SCTPPLPMTUDProbeInterval is SCTP_PLPMTUD_PROBE_INTERVAL, {sctp,plpmtud_probe_interval}; can be asked with Ask, and set; since Linux 5.14.
 	// The time between probes of the path MTU, in milliseconds. RFC 8899
 	// Sockets: sctp.
-	SCTPPLPMTUDProbeInterval = Option[SCTPProbeInterval]{292, &codecOfSCTPProbeInterval}
+	SCTPPLPMTUDProbeInterval = Option[SCTPProbeInterval]{295, &codecOfSCTPProbeInterval}
 )
 
 // Options of level tls: Documentation/networking/tls.rst of Linux.
@@ -1516,22 +1531,22 @@ var (
 	// TLSTX is TLS_TX, {tls,tx}; can be read and set; since Linux 4.13.
 	// The keys to send with; sends then leave as TLS records. It reads version and cipher only. Documentation/networking/tls.rst
 	// Sockets: tcp4 tcp6. Needs: connected.
-	TLSTX = Option[TLSCryptoInfo]{293, &codecOfTLSCryptoInfo}
+	TLSTX = Option[TLSCryptoInfo]{296, &codecOfTLSCryptoInfo}
 
 	// TLSRX is TLS_RX, {tls,rx}; can be read and set; since Linux 4.17.
 	// The keys to receive with; receives then give what is inside the records. It reads version and cipher only. tls.rst
 	// Sockets: tcp4 tcp6. Needs: connected.
-	TLSRX = Option[TLSCryptoInfo]{294, &codecOfTLSCryptoInfo}
+	TLSRX = Option[TLSCryptoInfo]{297, &codecOfTLSCryptoInfo}
 
 	// TLSTXZeroCopyRO is TLS_TX_ZEROCOPY_RO, {tls,tx_zerocopy_ro}; can be read and set; since Linux 5.19.
 	// Sendfile does not copy; the file must not change before the peer has it. For adapters that encrypt. tls.rst
 	// Sockets: tcp4 tcp6. Needs: connected.
-	TLSTXZeroCopyRO = Option[bool]{295, &boolCodec}
+	TLSTXZeroCopyRO = Option[bool]{298, &boolCodec}
 
 	// TLSRXExpectNoPad is TLS_RX_EXPECT_NO_PAD, {tls,rx_expect_no_pad}; can be read and set; since Linux 6.0.
 	// Decrypts into the receiver's buffer in the hope that TLS 1.3 records have no padding. tls.rst
 	// Sockets: tcp4 tcp6. Needs: connected.
-	TLSRXExpectNoPad = Option[bool]{296, &boolCodec}
+	TLSRXExpectNoPad = Option[bool]{299, &boolCodec}
 )
 
 // Options of level mptcp: Documentation/networking/mptcp.rst of Linux.
@@ -1539,22 +1554,22 @@ var (
 	// MPTCPInfo is MPTCP_INFO, {mptcp,info}; can be read; since Linux 5.16.
 	// What the kernel knows of the MPTCP connection; fields it does not have are 0. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPInfo = Option[MPTCPInfoValue]{297, &codecOfMPTCPInfoValue}
+	MPTCPInfo = Option[MPTCPInfoValue]{300, &codecOfMPTCPInfoValue}
 
 	// MPTCPTCPInfo is MPTCP_TCPINFO, {mptcp,tcpinfo}; can be asked with Ask; since Linux 5.16.
 	// The tcp_info of each subflow: size_user bytes each in the tail. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPTCPInfo = Option[MPTCPSubflowData]{298, &codecOfMPTCPSubflowData}
+	MPTCPTCPInfo = Option[MPTCPSubflowData]{301, &codecOfMPTCPSubflowData}
 
 	// MPTCPSubflowAddrs is MPTCP_SUBFLOW_ADDRS, {mptcp,subflow_addrs}; can be asked with Ask; since Linux 5.16.
 	// The addresses of each subflow: two sockaddr_storage, local and remote, each in the tail. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPSubflowAddrs = Option[MPTCPSubflowData]{299, &codecOfMPTCPSubflowData}
+	MPTCPSubflowAddrs = Option[MPTCPSubflowData]{302, &codecOfMPTCPSubflowData}
 
 	// MPTCPFullInfo is MPTCP_FULL_INFO, {mptcp,full_info}; can be asked with Ask; since Linux 6.6.
 	// As info, with the number of subflows. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPFullInfo = Option[MPTCPFullInfoValue]{300, &codecOfMPTCPFullInfoValue}
+	MPTCPFullInfo = Option[MPTCPFullInfoValue]{303, &codecOfMPTCPFullInfoValue}
 )
 
 // Options of level packet: packet(7).
@@ -1562,107 +1577,107 @@ var (
 	// PacketAddMembership is PACKET_ADD_MEMBERSHIP, {packet,add_membership}; can be set; since Linux 2.2.
 	// Receives more on an interface: type 0 a multicast address, 1 everything, 2 all multicast. packet(7)
 	// Sockets: packet.
-	PacketAddMembership = Option[PacketMreq]{301, &codecOfPacketMreq}
+	PacketAddMembership = Option[PacketMreq]{304, &codecOfPacketMreq}
 
 	// PacketDropMembership is PACKET_DROP_MEMBERSHIP, {packet,drop_membership}; can be set; since Linux 2.2.
 	// Takes that back. packet(7)
 	// Sockets: packet.
-	PacketDropMembership = Option[PacketMreq]{302, &codecOfPacketMreq}
+	PacketDropMembership = Option[PacketMreq]{305, &codecOfPacketMreq}
 
 	// PacketRXRing is PACKET_RX_RING, {packet,rx_ring}; can be set; since Linux 2.4.
 	// A ring of memory to receive through. packet(7), packet_mmap.rst
 	// Sockets: packet.
-	PacketRXRing = Option[PacketRing]{303, &codecOfPacketRing}
+	PacketRXRing = Option[PacketRing]{306, &codecOfPacketRing}
 
 	// PacketStatistics is PACKET_STATISTICS, {packet,statistics}; can be read; since Linux 2.4.
 	// Packets received and dropped since last asked. packet(7)
 	// Sockets: packet.
-	PacketStatistics = Option[PacketStats]{304, &codecOfPacketStats}
+	PacketStatistics = Option[PacketStats]{307, &codecOfPacketStats}
 
 	// PacketCopyThresh is PACKET_COPY_THRESH, {packet,copy_thresh}; can be read and set; since Linux 2.4.
 	// Packets longer than the ring's frames and this are queued as well. packet_mmap.rst
 	// Sockets: packet.
-	PacketCopyThresh = Option[int]{305, &intCodec}
+	PacketCopyThresh = Option[int]{308, &intCodec}
 
 	// PacketAuxData is PACKET_AUXDATA, {packet,auxdata}; can be read and set; since Linux 2.6.21.
 	// Receives length and VLAN of each packet as a control message. packet(7)
 	// Sockets: packet.
-	PacketAuxData = Option[bool]{306, &boolCodec}
+	PacketAuxData = Option[bool]{309, &boolCodec}
 
 	// PacketOrigDev is PACKET_ORIGDEV, {packet,origdev}; can be read and set; since Linux 2.6.23.
 	// Names the device that a packet came by, not the one that stands for it. packet(7)
 	// Sockets: packet.
-	PacketOrigDev = Option[bool]{307, &boolCodec}
+	PacketOrigDev = Option[bool]{310, &boolCodec}
 
 	// PacketVersion is PACKET_VERSION, {packet,version}; can be read and set; since Linux 2.6.27.
 	// The version of the ring's headers: 0, 1 or 2. packet(7)
 	// Sockets: packet.
-	PacketVersion = Option[int]{308, &intCodec}
+	PacketVersion = Option[int]{311, &intCodec}
 
 	// PacketHdrLen is PACKET_HDRLEN, {packet,hdrlen}; can be asked with Ask; since Linux 2.6.27.
 	// The length of the ring's headers of the version asked for, in bytes. packet_mmap.rst
 	// Sockets: packet.
-	PacketHdrLen = Option[int]{309, &intCodec}
+	PacketHdrLen = Option[int]{312, &intCodec}
 
 	// PacketReserve is PACKET_RESERVE, {packet,reserve}; can be read and set; since Linux 2.6.27.
 	// Room before each packet in the ring, in bytes. packet(7)
 	// Sockets: packet.
-	PacketReserve = Option[uint]{310, &uintCodec}
+	PacketReserve = Option[uint]{313, &uintCodec}
 
 	// PacketTXRing is PACKET_TX_RING, {packet,tx_ring}; can be set; since Linux 2.6.31.
 	// A ring of memory to send through. packet(7), packet_mmap.rst
 	// Sockets: packet.
-	PacketTXRing = Option[PacketRing]{311, &codecOfPacketRing}
+	PacketTXRing = Option[PacketRing]{314, &codecOfPacketRing}
 
 	// PacketLoss is PACKET_LOSS, {packet,loss}; can be read and set; since Linux 2.6.31.
 	// Skips bad packets in the ring to send, instead of stopping. packet(7)
 	// Sockets: packet.
-	PacketLoss = Option[bool]{312, &boolCodec}
+	PacketLoss = Option[bool]{315, &boolCodec}
 
 	// PacketVNetHdr is PACKET_VNET_HDR, {packet,vnet_hdr}; can be read and set; since Linux 2.6.34.
 	// Packets begin with a virtio_net_hdr. packet_mmap.rst
 	// Sockets: packet.
-	PacketVNetHdr = Option[bool]{313, &boolCodec}
+	PacketVNetHdr = Option[bool]{316, &boolCodec}
 
 	// PacketTimestamp is PACKET_TIMESTAMP, {packet,timestamp}; can be read and set; since Linux 2.6.36.
 	// Whose timestamps the ring shows: SOF_TIMESTAMPING_ flags. packet(7)
 	// Sockets: packet.
-	PacketTimestamp = Option[uint32]{314, &bitsCodec}
+	PacketTimestamp = Option[uint32]{317, &bitsCodec}
 
 	// PacketFanout is PACKET_FANOUT, {packet,fanout}; can be read and set; since Linux 3.1.
 	// Shares the packets among the sockets of a group: its number, and 65536 times the way. packet(7)
 	// Sockets: packet.
-	PacketFanout = Option[uint]{315, &uintCodec}
+	PacketFanout = Option[uint]{318, &uintCodec}
 
 	// PacketTXHasOff is PACKET_TX_HAS_OFF, {packet,tx_has_off}; can be read and set; since Linux 3.9.
 	// Packets in the ring to send say where they begin. packet_mmap.rst
 	// Sockets: packet.
-	PacketTXHasOff = Option[bool]{316, &boolCodec}
+	PacketTXHasOff = Option[bool]{319, &boolCodec}
 
 	// PacketQdiscBypass is PACKET_QDISC_BYPASS, {packet,qdisc_bypass}; can be read and set; since Linux 3.14.
 	// Sends past the queueing discipline. packet(7)
 	// Sockets: packet.
-	PacketQdiscBypass = Option[bool]{317, &boolCodec}
+	PacketQdiscBypass = Option[bool]{320, &boolCodec}
 
 	// PacketRolloverStats is PACKET_ROLLOVER_STATS, {packet,rollover_stats}; can be read; since Linux 4.1.
 	// How often a fanout group passed packets on. linux/if_packet.h
 	// Sockets: packet.
-	PacketRolloverStats = Option[PacketRollovers]{318, &codecOfPacketRollovers}
+	PacketRolloverStats = Option[PacketRollovers]{321, &codecOfPacketRollovers}
 
 	// PacketFanoutData is PACKET_FANOUT_DATA, {packet,fanout_data}; can be set; since Linux 4.2.
 	// The classic BPF program that chooses in a fanout group. linux/if_packet.h
 	// Sockets: packet.
-	PacketFanoutData = Option[[]SockFilter]{319, &filterCodec}
+	PacketFanoutData = Option[[]SockFilter]{322, &filterCodec}
 
 	// PacketIgnoreOutgoing is PACKET_IGNORE_OUTGOING, {packet,ignore_outgoing}; can be read and set; since Linux 4.20.
 	// Does not receive what this host sends. linux/if_packet.h
 	// Sockets: packet.
-	PacketIgnoreOutgoing = Option[bool]{320, &boolCodec}
+	PacketIgnoreOutgoing = Option[bool]{323, &boolCodec}
 
 	// PacketVNetHdrSz is PACKET_VNET_HDR_SZ, {packet,vnet_hdr_sz}; can be read and set; since Linux 6.6.
 	// The size of the virtio_net_hdr that packets begin with, in bytes, 0 for none. linux/if_packet.h
 	// Sockets: packet.
-	PacketVNetHdrSz = Option[int]{321, &intCodec}
+	PacketVNetHdrSz = Option[int]{324, &intCodec}
 )
 
 // Options of level netlink: netlink(7).
@@ -1670,52 +1685,52 @@ var (
 	// NetlinkAddMembership is NETLINK_ADD_MEMBERSHIP, {netlink,add_membership}; can be set; since Linux 2.6.14.
 	// Joins a multicast group, by its number. netlink(7)
 	// Sockets: netlink.
-	NetlinkAddMembership = Option[int]{322, &intCodec}
+	NetlinkAddMembership = Option[int]{325, &intCodec}
 
 	// NetlinkDropMembership is NETLINK_DROP_MEMBERSHIP, {netlink,drop_membership}; can be set; since Linux 2.6.14.
 	// Leaves a multicast group. netlink(7)
 	// Sockets: netlink.
-	NetlinkDropMembership = Option[int]{323, &intCodec}
+	NetlinkDropMembership = Option[int]{326, &intCodec}
 
 	// NetlinkPktInfo is NETLINK_PKTINFO, {netlink,pktinfo}; can be read and set; since Linux 2.6.14.
 	// Receives the group of each message as a control message. netlink(7)
 	// Sockets: netlink.
-	NetlinkPktInfo = Option[bool]{324, &boolCodec}
+	NetlinkPktInfo = Option[bool]{327, &boolCodec}
 
 	// NetlinkBroadcastError is NETLINK_BROADCAST_ERROR, {netlink,broadcast_error}; can be read and set; since Linux 2.6.30.
 	// Sending to a group fails when a member did not get it. netlink(7)
 	// Sockets: netlink.
-	NetlinkBroadcastError = Option[bool]{325, &boolCodec}
+	NetlinkBroadcastError = Option[bool]{328, &boolCodec}
 
 	// NetlinkNoENOBUFS is NETLINK_NO_ENOBUFS, {netlink,no_enobufs}; can be read and set; since Linux 2.6.30.
 	// Does not tell that messages were lost. netlink(7)
 	// Sockets: netlink.
-	NetlinkNoENOBUFS = Option[bool]{326, &boolCodec}
+	NetlinkNoENOBUFS = Option[bool]{329, &boolCodec}
 
 	// NetlinkListenAllNSID is NETLINK_LISTEN_ALL_NSID, {netlink,listen_all_nsid}; can be read and set; since Linux 4.2.
 	// Receives from all network namespaces that have a number here. netlink(7)
 	// Sockets: netlink. Needs: CAP_NET_ADMIN.
-	NetlinkListenAllNSID = Option[bool]{327, &boolCodec}
+	NetlinkListenAllNSID = Option[bool]{330, &boolCodec}
 
 	// NetlinkListMemberships is NETLINK_LIST_MEMBERSHIPS, {netlink,list_memberships}; can be read; since Linux 4.2.
 	// The groups joined, a bit each. netlink(7)
 	// Sockets: netlink.
-	NetlinkListMemberships = Option[[]int]{328, &groupsCodec}
+	NetlinkListMemberships = Option[[]int]{331, &groupsCodec}
 
 	// NetlinkCapACK is NETLINK_CAP_ACK, {netlink,cap_ack}; can be read and set; since Linux 4.3.
 	// Error messages leave the request's content out. netlink(7)
 	// Sockets: netlink.
-	NetlinkCapACK = Option[bool]{329, &boolCodec}
+	NetlinkCapACK = Option[bool]{332, &boolCodec}
 
 	// NetlinkExtACK is NETLINK_EXT_ACK, {netlink,ext_ack}; can be read and set; since Linux 4.12.
 	// Error messages come with text. netlink(7)
 	// Sockets: netlink.
-	NetlinkExtACK = Option[bool]{330, &boolCodec}
+	NetlinkExtACK = Option[bool]{333, &boolCodec}
 
 	// NetlinkGetStrictChk is NETLINK_GET_STRICT_CHK, {netlink,get_strict_chk}; can be read and set; since Linux 4.20.
 	// Checks the header of dump requests strictly. linux/netlink.h
 	// Sockets: netlink.
-	NetlinkGetStrictChk = Option[bool]{331, &boolCodec}
+	NetlinkGetStrictChk = Option[bool]{334, &boolCodec}
 )
 
 // Options of level vsock: vsock(7).
@@ -1723,36 +1738,209 @@ var (
 	// VSockBufferSize is SO_VM_SOCKETS_BUFFER_SIZE, {vsock,buffer_size}; can be read and set; since Linux 3.9.
 	// The buffer of a stream in bytes. vsock(7)
 	// Sockets: vsock.
-	VSockBufferSize = Option[uint64]{332, &uint64Codec}
+	VSockBufferSize = Option[uint64]{335, &uint64Codec}
 
 	// VSockBufferMinSize is SO_VM_SOCKETS_BUFFER_MIN_SIZE, {vsock,buffer_min_size}; can be read and set; since Linux 3.9.
 	// The least that buffer_size can be, in bytes. vsock(7)
 	// Sockets: vsock.
-	VSockBufferMinSize = Option[uint64]{333, &uint64Codec}
+	VSockBufferMinSize = Option[uint64]{336, &uint64Codec}
 
 	// VSockBufferMaxSize is SO_VM_SOCKETS_BUFFER_MAX_SIZE, {vsock,buffer_max_size}; can be read and set; since Linux 3.9.
 	// The most that buffer_size can be, in bytes. vsock(7)
 	// Sockets: vsock.
-	VSockBufferMaxSize = Option[uint64]{334, &uint64Codec}
+	VSockBufferMaxSize = Option[uint64]{337, &uint64Codec}
 
 	// VSockPeerHostVMID is SO_VM_SOCKETS_PEER_HOST_VM_ID, {vsock,peer_host_vm_id}; can be read; since Linux 3.9.
 	// The peer's number as the hypervisor has it. linux/vm_sockets.h
 	// Sockets: vsock. Needs: connected.
-	VSockPeerHostVMID = Option[int]{335, &intCodec}
+	VSockPeerHostVMID = Option[int]{338, &intCodec}
 
 	// VSockTrusted is SO_VM_SOCKETS_TRUSTED, {vsock,trusted}; can be read; since Linux 3.9.
 	// Whether the peer is trusted. linux/vm_sockets.h
 	// Sockets: vsock. Needs: connected.
-	VSockTrusted = Option[int]{336, &intCodec}
+	VSockTrusted = Option[int]{339, &intCodec}
 
 	// VSockConnectTimeout is SO_VM_SOCKETS_CONNECT_TIMEOUT, {vsock,connect_timeout}; can be read and set; since Linux 3.9.
 	// How long a connect may take, in microseconds. vsock(7)
 	// Sockets: vsock.
 	// The time is rounded up to the kernel's unit.
-	VSockConnectTimeout = Option[time.Duration]{337, &microseconds}
+	VSockConnectTimeout = Option[time.Duration]{340, &microseconds}
 
 	// VSockNonblockTxrx is SO_VM_SOCKETS_NONBLOCK_TXRX, {vsock,nonblock_txrx}; can be read and set; since Linux 3.9.
 	// Sends and receives in the kernel do not sleep. linux/vm_sockets.h
 	// Sockets: vsock.
-	VSockNonblockTxrx = Option[bool]{338, &boolCodec}
+	VSockNonblockTxrx = Option[bool]{341, &boolCodec}
+)
+
+// Options of level can_raw: Documentation/networking/can.rst of Linux.
+var (
+	// CANRawFilter is CAN_RAW_FILTER, {can_raw,filter}; can be read and set; since Linux 2.6.25.
+	// The frames to receive: those that one of the filters takes; none with an empty list, all to begin with. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawFilter = Option[CANFilters]{342, &codecOfCANFilters}
+
+	// CANRawErrFilter is CAN_RAW_ERR_FILTER, {can_raw,err_filter}; can be read and set; since Linux 2.6.25.
+	// The classes of error frames to receive, CAN_ERR_ flags of linux/can/error.h. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawErrFilter = Option[uint32]{343, &bitsCodec}
+
+	// CANRawLoopback is CAN_RAW_LOOPBACK, {can_raw,loopback}; can be read and set; since Linux 2.6.25.
+	// Other sockets of this host receive what is sent; on to begin with. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawLoopback = Option[bool]{344, &boolCodec}
+
+	// CANRawRecvOwnMsgs is CAN_RAW_RECV_OWN_MSGS, {can_raw,recv_own_msgs}; can be read and set; since Linux 2.6.25.
+	// The socket receives what it sends itself, if loopback is on. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawRecvOwnMsgs = Option[bool]{345, &boolCodec}
+
+	// CANRawFDFrames is CAN_RAW_FD_FRAMES, {can_raw,fd_frames}; can be read and set; since Linux 3.6.
+	// Sends and receives frames of CAN FD as well. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawFDFrames = Option[bool]{346, &boolCodec}
+
+	// CANRawJoinFilters is CAN_RAW_JOIN_FILTERS, {can_raw,join_filters}; can be read and set; since Linux 4.1.
+	// Receives only the frames that all filters take. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawJoinFilters = Option[bool]{347, &boolCodec}
+
+	// CANRawXLFrames is CAN_RAW_XL_FRAMES, {can_raw,xl_frames}; can be read and set; since Linux 6.2.
+	// Sends and receives frames of CAN XL as well. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawXLFrames = Option[bool]{348, &boolCodec}
+
+	// CANRawXLVCIDOpts is CAN_RAW_XL_VCID_OPTS, {can_raw,xl_vcid_opts}; can be read and set; since Linux 6.9.
+	// The virtual networks of frames of CAN XL that are sent and received. Documentation/networking/can.rst
+	// Sockets: can.
+	CANRawXLVCIDOpts = Option[CANRawVCIDOptions]{349, &codecOfCANRawVCIDOptions}
+)
+
+// Options of level tipc: linux/tipc.h.
+var (
+	// TIPCImportance is TIPC_IMPORTANCE, {tipc,importance}; can be read and set; since Linux 2.6.16.
+	// How important messages are when there are too many: 0 low to 3 critical. linux/tipc.h
+	// Sockets: tipc.
+	TIPCImportance = Option[uint]{350, &uintCodec}
+
+	// TIPCSrcDroppable is TIPC_SRC_DROPPABLE, {tipc,src_droppable}; can be read and set; since Linux 2.6.16.
+	// Messages may be dropped on the way out, and the sender is not told. linux/tipc.h
+	// Sockets: tipc.
+	TIPCSrcDroppable = Option[bool]{351, &boolCodec}
+
+	// TIPCDestDroppable is TIPC_DEST_DROPPABLE, {tipc,dest_droppable}; can be read and set; since Linux 2.6.16.
+	// Messages that cannot be delivered are dropped, not returned. linux/tipc.h
+	// Sockets: tipc.
+	TIPCDestDroppable = Option[bool]{352, &boolCodec}
+
+	// TIPCConnTimeout is TIPC_CONN_TIMEOUT, {tipc,conn_timeout}; can be read and set; since Linux 2.6.16.
+	// How long connect waits, in milliseconds. linux/tipc.h
+	// Sockets: tipc.
+	// The time is rounded up to the kernel's unit.
+	TIPCConnTimeout = Option[time.Duration]{353, &uintMilliseconds}
+
+	// TIPCNodeRecvQDepth is TIPC_NODE_RECVQ_DEPTH, {tipc,node_recvq_depth}; can be read; since Linux 2.6.35.
+	// Messages waiting in all sockets of the node; newer kernels say 0. linux/tipc.h
+	// Sockets: tipc.
+	TIPCNodeRecvQDepth = Option[uint]{354, &uintCodec}
+
+	// TIPCSockRecvQDepth is TIPC_SOCK_RECVQ_DEPTH, {tipc,sock_recvq_depth}; can be read; since Linux 2.6.35.
+	// Messages waiting in the socket. linux/tipc.h
+	// Sockets: tipc.
+	TIPCSockRecvQDepth = Option[uint]{355, &uintCodec}
+
+	// TIPCMcastBroadcast is TIPC_MCAST_BROADCAST, {tipc,mcast_broadcast}; can be set; since Linux 4.11.
+	// Multicast is sent as broadcast. The value is empty. linux/tipc.h
+	// Sockets: tipc.
+	TIPCMcastBroadcast = Option[[]byte]{356, &bytesCodec}
+
+	// TIPCMcastReplicast is TIPC_MCAST_REPLICAST, {tipc,mcast_replicast}; can be set; since Linux 4.11.
+	// Multicast is sent to each receiver by itself. The value is empty. linux/tipc.h
+	// Sockets: tipc.
+	TIPCMcastReplicast = Option[[]byte]{357, &bytesCodec}
+
+	// TIPCGroupJoin is TIPC_GROUP_JOIN, {tipc,group_join}; can be set; since Linux 4.15.
+	// Joins a communication group. linux/tipc.h
+	// Sockets: tipc.
+	TIPCGroupJoin = Option[TIPCGroupReq]{358, &codecOfTIPCGroupReq}
+
+	// TIPCGroupLeave is TIPC_GROUP_LEAVE, {tipc,group_leave}; can be set; since Linux 4.15.
+	// Leaves it. The value is empty. linux/tipc.h
+	// Sockets: tipc.
+	TIPCGroupLeave = Option[[]byte]{359, &bytesCodec}
+
+	// TIPCSockRecvQUsed is TIPC_SOCK_RECVQ_USED, {tipc,sock_recvq_used}; can be read; since Linux 4.19.
+	// Bytes that wait in the socket, as the kernel counts them. linux/tipc.h
+	// Sockets: tipc.
+	TIPCSockRecvQUsed = Option[uint]{360, &uintCodec}
+
+	// TIPCNoDelay is TIPC_NODELAY, {tipc,nodelay}; can be set; since Linux 5.5.
+	// Sends small messages of a stream at once. linux/tipc.h
+	// Sockets: tipc.
+	TIPCNoDelay = Option[bool]{361, &boolCodec}
+)
+
+// Options of level alg: Documentation/crypto/userspace-if.rst of Linux.
+var (
+	// ALGSetKey is ALG_SET_KEY, {alg,set_key}; can be set; since Linux 2.6.38.
+	// The key of a cipher or a keyed hash. Documentation/crypto/userspace-if.rst
+	// Sockets: alg.
+	ALGSetKey = Option[[]byte]{362, &bytesCodec}
+
+	// ALGSetAEADAuthSize is ALG_SET_AEAD_AUTHSIZE, {alg,set_aead_authsize}; can be set; since Linux 4.1.
+	// The length of the tag of an authenticated cipher, in bytes. Documentation/crypto/userspace-if.rst
+	// Sockets: alg.
+	ALGSetAEADAuthSize = Option[uint]{363, &uintCodec}
+
+	// ALGSetDRBGEntropy is ALG_SET_DRBG_ENTROPY, {alg,set_drbg_entropy}; can be set; since Linux 5.10.
+	// The entropy of a random number generator under test. Documentation/crypto/userspace-if.rst
+	// Sockets: alg.
+	ALGSetDRBGEntropy = Option[[]byte]{364, &bytesCodec}
+
+	// ALGSetKeyByKeySerial is ALG_SET_KEY_BY_KEY_SERIAL, {alg,set_key_by_key_serial}; can be set; since Linux 6.2.
+	// As set_key, with a key of the keyring, by its number. Documentation/crypto/userspace-if.rst
+	// Sockets: alg.
+	ALGSetKeyByKeySerial = Option[int]{365, &intCodec}
+)
+
+// Options of level xdp: Documentation/networking/af_xdp.rst of Linux.
+var (
+	// XDPMMapOffsets is XDP_MMAP_OFFSETS, {xdp,mmap_offsets}; can be read; since Linux 5.4.
+	// Where the parts of each ring are in its mapping. Linux 4.18 has the option in another form. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPMMapOffsets = Option[XDPMMapOffsetsValue]{366, &codecOfXDPMMapOffsetsValue}
+
+	// XDPRXRing is XDP_RX_RING, {xdp,rx_ring}; can be set; since Linux 4.18.
+	// Makes the ring to receive through, of so many entries, a power of two. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPRXRing = Option[uint]{367, &uintCodec}
+
+	// XDPTXRing is XDP_TX_RING, {xdp,tx_ring}; can be set; since Linux 4.18.
+	// Makes the ring to send through, of so many entries, a power of two. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPTXRing = Option[uint]{368, &uintCodec}
+
+	// XDPUMemReg is XDP_UMEM_REG, {xdp,umem_reg}; can be set; since Linux 4.18.
+	// Registers the memory that packets are in. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPUMemReg = Option[XDPUMemRegValue]{369, &codecOfXDPUMemRegValue}
+
+	// XDPUMemFillRing is XDP_UMEM_FILL_RING, {xdp,umem_fill_ring}; can be set; since Linux 4.18.
+	// Makes the ring of memory to receive into, of so many entries, a power of two. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPUMemFillRing = Option[uint]{370, &uintCodec}
+
+	// XDPUMemCompletionRing is XDP_UMEM_COMPLETION_RING, {xdp,umem_completion_ring}; can be set; since Linux 4.18.
+	// Makes the ring of memory that was sent, of so many entries, a power of two. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPUMemCompletionRing = Option[uint]{371, &uintCodec}
+
+	// XDPStatistics is XDP_STATISTICS, {xdp,statistics}; can be read; since Linux 4.18.
+	// Packets dropped and rings that were full or empty. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPStatistics = Option[XDPStatisticsValue]{372, &codecOfXDPStatisticsValue}
+
+	// XDPOptions is XDP_OPTIONS, {xdp,options}; can be read; since Linux 5.3.
+	// 1: packets are not copied. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPOptions = Option[uint32]{373, &bitsCodec}
 )

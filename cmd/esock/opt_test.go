@@ -83,9 +83,9 @@ func TestOptErrors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"get", "tpc", "nodelay"}, `esock opt get: there is no level "tpc"; did you mean tcp?`},
+		{[]string{"get", "tpc", "nodelay"}, `esock opt get: there is no level "tpc"; did you mean tcp or tipc?`},
 		{[]string{"get", "tcp", "nodelya"}, `esock opt get: level tcp has no option "nodelya"; did you mean nodelay?`},
-		{[]string{"get", "socket", "nodelay"}, `esock opt get: level socket has no option "nodelay"; did you mean tcp.nodelay or sctp.nodelay?`},
+		{[]string{"get", "socket", "nodelay"}, `esock opt get: level socket has no option "nodelay"; did you mean tcp.nodelay, sctp.nodelay or tipc.nodelay?`},
 		{[]string{"get", "otp", "spni"}, `esock opt get: level otp has no option "spni"; did you mean spin?`},
 		{[]string{"get", "otp", "1"}, `esock opt get: the options of level otp are the library's own and have no numbers`},
 		{[]string{"get", "otp", "spin", "--hex"}, `esock opt get: the options of level otp are the library's own and have no native form`},

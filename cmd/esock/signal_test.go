@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,6 +45,11 @@ func childWith(t *testing.T, stdin, stdout, stderr *os.File, args ...string) *ex
 		c.Stdin = stdin
 	}
 	c.Stdout, c.Stderr = stdout, stderr
+	// A signal that is ignored here, as for a job of a shell in the background, would be ignored in the child. One that is
+	// caught here is not.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(caught)
 	require.NoError(t, c.Start())
 	return c
 }

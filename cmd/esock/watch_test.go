@@ -55,8 +55,8 @@ func TestWatchPrintsControlMessages(t *testing.T) {
 		out.WriteString(lines.Text() + "\n")
 	}
 	assert.Equal(t, 0, <-code)
-	for _, want := range []string{"refused: ipv6", `"hello\n"`, "6 bytes", "ip      ttl           42\n", "ip      tos           0x20\n",
-		"ip      origdstaddr   " + to + "\n", "socket  timestampns   20", "addr 127.0.0.1, ifindex 1"} {
+	for _, want := range []string{"refused: ", "recvhoplimit", `"hello\n"`, "6 bytes", "ip      ttl           42\n",
+		"ip      tos           0x20\n", "ip      origdstaddr   " + to + "\n", "socket  timestampns   20", "addr 127.0.0.1, ifindex 1"} {
 		assert.Contains(t, out.String(), want)
 	}
 }

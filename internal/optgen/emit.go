@@ -73,6 +73,10 @@ var manuals = map[string]string{
 	"packet":  "packet(7)",
 	"netlink": "netlink(7)",
 	"vsock":   "vsock(7)",
+	"can_raw": "Documentation/networking/can.rst of Linux",
+	"tipc":    "linux/tipc.h",
+	"alg":     "Documentation/crypto/userspace-if.rst of Linux",
+	"xdp":     "Documentation/networking/af_xdp.rst of Linux",
 }
 
 // tableFile returns the rows as the Go half of the table.
@@ -127,7 +131,7 @@ func tableFile(t *table) ([]byte, error) {
 func kindName(k kind) string {
 	return map[string]string{"tcp4": "TCP4", "tcp6": "TCP6", "udp4": "UDP4", "udp6": "UDP6", "raw4": "Raw4", "raw6": "Raw6",
 		"unix": "Unix", "unixdg": "UnixDgram", "packet": "Packet", "netlink": "Netlink", "vsock": "VSock", "mptcp": "MPTCP",
-		"sctp": "SCTP", "udplite": "UDPLite"}[k.text]
+		"sctp": "SCTP", "udplite": "UDPLite", "can": "CAN", "tipc": "TIPC", "alg": "ALG", "xdp": "XDP"}[k.text]
 }
 
 // typesFile returns the Go types of the structures.

@@ -3,7 +3,8 @@ package main
 import "strings"
 
 var levels = map[string]string{"ip": "IP", "ipv6": "IPv6", "tcp": "TCP", "udp": "UDP", "udplite": "UDPLite", "sctp": "SCTP",
-	"mptcp": "MPTCP", "icmpv6": "ICMPv6", "vsock": "VSock", "tls": "TLS"}
+	"mptcp": "MPTCP", "icmpv6": "ICMPv6", "vsock": "VSock", "tls": "TLS",
+	"can_raw": "CANRaw", "tipc": "TIPC", "alg": "ALG", "xdp": "XDP"}
 
 // The words of OTP's names and their spelling in Go. A longer word comes before one that it begins with. Other text stays one
 // word.
@@ -28,20 +29,24 @@ var words = []string{
 	"passrights:PassRights", "passsec:PassSec", "pathmtu:PathMTU", "peercred:PeerCred", "peergroups:PeerGroups",
 	"peerpidfd:PeerPIDFD", "peersec:PeerSec", "pid:PID", "pktinfo:PktInfo", "pktoptions:PktOptions", "pmtu:PMTU", "ppid:PPID",
 	"quickack:QuickACK", "rcvbuf:RcvBuf", "rcvlowat:RcvLowat", "rcvmark:RcvMark", "rcvpriority:RcvPriority",
-	"rcvtimeo:RcvTimeo", "recverr:RecvErr", "recv:Recv", "rehash:Rehash", "reuseaddr:ReuseAddr", "reuseport:ReusePort",
+	"rcvtimeo:RcvTimeo", "recverr:RecvErr", "recvq:RecvQ", "recv:Recv", "authsize:AuthSize", "umem:UMem", "mmap:MMap", "rehash:Rehash", "reuseaddr:ReuseAddr", "reuseport:ReusePort",
 	"rfc:RFC", "rtoinfo:RTOInfo", "rto:RTO", "rtt:RTT", "rthdr:RtHdr", "rx:RX", "rxq:RXQ", "sctp:SCTP", "sndbuf:SndBuf",
 	"sndlowat:SndLowat", "sndtimeo:SndTimeo", "srtt:SRTT", "ssthresh:SSThresh", "syncnt:SynCnt", "syn:SYN", "tclass:TClass",
 	"tcpinfo:TCPInfo", "tcp:TCP", "timestamping:Timestamping", "timestampns:TimestampNS", "tos:TOS", "tls:TLS", "tsn:TSN", "ttl:TTL",
 	"tx:TX", "txrehash:TXRehash", "txtime:TXTime", "clockid:ClockID", "retopts:RetOpts", "ipsec:IPsec", "enobufs:ENOBUFS", "asconf:ASCONF", "delack:DelACK",
 	"dsack:DSACK", "accecn:AccECN", "controllen:ControlLen", "asocmaxrxt:AsocMaxRxt", "pathmaxrxt:PathMaxRxt",
-	"pathpfthld:PathPFThld", "penddata:PendData", "unackdata:UnackData", "instrms:InStrms", "outstrms:OutStrms",
+	"pathpfthld:PathPFThld", "pathcpthld:PathCPThld", "prstatus:PrStatus", "ipaddr:IPAddr", "maxrto:MaxRTO", "isacks:ISACKs",
+	"osacks:OSACKs", "opackets:OPackets", "ipackets:IPackets", "rtxchunks:RtxChunks", "outofseqtsns:OutOfSeqTSNs",
+	"idupchunks:IDupChunks", "gapcnt:GapCnt", "ouodchunks:OUnorderedChunks", "iuodchunks:IUnorderedChunks",
+	"oodchunks:OOrderedChunks", "iodchunks:IOrderedChunks", "octrlchunks:OCtrlChunks", "ictrlchunks:ICtrlChunks",
+	"penddata:PendData", "unackdata:UnackData", "instrms:InStrms", "outstrms:OutStrms",
 	"keynumber:KeyNumber", "copybuf:CopyBuf", "sfinfo:SFInfo", "alen:ALen", "udp:UDP", "uid:UID", "ulp:ULP", "us:US", "v6only:V6Only", "zerocopy:ZeroCopy",
 }
 
 // whole has the names that the words would spell wrongly.
 var whole = map[string]string{"ms": "MS", "rfc2292": "RFC2292", "rfc4884": "RFC4884", "ao": "AO", "pr": "PR", "pf": "PF", "us": "US", "if": "If", "id": "ID", "ip": "IP", "cc": "CC", "ca": "CA", "ce": "CE",
 	"rx": "RX", "tx": "TX", "in6": "In6", "in": "In", "so": "", "sk": "",
-	"phc": "PHC", "ro": "RO", "sack": "SACK", "vm": "VM", "ack": "ACK", "ato": "ATO", "io": "IO"}
+	"phc": "PHC", "can": "CAN", "fd": "FD", "xl": "XL", "vcid": "VCID", "fr": "Fill", "cr": "Completion", "xdp": "XDP", "tipc": "TIPC", "drbg": "DRBG", "aead": "AEAD", "sid": "SID", "ro": "RO", "sack": "SACK", "vm": "VM", "ack": "ACK", "ato": "ATO", "io": "IO"}
 
 // spell returns the Go name for words with underscores between them.
 func spell(name string) string {

@@ -391,5 +391,5 @@ var fieldTypes = map[string]string{
 	"SEC": "time.Duration", "MS": "time.Duration", "US": "time.Duration", "US64": "time.Duration", "FMODE": "FilterMode",
 	"B32": "[32]byte", "B80": "[80]byte", "USMIN": "time.Duration", "MANY32": "uint32", "EACH32": "uint32",
 	"ECNMODE": "uint8", "ECNSEEN": "uint16", "ECNFAIL": "uint16", "ECNOPTS": "uint32", "COUNT16": "-", "COUNT32": "-",
-	"LU8": "[]byte", "LU16": "[]uint16", "LU32": "[]uint32", "LIN4": "[]netip.Addr", "LSA": "[]esock.Addr", "TAIL": "[]byte",
+	"LU8": "[]byte", "LU16": "[]uint16", "LU32": "[]uint32", "LIN4": "[]netip.Addr", "LSA": "[]esock.Addr", "LCAN": "[]CANFilter", "TAIL": "[]byte",
 }

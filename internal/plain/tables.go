@@ -31,7 +31,7 @@ var Levels = Names{
 	{132, "sctp"}, {263, "packet"}, {270, "netlink"}, {284, "mptcp"}, {40, "vsock"}, {287, "sol_vsock"},
 	{262, "x25"}, {264, "atm"}, {265, "aal"}, {268, "llc"}, {269, "dccp"}, {271, "tipc"}, {272, "rxrpc"}, {273, "pppol2tp"},
 	{274, "bluetooth"}, {276, "rds"}, {277, "iucv"}, {278, "caif"}, {279, "alg"}, {280, "nfc"}, {281, "kcm"}, {282, "tls"},
-	{283, "xdp"}, {285, "mctp"}, {286, "smc"},
+	{283, "xdp"}, {101, "can_raw"}, {285, "mctp"}, {286, "smc"},
 }
 
 // Level returns the number of a level: a name of Levels, else that of a protocol, whose number is its level's. OTP:

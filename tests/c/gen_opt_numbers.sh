@@ -16,6 +16,7 @@ cat <<'C'
 #include <sys/socket.h>
 C
 headers='linux/errqueue.h linux/icmp.h linux/if_packet.h linux/in6.h linux/mptcp.h linux/net_tstamp.h linux/netlink.h
+linux/can/raw.h linux/tipc.h linux/if_alg.h linux/if_xdp.h
 linux/sctp.h linux/tcp.h linux/tls.h linux/udp.h linux/vm_sockets.h'
 for h in $headers; do
     printf '#if __has_include(<%s>)\n#include <%s>\n#endif\n' "$h" "$h"

@@ -64,7 +64,7 @@ static void hash_is_over_the_documented_text(void **state) {
         const esock_optrow *r = esock_opt_row(i);
         char *text;
         int max = r->codec == ESOCK_STRING || r->codec == ESOCK_BYTES ? r->max : 0;
-        assert_true(asprintf(&text, "%s %s %s %d %d %d %d %d %d %d %s\n", r->level, r->name,
+        assert_true(asprintf(&text, "%s %s %s %d %d %d %d %d %u %d %s\n", r->level, r->name,
                              r->constant, r->level_number, r->number, r->codec, r->direction,
                              r->needs, r->kinds, max, r->shape ? r->shape->name : "-") > 0);
         h = fnv(h, text);
@@ -550,6 +550,71 @@ static void native_in_and_out(void **state) {
     shut(s);
 }
 
+/* A kernel whose structure is shorter than ours, and what it was given. */
+static struct {
+    socklen_t size, len;
+    unsigned char bytes[16];
+    int calls;
+} older;
+
+static int takes_its_own(const esock_sys *sys, int fd, int level, int opt, const void *val,
+                         socklen_t len) {
+    (void)sys, (void)fd, (void)level, (void)opt;
+    older.calls++;
+    if (len > older.size) return -EINVAL;
+    older.len = len;
+    memcpy(older.bytes, val, len);
+    return 0;
+}
+
+static void an_older_kernel_takes_fewer_fields(void **state) {
+    unsigned char events[14] = {1, 0, 1, 0, 0, 0, 0, 0, 0, 1};
+    esock *s;
+    esock_sys sys = *esock_sys_libc();
+    unsigned row = option_row("sctp", "events");
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 6, &sys), 0);
+    sys.setsockopt = takes_its_own;
+    older.size = 10;
+    assert_int_equal(esock_setopt(s, row, 0, events, sizeof events), 0);
+    assert_int_equal(older.len, 10);
+    assert_memory_equal(older.bytes, events, 10);
+    assert_int_equal(older.calls, 5);
+
+    events[12] = 1; /* a field that the kernel lacks is wanted */
+    older.len = 0;
+    assert_int_equal(esock_setopt(s, row, 0, events, sizeof events), -EINVAL);
+    assert_int_equal(older.len, 0);
+
+    older.size = 0; /* refused for another reason: once for each field, and no more */
+    older.calls = 0;
+    memset(events, 0, sizeof events);
+    assert_int_equal(esock_setopt(s, row, 0, events, sizeof events), -EINVAL);
+    assert_int_equal(older.calls, 14);
+    shut(s);
+}
+
+static int notes_the_length(const esock_sys *sys, int fd, int level, int opt, const void *val,
+                            socklen_t len) {
+    (void)sys, (void)fd;
+    assert_int_equal(level, 279);
+    assert_int_equal(opt, 5);
+    assert_null(val);
+    older.len = len;
+    return 0;
+}
+
+static void the_size_of_a_tag_is_the_length_of_the_option(void **state) {
+    esock *s;
+    esock_sys sys = *esock_sys_libc();
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 6, &sys), 0);
+    sys.setsockopt = notes_the_length;
+    older.len = 0;
+    assert_int_equal(set(s, "alg", "set_aead_authsize", 12), 0);
+    assert_int_equal(older.len, 12);
+    assert_int_equal(set(s, "alg", "set_aead_authsize", -1), -ERANGE);
+    shut(s);
+}
+
 static void interrupted(void **state) {
     struct script k;
     script_init(&k);
@@ -586,6 +651,8 @@ int main(void) {
         cmocka_unit_test(restoring_priority),
         cmocka_unit_test(native),
         cmocka_unit_test(native_in_and_out),
+        cmocka_unit_test(an_older_kernel_takes_fewer_fields),
+        cmocka_unit_test(the_size_of_a_tag_is_the_length_of_the_option),
         cmocka_unit_test(interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

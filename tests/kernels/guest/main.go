@@ -72,6 +72,12 @@ func system() error {
 			return fmt.Errorf("mount %s: %w", m.where, err)
 		}
 	}
+	// As udev does on other systems; bash reads what a process substitution prints there.
+	for name, file := range map[string]string{"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"} {
+		if err := os.Symlink("/proc/self/"+file, "/dev/"+name); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
 	// The kernel's own messages would come in the midst of the results; those of a panic come in any case.
 	if err := os.WriteFile("/proc/sys/kernel/printk", []byte("1"), 0); err != nil {
 		return err
