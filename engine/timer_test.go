@@ -242,3 +242,32 @@ func TestAPeerThatDoesNotReadEnds(t *testing.T) {
 	}
 	require.ErrorIs(t, <-closed, os.ErrDeadlineExceeded)
 }
+
+// A timer expires in its tick, not in the one after it.
+func TestATimerExpiresInItsTick(t *testing.T) {
+	var now atomic.Int64
+	now.Store(int64(time.Hour))
+	real := loopcall.Clock
+	loopcall.Clock = func() time.Duration { return time.Duration(now.Load()) }
+	t.Cleanup(func() { loopcall.Clock = real })
+	l := run(t, engine.Spin(0))
+	// move moves the clock, and returns when the loop has looked at its timers since.
+	move := func(ms int64) {
+		var before uint64
+		in(t, l, func() {
+			now.Add(ms * int64(time.Millisecond))
+			before = l.Counters().Turns
+		})
+		for l.Counters().Turns < before+2 { // the second turn follows the look after the first
+			in(t, l, func() {})
+		}
+	}
+	for _, ms := range []int64{1, 63, 64, 65, 4096, 5000} {
+		var fired atomic.Bool
+		after(t, l, time.Duration(ms)*time.Millisecond, func() { fired.Store(true) })
+		move(ms - 1)
+		require.False(t, fired.Load(), "%d", ms)
+		move(1)
+		require.True(t, fired.Load(), "%d", ms)
+	}
+}
