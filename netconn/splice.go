@@ -101,30 +101,40 @@ func splice(to, from end, limit int64) (n int64, handled bool, err error) {
 	s.from, s.to = from, to
 	for s.moved < limit {
 		s.most = int(min(limit-s.moved, spliceMost))
-		if err := s.step(from.raw.Read, s.source); err != nil || s.held == 0 {
+		if err := s.fillPipe(); err != nil || s.held == 0 {
 			return s.moved, s.moved > 0 || !refusesKind(err), err
 		}
-		if err := s.step(to.raw.Write, s.sink); err != nil {
+		if err := s.drainPipe(); err != nil {
 			return s.moved, true, err
 		}
 	}
 	return s.moved, true, nil
 }
 
-// step makes one half of the copy.
-func (s *splicing) step(wait func(func(uintptr) bool) error, half func(uintptr) bool) error {
+// fillPipe and drainPipe make one half of the copy.
+func (s *splicing) fillPipe() error {
 	s.err = nil
-	if err := wait(half); err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) { // of a connection of package net
-			err = op.Err
-		}
-		return reason("splice", err)
+	return s.failed(s.from.raw.Read(s.source))
+}
+
+func (s *splicing) drainPipe() error {
+	s.err = nil
+	return s.failed(s.to.raw.Write(s.sink))
+}
+
+// failed is the error of a half, of its wait or of its splice(2).
+func (s *splicing) failed(err error) error {
+	if err == nil {
+		err = s.err
 	}
-	if s.err != nil {
-		return reason("splice", s.err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	var op *net.OpError
+	if errors.As(err, &op) { // of a connection of package net
+		err = op.Err
+	}
+	return reason("splice", err)
 }
 
 // fill moves what has come into the pipe, which is empty. It returns false if nothing has.
