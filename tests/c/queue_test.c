@@ -629,20 +629,20 @@ static void a_queue_asks_for_the_rest_of_the_events(void **state) {
 }
 
 static void another_thread_ends_a_wait(void **state) {
-    struct world w;
+    esock_queue *q;
     pthread_t t;
     esock_result r;
-    begin(&w);
-    assert_int_equal(pthread_create(&t, NULL, wake_it, w.q), 0);
-    assert_int_equal(esock_queue_wait(w.q, &r, 1, WAIT_MS), 0);
+    assert_int_equal(esock_queue_new(&q, NULL, NULL), 0); /* a script serves one thread */
+    assert_int_equal(pthread_create(&t, NULL, wake_it, q), 0);
+    assert_int_equal(esock_queue_wait(q, &r, 1, WAIT_MS), 0);
     pthread_join(t, NULL);
-    struct pollfd p = {.fd = esock_queue_fd(w.q), .events = POLLIN};
-    esock_queue_wait(w.q, &r, 1, 0);
+    struct pollfd p = {.fd = esock_queue_fd(q), .events = POLLIN};
+    esock_queue_wait(q, &r, 1, 0);
     assert_int_equal(poll(&p, 1, 0), 0); /* the wake-up has been used up */
-    assert_int_equal(esock_queue_wake(w.q), 0);
+    assert_int_equal(esock_queue_wake(q), 0);
     assert_int_equal(poll(&p, 1, 0), 1);
-    assert_int_equal(esock_queue_wait(w.q, &r, 1, WAIT_MS), 0);
-    end(&w);
+    assert_int_equal(esock_queue_wait(q, &r, 1, WAIT_MS), 0);
+    assert_int_equal(esock_queue_free(q), 0);
 }
 
 static void wrong_operations_are_refused(void **state) {

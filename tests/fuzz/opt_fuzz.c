@@ -38,9 +38,11 @@ static int fake_getsockopt(const esock_sys *sys, int fd, int level, int opt, voi
 
 static int fake_setsockopt(const esock_sys *sys, int fd, int level, int opt, const void *val,
                            socklen_t len) {
-    (void)sys, (void)fd, (void)level, (void)opt;
+    (void)sys, (void)fd;
+    /* SOL_ALG, ALG_SET_AEAD_AUTHSIZE: the length is the value */
+    MUST(val != NULL || len == 0 || (level == 279 && opt == 5));
     unsigned sum = 0;
-    for (socklen_t i = 0; i < len; i++)
+    for (socklen_t i = 0; val != NULL && i < len; i++)
         sum += ((const unsigned char *)val)[i]; /* readable */
     (void)*(volatile unsigned *)&sum;
     return answer.result;

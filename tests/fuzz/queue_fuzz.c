@@ -437,10 +437,11 @@ static void settle(void) {
     give_back();
     for (int rounds = 0;; rounds++) {
         MUST(rounds < 20000);
-        bool events = false;
+        int n = turn(8, false);
+        bool events = false; /* also those that came in the turn */
         for (int i = 0; i < SOCKETS; i++)
             events = events || kernel[i].listed;
-        if (turn(8, false) == 0 && esock_queue_idle(queue) && !events) break;
+        if (n == 0 && esock_queue_idle(queue) && !events) break;
     }
     ended_quietly(NULL);
     for (int i = 0; i < OPS; i++) {
