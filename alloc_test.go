@@ -41,7 +41,8 @@ func allocations(t *testing.T, most float64, op func() error) {
 	})
 	require.NoError(t, failed)
 	assert.LessOrEqual(t, n, most, "allocations")
-	assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines, "goroutines")
+	// The collector's goroutine counts while it closes what an earlier test has forgotten.
+	eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines }, "no more goroutines than before")
 }
 
 // A socket is one allocation, and the counters that are left of it when it is closed another.
