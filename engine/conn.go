@@ -85,9 +85,8 @@ type sending struct {
 const headRoom = 128
 
 // Adopt gives a connected socket of any family to the loop. On a socket of messages (datagrams, sequenced packets) each
-// message is one call of Received, an empty one too, and is cut to the size of a buffer (Buffers). Received does not
-// tell who has sent a datagram, and what peers attach to messages is lost, so a socket for several peers is better
-// served by RecvMsg. While the loop has it, calls on it that send or receive return esock.ErrState. Errors:
+// message is one call of Received, an empty one too, and is cut to the size of a buffer (Buffers). Received gets
+// neither the sender's address nor control messages, so RecvMsg serves a socket of several peers better. While the loop has it, calls on it that send or receive return esock.ErrState. Errors:
 // esock.ErrState while such calls are in progress; net.ErrClosed; ErrClosed.
 func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
 	switch {
@@ -426,7 +425,7 @@ func (s *listening) result(r *loopcall.Result) {
 		c := &Conn{joined: joined{l: s.l, s: made}, h: s.h}
 		if err := loopcall.Hold(made, func() { c.l.drop(c, net.ErrClosed) }); err == nil {
 			s.l.enter(c)
-		} else { // a list of sockets has led somebody to it, who has closed or used it
+		} else { // it is in the registry, and another goroutine has closed or used it
 			loopcall.Close(made)
 		}
 	case r.Flags&loopcall.More != 0: // a connection that has gone before its turn

@@ -22,7 +22,7 @@ import (
 	"github.com/esock-go/esock/packet"
 )
 
-// room is the handler: who is there.
+// room is the handler: the connections in it, with their names.
 type room map[*engine.Conn]string
 
 func (r room) Opened(c *engine.Conn) {
@@ -48,7 +48,7 @@ func (r room) Closed(c *engine.Conn, _ error) {
 // Stopping ends a connection when the server ends, after what was said.
 func (r room) Stopping(c *engine.Conn) { c.Close() }
 
-// say sends a line to all. Who has not read the lines before cannot have this one, and is sent away.
+// say sends a line to all connections. One with too many unread lines is closed.
 func (r room) say(format string, args ...any) {
 	line := fmt.Appendf(nil, format, args...)
 	for c := range r {

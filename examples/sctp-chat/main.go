@@ -1,10 +1,10 @@
-// Sctp-chat is a chat room over SCTP: one socket has the associations of all who are in it.
+// Sctp-chat is a chat room over SCTP: one socket has the associations of all participants.
 //
 //	sctp-chat open ADDRESS...       opens a room at the addresses: 10.0.0.1:4000 10.1.0.1:4000
 //	sctp-chat join NAME ADDRESS...  joins it, says each line of the standard input, and prints what others say
 //
 // The room shows what makes SCTP different: a message is a message; one socket serves all (one-to-many); notifications
-// say who comes and goes; an address that fails is replaced by another, which both sides print; stream 0 has names,
+// report each association that begins and ends; an address that fails is replaced by another, which both sides print; stream 0 has names,
 // stream 1 has talk.
 package main
 
