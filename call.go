@@ -39,6 +39,8 @@ type call struct {
 	out        *cMsg
 	accepted   *handle
 	file       *heldFile
+	batch      *cBatch
+	from, left int           // send: the datagrams of the batch that are still to go; receive: how many may come
 	to         *Addr         // connect: where the attempt that the call goes on with leads
 	own        func() int    // makes the try instead of the core: SyscallConn's functions, and tests
 	lowat      lowat         // of a receive that is whole: lowat.go
@@ -99,6 +101,10 @@ func (c *call) try(s *Socket, how uint) int {
 			return cSendMsgV(s.h, c.iov, c.flags, how, c.addr, c.ctrl)
 		}
 		return cSendMsg(s.h, c.buf, c.flags, how, c.addr, c.ctrl)
+	case OpRecvMMsg:
+		r = cBatchRecv(s.h, c.batch, c.left, c.flags, how)
+	case OpSendMMsg:
+		return cBatchSend(s.h, c.batch, c.from, c.left, c.flags, how)
 	case OpSendFile:
 		return c.file.send(s.h, how)
 	case OpAccept:
@@ -145,6 +151,9 @@ func (c *call) advance(s *Socket, r int) bool {
 	switch {
 	case c.op == OpSendFile:
 		return c.file.advance(r)
+	case c.op == OpSendMMsg:
+		c.from, c.left = c.from+r, c.left-r
+		return c.left == 0
 	case !c.whole:
 		return true
 	case r == 0 && c.ends(s):
