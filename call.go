@@ -39,8 +39,8 @@ type call struct {
 	out        *cMsg
 	accepted   *handle
 	file       *heldFile
-	batch      *cBatch
-	from, left int           // send: the datagrams of the batch that are still to go; receive: how many may come
+	batch      *batch        // of RecvMMsg and SendMMsg, with its messages
+	from, left int           // send: the messages of the batch that are still to go; receive: how many may come
 	to         *Addr         // connect: where the attempt that the call goes on with leads
 	own        func() int    // makes the try instead of the core: SyscallConn's functions, and tests
 	lowat      lowat         // of a receive that is whole: lowat.go
@@ -108,9 +108,9 @@ func (c *call) try(s *Socket, how uint) int {
 		}
 		return cSendMsg(s.h, c.buf, c.flags, how, c.addr, c.ctrl)
 	case OpRecvMMsg:
-		r = cBatchRecv(s.h, c.batch, c.left, c.flags, how)
+		r = cBatchRecv(s.h, c.batch.c, c.left, c.flags, how)
 	case OpSendMMsg:
-		return cBatchSend(s.h, c.batch, c.from, c.left, c.flags, how)
+		return cBatchSend(s.h, c.batch.c, c.from, c.left, c.flags, how)
 	case OpSendFile:
 		return c.file.send(s.h, how)
 	case OpAccept:

@@ -170,6 +170,9 @@ func (o *operation) free() {
 	if o.c.x != nil {
 		o.c.x.free()
 	}
+	if o.c.batch != nil {
+		o.c.batch.free()
+	}
 	clear(o.iov)
 	o.c = call{op: o.c.op, msg: o.c.msg}
 }
@@ -367,6 +370,10 @@ func (s *Socket) result(h *Handle, err error) {
 		o.n = cut(o.n, o.data, MsgFlags(c.flags))
 	case OpRecv:
 		o.n = cut(o.n, o.data, MsgFlags(c.flags))
+	case OpRecvMMsg:
+		c.batch.received(o.n)
+	case OpSendMMsg:
+		err = s.sentMany(c.batch, o.n, err)
 	case OpSendTo, OpSendMsg:
 		if err != nil && c.addr != nil {
 			to := addrFromC(c.addr, Addr{})

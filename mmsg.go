@@ -20,12 +20,12 @@ func (s *Socket) RecvMMsg(ms []Msg, flags MsgFlags, w Wait) (int, error) {
 	if err != nil {
 		return 0, s.answer(OpRecvMMsg, &w, err)
 	}
-	c := call{op: OpRecvMMsg, flags: int(flags &^ MsgCTrunc), batch: b.c, left: len(ms)}
+	c := call{op: OpRecvMMsg, flags: int(flags &^ MsgCTrunc), batch: b, left: len(ms)}
 	n, err := s.do(&c, &w)
-	for i := range n {
-		b.fill(&ms[i], i)
+	if !isCompletion(err) {
+		b.received(n)
+		b.free()
 	}
-	b.free()
 	return n, err
 }
 
@@ -54,6 +54,7 @@ func (s *Socket) roomFor(ms []Msg, flags MsgFlags) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.msgs = ms
 	for i := range ms {
 		d := &b.dgrams[i]
 		d.offset, d.room = cU64(i*size), cU32(len(ms[i].data))
@@ -61,9 +62,15 @@ func (s *Socket) roomFor(ms []Msg, flags MsgFlags) (*batch, error) {
 	return b, nil
 }
 
-// fill copies message i of a batch into m.
-func (b *batch) fill(m *Msg, i int) {
-	d := &b.dgrams[i]
+// received copies what has come into the messages.
+func (b *batch) received(n int) {
+	for i := range n {
+		b.fill(i)
+	}
+}
+
+func (b *batch) fill(i int) {
+	m, d := &b.msgs[i], &b.dgrams[i]
 	copy(m.data, b.data[d.offset:][:d.len])
 	m.ctrl = append(m.ctrl[:0], cBatchControl(b.c, i)[:d.control_len]...)
 	m.recs = m.recs[:msgRecords]
@@ -86,32 +93,40 @@ func (s *Socket) SendMMsg(ms []Msg, flags MsgFlags, w Wait) (int, error) {
 	case flags&MsgZeroCopy != 0:
 		return 0, s.answer(OpSendMMsg, &w, &InvalidError{What: "msg_flag", Value: MsgZeroCopy, Cause: "sendmmsg does not take it"})
 	}
-	b, packed, bad := s.pack(ms)
-	if packed == 0 {
-		return 0, s.answer(OpSendMMsg, &w, bad)
+	b, packed, err := s.pack(ms)
+	if err != nil {
+		return 0, s.answer(OpSendMMsg, &w, err)
 	}
-	c := call{op: OpSendMMsg, flags: int(flags), batch: b.c, left: packed}
+	c := call{op: OpSendMMsg, flags: int(flags), batch: b, left: packed}
 	n, err := s.do(&c, &w)
-	b.free()
-	if err == nil && bad != nil {
-		err = s.fail(OpSendMMsg.String(), bad)
-	}
-	if err != nil && n < len(ms) && !ms[n].Addr.IsZero() {
-		err = s.blame(err, &ms[n].Addr)
+	if !isCompletion(err) {
+		err = s.sentMany(b, n, err)
+		b.free()
 	}
 	return n, err
 }
 
-// pack makes a batch of messages, up to the first that cannot be sent, and says why that cannot be.
-func (s *Socket) pack(ms []Msg) (b *batch, n int, bad error) {
+// sentMany is the error of a SendMMsg of which n messages have gone: err, or that of the message that could not be packed.
+func (s *Socket) sentMany(b *batch, n int, err error) error {
+	if err == nil && b.bad != nil {
+		err = s.fail(OpSendMMsg.String(), b.bad)
+	}
+	if err != nil && n < len(b.msgs) && !b.msgs[n].Addr.IsZero() {
+		err = s.blame(err, &b.msgs[n].Addr)
+	}
+	return err
+}
+
+// pack makes a batch of n messages, up to the first that cannot be sent. It returns an error if that is the first of all.
+func (s *Socket) pack(ms []Msg) (b *batch, n int, err error) {
 	bytes, ctrlSize := 0, 0
 	for i := range ms {
 		bytes, ctrlSize = bytes+total(ms[i].Iov), max(ctrlSize, len(ms[i].send))
 	}
-	b, err := newBatch(len(ms), (bytes+len(ms)-1)/len(ms), ctrlSize)
-	if err != nil {
+	if b, err = newBatch(len(ms), (bytes+len(ms)-1)/len(ms), ctrlSize); err != nil {
 		return nil, 0, err
 	}
+	b.msgs = ms
 	limit, at := s.options().sndctrlbuf, 0
 	for i := range ms {
 		m, d := &ms[i], &b.dgrams[i]
@@ -119,9 +134,13 @@ func (s *Socket) pack(ms []Msg) (b *batch, n int, bad error) {
 		if err == errZoneName {
 			err = s.zoneToC(m.Addr, to)
 		}
-		if err != nil {
-			bad = err
-			break
+		switch {
+		case err != nil && n == 0:
+			b.free()
+			return nil, 0, err
+		case err != nil:
+			b.bad = err
+			return b, n, nil
 		}
 		d.addr.form = addrNone
 		if to != nil {
@@ -134,17 +153,16 @@ func (s *Socket) pack(ms []Msg) (b *batch, n int, bad error) {
 		d.control_len = cU32(copy(cBatchControl(b.c, i), ctrl))
 		n++
 	}
-	if n == 0 {
-		b.free()
-	}
-	return b, n, bad
+	return b, n, nil
 }
 
-// batch is a batch of the core's.
+// batch is a batch of the core's, and the messages that it is for.
 type batch struct {
 	c      *cBatch
 	dgrams []cDgram
 	data   []byte
+	msgs   []Msg
+	bad    error // why message n of pack cannot be sent
 }
 
 // batches are reused. One that the pool drops is freed by the garbage collector.
@@ -177,6 +195,7 @@ func newBatch(count, size, ctrlSize int) (*batch, error) {
 
 // free gives the batch back.
 func (b *batch) free() {
+	b.msgs, b.bad = nil, nil
 	if len(b.data) > batchKept {
 		b.release()
 		return

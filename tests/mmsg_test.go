@@ -2,9 +2,11 @@ package tests
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,6 +108,19 @@ func TestRecvMMsgWaits(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 3, n)
 
+	n, err = b.RecvMMsg(got, 0, esock.Complete(mb))
+	assert.Zero(t, n)
+	var carried *esock.Completion
+	require.ErrorAs(t, err, &carried)
+	_, err = a.SendTo([]byte("carried"), at, 0, esock.Forever)
+	require.NoError(t, err)
+	m, err = mb.Receive(context.Background())
+	require.NoError(t, err)
+	n, err = m.(esock.CompletionMsg).Result()
+	require.NoError(t, err)
+	assert.Equal(t, 1, n)
+	assert.Equal(t, "carried", string(got[0].Data()))
+
 	ctx, cancel := context.WithCancel(context.Background())
 	waits := b.Counters().ReadWaits
 	ch := start(func() (int, error) { return b.RecvMMsg(got, 0, esock.Context(ctx)) })
@@ -141,6 +156,23 @@ func TestSendMMsgWaitsForRoom(t *testing.T) {
 				}
 				w = w.Continue(sel)
 			}
+		},
+		"completion": func(a *esock.Socket, ms []esock.Msg) (int, error) {
+			mb := esock.NewMailbox()
+			defer mb.Close()
+			ms = append(ms, esock.Msg{Iov: [][]byte{{}}, Addr: esock.Inet4Addr(netip.AddrFrom4([4]byte{}), 0)}) // which cannot be sent
+			n, err := a.SendMMsg(ms, 0, esock.Complete(mb))
+			if _, ok := err.(*esock.Completion); ok {
+				m, failed := mb.Receive(context.Background())
+				if failed != nil {
+					return n, failed
+				}
+				n, err = m.(esock.CompletionMsg).Result()
+			}
+			if err == nil {
+				return n, errors.New("the last message was sent")
+			}
+			return n, nil
 		},
 	}
 	for name, send := range forms {
