@@ -622,7 +622,8 @@ static void start(struct uring_queue *u, struct uring_member *um, int dir, const
         um->flight[dir] = RECEIVING;
         if (dir == OUT) {
             e->opcode = URING_SEND;
-            e->op_flags = MSG_NOSIGNAL | (um->m.s->type == SOCK_STREAM ? MSG_WAITALL : 0u);
+            /* Not MSG_WAITALL: the caller sees in `done` that a slow peer takes something. */
+            e->op_flags = MSG_NOSIGNAL;
             um->flight[dir] = SENDING;
         }
     }

@@ -788,7 +788,7 @@ int main(void) {
         cmocka_unit_test(a_queue_that_cannot_be_made_leaves_nothing),
         cmocka_unit_test(signals_and_errors_of_the_wait),
     };
-    int failed = cmocka_run_group_tests_name("epoll", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
     esock_queue *q;
     int r = esock_queue_new(&q, &(esock_queue_config){.engine = ESOCK_QUEUE_URING}, NULL);
     if (r < 0) {
@@ -797,5 +797,5 @@ int main(void) {
     }
     esock_queue_free(q);
     engine = ESOCK_QUEUE_URING;
-    return failed + cmocka_run_group_tests_name("io_uring", tests, NULL, NULL);
+    return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }
