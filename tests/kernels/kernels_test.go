@@ -148,5 +148,18 @@ func TestPage(t *testing.T) {
 	assert.Contains(t, page, "| suite | 5.10.0 x86_64 | 6.1.0 x86_64 |\n")
 	assert.Contains(t, page, "| `tests` | 7 passed, 3 skipped | 8 passed, **1 failed**, 1 skipped |\n")
 	assert.Contains(t, page, "| `c` | not run | 1 passed |\n")
-	assert.Contains(t, page, "| no \\| IPv6 &lt;x> | 5.10.0, 6.1.0 | tests: TestA, tests: TestB |\n")
+	assert.Contains(t, page, "| `tests: TestA` | all | no \\| IPv6 &lt;x> |\n")
+	assert.Contains(t, page, "| `tests: TestB` | 5.10 | no \\| IPv6 &lt;x> |\n")
+}
+
+func TestPageCountsTheSubtestsOfAReason(t *testing.T) {
+	on := func(kernel, arch string, skips ...Skip) Run {
+		return Run{Machine: Machine{Kernel: kernel, Arch: arch}, Results: []Result{{Suite: "tests", Skipped: skips}}}
+	}
+	page := Page([]Run{
+		on("5.10.0", "x86_64", Skip{"TestA/x", "old"}, Skip{"TestA/y", "it  needs a key: esock: option 5 of level 1"}),
+		on("6.1.0", "aarch64", Skip{"TestA/x", "it needs a key"}, Skip{"TestA/y", "it needs a key"}),
+		on("7.2.0", "x86_64"),
+	}, time.Now())
+	assert.Contains(t, page, "| `tests: TestA` | 5.10, 6.1 aarch64 | it needs a key (2); old |\n")
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -177,8 +178,12 @@ type output struct {
 
 func (o *output) Write(p []byte) (int, error) {
 	for line := range bytes.Lines(p) {
-		if bytes.Contains(line, []byte(`"Action":"fail"`)) { // test2json writes whole lines
-			fmt.Printf("# %s\n", bytes.TrimSpace(line))
+		var e struct { // test2json writes whole lines
+			Action, Test string
+			Elapsed      float64
+		}
+		if json.Unmarshal(line, &e) == nil && (e.Action == "fail" || e.Elapsed > 20 && !strings.Contains(e.Test, "/")) {
+			fmt.Printf("# %s\n", bytes.TrimSpace(line)) // for somebody who watches the console
 		}
 	}
 	o.mu.Lock()
