@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/esock-go/esock/internal/testint"
 )
 
 // corePair is two connected unix sockets, as the core has them.
@@ -339,8 +341,8 @@ func TestSetControlRefusesWhatCannotBeSent(t *testing.T) {
 		"rights: more than 253 descriptors, or a number":              Rights(make([]int, 254)...),
 		"the time is zero":                                            Timestamp(time.Time{}),
 	}
-	if math.MaxInt > math.MaxInt32 {
-		refused["a number that is none"] = Rights(math.MaxInt)
+	for _, n := range testint.Wide() {
+		refused["a number that is none"] = Rights(n)
 	}
 	for want, c := range refused {
 		var m Msg

@@ -108,7 +108,7 @@ func TestReadCorpus(t *testing.T) {
 func TestParseConsole(t *testing.T) {
 	console := "SeaBIOS\r\n\r\n" + strings.ReplaceAll(Line(Machine{Kernel: "6.1.0", Arch: "x86_64"})+
 		Line(Result{Suite: "c", Passed: 1, Seconds: 1})+"something else\n"+
-		Line(Result{Suite: "c", Passed: 2, Seconds: 2, Skipped: []Skip{{"a", "b"}}})+Line(Result{Suite: "tests", Passed: 5}), "\n", "\r\n")
+		Line(Result{Suite: "c", Passed: 2, Seconds: 2, Skipped: []Skip{{"a", "b"}}})+Line(File{"options.txt", "a\tb\n"})+Line(Result{Suite: "tests", Passed: 5}), "\n", "\r\n")
 	run, err := ParseConsole(console)
 	require.NoError(t, err)
 	assert.False(t, run.Ended)
@@ -116,11 +116,14 @@ func TestParseConsole(t *testing.T) {
 	assert.Equal(t, []Result{
 		{Suite: "c", Passed: 3, Seconds: 3, Skipped: []Skip{{"a", "b"}}}, {Suite: "tests", Passed: 5},
 	}, run.Results)
+	assert.Equal(t, []File{{"options.txt", "a\tb\n"}}, run.Files)
 	run, err = ParseConsole(console + End)
 	require.NoError(t, err)
 	assert.True(t, run.Ended)
 	_, err = ParseConsole(markResult + "{")
 	assert.ErrorContains(t, err, "a result of the guest")
+	_, err = ParseConsole(markFile + "{")
+	assert.ErrorContains(t, err, "a file of the guest")
 }
 
 // runs are two kernels for the tests of what is shown.

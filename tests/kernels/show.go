@@ -212,9 +212,12 @@ func (s *skippedTest) because() string {
 
 var version = regexp.MustCompile(`^[0-9]+\.[0-9]+`)
 
+// Version is the first two numbers of the kernel's release.
+func (m Machine) Version() string { return version.FindString(m.Kernel) }
+
 // short is the kernel's version, with the processor unless it is the usual one.
 func (m Machine) short() string {
-	short := version.FindString(m.Kernel)
+	short := m.Version()
 	if m.Arch != "x86_64" && m.Arch != "" {
 		short += " " + m.Arch
 	}

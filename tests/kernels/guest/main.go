@@ -22,6 +22,9 @@ import (
 // limit is for one program. An emulated processor is twenty times slower than a real one.
 const limit = 30 * time.Minute
 
+// captured is where tests put what the kernel answered.
+const captured = "/captured"
+
 func main() {
 	if err := run(); err != nil {
 		fmt.Println("guest:", err)
@@ -56,6 +59,14 @@ func run() error {
 		r.Suite, r.Seconds = s.Name, time.Since(start).Seconds()
 		fmt.Print("\n", kernels.Line(r))
 	}
+	files, _ := filepath.Glob(captured + "/*")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		fmt.Print("\n", kernels.Line(kernels.File{Name: filepath.Base(file), Text: string(text)}))
+	}
 	fmt.Print(kernels.End)
 	return nil
 }
@@ -64,7 +75,7 @@ func run() error {
 func system() error {
 	for _, m := range []struct{ what, where string }{
 		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"devpts", "/dev/pts"}, {"tmpfs", "/dev/shm"},
-		{"tmpfs", "/tmp"}, {"tmpfs", "/run"}, {"cgroup2", "/sys/fs/cgroup"},
+		{"tmpfs", "/tmp"}, {"tmpfs", captured}, {"tmpfs", "/run"}, {"cgroup2", "/sys/fs/cgroup"},
 	} {
 		if err := os.MkdirAll(m.where, 0o755); err != nil {
 			return err
@@ -86,6 +97,7 @@ func system() error {
 	// The limit of each test is for a machine that is not emulated.
 	for name, value := range map[string]string{
 		"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "ESOCK_TEST_LIMIT": (limit / 3).String(),
+		"ESOCK_CAPTURE": captured,
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err
