@@ -99,8 +99,8 @@ func Page(runs []Run, at time.Time) string {
 
 The tests of esock, run on kernels of Debian on %s. `+"`build/kernels`"+` boots each under qemu, which emulates the
 processor, with the network modules of that kernel and an initial file system that has nothing but the tests and what they
-call. A test with subtests counts as these, and an input of a fuzzer's corpus as a test. Suites that were left out that day
-are "not run". `+"`build/check`"+` runs a few of the suites on one of the kernels each time.
+call. Stress tests are in their short form. A test with subtests counts as these, and an input of a fuzzer's corpus as a test.
+Suites that were left out that day are "not run". `+"`build/check`"+` runs a few of the suites on one of the kernels each time.
 
 `, at.Format("2 January 2006"))
 	b.WriteString("| suite |")
