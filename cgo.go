@@ -7,6 +7,7 @@ package esock
 #include <string.h>
 
 #include "csrc/esock.h"
+#include "csrc/esock_batch.h"
 #include "csrc/esock_queue.h"
 
 // cgo looks up, at every call, whether a handle points into memory of Go's, unless it knows that the handle has no
@@ -164,6 +165,12 @@ static inline ssize_t go_cmsg_encode(esock_cmsg *cmsgs, size_t n, bytes *data, s
 #cgo noescape go_cmsg_encode
 #cgo nocallback go_cmsg_encode
 
+// ---- Batches, which are in memory of C's
+#cgo noescape esock_batch_recv
+#cgo nocallback esock_batch_recv
+#cgo noescape esock_batch_send
+#cgo nocallback esock_batch_send
+
 // ---- Files
 #cgo noescape esock_sendfile
 #cgo nocallback esock_sendfile
@@ -263,6 +270,7 @@ type (
 	cU8  = C.uint8_t
 	cU16 = C.uint16_t
 	cU32 = C.uint32_t
+	cU64 = C.uint64_t
 	cI32 = C.int32_t
 	cI64 = C.int64_t
 )
@@ -807,6 +815,43 @@ func cQueueTurn(q *cQueue, ops unsafe.Pointer, n int, results unsafe.Pointer, mo
 
 func cAlloc(size uintptr) unsafe.Pointer { return C.calloc(1, C.size_t(size)) }
 func cRelease(p unsafe.Pointer)          { C.free(p) }
+
+// ---- Batches
+
+type (
+	cBatch = C.esock_batch
+	cDgram = C.esock_dgram
+)
+
+func cBatchNew(count, size, control, records int) (b *cBatch, r int) {
+	config := C.esock_batch_config{count: C.uint32_t(count), size: C.uint32_t(size), control: C.uint32_t(control),
+		records: C.uint32_t(records)}
+	r = int(C.esock_batch_new(&b, &config, nil))
+	return b, r
+}
+
+func cBatchFree(b *cBatch) { C.esock_batch_free(b) }
+
+func cBatchRecv(h *handle, b *cBatch, n, flags int, how uint) int {
+	return int(C.esock_batch_recv(h, b, C.uint32_t(n), C.int(flags), C.uint(how)))
+}
+
+func cBatchSend(h *handle, b *cBatch, from, n, flags int, how uint) int {
+	return int(C.esock_batch_send(h, b, C.uint32_t(from), C.uint32_t(n), C.int(flags), C.uint(how)))
+}
+
+// dgrams, bytes, control and records are what a batch consists of.
+func cBatchDgrams(b *cBatch) []cDgram { return unsafe.Slice(b.dgrams, b.count) }
+func cBatchData(b *cBatch) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(b.data)), b.data_size)
+}
+func cBatchControl(b *cBatch, i int) []byte {
+	at := unsafe.Add(unsafe.Pointer(b.control), uintptr(i)*uintptr(b.control_size))
+	return unsafe.Slice((*byte)(at), b.control_size)
+}
+func cBatchRecords(b *cBatch, i int) []cCmsg {
+	return unsafe.Slice(b.records, b.count*b.records_each)[uint32(i)*uint32(b.records_each):][:b.records_each]
+}
 
 // ---- Counters
 

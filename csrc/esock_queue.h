@@ -55,7 +55,9 @@ enum esock_op_kind {
 enum esock_op_flags {
     ESOCK_OP_AGAIN = 1, /* accept, receive: again and again, until it fails or is cancelled */
     ESOCK_OP_FULL = 2,  /* receive on a stream: until len bytes have come */
-    ESOCK_OP_QUIET = 4, /* send: no result when all was sent */
+    /* send: no result when all was sent: `done` says so. Between two calls the caller may clear the
+     * flag, and has a result then. */
+    ESOCK_OP_QUIET = 4,
     ESOCK_OP_BUFFER =
         8 /* send: the data is in a buffer of the queue, which gets it back when all was sent */
 };

@@ -146,6 +146,14 @@ static int sys_ioctl(const esock_sys *sys, int fd, unsigned long request, void *
 #define RECVMSG recvmsg
 #define SENDMSG sendmsg
 #endif
+/* musl's sendmmsg is a loop of its sendmsg. */
+#if !defined(__GLIBC__) && defined(SYS_sendmmsg) && defined(SYS_recvmmsg)
+#define RECVMMSG(...) (int)syscall(SYS_recvmmsg, __VA_ARGS__)
+#define SENDMMSG(...) (int)syscall(SYS_sendmmsg, __VA_ARGS__)
+#else
+#define RECVMMSG recvmmsg
+#define SENDMMSG sendmmsg
+#endif
 
 static ssize_t sys_recv(const esock_sys *sys, int fd, void *buf, size_t len, int flags) {
     (void)sys;
@@ -161,6 +169,16 @@ static ssize_t sys_recvfrom(const esock_sys *sys, int fd, void *buf, size_t len,
 static ssize_t sys_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int flags) {
     (void)sys;
     return count(RECVMSG(fd, msg, flags));
+}
+
+static int sys_recvmmsg(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+    (void)sys;
+    return result(RECVMMSG(fd, msgs, n, flags, NULL));
+}
+
+static int sys_sendmmsg(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+    (void)sys;
+    return result(SENDMMSG(fd, msgs, n, flags));
 }
 
 static ssize_t sys_send(const esock_sys *sys, int fd, const void *buf, size_t len, int flags) {
@@ -309,6 +327,8 @@ const esock_sys *esock_sys_libc(void) {
         .send = sys_send,
         .sendto = sys_sendto,
         .sendmsg = sys_sendmsg,
+        .recvmmsg = sys_recvmmsg,
+        .sendmmsg = sys_sendmmsg,
         .sendfile = sys_sendfile,
         .sigpipe_block = sys_sigpipe_block,
         .sigpipe_restore = sys_sigpipe_restore,

@@ -17,6 +17,8 @@
 
 #include "esock.h"
 
+struct mmsghdr;
+
 struct esock_sys {
     /* life */
     int (*socket)(const esock_sys *sys, int domain, int type, int protocol);
@@ -49,6 +51,8 @@ struct esock_sys {
     ssize_t (*sendto)(const esock_sys *sys, int fd, const void *buf, size_t len, int flags,
                       const struct sockaddr *addr, socklen_t addrlen);
     ssize_t (*sendmsg)(const esock_sys *sys, int fd, const struct msghdr *msg, int flags);
+    int (*recvmmsg)(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags);
+    int (*sendmmsg)(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags);
     ssize_t (*sendfile)(const esock_sys *sys, int out_fd, int in_fd, int64_t *offset, size_t count);
     /* SIGPIPE around sendfile: sigpipe_block blocks it, and *saved receives the state before;
      * sigpipe_restore restores that state, and with `take` first removes the signal raised since */
@@ -68,7 +72,8 @@ struct esock_sys {
     int (*open)(const esock_sys *sys, const char *path, int flags);
     int (*filetype)(const esock_sys *sys, int fd); /* fstat: S_IFREG and its like */
     int (*setns)(const esock_sys *sys, int fd);
-    /* memory: handles, pollers, queues and members, and sendfile counters; no other call allocates */
+    /* memory: handles, pollers, queues and members, batches, and sendfile counters; no other call
+     * allocates */
     void *(*alloc)(const esock_sys *sys, size_t size); /* not zeroed; NULL: none left */
     void (*free)(const esock_sys *sys, void *block);   /* NULL: nothing */
 };

@@ -66,6 +66,7 @@ type Conn struct {
 	sending []sending // in order: given to the queue, or about to be
 	unsent  int       // their bytes
 	open    bool      // the last of them is not given yet, and takes more bytes
+	behind  bool      // one was given, and not done in that turn
 	full    bool      // Write has returned ErrFull
 	ending  error     // the connection ends, with this, when all is sent
 
@@ -189,13 +190,15 @@ func (c *Conn) begin(n int) bool {
 		return false
 	}
 	*s.op = loopcall.Op{Kind: loopcall.Send, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), headRoom)}
+	if !c.behind {
+		s.op.Flags = loopcall.Quiet
+	}
 	if c.unsent == 0 {
 		c.timeouts.writing()
 	}
 	c.sending = append(c.sending, s)
 	c.open = true
-	l.given = append(l.given, order{&c.joined, s.op})
-	l.opened = append(l.opened, c)
+	l.given = append(l.given, order{&c.joined, c, s.op})
 	return true
 }
 
@@ -318,19 +321,33 @@ func (c *Conn) received(b []byte) {
 	c.h.Received(c, b)
 }
 
-// sent is the end of the first send.
+// done takes the first send off. It is sent, or has failed.
+func (c *Conn) done() {
+	s := c.sending[0]
+	c.sending = c.sending[:copy(c.sending, c.sending[1:])]
+	c.unsent -= int(s.op.Len)
+	c.timeouts.sent()
+	c.free(s)
+}
+
+// sent is the end of the first send, which was not done in the turn that it was given in.
 func (c *Conn) sent(r *loopcall.Result) {
 	if c.gone.Load() {
 		return
 	}
-	s := c.sending[0]
-	c.sending = append(c.sending[:0], c.sending[1:]...)
-	c.unsent -= int(s.op.Len)
-	c.timeouts.sent()
-	c.free(s)
-	switch {
-	case r.N < 0:
+	c.done()
+	c.behind = len(c.sending) > 0
+	if r.N < 0 {
 		c.l.drop(c, &net.OpError{Op: "write", Net: "esock", Err: syscall.Errno(-r.N)})
+		return
+	}
+	c.ease()
+}
+
+// ease does what has waited until fewer bytes were unsent.
+func (c *Conn) ease() {
+	switch {
+	case c.gone.Load():
 	case c.ending != nil:
 		if c.unsent == 0 {
 			c.l.drop(c, c.ending)

@@ -2,6 +2,7 @@ package sockopt
 
 import (
 	"encoding/binary"
+	"errors"
 	"syscall"
 	"testing"
 
@@ -119,4 +120,17 @@ func TestXDPRings(t *testing.T) {
 	options, err := XDPOptions.Get(s)
 	require.NoError(t, err)
 	assert.Zero(t, options)
+}
+
+// The budget is one of a ring, and has its bounds from it.
+func TestXDPBudget(t *testing.T) {
+	s := openKind(t, KindXDP)
+	if err := XDPMaxTXSKBBudget.Set(s, 64); errors.Is(err, syscall.ENOPROTOOPT) {
+		t.Skip("this kernel is before 6.17: ", err)
+	}
+	assert.ErrorIs(t, XDPMaxTXSKBBudget.Set(s, 64), syscall.EACCES, "it has no ring to send through")
+	require.NoError(t, XDPTXRing.Set(s, 64))
+	require.NoError(t, XDPMaxTXSKBBudget.Set(s, 64))
+	require.NoError(t, XDPMaxTXSKBBudget.Set(s, 32))
+	assert.ErrorIs(t, XDPMaxTXSKBBudget.Set(s, 65), syscall.EACCES, "more than the ring has")
 }

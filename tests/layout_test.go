@@ -68,6 +68,7 @@ var imports = []struct{ of, may string }{
 	{"examples/restart", "netconn"},
 	{"examples/engine-chat", ". engine packet"},
 	{"examples/engine-echo", ". engine"},
+	{"examples/engine-http", ". engine packet"},
 	{"examples/sctp-chat", ". sockopt sctp"},
 	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},

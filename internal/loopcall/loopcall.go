@@ -33,6 +33,7 @@ const (
 	Send   = 5
 
 	Again  = 1
+	Quiet  = 4
 	Buffer = 8
 )
 

@@ -295,6 +295,37 @@ static ssize_t k_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int f
     return end(&t, t.answer.result);
 }
 
+static int k_recvmmsg(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_RECVMMSG, fd, flags, 0, n, &t);
+    if (!canned) {
+        return (int)end(
+            &t, real()->recvmmsg(real(), fd, msgs, (unsigned)at_most(n, t.answer.cut), flags));
+    }
+    for (long i = 0; i < t.answer.result; i++) {
+        struct msghdr *m = &msgs[i].msg_hdr;
+        give(&t, m->msg_iov[0].iov_base, m->msg_iov[0].iov_len);
+        msgs[i].msg_len = (unsigned)t.answer.data_len;
+        size_t control =
+            t.answer.control != NULL ? at_most(t.answer.control_len, m->msg_controllen) : 0;
+        if (control > 0) {
+            memcpy(m->msg_control, t.answer.control, control);
+        }
+        m->msg_controllen = (__typeof__(m->msg_controllen))control;
+        m->msg_flags = t.answer.msg_flags;
+        m->msg_namelen = 0;
+    }
+    return (int)end(&t, t.answer.result);
+}
+
+static int k_sendmmsg(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_SENDMMSG, fd, flags, (long)msgs[0].msg_hdr.msg_controllen, n, &t);
+    return (int)end(
+        &t, canned ? t.answer.result
+                   : real()->sendmmsg(real(), fd, msgs, (unsigned)at_most(n, t.answer.cut), flags));
+}
+
 static ssize_t k_send(const esock_sys *sys, int fd, const void *buf, size_t len, int flags) {
     struct turn t;
     bool canned = begin(sys, K_SEND, fd, flags, 0, len, &t);
@@ -472,6 +503,8 @@ void script_init(struct script *k) {
         .send = k_send,
         .sendto = k_sendto,
         .sendmsg = k_sendmsg,
+        .recvmmsg = k_recvmmsg,
+        .sendmmsg = k_sendmmsg,
         .sendfile = k_sendfile,
         .sigpipe_block = k_sigpipe_block,
         .sigpipe_restore = k_sigpipe_restore,

@@ -46,6 +46,8 @@ enum script_call {
     K_SEND,
     K_SENDTO,
     K_SENDMSG,
+    K_RECVMMSG,
+    K_SENDMMSG,
     K_SENDFILE,
     K_SIGPIPE_BLOCK,
     K_SIGPIPE_RESTORE,
@@ -76,6 +78,9 @@ struct script_answer {
     int msg_flags; /* recvmsg: flags of the result */
     int revents;   /* poll: what the first descriptor reports */
 };
+
+/* recvmmsg and sendmmsg: with pass and a cut, the kernel is given at most so many messages; `data` of a canned recvmmsg
+ * is the content of each of `result` messages. */
 
 /* The arguments and the result of one call. a and b tell calls apart: MSG_ or open flags for I/O, level and option for
  * options, the request for ioctl, op and mask for epoll_ctl, else how or backlog. */
