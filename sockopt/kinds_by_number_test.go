@@ -67,7 +67,7 @@ func TestCANFiltersByName(t *testing.T) {
 		_, got := sh.fromPlain(map[string]any{"filters": []any{filter}}, false)
 		assert.Contains(t, got, cause)
 	}
-	for _, m := range []map[string]any{{"id": 1}, {"mask": 1}, {"id": -1, "mask": 1}, {"id": 1, "mask": 1 << 32},
+	for _, m := range []map[string]any{{"id": 1}, {"mask": 1}, {"id": -1, "mask": 1}, {"id": 1, "mask": int64(1 << 32)},
 		{"id": 1, "mask": 1, "more": 1}} {
 		_, cause := sh.fromPlain(map[string]any{"filters": []any{m}}, false)
 		assert.NotEmpty(t, cause, "%v", m)
