@@ -38,8 +38,8 @@
  *   - esock_queue_cancel and _remove wait until the kernel has let go of the operation.
  *   - Buffers that the kernel may receive into are not on the stack (esock_buffers), up to half of
  *     them, as long as there is a repeated receive.
- *   - The kernel tries again by itself: a try that would block is counted where an operation is
- *     not done at once, and not later.
+ *   - The kernel tries again by itself. So the counters of tries and waits have only what the
+ *     caller sees, and may be lower than with epoll.
  *
  * Threads
  *   One thread at a time uses a queue, its members and its buffers; esock_queue_wake alone may be
