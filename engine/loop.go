@@ -61,6 +61,7 @@ type Loop struct {
 	members []member // by number
 	unused  []uint64 // numbers without a member
 	winding bool     // Shutdown has begun
+	at      addresses
 	spares  [][]byte // for what connections keep of their packets
 }
 
@@ -168,7 +169,8 @@ func Buffers(count, size int) Option {
 	}
 }
 
-// Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not given.
+// Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not
+// given. Each send that waits counts 128 bytes more, so that many small ones are limited too.
 func Mark(bytes int) Option {
 	return func(c *config) error {
 		if bytes < 1 {
