@@ -188,6 +188,15 @@ func TestFieldsThatLinuxLeavesEmpty(t *testing.T) {
 	}
 }
 
+func TestAMessageWithoutInformation(t *testing.T) {
+	for _, m := range []*esock.Msg{nil, {}} {
+		_, ok := RcvInfo(m)
+		assert.False(t, ok)
+		_, ok = NxtInfo(m)
+		assert.False(t, ok)
+	}
+}
+
 func TestNamesOfWhatHappened(t *testing.T) {
 	for _, c := range []struct {
 		v    fmt.Stringer
@@ -267,6 +276,9 @@ func TestAddressesAreReadAsTheyAreWritten(t *testing.T) {
 		_, err = addressList(list[size4:][:min(n, size6-1)], 1)
 		require.ErrorIs(t, err, &esock.InvalidError{What: "sockaddr"}, "an address of inet6 with %d bytes", n)
 	}
+	six, err := addressList(list[size4:size4+size6], 1)
+	require.NoError(t, err)
+	assert.Equal(t, want[1:2], six)
 	// Room that the kernel did not write, and what is no address of the internet, end the list, too.
 	for _, end := range []string{strings.Repeat("\x00", 64), "\x63\x63" + strings.Repeat("x", 62)} {
 		_, err := addressList(append(list[:len(list):len(list)], end...), 4)

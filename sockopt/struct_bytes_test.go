@@ -122,6 +122,8 @@ func TestFieldsByNameRefuse(t *testing.T) {
 		{"ipv6", "add_membership", map[string]any{"multiaddr": "ff02::1%lo", "interface": 1}, "multiaddr: not an address"},
 		{"packet", "add_membership", map[string]any{"ifindex": 1, "type": 0, "alen": 6, "address": strings.Repeat("x", 33)},
 			"address: not up to 32 bytes"},
+		{"ip", "msfilter", map[string]any{"multiaddr": "224.0.0.9", "interface": "any", "mode": "sideways", "slist": []any{}},
+			"mode: not a known name"},
 		{"can_raw", "filter", map[string]any{"filters": []any{map[string]any{}}}, "id, mask"},
 		{"can_raw", "filter", map[string]any{"filters": []any{map[string]any{"id": 1, "mask": -1}}}, "mask: out of range"},
 		{"can_raw", "filter", map[string]any{"filters": []any{map[string]any{"id": 1, "mask": 1, "x": 1}}}, "x"},
