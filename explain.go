@@ -95,10 +95,12 @@ func (s *Socket) causeOfSend(op string, errno syscall.Errno) string {
 	case errno == syscall.EOPNOTSUPP && op != OpSendFile.String() && s.typ == Stream && f&factConnected == 0:
 		return "a stream takes no address: " + s.connectFirst()
 	case errno != syscall.EPIPE && errno != syscall.ENOTCONN && errno != syscall.EDESTADDRREQ:
+	case s.typ == SeqPacket && Protocol(s.proto) == SCTP: // one-to-many: it may listen, and sends all the same
+		return "there is no such association, or it has ended"
 	case f&factListening != 0:
 		return "the socket listens: Accept returns its connections"
 	case f&factConnected != 0:
-	case s.typ == Stream, s.typ == SeqPacket && Protocol(s.proto) != SCTP, op == OpSendFile.String():
+	case s.typ == Stream, s.typ == SeqPacket, op == OpSendFile.String():
 		return s.connectFirst()
 	default:
 		return "there is no destination: use SendTo, a Msg with Addr, or Connect"

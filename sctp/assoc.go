@@ -44,9 +44,10 @@ func ConnectX(s *esock.Socket, w esock.Wait, addrs ...esock.Addr) (assoc int32, 
 
 // PeelOff makes a socket of an association of a one-to-many socket, which no longer has it. The new socket is
 // one-to-many by its type, has this association alone, and is adopted by esock with the options; its descriptor is
-// close-on-exec and nonblocking. OTP: gen_sctp:peeloff/2, socket:peeloff/2; sctp_peeloff of RFC 6458. Errors: EINVAL
-// for no such association, or a one-to-one socket; *esock.InvalidError "options". After an error of esock.Adopt the
-// association is lost with the new socket.
+// close-on-exec and nonblocking. When the association ends, receives on the new socket wait on: an AssocChange says so,
+// and ECONNRESET once after an abort. OTP: gen_sctp:peeloff/2, socket:peeloff/2; sctp_peeloff of RFC 6458. Errors:
+// EINVAL for no such association, or a one-to-one socket; *esock.InvalidError "options". After an error of esock.Adopt
+// the association is lost with the new socket.
 func PeelOff(s *esock.Socket, assoc int32, opts ...esock.OpenOption) (*esock.Socket, error) {
 	var arg [12]byte // sctp_peeloff_flags_arg_t: number, descriptor, flags
 	binary.NativeEndian.PutUint32(arg[0:], uint32(assoc))
@@ -90,7 +91,7 @@ func names(s *esock.Socket, op string, opt int, assoc int32) ([]esock.Addr, erro
 		case err != nil:
 			return nil, called(op, err)
 		}
-		addrs, err := addressList(b[head:], int(binary.NativeEndian.Uint32(b[4:])))
+		addrs, err := addressList(b[head:], binary.NativeEndian.Uint32(b[4:]))
 		if err != nil {
 			return nil, failed(op, s, err)
 		}
@@ -98,13 +99,13 @@ func names(s *esock.Socket, op string, opt int, assoc int32) ([]esock.Addr, erro
 	}
 }
 
-// addressList reads the kernel's list of addresses. Errors: *esock.InvalidError "sockaddr" if it is shorter than its
+// addressList reads the kernel's list of addresses. Errors: *esock.InvalidError "sockaddr" if it has fewer than its
 // count says.
-func addressList(b []byte, count int) ([]esock.Addr, error) {
+func addressList(b []byte, count uint32) ([]esock.Addr, error) {
 	var addrs []esock.Addr
 	for i := range count {
 		a, n := sockaddr(b)
-		if n == 0 {
+		if n == 0 || !a.IP().IsValid() {
 			return nil, invalid("sockaddr", i, "the kernel's list ends before this address")
 		}
 		addrs, b = append(addrs, a), b[n:]

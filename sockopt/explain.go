@@ -46,7 +46,7 @@ func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 			cause = explainName(errno)
 		}
 	case cause == "":
-		text += shownValue(value)
+		text += shownValue(row, value)
 	}
 	if cause != "" {
 		text += " " + cause
@@ -72,14 +72,16 @@ func readsHere(s *esock.Socket, row int) bool {
 }
 
 // shownValue formats a number, a boolean or a text for an error, after a blank. Structures and bytes may hold keys, so they are
-// not shown.
-func shownValue(v any) string {
+// not shown, nor is a text given for one.
+func shownValue(row int, v any) string {
 	switch rv := reflect.ValueOf(v); rv.Kind() {
 	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
 		return fmt.Sprintf(" %v", v)
 	case reflect.String:
-		return fmt.Sprintf(" %q", v)
+		if codec := optionRows[row].codec; codec != codecBytes && codec != codecStruct {
+			return fmt.Sprintf(" %q", v)
+		}
 	}
 	return ""
 }

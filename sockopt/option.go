@@ -140,7 +140,7 @@ func optionError(row int, value any, cause string) error {
 	if value == nil {
 		return &esock.InvalidError{What: "socket_option", Value: name, Cause: cause}
 	}
-	return &esock.InvalidError{What: "socket_option", Value: name + shownValue(value), Cause: cause}
+	return &esock.InvalidError{What: "socket_option", Value: name + shownValue(row, value), Cause: cause}
 }
 
 // The table in Go and the rows in C are generated from one file. If one were built without the other, the row numbers would

@@ -1,7 +1,9 @@
 package sockopt
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -33,13 +35,32 @@ func TestWhatTheKernelRefusesIsNamed(t *testing.T) {
 	assert.ErrorContains(t, err, "ip.mtu")
 
 	// Structures may hold keys.
-	for _, value := range []any{[]byte("secret"), map[string]any{"key": "secret"}, Linger{}, nil} {
+	for _, value := range []any{[]byte("secret"), "secret", map[string]any{"key": "secret"}, Linger{}, nil} {
 		err = optionResult(s, setopt, findOption("socket", "linger"), value, -int(syscall.EDOM))
 		assert.Equal(t, "esock: setopt on "+s.String()+": numerical argument out of domain: socket.linger", err.Error())
 	}
 }
 
 // What the package refuses is named in the same form, whichever way it is set.
+// A key is in no error, neither as bytes nor as text: no option whose value is bytes or a structure shows it.
+func TestNoErrorShowsAKey(t *testing.T) {
+	s := udpSocket(t)
+	long := "secret" + strings.Repeat("x", 1<<20)
+	for o := range All() {
+		if o.codec != codecBytes && o.codec != codecStruct || !o.CanSet {
+			continue
+		}
+		batch := []Setting{{Level: o.Level, Name: o.Name, Value: "secret"}, {Level: o.Level, Name: o.Name, Value: long}}
+		require.NoError(t, SetAll(s, batch))
+		for _, err := range []error{batch[0].Err, batch[1].Err, Set(s, o.Level, o.Name, "secret"), Set(s, o.Level, o.Name, long),
+			optionResult(s, setopt, findOption(o.Level, o.Name), "secret", -int(syscall.EDOM))} {
+			if err != nil {
+				assert.NotContains(t, fmt.Sprintf("%.500v", err), "secret", "%s.%s", o.Level, o.Name)
+			}
+		}
+	}
+}
+
 func TestWhatThePackageRefusesIsNamed(t *testing.T) {
 	s := udpSocket(t)
 	for _, c := range []struct {
