@@ -380,3 +380,19 @@ func TestAllocDeadlines(t *testing.T) {
 		})
 	}
 }
+
+// Batches are reused, and so are the messages.
+func TestAllocManyMessages(t *testing.T) {
+	a, b := udpPair(t)
+	out, in := make([]Msg, 4), make([]Msg, 4)
+	for i := range out {
+		out[i].Iov = [][]byte{make([]byte, 100)}
+	}
+	noAllocations(t, func() error {
+		if _, err := a.SendMMsg(out, 0, Forever); err != nil {
+			return err
+		}
+		_, err := b.RecvMMsg(in, 0, Forever)
+		return err
+	})
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -45,11 +46,11 @@ func TestBad_EmptyReceiveBuffers(t *testing.T) {
 
 func TestBad_Sizes(t *testing.T) {
 	a, b := pair(t, esock.Stream)
-	for _, size := range []int{-1, math.MinInt, 1 << 31, math.MaxInt} {
+	for _, size := range append(testint.Wide(), -1, math.MinInt) {
 		_, err := b.RecvBytes(size, 0, esock.Forever)
 		assert.ErrorIs(t, err, &esock.InvalidError{What: "data_size"})
 	}
-	for _, size := range []any{-1, 0, 1 << 62, "many", esock.RcvBuf{N: -1}, esock.RcvBuf{Size: -1}, nil} {
+	for _, size := range []any{-1, 0, int64(1 << 62), "many", esock.RcvBuf{N: -1}, esock.RcvBuf{Size: -1}, nil} {
 		assert.Error(t, sockopt.Set(b, "otp", "rcvbuf", size), "%v", size)
 	}
 	got, err := sockopt.Get(b, "otp", "rcvbuf")
@@ -226,7 +227,11 @@ func vast(t *testing.T, n int) []byte {
 }
 
 func TestBad_LengthsBeyondTwoGigabytes(t *testing.T) {
-	buf := vast(t, 5<<30)
+	if math.MaxInt == math.MaxInt32 {
+		t.Skip("an int has 32 bits: there are no such lengths")
+	}
+	gigabyte := int64(1 << 30)
+	buf := vast(t, int(5*gigabyte))
 	t.Run("receive", func(t *testing.T) {
 		for _, typ := range []esock.Type{esock.Stream, esock.Dgram} {
 			a, b := pair(t, typ)
