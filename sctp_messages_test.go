@@ -28,7 +28,7 @@ func TestTheCauseOfAFailedSendOnSCTP(t *testing.T) {
 		many := &Socket{typ: SeqPacket, proto: int32(SCTP)}
 		many.facts.Store(listening)
 		for _, op := range []Op{OpSendMsg, OpSend} {
-			assert.Equal(t, "there is no such association, or it has ended", many.causeOf(op.String(), syscall.EPIPE))
+			assert.Equal(t, "there is no such association, or it has ended: use SendTo, a Msg with Addr, or Connect", many.causeOf(op.String(), syscall.EPIPE))
 		}
 		many.facts.Or(factWriteEnded)
 		assert.Equal(t, "Shutdown has ended writing", many.causeOf(OpSendMsg.String(), syscall.EPIPE))

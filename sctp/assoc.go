@@ -53,7 +53,7 @@ func PeelOff(s *esock.Socket, assoc int32, opts ...esock.OpenOption) (*esock.Soc
 	binary.NativeEndian.PutUint32(arg[0:], uint32(assoc))
 	binary.NativeEndian.PutUint32(arg[8:], syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK) // before a fork sees it
 	if _, err := s.GetOptionNative(level, optPeelOffFlags, arg[:]); err != nil {
-		return nil, called("peeloff", err)
+		return nil, explained(called("peeloff", err), "the socket has no such association, or is one-to-one")
 	}
 	fd := int(int32(binary.NativeEndian.Uint32(arg[4:])))
 	peeled, err := esock.Adopt(fd, append(opts[:len(opts):len(opts)], esock.TakeFD())...)
@@ -89,7 +89,7 @@ func names(s *esock.Socket, op string, opt int, assoc int32) ([]esock.Addr, erro
 		case err != nil && errors.Is(err, syscall.ENOMEM) && room < most:
 			continue
 		case err != nil:
-			return nil, called(op, err)
+			return nil, explained(called(op, err), "the socket has no such association")
 		}
 		addrs, err := addressList(b[head:], binary.NativeEndian.Uint32(b[4:]))
 		if err != nil {
@@ -117,6 +117,23 @@ func addressList(b []byte, count uint32) ([]esock.Addr, error) {
 func called(op string, err error) error {
 	if e, ok := err.(*esock.Error); ok && e != nil {
 		return &esock.Error{Op: op, Socket: e.Socket, Reason: e.Reason}
+	}
+	return err
+}
+
+// refusal is the kernel's refusal of a call, with its cause. errors.Is finds the errno.
+type refusal struct {
+	errno syscall.Errno
+	cause string
+}
+
+func (r *refusal) Error() string { return r.errno.Error() + ": " + r.cause }
+func (r *refusal) Unwrap() error { return r.errno }
+
+// explained adds the cause to an error of called whose reason is EINVAL. It returns other errors as they are.
+func explained(err error, cause string) error {
+	if e, ok := err.(*esock.Error); ok && e != nil && e.Reason == syscall.EINVAL {
+		return failed(e.Op, e.Socket, &refusal{syscall.EINVAL, cause})
 	}
 	return err
 }

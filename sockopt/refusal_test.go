@@ -3,6 +3,7 @@ package sockopt
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,7 +42,48 @@ func TestWhatTheKernelRefusesIsNamed(t *testing.T) {
 	}
 }
 
-// What the package refuses is named in the same form, whichever way it is set.
+// A refusal says which state or value the option's row asks for, and only where that may be the reason.
+func TestARefusalSaysWhatTheOptionNeeds(t *testing.T) {
+	s := udpSocket(t)
+	group := IPMreq{MultiAddr: netip.MustParseAddr("224.0.0.99"), Interface: netip.MustParseAddr("127.0.0.1")}
+	err := IPDropMembership.Set(s, group)
+	assert.ErrorIs(t, err, syscall.EADDRNOTAVAIL)
+	assert.ErrorContains(t, err, "ip.drop_membership: the group must have been joined")
+	tcp, err := KindTCP4.Open()
+	require.NoError(t, err)
+	defer tcp.Close()
+	err = optionResult(tcp, setopt, TLSTX.row, TLSCryptoInfo{}, -int(syscall.ENOPROTOOPT))
+	assert.ErrorContains(t, err, "(it is in Linux since 4.13); the connection must have the ulp tls")
+	for row, o := range optionRows {
+		condition, has := strings.CutPrefix(o.Sample, "!")
+		if !has {
+			continue
+		}
+		assert.NotEmpty(t, condition, o.Level+"."+o.Name)
+		kind := o.Kinds & -o.Kinds
+		for errno, says := range map[syscall.Errno]bool{syscall.EINVAL: true, syscall.ENOPROTOOPT: true, syscall.EPERM: false, syscall.EBUSY: false} {
+			assert.Equal(t, says, optionRows[row].conditionFor(kind, errno) == condition, "%s.%s: %v", o.Level, o.Name, errno)
+		}
+		assert.Equal(t, o.Kinds.Has(KindPacket), o.conditionFor(KindPacket, syscall.EINVAL) != "", "not of another kind of socket")
+	}
+}
+
+// A connection that fell back to TCP answers as if the kernel had no MPTCP.
+func TestWhatMPTCPAndSCTPRefuseIsExplained(t *testing.T) {
+	never := func() bool { return false }
+	info, reset := MPTCPInfo.Info(), SCTPResetStreams.Info()
+	assert.Equal(t, "is not known to this kernel (it is in Linux since 5.16), or the connection has fallen back to TCP",
+		explainOption(&info, KindMPTCP, syscall.EOPNOTSUPP, never))
+	assert.Contains(t, explainOption(&info, KindTCP4, syscall.EOPNOTSUPP, never), "is for sockets of kind mptcp")
+	assert.Contains(t, explainOption(&reset, KindSCTP, syscall.EINVAL, never), "needs an association that the socket has")
+}
+
+func TestAnOptionPrintsItsNames(t *testing.T) {
+	assert.Equal(t, "tcp.nodelay", TCPNoDelay.String())
+	assert.Equal(t, "vsock.buffer_size sctp.initmsg", fmt.Sprint(VSockBufferSize, " ", SCTPInitMsg))
+	assert.Empty(t, Option[bool]{}.String())
+}
+
 // A key is in no error, neither as bytes nor as text: no option whose value is bytes or a structure shows it.
 func TestNoErrorShowsAKey(t *testing.T) {
 	s := udpSocket(t)
@@ -61,6 +103,7 @@ func TestNoErrorShowsAKey(t *testing.T) {
 	}
 }
 
+// What the package refuses is named in the same form, whichever way it is set.
 func TestWhatThePackageRefusesIsNamed(t *testing.T) {
 	s := udpSocket(t)
 	for _, c := range []struct {
