@@ -34,15 +34,12 @@ enum uring_flag {
     GOT_OUT = 1 << OUT,
     TRIES_IN = 4, /* by system calls, until one has succeeded */
     TRIES_OUT = 8,
-    NEW_IN = 16, /* given to the kernel just now, which has not answered yet */
-    NEW_OUT = 32,
-    ENDS = 64,  /* `end` is kept */
-    EMPTY = 128 /* a message of no bytes is kept */
+    ENDS = 16, /* `end` is kept */
+    EMPTY = 32 /* a message of no bytes is kept */
 };
 
 #define GOT(dir) (GOT_IN << (dir))
 #define TRIES(dir) (TRIES_IN << (dir))
-#define NEW(dir) (NEW_IN << (dir))
 
 struct uring_member {
     esock_member m;
@@ -85,8 +82,6 @@ struct uring_queue {
     struct {
         uint32_t len, next;
     } * came; /* by buffer */
-    unsigned news;
-    struct uring_member *fresh[SUBMISSIONS]; /* with NEW_IN or NEW_OUT; NULL: removed */
 };
 
 static struct uring_queue *of(const esock_queue *q) {
@@ -260,25 +255,6 @@ static void reclaim(struct uring_queue *u) {
     __atomic_store_n(&u->group->tail, u->group_tail, __ATOMIC_RELEASE);
 }
 
-/* Counts a try that would block for what the kernel has not done at once. */
-static void count_waits(struct uring_queue *u) {
-    for (; u->news > 0; u->news--) {
-        struct uring_member *um = u->fresh[u->news - 1];
-        for (int dir = IN; um != NULL && dir <= OUT; dir++) {
-            const esock_op *op = first_op(&um->m, dir);
-            if (!(um->state & NEW(dir))) continue;
-            um->state &= (uint8_t)~NEW(dir);
-            unsigned how = op->done > 0 ? ESOCK_CONT : 0u;
-            if (dir == OUT)
-                esock__count_write(um->m.s, -EAGAIN, op->len - op->done, how, "send");
-            else if (op->kind == ESOCK_OP_ACCEPT)
-                esock__count_accept(um->m.s, -EAGAIN, 0);
-            else
-                esock__count_read(um->m.s, -EAGAIN, op->len - op->done, 0, how, "recv");
-        }
-    }
-}
-
 /* Notes all completions. */
 static void collect(struct uring_queue *u) {
     uint32_t head = *u->cq_head, tail = load(u->cq_tail);
@@ -288,7 +264,6 @@ static void collect(struct uring_queue *u) {
         store(u->cq_head, head + 1);
         completed(u, &c);
     }
-    count_waits(u);
     if (u->depleted) u->target = u->target < u->most / 2 ? 2 * u->target : u->most;
     u->depleted = false;
     if (u->armed == 0) reclaim(u);
@@ -468,7 +443,6 @@ static void completed(struct uring_queue *u, const struct esock__cqe *c) {
     struct uring_member *um = (struct uring_member *)(uintptr_t)(c->user_data & ~(uint64_t)TAGS);
     uint8_t was = um->flight[which];
     if (!more) um->flight[which] = LANDED;
-    if (which <= OUT) um->state &= (uint8_t)~NEW(which);
     switch (was) {
     case ACCEPTING:
         accepted(um, c->res);
@@ -546,8 +520,6 @@ static int uring_remove(esock_queue *q, esock_member *m) {
         c->user = NULL;
         esock_close(c, ESOCK_CLOSE_NOLINGER, NULL, NULL);
     }
-    for (unsigned i = 0; i < u->news; i++)
-        if (u->fresh[i] == um) u->fresh[i] = NULL;
     return 0;
 }
 
@@ -627,8 +599,6 @@ static void start(struct uring_queue *u, struct uring_member *um, int dir, const
             um->flight[dir] = SENDING;
         }
     }
-    um->state |= (uint8_t)NEW(dir);
-    u->fresh[u->news++] = um;
 }
 
 /* Puts the result of a single receive. */

@@ -32,7 +32,7 @@ func asleep(l *engine.Loop, before engine.Counters) (c engine.Counters) {
 }
 
 // A loop that has handled something takes turns as long as Spin says, and one more before it sleeps. One without Spin
-// takes the turn that found nothing, and that one. One with io_uring sleeps in the turn.
+// takes the turn that found nothing, and that one. One with io_uring sleeps in the turn, with one processor in naps.
 func TestALoopSpinsBeforeItSleeps(t *testing.T) {
 	step := steps(t)
 	step.Store(int64(10 * time.Microsecond))
@@ -50,6 +50,7 @@ func TestALoopSpinsBeforeItSleeps(t *testing.T) {
 		empty, atOnce := c.empty, uint64(2)
 		if backend == engine.IOUring {
 			empty, atOnce = 0, 0
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))))
 		}
 		require.Equal(t, empty, asleep(l, handled).Empty-handled.Empty, "%v", c.spin)
 		// What wakes it without a result lets it sleep at once.

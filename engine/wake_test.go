@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"os"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -101,32 +102,33 @@ func TestATimerSetBeforeTheSleep(t *testing.T) {
 	require.ErrorIs(t, <-ended, engine.ErrClosed)
 }
 
-// timerSetBeforeTheWait is the same where the loop waits in C.
+// timerSetBeforeTheWait is the same where the loop waits in C, with a second processor: with one it never waits for long.
 func timerSetBeforeTheWait(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))))
 	wait := loopcall.Wait
 	var l *engine.Loop
 	var armed atomic.Bool
-	waits := make(chan int, 100)
+	waits := make(chan int, 2)
 	loopcall.Wait = func(q unsafe.Pointer, ops *unsafe.Pointer, n int, r *loopcall.Result, most, ms int) int {
-		waits <- ms
+		if ms != 0 && len(waits) < cap(waits) {
+			waits <- ms
+		}
 		if armed.CompareAndSwap(true, false) {
 			after(t, l, time.Minute, func() {})
 		}
 		return wait(q, ops, n, r, most, ms)
 	}
+	defer func() { loopcall.Wait = wait }()
 	l, err := engine.New()
 	require.NoError(t, err)
 	armed.Store(true)
 	after(t, l, time.Hour, func() {})
 	ended := begin(l.Run)
-	require.Greater(t, <-waits, 60_000)
-	for ms := 0; ms == 0; {
-		ms = <-waits
-		require.LessOrEqual(t, ms, 60_000)
-	}
+	first, second := <-waits, <-waits
 	require.NoError(t, l.Close())
 	require.ErrorIs(t, <-ended, engine.ErrClosed)
-	loopcall.Wait = wait
+	require.Greater(t, first, 60_000)
+	require.LessOrEqual(t, second, 60_000)
 }
 
 // Packets that waited for a slow reader are handed over with the end of what they waited for.

@@ -68,26 +68,30 @@ func TestBad_Waits(t *testing.T) {
 		w   esock.Wait
 		err error
 	}{
-		"negative time":        {esock.Within(-1), timeout},
-		"nil context":          {esock.Context(nil), timeout}, //nolint:staticcheck
-		"nil mailbox":          {esock.NoWait(nil), timeout},
-		"nil handle":           {esock.With(nil), timeout},
-		"handle without owner": {esock.With(new(esock.Handle)), timeout},
-		"negative spin":        {esock.Forever.Spin(-1), timeout},
-		"nil select":           {esock.Forever.Continue(nil), sel},
-		"select made by hand":  {esock.Forever.Continue(new(esock.Select)), sel},
-		"unused handle":        {esock.NoWait(mb).Continue((*esock.Select)(mb.NewHandle())), sel},
-		"closed mailbox":       {esock.NoWait(closed), &esock.InvalidError{What: "mailbox"}},
+		"negative time":                   {esock.Within(-1), timeout},
+		"nil context":                     {esock.Context(nil), timeout}, //nolint:staticcheck
+		"nil mailbox":                     {esock.NoWait(nil), timeout},
+		"nil handle":                      {esock.With(nil), timeout},
+		"handle without owner":            {esock.With(new(esock.Handle)), timeout},
+		"negative spin":                   {esock.Forever.Spin(-1), timeout},
+		"nil select":                      {esock.Forever.Continue(nil), sel},
+		"select made by hand":             {esock.Forever.Continue(new(esock.Select)), sel},
+		"unused handle":                   {esock.NoWait(mb).Continue((*esock.Select)(mb.NewHandle())), sel},
+		"nil mailbox, completion":         {esock.Complete(nil), timeout},
+		"nil handle, completion":          {esock.CompleteWith(nil), timeout},
+		"select of a completion's handle": {esock.Complete(mb).Continue((*esock.Select)(mb.NewHandle())), sel},
+		"closed mailbox, completion":      {esock.Complete(closed), &esock.InvalidError{What: "mailbox"}},
+		"closed mailbox":                  {esock.NoWait(closed), &esock.InvalidError{What: "mailbox"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, l := range lanes(t) {
+			for _, l := range lanes(t, selectForm) {
 				assert.ErrorIs(t, l.call(c.w), c.err, l.name)
 				assert.Zero(t, l.count())
 				l.makeReady()
 				assert.NoError(t, l.call(esock.Within(patience)))
 			}
 			s := open(t, esock.Inet, esock.Stream, esock.TCP)
-			if name != "closed mailbox" {
+			if !strings.HasPrefix(name, "closed mailbox") {
 				assert.ErrorIs(t, s.FinishConnect(c.w), eitherOr(c.err, esock.ErrState, s.FinishConnect(c.w)))
 				_, err := s.SendFile(fileOf(t, 1), 0, esock.ToEnd, c.w)
 				assert.Error(t, err)
