@@ -143,8 +143,9 @@ func (h *Handle) take(c *call, n int) {
 		x.operation = new(operation)
 	}
 	o := x.operation
-	*o = operation{c: *c, iov: append(o.iov[:0], c.iov...), n: n}
+	o.c, o.n, o.err, o.from, o.accepted = *c, n, nil, Addr{}, nil
 	if c.iov != nil {
+		o.iov = append(o.iov[:0], c.iov...)
 		o.c.iov = o.iov
 	}
 	switch o.data = c.buf; {
