@@ -793,6 +793,7 @@ static void what_has_come_is_kept(void **state) {
     came(&w, next(w.q), first);
     assert_int_equal(esock_queue_cancel(w.q, &op), 0);
     assert_int_equal(esock_queue_kept(w.q, w.m), engine == ESOCK_QUEUE_URING);
+    assert_int_equal(b->free, free); /* and keeps no buffers from others */
     nothing_comes(w.q);
     give(&w, &once);
     assert_int_equal(next(w.q).n, 3);
