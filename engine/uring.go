@@ -70,6 +70,8 @@ func uringError(errno syscall.Errno) error {
 	switch errno {
 	case syscall.EPERM:
 		why = "the sysctl kernel.io_uring_disabled"
+	case syscall.EOPNOTSUPP:
+		why = "it does not work here"
 	case syscall.ENOSYS, syscall.EACCES:
 		why = "a seccomp filter, or a kernel without it"
 	}

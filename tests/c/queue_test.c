@@ -1164,6 +1164,18 @@ static void a_ring_that_is_refused(void **state) {
             assert_int_equal(script_open_fds(), before);
         }
     }
+    /* One that does not do what it should is refused, too. */
+    static const int faults[] = {0, 3, -EINVAL};
+    for (size_t i = 0; i < LEN(faults); i++) {
+        struct script k;
+        esock_queue *wrong = NULL;
+        script_init(&k);
+        script_answer(&k, K_URING_RECV, faults[i]);
+        esock_queue_config config = {.engine = ESOCK_QUEUE_URING};
+        assert_int_equal(esock_queue_new(&wrong, &config, &k.sys), -EOPNOTSUPP);
+        assert_int_equal(k.blocks, 0);
+        assert_int_equal(script_open_fds(), before);
+    }
     esock_queue *q;
     int why = 1;
     make(&q, NULL, NULL);

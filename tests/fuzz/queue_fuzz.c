@@ -455,10 +455,11 @@ static int k_event(const esock_sys *sys, int fd) {
 }
 
 static int next_fd;
+static esock_queue *queue;
 
 static int k_socket(const esock_sys *sys, int domain, int type, int protocol) {
     (void)sys, (void)domain, (void)type, (void)protocol;
-    return next_fd++;
+    return queue == NULL ? -EMFILE : next_fd++; /* the queue does not try itself out */
 }
 
 static int k_close(const esock_sys *sys, int fd) {
@@ -509,7 +510,6 @@ struct caller {
 
 static struct caller callers[SOCKETS];
 static struct operation operations[OPS];
-static esock_queue *queue;
 static bool mine[BUFFERS]; /* buffers that the caller has */
 static unsigned given;     /* operations */
 
@@ -730,6 +730,7 @@ static void play(const uint8_t *data, size_t size, uint32_t engine) {
     input = data;
     input_end = data + size;
     esock_queue_config config = {.buffers = BUFFERS, .buffer_size = SIZE, .engine = engine};
+    queue = NULL;
     MUST(esock_queue_new(&queue, &config, &sys) == 0);
     for (int i = 0; i < SOCKETS; i++) {
         MUST(esock_open(&callers[i].s, domains[i], types[i], protocols[i], &sys) == 0);
