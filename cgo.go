@@ -226,12 +226,12 @@ static inline int go_opt_most(unsigned row) { return esock_opt_row(row)->most; }
 // Operations and results are in memory of C's.
 
 // Gives operations, and takes results.
-static inline int go_queue_turn(esock_queue *q, void *ops, int n, void *results, int max) {
+static inline int go_queue_turn(esock_queue *q, void *ops, int n, void *results, int max, int timeout_ms) {
 	for (int i = 0; i < n; i++) {
 		int r = esock_queue_give(q, ((esock_op **)ops)[i]);
 		if (r < 0) return r;
 	}
-	return esock_queue_wait(q, (esock_result *)results, max, 0);
+	return esock_queue_wait(q, (esock_result *)results, max, timeout_ms);
 }
 */
 import "C"
@@ -780,12 +780,16 @@ var (
 	_ [C.sizeof_esock_addr]byte    = [unsafe.Sizeof(loopcall.Addr{})]byte{}
 )
 
-func cQueueNew(buffers, size uint32) (q *cQueue, b *C.esock_buffers, fd, r int) {
-	config := C.esock_queue_config{buffers: C.uint32_t(buffers), buffer_size: C.uint32_t(size)}
-	if r = int(C.esock_queue_new(&q, &config, nil)); r < 0 {
-		return nil, nil, -1, r
+func cQueueNew(buffers, size, engine uint32) (q *cQueue, b *C.esock_buffers, fd int, has uint32, refused, r int) {
+	config := C.esock_queue_config{
+		buffers: C.uint32_t(buffers), buffer_size: C.uint32_t(size), engine: C.uint32_t(engine),
 	}
-	return q, C.esock_queue_buffers(q), int(C.esock_queue_fd(q)), 0
+	if r = int(C.esock_queue_new(&q, &config, nil)); r < 0 {
+		return nil, nil, -1, 0, 0, r
+	}
+	var why C.int
+	has = C.esock_queue_engine(q, &why)
+	return q, C.esock_queue_buffers(q), int(C.esock_queue_fd(q)), has, int(why), 0
 }
 
 func cQueueFree(q *cQueue) int  { return int(C.esock_queue_free(q)) }
@@ -801,9 +805,11 @@ func cQueueAdd(q *cQueue, h *handle) (*cMember, int) {
 func cQueueCancel(q *cQueue, op unsafe.Pointer) { C.esock_queue_cancel(q, (*C.esock_op)(op)) }
 func cQueueRemove(q *cQueue, m *cMember)        { C.esock_queue_remove(q, m) }
 
-// cQueueTurn does not wait, since the call would keep a thread of Go's.
-func cQueueTurn(q *cQueue, ops unsafe.Pointer, n int, results unsafe.Pointer, most int) int {
-	return int(C.go_queue_turn(q, ops, C.int(n), results, C.int(most)))
+func cQueueKept(q *cQueue, m *cMember) bool { return C.esock_queue_kept(q, m) != 0 }
+
+// cQueueTurn keeps a thread of Go's while it waits: ms is 0, unless a goroutine is locked to the thread anyway.
+func cQueueTurn(q *cQueue, ops unsafe.Pointer, n int, results unsafe.Pointer, most, ms int) int {
+	return int(C.go_queue_turn(q, ops, C.int(n), results, C.int(most), C.int(ms)))
 }
 
 func cAlloc(size uintptr) unsafe.Pointer { return C.calloc(1, C.size_t(size)) }

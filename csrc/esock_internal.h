@@ -75,6 +75,10 @@ static inline void esock__set_flags(esock *s, uint32_t flags) {
 /* Makes a handle that owns `fd`. NULL: no memory. esock.c */
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol);
 
+/* Makes the handle of a connection that `s` has accepted, and counts; `fd` may be a negative errno. Returns 0 or a
+ * negative errno. esock.c */
+int esock__accepted(esock *s, int fd, unsigned how, esock **out);
+
 /* Further bits of enum esock_how. A result of 0 is known to be a message of no bytes, not the end. */
 #define ESOCK__MESSAGE 0x100u
 /* The kernel says that the result is a record of the error queue. */

@@ -1,5 +1,5 @@
 /* Completion queues: members, their operations, and how each operation is carried out with system calls. What a queue
- * waits with is an engine: esock_queue_epoll.c.
+ * waits with is an engine: esock_queue_epoll.c, esock_queue_uring.c.
  *
  * Each direction of a member has a list of operations. A member for which something can be done is listed;
  * esock_queue_wait serves those that are listed. So giving an operation is no system call.
@@ -11,9 +11,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #ifndef TCP_ULP
 #define TCP_ULP 31
@@ -49,13 +47,13 @@ static int make_buffers(const esock_sys *sys, esock_buffers *b, const esock_queu
     b->stack = sys->alloc(sys, count * sizeof *b->stack);
     if (b->stack == NULL) return -ENOMEM;
     /* Only the pages that are written take memory. */
-    b->base = mmap(NULL, mapped(count, size), PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (b->base == MAP_FAILED) {
-        int r = -errno;
+    void *base;
+    int r = sys->map(sys, &base, mapped(count, size), -1, 0);
+    if (r < 0) {
         sys->free(sys, b->stack);
         return r;
     }
+    b->base = base;
     b->senders = (esock_addr *)(void *)(b->base + (size_t)count * size);
     b->size = size;
     b->count = b->free = count;
@@ -65,14 +63,12 @@ static int make_buffers(const esock_sys *sys, esock_buffers *b, const esock_queu
 }
 
 static void free_buffers(const esock_sys *sys, esock_buffers *b) {
-    munmap(b->base, mapped(b->count, b->size));
+    sys->unmap(sys, b->base, mapped(b->count, b->size));
     sys->free(sys, b->stack);
 }
 
-int esock_queue_new(esock_queue **out, const esock_queue_config *config, const esock_sys *sys) {
-    const esock__engine *engine = &esock__queue_epoll;
-    if (out == NULL) return -EFAULT;
-    if (sys == NULL) sys = esock_sys_libc();
+static int make(esock_queue **out, const esock__engine *engine, const esock_queue_config *config,
+                const esock_sys *sys) {
     esock_queue *q = sys->alloc(sys, engine->queue_size);
     if (q == NULL) return -ENOMEM;
     memset(q, 0, engine->queue_size);
@@ -95,6 +91,32 @@ int esock_queue_new(esock_queue **out, const esock_queue_config *config, const e
     return 0;
 }
 
+/* Whether an error says that there is no io_uring, or none that will do: EPERM, the sysctl io_uring_disabled; ENOSYS and
+ * EACCES, a seccomp filter, or an old kernel; EINVAL and EOPNOTSUPP, one that lacks a feature. */
+static bool unavailable(int r) {
+    return r == -EPERM || r == -ENOSYS || r == -EACCES || r == -EINVAL || r == -EOPNOTSUPP;
+}
+
+int esock_queue_new(esock_queue **out, const esock_queue_config *config, const esock_sys *sys) {
+    uint32_t want = config == NULL ? ESOCK_QUEUE_EPOLL : config->engine;
+    int refused = 0;
+    if (out == NULL) return -EFAULT;
+    if (want > ESOCK_QUEUE_URING_OR_EPOLL) return -EINVAL;
+    if (sys == NULL) sys = esock_sys_libc();
+    if (want != ESOCK_QUEUE_EPOLL) {
+        refused = make(out, &esock__queue_uring, config, sys);
+        if (want == ESOCK_QUEUE_URING || !unavailable(refused)) return refused;
+    }
+    int r = make(out, &esock__queue_epoll, config, sys);
+    if (r == 0) (*out)->refused = refused;
+    return r;
+}
+
+enum esock_queue_engine esock_queue_engine(const esock_queue *q, int *refused) {
+    if (refused != NULL) *refused = q->refused;
+    return q->engine == &esock__queue_uring ? ESOCK_QUEUE_URING : ESOCK_QUEUE_EPOLL;
+}
+
 int esock_queue_free(esock_queue *q) {
     if (q == NULL) return 0;
     if (q->members > 0) return -EBUSY;
@@ -115,6 +137,7 @@ int esock_queue_fd(const esock_queue *q) {
 
 int esock_queue_wake(esock_queue *q) {
     int r = q->sys->event_set(q->sys, q->event);
+    if (q->engine->woken != NULL) q->engine->woken(q);
     return r < 0 && r != -EAGAIN ? r : 0; /* EAGAIN: set very often already */
 }
 
@@ -176,6 +199,10 @@ int esock_queue_remove(esock_queue *q, esock_member *m) {
     q->sys->free(q->sys, m);
     q->members--;
     return ended;
+}
+
+int esock_queue_kept(const esock_queue *q, const esock_member *m) {
+    return q->engine->kept != NULL && q->engine->kept(m);
 }
 
 /* ---- Operations ------------------------------------------------------------------------------ */
@@ -328,16 +355,21 @@ static bool receive_again(esock_queue *q, esock_member *m, esock_op *op, struct 
     return (size_t)n == b->size || !plain(m);
 }
 
-static bool receive_once(esock_member *m, esock_op *op, struct results *r) {
-    ssize_t n = receive(op, (char *)op->buf + op->done, op->len - op->done, op->addr);
-    if (n == -EAGAIN) return false;
+void esock__op_received(esock_member *m, esock_op *op, struct results *r, ssize_t n) {
     if (n > 0) op->done += (size_t)n;
     if (n > 0 && op->flags & ESOCK_OP_FULL && m->s->type == SOCK_STREAM && op->done < op->len)
-        return true;
-    bool emptied = n > 0 && op->done < op->len && plain(m);
+        return;
     if (n <= 0 && op->done > 0) esock_end_read(m->s);
     esock__op_shift(m, IN);
     put(r, op, n <= 0 ? n : (int64_t)op->done, 0);
+}
+
+static bool receive_once(esock_member *m, esock_op *op, struct results *r) {
+    ssize_t n = receive(op, (char *)op->buf + op->done, op->len - op->done, op->addr);
+    if (n == -EAGAIN) return false;
+    bool goes_on = op->flags & ESOCK_OP_FULL && m->s->type == SOCK_STREAM;
+    bool emptied = n > 0 && op->done + (size_t)n < op->len && !goes_on && plain(m);
+    esock__op_received(m, op, r, n);
     return !emptied;
 }
 
@@ -383,24 +415,29 @@ static ssize_t send_rest(esock_op *op, bool *all) {
     }
 }
 
-static bool send_once(esock_queue *q, esock_member *m, esock_op *op, struct results *r) {
-    bool all = false;
-    ssize_t n = send_rest(op, &all);
-    if (n == -EAGAIN) return false;
+void esock__op_sent(esock_queue *q, esock_member *m, esock_op *op, struct results *r, ssize_t n,
+                    bool all) {
     if (n > 0) op->done += (size_t)n;
-    if (n >= 0 && !all) return true;
+    if (n >= 0 && !all) return;
     esock__op_shift(m, OUT);
     if (op->kind == ESOCK_OP_SENDFILE)
         esock_sendfile_done(m->s, (int64_t)op->done, n < 0 ? (int)n : 0);
     if (n < 0) {
         esock_end_write(m->s);
         put(r, op, n, 0);
-        return true;
+        return;
     }
     uint8_t flags = op->flags;
     if (!(flags & ESOCK_OP_QUIET)) put(r, op, (int64_t)op->done, 0);
     if (flags & ESOCK_OP_BUFFER) /* in which the operation may lie */
-        q->buffers.stack[q->buffers.free++] = buffer_of(&q->buffers, op->buf);
+        give_buffer_back(&q->buffers, buffer_of(&q->buffers, op->buf));
+}
+
+static bool send_once(esock_queue *q, esock_member *m, esock_op *op, struct results *r) {
+    bool all = false;
+    ssize_t n = send_rest(op, &all);
+    if (n == -EAGAIN) return false;
+    esock__op_sent(q, m, op, r, n, all);
     return true;
 }
 

@@ -47,6 +47,7 @@ typedef struct esock__engine {
     void (*close)(esock_queue *q);
     int (*add)(esock_queue *q, esock_member *m);
     int (*remove)(esock_queue *q, esock_member *m); /* < 0: it stays */
+    int (*kept)(const esock_member *m);             /* NULL: nothing */
     /* Whether something can be done for the first operation of each direction, 1 << IN | 1 << OUT. */
     unsigned (*due)(const esock_member *m);
     /* Makes the first operation of a direction the caller's again. < 0: it stays. NULL: it always is. */
@@ -56,16 +57,18 @@ typedef struct esock__engine {
     int (*wait)(esock_queue *q, struct results *r, int timeout_ms);
     int (*idle)(esock_queue *q);
     int (*fd)(const esock_queue *q);
+    void (*woken)(esock_queue *q); /* `event` was set, by any thread; NULL: that is all */
 } esock__engine;
 
-extern const esock__engine esock__queue_epoll;
+extern const esock__engine esock__queue_epoll, esock__queue_uring;
 
 /* The head of an engine's own structure. */
 struct esock_queue {
     esock_buffers buffers;
     const esock_sys *sys;
     const esock__engine *engine;
-    int event; /* an eventfd: esock_queue_wake */
+    int event;   /* an eventfd: esock_queue_wake */
+    int refused; /* why there is no io_uring */
     uint32_t members;
     esock_member listed;  /* the head of a ring: members to serve */
     esock_member starved; /* those whose receive waits for a buffer */
@@ -97,6 +100,7 @@ static inline void unlist(esock_member *m) {
 
 /* Lists a member whose receive waits for a buffer. */
 static inline void starve(esock_queue *q, esock_member *m) {
+    unlist(m);
     append(&q->starved, m);
     m->flags |= STARVED;
 }
@@ -125,6 +129,16 @@ static inline esock_result *put(struct results *r, esock_op *op, int64_t n, uint
     *out = (esock_result){.op = op, .user = op->user, .n = n, .flags = flags};
     return out;
 }
+
+static inline void give_buffer_back(esock_buffers *b, uint32_t i) {
+    b->stack[b->free++] = i;
+}
+
+/* Account for what a system call of the first operation returned, after it was counted; not for -EAGAIN. `all`: everything
+ * was sent. There is room for a result. */
+void esock__op_received(esock_member *m, esock_op *op, struct results *r, ssize_t n);
+void esock__op_sent(esock_queue *q, esock_member *m, esock_op *op, struct results *r, ssize_t n,
+                    bool all);
 
 /* What epoll reports, or io_uring's poll, which has the same numbers. */
 void esock__member_polled(esock_member *m, uint32_t events);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -256,6 +257,51 @@ static int sys_event_clear(const esock_sys *sys, int fd) {
     return (int)count(read(fd, &n, sizeof n));
 }
 
+/* One number on every architecture but alpha; MIPS adds its base. */
+#ifndef SYS_io_uring_setup
+#if defined(__mips__) && defined(_ABIO32) && _MIPS_SIM == _ABIO32
+#define SYS_io_uring_setup (4000 + 425)
+#elif defined(__mips__) && defined(_ABIN32) && _MIPS_SIM == _ABIN32
+#define SYS_io_uring_setup (6000 + 425)
+#elif defined(__mips__)
+#define SYS_io_uring_setup (5000 + 425)
+#elif defined(__alpha__)
+#define SYS_io_uring_setup 535
+#else
+#define SYS_io_uring_setup 425
+#endif
+#endif
+
+static int sys_uring_setup(const esock_sys *sys, unsigned entries, void *params) {
+    (void)sys;
+    return (int)count(syscall(SYS_io_uring_setup, entries, params));
+}
+
+static int sys_uring_enter(const esock_sys *sys, int fd, unsigned submit, unsigned min,
+                           unsigned flags, const void *arg, size_t arg_len) {
+    (void)sys;
+    return (int)count(syscall(SYS_io_uring_setup + 1, fd, submit, min, flags, arg, arg_len));
+}
+
+static int sys_uring_register(const esock_sys *sys, int fd, unsigned op, void *arg, unsigned n) {
+    (void)sys;
+    return (int)count(syscall(SYS_io_uring_setup + 2, fd, op, arg, n));
+}
+
+static int sys_map(const esock_sys *sys, void **out, size_t len, int fd, int64_t offset) {
+    (void)sys;
+    int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED | MAP_POPULATE;
+    void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, offset);
+    if (at == MAP_FAILED) return -errno;
+    *out = at;
+    return 0;
+}
+
+static int sys_unmap(const esock_sys *sys, void *at, size_t len) {
+    (void)sys;
+    return result(munmap(at, len));
+}
+
 static int sys_open(const esock_sys *sys, const char *path, int flags) {
     (void)sys;
     return result(open(path, flags));
@@ -319,6 +365,11 @@ const esock_sys *esock_sys_libc(void) {
         .eventfd = sys_eventfd,
         .event_set = sys_event_set,
         .event_clear = sys_event_clear,
+        .uring_setup = sys_uring_setup,
+        .uring_enter = sys_uring_enter,
+        .uring_register = sys_uring_register,
+        .map = sys_map,
+        .unmap = sys_unmap,
         .open = sys_open,
         .filetype = sys_filetype,
         .setns = sys_setns,

@@ -64,6 +64,14 @@ struct esock_sys {
     int (*eventfd)(const esock_sys *sys);
     int (*event_set)(const esock_sys *sys, int fd);
     int (*event_clear)(const esock_sys *sys, int fd);
+    /* io_uring: params is struct io_uring_params, arg struct io_uring_getevents_arg */
+    int (*uring_setup)(const esock_sys *sys, unsigned entries, void *params);
+    int (*uring_enter)(const esock_sys *sys, int fd, unsigned submit, unsigned min, unsigned flags,
+                       const void *arg, size_t arg_len);
+    int (*uring_register)(const esock_sys *sys, int fd, unsigned op, void *arg, unsigned n);
+    /* mmap(2): private memory that is only reserved if fd is -1, else what the descriptor has */
+    int (*map)(const esock_sys *sys, void **out, size_t len, int fd, int64_t offset);
+    int (*unmap)(const esock_sys *sys, void *at, size_t len);
     /* network namespaces */
     int (*open)(const esock_sys *sys, const char *path, int flags);
     int (*filetype)(const esock_sys *sys, int fd); /* fstat: S_IFREG and its like */

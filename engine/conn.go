@@ -275,6 +275,8 @@ func (c *Conn) endWith(err error) {
 	c.pause()
 }
 
+var errUnhandled = fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
+
 // Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called. Errors:
 // esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post waits for;
 // net.ErrClosed.
@@ -285,10 +287,13 @@ func (c *Conn) Detach() (*esock.Socket, error) {
 	case len(c.sending) > 0:
 		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
 	case !c.gone.Load() && slices.ContainsFunc(c.l.rest, func(r loopcall.Result) bool { return r.Op == c.op }):
-		return nil, fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
+		return nil, errUnhandled
 	}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
+	if !c.gone.Load() && c.ending == nil && c.l.keeps(c) {
+		return nil, errUnhandled
+	}
 	if c.ending != nil || !c.takeOut() {
 		return nil, net.ErrClosed
 	}

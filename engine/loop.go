@@ -42,6 +42,8 @@ type Loop struct {
 	raw     syscall.RawConn
 	unowned runtime.Cleanup // of a loop that is forgotten before Run
 
+	ring ring
+
 	// What follows is for the goroutine of Run alone. It takes work off its list before it calls the program, and defers
 	// what follows the call: see live.
 	todo    work
@@ -163,6 +165,7 @@ type config struct {
 	buffers, size uint32
 	mark          int
 	spin          time.Duration
+	backend       Backend
 	panicked      func(*Conn, *PanicError)
 }
 
@@ -228,7 +231,8 @@ func (l *Loop) Counters() Counters {
 	return l.did
 }
 
-// New makes a loop. Errors: *esock.InvalidError for an option; those of epoll_create1(2), eventfd(2) and mmap(2).
+// New makes a loop. Errors: *esock.InvalidError for an option; those of epoll_create1(2), eventfd(2) and mmap(2), and
+// with IOUring those of io_uring_setup(2).
 func New(options ...Option) (*Loop, error) {
 	l := &Loop{config: config{buffers: 1024, size: 16384, mark: 256 << 10, spin: defaultSpin, panicked: report}}
 	for _, o := range options {
@@ -240,10 +244,15 @@ func New(options ...Option) (*Loop, error) {
 		}
 	}
 	l.wheel.now = int64(loopcall.Clock() / tick)
-	q, b, fd, r := loopcall.New(l.config.buffers, l.config.size)
-	if r < 0 {
+	q, b, fd, has, refused, r := loopcall.New(l.config.buffers, l.config.size, uint32(l.backend))
+	switch {
+	case r < 0 && l.backend == IOUring:
+		return nil, uringError(syscall.Errno(-r))
+	case r < 0:
 		return nil, fmt.Errorf("engine: %w", syscall.Errno(-r))
 	}
+	l.ring.on = has == loopcall.URing
+	l.ring.refused = syscall.Errno(-refused)
 	l.q, l.buffers, l.look, l.over, l.most = q, b, l.lookAgain, make(chan struct{}), batch
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
@@ -382,6 +391,9 @@ func (l *Loop) enlist(m member) error {
 
 // drop takes a member out of the queue; tend tells it why. Any goroutine may call it.
 func (l *Loop) drop(m member, err error) {
+	if l.handOver(m, err) {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m.base().takeOut() {
@@ -413,7 +425,7 @@ func (l *Loop) halt(err error) {
 }
 
 // Run serves the connections until ctx ends or Close is called, and then closes them; listeners stay open, and are the
-// caller's again. It returns why it ended: the context's error, ErrClosed, or that of epoll_wait(2). A loop runs once. One
+// caller's again. It returns why it ended: the context's error, ErrClosed, or that of epoll_wait(2) or io_uring_enter(2). A loop runs once. One
 // that never runs is to be closed; the garbage collector frees it if it is forgotten with its sockets.
 func (l *Loop) Run(ctx context.Context) error {
 	if ctx == nil {
@@ -434,12 +446,16 @@ func (l *Loop) Run(ctx context.Context) error {
 // with it, but not before what is deferred has returned: so the loop goes on there, in further goroutines.
 func (l *Loop) live() (stop error) {
 	returned := false
+	defer l.bind()()
 	defer func() {
 		if returned {
 			return
 		}
 		if v := recover(); v != nil {
 			panic(v) // of the function of Panicked
+		}
+		if l.ring.on {
+			l.serveOn(&returned)
 		}
 		for !returned {
 			left := make(chan struct{})
@@ -546,6 +562,7 @@ func (l *Loop) tend() bool {
 
 // takeWork takes what there is to do, and reports whether that is something. l.mu is held.
 func (l *Loop) takeWork() bool {
+	l.letOut()
 	l.todo.left, l.todo.joins, l.todo.calls = l.left, l.joins, l.calls
 	l.left, l.joins, l.calls = nil, nil, nil
 	return len(l.todo.left)+len(l.todo.joins)+len(l.todo.calls) > 0
@@ -571,7 +588,12 @@ func (l *Loop) perform() {
 func (l *Loop) pending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stop != nil || l.moved || len(l.joins)+len(l.left)+len(l.calls) > 0
+	return l.moved || l.undone()
+}
+
+// undone reports whether tend has something to do, but for timers. l.mu is held.
+func (l *Loop) undone() bool {
+	return l.stop != nil || len(l.joins)+len(l.left)+len(l.calls)+len(l.ring.exits) > 0
 }
 
 // turn gives what is to be given, and returns how many results there are, or a negative errno. It does not wait.
@@ -601,7 +623,7 @@ func (l *Loop) turn() int {
 		l.opened[i] = nil
 	}
 	l.opened = l.opened[:0]
-	r := loopcall.Turn(l.q, l.ops, n, l.results, l.most)
+	r := l.cross(n)
 	l.did.Turns++
 	if r > 0 {
 		l.did.Results += uint64(r)
@@ -618,7 +640,7 @@ func (l *Loop) turn() int {
 // linger takes turns until there are results, whose number it returns, as long as Spin says. Other goroutines run
 // before each: a client in this process, for example. A loop that only timers have woken does not linger.
 func (l *Loop) linger() int {
-	if l.spin == 0 || !l.active {
+	if l.spin == 0 || !l.active || l.ring.on {
 		return 0
 	}
 	l.active = false
@@ -633,9 +655,11 @@ func (l *Loop) linger() int {
 // sleep waits until there are results, whose number it returns, or something else to do.
 func (l *Loop) sleep() int {
 	l.found = 0
-	if !l.setAlarm() {
+	if l.ring.on && !l.parks() || !l.setAlarm() {
 		return 0
 	}
+	l.ring.parking = true
+	defer func() { l.ring.parking = false }()
 	if err := l.raw.Read(l.look); err != nil && l.found == 0 {
 		l.parked.Store(false)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -730,6 +754,7 @@ func (l *Loop) shut() error {
 		}
 	}
 	l.joins = nil
+	l.letOut()
 	for len(l.left) > 0 {
 		l.todo.left, l.left = l.left, nil
 		l.mu.Unlock()

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"os"
+	"runtime"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,6 +74,10 @@ func sleeps(t *testing.T, l *engine.Loop) {
 // A timer that is set when Run has looked at the wheel, and does not sleep yet, is not slept through.
 func TestATimerSetBeforeTheSleep(t *testing.T) {
 	var l *engine.Loop
+	if backend == engine.IOUring {
+		timerSetBeforeTheWait(t)
+		return
+	}
 	var armed, set atomic.Bool
 	realTime := loopcall.RealTime
 	alarms := make(chan time.Duration, 100)
@@ -95,6 +100,35 @@ func TestATimerSetBeforeTheSleep(t *testing.T) {
 	require.Greater(t, <-alarms, <-alarms)
 	require.NoError(t, l.Close())
 	require.ErrorIs(t, <-ended, engine.ErrClosed)
+}
+
+// timerSetBeforeTheWait is the same where the loop waits in C, with a second processor: with one it never waits for long.
+func timerSetBeforeTheWait(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))))
+	wait := loopcall.Wait
+	var l *engine.Loop
+	var armed atomic.Bool
+	waits := make(chan int, 2)
+	loopcall.Wait = func(q unsafe.Pointer, ops *unsafe.Pointer, n int, r *loopcall.Result, most, ms int) int {
+		if ms != 0 && len(waits) < cap(waits) {
+			waits <- ms
+		}
+		if armed.CompareAndSwap(true, false) {
+			after(t, l, time.Minute, func() {})
+		}
+		return wait(q, ops, n, r, most, ms)
+	}
+	defer func() { loopcall.Wait = wait }()
+	l, err := engine.New()
+	require.NoError(t, err)
+	armed.Store(true)
+	after(t, l, time.Hour, func() {})
+	ended := begin(l.Run)
+	first, second := <-waits, <-waits
+	require.NoError(t, l.Close())
+	require.ErrorIs(t, <-ended, engine.ErrClosed)
+	require.Greater(t, first, 60_000)
+	require.LessOrEqual(t, second, 60_000)
 }
 
 // Packets that waited for a slow reader are handed over with the end of what they waited for.
