@@ -711,6 +711,7 @@ static bool take_again(struct uring_queue *u, struct uring_member *um, esock_op 
             um->state &= (uint8_t)~EMPTY;
         }
     }
+    if (op->kind == ESOCK_OP_RECVFROM) memset(&b->senders[i], 0, sizeof b->senders[i]);
     put(r, op, n, ESOCK_RESULT_MORE | ESOCK_RESULT_BUFFER)->buffer = i;
     return true;
 }
