@@ -471,6 +471,8 @@ type listening struct {
 	h     Handler
 	pause time.Duration
 	retry timer
+
+	leaving bool // of a loop that shuts down
 }
 
 // Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt;
@@ -513,6 +515,9 @@ func (s *listening) result(r *loopcall.Result) {
 		s.pause = min(max(2*s.pause, 5*time.Millisecond), time.Second)
 		s.retry.who = s
 		s.l.setTimer(&s.retry, loopcall.Clock(), s.pause)
+	}
+	if s.leaving && !s.gone.Load() {
+		s.leave()
 	}
 }
 
