@@ -100,8 +100,10 @@ type Conn struct {
 
 	begun    bool // Opened was called
 	detached bool
-	timeouts *timeouts // nil: none were set
-	framing  *framing  // nil: without Packets
+	timeouts *timeouts                   // nil: none were set
+	framing  *framing                    // nil: without Packets
+	first    []byte                      // received before it joined
+	out      func(*esock.Socket, []byte) // of HandOver
 }
 
 // sending is a send, whose operation lies before its data, and before the address if there is one.
@@ -118,14 +120,16 @@ const headRoom = 128
 // buffer (Buffers). From has the sender of a datagram, and WriteTo answers it. Control messages are not received. While
 // the loop has it, calls on it that send or receive return esock.ErrState. Errors: esock.ErrState while such calls are
 // in progress; net.ErrClosed; ErrClosed.
-func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
+func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) { return l.adopt(s, h, nil) }
+
+func (l *Loop) adopt(s *esock.Socket, h Handler, unread []byte) (*Conn, error) {
 	switch {
 	case s == nil:
 		return nil, &esock.InvalidError{What: "socket", Cause: "it is nil"}
 	case h == nil:
 		return nil, &esock.InvalidError{What: "handler", Cause: "it is nil"}
 	}
-	c := &Conn{joined: joined{l: l, s: s}, h: h}
+	c := &Conn{joined: joined{l: l, s: s}, h: h, first: unread}
 	if err := l.enlist(c); err != nil {
 		return nil, err
 	}
@@ -328,6 +332,7 @@ func (c *Conn) join() {
 	}
 	c.receive()
 	c.tellOpened()
+	c.tellUnread()
 }
 
 // tellOpened tells the handler of the connection.
@@ -410,6 +415,7 @@ func (c *Conn) sent(r *loopcall.Result) {
 		}
 		resume(c)
 	}
+	c.tryOut()
 }
 
 func (c *Conn) writable() {
