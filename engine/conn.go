@@ -119,7 +119,7 @@ const headRoom = 128
 // (datagrams, sequenced packets) each message is one call of Received, an empty one too, and is cut to the size of a
 // buffer (Buffers). From has the sender of a datagram, and WriteTo answers it. Control messages are not received. While
 // the loop has it, calls on it that send or receive return esock.ErrState. Errors: esock.ErrState while such calls are
-// in progress; net.ErrClosed; ErrClosed.
+// in progress; net.ErrClosed; ErrClosed; *esock.InvalidError, also for a listener.
 func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) { return l.adopt(s, h, nil) }
 
 func (l *Loop) adopt(s *esock.Socket, h Handler, unread []byte) (*Conn, error) {
@@ -128,6 +128,9 @@ func (l *Loop) adopt(s *esock.Socket, h Handler, unread []byte) (*Conn, error) {
 		return nil, &esock.InvalidError{What: "socket", Cause: "it is nil"}
 	case h == nil:
 		return nil, &esock.InvalidError{What: "handler", Cause: "it is nil"}
+	}
+	if on, _ := listens(s); on {
+		return nil, &esock.InvalidError{What: "socket", Cause: "it listens: see Serve"}
 	}
 	c := &Conn{joined: joined{l: l, s: s}, h: h, first: unread}
 	if err := l.enlist(c); err != nil {
@@ -458,6 +461,12 @@ type listening struct {
 	retry timer
 }
 
+// listens reports whether a socket listens.
+func listens(s *esock.Socket) (bool, error) {
+	on, err := s.GetOptionNativeInt(syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+	return on != 0, err
+}
+
 // Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt;
 // *esock.InvalidError "socket" for one that does not listen.
 func (l *Loop) Serve(s *esock.Socket, h Handler) error {
@@ -467,10 +476,10 @@ func (l *Loop) Serve(s *esock.Socket, h Handler) error {
 	case h == nil:
 		return &esock.InvalidError{What: "handler", Cause: "it is nil"}
 	}
-	switch on, err := s.GetOptionNativeInt(syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); {
+	switch on, err := listens(s); {
 	case errors.Is(err, net.ErrClosed):
 		return err
-	case err == nil && on == 0:
+	case err == nil && !on:
 		return &esock.InvalidError{What: "socket", Cause: "it does not listen"}
 	}
 	return l.enlist(&listening{joined: joined{l: l, s: s}, h: h})

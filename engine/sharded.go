@@ -119,10 +119,10 @@ func shard(address esock.Addr) (*esock.Socket, error) {
 }
 
 // SteerByCPU makes new connections of Listen, of calls before and after it, go to the loop whose number is that of the CPU
-// on which the kernel receives them, modulo the loops, where a hash would choose. A connection's packets are then handled
-// on few CPUs, if the network's queues are spread so as well, and one loop per CPU, or the same CPUs' memory, has it. When
+// on which the kernel receives them, modulo the loops, where a hash would choose. It pays where the network card spreads
+// its queues over the CPUs, and each loop is kept on its own: the program sets that, with sched_setaffinity(2). When
 // a loop has ended the kernel numbers the others anew. Errors: those of setsockopt(2), SO_ATTACH_REUSEPORT_CBPF;
-// ErrClosed.
+// ErrClosed for zero Shards.
 func (s *Shards) SteerByCPU() error {
 	if s == nil || len(s.loops) == 0 {
 		return ErrClosed
