@@ -16,7 +16,8 @@ import (
 	"github.com/esock-go/esock/internal/loopcall"
 )
 
-// Handler is what a program does with the connections of a loop. Its methods are called in the goroutine of Run, one at a time.
+// Handler is what a program does with the connections of a loop. Its methods are called in the goroutine of Run, one
+// at a time.
 type Handler interface {
 	// Opened is called once, before anything else. The connection may have ended already: then Closed follows at once.
 	Opened(c *Conn)
@@ -24,8 +25,8 @@ type Handler interface {
 	Received(c *Conn, b []byte)
 	// Writable is called when Write has returned ErrFull and there is room again.
 	Writable(c *Conn)
-	// Closed is called once, last. err is io.EOF when the peer has ended the stream, net.ErrClosed when the program has closed
-	// it, what Run returns when that ends, else why it failed. The socket closes when Closed returns.
+	// Closed is called once, last. err is io.EOF when the peer has ended the stream, net.ErrClosed when the program
+	// has closed it, what Run returns when that ends, else why it failed. The socket closes when Closed returns.
 	Closed(c *Conn, err error)
 }
 
@@ -38,7 +39,8 @@ type PanicError struct {
 	Stack []byte
 }
 
-// ErrGoexit is the Value of a PanicError without a panic: runtime.Goexit was called, as FailNow of package testing does.
+// ErrGoexit is the Value of a PanicError without a panic: runtime.Goexit was called, as FailNow of package testing
+// does.
 var ErrGoexit = errors.New("runtime.Goexit was called")
 
 func (e *PanicError) Error() string { return fmt.Sprintf("engine: the handler panicked: %v", e.Value) }
@@ -49,12 +51,12 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// Panicked sets what is told of handlers, and functions of Post and After, that panic; if it is not given, the default
-// logger of log/slog. A handler's panic, and that of a function of Conn.Post, closes the connection with the same error.
-// For functions of Loop.Post and After, c is nil. The loop goes on. A panic of f ends the program.
+// Panicked sets what is told of handlers, and functions of Post and After, that panic; if it is not given, the
+// default logger of log/slog. A handler's panic, and that of a function of Conn.Post, closes the connection with the
+// same error. For functions of Loop.Post and After, c is nil. The loop goes on. A panic of f ends the program.
 //
-// A call of runtime.Goexit is told as a panic, and the loop goes on, in another goroutine. When the loop has ended, that of
-// Run ends too: Run does not return.
+// A call of runtime.Goexit is told as a panic, and the loop goes on, in another goroutine. When the loop has ended,
+// that of Run ends too: Run does not return.
 func Panicked(f func(c *Conn, err *PanicError)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -139,8 +141,8 @@ func (l *Loop) adopt(s *esock.Socket, h Handler, unread []byte) (*Conn, error) {
 	return c, nil
 }
 
-// Socket returns the socket. Its options, counters and names may be used. Its Close closes the connection at once; see Close.
-// It is nil for a nil or zero connection, which is closed.
+// Socket returns the socket. Its options, counters and names may be used. Its Close closes the connection at once;
+// see Close. It is nil for a nil or zero connection, which is closed.
 func (c *Conn) Socket() *esock.Socket {
 	if c == nil {
 		return nil
@@ -162,8 +164,8 @@ func (c *Conn) Unsent() int {
 	return c.unsent
 }
 
-// Write copies b, and sends it with the next turn of the loop, on a socket of messages as one, unless it is empty. Errors:
-// ErrFull, and nothing is written; Writable is called when there is room again. net.ErrClosed.
+// Write copies b, and sends it with the next turn of the loop, on a socket of messages as one, unless it is empty.
+// Errors: ErrFull, and nothing is written; Writable is called when there is room again. net.ErrClosed.
 func (c *Conn) Write(b []byte) (int, error) {
 	if err := c.writes(); err != nil {
 		return 0, err
@@ -265,8 +267,8 @@ func (l *Loop) received(buffer uint32) {
 	l.putBack(buffer)
 }
 
-// Close closes the connection when all that was written has been sent. Nothing more is received. To close it at once, and lose
-// what is unsent, close the socket.
+// Close closes the connection when all that was written has been sent. Nothing more is received. To close it at once,
+// and lose what is unsent, close the socket.
 func (c *Conn) Close() { c.endWith(net.ErrClosed) }
 
 // endWith ends the connection when all is sent.
@@ -284,9 +286,9 @@ func (c *Conn) endWith(err error) {
 
 var errUnhandled = fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
 
-// Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called. Errors:
-// esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post waits for;
-// net.ErrClosed.
+// Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called.
+// Errors: esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post
+// waits for; net.ErrClosed.
 func (c *Conn) Detach() (*esock.Socket, error) {
 	switch {
 	case !c.made():

@@ -18,8 +18,8 @@
 // Write copies what it is given into memory of the loop, which sends it with its next turn. A peer that does not read
 // stops the reading from its own connection, and then Write: see Mark.
 //
-// Packets makes a Handler that hands whole packets to the program, framed as package packet has it. Conn.Raw takes bytes
-// between packets as they come, such as the body of an HTTP request.
+// Packets makes a Handler that hands whole packets to the program, framed as package packet has it. Conn.Raw takes
+// bytes between packets as they come, such as the body of an HTTP request.
 //
 // On a socket of datagrams, Conn.From is the sender of the one that was received, and Conn.WriteTo sends one to an
 // address.

@@ -46,12 +46,11 @@ func (s *Shards) Loops() []*Loop {
 	return append([]*Loop(nil), s.loops...)
 }
 
-// Listen makes a TCP listener for each loop, all on the same address, among which the kernel spreads the connections by
-// a hash of their addresses (SO_REUSEPORT, socket(7)). If the address has port 0, they share the port that the kernel
-// chooses. h is called from all loops, at the same time. It returns the listeners, in the order of the loops. SteerByCPU,
-// or sockopt.SocketAttachReusePortCBPF on one of them, spreads connections otherwise. They close when Run or Shutdown
-// ends.
-// Errors: ErrClosed; those of bind(2) and listen(2), and then nobody listens; *esock.InvalidError.
+// Listen makes a TCP listener for each loop, all on the same address, among which the kernel spreads the connections
+// by a hash of their addresses (SO_REUSEPORT, socket(7)). If the address has port 0, they share the port that the
+// kernel chooses. h is called from all loops, at the same time. It returns the listeners, in the order of the loops.
+// SteerByCPU, or sockopt.SocketAttachReusePortCBPF on one of them, spreads connections otherwise. They close when Run
+// or Shutdown ends. Errors: ErrClosed; those of bind(2) and listen(2), and then nobody listens; *esock.InvalidError.
 func (s *Shards) Listen(address esock.Addr, backlog int, h Handler) ([]*esock.Socket, error) {
 	switch f := address.Family(); {
 	case h == nil:
@@ -118,11 +117,11 @@ func shard(address esock.Addr) (*esock.Socket, error) {
 	return l, nil
 }
 
-// SteerByCPU makes new connections of Listen, of calls before and after it, go to the loop whose number is that of the CPU
-// on which the kernel receives them, modulo the loops, where a hash would choose. It pays where the network card spreads
-// its queues over the CPUs, and each loop is kept on its own: the program sets that, with sched_setaffinity(2). When
-// a loop has ended the kernel numbers the others anew. Errors: those of setsockopt(2), SO_ATTACH_REUSEPORT_CBPF;
-// ErrClosed for zero Shards.
+// SteerByCPU makes new connections of Listen, of calls before and after it, go to the loop whose number is that of
+// the CPU on which the kernel receives them, modulo the loops, where a hash would choose. It pays where the network
+// card spreads its queues over the CPUs, and each loop is kept on its own: the program sets that, with
+// sched_setaffinity(2). When a loop has ended the kernel numbers the others anew. Errors: those of setsockopt(2),
+// SO_ATTACH_REUSEPORT_CBPF; ErrClosed for zero Shards.
 func (s *Shards) SteerByCPU() error {
 	if s == nil || len(s.loops) == 0 {
 		return ErrClosed
