@@ -295,6 +295,8 @@ func (c *Conn) Detach() (*esock.Socket, error) {
 		return nil, net.ErrClosed
 	case len(c.sending) > 0:
 		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
+	case len(c.first) > 0 && !c.gone.Load():
+		return nil, errUnhandled
 	case !c.gone.Load() && slices.ContainsFunc(c.l.rest, func(r loopcall.Result) bool { return r.Op == c.op }):
 		return nil, errUnhandled
 	}

@@ -168,7 +168,11 @@ func TestWhatWasReceivedBeforeComesFirst(t *testing.T) {
 	got := make(chan string, 3)
 	before := []byte("before")
 	_, err = l.AdoptUnread(a, handler{
-		opened:   func(*engine.Conn) { got <- "" },
+		opened: func(c *engine.Conn) {
+			_, err := c.Detach() // which would lose it
+			assert.ErrorIs(t, err, esock.ErrState)
+			got <- ""
+		},
 		received: func(_ *engine.Conn, b []byte) { got <- string(b) },
 	}, before)
 	require.NoError(t, err)
