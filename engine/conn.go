@@ -463,6 +463,8 @@ type listening struct {
 	h     Handler
 	pause time.Duration
 	retry timer
+
+	leaving bool // of a loop that shuts down
 }
 
 // listens reports whether a socket listens.
@@ -511,6 +513,9 @@ func (s *listening) result(r *loopcall.Result) {
 		s.pause = min(max(2*s.pause, 5*time.Millisecond), time.Second)
 		s.retry.who = s
 		s.l.setTimer(&s.retry, loopcall.Clock(), s.pause)
+	}
+	if s.leaving && !s.gone.Load() {
+		s.leave()
 	}
 }
 

@@ -37,6 +37,8 @@
 //
 // A loop that has nothing left to do looks for more for a short time (Spin) before it sleeps. Counters tell how often.
 //
+// A loop waits with epoll(7), or with io_uring(7) where WaitWith says so and the system has it: see Backend.
+//
 // A socket that a loop serves stays in the registry, with its counters and options. Calls on it that send or receive
 // return esock.ErrState; Close closes the connection, from any goroutine. Detach takes it out of the loop.
 package engine
