@@ -133,6 +133,8 @@ var intRanges = []struct {
 	{solIPv6, ipv6FlowInfo, 0, 1<<28 - 1},
 	{solUDP, udpSegment, 0, math.MaxUint16},
 	{solTLS, tlsSetRecordType, 0, math.MaxUint8},
+	{solALG, algSetOp, 0, math.MaxUint32},
+	{solALG, algSetAssocLen, 0, math.MaxUint32},
 	{solSocket, anyType, 0, math.MaxUint32},
 	{solSocket, scmTxTime, math.MinInt64, math.MaxInt64},
 }

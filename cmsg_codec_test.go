@@ -112,6 +112,53 @@ func TestControlOfTLSRecordTypes(t *testing.T) {
 	}
 }
 
+// What AF_ALG is to do goes by name, too: the bytes are those of <linux/if_alg.h>.
+func TestControlOfALG(t *testing.T) {
+	iv := []byte{9, 8, 7}
+	for _, c := range []struct {
+		typ   string
+		value any
+		data  []byte
+		is    any // the value again, as Map has it
+	}{
+		{"set_op", "encrypt", nativeOf(uint32(1)), "encrypt"},
+		{"set_op", "decrypt", nativeOf(uint32(0)), "decrypt"},
+		{"set_op", 1, nativeOf(uint32(1)), "encrypt"},
+		{"set_op", 7, nativeOf(uint32(7)), 7},
+		{"set_iv", iv, nativeOf(uint32(3), iv), iv},
+		{"set_iv", string(iv), nativeOf(uint32(3), iv), iv},
+		{"set_iv", []byte{}, nativeOf(uint32(0)), []byte{}},
+		{"set_aead_assoclen", math.MaxUint32, nativeOf(uint32(math.MaxUint32)), math.MaxUint32},
+	} {
+		m := map[string]any{"level": "alg", "type": c.typ, "value": c.value}
+		made, err := ControlMessageFromMap(m)
+		require.NoError(t, err, "%v", m)
+		sent := carry(t, made)[0]
+		assert.Equal(t, solALG, sent.Level)
+		assert.Equal(t, c.data, sent.Data, "%v", m)
+		assert.Equal(t, map[string]any{"level": "alg", "type": c.typ, "data": c.data, "value": c.is}, sent.Map())
+	}
+	for _, c := range []struct {
+		typ   string
+		value any
+		says  string
+	}{
+		{"set_op", "nonsense", "value is not an integer"},
+		{"set_op", -1, "alg set_op -1 is out of range: it takes 0 to 4294967295"},
+		{"set_aead_assoclen", 1 << 32, "out of range"},
+		{"set_aead_assoclen", "encrypt", "value is not an integer"},
+		{"set_iv", 5, "value is not bytes"},
+		{"set_iv", true, "value is not bytes"},
+		{"set_iv", nil, "value is not bytes"},
+	} {
+		_, err := ControlMessageFromMap(map[string]any{"level": "alg", "type": c.typ, "value": c.value})
+		assert.ErrorContains(t, err, c.says, "%v", c)
+	}
+	// A vector that is longer than its message is none.
+	assert.Nil(t, controlMessages(withHeader(solALG, algSetIV, nativeOf(uint32(4), iv)))[0].Map()["value"])
+	assert.Nil(t, controlMessages(withHeader(solALG, algSetIV, iv))[0].Map()["value"])
+}
+
 func TestSentControlMessagesSurviveTheKernelsForm(t *testing.T) {
 	snd := SCTPSndInfo{SID: 1, Flags: 2, PPID: math.MaxUint32, Context: 4, AssocID: -5}
 	sndrcv := SCTPSndRcv{Stream: 1, SSN: 2, Flags: 3, PPID: 4, Context: 5, TimeToLive: 6, TSN: 7, CumTSN: 8, AssocID: -9}

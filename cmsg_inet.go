@@ -48,11 +48,16 @@ const (
 	tlsSetRecordType = 1
 	tlsGetRecordType = 2
 
+	algSetIV       = 2
+	algSetOp       = 3
+	algSetAssocLen = 4
+
 	solUDP    = syscall.IPPROTO_UDP
 	solSCTP   = 132
 	solPacket = 263
 	solVSock  = 287
 	solTLS    = 282
+	solALG    = 279
 )
 
 // PktInfo4 holds an IPv4 datagram's interface and address: struct in_pktinfo.

@@ -30,6 +30,7 @@ var cmsgTypeNames = map[int]plain.Names{
 		{sctpNxtInfo, "nxtinfo"}},
 	solPacket: {{packetAuxData, "auxdata"}, {packetTxTime, "tx_timestamp"}},
 	solVSock:  {{vsockRecvErr, "recverr"}},
+	solALG:    {{algSetIV, "set_iv"}, {algSetOp, "set_op"}, {algSetAssocLen, "set_aead_assoclen"}},
 	solTLS:    {{tlsSetRecordType, "set_record_type"}, {tlsGetRecordType, "get_record_type"}},
 }
 
@@ -37,16 +38,16 @@ var cmsgTypeNames = map[int]plain.Names{
 // the kind is known, value:
 //
 //	ttl, tos, hoplimit, tclass   an integer; so with mark, priority, rxq_ovfl, wifi_status, txtime, ts_opt_id,
-//	                             checksum, recvfragsize, flowinfo, segment, gro, inq, set_record_type, get_record_type
-//	timestamp                    {sec, usec}
-//	timestampns                  {sec, nsec}
+//	                             checksum, recvfragsize, flowinfo, segment, gro, inq, set_record_type, get_record_type,
+//	                             set_aead_assoclen, set_op (encrypt, decrypt, or its number)
+//	timestamp, timestampns       {sec, usec}, {sec, nsec}
 //	timestamping                 {software, hardware}, each {sec, nsec}, where known
 //	credentials                  {pid, uid, gid}
 //	ip pktinfo                   {ifindex, spec_dst, addr}
 //	ipv6 pktinfo                 {ifindex, addr}
 //	origdstaddr                  as Addr.Map
 //	recverr                      {error, origin, type, code, info, data, offender}: see ExtendedError.Map
-//	security                     the text
+//	security, set_iv             the text; the bytes of the vector
 //	auxdata, of level sctp all   the fields of the structure, named without the prefix
 func (c ControlMessage) Map() map[string]any {
 	m := map[string]any{
@@ -65,7 +66,11 @@ func (c ControlMessage) Map() map[string]any {
 func (c *ControlMessage) plainValue() any {
 	switch c.at().kind {
 	case cmsgInt:
-		return plain.Int(*cmsgIntValue(c.at()))
+		n := *cmsgIntValue(c.at())
+		if name, ok := cmsgValueNames(c.Level, c.Type).Text(int(n)); ok {
+			return name
+		}
+		return plain.Int(n)
 	case cmsgTime:
 		v := cmsgTimeOf(c.at())
 		if c.Type == scmTimestamp || c.Type == scmTimestampNew {
@@ -93,6 +98,9 @@ func (c *ControlMessage) plainValue() any {
 	case cmsgBytes:
 		if v, ok := c.SecurityLabel(); ok {
 			return string(v)
+		}
+		if c.Level == solALG && c.Type == algSetIV {
+			return slices.Clone(c.Data[4 : 4+binary.NativeEndian.Uint32(c.Data)])
 		}
 	case cmsgAuxData:
 		v, _ := c.AuxData()
@@ -208,6 +216,14 @@ func controlOfData(level, typ int, data []byte) ControlMessage {
 	return c
 }
 
+// cmsgValueNames are the names of a type's numbers.
+func cmsgValueNames(level, typ int) plain.Names {
+	if level == solALG && typ == algSetOp {
+		return plain.Names{{0, "decrypt"}, {1, "encrypt"}}
+	}
+	return nil
+}
+
 // isScalar reports whether the type is sent as a number.
 func isScalar(level, typ int) bool {
 	switch level {
@@ -219,15 +235,21 @@ func isScalar(level, typ int) bool {
 		return typ == ipv6HopLimit || typ == ipv6TClass || typ == ipv6FlowInfo
 	case solTLS:
 		return typ == tlsSetRecordType
+	case solALG:
+		return typ == algSetOp || typ == algSetAssocLen
 	}
 	return level == solUDP && typ == udpSegment
 }
 
 func controlFromValue(level, typ int, value any) (c ControlMessage, cause string) {
 	if isScalar(level, typ) {
-		if s, isText := value.(string); isText && level == solIP && typ == ipTOS {
-			if t, ok := plain.TOS.Number(s); ok {
-				value = t
+		if s, isText := value.(string); isText {
+			names := cmsgValueNames(level, typ)
+			if level == solIP && typ == ipTOS {
+				names = plain.TOS // read only: the byte has more bits than those names
+			}
+			if n, ok := names.Number(s); ok {
+				value = n
 			}
 		}
 		n, cause := plain.Number(value, math.MinInt64, math.MaxInt64)
@@ -236,6 +258,16 @@ func controlFromValue(level, typ int, value any) (c ControlMessage, cause string
 		}
 		c = intControl(level, typ, n)
 		return c, c.misfit(n)
+	}
+	if level == solALG && typ == algSetIV {
+		iv, ok := value.([]byte)
+		if text, isText := value.(string); isText {
+			iv, ok = []byte(text), true
+		}
+		if !ok {
+			return c, "value is not bytes"
+		}
+		return bytesControl(level, typ, append(binary.NativeEndian.AppendUint32(nil, uint32(len(iv))), iv...)), ""
 	}
 	v, isMap := value.(map[string]any)
 	r := plain.Read(v)

@@ -508,7 +508,8 @@ enum esock_codec {
     ESOCK_TIMEVAL,  /* i: microseconds */
     ESOCK_BYTES,    /* data: any bytes */
     ESOCK_STRUCT,   /* data: the kernel's structure, and a list after it if it has one */
-    ESOCK_FILTER    /* data: an array of struct sock_filter */
+    ESOCK_FILTER,   /* data: an array of struct sock_filter */
+    ESOCK_U16       /* i: an unsigned 16-bit number */
 };
 
 /* With ESOCK_ASK, reading takes a question, a value that says what to read: in `i`, or at the start

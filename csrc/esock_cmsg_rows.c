@@ -64,6 +64,10 @@
 #define LEVEL_TLS 282
 #define TLS_SET_TYPE 1 /* TLS_SET_RECORD_TYPE, Linux 4.13 */
 #define TLS_GET_TYPE 2 /* TLS_GET_RECORD_TYPE, Linux 4.17 */
+#define LEVEL_ALG 279
+#define ALG_IV 2       /* ALG_SET_IV, Linux 2.6.38 */
+#define ALG_OP 3       /* ALG_SET_OP, Linux 2.6.38 */
+#define ALG_ASSOCLEN 4 /* ALG_SET_AEAD_ASSOCLEN, Linux 4.1 */
 #define LEVEL_VSOCK 287
 #define VSOCK_ERRORS 1 /* VSOCK_RECVERR, Linux 6.7 */
 
@@ -167,6 +171,14 @@ static int put_flowinfo(const esock_cmsg *c, void *out) {
 static bool get_bytes(const void *data, size_t len, esock_cmsg *out) {
     (void)data, (void)len, (void)out;
     return true;
+}
+
+/* struct af_alg_iv: the length of the vector, and the vector. */
+static bool get_alg_iv(const void *data, size_t len, esock_cmsg *out) {
+    uint32_t n;
+    (void)out;
+    memcpy(&n, data, sizeof n);
+    return n <= len - sizeof n;
 }
 
 static bool get_rights(const void *data, size_t len, esock_cmsg *out) {
@@ -437,6 +449,13 @@ static const esock__cmsg_row tls_rows[] = {
     [TLS_GET_TYPE] = {INT, 1, get_u8, NULL},
 };
 
+/* What to do with the data that is sent: Documentation/crypto/userspace-if.rst. Nothing of it is received. */
+static const esock__cmsg_row alg_rows[] = {
+    [ALG_IV] = {BYTES, sizeof(uint32_t), get_alg_iv, NULL},
+    [ALG_OP] = {INT, 4, get_u32, put_u32},
+    [ALG_ASSOCLEN] = {INT, 4, get_u32, put_u32},
+};
+
 #ifdef WITH_SCTP
 static const esock__cmsg_row sctp_rows[] = {
     [SCTP_INIT] = {ESOCK_CMSG_SCTP_INIT, sizeof(struct sctp_initmsg), get_init, put_init},
@@ -473,6 +492,7 @@ static const struct {
 #endif
 
     TABLE(SOL_PACKET, packet_rows), TABLE(LEVEL_VSOCK, vsock_rows), TABLE(LEVEL_TLS, tls_rows),
+    TABLE(LEVEL_ALG, alg_rows),
 };
 
 const esock__cmsg_row *esock__cmsg_row_of(int level, int type) {

@@ -123,6 +123,22 @@ static int set_u64(esock *s, const esock_optrow *row, int64_t i) {
     return set(s, row->level_number, row->number, &i, sizeof i);
 }
 
+static int get_u16(const esock *s, const esock_optrow *row, int64_t *i) {
+    uint16_t v = 0;
+    size_t n = sizeof v;
+    int r = get(s, row->level_number, row->number, &v, &n);
+    if (r < 0) return r;
+    if (n != sizeof v) return -EBADMSG;
+    *i = v;
+    return 0;
+}
+
+static int set_u16(esock *s, const esock_optrow *row, int64_t i) {
+    if (i < 0 || i > UINT16_MAX) return -ERANGE;
+    uint16_t v = (uint16_t)i;
+    return set(s, row->level_number, row->number, &v, sizeof v);
+}
+
 static int get_timeval(const esock *s, const esock_optrow *row, int64_t *i) {
     esock__timeout t = {0};
     size_t n = sizeof t;
@@ -353,6 +369,7 @@ static const struct form forms[] = {
     [ESOCK_INT] = {.get_scalar = get_int, .set_scalar = set_int},
     [ESOCK_UINT] = {.get_scalar = get_int, .set_scalar = set_int},
     [ESOCK_BE32] = {.get_scalar = get_int, .set_scalar = set_int},
+    [ESOCK_U16] = {.get_scalar = get_u16, .set_scalar = set_u16},
     [ESOCK_U64] = {.get_scalar = get_u64, .set_scalar = set_u64},
     [ESOCK_TIMEVAL] = {.get_scalar = get_timeval, .set_scalar = set_timeval},
     [ESOCK_STRING] = {.get_data = get_string, .set_data = set_string},

@@ -111,6 +111,7 @@ enum kinds {
 #define C_BOOL .codec = ESOCK_BOOL
 #define C_INT .codec = ESOCK_INT
 #define C_UINT .codec = ESOCK_UINT
+#define C_U16 .codec = ESOCK_U16
 #define C_U64 .codec = ESOCK_U64
 #define C_BE32 .codec = ESOCK_BE32
 #define C_SEC .codec = ESOCK_INT

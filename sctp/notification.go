@@ -8,6 +8,9 @@ import "github.com/esock-go/esock"
 type Notification interface {
 	Event() Event
 	Assoc() int32 // the association's number
+	// Map returns plain data, for JSON and tools. event and state are names, other keys those of the kernel's structure
+	// without its prefix.
+	Map() map[string]any
 }
 
 // AssocState is the news of an AssocChange: enum sctp_sac_state.

@@ -56,6 +56,8 @@ type answer struct {
 // captureRoom is the room that an option is read with: more than any structure has. Some options answer only if it is exact.
 func captureRoom(row int) int {
 	switch o := &optionRows[row]; {
+	case o.codec == codecU16:
+		return 2
 	case o.codec == codecU64:
 		return 8
 	case o.codec == codecTimeval:
@@ -265,6 +267,8 @@ func (a *answer) core(row int) (i int64, data []byte) {
 			return int64(n), nil
 		}
 		return int64(int32(n)), nil
+	case codecU16:
+		return int64(binary.NativeEndian.Uint16(b)), nil
 	case codecU64:
 		if len(b) == 4 {
 			if n := binary.NativeEndian.Uint32(b); n != 1<<32-1 {

@@ -73,6 +73,7 @@ const (
 	codecBytes
 	codecStruct
 	codecFilter
+	codecU16
 )
 
 // The codecs. The generated variables share them.
@@ -92,6 +93,7 @@ var (
 		decode: func(i int64, _ []byte) uint32 { return uint32(i) },
 	}
 	uintCodec     = numberCodec[uint](0, math.MaxUint32)
+	uint16Codec   = numberCodec[uint](0, math.MaxUint16)
 	domainCodec   = numberCodec[esock.Domain](math.MinInt32, math.MaxInt32)
 	typeCodec     = numberCodec[esock.Type](math.MinInt32, math.MaxInt32)
 	protocolCodec = numberCodec[esock.Protocol](math.MinInt32, math.MaxInt32)

@@ -93,11 +93,13 @@ func isNoOption(name string) bool {
 }
 
 // notOptionPrefixes are those of protocols, flags, values, message types and include guards.
-var notOptionPrefixes = []string{"_", "BPF_", "SKF_", "IPPROTO_", "IN_", "INADDR_", "ICMP_", "ICMPV6_", "NLM_", "NLMSG_", "NLA_",
-	"NETLINK_CAP_", "PACKET_FANOUT_FLAG_", "TP_", "TPACKET_", "SO_EE_", "SO_VM_SOCKETS_CONNECT_TIMEOUT_", "SCM_", "TCPI_OPT_", "IPV6_TLV_",
-	"IPV6_PRIORITY_", "IPV6_FL_", "IPV6_PMTUDISC_", "IP_PMTUDISC_", "VMADDR_", "IPV6_PREFER_SRC_", "MPTCP_RST_", "PACKET_FANOUT_", "PACKET_MR_", "UDP_ENCAP_ESP", "TCPI_ECN_MODE_", "TCP_ACCECN_OPT_", "SCTP_BINDX_",
-	"SCTP_PR_", "ALG_OP_", "XDP_PGOFF_", "XSK_UNALIGNED_BUF_", "CAN_RAW_XL_VCID_", "TLS_CIPHER_", "TLS_CONF_", "TLS_1_", "TIPC_ADDR_", "TIPC_ERR_", "TIPC_MAX_",
-	"TIPC_SUB_", "TCPOPT_", "TCP_MD5SIG_", "SOL_"}
+var notOptionPrefixes = []string{"_", "BPF_", "SKF_", "IPPROTO_", "IN_", "INADDR_", "ICMP_", "ICMPV6_", "NLM_",
+	"NLMSG_", "NLA_", "NETLINK_CAP_", "PACKET_FANOUT_FLAG_", "TP_", "TPACKET_", "SO_EE_",
+	"SO_VM_SOCKETS_CONNECT_TIMEOUT_", "SCM_", "TCPI_OPT_", "IPV6_TLV_", "IPV6_PRIORITY_", "IPV6_FL_", "IPV6_PMTUDISC_",
+	"IP_PMTUDISC_", "VMADDR_", "IPV6_PREFER_SRC_", "MPTCP_RST_", "PACKET_FANOUT_", "PACKET_MR_", "UDP_ENCAP_ESP",
+	"TCPI_ECN_MODE_", "TCP_ACCECN_OPT_", "SCTP_BINDX_", "SCTP_PR_", "ALG_OP_", "XDP_PGOFF_", "XSK_UNALIGNED_BUF_",
+	"CAN_RAW_XL_VCID_", "TLS_CIPHER_", "TLS_CONF_", "TLS_1_", "TIPC_ADDR_", "TIPC_ERR_", "TIPC_MAX_", "TIPC_SUB_",
+	"TCPOPT_", "TCP_MD5SIG_", "SOL_"}
 
 // kindBytes is the width of a field; that of other kinds reaches to the next field.
 var kindBytes = map[string]int{"U8": 1, "BOOL8": 1, "U16": 2, "BE16": 2, "U32": 4, "I32": 4, "BE32": 4, "BOOL": 4, "SEC": 4, "MS": 4,

@@ -1,6 +1,9 @@
 package sockopt
 
 import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,6 +11,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -107,6 +111,65 @@ func TestALGKeys(t *testing.T) {
 	assert.ErrorIs(t, ALGSetKey.Set(s, make([]byte, 15)), syscall.EINVAL)
 	require.NoError(t, ALGSetAEADAuthSize.Set(s, 12))
 	assert.ErrorIs(t, ALGSetAEADAuthSize.Set(s, 17), syscall.EINVAL, "the tag has 16 bytes")
+}
+
+// crypts has the kernel encrypt or decrypt, by control messages as they go by name.
+func crypts(t *testing.T, s *esock.Socket, op string, iv, data []byte, more ...map[string]any) []byte {
+	t.Helper()
+	worker, err := s.Accept(esock.Within(time.Minute))
+	require.NoError(t, err)
+	defer worker.Close()
+	var list []esock.ControlMessage
+	for _, m := range append([]map[string]any{{"type": "set_op", "value": op}, {"type": "set_iv", "value": iv}}, more...) {
+		m["level"] = "alg"
+		c, err := esock.ControlMessageFromMap(m)
+		require.NoError(t, err)
+		list = append(list, c)
+	}
+	m := esock.Msg{Iov: [][]byte{data}}
+	require.NoError(t, m.SetControl(list...))
+	n, err := worker.SendMsg(&m, 0, esock.Within(time.Minute))
+	require.NoError(t, err)
+	require.Equal(t, len(data), n)
+	got := make([]byte, len(data)+32)
+	n, err = worker.Recv(got, 0, esock.Within(time.Minute))
+	require.NoError(t, err)
+	return got[:n]
+}
+
+// What the kernel encrypts is what Go encrypts.
+func TestALGEncrypts(t *testing.T) {
+	key, iv, text := []byte("0123456789abcdef"), []byte("fedcba9876543210"), []byte("two blocks of text, 32 bytes ...")
+	block, err := aes.NewCipher(key)
+	require.NoError(t, err)
+
+	t.Run("cbc", func(t *testing.T) {
+		s := openKind(t, KindALG)
+		if err := s.Bind(algorithm("skcipher", "cbc(aes)")); err != nil {
+			t.Skip("the kernel has no cbc(aes): ", err)
+		}
+		require.NoError(t, ALGSetKey.Set(s, key))
+		want := make([]byte, len(text))
+		cipher.NewCBCEncrypter(block, iv).CryptBlocks(want, text)
+		assert.Equal(t, want, crypts(t, s, "encrypt", iv, text))
+		assert.Equal(t, text, crypts(t, s, "decrypt", iv, want))
+	})
+	t.Run("gcm", func(t *testing.T) {
+		s := openKind(t, KindALG)
+		if err := s.Bind(algorithm("aead", "gcm(aes)")); err != nil {
+			t.Skip("the kernel has no gcm(aes): ", err)
+		}
+		require.NoError(t, ALGSetKey.Set(s, key))
+		require.NoError(t, ALGSetAEADAuthSize.Set(s, 16))
+		aead, err := cipher.NewGCM(block)
+		require.NoError(t, err)
+		known := []byte("associated")
+		sealed := aead.Seal(bytes.Clone(known), iv[:12], text, known)
+		assoc := func() map[string]any { return map[string]any{"type": "set_aead_assoclen", "value": len(known)} }
+		got := crypts(t, s, "encrypt", iv[:12], append(bytes.Clone(known), text...), assoc())
+		assert.Equal(t, sealed, got, "what is associated comes first, and the tag last")
+		assert.Equal(t, append(bytes.Clone(known), text...), crypts(t, s, "decrypt", iv[:12], sealed, assoc()))
+	})
 }
 
 func TestXDPRings(t *testing.T) {

@@ -145,7 +145,7 @@ func plainOption(row int, i int64, data []byte) any {
 	switch o.codec {
 	case codecBool:
 		return i != 0
-	case codecInt, codecUint, codecBE32, codecTimeval:
+	case codecInt, codecUint, codecU16, codecBE32, codecTimeval:
 		if name, ok := optionNames(row).Text(int(i)); ok && int64(int(i)) == i {
 			return name
 		}
@@ -201,7 +201,7 @@ func optionFromPlain(row int, value any) (i int64, data []byte, cause string) {
 	switch o.codec {
 	case codecBool:
 		return boolFromPlain(value)
-	case codecInt, codecUint, codecBE32, codecTimeval:
+	case codecInt, codecUint, codecU16, codecBE32, codecTimeval:
 		return numberFromPlain(row, value)
 	case codecU64:
 		if u, ok := value.(uint64); ok {
@@ -308,6 +308,8 @@ func numberFromPlain(row int, value any) (n int64, data []byte, cause string) {
 	switch optionRows[row].codec {
 	case codecUint, codecBE32:
 		low, high = 0, math.MaxUint32
+	case codecU16:
+		low, high = 0, math.MaxUint16
 	case codecTimeval:
 		low, high = 0, math.MaxInt64
 	}

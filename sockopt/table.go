@@ -3,7 +3,7 @@
 package sockopt
 
 // optionHash is what esock_opt_hash returns for the same rows.
-const optionHash = 0x183feea372361d4c
+const optionHash = 0x3d767373800e8f0a
 
 // The kinds of sockets.
 const (
@@ -931,6 +931,9 @@ var optionRows = [...]Info{
 	{Level: "tls", Name: "rx_expect_no_pad", Constant: "TLS_RX_EXPECT_NO_PAD", LevelNumber: 282, Number: 4, Codec: "bool", Struct: "",
 		CanGet: true, CanSet: true, Asks: false, Kinds: 3, Needs: "connected", Since: "6.0", Until: "", Sample: "!the connection must have the ulp tls, and keys of TLS 1.3",
 		Doc: "Decrypts into the receiver's buffer in the hope that TLS 1.3 records have no padding. tls.rst", codec: 1},
+	{Level: "tls", Name: "tx_max_payload_len", Constant: "TLS_TX_MAX_PAYLOAD_LEN", LevelNumber: 282, Number: 5, Codec: "u16", Struct: "",
+		CanGet: true, CanSet: true, Asks: false, Kinds: 3, Needs: "connected", Since: "6.19", Until: "", Sample: "!the connection must have the ulp tls, and keys to send with",
+		Doc: "The most bytes of a record that is sent, before they are encrypted: 64 to 16384; with TLS 1.3 from 63. tls.rst", codec: 11},
 	{Level: "mptcp", Name: "info", Constant: "MPTCP_INFO", LevelNumber: 284, Number: 1, Codec: "struct", Struct: "mptcp_info",
 		CanGet: true, CanSet: false, Asks: false, Kinds: 2048, Needs: "connected", Since: "5.16", Until: "", Sample: "",
 		Doc: "What the kernel knows of the MPTCP connection; fields it does not have are 0. mptcp.rst", codec: 9},

@@ -1547,6 +1547,11 @@ var (
 	// Decrypts into the receiver's buffer in the hope that TLS 1.3 records have no padding. tls.rst
 	// Sockets: tcp4 tcp6. Needs: connected.
 	TLSRXExpectNoPad = Option[bool]{299, &boolCodec}
+
+	// TLSTXMaxPayloadLen is TLS_TX_MAX_PAYLOAD_LEN, {tls,tx_max_payload_len}; can be read and set; since Linux 6.19.
+	// The most bytes of a record that is sent, before they are encrypted: 64 to 16384; with TLS 1.3 from 63. tls.rst
+	// Sockets: tcp4 tcp6. Needs: connected.
+	TLSTXMaxPayloadLen = Option[uint]{300, &uint16Codec}
 )
 
 // Options of level mptcp: Documentation/networking/mptcp.rst of Linux.
@@ -1554,22 +1559,22 @@ var (
 	// MPTCPInfo is MPTCP_INFO, {mptcp,info}; can be read; since Linux 5.16.
 	// What the kernel knows of the MPTCP connection; fields it does not have are 0. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPInfo = Option[MPTCPInfoValue]{300, &codecOfMPTCPInfoValue}
+	MPTCPInfo = Option[MPTCPInfoValue]{301, &codecOfMPTCPInfoValue}
 
 	// MPTCPTCPInfo is MPTCP_TCPINFO, {mptcp,tcpinfo}; can be asked with Ask; since Linux 5.16.
 	// The tcp_info of each subflow: data has size_user bytes for each. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPTCPInfo = Option[MPTCPSubflowData]{301, &codecOfMPTCPSubflowData}
+	MPTCPTCPInfo = Option[MPTCPSubflowData]{302, &codecOfMPTCPSubflowData}
 
 	// MPTCPSubflowAddrs is MPTCP_SUBFLOW_ADDRS, {mptcp,subflow_addrs}; can be asked with Ask; since Linux 5.16.
 	// The addresses of each subflow: data has two sockaddr_storage for each, local and remote. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPSubflowAddrs = Option[MPTCPSubflowData]{302, &codecOfMPTCPSubflowData}
+	MPTCPSubflowAddrs = Option[MPTCPSubflowData]{303, &codecOfMPTCPSubflowData}
 
 	// MPTCPFullInfo is MPTCP_FULL_INFO, {mptcp,full_info}; can be asked with Ask; since Linux 6.6.
 	// As info, with the number of subflows. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
-	MPTCPFullInfo = Option[MPTCPFullInfoValue]{303, &codecOfMPTCPFullInfoValue}
+	MPTCPFullInfo = Option[MPTCPFullInfoValue]{304, &codecOfMPTCPFullInfoValue}
 )
 
 // Options of level packet: packet(7).
@@ -1577,107 +1582,107 @@ var (
 	// PacketAddMembership is PACKET_ADD_MEMBERSHIP, {packet,add_membership}; can be set; since Linux 2.2.
 	// Receives more on an interface: type 0 a multicast address, 1 everything, 2 all multicast. packet(7)
 	// Sockets: packet.
-	PacketAddMembership = Option[PacketMreq]{304, &codecOfPacketMreq}
+	PacketAddMembership = Option[PacketMreq]{305, &codecOfPacketMreq}
 
 	// PacketDropMembership is PACKET_DROP_MEMBERSHIP, {packet,drop_membership}; can be set; since Linux 2.2.
 	// Takes that back. packet(7)
 	// Sockets: packet.
-	PacketDropMembership = Option[PacketMreq]{305, &codecOfPacketMreq}
+	PacketDropMembership = Option[PacketMreq]{306, &codecOfPacketMreq}
 
 	// PacketRXRing is PACKET_RX_RING, {packet,rx_ring}; can be set; since Linux 2.4.
 	// A ring of memory to receive through. packet(7), packet_mmap.rst
 	// Sockets: packet.
-	PacketRXRing = Option[PacketRing]{306, &codecOfPacketRing}
+	PacketRXRing = Option[PacketRing]{307, &codecOfPacketRing}
 
 	// PacketStatistics is PACKET_STATISTICS, {packet,statistics}; can be read; since Linux 2.4.
 	// Packets received and dropped since last asked. packet(7)
 	// Sockets: packet.
-	PacketStatistics = Option[PacketStats]{307, &codecOfPacketStats}
+	PacketStatistics = Option[PacketStats]{308, &codecOfPacketStats}
 
 	// PacketCopyThresh is PACKET_COPY_THRESH, {packet,copy_thresh}; can be read and set; since Linux 2.4.
 	// Packets longer than the ring's frames and this are queued as well. packet_mmap.rst
 	// Sockets: packet.
-	PacketCopyThresh = Option[int]{308, &intCodec}
+	PacketCopyThresh = Option[int]{309, &intCodec}
 
 	// PacketAuxData is PACKET_AUXDATA, {packet,auxdata}; can be read and set; since Linux 2.6.21.
 	// Receives length and VLAN of each packet as a control message. packet(7)
 	// Sockets: packet.
-	PacketAuxData = Option[bool]{309, &boolCodec}
+	PacketAuxData = Option[bool]{310, &boolCodec}
 
 	// PacketOrigDev is PACKET_ORIGDEV, {packet,origdev}; can be read and set; since Linux 2.6.23.
 	// Names the device that a packet came by, not the one that stands for it. packet(7)
 	// Sockets: packet.
-	PacketOrigDev = Option[bool]{310, &boolCodec}
+	PacketOrigDev = Option[bool]{311, &boolCodec}
 
 	// PacketVersion is PACKET_VERSION, {packet,version}; can be read and set; since Linux 2.6.27.
 	// The version of the ring's headers: 0, 1 or 2. packet(7)
 	// Sockets: packet.
-	PacketVersion = Option[int]{311, &intCodec}
+	PacketVersion = Option[int]{312, &intCodec}
 
 	// PacketHdrLen is PACKET_HDRLEN, {packet,hdrlen}; can be asked with Ask; since Linux 2.6.27.
 	// The length of the ring's headers of the version asked for, in bytes. packet_mmap.rst
 	// Sockets: packet.
-	PacketHdrLen = Option[int]{312, &intCodec}
+	PacketHdrLen = Option[int]{313, &intCodec}
 
 	// PacketReserve is PACKET_RESERVE, {packet,reserve}; can be read and set; since Linux 2.6.27.
 	// Room before each packet in the ring, in bytes. packet(7)
 	// Sockets: packet.
-	PacketReserve = Option[uint]{313, &uintCodec}
+	PacketReserve = Option[uint]{314, &uintCodec}
 
 	// PacketTXRing is PACKET_TX_RING, {packet,tx_ring}; can be set; since Linux 2.6.31.
 	// A ring of memory to send through. packet(7), packet_mmap.rst
 	// Sockets: packet.
-	PacketTXRing = Option[PacketRing]{314, &codecOfPacketRing}
+	PacketTXRing = Option[PacketRing]{315, &codecOfPacketRing}
 
 	// PacketLoss is PACKET_LOSS, {packet,loss}; can be read and set; since Linux 2.6.31.
 	// Skips bad packets in the ring to send, instead of stopping. packet(7)
 	// Sockets: packet.
-	PacketLoss = Option[bool]{315, &boolCodec}
+	PacketLoss = Option[bool]{316, &boolCodec}
 
 	// PacketVNetHdr is PACKET_VNET_HDR, {packet,vnet_hdr}; can be read and set; since Linux 2.6.34.
 	// Packets begin with a virtio_net_hdr. packet_mmap.rst
 	// Sockets: packet.
-	PacketVNetHdr = Option[bool]{316, &boolCodec}
+	PacketVNetHdr = Option[bool]{317, &boolCodec}
 
 	// PacketTimestamp is PACKET_TIMESTAMP, {packet,timestamp}; can be read and set; since Linux 2.6.36.
 	// Whose timestamps the ring shows: SOF_TIMESTAMPING_ flags. packet(7)
 	// Sockets: packet.
-	PacketTimestamp = Option[uint32]{317, &bitsCodec}
+	PacketTimestamp = Option[uint32]{318, &bitsCodec}
 
 	// PacketFanout is PACKET_FANOUT, {packet,fanout}; can be read and set; since Linux 3.1.
 	// Shares the packets among the sockets of a group: its number, and 65536 times the way. packet(7)
 	// Sockets: packet.
-	PacketFanout = Option[uint]{318, &uintCodec}
+	PacketFanout = Option[uint]{319, &uintCodec}
 
 	// PacketTXHasOff is PACKET_TX_HAS_OFF, {packet,tx_has_off}; can be read and set; since Linux 3.9.
 	// Packets in the ring to send say where they begin. packet_mmap.rst
 	// Sockets: packet.
-	PacketTXHasOff = Option[bool]{319, &boolCodec}
+	PacketTXHasOff = Option[bool]{320, &boolCodec}
 
 	// PacketQdiscBypass is PACKET_QDISC_BYPASS, {packet,qdisc_bypass}; can be read and set; since Linux 3.14.
 	// Sends past the queueing discipline. packet(7)
 	// Sockets: packet.
-	PacketQdiscBypass = Option[bool]{320, &boolCodec}
+	PacketQdiscBypass = Option[bool]{321, &boolCodec}
 
 	// PacketRolloverStats is PACKET_ROLLOVER_STATS, {packet,rollover_stats}; can be read; since Linux 4.1.
 	// How often a fanout group passed packets on. linux/if_packet.h
 	// Sockets: packet.
-	PacketRolloverStats = Option[PacketRollovers]{321, &codecOfPacketRollovers}
+	PacketRolloverStats = Option[PacketRollovers]{322, &codecOfPacketRollovers}
 
 	// PacketFanoutData is PACKET_FANOUT_DATA, {packet,fanout_data}; can be set; since Linux 4.2.
 	// The classic BPF program that chooses in a fanout group. linux/if_packet.h
 	// Sockets: packet.
-	PacketFanoutData = Option[[]SockFilter]{322, &filterCodec}
+	PacketFanoutData = Option[[]SockFilter]{323, &filterCodec}
 
 	// PacketIgnoreOutgoing is PACKET_IGNORE_OUTGOING, {packet,ignore_outgoing}; can be read and set; since Linux 4.20.
 	// Does not receive what this host sends. linux/if_packet.h
 	// Sockets: packet.
-	PacketIgnoreOutgoing = Option[bool]{323, &boolCodec}
+	PacketIgnoreOutgoing = Option[bool]{324, &boolCodec}
 
 	// PacketVNetHdrSz is PACKET_VNET_HDR_SZ, {packet,vnet_hdr_sz}; can be read and set; since Linux 6.6.
 	// The size of the virtio_net_hdr that packets begin with, in bytes, 0 for none. linux/if_packet.h
 	// Sockets: packet.
-	PacketVNetHdrSz = Option[int]{324, &intCodec}
+	PacketVNetHdrSz = Option[int]{325, &intCodec}
 )
 
 // Options of level netlink: netlink(7).
@@ -1685,52 +1690,52 @@ var (
 	// NetlinkAddMembership is NETLINK_ADD_MEMBERSHIP, {netlink,add_membership}; can be set; since Linux 2.6.14.
 	// Joins a multicast group, by its number. netlink(7)
 	// Sockets: netlink.
-	NetlinkAddMembership = Option[int]{325, &intCodec}
+	NetlinkAddMembership = Option[int]{326, &intCodec}
 
 	// NetlinkDropMembership is NETLINK_DROP_MEMBERSHIP, {netlink,drop_membership}; can be set; since Linux 2.6.14.
 	// Leaves a multicast group. netlink(7)
 	// Sockets: netlink.
-	NetlinkDropMembership = Option[int]{326, &intCodec}
+	NetlinkDropMembership = Option[int]{327, &intCodec}
 
 	// NetlinkPktInfo is NETLINK_PKTINFO, {netlink,pktinfo}; can be read and set; since Linux 2.6.14.
 	// Receives the group of each message as a control message. netlink(7)
 	// Sockets: netlink.
-	NetlinkPktInfo = Option[bool]{327, &boolCodec}
+	NetlinkPktInfo = Option[bool]{328, &boolCodec}
 
 	// NetlinkBroadcastError is NETLINK_BROADCAST_ERROR, {netlink,broadcast_error}; can be read and set; since Linux 2.6.30.
 	// Sending to a group fails when a member did not get it. netlink(7)
 	// Sockets: netlink.
-	NetlinkBroadcastError = Option[bool]{328, &boolCodec}
+	NetlinkBroadcastError = Option[bool]{329, &boolCodec}
 
 	// NetlinkNoENOBUFS is NETLINK_NO_ENOBUFS, {netlink,no_enobufs}; can be read and set; since Linux 2.6.30.
 	// Does not tell that messages were lost. netlink(7)
 	// Sockets: netlink.
-	NetlinkNoENOBUFS = Option[bool]{329, &boolCodec}
+	NetlinkNoENOBUFS = Option[bool]{330, &boolCodec}
 
 	// NetlinkListenAllNSID is NETLINK_LISTEN_ALL_NSID, {netlink,listen_all_nsid}; can be read and set; since Linux 4.2.
 	// Receives from all network namespaces that have a number here. netlink(7)
 	// Sockets: netlink. Needs: CAP_NET_ADMIN.
-	NetlinkListenAllNSID = Option[bool]{330, &boolCodec}
+	NetlinkListenAllNSID = Option[bool]{331, &boolCodec}
 
 	// NetlinkListMemberships is NETLINK_LIST_MEMBERSHIPS, {netlink,list_memberships}; can be read; since Linux 4.2.
 	// The groups joined, a bit each. netlink(7)
 	// Sockets: netlink.
-	NetlinkListMemberships = Option[[]int]{331, &groupsCodec}
+	NetlinkListMemberships = Option[[]int]{332, &groupsCodec}
 
 	// NetlinkCapACK is NETLINK_CAP_ACK, {netlink,cap_ack}; can be read and set; since Linux 4.3.
 	// Error messages leave the request's content out. netlink(7)
 	// Sockets: netlink.
-	NetlinkCapACK = Option[bool]{332, &boolCodec}
+	NetlinkCapACK = Option[bool]{333, &boolCodec}
 
 	// NetlinkExtACK is NETLINK_EXT_ACK, {netlink,ext_ack}; can be read and set; since Linux 4.12.
 	// Error messages come with text. netlink(7)
 	// Sockets: netlink.
-	NetlinkExtACK = Option[bool]{333, &boolCodec}
+	NetlinkExtACK = Option[bool]{334, &boolCodec}
 
 	// NetlinkGetStrictChk is NETLINK_GET_STRICT_CHK, {netlink,get_strict_chk}; can be read and set; since Linux 4.20.
 	// Checks the header of dump requests strictly. linux/netlink.h
 	// Sockets: netlink.
-	NetlinkGetStrictChk = Option[bool]{334, &boolCodec}
+	NetlinkGetStrictChk = Option[bool]{335, &boolCodec}
 )
 
 // Options of level vsock: vsock(7).
@@ -1738,38 +1743,38 @@ var (
 	// VSockBufferSize is SO_VM_SOCKETS_BUFFER_SIZE, {vsock,buffer_size}; can be read and set; since Linux 3.9.
 	// The buffer of a stream in bytes. vsock(7)
 	// Sockets: vsock.
-	VSockBufferSize = Option[uint64]{335, &uint64Codec}
+	VSockBufferSize = Option[uint64]{336, &uint64Codec}
 
 	// VSockBufferMinSize is SO_VM_SOCKETS_BUFFER_MIN_SIZE, {vsock,buffer_min_size}; can be read and set; since Linux 3.9.
 	// The least that buffer_size can be, in bytes. vsock(7)
 	// Sockets: vsock.
-	VSockBufferMinSize = Option[uint64]{336, &uint64Codec}
+	VSockBufferMinSize = Option[uint64]{337, &uint64Codec}
 
 	// VSockBufferMaxSize is SO_VM_SOCKETS_BUFFER_MAX_SIZE, {vsock,buffer_max_size}; can be read and set; since Linux 3.9.
 	// The most that buffer_size can be, in bytes. vsock(7)
 	// Sockets: vsock.
-	VSockBufferMaxSize = Option[uint64]{337, &uint64Codec}
+	VSockBufferMaxSize = Option[uint64]{338, &uint64Codec}
 
 	// VSockPeerHostVMID is SO_VM_SOCKETS_PEER_HOST_VM_ID, {vsock,peer_host_vm_id}; can be read; since Linux 3.9.
 	// The peer's number as the hypervisor has it. linux/vm_sockets.h
 	// Sockets: vsock. Needs: connected.
-	VSockPeerHostVMID = Option[int]{338, &intCodec}
+	VSockPeerHostVMID = Option[int]{339, &intCodec}
 
 	// VSockTrusted is SO_VM_SOCKETS_TRUSTED, {vsock,trusted}; can be read; since Linux 3.9.
 	// Whether the peer is trusted. linux/vm_sockets.h
 	// Sockets: vsock. Needs: connected.
-	VSockTrusted = Option[int]{339, &intCodec}
+	VSockTrusted = Option[int]{340, &intCodec}
 
 	// VSockConnectTimeout is SO_VM_SOCKETS_CONNECT_TIMEOUT, {vsock,connect_timeout}; can be read and set; since Linux 3.9.
 	// How long a connect may take, in microseconds. vsock(7)
 	// Sockets: vsock.
 	// The time is rounded up to the kernel's unit.
-	VSockConnectTimeout = Option[time.Duration]{340, &microseconds}
+	VSockConnectTimeout = Option[time.Duration]{341, &microseconds}
 
 	// VSockNonblockTxrx is SO_VM_SOCKETS_NONBLOCK_TXRX, {vsock,nonblock_txrx}; can be read and set; since Linux 3.9.
 	// Sends and receives in the kernel do not sleep. linux/vm_sockets.h
 	// Sockets: vsock.
-	VSockNonblockTxrx = Option[bool]{341, &boolCodec}
+	VSockNonblockTxrx = Option[bool]{342, &boolCodec}
 )
 
 // Options of level can_raw: Documentation/networking/can.rst of Linux.
@@ -1777,42 +1782,42 @@ var (
 	// CANRawFilter is CAN_RAW_FILTER, {can_raw,filter}; can be read and set; since Linux 2.6.25.
 	// The frames to receive: those that one of the filters takes; none with an empty list, all to begin with. Documentation/networking/can.rst
 	// Sockets: can.
-	CANRawFilter = Option[CANFilters]{342, &codecOfCANFilters}
+	CANRawFilter = Option[CANFilters]{343, &codecOfCANFilters}
 
 	// CANRawErrFilter is CAN_RAW_ERR_FILTER, {can_raw,err_filter}; can be read and set; since Linux 2.6.25.
 	// The classes of error frames to receive, CAN_ERR_ flags of linux/can/error.h. Documentation/networking/can.rst
 	// Sockets: can.
-	CANRawErrFilter = Option[uint32]{343, &bitsCodec}
+	CANRawErrFilter = Option[uint32]{344, &bitsCodec}
 
 	// CANRawLoopback is CAN_RAW_LOOPBACK, {can_raw,loopback}; can be read and set; since Linux 2.6.25.
 	// Other sockets of this host receive what is sent; on to begin with. Documentation/networking/can.rst
 	// Sockets: can.
-	CANRawLoopback = Option[bool]{344, &boolCodec}
+	CANRawLoopback = Option[bool]{345, &boolCodec}
 
 	// CANRawRecvOwnMsgs is CAN_RAW_RECV_OWN_MSGS, {can_raw,recv_own_msgs}; can be read and set; since Linux 2.6.25.
 	// The socket receives what it sends itself, if loopback is on. Documentation/networking/can.rst
 	// Sockets: can.
-	CANRawRecvOwnMsgs = Option[bool]{345, &boolCodec}
+	CANRawRecvOwnMsgs = Option[bool]{346, &boolCodec}
 
 	// CANRawFDFrames is CAN_RAW_FD_FRAMES, {can_raw,fd_frames}; can be read and set; since Linux 3.6.
 	// Sends and receives frames of CAN FD as well. Documentation/networking/can.rst
 	// Sockets: can.
-	CANRawFDFrames = Option[bool]{346, &boolCodec}
+	CANRawFDFrames = Option[bool]{347, &boolCodec}
 
 	// CANRawJoinFilters is CAN_RAW_JOIN_FILTERS, {can_raw,join_filters}; can be read and set; since Linux 4.1.
 	// Receives only the frames that all filters take. Documentation/networking/can.rst
 	// Sockets: can.
-	CANRawJoinFilters = Option[bool]{347, &boolCodec}
+	CANRawJoinFilters = Option[bool]{348, &boolCodec}
 
 	// CANRawXLFrames is CAN_RAW_XL_FRAMES, {can_raw,xl_frames}; can be read and set; since Linux 6.1.
 	// Sends and receives frames of CAN XL as well. Documentation/networking/can.rst
 	// Sockets: can.
-	CANRawXLFrames = Option[bool]{348, &boolCodec}
+	CANRawXLFrames = Option[bool]{349, &boolCodec}
 
 	// CANRawXLVCIDOpts is CAN_RAW_XL_VCID_OPTS, {can_raw,xl_vcid_opts}; can be read and set; since Linux 6.9.
 	// The virtual networks of frames of CAN XL that are sent and received. Documentation/networking/can.rst
 	// Sockets: can.
-	CANRawXLVCIDOpts = Option[CANRawVCIDOptions]{349, &codecOfCANRawVCIDOptions}
+	CANRawXLVCIDOpts = Option[CANRawVCIDOptions]{350, &codecOfCANRawVCIDOptions}
 )
 
 // Options of level tipc: linux/tipc.h.
@@ -1820,63 +1825,63 @@ var (
 	// TIPCImportance is TIPC_IMPORTANCE, {tipc,importance}; can be read and set; since Linux 2.6.16.
 	// How important messages are when there are too many: 0 low to 3 critical. linux/tipc.h
 	// Sockets: tipc.
-	TIPCImportance = Option[uint]{350, &uintCodec}
+	TIPCImportance = Option[uint]{351, &uintCodec}
 
 	// TIPCSrcDroppable is TIPC_SRC_DROPPABLE, {tipc,src_droppable}; can be read and set; since Linux 2.6.16.
 	// Messages may be dropped on the way out, and the sender is not told. linux/tipc.h
 	// Sockets: tipc.
-	TIPCSrcDroppable = Option[bool]{351, &boolCodec}
+	TIPCSrcDroppable = Option[bool]{352, &boolCodec}
 
 	// TIPCDestDroppable is TIPC_DEST_DROPPABLE, {tipc,dest_droppable}; can be read and set; since Linux 2.6.16.
 	// Messages that cannot be delivered are dropped, not returned. linux/tipc.h
 	// Sockets: tipc.
-	TIPCDestDroppable = Option[bool]{352, &boolCodec}
+	TIPCDestDroppable = Option[bool]{353, &boolCodec}
 
 	// TIPCConnTimeout is TIPC_CONN_TIMEOUT, {tipc,conn_timeout}; can be read and set; since Linux 2.6.16.
 	// How long connect waits, in milliseconds. linux/tipc.h
 	// Sockets: tipc.
 	// The time is rounded up to the kernel's unit.
-	TIPCConnTimeout = Option[time.Duration]{353, &uintMilliseconds}
+	TIPCConnTimeout = Option[time.Duration]{354, &uintMilliseconds}
 
 	// TIPCNodeRecvQDepth is TIPC_NODE_RECVQ_DEPTH, {tipc,node_recvq_depth}; can be read; since Linux 2.6.35.
 	// Messages waiting in all sockets of the node; newer kernels say 0. linux/tipc.h
 	// Sockets: tipc.
-	TIPCNodeRecvQDepth = Option[uint]{354, &uintCodec}
+	TIPCNodeRecvQDepth = Option[uint]{355, &uintCodec}
 
 	// TIPCSockRecvQDepth is TIPC_SOCK_RECVQ_DEPTH, {tipc,sock_recvq_depth}; can be read; since Linux 2.6.35.
 	// Messages waiting in the socket. linux/tipc.h
 	// Sockets: tipc.
-	TIPCSockRecvQDepth = Option[uint]{355, &uintCodec}
+	TIPCSockRecvQDepth = Option[uint]{356, &uintCodec}
 
 	// TIPCMcastBroadcast is TIPC_MCAST_BROADCAST, {tipc,mcast_broadcast}; can be set; since Linux 4.11.
 	// Multicast is sent as broadcast. The value is empty. linux/tipc.h
 	// Sockets: tipc.
-	TIPCMcastBroadcast = Option[[]byte]{356, &bytesCodec}
+	TIPCMcastBroadcast = Option[[]byte]{357, &bytesCodec}
 
 	// TIPCMcastReplicast is TIPC_MCAST_REPLICAST, {tipc,mcast_replicast}; can be set; since Linux 4.11.
 	// Multicast is sent to each receiver by itself. The value is empty. linux/tipc.h
 	// Sockets: tipc.
-	TIPCMcastReplicast = Option[[]byte]{357, &bytesCodec}
+	TIPCMcastReplicast = Option[[]byte]{358, &bytesCodec}
 
 	// TIPCGroupJoin is TIPC_GROUP_JOIN, {tipc,group_join}; can be set; since Linux 4.15.
 	// Joins a communication group. linux/tipc.h
 	// Sockets: tipc.
-	TIPCGroupJoin = Option[TIPCGroupReq]{358, &codecOfTIPCGroupReq}
+	TIPCGroupJoin = Option[TIPCGroupReq]{359, &codecOfTIPCGroupReq}
 
 	// TIPCGroupLeave is TIPC_GROUP_LEAVE, {tipc,group_leave}; can be set; since Linux 4.15.
 	// Leaves it. The value is empty. linux/tipc.h
 	// Sockets: tipc.
-	TIPCGroupLeave = Option[[]byte]{359, &bytesCodec}
+	TIPCGroupLeave = Option[[]byte]{360, &bytesCodec}
 
 	// TIPCSockRecvQUsed is TIPC_SOCK_RECVQ_USED, {tipc,sock_recvq_used}; can be read; since Linux 4.19.
 	// Bytes that wait in the socket, as the kernel counts them. linux/tipc.h
 	// Sockets: tipc.
-	TIPCSockRecvQUsed = Option[uint]{360, &uintCodec}
+	TIPCSockRecvQUsed = Option[uint]{361, &uintCodec}
 
 	// TIPCNoDelay is TIPC_NODELAY, {tipc,nodelay}; can be set; since Linux 5.5.
 	// Sends small messages of a stream at once. linux/tipc.h
 	// Sockets: tipc.
-	TIPCNoDelay = Option[bool]{361, &boolCodec}
+	TIPCNoDelay = Option[bool]{362, &boolCodec}
 )
 
 // Options of level alg: Documentation/crypto/userspace-if.rst of Linux.
@@ -1884,22 +1889,22 @@ var (
 	// ALGSetKey is ALG_SET_KEY, {alg,set_key}; can be set; since Linux 2.6.38.
 	// The key of a cipher or a keyed hash. Documentation/crypto/userspace-if.rst
 	// Sockets: alg.
-	ALGSetKey = Option[[]byte]{362, &bytesCodec}
+	ALGSetKey = Option[[]byte]{363, &bytesCodec}
 
 	// ALGSetAEADAuthSize is ALG_SET_AEAD_AUTHSIZE, {alg,set_aead_authsize}; can be set; since Linux 4.1.
 	// The length of the tag of an authenticated cipher, in bytes. Documentation/crypto/userspace-if.rst
 	// Sockets: alg.
-	ALGSetAEADAuthSize = Option[uint]{363, &uintCodec}
+	ALGSetAEADAuthSize = Option[uint]{364, &uintCodec}
 
 	// ALGSetDRBGEntropy is ALG_SET_DRBG_ENTROPY, {alg,set_drbg_entropy}; can be set; since Linux 5.10.
 	// The entropy of a random number generator under test. Documentation/crypto/userspace-if.rst
 	// Sockets: alg.
-	ALGSetDRBGEntropy = Option[[]byte]{364, &bytesCodec}
+	ALGSetDRBGEntropy = Option[[]byte]{365, &bytesCodec}
 
 	// ALGSetKeyByKeySerial is ALG_SET_KEY_BY_KEY_SERIAL, {alg,set_key_by_key_serial}; can be set; since Linux 6.2.
 	// As set_key, with a key of the keyring, by its number. Documentation/crypto/userspace-if.rst
 	// Sockets: alg.
-	ALGSetKeyByKeySerial = Option[int]{365, &intCodec}
+	ALGSetKeyByKeySerial = Option[int]{366, &intCodec}
 )
 
 // Options of level xdp: Documentation/networking/af_xdp.rst of Linux.
@@ -1907,45 +1912,45 @@ var (
 	// XDPMMapOffsets is XDP_MMAP_OFFSETS, {xdp,mmap_offsets}; can be read; since Linux 5.4.
 	// Where the parts of each ring are in its mapping. Linux 4.18 has the option in another form. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
-	XDPMMapOffsets = Option[XDPMMapOffsetsValue]{366, &codecOfXDPMMapOffsetsValue}
+	XDPMMapOffsets = Option[XDPMMapOffsetsValue]{367, &codecOfXDPMMapOffsetsValue}
 
 	// XDPRXRing is XDP_RX_RING, {xdp,rx_ring}; can be set; since Linux 4.18.
 	// Makes the ring to receive through, of so many entries, a power of two. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
-	XDPRXRing = Option[uint]{367, &uintCodec}
+	XDPRXRing = Option[uint]{368, &uintCodec}
 
 	// XDPTXRing is XDP_TX_RING, {xdp,tx_ring}; can be set; since Linux 4.18.
 	// Makes the ring to send through, of so many entries, a power of two. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
-	XDPTXRing = Option[uint]{368, &uintCodec}
+	XDPTXRing = Option[uint]{369, &uintCodec}
 
 	// XDPUMemReg is XDP_UMEM_REG, {xdp,umem_reg}; can be set; since Linux 4.18.
 	// Registers the memory that packets are in. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
-	XDPUMemReg = Option[XDPUMemRegValue]{369, &codecOfXDPUMemRegValue}
+	XDPUMemReg = Option[XDPUMemRegValue]{370, &codecOfXDPUMemRegValue}
 
 	// XDPUMemFillRing is XDP_UMEM_FILL_RING, {xdp,umem_fill_ring}; can be set; since Linux 4.18.
 	// Makes the ring of memory to receive into, of so many entries, a power of two. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
-	XDPUMemFillRing = Option[uint]{370, &uintCodec}
+	XDPUMemFillRing = Option[uint]{371, &uintCodec}
 
 	// XDPUMemCompletionRing is XDP_UMEM_COMPLETION_RING, {xdp,umem_completion_ring}; can be set; since Linux 4.18.
 	// Makes the ring of memory that was sent, of so many entries, a power of two. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
-	XDPUMemCompletionRing = Option[uint]{371, &uintCodec}
+	XDPUMemCompletionRing = Option[uint]{372, &uintCodec}
 
 	// XDPStatistics is XDP_STATISTICS, {xdp,statistics}; can be read; since Linux 4.18.
 	// Packets dropped and rings that were full or empty. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
-	XDPStatistics = Option[XDPStatisticsValue]{372, &codecOfXDPStatisticsValue}
+	XDPStatistics = Option[XDPStatisticsValue]{373, &codecOfXDPStatisticsValue}
 
 	// XDPOptions is XDP_OPTIONS, {xdp,options}; can be read; since Linux 5.3.
 	// 1: packets are not copied. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
-	XDPOptions = Option[uint32]{373, &bitsCodec}
+	XDPOptions = Option[uint32]{374, &bitsCodec}
 
 	// XDPMaxTXSKBBudget is XDP_MAX_TX_SKB_BUDGET, {xdp,max_tx_skb_budget}; can be set; since Linux 6.17.
 	// The most packets that one send call of copy mode sends, 32 at first: 32 to the entries of tx_ring, which must be there. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
-	XDPMaxTXSKBBudget = Option[uint]{374, &uintCodec}
+	XDPMaxTXSKBBudget = Option[uint]{375, &uintCodec}
 )

@@ -212,6 +212,7 @@ var oneOfEachCodec = map[string]any{
 	"stringCodec":                     SocketBindToDevice,
 	"typeCodec":                       SocketType,
 	"ucredCodec":                      SocketPeerCred,
+	"uint16Codec":                     TLSTXMaxPayloadLen,
 	"uint64Codec":                     SocketMaxPacingRate,
 	"uintCodec":                       SocketMark,
 	"uintMicroseconds":                TCPTXDelay,

@@ -13,6 +13,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
 	"math/big"
@@ -224,6 +225,30 @@ func TestTLSOptionsRead(t *testing.T) {
 	}
 	err := sockopt.TLSTX.Set(a, sockopt.TLSCryptoInfo{Version: tls13, CipherType: aesGCM128, Secrets: make([]byte, 3)})
 	assert.Error(t, err, "too few bytes for the cipher, and there are keys")
+}
+
+// Records are no longer than the option says.
+func TestTLSRecordsHaveAtMostTheBytesOfTheOption(t *testing.T) {
+	a, b := oneSide(t, known(5), known(6))
+	if err := sockopt.TLSTXMaxPayloadLen.Set(a, 100); errors.Is(err, unix.ENOPROTOOPT) {
+		t.Skip("this kernel is before 6.19: ", err)
+	} else {
+		require.NoError(t, err)
+	}
+	n, err := sockopt.TLSTXMaxPayloadLen.Get(a)
+	require.NoError(t, err)
+	assert.EqualValues(t, 100, n)
+	assert.ErrorIs(t, sockopt.TLSTXMaxPayloadLen.Set(a, 62), unix.EINVAL)
+	assert.ErrorIs(t, sockopt.TLSTXMaxPayloadLen.Set(a, 16385), unix.EINVAL)
+	assert.ErrorIs(t, sockopt.TLSTXMaxPayloadLen.Set(a, 1<<16), &esock.InvalidError{What: "socket_option"})
+	text := string(pattern(250))
+	send(t, a, text)
+	tx := known(5)
+	for _, want := range []string{text[:100], text[100:200], text[200:]} {
+		typ, data := tx.open(t, b)
+		assert.EqualValues(t, recordData, typ)
+		assert.Equal(t, want, data)
+	}
 }
 
 // The handshake is crypto/tls's on both ends. Then the kernel takes over one of them, with the keys of the handshake.

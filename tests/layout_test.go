@@ -48,7 +48,7 @@ var imports = []struct{ of, may string }{
 
 	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
 	{"netdevice", ". internal/corecall internal/plain"},
-	{"sctp", ". sockopt internal/corecall"},
+	{"sctp", ". sockopt internal/corecall internal/plain"},
 	{"supports", ". sockopt netdevice internal/plain"},
 	{"netconn", ". sockopt internal/corecall internal/layered"},
 
@@ -76,6 +76,7 @@ var imports = []struct{ of, may string }{
 	{"tests/interop", ""},
 	{"tests/kernels", ""},
 	{"tests/kernels/guest", "tests/kernels"},
+	{"tests/kernels/parked", ". engine netdevice"},
 	{"tests/kernels/table", "tests/kernels"},
 	{"tests/mutants", ""},
 }

@@ -72,6 +72,7 @@ var codecs = map[string]struct {
 	"STRING":   {4, "string", "stringCodec"},
 	"TEXT":     {4, "string", "stringCodec"},
 	"BITS":     {3, "uint32", "bitsCodec"},
+	"U16":      {11, "uint", "uint16Codec"},
 	"U64":      {5, "uint64", "uint64Codec"},
 	"BE32":     {6, "uint", "uintCodec"},
 	"TIMEVAL":  {7, "time.Duration", "microseconds"},

@@ -181,6 +181,9 @@ static void every_row(void **state) {
                {287 /* SOL_VSOCK */, 1, ESOCK_CMSG_RECVERR, 16, false},
                {282 /* SOL_TLS */, 1, ESOCK_CMSG_INT, 1, true},
                {282, 2, ESOCK_CMSG_INT, 1, false},
+               {279 /* SOL_ALG */, 2, ESOCK_CMSG_BYTES, 5, true}, /* the length, 1, and a byte */
+               {279, 3, ESOCK_CMSG_INT, 4, true},
+               {279, 4, ESOCK_CMSG_INT, 4, true},
                {132 /* SOL_SCTP */, 0, ESOCK_CMSG_SCTP_INIT, 8, true},
                {132, 1, ESOCK_CMSG_SCTP_SNDRCV, 32, true},
                {132, 2, ESOCK_CMSG_SCTP_SNDINFO, 16, true},

@@ -98,6 +98,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         case ESOCK_BE32:
             MUST(i >= 0 && i <= UINT32_MAX);
             break;
+        case ESOCK_U16:
+            MUST(i >= 0 && i <= UINT16_MAX);
+            break;
         case ESOCK_U64:
             break;
         case ESOCK_TIMEVAL:
@@ -118,7 +121,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
             break;
         }
         /* What can be read can be set, where the option can be set at all. */
-        if (o->codec <= ESOCK_UINT || o->codec == ESOCK_BE32 || o->codec == ESOCK_TIMEVAL) {
+        if (o->codec <= ESOCK_UINT || o->codec == ESOCK_BE32 || o->codec == ESOCK_TIMEVAL ||
+            o->codec == ESOCK_U16) {
             int again = esock_setopt(s, row, i, NULL, 0);
             MUST(again == (o->direction & ESOCK_SET ? answer.result : -ENOTSUP));
         }
