@@ -25,8 +25,7 @@ func untilStdinEnds() {
 	}()
 }
 
-// childPackets is a server that echoes packets with a length of 4 bytes: "gentcp", "gentcp-active", "net"; or one that
-// echoes bytes: "engine", "net-raw".
+// childPackets is a server that echoes packets with a length of 4 bytes: "gentcp", "gentcp-active", "net".
 func childPackets(kind string) error {
 	switch kind {
 	case "gentcp":
@@ -35,10 +34,6 @@ func childPackets(kind string) error {
 		return packetsGentcp(true)
 	case "net":
 		return packetsNet()
-	case "engine":
-		return echoesEngine()
-	case "net-raw":
-		return echoesNet()
 	}
 	return fmt.Errorf("no server is called %s", kind)
 }
