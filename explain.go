@@ -67,6 +67,13 @@ func (s *Socket) causeOf(op string, errno syscall.Errno) string {
 		case !is(factConnected):
 			return s.connectFirst()
 		}
+	case "recvmmsg", "sendmmsg":
+		if errno == syscall.EOPNOTSUPP && s.typ != Dgram && s.typ != Raw {
+			return "only datagram and raw sockets have batches of messages"
+		}
+		if op == "sendmmsg" {
+			return s.causeOfSend(op, errno)
+		}
 	case "recverr", "zero_copy":
 		if errno == syscall.EOPNOTSUPP {
 			return "sockets of this kind have no error queue"

@@ -32,16 +32,29 @@ type Handler interface {
 // ErrFull is the error of Write while the connection has more unsent bytes than Mark allows.
 var ErrFull = errors.New("engine: too many unsent bytes")
 
-// PanicError is why a connection ended whose handler panicked.
+// PanicError is why a connection ended whose handler panicked, or called runtime.Goexit.
 type PanicError struct {
-	Value any
+	Value any // of the panic; ErrGoexit
 	Stack []byte
 }
 
+// ErrGoexit is the Value of a PanicError without a panic: runtime.Goexit was called, as FailNow of package testing does.
+var ErrGoexit = errors.New("runtime.Goexit was called")
+
 func (e *PanicError) Error() string { return fmt.Sprintf("engine: the handler panicked: %v", e.Value) }
 
-// Panicked sets what is told of a handler that panics; if it is not given, the default logger of log/slog. The connection is
-// closed, with the same error.
+// Unwrap returns the Value if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Panicked sets what is told of handlers, and functions of Post and After, that panic; if it is not given, the default
+// logger of log/slog. A handler's panic, and that of a function of Conn.Post, closes the connection with the same error.
+// For functions of Loop.Post and After, c is nil. The loop goes on. A panic of f ends the program.
+//
+// A call of runtime.Goexit is told as a panic, and the loop goes on, in another goroutine. When the loop has ended, that of
+// Run ends too: Run does not return.
 func Panicked(f func(c *Conn, err *PanicError)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -53,7 +66,23 @@ func Panicked(f func(c *Conn, err *PanicError)) Option {
 }
 
 func report(c *Conn, err *PanicError) {
-	slog.Error(err.Error(), "socket", c.s, "stack", string(err.Stack))
+	slog.Error(err.Error(), "socket", c.Socket(), "stack", string(err.Stack))
+}
+
+// returned is deferred where the program is called. It ends a connection whose handler panics.
+func (l *Loop) returned(c *Conn) {
+	if !l.inside {
+		return
+	}
+	l.inside = false
+	err := &PanicError{Value: recover(), Stack: debug.Stack()}
+	if err.Value == nil {
+		err.Value = ErrGoexit
+	}
+	if c != nil {
+		l.drop(c, err)
+	}
+	l.panicked(c, err)
 }
 
 // Conn is a connection in a loop. Its methods are for the handler; other goroutines use Post.
@@ -115,8 +144,8 @@ func (c *Conn) Socket() *esock.Socket {
 // made reports whether the connection is one of a loop.
 func (c *Conn) made() bool { return c != nil && c.l != nil }
 
-// Post calls f in the goroutine of the loop. It reports false if the loop is closed.
-func (c *Conn) Post(f func()) bool { return c.made() && c.l.Post(f) }
+// Post is that of the loop. A panic of f ends the connection, as one of its handler.
+func (c *Conn) Post(f func()) bool { return c.made() && c.l.post(c, f) }
 
 // Unsent returns how many bytes were written and not taken by the kernel yet.
 func (c *Conn) Unsent() int {
@@ -234,6 +263,8 @@ func (c *Conn) endWith(err error) {
 	c.pause()
 }
 
+var errUnhandled = fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
+
 // Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called. Errors:
 // esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post waits for;
 // net.ErrClosed.
@@ -244,10 +275,13 @@ func (c *Conn) Detach() (*esock.Socket, error) {
 	case c.unsent > 0:
 		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
 	case !c.gone.Load() && slices.ContainsFunc(c.l.rest, func(r loopcall.Result) bool { return r.Op == c.op }):
-		return nil, fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
+		return nil, errUnhandled
 	}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
+	if !c.gone.Load() && c.ending == nil && c.l.keeps(c) {
+		return nil, errUnhandled
+	}
 	if c.ending != nil || !c.takeOut() {
 		return nil, net.ErrClosed
 	}
@@ -291,8 +325,10 @@ func (c *Conn) tellOpened() {
 }
 
 func (c *Conn) opened() {
-	defer c.caught()
+	defer c.l.returned(c)
+	c.l.inside = true
 	c.h.Opened(c)
+	c.l.inside = false
 }
 
 func (c *Conn) result(r *loopcall.Result) {
@@ -302,10 +338,7 @@ func (c *Conn) result(r *loopcall.Result) {
 	}
 	if r.Flags&loopcall.HasBuffer != 0 {
 		c.timeouts.received()
-		if !c.gone.Load() && c.ending == nil {
-			c.received(unsafe.Slice((*byte)(unsafe.Add(c.l.buffers.Base, uintptr(r.Buffer)*c.l.buffers.Size)), r.N))
-		}
-		c.l.putBack(r.Buffer)
+		c.received(r.Buffer, int(r.N))
 	}
 	switch {
 	case r.Flags&loopcall.More != 0:
@@ -316,9 +349,17 @@ func (c *Conn) result(r *loopcall.Result) {
 	}
 }
 
-func (c *Conn) received(b []byte) {
-	defer c.caught()
-	c.h.Received(c, b)
+// received hands n bytes of a buffer to the handler.
+func (c *Conn) received(buffer uint32, n int) {
+	l := c.l
+	defer l.putBack(buffer)
+	if c.gone.Load() || c.ending != nil {
+		return
+	}
+	defer l.returned(c)
+	l.inside = true
+	c.h.Received(c, unsafe.Slice((*byte)(unsafe.Add(l.buffers.Base, uintptr(buffer)*l.buffers.Size)), n))
+	l.inside = false
 }
 
 // done takes the first send off. It is sent, or has failed.
@@ -367,8 +408,10 @@ func (c *Conn) ease() {
 }
 
 func (c *Conn) writable() {
-	defer c.caught()
+	defer c.l.returned(c)
+	c.l.inside = true
 	c.h.Writable(c)
+	c.l.inside = false
 }
 
 func (c *Conn) ended(err error) {
@@ -382,25 +425,18 @@ func (c *Conn) ended(err error) {
 	if c.detached {
 		return
 	}
+	defer loopcall.Close(c.s)
+	defer c.closed(err)
 	if !c.begun {
 		c.tellOpened()
 	}
-	c.closed(err)
-	loopcall.Close(c.s)
 }
 
 func (c *Conn) closed(err error) {
-	defer c.caught()
+	defer c.l.returned(c)
+	c.l.inside = true
 	c.h.Closed(c, err)
-}
-
-// caught ends a connection whose handler panics.
-func (c *Conn) caught() {
-	if v := recover(); v != nil {
-		err := &PanicError{Value: v, Stack: debug.Stack()}
-		c.l.panicked(c, err)
-		c.l.drop(c, err)
-	}
+	c.l.inside = false
 }
 
 // listening is a listener in a loop.

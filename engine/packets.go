@@ -133,8 +133,10 @@ func (h *packets) Received(c *Conn, b []byte) {
 // resume goes on with the packets that waited.
 func (h *packets) resume(c *Conn) {
 	if f := c.framing; f != nil && len(f.kept) > 0 {
-		defer c.caught()
+		defer c.l.returned(c)
+		c.l.inside = true
 		h.decode(c, f.kept)
+		c.l.inside = false
 	}
 }
 

@@ -2,6 +2,7 @@ package sockopt
 
 import (
 	"encoding/binary"
+	"errors"
 	"syscall"
 	"testing"
 
@@ -66,7 +67,7 @@ func TestCANFiltersByName(t *testing.T) {
 		_, got := sh.fromPlain(map[string]any{"filters": []any{filter}}, false)
 		assert.Contains(t, got, cause)
 	}
-	for _, m := range []map[string]any{{"id": 1}, {"mask": 1}, {"id": -1, "mask": 1}, {"id": 1, "mask": 1 << 32},
+	for _, m := range []map[string]any{{"id": 1}, {"mask": 1}, {"id": -1, "mask": 1}, {"id": 1, "mask": int64(1 << 32)},
 		{"id": 1, "mask": 1, "more": 1}} {
 		_, cause := sh.fromPlain(map[string]any{"filters": []any{m}}, false)
 		assert.NotEmpty(t, cause, "%v", m)
@@ -119,4 +120,17 @@ func TestXDPRings(t *testing.T) {
 	options, err := XDPOptions.Get(s)
 	require.NoError(t, err)
 	assert.Zero(t, options)
+}
+
+// The budget is one of a ring, and has its bounds from it.
+func TestXDPBudget(t *testing.T) {
+	s := openKind(t, KindXDP)
+	if err := XDPMaxTXSKBBudget.Set(s, 64); errors.Is(err, syscall.ENOPROTOOPT) {
+		t.Skip("this kernel is before 6.17: ", err)
+	}
+	assert.ErrorIs(t, XDPMaxTXSKBBudget.Set(s, 64), syscall.EACCES, "it has no ring to send through")
+	require.NoError(t, XDPTXRing.Set(s, 64))
+	require.NoError(t, XDPMaxTXSKBBudget.Set(s, 64))
+	require.NoError(t, XDPMaxTXSKBBudget.Set(s, 32))
+	assert.ErrorIs(t, XDPMaxTXSKBBudget.Set(s, 65), syscall.EACCES, "more than the ring has")
 }

@@ -48,7 +48,7 @@ func TestWhatThePackageRefusesIsNamed(t *testing.T) {
 		says        string
 	}{
 		{"ip", "recvttl", "yes", `ip.recvttl "yes": not a boolean`},
-		{"ip", "ttl", 1 << 40, "ip.ttl 1099511627776: out of range"},
+		{"ip", "ttl", int64(1 << 40), "ip.ttl 1099511627776: out of range"},
 		{"socket", "linger", map[string]any{"onoff": "secret"}, "socket.linger: missing keys: linger"},
 		{"ip", "ttl", nil, "ip.ttl: not an integer"},
 	} {

@@ -3,7 +3,7 @@
 package sockopt
 
 // optionHash is what esock_opt_hash returns for the same rows.
-const optionHash = 0x6907cdb3482e5b8f
+const optionHash = 0x183feea372361d4c
 
 // The kinds of sockets.
 const (
@@ -1153,6 +1153,9 @@ var optionRows = [...]Info{
 	{Level: "xdp", Name: "options", Constant: "XDP_OPTIONS", LevelNumber: 283, Number: 8, Codec: "uint", Struct: "",
 		CanGet: true, CanSet: false, Asks: false, Kinds: 131072, Needs: "", Since: "5.3", Until: "", Sample: "",
 		Doc: "1: packets are not copied. Documentation/networking/af_xdp.rst", codec: 3},
+	{Level: "xdp", Name: "max_tx_skb_budget", Constant: "XDP_MAX_TX_SKB_BUDGET", LevelNumber: 283, Number: 9, Codec: "uint", Struct: "",
+		CanGet: false, CanSet: true, Asks: false, Kinds: 131072, Needs: "", Since: "6.17", Until: "", Sample: "!the socket must have a ring to send through",
+		Doc: "The most packets that one send call of copy mode sends, 32 at first: 32 to the entries of tx_ring, which must be there. Documentation/networking/af_xdp.rst", codec: 3},
 }
 
 // otherOptions are the names that OTP has and Linux does not, and the systems that have them.
@@ -1208,7 +1211,7 @@ var optionShapes = map[string][]shapeField{
 	"mptcp_info":             {{"subflows", "U8"}, {"add_addr_signal", "U8"}, {"add_addr_accepted", "U8"}, {"subflows_max", "U8"}, {"add_addr_signal_max", "U8"}, {"add_addr_accepted_max", "U8"}, {"flags", "U32"}, {"token", "U32"}, {"write_seq", "U64"}, {"snd_una", "U64"}, {"rcv_nxt", "U64"}, {"local_addr_used", "U8"}, {"local_addr_max", "U8"}, {"csum_enabled", "BOOL8"}, {"retransmits", "U32"}, {"bytes_retrans", "U64"}, {"bytes_sent", "U64"}, {"bytes_received", "U64"}, {"bytes_acked", "U64"}, {"subflows_total", "U8"}, {"endp_laminar_max", "U8"}, {"endp_fullmesh_max", "U8"}, {"reserved", "U8"}, {"last_data_sent", "MS"}, {"last_data_recv", "MS"}, {"last_ack_recv", "MS"}},
 	"tls_crypto_info":        {{"version", "U16"}, {"cipher_type", "U16"}, {"secrets", "TAIL"}},
 	"mptcp_subflow_data":     {{"size_subflow_data", "U32"}, {"num_subflows", "MANY32"}, {"size_kernel", "U32"}, {"size_user", "EACH32"}, {"data", "TAIL"}},
-	"mptcp_full_info":        {{"size_tcpinfo_kernel", "U32"}, {"size_tcpinfo_user", "U32"}, {"size_sfinfo_kernel", "U32"}, {"size_sfinfo_user", "U32"}, {"num_subflows", "U32"}, {"size_arrays_user", "U32"}, {"subflow_info", "U64"}, {"tcp_info", "U64"}, {"subflows", "U8"}, {"add_addr_signal", "U8"}, {"add_addr_accepted", "U8"}, {"subflows_max", "U8"}, {"add_addr_signal_max", "U8"}, {"add_addr_accepted_max", "U8"}, {"flags", "U32"}, {"token", "U32"}, {"write_seq", "U64"}, {"snd_una", "U64"}, {"rcv_nxt", "U64"}, {"local_addr_used", "U8"}, {"local_addr_max", "U8"}, {"csum_enabled", "BOOL8"}, {"retransmits", "U32"}, {"bytes_retrans", "U64"}, {"bytes_sent", "U64"}, {"bytes_received", "U64"}, {"bytes_acked", "U64"}, {"subflows_total", "U8"}},
+	"mptcp_full_info":        {{"size_tcpinfo_kernel", "U32"}, {"size_tcpinfo_user", "U32"}, {"size_sfinfo_kernel", "U32"}, {"size_sfinfo_user", "U32"}, {"num_subflows", "U32"}, {"size_arrays_user", "U32"}, {"subflow_info", "U64"}, {"tcp_info", "U64"}, {"subflows", "U8"}, {"add_addr_signal", "U8"}, {"add_addr_accepted", "U8"}, {"subflows_max", "U8"}, {"add_addr_signal_max", "U8"}, {"add_addr_accepted_max", "U8"}, {"flags", "U32"}, {"token", "U32"}, {"write_seq", "U64"}, {"snd_una", "U64"}, {"rcv_nxt", "U64"}, {"local_addr_used", "U8"}, {"local_addr_max", "U8"}, {"csum_enabled", "BOOL8"}, {"retransmits", "U32"}, {"bytes_retrans", "U64"}, {"bytes_sent", "U64"}, {"bytes_received", "U64"}, {"bytes_acked", "U64"}, {"subflows_total", "U8"}, {"endp_laminar_max", "U8"}, {"endp_fullmesh_max", "U8"}, {"reserved", "U8"}, {"last_data_sent", "MS"}, {"last_data_recv", "MS"}, {"last_ack_recv", "MS"}},
 	"packet_mreq":            {{"ifindex", "I32"}, {"type", "U16"}, {"alen", "U16"}, {"address", "B32"}},
 	"tpacket_req":            {{"block_size", "U32"}, {"block_nr", "U32"}, {"frame_size", "U32"}, {"frame_nr", "U32"}},
 	"tpacket_stats":          {{"packets", "U32"}, {"drops", "U32"}, {"freeze_q_cnt", "U32"}},

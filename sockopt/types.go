@@ -304,34 +304,40 @@ var codecOfMPTCPSubflowData = structCodec[MPTCPSubflowData]("mptcp_subflow_data"
 
 // MPTCPFullInfoValue is the value of MPTCPFullInfo: struct mptcp_full_info.
 type MPTCPFullInfoValue struct {
-	SizeTCPInfoKernel  uint32 `esock:"size_tcpinfo_kernel"` // out
-	SizeTCPInfoUser    uint32 `esock:"size_tcpinfo_user"`   // in: bytes of an element, not 0
-	SizeSFInfoKernel   uint32 `esock:"size_sfinfo_kernel"`  // out
-	SizeSFInfoUser     uint32 `esock:"size_sfinfo_user"`    // in: bytes of an element, not 0
-	NumSubflows        uint32 `esock:"num_subflows"`        // out
-	SizeArraysUser     uint32 `esock:"size_arrays_user"`    // in: elements in the arrays; 0
-	SubflowInfo        uint64 `esock:"subflow_info"`        // in: address of an array; 0
-	TCPInfo            uint64 `esock:"tcp_info"`            // in: address of an array; 0
-	Subflows           uint8  `esock:"subflows"`            // besides the first
-	AddAddrSignal      uint8  `esock:"add_addr_signal"`     // addresses announced
-	AddAddrAccepted    uint8  `esock:"add_addr_accepted"`   // addresses taken
-	SubflowsMax        uint8  `esock:"subflows_max"`
-	AddAddrSignalMax   uint8  `esock:"add_addr_signal_max"`
-	AddAddrAcceptedMax uint8  `esock:"add_addr_accepted_max"`
-	Flags              uint32 `esock:"flags"` // 1 fell back to TCP, 2 the peer's key is known
-	Token              uint32 `esock:"token"`
-	WriteSeq           uint64 `esock:"write_seq"`
-	SndUna             uint64 `esock:"snd_una"`
-	RcvNxt             uint64 `esock:"rcv_nxt"`
-	LocalAddrUsed      uint8  `esock:"local_addr_used"`
-	LocalAddrMax       uint8  `esock:"local_addr_max"`
-	CsumEnabled        bool   `esock:"csum_enabled"`
-	Retransmits        uint32 `esock:"retransmits"`
-	BytesRetrans       uint64 `esock:"bytes_retrans"`
-	BytesSent          uint64 `esock:"bytes_sent"`
-	BytesReceived      uint64 `esock:"bytes_received"`
-	BytesAcked         uint64 `esock:"bytes_acked"`
-	SubflowsTotal      uint8  `esock:"subflows_total"`
+	SizeTCPInfoKernel  uint32        `esock:"size_tcpinfo_kernel"` // out
+	SizeTCPInfoUser    uint32        `esock:"size_tcpinfo_user"`   // in: bytes of an element, not 0
+	SizeSFInfoKernel   uint32        `esock:"size_sfinfo_kernel"`  // out
+	SizeSFInfoUser     uint32        `esock:"size_sfinfo_user"`    // in: bytes of an element, not 0
+	NumSubflows        uint32        `esock:"num_subflows"`        // out
+	SizeArraysUser     uint32        `esock:"size_arrays_user"`    // in: elements in the arrays; 0
+	SubflowInfo        uint64        `esock:"subflow_info"`        // in: address of an array; 0
+	TCPInfo            uint64        `esock:"tcp_info"`            // in: address of an array; 0
+	Subflows           uint8         `esock:"subflows"`            // besides the first
+	AddAddrSignal      uint8         `esock:"add_addr_signal"`     // addresses announced
+	AddAddrAccepted    uint8         `esock:"add_addr_accepted"`   // addresses taken
+	SubflowsMax        uint8         `esock:"subflows_max"`
+	AddAddrSignalMax   uint8         `esock:"add_addr_signal_max"`
+	AddAddrAcceptedMax uint8         `esock:"add_addr_accepted_max"`
+	Flags              uint32        `esock:"flags"` // 1 fell back to TCP, 2 the peer's key is known
+	Token              uint32        `esock:"token"`
+	WriteSeq           uint64        `esock:"write_seq"`
+	SndUna             uint64        `esock:"snd_una"`
+	RcvNxt             uint64        `esock:"rcv_nxt"`
+	LocalAddrUsed      uint8         `esock:"local_addr_used"`
+	LocalAddrMax       uint8         `esock:"local_addr_max"`
+	CsumEnabled        bool          `esock:"csum_enabled"`
+	Retransmits        uint32        `esock:"retransmits"`
+	BytesRetrans       uint64        `esock:"bytes_retrans"`
+	BytesSent          uint64        `esock:"bytes_sent"`
+	BytesReceived      uint64        `esock:"bytes_received"`
+	BytesAcked         uint64        `esock:"bytes_acked"`
+	SubflowsTotal      uint8         `esock:"subflows_total"`
+	EndpLaminarMax     uint8         `esock:"endp_laminar_max"`
+	EndpFullmeshMax    uint8         `esock:"endp_fullmesh_max"`
+	Reserved           uint8         `esock:"reserved"`
+	LastDataSent       time.Duration `esock:"last_data_sent"` // ago; before there was one, the time of the kernel's clock, which says nothing
+	LastDataRecv       time.Duration `esock:"last_data_recv"` // ago; before there was one, the time of the kernel's clock, which says nothing
+	LastACKRecv        time.Duration `esock:"last_ack_recv"`  // ago; before there was one, the time of the kernel's clock, which says nothing
 }
 
 var codecOfMPTCPFullInfoValue = structCodec[MPTCPFullInfoValue]("mptcp_full_info")

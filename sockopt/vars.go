@@ -1943,4 +1943,9 @@ var (
 	// 1: packets are not copied. Documentation/networking/af_xdp.rst
 	// Sockets: xdp.
 	XDPOptions = Option[uint32]{373, &bitsCodec}
+
+	// XDPMaxTXSKBBudget is XDP_MAX_TX_SKB_BUDGET, {xdp,max_tx_skb_budget}; can be set; since Linux 6.17.
+	// The most packets that one send call of copy mode sends, 32 at first: 32 to the entries of tx_ring, which must be there. Documentation/networking/af_xdp.rst
+	// Sockets: xdp.
+	XDPMaxTXSKBBudget = Option[uint]{374, &uintCodec}
 )

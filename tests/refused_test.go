@@ -46,7 +46,7 @@ var refusedSends = []refusal{
 		return err
 	}},
 	{"flags beyond an int", func(s *esock.Socket, w esock.Wait) error {
-		_, err := s.Send([]byte("x"), esock.MsgFlags(math.MaxInt64), w)
+		_, err := s.Send([]byte("x"), esock.MsgFlags(math.MaxInt), w)
 		return err
 	}},
 	{"control data over sndctrlbuf", func(s *esock.Socket, w esock.Wait) error { _, err := s.SendMsg(control(4000), 0, w); return err }},
@@ -76,16 +76,16 @@ var refusedVector = refusal{"too many buffers", func(s *esock.Socket, w esock.Wa
 
 var refusedReceives = []refusal{
 	{"flags beyond an int", func(s *esock.Socket, w esock.Wait) error {
-		_, err := s.Recv(make([]byte, 1), esock.MsgFlags(math.MaxInt64), w)
+		_, err := s.Recv(make([]byte, 1), esock.MsgFlags(math.MaxInt), w)
 		return err
 	}},
 	{"negative length", func(s *esock.Socket, w esock.Wait) error { _, err := s.RecvBytes(-1, 0, w); return err }},
 	{"nil message", func(s *esock.Socket, w esock.Wait) error { return s.RecvMsg(nil, 0, w) }},
 	{"flags of a message", func(s *esock.Socket, w esock.Wait) error {
-		return s.RecvMsg(new(esock.Msg), esock.MsgFlags(math.MaxInt64), w)
+		return s.RecvMsg(new(esock.Msg), esock.MsgFlags(math.MaxInt), w)
 	}},
 	{"flags of recvfrom", func(s *esock.Socket, w esock.Wait) error {
-		_, _, err := s.RecvFrom(make([]byte, 1), esock.MsgFlags(math.MaxInt64), w)
+		_, _, err := s.RecvFrom(make([]byte, 1), esock.MsgFlags(math.MaxInt), w)
 		return err
 	}},
 }
@@ -143,7 +143,7 @@ func TestRefusedReceivesLeaveTheLane(t *testing.T) {
 					require.Error(t, err)
 				}
 				require.Equal(t, selectOf(s2), message(t, m2), "the next is told")
-				_, err = b.Recv(nil, esock.MsgFlags(math.MaxInt64), esock.NoWait(m2))
+				_, err = b.Recv(nil, esock.MsgFlags(math.MaxInt), esock.NoWait(m2))
 				if typ != esock.Stream {
 					require.Error(t, err)
 				}

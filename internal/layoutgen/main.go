@@ -20,9 +20,9 @@ import (
 )
 
 // headers are those that define options and their structures.
-var headers = []string{"asm-generic/socket.h", "linux/errqueue.h", "linux/filter.h", "linux/icmp.h", "linux/if_packet.h", "linux/in.h",
-	"linux/in6.h", "linux/mptcp.h", "linux/net_tstamp.h", "linux/netlink.h", "linux/sctp.h", "linux/tcp.h", "linux/udp.h",
-	"linux/vm_sockets.h"}
+var headers = []string{"asm-generic/socket.h", "linux/can/raw.h", "linux/errqueue.h", "linux/filter.h", "linux/icmp.h", "linux/if_alg.h",
+	"linux/if_packet.h", "linux/if_xdp.h", "linux/in.h", "linux/in6.h", "linux/mptcp.h", "linux/net_tstamp.h", "linux/netlink.h",
+	"linux/sctp.h", "linux/tcp.h", "linux/tipc.h", "linux/tls.h", "linux/udp.h", "linux/vm_sockets.h"}
 
 func main() {
 	if len(os.Args) < 4 {

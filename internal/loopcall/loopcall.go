@@ -53,6 +53,13 @@ const (
 	HasBuffer = 2
 )
 
+// Engines of queues: enum esock_queue_engine.
+const (
+	Epoll        = 0
+	URing        = 1
+	URingOrEpoll = 2
+)
+
 // Buffers is struct esock_buffers.
 type Buffers struct {
 	Base  unsafe.Pointer
@@ -64,14 +71,20 @@ type Buffers struct {
 
 // The queue. A q is a queue, an m a member of it.
 var (
-	New    func(buffers, size uint32) (q unsafe.Pointer, b *Buffers, fd, r int)
+	// New makes a queue with an engine, one of the constants. has is the one that it has; refused, a negative errno, is why
+	// that is Epoll where URingOrEpoll was asked for.
+	New    func(buffers, size, engine uint32) (q unsafe.Pointer, b *Buffers, fd int, has uint32, refused, r int)
 	Free   func(q unsafe.Pointer) (r int)
 	Wake   func(q unsafe.Pointer)
 	Idle   func(q unsafe.Pointer) bool
 	Remove func(q, m unsafe.Pointer)
 	Cancel func(q unsafe.Pointer, op *Op)
+	// Kept reports whether the kernel has brought something for a member that Turn has not returned yet.
+	Kept func(q, m unsafe.Pointer) bool
 	// Turn gives n operations and returns the number of results. It does not wait.
 	Turn func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *Result, most int) (r int)
+	// Wait is Turn, but waits for results, up to ms milliseconds; below 0 for ever.
+	Wait func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *Result, most, ms int) (r int)
 	// Alloc returns zeroed memory of C, nil if there is none.
 	Alloc   func(size uintptr) unsafe.Pointer
 	Release func(p unsafe.Pointer)

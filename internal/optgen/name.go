@@ -46,7 +46,7 @@ var words = []string{
 // whole has the names that the words would spell wrongly.
 var whole = map[string]string{"ms": "MS", "rfc2292": "RFC2292", "rfc4884": "RFC4884", "ao": "AO", "pr": "PR", "pf": "PF", "us": "US", "if": "If", "id": "ID", "ip": "IP", "cc": "CC", "ca": "CA", "ce": "CE",
 	"rx": "RX", "tx": "TX", "in6": "In6", "in": "In", "so": "", "sk": "",
-	"phc": "PHC", "can": "CAN", "fd": "FD", "xl": "XL", "vcid": "VCID", "fr": "Fill", "cr": "Completion", "xdp": "XDP", "tipc": "TIPC", "drbg": "DRBG", "aead": "AEAD", "sid": "SID", "ro": "RO", "sack": "SACK", "vm": "VM", "ack": "ACK", "ato": "ATO", "io": "IO"}
+	"phc": "PHC", "can": "CAN", "fd": "FD", "xl": "XL", "vcid": "VCID", "fr": "Fill", "cr": "Completion", "xdp": "XDP", "tipc": "TIPC", "drbg": "DRBG", "aead": "AEAD", "sid": "SID", "ro": "RO", "sack": "SACK", "skb": "SKB", "vm": "VM", "ack": "ACK", "ato": "ATO", "io": "IO"}
 
 // spell returns the Go name for words with underscores between them.
 func spell(name string) string {
