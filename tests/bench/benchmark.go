@@ -31,6 +31,7 @@ const (
 	nameGnet         = "gnet"
 	nameNetpoll      = "netpoll"
 	nameGentcp       = "gentcp"
+	nameSelect       = "select form"
 )
 
 // A benchmark is the same work done by several contenders.

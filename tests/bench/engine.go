@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/esock-go/esock/engine"
 )
 
 // What many connections cost. A server has one processor and the load, a C program, another one. The engine serves all
@@ -44,11 +45,20 @@ func goServer(kind string) func() (*exec.Cmd, error) {
 	return func() (*exec.Cmd, error) { return selfCommand("server", kind) }
 }
 
-func ringServer() (*exec.Cmd, error) {
-	if !hasRing {
-		return nil, missing("loops have no io_uring")
+// loop is a server of a loop, with a backend.
+func loop(kind string, b engine.Backend) peer {
+	name := nameEsock
+	if b == engine.IOUring {
+		name = nameRing
 	}
-	return selfCommand("server", "engine-ring")
+	return peer{name, func() (*exec.Cmd, error) {
+		l, err := engine.New(engine.WaitWith(b))
+		if err != nil && b == engine.IOUring {
+			return nil, missing(err.Error())
+		}
+		l.Close()
+		return selfCommand("server", kind+"loop-"+b.String())
+	}}
 }
 
 func cServer(mode string) func() (*exec.Cmd, error) {
@@ -67,8 +77,8 @@ func selfCommand(args ...string) (*exec.Cmd, error) {
 }
 
 var (
-	byLoop     = peer{nameEsock, goServer("engine")}
-	byRing     = peer{nameRing, ringServer}
+	byLoop     = loop("", engine.Epoll)
+	byRing     = loop("", engine.IOUring)
 	byNetConns = peer{nameNet, goServer("net")}
 	byGnet     = peer{nameGnet, goServer("gnet")}
 	byNetpoll  = peer{nameNetpoll, goServer("netpoll")}
@@ -80,7 +90,7 @@ var (
 // engineRow is a row of this table.
 func engineRow(name, about string, w work, peers ...peer) benchmark {
 	b := benchmark{name: "engine-" + name, about: about, metrics: w.metrics, turns: 7, turn: 500 * time.Millisecond,
-		group: "engine"}
+		group: "engine", asked: true}
 	for _, p := range peers {
 		b.contenders = append(b.contenders, contender{p.name, w.session(p)})
 	}
@@ -245,12 +255,15 @@ var engineRows = []benchmark{
 	engineRow("broadcast", "messages of 64 bytes to 10,000 connections; net has a reader and a writer for each",
 		rateOf("message", overPeers(map[string]float64{nameNet: 2}), nil).with(
 			func(port uint16) []string { return words("broadcast", port, broadcastTo) }),
-		peer{nameEsock, goServer("engine-broadcast")}, peer{nameNet, goServer("net-broadcast")}),
+		loop("everybody-", engine.Epoll), loop("everybody-", engine.IOUring), peer{nameNet, goServer("everybody-net")}),
 	engineRow("packets", "packets of 64 bytes with a length of 4 bytes, 200 connections: Packets, net with bufio, gentcp",
 		rateOf("message", overPeers(map[string]float64{nameNet: 1.1}), nil).with(echoOf(200, 68)),
-		peer{nameEsock, goServer("engine-packets")},
+		loop("packets-", engine.Epoll), loop("packets-", engine.IOUring),
 		peer{nameNet, func() (*exec.Cmd, error) { return goEcho("net") }},
 		peer{nameGentcp, func() (*exec.Cmd, error) { return goEcho("gentcp") }}),
+	engineRow("mailbox", "echo of 68 bytes, 200 connections, one goroutine with one mailbox: completion form, select form",
+		rateOf("message", overPeers(map[string]float64{nameSelect: 1.2}), nil).with(echoOf(200, 68)),
+		peer{nameEsock, goServer("mailbox-complete")}, peer{nameSelect, goServer("mailbox-select")}, byNetConns),
 	engineRow("accept", "short connections with one exchange of 68 bytes, 100 at a time",
 		rateOf("connection", overPeers(map[string]float64{nameNet: 1.3}), nil).with(
 			func(port uint16) []string { return words("short", port, 100) }),
@@ -265,8 +278,15 @@ var engineRows = []benchmark{
 			{name: "Go stacks", unit: "bytes/connection"},
 			{name: "C and the rest", unit: "bytes/connection"},
 		},
-		contenders: []contender{{nameEsock, idleTurnsOf("idle-loop", 9000, 2)}, {nameNet, idleTurnsOf("idle-conns", 9000, 2)}},
-		group:      "engine-idle",
+		contenders: []contender{{nameEsock, idleTurnsOf("idle-loop-epoll", 9000, 2)},
+			{nameRing, func(e effort) (*session, error) {
+				if _, err := byRing.command(); err != nil {
+					return nil, err
+				}
+				return idleTurnsOf("idle-loop-io_uring", 9000, 2)(e)
+			}},
+			{nameNet, idleTurnsOf("idle-conns", 9000, 2)}},
+		group: "engine-idle",
 	},
 }
 
@@ -277,9 +297,4 @@ func httpServer() (*exec.Cmd, error) {
 		return nil, missing("examples/engine-http is not built (ESOCK_HTTP)")
 	}
 	return exec.Command(program, "-listen", "127.0.0.1:0", "-shards", "1"), nil
-}
-
-// isEngine reports whether a row is of this table.
-func isEngine(r *result) bool {
-	return slices.ContainsFunc(engineRows, func(b benchmark) bool { return b.name == r.Benchmark })
 }

@@ -20,15 +20,20 @@ type telling struct {
 
 func (t telling) Opened(*engine.Conn) { t.opened <- struct{}{} }
 
-// childIdleConns measures n connections of a loop, "idle-loop", or of net, each with a goroutine in a read. Their clients
+// childIdleConns measures n connections of a loop, "idle-loop-epoll" or "idle-loop-io_uring", or of net, "idle-conns", each with a goroutine in a read. Their clients
 // are in the same process: descriptors without memory of it.
 func childIdleConns(mode string, n int) error {
 	opened := make(chan struct{})
-	serve := loopOfIdle
-	if mode == "idle-conns" {
-		serve = netOfIdle
+	var port int
+	var err error
+	switch mode {
+	case "idle-conns":
+		port, err = netOfIdle(opened)
+	case "idle-loop-epoll":
+		port, err = loopOfIdle(engine.Epoll, opened)
+	default:
+		port, err = loopOfIdle(engine.IOUring, opened)
 	}
-	port, err := serve(opened)
 	if err != nil {
 		return err
 	}
@@ -70,7 +75,7 @@ func childIdleConns(mode string, n int) error {
 		after.Heap - before.Heap, after.Stacks - before.Stacks})
 }
 
-func loopOfIdle(opened chan struct{}) (port int, err error) {
+func loopOfIdle(b engine.Backend, opened chan struct{}) (port int, err error) {
 	l, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
 	if err == nil {
 		err = l.Bind(esock.Loopback)
@@ -85,7 +90,7 @@ func loopOfIdle(opened chan struct{}) (port int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	loop, err := engine.New()
+	loop, err := engine.New(engine.WaitWith(b))
 	if err == nil {
 		err = loop.Serve(l, telling{opened: opened})
 	}

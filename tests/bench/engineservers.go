@@ -13,18 +13,22 @@ import (
 
 // servers are the servers of the rows of the engine, by kind: each prints where it listens, and ends with standard input.
 var servers = map[string]func() error{
-	"engine":           func() error { return serveLoop(nil, echoing{}) },
-	"engine-ring":      func() error { return serveLoop(ringOptions, echoing{}) },
-	"engine-packets":   func() error { return servePackets(nil) },
-	"engine-broadcast": func() error { return serveLoop(nil, &everybody{}) },
-	"net":              func() error { return serveNet(echoConn(4096)) },
-	"net-16k":          func() error { return serveNet(echoConn(16 << 10)) },
-	"net-broadcast":    func() error { return serveNet(new(hub).serve) },
-	"gnet":             gnetEcho,
-	"netpoll":          netpollEcho,
-	"http-net":         netHTTP,
-	"http-fasthttp":    fasthttpServer,
-	"http-gnet":        gnetHTTP,
+	"loop-epoll":              func() error { return serveLoop(engine.Epoll, echoing{}) },
+	"loop-io_uring":           func() error { return serveLoop(engine.IOUring, echoing{}) },
+	"packets-loop-epoll":      func() error { return servePackets(engine.Epoll) },
+	"packets-loop-io_uring":   func() error { return servePackets(engine.IOUring) },
+	"everybody-loop-epoll":    func() error { return serveLoop(engine.Epoll, &everybody{}) },
+	"everybody-loop-io_uring": func() error { return serveLoop(engine.IOUring, &everybody{}) },
+	"mailbox-complete":        func() error { return serveMailbox(esock.CompleteWith) },
+	"mailbox-select":          func() error { return serveMailbox(esock.With) },
+	"net":                     func() error { return serveNet(echoConn(4096)) },
+	"net-16k":                 func() error { return serveNet(echoConn(16 << 10)) },
+	"everybody-net":           func() error { return serveNet(new(hub).serve) },
+	"gnet":                    gnetEcho,
+	"netpoll":                 netpollEcho,
+	"http-net":                netHTTP,
+	"http-fasthttp":           fasthttpServer,
+	"http-gnet":               gnetHTTP,
 }
 
 func childServer(kind string) error {
@@ -34,12 +38,6 @@ func childServer(kind string) error {
 	}
 	return serve()
 }
-
-// ringOptions make a loop over io_uring.
-var ringOptions []engine.Option
-
-// hasRing reports whether loops have io_uring.
-const hasRing = false
 
 type echoing struct{}
 
@@ -52,12 +50,12 @@ type echoesPackets struct{ echoing }
 
 func (echoesPackets) Packet(c *engine.Conn, p packet.Packet) { c.WritePacket(p.Data()) }
 
-func servePackets(options []engine.Option) error {
+func servePackets(b engine.Backend) error {
 	h, err := engine.Packets(packet.Len4, packet.Options{PacketSize: maxPacket}, echoesPackets{})
 	if err != nil {
 		return err
 	}
-	return serveLoop(options, h)
+	return serveLoop(b, h)
 }
 
 // everybody sends a message to all connections, unless it begins with j.
@@ -76,7 +74,7 @@ func (e *everybody) Received(c *engine.Conn, b []byte) {
 func (e *everybody) Writable(*engine.Conn)      {}
 func (e *everybody) Closed(*engine.Conn, error) {} // when the load ends, all do
 
-func serveLoop(options []engine.Option, h engine.Handler) error {
+func serveLoop(b engine.Backend, h engine.Handler) error {
 	l, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
 	if err == nil {
 		err = l.Bind(esock.Loopback)
@@ -87,7 +85,7 @@ func serveLoop(options []engine.Option, h engine.Handler) error {
 	if err != nil {
 		return err
 	}
-	loop, err := engine.New(options...)
+	loop, err := engine.New(engine.WaitWith(b))
 	if err == nil {
 		err = loop.Serve(l, h)
 	}
