@@ -785,6 +785,7 @@ var (
 	_ [C.sizeof_esock_op]byte      = [unsafe.Sizeof(loopcall.Op{})]byte{}
 	_ [C.sizeof_esock_result]byte  = [unsafe.Sizeof(loopcall.Result{})]byte{}
 	_ [C.sizeof_esock_buffers]byte = [unsafe.Sizeof(loopcall.Buffers{})]byte{}
+	_ [C.sizeof_esock_addr]byte    = [unsafe.Sizeof(loopcall.Addr{})]byte{}
 )
 
 func cQueueNew(buffers, size, engine uint32) (q *cQueue, b *C.esock_buffers, fd int, has uint32, refused, r int) {

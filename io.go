@@ -374,7 +374,7 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 		return 0, s.answer(OpSendMsg, &w, err)
 	}
 	// SCTP's streams send messages, and some of those are control messages alone: its kernel judges.
-	if len(ctrl) > 0 && s.typ == Stream && Protocol(s.proto) != SCTP && w.continues() == nil && total(m.Iov) == 0 {
+	if len(ctrl) > 0 && !s.sendsMessages() && w.continues() == nil && total(m.Iov) == 0 {
 		return 0, s.answer(OpSendMsg, &w, &InvalidError{What: "msg",
 			Cause: "ctrl: on a stream control messages need at least one byte of data to go with"})
 	}
@@ -387,7 +387,7 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 }
 
 // SendV sends several buffers in order, as one message or piece of a stream. A message has at most LibraryInfo.IOVMax
-// buffers; a stream takes any number. OTP: socket:sendv/2,3; sendmsg(2).
+// buffers, also on SCTP's one-to-one sockets; a stream takes any number. OTP: socket:sendv/2,3; sendmsg(2).
 func (s *Socket) SendV(bufs [][]byte, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpSendV}
@@ -408,7 +408,7 @@ const pinFrom = 4096
 // gather sends several buffers. Small ones are copied together. Large ones are pinned for the duration of the call, because C
 // may not be given unpinned Go pointers in Go memory.
 func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
-	c.whole = s.typ == Stream
+	c.whole = !s.sendsMessages()
 	if len(bufs) == 1 {
 		c.buf = bufs[0]
 		how, r := quickNot, untried
@@ -478,9 +478,12 @@ func (s *Socket) gatherUncopied(c *call, bufs [][]byte, total int, w *Wait) (int
 	return s.sendUncopied(c, w, &zeroCopySend{bufs: slices.Clone(bufs)})
 }
 
+// sendsMessages reports whether each send is a message. SCTP's one-to-one sockets are of type Stream, and send messages.
+func (s *Socket) sendsMessages() bool { return s.typ != Stream || Protocol(s.proto) == SCTP }
+
 // checkIov refuses more buffers than one message may have.
 func (s *Socket) checkIov(bufs [][]byte) error {
-	if s.typ == Stream || len(bufs) <= iovMax {
+	if !s.sendsMessages() || len(bufs) <= iovMax {
 		return nil
 	}
 	n := len(bufs)

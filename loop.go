@@ -107,6 +107,8 @@ func init() {
 		r := cReady(s.(*Socket).h, eventIn|eventOut)
 		return r&eventIn != 0, r&eventOut != 0
 	}
+	loopcall.ReadAddr = func(a, c unsafe.Pointer) { *(*Addr)(a) = addrFromC((*cAddr)(c), *(*Addr)(a)) }
+	loopcall.WriteAddr = func(s any, c, a unsafe.Pointer) error { return s.(*Socket).addrToC((*Addr)(a), (*cAddr)(c)) }
 	loopcall.LetGo = func(s any) { s.(*Socket).letGo() }
 	loopcall.Close = func(s any) { s.(*Socket).close(nil, false) }
 	loopcall.Join = func(q unsafe.Pointer, s any) (unsafe.Pointer, int) {

@@ -121,7 +121,8 @@ static ssize_t sum(const struct iovec *iov, size_t n) {
 
 ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int flags, unsigned how,
                        const esock_addr *to, const void *control, size_t control_len) {
-    bool stream = s->type == SOCK_STREAM;
+    /* SCTP's one-to-one sockets send messages, of which a second call would make two. */
+    bool stream = s->type == SOCK_STREAM && s->protocol != IPPROTO_SCTP;
     size_t max = (size_t)esock_iov_max();
     struct sockaddr_storage ss;
     struct msghdr m = {0};
@@ -146,9 +147,8 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
     ssize_t total = sum(iov, iovlen);
     if (total < 0) return -EINVAL;
     /* unix(7): on a stream control data needs a byte of data. Without one the kernel returns 0 and drops the
-     * descriptors. SCTP's one-to-one sockets send messages: there the kernel decides. */
-    if (total == 0 && stream && m.msg_control != NULL && s->protocol != IPPROTO_SCTP)
-        return -EINVAL;
+     * descriptors. On SCTP's sockets the kernel decides. */
+    if (total == 0 && stream && m.msg_control != NULL) return -EINVAL;
     /* The control data goes with the first buffers that have a byte. */
     while (iovlen > max && iov->iov_len == 0) {
         iov++;

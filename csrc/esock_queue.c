@@ -35,6 +35,11 @@ void esock__queue_list(esock_queue *q, esock_member *m) {
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
+/* The memory of buffers, and of their addresses behind them. */
+static size_t mapped(size_t count, size_t size) {
+    return count * (size + sizeof(esock_addr));
+}
+
 static int make_buffers(const esock_sys *sys, esock_buffers *b, const esock_queue_config *c) {
     uint32_t count = c != NULL && c->buffers ? c->buffers : 1024;
     uint32_t size = c != NULL && c->buffer_size ? c->buffer_size : 16384;
@@ -43,12 +48,13 @@ static int make_buffers(const esock_sys *sys, esock_buffers *b, const esock_queu
     if (b->stack == NULL) return -ENOMEM;
     /* Only the pages that are written take memory. */
     void *base;
-    int r = sys->map(sys, &base, (size_t)count * size, -1, 0);
+    int r = sys->map(sys, &base, mapped(count, size), -1, 0);
     if (r < 0) {
         sys->free(sys, b->stack);
         return r;
     }
     b->base = base;
+    b->senders = (esock_addr *)(void *)(b->base + (size_t)count * size);
     b->size = size;
     b->count = b->free = count;
     for (uint32_t i = 0; i < count; i++)
@@ -57,7 +63,7 @@ static int make_buffers(const esock_sys *sys, esock_buffers *b, const esock_queu
 }
 
 static void free_buffers(const esock_sys *sys, esock_buffers *b) {
-    sys->unmap(sys, b->base, b->count * b->size);
+    sys->unmap(sys, b->base, mapped(b->count, b->size));
     sys->free(sys, b->stack);
 }
 
@@ -224,7 +230,7 @@ static int check(const esock_queue *q, const esock_op *op) {
     } kinds[] = {
         [ESOCK_OP_ACCEPT] = {.flags = ESOCK_OP_AGAIN},
         [ESOCK_OP_RECV] = {.flags = ESOCK_OP_AGAIN | ESOCK_OP_FULL, .buf = true},
-        [ESOCK_OP_RECVFROM] = {.buf = true, .addr = true},
+        [ESOCK_OP_RECVFROM] = {.flags = ESOCK_OP_AGAIN, .buf = true, .addr = true},
         [ESOCK_OP_RECVMSG] = {.buf = true, .msg = true},
         [ESOCK_OP_SEND] = {.flags = ESOCK_OP_QUIET | ESOCK_OP_BUFFER, .buf = true},
         [ESOCK_OP_SENDTO] = {.flags = ESOCK_OP_QUIET | ESOCK_OP_BUFFER, .buf = true, .addr = true},
@@ -236,10 +242,10 @@ static int check(const esock_queue *q, const esock_op *op) {
     if (op->member == NULL || op->kind == 0 || op->kind > ESOCK_OP_CONNECT) return -EINVAL;
     if (op->flags & ~kinds[op->kind].flags) return -EINVAL;
     if ((op->flags & ESOCK_OP_AGAIN) && (op->flags & ESOCK_OP_FULL)) return -EINVAL;
-    if (kinds[op->kind].buf && op->buf == NULL && op->len > 0 && !(op->flags & ESOCK_OP_AGAIN))
-        return -EFAULT;
+    bool own = !(op->flags & ESOCK_OP_AGAIN); /* the caller's memory */
+    if (kinds[op->kind].buf && op->buf == NULL && op->len > 0 && own) return -EFAULT;
     if (op->flags & ESOCK_OP_BUFFER && !in_buffer(&q->buffers, op->buf, op->len)) return -EINVAL;
-    if (kinds[op->kind].addr && op->addr == NULL) return -EFAULT;
+    if (kinds[op->kind].addr && op->addr == NULL && own) return -EFAULT;
     if (kinds[op->kind].msg && op->msg == NULL) return -EFAULT;
     return 0;
 }
@@ -304,13 +310,13 @@ static bool plain(esock_member *m) {
     return m->flags & PLAIN && !(m->flags & ENDED);
 }
 
-static ssize_t receive(esock_op *op, void *buf, size_t len) {
+static ssize_t receive(esock_op *op, void *buf, size_t len, esock_addr *from) {
     esock *s = op->member->s;
     esock_op_msg *msg = op->msg;
     unsigned how = (op->flags & ESOCK_OP_FULL ? ESOCK_FULL : 0u) | (op->done > 0 ? ESOCK_CONT : 0u);
     switch (op->kind) {
     case ESOCK_OP_RECVFROM:
-        return esock_recvfrom(s, buf, len, op->msg_flags, how, op->addr);
+        return esock_recvfrom(s, buf, len, op->msg_flags, how, from);
     case ESOCK_OP_RECVMSG:
         return esock_recvmsg(s, buf, len, op->msg_flags, how, msg->control, msg->control_len,
                              msg->cmsgs, msg->cmsgs_max, &msg->out);
@@ -336,7 +342,7 @@ static bool accept_once(esock_member *m, esock_op *op, struct results *r) {
 static bool receive_again(esock_queue *q, esock_member *m, esock_op *op, struct results *r) {
     esock_buffers *b = &q->buffers;
     uint32_t i = b->stack[b->free - 1];
-    ssize_t n = receive(op, b->base + i * b->size, b->size);
+    ssize_t n = receive(op, b->base + i * b->size, b->size, &b->senders[i]);
     if (n == -EAGAIN) return false;
     bool data = n > 0 || (n == 0 && m->s->type != SOCK_STREAM);
     if (!data) {
@@ -359,7 +365,7 @@ void esock__op_received(esock_member *m, esock_op *op, struct results *r, ssize_
 }
 
 static bool receive_once(esock_member *m, esock_op *op, struct results *r) {
-    ssize_t n = receive(op, (char *)op->buf + op->done, op->len - op->done);
+    ssize_t n = receive(op, (char *)op->buf + op->done, op->len - op->done, op->addr);
     if (n == -EAGAIN) return false;
     bool goes_on = op->flags & ESOCK_OP_FULL && m->s->type == SOCK_STREAM;
     bool emptied = n > 0 && op->done + (size_t)n < op->len && !goes_on && plain(m);
@@ -465,7 +471,8 @@ void esock__queue_serve_in(esock_queue *q, esock_member *m, struct results *r) {
     for (int i = 0; m->last[IN] != NULL && m->flags & READY_IN && r->n < r->max; i++) {
         esock_op *op = m->last[IN]->next;
         bool accepts = op->kind == ESOCK_OP_ACCEPT, again = op->flags & ESOCK_OP_AGAIN;
-        if (i == (accepts ? ACCEPTS : 1)) return;
+        bool messages = again && op->kind == ESOCK_OP_RECVFROM; /* of many peers */
+        if (i == (accepts ? ACCEPTS : messages ? MESSAGES : 1)) return;
         if (again && !accepts && q->buffers.free == 0) {
             starve(q, m);
             return;

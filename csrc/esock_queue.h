@@ -22,7 +22,8 @@
  * Buffers
  *   A repeated receive puts the data into a buffer of the queue. The buffer is the caller's from
  *   then on, until the caller puts its number back (esock_buffers). A receive for which no buffer
- *   is left waits for one. The caller may take buffers for other purposes as well.
+ *   is left waits for one. The caller may take buffers for other purposes as well. Each buffer has
+ *   room for an address, where ESOCK_OP_RECVFROM puts the sender.
  *
  * Engines
  *   A queue waits with epoll and makes the system calls of its operations, or it has the kernel carry
@@ -60,7 +61,7 @@ typedef struct esock_member esock_member; /* a handle in a queue */
 enum esock_op_kind {
     ESOCK_OP_ACCEPT = 1, /* esock_accept; the handle is in the result */
     ESOCK_OP_RECV,       /* esock_recv */
-    ESOCK_OP_RECVFROM,   /* esock_recvfrom; the sender in *addr */
+    ESOCK_OP_RECVFROM,   /* esock_recvfrom; the sender in *addr, or in esock_buffers' senders */
     ESOCK_OP_RECVMSG,    /* esock_recvmsg, as *msg says */
     ESOCK_OP_SEND,       /* esock_send, until all is sent */
     ESOCK_OP_SENDTO,     /* esock_sendto, to *addr */
@@ -99,7 +100,7 @@ typedef struct esock_op {
     esock_member *member; /* where to do it */
     void *buf;            /* receive, send: the bytes; not for ESOCK_OP_AGAIN */
     size_t len;
-    esock_addr *addr;  /* recvfrom, sendto, connect */
+    esock_addr *addr;  /* recvfrom, sendto, connect; not for ESOCK_OP_AGAIN */
     esock_op_msg *msg; /* recvmsg, sendmsg */
     int64_t offset;    /* sendfile */
     int32_t in_fd;
@@ -123,14 +124,16 @@ typedef struct esock_result {
     esock *accepted; /* accept: the new handle, which the caller must close */
 } esock_result;
 
-/* The buffers of a queue. Buffer i is the `size` bytes at base + i * size. stack[0..free) are the
- * numbers of those that nobody uses: take the last, and put it back there. */
+/* The buffers of a queue. Buffer i is the `size` bytes at base + i * size, and senders[i] is its
+ * address. stack[0..free) are the numbers of those that nobody uses: take the last, and put it back
+ * there. */
 typedef struct esock_buffers {
     unsigned char *base;
     size_t size;
     uint32_t count;
     uint32_t free;
     uint32_t *stack;
+    esock_addr *senders;
 } esock_buffers;
 
 /* What a queue waits with. */
@@ -198,9 +201,9 @@ ESOCK_API int esock_queue_cancel(esock_queue *q, esock_op *op);
 /* Carries out what can be done, and returns up to `max` results in out[]. If there are none it waits
  * for up to `timeout_ms`; 0 does not wait, -1 waits for ever. Returns how many; 0 when the time is
  * over, and also earlier: when a signal or esock_queue_wake has ended the wait, or something was
- * done that has no result yet. Each socket has its turn: no more than one receive, or 64 connections
- * of a listener, before the next one. -EINVAL: `max` is below 1. Other errors: those of epoll_wait(2)
- * or io_uring_enter(2). */
+ * done that has no result yet. Each socket has its turn: no more than one receive, 64 connections of
+ * a listener, or 32 messages of a repeated ESOCK_OP_RECVFROM, before the next one. -EINVAL: `max` is
+ * below 1. Other errors: those of epoll_wait(2) or io_uring_enter(2). */
 ESOCK_API int esock_queue_wait(esock_queue *q, esock_result *out, int max, int timeout_ms);
 
 /* Ends the wait in progress, or else the next one, at once. Any thread may call it. */

@@ -23,7 +23,7 @@ enum member_flag {
 
 enum op_state { IDLE, GIVEN, STARTED /* connect: in progress */ };
 
-enum { ACCEPTS = 64 /* of one listener in a call */ };
+enum { ACCEPTS = 64, MESSAGES = 32 }; /* of one socket in a call */
 
 /* The head of an engine's own structure. */
 struct esock_member {

@@ -105,7 +105,7 @@ type Conn struct {
 	framing  *framing  // nil: without Packets
 }
 
-// sending is a send, whose operation lies before its data.
+// sending is a send, whose operation lies before its data, and before the address if there is one.
 type sending struct {
 	op     *loopcall.Op
 	buffer int64 // the number of its buffer; -1: memory of its own
@@ -114,10 +114,11 @@ type sending struct {
 // headRoom is the room for an operation before its data.
 const headRoom = 128
 
-// Adopt gives a connected socket of any family to the loop. On a socket of messages (datagrams, sequenced packets) each
-// message is one call of Received, an empty one too, and is cut to the size of a buffer (Buffers). Received gets
-// neither the sender's address nor control messages, so RecvMsg serves a socket of several peers better. While the loop has it, calls on it that send or receive return esock.ErrState. Errors:
-// esock.ErrState while such calls are in progress; net.ErrClosed; ErrClosed.
+// Adopt gives a socket of any family to the loop: a connected one, or one of datagrams. On a socket of messages
+// (datagrams, sequenced packets) each message is one call of Received, an empty one too, and is cut to the size of a
+// buffer (Buffers). From has the sender of a datagram, and WriteTo answers it. Control messages are not received. While
+// the loop has it, calls on it that send or receive return esock.ErrState. Errors: esock.ErrState while such calls are
+// in progress; net.ErrClosed; ErrClosed.
 func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
 	switch {
 	case s == nil:
@@ -169,17 +170,20 @@ func (c *Conn) writes() error {
 	switch {
 	case !c.made() || c.gone.Load() || c.ending != nil:
 		return net.ErrClosed
-	case c.unsent >= c.l.mark:
+	case c.held() >= c.l.mark:
 		c.full = true
 		return ErrFull
 	}
 	return nil
 }
 
+// held is what the mark limits: the unsent bytes, and the room for their operations.
+func (c *Conn) held() int { return c.unsent + headRoom*len(c.sending) }
+
 // write is Write, whatever is unsent.
 func (c *Conn) write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0; {
-		if !c.open && !c.begin(len(rest)) {
+		if !c.open && c.begin(loopcall.Send, headRoom, len(rest)) == nil {
 			return len(b) - len(rest), syscall.ENOMEM
 		}
 		s := &c.sending[len(c.sending)-1]
@@ -200,35 +204,40 @@ func (c *Conn) write(b []byte) (int, error) {
 	if c.s.Type() != esock.Stream {
 		c.open = false // the next Write is another message
 	}
-	if c.unsent >= c.l.mark {
-		c.pause()
-	}
+	c.wrote()
 	return len(b), nil
 }
 
-// begin begins a send of at least one and up to n bytes.
-func (c *Conn) begin(n int) bool {
+// wrote stops the receiving if too much is unsent.
+func (c *Conn) wrote() {
+	if c.held() >= c.l.mark {
+		c.pause()
+	}
+}
+
+// begin begins a send of up to n bytes, which lie behind the head. The send is nil if there is no memory.
+func (c *Conn) begin(kind uint8, head uintptr, n int) *loopcall.Op {
 	l, b := c.l, c.l.buffers
 	s := sending{buffer: -1}
 	// A quarter of the buffers is for receiving, and what is larger than a buffer gets memory of its own.
-	if b.Free > b.Count/4 && n <= int(b.Size)-headRoom {
+	if b.Free > b.Count/4 && n <= int(b.Size)-int(head) {
 		b.Free--
 		s.buffer = int64(unsafe.Slice(b.Stack, b.Count)[b.Free])
 		s.op = (*loopcall.Op)(unsafe.Add(b.Base, uintptr(s.buffer)*b.Size))
-	} else if s.op = (*loopcall.Op)(loopcall.Alloc(headRoom + uintptr(n))); s.op == nil {
-		return false
+	} else if s.op = (*loopcall.Op)(loopcall.Alloc(head + uintptr(n))); s.op == nil {
+		return nil
 	}
-	*s.op = loopcall.Op{Kind: loopcall.Send, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), headRoom)}
-	if !c.behind {
+	*s.op = loopcall.Op{Kind: kind, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), head)}
+	if !c.behind && n > 0 { // how far an empty one is cannot be seen
 		s.op.Flags = loopcall.Quiet
 	}
-	if c.unsent == 0 {
+	if len(c.sending) == 0 {
 		c.timeouts.writing()
 	}
 	c.sending = append(c.sending, s)
 	c.open = true
 	l.given = append(l.given, order{&c.joined, c, s.op})
-	return true
+	return s.op
 }
 
 // free gives the memory of a send back.
@@ -246,6 +255,12 @@ func (l *Loop) putBack(i uint32) {
 	l.buffers.Free++
 }
 
+// received gives a buffer back that a handler has had.
+func (l *Loop) received(buffer uint32) {
+	l.at.c = nil
+	l.putBack(buffer)
+}
+
 // Close closes the connection when all that was written has been sent. Nothing more is received. To close it at once, and lose
 // what is unsent, close the socket.
 func (c *Conn) Close() { c.endWith(net.ErrClosed) }
@@ -256,7 +271,7 @@ func (c *Conn) endWith(err error) {
 		return
 	}
 	c.ending = err
-	if c.unsent == 0 {
+	if len(c.sending) == 0 {
 		c.l.drop(c, err)
 		return
 	}
@@ -272,7 +287,7 @@ func (c *Conn) Detach() (*esock.Socket, error) {
 	switch {
 	case !c.made():
 		return nil, net.ErrClosed
-	case c.unsent > 0:
+	case len(c.sending) > 0:
 		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
 	case !c.gone.Load() && slices.ContainsFunc(c.l.rest, func(r loopcall.Result) bool { return r.Op == c.op }):
 		return nil, errUnhandled
@@ -311,6 +326,9 @@ func (c *Conn) receive() {
 
 func (c *Conn) join() {
 	c.op.Kind, c.op.Flags = loopcall.Recv, loopcall.Again
+	if c.datagrams() {
+		c.op.Kind = loopcall.RecvFrom
+	}
 	c.receive()
 	c.tellOpened()
 }
@@ -344,6 +362,8 @@ func (c *Conn) result(r *loopcall.Result) {
 	case r.Flags&loopcall.More != 0:
 	case r.N == 0, r.N == -int64(syscall.ESHUTDOWN): // the latter of sequenced packets
 		c.endWith(io.EOF)
+	case c.op.Kind == loopcall.RecvFrom && c.ofPeer(syscall.Errno(-r.N)):
+		c.receive()
 	default:
 		c.l.drop(c, &net.OpError{Op: "read", Net: "esock", Err: syscall.Errno(-r.N)})
 	}
@@ -352,33 +372,41 @@ func (c *Conn) result(r *loopcall.Result) {
 // received hands n bytes of a buffer to the handler.
 func (c *Conn) received(buffer uint32, n int) {
 	l := c.l
-	defer l.putBack(buffer)
+	defer l.received(buffer)
 	if c.gone.Load() || c.ending != nil {
 		return
 	}
 	defer l.returned(c)
+	if c.op.Kind == loopcall.RecvFrom {
+		l.at.c, l.at.from = c, unsafe.Add(l.buffers.Senders, uintptr(buffer)*unsafe.Sizeof(loopcall.Addr{}))
+	}
 	l.inside = true
 	c.h.Received(c, unsafe.Slice((*byte)(unsafe.Add(l.buffers.Base, uintptr(buffer)*l.buffers.Size)), n))
 	l.inside = false
 }
 
-// done takes the first send off. It is sent, or has failed.
-func (c *Conn) done() {
-	s := c.sending[0]
-	c.sending = c.sending[:copy(c.sending, c.sending[1:])]
+// done takes a send off. It is sent, or has failed. It is the first, unless that is a datagram that has failed in the same turn.
+func (c *Conn) done(op *loopcall.Op) {
+	i := 0
+	for c.sending[i].op != op {
+		i++
+	}
+	s := c.sending[i]
+	c.sending = append(c.sending[:i], c.sending[i+1:]...)
 	c.unsent -= int(s.op.Len)
 	c.timeouts.sent()
 	c.free(s)
 }
 
-// sent is the end of the first send, which was not done in the turn that it was given in.
+// sent is the end of a send that was not done in the turn that it was given in, or has failed.
 func (c *Conn) sent(r *loopcall.Result) {
 	if c.gone.Load() {
 		return
 	}
-	c.done()
+	lost := r.Op.Kind == loopcall.SendTo // like one that the network has lost
+	c.done(r.Op)
 	c.behind = len(c.sending) > 0
-	if r.N < 0 {
+	if r.N < 0 && !lost {
 		c.l.drop(c, &net.OpError{Op: "write", Net: "esock", Err: syscall.Errno(-r.N)})
 		return
 	}
@@ -390,10 +418,10 @@ func (c *Conn) ease() {
 	switch {
 	case c.gone.Load():
 	case c.ending != nil:
-		if c.unsent == 0 {
+		if len(c.sending) == 0 {
 			c.l.drop(c, c.ending)
 		}
-	case c.unsent < c.l.mark/2 || c.unsent == 0:
+	case c.held() < c.l.mark/2 || len(c.sending) == 0:
 		if c.paused {
 			c.receive()
 		}
@@ -401,9 +429,7 @@ func (c *Conn) ease() {
 			c.full = false
 			c.writable()
 		}
-		if h, ok := c.h.(*packets); ok {
-			h.resume(c)
-		}
+		resume(c)
 	}
 }
 

@@ -54,6 +54,11 @@ type Loop struct {
 	rest    []loopcall.Result  // of the last turn, to be handled after the one at hand
 	look    func(uintptr) bool // lookAgain
 	active  bool               // there were results since the last time without
+	most    int                // results of the next turn
+	began   time.Duration      // when the round did; 0: it is a small one
+	yielded time.Duration      // when other goroutines last ran in it
+	got     int                // results of the last round
+	load    int                // and those since share has let others run
 	now     time.Duration      // of the last turn, while there are timers
 	alarm   int64              // the tick of the File's deadline; 0: it has none
 	given   []order            // to be given with the next turn
@@ -63,6 +68,7 @@ type Loop struct {
 	members []member // by number
 	unused  []uint64 // numbers without a member
 	winding bool     // Shutdown has begun
+	at      addresses
 	spares  [][]byte // for what connections keep of their packets
 }
 
@@ -147,7 +153,14 @@ type order struct {
 	op *loopcall.Op
 }
 
-const batch = 256 // the most results of a turn
+// The most results of a turn, and of one while a round, which is a turn and its handlers, takes long.
+const (
+	batch    = 256
+	minBatch = 64
+)
+
+// longRound is how long a round may take, and handlers before they let other goroutines run.
+const longRound = 400 * time.Microsecond
 
 type config struct {
 	buffers, size uint32
@@ -173,7 +186,8 @@ func Buffers(count, size int) Option {
 	}
 }
 
-// Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not given.
+// Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not
+// given. Each send that waits counts 128 bytes more, so that many small ones are limited too.
 func Mark(bytes int) Option {
 	return func(c *config) error {
 		if bytes < 1 {
@@ -241,7 +255,7 @@ func New(options ...Option) (*Loop, error) {
 	}
 	l.ring.on = has == loopcall.URing
 	l.ring.refused = syscall.Errno(-refused)
-	l.q, l.buffers, l.look, l.over = q, b, l.lookAgain, make(chan struct{})
+	l.q, l.buffers, l.look, l.over, l.most = q, b, l.lookAgain, make(chan struct{}), batch
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
 	if err == nil && (l.results == nil || !l.room(batch)) {
@@ -464,6 +478,7 @@ func (l *Loop) live() (stop error) {
 func (l *Loop) serve() error {
 	l.unowned.Stop()
 	for l.handle(); l.tend(); l.handle() {
+		l.share()
 		n := l.turn()
 		if n == 0 && len(l.eased) == 0 {
 			n = l.linger()
@@ -476,23 +491,60 @@ func (l *Loop) serve() error {
 			continue
 		}
 		l.rest = unsafe.Slice(l.results, n)
+		l.got = n
+		l.load += n
 	}
 	return l.shut()
 }
 
-// handle handles the results of a turn, and the timers.
+// handle handles the results of a turn, and the timers. Other goroutines run in between if that takes long.
 func (l *Loop) handle() {
 	for len(l.eased) > 0 {
 		c := l.eased[0]
 		l.eased = l.eased[1:]
 		c.ease()
 	}
+	if len(l.rest) > 16 {
+		l.yielded = loopcall.Clock()
+	}
 	for len(l.rest) > 0 {
 		r := &l.rest[0]
 		l.rest = l.rest[1:]
 		l.members[r.User].result(r)
+		if n := len(l.rest); n > 0 && n%16 == 0 && loopcall.Clock()-l.yielded > longRound {
+			l.yield()
+		}
 	}
 	l.expire()
+}
+
+// share lets other goroutines run after some results, and makes the next turn smaller if a large round took long. A loop
+// that always has something to do never sleeps, and the scheduler takes the processor from it after 10 ms only.
+func (l *Loop) share() {
+	large := l.got >= minBatch
+	if large && l.began > 0 {
+		switch took := loopcall.Clock() - l.began; {
+		case took > longRound:
+			l.most = max(l.most/2, minBatch)
+		case took < longRound/2:
+			l.most = min(l.most*2, batch)
+		}
+	}
+	l.began = 0
+	if l.load < minBatch {
+		return
+	}
+	l.yield()
+	l.load = 0
+	if large {
+		l.began = l.yielded
+	}
+}
+
+// yield lets other goroutines run.
+func (l *Loop) yield() {
+	runtime.Gosched()
+	l.yielded = loopcall.Clock()
 }
 
 // tend does what is to be done between two turns. It reports false if Run is to end.
@@ -598,7 +650,7 @@ func (l *Loop) settle() (done int) {
 		case c == nil || c.gone.Load() || o.op.Flags&loopcall.Quiet == 0:
 		case o.op.Done == o.op.Len:
 			done++
-			c.done()
+			c.done(o.op)
 			if c.ending != nil || c.paused || c.full {
 				l.eased = append(l.eased, c)
 			}

@@ -183,7 +183,7 @@ func (c *Conn) limits() *timeouts {
 }
 
 // writes is whether the limit for writing runs.
-func (t *timeouts) writes() bool { return t.write > 0 && t.c.unsent > 0 }
+func (t *timeouts) writes() bool { return t.write > 0 && len(t.c.sending) > 0 }
 
 // arm sets the timer for the next limit.
 func (t *timeouts) arm() {
@@ -257,7 +257,7 @@ func (t *timeouts) expired() {
 		return
 	}
 	in, out := loopcall.Ready(c.s)
-	if out && c.unsent > 0 || op == "read" && in && !c.paused {
+	if out && len(c.sending) > 0 || op == "read" && in && !c.paused {
 		l.setTimer(&t.timer, l.now, tick)
 		return
 	}

@@ -175,7 +175,7 @@ func (l *Loop) keeps(c *Conn) bool {
 // held.
 func (l *Loop) cross(n int) int {
 	if !l.ring.on {
-		return loopcall.Turn(l.q, l.ops, n, l.results, batch)
+		return loopcall.Turn(l.q, l.ops, n, l.results, l.most)
 	}
 	ms := l.patience()
 	if ms != 0 {
@@ -191,7 +191,7 @@ func (l *Loop) cross(n int) int {
 			runtime.Gosched()
 		}
 	}
-	r := loopcall.Wait(q, l.ops, n, l.results, batch, ms)
+	r := loopcall.Wait(q, l.ops, n, l.results, l.most, ms)
 	l.mu.Lock()
 	if ms != 0 {
 		l.parked.Store(false)

@@ -28,9 +28,11 @@ type Op struct {
 
 // Kinds and flags of operations: enum esock_op_kind and esock_op_flags.
 const (
-	Accept = 1
-	Recv   = 2
-	Send   = 5
+	Accept   = 1
+	Recv     = 2
+	RecvFrom = 3
+	Send     = 5
+	SendTo   = 6
 
 	Again  = 1
 	Quiet  = 4
@@ -62,12 +64,16 @@ const (
 
 // Buffers is struct esock_buffers.
 type Buffers struct {
-	Base  unsafe.Pointer
-	Size  uintptr
-	Count uint32
-	Free  uint32
-	Stack *uint32
+	Base    unsafe.Pointer
+	Size    uintptr
+	Count   uint32
+	Free    uint32
+	Stack   *uint32
+	Senders unsafe.Pointer
 }
+
+// Addr is as large as struct esock_addr.
+type Addr [44]uint32
 
 // The queue. A q is a queue, an m a member of it.
 var (
@@ -107,6 +113,10 @@ var (
 	Join func(q unsafe.Pointer, s any) (m unsafe.Pointer, r int)
 	// Ready reports whether a held socket can be received from, and sent on, without waiting.
 	Ready func(s any) (in, out bool)
+	// ReadAddr makes an address of the core's, which is in its memory, and WriteAddr the reverse, for a socket. An a is an
+	// *esock.Addr; ReadAddr allocates nothing if it has that address already. Errors: *esock.InvalidError.
+	ReadAddr  func(a, c unsafe.Pointer)
+	WriteAddr func(s any, c, a unsafe.Pointer) error
 	// Close closes a socket without waiting for unsent data.
 	Close func(s any)
 	// Accepted makes a socket of a handle that a listener has accepted. It is an *esock.Socket.

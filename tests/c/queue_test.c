@@ -210,6 +210,50 @@ static void an_empty_message_is_not_the_end(void **state) {
     end(&w);
 }
 
+/* Messages of several peers come with their senders, up to 32 in a call. */
+static void messages_come_with_their_senders(void **state) {
+    struct world w;
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    esock_addr to, names[2];
+    esock_result r[64];
+    esock *server, *peers[2];
+    esock_member *m;
+    begin(&w);
+    esock_buffers *b = esock_queue_buffers(w.q);
+    assert_int_equal(esock_open(&server, AF_INET, SOCK_DGRAM, 0, &w.k.sys), 0);
+    esock_addr_decode((struct sockaddr_storage *)&in, sizeof in, &to);
+    assert_int_equal(esock_bind(server, &to), 0);
+    assert_int_equal(esock_queue_add(w.q, server, &m), 0);
+    esock_op op = {.kind = ESOCK_OP_RECVFROM, .flags = ESOCK_OP_AGAIN, .member = m};
+    give(&w, &op);
+    nothing_comes(w.q);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(esock_open(&peers[i], AF_INET, SOCK_DGRAM, 0, &w.k.sys), 0);
+        assert_int_equal(esock_bind(peers[i], &to), 0);
+        assert_int_equal(esock_sockname(peers[i], &names[i]), 0);
+    }
+    assert_int_equal(esock_sockname(server, &to), 0);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(esock_sendto(peers[i % 2], &(char){(char)i}, 1, 0, 0, &to), 1);
+    for (int i = 0, n; i < 40; i += n) {
+        n = esock_queue_wait(w.q, r, 64, WAIT_MS);
+        assert_int_equal(n, i == 0 ? 32 : 8);
+        for (int j = 0; j < n; j++) {
+            assert_int_equal(r[j].n, 1);
+            assert_int_equal(b->base[r[j].buffer * b->size], i + j);
+            assert_int_equal(b->senders[r[j].buffer].port, names[(i + j) % 2].port);
+            assert_memory_equal(b->senders[r[j].buffer].ip, names[0].ip, 4);
+            b->stack[b->free++] = r[j].buffer;
+        }
+    }
+    nothing_comes(w.q);
+    assert_int_equal(esock_queue_remove(w.q, m), 1);
+    shut(server);
+    shut(peers[0]);
+    shut(peers[1]);
+    end(&w);
+}
+
 /* A receive that finds no buffer waits for one, and does not keep sends of the same socket waiting. */
 static void a_receive_waits_for_a_buffer(void **state) {
     struct world w;
@@ -1260,6 +1304,7 @@ int main(void) {
         cmocka_unit_test(a_full_receive_collects),
         cmocka_unit_test(a_repeated_receive_goes_on_to_the_end),
         cmocka_unit_test(an_empty_message_is_not_the_end),
+        cmocka_unit_test(messages_come_with_their_senders),
         cmocka_unit_test(a_receive_waits_for_a_buffer),
         cmocka_unit_test(a_buffer_is_filled_more_than_once),
         cmocka_unit_test(a_send_goes_on_until_all_is_sent),
