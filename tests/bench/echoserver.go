@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
@@ -154,7 +155,7 @@ func packetsNetConn(c net.Conn) error {
 
 // complain says what ended a connection, unless the other side did.
 func complain(err error) {
-	if !errors.Is(err, io.EOF) && !errors.Is(err, gentcp.ErrClosed) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, gentcp.ErrClosed) && !errors.Is(err, syscall.ECONNRESET) {
 		fmt.Fprintln(os.Stderr, "bench: echo:", err)
 	}
 }
