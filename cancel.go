@@ -6,8 +6,9 @@ import (
 )
 
 // Cancel takes an asynchronous call back. When it returns nil, no message about it will be received; a waiting
-// one is withdrawn. The next call in the queue moves up. A connection attempt goes on in the kernel. Errors:
-// net.ErrClosed; *InvalidError "select" if it is not in progress. OTP: socket:cancel/2.
+// SelectMsg is withdrawn, and the buffers of a *Completion are the caller's again. What had moved has moved. The next
+// call in the queue moves up. A connection attempt goes on in the kernel. Errors: net.ErrClosed; *InvalidError "select"
+// or "completion" if it is not in progress. A CompletionMsg that was sent stays. OTP: socket:cancel/2.
 func (s *Socket) Cancel(call Pending) error {
 	s = s.orClosed()
 	var h *Handle

@@ -143,8 +143,9 @@ func (h *Handle) take(c *call, n int) {
 		x.operation = new(operation)
 	}
 	o := x.operation
-	*o = operation{c: *c, iov: append(o.iov[:0], c.iov...), n: n}
+	o.c, o.n, o.err, o.from, o.accepted = *c, n, nil, Addr{}, nil
 	if c.iov != nil {
+		o.iov = append(o.iov[:0], c.iov...)
 		o.c.iov = o.iov
 	}
 	switch o.data = c.buf; {
@@ -186,17 +187,24 @@ func (o *operation) drop(s *Socket) {
 	*o = operation{iov: o.iov}
 }
 
-// beginCarry makes the caller own the lane whose operation's event came, to carry it on. s.mu is held.
+// beginCarry makes the caller own the lane whose operation's event came, to carry it on. It returns nil where the call that
+// handed the operation over has not left the lane yet: that call goes on with it (left). s.mu is held.
 func (s *Socket) beginCarry(d direction) *Handle {
 	h := s.lane(d).cur
+	if h.due = s.state.Load()&stOwned(d) != 0; h.due {
+		return nil
+	}
 	h.state = handleCarried
 	s.state.Add(h.op.hold())
 	s.keepArmed()
 	return h
 }
 
-// carry makes the tries that an event calls for.
+// carry makes the tries that an event calls for, if h is not nil.
 func (s *Socket) carry(h *Handle) {
+	if h == nil {
+		return
+	}
 	if o := s.otp.Load(); h.op == OpSendFile || o != nil && o.debug {
 		go s.carryOut(h) // a disk or the user's logger would hold up the events of all sockets
 		return

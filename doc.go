@@ -4,9 +4,9 @@
 //
 // A [Socket] is opened, bound, connected and closed with methods named after the system calls. Every call that can
 // block takes a [Wait], which says what to do when the call would block: wait ([Forever], [Within], [Until],
-// [Context]), fail at once (Within(0)), or return a [Select] and send a message to a [Mailbox] later ([NoWait],
-// [With]). Calls in one direction are served in order of arrival, blocking or not. The bytes of one Send are never
-// mixed with those of another.
+// [Context]), fail at once (Within(0)), return a [Select] and send a message to a [Mailbox] later ([NoWait], [With]), or
+// return a [Completion], be carried out, and send the result ([Complete], [CompleteWith]). Calls in one direction are
+// served in order of arrival, blocking or not. The bytes of one Send are never mixed with those of another.
 //
 // # Messages
 //

@@ -147,6 +147,34 @@ func ExampleNoWait() {
 }
 
 // A file is sent without passing through the program.
+func ExampleComplete() {
+	server, client := connected()
+	defer server.Close()
+	defer client.Close()
+
+	mb := esock.NewMailbox()
+	defer mb.Close()
+	buf := make([]byte, 16)
+	_, err := client.Recv(buf, 0, esock.Complete(mb))
+	var call *esock.Completion
+	if errors.As(err, &call) {
+		fmt.Println("goes on:", call.Op())
+	}
+
+	server.Send([]byte("now"), 0, esock.Forever)
+	msg, _ := mb.Receive(context.Background())
+	switch msg := msg.(type) {
+	case esock.CompletionMsg:
+		n, err := msg.Result()
+		fmt.Printf("received: %s %v\n", buf[:n], err)
+	case esock.AbortMsg:
+		fmt.Println("aborted:", msg.Reason)
+	}
+	// Output:
+	// goes on: recv
+	// received: now <nil>
+}
+
 func ExampleSocket_SendFile() {
 	name := filepath.Join(os.TempDir(), "esock-example")
 	os.WriteFile(name, []byte("from a file"), 0o600)

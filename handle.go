@@ -25,6 +25,7 @@ type Handle struct {
 	complete  bool        // see Select.Complete
 	moved     bool        // part of the data has moved; guarded by the socket's mu
 	completes bool        // the library carries the call out; guarded by the socket's mu
+	due       bool        // an event has come that nobody has acted on; guarded by the socket's mu
 }
 
 // handleExt has the fields that few handles need.

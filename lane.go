@@ -307,7 +307,7 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 		return err
 	}
 	h.op, h.complete, h.moved, h.state = c.op, false, false, handleQueued
-	h.completes = w.kind == waitComplete
+	h.completes, h.due = w.kind == waitComplete, false
 	if h.completes {
 		h.take(c, 0)
 	}
@@ -393,6 +393,9 @@ func (s *Socket) left(d direction, st uint64) {
 		return
 	}
 	s.mu.Lock()
+	if h := s.lane(d).cur; h != nil && h.due && h.state == handleArmed && !s.closing() {
+		go s.carry(s.beginCarry(d))
+	}
 	s.promote(d)
 	s.mu.Unlock()
 }
@@ -456,7 +459,7 @@ func (s *Socket) selectOn(c *call, w *Wait, n int) error {
 		return err
 	}
 	h.op, h.complete, h.moved = c.op, c.complete, c.part
-	h.completes = w.kind == waitComplete
+	h.completes, h.due = w.kind == waitComplete, false
 	h.keepAddr(c)
 	if h.completes {
 		c.counted = true
@@ -575,9 +578,7 @@ func (s *Socket) event(events int) {
 	carried := s.events(events)
 	s.mu.Unlock()
 	for _, h := range carried {
-		if h != nil {
-			s.carry(h)
-		}
+		s.carry(h)
 	}
 }
 

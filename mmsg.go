@@ -35,7 +35,7 @@ func (s *Socket) roomFor(ms []Msg, flags MsgFlags) (*batch, error) {
 	case len(ms) == 0:
 		return nil, &InvalidError{What: "msgs", Cause: "there are none"}
 	case flags&(MsgPeek|MsgErrQueue) != 0:
-		return nil, &InvalidError{What: "msg_flag", Value: flags & (MsgPeek | MsgErrQueue), Cause: "recvmmsg does not take it"}
+		return nil, batchFlags(flags)
 	}
 	o := s.options()
 	size, ctrlSize := 1, 0
@@ -62,8 +62,17 @@ func (s *Socket) roomFor(ms []Msg, flags MsgFlags) (*batch, error) {
 	return b, nil
 }
 
+// batchFlags says which flag a batch does not take.
+func batchFlags(flags MsgFlags) error {
+	return &InvalidError{What: "msg_flag", Value: flags & (MsgPeek | MsgErrQueue), Cause: "recvmmsg does not take it"}
+}
+
 // received copies what has come into the messages.
 func (b *batch) received(n int) {
+	if b.lent != nil {
+		*b.lent = n
+		return
+	}
 	for i := range n {
 		b.fill(i)
 	}
@@ -108,6 +117,10 @@ func (s *Socket) SendMMsg(ms []Msg, flags MsgFlags, w Wait) (int, error) {
 
 // sentMany is the error of a SendMMsg of which n messages have gone: err, or that of the message that could not be packed.
 func (s *Socket) sentMany(b *batch, n int, err error) error {
+	if b.lent != nil {
+		*b.lent = n
+		return err
+	}
 	if err == nil && b.bad != nil {
 		err = s.fail(OpSendMMsg.String(), b.bad)
 	}
@@ -163,6 +176,7 @@ type batch struct {
 	data   []byte
 	msgs   []Msg
 	bad    error // why message n of pack cannot be sent
+	lent   *int  // of package datagram, which keeps it: where the number that has come or gone is written
 }
 
 // batches are reused. One that the pool drops is freed by the garbage collector.
@@ -181,6 +195,10 @@ func newBatch(count, size, ctrlSize int) (*batch, error) {
 		count, ctrlSize = max(count, len(b.dgrams)), max(ctrlSize, int(b.c.control_size))
 		b.release()
 	}
+	return makeBatch(count, size, ctrlSize)
+}
+
+func makeBatch(count, size, ctrlSize int) (*batch, error) {
 	if uint64(count) > 1<<40/max(uint64(size), 1) {
 		return nil, syscall.ENOMEM
 	}
@@ -195,6 +213,9 @@ func newBatch(count, size, ctrlSize int) (*batch, error) {
 
 // free gives the batch back.
 func (b *batch) free() {
+	if b.lent != nil {
+		return
+	}
 	b.msgs, b.bad = nil, nil
 	if len(b.data) > batchKept {
 		b.release()

@@ -23,18 +23,18 @@ const (
 
 // Wait says what a call does when it would block. One serves many calls.
 //
-//	Forever      wait without limit (the zero value)
-//	Within(d)    wait for at most d; Within(0) does not wait
-//	Until(t)     wait until t
-//	Context(ctx) wait until ctx ends
-//	NoWait(mb)   do not wait: return a *Select, and send mb a message when the call is worth repeating
-//	With(h)      the same, with a handle that the caller made
-//	Complete(mb) do not wait: return a *Completion, carry the call out, and send mb a message with its result
+//	Forever         wait without limit (the zero value)
+//	Within(d)       wait for at most d; Within(0) does not wait
+//	Until(t)        wait until t
+//	Context(ctx)    wait until ctx ends
+//	NoWait(mb)      do not wait: return a *Select, and send mb a message when the call is worth repeating
+//	With(h)         the same, with a handle that the caller made
+//	Complete(mb)    do not wait: return a *Completion, carry the call out, and send mb a message with its result
 //	CompleteWith(h) the same, with a handle that the caller made
 //
 // A call that finds others waiting in its direction queues behind them. That holds for asynchronous calls too: the
-// *Select then stands for the place in the queue. Within(0) does not queue and returns ErrTimeout. With a deadline
-// (Socket.SetDeadline) and a Wait, the earlier counts.
+// *Select or *Completion then stands for the place in the queue. Within(0) does not queue and returns ErrTimeout. With
+// a deadline (Socket.SetDeadline) and a Wait, the earlier counts; asynchronous calls have none.
 type Wait struct {
 	// Four words, so that a call passes it in registers.
 	ref  any           // context.Context, *Mailbox, *Handle or *amended; of waitBad the error
@@ -99,8 +99,8 @@ func With(h *Handle) Wait {
 }
 
 // Complete makes a call asynchronous: if it would block, it returns a *Completion with the count 0, the library carries
-// the call out, and mb gets a CompletionMsg with the result. From the *Completion to the message, the call's buffers, Msg
-// and addresses are the library's. What can be done at once is done at once. A send to a stream sends everything, RecvFull
+// the call out, and mb gets a CompletionMsg with the result. From the *Completion to the message, the call's buffers and
+// Msg are the library's. What can be done at once is done at once. A send to a stream sends everything, RecvFull
 // receives everything. mb has one such call per direction of a socket: another is ErrState. RecvErr has no such form.
 // OTP: nowait, where the system has completions.
 func Complete(mb *Mailbox) Wait {

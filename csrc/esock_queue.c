@@ -97,6 +97,79 @@ static bool unavailable(int r) {
     return r == -EPERM || r == -ENOSYS || r == -EACCES || r == -EINVAL || r == -EOPNOTSUPP;
 }
 
+/* Gives two messages to a socket that is connected to itself, and has a queue receive them into buffers. 1: they came. */
+static int receives(esock_queue *q, esock *s) {
+    static const char *const messages[] = {"one", "other"};
+    esock_member *m;
+    esock_buffers *b = &q->buffers;
+    esock_result r = {0};
+    unsigned came = 0;
+    int n = esock_queue_add(q, s, &m);
+    if (n < 0) return n;
+    esock_op op = {.kind = ESOCK_OP_RECV, .flags = ESOCK_OP_AGAIN, .member = m};
+    n = esock_queue_give(q, &op);
+    for (int i = 0; i < 100 && n >= 0 && came < 2; i++) {
+        if (i == 1 &&
+            (esock_send(s, messages[0], 3, 0, 0) < 0 || esock_send(s, messages[1], 5, 0, 0) < 0)) {
+            break;
+        }
+        n = esock_queue_wait(q, &r, 1, i == 0 ? 0 : 10);
+        if (n <= 0) continue;
+        size_t len = strlen(messages[came]);
+        bool same = r.op == &op && r.n == (int64_t)len && r.flags & ESOCK_RESULT_BUFFER &&
+                    memcmp(b->base + r.buffer * b->size, messages[came], len) == 0;
+        if (r.flags & ESOCK_RESULT_BUFFER) give_buffer_back(b, r.buffer);
+        if (!same) break;
+        came++;
+    }
+    int ended = esock_queue_remove(q, m);
+    if (n < 0 || ended < 0) return n < 0 ? n : ended;
+    return came == 2 && ended == 1;
+}
+
+/* Opens a datagram socket that is connected to itself. */
+static int open_self(esock **out, const esock_sys *sys) {
+    esock_addr a = {.form = ESOCK_ADDR_KNOWN, .family = AF_UNIX};
+    int r = esock_open(out, AF_UNIX, SOCK_DGRAM, 0, sys);
+    if (r < 0) return r;
+    r = esock_bind(*out, &a); /* unix(7): an address without a name is chosen by the kernel */
+    if (r == 0) r = esock_sockname(*out, &a);
+    if (r == 0) r = esock_connect(*out, &a);
+    if (r < 0) esock_close(*out, 0, NULL, NULL);
+    return r;
+}
+
+/* Tries a queue with io_uring out. -EOPNOTSUPP: it does not do what it should. */
+static int self_test(const esock_sys *sys) {
+    esock_queue *q;
+    esock *s;
+    int r =
+        make(&q, &esock__queue_uring, &(esock_queue_config){.buffers = 4, .buffer_size = 64}, sys);
+    if (r < 0) return r;
+    r = open_self(&s, sys);
+    if (r == 0) {
+        r = receives(q, s);
+        esock_close(s, 0, NULL, NULL);
+        r = r == 0 ? -EOPNOTSUPP : r < 0 ? r : 0;
+    } else if (r != -ENOMEM) {
+        r = 0; /* it is not known */
+    }
+    esock_queue_free(q);
+    return r;
+}
+
+/* Makes a queue with io_uring, if there is one and it works. The real kernel is tried out once. */
+static int make_uring(esock_queue **out, const esock_queue_config *config, const esock_sys *sys) {
+    static bool works;
+    bool real = sys == esock_sys_libc();
+    if (!real || !__atomic_load_n(&works, __ATOMIC_RELAXED)) {
+        int r = self_test(sys);
+        if (r < 0) return r;
+        if (real) __atomic_store_n(&works, true, __ATOMIC_RELAXED);
+    }
+    return make(out, &esock__queue_uring, config, sys);
+}
+
 int esock_queue_new(esock_queue **out, const esock_queue_config *config, const esock_sys *sys) {
     uint32_t want = config == NULL ? ESOCK_QUEUE_EPOLL : config->engine;
     int refused = 0;
@@ -104,7 +177,7 @@ int esock_queue_new(esock_queue **out, const esock_queue_config *config, const e
     if (want > ESOCK_QUEUE_URING_OR_EPOLL) return -EINVAL;
     if (sys == NULL) sys = esock_sys_libc();
     if (want != ESOCK_QUEUE_EPOLL) {
-        refused = make(out, &esock__queue_uring, config, sys);
+        refused = make_uring(out, config, sys);
         if (want == ESOCK_QUEUE_URING || !unavailable(refused)) return refused;
     }
     int r = make(out, &esock__queue_epoll, config, sys);

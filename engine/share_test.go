@@ -20,13 +20,20 @@ import (
 func batches(t *testing.T) (least, now *atomic.Int64) {
 	least, now = new(atomic.Int64), new(atomic.Int64)
 	least.Store(1 << 30)
-	real := loopcall.Turn
-	loopcall.Turn = func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *loopcall.Result, most int) int {
+	note := func(most int) {
 		now.Store(int64(most))
 		least.Store(min(least.Load(), int64(most)))
-		return real(q, ops, n, results, most)
 	}
-	t.Cleanup(func() { loopcall.Turn = real })
+	turn, wait := loopcall.Turn, loopcall.Wait
+	loopcall.Turn = func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *loopcall.Result, most int) int {
+		note(most)
+		return turn(q, ops, n, results, most)
+	}
+	loopcall.Wait = func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *loopcall.Result, most, ms int) int {
+		note(most)
+		return wait(q, ops, n, results, most, ms)
+	}
+	t.Cleanup(func() { loopcall.Turn, loopcall.Wait = turn, wait })
 	return least, now
 }
 
@@ -92,7 +99,11 @@ func TestALoopSharesTheProcessor(t *testing.T) {
 		round()
 	}
 	require.EqualValues(t, 64, least.Load())
-	in(t, l, func() { assert.LessOrEqual(t, longest, int64(32)) })
+	limit := int64(32)
+	if b, _ := l.Backend(); b == engine.IOUring {
+		limit = 64 // it yields less often
+	}
+	in(t, l, func() { assert.LessOrEqual(t, longest, limit) })
 	slow = false
 	for range 5 {
 		round()

@@ -49,7 +49,7 @@ func (l *Loop) wind() {
 	for _, m := range l.members {
 		switch m := m.(type) {
 		case *listening:
-			l.drop(m, ErrClosed)
+			m.leave()
 		case *Conn:
 			l.todo.tell = append(l.todo.tell, m)
 		}

@@ -39,7 +39,8 @@ func (b Backend) String() string {
 // WaitWith sets what the loop waits with, Epoll if it is not given. A loop is the same with all, but for this: with
 // io_uring, Run locks its goroutine to a thread, and Spin has no effect. Close of a socket waits until the loop has let go
 // of it, unless the loop's own goroutine calls it, so a handler must not wait for a goroutine that closes a socket of the
-// loop. Connections that the kernel has accepted, and the loop has not seen when it lets go of the listener, are closed.
+// loop. Connections that the kernel has accepted, and the loop has not seen when it closes or the listener does, are closed;
+// Shutdown serves them.
 func WaitWith(b Backend) Option {
 	return func(c *config) error {
 		if b > IOUringOrEpoll {
@@ -70,6 +71,8 @@ func uringError(errno syscall.Errno) error {
 	switch errno {
 	case syscall.EPERM:
 		why = "the sysctl kernel.io_uring_disabled"
+	case syscall.EOPNOTSUPP:
+		why = "it does not work here"
 	case syscall.ENOSYS, syscall.EACCES:
 		why = "a seccomp filter, or a kernel without it"
 	}
@@ -169,6 +172,27 @@ func (l *Loop) keeps(c *Conn) bool {
 	}
 	c.again()
 	return true
+}
+
+// leave takes a listener out of a loop that shuts down, when the loop has got what the kernel has accepted already.
+func (s *listening) leave() {
+	l := s.l
+	if l.ring.on && s.op != nil {
+		s.leaving = true
+		l.mu.Lock()
+		kept := false
+		if !s.gone.Load() && s.member != nil {
+			loopcall.Cancel(l.q, s.op)
+			kept = loopcall.Kept(l.q, s.member)
+		}
+		l.mu.Unlock()
+		if kept {
+			s.op.Flags = 0 // one, and nothing more is accepted
+			s.again()
+			return
+		}
+	}
+	l.drop(s, ErrClosed)
 }
 
 // cross gives n operations and returns the number of results. With io_uring it also waits for some, without l.mu, which is

@@ -200,3 +200,37 @@ func TestAContextEndsAWait(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 }
+
+// Shutdown serves the connections that were made before, also those that the loop has not seen yet, or leaves them to the
+// listener.
+func TestShutdownLosesNoConnection(t *testing.T) {
+	const many = 120 // more than a turn accepts of one listener, fewer than its backlog
+	s, address := listen(t)
+	l, err := engine.New()
+	require.NoError(t, err)
+	var served atomic.Int64
+	first := true
+	h := handler{opened: func(c *engine.Conn) {
+		served.Add(1)
+		if first {
+			first = false
+			go l.Shutdown(context.Background())
+		}
+		c.Close()
+	}}
+	require.NoError(t, l.Serve(s, h))
+	var clients []net.Conn
+	for range many {
+		clients = append(clients, dial(t, address))
+	}
+	require.ErrorIs(t, l.Run(context.Background()), engine.ErrClosed)
+	for n := int(served.Load()); n < many; n++ {
+		c, err := s.Accept(esock.Within(0)) // all are connected
+		require.NoError(t, err)
+		c.Close()
+	}
+	for _, c := range clients {
+		_, err := c.Read(make([]byte, 1))
+		require.Equal(t, io.EOF, err)
+	}
+}

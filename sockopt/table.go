@@ -1076,7 +1076,7 @@ var optionRows = [...]Info{
 		CanGet: true, CanSet: true, Asks: false, Kinds: 16384, Needs: "", Since: "4.1", Until: "", Sample: "",
 		Doc: "Receives only the frames that all filters take. Documentation/networking/can.rst", codec: 1},
 	{Level: "can_raw", Name: "xl_frames", Constant: "CAN_RAW_XL_FRAMES", LevelNumber: 101, Number: 7, Codec: "bool", Struct: "",
-		CanGet: true, CanSet: true, Asks: false, Kinds: 16384, Needs: "", Since: "6.2", Until: "", Sample: "",
+		CanGet: true, CanSet: true, Asks: false, Kinds: 16384, Needs: "", Since: "6.1", Until: "", Sample: "",
 		Doc: "Sends and receives frames of CAN XL as well. Documentation/networking/can.rst", codec: 1},
 	{Level: "can_raw", Name: "xl_vcid_opts", Constant: "CAN_RAW_XL_VCID_OPTS", LevelNumber: 101, Number: 8, Codec: "struct", Struct: "can_raw_vcid_options",
 		CanGet: true, CanSet: true, Asks: false, Kinds: 16384, Needs: "", Since: "6.9", Until: "", Sample: "flags=5,tx_vcid=7,rx_vcid=8,rx_vcid_mask=255",

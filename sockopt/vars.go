@@ -1804,7 +1804,7 @@ var (
 	// Sockets: can.
 	CANRawJoinFilters = Option[bool]{347, &boolCodec}
 
-	// CANRawXLFrames is CAN_RAW_XL_FRAMES, {can_raw,xl_frames}; can be read and set; since Linux 6.2.
+	// CANRawXLFrames is CAN_RAW_XL_FRAMES, {can_raw,xl_frames}; can be read and set; since Linux 6.1.
 	// Sends and receives frames of CAN XL as well. Documentation/networking/can.rst
 	// Sockets: can.
 	CANRawXLFrames = Option[bool]{348, &boolCodec}

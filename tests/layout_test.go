@@ -52,6 +52,7 @@ var imports = []struct{ of, may string }{
 	{"supports", ". sockopt netdevice internal/plain"},
 	{"netconn", ". sockopt internal/corecall internal/layered"},
 
+	{"datagram", ". sockopt internal/layered"},
 	{"engine", ". sockopt packet internal/loopcall"},
 
 	{"internal/testkit", ". sockopt"},

@@ -837,6 +837,7 @@ static void what_has_come_is_kept(void **state) {
     came(&w, next(w.q), first);
     assert_int_equal(esock_queue_cancel(w.q, &op), 0);
     assert_int_equal(esock_queue_kept(w.q, w.m), engine == ESOCK_QUEUE_URING);
+    assert_int_equal(b->free, free); /* and keeps no buffers from others */
     nothing_comes(w.q);
     give(&w, &once);
     assert_int_equal(next(w.q).n, 3);
@@ -1206,6 +1207,18 @@ static void a_ring_that_is_refused(void **state) {
             assert_int_equal(k.blocks, 0);
             assert_int_equal(script_open_fds(), before);
         }
+    }
+    /* One that does not do what it should is refused, too. */
+    static const int faults[] = {0, 3, -EINVAL};
+    for (size_t i = 0; i < LEN(faults); i++) {
+        struct script k;
+        esock_queue *wrong = NULL;
+        script_init(&k);
+        script_answer(&k, K_URING_RECV, faults[i]);
+        esock_queue_config config = {.engine = ESOCK_QUEUE_URING};
+        assert_int_equal(esock_queue_new(&wrong, &config, &k.sys), -EOPNOTSUPP);
+        assert_int_equal(k.blocks, 0);
+        assert_int_equal(script_open_fds(), before);
     }
     esock_queue *q;
     int why = 1;

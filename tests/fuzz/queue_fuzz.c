@@ -1,5 +1,6 @@
-/* The completion queue, on a model of the kernel's sockets and of edge-triggered epoll. The input is a program: operations
- * that are given and taken back, members that leave and come again, and what the peers do meanwhile.
+/* The completion queue, on a model of the kernel's sockets, of edge-triggered epoll, and of io_uring. The input is a
+ * program: operations that are given and taken back, members that leave and come again, and what the peers do meanwhile. It
+ * is played once with each engine.
  *
  * What must hold:
  *   nothing is lost: when the queue is idle, no operation could be carried out
@@ -16,6 +17,7 @@
 
 #include "esock_queue.h"
 #include "esock_sys.h"
+#include "esock_uring.h"
 
 #define MUST(what)                                                     \
     do {                                                               \
@@ -30,6 +32,7 @@ enum {
     FIRST_FD = 10,
     EP = 9,
     EVENT = 8,
+    RING = 7,
     BUFFERS = 4,
     SIZE = 64,
     OPS = 12,
@@ -53,6 +56,7 @@ struct kernel_socket {
     unsigned room;   /* bytes that a send may take */
     unsigned urgent; /* boundaries in chunks, which EPOLLPRI reports */
     bool registered, listed;
+    bool polled; /* there is something new for a poll of the ring */
     struct epoll_event want;
     struct { /* what was sent, as runs of one value */
         uint8_t value;
@@ -83,8 +87,12 @@ static uint32_t readiness(const struct kernel_socket *s) {
            (s->urgent > 0 ? EPOLLPRI : 0u);
 }
 
+static void stir(void);
+
 static void wake(struct kernel_socket *s) {
+    s->polled = true;
     if (s->registered) s->listed = true;
+    stir();
 }
 
 static int k_epoll_ctl(const esock_sys *sys, int ep, int op, int fd, struct epoll_event *ev) {
@@ -210,11 +218,248 @@ static ssize_t k_sendmsg(const esock_sys *sys, int fd, const struct msghdr *m, i
     return k_send(sys, fd, all, n, flags);
 }
 
+/* ---- io_uring -------------------------------------------------------------------------------- */
+
+enum { SUBMITS = 4, COMPLETES = 4, REQUESTS = 32, OVERFLOWS = 512 };
+
+static struct {
+    struct {
+        uint32_t sq_head, sq_tail, sq_flags, cq_head, cq_tail, cq_flags;
+        uint32_t array[SUBMITS];
+        struct esock__cqe cqes[COMPLETES];
+    } shared;
+    struct esock__sqe sqes[SUBMITS];
+    struct esock__sqe requests[REQUESTS]; /* in progress, in the order of their arrival */
+    unsigned n;
+    struct esock__cqe overflow[OVERFLOWS]; /* completions for which there was no room */
+    unsigned overflows;
+    struct esock__uring_buf *group;
+    uint32_t group_len;
+    uint16_t group_head;
+} ring;
+
+/* The kernel has work to do for requests. */
+static void stir(void) {
+    if (ring.n > 0) ring.shared.sq_flags |= URING_SQ_TASKRUN;
+}
+
+static int k_uring_setup(const esock_sys *sys, unsigned entries, void *params) {
+    (void)sys, (void)entries;
+    struct esock__uring_params *p = params;
+    memset(&ring, 0, sizeof ring);
+#define AT(member) (uint32_t)((char *)&ring.shared.member - (char *)&ring.shared)
+    p->sq_entries = SUBMITS;
+    p->cq_entries = COMPLETES;
+    p->features = UINT32_MAX;
+    p->sq_off.head = AT(sq_head);
+    p->sq_off.tail = AT(sq_tail);
+    p->sq_off.flags = AT(sq_flags);
+    p->sq_off.array = AT(array);
+    p->cq_off.head = AT(cq_head);
+    p->cq_off.tail = AT(cq_tail);
+    p->cq_off.flags = AT(cq_flags);
+    p->cq_off.cqes = AT(cqes);
+    return RING;
+}
+
+static int k_map(const esock_sys *sys, void **out, size_t len, int fd, int64_t offset) {
+    (void)sys;
+    if (fd == RING)
+        *out = offset == 0 ? (void *)&ring.shared : (void *)ring.sqes;
+    else
+        *out = calloc(1, len);
+    return *out == NULL ? -ENOMEM : 0;
+}
+
+static int k_unmap(const esock_sys *sys, void *at, size_t len) {
+    (void)sys, (void)len;
+    if (at != &ring.shared && at != ring.sqes) free(at);
+    return 0;
+}
+
+static int k_uring_register(const esock_sys *sys, int fd, unsigned op, void *arg, unsigned n) {
+    (void)sys, (void)n;
+    MUST(fd == RING);
+    if (op != URING_REGISTER_PBUF_RING) return 0;
+    const struct esock__uring_buf_reg *reg = arg;
+    ring.group = (struct esock__uring_buf *)(uintptr_t)reg->ring_addr;
+    ring.group_len = reg->ring_entries;
+    return 0;
+}
+
+static bool cq_full(void) {
+    return ring.overflows > 0 || ring.shared.cq_tail - ring.shared.cq_head == COMPLETES;
+}
+
+static void complete(uint64_t data, int32_t res, uint32_t flags) {
+    struct esock__cqe c = {.user_data = data, .res = res, .flags = flags};
+    if (cq_full()) {
+        MUST(ring.overflows < OVERFLOWS);
+        ring.overflow[ring.overflows++] = c;
+        ring.shared.sq_flags |= URING_SQ_CQ_OVERFLOW;
+        return;
+    }
+    ring.shared.cqes[ring.shared.cq_tail++ % COMPLETES] = c;
+}
+
+static void flush_overflow(void) {
+    unsigned n = 0;
+    while (n < ring.overflows && ring.shared.cq_tail - ring.shared.cq_head < COMPLETES)
+        ring.shared.cqes[ring.shared.cq_tail++ % COMPLETES] = ring.overflow[n++];
+    ring.overflows -= n;
+    memmove(ring.overflow, ring.overflow + n, ring.overflows * sizeof *ring.overflow);
+    if (ring.overflows == 0) ring.shared.sq_flags &= ~(uint32_t)URING_SQ_CQ_OVERFLOW;
+}
+
+static int32_t try_receive(int fd, void *buf, size_t len) {
+    ssize_t n;
+    do
+        n = k_recv(NULL, fd, buf, len, 0);
+    while (n == -EINTR);
+    return (int32_t)n;
+}
+
+/* Does what can be done of a repeated receive. It returns false when that has ended. */
+static bool receive_on(const struct esock__sqe *e) {
+    for (int rounds = 0; rounds < 3; rounds++) {
+        if (ring.group_head == ring.group[0].tail) {
+            complete(e->user_data, -ENOBUFS, 0);
+            return false;
+        }
+        const struct esock__uring_buf *b = &ring.group[ring.group_head & (ring.group_len - 1)];
+        uint32_t flags = URING_F_BUFFER | (uint32_t)b->id << 16;
+        int32_t n = try_receive(e->fd, (void *)(uintptr_t)b->addr, b->len);
+        if (n == -EAGAIN) return true;
+        if (n <= 0) { /* kernels differ in whether this takes a buffer */
+            bool takes = n == 0 && byte() & 1;
+            if (takes) ring.group_head++;
+            complete(e->user_data, n, takes ? flags : 0);
+            return false;
+        }
+        ring.group_head++;
+        bool ends = cq_full() || byte() == 7;
+        complete(e->user_data, n, ends ? flags : flags | URING_F_MORE);
+        if (ends) return false;
+    }
+    stir();
+    return true;
+}
+
+/* Does what can be done of a request. It returns false when that has ended. */
+static bool progress(const struct esock__sqe *e) {
+    if (e->fd == EVENT) return true;
+    struct kernel_socket *s = by_fd(e->fd);
+    uint8_t mood = byte();
+    if (mood == 5 || mood == 6) {
+        complete(e->user_data, mood == 5 ? -EAGAIN : -ECANCELED, 0);
+        return false;
+    }
+    switch (e->opcode) {
+    case URING_POLL_ADD: {
+        MUST(e->len == URING_POLL_MULTI);
+        uint32_t now = readiness(s) & (e->op_flags | EPOLLERR);
+        if (!s->polled || now == 0) return true;
+        s->polled = false;
+        bool ends = cq_full() || mood == 7;
+        complete(e->user_data, (int32_t)now, ends ? 0 : URING_F_MORE);
+        return !ends;
+    }
+    case URING_RECV: {
+        if (e->flags & URING_BUFFER_SELECT) return receive_on(e);
+        int32_t n = try_receive(e->fd, (void *)(uintptr_t)e->addr, e->len);
+        if (n != -EAGAIN) complete(e->user_data, n, 0);
+        return n == -EAGAIN;
+    }
+    case URING_SEND: {
+        ssize_t n;
+        do
+            n = k_send(NULL, e->fd, (void *)(uintptr_t)e->addr, e->len, 0);
+        while (n == -EINTR);
+        if (n != -EAGAIN) complete(e->user_data, (int32_t)n, 0);
+        return n == -EAGAIN;
+    }
+    default:
+        MUST(false);
+        return false;
+    }
+}
+
+static void cancel(const struct esock__sqe *e) {
+    for (unsigned i = 0; i < ring.n; i++) {
+        if (ring.requests[i].user_data != e->addr) continue;
+        if (byte() == 4) { /* it is being done */
+            complete(e->user_data, -EALREADY, 0);
+            return;
+        }
+        complete(ring.requests[i].user_data, -ECANCELED, 0);
+        memmove(ring.requests + i, ring.requests + i + 1, (--ring.n - i) * sizeof *ring.requests);
+        return;
+    }
+    complete(e->user_data, -ENOENT, 0);
+}
+
+/* Does the work of some requests. */
+static void work(unsigned most) {
+    ring.shared.sq_flags &= ~(uint32_t)URING_SQ_TASKRUN;
+    for (unsigned i = 0; i < ring.n;) {
+        if (most-- == 0) {
+            stir();
+            return;
+        }
+        struct esock__sqe e = ring.requests[i];
+        if (progress(&e)) {
+            i++;
+            continue;
+        }
+        memmove(ring.requests + i, ring.requests + i + 1, (--ring.n - i) * sizeof *ring.requests);
+    }
+}
+
+static int k_uring_enter(const esock_sys *sys, int fd, unsigned submit, unsigned min,
+                         unsigned flags, const void *arg, size_t arg_len) {
+    (void)sys, (void)arg;
+    MUST(fd == RING && flags & URING_ENTER_GETEVENTS && flags & URING_ENTER_EXT_ARG);
+    MUST(arg_len == sizeof(struct esock__uring_wait));
+    MUST(submit == ring.shared.sq_tail - ring.shared.sq_head && submit <= SUBMITS);
+    uint8_t mood = byte();
+    if (mood == 255) return -EINTR;
+    if (mood == 254) return -EAGAIN;
+    if (mood == 253) return -EBUSY;
+    for (unsigned i = 0; i < submit; i++) {
+        struct esock__sqe e = ring.sqes[ring.shared.sq_head++ % SUBMITS];
+        if (e.opcode == URING_ASYNC_CANCEL) {
+            cancel(&e);
+            continue;
+        }
+        if (e.fd != EVENT) {
+            MUST(e.fd >= FIRST_FD);
+            if (e.opcode == URING_POLL_ADD) by_fd(e.fd)->polled = true;
+        }
+        for (unsigned k = 0; k < ring.n; k++)
+            MUST(ring.requests[k].user_data != e.user_data);
+        MUST(ring.n < REQUESTS);
+        ring.requests[ring.n++] = e;
+        if (!progress(&e)) ring.n--;
+    }
+    flush_overflow();
+    work(mood % 4 == 3 ? mood % 3 : REQUESTS);
+    flush_overflow();
+    if (submit > 0) return (int)submit;
+    return min > 0 && ring.shared.cq_tail == ring.shared.cq_head ? -ETIME : 0;
+}
+
+static int k_event(const esock_sys *sys, int fd) {
+    (void)sys;
+    MUST(fd == EVENT);
+    return 0;
+}
+
 static int next_fd;
+static esock_queue *queue;
 
 static int k_socket(const esock_sys *sys, int domain, int type, int protocol) {
     (void)sys, (void)domain, (void)type, (void)protocol;
-    return next_fd++;
+    return queue == NULL ? -EMFILE : next_fd++; /* the queue does not try itself out */
 }
 
 static int k_close(const esock_sys *sys, int fd) {
@@ -265,7 +510,6 @@ struct caller {
 
 static struct caller callers[SOCKETS];
 static struct operation operations[OPS];
-static esock_queue *queue;
 static bool mine[BUFFERS]; /* buffers that the caller has */
 static unsigned given;     /* operations */
 
@@ -392,6 +636,7 @@ static void leave(int i) {
         n--;
     }
     MUST(n == 0);
+    callers[i].expected = kernel[i].in; /* what the member had kept is gone */
     MUST(esock_queue_add(queue, callers[i].s, &callers[i].m) == 0);
 }
 
@@ -438,7 +683,8 @@ static void settle(void) {
     for (int rounds = 0;; rounds++) {
         MUST(rounds < 20000);
         int n = turn(8, false);
-        bool events = false; /* also those that came in the turn */
+        bool events =
+            (ring.shared.sq_flags & URING_SQ_TASKRUN) != 0; /* also those that came in the turn */
         for (int i = 0; i < SOCKETS; i++)
             events = events || kernel[i].listed;
         if (n == 0 && esock_queue_idle(queue) && !events) break;
@@ -450,13 +696,10 @@ static void settle(void) {
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+static void play(const uint8_t *data, size_t size, uint32_t engine) {
     static const int domains[] = {AF_INET, AF_UNIX, AF_UNIX},
                      types[] = {SOCK_STREAM, SOCK_STREAM, SOCK_DGRAM},
                      protocols[] = {IPPROTO_TCP, 0, 0};
-    if (size > 400) return -1;
     esock_sys sys = *esock_sys_libc();
     sys.socket = k_socket;
     sys.close = k_close;
@@ -465,12 +708,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     sys.epoll_ctl = k_epoll_ctl;
     sys.epoll_wait = k_epoll_wait;
     sys.eventfd = k_eventfd;
+    sys.event_set = k_event;
+    sys.event_clear = k_event;
+    sys.uring_setup = k_uring_setup;
+    sys.uring_enter = k_uring_enter;
+    sys.uring_register = k_uring_register;
+    sys.map = k_map;
+    sys.unmap = k_unmap;
     sys.getsockopt = k_getsockopt;
     sys.getfl = k_flags;
     sys.recv = k_recv;
     sys.send = k_send;
     sys.sendmsg = k_sendmsg;
     memset(kernel, 0, sizeof kernel);
+    memset(&ring, 0, sizeof ring);
     memset(callers, 0, sizeof callers);
     memset(operations, 0, sizeof operations);
     memset(mine, 0, sizeof mine);
@@ -478,7 +729,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     next_fd = FIRST_FD;
     input = data;
     input_end = data + size;
-    esock_queue_config config = {.buffers = BUFFERS, .buffer_size = SIZE};
+    esock_queue_config config = {.buffers = BUFFERS, .buffer_size = SIZE, .engine = engine};
+    queue = NULL;
     MUST(esock_queue_new(&queue, &config, &sys) == 0);
     for (int i = 0; i < SOCKETS; i++) {
         MUST(esock_open(&callers[i].s, domains[i], types[i], protocols[i], &sys) == 0);
@@ -513,6 +765,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         esock_queue_remove(queue, callers[i].m);
         MUST(esock_close(callers[i].s, 0, NULL, NULL) == 0);
     }
+    MUST(ring.n <= 1); /* the poll of the event descriptor */
+    MUST(esock_queue_buffers(queue)->free == BUFFERS);
     MUST(esock_queue_free(queue) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size > 400) return -1;
+    play(data, size, ESOCK_QUEUE_EPOLL);
+    play(data, size, ESOCK_QUEUE_URING);
     return 0;
 }

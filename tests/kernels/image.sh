@@ -36,17 +36,13 @@ image() {
     rm -rf "$root" # the copy of the tree is none for tools that walk this one
 }
 
-# target ARCH: sets the compilers. A cross compiler's libraries are not in the guest, so its programs are linked statically; there
-# Go looks up names itself, because glibc's way needs libraries even then.
+# target ARCH: sets the compilers. A cross compiler's libraries are not in the guest, so its programs are linked statically.
+# Go looks up names itself there, because glibc's way needs libraries even then.
 target() {
     cross='' preset=default fuzz=fuzz go_flags=(-ldflags=-w)
     [[ $1 != "$(go env GOHOSTARCH)" ]] || return 0
     cross=1 preset=$1 fuzz=fuzz-$1 go_flags=(-tags 'netgo osusergo' -ldflags '-w -linkmode external -extldflags -static')
-    export GOARCH=$1 CGO_ENABLED=1
-    case $1 in
-    amd64) export CC=x86_64-linux-gnu-gcc ;;
-    arm64) export CC=aarch64-linux-gnu-gcc ;;
-    esac
+    export GOARCH=$1 CGO_ENABLED=1 CC=aarch64-linux-gnu-gcc
 }
 
 # programs ROOT: those that tests call, and the libraries of all programs.

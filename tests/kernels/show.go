@@ -129,8 +129,14 @@ Suites that were left out that day are "not run". `+"`build/check`"+` runs a few
 		}
 		fmt.Fprintf(&b, " %.0f |", all.Seconds)
 	}
-	b.WriteString("\n\nWhat was skipped, and the reasons that the tests gave. A number says how many subtests gave the reason, on the kernel\n" +
-		"where most did. [atlas.md](atlas.md) has the options one by one.\n\n| test | kernels | reasons |\n| --- | --- | --- |\n")
+	b.WriteString(`
+
+What was skipped, and the reasons that the tests gave. A number says how many subtests gave the reason, on the kernel where
+most did. [atlas.md](atlas.md) has the options one by one.
+
+| test | kernels | reasons |
+| --- | --- | --- |
+`)
 	for _, s := range skippedTests(runs) {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.test, s.on(runs), cellText.Replace(s.because()))
 	}
@@ -172,7 +178,9 @@ func skippedTests(runs []Run) []*skippedTest {
 			}
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *skippedTest) int { return cmp.Compare(suiteOf(a.test, runs), suiteOf(b.test, runs)) })
+	slices.SortStableFunc(list, func(a, b *skippedTest) int {
+		return cmp.Compare(suiteOf(a.test, runs), suiteOf(b.test, runs))
+	})
 	return list
 }
 

@@ -148,8 +148,8 @@ func try(s kernels.Suite) kernels.Result {
 	inputs := 0
 	switch s.Kind {
 	case kernels.Go:
-		args = []string{"/bin/test2json", "-t", s.Program, "-test.v=test2json", "-test.short", // that many stressed sockets take minutes
-			"-test.timeout=" + (limit - time.Minute).String()}
+		args = []string{"/bin/test2json", "-t", s.Program, "-test.v=test2json", "-test.timeout=" + (limit - time.Minute).String(),
+			"-test.short"} // the long form of a stress test takes minutes
 	case kernels.C:
 		args = []string{s.Program}
 	case kernels.Corpus:
