@@ -404,7 +404,11 @@ func (c *Conn) done(op *loopcall.Op) {
 		i++
 	}
 	s := c.sending[i]
-	c.sending = append(c.sending[:i], c.sending[i+1:]...)
+	if i == len(c.sending)-1 {
+		c.sending = c.sending[:i] // as usual: without a call that copies nothing
+	} else {
+		c.sending = append(c.sending[:i], c.sending[i+1:]...)
+	}
 	c.unsent -= int(s.op.Len)
 	c.timeouts.sent()
 	c.free(s)

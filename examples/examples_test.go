@@ -4,6 +4,7 @@ package examples
 import (
 	"bufio"
 	"fmt"
+	"go/format"
 	"go/parser"
 	"go/token"
 	"io"
@@ -208,6 +209,31 @@ func TestREADME(t *testing.T) {
 		assert.Equal(t, "hello, 5 bytes received\n", string(out))
 	}
 	assert.Equal(t, 1, programs)
+}
+
+// The program of docs/scale.md runs, and prints what the page says.
+func TestTheServerBehindABalancer(t *testing.T) {
+	sourcetree.Need(t)
+	text, err := os.ReadFile("../docs/scale.md")
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(string(text), "\n```go\n")
+	require.True(t, ok)
+	code, rest, ok := strings.Cut(rest, "\n```\n")
+	require.True(t, ok)
+	formatted, err := format.Source([]byte(code + "\n"))
+	require.NoError(t, err)
+	assert.Equal(t, string(formatted), code+"\n", "gofmt")
+	_, rest, ok = strings.Cut(rest, "\nIt prints:\n\n```\n")
+	require.True(t, ok)
+	prints, _, ok := strings.Cut(rest, "```\n")
+	require.True(t, ok)
+	file := filepath.Join(t.TempDir(), "main.go")
+	require.NoError(t, os.WriteFile(file, []byte(code), 0o644))
+	cmd := exec.Command("go", "run", file)
+	cmd.Dir = ".."
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Equal(t, prints, string(out))
 }
 
 // README's server of net/http serves, and its handler reaches the socket.

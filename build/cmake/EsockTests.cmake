@@ -53,5 +53,5 @@ if(NOT ESOCK_SANITIZE AND NOT ESOCK_FUZZ AND NOT ESOCK_CMOCKA_STANDIN)
 endif()
 
 # The bare C side of the benchmarks.
-add_executable(peer tests/bench/peer.c)
+add_executable(peer tests/bench/peer.c tests/bench/peer_load.c tests/bench/peer_ring.c)
 target_link_libraries(peer PRIVATE esock_flags esock_runtime Threads::Threads)

@@ -26,6 +26,12 @@ const (
 	nameErlangInet   = "Erlang inet"
 	nameErlangSocket = "Erlang socket"
 	nameNginx        = "nginx"
+	nameRing         = "esock io_uring"
+	nameCRing        = "C io_uring"
+	nameGnet         = "gnet"
+	nameNetpoll      = "netpoll"
+	nameGentcp       = "gentcp"
+	nameSelect       = "select form"
 )
 
 // A benchmark is the same work done by several contenders.

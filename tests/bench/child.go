@@ -24,6 +24,13 @@ func child(args []string) {
 		err = childEchoNet()
 	case "packets":
 		err = childPackets(args[1])
+	case "server":
+		err = childServer(args[1])
+	case "idle-loop-epoll", "idle-loop-io_uring", "idle-conns":
+		var n int
+		if n, err = strconv.Atoi(args[1]); err == nil {
+			err = childIdleConns(args[0], n)
+		}
 	case "idle-esock", "idle-net":
 		var n int
 		if n, err = strconv.Atoi(args[1]); err == nil {

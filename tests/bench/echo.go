@@ -92,7 +92,10 @@ func echoed(conns int, command func() (*exec.Cmd, error)) func(e effort) (*sessi
 type load struct{ *talker }
 
 // loaded is what it has got.
-type loaded struct{ Answers, Bytes, Seconds float64 }
+type loaded struct {
+	Answers, Bytes, Seconds float64
+	P50, P99, P999          float64 // ns; of peer paced
+}
 
 func startLoad(cpu int, args ...string) (load, error) {
 	peer := os.Getenv("ESOCK_PEER")

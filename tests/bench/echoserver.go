@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
@@ -25,8 +26,7 @@ func untilStdinEnds() {
 	}()
 }
 
-// childPackets is a server that echoes packets with a length of 4 bytes: "gentcp", "gentcp-active", "net"; or one that
-// echoes bytes: "engine", "net-raw".
+// childPackets is a server that echoes packets with a length of 4 bytes: "gentcp", "gentcp-active", "net".
 func childPackets(kind string) error {
 	switch kind {
 	case "gentcp":
@@ -35,10 +35,6 @@ func childPackets(kind string) error {
 		return packetsGentcp(true)
 	case "net":
 		return packetsNet()
-	case "engine":
-		return echoesEngine()
-	case "net-raw":
-		return echoesNet()
 	}
 	return fmt.Errorf("no server is called %s", kind)
 }
@@ -159,7 +155,7 @@ func packetsNetConn(c net.Conn) error {
 
 // complain says what ended a connection, unless the other side did.
 func complain(err error) {
-	if !errors.Is(err, io.EOF) && !errors.Is(err, gentcp.ErrClosed) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, gentcp.ErrClosed) && !errors.Is(err, syscall.ECONNRESET) {
 		fmt.Fprintln(os.Stderr, "bench: echo:", err)
 	}
 }

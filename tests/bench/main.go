@@ -6,7 +6,7 @@
 //
 //	build/bench [--quick] [--json FILE] [--svg FILE] [--page FILE] [NAME...]
 //
-// NAME chooses the benchmarks whose name contains it. ESOCK_PEER is the C program, ESOCK_ERLANG the directory of the
+// NAME chooses the benchmark of that name, or those whose name contains it. ESOCK_PEER is the C program, ESOCK_ERLANG the directory of the
 // compiled bench_peer.erl, ESOCK_COMMAND the command esock, ESOCK_UNCHANGED the test program of tests/unchanged; build/bench makes
 // them.
 package main
@@ -22,7 +22,8 @@ import (
 
 // benchmarks, in the order of the table.
 var benchmarks = slices.Concat([]benchmark{ready, blocked, processes, processesSpin, stream, sendfile, accept, openClose,
-	openBindClose, recvmsg, udp, udpEight, udpEcho, decode, idle, allocs, frames, lines, heads, echo1, echo200, echoActive1, echoActive200, engine50, engine500, engine5000, serve}, netconnRows)
+	openBindClose, recvmsg, udp, udpEight, udpEcho, decode, idle, allocs, frames, lines, heads, echo1, echo200, echoActive1, echoActive200, serve},
+	engineRows, netconnRows)
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == childWord {
@@ -60,12 +61,19 @@ func main() {
 	}
 }
 
+// wanted reports whether a benchmark is to run: one that is called by its whole name, or whose name contains another one.
+func wanted(b *benchmark, names []string) bool {
+	return len(names) == 0 && !b.asked || slices.ContainsFunc(names, func(n string) bool {
+		whole := slices.ContainsFunc(benchmarks, func(b benchmark) bool { return b.name == n })
+		return b.name == n || !whole && strings.Contains(b.name, n)
+	})
+}
+
 func runAll(e effort, names []string, jsonFile, svgFile, pageFile string) error {
 	start := time.Now()
 	var results []result
 	for _, b := range benchmarks {
-		wanted := len(names) == 0 && !b.asked || slices.ContainsFunc(names, func(n string) bool { return strings.Contains(b.name, n) })
-		if !wanted {
+		if !wanted(&b, names) {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s: %s\n", b.name, b.about)

@@ -4,33 +4,115 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
-// The rows of netconn as the table of docs/performance.md, which stands between two comments of that page.
-const pageBegin, pageEnd = "<!-- build/bench netconn -->\n", "<!-- end -->\n"
+// The tables of docs/performance.md that a run writes. Each stands between two comments of that page.
+var pageTables = []pageTable{
+	{"netconn", netconnRows, netconnTable},
+	{"engine", engineRows, engineTable},
+}
 
-// writePage puts the table into a page.
+type pageTable struct {
+	name string // in the comment; docs has the figures in the file of that name
+	rows []benchmark
+	text func(rep *report) string
+}
+
+const pageEnd = "<!-- end -->\n"
+
+func (t pageTable) begin() string { return "<!-- build/bench " + t.name + " -->\n" }
+
+// in reports whether the run has rows of the table.
+func (t pageTable) in(rep *report) bool {
+	return slices.ContainsFunc(rep.Results, func(r result) bool { return rowOf(t.rows, r.Benchmark) != nil })
+}
+
+func rowOf(rows []benchmark, name string) *benchmark {
+	if i := slices.IndexFunc(rows, func(b benchmark) bool { return b.name == name }); i >= 0 {
+		return &rows[i]
+	}
+	return nil
+}
+
+// writePage puts the tables of the run into a page.
 func writePage(file string, rep *report) error {
 	page, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	page, err = withTable(page, netconnTable(rep))
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	for _, t := range pageTables {
+		if t.in(rep) {
+			if page, err = t.into(page, rep); err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+		}
 	}
 	return os.WriteFile(file, page, 0o644)
 }
 
-// withTable is the page with another table.
-func withTable(page []byte, table string) ([]byte, error) {
-	before, rest, found := bytes.Cut(page, []byte(pageBegin))
+// into is the page with the table of a run.
+func (t pageTable) into(page []byte, rep *report) ([]byte, error) {
+	begin := t.begin()
+	before, rest, found := bytes.Cut(page, []byte(begin))
 	_, after, ended := bytes.Cut(rest, []byte(pageEnd))
 	if !found || !ended {
-		return nil, fmt.Errorf("no place for the table: %s%s", pageBegin, pageEnd)
+		return nil, fmt.Errorf("no place for the table: %s%s", begin, pageEnd)
 	}
-	return bytes.Join([][]byte{before, []byte(pageBegin + table + pageEnd), after}, nil), nil
+	return bytes.Join([][]byte{before, []byte(begin + t.text(rep) + pageEnd), after}, nil), nil
+}
+
+// engineTable has a line for each figure of a row, and the peers with their ratios.
+func engineTable(rep *report) string {
+	b := new(strings.Builder)
+	fmt.Fprintf(b, "%s:\n\n", rep.Machine)
+	fmt.Fprintln(b, "| row | unit | epoll | io_uring | peers (ratio of epoll) | target |")
+	fmt.Fprintln(b, "| --- | --- | ---: | ---: | --- | --- |")
+	last := ""
+	for i := range rep.Results {
+		r := &rep.Results[i]
+		row := rowOf(engineRows, r.Benchmark)
+		if row == nil {
+			continue
+		}
+		name := r.Metric
+		if r.Benchmark != last {
+			name = fmt.Sprintf("`%s`: %s; %s", r.Benchmark, row.about, r.Metric)
+		}
+		last = r.Benchmark
+		var peers, targets []string
+		for _, c := range columns {
+			if f, ok := r.Figures[c]; ok && c != nameEsock && c != nameRing {
+				peers = append(peers, fmt.Sprintf("%s %s (%.2f)", c, thousands(f.Median), f.Ratio))
+			}
+		}
+		for _, v := range r.Targets {
+			verdict := "met"
+			if !v.Met {
+				verdict = fmt.Sprintf("**missed** (%s)", short(v.Got))
+			}
+			targets = append(targets, strings.NewReplacer(">=", "≥", "<=", "≤", " x ", " × ").Replace(v.wanted())+": "+verdict)
+		}
+		ring := ""
+		if f, ok := r.Figures[nameRing]; ok {
+			ring = thousands(f.Median)
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s |\n", name, r.Unit, thousands(r.Figures[nameEsock].Median), ring,
+			strings.Join(peers, ", "), strings.Join(targets, ", "))
+	}
+	return b.String()
+}
+
+// thousands is short, with commas.
+func thousands(x float64) string {
+	s := short(x)
+	if x >= 1000 {
+		for i := len(s) - 3; i > 0; i -= 3 {
+			s = s[:i] + "," + s[i:]
+		}
+	}
+	return s
 }
 
 // netconnTable is a table of the rows, and a sentence about memory.

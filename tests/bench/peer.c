@@ -10,48 +10,43 @@
  *                           messages of one connection
  *   peer serve              prints its port, then echoes what comes on any number of connections, one thread and epoll, until
  *                           standard input ends
+ *   peer serve-ring         the same with io_uring: peer_ring.c
  *   peer drain              prints its port, then throws away what comes, connection by connection, and
  *                           answers the end of each with a byte; until standard input ends
- *   peer load PORT N        N connections to a server that echoes packets of 64 bytes with a length of 4 bytes before
- *                           them, one packet on its way on each
- *   peer get PORT PATH N    N connections to an HTTP server, one request after the other on each
  *
- * The last two say that they are connected, and then, for each number that comes on standard input, work for so many
- * milliseconds and print how much they got.
+ * The loads of servers are in peer_load.c.
  */
 #define _GNU_SOURCE
+#include "peer.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MESSAGE = 64, CHUNK = 1 << 20, PACKET = 4 + MESSAGE, CONNS = 8192 };
+enum { MESSAGE = 64, CHUNK = 1 << 20 };
 
-static void need(int ok, const char *what) {
+void need(int ok, const char *what) {
     if (!ok) {
         perror(what);
         exit(1);
     }
 }
 
-static double now_ns(void) {
+double now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static int listen_here(struct sockaddr_in *at) {
+int listen_here(struct sockaddr_in *at) {
     socklen_t len = sizeof *at;
     int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -159,10 +154,7 @@ static void serve(void) {
                 continue;
             }
             ssize_t got = recv(fd, buf, sizeof buf, 0);
-            if (got <= 0)
-                close(fd);
-            else
-                need(send(fd, buf, (size_t)got, MSG_NOSIGNAL) == got, "send");
+            if (got <= 0 || send(fd, buf, (size_t)got, MSG_NOSIGNAL) != got) close(fd);
         }
     }
 }
@@ -184,132 +176,6 @@ static void throw_away(void) {
     }
 }
 
-/* One connection of a load: what it still expects of the answer that is on its way. */
-struct conn {
-    int fd;
-    size_t got;  /* of a packet, or of a head */
-    size_t rest; /* of a body */
-    char buf[2048];
-};
-
-static struct conn conns[CONNS];
-static char request[1024]; /* what is sent to get an answer */
-static size_t request_len;
-static double bytes;
-
-/* packet_came reads what there is of an echoed packet: 1 when it is whole, 0 when more must come. */
-static int packet_came(struct conn *c) {
-    ssize_t n = recv(c->fd, c->buf + c->got, PACKET - c->got, 0);
-    if (n < 0 && errno == EAGAIN) {
-        return 0;
-    }
-    need(n > 0, "the server hung up");
-    c->got += (size_t)n;
-    if (c->got < PACKET) {
-        return 0;
-    }
-    need(memcmp(c->buf, request, PACKET) == 0, "another packet came back");
-    c->got = 0;
-    return 1;
-}
-
-/* response_came does the same for a response. The body is counted, not copied. */
-static int response_came(struct conn *c) {
-    ssize_t n;
-    if (c->rest == 0) {
-        n = recv(c->fd, c->buf + c->got, sizeof c->buf - 1 - c->got, 0);
-        if (n < 0 && errno == EAGAIN) {
-            return 0;
-        }
-        need(n > 0, "the server hung up");
-        c->got += (size_t)n;
-        c->buf[c->got] = 0;
-        char *end = strstr(c->buf, "\r\n\r\n");
-        need(end != NULL || c->got < sizeof c->buf - 1, "a long head");
-        if (end == NULL) {
-            return 0;
-        }
-        char *length = strcasestr(c->buf, "\r\nContent-Length:");
-        need(strncmp(c->buf, "HTTP/1.1 200", 12) == 0 && length != NULL && length < end,
-             "another response");
-        c->rest = strtoul(length + strlen("\r\nContent-Length:"), NULL, 10);
-        size_t body = c->got - (size_t)(end + 4 - c->buf);
-        need(body <= c->rest, "more than a response");
-        c->rest -= body;
-        bytes += (double)body;
-        c->got = 0;
-    }
-    while (c->rest > 0) {
-        if ((n = recv(c->fd, c->buf, c->rest, MSG_TRUNC)) < 0 && errno == EAGAIN) {
-            return 0;
-        }
-        need(n > 0, "the server hung up");
-        c->rest -= (size_t)n;
-        bytes += (double)n;
-    }
-    return 1;
-}
-
-static void ask(struct conn *c) {
-    need(send(c->fd, request, request_len, MSG_NOSIGNAL) == (ssize_t)request_len, "send");
-}
-
-/* work keeps every connection busy for so many milliseconds and returns how many answers came. */
-static double work(int ep, long n, int (*came)(struct conn *), long ms) {
-    static struct epoll_event events[CONNS];
-    double answers = 0, end = now_ns() + (double)ms * 1e6;
-    long busy = n;
-    for (long i = 0; i < n; i++) {
-        ask(&conns[i]);
-    }
-    while (busy > 0) {
-        int ready = epoll_wait(ep, events, CONNS, -1);
-        int over = now_ns() >= end;
-        for (int i = 0; i < ready; i++) {
-            struct conn *c = events[i].data.ptr;
-            if (!came(c)) {
-                continue;
-            }
-            answers++;
-            if (over) {
-                busy--;
-            } else {
-                ask(c);
-            }
-        }
-    }
-    return answers;
-}
-
-static void load(long port, long n, int (*came)(struct conn *)) {
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                             .sin_port = htons((uint16_t)port)};
-    int on = 1, ep = epoll_create1(EPOLL_CLOEXEC);
-    need(ep >= 0 && n > 0 && n <= CONNS, "load");
-    for (long i = 0; i < n; i++) {
-        struct conn *c = &conns[i];
-        c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        need(c->fd >= 0 && connect(c->fd, (struct sockaddr *)&at, sizeof at) == 0, "connect");
-        need(setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "nodelay");
-        int fl = fcntl(c->fd, F_GETFL);
-        struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
-        need(fcntl(c->fd, F_SETFL, fl | O_NONBLOCK) == 0 &&
-                 epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e) == 0,
-             "epoll");
-    }
-    printf("{\"mode\":\"load\",\"connections\":%ld}\n", n);
-    fflush(stdout);
-    char line[64];
-    while (fgets(line, sizeof line, stdin) != NULL) {
-        bytes = 0;
-        double start = now_ns(), answers = work(ep, n, came, strtol(line, NULL, 10));
-        printf("{\"answers\":%.0f,\"bytes\":%.0f,\"seconds\":%.9f}\n", answers, bytes,
-               (now_ns() - start) / 1e9);
-        fflush(stdout);
-    }
-}
-
 int main(int argc, char **argv) {
     const char *mode = argc > 1 ? argv[1] : "";
     long n = argc > 2 ? strtol(argv[2], NULL, 10) : 1000000;
@@ -323,24 +189,14 @@ int main(int argc, char **argv) {
         echo();
     } else if (strcmp(mode, "serve") == 0) {
         serve();
+    } else if (strcmp(mode, "serve-ring") == 0) {
+        serve_ring();
     } else if (strcmp(mode, "drain") == 0) {
         throw_away();
-    } else if (strcmp(mode, "load") == 0 && argc == 4) {
-        memset(request, 'x', PACKET);
-        memcpy(request, "\0\0\0\x40", 4);
-        request_len = PACKET;
-        load(n, strtol(argv[3], NULL, 10), packet_came);
-    } else if (strcmp(mode, "get") == 0 && argc == 5) {
-        request_len = (size_t)snprintf(
-            request, sizeof request,
-            "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\nUser-Agent: peer\r\nAccept: */*\r\n\r\n",
-            argv[3], n);
-        need(request_len < sizeof request, "path");
-        load(n, strtol(argv[4], NULL, 10), response_came);
-    } else {
+    } else if (!loads(argc, argv)) {
         fprintf(stderr,
-                "usage: peer pingpong-ready|openclose|stream [N] | echo | serve | drain | load "
-                "PORT N | get PORT PATH N\n");
+                "usage: peer pingpong-ready|openclose|stream [N] | echo | serve | serve-ring | "
+                "drain | a load\n");
         return 2;
     }
     return 0;

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -91,4 +93,22 @@ func processorTimeOf(pid int) (time.Duration, error) {
 	var t unix.Timespec
 	err := unix.ClockGettime(clock, &t)
 	return time.Duration(t.Nano()), err
+}
+
+// busyTime is what all processors have worked for this machine and for others that have them.
+func busyTime() time.Duration {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	var total int64
+	for i, word := range strings.Fields(line) {
+		n, err := strconv.ParseInt(word, 10, 64)
+		if idle := i == 4 || i == 5; err == nil && !idle && i <= 8 { // guests are in the first two
+			total += n
+		}
+	}
+	const tick = 10 * time.Millisecond // USER_HZ
+	return time.Duration(total) * tick
 }

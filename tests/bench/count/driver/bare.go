@@ -21,3 +21,12 @@ func bareRead(fd int, b []byte) error {
 	}
 	return nil
 }
+
+// bareEpollWait does not wait.
+func bareEpollWait(ep int, events []unix.EpollEvent) (int, error) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(ep), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}

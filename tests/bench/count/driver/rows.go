@@ -37,6 +37,8 @@ var rows = []row{
 		{nameEsock, passiveGentcp}, {nameNet, passiveNet}}},
 	{"gentcp-active", "the same, packets as messages to a mailbox", []contender{
 		{nameEsock, activeGentcp}}},
+	{"loop", "TCP, 64 bytes received and sent back on each of 20 connections of a loop", []contender{
+		{nameEsock, loopEsock}, {nameBare, loopBare}}},
 }
 
 func nothing() (operation, error) {
