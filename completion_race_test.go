@@ -19,7 +19,7 @@ func TestRaceCancelAgainstCompletion(t *testing.T) {
 	h := mb.NewHandle()
 	buf := make([]byte, 8)
 	var cancelled, late int
-	for i := 0; i < 3000; i++ {
+	for i := range 1000 {
 		_, err := b.Recv(buf, 0, CompleteWith(h))
 		require.Equal(t, (*Completion)(h), err)
 		var wg sync.WaitGroup
@@ -165,7 +165,7 @@ func TestRaceCompletionsAmongOtherCalls(t *testing.T) {
 func TestRaceCompletionOfLongSends(t *testing.T) {
 	a, b := pair(t, Stream)
 	mb := NewMailbox()
-	const rounds, size = 30, 1 << 19
+	const rounds, size = 8, 1 << 18
 	done := make(chan error, 1)
 	go func() {
 		buf, want := make([]byte, 10000), 0
