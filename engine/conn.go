@@ -16,7 +16,8 @@ import (
 	"github.com/esock-go/esock/internal/loopcall"
 )
 
-// Handler is what a program does with the connections of a loop. Its methods are called in the goroutine of Run, one at a time.
+// Handler is what a program does with the connections of a loop. Its methods are called in the goroutine of Run, one
+// at a time.
 type Handler interface {
 	// Opened is called once, before anything else. The connection may have ended already: then Closed follows at once.
 	Opened(c *Conn)
@@ -24,8 +25,8 @@ type Handler interface {
 	Received(c *Conn, b []byte)
 	// Writable is called when Write has returned ErrFull and there is room again.
 	Writable(c *Conn)
-	// Closed is called once, last. err is io.EOF when the peer has ended the stream, net.ErrClosed when the program has closed
-	// it, what Run returns when that ends, else why it failed. The socket closes when Closed returns.
+	// Closed is called once, last. err is io.EOF when the peer has ended the stream, net.ErrClosed when the program
+	// has closed it, what Run returns when that ends, else why it failed. The socket closes when Closed returns.
 	Closed(c *Conn, err error)
 }
 
@@ -38,7 +39,8 @@ type PanicError struct {
 	Stack []byte
 }
 
-// ErrGoexit is the Value of a PanicError without a panic: runtime.Goexit was called, as FailNow of package testing does.
+// ErrGoexit is the Value of a PanicError without a panic: runtime.Goexit was called, as FailNow of package testing
+// does.
 var ErrGoexit = errors.New("runtime.Goexit was called")
 
 func (e *PanicError) Error() string { return fmt.Sprintf("engine: the handler panicked: %v", e.Value) }
@@ -49,12 +51,12 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// Panicked sets what is told of handlers, and functions of Post and After, that panic; if it is not given, the default
-// logger of log/slog. A handler's panic, and that of a function of Conn.Post, closes the connection with the same error.
-// For functions of Loop.Post and After, c is nil. The loop goes on. A panic of f ends the program.
+// Panicked sets what is told of handlers, and functions of Post and After, that panic; if it is not given, the
+// default logger of log/slog. A handler's panic, and that of a function of Conn.Post, closes the connection with the
+// same error. For functions of Loop.Post and After, c is nil. The loop goes on. A panic of f ends the program.
 //
-// A call of runtime.Goexit is told as a panic, and the loop goes on, in another goroutine. When the loop has ended, that of
-// Run ends too: Run does not return.
+// A call of runtime.Goexit is told as a panic, and the loop goes on, in another goroutine. When the loop has ended,
+// that of Run ends too: Run does not return.
 func Panicked(f func(c *Conn, err *PanicError)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -100,8 +102,10 @@ type Conn struct {
 
 	begun    bool // Opened was called
 	detached bool
-	timeouts *timeouts // nil: none were set
-	framing  *framing  // nil: without Packets
+	timeouts *timeouts                   // nil: none were set
+	framing  *framing                    // nil: without Packets
+	first    []byte                      // received before it joined
+	out      func(*esock.Socket, []byte) // of HandOver
 }
 
 // sending is a send, whose operation lies before its data, and before the address if there is one.
@@ -117,23 +121,28 @@ const headRoom = 128
 // (datagrams, sequenced packets) each message is one call of Received, an empty one too, and is cut to the size of a
 // buffer (Buffers). From has the sender of a datagram, and WriteTo answers it. Control messages are not received. While
 // the loop has it, calls on it that send or receive return esock.ErrState. Errors: esock.ErrState while such calls are
-// in progress; net.ErrClosed; ErrClosed.
-func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
+// in progress; net.ErrClosed; ErrClosed; *esock.InvalidError, also for a listener.
+func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) { return l.adopt(s, h, nil) }
+
+func (l *Loop) adopt(s *esock.Socket, h Handler, unread []byte) (*Conn, error) {
 	switch {
 	case s == nil:
 		return nil, &esock.InvalidError{What: "socket", Cause: "it is nil"}
 	case h == nil:
 		return nil, &esock.InvalidError{What: "handler", Cause: "it is nil"}
 	}
-	c := &Conn{joined: joined{l: l, s: s}, h: h}
+	if on, _ := listens(s); on {
+		return nil, &esock.InvalidError{What: "socket", Cause: "it listens: see Serve"}
+	}
+	c := &Conn{joined: joined{l: l, s: s}, h: h, first: unread}
 	if err := l.enlist(c); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// Socket returns the socket. Its options, counters and names may be used. Its Close closes the connection at once; see Close.
-// It is nil for a nil or zero connection, which is closed.
+// Socket returns the socket. Its options, counters and names may be used. Its Close closes the connection at once;
+// see Close. It is nil for a nil or zero connection, which is closed.
 func (c *Conn) Socket() *esock.Socket {
 	if c == nil {
 		return nil
@@ -155,8 +164,8 @@ func (c *Conn) Unsent() int {
 	return c.unsent
 }
 
-// Write copies b, and sends it with the next turn of the loop, on a socket of messages as one, unless it is empty. Errors:
-// ErrFull, and nothing is written; Writable is called when there is room again. net.ErrClosed.
+// Write copies b, and sends it with the next turn of the loop, on a socket of messages as one, unless it is empty.
+// Errors: ErrFull, and nothing is written; Writable is called when there is room again. net.ErrClosed.
 func (c *Conn) Write(b []byte) (int, error) {
 	if err := c.writes(); err != nil {
 		return 0, err
@@ -258,8 +267,8 @@ func (l *Loop) received(buffer uint32) {
 	l.putBack(buffer)
 }
 
-// Close closes the connection when all that was written has been sent. Nothing more is received. To close it at once, and lose
-// what is unsent, close the socket.
+// Close closes the connection when all that was written has been sent. Nothing more is received. To close it at once,
+// and lose what is unsent, close the socket.
 func (c *Conn) Close() { c.endWith(net.ErrClosed) }
 
 // endWith ends the connection when all is sent.
@@ -277,15 +286,17 @@ func (c *Conn) endWith(err error) {
 
 var errUnhandled = fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
 
-// Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called. Errors:
-// esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post waits for;
-// net.ErrClosed.
+// Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called.
+// Errors: esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post
+// waits for; net.ErrClosed.
 func (c *Conn) Detach() (*esock.Socket, error) {
 	switch {
 	case !c.made():
 		return nil, net.ErrClosed
 	case len(c.sending) > 0:
 		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
+	case len(c.first) > 0 && !c.gone.Load():
+		return nil, errUnhandled
 	case !c.gone.Load() && slices.ContainsFunc(c.l.rest, func(r loopcall.Result) bool { return r.Op == c.op }):
 		return nil, errUnhandled
 	}
@@ -328,6 +339,7 @@ func (c *Conn) join() {
 	}
 	c.receive()
 	c.tellOpened()
+	c.tellUnread()
 }
 
 // tellOpened tells the handler of the connection.
@@ -410,6 +422,7 @@ func (c *Conn) sent(r *loopcall.Result) {
 		}
 		resume(c)
 	}
+	c.tryOut()
 }
 
 func (c *Conn) writable() {
@@ -454,6 +467,12 @@ type listening struct {
 	leaving bool // of a loop that shuts down
 }
 
+// listens reports whether a socket listens.
+func listens(s *esock.Socket) (bool, error) {
+	on, err := s.GetOptionNativeInt(syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+	return on != 0, err
+}
+
 // Serve gives a listening socket to the loop, which accepts its connections and serves them. Errors: as Adopt;
 // *esock.InvalidError "socket" for one that does not listen.
 func (l *Loop) Serve(s *esock.Socket, h Handler) error {
@@ -463,10 +482,10 @@ func (l *Loop) Serve(s *esock.Socket, h Handler) error {
 	case h == nil:
 		return &esock.InvalidError{What: "handler", Cause: "it is nil"}
 	}
-	switch on, err := s.GetOptionNativeInt(syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); {
+	switch on, err := listens(s); {
 	case errors.Is(err, net.ErrClosed):
 		return err
-	case err == nil && on == 0:
+	case err == nil && !on:
 		return &esock.InvalidError{What: "socket", Cause: "it does not listen"}
 	}
 	return l.enlist(&listening{joined: joined{l: l, s: s}, h: h})

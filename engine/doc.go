@@ -18,12 +18,22 @@
 // Write copies what it is given into memory of the loop, which sends it with its next turn. A peer that does not read
 // stops the reading from its own connection, and then Write: see Mark.
 //
-// Packets makes a Handler that hands whole packets to the program, framed as package packet has it.
+// Packets makes a Handler that hands whole packets to the program, framed as package packet has it. Conn.Raw takes
+// bytes between packets as they come, such as the body of an HTTP request.
+//
+// On a socket of datagrams, Conn.From is the sender of the one that was received, and Conn.WriteTo sends one to an
+// address.
 //
 // Loop.After calls a function later. SetIdleTimeout and SetWriteTimeout end connections without traffic. None of them
 // costs a timer of the runtime: a loop has one wheel, and sleeps until its next timer is due.
 //
-// Sharded makes several loops that listen on one address. Shutdown lets the connections of a loop finish.
+// A handler that panics, or calls runtime.Goexit, ends its connection, and the loop goes on: see Panicked.
+//
+// Sharded makes several loops that listen on one address. Shutdown lets the connections of a loop finish, and
+// Conn.HandOver takes one out that is to go on elsewhere: AdoptUnread takes it into another loop, of a process that has
+// got its descriptor for example. AdoptFramed serves a connection of package gentcp.
+//
+// While a loop is busy, other goroutines run after each round of some 64 results, and between handlers that take long.
 //
 // A loop that has nothing left to do looks for more for a short time (Spin) before it sleeps. Counters tell how often.
 //

@@ -86,7 +86,9 @@ func TestTheLoopLivesWhatDoesNotReturn(t *testing.T) {
 		} {
 			t.Run(way.name+" in "+c.name, func(t *testing.T) {
 				reports := make(chan told, 1)
-				l, ended := runDeferred(t, engine.Panicked(func(c *engine.Conn, err *engine.PanicError) { reports <- told{c, err} }))
+				l, ended := runDeferred(t, engine.Panicked(func(c *engine.Conn, err *engine.PanicError) {
+					reports <- told{c, err}
+				}))
 				s, address := listen(t)
 				opened, closed := make(chan *engine.Conn, 1), make(chan error, 1)
 				h := handler{
@@ -160,8 +162,12 @@ func TestNothingIsLostWhenHandlersLeave(t *testing.T) {
 	for _, way := range leavers {
 		t.Run(way.name, func(t *testing.T) {
 			reports := 0
-			l, ended := runDeferred(t, engine.Panicked(func(*engine.Conn, *engine.PanicError) { reports++ }), engine.Buffers(64, 256))
-			const many = 200
+			l, ended := runDeferred(t, engine.Buffers(64, 256),
+				engine.Panicked(func(*engine.Conn, *engine.PanicError) { reports++ }))
+			many := 200
+			if way.value == engine.ErrGoexit {
+				many = 30 // each takes the stack of a goroutine down
+			}
 			var peers []*esock.Socket
 			received, closed, posted := 0, 0, 0
 			all := make(chan struct{})

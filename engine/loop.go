@@ -44,8 +44,8 @@ type Loop struct {
 
 	ring ring
 
-	// What follows is for the goroutine of Run alone. It takes work off its list before it calls the program, and defers
-	// what follows the call: see live.
+	// What follows is for the goroutine of Run alone. It takes work off its list before it calls the program, and
+	// defers what follows the call: see live.
 	todo    work
 	inside  bool // a function of the program runs
 	buffers *loopcall.Buffers
@@ -172,8 +172,8 @@ type config struct {
 // Option is an option of New.
 type Option func(*config) error
 
-// Buffers sets how many buffers the loop has, and how many bytes each: 1,024 of 16 KiB if it is not given. Memory is used for
-// those that are filled. size must be a multiple of 64, and at least 256.
+// Buffers sets how many buffers the loop has, and how many bytes each: 1,024 of 16 KiB if it is not given. Memory is
+// used for those that are filled. size must be a multiple of 64, and at least 256.
 func Buffers(count, size int) Option {
 	return func(c *config) error {
 		if count < 4 || size < 256 || size%64 != 0 || int64(count) > 1<<31/int64(size) {
@@ -334,8 +334,8 @@ func (l *Loop) free() {
 func (l *Loop) made() bool { return l != nil && l.look != nil }
 
 // Post calls f in the goroutine of Run, soon. If it reports true, f is called, once; when the loop closes, with the
-// connections that are left. It reports false, and does not call f, if the loop is closed. A panic of f does not end the
-// loop: see Panicked.
+// connections that are left. It reports false, and does not call f, if the loop is closed. A panic of f does not end
+// the loop: see Panicked.
 func (l *Loop) Post(f func()) bool { return l.post(nil, f) }
 
 func (l *Loop) post(c *Conn, f func()) bool {
@@ -424,9 +424,10 @@ func (l *Loop) halt(err error) {
 	}
 }
 
-// Run serves the connections until ctx ends or Close is called, and then closes them; listeners stay open, and are the
-// caller's again. It returns why it ended: the context's error, ErrClosed, or that of epoll_wait(2) or io_uring_enter(2). A loop runs once. One
-// that never runs is to be closed; the garbage collector frees it if it is forgotten with its sockets.
+// Run serves the connections until ctx ends or Close is called, and then closes them; listeners stay open, and are
+// the caller's again. It returns why it ended: the context's error, ErrClosed, or that of epoll_wait(2) or
+// io_uring_enter(2). A loop runs once. One that never runs is to be closed; the garbage collector frees it if it is
+// forgotten with its sockets.
 func (l *Loop) Run(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}
@@ -442,8 +443,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	return l.live()
 }
 
-// live serves until the loop is to end, and ends it. A function of the program that calls runtime.Goexit takes the goroutine
-// with it, but not before what is deferred has returned: so the loop goes on there, in further goroutines.
+// live serves until the loop is to end, and ends it. A function of the program that calls runtime.Goexit takes the
+// goroutine with it, but not before what is deferred has returned: so the loop goes on there, in further goroutines.
 func (l *Loop) live() (stop error) {
 	returned := false
 	defer l.bind()()
@@ -511,8 +512,8 @@ func (l *Loop) handle() {
 	l.expire()
 }
 
-// share lets other goroutines run after some results, and makes the next turn smaller if a large round took long. A loop
-// that always has something to do never sleeps, and the scheduler takes the processor from it after 10 ms only.
+// share lets other goroutines run after some results, and makes the next turn smaller if a large round took long. A
+// loop that always has something to do never sleeps, and the scheduler takes the processor from it after 10 ms only.
 func (l *Loop) share() {
 	large := l.got >= minBatch
 	if large && l.began > 0 {
@@ -534,8 +535,16 @@ func (l *Loop) share() {
 	}
 }
 
-// yield lets other goroutines run.
+// yield lets other goroutines run. That takes long for one that is locked to its thread, so with io_uring it happens
+// only where there is no other processor for them, and not more often than each breath.
 func (l *Loop) yield() {
+	if l.ring.on {
+		l.yielded = loopcall.Clock()
+		if runtime.GOMAXPROCS(0) > 1 || l.yielded-l.ring.yielded < breath {
+			return
+		}
+		l.ring.yielded = l.yielded
+	}
 	runtime.Gosched()
 	l.yielded = loopcall.Clock()
 }

@@ -14,9 +14,8 @@ type PacketHandler interface {
 	// Packet is called with each packet. p is valid until it returns.
 	Packet(c *Conn, p packet.Packet)
 	Writable(c *Conn)
-	// Closed is that of Handler. err is io.ErrUnexpectedEOF when the peer has ended the stream within a packet, or before
-	// all bytes of Raw. It has
-	// packet.ErrInvalid when it has sent none of the type, or one that is too large.
+	// Closed is that of Handler. err is io.ErrUnexpectedEOF when the peer has ended the stream within a packet, or
+	// before all bytes of Raw. It has packet.ErrInvalid when it has sent none of the type, or one that is too large.
 	Closed(c *Conn, err error)
 }
 
@@ -77,10 +76,10 @@ func (c *Conn) changed() {
 	}
 }
 
-// Raw makes the next n bytes come as they are, before packets are searched for again: the body after the head of an HTTP
-// request. Packet gets them in packets of kind packet.KindData, each time as many as there are. They are in addition to
-// those of an earlier call that have not come yet, which RawLeft returns. Errors: *esock.InvalidError for an n below 0,
-// and without Packets.
+// Raw makes the next n bytes come as they are, before packets are searched for again: the body after the head of an
+// HTTP request. Packet gets them in packets of kind packet.KindData, each time as many as there are. They are in
+// addition to those of an earlier call that have not come yet, which RawLeft returns. Errors: *esock.InvalidError for
+// an n below 0, and without Packets.
 func (c *Conn) Raw(n int64) error {
 	switch {
 	case c == nil || c.framing == nil:

@@ -17,6 +17,7 @@ type Shards struct {
 
 	mu        sync.Mutex
 	listeners []*esock.Socket // of Listen
+	steered   bool            // by CPU
 }
 
 // Sharded makes n loops with the same options. Errors: those of New; *esock.InvalidError "shards" for an n below 1 or
@@ -45,11 +46,11 @@ func (s *Shards) Loops() []*Loop {
 	return append([]*Loop(nil), s.loops...)
 }
 
-// Listen makes a TCP listener for each loop, all on the same address, among which the kernel spreads the connections by
-// a hash of their addresses (SO_REUSEPORT, socket(7)). If the address has port 0, they share the port that the kernel
-// chooses. h is called from all loops, at the same time. It returns the listeners, in the order of the loops;
-// sockopt.SocketAttachReusePortCBPF on one of them spreads connections otherwise. They close when Run or Shutdown ends.
-// Errors: ErrClosed; those of bind(2) and listen(2), and then nobody listens; *esock.InvalidError.
+// Listen makes a TCP listener for each loop, all on the same address, among which the kernel spreads the connections
+// by a hash of their addresses (SO_REUSEPORT, socket(7)). If the address has port 0, they share the port that the
+// kernel chooses. h is called from all loops, at the same time. It returns the listeners, in the order of the loops.
+// SteerByCPU, or sockopt.SocketAttachReusePortCBPF on one of them, spreads connections otherwise. They close when Run
+// or Shutdown ends. Errors: ErrClosed; those of bind(2) and listen(2), and then nobody listens; *esock.InvalidError.
 func (s *Shards) Listen(address esock.Addr, backlog int, h Handler) ([]*esock.Socket, error) {
 	switch f := address.Family(); {
 	case h == nil:
@@ -76,6 +77,11 @@ func (s *Shards) Listen(address esock.Addr, backlog int, h Handler) ([]*esock.So
 		for i, l := range made { // nobody listens before all have the address
 			if err := l.Listen(backlog); err != nil {
 				return err
+			}
+			if i == 0 && s.steered {
+				if err := steer(l, len(s.loops)); err != nil {
+					return err
+				}
 			}
 			if err := s.loops[i].Serve(l, h); err != nil {
 				return err
@@ -109,6 +115,38 @@ func shard(address esock.Addr) (*esock.Socket, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// SteerByCPU makes new connections of Listen, of calls before and after it, go to the loop whose number is that of
+// the CPU on which the kernel receives them, modulo the loops, where a hash would choose. It pays where the network
+// card spreads its queues over the CPUs, and each loop is kept on its own: the program sets that, with
+// sched_setaffinity(2). When a loop has ended the kernel numbers the others anew. Errors: those of setsockopt(2),
+// SO_ATTACH_REUSEPORT_CBPF; ErrClosed for zero Shards.
+func (s *Shards) SteerByCPU() error {
+	if s == nil || len(s.loops) == 0 {
+		return ErrClosed
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := 0; i < len(s.listeners); i += len(s.loops) {
+		if err := steer(s.listeners[i], len(s.loops)); err != nil {
+			return err
+		}
+	}
+	s.steered = true
+	return nil
+}
+
+// steer gives the group of a listener a program: the number of the CPU, modulo n. <linux/filter.h>.
+func steer(l *esock.Socket, n int) error {
+	const (
+		load      = 0x20            // BPF_LD | BPF_W | BPF_ABS
+		modulo    = 0x94            // BPF_ALU | BPF_MOD | BPF_K
+		result    = 0x16            // BPF_RET | BPF_A
+		processor = 0xfffff000 + 36 // SKF_AD_OFF + SKF_AD_CPU
+	)
+	return sockopt.SocketAttachReusePortCBPF.Set(l, []sockopt.SockFilter{
+		{Code: load, K: processor}, {Code: modulo, K: uint32(n)}, {Code: result}})
 }
 
 func closeAll(sockets []*esock.Socket) {

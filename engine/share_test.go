@@ -99,7 +99,11 @@ func TestALoopSharesTheProcessor(t *testing.T) {
 		round()
 	}
 	require.EqualValues(t, 64, least.Load())
-	in(t, l, func() { assert.LessOrEqual(t, longest, int64(32)) })
+	limit := int64(32)
+	if b, _ := l.Backend(); b == engine.IOUring {
+		limit = 64 // it yields less often
+	}
+	in(t, l, func() { assert.LessOrEqual(t, longest, limit) })
 	slow = false
 	for range 5 {
 		round()

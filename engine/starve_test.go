@@ -20,9 +20,9 @@ import (
 // starved is the variable that makes a copy of this binary the server of TestOthersAreNotStarved: engine or net.
 const starved = "ESOCK_ENGINE_STARVED"
 
-// A goroutine beside a loaded loop runs in time, with one processor: the test prints how late those are that sleep for a
-// millisecond, beside a server of package net, and functions of Post. It asserts nothing, because other programs share
-// the machine.
+// A goroutine beside a loaded loop runs in time, with one processor: the test prints how late those are that sleep
+// for a millisecond, beside a server of package net, and functions of Post. It asserts nothing, because other
+// programs share the machine.
 func TestOthersAreNotStarved(t *testing.T) {
 	if which := os.Getenv(starved); which != "" {
 		serveStarved(t, which)

@@ -30,7 +30,8 @@ func wakes(t *testing.T) *atomic.Int64 {
 	return &n
 }
 
-// A loop that sleeps is woken by what is given to it, and by a timer that is earlier than the next one, within the call.
+// A loop that sleeps is woken by what is given to it, and by a timer that is earlier than the next one, within the
+// call.
 func TestWhatWakesALoop(t *testing.T) {
 	n := wakes(t)
 	l := run(t)
@@ -102,7 +103,8 @@ func TestATimerSetBeforeTheSleep(t *testing.T) {
 	require.ErrorIs(t, <-ended, engine.ErrClosed)
 }
 
-// timerSetBeforeTheWait is the same where the loop waits in C, with a second processor: with one it never waits for long.
+// timerSetBeforeTheWait is the same where the loop waits in C, with a second processor: with one it never waits for
+// long.
 func timerSetBeforeTheWait(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))))
 	wait := loopcall.Wait
