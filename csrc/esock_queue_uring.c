@@ -238,8 +238,9 @@ static void completed(struct uring_queue *u, const struct esock__cqe *c);
 
 /* Whether there are completions, or the kernel has work that leads to some. */
 static bool stirs(const struct uring_queue *u) {
-    return load(u->cq_tail) != *u->cq_head ||
-           (load(u->sq_flags) & (URING_SQ_TASKRUN | URING_SQ_CQ_OVERFLOW)) != 0;
+    uint32_t tail = __atomic_load_n(u->cq_tail, __ATOMIC_SEQ_CST);
+    uint32_t flags = __atomic_load_n(u->sq_flags, __ATOMIC_SEQ_CST);
+    return tail != *u->cq_head || (flags & (URING_SQ_TASKRUN | URING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 /* Gives the kernel what there is, and waits for a completion if `min` is 1. 0: the time is over, or try again. */
@@ -803,8 +804,8 @@ static void uring_serve(esock_queue *q, esock_member *m, struct results *r) {
 static void tell(struct uring_queue *u) {
     if (u->told) return;
     __atomic_store_n(&u->told, 1, __ATOMIC_SEQ_CST);
-    store(u->cq_flags, *u->cq_flags & ~(uint32_t)URING_CQ_EVENTFD_DISABLED);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    uint32_t flags = *u->cq_flags & ~(uint32_t)URING_CQ_EVENTFD_DISABLED;
+    __atomic_store_n(u->cq_flags, flags, __ATOMIC_SEQ_CST); /* before stirs looks */
     if (stirs(u)) u->q.sys->event_set(u->q.sys, u->ready);
 }
 
@@ -819,7 +820,6 @@ static void hush(struct uring_queue *u) {
  * a grace period of RCU. */
 static void uring_woken(esock_queue *q) {
     struct uring_queue *u = of(q);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (__atomic_load_n(&u->told, __ATOMIC_SEQ_CST)) q->sys->event_set(q->sys, u->ready);
 }
 

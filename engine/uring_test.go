@@ -165,9 +165,22 @@ func TestDetachWhileBytesCome(t *testing.T) {
 	}
 }
 
-// With one processor a loop that waits lets other goroutines run, and parks at last.
+// With one processor a loop that waits lets other goroutines run, and parks at last; then it wakes again.
 func TestOneProcessorIsShared(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	idle := loopcall.Idle
+	parks := make(chan struct{}, 1)
+	loopcall.Idle = func(q unsafe.Pointer) bool {
+		is := idle(q)
+		if is {
+			select {
+			case parks <- struct{}{}:
+			default:
+			}
+		}
+		return is
+	}
+	t.Cleanup(func() { loopcall.Idle = idle })
 	l := run(t)
 	s, address := listen(t)
 	require.NoError(t, l.Serve(s, echo))
@@ -177,16 +190,9 @@ func TestOneProcessorIsShared(t *testing.T) {
 		require.NoError(t, err)
 		_, err = io.ReadFull(c, make([]byte, 1))
 		require.NoError(t, err)
-		// It sleeps for good: what wakes it is not the time.
-		testwait.Until(t, "a loop that sleeps for good", func() bool {
-			before := l.Counters().Turns
-			time.Sleep(20 * time.Millisecond)
-			return l.Counters().Turns == before
-		})
+		<-parks
 	}
-	done := make(chan struct{})
-	l.Post(func() { close(done) })
-	<-done
+	in(t, l, func() {})
 }
 
 // The end of a context ends a loop that waits.

@@ -2,12 +2,15 @@
 #include "fixture.h"
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#if __has_include(<linux/filter.h>) && __has_include(<linux/seccomp.h>)
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#endif
 
 #include "esock_queue.h"
 
@@ -1231,7 +1234,7 @@ static void a_ring_that_is_refused(void **state) {
 
 /* A process that a seccomp filter keeps from io_uring: the filter answers with an error. */
 static int refused_by_seccomp(unsigned short error) {
-#ifdef SYS_io_uring_setup
+#if defined(SYS_io_uring_setup) && defined(SECCOMP_MODE_FILTER)
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
