@@ -202,8 +202,8 @@ func drainFor(s *Socket) {
 	}
 }
 
-// TestAllocAsync arms, waits for the message, and repeats the call. A handle of the caller's costs nothing; without
-// one there is a *Select each time.
+// TestAllocAsync arms, waits for the message, and repeats a call that is not carried out. A handle of the caller's costs
+// nothing; without one there is a *Select or a *Completion each time.
 func TestAllocAsync(t *testing.T) {
 	buf, data := make([]byte, 64), make([]byte, 64)
 	in := &Msg{Buf: buf}
@@ -216,17 +216,20 @@ func TestAllocAsync(t *testing.T) {
 	defer mb.Close()
 	for name, receive := range receives {
 		t.Run(name, func(t *testing.T) {
-			for kind, w := range map[string]Wait{"handle": With(mb.NewHandle()), "none": NoWait(mb)} {
-				most := map[string]float64{"handle": 0, "none": 1}[kind]
+			for _, c := range []struct {
+				w    Wait
+				most float64
+			}{{With(mb.NewHandle()), 0}, {NoWait(mb), 1}, {CompleteWith(mb.NewHandle()), 0}, {Complete(mb), 1}} {
+				w, most := c.w, c.most
 				a, b := pair(t, SeqPacket)
 				allocations(t, most, func() error {
-					if err := wantSelect(receive(a, w)); err != nil {
+					if err := wantPending(receive(a, w)); err != nil {
 						return err
 					}
 					if _, err := b.Send(data, 0, Forever); err != nil {
 						return err
 					}
-					if err := wantMessage(mb); err != nil {
+					if err := wantMessage(mb, w); err != nil || w.kind == waitComplete {
 						return err
 					}
 					return receive(a, w)
@@ -242,56 +245,70 @@ func TestAllocAsync(t *testing.T) {
 	}
 	for name, send := range sends {
 		t.Run(name, func(t *testing.T) {
-			a, b := pair(t, SeqPacket)
-			w := With(mb.NewHandle())
-			noAllocations(t, func() error {
-				sent, err := 0, error(nil)
-				for ; err == nil; sent++ {
-					_, err = send(a, w)
-				}
-				if err := wantSelect(err); err != nil {
-					return err
-				}
-				for range sent - 1 {
-					if _, err := b.Recv(buf, 0, Forever); err != nil {
+			for _, w := range []Wait{With(mb.NewHandle()), CompleteWith(mb.NewHandle())} {
+				a, b := pair(t, SeqPacket)
+				noAllocations(t, func() error {
+					sent, err := 0, error(nil)
+					for ; err == nil; sent++ {
+						_, err = send(a, w)
+					}
+					if err := wantPending(err); err != nil {
 						return err
 					}
-				}
-				return wantMessage(mb)
-			})
+					for range sent - 1 {
+						if _, err := b.Recv(buf, 0, Forever); err != nil {
+							return err
+						}
+					}
+					if err := wantMessage(mb, w); err != nil || w.kind != waitComplete {
+						return err
+					}
+					_, err = b.Recv(buf, 0, Forever) // what the message is about
+					return err
+				})
+			}
 		})
 	}
 
 	t.Run("arm and cancel", func(t *testing.T) {
-		a, _ := pair(t, SeqPacket)
-		w := With(mb.NewHandle())
-		noAllocations(t, func() error {
-			_, err := a.Recv(buf, 0, w)
-			sel, ok := err.(*Select)
-			if !ok {
-				return err
-			}
-			return a.Cancel(sel)
-		})
+		for _, w := range []Wait{With(mb.NewHandle()), CompleteWith(mb.NewHandle())} {
+			a, _ := pair(t, SeqPacket)
+			noAllocations(t, func() error {
+				_, err := a.Recv(buf, 0, w)
+				call, ok := err.(Pending)
+				if !ok {
+					return err
+				}
+				return a.Cancel(call)
+			})
+		}
 	})
 }
 
-func wantSelect(err error) error {
-	if _, ok := err.(*Select); ok {
+func wantPending(err error) error {
+	if isPending(err) {
 		return nil
 	}
-	return errors.Join(errors.New("not selected"), err)
+	return errors.Join(errors.New("it does not go on"), err)
 }
 
-func wantMessage(mb *Mailbox) error {
+func wantMessage(mb *Mailbox, w Wait) error {
 	msg, err := mb.Receive(context.Background())
 	if err != nil {
 		return err
 	}
-	if _, ok := msg.(SelectMsg); !ok {
-		return errors.New("another message")
+	switch m := msg.(type) {
+	case SelectMsg:
+		if w.kind == waitAsync {
+			return nil
+		}
+	case CompletionMsg:
+		if w.kind == waitComplete {
+			_, err = m.Result()
+			return err
+		}
 	}
-	return nil
+	return errors.New("another message")
 }
 
 func TestAllocReceiveMatchThatWaits(t *testing.T) {
@@ -379,4 +396,20 @@ func TestAllocDeadlines(t *testing.T) {
 			assert.Error(t, within(t, got, "the call's end"))
 		})
 	}
+}
+
+// Batches are reused, and so are the messages.
+func TestAllocManyMessages(t *testing.T) {
+	a, b := udpPair(t)
+	out, in := make([]Msg, 4), make([]Msg, 4)
+	for i := range out {
+		out[i].Iov = [][]byte{make([]byte, 100)}
+	}
+	noAllocations(t, func() error {
+		if _, err := a.SendMMsg(out, 0, Forever); err != nil {
+			return err
+		}
+		_, err := b.RecvMMsg(in, 0, Forever)
+		return err
+	})
 }

@@ -39,10 +39,18 @@ type call struct {
 	out        *cMsg
 	accepted   *handle
 	file       *heldFile
+	batch      *batch        // of RecvMMsg and SendMMsg, with its messages
+	from, left int           // send: the messages of the batch that are still to go; receive: how many may come
 	to         *Addr         // connect: where the attempt that the call goes on with leads
 	own        func() int    // makes the try instead of the core: SyscallConn's functions, and tests
 	lowat      lowat         // of a receive that is whole: lowat.go
 	zc         *zeroCopySend // the memory that a send without copying leaves with the kernel
+
+	// For a call that the library carries out: completion.go.
+	x    *scratch // what other fields point into, nil if that is the caller's
+	msg  *Msg     // of RecvMsg
+	into []byte   // what buf was at first, if it is not whole any more
+	cut  bool     // RecvMsg: control messages may be cut
 }
 
 // until is the deadline in the call's Wait, fixed when the call first has to wait; 0 for none.
@@ -99,6 +107,10 @@ func (c *call) try(s *Socket, how uint) int {
 			return cSendMsgV(s.h, c.iov, c.flags, how, c.addr, c.ctrl)
 		}
 		return cSendMsg(s.h, c.buf, c.flags, how, c.addr, c.ctrl)
+	case OpRecvMMsg:
+		r = cBatchRecv(s.h, c.batch.c, c.left, c.flags, how)
+	case OpSendMMsg:
+		return cBatchSend(s.h, c.batch.c, c.from, c.left, c.flags, how)
 	case OpSendFile:
 		return c.file.send(s.h, how)
 	case OpAccept:
@@ -145,6 +157,9 @@ func (c *call) advance(s *Socket, r int) bool {
 	switch {
 	case c.op == OpSendFile:
 		return c.file.advance(r)
+	case c.op == OpSendMMsg:
+		c.from, c.left = c.from+r, c.left-r
+		return c.left == 0
 	case !c.whole:
 		return true
 	case r == 0 && c.ends(s):
@@ -188,7 +203,7 @@ func (s *Socket) do(c *call, w *Wait) (n int, err error) {
 	// mispredicts each branch, so there are few.
 	var tried bool
 	var r int
-	if len(c.buf) > 0 && w.kind != waitAsync && s.state.Load()&stWaited(c.op.direction()) == 0 && s.otp.Load() == nil {
+	if len(c.buf) > 0 && !w.async() && s.state.Load()&stWaited(c.op.direction()) == 0 && s.otp.Load() == nil {
 		r = c.try(s, howPoll)
 		if r > 0 && (!c.whole || r == len(c.buf)) && atomic.LoadUint32((*uint32)(&s.block.wrapped)) == 0 {
 			s.leave(c.op, nil)
@@ -218,7 +233,7 @@ func (s *Socket) admit(c *call, w *Wait) error {
 			return sound(err)
 		}
 	}
-	if w.kind == waitAsync && w.requester().Closed() {
+	if w.async() && w.requester().Closed() {
 		return errMailboxClosed
 	}
 	if err := s.enter(c, w); err != nil {
@@ -234,8 +249,8 @@ func (s *Socket) admit(c *call, w *Wait) error {
 // do, or its time is over. It counts as the requester's next call, so a requester that holds the lane gives it up, and the next
 // in the queue moves up.
 func (s *Socket) answer(op Op, w *Wait, err error) error {
-	if sel, ok := err.(*Select); ok {
-		return sel // it has a place in the queue
+	if isPending(err) {
+		return err // it has a place in the queue
 	}
 	if mb := s.requester(w); mb != nil && !errors.Is(err, ErrState) { // after ErrState the request in progress goes on
 		s.yield(op, mb)
@@ -282,16 +297,14 @@ func (s *Socket) finish(c *call, w *Wait, n int, err error) (int, error) {
 	if o != nil && o.selectRead && err == nil && w.kind == waitAsync && d == reading && c.op != OpAccept {
 		c.complete = true
 		for err == nil {
-			err = s.selectOn(c, w)
+			err = s.selectOn(c, w, n)
 		}
 		if _, ok := err.(*Select); !ok {
 			err = nil // the data is there, even if the next event cannot be asked for
 		}
 	}
-	if err != nil && c.part {
-		if _, selected := err.(*Select); !selected {
-			s.endRequest(d)
-		}
+	if err != nil && c.part && !isPending(err) {
+		s.endRequest(d)
 	}
 	if atomic.LoadUint32((*uint32)(&s.block.wrapped)) != 0 {
 		s.noticeWrap()
@@ -318,6 +331,9 @@ func (s *Socket) finish(c *call, w *Wait, n int, err error) (int, error) {
 	if err != nil {
 		err = s.fail(op.String(), err)
 	}
+	if isCompletion(err) {
+		n = 0 // the message has it
+	}
 	return n, err
 }
 
@@ -333,7 +349,7 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	}
 	blocks := w.blocks()
 	var how uint
-	if w.kind != waitAsync {
+	if !w.async() {
 		how = howPoll // the wait that follows counts, not the try
 	}
 	for ; ; tried = false {
@@ -356,8 +372,8 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 		}
 		if c.wouldBlock(r) {
 			switch {
-			case w.kind == waitAsync:
-				if err = s.selectOn(c, w); err == nil {
+			case w.async():
+				if err = s.selectOn(c, w, n); err == nil {
 					how = howPoll
 					continue // an event came meanwhile, and the wait goes on
 				}
@@ -383,7 +399,7 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 			}
 			return n, nil
 		}
-		if err = s.between(c, w); err != nil {
+		if err = s.between(c, w, n); err != nil {
 			return n, err
 		}
 	}
@@ -395,14 +411,14 @@ const pollTries = 16
 // between runs after each try that moved a part, so that a call that makes progress heeds Close, its context and its deadlines
 // as a waiting call does. From here on the call is also the lane's current request, so that a call with Within(0) returns at
 // once.
-func (s *Socket) between(c *call, w *Wait) error {
+func (s *Socket) between(c *call, w *Wait, n int) error {
 	s.park(c.op.direction(), c.op)
 	switch {
 	case s.closing():
 		return net.ErrClosed
-	case w.kind == waitAsync:
+	case w.async():
 		if c.sends >= pollTries {
-			return s.selectOn(c, w) // the socket is ready, so that the message comes at once
+			return s.selectOn(c, w, n) // the socket is ready, so that the message comes at once
 		}
 	case w.polls():
 		if c.sends >= pollTries {

@@ -2,19 +2,22 @@ package esock
 
 import (
 	"net"
+	"time"
 )
 
 // Cancel takes an asynchronous call back. When it returns nil, no message about it will be received; a waiting
 // one is withdrawn. The next call in the queue moves up. A connection attempt goes on in the kernel. Errors:
 // net.ErrClosed; *InvalidError "select" if it is not in progress. OTP: socket:cancel/2.
-func (s *Socket) Cancel(sel *Select) error {
+func (s *Socket) Cancel(call Pending) error {
 	s = s.orClosed()
-	if sel == nil || sel.mb == nil {
+	var h *Handle
+	if call != nil {
+		h = call.Handle()
+	}
+	if h == nil || h.mb == nil {
 		return s.fail("cancel", &InvalidError{What: "select", Cause: "it is nil"})
 	}
-	h := sel.Handle()
-	err := s.cancel(h)
-	if err != nil {
+	if err := s.cancel(h); err != nil {
 		return s.fail("cancel", err)
 	}
 	return nil
@@ -24,8 +27,15 @@ func (s *Socket) cancel(h *Handle) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sock, busy := h.calls()
+	for sock == s && busy && h.state == handleCarried {
+		// Its try does not block, and the case is clear then. Only a sendfile may wait, for the disk.
+		s.mu.Unlock()
+		nap(5 * time.Microsecond)
+		s.mu.Lock()
+		sock, busy = h.calls()
+	}
 	if sock != s { // claiming it for this socket needs s.mu
-		return errNotInProgress
+		return h.notInProgress()
 	}
 	if s.closing() {
 		h.mb.withdraw(h)
@@ -33,7 +43,7 @@ func (s *Socket) cancel(h *Handle) error {
 	}
 	if !busy {
 		h.mb.withdraw(h)
-		return errNotInProgress
+		return h.notInProgress()
 	}
 	d := h.op.direction()
 	if l := s.lane(d); h.state == handleQueued {
@@ -47,7 +57,18 @@ func (s *Socket) cancel(h *Handle) error {
 	return nil
 }
 
-var errNotInProgress = &InvalidError{What: "select", Cause: "it is not in progress here"}
+var (
+	errNotInProgress = &InvalidError{What: "select", Cause: "it is not in progress here"}
+	errNotCarriedOut = &InvalidError{What: "completion", Cause: errNotInProgress.Cause}
+)
+
+// notInProgress says that h's last call is over, or another socket's.
+func (h *Handle) notInProgress() error {
+	if h.completes {
+		return errNotCarriedOut
+	}
+	return errNotInProgress
+}
 
 // dropCurrent ends the current request of a lane without a message. s.mu is held.
 func (s *Socket) dropCurrent(d direction) {

@@ -7,6 +7,7 @@ package esock
 #include <string.h>
 
 #include "csrc/esock.h"
+#include "csrc/esock_batch.h"
 #include "csrc/esock_queue.h"
 
 // cgo looks up, at every call, whether a handle points into memory of Go's, unless it knows that the handle has no
@@ -164,6 +165,12 @@ static inline ssize_t go_cmsg_encode(esock_cmsg *cmsgs, size_t n, bytes *data, s
 #cgo noescape go_cmsg_encode
 #cgo nocallback go_cmsg_encode
 
+// ---- Batches, which are in memory of C's
+#cgo noescape esock_batch_recv
+#cgo nocallback esock_batch_recv
+#cgo noescape esock_batch_send
+#cgo nocallback esock_batch_send
+
 // ---- Files
 #cgo noescape esock_sendfile
 #cgo nocallback esock_sendfile
@@ -226,12 +233,12 @@ static inline int go_opt_most(unsigned row) { return esock_opt_row(row)->most; }
 // Operations and results are in memory of C's.
 
 // Gives operations, and takes results.
-static inline int go_queue_turn(esock_queue *q, void *ops, int n, void *results, int max) {
+static inline int go_queue_turn(esock_queue *q, void *ops, int n, void *results, int max, int timeout_ms) {
 	for (int i = 0; i < n; i++) {
 		int r = esock_queue_give(q, ((esock_op **)ops)[i]);
 		if (r < 0) return r;
 	}
-	return esock_queue_wait(q, (esock_result *)results, max, 0);
+	return esock_queue_wait(q, (esock_result *)results, max, timeout_ms);
 }
 */
 import "C"
@@ -263,6 +270,7 @@ type (
 	cU8  = C.uint8_t
 	cU16 = C.uint16_t
 	cU32 = C.uint32_t
+	cU64 = C.uint64_t
 	cI32 = C.int32_t
 	cI64 = C.int64_t
 )
@@ -777,14 +785,19 @@ var (
 	_ [C.sizeof_esock_op]byte      = [unsafe.Sizeof(loopcall.Op{})]byte{}
 	_ [C.sizeof_esock_result]byte  = [unsafe.Sizeof(loopcall.Result{})]byte{}
 	_ [C.sizeof_esock_buffers]byte = [unsafe.Sizeof(loopcall.Buffers{})]byte{}
+	_ [C.sizeof_esock_addr]byte    = [unsafe.Sizeof(loopcall.Addr{})]byte{}
 )
 
-func cQueueNew(buffers, size uint32) (q *cQueue, b *C.esock_buffers, fd, r int) {
-	config := C.esock_queue_config{buffers: C.uint32_t(buffers), buffer_size: C.uint32_t(size)}
-	if r = int(C.esock_queue_new(&q, &config, nil)); r < 0 {
-		return nil, nil, -1, r
+func cQueueNew(buffers, size, engine uint32) (q *cQueue, b *C.esock_buffers, fd int, has uint32, refused, r int) {
+	config := C.esock_queue_config{
+		buffers: C.uint32_t(buffers), buffer_size: C.uint32_t(size), engine: C.uint32_t(engine),
 	}
-	return q, C.esock_queue_buffers(q), int(C.esock_queue_fd(q)), 0
+	if r = int(C.esock_queue_new(&q, &config, nil)); r < 0 {
+		return nil, nil, -1, 0, 0, r
+	}
+	var why C.int
+	has = C.esock_queue_engine(q, &why)
+	return q, C.esock_queue_buffers(q), int(C.esock_queue_fd(q)), has, int(why), 0
 }
 
 func cQueueFree(q *cQueue) int  { return int(C.esock_queue_free(q)) }
@@ -800,13 +813,52 @@ func cQueueAdd(q *cQueue, h *handle) (*cMember, int) {
 func cQueueCancel(q *cQueue, op unsafe.Pointer) { C.esock_queue_cancel(q, (*C.esock_op)(op)) }
 func cQueueRemove(q *cQueue, m *cMember)        { C.esock_queue_remove(q, m) }
 
-// cQueueTurn does not wait, since the call would keep a thread of Go's.
-func cQueueTurn(q *cQueue, ops unsafe.Pointer, n int, results unsafe.Pointer, most int) int {
-	return int(C.go_queue_turn(q, ops, C.int(n), results, C.int(most)))
+func cQueueKept(q *cQueue, m *cMember) bool { return C.esock_queue_kept(q, m) != 0 }
+
+// cQueueTurn keeps a thread of Go's while it waits: ms is 0, unless a goroutine is locked to the thread anyway.
+func cQueueTurn(q *cQueue, ops unsafe.Pointer, n int, results unsafe.Pointer, most, ms int) int {
+	return int(C.go_queue_turn(q, ops, C.int(n), results, C.int(most), C.int(ms)))
 }
 
 func cAlloc(size uintptr) unsafe.Pointer { return C.calloc(1, C.size_t(size)) }
 func cRelease(p unsafe.Pointer)          { C.free(p) }
+
+// ---- Batches
+
+type (
+	cBatch = C.esock_batch
+	cDgram = C.esock_dgram
+)
+
+func cBatchNew(count, size, control, records int) (b *cBatch, r int) {
+	config := C.esock_batch_config{count: C.uint32_t(count), size: C.uint32_t(size), control: C.uint32_t(control),
+		records: C.uint32_t(records)}
+	r = int(C.esock_batch_new(&b, &config, nil))
+	return b, r
+}
+
+func cBatchFree(b *cBatch) { C.esock_batch_free(b) }
+
+func cBatchRecv(h *handle, b *cBatch, n, flags int, how uint) int {
+	return int(C.esock_batch_recv(h, b, C.uint32_t(n), C.int(flags), C.uint(how)))
+}
+
+func cBatchSend(h *handle, b *cBatch, from, n, flags int, how uint) int {
+	return int(C.esock_batch_send(h, b, C.uint32_t(from), C.uint32_t(n), C.int(flags), C.uint(how)))
+}
+
+// dgrams, bytes, control and records are what a batch consists of.
+func cBatchDgrams(b *cBatch) []cDgram { return unsafe.Slice(b.dgrams, b.count) }
+func cBatchData(b *cBatch) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(b.data)), b.data_size)
+}
+func cBatchControl(b *cBatch, i int) []byte {
+	at := unsafe.Add(unsafe.Pointer(b.control), uintptr(i)*uintptr(b.control_size))
+	return unsafe.Slice((*byte)(at), b.control_size)
+}
+func cBatchRecords(b *cBatch, i int) []cCmsg {
+	return unsafe.Slice(b.records, b.count*b.records_each)[uint32(i)*uint32(b.records_each):][:b.records_each]
+}
 
 // ---- Counters
 

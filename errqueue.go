@@ -26,6 +26,9 @@ func (s *Socket) RecvErr(m *Msg, w Wait) (QueuedError, error) {
 	if err := m.cannotReceive(); err != nil {
 		return QueuedError{}, s.answer(OpRecvErr, &w, err)
 	}
+	if w.kind == waitComplete {
+		return QueuedError{}, s.answer(OpRecvErr, &w, &InvalidError{What: "timeout", Value: w, Cause: "use NoWait"})
+	}
 	if err := s.needErrorQueue("recverr"); err != nil {
 		return QueuedError{}, s.answer(OpRecvErr, &w, err)
 	}

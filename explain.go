@@ -67,6 +67,13 @@ func (s *Socket) causeOf(op string, errno syscall.Errno) string {
 		case !is(factConnected):
 			return s.connectFirst()
 		}
+	case "recvmmsg", "sendmmsg":
+		if errno == syscall.EOPNOTSUPP && s.typ != Dgram && s.typ != Raw {
+			return "only datagram and raw sockets have batches of messages"
+		}
+		if op == "sendmmsg" {
+			return s.causeOfSend(op, errno)
+		}
 	case "recverr", "zero_copy":
 		if errno == syscall.EOPNOTSUPP {
 			return "sockets of this kind have no error queue"
@@ -85,13 +92,17 @@ func (s *Socket) causeOfSend(op string, errno syscall.Errno) string {
 		return "Shutdown has ended writing"
 	case errno == syscall.EISCONN:
 		return "the socket is connected: send without an address"
+	case errno == syscall.EINVAL && Protocol(s.proto) == SCTP && (s.Domain() == Inet || s.Domain() == Inet6):
+		return "the association has no such stream, or sockets of this style take no such flag"
 	case errno == syscall.EOPNOTSUPP && op != OpSendFile.String() && s.typ == Stream && f&factConnected == 0:
 		return "a stream takes no address: " + s.connectFirst()
 	case errno != syscall.EPIPE && errno != syscall.ENOTCONN && errno != syscall.EDESTADDRREQ:
+	case s.typ == SeqPacket && Protocol(s.proto) == SCTP: // one-to-many: it may listen, and sends all the same
+		return "there is no such association, or it has ended: use SendTo, a Msg with Addr, or Connect"
 	case f&factListening != 0:
 		return "the socket listens: Accept returns its connections"
 	case f&factConnected != 0:
-	case s.typ == Stream, s.typ == SeqPacket && Protocol(s.proto) != SCTP, op == OpSendFile.String():
+	case s.typ == Stream, s.typ == SeqPacket, op == OpSendFile.String():
 		return s.connectFirst()
 	default:
 		return "there is no destination: use SendTo, a Msg with Addr, or Connect"

@@ -10,30 +10,32 @@ import (
 type Handle struct {
 	// A handle is its own entry in a lane's queue and in a mailbox's list of messages, so that neither allocates.
 
-	entry    links[Handle] // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
-	mb       *Mailbox      // the requester; nil for a blocking call waiting its turn
-	sock     *Socket       // where it was last used; guarded by mb.mu
-	call     links[Handle] // in the mailbox's list of handles in progress, guarded by mb.mu
-	ext      *handleExt    // nil in most handles
-	seq      uint64        // see place; guarded by mb.mu
-	op       Op
-	state    handleState // guarded by the socket's mu
-	posted   messageKind // guarded by mb.mu
-	away     bool        // the function of newHandleFunc is running; guarded by mb.mu
-	busy     bool        // a call is in progress; guarded by mb.mu
-	waiting  bool        // the message of that call is still to come; guarded by mb.mu
-	complete bool        // see Select.Complete
-	moved    bool        // part of the data has moved; guarded by the socket's mu
+	entry     links[Handle] // in a lane's queue, guarded by the socket's mu, or a mailbox's messages, by mb.mu
+	mb        *Mailbox      // the requester; nil for a blocking call waiting its turn
+	sock      *Socket       // where it was last used; guarded by mb.mu
+	call      links[Handle] // in the mailbox's list of handles in progress, guarded by mb.mu
+	ext       *handleExt    // nil in most handles
+	seq       uint64        // see place; guarded by mb.mu
+	op        Op
+	state     handleState // guarded by the socket's mu
+	posted    messageKind // guarded by mb.mu
+	away      bool        // the function of newHandleFunc is running; guarded by mb.mu
+	busy      bool        // a call is in progress; guarded by mb.mu
+	waiting   bool        // the message of that call is still to come; guarded by mb.mu
+	complete  bool        // see Select.Complete
+	moved     bool        // part of the data has moved; guarded by the socket's mu
+	completes bool        // the library carries the call out; guarded by the socket's mu
 }
 
 // handleExt has the fields that few handles need.
 type handleExt struct {
-	wake   chan struct{} // a blocking call waits here for its turn; buffer of 1
-	reason error         // of the AbortMsg
-	msg    Message       // messageOther
-	file   *heldFile     // the sendfile in progress
-	to     *Addr         // where the connect in progress leads
-	waiter *waiter       // of a blocking call
+	wake      chan struct{} // a blocking call waits here for its turn; buffer of 1
+	reason    error         // of the AbortMsg
+	msg       Message       // messageOther
+	file      *heldFile     // the sendfile in progress
+	to        *Addr         // where the connect in progress leads
+	waiter    *waiter       // of a blocking call
+	operation *operation    // that the library carries out or has carried out, used again for the next
 
 	maker *maker // newHandleFunc
 	post  uint64 // see place; guarded by mb.mu
@@ -46,6 +48,7 @@ const (
 	handleQueued                      // in a lane's queue
 	handleArmed                       // holds the lane; a message will come
 	handleSelected                    // holds the lane; the message was sent
+	handleCarried                     // holds and owns the lane: the library makes its tries now
 )
 
 // messageKind says which message about a handle is in its mailbox.
@@ -55,6 +58,7 @@ const (
 	messageNone messageKind = iota
 	messageSelect
 	messageAbort
+	messageCompletion
 	messageOther // ext.msg
 )
 
@@ -209,6 +213,8 @@ func (h *Handle) message() Message {
 		return SelectMsg{h}
 	case messageAbort:
 		return AbortMsg{h, h.ext.reason}
+	case messageCompletion:
+		return CompletionMsg{h}
 	}
 	return h.ext.msg
 }
@@ -313,10 +319,10 @@ func (h *Handle) inUse() bool {
 	return h.busy || h.posted != messageNone
 }
 
-// withdraw removes the message about h, if there is one.
+// withdraw removes the message about h, if there is one that is no result.
 func (m *Mailbox) withdraw(h *Handle) {
 	m.mu.Lock()
-	if h.posted != messageNone {
+	if h.posted != messageNone && h.posted != messageCompletion {
 		m.unlink(h)
 	}
 	m.mu.Unlock()

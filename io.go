@@ -63,7 +63,7 @@ func (s *Socket) unfit(op Op, w *Wait) error {
 	if err := w.calledOff(); err != nil {
 		return err
 	}
-	if w.kind == waitAsync {
+	if w.async() {
 		if w.requester().Closed() {
 			return errMailboxClosed
 		}
@@ -96,7 +96,7 @@ func (s *Socket) RecvFull(buf []byte, flags MsgFlags, w Wait) (int, error) {
 			return r, nil
 		}
 	}
-	n, err := s.carryOn(&call{op: OpRecv, buf: buf, flags: int(flags), whole: true}, &w, how, r)
+	n, err := s.carryOn(&call{op: OpRecv, buf: buf, flags: int(flags), whole: true, into: buf}, &w, how, r)
 	return min(n, len(buf)), err
 }
 
@@ -128,6 +128,11 @@ func (s *Socket) RecvBytes(length int, flags MsgFlags, w Wait) ([]byte, error) {
 	if s.typ == Stream && o.rcvbufN > 1 {
 		size = max(size, min(size*o.rcvbufN, maxFill))
 	}
+	if w.kind == waitComplete { // the buffer stays with the call
+		buf := make([]byte, size)
+		n, err := s.Recv(buf, flags, w)
+		return ownBytes(buf, n, err)
+	}
 	buf := buffers.get(size)
 	n, err := s.Recv(*buf, flags, w)
 	n = min(n, len(*buf)) // with MsgTrunc, n is the message's full length
@@ -148,6 +153,12 @@ func (s *Socket) RecvBytesFrom(length int, flags MsgFlags, w Wait) ([]byte, Addr
 	}
 	if length == 0 {
 		length = s.options().rcvbuf
+	}
+	if w.kind == waitComplete {
+		buf := make([]byte, length)
+		n, from, err := s.RecvFrom(buf, flags, w)
+		b, err := ownBytes(buf, n, err)
+		return b, from, err
 	}
 	buf := buffers.get(length)
 	n, from, err := s.RecvFrom(*buf, flags, w)
@@ -179,6 +190,14 @@ func (s *Socket) discards(flags MsgFlags) bool {
 		(Protocol(s.proto) == TCP || Protocol(s.proto) == MPTCP || Protocol(s.proto) == protocolSMC || s.Domain() == domainSMC)
 }
 
+// ownBytes is what a receive of n bytes into a buffer of its own returns.
+func ownBytes(buf []byte, n int, err error) ([]byte, error) {
+	if err != nil && n == 0 {
+		return nil, err
+	}
+	return exact(buf[:min(n, len(buf))]), err
+}
+
 // exact is b without the room behind it, when that is much.
 func exact(b []byte) []byte {
 	if cap(b)-len(b) < 512 {
@@ -204,7 +223,10 @@ func (s *Socket) RecvFrom(buf []byte, flags MsgFlags, w Wait) (int, Addr, error)
 	}
 	x := scratches.Get().(*scratch)
 	x.addr = a
-	n, err := s.carryOn(&call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr}, &w, how, r)
+	n, err := s.carryOn(&call{op: OpRecvFrom, buf: buf, flags: int(flags), addr: &x.addr, x: x}, &w, how, r)
+	if isCompletion(err) {
+		return 0, Addr{}, err
+	}
 	var from Addr
 	if err == nil || n > 0 {
 		from = addrFromC(&x.addr, Addr{})
@@ -251,12 +273,17 @@ func (s *Socket) RecvMsg(m *Msg, flags MsgFlags, w Wait) error {
 	if n > 0 || n == 0 && how == quickShare {
 		s.quickEnd(stOwned(reading), how)
 	} else {
-		c := call{op: OpRecvMsg, buf: buf, flags: int(flags), ctrl: ctrl, recs: recs, out: out}
+		c := call{op: OpRecvMsg, buf: buf, flags: int(flags), ctrl: ctrl, recs: recs, out: out, msg: m, cut: cut}
 		n, err = s.carryOn(&c, &w, how, n)
 	}
 	if err != nil && err != io.EOF && !isComplete(err) {
 		return err
 	}
+	return s.receivedMsg(m, flags, cut, n, err)
+}
+
+// receivedMsg stores in m what a receive of n bytes, which ended in err, has put into its buffers.
+func (s *Socket) receivedMsg(m *Msg, flags MsgFlags, cut bool, n int, err error) error {
 	if s.discards(flags) {
 		m.received(0)
 		m.FullLen = n
@@ -319,7 +346,10 @@ func (s *Socket) SendTo(buf []byte, to Addr, flags MsgFlags, w Wait) (int, error
 	}
 	x := scratches.Get().(*scratch)
 	x.addr = dest
-	n, err := s.carryOn(&call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, whole: s.typ == Stream}, &w, how, r)
+	n, err := s.carryOn(&call{op: OpSendTo, buf: buf, flags: int(flags), addr: &x.addr, x: x, whole: s.typ == Stream}, &w, how, r)
+	if isCompletion(err) {
+		return 0, err
+	}
 	x.free()
 	if err != nil {
 		err = s.blame(err, &to)
@@ -344,11 +374,11 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 		return 0, s.answer(OpSendMsg, &w, err)
 	}
 	// SCTP's streams send messages, and some of those are control messages alone: its kernel judges.
-	if len(ctrl) > 0 && s.typ == Stream && Protocol(s.proto) != SCTP && w.continues() == nil && total(m.Iov) == 0 {
+	if len(ctrl) > 0 && !s.sendsMessages() && w.continues() == nil && total(m.Iov) == 0 {
 		return 0, s.answer(OpSendMsg, &w, &InvalidError{What: "msg",
 			Cause: "ctrl: on a stream control messages need at least one byte of data to go with"})
 	}
-	c := call{op: OpSendMsg, flags: int(flags), addr: to, ctrl: ctrl}
+	c := call{op: OpSendMsg, flags: int(flags), addr: to, ctrl: ctrl, msg: m}
 	n, err := s.gather(&c, m.Iov, &w)
 	if err != nil && to != nil {
 		err = s.blame(err, &m.Addr)
@@ -357,7 +387,7 @@ func (s *Socket) SendMsg(m *Msg, flags MsgFlags, w Wait) (int, error) {
 }
 
 // SendV sends several buffers in order, as one message or piece of a stream. A message has at most LibraryInfo.IOVMax
-// buffers; a stream takes any number. OTP: socket:sendv/2,3; sendmsg(2).
+// buffers, also on SCTP's one-to-one sockets; a stream takes any number. OTP: socket:sendv/2,3; sendmsg(2).
 func (s *Socket) SendV(bufs [][]byte, w Wait) (int, error) {
 	s = s.orClosed()
 	c := call{op: OpSendV}
@@ -378,7 +408,7 @@ const pinFrom = 4096
 // gather sends several buffers. Small ones are copied together. Large ones are pinned for the duration of the call, because C
 // may not be given unpinned Go pointers in Go memory.
 func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
-	c.whole = s.typ == Stream
+	c.whole = !s.sendsMessages()
 	if len(bufs) == 1 {
 		c.buf = bufs[0]
 		how, r := quickNot, untried
@@ -401,15 +431,19 @@ func (s *Socket) gather(c *call, bufs [][]byte, w *Wait) (int, error) {
 		return s.gatherUncopied(c, bufs, total, w)
 	}
 	x := scratches.Get().(*scratch)
-	defer x.free()
 	if total < pinFrom*len(bufs) && total <= 1<<20 {
 		x.arena = x.arena[:0]
 		for _, b := range bufs {
 			x.arena = append(x.arena, b...)
 		}
-		c.buf = x.arena
-		return s.do(c, w)
+		c.buf, c.x = x.arena, x
+		n, err := s.do(c, w)
+		if !isCompletion(err) {
+			x.free()
+		}
+		return n, err
 	}
+	defer x.free()
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	x.pin(&pin, bufs)
@@ -444,9 +478,12 @@ func (s *Socket) gatherUncopied(c *call, bufs [][]byte, total int, w *Wait) (int
 	return s.sendUncopied(c, w, &zeroCopySend{bufs: slices.Clone(bufs)})
 }
 
+// sendsMessages reports whether each send is a message. SCTP's one-to-one sockets are of type Stream, and send messages.
+func (s *Socket) sendsMessages() bool { return s.typ != Stream || Protocol(s.proto) == SCTP }
+
 // checkIov refuses more buffers than one message may have.
 func (s *Socket) checkIov(bufs [][]byte) error {
-	if s.typ == Stream || len(bufs) <= iovMax {
+	if !s.sendsMessages() || len(bufs) <= iovMax {
 		return nil
 	}
 	n := len(bufs)

@@ -185,7 +185,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		err := s.clash(l, c, w, mine)
 		switch {
 		case err != nil:
-		case w.kind != waitAsync && s.expired(d):
+		case !w.async() && s.expired(d):
 			err = ErrTimeout
 		case !owned && mine:
 			if err = s.replace(l, c, w); err == nil {
@@ -201,7 +201,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 			continue
 		case w.polls():
 			err = ErrTimeout
-		case w.kind == waitAsync:
+		case w.async():
 			err = s.queueAsync(l, c, w)
 		case mb != nil && s.hasQueued(mb, l, d) != nil:
 			err = errQueuedAlready
@@ -227,10 +227,12 @@ func (s *Socket) clash(l *lane, c *call, w *Wait, mine bool) error {
 		return errLooped
 	}
 	current, cont := s.current(c.op.direction()), w.continues()
-	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op) {
+	if cont != nil && (l.cur != cont.Handle() || !mine || l.cur.op != c.op || l.cur.completes) {
 		return errNotInProgress
 	}
 	switch {
+	case mine && l.cur.completes:
+		return errCarried
 	case c.finish && (current != OpConnect || !mine):
 		return stateError("no connect of this requester is in progress")
 	case current == OpNone:
@@ -299,15 +301,19 @@ func (s *Socket) queueAsync(l *lane, c *call, w *Wait) error {
 	}
 	h := w.handle()
 	if h == nil {
-		h = mb.NewHandle()
+		h = w.newHandle()
 	}
 	if err := mb.claim(h, s); err != nil {
 		return err
 	}
 	h.op, h.complete, h.moved, h.state = c.op, false, false, handleQueued
-	h.keepFile(c)
+	h.completes = w.kind == waitComplete
+	if h.completes {
+		h.take(c, 0)
+	}
+	h.keep(c)
 	l.push(h)
-	return (*Select)(h)
+	return h.pending()
 }
 
 var errQueuedAlready = stateError("a call of this mailbox is queued already")
@@ -315,7 +321,7 @@ var errQueuedAlready = stateError("a call of this mailbox is queued already")
 // requester is the mailbox that makes the call. In the calls of a layer above, the mailbox of Wait.As counts for nothing: it is
 // the layer's user, and the lane's requests are the layer's own.
 func (s *Socket) requester(w *Wait) *Mailbox {
-	if w.kind != waitAsync && w.continues() == nil && s.facts.Load()&factLayered != 0 {
+	if !w.async() && w.continues() == nil && s.facts.Load()&factLayered != 0 {
 		return nil
 	}
 	return w.requester()
@@ -414,8 +420,8 @@ func (s *Socket) promote(d direction) {
 // hold makes h the current request and arms it. s.mu is held.
 func (s *Socket) hold(d direction, h *Handle, after armAfter) error {
 	l := s.lane(d)
-	if s.state.And(^stNote(d))&stNote(d) != 0 {
-		// An event came that no call has acted on.
+	if s.state.And(^stNote(d))&stNote(d) != 0 && !h.completes {
+		// An event came that no call has acted on. To arm for a call that is carried out makes another event of what is ready.
 		l.cur, h.state = h, handleSelected
 		h.mb.selected(h)
 		return nil
@@ -430,52 +436,75 @@ func (s *Socket) hold(d direction, h *Handle, after armAfter) error {
 }
 
 // selectOn ends an asynchronous call that would block: the requester holds the lane from then on. It returns nil if an event
-// came meanwhile, so that the call tries again.
-func (s *Socket) selectOn(c *call, w *Wait) error {
+// came meanwhile, so that the call tries again. n has moved so far.
+func (s *Socket) selectOn(c *call, w *Wait, n int) error {
 	d := c.op.direction()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing() {
 		return net.ErrClosed
 	}
-	if c.woken && s.seesEnd(d) {
+	again, pause := s.inVain(c)
+	if again {
 		return nil
-	}
-	s.tried(d, c.woken || c.noted)
-	var pause time.Duration
-	if s.state.And(^stNote(d))&stNote(d) != 0 {
-		if pause = s.early(d); pause == 0 {
-			c.noted = true
-			return nil
-		}
 	}
 	h, mb := w.handle(), w.requester()
 	if h == nil {
-		h = mb.NewHandle()
+		h = w.newHandle()
 	}
 	if err := mb.claim(h, s); err != nil {
 		return err
 	}
 	h.op, h.complete, h.moved = c.op, c.complete, c.part
+	h.completes = w.kind == waitComplete
 	h.keepAddr(c)
-	var err error
-	if pause > 0 {
-		if err = s.pauseFor(d, pause); err == nil {
-			s.lane(d).cur, h.state = h, handleArmed // the list of pauses keeps the socket alive
-		}
-	} else {
-		err = s.hold(d, h, c.armAfter())
+	if h.completes {
+		c.counted = true
+		h.take(c, n)
 	}
-	if err != nil {
+	if err := s.holdFor(h, c, pause); err != nil {
+		if h.completes {
+			*h.ext.operation = operation{} // the caller's part ends it
+		}
 		mb.release(h)
 		return err
 	}
-	h.keepFile(c)
+	h.keep(c)
 	l := s.lane(d)
 	s.unpark(d) // the owner leaves soon, and the handle is the current request
 	s.supersede(l, mb, d)
 	s.settle(d)
-	return (*Select)(h)
+	return h.pending()
+}
+
+// inVain notes that a try would block. It reports whether the call should try again, because an event came meanwhile, or else
+// the pause after which it should, 0 to wait for an event. s.mu is held.
+func (s *Socket) inVain(c *call) (again bool, pause time.Duration) {
+	d := c.op.direction()
+	if c.woken && s.seesEnd(d) {
+		return true, 0
+	}
+	s.tried(d, c.woken || c.noted)
+	if s.state.And(^stNote(d))&stNote(d) != 0 {
+		if pause = s.early(d); pause == 0 {
+			c.noted = true
+			return true, 0
+		}
+	}
+	return false, pause
+}
+
+// holdFor makes h the current request, to wait for an event or a pause. s.mu is held.
+func (s *Socket) holdFor(h *Handle, c *call, pause time.Duration) error {
+	d := c.op.direction()
+	if pause == 0 {
+		return s.hold(d, h, c.armAfter())
+	}
+	err := s.pauseFor(d, pause)
+	if err == nil {
+		s.lane(d).cur, h.state = h, handleArmed // the list of pauses keeps the socket alive
+	}
+	return err
 }
 
 // armAfter says what the call knows of the socket when it arms. After a try that moved something, and after one that did not
@@ -526,7 +555,7 @@ func (s *Socket) abortQueue(l *lane, reason error) {
 func (s *Socket) abortAll(d direction) {
 	l := s.lane(d)
 	l.unpause()
-	if h := l.cur; h != nil {
+	if h := l.cur; h != nil && h.state != handleCarried { // who carries it sees that the socket closes
 		l.cur = nil
 		s.dropFile(h)
 		if h.state == handleArmed {
@@ -543,7 +572,17 @@ func (s *Socket) abortAll(d direction) {
 // may be about the socket that had the address before.
 func (s *Socket) event(events int) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	carried := s.events(events)
+	s.mu.Unlock()
+	for _, h := range carried {
+		if h != nil {
+			s.carry(h)
+		}
+	}
+}
+
+// events is event without what takes longer: it returns the operations to carry on. s.mu is held.
+func (s *Socket) events(events int) (carried [2]*Handle) {
 	if s.ptr == nil {
 		return // deregistered
 	}
@@ -561,6 +600,10 @@ func (s *Socket) event(events int) {
 			if s.defers(d) {
 				continue
 			}
+			if l.cur.completes {
+				carried[d] = s.beginCarry(d)
+				continue
+			}
 			l.cur.state = handleSelected
 			s.keepArmed()
 			l.cur.mb.selected(l.cur)
@@ -575,4 +618,5 @@ func (s *Socket) event(events int) {
 			s.state.Or(stNote(d))
 		}
 	}
+	return carried
 }

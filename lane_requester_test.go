@@ -124,7 +124,7 @@ func TestMailboxDoesNotQueueBehindItsCallThatLeaves(t *testing.T) {
 	c, w := hookedCall(), With(h1)
 	require.NoError(t, s.enter(c, &w))
 	s.park(reading, OpRecv) // between two tries
-	require.ErrorAs(t, s.selectOn(c, &w), new(*Select))
+	require.ErrorAs(t, s.selectOn(c, &w, 0), new(*Select))
 
 	two := make(chan error, 1)
 	go func() { two <- turn(s, With(h2)) }()

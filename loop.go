@@ -83,17 +83,21 @@ func (s *Socket) leaveLoop() {
 }
 
 func init() {
-	loopcall.New = func(buffers, size uint32) (unsafe.Pointer, *loopcall.Buffers, int, int) {
-		q, b, fd, r := cQueueNew(buffers, size)
-		return unsafe.Pointer(q), (*loopcall.Buffers)(unsafe.Pointer(b)), fd, r
+	loopcall.New = func(buffers, size, engine uint32) (unsafe.Pointer, *loopcall.Buffers, int, uint32, int, int) {
+		q, b, fd, has, refused, r := cQueueNew(buffers, size, engine)
+		return unsafe.Pointer(q), (*loopcall.Buffers)(unsafe.Pointer(b)), fd, has, refused, r
 	}
 	loopcall.Free = func(q unsafe.Pointer) int { return cQueueFree((*cQueue)(q)) }
 	loopcall.Wake = func(q unsafe.Pointer) { cQueueWake((*cQueue)(q)) }
 	loopcall.Idle = func(q unsafe.Pointer) bool { return cQueueIdle((*cQueue)(q)) }
 	loopcall.Remove = func(q, m unsafe.Pointer) { cQueueRemove((*cQueue)(q), (*cMember)(m)) }
 	loopcall.Cancel = func(q unsafe.Pointer, op *loopcall.Op) { cQueueCancel((*cQueue)(q), unsafe.Pointer(op)) }
+	loopcall.Kept = func(q, m unsafe.Pointer) bool { return cQueueKept((*cQueue)(q), (*cMember)(m)) }
 	loopcall.Turn = func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *loopcall.Result, most int) int {
-		return cQueueTurn((*cQueue)(q), unsafe.Pointer(ops), n, unsafe.Pointer(results), most)
+		return cQueueTurn((*cQueue)(q), unsafe.Pointer(ops), n, unsafe.Pointer(results), most, 0)
+	}
+	loopcall.Wait = func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *loopcall.Result, most, ms int) int {
+		return cQueueTurn((*cQueue)(q), unsafe.Pointer(ops), n, unsafe.Pointer(results), most, ms)
 	}
 	loopcall.Alloc = cAlloc
 	loopcall.Release = cRelease
@@ -103,6 +107,8 @@ func init() {
 		r := cReady(s.(*Socket).h, eventIn|eventOut)
 		return r&eventIn != 0, r&eventOut != 0
 	}
+	loopcall.ReadAddr = func(a, c unsafe.Pointer) { *(*Addr)(a) = addrFromC((*cAddr)(c), *(*Addr)(a)) }
+	loopcall.WriteAddr = func(s any, c, a unsafe.Pointer) error { return s.(*Socket).addrToC((*Addr)(a), (*cAddr)(c)) }
 	loopcall.LetGo = func(s any) { s.(*Socket).letGo() }
 	loopcall.Close = func(s any) { s.(*Socket).close(nil, false) }
 	loopcall.Join = func(q unsafe.Pointer, s any) (unsafe.Pointer, int) {

@@ -89,7 +89,7 @@ func TestLowatIsNeverAboveWhatIsLeft(t *testing.T) {
 	s.mu.Unlock()
 	require.NoError(t, s.ref("test"))
 	s.state.Add(stOwned(reading))
-	require.NoError(t, s.between(&c, &Wait{}))
+	require.NoError(t, s.between(&c, &Wait{}, 0))
 	assert.Equal(t, 100, lowatOf(t, s))
 	c.lowat.reset(s)
 	assert.Equal(t, 1, lowatOf(t, s))

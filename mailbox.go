@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// Message is an element of a Mailbox: SelectMsg, AbortMsg, DownMsg, CounterWrapMsg, or a value given to Post.
+// Message is an element of a Mailbox: SelectMsg, CompletionMsg, AbortMsg, DownMsg, CounterWrapMsg, or a value given to Post.
 type Message interface {
 	// Socket returns the socket that the message is about.
 	Socket() *Socket

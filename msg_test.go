@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/esock-go/esock/internal/testint"
 )
 
 // corePair is two connected unix sockets, as the core has them.
@@ -333,13 +335,16 @@ func TestMsgAllocatesNothingInSteadyState(t *testing.T) {
 
 // What cannot be a control message is refused where it is set, with the reason, and not by a send's EINVAL or EBADF.
 func TestSetControlRefusesWhatCannotBeSent(t *testing.T) {
-	for want, c := range map[string]ControlMessage{
+	refused := map[string]ControlMessage{
 		"the zero ControlMessage":                                     {},
 		"rights: more than 253 descriptors, or a number that is none": Rights(0, -1),
 		"rights: more than 253 descriptors, or a number":              Rights(make([]int, 254)...),
-		"a number that is none":                                       Rights(1 << 40),
 		"the time is zero":                                            Timestamp(time.Time{}),
-	} {
+	}
+	for _, n := range testint.Wide() {
+		refused["a number that is none"] = Rights(n)
+	}
+	for want, c := range refused {
 		var m Msg
 		err := m.SetControl(TTL(1), c)
 		assert.ErrorIs(t, err, &InvalidError{What: "msg"})

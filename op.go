@@ -24,10 +24,12 @@ const (
 	OpSendFile
 	OpRawWrite // SyscallConn
 	OpRecvErr
+	OpRecvMMsg
+	OpSendMMsg
 )
 
 var opNames = [...]string{"none", "accept", "recv", "recvfrom", "recvmsg", "rawread", "connect", "send", "sendto", "sendmsg",
-	"sendv", "sendfile", "rawwrite", "recverr"}
+	"sendv", "sendfile", "rawwrite", "recverr", "recvmmsg", "sendmmsg"}
 
 // The operations on options, which do not wait. Errors and traces have these names.
 const (
@@ -65,6 +67,8 @@ func (o Op) direction() direction {
 	switch {
 	case o == OpRecvErr:
 		return erring
+	case o == OpRecvMMsg:
+		return reading
 	case o >= OpConnect:
 		return writing
 	}

@@ -200,6 +200,10 @@ func (s *Socket) rouse(d direction) {
 		return
 	}
 	cDisarm(poller.p, s.h, d.bits())
+	if l.cur.completes {
+		go s.carry(s.beginCarry(d))
+		return
+	}
 	l.cur.state = handleSelected
 	s.keepArmed()
 	l.cur.mb.selected(l.cur)

@@ -94,11 +94,17 @@ func (h *Handle) heldFile() *heldFile {
 	return h.ext.file
 }
 
-// dropFile ends that sendfile and closes its file. The C handle must be there.
+// dropFile ends that sendfile and closes its file, and ends an operation that is to be carried out. The C handle must be there.
 func (s *Socket) dropFile(h *Handle) {
-	if f := h.heldFile(); f != nil {
+	if h.ext == nil {
+		return
+	}
+	if f := h.ext.file; f != nil {
 		h.ext.file = nil
 		s.endSendFile(f, nil)
+	}
+	if h.completes {
+		h.ext.operation.drop(s)
 	}
 }
 

@@ -163,8 +163,13 @@ func (s *Socket) accept(c *call, w *Wait) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.acceptedBy(c, s.requester(w))
+}
+
+// acceptedBy makes the socket that an accept took, which owner, if there is one, owns.
+func (s *Socket) acceptedBy(c *call, owner *Mailbox) (*Socket, error) {
 	n := newSocket(c.accepted, s.Domain(), s.typ, Protocol(s.proto), factConnected, s.inherited())
-	if !n.settleIn("accept", s.registered(), s.requester(w)) {
+	if !n.settleIn("accept", s.registered(), owner) {
 		n.close(nil, false)
 		return nil, s.fail("accept", errOwnerClosed)
 	}
@@ -220,15 +225,24 @@ func (h *Handle) keepAddr(c *call) {
 func (s *Socket) FinishConnect(w Wait) error {
 	s = s.orClosed()
 	c := call{op: OpConnect, finish: true}
-	err := s.connect(&c, &w)
-	if c.to == nil {
+	return s.blameIn(s.connect(&c, &w), c.to)
+}
+
+// blameIn is blame, if there is an address.
+func (s *Socket) blameIn(err error, to *Addr) error {
+	if to == nil {
 		return err
 	}
-	return s.blame(err, c.to)
+	return s.blame(err, to)
 }
 
 func (s *Socket) connect(c *call, w *Wait) error {
 	_, err := s.do(c, w)
+	return s.connected(err)
+}
+
+// connected notes how a connect ended, or that it goes on, and returns its error.
+func (s *Socket) connected(err error) error {
 	switch {
 	case err == nil:
 		s.facts.Or(factConnected)
@@ -358,7 +372,7 @@ func (e *Error) Timeout() bool {
 func (s *Socket) fail(op string, err error) error {
 	cause := ""
 	switch e := err.(type) {
-	case *Select, timeoutError, *Error:
+	case *Select, *Completion, timeoutError, *Error:
 		return err
 	case syscall.Errno:
 		cause = s.causeOf(op, e)

@@ -51,15 +51,11 @@ func TestStressConnections(t *testing.T) {
 	}
 	// All that is used again, the next time.
 	fds = len(descriptors())
-	connections(t, n)
-	eventually(t, func() bool { return len(descriptors()) <= fds }, "the descriptors of the start")
-	assert.Equal(t, sockets, gauges.read().Sockets)
-	heapTwice, otherTwice := memory()
-	t.Logf("the same again: Go heap %+d bytes, other memory %+d", heapTwice-heapOnce, otherTwice-otherOnce)
-	assert.Less(t, heapTwice-heapOnce, int64(512<<10))
-	if !instrumented {
-		assert.Less(t, otherTwice-otherOnce, int64(4<<20)) // arenas of malloc: it goes to 0 from round to round
-	}
+	leavesNothing(t, 512<<10, 4<<20, func() {
+		connections(t, n)
+		eventually(t, func() bool { return len(descriptors()) <= fds }, "the descriptors of the start")
+		assert.Equal(t, sockets, gauges.read().Sockets)
+	})
 }
 
 func connections(t *testing.T, n int) {

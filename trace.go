@@ -40,9 +40,12 @@ func (s *Socket) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // trace reports an operation that moved n and ended in err.
 func (s *Socket) trace(op string, n int, err error) {
 	var sel *Select
+	var completion *Completion
 	switch {
 	case errors.As(err, &sel):
 		s.tell("socket", s, "op", op, "n", n, "result", "select")
+	case errors.As(err, &completion):
+		s.tell("socket", s, "op", op, "n", n, "result", "completion")
 	case err != nil:
 		s.tell("socket", s, "op", op, "n", n, "result", "error", "error", err)
 	default:

@@ -17,6 +17,7 @@ const (
 	waitUntil
 	waitContext
 	waitAsync
+	waitComplete
 	waitBad // an argument was invalid
 )
 
@@ -28,6 +29,8 @@ const (
 //	Context(ctx) wait until ctx ends
 //	NoWait(mb)   do not wait: return a *Select, and send mb a message when the call is worth repeating
 //	With(h)      the same, with a handle that the caller made
+//	Complete(mb) do not wait: return a *Completion, carry the call out, and send mb a message with its result
+//	CompleteWith(h) the same, with a handle that the caller made
 //
 // A call that finds others waiting in its direction queues behind them. That holds for asynchronous calls too: the
 // *Select then stands for the place in the queue. Within(0) does not queue and returns ErrTimeout. With a deadline
@@ -95,6 +98,29 @@ func With(h *Handle) Wait {
 	return Wait{kind: waitAsync, ref: h}
 }
 
+// Complete makes a call asynchronous: if it would block, it returns a *Completion with the count 0, the library carries
+// the call out, and mb gets a CompletionMsg with the result. From the *Completion to the message, the call's buffers, Msg
+// and addresses are the library's. What can be done at once is done at once. A send to a stream sends everything, RecvFull
+// receives everything. mb has one such call per direction of a socket: another is ErrState. RecvErr has no such form.
+// OTP: nowait, where the system has completions.
+func Complete(mb *Mailbox) Wait {
+	w := NoWait(mb)
+	if w.kind == waitAsync {
+		w.kind = waitComplete
+	}
+	return w
+}
+
+// CompleteWith is Complete with a handle from Mailbox.NewHandle. Reusing the handle saves all allocation. OTP: a
+// caller-made reference.
+func CompleteWith(h *Handle) Wait {
+	w := With(h)
+	if w.kind == waitAsync {
+		w.kind = waitComplete
+	}
+	return w
+}
+
 // Spin makes a blocking call retry for up to d before parking, trading processor time for latency. At most half of the
 // processors (GOMAXPROCS) spin at once; with a single processor, none does. The default is {otp, spin}; the limit is
 // about four seconds.
@@ -156,9 +182,14 @@ func (w Wait) String() string {
 		text = "Until(in " + (w.d - clock()).String() + ")"
 	case waitContext:
 		text = "Context"
-	case waitAsync:
+	case waitAsync, waitComplete:
 		text = "NoWait"
-		if w.handle() != nil {
+		switch own := w.handle() != nil; {
+		case w.kind == waitComplete && own:
+			text = "CompleteWith"
+		case w.kind == waitComplete:
+			text = "Complete"
+		case own:
 			text = "With"
 		}
 		text += "(" + w.requester().String() + ")"
@@ -186,11 +217,11 @@ func (w Wait) Err() error {
 	return nil
 }
 
-// Asynchronous reports whether the wait is NoWait or With.
-func (w Wait) Asynchronous() bool { return w.kind == waitAsync }
+// Asynchronous reports whether the wait is NoWait, With, Complete or CompleteWith.
+func (w Wait) Asynchronous() bool { return w.async() }
 
 // Ended returns nil while the wait goes on. Afterwards it returns ErrTimeout (Until; always for Within(0)) or the
-// context's error, context.Canceled if it has none. Forever, NoWait and With never end. Another Within has not begun:
+// context's error, context.Canceled if it has none. Forever and the asynchronous ones never end. Another Within has not begun:
 // call Begin first.
 func (w Wait) Ended() error {
 	if w.polls() || w.kind == waitUntil && clock() >= w.d {
@@ -278,8 +309,8 @@ func sound(err error) error {
 	if err == context.Canceled || err == context.DeadlineExceeded {
 		return err
 	}
-	if _, ok := err.(*Select); ok {
-		return fmt.Errorf("the error of the context is a Select: %w", context.Canceled)
+	if isPending(err) {
+		return fmt.Errorf("the error of the context is one of a call that goes on: %w", context.Canceled)
 	}
 	return plain.Sound("the context", err)
 }
@@ -315,7 +346,10 @@ func (w *Wait) named() *Mailbox {
 func (w *Wait) polls() bool { return w.kind == waitFor && w.d == 0 }
 
 // blocks reports whether the caller's goroutine waits.
-func (w *Wait) blocks() bool { return w.kind != waitAsync && !w.polls() }
+func (w *Wait) blocks() bool { return !w.async() && !w.polls() }
+
+// async reports whether a call that would block returns a *Select or a *Completion.
+func (w *Wait) async() bool { return w.kind == waitAsync || w.kind == waitComplete }
 
 // requester is the mailbox that makes the call. A blocking call has none, unless it continues an asynchronous one or has As.
 func (w *Wait) requester() *Mailbox {

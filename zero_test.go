@@ -89,6 +89,8 @@ func wrong(t *testing.T, typ reflect.Type, mayWait bool) []reflect.Value {
 		zero, none := new(Mailbox), (*Mailbox)(nil)
 		add(Within(0), Within(-1), Until(time.Time{}), Context(nil), Context(endedContext), NoWait(nil), NoWait(zero),
 			NoWait(closedMailboxOf(t)), With(nil), With(&Handle{}), With(zero.NewHandle()), With(none.NewHandle()),
+			Complete(nil), Complete(zero), Complete(closedMailboxOf(t)), CompleteWith(nil), CompleteWith(&Handle{}),
+			CompleteWith(none.NewHandle()),
 			Within(0).Spin(-1), Within(0).Continue(nil), Within(0).Continue(&Select{}), NoWait(zero).Continue(&Select{}))
 	case reflect.TypeFor[*Socket]():
 		add(&Socket{}, closedSocketOf(t))
@@ -100,8 +102,10 @@ func wrong(t *testing.T, typ reflect.Type, mayWait bool) []reflect.Value {
 		add(io.Discard)
 	case reflect.TypeFor[error]():
 		add(&Error{}, (*Error)(nil), &InvalidError{}, (*InvalidError)(nil), SelectFailedError{}, &Select{}, (*Select)(nil))
+	case reflect.TypeFor[Pending]():
+		add(&Select{}, (*Select)(nil), &Completion{}, (*Completion)(nil))
 	case reflect.TypeFor[Message]():
-		add(SelectMsg{}, AbortMsg{}, DownMsg{}, CounterWrapMsg{})
+		add(SelectMsg{}, AbortMsg{}, CompletionMsg{}, CompletionMsg{&Handle{}}, DownMsg{}, CounterWrapMsg{})
 	case reflect.TypeFor[any]():
 		add((*Socket)(nil), (*Mailbox)(nil), map[string]any(nil), []any(nil), []byte(nil), "", 0, Addr{})
 	case reflect.TypeFor[map[string]any]():

@@ -359,14 +359,7 @@ int esock_finish(esock *s) {
     return r;
 }
 
-int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
-    int fd;
-    if (out == NULL) return -EFAULT;
-    esock_nonblock(s);
-    ESOCK__RETRY(fd, s->sys->accept4(s->sys, s->fd, peer ? (struct sockaddr *)&ss : NULL,
-                                     peer ? &len : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+int esock__accepted(esock *s, int fd, unsigned how, esock **out) {
     if (fd >= 0) {
         esock *c = esock__new(s->sys, fd, esock_domain(s), s->type, s->protocol);
         if (c == NULL) {
@@ -379,7 +372,6 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
             if (inherited & ESOCK__EXPOSED) inherited |= ESOCK__LINGER | ESOCK__PEEK_OFF;
             c->flags |= inherited & (ESOCK__LINGER | ESOCK__PEEK_OFF);
             unbound(c);
-            if (peer != NULL) esock_addr_decode(&ss, len, peer);
             *out = c;
         }
     }
@@ -388,6 +380,19 @@ int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
     if (fd == -EAGAIN && esock_domain(s) == AF_UNIX && esock_ready(s, 0) == ESOCK_END) fd = -EINVAL;
     esock__count_accept(s, fd, how);
     return fd < 0 ? fd : 0;
+}
+
+int esock_accept(esock *s, unsigned how, esock **out, esock_addr *peer) {
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    int fd;
+    if (out == NULL) return -EFAULT;
+    esock_nonblock(s);
+    ESOCK__RETRY(fd, s->sys->accept4(s->sys, s->fd, peer ? (struct sockaddr *)&ss : NULL,
+                                     peer ? &len : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    int r = esock__accepted(s, fd, how, out);
+    if (r == 0 && peer != NULL) esock_addr_decode(&ss, len, peer);
+    return r;
 }
 
 /* ---- Input and output ------------------------------------------------------------------------ */

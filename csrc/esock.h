@@ -232,7 +232,7 @@ ESOCK_API int esock_connect(esock *s, const esock_addr *a);
  * another apart by their families: sockaddr_in and sockaddr_in6, one after the other, `len` bytes.
  * RFC 6458, 9.9 (sctp_connectx). Sets *assoc to the association's number, also with -EINPROGRESS; to 0
  * with any other error. Returns as esock_connect; on a one-to-many socket no readiness says that the
- * association is established, but a notification does. -ENOPROTOOPT: no SCTP socket. */
+ * association is established, but a notification does. -EOPNOTSUPP, -ENOPROTOOPT: no SCTP socket. */
 ESOCK_API int esock_connectx(esock *s, const void *addrs, size_t len, int32_t *assoc);
 
 /* Asks for the result of an attempt to connect. Returns 0 when connected. -EINPROGRESS: not decided
@@ -445,8 +445,8 @@ ESOCK_API ssize_t esock_sendmsg(esock *s, const void *buf, size_t len, int flags
 
 /* Sends one message from several buffers, in one system call. With more than esock_iov_max()
  * buffers, a stream sends the first of them that have bytes, a short send like any other, and the
- * caller continues with the rest, ESOCK_CONT and no control data. Other sockets ignore trailing
- * empty buffers; -EMSGSIZE: more remain. */
+ * caller continues with the rest, ESOCK_CONT and no control data. Other sockets, and SCTP's
+ * streams, ignore trailing empty buffers; -EMSGSIZE: more remain. */
 ESOCK_API ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int flags,
                                  unsigned how, const esock_addr *to, const void *control,
                                  size_t control_len);

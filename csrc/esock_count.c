@@ -201,22 +201,34 @@ ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const
     return n;
 }
 
+/* Counts messages that one system call has moved. */
+static void count_many(esock *s, int writing, uint64_t messages, uint64_t bytes, uint64_t most) {
+    enum esock_counter after = writing ? ESOCK_WRITE_BYTE - ESOCK_READ_BYTE : 0;
+    add(s, ESOCK_READ_BYTE + after, bytes);
+    add(s, ESOCK_READ_PKG + after, messages);
+    raise_to(&s->counters.value[ESOCK_READ_PKG_MAX + after], most);
+}
+
 void esock_count(esock *s, int writing, uint64_t messages, uint64_t bytes, uint64_t most) {
-    if (writing) {
+    esock__count_batch(s, writing, messages == 0 ? -EIO : 1, messages, bytes, most, 0, NULL);
+}
+
+void esock__count_batch(esock *s, int writing, int r, uint64_t dgrams, uint64_t bytes,
+                        uint64_t most, unsigned how, const char *op) {
+    enum esock_counter after = writing ? ESOCK_WRITE_BYTE - ESOCK_READ_BYTE : 0;
+    if (writing)
         esock_end_write(s);
-        add(s, ESOCK_WRITE_TRIES, 1);
-        if (messages == 0) add(s, ESOCK_WRITE_FAILS, 1);
-        add(s, ESOCK_WRITE_BYTE, bytes);
-        add(s, ESOCK_WRITE_PKG, messages);
-        raise_to(&s->counters.value[ESOCK_WRITE_PKG_MAX], most);
-    } else {
+    else
         esock_end_read(s);
-        add(s, ESOCK_READ_TRIES, 1);
-        if (messages == 0) add(s, ESOCK_READ_FAILS, 1);
-        add(s, ESOCK_READ_BYTE, bytes);
-        add(s, ESOCK_READ_PKG, messages);
-        raise_to(&s->counters.value[ESOCK_READ_PKG_MAX], most);
+    add(s, ESOCK_READ_TRIES + after, 1);
+    if (r >= 0) {
+        count_many(s, writing, dgrams, bytes, most);
+    } else if (r != -EAGAIN) {
+        add(s, ESOCK_READ_FAILS + after, 1);
+    } else if (!(how & ESOCK_POLL)) {
+        add(s, ESOCK_READ_WAITS + after, 1);
     }
+    if (op != NULL) esock__trace(s, op, r);
 }
 
 int esock__count_accept(esock *s, int r, unsigned how) {

@@ -75,6 +75,10 @@ static inline void esock__set_flags(esock *s, uint32_t flags) {
 /* Makes a handle that owns `fd`. NULL: no memory. esock.c */
 esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protocol);
 
+/* Makes the handle of a connection that `s` has accepted, and counts; `fd` may be a negative errno. Returns 0 or a
+ * negative errno. esock.c */
+int esock__accepted(esock *s, int fd, unsigned how, esock **out);
+
 /* Further bits of enum esock_how. A result of 0 is known to be a message of no bytes, not the end. */
 #define ESOCK__MESSAGE 0x100u
 /* The kernel says that the result is a record of the error queue. */
@@ -85,11 +89,21 @@ esock *esock__new(const esock_sys *sys, int fd, int domain, int type, int protoc
  * MSG_PEEK and MSG_TRUNC nothing is lost, and the kernel's answer is the length of the next message. esock.c */
 int esock__empty_receive(const esock *s, int flags);
 
+struct msghdr;
+
+/* Describes a received message of n bytes: esock_recvmsg. esock_msg.c */
+void esock__received(const esock *s, const struct msghdr *m, size_t n, int flags, void *control,
+                     size_t control_len, esock_cmsg *cmsgs, size_t cmsgs_max, esock_msg *out);
+
 /* Count the result of a system call. `n` or `r` is what it returned, `flags` the MSG_ flags and `want` the buffer's
  * length. Return the result for the caller: n, or -ESHUTDOWN at the end of a seqpacket connection. esock_count.c */
 ssize_t esock__count_read(esock *s, ssize_t n, size_t want, int flags, unsigned how,
                           const char *op);
 ssize_t esock__count_write(esock *s, ssize_t n, size_t want, unsigned how, const char *op);
+/* The same of recvmmsg and sendmmsg: `r` is what it returned, which is so many datagrams (of trains, too) and bytes, and at
+ * most `most` bytes of one. */
+void esock__count_batch(esock *s, int writing, int r, uint64_t dgrams, uint64_t bytes,
+                        uint64_t most, unsigned how, const char *op);
 int esock__count_accept(esock *s, int r, unsigned how);
 ssize_t esock__count_sendfile(esock *s, ssize_t n, unsigned how); /* the block exists */
 

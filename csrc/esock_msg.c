@@ -49,6 +49,20 @@ int esock_error_pending(const esock *s) {
     return r < 0 ? r : (p.revents & POLLERR) != 0;
 }
 
+void esock__received(const esock *s, const struct msghdr *m, size_t n, int flags, void *control,
+                     size_t control_len, esock_cmsg *cmsgs, size_t cmsgs_max, esock_msg *out) {
+    esock_addr_decode(m->msg_name, m->msg_namelen, &out->addr);
+    out->flags = m->msg_flags;
+    /* Linux returns MSG_CMSG_CLOEXEC in the flags. */
+    if (!(flags & MSG_CMSG_CLOEXEC)) out->flags &= ~MSG_CMSG_CLOEXEC;
+    out->control_len =
+        (uint32_t)(m->msg_controllen < control_len ? m->msg_controllen : control_len);
+    out->full_len = n;
+    if (cmsgs != NULL)
+        out->cmsgs = esock_cmsg_decode(control, out->control_len, cmsgs, cmsgs_max, &out->bad);
+    if (m->msg_flags & MSG_CTRUNC) drop_rights(s, control, cmsgs, cmsgs_max, out);
+}
+
 ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, void *control,
                       size_t control_len, esock_cmsg *cmsgs, size_t cmsgs_max, esock_msg *out) {
     struct sockaddr_storage from;
@@ -85,15 +99,7 @@ ssize_t esock_recvmsg(esock *s, void *buf, size_t len, int flags, unsigned how, 
     n = esock__count_read(s, n, len, flags, how, "recvmsg");
     if (n < 0) return n;
 
-    esock_addr_decode(&from, m.msg_namelen, &out->addr);
-    out->flags = m.msg_flags;
-    /* Linux returns MSG_CMSG_CLOEXEC in the flags. */
-    if (!(flags & MSG_CMSG_CLOEXEC)) out->flags &= ~MSG_CMSG_CLOEXEC;
-    out->control_len = (uint32_t)(m.msg_controllen < control_len ? m.msg_controllen : control_len);
-    out->full_len = (uint64_t)n;
-    if (cmsgs != NULL)
-        out->cmsgs = esock_cmsg_decode(control, out->control_len, cmsgs, cmsgs_max, &out->bad);
-    if (m.msg_flags & MSG_CTRUNC) drop_rights(s, control, cmsgs, cmsgs_max, out);
+    esock__received(s, &m, (size_t)n, flags, control, control_len, cmsgs, cmsgs_max, out);
     return (size_t)n < len ? n : (ssize_t)len;
 }
 
@@ -115,7 +121,8 @@ static ssize_t sum(const struct iovec *iov, size_t n) {
 
 ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int flags, unsigned how,
                        const esock_addr *to, const void *control, size_t control_len) {
-    bool stream = s->type == SOCK_STREAM;
+    /* SCTP's one-to-one sockets send messages, of which a second call would make two. */
+    bool stream = s->type == SOCK_STREAM && s->protocol != IPPROTO_SCTP;
     size_t max = (size_t)esock_iov_max();
     struct sockaddr_storage ss;
     struct msghdr m = {0};
@@ -140,9 +147,8 @@ ssize_t esock_sendmsgv(esock *s, const struct iovec *iov, size_t iovlen, int fla
     ssize_t total = sum(iov, iovlen);
     if (total < 0) return -EINVAL;
     /* unix(7): on a stream control data needs a byte of data. Without one the kernel returns 0 and drops the
-     * descriptors. SCTP's one-to-one sockets send messages: there the kernel decides. */
-    if (total == 0 && stream && m.msg_control != NULL && s->protocol != IPPROTO_SCTP)
-        return -EINVAL;
+     * descriptors. On SCTP's sockets the kernel decides. */
+    if (total == 0 && stream && m.msg_control != NULL) return -EINVAL;
     /* The control data goes with the first buffers that have a byte. */
     while (iovlen > max && iov->iov_len == 0) {
         iov++;

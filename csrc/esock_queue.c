@@ -1,88 +1,21 @@
-/* Completion queues: members, their operations, and how each operation is carried out. The events come from epoll.
+/* Completion queues: members, their operations, and how each operation is carried out with system calls. What a queue
+ * waits with is an engine: esock_queue_epoll.c, esock_queue_uring.c.
  *
- * A member is registered once, edge-triggered, for both directions. Each direction has a list of operations, and a flag
- * that says that a try may succeed: set by an event, cleared by a try that would block. A member that has both an
- * operation and the flag is listed; esock_queue_wait serves those that are listed, and asks epoll for more. So giving an
- * operation is no system call, and neither is waiting again.
+ * Each direction of a member has a list of operations. A member for which something can be done is listed;
+ * esock_queue_wait serves those that are listed. So giving an operation is no system call.
  *
- * Edges lose nothing: what comes after a try that would block is an edge. A receive that fills less than its buffer has
- * emptied a plain TCP socket, and is as good as such a try. It is not on other sockets, where a receive may stop at a
- * boundary: of messages, records (kTLS), credentials or descriptors (unix). Urgent data is such a boundary too, so a
- * socket that has reported some is asked again. */
-#include "esock_queue.h"
-#include "esock_internal.h"
+ * A receive that fills less than its buffer has emptied a plain TCP socket, and is as good as a try that would block. It
+ * is not on other sockets, where a receive may stop at a boundary: of messages, records (kTLS), credentials or
+ * descriptors (unix). Urgent data is such a boundary too, so a socket that has reported some is asked again. */
+#include "esock_queue_internal.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #ifndef TCP_ULP
 #define TCP_ULP 31
 #endif
-
-enum { IN, OUT }; /* a direction */
-
-enum member_flag {
-    READY_IN = 1 << IN, /* a try in the direction may succeed */
-    READY_OUT = 1 << OUT,
-    LISTED = 4,
-    ENDED =
-        8, /* the peer has sent its end, or there is an error: a short receive is not the last */
-    PLAIN = 16,     /* a short receive empties the socket */
-    LOOKED = 32,    /* PLAIN was looked up */
-    DUPLICATE = 64, /* `watched` is ours to close */
-    STARVED = 128   /* listed, but among those that wait for a buffer */
-};
-
-enum op_state { IDLE, GIVEN, STARTED /* connect: in progress */ };
-
-struct esock_member {
-    esock *s;
-    esock_op *last[2]; /* of each direction; its `next` is the first */
-    esock_member *prev, *next;
-    int watched; /* the descriptor that epoll watches */
-    uint8_t flags;
-};
-
-enum { EVENTS = 256, ACCEPTS = 64 /* of one listener in a call */ };
-
-struct esock_queue {
-    esock_buffers buffers;
-    const esock_sys *sys;
-    int ep;
-    int event; /* an eventfd: esock_queue_wake */
-    uint32_t members;
-    bool more;            /* epoll may have more events than it has reported */
-    esock_member listed;  /* the head of a ring: members to serve */
-    esock_member starved; /* those whose receive waits for a buffer */
-    struct epoll_event events[EVENTS];
-};
-
-/* ---- Rings of members ------------------------------------------------------------------------ */
-
-static void ring_init(esock_member *head) {
-    head->prev = head->next = head;
-}
-
-static bool ring_empty(const esock_member *head) {
-    return head->next == head;
-}
-
-static void append(esock_member *head, esock_member *m) {
-    m->prev = head->prev;
-    m->next = head;
-    m->prev->next = head->prev = m;
-    m->flags |= LISTED;
-}
-
-static void unlist(esock_member *m) {
-    if (!(m->flags & LISTED)) return;
-    m->prev->next = m->next;
-    m->next->prev = m->prev;
-    m->flags &= (uint8_t) ~(LISTED | STARVED);
-}
 
 /* Moves all members of one ring behind those of another. */
 static void splice_ring(esock_member *to, esock_member *from) {
@@ -94,15 +27,18 @@ static void splice_ring(esock_member *to, esock_member *from) {
     ring_init(from);
 }
 
-/* Lists a member for which something can be tried. */
-static void list(esock_queue *q, esock_member *m) {
-    bool in = m->last[IN] != NULL && m->flags & READY_IN;
-    bool out = m->last[OUT] != NULL && m->flags & READY_OUT;
-    if (m->flags & STARVED && out) unlist(m);
-    if ((in || out) && !(m->flags & LISTED)) append(&q->listed, m);
+void esock__queue_list(esock_queue *q, esock_member *m) {
+    unsigned due = q->engine->due(m);
+    if (m->flags & STARVED && due & 1 << OUT) unlist(m);
+    if (due && !(m->flags & LISTED)) append(&q->listed, m);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
+
+/* The memory of buffers, and of their addresses behind them. */
+static size_t mapped(size_t count, size_t size) {
+    return count * (size + sizeof(esock_addr));
+}
 
 static int make_buffers(const esock_sys *sys, esock_buffers *b, const esock_queue_config *c) {
     uint32_t count = c != NULL && c->buffers ? c->buffers : 1024;
@@ -111,13 +47,14 @@ static int make_buffers(const esock_sys *sys, esock_buffers *b, const esock_queu
     b->stack = sys->alloc(sys, count * sizeof *b->stack);
     if (b->stack == NULL) return -ENOMEM;
     /* Only the pages that are written take memory. */
-    b->base = mmap(NULL, (size_t)count * size, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (b->base == MAP_FAILED) {
-        int r = -errno;
+    void *base;
+    int r = sys->map(sys, &base, mapped(count, size), -1, 0);
+    if (r < 0) {
         sys->free(sys, b->stack);
         return r;
     }
+    b->base = base;
+    b->senders = (esock_addr *)(void *)(b->base + (size_t)count * size);
     b->size = size;
     b->count = b->free = count;
     for (uint32_t i = 0; i < count; i++)
@@ -126,35 +63,24 @@ static int make_buffers(const esock_sys *sys, esock_buffers *b, const esock_queu
 }
 
 static void free_buffers(const esock_sys *sys, esock_buffers *b) {
-    munmap(b->base, b->count * b->size);
+    sys->unmap(sys, b->base, mapped(b->count, b->size));
     sys->free(sys, b->stack);
 }
 
-/* Opens the epoll descriptor and the event descriptor. */
-static int open_queue(esock_queue *q) {
-    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
-    q->ep = q->sys->epoll_create(q->sys);
-    if (q->ep < 0) return q->ep;
-    q->event = q->sys->eventfd(q->sys);
-    int r = q->event;
-    if (r >= 0) r = q->sys->epoll_ctl(q->sys, q->ep, EPOLL_CTL_ADD, q->event, &ev);
-    if (r >= 0) return 0;
-    if (q->event >= 0) q->sys->close(q->sys, q->event);
-    q->sys->close(q->sys, q->ep);
-    return r;
-}
-
-int esock_queue_new(esock_queue **out, const esock_queue_config *config, const esock_sys *sys) {
-    if (out == NULL) return -EFAULT;
-    if (sys == NULL) sys = esock_sys_libc();
-    esock_queue *q = sys->alloc(sys, sizeof *q);
+static int make(esock_queue **out, const esock__engine *engine, const esock_queue_config *config,
+                const esock_sys *sys) {
+    esock_queue *q = sys->alloc(sys, engine->queue_size);
     if (q == NULL) return -ENOMEM;
-    *q = (esock_queue){.sys = sys};
+    memset(q, 0, engine->queue_size);
+    q->sys = sys;
+    q->engine = engine;
     ring_init(&q->listed);
     ring_init(&q->starved);
     int r = make_buffers(sys, &q->buffers, config);
     if (r == 0) {
-        r = open_queue(q);
+        r = q->event = sys->eventfd(sys);
+        if (r >= 0) r = engine->open(q);
+        if (r < 0 && q->event >= 0) sys->close(sys, q->event);
         if (r < 0) free_buffers(sys, &q->buffers);
     }
     if (r < 0) {
@@ -165,11 +91,37 @@ int esock_queue_new(esock_queue **out, const esock_queue_config *config, const e
     return 0;
 }
 
+/* Whether an error says that there is no io_uring, or none that will do: EPERM, the sysctl io_uring_disabled; ENOSYS and
+ * EACCES, a seccomp filter, or an old kernel; EINVAL and EOPNOTSUPP, one that lacks a feature. */
+static bool unavailable(int r) {
+    return r == -EPERM || r == -ENOSYS || r == -EACCES || r == -EINVAL || r == -EOPNOTSUPP;
+}
+
+int esock_queue_new(esock_queue **out, const esock_queue_config *config, const esock_sys *sys) {
+    uint32_t want = config == NULL ? ESOCK_QUEUE_EPOLL : config->engine;
+    int refused = 0;
+    if (out == NULL) return -EFAULT;
+    if (want > ESOCK_QUEUE_URING_OR_EPOLL) return -EINVAL;
+    if (sys == NULL) sys = esock_sys_libc();
+    if (want != ESOCK_QUEUE_EPOLL) {
+        refused = make(out, &esock__queue_uring, config, sys);
+        if (want == ESOCK_QUEUE_URING || !unavailable(refused)) return refused;
+    }
+    int r = make(out, &esock__queue_epoll, config, sys);
+    if (r == 0) (*out)->refused = refused;
+    return r;
+}
+
+enum esock_queue_engine esock_queue_engine(const esock_queue *q, int *refused) {
+    if (refused != NULL) *refused = q->refused;
+    return q->engine == &esock__queue_uring ? ESOCK_QUEUE_URING : ESOCK_QUEUE_EPOLL;
+}
+
 int esock_queue_free(esock_queue *q) {
     if (q == NULL) return 0;
     if (q->members > 0) return -EBUSY;
+    q->engine->close(q);
     q->sys->close(q->sys, q->event);
-    q->sys->close(q->sys, q->ep);
     free_buffers(q->sys, &q->buffers);
     q->sys->free(q->sys, q);
     return 0;
@@ -180,38 +132,29 @@ esock_buffers *esock_queue_buffers(esock_queue *q) {
 }
 
 int esock_queue_fd(const esock_queue *q) {
-    return q->ep;
+    return q->engine->fd(q);
 }
 
 int esock_queue_wake(esock_queue *q) {
     int r = q->sys->event_set(q->sys, q->event);
+    if (q->engine->woken != NULL) q->engine->woken(q);
     return r < 0 && r != -EAGAIN ? r : 0; /* EAGAIN: set very often already */
 }
 
 int esock_queue_idle(const esock_queue *q) {
-    return !q->more && ring_empty(&q->listed) && (ring_empty(&q->starved) || q->buffers.free == 0);
+    return q->engine->idle((esock_queue *)(uintptr_t)q); /* it is not const */
 }
 
 /* ---- Members --------------------------------------------------------------------------------- */
 
 int esock_queue_add(esock_queue *q, esock *s, esock_member **out) {
     if (out == NULL) return -EFAULT;
-    esock_member *m = q->sys->alloc(q->sys, sizeof *m);
+    esock_member *m = q->sys->alloc(q->sys, q->engine->member_size);
     if (m == NULL) return -ENOMEM;
-    *m = (esock_member){.s = s, .watched = s->fd};
-    /* The number of a descriptor that the caller keeps may become that of another file. */
-    if (esock__flags(s) & ESOCK__RESTORE_FL) {
-        m->watched = s->sys->dup(s->sys, s->fd);
-        m->flags |= DUPLICATE;
-    }
-    struct epoll_event ev = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
-        .data.ptr = m,
-    };
-    int r = m->watched;
-    if (r >= 0) r = q->sys->epoll_ctl(q->sys, q->ep, EPOLL_CTL_ADD, m->watched, &ev);
+    memset(m, 0, q->engine->member_size);
+    m->s = s;
+    int r = q->engine->add(q, m);
     if (r < 0) {
-        if (m->watched >= 0 && m->flags & DUPLICATE) s->sys->close(s->sys, m->watched);
         q->sys->free(q->sys, m);
         return r;
     }
@@ -224,8 +167,7 @@ esock *esock_member_handle(const esock_member *m) {
     return m->s;
 }
 
-/* Takes the first operation of a direction off its list. */
-static esock_op *shift(esock_member *m, int dir) {
+esock_op *esock__op_shift(esock_member *m, int dir) {
     esock_op *op = m->last[dir]->next;
     if (op == m->last[dir])
         m->last[dir] = NULL;
@@ -245,19 +187,22 @@ static void end_request(const esock_member *m, int dir) {
 }
 
 int esock_queue_remove(esock_queue *q, esock_member *m) {
-    struct epoll_event ev = {0};
     int ended = 0;
-    q->sys->epoll_ctl(q->sys, q->ep, EPOLL_CTL_DEL, m->watched, &ev);
-    if (m->flags & DUPLICATE) m->s->sys->close(m->s->sys, m->watched);
+    int r = q->engine->remove(q, m);
+    if (r < 0) return r;
     for (int dir = IN; dir <= OUT; dir++) {
         if (m->last[dir] != NULL) end_request(m, dir);
         for (; m->last[dir] != NULL; ended++)
-            shift(m, dir);
+            esock__op_shift(m, dir);
     }
     unlist(m);
     q->sys->free(q->sys, m);
     q->members--;
     return ended;
+}
+
+int esock_queue_kept(const esock_queue *q, const esock_member *m) {
+    return q->engine->kept != NULL && q->engine->kept(m);
 }
 
 /* ---- Operations ------------------------------------------------------------------------------ */
@@ -285,7 +230,7 @@ static int check(const esock_queue *q, const esock_op *op) {
     } kinds[] = {
         [ESOCK_OP_ACCEPT] = {.flags = ESOCK_OP_AGAIN},
         [ESOCK_OP_RECV] = {.flags = ESOCK_OP_AGAIN | ESOCK_OP_FULL, .buf = true},
-        [ESOCK_OP_RECVFROM] = {.buf = true, .addr = true},
+        [ESOCK_OP_RECVFROM] = {.flags = ESOCK_OP_AGAIN, .buf = true, .addr = true},
         [ESOCK_OP_RECVMSG] = {.buf = true, .msg = true},
         [ESOCK_OP_SEND] = {.flags = ESOCK_OP_QUIET | ESOCK_OP_BUFFER, .buf = true},
         [ESOCK_OP_SENDTO] = {.flags = ESOCK_OP_QUIET | ESOCK_OP_BUFFER, .buf = true, .addr = true},
@@ -297,10 +242,10 @@ static int check(const esock_queue *q, const esock_op *op) {
     if (op->member == NULL || op->kind == 0 || op->kind > ESOCK_OP_CONNECT) return -EINVAL;
     if (op->flags & ~kinds[op->kind].flags) return -EINVAL;
     if ((op->flags & ESOCK_OP_AGAIN) && (op->flags & ESOCK_OP_FULL)) return -EINVAL;
-    if (kinds[op->kind].buf && op->buf == NULL && op->len > 0 && !(op->flags & ESOCK_OP_AGAIN))
-        return -EFAULT;
+    bool own = !(op->flags & ESOCK_OP_AGAIN); /* the caller's memory */
+    if (kinds[op->kind].buf && op->buf == NULL && op->len > 0 && own) return -EFAULT;
     if (op->flags & ESOCK_OP_BUFFER && !in_buffer(&q->buffers, op->buf, op->len)) return -EINVAL;
-    if (kinds[op->kind].addr && op->addr == NULL) return -EFAULT;
+    if (kinds[op->kind].addr && op->addr == NULL && own) return -EFAULT;
     if (kinds[op->kind].msg && op->msg == NULL) return -EFAULT;
     return 0;
 }
@@ -320,12 +265,11 @@ int esock_queue_give(esock_queue *q, esock_op *op) {
         m->last[dir]->next = op;
     }
     m->last[dir] = op;
-    list(q, m);
+    esock__queue_list(q, m);
     return 0;
 }
 
 int esock_queue_cancel(esock_queue *q, esock_op *op) {
-    (void)q;
     if (op == NULL) return -EFAULT;
     if (op->state == IDLE) return -ENOENT;
     esock_member *m = op->member;
@@ -334,8 +278,11 @@ int esock_queue_cancel(esock_queue *q, esock_op *op) {
     while (before->next != op)
         before = before->next;
     if (before == m->last[dir]) { /* it is the first */
+        int r = q->engine->stop == NULL ? 0 : q->engine->stop(q, m, dir);
+        if (r < 0) return r;
         end_request(m, dir);
-        shift(m, dir);
+        esock__op_shift(m, dir);
+        esock__queue_list(q, m);
         return 0;
     }
     before->next = op->next;
@@ -346,19 +293,6 @@ int esock_queue_cancel(esock_queue *q, esock_op *op) {
 }
 
 /* ---- Carrying out ---------------------------------------------------------------------------- */
-
-/* Where the results of a call go. */
-struct results {
-    esock_result *out;
-    int n, max;
-};
-
-/* Appends a result. There must be room. */
-static esock_result *put(struct results *r, esock_op *op, int64_t n, uint32_t flags) {
-    esock_result *out = &r->out[r->n++];
-    *out = (esock_result){.op = op, .user = op->user, .n = n, .flags = flags};
-    return out;
-}
 
 /* Whether a receive that fills less than its buffer has emptied the socket. */
 static bool plain(esock_member *m) {
@@ -376,13 +310,13 @@ static bool plain(esock_member *m) {
     return m->flags & PLAIN && !(m->flags & ENDED);
 }
 
-static ssize_t receive(esock_op *op, void *buf, size_t len) {
+static ssize_t receive(esock_op *op, void *buf, size_t len, esock_addr *from) {
     esock *s = op->member->s;
     esock_op_msg *msg = op->msg;
     unsigned how = (op->flags & ESOCK_OP_FULL ? ESOCK_FULL : 0u) | (op->done > 0 ? ESOCK_CONT : 0u);
     switch (op->kind) {
     case ESOCK_OP_RECVFROM:
-        return esock_recvfrom(s, buf, len, op->msg_flags, how, op->addr);
+        return esock_recvfrom(s, buf, len, op->msg_flags, how, from);
     case ESOCK_OP_RECVMSG:
         return esock_recvmsg(s, buf, len, op->msg_flags, how, msg->control, msg->control_len,
                              msg->cmsgs, msg->cmsgs_max, &msg->out);
@@ -399,7 +333,7 @@ static bool accept_once(esock_member *m, esock_op *op, struct results *r) {
     int n = esock_accept(m->s, 0, &c, NULL);
     if (n == -EAGAIN) return false;
     bool again = op->flags & ESOCK_OP_AGAIN && (n == 0 || n == -ECONNABORTED);
-    if (!again) shift(m, IN);
+    if (!again) esock__op_shift(m, IN);
     put(r, op, n, again ? ESOCK_RESULT_MORE : 0)->accepted = c;
     return true;
 }
@@ -408,11 +342,11 @@ static bool accept_once(esock_member *m, esock_op *op, struct results *r) {
 static bool receive_again(esock_queue *q, esock_member *m, esock_op *op, struct results *r) {
     esock_buffers *b = &q->buffers;
     uint32_t i = b->stack[b->free - 1];
-    ssize_t n = receive(op, b->base + i * b->size, b->size);
+    ssize_t n = receive(op, b->base + i * b->size, b->size, &b->senders[i]);
     if (n == -EAGAIN) return false;
     bool data = n > 0 || (n == 0 && m->s->type != SOCK_STREAM);
     if (!data) {
-        shift(m, IN);
+        esock__op_shift(m, IN);
         put(r, op, n, 0);
         return true;
     }
@@ -421,16 +355,21 @@ static bool receive_again(esock_queue *q, esock_member *m, esock_op *op, struct 
     return (size_t)n == b->size || !plain(m);
 }
 
-static bool receive_once(esock_member *m, esock_op *op, struct results *r) {
-    ssize_t n = receive(op, (char *)op->buf + op->done, op->len - op->done);
-    if (n == -EAGAIN) return false;
+void esock__op_received(esock_member *m, esock_op *op, struct results *r, ssize_t n) {
     if (n > 0) op->done += (size_t)n;
     if (n > 0 && op->flags & ESOCK_OP_FULL && m->s->type == SOCK_STREAM && op->done < op->len)
-        return true;
-    bool emptied = n > 0 && op->done < op->len && plain(m);
+        return;
     if (n <= 0 && op->done > 0) esock_end_read(m->s);
-    shift(m, IN);
+    esock__op_shift(m, IN);
     put(r, op, n <= 0 ? n : (int64_t)op->done, 0);
+}
+
+static bool receive_once(esock_member *m, esock_op *op, struct results *r) {
+    ssize_t n = receive(op, (char *)op->buf + op->done, op->len - op->done, op->addr);
+    if (n == -EAGAIN) return false;
+    bool goes_on = op->flags & ESOCK_OP_FULL && m->s->type == SOCK_STREAM;
+    bool emptied = n > 0 && op->done + (size_t)n < op->len && !goes_on && plain(m);
+    esock__op_received(m, op, r, n);
     return !emptied;
 }
 
@@ -476,24 +415,29 @@ static ssize_t send_rest(esock_op *op, bool *all) {
     }
 }
 
-static bool send_once(esock_queue *q, esock_member *m, esock_op *op, struct results *r) {
-    bool all = false;
-    ssize_t n = send_rest(op, &all);
-    if (n == -EAGAIN) return false;
+void esock__op_sent(esock_queue *q, esock_member *m, esock_op *op, struct results *r, ssize_t n,
+                    bool all) {
     if (n > 0) op->done += (size_t)n;
-    if (n >= 0 && !all) return true;
-    shift(m, OUT);
+    if (n >= 0 && !all) return;
+    esock__op_shift(m, OUT);
     if (op->kind == ESOCK_OP_SENDFILE)
         esock_sendfile_done(m->s, (int64_t)op->done, n < 0 ? (int)n : 0);
     if (n < 0) {
         esock_end_write(m->s);
         put(r, op, n, 0);
-        return true;
+        return;
     }
     uint8_t flags = op->flags;
     if (!(flags & ESOCK_OP_QUIET)) put(r, op, (int64_t)op->done, 0);
     if (flags & ESOCK_OP_BUFFER) /* in which the operation may lie */
-        q->buffers.stack[q->buffers.free++] = buffer_of(&q->buffers, op->buf);
+        give_buffer_back(&q->buffers, buffer_of(&q->buffers, op->buf));
+}
+
+static bool send_once(esock_queue *q, esock_member *m, esock_op *op, struct results *r) {
+    bool all = false;
+    ssize_t n = send_rest(op, &all);
+    if (n == -EAGAIN) return false;
+    esock__op_sent(q, m, op, r, n, all);
     return true;
 }
 
@@ -509,12 +453,12 @@ static bool connect_once(esock_member *m, esock_op *op, struct results *r) {
         op->state = STARTED;
         return false;
     }
-    shift(m, OUT);
+    esock__op_shift(m, OUT);
     put(r, op, n, 0);
     return true;
 }
 
-static void serve_out(esock_queue *q, esock_member *m, struct results *r) {
+void esock__queue_serve_out(esock_queue *q, esock_member *m, struct results *r) {
     while (m->last[OUT] != NULL && m->flags & READY_OUT && r->n < r->max) {
         esock_op *op = m->last[OUT]->next;
         bool go_on = op->kind == ESOCK_OP_CONNECT ? connect_once(m, op, r) : send_once(q, m, op, r);
@@ -523,14 +467,14 @@ static void serve_out(esock_queue *q, esock_member *m, struct results *r) {
     }
 }
 
-static void serve_in(esock_queue *q, esock_member *m, struct results *r) {
+void esock__queue_serve_in(esock_queue *q, esock_member *m, struct results *r) {
     for (int i = 0; m->last[IN] != NULL && m->flags & READY_IN && r->n < r->max; i++) {
         esock_op *op = m->last[IN]->next;
         bool accepts = op->kind == ESOCK_OP_ACCEPT, again = op->flags & ESOCK_OP_AGAIN;
-        if (i == (accepts ? ACCEPTS : 1)) return;
+        bool messages = again && op->kind == ESOCK_OP_RECVFROM; /* of many peers */
+        if (i == (accepts ? ACCEPTS : messages ? MESSAGES : 1)) return;
         if (again && !accepts && q->buffers.free == 0) {
-            append(&q->starved, m);
-            m->flags |= STARVED;
+            starve(q, m);
             return;
         }
         bool go_on = accepts ? accept_once(m, op, r)
@@ -540,56 +484,36 @@ static void serve_in(esock_queue *q, esock_member *m, struct results *r) {
     }
 }
 
-/* Gives each listed member one turn, as long as there is room for results. */
-static void serve(esock_queue *q, struct results *r) {
+void esock__queue_feed(esock_queue *q) {
+    for (esock_member *m = q->starved.next; m != &q->starved; m = m->next)
+        m->flags &= (uint8_t)~STARVED;
+    splice_ring(&q->listed, &q->starved);
+}
+
+void esock__queue_serve(esock_queue *q, struct results *r) {
     esock_member turn;
     ring_init(&turn);
-    if (q->buffers.free > 0) {
-        for (esock_member *m = q->starved.next; m != &q->starved; m = m->next)
-            m->flags &= (uint8_t)~STARVED;
-        splice_ring(&q->listed, &q->starved);
-    }
     splice_ring(&turn, &q->listed);
     while (!ring_empty(&turn) && r->n < r->max) {
         esock_member *m = turn.next;
         unlist(m);
-        serve_out(q, m, r);
-        serve_in(q, m, r);
-        list(q, m);
+        q->engine->serve(q, m, r);
+        esock__queue_list(q, m);
     }
     splice_ring(&turn, &q->listed); /* those without a turn come first */
     splice_ring(&q->listed, &turn);
 }
 
-/* Notes what epoll has reported. */
-static void collect(esock_queue *q, int n) {
-    for (int i = 0; i < n; i++) {
-        esock_member *m = q->events[i].data.ptr;
-        uint32_t ev = q->events[i].events;
-        if (m == NULL) {
-            q->sys->event_clear(q->sys, q->event);
-            continue;
-        }
-        if (ev & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) m->flags |= READY_IN;
-        if (ev & (EPOLLOUT | EPOLLERR | EPOLLHUP)) m->flags |= READY_OUT;
-        if (ev & (EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) m->flags |= ENDED;
-        list(q, m);
-    }
+void esock__member_polled(esock_member *m, uint32_t events) {
+    if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) m->flags |= READY_IN;
+    if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) m->flags |= READY_OUT;
+    if (events & (EPOLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) m->flags |= ENDED;
 }
 
 int esock_queue_wait(esock_queue *q, esock_result *out, int max, int timeout_ms) {
     if (out == NULL) return -EFAULT;
     if (max < 1) return -EINVAL;
     struct results r = {.out = out, .n = 0, .max = max};
-    serve(q, &r);
-    /* Also asked when there are results, so that busy sockets do not keep others out. */
-    bool sleep = r.n == 0 && esock_queue_idle(q);
-    int n = q->sys->epoll_wait(q->sys, q->ep, q->events, EVENTS, sleep ? timeout_ms : 0);
-    /* The descriptor does not become readable once more for the rest. */
-    if (n >= 0) q->more = n == EVENTS;
-    if (n == -EINTR) n = 0;
-    if (n < 0) return r.n > 0 ? r.n : n;
-    collect(q, n);
-    if (r.n == 0) serve(q, &r);
-    return r.n;
+    int failed = q->engine->wait(q, &r, timeout_ms);
+    return r.n > 0 || failed == 0 ? r.n : failed;
 }

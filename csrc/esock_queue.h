@@ -22,7 +22,25 @@
  * Buffers
  *   A repeated receive puts the data into a buffer of the queue. The buffer is the caller's from
  *   then on, until the caller puts its number back (esock_buffers). A receive for which no buffer
- *   is left waits for one. The caller may take buffers for other purposes as well.
+ *   is left waits for one. The caller may take buffers for other purposes as well. Each buffer has
+ *   room for an address, where ESOCK_OP_RECVFROM puts the sender.
+ *
+ * Engines
+ *   A queue waits with epoll and makes the system calls of its operations, or it has the kernel carry
+ *   operations out with io_uring (esock_queue_config). The contract is the same, and so is what is
+ *   counted, but for this:
+ *   - The thread that calls esock_queue_wait first owns a queue with io_uring. It alone may call
+ *     esock_queue_wait, _cancel and _remove: -EEXIST for others.
+ *   - The kernel may have received data, or accepted connections, that esock_queue_wait has not
+ *     returned yet. After a cancel the member keeps them: they are the first results of the next
+ *     operation of the kind. RECVFROM gets no address for them, and RECVMSG no control messages.
+ *     esock_queue_remove drops them: see esock_queue_kept.
+ *   - The queue does not notice a handle that is added twice.
+ *   - esock_queue_cancel and _remove wait until the kernel has let go of the operation.
+ *   - Buffers that the kernel may receive into are not on the stack (esock_buffers), up to half of
+ *     them, as long as there is a repeated receive.
+ *   - The kernel tries again by itself. So the counters of tries and waits have only what the
+ *     caller sees, and may be lower than with epoll.
  *
  * Threads
  *   One thread at a time uses a queue, its members and its buffers; esock_queue_wake alone may be
@@ -43,7 +61,7 @@ typedef struct esock_member esock_member; /* a handle in a queue */
 enum esock_op_kind {
     ESOCK_OP_ACCEPT = 1, /* esock_accept; the handle is in the result */
     ESOCK_OP_RECV,       /* esock_recv */
-    ESOCK_OP_RECVFROM,   /* esock_recvfrom; the sender in *addr */
+    ESOCK_OP_RECVFROM,   /* esock_recvfrom; the sender in *addr, or in esock_buffers' senders */
     ESOCK_OP_RECVMSG,    /* esock_recvmsg, as *msg says */
     ESOCK_OP_SEND,       /* esock_send, until all is sent */
     ESOCK_OP_SENDTO,     /* esock_sendto, to *addr */
@@ -55,7 +73,9 @@ enum esock_op_kind {
 enum esock_op_flags {
     ESOCK_OP_AGAIN = 1, /* accept, receive: again and again, until it fails or is cancelled */
     ESOCK_OP_FULL = 2,  /* receive on a stream: until len bytes have come */
-    ESOCK_OP_QUIET = 4, /* send: no result when all was sent */
+    /* send: no result when all was sent: `done` says so. Between two calls the caller may clear the
+     * flag, and has a result then. */
+    ESOCK_OP_QUIET = 4,
     ESOCK_OP_BUFFER =
         8 /* send: the data is in a buffer of the queue, which gets it back when all was sent */
 };
@@ -80,7 +100,7 @@ typedef struct esock_op {
     esock_member *member; /* where to do it */
     void *buf;            /* receive, send: the bytes; not for ESOCK_OP_AGAIN */
     size_t len;
-    esock_addr *addr;  /* recvfrom, sendto, connect */
+    esock_addr *addr;  /* recvfrom, sendto, connect; not for ESOCK_OP_AGAIN */
     esock_op_msg *msg; /* recvmsg, sendmsg */
     int64_t offset;    /* sendfile */
     int32_t in_fd;
@@ -104,27 +124,44 @@ typedef struct esock_result {
     esock *accepted; /* accept: the new handle, which the caller must close */
 } esock_result;
 
-/* The buffers of a queue. Buffer i is the `size` bytes at base + i * size. stack[0..free) are the
- * numbers of those that nobody uses: take the last, and put it back there. */
+/* The buffers of a queue. Buffer i is the `size` bytes at base + i * size, and senders[i] is its
+ * address. stack[0..free) are the numbers of those that nobody uses: take the last, and put it back
+ * there. */
 typedef struct esock_buffers {
     unsigned char *base;
     size_t size;
     uint32_t count;
     uint32_t free;
     uint32_t *stack;
+    esock_addr *senders;
 } esock_buffers;
+
+/* What a queue waits with. */
+enum esock_queue_engine {
+    ESOCK_QUEUE_EPOLL,         /* epoll(7), and system calls for each operation */
+    ESOCK_QUEUE_URING,         /* io_uring(7), of Linux 6.1 or later */
+    ESOCK_QUEUE_URING_OR_EPOLL /* io_uring, else epoll where it is not available */
+};
 
 /* What a queue is made of. Zeros stand for the defaults. */
 typedef struct esock_queue_config {
     uint32_t buffers;     /* how many; default 1024. Memory is used for those that are filled. */
     uint32_t buffer_size; /* bytes of each, a multiple of 64; default 16384 */
+    uint32_t engine;      /* enum esock_queue_engine */
 } esock_queue_config;
 
 /* Makes a queue. `config` may be NULL, for the defaults; `sys` too, for the real kernel. -EINVAL: a
- * size out of range, or more than 2 GiB together. Other errors: those of epoll_create1(2),
- * eventfd(2) and mmap(2). */
+ * size out of range, or more than 2 GiB together, or an unknown engine. Other errors: those of
+ * epoll_create1(2), eventfd(2) and mmap(2), and with ESOCK_QUEUE_URING those of io_uring_setup(2)
+ * and io_uring_register(2). */
 ESOCK_API int esock_queue_new(esock_queue **out, const esock_queue_config *config,
                               const esock_sys *sys);
+
+/* Returns the engine that the queue has: ESOCK_QUEUE_EPOLL or ESOCK_QUEUE_URING. *refused, unless
+ * `refused` is NULL, is why a queue with ESOCK_QUEUE_URING_OR_EPOLL has epoll, else 0: -EPERM, the
+ * sysctl kernel.io_uring_disabled; -ENOSYS or -EACCES, a seccomp filter or no io_uring at all;
+ * -EINVAL or -EOPNOTSUPP, the kernel lacks something that Linux 6.1 has. */
+ESOCK_API enum esock_queue_engine esock_queue_engine(const esock_queue *q, int *refused);
 
 /* Frees the queue and its buffers. `q` may be NULL. -EBUSY: a handle is still a member, and nothing
  * is freed. */
@@ -139,8 +176,14 @@ ESOCK_API int esock_queue_add(esock_queue *q, esock *s, esock_member **out);
 
 /* Ends a membership, and with it all operations of the member, which have no further results. Call
  * it before esock_close. Results that esock_queue_wait has returned before are not affected. Returns
- * how many operations ended. */
+ * how many operations ended. Errors, with io_uring alone, after which it still is a member: those of
+ * io_uring_enter(2). */
 ESOCK_API int esock_queue_remove(esock_queue *q, esock_member *m);
+
+/* Returns 1 if the kernel has brought something for the member that esock_queue_wait has not
+ * returned yet, and that esock_queue_remove would drop: received data, accepted connections, an
+ * error, an end. 0 with epoll. */
+ESOCK_API int esock_queue_kept(const esock_queue *q, const esock_member *m);
 
 /* Returns the member's handle. */
 ESOCK_API esock *esock_member_handle(const esock_member *m);
@@ -151,14 +194,16 @@ ESOCK_API esock *esock_member_handle(const esock_member *m);
 ESOCK_API int esock_queue_give(esock_queue *q, esock_op *op);
 
 /* Takes an operation back. After 0 it has no further result; `done` says how much it had moved.
- * -ENOENT: the queue does not have it: its last result was returned. */
+ * -ENOENT: the queue does not have it: its last result was returned. Other errors, with io_uring
+ * alone, after which the queue still has it: those of io_uring_enter(2). */
 ESOCK_API int esock_queue_cancel(esock_queue *q, esock_op *op);
 
 /* Carries out what can be done, and returns up to `max` results in out[]. If there are none it waits
  * for up to `timeout_ms`; 0 does not wait, -1 waits for ever. Returns how many; 0 when the time is
  * over, and also earlier: when a signal or esock_queue_wake has ended the wait, or something was
- * done that has no result yet. Each socket has its turn: no more than one receive, or 64 connections
- * of a listener, before the next one. -EINVAL: `max` is below 1. Other errors: those of epoll_wait(2). */
+ * done that has no result yet. Each socket has its turn: no more than one receive, 64 connections of
+ * a listener, or 32 messages of a repeated ESOCK_OP_RECVFROM, before the next one. -EINVAL: `max` is
+ * below 1. Other errors: those of epoll_wait(2) or io_uring_enter(2). */
 ESOCK_API int esock_queue_wait(esock_queue *q, esock_result *out, int max, int timeout_ms);
 
 /* Ends the wait in progress, or else the next one, at once. Any thread may call it. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -146,6 +147,14 @@ static int sys_ioctl(const esock_sys *sys, int fd, unsigned long request, void *
 #define RECVMSG recvmsg
 #define SENDMSG sendmsg
 #endif
+/* musl's sendmmsg is a loop of its sendmsg. */
+#if !defined(__GLIBC__) && defined(SYS_sendmmsg) && defined(SYS_recvmmsg)
+#define RECVMMSG(...) (int)syscall(SYS_recvmmsg, __VA_ARGS__)
+#define SENDMMSG(...) (int)syscall(SYS_sendmmsg, __VA_ARGS__)
+#else
+#define RECVMMSG recvmmsg
+#define SENDMMSG sendmmsg
+#endif
 
 static ssize_t sys_recv(const esock_sys *sys, int fd, void *buf, size_t len, int flags) {
     (void)sys;
@@ -161,6 +170,16 @@ static ssize_t sys_recvfrom(const esock_sys *sys, int fd, void *buf, size_t len,
 static ssize_t sys_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int flags) {
     (void)sys;
     return count(RECVMSG(fd, msg, flags));
+}
+
+static int sys_recvmmsg(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+    (void)sys;
+    return result(RECVMMSG(fd, msgs, n, flags, NULL));
+}
+
+static int sys_sendmmsg(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+    (void)sys;
+    return result(SENDMMSG(fd, msgs, n, flags));
 }
 
 static ssize_t sys_send(const esock_sys *sys, int fd, const void *buf, size_t len, int flags) {
@@ -256,6 +275,51 @@ static int sys_event_clear(const esock_sys *sys, int fd) {
     return (int)count(read(fd, &n, sizeof n));
 }
 
+/* One number on every architecture but alpha; MIPS adds its base. */
+#ifndef SYS_io_uring_setup
+#if defined(__mips__) && defined(_ABIO32) && _MIPS_SIM == _ABIO32
+#define SYS_io_uring_setup (4000 + 425)
+#elif defined(__mips__) && defined(_ABIN32) && _MIPS_SIM == _ABIN32
+#define SYS_io_uring_setup (6000 + 425)
+#elif defined(__mips__)
+#define SYS_io_uring_setup (5000 + 425)
+#elif defined(__alpha__)
+#define SYS_io_uring_setup 535
+#else
+#define SYS_io_uring_setup 425
+#endif
+#endif
+
+static int sys_uring_setup(const esock_sys *sys, unsigned entries, void *params) {
+    (void)sys;
+    return (int)count(syscall(SYS_io_uring_setup, entries, params));
+}
+
+static int sys_uring_enter(const esock_sys *sys, int fd, unsigned submit, unsigned min,
+                           unsigned flags, const void *arg, size_t arg_len) {
+    (void)sys;
+    return (int)count(syscall(SYS_io_uring_setup + 1, fd, submit, min, flags, arg, arg_len));
+}
+
+static int sys_uring_register(const esock_sys *sys, int fd, unsigned op, void *arg, unsigned n) {
+    (void)sys;
+    return (int)count(syscall(SYS_io_uring_setup + 2, fd, op, arg, n));
+}
+
+static int sys_map(const esock_sys *sys, void **out, size_t len, int fd, int64_t offset) {
+    (void)sys;
+    int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED | MAP_POPULATE;
+    void *at = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, offset);
+    if (at == MAP_FAILED) return -errno;
+    *out = at;
+    return 0;
+}
+
+static int sys_unmap(const esock_sys *sys, void *at, size_t len) {
+    (void)sys;
+    return result(munmap(at, len));
+}
+
 static int sys_open(const esock_sys *sys, const char *path, int flags) {
     (void)sys;
     return result(open(path, flags));
@@ -309,6 +373,8 @@ const esock_sys *esock_sys_libc(void) {
         .send = sys_send,
         .sendto = sys_sendto,
         .sendmsg = sys_sendmsg,
+        .recvmmsg = sys_recvmmsg,
+        .sendmmsg = sys_sendmmsg,
         .sendfile = sys_sendfile,
         .sigpipe_block = sys_sigpipe_block,
         .sigpipe_restore = sys_sigpipe_restore,
@@ -319,6 +385,11 @@ const esock_sys *esock_sys_libc(void) {
         .eventfd = sys_eventfd,
         .event_set = sys_event_set,
         .event_clear = sys_event_clear,
+        .uring_setup = sys_uring_setup,
+        .uring_enter = sys_uring_enter,
+        .uring_register = sys_uring_register,
+        .map = sys_map,
+        .unmap = sys_unmap,
         .open = sys_open,
         .filetype = sys_filetype,
         .setns = sys_setns,

@@ -17,6 +17,8 @@
 
 #include "esock.h"
 
+struct mmsghdr;
+
 struct esock_sys {
     /* life */
     int (*socket)(const esock_sys *sys, int domain, int type, int protocol);
@@ -49,6 +51,8 @@ struct esock_sys {
     ssize_t (*sendto)(const esock_sys *sys, int fd, const void *buf, size_t len, int flags,
                       const struct sockaddr *addr, socklen_t addrlen);
     ssize_t (*sendmsg)(const esock_sys *sys, int fd, const struct msghdr *msg, int flags);
+    int (*recvmmsg)(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags);
+    int (*sendmmsg)(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags);
     ssize_t (*sendfile)(const esock_sys *sys, int out_fd, int in_fd, int64_t *offset, size_t count);
     /* SIGPIPE around sendfile: sigpipe_block blocks it, and *saved receives the state before;
      * sigpipe_restore restores that state, and with `take` first removes the signal raised since */
@@ -64,11 +68,20 @@ struct esock_sys {
     int (*eventfd)(const esock_sys *sys);
     int (*event_set)(const esock_sys *sys, int fd);
     int (*event_clear)(const esock_sys *sys, int fd);
+    /* io_uring: params is struct io_uring_params, arg struct io_uring_getevents_arg */
+    int (*uring_setup)(const esock_sys *sys, unsigned entries, void *params);
+    int (*uring_enter)(const esock_sys *sys, int fd, unsigned submit, unsigned min, unsigned flags,
+                       const void *arg, size_t arg_len);
+    int (*uring_register)(const esock_sys *sys, int fd, unsigned op, void *arg, unsigned n);
+    /* mmap(2): private memory that is only reserved if fd is -1, else what the descriptor has */
+    int (*map)(const esock_sys *sys, void **out, size_t len, int fd, int64_t offset);
+    int (*unmap)(const esock_sys *sys, void *at, size_t len);
     /* network namespaces */
     int (*open)(const esock_sys *sys, const char *path, int flags);
     int (*filetype)(const esock_sys *sys, int fd); /* fstat: S_IFREG and its like */
     int (*setns)(const esock_sys *sys, int fd);
-    /* memory: handles, pollers, queues and members, and sendfile counters; no other call allocates */
+    /* memory: handles, pollers, queues and members, batches, and sendfile counters; no other call
+     * allocates */
     void *(*alloc)(const esock_sys *sys, size_t size); /* not zeroed; NULL: none left */
     void (*free)(const esock_sys *sys, void *block);   /* NULL: nothing */
 };

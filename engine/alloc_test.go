@@ -77,3 +77,29 @@ func TestAnExchangeOfPacketsAllocatesNothing(t *testing.T) {
 	exchange()
 	require.Zero(t, testing.AllocsPerRun(1000, exchange))
 }
+
+// Nor does an exchange of datagrams with several peers.
+func TestAnExchangeOfDatagramsAllocatesNothing(t *testing.T) {
+	l := run(t)
+	s, server := datagrams(t, esock.Inet, esock.Loopback)
+	_, err := l.Adopt(s, echoFrom)
+	require.NoError(t, err)
+	var peers [3]*esock.Socket
+	for i := range peers {
+		peers[i], _ = datagrams(t, esock.Inet, esock.Loopback)
+		require.NoError(t, peers[i].Connect(server, esock.Forever))
+	}
+	b := make([]byte, 64)
+	exchange := func() {
+		for _, p := range peers {
+			_, err := p.Send(b, 0, esock.Forever)
+			require.NoError(t, err)
+		}
+		for _, p := range peers {
+			_, err := p.Recv(b, 0, esock.Forever)
+			require.NoError(t, err)
+		}
+	}
+	exchange()
+	require.Zero(t, testing.AllocsPerRun(1000, exchange))
+}

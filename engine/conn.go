@@ -32,16 +32,29 @@ type Handler interface {
 // ErrFull is the error of Write while the connection has more unsent bytes than Mark allows.
 var ErrFull = errors.New("engine: too many unsent bytes")
 
-// PanicError is why a connection ended whose handler panicked.
+// PanicError is why a connection ended whose handler panicked, or called runtime.Goexit.
 type PanicError struct {
-	Value any
+	Value any // of the panic; ErrGoexit
 	Stack []byte
 }
 
+// ErrGoexit is the Value of a PanicError without a panic: runtime.Goexit was called, as FailNow of package testing does.
+var ErrGoexit = errors.New("runtime.Goexit was called")
+
 func (e *PanicError) Error() string { return fmt.Sprintf("engine: the handler panicked: %v", e.Value) }
 
-// Panicked sets what is told of a handler that panics; if it is not given, the default logger of log/slog. The connection is
-// closed, with the same error.
+// Unwrap returns the Value if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Panicked sets what is told of handlers, and functions of Post and After, that panic; if it is not given, the default
+// logger of log/slog. A handler's panic, and that of a function of Conn.Post, closes the connection with the same error.
+// For functions of Loop.Post and After, c is nil. The loop goes on. A panic of f ends the program.
+//
+// A call of runtime.Goexit is told as a panic, and the loop goes on, in another goroutine. When the loop has ended, that of
+// Run ends too: Run does not return.
 func Panicked(f func(c *Conn, err *PanicError)) Option {
 	return func(c *config) error {
 		if f == nil {
@@ -53,7 +66,23 @@ func Panicked(f func(c *Conn, err *PanicError)) Option {
 }
 
 func report(c *Conn, err *PanicError) {
-	slog.Error(err.Error(), "socket", c.s, "stack", string(err.Stack))
+	slog.Error(err.Error(), "socket", c.Socket(), "stack", string(err.Stack))
+}
+
+// returned is deferred where the program is called. It ends a connection whose handler panics.
+func (l *Loop) returned(c *Conn) {
+	if !l.inside {
+		return
+	}
+	l.inside = false
+	err := &PanicError{Value: recover(), Stack: debug.Stack()}
+	if err.Value == nil {
+		err.Value = ErrGoexit
+	}
+	if c != nil {
+		l.drop(c, err)
+	}
+	l.panicked(c, err)
 }
 
 // Conn is a connection in a loop. Its methods are for the handler; other goroutines use Post.
@@ -66,6 +95,7 @@ type Conn struct {
 	sending []sending // in order: given to the queue, or about to be
 	unsent  int       // their bytes
 	open    bool      // the last of them is not given yet, and takes more bytes
+	behind  bool      // one was given, and not done in that turn
 	full    bool      // Write has returned ErrFull
 	ending  error     // the connection ends, with this, when all is sent
 
@@ -75,7 +105,7 @@ type Conn struct {
 	framing  *framing  // nil: without Packets
 }
 
-// sending is a send, whose operation lies before its data.
+// sending is a send, whose operation lies before its data, and before the address if there is one.
 type sending struct {
 	op     *loopcall.Op
 	buffer int64 // the number of its buffer; -1: memory of its own
@@ -84,10 +114,11 @@ type sending struct {
 // headRoom is the room for an operation before its data.
 const headRoom = 128
 
-// Adopt gives a connected socket of any family to the loop. On a socket of messages (datagrams, sequenced packets) each
-// message is one call of Received, an empty one too, and is cut to the size of a buffer (Buffers). Received gets
-// neither the sender's address nor control messages, so RecvMsg serves a socket of several peers better. While the loop has it, calls on it that send or receive return esock.ErrState. Errors:
-// esock.ErrState while such calls are in progress; net.ErrClosed; ErrClosed.
+// Adopt gives a socket of any family to the loop: a connected one, or one of datagrams. On a socket of messages
+// (datagrams, sequenced packets) each message is one call of Received, an empty one too, and is cut to the size of a
+// buffer (Buffers). From has the sender of a datagram, and WriteTo answers it. Control messages are not received. While
+// the loop has it, calls on it that send or receive return esock.ErrState. Errors: esock.ErrState while such calls are
+// in progress; net.ErrClosed; ErrClosed.
 func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) {
 	switch {
 	case s == nil:
@@ -114,8 +145,8 @@ func (c *Conn) Socket() *esock.Socket {
 // made reports whether the connection is one of a loop.
 func (c *Conn) made() bool { return c != nil && c.l != nil }
 
-// Post calls f in the goroutine of the loop. It reports false if the loop is closed.
-func (c *Conn) Post(f func()) bool { return c.made() && c.l.Post(f) }
+// Post is that of the loop. A panic of f ends the connection, as one of its handler.
+func (c *Conn) Post(f func()) bool { return c.made() && c.l.post(c, f) }
 
 // Unsent returns how many bytes were written and not taken by the kernel yet.
 func (c *Conn) Unsent() int {
@@ -139,17 +170,20 @@ func (c *Conn) writes() error {
 	switch {
 	case !c.made() || c.gone.Load() || c.ending != nil:
 		return net.ErrClosed
-	case c.unsent >= c.l.mark:
+	case c.held() >= c.l.mark:
 		c.full = true
 		return ErrFull
 	}
 	return nil
 }
 
+// held is what the mark limits: the unsent bytes, and the room for their operations.
+func (c *Conn) held() int { return c.unsent + headRoom*len(c.sending) }
+
 // write is Write, whatever is unsent.
 func (c *Conn) write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0; {
-		if !c.open && !c.begin(len(rest)) {
+		if !c.open && c.begin(loopcall.Send, headRoom, len(rest)) == nil {
 			return len(b) - len(rest), syscall.ENOMEM
 		}
 		s := &c.sending[len(c.sending)-1]
@@ -170,33 +204,40 @@ func (c *Conn) write(b []byte) (int, error) {
 	if c.s.Type() != esock.Stream {
 		c.open = false // the next Write is another message
 	}
-	if c.unsent >= c.l.mark {
-		c.pause()
-	}
+	c.wrote()
 	return len(b), nil
 }
 
-// begin begins a send of at least one and up to n bytes.
-func (c *Conn) begin(n int) bool {
+// wrote stops the receiving if too much is unsent.
+func (c *Conn) wrote() {
+	if c.held() >= c.l.mark {
+		c.pause()
+	}
+}
+
+// begin begins a send of up to n bytes, which lie behind the head. The send is nil if there is no memory.
+func (c *Conn) begin(kind uint8, head uintptr, n int) *loopcall.Op {
 	l, b := c.l, c.l.buffers
 	s := sending{buffer: -1}
 	// A quarter of the buffers is for receiving, and what is larger than a buffer gets memory of its own.
-	if b.Free > b.Count/4 && n <= int(b.Size)-headRoom {
+	if b.Free > b.Count/4 && n <= int(b.Size)-int(head) {
 		b.Free--
 		s.buffer = int64(unsafe.Slice(b.Stack, b.Count)[b.Free])
 		s.op = (*loopcall.Op)(unsafe.Add(b.Base, uintptr(s.buffer)*b.Size))
-	} else if s.op = (*loopcall.Op)(loopcall.Alloc(headRoom + uintptr(n))); s.op == nil {
-		return false
+	} else if s.op = (*loopcall.Op)(loopcall.Alloc(head + uintptr(n))); s.op == nil {
+		return nil
 	}
-	*s.op = loopcall.Op{Kind: loopcall.Send, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), headRoom)}
-	if c.unsent == 0 {
+	*s.op = loopcall.Op{Kind: kind, User: c.id, Buf: unsafe.Add(unsafe.Pointer(s.op), head)}
+	if !c.behind && n > 0 { // how far an empty one is cannot be seen
+		s.op.Flags = loopcall.Quiet
+	}
+	if len(c.sending) == 0 {
 		c.timeouts.writing()
 	}
 	c.sending = append(c.sending, s)
 	c.open = true
-	l.given = append(l.given, order{&c.joined, s.op})
-	l.opened = append(l.opened, c)
-	return true
+	l.given = append(l.given, order{&c.joined, c, s.op})
+	return s.op
 }
 
 // free gives the memory of a send back.
@@ -214,6 +255,12 @@ func (l *Loop) putBack(i uint32) {
 	l.buffers.Free++
 }
 
+// received gives a buffer back that a handler has had.
+func (l *Loop) received(buffer uint32) {
+	l.at.c = nil
+	l.putBack(buffer)
+}
+
 // Close closes the connection when all that was written has been sent. Nothing more is received. To close it at once, and lose
 // what is unsent, close the socket.
 func (c *Conn) Close() { c.endWith(net.ErrClosed) }
@@ -224,12 +271,14 @@ func (c *Conn) endWith(err error) {
 		return
 	}
 	c.ending = err
-	if c.unsent == 0 {
+	if len(c.sending) == 0 {
 		c.l.drop(c, err)
 		return
 	}
 	c.pause()
 }
+
+var errUnhandled = fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
 
 // Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called. Errors:
 // esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post waits for;
@@ -238,13 +287,16 @@ func (c *Conn) Detach() (*esock.Socket, error) {
 	switch {
 	case !c.made():
 		return nil, net.ErrClosed
-	case c.unsent > 0:
+	case len(c.sending) > 0:
 		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
 	case !c.gone.Load() && slices.ContainsFunc(c.l.rest, func(r loopcall.Result) bool { return r.Op == c.op }):
-		return nil, fmt.Errorf("engine: received bytes are not handled: %w", esock.ErrState)
+		return nil, errUnhandled
 	}
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
+	if !c.gone.Load() && c.ending == nil && c.l.keeps(c) {
+		return nil, errUnhandled
+	}
 	if c.ending != nil || !c.takeOut() {
 		return nil, net.ErrClosed
 	}
@@ -274,6 +326,9 @@ func (c *Conn) receive() {
 
 func (c *Conn) join() {
 	c.op.Kind, c.op.Flags = loopcall.Recv, loopcall.Again
+	if c.datagrams() {
+		c.op.Kind = loopcall.RecvFrom
+	}
 	c.receive()
 	c.tellOpened()
 }
@@ -288,8 +343,10 @@ func (c *Conn) tellOpened() {
 }
 
 func (c *Conn) opened() {
-	defer c.caught()
+	defer c.l.returned(c)
+	c.l.inside = true
 	c.h.Opened(c)
+	c.l.inside = false
 }
 
 func (c *Conn) result(r *loopcall.Result) {
@@ -299,43 +356,72 @@ func (c *Conn) result(r *loopcall.Result) {
 	}
 	if r.Flags&loopcall.HasBuffer != 0 {
 		c.timeouts.received()
-		if !c.gone.Load() && c.ending == nil {
-			c.received(unsafe.Slice((*byte)(unsafe.Add(c.l.buffers.Base, uintptr(r.Buffer)*c.l.buffers.Size)), r.N))
-		}
-		c.l.putBack(r.Buffer)
+		c.received(r.Buffer, int(r.N))
 	}
 	switch {
 	case r.Flags&loopcall.More != 0:
 	case r.N == 0, r.N == -int64(syscall.ESHUTDOWN): // the latter of sequenced packets
 		c.endWith(io.EOF)
+	case c.op.Kind == loopcall.RecvFrom && c.ofPeer(syscall.Errno(-r.N)):
+		c.receive()
 	default:
 		c.l.drop(c, &net.OpError{Op: "read", Net: "esock", Err: syscall.Errno(-r.N)})
 	}
 }
 
-func (c *Conn) received(b []byte) {
-	defer c.caught()
-	c.h.Received(c, b)
+// received hands n bytes of a buffer to the handler.
+func (c *Conn) received(buffer uint32, n int) {
+	l := c.l
+	defer l.received(buffer)
+	if c.gone.Load() || c.ending != nil {
+		return
+	}
+	defer l.returned(c)
+	if c.op.Kind == loopcall.RecvFrom {
+		l.at.c, l.at.from = c, unsafe.Add(l.buffers.Senders, uintptr(buffer)*unsafe.Sizeof(loopcall.Addr{}))
+	}
+	l.inside = true
+	c.h.Received(c, unsafe.Slice((*byte)(unsafe.Add(l.buffers.Base, uintptr(buffer)*l.buffers.Size)), n))
+	l.inside = false
 }
 
-// sent is the end of the first send.
+// done takes a send off. It is sent, or has failed. It is the first, unless that is a datagram that has failed in the same turn.
+func (c *Conn) done(op *loopcall.Op) {
+	i := 0
+	for c.sending[i].op != op {
+		i++
+	}
+	s := c.sending[i]
+	c.sending = append(c.sending[:i], c.sending[i+1:]...)
+	c.unsent -= int(s.op.Len)
+	c.timeouts.sent()
+	c.free(s)
+}
+
+// sent is the end of a send that was not done in the turn that it was given in, or has failed.
 func (c *Conn) sent(r *loopcall.Result) {
 	if c.gone.Load() {
 		return
 	}
-	s := c.sending[0]
-	c.sending = append(c.sending[:0], c.sending[1:]...)
-	c.unsent -= int(s.op.Len)
-	c.timeouts.sent()
-	c.free(s)
-	switch {
-	case r.N < 0:
+	lost := r.Op.Kind == loopcall.SendTo // like one that the network has lost
+	c.done(r.Op)
+	c.behind = len(c.sending) > 0
+	if r.N < 0 && !lost {
 		c.l.drop(c, &net.OpError{Op: "write", Net: "esock", Err: syscall.Errno(-r.N)})
+		return
+	}
+	c.ease()
+}
+
+// ease does what has waited until fewer bytes were unsent.
+func (c *Conn) ease() {
+	switch {
+	case c.gone.Load():
 	case c.ending != nil:
-		if c.unsent == 0 {
+		if len(c.sending) == 0 {
 			c.l.drop(c, c.ending)
 		}
-	case c.unsent < c.l.mark/2 || c.unsent == 0:
+	case c.held() < c.l.mark/2 || len(c.sending) == 0:
 		if c.paused {
 			c.receive()
 		}
@@ -343,15 +429,15 @@ func (c *Conn) sent(r *loopcall.Result) {
 			c.full = false
 			c.writable()
 		}
-		if h, ok := c.h.(*packets); ok {
-			h.resume(c)
-		}
+		resume(c)
 	}
 }
 
 func (c *Conn) writable() {
-	defer c.caught()
+	defer c.l.returned(c)
+	c.l.inside = true
 	c.h.Writable(c)
+	c.l.inside = false
 }
 
 func (c *Conn) ended(err error) {
@@ -365,25 +451,18 @@ func (c *Conn) ended(err error) {
 	if c.detached {
 		return
 	}
+	defer loopcall.Close(c.s)
+	defer c.closed(err)
 	if !c.begun {
 		c.tellOpened()
 	}
-	c.closed(err)
-	loopcall.Close(c.s)
 }
 
 func (c *Conn) closed(err error) {
-	defer c.caught()
+	defer c.l.returned(c)
+	c.l.inside = true
 	c.h.Closed(c, err)
-}
-
-// caught ends a connection whose handler panics.
-func (c *Conn) caught() {
-	if v := recover(); v != nil {
-		err := &PanicError{Value: v, Stack: debug.Stack()}
-		c.l.panicked(c, err)
-		c.l.drop(c, err)
-	}
+	c.l.inside = false
 }
 
 // listening is a listener in a loop.

@@ -3,21 +3,66 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/engine"
+	"github.com/esock-go/esock/internal/loopcall"
 	"github.com/esock-go/esock/internal/testmain"
 )
 
-func TestMain(m *testing.M) { os.Exit(testmain.Run(m)) }
+// backend is that of the loops which the tests make: all run with each.
+var backend = engine.Epoll
+
+// onRing is the variable that makes a copy of this binary run the tests with io_uring.
+const onRing = "ESOCK_ENGINE_IO_URING"
+
+// TestMain runs all tests with epoll, and in another process with io_uring where that is available.
+func TestMain(m *testing.M) {
+	new := loopcall.New
+	if os.Getenv(onRing) != "" {
+		backend = engine.IOUring
+		loopcall.New = func(buffers, size, engine uint32) (unsafe.Pointer, *loopcall.Buffers, int, uint32, int, int) {
+			if engine == loopcall.Epoll {
+				engine = loopcall.URing
+			}
+			return new(buffers, size, engine)
+		}
+		os.Exit(testmain.Run(m))
+	}
+	q, _, _, _, _, r := new(4, 256, loopcall.URing)
+	if r < 0 {
+		fmt.Println("skipped: no io_uring:", syscall.Errno(-r))
+		os.Exit(testmain.Run(m))
+	}
+	loopcall.Free(q)
+	code := testmain.Run(m)
+	fmt.Println("with io_uring:")
+	again := exec.Command(os.Args[0], slices.DeleteFunc(slices.Clone(os.Args[1:]), func(arg string) bool {
+		// Files of the test itself.
+		return strings.HasPrefix(arg, "-test.testlogfile") || strings.HasPrefix(arg, "-test.coverprofile")
+	})...)
+	again.Env = append(os.Environ(), onRing+"=1")
+	again.Stdout, again.Stderr = os.Stdout, os.Stderr
+	if err := again.Run(); err != nil {
+		fmt.Println("with io_uring:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
 
 // handler calls functions, those that are set.
 type handler struct {

@@ -33,30 +33,42 @@ type Loop struct {
 	stop  error          // why Run is to end
 	joins []member       // to be made members of the queue
 	left  []departure    // taken out of the queue
-	calls []func()       // of Post
+	calls []posted       // of Post
 	wheel wheel
 	did   Counters
 	moved bool // the wheel's next timer is earlier than Run knows
 
-	file *os.File // a duplicate of the queue's descriptor, in the runtime's poller
-	raw  syscall.RawConn
+	file    *os.File // a duplicate of the queue's descriptor, in the runtime's poller
+	raw     syscall.RawConn
+	unowned runtime.Cleanup // of a loop that is forgotten before Run
 
-	// What follows is for the goroutine of Run alone.
+	ring ring
+
+	// What follows is for the goroutine of Run alone. It takes work off its list before it calls the program, and defers
+	// what follows the call: see live.
+	todo    work
+	inside  bool // a function of the program runs
 	buffers *loopcall.Buffers
 	results *loopcall.Result
 	found   int                // results of the last turn in a sleep
 	rest    []loopcall.Result  // of the last turn, to be handled after the one at hand
 	look    func(uintptr) bool // lookAgain
 	active  bool               // there were results since the last time without
+	most    int                // results of the next turn
+	began   time.Duration      // when the round did; 0: it is a small one
+	yielded time.Duration      // when other goroutines last ran in it
+	got     int                // results of the last round
+	load    int                // and those since share has let others run
 	now     time.Duration      // of the last turn, while there are timers
 	alarm   int64              // the tick of the File's deadline; 0: it has none
 	given   []order            // to be given with the next turn
-	opened  []*Conn            // whose last send is to be given, and takes bytes until then
-	ops     *unsafe.Pointer    // room for the same, for C
+	eased   []*Conn            // which the last turn has sent bytes of, and which waited for that
+	ops     *unsafe.Pointer    // room for what is given, for C
 	opsRoom int
 	members []member // by number
 	unused  []uint64 // numbers without a member
 	winding bool     // Shutdown has begun
+	at      addresses
 	spares  [][]byte // for what connections keep of their packets
 }
 
@@ -66,6 +78,31 @@ type member interface {
 	join() // makes it a member of the queue
 	result(r *loopcall.Result)
 	ended(err error) // it has been taken out
+}
+
+// work is what tend does.
+type work struct {
+	left  []departure
+	joins []member
+	calls []posted
+	tell  []*Conn // of Shutdown
+}
+
+// next takes the first of a list.
+func next[T any](list *[]T) (first T, ok bool) {
+	if len(*list) == 0 {
+		return first, false
+	}
+	var zero T
+	first, (*list)[0] = (*list)[0], zero
+	*list = (*list)[1:]
+	return first, true
+}
+
+// posted is a function of Post, and the connection whose Post it was, if there is one.
+type posted struct {
+	c *Conn
+	f func()
 }
 
 // departure is a member that was taken out of the queue, and why.
@@ -92,7 +129,7 @@ func (j *joined) base() *joined { return j }
 func (j *joined) again() {
 	if !j.listed {
 		j.listed = true
-		j.l.given = append(j.l.given, order{j, j.op})
+		j.l.given = append(j.l.given, order{j, nil, j.op})
 	}
 }
 
@@ -112,23 +149,33 @@ func (j *joined) takeOut() bool {
 // order is an operation to be given.
 type order struct {
 	j  *joined
+	c  *Conn // of a send
 	op *loopcall.Op
 }
 
-const batch = 256 // the most results of a turn
+// The most results of a turn, and of one while a round, which is a turn and its handlers, takes long.
+const (
+	batch    = 256
+	minBatch = 64
+)
+
+// longRound is how long a round may take, and handlers before they let other goroutines run.
+const longRound = 400 * time.Microsecond
 
 type config struct {
 	buffers, size uint32
 	mark          int
 	spin          time.Duration
+	backend       Backend
 	panicked      func(*Conn, *PanicError)
 }
 
 // Option is an option of New.
 type Option func(*config) error
 
-// Buffers sets how many buffers the loop has, and how many bytes each: 1,024 of 16 KiB if it is not given. Memory is used for
-// those that are filled. size must be a multiple of 64, and at least 256.
+// Buffers sets how many buffers the loop has, and how many bytes each: 1,024 of 16,576 if it is not given. Memory is
+// used for those that are filled. size must be a multiple of 64, and at least 256. An odd multiple is faster: with a
+// power of two the beginnings of all buffers compete for the same few lines of the processor's caches.
 func Buffers(count, size int) Option {
 	return func(c *config) error {
 		if count < 4 || size < 256 || size%64 != 0 || int64(count) > 1<<31/int64(size) {
@@ -139,7 +186,8 @@ func Buffers(count, size int) Option {
 	}
 }
 
-// Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not given.
+// Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not
+// given. Each send that waits counts 128 bytes more, so that many small ones are limited too.
 func Mark(bytes int) Option {
 	return func(c *config) error {
 		if bytes < 1 {
@@ -185,9 +233,10 @@ func (l *Loop) Counters() Counters {
 	return l.did
 }
 
-// New makes a loop. Errors: *esock.InvalidError for an option; those of epoll_create1(2), eventfd(2) and mmap(2).
+// New makes a loop. Errors: *esock.InvalidError for an option; those of epoll_create1(2), eventfd(2) and mmap(2), and
+// with IOUring those of io_uring_setup(2).
 func New(options ...Option) (*Loop, error) {
-	l := &Loop{config: config{buffers: 1024, size: 16384, mark: 256 << 10, spin: defaultSpin, panicked: report}}
+	l := &Loop{config: config{buffers: 1024, size: 16<<10 + 192, mark: 256 << 10, spin: defaultSpin, panicked: report}}
 	for _, o := range options {
 		if o == nil {
 			return nil, &esock.InvalidError{What: "option", Cause: "it is nil"}
@@ -197,11 +246,16 @@ func New(options ...Option) (*Loop, error) {
 		}
 	}
 	l.wheel.now = int64(loopcall.Clock() / tick)
-	q, b, fd, r := loopcall.New(l.config.buffers, l.config.size)
-	if r < 0 {
+	q, b, fd, has, refused, r := loopcall.New(l.config.buffers, l.config.size, uint32(l.backend))
+	switch {
+	case r < 0 && l.backend == IOUring:
+		return nil, uringError(syscall.Errno(-r))
+	case r < 0:
 		return nil, fmt.Errorf("engine: %w", syscall.Errno(-r))
 	}
-	l.q, l.buffers, l.look, l.over = q, b, l.lookAgain, make(chan struct{})
+	l.ring.on = has == loopcall.URing
+	l.ring.refused = syscall.Errno(-refused)
+	l.q, l.buffers, l.look, l.over, l.most = q, b, l.lookAgain, make(chan struct{}), batch
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
 	if err == nil && (l.results == nil || !l.room(batch)) {
@@ -211,7 +265,29 @@ func New(options ...Option) (*Loop, error) {
 		l.free()
 		return nil, fmt.Errorf("engine: %w", err)
 	}
+	l.unowned = runtime.AddCleanup(l, (*owned).free, &owned{l.q, l.file, l.results, l.ops})
 	return l, nil
+}
+
+// owned is what a loop has to free.
+type owned struct {
+	q       unsafe.Pointer
+	file    *os.File
+	results *loopcall.Result
+	ops     *unsafe.Pointer
+}
+
+// free frees it. The queue has no members.
+func (o *owned) free() {
+	if o.file != nil {
+		o.file.Close()
+	}
+	loopcall.Free(o.q)
+	for _, p := range []unsafe.Pointer{unsafe.Pointer(o.results), unsafe.Pointer(o.ops)} {
+		if p != nil {
+			loopcall.Release(p)
+		}
+	}
 }
 
 // watch gives the queue's descriptor to the runtime's poller: a duplicate, because the File closes what it has.
@@ -250,25 +326,21 @@ func (l *Loop) room(n int) bool {
 	return true
 }
 
-// free frees what C has. The queue has no members. l.mu is held, or nobody else has the loop.
+// free frees what the loop has. The queue has no members. l.mu is held, or nobody else has the loop.
 func (l *Loop) free() {
-	if l.file != nil {
-		l.file.Close()
-	}
-	loopcall.Free(l.q)
-	for _, p := range []unsafe.Pointer{unsafe.Pointer(l.results), unsafe.Pointer(l.ops)} {
-		if p != nil {
-			loopcall.Release(p)
-		}
-	}
+	(&owned{l.q, l.file, l.results, l.ops}).free()
 	l.q, l.results, l.ops, l.buffers = nil, nil, nil, nil
 }
 
 // made reports whether the loop is one of New. A nil or zero loop is closed.
 func (l *Loop) made() bool { return l != nil && l.look != nil }
 
-// Post calls f in the goroutine of Run, soon. It reports false, and does not call it, if the loop is closed.
-func (l *Loop) Post(f func()) bool {
+// Post calls f in the goroutine of Run, soon. If it reports true, f is called, once; when the loop closes, with the
+// connections that are left. It reports false, and does not call f, if the loop is closed. A panic of f does not end the
+// loop: see Panicked.
+func (l *Loop) Post(f func()) bool { return l.post(nil, f) }
+
+func (l *Loop) post(c *Conn, f func()) bool {
 	if !l.made() {
 		return false
 	}
@@ -278,10 +350,18 @@ func (l *Loop) Post(f func()) bool {
 		return false
 	}
 	if f != nil {
-		l.calls = append(l.calls, f)
+		l.calls = append(l.calls, posted{c, f})
 		l.wake()
 	}
 	return true
+}
+
+// do calls a function of the program.
+func (l *Loop) do(c *Conn, f func()) {
+	defer l.returned(c)
+	l.inside = true
+	f()
+	l.inside = false
 }
 
 // wake ends the sleep of Run. l.mu is held.
@@ -313,6 +393,9 @@ func (l *Loop) enlist(m member) error {
 
 // drop takes a member out of the queue; tend tells it why. Any goroutine may call it.
 func (l *Loop) drop(m member, err error) {
+	if l.handOver(m, err) {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if m.base().takeOut() {
@@ -328,7 +411,7 @@ func (l *Loop) Close() error {
 	}
 	l.halt(ErrClosed)
 	if l.running.CompareAndSwap(false, true) {
-		l.shut()
+		l.live()
 	}
 	return nil
 }
@@ -344,7 +427,8 @@ func (l *Loop) halt(err error) {
 }
 
 // Run serves the connections until ctx ends or Close is called, and then closes them; listeners stay open, and are the
-// caller's again. It returns why it ended: the context's error, ErrClosed, or that of epoll_wait(2). A loop runs once.
+// caller's again. It returns why it ended: the context's error, ErrClosed, or that of epoll_wait(2) or io_uring_enter(2). A loop runs once. One
+// that never runs is to be closed; the garbage collector frees it if it is forgotten with its sockets.
 func (l *Loop) Run(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}
@@ -352,50 +436,129 @@ func (l *Loop) Run(ctx context.Context) error {
 	if !l.made() || !l.running.CompareAndSwap(false, true) {
 		return ErrClosed
 	}
-	defer context.AfterFunc(ctx, func() { l.halt(ctx.Err()) })()
-	for l.tend() {
-		n := l.turn()
-		if n == 0 {
-			n = l.linger()
+	if err := ctx.Err(); err != nil {
+		l.halt(err)
+	} else {
+		defer context.AfterFunc(ctx, func() { l.halt(ctx.Err()) })()
+	}
+	return l.live()
+}
+
+// live serves until the loop is to end, and ends it. A function of the program that calls runtime.Goexit takes the goroutine
+// with it, but not before what is deferred has returned: so the loop goes on there, in further goroutines.
+func (l *Loop) live() (stop error) {
+	returned := false
+	defer l.bind()()
+	defer func() {
+		if returned {
+			return
 		}
-		if n == 0 {
-			n = l.sleep()
+		if v := recover(); v != nil {
+			panic(v) // of the function of Panicked
+		}
+		if l.ring.on {
+			l.serveOn(&returned)
+		}
+		for !returned {
+			left := make(chan struct{})
+			go func() {
+				defer close(left)
+				l.serve()
+				returned = true
+			}()
+			<-left
+		}
+	}()
+	stop = l.serve()
+	returned = true
+	return stop
+}
+
+// serve is live, but for runtime.Goexit.
+func (l *Loop) serve() error {
+	l.unowned.Stop()
+	for l.handle(); l.tend(); l.handle() {
+		l.share()
+		n := l.turn()
+		if n == 0 && len(l.eased) == 0 {
+			n = l.linger()
+			if n == 0 {
+				n = l.sleep()
+			}
 		}
 		if n < 0 {
 			l.halt(fmt.Errorf("engine: %w", syscall.Errno(-n)))
 			continue
 		}
-		for l.rest = unsafe.Slice(l.results, n); len(l.rest) > 0; {
-			r := &l.rest[0]
-			l.rest = l.rest[1:]
-			l.members[r.User].result(r)
-		}
-		l.expire()
+		l.rest = unsafe.Slice(l.results, n)
+		l.got = n
+		l.load += n
 	}
 	return l.shut()
+}
+
+// handle handles the results of a turn, and the timers. Other goroutines run in between if that takes long.
+func (l *Loop) handle() {
+	for len(l.eased) > 0 {
+		c := l.eased[0]
+		l.eased = l.eased[1:]
+		c.ease()
+	}
+	if len(l.rest) > 16 {
+		l.yielded = loopcall.Clock()
+	}
+	for len(l.rest) > 0 {
+		r := &l.rest[0]
+		l.rest = l.rest[1:]
+		l.members[r.User].result(r)
+		if n := len(l.rest); n > 0 && n%16 == 0 && loopcall.Clock()-l.yielded > longRound {
+			l.yield()
+		}
+	}
+	l.expire()
+}
+
+// share lets other goroutines run after some results, and makes the next turn smaller if a large round took long. A loop
+// that always has something to do never sleeps, and the scheduler takes the processor from it after 10 ms only.
+func (l *Loop) share() {
+	large := l.got >= minBatch
+	if large && l.began > 0 {
+		switch took := loopcall.Clock() - l.began; {
+		case took > longRound:
+			l.most = max(l.most/2, minBatch)
+		case took < longRound/2:
+			l.most = min(l.most*2, batch)
+		}
+	}
+	l.began = 0
+	if l.load < minBatch {
+		return
+	}
+	l.yield()
+	l.load = 0
+	if large {
+		l.began = l.yielded
+	}
+}
+
+// yield lets other goroutines run.
+func (l *Loop) yield() {
+	runtime.Gosched()
+	l.yielded = loopcall.Clock()
 }
 
 // tend does what is to be done between two turns. It reports false if Run is to end.
 func (l *Loop) tend() bool {
 	for {
+		l.perform()
 		l.mu.Lock()
 		if l.stop != nil {
 			l.mu.Unlock()
 			return false
 		}
-		joins, left, calls := l.joins, l.left, l.calls
-		l.joins, l.left, l.calls = nil, nil, nil
+		found := l.takeWork()
 		l.mu.Unlock()
-		for _, d := range left {
-			l.bury(d)
-		}
-		for _, m := range joins {
-			l.enter(m)
-		}
-		for _, f := range calls {
-			f()
-		}
-		if len(joins)+len(left)+len(calls) == 0 {
+		if !found {
 			if l.winding && l.wound() {
 				continue
 			}
@@ -404,11 +567,40 @@ func (l *Loop) tend() bool {
 	}
 }
 
+// takeWork takes what there is to do, and reports whether that is something. l.mu is held.
+func (l *Loop) takeWork() bool {
+	l.letOut()
+	l.todo.left, l.todo.joins, l.todo.calls = l.left, l.joins, l.calls
+	l.left, l.joins, l.calls = nil, nil, nil
+	return len(l.todo.left)+len(l.todo.joins)+len(l.todo.calls) > 0
+}
+
+// perform does the work that was taken.
+func (l *Loop) perform() {
+	for d, ok := next(&l.todo.left); ok; d, ok = next(&l.todo.left) {
+		l.bury(d)
+	}
+	for m, ok := next(&l.todo.joins); ok; m, ok = next(&l.todo.joins) {
+		l.enter(m)
+	}
+	for p, ok := next(&l.todo.calls); ok; p, ok = next(&l.todo.calls) {
+		l.do(p.c, p.f)
+	}
+	for c, ok := next(&l.todo.tell); ok; c, ok = next(&l.todo.tell) {
+		c.tellStopping()
+	}
+}
+
 // pending reports whether tend has something to do.
 func (l *Loop) pending() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.stop != nil || l.moved || len(l.joins)+len(l.left)+len(l.calls) > 0
+	return l.moved || l.undone()
+}
+
+// undone reports whether tend has something to do, but for timers. l.mu is held.
+func (l *Loop) undone() bool {
+	return l.stop != nil || len(l.joins)+len(l.left)+len(l.calls)+len(l.ring.exits) > 0
 }
 
 // turn gives what is to be given, and returns how many results there are, or a negative errno. It does not wait.
@@ -419,10 +611,12 @@ func (l *Loop) turn() int {
 		return -int(syscall.ENOMEM)
 	}
 	ops, n := unsafe.Slice(l.ops, l.opsRoom), 0
-	for i, o := range l.given {
-		again := o.op == o.j.op
+	for _, o := range l.given {
+		again := o.c == nil
 		if again {
 			o.j.listed = false
+		} else {
+			o.c.open = false
 		}
 		if !o.j.gone.Load() && !(again && o.j.paused) {
 			// A handler may have written to a connection that it had just adopted, and that was no member yet.
@@ -430,32 +624,49 @@ func (l *Loop) turn() int {
 			ops[n] = unsafe.Pointer(o.op)
 			n++
 		}
-		l.given[i] = order{}
 	}
-	l.given = l.given[:0]
-	for i, c := range l.opened {
-		c.open = false
-		l.opened[i] = nil
+	r := l.cross(n)
+	if l.wheel.count > 0 {
+		l.now = loopcall.Clock()
 	}
-	l.opened = l.opened[:0]
-	r := loopcall.Turn(l.q, l.ops, n, l.results, batch)
+	done := l.settle() + max(r, 0)
 	l.did.Turns++
-	if r > 0 {
-		l.did.Results += uint64(r)
+	if done > 0 {
+		l.did.Results += uint64(done)
 		l.active = true
 	} else {
 		l.did.Empty++
 	}
-	if l.wheel.count > 0 {
-		l.now = loopcall.Clock()
-	}
 	return r
+}
+
+// settle notes what has become of the sends that were given: most are done, and have no result. It returns how many
+// those are.
+func (l *Loop) settle() (done int) {
+	for i, o := range l.given {
+		l.given[i] = order{}
+		c := o.c
+		switch {
+		case c == nil || c.gone.Load() || o.op.Flags&loopcall.Quiet == 0:
+		case o.op.Done == o.op.Len:
+			done++
+			c.done(o.op)
+			if c.ending != nil || c.paused || c.full {
+				l.eased = append(l.eased, c)
+			}
+		default: // the queue has it still, or it has failed
+			o.op.Flags &^= loopcall.Quiet
+			c.behind = true
+		}
+	}
+	l.given = l.given[:0]
+	return done
 }
 
 // linger takes turns until there are results, whose number it returns, as long as Spin says. Other goroutines run
 // before each: a client in this process, for example. A loop that only timers have woken does not linger.
 func (l *Loop) linger() int {
-	if l.spin == 0 || !l.active {
+	if l.spin == 0 || !l.active || l.ring.on {
 		return 0
 	}
 	l.active = false
@@ -470,9 +681,11 @@ func (l *Loop) linger() int {
 // sleep waits until there are results, whose number it returns, or something else to do.
 func (l *Loop) sleep() int {
 	l.found = 0
-	if !l.setAlarm() {
+	if l.ring.on && !l.parks() || !l.setAlarm() {
 		return 0
 	}
+	l.ring.parking = true
+	defer func() { l.ring.parking = false }()
 	if err := l.raw.Read(l.look); err != nil && l.found == 0 {
 		l.parked.Store(false)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -538,8 +751,12 @@ func (l *Loop) enter(m member) {
 
 // bury is the end of a member. No result of it is left.
 func (l *Loop) bury(d departure) {
-	j := d.m.base()
+	defer l.forget(d.m.base())
 	d.m.ended(d.err)
+}
+
+// forget frees a member's number and operation.
+func (l *Loop) forget(j *joined) {
 	if j.op != nil { // it has a number
 		loopcall.Release(unsafe.Pointer(j.op))
 		j.op = nil
@@ -548,27 +765,30 @@ func (l *Loop) bury(d departure) {
 	}
 }
 
-// shut ends everything.
+// shut ends everything. What was posted comes before the end of connections.
 func (l *Loop) shut() error {
+	l.perform()
 	l.mu.Lock()
-	stop := l.stop
-	l.calls = nil
+	l.todo.left, l.todo.calls = l.left, l.calls
+	l.left, l.calls = nil, nil
+	l.mu.Unlock()
+	l.perform()
+	l.mu.Lock()
 	for _, m := range append(l.members, l.joins...) {
 		if m != nil && m.base().takeOut() {
-			l.left = append(l.left, departure{m, stop})
+			l.left = append(l.left, departure{m, l.stop})
 		}
 	}
 	l.joins = nil
+	l.letOut()
 	for len(l.left) > 0 {
-		left := l.left
-		l.left = nil
+		l.todo.left, l.left = l.left, nil
 		l.mu.Unlock()
-		for _, d := range left {
-			l.bury(d)
-		}
+		l.perform()
 		l.mu.Lock()
 	}
 	l.free()
+	stop := l.stop
 	l.mu.Unlock()
 	close(l.over)
 	return stop

@@ -14,7 +14,8 @@ type PacketHandler interface {
 	// Packet is called with each packet. p is valid until it returns.
 	Packet(c *Conn, p packet.Packet)
 	Writable(c *Conn)
-	// Closed is that of Handler. err is io.ErrUnexpectedEOF when the peer has ended the stream within a packet. It has
+	// Closed is that of Handler. err is io.ErrUnexpectedEOF when the peer has ended the stream within a packet, or before
+	// all bytes of Raw. It has
 	// packet.ErrInvalid when it has sent none of the type, or one that is too large.
 	Closed(c *Conn, err error)
 }
@@ -45,7 +46,9 @@ type framing struct {
 	parser packet.Parser
 	kept   []byte // received, and not yet used; empty between packets
 	unread []byte // what follows the packet at hand
+	raw    int64  // bytes that come before the next packet
 	busy   bool   // in the handler
+	again  bool   // resume was posted
 }
 
 // spares are buffers for what connections keep, of which few keep something at a time.
@@ -60,7 +63,43 @@ func (c *Conn) Parser() *packet.Parser {
 	if c == nil || c.framing == nil {
 		return nil
 	}
+	c.changed()
 	return &c.framing.parser
+}
+
+// changed looks soon at what was kept, as the parser may make a packet of it now.
+func (c *Conn) changed() {
+	if f := c.framing; !f.busy && !f.again && len(f.kept) > 0 {
+		f.again = c.l.post(nil, func() {
+			f.again = false
+			resume(c)
+		})
+	}
+}
+
+// Raw makes the next n bytes come as they are, before packets are searched for again: the body after the head of an HTTP
+// request. Packet gets them in packets of kind packet.KindData, each time as many as there are. They are in addition to
+// those of an earlier call that have not come yet, which RawLeft returns. Errors: *esock.InvalidError for an n below 0,
+// and without Packets.
+func (c *Conn) Raw(n int64) error {
+	switch {
+	case c == nil || c.framing == nil:
+		return &esock.InvalidError{What: "connection", Cause: "it has no packets"}
+	case n < 0 || c.framing.raw+n < 0:
+		return &esock.InvalidError{What: "bytes", Value: n}
+	}
+	c.framing.raw += n
+	c.framing.parser.Rewind()
+	c.changed()
+	return nil
+}
+
+// RawLeft returns how many bytes of Raw have not come yet. It is 0 in the call of Packet that has the last of them.
+func (c *Conn) RawLeft() int64 {
+	if c == nil || c.framing == nil {
+		return 0
+	}
+	return c.framing.raw
 }
 
 // Unread returns the bytes that were received and are in no packet yet: for who takes the connection out of the loop,
@@ -78,7 +117,10 @@ func (c *Conn) Unread() []byte {
 // WritePacket writes a packet: the header that the type of the connection's Parser has, and the data. Without Packets
 // there is no header. Errors: those of Write, and then nothing is written; packet.ErrTooLong.
 func (c *Conn) WritePacket(data []byte) error {
-	t := c.Parser().Type()
+	t := packet.Raw
+	if c != nil && c.framing != nil {
+		t = c.framing.parser.Type()
+	}
 	var room [8]byte
 	header, err := packet.AppendHeader(room[:0], t, len(data))
 	if err == nil {
@@ -108,7 +150,7 @@ func (h *packets) Stopping(c *Conn) {
 }
 
 func (h *packets) Closed(c *Conn, err error) {
-	if err == io.EOF && c.framing != nil && len(c.framing.kept) > 0 {
+	if err == io.EOF && c.framing != nil && len(c.framing.kept)+int(min(c.framing.raw, 1)) > 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	h.h.Closed(c, err)
@@ -131,10 +173,13 @@ func (h *packets) Received(c *Conn, b []byte) {
 }
 
 // resume goes on with the packets that waited.
-func (h *packets) resume(c *Conn) {
-	if f := c.framing; f != nil && len(f.kept) > 0 {
-		defer c.caught()
+func resume(c *Conn) {
+	h, ok := c.h.(*packets)
+	if f := c.framing; ok && f != nil && len(f.kept) > 0 {
+		defer c.l.returned(c)
+		c.l.inside = true
 		h.decode(c, f.kept)
+		c.l.inside = false
 	}
 }
 
@@ -143,7 +188,7 @@ func (h *packets) decode(c *Conn, b []byte) {
 	f := c.framing
 	defer func() { f.busy, f.unread = false, nil }() // also when the handler panics
 	for !c.paused && !c.gone.Load() && c.ending == nil {
-		p, n, err := f.parser.Next(b)
+		p, n, err := f.next(b)
 		if err == packet.ErrMore {
 			break
 		}
@@ -157,6 +202,19 @@ func (h *packets) decode(c *Conn, b []byte) {
 		f.busy, f.unread = false, nil
 	}
 	c.keep(b)
+}
+
+// next takes the packet at the front of b, or what there is of the raw bytes.
+func (f *framing) next(b []byte) (packet.Packet, int, error) {
+	if f.raw == 0 {
+		return f.parser.Next(b)
+	}
+	n := int(min(f.raw, int64(len(b))))
+	if n == 0 {
+		return packet.Packet{}, 0, packet.ErrMore
+	}
+	f.raw -= int64(n)
+	return packet.DataPacket(b[:n:n]), n, nil
 }
 
 // keep keeps the rest.

@@ -22,7 +22,11 @@ type stopper struct {
 	stopping func(*engine.Conn)
 }
 
-func (s stopper) Stopping(c *engine.Conn) { s.stopping(c) }
+func (s stopper) Stopping(c *engine.Conn) {
+	if s.stopping != nil {
+		s.stopping(c)
+	}
+}
 
 // begin runs something until it ends by itself.
 func begin(run func(context.Context) error) (ended chan error) {

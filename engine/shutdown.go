@@ -26,10 +26,10 @@ func (l *Loop) Shutdown(ctx context.Context) error {
 	}
 	if l.running.CompareAndSwap(false, true) { // nobody serves them
 		l.halt(ErrClosed)
-		l.shut()
+		l.live()
 		return nil
 	}
-	l.Post(l.wind)
+	l.post(nil, l.wind)
 	select {
 	case <-l.over:
 		return nil
@@ -51,7 +51,7 @@ func (l *Loop) wind() {
 		case *listening:
 			l.drop(m, ErrClosed)
 		case *Conn:
-			m.tellStopping()
+			l.todo.tell = append(l.todo.tell, m)
 		}
 	}
 }
@@ -75,7 +75,9 @@ func (l *Loop) wound() bool {
 // tellStopping tells the handler of the end of the loop.
 func (c *Conn) tellStopping() {
 	if h, ok := c.h.(Stopper); ok && !c.gone.Load() {
-		defer c.caught()
+		defer c.l.returned(c)
+		c.l.inside = true
 		h.Stopping(c)
+		c.l.inside = false
 	}
 }

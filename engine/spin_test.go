@@ -32,7 +32,7 @@ func asleep(l *engine.Loop, before engine.Counters) (c engine.Counters) {
 }
 
 // A loop that has handled something takes turns as long as Spin says, and one more before it sleeps. One without Spin
-// takes the turn that found nothing, and that one.
+// takes the turn that found nothing, and that one. One with io_uring sleeps in the turn, with one processor in naps.
 func TestALoopSpinsBeforeItSleeps(t *testing.T) {
 	step := steps(t)
 	step.Store(int64(10 * time.Microsecond))
@@ -47,10 +47,15 @@ func TestALoopSpinsBeforeItSleeps(t *testing.T) {
 		_, err := dial(t, address).Write([]byte("x"))
 		require.NoError(t, err)
 		handled := <-counters
-		require.Equal(t, c.empty, asleep(l, handled).Empty-handled.Empty, "%v", c.spin)
+		empty, atOnce := c.empty, uint64(2)
+		if backend == engine.IOUring {
+			empty, atOnce = 0, 0
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))))
+		}
+		require.Equal(t, empty, asleep(l, handled).Empty-handled.Empty, "%v", c.spin)
 		// What wakes it without a result lets it sleep at once.
 		in(t, l, func() { handled = l.Counters() })
-		require.Equal(t, uint64(2), asleep(l, handled).Empty-handled.Empty, "%v", c.spin)
+		require.Equal(t, atOnce, asleep(l, handled).Empty-handled.Empty, "%v", c.spin)
 	}
 }
 
@@ -73,7 +78,9 @@ func TestASpinningLoopDoesNotSleep(t *testing.T) {
 		exchange()
 	}
 	after := l.Counters()
-	require.Equal(t, before.Sleeps, after.Sleeps)
+	if backend == engine.Epoll { // a ring wakes its thread
+		require.Equal(t, before.Sleeps, after.Sleeps)
+	}
 	require.GreaterOrEqual(t, after.Results, before.Results+10)
 }
 

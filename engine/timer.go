@@ -50,7 +50,7 @@ func (t *Timer) Stop() bool {
 	return t.l.wheel.remove(&t.timer)
 }
 
-func (t *Timer) expired() { t.f() }
+func (t *Timer) expired() { t.l.do(nil, t.f) }
 
 // setTimer sets a timer to d after now. It reports false if the loop is closed.
 func (l *Loop) setTimer(t *timer, now, d time.Duration) bool {
@@ -70,23 +70,39 @@ func (l *Loop) setTimer(t *timer, now, d time.Duration) bool {
 	return true
 }
 
-// expire calls those whose time has come.
+// expire calls those whose time has come. Their number is bounded, so that a timer which sets itself again for now does
+// not keep the loop.
 func (l *Loop) expire() {
+	for n := l.due(); n > 0; n-- {
+		t := l.nextDue()
+		if t == nil {
+			return
+		}
+		t.who.expired()
+	}
+}
+
+// due moves the wheel on to now, and returns how many timers it has.
+func (l *Loop) due() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.wheel.count == 0 {
-		return
+	if l.wheel.count > 0 {
+		l.wheel.advance(int64(l.now / tick))
 	}
-	l.wheel.advance(int64(l.now / tick))
-	// The number is bounded, so that a timer which sets itself again for now does not keep the loop.
-	for n := l.wheel.count; n > 0 && l.wheel.due != nil && l.stop == nil; n-- {
-		t := l.wheel.due
-		l.wheel.remove(t)
-		l.did.Timers++
-		l.mu.Unlock()
-		t.who.expired()
-		l.mu.Lock()
+	return l.wheel.count
+}
+
+// nextDue takes one out whose time has come, nil if there is none.
+func (l *Loop) nextDue() *timer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.wheel.due
+	if t == nil || l.stop != nil {
+		return nil
 	}
+	l.wheel.remove(t)
+	l.did.Timers++
+	return t
 }
 
 // setAlarm makes a sleep end when the next timer is due. It reports false if that is now. The File's deadline is that
@@ -167,7 +183,7 @@ func (c *Conn) limits() *timeouts {
 }
 
 // writes is whether the limit for writing runs.
-func (t *timeouts) writes() bool { return t.write > 0 && t.c.unsent > 0 }
+func (t *timeouts) writes() bool { return t.write > 0 && len(t.c.sending) > 0 }
 
 // arm sets the timer for the next limit.
 func (t *timeouts) arm() {
@@ -241,7 +257,7 @@ func (t *timeouts) expired() {
 		return
 	}
 	in, out := loopcall.Ready(c.s)
-	if out && c.unsent > 0 || op == "read" && in && !c.paused {
+	if out && len(c.sending) > 0 || op == "read" && in && !c.paused {
 		l.setTimer(&t.timer, l.now, tick)
 		return
 	}

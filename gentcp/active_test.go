@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -62,7 +63,7 @@ func option(t testing.TB, name string, value any) gentcp.Option {
 
 func TestActiveRefusesOtherValues(t *testing.T) {
 	s, _ := wired(t, owner(t), gentcp.Active(false))
-	for _, n := range []int{32768, -32769, 1 << 40} {
+	for _, n := range append(testint.Wide(), 32768, -32769) {
 		reasons(t, "einval", s.SetOpts(gentcp.ActiveN(n)), "%d", n)
 		assert.Equal(t, false, valueOf(t, s, "active"))
 	}

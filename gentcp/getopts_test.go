@@ -1,6 +1,7 @@
 package gentcp_test
 
 import (
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -115,6 +116,9 @@ func TestGetOpts_PktOptions(t *testing.T) {
 		assert.Len(t, valueOf(t, server, "pktoptions"), 1)
 	})
 	t.Run("inet6", func(t *testing.T) {
+		if strconv.IntSize == 32 {
+			t.Skip("a 64-bit kernel answers IPV6_2292PKTOPTIONS with 64-bit headers to a 32-bit process, too")
+		}
 		l := listenWith(t, nil, Inet6(), RecvTClass(true))
 		client := connectTo(t, nil, l, TClass(0x20))
 		server := acceptFrom(t, l, nil)

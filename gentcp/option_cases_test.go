@@ -6,6 +6,7 @@ import (
 	"time"
 
 	. "github.com/esock-go/esock/gentcp"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/packet"
 	"github.com/esock-go/esock/sockopt"
 )
@@ -87,7 +88,7 @@ func optionCases() []optionCase {
 			plains: []any{map[string]any{"onoff": true, "linger": 2.0}, []any{false, 0}, sockopt.Linger{On: true, Time: 1}},
 			bad: []any{nil, true, 3, []any{true}, []any{true, -1}, []any{1, 3}, []any{true, 1.5}, []any{true, 3, 4},
 				map[string]any{}, []any{nil, nil}},
-			wrong: []Option{Linger(true, -1), Linger(true, 1<<40)}},
+			wrong: negativeOrFrom(1<<31, func(n int) Option { return Linger(true, n) })},
 		{name: "mode", set: Mode(ModeBinary), plain: "binary", want: ModeBinary, def: ModeList, plains: []any{"list"},
 			bad:   []any{nil, "bytes", true, 1, []any{}},
 			wrong: []Option{Mode(2)}},
@@ -95,7 +96,7 @@ func optionCases() []optionCase {
 		boolOption("nopush", NoPush, false, tcpLevel, syscall.TCP_CORK),
 		{name: "packet_size", set: PacketSize(0), plain: 0.0, want: 0, def: 64 << 20,
 			plains: []any{uint32(math.MaxUint32)},
-			bad:    []any{nil, -1, 1.5, "1", int64(1) << 32}, wrong: []Option{PacketSize(-1), PacketSize(1 << 32)}},
+			bad:    []any{nil, -1, 1.5, "1", int64(1) << 32}, wrong: negativeOrFrom(1<<32, PacketSize)},
 		{name: "priority", set: Priority(5), plain: 5.0, want: 5, def: 0,
 			kernel: [2]int{solSocket, syscall.SO_PRIORITY}, is: 5, bad: noSizes, wrong: []Option{Priority(-1)}},
 		boolOption("read_ahead", func(bool) Option { return ReadAhead(true) }, true, 0, 0),
@@ -111,7 +112,7 @@ func optionCases() []optionCase {
 		boolOption("reuseport_lb", ReusePortLB, false, solSocket, 15),
 		{name: "send_timeout", set: SendTimeout(1500 * time.Millisecond), plain: 1500.0, want: 1500 * time.Millisecond,
 			def:    Infinity,
-			plains: []any{"infinity", 0, time.Second}, bad: []any{nil, -1, 1.5, "never", true, math.MaxInt64}},
+			plains: []any{"infinity", 0, time.Second}, bad: []any{nil, -1, 1.5, "never", true, int64(math.MaxInt64)}},
 		{name: "send_timeout", set: SendTimeout(-5), plain: "infinity", want: Infinity, def: Infinity},
 		boolOption("send_timeout_close", SendTimeoutClose, false, 0, 0),
 		boolOption("show_econnreset", ShowEconnreset, false, 0, 0),
@@ -148,4 +149,15 @@ func optionCases() []optionCase {
 		cases = append(cases, c)
 	}
 	return cases
+}
+
+// negativeOrFrom are options with -1, and with numbers from least on, where an int can be that large.
+func negativeOrFrom(least int64, option func(int) Option) []Option {
+	list := []Option{option(-1)}
+	for _, n := range testint.Wide() {
+		if int64(n) >= least {
+			list = append(list, option(n))
+		}
+	}
+	return list
 }

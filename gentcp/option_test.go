@@ -14,6 +14,7 @@ import (
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -350,8 +351,11 @@ func TestOption_RefusedByTheKernel(t *testing.T) {
 		s, err = Connect(nil, "127.0.0.1", 1, soon, opts...)
 		assertReason(t, want, s, err)
 	}
-	for _, o := range []Option{KeepCnt(-1), KeepIdle(-1), KeepIntvl(0), TTL(0), Raw(tcpLevel, syscall.TCP_NODELAY, nil),
-		Raw(1<<40, 1, nil)} {
+	wrong := []Option{KeepCnt(-1), KeepIdle(-1), KeepIntvl(0), TTL(0), Raw(tcpLevel, syscall.TCP_NODELAY, nil)}
+	for _, n := range testint.Wide() {
+		wrong = append(wrong, Raw(n, 1, nil))
+	}
+	for _, o := range wrong {
 		s, err := Listen(nil, 0, o)
 		assertReason(t, "einval", s, err, o)
 	}
@@ -442,8 +446,8 @@ func TestOpt_Raw(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Raw(6, 4, []byte{1, 2}), o)
 	for _, v := range []any{nil, 5, []any{6, 4}, []any{6, 4, 1}, []any{6, 4, "xyz"}, []any{"tcp", 4, ""},
-		[]any{1 << 40, 4, ""},
-		[]any{6, -1 << 40, ""}, []any{6, 4, "00", 1}} {
+		[]any{int64(1 << 40), 4, ""},
+		[]any{6, int64(-1 << 40), ""}, []any{6, 4, "00", 1}} {
 		_, err := Opt("raw", v)
 		assert.ErrorIs(t, err, ErrBadArg, "%v", v)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/esock-go/esock"
 	. "github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/packet"
 )
 
@@ -73,7 +74,9 @@ func TestSetOpts_Reasons(t *testing.T) {
 	assert.Equal(t, "einval", Reason(l.SetOpts(Raw(tcpLevel, 9999, cInt(1)))))
 	assert.ErrorIs(t, l.SetOpts(Raw(tcpLevel, 9999, cInt(1))), syscall.ENOPROTOOPT, "it can still be told")
 	assert.Equal(t, "einval", Reason(l.SetOpts(KeepCnt(-1))))
-	assert.Equal(t, "einval", Reason(l.SetOpts(Raw(1<<40, 1, nil))))
+	for _, n := range testint.Wide() {
+		assert.Equal(t, "einval", Reason(l.SetOpts(Raw(n, 1, nil))))
+	}
 	assert.Equal(t, "enodev", Reason(l.SetOpts(BindToDevice("no-such-device"))))
 	for _, on := range []bool{true, false} {
 		assert.Equal(t, "enotsup", Reason(path.SetOpts(NoDelay(on))))

@@ -20,6 +20,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
 	"github.com/esock-go/esock/internal/machine"
+	"github.com/esock-go/esock/internal/testint"
 )
 
 // tempFile is an open file with these contents, whose position is 3.
@@ -199,7 +200,7 @@ func TestChunks(t *testing.T) {
 		s, _ := connect(t, nil, tr)
 		f := tempFile(t, contents)
 		for _, file := range []io.ReadSeeker{f, bytes.NewReader(contents)} {
-			for _, chunk := range []int{1, 7, 23, 24, 1 << 40} {
+			for _, chunk := range append(testint.Wide(), 1, 7, 23, 24) {
 				var sizes []int
 				var sent []byte
 				note := func(to Socket, data []byte) error {
@@ -212,7 +213,7 @@ func TestChunks(t *testing.T) {
 				require.NoError(t, err)
 				require.EqualValues(t, size, n)
 				require.Equal(t, contents, sent)
-				require.Len(t, sizes, (size+chunk-1)/chunk)
+				require.Len(t, sizes, 1+(size-1)/chunk)
 				for i, n := range sizes {
 					require.Equal(t, min(chunk, size-i*chunk), n)
 				}

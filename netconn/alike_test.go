@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 )
 
 // Calls at the edges, each made on a connection of net and on one of this package: the same must come of both.
@@ -437,15 +438,19 @@ func TestWhatNoKernelTakes(t *testing.T) {
 	_, err := Listen("unix", fmt.Sprintf("/%0200d", 1))
 	assert.ErrorContains(t, err, "the path has 201 bytes, and 108 fit")
 	c, _ := pair(t, "tcp4")
-	for what, err := range map[string]error{
-		"a path with a NUL":   second(Dialer{}.Dial("unix", "a\x00b")),
-		"a path too long":     second(Dialer{}.Dial("unix", fmt.Sprintf("/%0200d", 1))),
-		"an unknown zone":     second(Dialer{}.Dial("tcp6", "[::1%nosuchzone]:1")),
-		"an endless time":     c.(*TCPConn).SetKeepAlivePeriod(1 << 62),
-		"an endless linger":   c.(*TCPConn).SetLinger(1 << 40),
-		"a linger that wraps": c.(*TCPConn).SetLinger(18446744074),
-		"an endless receipt":  c.(*TCPConn).SetReadBuffer(1 << 40),
-	} {
+	refused := map[string]error{
+		"a path with a NUL": second(Dialer{}.Dial("unix", "a\x00b")),
+		"a path too long":   second(Dialer{}.Dial("unix", fmt.Sprintf("/%0200d", 1))),
+		"an unknown zone":   second(Dialer{}.Dial("tcp6", "[::1%nosuchzone]:1")),
+		"an endless time":   c.(*TCPConn).SetKeepAlivePeriod(1 << 62),
+	}
+	for _, n := range testint.Wide() {
+		refused[fmt.Sprintf("a linger of %d", n)] = c.(*TCPConn).SetLinger(n)
+		refused[fmt.Sprintf("a receive buffer of %d", n)] = c.(*TCPConn).SetReadBuffer(n)
+		wraps := int64(18446744074)
+		refused["a linger that wraps"] = c.(*TCPConn).SetLinger(int(wraps))
+	}
+	for what, err := range refused {
 		opError(t, err)
 		assert.ErrorIs(t, err, syscall.EINVAL, what)
 		var invalid *esock.InvalidError

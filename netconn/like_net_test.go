@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/internal/testwait"
 )
 
@@ -223,7 +224,7 @@ func TestBatchesThatDoNotWait(t *testing.T) {
 	assert.Zero(t, n)
 	assert.ErrorIs(t, err, unix.EAGAIN)
 
-	for _, flags := range []int{-1, 1 << 31, 1 << 40} {
+	for _, flags := range append(testint.Wide(), -1) {
 		for _, call := range []func([]Message, int) (int, error){a.ReadBatch, a.WriteBatch} {
 			_, err := call(ms, flags)
 			opError(t, err)

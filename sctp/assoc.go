@@ -44,15 +44,16 @@ func ConnectX(s *esock.Socket, w esock.Wait, addrs ...esock.Addr) (assoc int32, 
 
 // PeelOff makes a socket of an association of a one-to-many socket, which no longer has it. The new socket is
 // one-to-many by its type, has this association alone, and is adopted by esock with the options; its descriptor is
-// close-on-exec and nonblocking. OTP: gen_sctp:peeloff/2, socket:peeloff/2; sctp_peeloff of RFC 6458. Errors: EINVAL
-// for no such association, or a one-to-one socket; *esock.InvalidError "options". After an error of esock.Adopt the
-// association is lost with the new socket.
+// close-on-exec and nonblocking. When the association ends, receives on the new socket wait on: an AssocChange says so,
+// and ECONNRESET once after an abort. OTP: gen_sctp:peeloff/2, socket:peeloff/2; sctp_peeloff of RFC 6458. Errors:
+// EINVAL for no such association, or a one-to-one socket; *esock.InvalidError "options". After an error of esock.Adopt
+// the association is lost with the new socket.
 func PeelOff(s *esock.Socket, assoc int32, opts ...esock.OpenOption) (*esock.Socket, error) {
 	var arg [12]byte // sctp_peeloff_flags_arg_t: number, descriptor, flags
 	binary.NativeEndian.PutUint32(arg[0:], uint32(assoc))
 	binary.NativeEndian.PutUint32(arg[8:], syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK) // before a fork sees it
 	if _, err := s.GetOptionNative(level, optPeelOffFlags, arg[:]); err != nil {
-		return nil, called("peeloff", err)
+		return nil, explained(called("peeloff", err), "the socket has no such association, or is one-to-one")
 	}
 	fd := int(int32(binary.NativeEndian.Uint32(arg[4:])))
 	peeled, err := esock.Adopt(fd, append(opts[:len(opts):len(opts)], esock.TakeFD())...)
@@ -88,9 +89,9 @@ func names(s *esock.Socket, op string, opt int, assoc int32) ([]esock.Addr, erro
 		case err != nil && errors.Is(err, syscall.ENOMEM) && room < most:
 			continue
 		case err != nil:
-			return nil, called(op, err)
+			return nil, explained(called(op, err), "the socket has no such association")
 		}
-		addrs, err := addressList(b[head:], int(binary.NativeEndian.Uint32(b[4:])))
+		addrs, err := addressList(b[head:], binary.NativeEndian.Uint32(b[4:]))
 		if err != nil {
 			return nil, failed(op, s, err)
 		}
@@ -98,13 +99,13 @@ func names(s *esock.Socket, op string, opt int, assoc int32) ([]esock.Addr, erro
 	}
 }
 
-// addressList reads the kernel's list of addresses. Errors: *esock.InvalidError "sockaddr" if it is shorter than its
+// addressList reads the kernel's list of addresses. Errors: *esock.InvalidError "sockaddr" if it has fewer than its
 // count says.
-func addressList(b []byte, count int) ([]esock.Addr, error) {
+func addressList(b []byte, count uint32) ([]esock.Addr, error) {
 	var addrs []esock.Addr
 	for i := range count {
 		a, n := sockaddr(b)
-		if n == 0 {
+		if n == 0 || !a.IP().IsValid() {
 			return nil, invalid("sockaddr", i, "the kernel's list ends before this address")
 		}
 		addrs, b = append(addrs, a), b[n:]
@@ -116,6 +117,23 @@ func addressList(b []byte, count int) ([]esock.Addr, error) {
 func called(op string, err error) error {
 	if e, ok := err.(*esock.Error); ok && e != nil {
 		return &esock.Error{Op: op, Socket: e.Socket, Reason: e.Reason}
+	}
+	return err
+}
+
+// refusal is the kernel's refusal of a call, with its cause. errors.Is finds the errno.
+type refusal struct {
+	errno syscall.Errno
+	cause string
+}
+
+func (r *refusal) Error() string { return r.errno.Error() + ": " + r.cause }
+func (r *refusal) Unwrap() error { return r.errno }
+
+// explained adds the cause to an error of called whose reason is EINVAL. It returns other errors as they are.
+func explained(err error, cause string) error {
+	if e, ok := err.(*esock.Error); ok && e != nil && e.Reason == syscall.EINVAL {
+		return failed(e.Op, e.Socket, &refusal{syscall.EINVAL, cause})
 	}
 	return err
 }

@@ -5,8 +5,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"net/netip"
 	"path"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -85,6 +87,9 @@ func controls(b []byte) string {
 
 func TestTheControlMessagesOfKernelsAreDecoded(t *testing.T) {
 	littleEndian(t)
+	if strconv.IntSize != 64 {
+		t.Skip("the headers of the control messages are those of 64-bit machines")
+	}
 	var m esock.Msg
 	if m.SetControl(esock.SCTPSndInfo{}.Control()) != nil {
 		t.Skip("the core was built without linux/sctp.h")
@@ -152,6 +157,50 @@ func TestADecodedNotificationIsACopy(t *testing.T) {
 	assert.Equal(t, RemoteError{Data: []byte("the data")}, n)
 }
 
+// The kernels that were recorded leave some fields 0. Here each byte is another one.
+func TestFieldsThatLinuxLeavesEmpty(t *testing.T) {
+	notification := func(kind Event, size int) body {
+		b := make(body, size)
+		for i := range b {
+			b[i] = byte(i)
+		}
+		binary.NativeEndian.PutUint16(b, uint16(kind))
+		binary.NativeEndian.PutUint32(b[4:], uint32(size))
+		return b
+	}
+	b := notification(EventSendFailed, 48)
+	n, err := Decode(b)
+	require.NoError(t, err)
+	failed := n.(SendFailed)
+	assert.Equal(t, esock.SCTPSndRcv{Stream: b.u16(12), SSN: b.u16(14), Flags: b.u16(16), PPID: b.u32(20), Context: b.u32(24),
+		TimeToLive: b.u32(28), TSN: b.u32(32), CumTSN: b.u32(36), AssocID: b.i32(40)}, failed.Info)
+	assert.Equal(t, b.i32(44), failed.AssocID)
+	assert.Nil(t, failed.Data, "no data is nil")
+
+	b = notification(EventPartialDelivery, 24)
+	n, err = Decode(b)
+	require.NoError(t, err)
+	assert.Equal(t, PartialDelivery{Indication: b.u32(8), AssocID: b.i32(12), Stream: b.u32(16), Seq: b.u32(20)}, n)
+
+	b = notification(EventPeerAddrChange, 148)
+	copy(b[10:], "\x00\x50\x7f\x00\x00\x01") // port and address, as struct sockaddr_in has them
+	for _, want := range []esock.Addr{{}, local(1, 80), esock.RawAddr(99, b[10:136])} {
+		binary.NativeEndian.PutUint16(b[8:], uint16(want.Family()))
+		n, err = Decode(b)
+		require.NoError(t, err)
+		assert.Equal(t, PeerAddrChange{Addr: want, State: AddrState(b.i32(136)), Error: b.i32(140), AssocID: b.i32(144)}, n)
+	}
+}
+
+func TestAMessageWithoutInformation(t *testing.T) {
+	for _, m := range []*esock.Msg{nil, {}} {
+		_, ok := RcvInfo(m)
+		assert.False(t, ok)
+		_, ok = NxtInfo(m)
+		assert.False(t, ok)
+	}
+}
+
 func TestNamesOfWhatHappened(t *testing.T) {
 	for _, c := range []struct {
 		v    fmt.Stringer
@@ -186,14 +235,15 @@ func FuzzDecode(f *testing.F) {
 func FuzzAddresses(f *testing.F) {
 	list, err := appendSockaddrs(nil, []esock.Addr{local(1, 80), esock.Inet6Addr(local(1, 0).IP(), 81, 2).WithFlowInfo(3)})
 	require.NoError(f, err)
-	f.Add(list, 2)
-	f.Fuzz(func(t *testing.T, b []byte, count int) {
+	f.Add(list, uint32(2))
+	f.Fuzz(func(t *testing.T, b []byte, count uint32) {
 		addrs, err := addressList(b, count)
 		if err != nil {
 			assert.ErrorIs(t, err, &esock.InvalidError{What: "sockaddr"})
 			return
 		}
-		assert.LessOrEqual(t, len(addrs), max(0, len(b)/2))
+		assert.EqualValues(t, count, len(addrs))
+		assert.LessOrEqual(t, len(addrs), len(b)/size4)
 	})
 }
 
@@ -227,5 +277,17 @@ func TestAddressesAreReadAsTheyAreWritten(t *testing.T) {
 	for n := range len(list) {
 		_, err := addressList(list[:n], 3)
 		require.ErrorIs(t, err, &esock.InvalidError{What: "sockaddr"})
+		_, err = addressList(list[size4:][:min(n, size6-1)], 1)
+		require.ErrorIs(t, err, &esock.InvalidError{What: "sockaddr"}, "an address of inet6 with %d bytes", n)
 	}
+	six, err := addressList(list[size4:size4+size6], 1)
+	require.NoError(t, err)
+	assert.Equal(t, want[1:2], six)
+	// Room that the kernel did not write, and what is no address of the internet, end the list, too.
+	for _, end := range []string{strings.Repeat("\x00", 64), "\x63\x63" + strings.Repeat("x", 62)} {
+		_, err := addressList(append(list[:len(list):len(list)], end...), 4)
+		require.ErrorIs(t, err, &esock.InvalidError{What: "sockaddr"})
+	}
+	_, err = addressList(list, math.MaxUint32)
+	require.ErrorIs(t, err, &esock.InvalidError{What: "sockaddr"})
 }

@@ -36,7 +36,7 @@ func (e Event) String() string { return nameOf(eventNames[:], int(e)-int(EventDa
 
 // nameOf is the name at the index, or the number where there is none.
 func nameOf(names []string, i, number int) string {
-	if i >= 0 && i < len(names) && names[i] != "" {
+	if i >= 0 && i < len(names) {
 		return names[i]
 	}
 	return strconv.Itoa(number)

@@ -2,6 +2,7 @@ package sctp
 
 import (
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/esock-go/esock"
@@ -9,13 +10,13 @@ import (
 
 var messages = sync.Pool{New: func() any { return new(esock.Msg) }}
 
-// SendV sends data as one message, in the way that the infos say, none for the socket's defaults. To is where to: no
-// address on a one-to-one socket, on a socket of PeelOff, and with the association's number in an SCTPSndInfo. Several
-// addresses begin an association with a peer that has all of them, whose ports are that of the first. sctp_sendv of RFC
-// 6458; OTP: gen_sctp:send/3.
+// SendV sends data, of up to esock.Info().IOVMax buffers, as one message, in the way that the infos say, none for the
+// socket's defaults. To is where to: no address on a one-to-one socket, on a socket of PeelOff, and with the
+// association's number in an SCTPSndInfo. Several addresses begin an association with a peer that has all of them,
+// whose ports are that of the first. sctp_sendv of RFC 6458; OTP: gen_sctp:send/3.
 //
-// Errors: *esock.InvalidError "msg" and "sockaddr"; EPIPE when the association has ended; those of
-// esock.Socket.SendMsg.
+// Errors: *esock.InvalidError "msg" (an info that is nil, or a nil pointer), "iov" and "sockaddr"; EPIPE when the
+// association has ended; those of esock.Socket.SendMsg.
 func SendV(s *esock.Socket, data [][]byte, to []esock.Addr, w esock.Wait, infos ...Info) (int, error) {
 	m := messages.Get().(*esock.Msg)
 	defer messages.Put(m)
@@ -23,7 +24,7 @@ func SendV(s *esock.Socket, data [][]byte, to []esock.Addr, w esock.Wait, infos 
 	m.Iov = data
 	controls := make([]esock.ControlMessage, 0, len(infos)+len(to))
 	for i, info := range infos {
-		if info == nil {
+		if p := reflect.ValueOf(info); info == nil || p.Kind() == reflect.Pointer && p.IsNil() {
 			return 0, failed("sendv", s, invalid("msg", nil, fmt.Sprintf("info %d is nil", i+1)))
 		}
 		controls = append(controls, info.Control())

@@ -164,7 +164,8 @@ const atlasHead = `# Atlas of options
 
 Which option works on which kernel, with which kind of socket: what the kernels answered, not what is written about them.
 "esock options --probe" shows the same of yours. "go generate" makes this page of testdata/kernels;
-[atlas.json](atlas.json) has every answer.
+[atlas.json](atlas.json) has every answer: for each option its level, name, since, until, proven_since (missing where nothing is
+proven), and kernels, in which each version has the answer of each kind of socket that was asked ([kinds](options.md#kinds-of-sockets)).
 
 The kernels are Debian's of bullseye (5.10), bookworm (6.1), trixie (6.12) and sid (7.x), and that of a virtual machine
 (6.18), which is built without SCTP, TLS, IPsec and others. The probe ran as root.

@@ -20,18 +20,8 @@ func canFilterFromPlain(b []byte, v any) (cause string) {
 	if m, is := v.(map[string]any); is {
 		ok = true
 		r := plain.Read(m)
-		for key, to := range map[string]*uint32{"id": &f.ID, "mask": &f.Mask} {
-			v, has := r.Get(key)
-			if !has {
-				return plain.MissingKeys([]string{key})
-			}
-			n, cause := plain.Number(v, 0, math.MaxUint32)
-			if cause != "" {
-				return key + ": " + cause
-			}
-			*to = uint32(n)
-		}
-		if cause := r.Finish(); cause != "" {
+		f.ID, f.Mask = uint32(r.Number("id", 0, math.MaxUint32, 0)), uint32(r.Number("mask", 0, math.MaxUint32, 0))
+		if cause := r.Finish("id", "mask"); cause != "" {
 			return cause
 		}
 	}

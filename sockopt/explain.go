@@ -35,6 +35,7 @@ func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 	o := &optionRows[row]
 	text := o.Level + "." + o.Name
 	cause := explainOption(o, kindOf(s), errno, func() bool { return op == setopt && readsHere(s, row) })
+	condition := o.conditionFor(kindOf(s), errno)
 	if op == setopt && o.Struct == "ip_msfilter" && isNull(value) {
 		cause = "null, no filter at all, is refused by Linux with EINVAL; to leave all senders of a group, drop the membership"
 	}
@@ -46,10 +47,15 @@ func optionResult(s *esock.Socket, op string, row int, value any, r int) error {
 			cause = explainName(errno)
 		}
 	case cause == "":
-		text += shownValue(value)
+		text += shownValue(row, value)
 	}
-	if cause != "" {
+	switch {
+	case cause != "" && condition != "":
+		text += " " + cause + "; " + condition
+	case cause != "":
 		text += " " + cause
+	case condition != "":
+		text += ": " + condition
 	}
 	return fail(s, op, &optionFailure{errno, text})
 }
@@ -72,14 +78,30 @@ func readsHere(s *esock.Socket, row int) bool {
 }
 
 // shownValue formats a number, a boolean or a text for an error, after a blank. Structures and bytes may hold keys, so they are
-// not shown.
-func shownValue(v any) string {
+// not shown, nor is a text given for one.
+func shownValue(row int, v any) string {
 	switch rv := reflect.ValueOf(v); rv.Kind() {
 	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
 		return fmt.Sprintf(" %v", v)
 	case reflect.String:
-		return fmt.Sprintf(" %q", v)
+		if codec := optionRows[row].codec; codec != codecBytes && codec != codecStruct {
+			return fmt.Sprintf(" %q", v)
+		}
+	}
+	return ""
+}
+
+// conditionFor returns what the option's row says of the state or the value that the option needs, "" if that is not why the
+// kernel refuses it on a socket of the kind.
+func (o *Info) conditionFor(kind Kinds, errno syscall.Errno) string {
+	condition, ok := strings.CutPrefix(o.Sample, "!")
+	if !ok || kind != 0 && !o.Kinds.Has(kind) {
+		return ""
+	}
+	switch errno {
+	case syscall.EINVAL, syscall.ENOENT, syscall.ENODATA, syscall.EADDRNOTAVAIL, syscall.ENOPROTOOPT, syscall.EOPNOTSUPP:
+		return condition
 	}
 	return ""
 }
@@ -132,10 +154,14 @@ func explainOption(o *Info, kind Kinds, errno syscall.Errno, reads func() bool) 
 		return "needs repair mode: tcp.repair, with CAP_NET_ADMIN"
 	case errno == syscall.ENOTCONN:
 		return "needs a connected socket, and this one is not"
+	case o.Level == "sctp" && o.Needs == "connected" && errno == syscall.EINVAL:
+		return "needs an association that the socket has, or refuses this value"
 	case o.Needs == "connected" && (errno == syscall.EINVAL || errno == syscall.ENODATA) && o.Codec != "string":
 		return "needs a connected socket, or refuses this value"
 	case unknown && reads():
 		return "cannot be set here, only read"
+	case unknown && kind == KindMPTCP && o.Level == "mptcp":
+		return "is not known to this kernel (it is in Linux " + o.lifetime() + "), or the connection has fallen back to TCP"
 	case unknown && kind != 0:
 		return "is not known to this kernel, not built into it, or refused here (it is in Linux " + o.lifetime() + ")"
 	case errno == syscall.ENOMEM && o.Codec == "filter":

@@ -6,6 +6,9 @@ import (
 	"crypto/cipher"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/sourcetree"
 )
 
 // openKind opens a socket, and skips the test where the kernel has none of the kind.
@@ -71,7 +75,7 @@ func TestCANFiltersByName(t *testing.T) {
 		_, got := sh.fromPlain(map[string]any{"filters": []any{filter}}, false)
 		assert.Contains(t, got, cause)
 	}
-	for _, m := range []map[string]any{{"id": 1}, {"mask": 1}, {"id": -1, "mask": 1}, {"id": 1, "mask": 1 << 32},
+	for _, m := range []map[string]any{{"id": 1}, {"mask": 1}, {"id": -1, "mask": 1}, {"id": 1, "mask": int64(1 << 32)},
 		{"id": 1, "mask": 1, "more": 1}} {
 		_, cause := sh.fromPlain(map[string]any{"filters": []any{m}}, false)
 		assert.NotEmpty(t, cause, "%v", m)
@@ -183,6 +187,21 @@ func TestXDPRings(t *testing.T) {
 	options, err := XDPOptions.Get(s)
 	require.NoError(t, err)
 	assert.Zero(t, options)
+}
+
+// docs/options.md says how each kind of socket is opened.
+func TestTheDocumentSaysWhatTheKindsAre(t *testing.T) {
+	sourcetree.Need(t)
+	page, err := os.ReadFile("../docs/options.md")
+	require.NoError(t, err)
+	for i, kind := range AllKinds() {
+		a := kindArguments[i]
+		protocol := a.protocol.String()
+		if a.protocol != esock.Default && a.domain != esock.Inet && a.domain != esock.Inet6 {
+			protocol = strconv.Itoa(int(a.protocol))
+		}
+		assert.Contains(t, string(page), fmt.Sprintf("\n| `%v` | %v, %v, %s |\n", kind, a.domain, a.typ, protocol))
+	}
 }
 
 // The budget is one of a ring, and has its bounds from it.

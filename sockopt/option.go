@@ -31,6 +31,14 @@ func (o Option[T]) Info() Info {
 	return optionRows[o.row]
 }
 
+// String returns the names of level and option: "tcp.nodelay". For the zero Option it is empty.
+func (o Option[T]) String() string {
+	if o.codec == nil {
+		return ""
+	}
+	return optionRows[o.row].Level + "." + optionRows[o.row].Name
+}
+
 // Get reads the option: getsockopt(2), OTP socket:getopt/2. Errors: *InvalidError "socket_option" if it can only be set;
 // net.ErrClosed; those of the kernel, with the cause where it can be known.
 func (o Option[T]) Get(s *esock.Socket) (v T, err error) {
@@ -140,7 +148,7 @@ func optionError(row int, value any, cause string) error {
 	if value == nil {
 		return &esock.InvalidError{What: "socket_option", Value: name, Cause: cause}
 	}
-	return &esock.InvalidError{What: "socket_option", Value: name + shownValue(value), Cause: cause}
+	return &esock.InvalidError{What: "socket_option", Value: name + shownValue(row, value), Cause: cause}
 }
 
 // The table in Go and the rows in C are generated from one file. If one were built without the other, the row numbers would

@@ -1,7 +1,10 @@
 package sockopt
 
 import (
+	"fmt"
 	"math"
+	"net/netip"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -33,9 +36,70 @@ func TestWhatTheKernelRefusesIsNamed(t *testing.T) {
 	assert.ErrorContains(t, err, "ip.mtu")
 
 	// Structures may hold keys.
-	for _, value := range []any{[]byte("secret"), map[string]any{"key": "secret"}, Linger{}, nil} {
+	for _, value := range []any{[]byte("secret"), "secret", map[string]any{"key": "secret"}, Linger{}, nil} {
 		err = optionResult(s, setopt, findOption("socket", "linger"), value, -int(syscall.EDOM))
 		assert.Equal(t, "esock: setopt on "+s.String()+": numerical argument out of domain: socket.linger", err.Error())
+	}
+}
+
+// A refusal says which state or value the option's row asks for, and only where that may be the reason.
+func TestARefusalSaysWhatTheOptionNeeds(t *testing.T) {
+	s := udpSocket(t)
+	group := IPMreq{MultiAddr: netip.MustParseAddr("224.0.0.99"), Interface: netip.MustParseAddr("127.0.0.1")}
+	err := IPDropMembership.Set(s, group)
+	assert.ErrorIs(t, err, syscall.EADDRNOTAVAIL)
+	assert.ErrorContains(t, err, "ip.drop_membership: the group must have been joined")
+	tcp, err := KindTCP4.Open()
+	require.NoError(t, err)
+	defer tcp.Close()
+	err = optionResult(tcp, setopt, TLSTX.row, TLSCryptoInfo{}, -int(syscall.ENOPROTOOPT))
+	assert.ErrorContains(t, err, "(it is in Linux since 4.13); the connection must have the ulp tls")
+	for row, o := range optionRows {
+		condition, has := strings.CutPrefix(o.Sample, "!")
+		if !has {
+			continue
+		}
+		assert.NotEmpty(t, condition, o.Level+"."+o.Name)
+		kind := o.Kinds & -o.Kinds
+		for errno, says := range map[syscall.Errno]bool{syscall.EINVAL: true, syscall.ENOPROTOOPT: true, syscall.EPERM: false, syscall.EBUSY: false} {
+			assert.Equal(t, says, optionRows[row].conditionFor(kind, errno) == condition, "%s.%s: %v", o.Level, o.Name, errno)
+		}
+		assert.Equal(t, o.Kinds.Has(KindPacket), o.conditionFor(KindPacket, syscall.EINVAL) != "", "not of another kind of socket")
+	}
+}
+
+// A connection that fell back to TCP answers as if the kernel had no MPTCP.
+func TestWhatMPTCPAndSCTPRefuseIsExplained(t *testing.T) {
+	never := func() bool { return false }
+	info, reset := MPTCPInfo.Info(), SCTPResetStreams.Info()
+	assert.Equal(t, "is not known to this kernel (it is in Linux since 5.16), or the connection has fallen back to TCP",
+		explainOption(&info, KindMPTCP, syscall.EOPNOTSUPP, never))
+	assert.Contains(t, explainOption(&info, KindTCP4, syscall.EOPNOTSUPP, never), "is for sockets of kind mptcp")
+	assert.Contains(t, explainOption(&reset, KindSCTP, syscall.EINVAL, never), "needs an association that the socket has")
+}
+
+func TestAnOptionPrintsItsNames(t *testing.T) {
+	assert.Equal(t, "tcp.nodelay", TCPNoDelay.String())
+	assert.Equal(t, "vsock.buffer_size sctp.initmsg", fmt.Sprint(VSockBufferSize, " ", SCTPInitMsg))
+	assert.Empty(t, Option[bool]{}.String())
+}
+
+// A key is in no error, neither as bytes nor as text: no option whose value is bytes or a structure shows it.
+func TestNoErrorShowsAKey(t *testing.T) {
+	s := udpSocket(t)
+	long := "secret" + strings.Repeat("x", 1<<20)
+	for o := range All() {
+		if o.codec != codecBytes && o.codec != codecStruct || !o.CanSet {
+			continue
+		}
+		batch := []Setting{{Level: o.Level, Name: o.Name, Value: "secret"}, {Level: o.Level, Name: o.Name, Value: long}}
+		require.NoError(t, SetAll(s, batch))
+		for _, err := range []error{batch[0].Err, batch[1].Err, Set(s, o.Level, o.Name, "secret"), Set(s, o.Level, o.Name, long),
+			optionResult(s, setopt, findOption(o.Level, o.Name), "secret", -int(syscall.EDOM))} {
+			if err != nil {
+				assert.NotContains(t, fmt.Sprintf("%.500v", err), "secret", "%s.%s", o.Level, o.Name)
+			}
+		}
 	}
 }
 
@@ -48,7 +112,7 @@ func TestWhatThePackageRefusesIsNamed(t *testing.T) {
 		says        string
 	}{
 		{"ip", "recvttl", "yes", `ip.recvttl "yes": not a boolean`},
-		{"ip", "ttl", 1 << 40, "ip.ttl 1099511627776: out of range"},
+		{"ip", "ttl", int64(1 << 40), "ip.ttl 1099511627776: out of range"},
 		{"socket", "linger", map[string]any{"onoff": "secret"}, "socket.linger: missing keys: linger"},
 		{"ip", "ttl", nil, "ip.ttl: not an integer"},
 	} {

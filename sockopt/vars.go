@@ -1529,12 +1529,12 @@ var (
 // Options of level tls: Documentation/networking/tls.rst of Linux.
 var (
 	// TLSTX is TLS_TX, {tls,tx}; can be read and set; since Linux 4.13.
-	// The keys to send with; sends then leave as TLS records. It reads version and cipher only. Documentation/networking/tls.rst
+	// The keys to send with, after tcp.ulp is set to tls; sends then leave as TLS records. Read, it has version and cipher alone. Documentation/networking/tls.rst
 	// Sockets: tcp4 tcp6. Needs: connected.
 	TLSTX = Option[TLSCryptoInfo]{296, &codecOfTLSCryptoInfo}
 
 	// TLSRX is TLS_RX, {tls,rx}; can be read and set; since Linux 4.17.
-	// The keys to receive with; receives then give what is inside the records. It reads version and cipher only. tls.rst
+	// The keys to receive with, after tcp.ulp is set to tls; receives then give what is inside the records, and Recv fails with EIO where RecvMsg has a record that is no data. Read, it has version and cipher alone. tls.rst
 	// Sockets: tcp4 tcp6. Needs: connected.
 	TLSRX = Option[TLSCryptoInfo]{297, &codecOfTLSCryptoInfo}
 
@@ -1562,12 +1562,12 @@ var (
 	MPTCPInfo = Option[MPTCPInfoValue]{301, &codecOfMPTCPInfoValue}
 
 	// MPTCPTCPInfo is MPTCP_TCPINFO, {mptcp,tcpinfo}; can be asked with Ask; since Linux 5.16.
-	// The tcp_info of each subflow: size_user bytes each in the tail. mptcp.rst
+	// The tcp_info of each subflow: data has size_user bytes for each. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
 	MPTCPTCPInfo = Option[MPTCPSubflowData]{302, &codecOfMPTCPSubflowData}
 
 	// MPTCPSubflowAddrs is MPTCP_SUBFLOW_ADDRS, {mptcp,subflow_addrs}; can be asked with Ask; since Linux 5.16.
-	// The addresses of each subflow: two sockaddr_storage, local and remote, each in the tail. mptcp.rst
+	// The addresses of each subflow: data has two sockaddr_storage for each, local and remote. mptcp.rst
 	// Sockets: mptcp. Needs: connected.
 	MPTCPSubflowAddrs = Option[MPTCPSubflowData]{303, &codecOfMPTCPSubflowData}
 

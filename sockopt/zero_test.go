@@ -67,7 +67,7 @@ func TestOptionsOfNoSocket(t *testing.T) {
 		for _, s := range closed(t) {
 			for i := range o.NumMethod() {
 				m := o.Method(i)
-				if o.Type().Method(i).Name == "Info" {
+				if m.Type().NumIn() == 0 { // Info and String, which take no socket
 					continue
 				}
 				in := []reflect.Value{reflect.ValueOf(s)}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -45,11 +46,11 @@ func TestBad_EmptyReceiveBuffers(t *testing.T) {
 
 func TestBad_Sizes(t *testing.T) {
 	a, b := pair(t, esock.Stream)
-	for _, size := range []int{-1, math.MinInt, 1 << 31, math.MaxInt} {
+	for _, size := range append(testint.Wide(), -1, math.MinInt) {
 		_, err := b.RecvBytes(size, 0, esock.Forever)
 		assert.ErrorIs(t, err, &esock.InvalidError{What: "data_size"})
 	}
-	for _, size := range []any{-1, 0, 1 << 62, "many", esock.RcvBuf{N: -1}, esock.RcvBuf{Size: -1}, nil} {
+	for _, size := range []any{-1, 0, int64(1 << 62), "many", esock.RcvBuf{N: -1}, esock.RcvBuf{Size: -1}, nil} {
 		assert.Error(t, sockopt.Set(b, "otp", "rcvbuf", size), "%v", size)
 	}
 	got, err := sockopt.Get(b, "otp", "rcvbuf")
@@ -67,26 +68,30 @@ func TestBad_Waits(t *testing.T) {
 		w   esock.Wait
 		err error
 	}{
-		"negative time":        {esock.Within(-1), timeout},
-		"nil context":          {esock.Context(nil), timeout}, //nolint:staticcheck
-		"nil mailbox":          {esock.NoWait(nil), timeout},
-		"nil handle":           {esock.With(nil), timeout},
-		"handle without owner": {esock.With(new(esock.Handle)), timeout},
-		"negative spin":        {esock.Forever.Spin(-1), timeout},
-		"nil select":           {esock.Forever.Continue(nil), sel},
-		"select made by hand":  {esock.Forever.Continue(new(esock.Select)), sel},
-		"unused handle":        {esock.NoWait(mb).Continue((*esock.Select)(mb.NewHandle())), sel},
-		"closed mailbox":       {esock.NoWait(closed), &esock.InvalidError{What: "mailbox"}},
+		"negative time":                   {esock.Within(-1), timeout},
+		"nil context":                     {esock.Context(nil), timeout}, //nolint:staticcheck
+		"nil mailbox":                     {esock.NoWait(nil), timeout},
+		"nil handle":                      {esock.With(nil), timeout},
+		"handle without owner":            {esock.With(new(esock.Handle)), timeout},
+		"negative spin":                   {esock.Forever.Spin(-1), timeout},
+		"nil select":                      {esock.Forever.Continue(nil), sel},
+		"select made by hand":             {esock.Forever.Continue(new(esock.Select)), sel},
+		"unused handle":                   {esock.NoWait(mb).Continue((*esock.Select)(mb.NewHandle())), sel},
+		"nil mailbox, completion":         {esock.Complete(nil), timeout},
+		"nil handle, completion":          {esock.CompleteWith(nil), timeout},
+		"select of a completion's handle": {esock.Complete(mb).Continue((*esock.Select)(mb.NewHandle())), sel},
+		"closed mailbox, completion":      {esock.Complete(closed), &esock.InvalidError{What: "mailbox"}},
+		"closed mailbox":                  {esock.NoWait(closed), &esock.InvalidError{What: "mailbox"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, l := range lanes(t) {
+			for _, l := range lanes(t, selectForm) {
 				assert.ErrorIs(t, l.call(c.w), c.err, l.name)
 				assert.Zero(t, l.count())
 				l.makeReady()
 				assert.NoError(t, l.call(esock.Within(patience)))
 			}
 			s := open(t, esock.Inet, esock.Stream, esock.TCP)
-			if name != "closed mailbox" {
+			if !strings.HasPrefix(name, "closed mailbox") {
 				assert.ErrorIs(t, s.FinishConnect(c.w), eitherOr(c.err, esock.ErrState, s.FinishConnect(c.w)))
 				_, err := s.SendFile(fileOf(t, 1), 0, esock.ToEnd, c.w)
 				assert.Error(t, err)
@@ -226,7 +231,11 @@ func vast(t *testing.T, n int) []byte {
 }
 
 func TestBad_LengthsBeyondTwoGigabytes(t *testing.T) {
-	buf := vast(t, 5<<30)
+	if math.MaxInt == math.MaxInt32 {
+		t.Skip("an int has 32 bits: there are no such lengths")
+	}
+	gigabyte := int64(1 << 30)
+	buf := vast(t, int(5*gigabyte))
 	t.Run("receive", func(t *testing.T) {
 		for _, typ := range []esock.Type{esock.Stream, esock.Dgram} {
 			a, b := pair(t, typ)

@@ -34,7 +34,7 @@ func TestClose_EveryPendingOperation(t *testing.T) {
 		assert.ErrorIs(t, result(t, queued).err, errClosed)
 		assert.Zero(t, l.count())
 		assert.ErrorIs(t, l.s.Close(), errClosed)
-		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(late)} {
+		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), l.wait(late)} {
 			assert.ErrorIs(t, l.call(w), errClosed)
 		}
 		assert.Zero(t, late.Len())
@@ -43,7 +43,7 @@ func TestClose_EveryPendingOperation(t *testing.T) {
 
 // An armed requester is told; one that has its select message finds out by its next call.
 func TestClose_AfterTheSelectMessage(t *testing.T) {
-	eachLane(t, func(t *testing.T, l laneCase) {
+	eachLaneOf(t, selectForm, func(t *testing.T, l laneCase) {
 		mb := esock.NewMailbox()
 		sel := l.async(t, mb)
 		l.tell(t, mb)

@@ -259,10 +259,10 @@ func message(t testing.TB, mb *esock.Mailbox) esock.Message {
 	return msg
 }
 
-func selectOf(sel *esock.Select) esock.Message { return esock.SelectMsg{Handle: sel.Handle()} }
+func selectOf(p esock.Pending) esock.Message { return esock.SelectMsg{Handle: p.Handle()} }
 
-func abortOf(sel *esock.Select, reason error) esock.Message {
-	return esock.AbortMsg{Handle: sel.Handle(), Reason: reason}
+func abortOf(p esock.Pending, reason error) esock.Message {
+	return esock.AbortMsg{Handle: p.Handle(), Reason: reason}
 }
 
 // fill sends until the kernel takes no more, and says how much it took. It takes no more until the peer receives,

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/netdevice"
 )
 
@@ -123,9 +124,11 @@ func TestRequestsThatCannotBeAreRefused(t *testing.T) {
 	} {
 		assert.ErrorIs(t, err, invalid("sockaddr"))
 	}
-	_, err := netdevice.Name(s, 1<<40)
-	assert.ErrorIs(t, err, invalid("ioctl_argument"))
-	assert.ErrorIs(t, netdevice.SetMTU(s, "lo", 1<<40), invalid("ioctl_argument"))
+	for _, n := range testint.Wide() {
+		_, err := netdevice.Name(s, n)
+		assert.ErrorIs(t, err, invalid("ioctl_argument"))
+		assert.ErrorIs(t, netdevice.SetMTU(s, "lo", n), invalid("ioctl_argument"))
+	}
 }
 
 // A name that is cut is the name of something else.

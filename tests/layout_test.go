@@ -19,7 +19,7 @@ const module = "github.com/esock-go/esock"
 
 // imports says which packages of the module each of its packages may import, its tests apart. "." is package esock. Packages
 // are in the order of the floors: each imports only what is above it in this list. internal/sourcetree, watchdog, zerocall,
-// machine, testwait, testmain and callback help tests: only tests may import them.
+// machine, testwait, testint, testmain and callback help tests: only tests may import them.
 var imports = []struct{ of, may string }{
 	{"csrc", ""},
 	{"internal/needlinux", ""},
@@ -36,6 +36,7 @@ var imports = []struct{ of, may string }{
 	{"internal/zerocall", ""},
 	{"internal/machine", ""},
 	{"internal/testwait", ""},
+	{"internal/testint", ""},
 	{"internal/testmain", "internal/machine internal/watchdog"},
 	{"internal/callback", ""},
 	{"internal/optgen", ""},
@@ -67,6 +68,7 @@ var imports = []struct{ of, may string }{
 	{"examples/restart", "netconn"},
 	{"examples/engine-chat", ". engine packet"},
 	{"examples/engine-echo", ". engine"},
+	{"examples/engine-http", ". engine packet"},
 	{"examples/sctp-chat", ". sockopt sctp"},
 	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -219,7 +220,7 @@ func TestControlRoomOfAMsg(t *testing.T) {
 	n, err = descriptors(&m, 4)
 	require.NoError(t, err)
 	assert.Equal(t, 4, n)
-	for _, size := range []int{-1, 1 << 40} {
+	for _, size := range append(testint.Wide(), -1) {
 		m.CtrlSize = size
 		for _, w := range []esock.Wait{esock.Forever, esock.NoWait(esock.NewMailbox())} {
 			err := b.RecvMsg(&m, 0, w)

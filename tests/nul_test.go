@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/netdevice"
@@ -97,7 +98,7 @@ func TestPathsThatFillSunPath(t *testing.T) {
 	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
 	raw := append([]byte{syscall.AF_UNIX, 0}, path("raw")...)
-	_, _, errno := syscall.Syscall(syscall.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&raw[0])), uintptr(len(raw)))
+	_, _, errno := syscall.Syscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&raw[0])), uintptr(len(raw)))
 	require.Zero(t, errno)
 	peer := adopt(t, fd)
 	full := sockName(t, peer)

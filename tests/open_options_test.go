@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -95,21 +96,24 @@ func TestOptionsOfAnotherFunctionAreRefused(t *testing.T) {
 	sameDescriptors(t)
 	fd, _ := blockingPair(t)
 	before := fcntl(t, fd, syscall.F_GETFL)
-	big := esock.Domain(1) << 40
-	for name, c := range map[string]struct {
+	type refused struct {
 		adopt bool
 		opts  []esock.OpenOption
 		says  string
-	}{
+	}
+	cases := map[string]refused{
 		"Adopt, NetNS":         {true, []esock.OpenOption{esock.NetNS("/proc/self/ns/net")}, "NetNS is for Open"},
 		"Adopt, NetNS, no way": {true, []esock.OpenOption{esock.NetNS("/nowhere"), esock.TakeFD()}, "NetNS is for Open"},
 		"Adopt, two ways":      {true, []esock.OpenOption{esock.NoDup(), esock.TakeFD()}, "exclude each other"},
 		"Adopt, two ways back": {true, []esock.OpenOption{esock.TakeFD(), esock.Debug(false), esock.NoDup()}, "exclude each other"},
-		"Adopt, no C ints":     {true, []esock.OpenOption{esock.KnownAs(big, 0, 0)}, "C ints"},
 		"Open, NoDup":          {false, []esock.OpenOption{esock.NoDup()}, "NoDup is for Adopt"},
 		"Open, TakeFD":         {false, []esock.OpenOption{esock.Registered(true), esock.TakeFD()}, "TakeFD is for Adopt"},
 		"Open, KnownAs":        {false, []esock.OpenOption{esock.KnownAs(esock.Inet, esock.Stream, esock.TCP)}, "KnownAs is for Adopt"},
-	} {
+	}
+	for _, n := range testint.Wide() {
+		cases["Adopt, no C ints"] = refused{true, []esock.OpenOption{esock.KnownAs(esock.Domain(n), 0, 0)}, "C ints"}
+	}
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var s *esock.Socket
 			var err error

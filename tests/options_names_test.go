@@ -30,7 +30,7 @@ func TestHopsByNameAreDefaultOrAByte(t *testing.T) {
 		got, err := sockopt.Get(s, "ipv6", name)
 		require.NoError(t, err)
 		assert.Equal(t, fresh, got)
-		for _, v := range []any{-1, 256, -2, 1 << 31, "none", true, 1.5, nil} {
+		for _, v := range []any{-1, 256, -2, int64(1 << 31), "none", true, 1.5, nil} {
 			err := sockopt.Set(s, "ipv6", name, v)
 			assert.ErrorIs(t, err, invalidOption, "%v", v)
 			assert.ErrorContains(t, err, "ipv6."+name)
@@ -56,7 +56,7 @@ func TestSetsOfBitsTakeAllBits(t *testing.T) {
 	require.NoError(t, sockopt.Set(s, "raw", "icmp_filter", ^uint32(0)))
 	v, err := sockopt.Get(s, "raw", "icmp_filter")
 	require.NoError(t, err)
-	assert.Equal(t, int(^uint32(0)), v)
+	assert.EqualValues(t, ^uint32(0), v)
 	assert.ErrorIs(t, sockopt.Set(s, "raw", "icmp_filter", ^uint64(0)), invalidOption)
 }
 

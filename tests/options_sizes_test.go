@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
@@ -119,7 +120,7 @@ func TestLongFiltersOfOtherProgramsAreRead(t *testing.T) {
 		n uint16
 		p unsafe.Pointer
 	}{600, unsafe.Pointer(&p[0])}
-	_, _, errno := syscall.Syscall6(syscall.SYS_SETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_ATTACH_FILTER,
+	_, _, errno := syscall.Syscall6(unix.SYS_SETSOCKOPT, uintptr(fd), syscall.SOL_SOCKET, syscall.SO_ATTACH_FILTER,
 		uintptr(unsafe.Pointer(&prog)), unsafe.Sizeof(prog), 0)
 	require.Zero(t, errno)
 	s := adopt(t, fd)
@@ -220,7 +221,11 @@ func TestGroupsOfThePeerComeWhole(t *testing.T) {
 		for i := range ids {
 			ids[i] = uint32(100000 + i)
 		}
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETGROUPS, groups, uintptr(unsafe.Pointer(&ids[0])), 0); errno != 0 {
+		setgroups := map[string]uintptr{"386": 206}[runtime.GOARCH] // setgroups32
+		if setgroups == 0 {
+			setgroups = syscall.SYS_SETGROUPS
+		}
+		if _, _, errno := syscall.RawSyscall(setgroups, groups, uintptr(unsafe.Pointer(&ids[0])), 0); errno != 0 {
 			made <- ends{err: errno}
 			return
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/internal/testwait"
 	"github.com/esock-go/esock/sockopt"
 )
@@ -311,7 +312,7 @@ func TestRecvBytesFrom(t *testing.T) {
 	assert.Equal(t, esock.ErrTimeout, err)
 	assert.Nil(t, got)
 	assert.Zero(t, a)
-	for _, length := range []int{-1, 1 << 40} {
+	for _, length := range append(testint.Wide(), -1) {
 		_, _, err = to.RecvBytesFrom(length, 0, esock.Forever)
 		assert.ErrorIs(t, err, &esock.InvalidError{What: "data_size"})
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 )
 
 // An error names the method that was called, and its own name once.
@@ -78,17 +79,21 @@ func TestNotOwnerSaysWhoOwns(t *testing.T) {
 func TestPktInfoWithAnAddressThatCannotBeSent(t *testing.T) {
 	six := netip.MustParseAddr("2001:db8::5")
 	var m esock.Msg
-	for _, bad := range []struct {
+	type refused struct {
 		c     esock.ControlMessage
 		cause string
-	}{
+	}
+	all := []refused{
 		{esock.PktInfo4{SpecDst: six}.Control(), "an address is not IPv4"},
 		{esock.PktInfo4{Addr: six}.Control(), "an address is not IPv4"},
 		{esock.PktInfo4{IfIndex: -1}.Control(), "IfIndex is out of range"},
 		{esock.PktInfo6{IfIndex: -1}.Control(), "IfIndex is out of range"},
 		{esock.PktInfo6{Addr: netip.MustParseAddr("fe80::1%lo")}.Control(), "the address has a zone"},
-		{esock.Credentials{PID: 1 << 40}.Control(), "the PID does not fit"},
-	} {
+	}
+	for _, n := range testint.Wide() {
+		all = append(all, refused{esock.Credentials{PID: n}.Control(), "the PID does not fit"})
+	}
+	for _, bad := range all {
 		err := m.SetControl(bad.c)
 		assert.ErrorIs(t, err, &esock.InvalidError{What: "msg"})
 		assert.ErrorContains(t, err, bad.cause)

@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 install(TARGETS esock_static esock_shared EXPORT esockTargets)
-install(FILES csrc/esock.h csrc/esock_queue.h csrc/esock_sys.h TYPE INCLUDE)
+install(FILES csrc/esock.h csrc/esock_batch.h csrc/esock_queue.h csrc/esock_sys.h TYPE INCLUDE)
 install(FILES LICENSE TYPE DOC)
 
 # The file finds its prefix from its own place, so that the tree can be moved.

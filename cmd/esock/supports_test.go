@@ -24,9 +24,10 @@ func TestSupportsFitsTheScreenAndHasEveryTable(t *testing.T) {
 		assert.LessOrEqual(t, len(line), 100, line)
 	}
 	for _, word := range []string{"ioctl_requests\n", "ioctl_flags\n", "msg_flags\n", "protocols\n", "options tcp\n", "nodelay",
-		"not on Linux: ", "features\n", "sendfile yes"} {
+		"not on Linux: ", "features\n"} {
 		assert.Contains(t, text, word)
 	}
+	assert.Contains(t, strings.Join(strings.Fields(text), " "), "sendfile yes") // where lines end depends on the kernel
 }
 
 func TestSupportsOfOneKey(t *testing.T) {

@@ -28,11 +28,14 @@ type Op struct {
 
 // Kinds and flags of operations: enum esock_op_kind and esock_op_flags.
 const (
-	Accept = 1
-	Recv   = 2
-	Send   = 5
+	Accept   = 1
+	Recv     = 2
+	RecvFrom = 3
+	Send     = 5
+	SendTo   = 6
 
 	Again  = 1
+	Quiet  = 4
 	Buffer = 8
 )
 
@@ -52,25 +55,42 @@ const (
 	HasBuffer = 2
 )
 
+// Engines of queues: enum esock_queue_engine.
+const (
+	Epoll        = 0
+	URing        = 1
+	URingOrEpoll = 2
+)
+
 // Buffers is struct esock_buffers.
 type Buffers struct {
-	Base  unsafe.Pointer
-	Size  uintptr
-	Count uint32
-	Free  uint32
-	Stack *uint32
+	Base    unsafe.Pointer
+	Size    uintptr
+	Count   uint32
+	Free    uint32
+	Stack   *uint32
+	Senders unsafe.Pointer
 }
+
+// Addr is as large as struct esock_addr.
+type Addr [44]uint32
 
 // The queue. A q is a queue, an m a member of it.
 var (
-	New    func(buffers, size uint32) (q unsafe.Pointer, b *Buffers, fd, r int)
+	// New makes a queue with an engine, one of the constants. has is the one that it has; refused, a negative errno, is why
+	// that is Epoll where URingOrEpoll was asked for.
+	New    func(buffers, size, engine uint32) (q unsafe.Pointer, b *Buffers, fd int, has uint32, refused, r int)
 	Free   func(q unsafe.Pointer) (r int)
 	Wake   func(q unsafe.Pointer)
 	Idle   func(q unsafe.Pointer) bool
 	Remove func(q, m unsafe.Pointer)
 	Cancel func(q unsafe.Pointer, op *Op)
+	// Kept reports whether the kernel has brought something for a member that Turn has not returned yet.
+	Kept func(q, m unsafe.Pointer) bool
 	// Turn gives n operations and returns the number of results. It does not wait.
 	Turn func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *Result, most int) (r int)
+	// Wait is Turn, but waits for results, up to ms milliseconds; below 0 for ever.
+	Wait func(q unsafe.Pointer, ops *unsafe.Pointer, n int, results *Result, most, ms int) (r int)
 	// Alloc returns zeroed memory of C, nil if there is none.
 	Alloc   func(size uintptr) unsafe.Pointer
 	Release func(p unsafe.Pointer)
@@ -93,6 +113,10 @@ var (
 	Join func(q unsafe.Pointer, s any) (m unsafe.Pointer, r int)
 	// Ready reports whether a held socket can be received from, and sent on, without waiting.
 	Ready func(s any) (in, out bool)
+	// ReadAddr makes an address of the core's, which is in its memory, and WriteAddr the reverse, for a socket. An a is an
+	// *esock.Addr; ReadAddr allocates nothing if it has that address already. Errors: *esock.InvalidError.
+	ReadAddr  func(a, c unsafe.Pointer)
+	WriteAddr func(s any, c, a unsafe.Pointer) error
 	// Close closes a socket without waiting for unsent data.
 	Close func(s any)
 	// Accepted makes a socket of a handle that a listener has accepted. It is an *esock.Socket.

@@ -184,6 +184,7 @@ func docsFile(t *table) ([]byte, error) {
 		"By name, a time is read as a number in the unit that the text says. It is set as that, as a `time.Duration` or its text\n"+
 		"(`1.5s`), or as OTP's `{sec, usec}`.\n",
 		len(t.rows))
+	b.WriteString(kindSection)
 	b.WriteString(otpSection)
 	level := ""
 	for _, r := range t.rows {
@@ -219,6 +220,16 @@ func docsFile(t *table) ([]byte, error) {
 	}
 	return b.Bytes(), nil
 }
+
+// kindSection says which sockets the kinds are. A test of package sockopt compares it with the arguments of Open.
+const kindSection = "\n## Kinds of sockets\n\nThe kinds in the tables below, and the arguments with which `esock.Open` makes such a socket. A number is that of a family\n" +
+	"or protocol without a name; [families.md](families.md) has programs.\n\n" +
+	"| kind | domain, type, protocol |\n|---|---|\n" +
+	"| `tcp4` | inet, stream, tcp |\n| `tcp6` | inet6, stream, tcp |\n| `udp4` | inet, dgram, udp |\n| `udp6` | inet6, dgram, udp |\n" +
+	"| `raw4` | inet, raw, icmp |\n| `raw6` | inet6, raw, ipv6-icmp |\n| `unix` | local, stream, default |\n| `unixdg` | local, dgram, default |\n" +
+	"| `packet` | packet, raw, default |\n| `netlink` | netlink, raw, default |\n| `vsock` | vsock, stream, default |\n" +
+	"| `mptcp` | inet, stream, mptcp |\n| `sctp` | inet, stream, sctp |\n| `udplite` | inet, dgram, udplite |\n" +
+	"| `can` | 29, raw, 1 |\n| `tipc` | 30, rdm, default |\n| `alg` | 38, seqpacket, default |\n| `xdp` | 44, raw, default |\n"
 
 // otpSection is about the options of level otp, which have no rows. A test of package sockopt compares the names.
 const otpSection = "\n## otp\n\nThe library's own settings of a socket. Methods of the socket get and set them, too.\n\n" +

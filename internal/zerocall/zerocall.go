@@ -71,7 +71,8 @@ func (p Package) methods(t *testing.T, typ, which string, v reflect.Value) {
 // patience is how long a call may take that does nothing.
 const patience = 30 * time.Second
 
-// call calls f with zero arguments; one that takes any number gets none, and one.
+// call calls f with zero arguments; one that takes any number gets none, and one. A parameter that is an interface also gets
+// nil pointers to the package's types that have its methods.
 func (p Package) call(t *testing.T, name, shown string, f reflect.Value) {
 	if f.Kind() != reflect.Func {
 		t.Errorf("%s is no function", name)
@@ -84,12 +85,20 @@ func (p Package) call(t *testing.T, name, shown string, f reflect.Value) {
 		if f.Type().IsVariadic() && i == f.Type().NumIn()-1 {
 			one = reflect.Zero(in.Elem())
 			lists = append(lists, append(slices.Clone(lists[0]), one))
+			for _, null := range p.nilPointers(in.Elem()) {
+				lists = append(lists, append(slices.Clone(lists[0]), null))
+			}
 			break
 		}
 		if given, ok := p.Args[name][i]; ok {
 			one = reflect.ValueOf(given)
 		}
-		lists[0] = append(lists[0], one)
+		for i := range lists {
+			lists[i] = append(lists[i], one)
+		}
+		for _, null := range p.nilPointers(in) {
+			lists = append(lists, append(slices.Clone(lists[0][:i]), null))
+		}
 	}
 	for _, args := range lists {
 		done := make(chan string, 1)
@@ -119,6 +128,20 @@ func (p Package) call(t *testing.T, name, shown string, f reflect.Value) {
 			t.Fatalf("%s has not returned", shown)
 		}
 	}
+}
+
+// nilPointers returns a nil pointer to each of the package's types whose pointers are of the interface. Their methods of the
+// value cannot be called.
+func (p Package) nilPointers(in reflect.Type) (list []reflect.Value) {
+	if in.Kind() != reflect.Interface || in.NumMethod() == 0 {
+		return nil
+	}
+	for _, v := range p.Types {
+		if t := reflect.PointerTo(reflect.TypeOf(v)); t.Implements(in) {
+			list = append(list, reflect.Zero(t))
+		}
+	}
+	return list
 }
 
 // look does with a result what its receiver does: an error is printed, a sequence is run.

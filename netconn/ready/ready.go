@@ -28,7 +28,7 @@ import (
 	"github.com/esock-go/esock/netconn"
 )
 
-// Conn is a connection with the method that gRPC looks for.
+// Conn is a connection with the method that gRPC looks for. The zero Conn is closed.
 type Conn struct {
 	netconn.Conn
 	raw  syscall.RawConn

@@ -2,6 +2,7 @@ package ready
 
 import (
 	"context"
+	"embed"
 	"io"
 	"net"
 	"os"
@@ -12,8 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/mem"
 
+	"github.com/esock-go/esock/internal/zerocall"
 	"github.com/esock-go/esock/netconn"
 )
+
+//go:embed *.go
+var source embed.FS
 
 // counting counts the buffers that are out.
 type counting struct{ out int }
@@ -104,6 +109,18 @@ func TestMistakes(t *testing.T) {
 	_, _, err = r.ReadOnReady(0, pool)
 	assert.ErrorIs(t, err, net.ErrClosed)
 	assert.Zero(t, pool.out)
+}
+
+// Whatever is called with or on zero values, nothing panics or waits. The zero Conn is closed.
+func TestZeroValues(t *testing.T) {
+	zerocall.Package{Source: source, Types: []any{Conn{}}, Funcs: map[string]any{"New": New, "Listener": Listener, "Dialer": Dialer}}.Run(t)
+	for _, c := range []*Conn{nil, {}} {
+		_, err := c.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, net.ErrClosed)
+		_, err = c.Write(nil)
+		assert.ErrorIs(t, err, net.ErrClosed)
+		assert.ErrorIs(t, c.Close(), net.ErrClosed)
+	}
 }
 
 func TestAddressesOfGRPC(t *testing.T) {

@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 
+#include "esock_batch.h"
 #include "esock_queue.h"
 
 static struct script k;
@@ -81,6 +82,14 @@ static esock_queue *queue;
 static int new_queue(void) {
     int r = esock_queue_new(&queue, NULL, &k.sys);
     if (r == 0) assert_int_equal(esock_queue_free(queue), 0);
+    return r;
+}
+
+static int new_batch(void) {
+    esock_batch *b = NULL;
+    int r = esock_batch_new(&b, &(esock_batch_config){.count = 8, .size = 100}, &k.sys);
+    if (r < 0) assert_null(b);
+    esock_batch_free(b);
     return r;
 }
 
@@ -172,6 +181,7 @@ static const struct {
     {"esock_adopt, take", socket_to_adopt, adopt_and_take, 1},
     {"esock_accept", listening, accept_one, 1},
     {"esock_poller_new", no_base, new_poller, 1},
+    {"esock_batch_new", no_base, new_batch, 1},
     {"esock_queue_new", no_base, new_queue, 2},
     {"esock_queue_add", connected_and_a_queue, add_to_queue, 1},
     {"esock_sendfile", connected_and_a_file, send_a_file, 1},

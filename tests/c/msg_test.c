@@ -471,6 +471,30 @@ static void first_buffers_fail(void **state) {
     shut(b);
 }
 
+/* SCTP's one-to-one sockets are streams by their type, and send messages: more buffers than a call takes would be two. */
+static void long_vectors_on_sctp_streams(void **state) {
+    struct script k;
+    esock *s;
+    int fds[2];
+    size_t max = (size_t)esock_iov_max(), n = max + 1;
+    struct iovec *v = vector(n, "z", 1);
+    script_init(&k);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    script_answer(&k, K_SOCKET, fds[0]);
+    assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, IPPROTO_SCTP, &k.sys), 0);
+    assert_int_equal(esock_sendmsgv(s, v, n, 0, 0, NULL, NULL, 0), -EMSGSIZE);
+    assert_int_equal(script_count(&k, K_SENDMSG), 0);
+    v[max].iov_len = 0;
+    assert_int_equal(esock_sendmsgv(s, v, n, 0, 0, NULL, NULL, 0), max);
+    /* Control data without a byte is the kernel's to judge. */
+    script_answer(&k, K_SENDMSG, 0);
+    assert_int_equal(esock_sendmsgv(s, v, 0, 0, 0, NULL, "0123456789abcdef", 16), 0);
+    assert_int_equal(script_count(&k, K_SENDMSG), 2);
+    free(v);
+    shut(s);
+    close(fds[1]);
+}
+
 static void long_vectors_of_messages(void **state) {
     struct script k;
     esock *a, *b;
@@ -518,6 +542,7 @@ int main(void) {
         cmocka_unit_test(first_buffers_fail),
         cmocka_unit_test(control_needs_a_byte_on_a_stream),
         cmocka_unit_test(empty_buffer_asks_for_the_length),
+        cmocka_unit_test(long_vectors_on_sctp_streams),
         cmocka_unit_test(long_vectors_of_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

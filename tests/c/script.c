@@ -295,6 +295,37 @@ static ssize_t k_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int f
     return end(&t, t.answer.result);
 }
 
+static int k_recvmmsg(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_RECVMMSG, fd, flags, 0, n, &t);
+    if (!canned) {
+        return (int)end(
+            &t, real()->recvmmsg(real(), fd, msgs, (unsigned)at_most(n, t.answer.cut), flags));
+    }
+    for (long i = 0; i < t.answer.result; i++) {
+        struct msghdr *m = &msgs[i].msg_hdr;
+        give(&t, m->msg_iov[0].iov_base, m->msg_iov[0].iov_len);
+        msgs[i].msg_len = (unsigned)t.answer.data_len;
+        size_t control =
+            t.answer.control != NULL ? at_most(t.answer.control_len, m->msg_controllen) : 0;
+        if (control > 0) {
+            memcpy(m->msg_control, t.answer.control, control);
+        }
+        m->msg_controllen = (__typeof__(m->msg_controllen))control;
+        m->msg_flags = t.answer.msg_flags;
+        m->msg_namelen = 0;
+    }
+    return (int)end(&t, t.answer.result);
+}
+
+static int k_sendmmsg(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsigned n, int flags) {
+    struct turn t;
+    bool canned = begin(sys, K_SENDMMSG, fd, flags, (long)msgs[0].msg_hdr.msg_controllen, n, &t);
+    return (int)end(
+        &t, canned ? t.answer.result
+                   : real()->sendmmsg(real(), fd, msgs, (unsigned)at_most(n, t.answer.cut), flags));
+}
+
 static ssize_t k_send(const esock_sys *sys, int fd, const void *buf, size_t len, int flags) {
     struct turn t;
     bool canned = begin(sys, K_SEND, fd, flags, 0, len, &t);
@@ -412,6 +443,128 @@ static int k_event_clear(const esock_sys *sys, int fd) {
     return (int)end(&t, canned ? t.answer.result : real()->event_clear(real(), fd));
 }
 
+static int k_uring_setup(const esock_sys *sys, unsigned entries, void *params) {
+    struct turn t;
+    struct script *k = (struct script *)(uintptr_t)sys;
+    struct esock__uring_params *p = params;
+    bool canned = begin(sys, K_URING_SETUP, -1, p->flags, 0, entries, &t);
+    if (k->completions > 0) {
+        p->cq_entries = k->completions;
+        entries = (unsigned)at_most(entries, k->completions);
+    }
+    int r = (int)end(&t, canned ? t.answer.result : real()->uring_setup(real(), entries, params));
+    memset(&k->ring, 0, sizeof k->ring);
+    k->ring.fd = r;
+    k->ring.params = *p;
+    return r;
+}
+
+static uint32_t *in_ring(struct script *k, uint32_t offset) {
+    return (uint32_t *)(void *)((char *)k->ring.rings + offset);
+}
+
+/* Which call a request is; K_CALLS: none. */
+static enum script_call call_of(const struct esock__sqe *e) {
+    switch (e->opcode) {
+    case URING_ACCEPT:
+        return K_URING_ACCEPT;
+    case URING_RECV:
+        return K_URING_RECV;
+    case URING_SEND:
+        return K_URING_SEND;
+    case URING_POLL_ADD: /* that of the queue's own event descriptor is none */
+        return e->user_data < 4096 ? K_CALLS : K_URING_POLL;
+    case URING_ASYNC_CANCEL:
+        return K_URING_CANCEL;
+    default:
+        return K_CALLS;
+    }
+}
+
+/* Makes a request that has a prepared answer one that does nothing. Its result is set when it comes. */
+static void forge_request(const esock_sys *sys, struct esock__sqe *e) {
+    struct script *k = (struct script *)(uintptr_t)sys;
+    enum script_call call = call_of(e);
+    struct turn t;
+    if (call == K_CALLS) {
+        return;
+    }
+    bool canned = begin(sys, call, e->fd, e->op_flags, e->ioprio, e->len, &t);
+    if (!canned) {
+        if (t.answer.cut != SIZE_MAX) {
+            e->len = (uint32_t)at_most(e->len, t.answer.cut);
+        }
+        return;
+    }
+    *e = (struct esock__sqe){.opcode = URING_NOP, .user_data = e->user_data};
+    for (int i = 0; i < SCRIPT_DEPTH; i++) {
+        if (!k->ring.forged[i].waits) {
+            k->ring.forged[i].waits = true;
+            k->ring.forged[i].user_data = e->user_data;
+            k->ring.forged[i].result = (int32_t)end(&t, t.answer.result);
+            return;
+        }
+    }
+    abort();
+}
+
+static void forge_result(struct script *k, struct esock__cqe *c) {
+    for (int i = 0; i < SCRIPT_DEPTH; i++) {
+        if (k->ring.forged[i].waits && k->ring.forged[i].user_data == c->user_data) {
+            k->ring.forged[i].waits = false;
+            c->res = k->ring.forged[i].result;
+            c->flags = 0;
+            return;
+        }
+    }
+}
+
+static int k_uring_enter(const esock_sys *sys, int fd, unsigned submit, unsigned min,
+                         unsigned flags, const void *arg, size_t arg_len) {
+    struct turn t;
+    struct script *k = (struct script *)(uintptr_t)sys;
+    struct script_ring *ring = &k->ring;
+    const struct esock__uring_params *p = &ring->params;
+    if (begin(sys, K_URING_ENTER, fd, submit, flags, min, &t)) {
+        return (int)end(&t, t.answer.result);
+    }
+    uint32_t tail = __atomic_load_n(in_ring(k, p->sq_off.tail), __ATOMIC_ACQUIRE);
+    for (; ring->submitted != tail; ring->submitted++) {
+        forge_request(sys,
+                      (struct esock__sqe *)ring->sqes + (ring->submitted & (p->sq_entries - 1)));
+    }
+    int r = real()->uring_enter(real(), fd, submit, min, flags, arg, arg_len);
+    tail = __atomic_load_n(in_ring(k, p->cq_off.tail), __ATOMIC_ACQUIRE);
+    for (; ring->completed != tail; ring->completed++) {
+        forge_result(k, (struct esock__cqe *)(void *)in_ring(k, p->cq_off.cqes) +
+                            (ring->completed & (p->cq_entries - 1)));
+    }
+    return (int)end(&t, r);
+}
+
+static int k_uring_register(const esock_sys *sys, int fd, unsigned op, void *arg, unsigned n) {
+    struct turn t;
+    bool canned = begin(sys, K_URING_REGISTER, fd, op, 0, n, &t);
+    return (int)end(&t, canned ? t.answer.result : real()->uring_register(real(), fd, op, arg, n));
+}
+
+static int k_map(const esock_sys *sys, void **out, size_t len, int fd, int64_t offset) {
+    struct turn t;
+    struct script *k = (struct script *)(uintptr_t)sys;
+    bool canned = begin(sys, K_MAP, fd, (long)offset, 0, len, &t);
+    int r = (int)end(&t, canned ? t.answer.result : real()->map(real(), out, len, fd, offset));
+    if (r >= 0 && fd >= 0) {
+        *(offset == 0 ? &k->ring.rings : &k->ring.sqes) = *out;
+    }
+    return r;
+}
+
+static int k_unmap(const esock_sys *sys, void *at, size_t len) {
+    struct turn t;
+    begin(sys, K_UNMAP, -1, 0, 0, len, &t);
+    return (int)end(&t, real()->unmap(real(), at, len));
+}
+
 static int k_open(const esock_sys *sys, const char *path, int flags) {
     struct turn t;
     bool canned = begin(sys, K_OPEN, -1, flags, 0, 0, &t);
@@ -472,6 +625,8 @@ void script_init(struct script *k) {
         .send = k_send,
         .sendto = k_sendto,
         .sendmsg = k_sendmsg,
+        .recvmmsg = k_recvmmsg,
+        .sendmmsg = k_sendmmsg,
         .sendfile = k_sendfile,
         .sigpipe_block = k_sigpipe_block,
         .sigpipe_restore = k_sigpipe_restore,
@@ -482,6 +637,11 @@ void script_init(struct script *k) {
         .eventfd = k_eventfd,
         .event_set = k_event_set,
         .event_clear = k_event_clear,
+        .uring_setup = k_uring_setup,
+        .uring_enter = k_uring_enter,
+        .uring_register = k_uring_register,
+        .map = k_map,
+        .unmap = k_unmap,
         .open = k_open,
         .filetype = k_filetype,
         .setns = k_setns,

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "esock_sys.h"
+#include "esock_uring.h"
 
 enum script_call {
     K_SOCKET,
@@ -46,6 +47,8 @@ enum script_call {
     K_SEND,
     K_SENDTO,
     K_SENDMSG,
+    K_RECVMMSG,
+    K_SENDMMSG,
     K_SENDFILE,
     K_SIGPIPE_BLOCK,
     K_SIGPIPE_RESTORE,
@@ -56,6 +59,16 @@ enum script_call {
     K_EVENTFD,
     K_EVENT_SET,
     K_EVENT_CLEAR,
+    K_URING_SETUP,
+    K_URING_ENTER,
+    K_URING_REGISTER,
+    K_URING_ACCEPT, /* requests of a ring: each that is submitted is a call */
+    K_URING_RECV,
+    K_URING_SEND,
+    K_URING_POLL,
+    K_URING_CANCEL,
+    K_MAP,
+    K_UNMAP,
     K_OPEN,
     K_FILETYPE,
     K_SETNS,
@@ -76,6 +89,9 @@ struct script_answer {
     int msg_flags; /* recvmsg: flags of the result */
     int revents;   /* poll: what the first descriptor reports */
 };
+
+/* recvmmsg and sendmmsg: with pass and a cut, the kernel is given at most so many messages; `data` of a canned recvmmsg
+ * is the content of each of `result` messages. */
 
 /* The arguments and the result of one call. a and b tell calls apart: MSG_ or open flags for I/O, level and option for
  * options, the request for ioctl, op and mask for epoll_ctl, else how or backlog. */
@@ -101,6 +117,18 @@ struct script {
     unsigned allocs;       /* allocations, with those that failed */
     unsigned no_memory_at; /* which of them fails, counted from 1; 0: none */
     int blocks;            /* allocated, and not freed yet */
+    unsigned completions;  /* how many a new ring has room for; 0: as asked */
+    struct script_ring {   /* the last ring */
+        int fd;
+        struct esock__uring_params params;
+        void *rings, *sqes;
+        uint32_t submitted, completed; /* requests and results that were looked at */
+        struct {
+            uint64_t user_data;
+            int32_t result;
+            bool waits;
+        } forged[SCRIPT_DEPTH];
+    } ring;
 };
 
 /* An empty script: everything goes to the real kernel. */

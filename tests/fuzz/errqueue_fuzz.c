@@ -137,7 +137,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     kernel.control = bytes;
     kernel.len = size;
     kernel.flags = (shape & TRUNCATED ? MSG_CTRUNC : 0) | (shape & HEEDED ? MSG_ERRQUEUE : 0);
-    kernel.result = result > 250 ? -EAGAIN : result;
+    kernel.result = result > 250 ? -EAGAIN : (int)result;
     kernel.closed = 0;
 
     char buf[8];

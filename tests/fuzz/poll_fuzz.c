@@ -202,7 +202,7 @@ static void come(struct kernel_socket *s, uint8_t what) {
 static void meanwhile(void) {
     for (uint8_t b = byte(); b & 3; b = byte()) {
         if ((b & 3) == 1)
-            come(&kernel[b / 4 % SOCKETS], b / 16 * 4 + b % 4);
+            come(&kernel[b / 4 % SOCKETS], (uint8_t)(b / 16 * 4 + b % 4));
         else if ((b & 3) == 2)
             collect(1 + b / 4 % 4);
         else

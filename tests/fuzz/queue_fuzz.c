@@ -324,7 +324,7 @@ static void give(uint8_t a) {
     ended_quietly(NULL);
     if (o == NULL) return;
     uint8_t b = byte();
-    unsigned len = 1 + b % sizeof o->data % 200;
+    unsigned len = (unsigned)(1 + b % sizeof o->data % 200);
     int socket = a / 64 % SOCKETS;
     memset(o, 0, sizeof *o);
     o->socket = socket;

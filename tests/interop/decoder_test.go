@@ -140,12 +140,12 @@ func (g inputs) some(n int, pieces ...string) string {
 func (g inputs) decoding(typ string) decoding {
 	c := decoding{typ: typ}
 	number := func(n int64) *int64 { return &n }
-	sizes := []int{0, 1, 2, 3, 4, 5, 8, 10, 16, 20, 30, 60, 255, 256, 65535, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, -1}
+	sizes := []int64{0, 1, 2, 3, 4, 5, 8, 10, 16, 20, 30, 60, 255, 256, 65535, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, -1}
 	if g.IntN(3) == 0 {
-		c.o.PacketSize = number(int64(g.one(sizes)))
+		c.o.PacketSize = number(sizes[g.IntN(len(sizes))])
 	}
 	if g.IntN(4) == 0 {
-		c.o.LineLength = number(int64(g.one(sizes)))
+		c.o.LineLength = number(sizes[g.IntN(len(sizes))])
 	}
 	if g.IntN(8) == 0 || typ == "line" && g.IntN(2) == 0 {
 		c.o.LineDelimiter = number(int64(g.one([]int{0, 10, 13, ';', 127, 128, 255, 255, 256, -1})))

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# For build/kernels: gets a kernel of Debian by apt, and keeps what a guest needs of it.
-# usage: fetch.sh DIR RELEASE ARCH
-# DIR then has vmlinuz, modules.cpio, and the file package with the package's name and version. If that fails, DIR stays as
-# it was.
+# For build/kernels: gets packages of Debian by apt, and keeps what a guest needs of them.
+# usage: fetch.sh kernel DIR RELEASE ARCH
+#        fetch.sh programs DIR RELEASE ARCH
+# DIR then has vmlinuz, modules.cpio, and the file package with the package's name and version; or root, with the programs
+# that tests call on another processor than this one, and their libraries. If that fails, DIR stays as it was.
 set -euo pipefail
 
-dir=$1 release=$2 arch=$3
+what=$1 dir=$2 release=$3 arch=$4
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 new=$dir.new
 rm -rf "$new"
@@ -19,7 +20,7 @@ mkdir -p lists/partial archives/partial x root
 apt=(-q -o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$PWD/lists"
     -o Dir::State::Status="$PWD/status" -o Dir::Cache="$PWD" -o APT::Architecture="$arch" -o APT::Architectures="$arch"
     -o APT::Sandbox::User= -o Acquire::Languages=none -o Acquire::Retries=3
-    -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20
+    -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Debug::NoLocking=true
     -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
 
 quietly() {
@@ -74,11 +75,40 @@ keep_modules() {
     (cd root && find . -mindepth 1 | cpio -o -H newc -R +0:+0 --quiet) >modules.cpio
 }
 
-echo "fetching Debian's kernel of $release for $arch"
-update
-unpack
-keep_modules
-mv "$(find x -name 'vmlinu[xz]*' -type f | head -n 1)" ../vmlinuz
-mv modules.cpio package ..
+# fetch_kernel: puts vmlinuz, modules.cpio and package into $new.
+fetch_kernel() {
+    echo "fetching Debian's kernel of $release for $arch"
+    update
+    unpack
+    keep_modules
+    mv "$(find x -name 'vmlinu[xz]*' -type f | head -n 1)" ../vmlinuz
+    mv modules.cpio package ..
+}
+
+# fetch_programs: puts the programs into $new/root/bin and all libraries that their packages depend on into $new/root/lib.
+fetch_programs() {
+    local package program file
+    echo "fetching programs of Debian's $release for $arch"
+    update
+    quietly apt-get "${apt[@]}" -y --no-install-recommends --download-only install \
+        busybox-static iproute2 bash dash util-linux
+    for package in archives/*.deb; do
+        dpkg-deb --fsys-tarfile "$package" | tar -x -C x
+    done
+    mkdir -p root/bin root/lib
+    for program in busybox ip tc bash dash setpriv; do
+        file=$(find x/bin x/sbin x/usr/bin x/usr/sbin -name "$program" ! -type l -print -quit)
+        cp "$file" root/bin/
+    done
+    cp -P x/lib/*.so* root/lib/ # the loader, which programs name with its path
+    find x/lib/*-linux-gnu* x/usr/lib/*-linux-gnu* -maxdepth 0 -type d | while read -r file; do
+        mkdir -p "root/lib/$(basename "$file")"
+        find "$file" -maxdepth 1 -name '*.so*' -exec cp -P -t "root/lib/$(basename "$file")" {} +
+    done
+    mv root ..
+}
+
+"fetch_$what"
+cd /
 rm -rf "$new/work" "$dir"
 mv "$new" "$dir"

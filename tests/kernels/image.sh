@@ -1,25 +1,33 @@
 #!/usr/bin/env bash
 # For build/kernels: builds the tests, and the initial file system in which they run.
-# usage: image.sh DIR ARCH SUITE...
-# DIR then has tests.cpio.
+# usage: image.sh DIR ARCH PROGRAMS SUITE...
+# DIR then has tests.cpio. Where ARCH, in Debian's spelling, is another processor than this one, the tests are built by its
+# cross compiler, and the folder PROGRAMS has what else there must be: fetch.sh makes it.
 set -euo pipefail
 
 image() {
-    local dir=$1 arch=$2 root=$1/root suite
-    shift 2
+    local dir=$1 arch=$2 programs=$3 root=$1/root suite
+    shift 3
     rm -rf "$root"
     mkdir -p "$root"/{bin,sbin,etc,root,suite,esock,proc,sys,dev,tmp,run,var,lib,lib64,usr}
     ln -s ../run "$root/var/run"
     ln -s ../bin ../sbin "$root/usr/"
     tar -c --exclude=./.git --exclude=./build/out . | tar -x -C "$root/esock"
     : >"$root/suites"
+    target "$arch"
     for suite in "$@"; do
         "suite_$suite" "$root"
     done
     CGO_ENABLED=0 go build -o "$root/init" ./tests/kernels/guest
     CGO_ENABLED=0 go build -o "$root/bin/test2json" cmd/test2json
     cp tests/kernels/modules "$root/"
-    programs "$root"
+    if [[ -n $cross ]]; then
+        cp -a "$programs/root/." "$root/"
+    else
+        programs "$root"
+    fi
+    ln -s ../bin/busybox "$root/sbin/modprobe"
+    ln -s "$([[ -f $root/bin/dash ]] && echo dash || echo bash)" "$root/bin/sh"
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
     printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
@@ -28,18 +36,29 @@ image() {
     rm -rf "$root" # the copy of the tree is none for tools that walk this one
 }
 
+# target ARCH: sets the compilers. A cross compiler's libraries are not in the guest, so its programs are linked statically; there
+# Go looks up names itself, because glibc's way needs libraries even then.
+target() {
+    cross='' preset=default fuzz=fuzz go_flags=(-ldflags=-w)
+    [[ $1 != "$(go env GOHOSTARCH)" ]] || return 0
+    cross=1 preset=$1 fuzz=fuzz-$1 go_flags=(-tags 'netgo osusergo' -ldflags '-w -linkmode external -extldflags -static')
+    export GOARCH=$1 CGO_ENABLED=1
+    case $1 in
+    amd64) export CC=x86_64-linux-gnu-gcc ;;
+    arm64) export CC=aarch64-linux-gnu-gcc ;;
+    esac
+}
+
 # programs ROOT: those that tests call, and the libraries of all programs.
 programs() {
     local root=$1 program file
     cp "$(command -v busybox)" "$root/bin/busybox"
-    ln -s ../bin/busybox "$root/sbin/modprobe"
     # Debian's busybox as a shell would take its own ip for that of iproute2.
     for program in ip tc bash dash setpriv; do
         if file=$(PATH=$PATH:/usr/sbin:/sbin command -v "$program"); then
             cp -L "$file" "$root/bin/"
         fi
     done
-    ln -s "$([[ -f $root/bin/dash ]] && echo dash || echo bash)" "$root/bin/sh"
     # ldd fails for those without libraries.
     { find "$root/bin" "$root/suite" -type f -exec ldd {} + 2>/dev/null || true; } | grep -oE '/[^ ]+\.so[^ ]*' | sort -u |
         while read -r file; do
@@ -50,7 +69,7 @@ programs() {
 
 # go_suite ROOT NAME PACKAGE
 go_suite() {
-    go test -c -ldflags=-w -o "$1/suite/$2.test" "$3"
+    go test -c "${go_flags[@]}" -o "$1/suite/$2.test" "$3"
     echo "$2 go /esock/$3 /suite/$2.test" >>"$1/suites"
 }
 
@@ -70,9 +89,9 @@ suite_supports() { go_suite "$1" supports ./supports; }
 # The programs of ctest, each a part of one suite.
 suite_c() {
     local program
-    cmake --preset default >/dev/null
-    cmake --build --preset default >/dev/null
-    for program in build/out/default/*_test; do
+    cmake --preset "$preset" >/dev/null
+    cmake --build --preset "$preset" >/dev/null
+    for program in "build/out/$preset"/*_test; do
         cp "$program" "$1/suite/"
         echo "c c /esock /suite/$(basename "$program")" >>"$1/suites"
     done
@@ -81,9 +100,9 @@ suite_c() {
 # Every input of every corpus once more.
 suite_fuzz() {
     local program target
-    cmake --preset fuzz >/dev/null
-    cmake --build --preset fuzz >/dev/null
-    for program in build/out/fuzz/*_fuzz; do
+    cmake --preset "$fuzz" >/dev/null
+    cmake --build --preset "$fuzz" >/dev/null
+    for program in "build/out/$fuzz"/*_fuzz; do
         target=$(basename "$program" _fuzz)
         cp "$program" "$1/suite/"
         echo "fuzz corpus /esock/tests/fuzz/corpus/$target /suite/${target}_fuzz" >>"$1/suites"

@@ -74,22 +74,29 @@ type Machine struct {
 	Arch   string // as uname -m prints it
 }
 
+// File is one of what the kernel answered to options, and of the control messages that it sent: ESOCK_CAPTURE of the tests.
+type File struct{ Name, Text string }
+
 // What a guest says is on lines of its console. Each has a mark, because the kernel and the tests print there, too.
 const (
 	markMachine = "@esock-machine "
 	markResult  = "@esock-result "
+	markFile    = "@esock-file "
 	markEnd     = "@esock-end"
 )
 
-// Line is a Machine or a Result for the console.
+// Line is a Machine, a Result or a File for the console.
 func Line(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // plain structures of strings and numbers
 	}
 	mark := markResult
-	if _, ok := v.(Machine); ok {
+	switch v.(type) {
+	case Machine:
 		mark = markMachine
+	case File:
+		mark = markFile
 	}
 	return mark + string(b) + "\n"
 }
@@ -101,7 +108,8 @@ const End = markEnd + "\n"
 type Run struct {
 	Machine Machine
 	Results []Result // a suite each, in the order in which they were run
-	Ended   bool     // the guest ran all; otherwise it stopped, or was stopped, on its way
+	Files   []File
+	Ended   bool // the guest ran all; otherwise it stopped, or was stopped, on its way
 }
 
 // ParseConsole finds in a guest's console what it said. A console that breaks off is a Run that is not Ended.
@@ -115,6 +123,12 @@ func ParseConsole(text string) (Run, error) {
 			if err := json.Unmarshal([]byte(said), &r.Machine); err != nil {
 				return r, fmt.Errorf("the guest's line about itself: %w", err)
 			}
+		} else if said, ok := strings.CutPrefix(line, markFile); ok {
+			var f File
+			if err := json.Unmarshal([]byte(said), &f); err != nil {
+				return r, fmt.Errorf("a file of the guest: %w", err)
+			}
+			r.Files = append(r.Files, f)
 		} else if said, ok := strings.CutPrefix(line, markResult); ok {
 			var one Result
 			if err := json.Unmarshal([]byte(said), &one); err != nil {

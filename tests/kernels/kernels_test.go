@@ -108,7 +108,7 @@ func TestReadCorpus(t *testing.T) {
 func TestParseConsole(t *testing.T) {
 	console := "SeaBIOS\r\n\r\n" + strings.ReplaceAll(Line(Machine{Kernel: "6.1.0", Arch: "x86_64"})+
 		Line(Result{Suite: "c", Passed: 1, Seconds: 1})+"something else\n"+
-		Line(Result{Suite: "c", Passed: 2, Seconds: 2, Skipped: []Skip{{"a", "b"}}})+Line(Result{Suite: "tests", Passed: 5}), "\n", "\r\n")
+		Line(Result{Suite: "c", Passed: 2, Seconds: 2, Skipped: []Skip{{"a", "b"}}})+Line(File{"options.txt", "a\tb\n"})+Line(Result{Suite: "tests", Passed: 5}), "\n", "\r\n")
 	run, err := ParseConsole(console)
 	require.NoError(t, err)
 	assert.False(t, run.Ended)
@@ -116,11 +116,14 @@ func TestParseConsole(t *testing.T) {
 	assert.Equal(t, []Result{
 		{Suite: "c", Passed: 3, Seconds: 3, Skipped: []Skip{{"a", "b"}}}, {Suite: "tests", Passed: 5},
 	}, run.Results)
+	assert.Equal(t, []File{{"options.txt", "a\tb\n"}}, run.Files)
 	run, err = ParseConsole(console + End)
 	require.NoError(t, err)
 	assert.True(t, run.Ended)
 	_, err = ParseConsole(markResult + "{")
 	assert.ErrorContains(t, err, "a result of the guest")
+	_, err = ParseConsole(markFile + "{")
+	assert.ErrorContains(t, err, "a file of the guest")
 }
 
 // runs are two kernels for the tests of what is shown.
@@ -148,5 +151,18 @@ func TestPage(t *testing.T) {
 	assert.Contains(t, page, "| suite | 5.10.0 x86_64 | 6.1.0 x86_64 |\n")
 	assert.Contains(t, page, "| `tests` | 7 passed, 3 skipped | 8 passed, **1 failed**, 1 skipped |\n")
 	assert.Contains(t, page, "| `c` | not run | 1 passed |\n")
-	assert.Contains(t, page, "| no \\| IPv6 &lt;x> | 5.10.0, 6.1.0 | tests: TestA, tests: TestB |\n")
+	assert.Contains(t, page, "| `tests: TestA` | all | no \\| IPv6 &lt;x> |\n")
+	assert.Contains(t, page, "| `tests: TestB` | 5.10 | no \\| IPv6 &lt;x> |\n")
+}
+
+func TestPageCountsTheSubtestsOfAReason(t *testing.T) {
+	on := func(kernel, arch string, skips ...Skip) Run {
+		return Run{Machine: Machine{Kernel: kernel, Arch: arch}, Results: []Result{{Suite: "tests", Skipped: skips}}}
+	}
+	page := Page([]Run{
+		on("5.10.0", "x86_64", Skip{"TestA/x", "old"}, Skip{"TestA/y", "it  needs a key: esock: option 5 of level 1"}),
+		on("6.1.0", "aarch64", Skip{"TestA/x", "it needs a key"}, Skip{"TestA/y", "it needs a key"}),
+		on("7.2.0", "x86_64"),
+	}, time.Now())
+	assert.Contains(t, page, "| `tests: TestA` | 5.10, 6.1 aarch64 | it needs a key (2); old |\n")
 }

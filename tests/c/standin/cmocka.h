@@ -75,6 +75,7 @@ __attribute__((unused)) static int standin_run(const struct CMUnitTest *tests, s
     void *state = NULL;
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (i = 0; i < count; i++) {
+        printf("[ RUN      ] %s\n", tests[i].name);
         int end = setjmp(standin_runner);
         if (end == 0) {
             if (tests[i].setup != NULL && tests[i].setup(&state) != 0) end = STANDIN_FAILED;
@@ -83,9 +84,9 @@ __attribute__((unused)) static int standin_run(const struct CMUnitTest *tests, s
         if (tests[i].teardown != NULL) tests[i].teardown(&state);
         failed += end == STANDIN_FAILED;
         printf("[ %s ] %s\n",
-               end == 0                 ? "OK"
-               : end == STANDIN_SKIPPED ? "SKIPPED"
-                                        : "FAILED",
+               end == 0                 ? "      OK"
+               : end == STANDIN_SKIPPED ? " SKIPPED"
+                                        : "  FAILED",
                tests[i].name);
     }
     return failed;

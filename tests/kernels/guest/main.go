@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +21,9 @@ import (
 
 // limit is for one program. An emulated processor is twenty times slower than a real one.
 const limit = 30 * time.Minute
+
+// captured is where tests put what the kernel answered.
+const captured = "/captured"
 
 func main() {
 	if err := run(); err != nil {
@@ -55,6 +59,14 @@ func run() error {
 		r.Suite, r.Seconds = s.Name, time.Since(start).Seconds()
 		fmt.Print("\n", kernels.Line(r))
 	}
+	files, _ := filepath.Glob(captured + "/*")
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		fmt.Print("\n", kernels.Line(kernels.File{Name: filepath.Base(file), Text: string(text)}))
+	}
 	fmt.Print(kernels.End)
 	return nil
 }
@@ -63,7 +75,7 @@ func run() error {
 func system() error {
 	for _, m := range []struct{ what, where string }{
 		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"devpts", "/dev/pts"}, {"tmpfs", "/dev/shm"},
-		{"tmpfs", "/tmp"}, {"tmpfs", "/run"}, {"cgroup2", "/sys/fs/cgroup"},
+		{"tmpfs", "/tmp"}, {"tmpfs", captured}, {"tmpfs", "/run"}, {"cgroup2", "/sys/fs/cgroup"},
 	} {
 		if err := os.MkdirAll(m.where, 0o755); err != nil {
 			return err
@@ -85,6 +97,7 @@ func system() error {
 	// The limit of each test is for a machine that is not emulated.
 	for name, value := range map[string]string{
 		"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "ESOCK_TEST_LIMIT": (limit / 3).String(),
+		"ESOCK_CAPTURE": captured,
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return err
@@ -135,7 +148,8 @@ func try(s kernels.Suite) kernels.Result {
 	inputs := 0
 	switch s.Kind {
 	case kernels.Go:
-		args = []string{"/bin/test2json", "-t", s.Program, "-test.v=test2json", "-test.timeout=" + (limit - time.Minute).String()}
+		args = []string{"/bin/test2json", "-t", s.Program, "-test.v=test2json", "-test.short", // that many stressed sockets take minutes
+			"-test.timeout=" + (limit - time.Minute).String()}
 	case kernels.C:
 		args = []string{s.Program}
 	case kernels.Corpus:
@@ -177,8 +191,12 @@ type output struct {
 
 func (o *output) Write(p []byte) (int, error) {
 	for line := range bytes.Lines(p) {
-		if bytes.Contains(line, []byte(`"Action":"fail"`)) { // test2json writes whole lines
-			fmt.Printf("# %s\n", bytes.TrimSpace(line))
+		var e struct { // test2json writes whole lines
+			Action, Test string
+			Elapsed      float64
+		}
+		if json.Unmarshal(line, &e) == nil && (e.Action == "fail" || e.Elapsed > 20 && !strings.Contains(e.Test, "/")) {
+			fmt.Printf("# %s\n", bytes.TrimSpace(line)) // for somebody who watches the console
 		}
 	}
 	o.mu.Lock()

@@ -1,4 +1,5 @@
-// Command table prints what the guests of build/kernels printed, as one table, and writes docs/kernels.md.
+// Command table prints what the guests of build/kernels printed, as one table, and writes docs/kernels.md and what the kernels
+// answered.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 
 func main() {
 	page := flag.String("o", "", "also write this page")
+	capture := flag.String("capture", "", "also write what the kernels of x86-64 answered into this folder")
 	flag.Parse()
 	var runs []kernels.Run
 	for _, file := range flag.Args() {
@@ -34,6 +36,9 @@ func main() {
 				Test: "the guest did not end", Output: strings.Join(lines[max(0, len(lines)-20):], "\n") + "\n"}}})
 		}
 		runs = append(runs, run)
+		if *capture != "" && run.Machine.Arch == "x86_64" {
+			keep(filepath.Join(*capture, run.Machine.Version()), run.Files)
+		}
 	}
 	fmt.Print(kernels.Text(runs))
 	if *page != "" {
@@ -46,6 +51,18 @@ func main() {
 			if len(r.Failed) > 0 {
 				os.Exit(1)
 			}
+		}
+	}
+}
+
+// keep writes files into a folder.
+func keep(dir string, files []kernels.File) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		fatal(err)
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(f.Name)), []byte(f.Text), 0o644); err != nil {
+			fatal(err)
 		}
 	}
 }

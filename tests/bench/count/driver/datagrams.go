@@ -211,6 +211,30 @@ func sent(in int, send func() error) operation {
 
 // selectEsock arms a handle, sends, takes the message and repeats the call.
 func selectEsock() (operation, error) {
+	return messaged(esock.With, func(msg esock.Message, in *esock.Socket, buf []byte, w esock.Wait) error {
+		if _, ok := msg.(esock.SelectMsg); !ok {
+			return fmt.Errorf("got %T", msg)
+		}
+		_, err := in.Recv(buf, 0, w)
+		return err
+	})
+}
+
+// completionEsock arms a handle, sends, and takes the message with the result.
+func completionEsock() (operation, error) {
+	return messaged(esock.CompleteWith, func(msg esock.Message, _ *esock.Socket, _ []byte, _ esock.Wait) error {
+		done, ok := msg.(esock.CompletionMsg)
+		if !ok {
+			return fmt.Errorf("got %T", msg)
+		}
+		_, err := done.Result()
+		return err
+	})
+}
+
+// messaged makes an asynchronous receive wait, sends what it waits for, and gives its message to take.
+func messaged(form func(*esock.Handle) esock.Wait,
+	take func(msg esock.Message, in *esock.Socket, buf []byte, w esock.Wait) error) (operation, error) {
 	in, err := sockets.EsockUDP()
 	if err != nil {
 		return operation{}, err
@@ -225,10 +249,10 @@ func selectEsock() (operation, error) {
 	}
 	to := &unix.SockaddrInet4{Addr: sockets.Loopback.As4(), Port: int(at.Port())}
 	mb := esock.NewMailbox()
-	w := esock.With(mb.NewHandle())
+	w := form(mb.NewHandle())
 	buf, ctx := make([]byte, sockets.Message), context.Background()
 	return operation{run: func() error {
-		if _, err := in.Recv(buf, 0, w); !isSelect(err) {
+		if _, err := in.Recv(buf, 0, w); !isPending(err) {
 			return fmt.Errorf("not armed: %v", err)
 		}
 		if err := unix.Sendto(out, buf, 0, to); err != nil {
@@ -238,15 +262,11 @@ func selectEsock() (operation, error) {
 		if err != nil {
 			return err
 		}
-		if _, ok := msg.(esock.SelectMsg); !ok {
-			return fmt.Errorf("got %T", msg)
-		}
-		_, err = in.Recv(buf, 0, w)
-		return err
+		return take(msg, in, buf, w)
 	}}, nil
 }
 
-func isSelect(err error) bool {
-	_, ok := err.(*esock.Select)
+func isPending(err error) bool {
+	_, ok := err.(esock.Pending)
 	return ok
 }

@@ -31,6 +31,8 @@ var rows = []row{
 		{nameEsock, acceptEsock}, {nameSys, acceptSys}}},
 	{"select", "UDP, a receive arms a handle, its message comes, the receive is repeated; the send too", []contender{
 		{nameEsock, selectEsock}}},
+	{"completion", "the same receive, carried out by the library", []contender{
+		{nameEsock, completionEsock}}},
 	{"gentcp-passive", "a packet received and sent back by a server whose Recv waits; the bare client too", []contender{
 		{nameEsock, passiveGentcp}, {nameNet, passiveNet}}},
 	{"gentcp-active", "the same, packets as messages to a mailbox", []contender{

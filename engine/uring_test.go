@@ -1,0 +1,202 @@
+package engine_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/engine"
+	"github.com/esock-go/esock/internal/loopcall"
+	"github.com/esock-go/esock/internal/testwait"
+)
+
+// refuse makes io_uring unavailable, as the kernel would.
+func refuse(t *testing.T, errno syscall.Errno) {
+	real := loopcall.New
+	loopcall.New = func(buffers, size, kind uint32) (unsafe.Pointer, *loopcall.Buffers, int, uint32, int, int) {
+		if kind == loopcall.URing {
+			return nil, nil, -1, 0, 0, -int(errno)
+		}
+		q, b, fd, _, _, r := real(buffers, size, loopcall.Epoll)
+		return q, b, fd, loopcall.Epoll, -int(errno), r
+	}
+	t.Cleanup(func() { loopcall.New = real })
+}
+
+func TestBackends(t *testing.T) {
+	l := run(t)
+	got, err := l.Backend()
+	require.NoError(t, err)
+	require.Equal(t, backend, got)
+	var invalid *esock.InvalidError
+	_, err = engine.New(engine.WaitWith(3))
+	require.ErrorAs(t, err, &invalid)
+	var none *engine.Loop
+	got, err = none.Backend()
+	require.NoError(t, err)
+	require.Equal(t, engine.Epoll, got)
+	require.Equal(t, "epoll io_uring io_uring or epoll Backend(9)",
+		engine.Epoll.String()+" "+engine.IOUring.String()+" "+engine.IOUringOrEpoll.String()+" "+engine.Backend(9).String())
+}
+
+// Where io_uring is not available a loop says why, or does without.
+func TestWithoutIOUring(t *testing.T) {
+	for errno, why := range map[syscall.Errno]string{
+		syscall.EPERM:  "io_uring_disabled",
+		syscall.ENOSYS: "seccomp",
+		syscall.EINVAL: "6.1",
+	} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			refuse(t, errno)
+			_, err := engine.New(engine.WaitWith(engine.IOUring))
+			require.ErrorIs(t, err, errno)
+			require.ErrorContains(t, err, why)
+			l, err := engine.New(engine.WaitWith(engine.IOUringOrEpoll))
+			require.NoError(t, err)
+			defer l.Close()
+			got, err := l.Backend()
+			require.Equal(t, engine.Epoll, got)
+			require.ErrorIs(t, err, errno)
+			require.ErrorContains(t, err, why)
+		})
+	}
+}
+
+// Another goroutine closes a socket of a loop that is asleep, and one of a loop whose handler runs.
+func TestClosesFromOtherGoroutines(t *testing.T) {
+	l := run(t)
+	a, b := pair(t)
+	closed := make(chan error, 1)
+	h := handler{closed: func(_ *engine.Conn, err error) { closed <- err }}
+	_, err := l.Adopt(a, h)
+	require.NoError(t, err)
+	in(t, l, func() {})
+	require.NoError(t, a.Close())
+	require.ErrorIs(t, <-closed, net.ErrClosed)
+	_, err = b.Recv(make([]byte, 1), 0, esock.Forever)
+	require.ErrorIs(t, err, io.EOF) // nothing holds the socket any more
+	a, b = pair(t)
+	busy := make(chan struct{})
+	h.received = func(*engine.Conn, []byte) {
+		close(busy)
+		runtime.Gosched()
+	}
+	_, err = l.Adopt(a, h)
+	require.NoError(t, err)
+	_, err = b.Send([]byte("x"), 0, esock.Forever)
+	require.NoError(t, err)
+	<-busy
+	require.NoError(t, a.Close())
+	require.ErrorIs(t, <-closed, net.ErrClosed)
+}
+
+// Many goroutines close sockets while the loop ends.
+func TestClosesWhileTheLoopEnds(t *testing.T) {
+	for range 20 {
+		l, err := engine.New(engine.Buffers(64, 256))
+		require.NoError(t, err)
+		ended := begin(l.Run)
+		var sockets []*esock.Socket
+		for range 20 {
+			a, _ := pair(t)
+			_, err := l.Adopt(a, echo)
+			require.NoError(t, err)
+			sockets = append(sockets, a)
+		}
+		in(t, l, func() {})
+		done := make(chan struct{})
+		for _, s := range sockets {
+			go func() {
+				s.Close()
+				done <- struct{}{}
+			}()
+		}
+		l.Close()
+		require.ErrorIs(t, <-ended, engine.ErrClosed)
+		for range sockets {
+			<-done
+		}
+	}
+}
+
+// What has come for a connection that a function of Post detaches is not lost, whoever has it.
+func TestDetachWhileBytesCome(t *testing.T) {
+	const total = 1 << 16
+	l := run(t)
+	a, b := pair(t)
+	var got atomic.Int64
+	c, err := l.Adopt(a, handler{received: func(_ *engine.Conn, b []byte) { got.Add(int64(len(b))) }})
+	require.NoError(t, err)
+	go func() {
+		for range total / 16 {
+			_, err := b.Send(make([]byte, 16), 0, esock.Forever)
+			assert.NoError(t, err)
+		}
+	}()
+	testwait.Until(t, "the first bytes", func() bool { return got.Load() > 0 })
+	out := make(chan *esock.Socket)
+	var detach func()
+	detach = func() {
+		s, err := c.Detach()
+		if err != nil {
+			assert.ErrorIs(t, err, esock.ErrState)
+			c.Post(detach)
+			return
+		}
+		out <- s
+	}
+	c.Post(detach)
+	s := <-out
+	rest := make([]byte, total)
+	for n := int(got.Load()); n < total; {
+		k, err := s.Recv(rest, 0, esock.Within(time.Minute))
+		require.NoError(t, err)
+		n += k
+	}
+}
+
+// With one processor a loop that waits lets other goroutines run, and parks at last.
+func TestOneProcessorIsShared(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	l := run(t)
+	s, address := listen(t)
+	require.NoError(t, l.Serve(s, echo))
+	c := dial(t, address)
+	for range 3 {
+		_, err := c.Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(c, make([]byte, 1))
+		require.NoError(t, err)
+		// It sleeps for good: what wakes it is not the time.
+		testwait.Until(t, "a loop that sleeps for good", func() bool {
+			before := l.Counters().Turns
+			time.Sleep(20 * time.Millisecond)
+			return l.Counters().Turns == before
+		})
+	}
+	done := make(chan struct{})
+	l.Post(func() { close(done) })
+	<-done
+}
+
+// The end of a context ends a loop that waits.
+func TestAContextEndsAWait(t *testing.T) {
+	l, err := engine.New()
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	testwait.Until(t, "a sleep", func() bool { return l.Counters().Sleeps > 0 })
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+}
