@@ -429,6 +429,9 @@ func (c *Conn) sent(r *loopcall.Result) {
 	c.ease()
 }
 
+// waits reports whether ease has something to do, or may have when more is sent.
+func (c *Conn) waits() bool { return c.ending != nil || c.paused || c.full || c.out != nil }
+
 // ease does what has waited until fewer bytes were unsent.
 func (c *Conn) ease() {
 	switch {

@@ -660,7 +660,7 @@ func (l *Loop) settle() (done int) {
 		case o.op.Done == o.op.Len:
 			done++
 			c.done(o.op)
-			if c.ending != nil || c.paused || c.full {
+			if c.waits() {
 				l.eased = append(l.eased, c)
 			}
 		default: // the queue has it still, or it has failed
