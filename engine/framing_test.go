@@ -215,7 +215,7 @@ func TestWrongRaw(t *testing.T) {
 		errs <- c.Raw(-1)
 		assert.NoError(t, c.Raw(1<<62))
 		errs <- c.Raw(1 << 62)
-		assert.EqualValues(t, 1<<62, c.RawLeft())
+		assert.EqualValues(t, int64(1<<62), c.RawLeft())
 		c.Close()
 	}}
 	c := dial(t, serve(t, packet.Line, packet.Options{}, h))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math"
 	"os"
 	"syscall"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/testint"
 	"github.com/esock-go/esock/sockopt"
 )
 
@@ -447,7 +447,10 @@ func TestCompletion_Refused(t *testing.T) {
 	dgram, _ := udp(t)
 	_, err := dgram.RecvErr(new(esock.Msg), esock.Complete(mb))
 	assert.ErrorIs(t, err, &esock.InvalidError{What: "timeout"})
-	assert.ErrorIs(t, second(b.Recv(make([]byte, 1), math.MaxInt64, esock.Complete(mb))), &esock.InvalidError{What: "msg_flag"})
+	for _, n := range testint.Wide() {
+		err := second(b.Recv(make([]byte, 1), esock.MsgFlags(n), esock.Complete(mb)))
+		assert.ErrorIs(t, err, &esock.InvalidError{What: "msg_flag"})
+	}
 	assert.ErrorIs(t, second(dgram.Recv(nil, 0, esock.Complete(mb))), &esock.InvalidError{What: "data_size"})
 	n, err := b.Recv(nil, 0, esock.Complete(mb))
 	assert.Equal(t, outcome{0, nil}, outcome{n, err}, "nothing to do")
