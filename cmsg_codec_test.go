@@ -128,7 +128,7 @@ func TestControlOfALG(t *testing.T) {
 		{"set_iv", iv, nativeOf(uint32(3), iv), iv},
 		{"set_iv", string(iv), nativeOf(uint32(3), iv), iv},
 		{"set_iv", []byte{}, nativeOf(uint32(0)), []byte{}},
-		{"set_aead_assoclen", math.MaxUint32, nativeOf(uint32(math.MaxUint32)), math.MaxUint32},
+		{"set_aead_assoclen", math.MaxInt32, nativeOf(uint32(math.MaxInt32)), math.MaxInt32},
 	} {
 		m := map[string]any{"level": "alg", "type": c.typ, "value": c.value}
 		made, err := ControlMessageFromMap(m)
@@ -145,7 +145,7 @@ func TestControlOfALG(t *testing.T) {
 	}{
 		{"set_op", "nonsense", "value is not an integer"},
 		{"set_op", -1, "alg set_op -1 is out of range: it takes 0 to 4294967295"},
-		{"set_aead_assoclen", 1 << 32, "out of range"},
+		{"set_aead_assoclen", int64(1) << 32, "out of range"},
 		{"set_aead_assoclen", "encrypt", "value is not an integer"},
 		{"set_iv", 5, "value is not bytes"},
 		{"set_iv", true, "value is not bytes"},

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -323,7 +324,7 @@ func TestMistakes(t *testing.T) {
 		what        string
 	}{
 		{nil, 1, 1, nil, "socket"}, {stream, 1, 1, nil, "socket"}, {s, 0, 1, nil, "count"}, {s, -1, 1, nil, "count"},
-		{s, 1 << 30, 1, nil, "count"}, {s, 1, 0, nil, "size"}, {s, 1, -5, nil, "size"}, {s, 1, 1 << 40, nil, "size"},
+		{s, 1 << 30, 1, nil, "count"}, {s, 1, 0, nil, "size"}, {s, 1, -5, nil, "size"}, {s, 1, math.MaxInt, nil, "size"},
 		{s, 1, 1, []datagram.Option{nil}, "option"}, {s, 1, 1, []datagram.Option{datagram.Control(-1)}, "control"},
 		{s, 1, 1, []datagram.Option{datagram.Trains(0)}, "trains"},
 	} {

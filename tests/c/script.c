@@ -447,7 +447,7 @@ static int k_uring_setup(const esock_sys *sys, unsigned entries, void *params) {
     struct turn t;
     struct script *k = (struct script *)(uintptr_t)sys;
     struct esock__uring_params *p = params;
-    bool canned = begin(sys, K_URING_SETUP, -1, p->flags, 0, entries, &t);
+    bool canned = begin(sys, K_URING_SETUP, -1, (long)p->flags, 0, entries, &t);
     if (k->completions > 0) {
         p->cq_entries = k->completions;
         entries = (unsigned)at_most(entries, k->completions);
@@ -489,7 +489,7 @@ static void forge_request(const esock_sys *sys, struct esock__sqe *e) {
     if (call == K_CALLS) {
         return;
     }
-    bool canned = begin(sys, call, e->fd, e->op_flags, e->ioprio, e->len, &t);
+    bool canned = begin(sys, call, e->fd, (long)e->op_flags, e->ioprio, e->len, &t);
     if (!canned) {
         if (t.answer.cut != SIZE_MAX) {
             e->len = (uint32_t)at_most(e->len, t.answer.cut);
@@ -525,7 +525,7 @@ static int k_uring_enter(const esock_sys *sys, int fd, unsigned submit, unsigned
     struct script *k = (struct script *)(uintptr_t)sys;
     struct script_ring *ring = &k->ring;
     const struct esock__uring_params *p = &ring->params;
-    if (begin(sys, K_URING_ENTER, fd, submit, flags, min, &t)) {
+    if (begin(sys, K_URING_ENTER, fd, (long)submit, (long)flags, min, &t)) {
         return (int)end(&t, t.answer.result);
     }
     uint32_t tail = __atomic_load_n(in_ring(k, p->sq_off.tail), __ATOMIC_ACQUIRE);
@@ -544,7 +544,7 @@ static int k_uring_enter(const esock_sys *sys, int fd, unsigned submit, unsigned
 
 static int k_uring_register(const esock_sys *sys, int fd, unsigned op, void *arg, unsigned n) {
     struct turn t;
-    bool canned = begin(sys, K_URING_REGISTER, fd, op, 0, n, &t);
+    bool canned = begin(sys, K_URING_REGISTER, fd, (long)op, 0, n, &t);
     return (int)end(&t, canned ? t.answer.result : real()->uring_register(real(), fd, op, arg, n));
 }
 
