@@ -36,6 +36,7 @@
  *     operation of the kind. RECVFROM gets no address for them, and RECVMSG no control messages.
  *     esock_queue_remove drops them: see esock_queue_kept.
  *   - The queue does not notice a handle that is added twice.
+ *   - Bytes behind urgent data (MSG_OOB) may come only with the next ones: Linux 6.12 and 7.2.
  *   - esock_queue_cancel and _remove wait until the kernel has let go of the operation.
  *   - Buffers that the kernel may receive into are not on the stack (esock_buffers), up to half of
  *     them, as long as there is a repeated receive.

@@ -621,12 +621,16 @@ static void urgent_data_is_a_boundary(void **state) {
     nothing_comes(w.q);
     assert_int_equal(esock_send(w.b, "abU", 3, MSG_OOB, 0), 3);
     put(w.b, "cd");
-    size_t got = 0;
-    while (got < 4) {
+    size_t got = 0, all = 4;
+    while (got < all) {
         esock_result r = next(w.q);
         assert_true(r.n > 0);
         got += (size_t)r.n;
         esock_queue_buffers(w.q)->free++;
+        if (engine == ESOCK_QUEUE_URING && all == 4) { /* Linux may look behind it only then */
+            put(w.b, "ef");
+            all += 2;
+        }
     }
     end(&w);
 }
