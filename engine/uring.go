@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/kernel"
 	"github.com/esock-go/esock/internal/loopcall"
 )
 
@@ -241,9 +242,10 @@ func (l *Loop) patience() int {
 }
 
 // parks reports whether a loop that found nothing is to sleep as one with epoll does: where waiting in C would keep the
-// only processor from other goroutines. A thread that a goroutine is locked to is slow to park, so not at once.
+// only processor from other goroutines. A thread that a goroutine is locked to is slow to park, so not at once. On Linux 6.12
+// the runtime's poller does not hear of what arrives then, as it does on 6.18; where that is not known it does not park.
 func (l *Loop) parks() bool {
-	if l.ring.empty < naps || runtime.GOMAXPROCS(0) > 1 {
+	if l.ring.empty < naps || runtime.GOMAXPROCS(0) > 1 || !kernel.From(6, 18) {
 		return false
 	}
 	l.ring.empty = 0

@@ -53,7 +53,7 @@ var imports = []struct{ of, may string }{
 	{"netconn", ". sockopt internal/corecall internal/layered"},
 
 	{"datagram", ". sockopt internal/layered"},
-	{"engine", ". sockopt packet internal/loopcall"},
+	{"engine", ". sockopt packet internal/loopcall internal/kernel"},
 
 	{"internal/testkit", ". sockopt"},
 
