@@ -99,11 +99,8 @@ func TestALoopSharesTheProcessor(t *testing.T) {
 		round()
 	}
 	require.EqualValues(t, 64, least.Load())
-	limit := int64(32)
-	if b, _ := l.Backend(); b == engine.IOUring {
-		limit = 64 // it yields less often
-	}
-	in(t, l, func() { assert.LessOrEqual(t, longest, limit) })
+	// A few small turns may come before one that is large enough to yield. Without a yield it is all of a round.
+	in(t, l, func() { assert.LessOrEqual(t, longest, int64(2*64)) })
 	slow = false
 	for range 5 {
 		round()
