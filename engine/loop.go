@@ -556,21 +556,19 @@ func (l *Loop) yield() {
 	l.yielded = loopcall.Clock()
 }
 
-// tend does what is to be done between two turns. It reports false if Run is to end.
+// tend does what is to be done between two turns. It reports false if Run is to end. What comes of that, such as a function of
+// Post that calls Post, waits until after the next turn.
 func (l *Loop) tend() bool {
-	for {
+	for first := true; ; first = false {
 		l.perform()
 		l.mu.Lock()
 		if l.stop != nil {
 			l.mu.Unlock()
 			return false
 		}
-		found := l.takeWork()
+		found := first && l.takeWork()
 		l.mu.Unlock()
-		if !found {
-			if l.winding && l.wound() {
-				continue
-			}
+		if !found && !(l.winding && l.wound()) {
 			return true
 		}
 	}

@@ -185,3 +185,26 @@ func TestAnAcceptedSocketThatTheLoopCannotHold(t *testing.T) {
 	dial(t, address)
 	testwait.Result(t, "the next connection", opened)
 }
+
+// A function of Post that posts itself again does not keep the loop from its connections.
+func TestPostsThatPostLeaveTheLoopItsTurns(t *testing.T) {
+	l := run(t)
+	a, b := pair(t)
+	got := make(chan string, 1)
+	stopped := false
+	_, err := l.Adopt(a, handler{received: func(_ *engine.Conn, b []byte) {
+		stopped = true
+		got <- string(b)
+	}})
+	require.NoError(t, err)
+	var again func()
+	again = func() {
+		if !stopped {
+			l.Post(again)
+		}
+	}
+	require.True(t, l.Post(again))
+	_, err = b.Send([]byte("x"), 0, esock.Forever)
+	require.NoError(t, err)
+	require.Equal(t, "x", testwait.Result(t, "the byte", got))
+}
