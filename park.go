@@ -78,7 +78,7 @@ func (s *Socket) parkOf(d direction) *park {
 		}
 		p.result = c.try(s, c.count())
 		if c.tries > 1 && c.wouldBlock(p.result) {
-			p.pace.empty()
+			p.pace.empty(s, p.d)
 			if s.seesEnd(p.d) {
 				p.result = c.try(s, howPoll)
 			}

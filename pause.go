@@ -16,8 +16,9 @@ import (
 //
 // esock therefore makes events of its own. It records an empty wake-up (pace). If the next wake-up comes at once, poll(2)
 // still reports readiness, and the try is empty again, the wait goes on with pauses that double. This depends on what a socket
-// does, not on its family. A wake-up later than the pause is believed, and so is one that poll(2) does not confirm: another
-// process took the connection, or the event was about the error queue. Where no event reports the end of a wait, the call looks
+// does, not on its family. A wake-up later than the pause is believed, unless poll(2) has reported readiness right after the
+// empty try: a slow machine may need longer than the pause for each wake-up. One that poll(2) does not confirm is believed, too:
+// another process took the connection, or the event was about the error queue. Where no event reports the end of a wait, the call looks
 // for itself, at intervals that double (silence).
 //
 // The poller's goroutine makes these events: its descriptor's deadline is the time of the next. No wait has a timer or a
@@ -54,10 +55,13 @@ func (s *Socket) silence(op Op) silence {
 type pace struct {
 	last time.Duration // the last empty wake-up; 0: none since the last pause
 	gap  time.Duration // the next pause; 0: no event has come too early yet
+	lied bool          // poll(2) reported readiness right after the last empty try
 }
 
 // empty records an empty wake-up.
-func (p *pace) empty() { p.last = max(clock(), 1) }
+func (p *pace) empty(s *Socket, d direction) {
+	p.last, p.lied = max(clock(), 1), cReady(s.h, d.bits())&d.bits() != 0
+}
 
 // early returns the pause for an event that comes now, 0 if the call should try at once.
 func (p *pace) early(s *Socket, d direction) time.Duration {
@@ -65,7 +69,7 @@ func (p *pace) early(s *Socket, d direction) time.Duration {
 		return 0
 	}
 	since := clock() - p.last
-	if since >= max(p.gap, shortestPause) {
+	if since >= longestPause || since >= max(p.gap, shortestPause) && !p.lied {
 		p.gap = 0
 		return 0
 	}
@@ -74,7 +78,7 @@ func (p *pace) early(s *Socket, d direction) time.Duration {
 	}
 	var pause time.Duration // none the first time: the socket may just have become ready
 	if p.gap > 0 {
-		pause = p.gap - since
+		pause = max(p.gap-since, 0)
 	}
 	p.last, p.gap = 0, min(max(2*p.gap, shortestPause), longestPause)
 	return pause
@@ -107,7 +111,7 @@ func (s *Socket) pausing(d direction) *pausing {
 // try followed an event. s.mu is held.
 func (s *Socket) tried(d direction, woken bool) {
 	if woken {
-		s.pausing(d).empty()
+		s.pausing(d).empty(s, d)
 	} else if x := s.lane(d).pausing; x != nil {
 		x.pace, x.look = pace{}, 0
 	}

@@ -88,6 +88,27 @@ func TestPauseGrows(t *testing.T) {
 	assert.Zero(t, p.gap)
 }
 
+// On a slow machine each wake-up comes later than the first pauses would have ended.
+func TestPauseGrowsHoweverLongAWakeUpTakes(t *testing.T) {
+	s, _, _ := fullUnix(t)
+	var p pace
+	testwait.Until(t, "the longest pause", func() bool {
+		p.empty(s, writing)
+		require.True(t, p.lied, "poll(2) says that the next try would not be in vain")
+		p.last -= 2 * shortestPause
+		p.early(s, writing)
+		return p.gap == longestPause
+	})
+
+	a, _ := pair(t, Stream)
+	p = pace{gap: shortestPause}
+	p.empty(a, reading)
+	require.False(t, p.lied)
+	p.last -= 2 * shortestPause
+	p.early(a, reading)
+	assert.Zero(t, p.gap, "something may have come since")
+}
+
 func TestPauseOnlyIfThePollAgrees(t *testing.T) {
 	a, _ := pair(t, Stream)
 	p := pace{last: time.Since(epoch) + time.Minute, gap: longestPause}
@@ -296,7 +317,7 @@ func TestEventThatCameTooEarlyIsPutOff(t *testing.T) {
 	defer s.mu.Unlock()
 	assert.False(t, s.defers(reading))
 	x := s.pausing(reading)
-	x.empty()
+	x.empty(s, reading)
 	x.gap = time.Hour
 	assert.True(t, s.defers(reading))
 	assert.True(t, scheduled(x))
