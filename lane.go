@@ -30,8 +30,8 @@ type lane struct {
 	cur        *Handle       // the asynchronous requester that holds the lane
 	handleList               // the calls queued behind, in order of arrival
 	op         atomic.Uint32 // the owner's operation, while it is parked; the owner writes it
+	named      int32         // how many of the queued calls are blocking ones of a mailbox (Wait.As)
 	pausing    *pausing      // pause.go; nil until needed
-	named      int           // how many of the queued calls are blocking ones of a mailbox (Wait.As)
 }
 
 const (
@@ -223,7 +223,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 
 // clash reports why a call may not even wait for the lane. s.mu is held.
 func (s *Socket) clash(l *lane, c *call, w *Wait, mine bool) error {
-	if c.op.direction() != erring && s.looped() {
+	if c.op.direction() != erring && s.loop != nil {
 		return errLooped
 	}
 	current, cont := s.current(c.op.direction()), w.continues()

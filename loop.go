@@ -18,17 +18,10 @@ const held = stRef |
 	(1<<ownedBit|1<<parkedBit)<<(laneBits*uint64(reading)) |
 	(1<<ownedBit|1<<parkedBit)<<(laneBits*uint64(writing))
 
-// looped reports whether a loop has the socket. s.mu is held.
-func (s *Socket) looped() bool {
-	rare := s.rare.Load()
-	return rare != nil && rare.leave != nil
-}
-
 // holdForLoop is loopcall.Hold.
-func (s *Socket) holdForLoop(leave func()) error {
+func (s *Socket) holdForLoop(member any) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rare := s.rarely()
 	for d := reading; d <= writing; d++ {
 		if l := s.lane(d); l.cur != nil || l.head != nil {
 			return s.fail("hold", stateError("calls are in progress"))
@@ -39,7 +32,7 @@ func (s *Socket) holdForLoop(leave func()) error {
 		switch {
 		case st&stOpen == 0:
 			return s.fail("hold", net.ErrClosed)
-		case rare.leave != nil:
+		case s.loop != nil:
 			return s.fail("hold", errLooped)
 		case st&(stOwned(reading)|stOwned(writing)) != 0:
 			return s.fail("hold", stateError("calls are in progress"))
@@ -54,14 +47,14 @@ func (s *Socket) holdForLoop(leave func()) error {
 	}
 	s.lane(reading).op.Store(uint32(op))
 	s.lane(writing).op.Store(uint32(OpSend))
-	rare.leave = leave
+	s.loop = member
 	return nil
 }
 
 // letGo is loopcall.LetGo.
 func (s *Socket) letGo() {
 	s.mu.Lock()
-	s.rare.Load().leave = nil
+	s.loop = nil
 	st := s.state.Add(^(held - 1))
 	for d := reading; d <= writing; d++ {
 		s.settle(d)
@@ -75,10 +68,10 @@ func (s *Socket) letGo() {
 // leaveLoop asks the loop that serves a closing socket to let it go.
 func (s *Socket) leaveLoop() {
 	s.mu.Lock()
-	leave := s.rare.Load().leave
+	member := s.loop
 	s.mu.Unlock()
-	if leave != nil {
-		leave()
+	if member != nil {
+		loopcall.Leave(member)
 	}
 }
 
@@ -101,7 +94,7 @@ func init() {
 	}
 	loopcall.Alloc = cAlloc
 	loopcall.Release = cRelease
-	loopcall.Hold = func(s any, leave func()) error { return s.(*Socket).orClosed().holdForLoop(leave) }
+	loopcall.Hold = func(s, member any) error { return s.(*Socket).orClosed().holdForLoop(member) }
 	loopcall.Clock, loopcall.RealTime = clock, realTime
 	loopcall.Ready = func(s any) (in, out bool) {
 		r := cReady(s.(*Socket).h, eventIn|eventOut)

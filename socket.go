@@ -27,6 +27,7 @@ type Socket struct {
 	mu    sync.Mutex // guards the lanes and the fields that say so; never held over a system call on data
 	lanes [2]lane
 	blk   atomic.Pointer[blocking] // park.go; nil until a call parks; written with mu
+	loop  any                      // the member that it is of the loop that serves it, nil if none does; guarded by mu
 	ptr   unsafe.Pointer           // go-pointer's name of this socket, in the poller's events; nil until armed
 
 	owner *Mailbox      // guarded by mu
@@ -53,7 +54,6 @@ type rareState struct {
 	sendfile *cSendfileCounts // once closed: the counters of sendfile
 	adopted  *adoption        // nil unless Adopt made the socket
 	relay    atomic.Pointer[relay]
-	leave    func() // takes the socket out of the loop that serves it, nil if none does; guarded by mu
 }
 
 // adoption is what an adopted socket remembers of its descriptor.

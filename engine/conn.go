@@ -96,17 +96,31 @@ type Conn struct {
 	h       Handler
 	sending []sending // in order: given to the queue, or about to be
 	unsent  int       // their bytes
-	open    bool      // the last of them is not given yet, and takes more bytes
-	behind  bool      // one was given, and not done in that turn
-	full    bool      // Write has returned ErrFull
 	ending  error     // the connection ends, with this, when all is sent
 
+	timeouts *timeouts // nil: none were set
+	framing  *framing  // nil: without Packets
+	moving   *moving   // nil: it has not come from elsewhere, and goes nowhere
+
+	open     bool // the last of sending is not given yet, and takes more bytes
+	behind   bool // one was given, and not done in that turn
+	full     bool // Write has returned ErrFull
 	begun    bool // Opened was called
 	detached bool
-	timeouts *timeouts                   // nil: none were set
-	framing  *framing                    // nil: without Packets
-	first    []byte                      // received before it joined
-	out      func(*esock.Socket, []byte) // of HandOver
+}
+
+// moving is what a connection needs that is handed over.
+type moving struct {
+	first []byte                      // received before it joined
+	out   func(*esock.Socket, []byte) // of HandOver
+}
+
+// out is the function of HandOver, nil for none.
+func (c *Conn) out() func(*esock.Socket, []byte) {
+	if c.moving == nil {
+		return nil
+	}
+	return c.moving.out
 }
 
 // sending is a send, whose operation lies before its data, and before the address if there is one.
@@ -135,7 +149,10 @@ func (l *Loop) adopt(s *esock.Socket, h Handler, unread []byte) (*Conn, error) {
 	if on, _ := listens(s); on {
 		return nil, &esock.InvalidError{What: "socket", Cause: "it listens: see Serve"}
 	}
-	c := &Conn{joined: joined{l: l, s: s}, h: h, first: unread}
+	c := &Conn{joined: joined{l: l, s: s}, h: h}
+	if len(unread) > 0 {
+		c.moving = &moving{first: unread}
+	}
 	if err := l.enlist(c); err != nil {
 		return nil, err
 	}
@@ -298,7 +315,7 @@ func (c *Conn) Detach() (*esock.Socket, error) {
 		return nil, net.ErrClosed
 	case len(c.sending) > 0:
 		return nil, fmt.Errorf("engine: %d bytes are unsent: %w", c.unsent, esock.ErrState)
-	case len(c.first) > 0 && !c.gone.Load():
+	case c.moving != nil && len(c.moving.first) > 0 && !c.gone.Load():
 		return nil, errUnhandled
 	case !c.gone.Load() && slices.ContainsFunc(c.l.rest, func(r loopcall.Result) bool { return r.Op == c.op }):
 		return nil, errUnhandled
@@ -430,7 +447,7 @@ func (c *Conn) sent(r *loopcall.Result) {
 }
 
 // waits reports whether ease has something to do, or may have when more is sent.
-func (c *Conn) waits() bool { return c.ending != nil || c.paused || c.full || c.out != nil }
+func (c *Conn) waits() bool { return c.ending != nil || c.paused || c.full || c.out() != nil }
 
 // ease does what has waited until fewer bytes were unsent.
 func (c *Conn) ease() {
@@ -530,7 +547,7 @@ func (s *listening) result(r *loopcall.Result) {
 		s.pause = 0
 		made := loopcall.Accepted(s.s, r.Accepted).(*esock.Socket)
 		c := &Conn{joined: joined{l: s.l, s: made}, h: s.h}
-		if err := loopcall.Hold(made, func() { c.l.drop(c, net.ErrClosed) }); err == nil {
+		if err := loopcall.Hold(made, c); err == nil {
 			s.l.enter(c)
 		} else { // it is in the registry, and another goroutine has closed or used it
 			loopcall.Close(made)

@@ -16,20 +16,25 @@ func (c *Conn) HandOver(f func(s *esock.Socket, unread []byte)) bool {
 	if !c.made() || c.gone.Load() || c.ending != nil {
 		return false
 	}
-	c.out = f
+	switch {
+	case c.moving != nil:
+		c.moving.out = f
+	case f != nil:
+		c.moving = &moving{out: f}
+	}
 	c.tryOut()
 	return true
 }
 
 // tryOut looks soon whether the connection can be handed over.
 func (c *Conn) tryOut() {
-	if c.out != nil && len(c.sending) == 0 {
+	if c.out() != nil && len(c.sending) == 0 {
 		c.l.post(c, c.handOver)
 	}
 }
 
 func (c *Conn) handOver() {
-	f := c.out
+	f := c.out()
 	if f == nil {
 		return
 	}
@@ -40,7 +45,7 @@ func (c *Conn) handOver() {
 	if err != nil {
 		return
 	}
-	c.out = nil
+	c.moving.out = nil
 	f(s, append([]byte(nil), c.Unread()...))
 }
 
@@ -52,8 +57,11 @@ func (l *Loop) AdoptUnread(s *esock.Socket, h Handler, unread []byte) (*Conn, er
 
 // tellUnread hands over what was received before.
 func (c *Conn) tellUnread() {
-	b := c.first
-	c.first = nil
+	if c.moving == nil {
+		return
+	}
+	b := c.moving.first
+	c.moving.first = nil
 	if len(b) == 0 || c.gone.Load() || c.ending != nil {
 		return
 	}

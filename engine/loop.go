@@ -377,7 +377,7 @@ func (l *Loop) enlist(m member) error {
 		return ErrClosed
 	}
 	j := m.base()
-	if err := loopcall.Hold(j.s, func() { l.drop(m, net.ErrClosed) }); err != nil {
+	if err := loopcall.Hold(j.s, m); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -389,6 +389,10 @@ func (l *Loop) enlist(m member) error {
 	l.joins = append(l.joins, m)
 	l.wake()
 	return nil
+}
+
+func init() {
+	loopcall.Leave = func(m any) { m.(member).base().l.drop(m.(member), net.ErrClosed) }
 }
 
 // drop takes a member out of the queue; tend tells it why. Any goroutine may call it.

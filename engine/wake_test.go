@@ -163,11 +163,11 @@ func TestWaitingPacketsGoOn(t *testing.T) {
 func TestAnAcceptedSocketThatTheLoopCannotHold(t *testing.T) {
 	var fails atomic.Int64
 	real := loopcall.Hold
-	loopcall.Hold = func(s any, leave func()) error {
+	loopcall.Hold = func(s, member any) error {
 		if fails.Add(-1) == 0 {
 			return esock.ErrState
 		}
-		return real(s, leave)
+		return real(s, member)
 	}
 	t.Cleanup(func() { loopcall.Hold = real })
 	l := run(t)

@@ -104,9 +104,11 @@ var (
 
 // The sockets.
 var (
-	// Hold takes a socket for a loop: its calls that send, receive, accept or connect return esock.ErrState until Release. leave is
-	// called when the socket closes, and must lead to LetGo. Errors: net.ErrClosed; ErrState when calls are in progress.
-	Hold func(s any, leave func()) error
+	// Hold takes a socket for a loop: its calls that send, receive, accept or connect return esock.ErrState until Release. Leave is
+	// called with member when the socket closes. Errors: net.ErrClosed; ErrState when calls are in progress.
+	Hold func(s, member any) error
+	// Leave takes a member out of its loop, which must lead to LetGo. Package engine sets it.
+	Leave func(member any)
 	// LetGo ends Hold.
 	LetGo func(s any)
 	// Join makes a held socket a member of a queue.
