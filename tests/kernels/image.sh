@@ -73,6 +73,7 @@ suite_esock() { go_suite "$1" esock .; }
 suite_command() { go_suite "$1" command ./cmd/esock; }
 suite_tests() { go_suite "$1" tests ./tests; }
 suite_engine() { go_suite "$1" engine ./engine; }
+suite_datagram() { go_suite "$1" datagram ./datagram; }
 suite_sctp() { go_suite "$1" sctp ./sctp; }
 suite_gentcp() { go_suite "$1" gentcp ./gentcp; }
 suite_hackney() { go_suite "$1" hackney ./hackney; }
