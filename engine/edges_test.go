@@ -82,6 +82,52 @@ func TestAHandlerWritesToWhatItAdopts(t *testing.T) {
 	require.Zero(t, <-unsent)
 }
 
+// What a function adopts and writes to joins after the next turn, where the loop has taken its work for this one already.
+func TestWhatIsAdoptedBetweenTurnsIsWrittenTo(t *testing.T) {
+	for _, where := range []string{"Post", "Opened", "Closed", "HandOver"} {
+		t.Run(where, func(t *testing.T) {
+			l := run(t)
+			a, b := pair(t)
+			first, _ := pair(t)
+			adopt := func() {
+				c, err := l.Adopt(a, echo)
+				if assert.NoError(t, err) {
+					c.Write([]byte("hel"))
+					c.Write([]byte("lo"))
+				}
+			}
+			var h handler
+			switch where {
+			case "Post":
+				h.opened = func(c *engine.Conn) { c.Post(adopt) }
+			case "Opened":
+				h.opened = func(*engine.Conn) { adopt() }
+			case "Closed":
+				h.opened = func(c *engine.Conn) { c.Close() }
+				h.closed = func(*engine.Conn, error) { adopt() }
+			case "HandOver":
+				h.opened = func(c *engine.Conn) {
+					c.HandOver(func(s *esock.Socket, _ []byte) {
+						s.Close()
+						adopt()
+					})
+				}
+			}
+			_, err := l.Adopt(first, h)
+			require.NoError(t, err)
+			var got [5]byte
+			_, err = b.RecvFull(got[:], 0, esock.Forever)
+			require.NoError(t, err)
+			require.Equal(t, "hello", string(got[:]))
+			_, err = b.Send([]byte("world"), 0, esock.Forever)
+			require.NoError(t, err)
+			_, err = b.RecvFull(got[:], 0, esock.Forever)
+			require.NoError(t, err)
+			require.Equal(t, "world", string(got[:]))
+		})
+	}
+}
+
 // What came before many sockets joined is not forgotten when the loop sleeps.
 func TestManySocketsJoinAtOnce(t *testing.T) {
 	l, err := engine.New()

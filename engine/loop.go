@@ -62,6 +62,7 @@ type Loop struct {
 	now     time.Duration      // of the last turn, while there are timers
 	alarm   int64              // the tick of the File's deadline; 0: it has none
 	given   []order            // to be given with the next turn
+	later   []order            // and with the one after that
 	eased   []*Conn            // which the last turn has sent bytes of, and which waited for that
 	ops     *unsafe.Pointer    // room for what is given, for C
 	opsRoom int
@@ -622,7 +623,13 @@ func (l *Loop) turn() int {
 		return -int(syscall.ENOMEM)
 	}
 	ops, n := unsafe.Slice(l.ops, l.opsRoom), 0
-	for _, o := range l.given {
+	for i, o := range l.given {
+		if o.j.member == nil && !o.j.gone.Load() {
+			// A function of Post, for example, has written to a connection that it had adopted, and that joins later.
+			l.later = append(l.later, o)
+			l.given[i] = order{}
+			continue
+		}
 		again := o.c == nil
 		if again {
 			o.j.listed = false
@@ -670,7 +677,9 @@ func (l *Loop) settle() (done int) {
 			c.behind = true
 		}
 	}
-	l.given = l.given[:0]
+	l.given = append(l.given[:0], l.later...)
+	clear(l.later)
+	l.later = l.later[:0]
 	return done
 }
 
