@@ -537,6 +537,10 @@ func (l *Loop) Serve(s *esock.Socket, h Handler) error {
 }
 
 func (s *listening) join() {
+	if s.l.winding {
+		s.l.drop(s, ErrClosed)
+		return
+	}
 	s.op.Kind, s.op.Flags = loopcall.Accept, loopcall.Again
 	s.again()
 }

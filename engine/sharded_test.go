@@ -14,6 +14,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/engine"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // stopper is a handler that wants to know of Shutdown.
@@ -72,6 +73,27 @@ func TestAShutdownWaitsForConnections(t *testing.T) {
 	require.ErrorIs(t, <-ended, engine.ErrClosed)
 	require.NoError(t, l.Shutdown(context.Background()))
 	require.NoError(t, l.Close())
+}
+
+// A listener that comes while a loop shuts down does not keep it.
+func TestAListenerThatComesDuringAShutdown(t *testing.T) {
+	l, err := engine.New()
+	require.NoError(t, err)
+	ended := begin(l.Run)
+	a, _ := pair(t)
+	s, address := listen(t)
+	_, err = l.Adopt(a, stopper{stopping: func(c *engine.Conn) {
+		assert.NoError(t, l.Serve(s, echo))
+		c.Close()
+	}})
+	require.NoError(t, err)
+	require.NoError(t, testwait.Result(t, "the shutdown", begin(l.Shutdown)))
+	require.ErrorIs(t, <-ended, engine.ErrClosed)
+	// It is the caller's.
+	dial(t, address)
+	c, err := s.Accept(esock.Forever)
+	require.NoError(t, err)
+	c.Close()
 }
 
 // It waits as long as its context.
