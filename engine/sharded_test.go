@@ -199,6 +199,22 @@ func TestShardsEndTogether(t *testing.T) {
 	require.ErrorIs(t, err, engine.ErrClosed)
 }
 
+// Another call of Run does not end the first.
+func TestShardsRunOnce(t *testing.T) {
+	s, err := engine.Sharded(2)
+	require.NoError(t, err)
+	ended := begin(s.Run)
+	for range 2 {
+		for _, l := range s.Loops() {
+			in(t, l, func() {})
+		}
+		require.ErrorIs(t, s.Run(context.Background()), engine.ErrClosed)
+	}
+	require.Empty(t, ended)
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, testwait.Result(t, "the end", ended), engine.ErrClosed)
+}
+
 func TestWrongShards(t *testing.T) {
 	var invalid *esock.InvalidError
 	for _, n := range []int{-1, 0, 1025} {
