@@ -191,12 +191,29 @@ func (s *Shards) Run(ctx context.Context) error {
 	}
 	defer s.closeListeners()
 	return s.all(func(l *Loop) error {
-		err := l.Run(ctx)
+		err := l.runApart(ctx)
 		if !s.stopping.Load() {
 			s.halt(err)
 		}
 		return err
 	})
+}
+
+// runApart is Run in a goroutine of its own, which a function of the program may have ended with runtime.Goexit.
+func (l *Loop) runApart(ctx context.Context) (err error) {
+	returned, over := false, make(chan struct{})
+	go func() {
+		defer close(over)
+		err = l.Run(ctx)
+		returned = true
+	}()
+	<-over
+	if !returned {
+		l.mu.Lock()
+		err = l.stop
+		l.mu.Unlock()
+	}
+	return err
 }
 
 // halt ends all loops, for the same reason.

@@ -199,6 +199,19 @@ func TestShardsEndTogether(t *testing.T) {
 	require.ErrorIs(t, err, engine.ErrClosed)
 }
 
+// They do so also if a function of the program has called runtime.Goexit.
+func TestShardsEndTogetherAfterGoexit(t *testing.T) {
+	s, err := engine.Sharded(2, engine.Panicked(func(*engine.Conn, *engine.PanicError) {}))
+	require.NoError(t, err)
+	ended := begin(s.Run)
+	for _, l := range s.Loops() {
+		require.True(t, l.Post(runtime.Goexit))
+		in(t, l, func() {})
+	}
+	require.NoError(t, s.Loops()[1].Close())
+	require.ErrorIs(t, testwait.Result(t, "the end", ended), engine.ErrClosed)
+}
+
 // Another call of Run does not end the first.
 func TestShardsRunOnce(t *testing.T) {
 	s, err := engine.Sharded(2)
