@@ -398,15 +398,23 @@ func init() {
 
 // drop takes a member out of the queue; tend tells it why. Any goroutine may call it.
 func (l *Loop) drop(m member, err error) {
-	if l.handOver(m, err) {
-		return
+	if done := l.dropHere(m, err); done != nil {
+		<-done
 	}
+}
+
+// dropHere is drop, unless the goroutine of Run is to do it: then it returns what tells the end of that.
+func (l *Loop) dropHere(m member, err error) (done chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m.base().takeOut() {
+	if l.ring.on && l.ring.thread.Load() != int64(syscall.Gettid()) {
+		done = l.handOver(m, err)
+	}
+	if done == nil && m.base().takeOut() {
 		l.left = append(l.left, departure{m, err})
 		l.wake()
 	}
+	return done
 }
 
 // Close ends Run, which closes all connections. A loop that does not run is closed by Close itself.

@@ -131,23 +131,17 @@ func (l *Loop) serveOn(returned *bool) {
 	*returned = true
 }
 
-// handOver takes a member out in the goroutine of Run, and waits for that. It reports false if the caller is to do it.
-func (l *Loop) handOver(m member, err error) bool {
-	if !l.ring.on || l.ring.thread.Load() == int64(syscall.Gettid()) {
-		return false
-	}
+// handOver has a member taken out by the goroutine of Run, and returns what is closed then; nil if it is none of the queue,
+// which anybody may take out. It is so until l.mu is unlocked, which is held.
+func (l *Loop) handOver(m member, err error) (done chan struct{}) {
 	j := m.base()
-	l.mu.Lock()
 	if j.gone.Load() || j.member == nil {
-		l.mu.Unlock()
-		return false
+		return nil
 	}
-	done := make(chan struct{})
+	done = make(chan struct{})
 	l.ring.exits = append(l.ring.exits, exit{m, err, done})
 	l.wake()
-	l.mu.Unlock()
-	<-done
-	return true
+	return done
 }
 
 // letOut takes out what handOver has brought. l.mu is held.

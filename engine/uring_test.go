@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -99,6 +100,45 @@ func TestClosesFromOtherGoroutines(t *testing.T) {
 	<-busy
 	require.NoError(t, a.Close())
 	require.ErrorIs(t, <-closed, net.ErrClosed)
+}
+
+// A socket that another goroutine closes just when it joins is taken out by the goroutine of Run, which has the ring.
+func TestASocketThatClosesAsItJoins(t *testing.T) {
+	remove := loopcall.Remove
+	t.Cleanup(func() { loopcall.Remove = remove })
+	var thread, others atomic.Int64
+	loopcall.Remove = func(q, m unsafe.Pointer) {
+		if backend == engine.IOUring && thread.Load() != int64(syscall.Gettid()) {
+			others.Add(1)
+		}
+		remove(q, m)
+	}
+	l := run(t)
+	in(t, l, func() { thread.Store(int64(syscall.Gettid())) })
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	for range 4 { // they contend for the loop's lock
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					l.Counters()
+				}
+			}
+		})
+	}
+	for range 500 {
+		a, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
+		require.NoError(t, err)
+		_, err = l.Adopt(a, handler{})
+		require.NoError(t, err)
+		require.NoError(t, a.Close())
+	}
+	close(stop)
+	group.Wait()
+	require.Zero(t, others.Load())
 }
 
 // Many goroutines close sockets while the loop ends.
