@@ -357,7 +357,10 @@ func (c *Conn) join() {
 	if c.datagrams() {
 		c.op.Kind = loopcall.RecvFrom
 	}
-	c.receive()
+	if c.ending == nil { // else it was closed with something unsent, before it joined
+		c.receive()
+		c.wrote()
+	}
 	c.tellOpened()
 	c.tellUnread()
 }
