@@ -256,6 +256,7 @@ func New(options ...Option) (*Loop, error) {
 	}
 	l.ring.on = has == loopcall.URing
 	l.ring.refused = syscall.Errno(-refused)
+	l.ring.asked = make(chan struct{}, 1)
 	l.q, l.buffers, l.look, l.over, l.most = q, b, l.lookAgain, make(chan struct{}), batch
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
@@ -399,7 +400,7 @@ func init() {
 // drop takes a member out of the queue; tend tells it why. Any goroutine may call it.
 func (l *Loop) drop(m member, err error) {
 	if done := l.dropHere(m, err); done != nil {
-		<-done
+		await(done)
 	}
 }
 

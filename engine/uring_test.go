@@ -141,6 +141,35 @@ func TestASocketThatClosesAsItJoins(t *testing.T) {
 	require.Zero(t, others.Load())
 }
 
+// Handlers of two loops close sockets of each other's loop at the same time.
+func TestTwoLoopsCloseEachOthersSockets(t *testing.T) {
+	one, other := run(t), run(t)
+	h := handler{}
+	closed := make(chan error, 2)
+	h.closed = func(_ *engine.Conn, err error) { closed <- err }
+	var sockets []*esock.Socket
+	loops := []*engine.Loop{one, other}
+	for _, l := range loops {
+		a, _ := pair(t)
+		_, err := l.Adopt(a, h)
+		require.NoError(t, err)
+		in(t, l, func() {})
+		sockets = append(sockets, a)
+	}
+	var both sync.WaitGroup
+	both.Add(2)
+	for i, l := range loops {
+		require.True(t, l.Post(func() {
+			both.Done()
+			both.Wait()
+			sockets[1-i].Close()
+		}))
+	}
+	for range 2 {
+		require.ErrorIs(t, testwait.Result(t, "the end of a connection", closed), net.ErrClosed)
+	}
+}
+
 // Many goroutines close sockets while the loop ends.
 func TestClosesWhileTheLoopEnds(t *testing.T) {
 	for range 20 {
