@@ -253,10 +253,14 @@ esock_op *esock__op_shift(esock_member *m, int dir) {
 
 /* Ends the request that the counters have in progress in a direction. */
 static void end_request(const esock_member *m, int dir) {
-    if (dir == IN)
+    const esock_op *op = first_op(m, dir);
+    if (dir == IN) {
         esock_end_read(m->s);
-    else
-        esock_end_write(m->s);
+        return;
+    }
+    if (op->kind == ESOCK_OP_SENDFILE && op->done > 0)
+        esock_sendfile_done(m->s, (int64_t)op->done, 0);
+    esock_end_write(m->s);
 }
 
 int esock_queue_remove(esock_queue *q, esock_member *m) {

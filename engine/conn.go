@@ -357,7 +357,10 @@ func (c *Conn) join() {
 	if c.datagrams() {
 		c.op.Kind = loopcall.RecvFrom
 	}
-	c.receive()
+	if c.ending == nil { // else it was closed with something unsent, before it joined
+		c.receive()
+		c.wrote()
+	}
 	c.tellOpened()
 	c.tellUnread()
 }
@@ -537,6 +540,10 @@ func (l *Loop) Serve(s *esock.Socket, h Handler) error {
 }
 
 func (s *listening) join() {
+	if s.l.winding {
+		s.l.drop(s, ErrClosed)
+		return
+	}
 	s.op.Kind, s.op.Flags = loopcall.Accept, loopcall.Again
 	s.again()
 }

@@ -3,8 +3,10 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/engine"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // A greeting that is larger than the mark stops the receiving before it has begun.
@@ -80,6 +83,94 @@ func TestAHandlerWritesToWhatItAdopts(t *testing.T) {
 	unsent := make(chan int)
 	second.Post(func() { unsent <- second.Unsent() })
 	require.Zero(t, <-unsent)
+}
+
+// What a function adopts and writes to joins after the next turn, where the loop has taken its work for this one already.
+func TestWhatIsAdoptedBetweenTurnsIsWrittenTo(t *testing.T) {
+	for _, where := range []string{"Post", "Opened", "Closed", "HandOver"} {
+		t.Run(where, func(t *testing.T) {
+			l := run(t)
+			a, b := pair(t)
+			first, _ := pair(t)
+			adopt := func() {
+				c, err := l.Adopt(a, echo)
+				if assert.NoError(t, err) {
+					c.Write([]byte("hel"))
+					c.Write([]byte("lo"))
+				}
+			}
+			var h handler
+			switch where {
+			case "Post":
+				h.opened = func(c *engine.Conn) { c.Post(adopt) }
+			case "Opened":
+				h.opened = func(*engine.Conn) { adopt() }
+			case "Closed":
+				h.opened = func(c *engine.Conn) { c.Close() }
+				h.closed = func(*engine.Conn, error) { adopt() }
+			case "HandOver":
+				h.opened = func(c *engine.Conn) {
+					c.HandOver(func(s *esock.Socket, _ []byte) {
+						s.Close()
+						adopt()
+					})
+				}
+			}
+			_, err := l.Adopt(first, h)
+			require.NoError(t, err)
+			var got [5]byte
+			_, err = b.RecvFull(got[:], 0, esock.Forever)
+			require.NoError(t, err)
+			require.Equal(t, "hello", string(got[:]))
+			_, err = b.Send([]byte("world"), 0, esock.Forever)
+			require.NoError(t, err)
+			_, err = b.RecvFull(got[:], 0, esock.Forever)
+			require.NoError(t, err)
+			require.Equal(t, "world", string(got[:]))
+		})
+	}
+}
+
+// What is written before the connection joins stops the receiving, too, and so does Close.
+func TestWhatIsWrittenBeforeAConnectionJoins(t *testing.T) {
+	for _, closes := range []bool{false, true} {
+		t.Run(fmt.Sprint("closes: ", closes), func(t *testing.T) {
+			l := run(t, engine.Mark(1000))
+			a, b := pair(t)
+			_, err := b.Send([]byte("x"), 0, esock.Forever)
+			require.NoError(t, err)
+			var received atomic.Int64
+			greeting := make([]byte, 4<<20)
+			closed := make(chan error, 1)
+			in(t, l, func() {
+				c, err := l.Adopt(a, handler{
+					received: func(_ *engine.Conn, b []byte) { received.Add(int64(len(b))) },
+					closed:   func(_ *engine.Conn, err error) { closed <- err },
+				})
+				if assert.NoError(t, err) {
+					_, err = c.Write(greeting)
+					assert.NoError(t, err)
+				}
+				if closes {
+					c.Close()
+				}
+			})
+			_, err = b.RecvFull(greeting[:1], 0, esock.Forever) // it has joined
+			require.NoError(t, err)
+			in(t, l, func() {})
+			in(t, l, func() {})
+			require.Zero(t, received.Load())
+			require.Zero(t, a.Counters().ReadByte)
+			_, err = b.RecvFull(greeting[1:], 0, esock.Forever)
+			require.NoError(t, err)
+			if !closes {
+				require.NoError(t, b.Shutdown(esock.ShutWrite))
+			}
+			want := map[bool]error{false: io.EOF, true: net.ErrClosed}[closes]
+			require.ErrorIs(t, testwait.Result(t, "the end", closed), want)
+			require.EqualValues(t, map[bool]int{false: 1}[closes], received.Load())
+		})
+	}
 }
 
 // What came before many sockets joined is not forgotten when the loop sleeps.

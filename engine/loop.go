@@ -62,6 +62,7 @@ type Loop struct {
 	now     time.Duration      // of the last turn, while there are timers
 	alarm   int64              // the tick of the File's deadline; 0: it has none
 	given   []order            // to be given with the next turn
+	later   []order            // and with the one after that
 	eased   []*Conn            // which the last turn has sent bytes of, and which waited for that
 	ops     *unsafe.Pointer    // room for what is given, for C
 	opsRoom int
@@ -255,6 +256,7 @@ func New(options ...Option) (*Loop, error) {
 	}
 	l.ring.on = has == loopcall.URing
 	l.ring.refused = syscall.Errno(-refused)
+	l.ring.asked = make(chan struct{}, 1)
 	l.q, l.buffers, l.look, l.over, l.most = q, b, l.lookAgain, make(chan struct{}), batch
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
@@ -397,15 +399,23 @@ func init() {
 
 // drop takes a member out of the queue; tend tells it why. Any goroutine may call it.
 func (l *Loop) drop(m member, err error) {
-	if l.handOver(m, err) {
-		return
+	if done := l.dropHere(m, err); done != nil {
+		await(done)
 	}
+}
+
+// dropHere is drop, unless the goroutine of Run is to do it: then it returns what tells the end of that.
+func (l *Loop) dropHere(m member, err error) (done chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if m.base().takeOut() {
+	if l.ring.on && l.ring.thread.Load() != int64(syscall.Gettid()) {
+		done = l.handOver(m, err)
+	}
+	if done == nil && m.base().takeOut() {
 		l.left = append(l.left, departure{m, err})
 		l.wake()
 	}
+	return done
 }
 
 // Close ends Run, which closes all connections. A loop that does not run is closed by Close itself.
@@ -622,7 +632,13 @@ func (l *Loop) turn() int {
 		return -int(syscall.ENOMEM)
 	}
 	ops, n := unsafe.Slice(l.ops, l.opsRoom), 0
-	for _, o := range l.given {
+	for i, o := range l.given {
+		if o.j.member == nil && !o.j.gone.Load() {
+			// A function of Post, for example, has written to a connection that it had adopted, and that joins later.
+			l.later = append(l.later, o)
+			l.given[i] = order{}
+			continue
+		}
 		again := o.c == nil
 		if again {
 			o.j.listed = false
@@ -670,7 +686,9 @@ func (l *Loop) settle() (done int) {
 			c.behind = true
 		}
 	}
-	l.given = l.given[:0]
+	l.given = append(l.given[:0], l.later...)
+	clear(l.later)
+	l.later = l.later[:0]
 	return done
 }
 

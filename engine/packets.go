@@ -42,6 +42,7 @@ type packets struct {
 
 // framing is what a connection with packets has.
 type framing struct {
+	h      *packets // the connection's handler, or what that calls
 	parser packet.Parser
 	kept   []byte // received, and not yet used; empty between packets
 	unread []byte // what follows the packet at hand
@@ -135,7 +136,7 @@ func (c *Conn) WritePacket(data []byte) error {
 }
 
 func (h *packets) Opened(c *Conn) {
-	c.framing = &framing{parser: h.parser}
+	c.framing = &framing{h: h, parser: h.parser}
 	h.h.Opened(c)
 }
 
@@ -173,11 +174,10 @@ func (h *packets) Received(c *Conn, b []byte) {
 
 // resume goes on with the packets that waited.
 func resume(c *Conn) {
-	h, ok := c.h.(*packets)
-	if f := c.framing; ok && f != nil && len(f.kept) > 0 {
+	if f := c.framing; f != nil && len(f.kept) > 0 {
 		defer c.l.returned(c)
 		c.l.inside = true
-		h.decode(c, f.kept)
+		f.h.decode(c, f.kept)
 		c.l.inside = false
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -142,6 +143,37 @@ func TestPacketsWaitForSlowReaders(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, strings.Repeat("a line\n", 200000), string(got))
 	require.Zero(t, full)
+}
+
+// counting is a Handler around another one.
+type counting struct {
+	engine.Handler
+	calls int
+}
+
+func (h *counting) Received(c *engine.Conn, b []byte) {
+	h.calls++
+	h.Handler.Received(c, b)
+}
+
+// They wait no longer if the Handler is within one of the program's.
+func TestPacketsOfAHandlerWithinAnother(t *testing.T) {
+	framed, err := engine.Packets(packet.Line, packet.Options{}, echoPackets)
+	require.NoError(t, err)
+	l := run(t, engine.Mark(1))
+	a, b := pair(t)
+	h := &counting{Handler: framed}
+	c, err := l.Adopt(a, h)
+	require.NoError(t, err)
+	_, err = b.Send([]byte("a\nb\nc\n"), 0, esock.Forever)
+	require.NoError(t, err)
+	var got [6]byte
+	_, err = b.RecvFull(got[:], 0, esock.Within(time.Minute))
+	require.NoError(t, err)
+	require.Equal(t, "a\nb\nc\n", string(got[:]))
+	calls := make(chan int)
+	require.True(t, c.Post(func() { calls <- h.calls }))
+	require.Equal(t, 1, <-calls)
 }
 
 func TestAPanicOverAPacket(t *testing.T) {

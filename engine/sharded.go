@@ -13,6 +13,7 @@ import (
 // be called from any goroutine.
 type Shards struct {
 	loops    []*Loop
+	running  atomic.Bool // Run was called
 	stopping atomic.Bool // Shutdown has begun
 
 	mu        sync.Mutex
@@ -180,22 +181,39 @@ func (s *Shards) all(f func(*Loop) error) error {
 }
 
 // Run runs all loops until ctx ends, or Close, or Shutdown, or until one of them fails, which ends the others. It
-// returns why, as Loop.Run does.
+// returns why, as Loop.Run does. Shards run once.
 func (s *Shards) Run(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}
 	}
-	if s == nil || len(s.loops) == 0 {
+	if s == nil || len(s.loops) == 0 || !s.running.CompareAndSwap(false, true) {
 		return ErrClosed
 	}
 	defer s.closeListeners()
 	return s.all(func(l *Loop) error {
-		err := l.Run(ctx)
+		err := l.runApart(ctx)
 		if !s.stopping.Load() {
 			s.halt(err)
 		}
 		return err
 	})
+}
+
+// runApart is Run in a goroutine of its own, which a function of the program may have ended with runtime.Goexit.
+func (l *Loop) runApart(ctx context.Context) (err error) {
+	returned, over := false, make(chan struct{})
+	go func() {
+		defer close(over)
+		err = l.Run(ctx)
+		returned = true
+	}()
+	<-over
+	if !returned {
+		l.mu.Lock()
+		err = l.stop
+		l.mu.Unlock()
+	}
+	return err
 }
 
 // halt ends all loops, for the same reason.

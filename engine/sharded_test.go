@@ -14,6 +14,7 @@ import (
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/engine"
+	"github.com/esock-go/esock/internal/testwait"
 )
 
 // stopper is a handler that wants to know of Shutdown.
@@ -72,6 +73,27 @@ func TestAShutdownWaitsForConnections(t *testing.T) {
 	require.ErrorIs(t, <-ended, engine.ErrClosed)
 	require.NoError(t, l.Shutdown(context.Background()))
 	require.NoError(t, l.Close())
+}
+
+// A listener that comes while a loop shuts down does not keep it.
+func TestAListenerThatComesDuringAShutdown(t *testing.T) {
+	l, err := engine.New()
+	require.NoError(t, err)
+	ended := begin(l.Run)
+	a, _ := pair(t)
+	s, address := listen(t)
+	_, err = l.Adopt(a, stopper{stopping: func(c *engine.Conn) {
+		assert.NoError(t, l.Serve(s, echo))
+		c.Close()
+	}})
+	require.NoError(t, err)
+	require.NoError(t, testwait.Result(t, "the shutdown", begin(l.Shutdown)))
+	require.ErrorIs(t, <-ended, engine.ErrClosed)
+	// It is the caller's.
+	dial(t, address)
+	c, err := s.Accept(esock.Forever)
+	require.NoError(t, err)
+	c.Close()
 }
 
 // It waits as long as its context.
@@ -175,6 +197,35 @@ func TestShardsEndTogether(t *testing.T) {
 	require.ErrorIs(t, <-ended, engine.ErrClosed)
 	_, err = s.Listen(loopback(0), 1, echo)
 	require.ErrorIs(t, err, engine.ErrClosed)
+}
+
+// They do so also if a function of the program has called runtime.Goexit.
+func TestShardsEndTogetherAfterGoexit(t *testing.T) {
+	s, err := engine.Sharded(2, engine.Panicked(func(*engine.Conn, *engine.PanicError) {}))
+	require.NoError(t, err)
+	ended := begin(s.Run)
+	for _, l := range s.Loops() {
+		require.True(t, l.Post(runtime.Goexit))
+		in(t, l, func() {})
+	}
+	require.NoError(t, s.Loops()[1].Close())
+	require.ErrorIs(t, testwait.Result(t, "the end", ended), engine.ErrClosed)
+}
+
+// Another call of Run does not end the first.
+func TestShardsRunOnce(t *testing.T) {
+	s, err := engine.Sharded(2)
+	require.NoError(t, err)
+	ended := begin(s.Run)
+	for range 2 {
+		for _, l := range s.Loops() {
+			in(t, l, func() {})
+		}
+		require.ErrorIs(t, s.Run(context.Background()), engine.ErrClosed)
+	}
+	require.Empty(t, ended)
+	require.NoError(t, s.Close())
+	require.ErrorIs(t, testwait.Result(t, "the end", ended), engine.ErrClosed)
 }
 
 func TestWrongShards(t *testing.T) {

@@ -13,10 +13,10 @@ type Stopper interface {
 	Stopping(c *Conn)
 }
 
-// Shutdown lets go of the listeners, which are the caller's again, tells each Stopper, and waits until all connections
-// have ended. Then it closes the loop. When ctx ends before, it closes the loop at once, with its connections, and
-// returns the error of ctx. When it returns the loop is closed and its handlers have returned, so a handler must not
-// wait for it. Errors also: *esock.InvalidError.
+// Shutdown lets go of the listeners, also of those that come later: they are the caller's again. It tells each Stopper,
+// and waits until all connections have ended. Then it closes the loop. When ctx ends before, it closes the loop at once,
+// with its connections, and returns the error of ctx. When it returns the loop is closed and its handlers have returned,
+// so a handler must not wait for it. Errors also: *esock.InvalidError.
 func (l *Loop) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -40,8 +41,8 @@ func (b Backend) String() string {
 // WaitWith sets what the loop waits with, Epoll if it is not given. A loop is the same with all, but for this: with
 // io_uring, Run locks its goroutine to a thread, and Spin has no effect. Close of a socket waits until the loop has let go
 // of it, unless the loop's own goroutine calls it, so a handler must not wait for a goroutine that closes a socket of the
-// loop. Connections that the kernel has accepted, and the loop has not seen when it closes or the listener does, are closed;
-// Shutdown serves them.
+// loop; handlers of two loops may close each other's. Connections that the kernel has accepted, and the loop has not seen
+// when it closes or the listener does, are closed; Shutdown serves them.
 func WaitWith(b Backend) Option {
 	return func(c *config) error {
 		if b > IOUringOrEpoll {
@@ -85,8 +86,9 @@ func uringError(errno syscall.Errno) error {
 type ring struct {
 	on      bool
 	refused syscall.Errno
-	thread  atomic.Int64 // that of Run
-	exits   []exit       // to be taken out; guarded by l.mu
+	thread  atomic.Int64  // that of Run
+	exits   []exit        // to be taken out; guarded by l.mu
+	asked   chan struct{} // buffer of 1: there may be exits
 
 	// For the goroutine of Run alone.
 	parking bool          // turns do not wait
@@ -113,8 +115,41 @@ func (l *Loop) bind() func() {
 		return func() {}
 	}
 	runtime.LockOSThread()
-	l.ring.thread.Store(int64(syscall.Gettid()))
-	return runtime.UnlockOSThread
+	thread := int64(syscall.Gettid())
+	l.ring.thread.Store(thread)
+	around, nested := rings.Swap(thread, l) // whose handler closes this one
+	return func() {
+		if nested {
+			rings.Store(thread, around)
+		} else {
+			rings.Delete(thread)
+		}
+		runtime.UnlockOSThread()
+	}
+}
+
+// rings has the loops that run with io_uring, by their threads.
+var rings sync.Map
+
+// await waits for what handOver returned. A loop whose handler waits lets go of its own members meanwhile: two loops may
+// close each other's sockets.
+func await(done chan struct{}) {
+	var self *Loop
+	var asked chan struct{}
+	if l, ok := rings.Load(int64(syscall.Gettid())); ok && l.(*Loop).ring.thread.Load() == int64(syscall.Gettid()) {
+		self = l.(*Loop)
+		asked = self.ring.asked
+	}
+	for {
+		select {
+		case <-done:
+			return
+		case <-asked:
+			self.mu.Lock()
+			self.letOut()
+			self.mu.Unlock()
+		}
+	}
 }
 
 // serveOn serves in the goroutine that a Goexit ends, since another one would have another thread.
@@ -131,23 +166,21 @@ func (l *Loop) serveOn(returned *bool) {
 	*returned = true
 }
 
-// handOver takes a member out in the goroutine of Run, and waits for that. It reports false if the caller is to do it.
-func (l *Loop) handOver(m member, err error) bool {
-	if !l.ring.on || l.ring.thread.Load() == int64(syscall.Gettid()) {
-		return false
-	}
+// handOver has a member taken out by the goroutine of Run, and returns what is closed then; nil if it is none of the queue,
+// which anybody may take out. It is so until l.mu is unlocked, which is held.
+func (l *Loop) handOver(m member, err error) (done chan struct{}) {
 	j := m.base()
-	l.mu.Lock()
 	if j.gone.Load() || j.member == nil {
-		l.mu.Unlock()
-		return false
+		return nil
 	}
-	done := make(chan struct{})
+	done = make(chan struct{})
 	l.ring.exits = append(l.ring.exits, exit{m, err, done})
+	select {
+	case l.ring.asked <- struct{}{}:
+	default:
+	}
 	l.wake()
-	l.mu.Unlock()
-	<-done
-	return true
+	return done
 }
 
 // letOut takes out what handOver has brought. l.mu is held.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -99,6 +100,74 @@ func TestClosesFromOtherGoroutines(t *testing.T) {
 	<-busy
 	require.NoError(t, a.Close())
 	require.ErrorIs(t, <-closed, net.ErrClosed)
+}
+
+// A socket that another goroutine closes just when it joins is taken out by the goroutine of Run, which has the ring.
+func TestASocketThatClosesAsItJoins(t *testing.T) {
+	remove := loopcall.Remove
+	t.Cleanup(func() { loopcall.Remove = remove })
+	var thread, others atomic.Int64
+	loopcall.Remove = func(q, m unsafe.Pointer) {
+		if backend == engine.IOUring && thread.Load() != int64(syscall.Gettid()) {
+			others.Add(1)
+		}
+		remove(q, m)
+	}
+	l := run(t)
+	in(t, l, func() { thread.Store(int64(syscall.Gettid())) })
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	for range 4 { // they contend for the loop's lock
+		group.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					l.Counters()
+				}
+			}
+		})
+	}
+	for range 500 {
+		a, err := esock.Open(esock.Inet, esock.Dgram, esock.UDP)
+		require.NoError(t, err)
+		_, err = l.Adopt(a, handler{})
+		require.NoError(t, err)
+		require.NoError(t, a.Close())
+	}
+	close(stop)
+	group.Wait()
+	require.Zero(t, others.Load())
+}
+
+// Handlers of two loops close sockets of each other's loop at the same time.
+func TestTwoLoopsCloseEachOthersSockets(t *testing.T) {
+	one, other := run(t), run(t)
+	h := handler{}
+	closed := make(chan error, 2)
+	h.closed = func(_ *engine.Conn, err error) { closed <- err }
+	var sockets []*esock.Socket
+	loops := []*engine.Loop{one, other}
+	for _, l := range loops {
+		a, _ := pair(t)
+		_, err := l.Adopt(a, h)
+		require.NoError(t, err)
+		in(t, l, func() {})
+		sockets = append(sockets, a)
+	}
+	var both sync.WaitGroup
+	both.Add(2)
+	for i, l := range loops {
+		require.True(t, l.Post(func() {
+			both.Done()
+			both.Wait()
+			sockets[1-i].Close()
+		}))
+	}
+	for range 2 {
+		require.ErrorIs(t, testwait.Result(t, "the end of a connection", closed), net.ErrClosed)
+	}
 }
 
 // Many goroutines close sockets while the loop ends.

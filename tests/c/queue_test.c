@@ -402,6 +402,34 @@ static void files_are_sent(void **state) {
     end(&w);
 }
 
+/* What a file's operation has sent is counted also if it is taken back, or its member leaves. */
+static void a_part_of_a_file_is_counted(void **state) {
+    for (int leaves = 0; leaves < 2; leaves++) {
+        struct world w;
+        char path[] = "/tmp/esock-queue-XXXXXX";
+        begin(&w);
+        int file = mkstemp(path);
+        assert_true(file >= 0);
+        unlink(path);
+        assert_int_equal(ftruncate(file, 16 << 20), 0);
+        esock_op op = {.kind = ESOCK_OP_SENDFILE, .member = w.m, .in_fd = file, .len = 16 << 20};
+        give(&w, &op);
+        nothing_comes(w.q); /* nobody reads */
+        assert_true(op.done > 0);
+        const esock_sendfile_counters *c = esock_sendfile_counters_of(w.a);
+        assert_int_equal(c->value[ESOCK_SENDFILE_MAX_OP], 0);
+        if (leaves) {
+            assert_int_equal(esock_queue_remove(w.q, w.m), 1);
+            assert_int_equal(esock_queue_add(w.q, w.a, &w.m), 0);
+        } else {
+            assert_int_equal(esock_queue_cancel(w.q, &op), 0);
+        }
+        assert_int_equal(c->value[ESOCK_SENDFILE_MAX_OP], op.done);
+        close(file);
+        end(&w);
+    }
+}
+
 static void operations_can_be_taken_back(void **state) {
     struct world w;
     char buf[3][4];
@@ -1333,6 +1361,7 @@ int main(void) {
         cmocka_unit_test(a_quiet_send_gives_its_buffer_back),
         cmocka_unit_test(messages_are_sent_from_several_buffers),
         cmocka_unit_test(files_are_sent),
+        cmocka_unit_test(a_part_of_a_file_is_counted),
         cmocka_unit_test(operations_can_be_taken_back),
         cmocka_unit_test(the_last_in_line_can_be_taken_back),
         cmocka_unit_test(leaving_ends_operations),
