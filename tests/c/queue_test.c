@@ -1318,6 +1318,108 @@ static void the_wait_is_repeated(void **state) {
     end(&w);
 }
 
+/* ---- Busy polling ---------------------------------------------------------------------------- */
+
+/* What epoll's ioctl and a ring's registration begin with. */
+struct busy {
+    uint32_t usecs;
+    union {
+        struct {
+            uint16_t budget;
+            uint8_t prefer;
+        } epoll;
+        uint8_t ring_prefers;
+    };
+};
+
+static struct busy busy_as_set(const struct script *k, enum script_call call) {
+    struct busy b;
+    memcpy(&b, script_last(k, call)->data, sizeof b);
+    return b;
+}
+
+static void busy_polling_is_set(void **state) {
+    bool ring = engine == ESOCK_QUEUE_URING;
+    enum script_call call = ring ? K_URING_REGISTER : K_IOCTL;
+    struct world w;
+    begin(&w);
+    script_answer(&w.k, call, 0);
+    assert_int_equal(esock_queue_busy_poll(w.q, INT32_MAX, 64, 2), 0);
+    struct busy b = busy_as_set(&w.k, call);
+    assert_int_equal(b.usecs, INT32_MAX);
+    assert_int_equal(ring ? b.ring_prefers : b.epoll.prefer, 1);
+    if (!ring) assert_int_equal(b.epoll.budget, 64);
+    assert_int_equal(script_last(&w.k, call)->fd, ring ? w.k.ring.fd : esock_queue_fd(w.q));
+    /* A wait that finds nothing lets the kernel poll, and others do not. */
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    nothing_comes(w.q);
+    unsigned before = script_count(&w.k, K_EPOLL_PWAIT2);
+    nothing_comes(w.q);
+    unsigned polls = script_count(&w.k, K_EPOLL_PWAIT2) - before;
+    if (ring) {
+        assert_int_equal(polls, 0);
+    } else {
+        assert_int_equal(polls, 2);
+        assert_int_equal(script_last(&w.k, K_EPOLL_PWAIT2)->a, 1);
+        script_answer(&w.k, K_EPOLL_PWAIT2, -EINTR);
+        assert_int_equal(esock_queue_wait(w.q, &(esock_result){0}, 1, 0), 0);
+        script_answer(&w.k, K_EPOLL_PWAIT2, -EBADF);
+        assert_int_equal(esock_queue_wait(w.q, &(esock_result){0}, 1, 0), -EBADF);
+    }
+    put(w.b, "abc");
+    came(&w, next(w.q), "abc");
+    before = script_count(&w.k, K_EPOLL_PWAIT2);
+    assert_int_equal(esock_queue_wait(w.q, &(esock_result){0}, 1, 1), 0);
+    assert_int_equal(script_count(&w.k, K_EPOLL_PWAIT2), before);
+    end(&w);
+}
+
+static void busy_polling_is_refused(void **state) {
+    static const int refusals[] = {-ENOTTY, -EOPNOTSUPP, -EPERM, -EINVAL, -ENOSYS};
+    bool ring = engine == ESOCK_QUEUE_URING;
+    enum script_call call = ring ? K_URING_REGISTER : K_IOCTL;
+    struct world w;
+    begin(&w);
+    unsigned before = script_count(&w.k, call);
+    assert_int_equal(esock_queue_busy_poll(w.q, 0, 0, 0), -EINVAL);
+    assert_int_equal(esock_queue_busy_poll(w.q, (uint32_t)INT32_MAX + 1, 0, 0), -EINVAL);
+    assert_int_equal(esock_queue_busy_poll(w.q, 1, 65536, 0), -EINVAL);
+    assert_int_equal(script_count(&w.k, call), before);
+    for (size_t i = 0; i < LEN(refusals); i++) {
+        script_answer(&w.k, call, refusals[i]);
+        int want = ring && refusals[i] == -EINVAL ? -ENOTTY : refusals[i];
+        assert_int_equal(esock_queue_busy_poll(w.q, 50, 0, 0), want);
+    }
+    if (!ring) { /* without epoll_pwait2 it is undone */
+        script_times(&w.k, K_IOCTL, 2, 0);
+        script_answer(&w.k, K_EPOLL_PWAIT2, -ENOSYS);
+        assert_int_equal(esock_queue_busy_poll(w.q, 50, 0, 0), -ENOSYS);
+        assert_int_equal(busy_as_set(&w.k, K_IOCTL).usecs, 0);
+    }
+    before = script_count(&w.k, K_EPOLL_PWAIT2);
+    nothing_comes(w.q);
+    assert_int_equal(script_count(&w.k, K_EPOLL_PWAIT2), before);
+    end(&w);
+}
+
+/* The real kernel does it, or says why not. */
+static void busy_polling_here(void **state) {
+    struct world w;
+    begin(&w);
+    int r = esock_queue_busy_poll(w.q, 50, 0, 1);
+    if (r < 0) {
+        assert_true(r == -ENOTTY || r == -EOPNOTSUPP);
+        print_message("no busy polling here: %s\n", strerror(-r));
+    }
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    nothing_comes(w.q);
+    put(w.b, "abc");
+    came(&w, next(w.q), "abc");
+    end(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_receive_ends_once),
@@ -1361,6 +1463,9 @@ int main(void) {
         cmocka_unit_test(seccomp_refuses_a_ring),
         cmocka_unit_test(a_ring_has_one_thread),
         cmocka_unit_test(the_wait_is_repeated),
+        cmocka_unit_test(busy_polling_is_set),
+        cmocka_unit_test(busy_polling_is_refused),
+        cmocka_unit_test(busy_polling_here),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     esock_queue *q;
