@@ -162,10 +162,11 @@ ESOCK_API int esock_queue_new(esock_queue **out, const esock_queue_config *confi
  * network device for up to `usecs`, or until there is something to do, instead of waiting for the
  * device's interrupt. After that it sleeps, or returns 0 if its timeout is 0. With io_uring only a
  * wait that may sleep does so.
- *   Epoll polls the queue of the device that the last event came through, io_uring the queues of all
- * sockets that it waits for. `budget` is how many packets are taken at a time, 0: as many as Linux
- * takes by default, 8. io_uring always takes so many. `prefer` keeps the device's interrupts off
- * between two polls, where the device has a gro_flush_timeout and napi_defer_hard_irqs.
+ *   Epoll polls the queue of the device that the last event came through, once after each event;
+ * io_uring the queues of all sockets that it waits for. `budget` is how many packets are taken at a
+ * time, 0: as many as Linux takes by default, 8. io_uring always takes so many. `prefer` keeps the
+ * device's interrupts off between two polls, if its gro_flush_timeout and napi_defer_hard_irqs are
+ * set.
  *   It has no effect on sockets whose packets come through no device that can be polled, such as
  * those of the loopback: their SO_INCOMING_NAPI_ID is 0.
  *   -EINVAL: `usecs` is 0 or above INT32_MAX, or `budget` above 65535. -ENOTTY: the kernel is older
