@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -994,6 +995,8 @@ static void crowd(unsigned completions, uint32_t buffers) {
     }
     assert_int_equal(esock_queue_buffers(w.q)->free, buffers);
     assert_int_equal(esock_queue_free(w.q), 0);
+    assert_int_equal(w.k.blocks, 0);
+    if (completions > 0) assert_int_equal(w.k.overflows > 0, engine == ESOCK_QUEUE_URING);
 }
 
 static void few_buffers_serve_many(void **state) {
@@ -1004,6 +1007,119 @@ static void few_buffers_serve_many(void **state) {
 static void completions_overflow(void **state) {
     crowd(2, 256);
     crowd(4, 8);
+}
+
+/* Operations are taken back while more of them are complete than a ring has room for: nothing comes of them any more, and
+ * what they have moved is neither lost nor doubled. */
+static void operations_are_taken_back_in_an_overflow(void **state) {
+    enum { MANY = 24 };
+    struct world w;
+    esock *c[MANY], *d[MANY];
+    esock_member *m[MANY];
+    esock_op in[MANY], out[MANY];
+    char bufs[MANY][8];
+    size_t got[MANY] = {0}, all = 0;
+    esock_result r;
+    script_init(&w.k);
+    w.k.completions = 2;
+    make(&w.q, &(esock_queue_config){.buffers = 128, .buffer_size = 64}, &w.k.sys);
+    esock_buffers *b = esock_queue_buffers(w.q);
+    for (int i = 0; i < MANY; i++) {
+        unix_pair(&w.k.sys, SOCK_STREAM, &c[i], &d[i]);
+        assert_int_equal(esock_queue_add(w.q, c[i], &m[i]), 0);
+        in[i] = (esock_op){.kind = ESOCK_OP_RECV, .user = (uint64_t)i, .member = m[i]};
+        in[i].flags = i % 2 == 0 ? ESOCK_OP_AGAIN : 0;
+        in[i].buf = bufs[i];
+        in[i].len = sizeof bufs[i];
+        out[i] = (esock_op){.kind = ESOCK_OP_SEND, .member = m[i], .buf = "x", .len = 1};
+        assert_int_equal(esock_queue_give(w.q, &in[i]), 0);
+    }
+    nothing_comes(w.q);
+    w.k.overflows = 0;
+    for (int i = 0; i < MANY; i++) {
+        put(d[i], "ab");
+        assert_int_equal(esock_queue_give(w.q, &out[i]), 0);
+    }
+    const esock_op *ended = NULL;
+    if (esock_queue_wait(w.q, &r, 1, 0) == 1) { /* one result, and the rest is left */
+        ended = r.flags & ESOCK_RESULT_MORE ? NULL : r.op;
+        if (r.flags & ESOCK_RESULT_BUFFER) b->stack[b->free++] = r.buffer;
+        if (r.op == &in[r.user]) got[r.user] += (size_t)r.n;
+    }
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(esock_queue_cancel(w.q, &in[i]), ended == &in[i] ? -ENOENT : 0);
+        assert_int_equal(esock_queue_cancel(w.q, &out[i]), ended == &out[i] ? -ENOENT : 0);
+        if (ended != &in[i]) got[i] += in[i].done;
+        char sent[2];
+        ssize_t n = esock_recv(d[i], sent, sizeof sent, 0, 0);
+        assert_int_equal(n, out[i].done > 0 ? 1 : -EAGAIN);
+    }
+    if (engine == ESOCK_QUEUE_URING) assert_true(w.k.overflows > 0);
+    nothing_comes(w.q);
+    for (int i = 0; i < MANY; i++) {
+        in[i] = (esock_op){.kind = ESOCK_OP_RECV, .user = (uint64_t)i, .member = m[i]};
+        in[i].flags = ESOCK_OP_AGAIN;
+        assert_int_equal(esock_queue_give(w.q, &in[i]), 0);
+        all += got[i];
+    }
+    for (; all < 2 * MANY; all += (size_t)r.n) {
+        r = next(w.q);
+        assert_true(r.n > 0);
+        got[r.user] += (size_t)r.n;
+        b->stack[b->free++] = r.buffer;
+    }
+    nothing_comes(w.q);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(got[i], 2);
+        assert_int_equal(esock_queue_remove(w.q, m[i]), 1);
+        shut(c[i]);
+        shut(d[i]);
+    }
+    assert_int_equal(b->free, 128);
+    assert_int_equal(esock_queue_free(w.q), 0);
+    assert_int_equal(w.k.blocks, 0);
+}
+
+/* The kernel's own refusal, when the process has no descriptor left; the connection waits. */
+static void a_repeated_accept_without_descriptors(void **state) {
+    struct rlimit limit;
+    esock_queue *q;
+    esock_addr at;
+    esock_member *m;
+    make(&q, NULL, NULL);
+    esock *l = bound(NULL, SOCK_STREAM, &at);
+    assert_int_equal(esock_listen(l, 16), 0);
+    assert_int_equal(esock_queue_add(q, l, &m), 0);
+    esock_op op = {.kind = ESOCK_OP_ACCEPT, .flags = ESOCK_OP_AGAIN, .member = m};
+    assert_int_equal(esock_queue_give(q, &op), 0);
+    nothing_comes(q);
+    esock *c = client(NULL, &at);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    esock_result r = {0};
+    int n;
+    while ((n = esock_queue_wait(q, &r, 1, WAIT_MS)) == 0) {
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(n, 1);
+    if (r.n == 0) { /* the kernel had taken it before */
+        assert_int_equal(engine, ESOCK_QUEUE_URING);
+        assert_int_equal(esock_queue_cancel(q, &op), 0);
+    } else {
+        assert_int_equal(r.n, -EMFILE);
+        assert_int_equal(r.flags, 0);
+        assert_int_equal(esock_queue_cancel(q, &op), -ENOENT);
+        assert_int_equal(esock_queue_give(q, &op), 0);
+        r = next(q);
+        assert_int_equal(r.n, 0);
+        assert_int_equal(esock_queue_cancel(q, &op), 0);
+    }
+    shut(r.accepted);
+    esock_queue_remove(q, m);
+    shut(c);
+    shut(l);
+    assert_int_equal(esock_queue_free(q), 0);
 }
 
 /* What the kernel does not do at once, or gives up, is done all the same. */
@@ -1453,6 +1569,8 @@ int main(void) {
         cmocka_unit_test(the_counters_do_not_tell_the_engine),
         cmocka_unit_test(few_buffers_serve_many),
         cmocka_unit_test(completions_overflow),
+        cmocka_unit_test(operations_are_taken_back_in_an_overflow),
+        cmocka_unit_test(a_repeated_accept_without_descriptors),
         cmocka_unit_test(operations_survive_the_kernels_moods),
         cmocka_unit_test(errors_are_results),
         cmocka_unit_test(a_send_shows_its_progress),

@@ -552,6 +552,9 @@ static int k_uring_enter(const esock_sys *sys, int fd, unsigned submit, unsigned
         forge_result(k, (struct esock__cqe *)(void *)in_ring(k, p->cq_off.cqes) +
                             (ring->completed & (p->cq_entries - 1)));
     }
+    if (__atomic_load_n(in_ring(k, p->sq_off.flags), __ATOMIC_ACQUIRE) & URING_SQ_CQ_OVERFLOW) {
+        k->overflows++;
+    }
     return (int)end(&t, r);
 }
 

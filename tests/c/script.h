@@ -119,6 +119,7 @@ struct script {
     unsigned no_memory_at; /* which of them fails, counted from 1; 0: none */
     int blocks;            /* allocated, and not freed yet */
     unsigned completions;  /* how many a new ring has room for; 0: as asked */
+    unsigned overflows;    /* enters that left completions for which it had none */
     struct script_ring {   /* the last ring */
         int fd;
         struct esock__uring_params params;
