@@ -800,6 +800,14 @@ func cQueueNew(buffers, size, engine uint32) (q *cQueue, b *C.esock_buffers, fd 
 	return q, C.esock_queue_buffers(q), int(C.esock_queue_fd(q)), has, int(why), 0
 }
 
+func cQueueBusyPoll(q *cQueue, usecs, budget uint32, prefer bool) int {
+	var p C.int
+	if prefer {
+		p = 1
+	}
+	return int(C.esock_queue_busy_poll(q, C.uint32_t(usecs), C.uint32_t(budget), p))
+}
+
 func cQueueFree(q *cQueue) int  { return int(C.esock_queue_free(q)) }
 func cQueueWake(q *cQueue)      { C.esock_queue_wake(q) }
 func cQueueIdle(q *cQueue) bool { return C.esock_queue_idle(q) != 0 }

@@ -80,6 +80,9 @@ func init() {
 		q, b, fd, has, refused, r := cQueueNew(buffers, size, engine)
 		return unsafe.Pointer(q), (*loopcall.Buffers)(unsafe.Pointer(b)), fd, has, refused, r
 	}
+	loopcall.BusyPoll = func(q unsafe.Pointer, usecs, budget uint32, prefer bool) int {
+		return cQueueBusyPoll((*cQueue)(q), usecs, budget, prefer)
+	}
 	loopcall.Free = func(q unsafe.Pointer) int { return cQueueFree((*cQueue)(q)) }
 	loopcall.Wake = func(q unsafe.Pointer) { cQueueWake((*cQueue)(q)) }
 	loopcall.Idle = func(q unsafe.Pointer) bool { return cQueueIdle((*cQueue)(q)) }

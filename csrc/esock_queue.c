@@ -190,6 +190,11 @@ enum esock_queue_engine esock_queue_engine(const esock_queue *q, int *refused) {
     return q->engine == &esock__queue_uring ? ESOCK_QUEUE_URING : ESOCK_QUEUE_EPOLL;
 }
 
+int esock_queue_busy_poll(esock_queue *q, uint32_t usecs, uint32_t budget, int prefer) {
+    if (usecs == 0 || usecs > INT32_MAX || budget > UINT16_MAX) return -EINVAL;
+    return q->engine->busy_poll(q, usecs, (uint16_t)budget, prefer != 0);
+}
+
 int esock_queue_free(esock_queue *q) {
     if (q == NULL) return 0;
     if (q->members > 0) return -EBUSY;

@@ -158,6 +158,23 @@ typedef struct esock_queue_config {
 ESOCK_API int esock_queue_new(esock_queue **out, const esock_queue_config *config,
                               const esock_sys *sys);
 
+/* Turns busy polling on: an esock_queue_wait that finds nothing has the kernel take packets from a
+ * network device for up to `usecs`, or until there is something to do, instead of waiting for the
+ * device's interrupt. After that it sleeps, or returns 0 if its timeout is 0. With io_uring only a
+ * wait that may sleep does so.
+ *   Epoll polls the queue of the device that the last event came through, once after each event;
+ * io_uring the queues of all sockets that it waits for. `budget` is how many packets are taken at a
+ * time, 0: as many as Linux takes by default, 8. io_uring always takes so many. `prefer` keeps the
+ * device's interrupts off between two polls, if its gro_flush_timeout and napi_defer_hard_irqs are
+ * set.
+ *   It has no effect on sockets whose packets come through no device that can be polled, such as
+ * those of the loopback: their SO_INCOMING_NAPI_ID is 0.
+ *   -EINVAL: `usecs` is 0 or above INT32_MAX, or `budget` above 65535. -ENOTTY: the kernel is older
+ * than Linux 6.9. -EOPNOTSUPP: it was built without busy polling. -EPERM: a budget above 64 without
+ * CAP_NET_ADMIN. Others: those of a filter that refuses ioctl(2), epoll_pwait2(2) or
+ * io_uring_register(2). After an error it is off, or as it was. */
+ESOCK_API int esock_queue_busy_poll(esock_queue *q, uint32_t usecs, uint32_t budget, int prefer);
+
 /* Returns the engine that the queue has: ESOCK_QUEUE_EPOLL or ESOCK_QUEUE_URING. *refused, unless
  * `refused` is NULL, is why a queue with ESOCK_QUEUE_URING_OR_EPOLL has epoll, else 0: -EPERM, the
  * sysctl kernel.io_uring_disabled; -ENOSYS or -EACCES, a seccomp filter or no io_uring at all;

@@ -6,12 +6,26 @@
  * edge. */
 #include "esock_queue_internal.h"
 
+#include <sys/ioctl.h>
+
 enum { EVENTS = 256 };
+
+/* struct epoll_params and EPIOCSPARAMS, of Linux 6.9, which the headers of older systems lack. */
+struct params {
+    uint32_t busy_poll_usecs;
+    uint16_t busy_poll_budget;
+    uint8_t prefer_busy_poll, pad;
+};
+
+#define SET_PARAMS _IOW(0x8A, 1, struct params)
+
+_Static_assert(sizeof(struct params) == 8, "struct epoll_params");
 
 struct epoll_queue {
     esock_queue q;
     int ep;
-    bool more; /* epoll may have more events than it has reported */
+    bool more;  /* epoll may have more events than it has reported */
+    bool polls; /* devices, before it reports none */
     struct epoll_event events[EVENTS];
 };
 
@@ -93,12 +107,37 @@ static void serve_all(esock_queue *q, struct results *r) {
     esock__queue_serve(q, r);
 }
 
+static int epoll_busy_poll(esock_queue *q, uint32_t usecs, uint16_t budget, bool prefer) {
+    const esock_sys *sys = q->sys;
+    struct epoll_queue *eq = of(q);
+    struct epoll_event ev;
+    struct params p = {
+        .busy_poll_usecs = usecs, .busy_poll_budget = budget, .prefer_busy_poll = prefer};
+    int r = sys->ioctl(sys, eq->ep, SET_PARAMS, &p);
+    if (r < 0) return r;
+    r = sys->epoll_pwait2(sys, eq->ep, &ev, 0, 0);
+    eq->polls = r == -EINVAL; /* there is no room for events; any other error is a filter's */
+    if (eq->polls) return 0;
+    p = (struct params){0};
+    sys->ioctl(sys, eq->ep, SET_PARAMS, &p);
+    return r;
+}
+
+/* Asks epoll for events. Linux polls devices in a wait that may sleep, and not in one whose timeout is 0: the shortest that
+ * may has a nanosecond. */
+static int ask(struct epoll_queue *eq, bool sleep, int timeout_ms) {
+    const esock_sys *sys = eq->q.sys;
+    if (eq->polls && sleep && timeout_ms == 0)
+        return sys->epoll_pwait2(sys, eq->ep, eq->events, EVENTS, 1);
+    return sys->epoll_wait(sys, eq->ep, eq->events, EVENTS, sleep ? timeout_ms : 0);
+}
+
 static int epoll_queue_wait(esock_queue *q, struct results *r, int timeout_ms) {
     struct epoll_queue *eq = of(q);
     serve_all(q, r);
     /* Also asked when there are results, so that busy sockets do not keep others out. */
     bool sleep = r->n == 0 && epoll_idle(q);
-    int n = q->sys->epoll_wait(q->sys, eq->ep, eq->events, EVENTS, sleep ? timeout_ms : 0);
+    int n = ask(eq, sleep, timeout_ms);
     /* The descriptor does not become readable once more for the rest. */
     if (n >= 0) eq->more = n == EVENTS;
     if (n == -EINTR) n = 0;
@@ -124,4 +163,5 @@ const esock__engine esock__queue_epoll = {
     .wait = epoll_queue_wait,
     .idle = epoll_idle,
     .fd = epoll_fd,
+    .busy_poll = epoll_busy_poll,
 };

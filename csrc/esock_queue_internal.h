@@ -58,6 +58,7 @@ typedef struct esock__engine {
     int (*idle)(esock_queue *q);
     int (*fd)(const esock_queue *q);
     void (*woken)(esock_queue *q); /* `event` was set, by any thread; NULL: that is all */
+    int (*busy_poll)(esock_queue *q, uint32_t usecs, uint16_t budget, bool prefer);
 } esock__engine;
 
 extern const esock__engine esock__queue_epoll, esock__queue_uring;

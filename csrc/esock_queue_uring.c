@@ -876,6 +876,14 @@ static int uring_wait(esock_queue *q, struct results *r, int timeout_ms) {
     return failed;
 }
 
+static int uring_busy_poll(esock_queue *q, uint32_t usecs, uint16_t budget, bool prefer) {
+    struct esock__uring_napi napi = {.busy_poll_to = usecs, .prefer_busy_poll = prefer};
+    (void)budget;
+    int r = q->sys->uring_register(q->sys, of(q)->fd, URING_REGISTER_NAPI, &napi, 1);
+    if (r == -EINVAL) return -ENOTTY; /* it does not know the operation */
+    return r < 0 ? r : 0;
+}
+
 static int uring_fd(const esock_queue *q) {
     return of(q)->ready;
 }
@@ -895,4 +903,5 @@ const esock__engine esock__queue_uring = {
     .idle = uring_idle,
     .fd = uring_fd,
     .woken = uring_woken,
+    .busy_poll = uring_busy_poll,
 };

@@ -275,7 +275,8 @@ static int sys_event_clear(const esock_sys *sys, int fd) {
     return (int)count(read(fd, &n, sizeof n));
 }
 
-/* One number on every architecture but alpha; MIPS adds its base. */
+/* The numbers of newer system calls are those of io_uring_setup and up: one on every architecture but alpha; MIPS adds its
+ * base. */
 #ifndef SYS_io_uring_setup
 #if defined(__mips__) && defined(_ABIO32) && _MIPS_SIM == _ABIO32
 #define SYS_io_uring_setup (4000 + 425)
@@ -289,6 +290,16 @@ static int sys_event_clear(const esock_sys *sys, int fd) {
 #define SYS_io_uring_setup 425
 #endif
 #endif
+
+/* Not libc's, which is newer than the system call, and has 32-bit times on some systems. */
+static int sys_epoll_pwait2(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
+                            int64_t timeout_ns) {
+    (void)sys;
+    struct {
+        int64_t sec, nsec;
+    } t = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    return (int)count(syscall(SYS_io_uring_setup + 16, ep, ev, max, &t, NULL, 0));
+}
 
 static int sys_uring_setup(const esock_sys *sys, unsigned entries, void *params) {
     (void)sys;
@@ -382,6 +393,7 @@ const esock_sys *esock_sys_libc(void) {
         .epoll_create = sys_epoll_create,
         .epoll_ctl = sys_epoll_ctl,
         .epoll_wait = sys_epoll_wait,
+        .epoll_pwait2 = sys_epoll_pwait2,
         .eventfd = sys_eventfd,
         .event_set = sys_event_set,
         .event_clear = sys_event_clear,

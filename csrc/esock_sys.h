@@ -64,6 +64,8 @@ struct esock_sys {
     int (*epoll_ctl)(const esock_sys *sys, int ep, int op, int fd, struct epoll_event *ev);
     int (*epoll_wait)(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
                       int timeout_ms);
+    int (*epoll_pwait2)(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
+                        int64_t timeout_ns);
     /* wake-ups: an eventfd, made readable, and cleared */
     int (*eventfd)(const esock_sys *sys);
     int (*event_set)(const esock_sys *sys, int fd);

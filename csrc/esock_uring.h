@@ -78,6 +78,13 @@ struct esock__uring_buf_reg {
     uint64_t resv[3];
 };
 
+/* struct io_uring_napi, with the operation "register" and "all sockets" (6.13), which are 0. */
+struct esock__uring_napi {
+    uint32_t busy_poll_to;
+    uint8_t prefer_busy_poll;
+    uint8_t resv[11];
+};
+
 _Static_assert(sizeof(struct esock__sqe) == 64, "struct io_uring_sqe");
 _Static_assert(offsetof(struct esock__sqe, user_data) == 32, "struct io_uring_sqe");
 _Static_assert(offsetof(struct esock__sqe, file_index) == 44, "struct io_uring_sqe");
@@ -89,6 +96,7 @@ _Static_assert(sizeof(struct esock__uring_wait) == 24, "struct io_uring_getevent
 _Static_assert(sizeof(struct esock__uring_time) == 16, "struct __kernel_timespec");
 _Static_assert(sizeof(struct esock__uring_buf) == 16, "struct io_uring_buf");
 _Static_assert(sizeof(struct esock__uring_buf_reg) == 40, "struct io_uring_buf_reg");
+_Static_assert(sizeof(struct esock__uring_napi) == 16, "struct io_uring_napi");
 
 enum {
     /* io_uring_setup(2) */
@@ -116,6 +124,7 @@ enum {
     URING_REGISTER_EVENTFD = 4,
     URING_REGISTER_ENABLE_RINGS = 12,
     URING_REGISTER_PBUF_RING = 22,
+    URING_REGISTER_NAPI = 27, /* 6.9 */
     /* operations */
     URING_NOP = 0,
     URING_POLL_ADD = 6,

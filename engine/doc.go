@@ -37,6 +37,8 @@
 //
 // A loop that has nothing left to do looks for more for a short time (Spin) before it sleeps. Counters tell how often.
 //
+// BusyPoll has the kernel poll the network device before that, and BusyPolling tells whether it can.
+//
 // A loop waits with epoll(7), or with io_uring(7) where WaitWith says so and the system has it: see Backend.
 //
 // A socket that a loop serves stays in the registry, with its counters and options. Calls on it that send or receive

@@ -42,7 +42,8 @@ type Loop struct {
 	raw     syscall.RawConn
 	unowned runtime.Cleanup // of a loop that is forgotten before Run
 
-	ring ring
+	ring    ring
+	refused syscall.Errno // why there is no busy polling
 
 	// What follows is for the goroutine of Run alone. It takes work off its list before it calls the program, and
 	// defers what follows the call: see live.
@@ -66,7 +67,7 @@ type Loop struct {
 	eased   []*Conn            // which the last turn has sent bytes of, and which waited for that
 	ops     *unsafe.Pointer    // room for what is given, for C
 	opsRoom int
-	members []member // by number
+	members []member // by number; changed with l.mu held
 	unused  []uint64 // numbers without a member
 	winding bool     // Shutdown has begun
 	at      addresses
@@ -168,6 +169,7 @@ type config struct {
 	mark          int
 	spin          time.Duration
 	backend       Backend
+	busy          busyPoll
 	panicked      func(*Conn, *PanicError)
 }
 
@@ -257,6 +259,9 @@ func New(options ...Option) (*Loop, error) {
 	l.ring.on = has == loopcall.URing
 	l.ring.refused = syscall.Errno(-refused)
 	l.ring.asked = make(chan struct{}, 1)
+	if b := l.config.busy; b.usecs > 0 {
+		l.refused = syscall.Errno(-min(0, loopcall.BusyPoll(q, b.usecs, b.budget, b.prefer)))
+	}
 	l.q, l.buffers, l.look, l.over, l.most = q, b, l.lookAgain, make(chan struct{}), batch
 	l.results = (*loopcall.Result)(loopcall.Alloc(batch * unsafe.Sizeof(loopcall.Result{})))
 	err := l.watch(fd)
@@ -753,6 +758,8 @@ func (l *Loop) enter(m member) {
 	if j.gone.Load() { // it is, or was, among those that have left
 		return
 	}
+	j.op = (*loopcall.Op)(loopcall.Alloc(unsafe.Sizeof(loopcall.Op{})))
+	l.mu.Lock()
 	if n := len(l.unused); n > 0 {
 		j.id = l.unused[n-1]
 		l.unused = l.unused[:n-1]
@@ -761,8 +768,6 @@ func (l *Loop) enter(m member) {
 		j.id = uint64(len(l.members))
 		l.members = append(l.members, m)
 	}
-	j.op = (*loopcall.Op)(loopcall.Alloc(unsafe.Sizeof(loopcall.Op{})))
-	l.mu.Lock()
 	r := -int(syscall.ENOMEM)
 	gone := j.gone.Load()
 	if !gone && j.op != nil {
@@ -789,6 +794,8 @@ func (l *Loop) forget(j *joined) {
 	if j.op != nil { // it has a number
 		loopcall.Release(unsafe.Pointer(j.op))
 		j.op = nil
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		l.members[j.id] = nil
 		l.unused = append(l.unused, j.id)
 	}

@@ -79,7 +79,10 @@ type Addr [44]uint32
 var (
 	// New makes a queue with an engine, one of the constants. has is the one that it has; refused, a negative errno, is why
 	// that is Epoll where URingOrEpoll was asked for.
-	New    func(buffers, size, engine uint32) (q unsafe.Pointer, b *Buffers, fd int, has uint32, refused, r int)
+	New func(buffers, size, engine uint32) (q unsafe.Pointer, b *Buffers, fd int, has uint32, refused, r int)
+	// BusyPoll turns busy polling on.
+	BusyPoll func(q unsafe.Pointer, usecs, budget uint32, prefer bool) (r int)
+
 	Free   func(q unsafe.Pointer) (r int)
 	Wake   func(q unsafe.Pointer)
 	Idle   func(q unsafe.Pointer) bool

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -1022,6 +1023,8 @@ static void crowd(unsigned completions, uint32_t buffers) {
     }
     assert_int_equal(esock_queue_buffers(w.q)->free, buffers);
     assert_int_equal(esock_queue_free(w.q), 0);
+    assert_int_equal(w.k.blocks, 0);
+    if (completions > 0) assert_int_equal(w.k.overflows > 0, engine == ESOCK_QUEUE_URING);
 }
 
 static void few_buffers_serve_many(void **state) {
@@ -1032,6 +1035,119 @@ static void few_buffers_serve_many(void **state) {
 static void completions_overflow(void **state) {
     crowd(2, 256);
     crowd(4, 8);
+}
+
+/* Operations are taken back while more of them are complete than a ring has room for: nothing comes of them any more, and
+ * what they have moved is neither lost nor doubled. */
+static void operations_are_taken_back_in_an_overflow(void **state) {
+    enum { MANY = 24 };
+    struct world w;
+    esock *c[MANY], *d[MANY];
+    esock_member *m[MANY];
+    esock_op in[MANY], out[MANY];
+    char bufs[MANY][8];
+    size_t got[MANY] = {0}, all = 0;
+    esock_result r;
+    script_init(&w.k);
+    w.k.completions = 2;
+    make(&w.q, &(esock_queue_config){.buffers = 128, .buffer_size = 64}, &w.k.sys);
+    esock_buffers *b = esock_queue_buffers(w.q);
+    for (int i = 0; i < MANY; i++) {
+        unix_pair(&w.k.sys, SOCK_STREAM, &c[i], &d[i]);
+        assert_int_equal(esock_queue_add(w.q, c[i], &m[i]), 0);
+        in[i] = (esock_op){.kind = ESOCK_OP_RECV, .user = (uint64_t)i, .member = m[i]};
+        in[i].flags = i % 2 == 0 ? ESOCK_OP_AGAIN : 0;
+        in[i].buf = bufs[i];
+        in[i].len = sizeof bufs[i];
+        out[i] = (esock_op){.kind = ESOCK_OP_SEND, .member = m[i], .buf = "x", .len = 1};
+        assert_int_equal(esock_queue_give(w.q, &in[i]), 0);
+    }
+    nothing_comes(w.q);
+    w.k.overflows = 0;
+    for (int i = 0; i < MANY; i++) {
+        put(d[i], "ab");
+        assert_int_equal(esock_queue_give(w.q, &out[i]), 0);
+    }
+    const esock_op *ended = NULL;
+    if (esock_queue_wait(w.q, &r, 1, 0) == 1) { /* one result, and the rest is left */
+        ended = r.flags & ESOCK_RESULT_MORE ? NULL : r.op;
+        if (r.flags & ESOCK_RESULT_BUFFER) b->stack[b->free++] = r.buffer;
+        if (r.op == &in[r.user]) got[r.user] += (size_t)r.n;
+    }
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(esock_queue_cancel(w.q, &in[i]), ended == &in[i] ? -ENOENT : 0);
+        assert_int_equal(esock_queue_cancel(w.q, &out[i]), ended == &out[i] ? -ENOENT : 0);
+        if (ended != &in[i]) got[i] += in[i].done;
+        char sent[2];
+        ssize_t n = esock_recv(d[i], sent, sizeof sent, 0, 0);
+        assert_int_equal(n, out[i].done > 0 ? 1 : -EAGAIN);
+    }
+    if (engine == ESOCK_QUEUE_URING) assert_true(w.k.overflows > 0);
+    nothing_comes(w.q);
+    for (int i = 0; i < MANY; i++) {
+        in[i] = (esock_op){.kind = ESOCK_OP_RECV, .user = (uint64_t)i, .member = m[i]};
+        in[i].flags = ESOCK_OP_AGAIN;
+        assert_int_equal(esock_queue_give(w.q, &in[i]), 0);
+        all += got[i];
+    }
+    for (; all < 2 * MANY; all += (size_t)r.n) {
+        r = next(w.q);
+        assert_true(r.n > 0);
+        got[r.user] += (size_t)r.n;
+        b->stack[b->free++] = r.buffer;
+    }
+    nothing_comes(w.q);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(got[i], 2);
+        assert_int_equal(esock_queue_remove(w.q, m[i]), 1);
+        shut(c[i]);
+        shut(d[i]);
+    }
+    assert_int_equal(b->free, 128);
+    assert_int_equal(esock_queue_free(w.q), 0);
+    assert_int_equal(w.k.blocks, 0);
+}
+
+/* The kernel's own refusal, when the process has no descriptor left; the connection waits. */
+static void a_repeated_accept_without_descriptors(void **state) {
+    struct rlimit limit;
+    esock_queue *q;
+    esock_addr at;
+    esock_member *m;
+    make(&q, NULL, NULL);
+    esock *l = bound(NULL, SOCK_STREAM, &at);
+    assert_int_equal(esock_listen(l, 16), 0);
+    assert_int_equal(esock_queue_add(q, l, &m), 0);
+    esock_op op = {.kind = ESOCK_OP_ACCEPT, .flags = ESOCK_OP_AGAIN, .member = m};
+    assert_int_equal(esock_queue_give(q, &op), 0);
+    nothing_comes(q);
+    esock *c = client(NULL, &at);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    esock_result r = {0};
+    int n;
+    while ((n = esock_queue_wait(q, &r, 1, WAIT_MS)) == 0) {
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(n, 1);
+    if (r.n == 0) { /* the kernel had taken it before */
+        assert_int_equal(engine, ESOCK_QUEUE_URING);
+        assert_int_equal(esock_queue_cancel(q, &op), 0);
+    } else {
+        assert_int_equal(r.n, -EMFILE);
+        assert_int_equal(r.flags, 0);
+        assert_int_equal(esock_queue_cancel(q, &op), -ENOENT);
+        assert_int_equal(esock_queue_give(q, &op), 0);
+        r = next(q);
+        assert_int_equal(r.n, 0);
+        assert_int_equal(esock_queue_cancel(q, &op), 0);
+    }
+    shut(r.accepted);
+    esock_queue_remove(q, m);
+    shut(c);
+    shut(l);
+    assert_int_equal(esock_queue_free(q), 0);
 }
 
 /* What the kernel does not do at once, or gives up, is done all the same. */
@@ -1348,6 +1464,108 @@ static void the_wait_is_repeated(void **state) {
     end(&w);
 }
 
+/* ---- Busy polling ---------------------------------------------------------------------------- */
+
+/* What epoll's ioctl and a ring's registration begin with. */
+struct busy {
+    uint32_t usecs;
+    union {
+        struct {
+            uint16_t budget;
+            uint8_t prefer;
+        } epoll;
+        uint8_t ring_prefers;
+    };
+};
+
+static struct busy busy_as_set(const struct script *k, enum script_call call) {
+    struct busy b;
+    memcpy(&b, script_last(k, call)->data, sizeof b);
+    return b;
+}
+
+static void busy_polling_is_set(void **state) {
+    bool ring = engine == ESOCK_QUEUE_URING;
+    enum script_call call = ring ? K_URING_REGISTER : K_IOCTL;
+    struct world w;
+    begin(&w);
+    script_answer(&w.k, call, 0);
+    assert_int_equal(esock_queue_busy_poll(w.q, INT32_MAX, 64, 2), 0);
+    struct busy b = busy_as_set(&w.k, call);
+    assert_int_equal(b.usecs, INT32_MAX);
+    assert_int_equal(ring ? b.ring_prefers : b.epoll.prefer, 1);
+    if (!ring) assert_int_equal(b.epoll.budget, 64);
+    assert_int_equal(script_last(&w.k, call)->fd, ring ? w.k.ring.fd : esock_queue_fd(w.q));
+    /* A wait that finds nothing lets the kernel poll, and others do not. */
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    nothing_comes(w.q);
+    unsigned before = script_count(&w.k, K_EPOLL_PWAIT2);
+    nothing_comes(w.q);
+    unsigned polls = script_count(&w.k, K_EPOLL_PWAIT2) - before;
+    if (ring) {
+        assert_int_equal(polls, 0);
+    } else {
+        assert_int_equal(polls, 2);
+        assert_int_equal(script_last(&w.k, K_EPOLL_PWAIT2)->a, 1);
+        script_answer(&w.k, K_EPOLL_PWAIT2, -EINTR);
+        assert_int_equal(esock_queue_wait(w.q, &(esock_result){0}, 1, 0), 0);
+        script_answer(&w.k, K_EPOLL_PWAIT2, -EBADF);
+        assert_int_equal(esock_queue_wait(w.q, &(esock_result){0}, 1, 0), -EBADF);
+    }
+    put(w.b, "abc");
+    came(&w, next(w.q), "abc");
+    before = script_count(&w.k, K_EPOLL_PWAIT2);
+    assert_int_equal(esock_queue_wait(w.q, &(esock_result){0}, 1, 1), 0);
+    assert_int_equal(script_count(&w.k, K_EPOLL_PWAIT2), before);
+    end(&w);
+}
+
+static void busy_polling_is_refused(void **state) {
+    static const int refusals[] = {-ENOTTY, -EOPNOTSUPP, -EPERM, -EINVAL, -ENOSYS};
+    bool ring = engine == ESOCK_QUEUE_URING;
+    enum script_call call = ring ? K_URING_REGISTER : K_IOCTL;
+    struct world w;
+    begin(&w);
+    unsigned before = script_count(&w.k, call);
+    assert_int_equal(esock_queue_busy_poll(w.q, 0, 0, 0), -EINVAL);
+    assert_int_equal(esock_queue_busy_poll(w.q, (uint32_t)INT32_MAX + 1, 0, 0), -EINVAL);
+    assert_int_equal(esock_queue_busy_poll(w.q, 1, 65536, 0), -EINVAL);
+    assert_int_equal(script_count(&w.k, call), before);
+    for (size_t i = 0; i < LEN(refusals); i++) {
+        script_answer(&w.k, call, refusals[i]);
+        int want = ring && refusals[i] == -EINVAL ? -ENOTTY : refusals[i];
+        assert_int_equal(esock_queue_busy_poll(w.q, 50, 0, 0), want);
+    }
+    if (!ring) { /* without epoll_pwait2 it is undone */
+        script_times(&w.k, K_IOCTL, 2, 0);
+        script_answer(&w.k, K_EPOLL_PWAIT2, -ENOSYS);
+        assert_int_equal(esock_queue_busy_poll(w.q, 50, 0, 0), -ENOSYS);
+        assert_int_equal(busy_as_set(&w.k, K_IOCTL).usecs, 0);
+    }
+    before = script_count(&w.k, K_EPOLL_PWAIT2);
+    nothing_comes(w.q);
+    assert_int_equal(script_count(&w.k, K_EPOLL_PWAIT2), before);
+    end(&w);
+}
+
+/* The real kernel does it, or says why not. */
+static void busy_polling_here(void **state) {
+    struct world w;
+    begin(&w);
+    int r = esock_queue_busy_poll(w.q, 50, 0, 1);
+    if (r < 0) {
+        assert_true(r == -ENOTTY || r == -EOPNOTSUPP);
+        print_message("no busy polling here: %s\n", strerror(-r));
+    }
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    give(&w, &op);
+    nothing_comes(w.q);
+    put(w.b, "abc");
+    came(&w, next(w.q), "abc");
+    end(&w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_receive_ends_once),
@@ -1382,6 +1600,8 @@ int main(void) {
         cmocka_unit_test(the_counters_do_not_tell_the_engine),
         cmocka_unit_test(few_buffers_serve_many),
         cmocka_unit_test(completions_overflow),
+        cmocka_unit_test(operations_are_taken_back_in_an_overflow),
+        cmocka_unit_test(a_repeated_accept_without_descriptors),
         cmocka_unit_test(operations_survive_the_kernels_moods),
         cmocka_unit_test(errors_are_results),
         cmocka_unit_test(a_send_shows_its_progress),
@@ -1392,6 +1612,9 @@ int main(void) {
         cmocka_unit_test(seccomp_refuses_a_ring),
         cmocka_unit_test(a_ring_has_one_thread),
         cmocka_unit_test(the_wait_is_repeated),
+        cmocka_unit_test(busy_polling_is_set),
+        cmocka_unit_test(busy_polling_is_refused),
+        cmocka_unit_test(busy_polling_here),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     esock_queue *q;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 static const esock_sys *real(void) {
     return esock_sys_libc();
@@ -244,6 +245,7 @@ static int k_setsockopt(const esock_sys *sys, int fd, int level, int opt, const 
 static int k_ioctl(const esock_sys *sys, int fd, unsigned long request, void *arg) {
     struct turn t;
     bool canned = begin(sys, K_IOCTL, fd, (long)request, 0, 0, &t);
+    memcpy(t.seen->data, arg, at_most(_IOC_SIZE(request), sizeof t.seen->data));
     if (canned) {
         give(&t, arg, t.answer.data_len);
     }
@@ -425,6 +427,17 @@ static int k_epoll_wait(const esock_sys *sys, int ep, struct epoll_event *ev, in
                     canned ? t.answer.result : real()->epoll_wait(real(), ep, ev, max, timeout_ms));
 }
 
+static int k_epoll_pwait2(const esock_sys *sys, int ep, struct epoll_event *ev, int max,
+                          int64_t timeout_ns) {
+    struct turn t;
+    bool canned = begin(sys, K_EPOLL_PWAIT2, ep, (long)timeout_ns, max, 0, &t);
+    if (canned) {
+        give(&t, ev, (size_t)max * sizeof *ev);
+    }
+    return (int)end(&t, canned ? t.answer.result
+                               : real()->epoll_pwait2(real(), ep, ev, max, timeout_ns));
+}
+
 static int k_eventfd(const esock_sys *sys) {
     struct turn t;
     bool canned = begin(sys, K_EVENTFD, -1, 0, 0, 0, &t);
@@ -539,12 +552,16 @@ static int k_uring_enter(const esock_sys *sys, int fd, unsigned submit, unsigned
         forge_result(k, (struct esock__cqe *)(void *)in_ring(k, p->cq_off.cqes) +
                             (ring->completed & (p->cq_entries - 1)));
     }
+    if (__atomic_load_n(in_ring(k, p->sq_off.flags), __ATOMIC_ACQUIRE) & URING_SQ_CQ_OVERFLOW) {
+        k->overflows++;
+    }
     return (int)end(&t, r);
 }
 
 static int k_uring_register(const esock_sys *sys, int fd, unsigned op, void *arg, unsigned n) {
     struct turn t;
     bool canned = begin(sys, K_URING_REGISTER, fd, (long)op, 0, n, &t);
+    if (op == URING_REGISTER_NAPI) memcpy(t.seen->data, arg, sizeof(struct esock__uring_napi));
     return (int)end(&t, canned ? t.answer.result : real()->uring_register(real(), fd, op, arg, n));
 }
 
@@ -634,6 +651,7 @@ void script_init(struct script *k) {
         .epoll_create = k_epoll_create,
         .epoll_ctl = k_epoll_ctl,
         .epoll_wait = k_epoll_wait,
+        .epoll_pwait2 = k_epoll_pwait2,
         .eventfd = k_eventfd,
         .event_set = k_event_set,
         .event_clear = k_event_clear,

@@ -56,6 +56,7 @@ enum script_call {
     K_EPOLL_CREATE,
     K_EPOLL_CTL,
     K_EPOLL_WAIT,
+    K_EPOLL_PWAIT2,
     K_EVENTFD,
     K_EVENT_SET,
     K_EVENT_CLEAR,
@@ -102,7 +103,7 @@ struct script_seen {
     long a, b;
     size_t len;
     long result;
-    unsigned char data[16]; /* setsockopt: the start of the value */
+    unsigned char data[16]; /* setsockopt, ioctl: the start of the value; NAPI of a ring */
 };
 
 #define SCRIPT_DEPTH 16
@@ -118,6 +119,7 @@ struct script {
     unsigned no_memory_at; /* which of them fails, counted from 1; 0: none */
     int blocks;            /* allocated, and not freed yet */
     unsigned completions;  /* how many a new ring has room for; 0: as asked */
+    unsigned overflows;    /* enters that left completions for which it had none */
     struct script_ring {   /* the last ring */
         int fd;
         struct esock__uring_params params;
