@@ -242,15 +242,15 @@ func batchOf(t *testing.T, s *esock.Socket) *dgrams.Batch {
 	return b
 }
 
-// receiving is a receive into memory of the test, if it takes some.
-type receiving = func(s *esock.Socket, buf []byte, w esock.Wait) (int, error)
+// receiveCall is a receive into memory of the test, if it takes some.
+type receiveCall = func(s *esock.Socket, buf []byte, w esock.Wait) (int, error)
 
-func receives(call receiving) func(*testing.T, bool) *completing {
+func receives(call receiveCall) func(*testing.T, bool) *completing {
 	return receivesFrom(esock.Dgram, call)
 }
 
 // receivesFrom is a receive of "data" by a socket of a type.
-func receivesFrom(typ esock.Type, call receiving) func(*testing.T, bool) *completing {
+func receivesFrom(typ esock.Type, call receiveCall) func(*testing.T, bool) *completing {
 	return func(t *testing.T, _ bool) *completing {
 		a, b := pair(t, typ)
 		buf := make([]byte, 8)
