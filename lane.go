@@ -116,6 +116,21 @@ func (s *Socket) count(d direction, first, last Op) int {
 	return n
 }
 
+// completions counts the calls that wait in a lane and that the library carries out. s.mu is held.
+func (s *Socket) completions(d direction) int {
+	n := 0
+	l := s.lane(d)
+	if l.cur != nil && l.cur.completes {
+		n++
+	}
+	for h := l.head; h != nil; h = h.entry.next {
+		if h.completes {
+			n++
+		}
+	}
+	return n
+}
+
 // ref takes a reference, which keeps the C handle.
 func (s *Socket) ref(op string) error {
 	for {
