@@ -303,14 +303,15 @@ func (s *Socket) finish(c *call, w *Wait, n int, err error) (int, error) {
 			err = nil // the data is there, even if the next event cannot be asked for
 		}
 	}
-	if err != nil && c.part && !isPending(err) {
+	failed := err != nil && !isPending(err)
+	if failed && c.part {
 		s.endRequest(d)
 	}
 	if atomic.LoadUint32((*uint32)(&s.block.wrapped)) != 0 {
 		s.noticeWrap()
 	}
 	var fatal error
-	if err != nil && s.isFatal(c, err) {
+	if failed && s.isFatal(c, err) {
 		fatal = err
 	}
 	if c.zc != nil {
@@ -328,10 +329,10 @@ func (s *Socket) finish(c *call, w *Wait, n int, err error) (int, error) {
 	if o != nil && o.debug {
 		s.trace(op.String(), n, err)
 	}
-	if err != nil {
+	switch {
+	case failed:
 		err = s.fail(op.String(), err)
-	}
-	if isCompletion(err) {
+	case isCompletion(err):
 		n = 0 // the message has it
 	}
 	return n, err

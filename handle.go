@@ -241,16 +241,18 @@ var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 // claim takes h for a call on s. Errors: errMailboxClosed; errHandleBusy if a call or a message has h.
 func (m *Mailbox) claim(h *Handle, s *Socket) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.open.Load() {
-		return errMailboxClosed
+	err := error(nil)
+	switch {
+	case !m.open.Load():
+		err = errMailboxClosed
+	case h.busy || h.posted != messageNone:
+		err = errHandleBusy
+	default:
+		h.busy, h.waiting, h.sock = true, true, s
+		m.pending.insert(h, nil)
 	}
-	if h.busy || h.posted != messageNone {
-		return errHandleBusy
-	}
-	h.busy, h.waiting, h.sock = true, true, s
-	m.pending.insert(h, nil)
-	return nil
+	m.mu.Unlock()
+	return err
 }
 
 // release ends the call that h was claimed for.

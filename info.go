@@ -95,8 +95,9 @@ type SocketInfo struct {
 	Protocol Protocol
 	Owner    string // the owner's name, as Mailbox.String; empty if there is none
 
-	// The states in order: reading: bound, listening, accepting, selected, closing, closed; writing: connecting,
-	// connected, selected, closing, closed. selected means that a call ever selected, accepting that a call waits.
+	// The states in order: reading: bound, listening, accepting, selected, completing, closing, closed; writing:
+	// connecting, connected, selected, completing, closing, closed. selected means that a call ever selected, accepting that
+	// one waits, completing that one waits which the library carries out; OTP has no such state.
 	RStates, WStates   []string
 	Readable, Writable bool // the direction is neither closed nor ended by Shutdown
 
@@ -105,6 +106,7 @@ type SocketInfo struct {
 	Counters Counters
 
 	NumReaders, NumWriters, NumAcceptors int // how many calls wait, by operation, without connects
+	NumCompletions                       int // how many calls, connects too, wait that the library carries out (Complete)
 }
 
 func (i SocketInfo) String() string {
@@ -116,7 +118,7 @@ func (i SocketInfo) String() string {
 	for _, n := range []struct {
 		count int
 		of    string
-	}{{i.NumReaders, "readers"}, {i.NumWriters, "writers"}, {i.NumAcceptors, "acceptors"}} {
+	}{{i.NumReaders, "readers"}, {i.NumWriters, "writers"}, {i.NumAcceptors, "acceptors"}, {i.NumCompletions, "completions"}} {
 		if n.count != 0 {
 			parts = append(parts, fmt.Sprint(n.count, " ", n.of))
 		}
@@ -139,6 +141,8 @@ func (s *Socket) Info() SocketInfo {
 		NumReaders:   s.count(reading, OpRecv, OpRawRead),
 		NumAcceptors: s.count(reading, OpAccept, OpAccept),
 		NumWriters:   s.count(writing, OpSend, OpRawWrite),
+
+		NumCompletions: s.completions(reading) + s.completions(writing),
 	}
 	if s.owner != nil {
 		i.Owner = s.owner.String()
@@ -173,6 +177,7 @@ func (s *Socket) rstates() []string {
 		state{"listening", f&factListening != 0},
 		state{"accepting", f&factAccepting != 0 || s.current(reading) == OpAccept},
 		state{"selected", f&factSelectedRead != 0},
+		state{"completing", s.completions(reading) > 0},
 		state{"closing", s.closing()},
 		state{"closed", s.isGone()},
 	)
@@ -185,6 +190,7 @@ func (s *Socket) wstates() []string {
 		state{"connecting", f&factConnecting != 0 || s.current(writing) == OpConnect},
 		state{"connected", f&factConnected != 0},
 		state{"selected", f&factSelectedWrite != 0},
+		state{"completing", s.completions(writing) > 0},
 		state{"closing", s.closing()},
 		state{"closed", s.isGone()},
 	)
@@ -207,7 +213,7 @@ func states(all ...state) []string {
 
 // Map returns the information with OTP's keys: domain, type and protocol (names, or integers without one), owner (text
 // or nil), rstates and wstates (lists of names), readable, writable, ctype ("normal", "fromfd", or a map with the descriptor under
-// fromfd), counters, num_readers, num_writers, num_acceptors.
+// fromfd), counters, num_readers, num_writers, num_acceptors; and num_completions, which is not OTP's.
 func (i SocketInfo) Map() map[string]any {
 	m := map[string]any{
 		"domain":   plain.Domains.Value(int(i.Domain)),
@@ -219,6 +225,7 @@ func (i SocketInfo) Map() map[string]any {
 		"ctype":       "normal",
 		"counters":    i.Counters.Map(),
 		"num_readers": i.NumReaders, "num_writers": i.NumWriters, "num_acceptors": i.NumAcceptors,
+		"num_completions": i.NumCompletions,
 	}
 	if i.Owner != "" {
 		m["owner"] = i.Owner
@@ -269,6 +276,7 @@ func SocketInfoFromMap(m map[string]any) (SocketInfo, error) {
 	}
 	for key, n := range map[string]*int{
 		"num_readers": &i.NumReaders, "num_writers": &i.NumWriters, "num_acceptors": &i.NumAcceptors,
+		"num_completions": &i.NumCompletions,
 	} {
 		*n = int(r.Number(key, 0, math.MaxInt32, 0))
 	}

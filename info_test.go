@@ -302,5 +302,48 @@ func TestSocketInfoMapAndJSONGoBothWays(t *testing.T) {
 		assert.Contains(t, m, key)
 	}
 	assert.Equal(t, []any{true, true}, []any{owned.Map()["readable"], owned.Map()["writable"]})
-	assert.Len(t, m, 13)
+	assert.Len(t, m, 14)
+}
+
+// The calls that the library carries out are counted, in whatever direction and place they wait, and show in the table.
+func TestInfoOfCompletions(t *testing.T) {
+	mb, others := NewMailbox(), []*Mailbox{NewMailbox(), NewMailbox()}
+	a, b := pair(t, Stream, Owner(mb))
+	_, err := b.Recv(make([]byte, 1), 0, Complete(mb))
+	require.True(t, isCompletion(err))
+	first := err.(*Completion)
+	_, err = b.Recv(make([]byte, 1), 0, NoWait(others[0]))
+	require.ErrorAs(t, err, new(*Select))
+	_, err = b.Recv(make([]byte, 1), 0, Complete(others[1]))
+	require.True(t, isCompletion(err))
+	_, err = a.Send(make([]byte, 1<<24), 0, Complete(mb))
+	require.True(t, isCompletion(err))
+
+	i := b.Info()
+	assert.Equal(t, 3, i.NumReaders)
+	assert.Equal(t, 2, i.NumCompletions, "one of them is queued")
+	assert.Equal(t, []string{"selected", "completing"}, i.RStates)
+	assert.Contains(t, i.String(), "3 readers, 2 completions}")
+	assert.Equal(t, 2, i.Map()["num_completions"])
+	back, err := SocketInfoFromMap(i.Map())
+	require.NoError(t, err)
+	assert.Equal(t, i, back)
+	i = a.Info()
+	assert.Equal(t, 1, i.NumCompletions)
+	assert.Equal(t, []string{"connected", "selected", "completing"}, i.WStates)
+	assert.Equal(t, ""+
+		"State\n"+
+		" - , CD:SD:CP\n"+
+		"SD:CP , CD\n", table(t, mb, "state"))
+
+	require.NoError(t, b.Cancel(first))
+	assert.Equal(t, 1, b.Info().NumCompletions)
+	require.NoError(t, a.Close())
+	require.NoError(t, b.Close())
+	i = b.Info()
+	assert.Zero(t, i.NumCompletions)
+	assert.Equal(t, []string{"selected", "closing", "closed"}, i.RStates)
+	for _, m := range append(others, mb) {
+		m.Close()
+	}
 }

@@ -309,7 +309,7 @@ func isComplete(err error) bool {
 // w.Continue, or Cancel.
 //
 // Linux does not report when three sends become possible. Datagrams to a unix socket that this one is not connected
-// to, and netlink messages to another process, are retried (asynchronously: get a SelectMsg) after 100 µs, then twice
+// to, and netlink messages to another process, are retried (NoWait: get a SelectMsg) after 100 µs, then twice
 // the time before, up to 50 ms. The peer's Shutdown(ShutRead) on a unix socket is noticed within a second. OTP:
 // socket:send/2,3,4; send(2).
 func (s *Socket) Send(buf []byte, flags MsgFlags, w Wait) (int, error) {

@@ -116,6 +116,21 @@ func (s *Socket) count(d direction, first, last Op) int {
 	return n
 }
 
+// completions counts the calls that wait in a lane and that the library carries out. s.mu is held.
+func (s *Socket) completions(d direction) int {
+	n := 0
+	l := s.lane(d)
+	if l.cur != nil && l.cur.completes {
+		n++
+	}
+	for h := l.head; h != nil; h = h.entry.next {
+		if h.completes {
+			n++
+		}
+	}
+	return n
+}
+
 // ref takes a reference, which keeps the C handle.
 func (s *Socket) ref(op string) error {
 	for {
@@ -178,7 +193,10 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 			return net.ErrClosed
 		}
 		// From here no call enters without the mutex, and an owner that leaves takes it.
-		st := s.state.Or(stSlow(d))
+		st := s.state.Load()
+		if st&stSlow(d) == 0 { // the bit changes with s.mu held alone
+			st = s.state.Or(stSlow(d))
+		}
 		owned := st&stOwned(d) != 0
 		other := c.op.exclusive() != (st&stExclusive(d) != 0)
 		mine := l.cur != nil && l.cur.mb == mb
@@ -361,9 +379,11 @@ func (s *Socket) settle(d direction) {
 		l := s.lane(d)
 		slow = slow || l.cur != nil || l.head != nil
 	}
-	if slow {
+	switch was := s.state.Load()&stSlow(d) != 0; {
+	case slow == was: // the bit changes with s.mu held alone
+	case slow:
 		s.state.Or(stSlow(d))
-	} else {
+	default:
 		s.state.And(^stSlow(d))
 	}
 }
@@ -441,9 +461,15 @@ func (s *Socket) hold(d direction, h *Handle, after armAfter) error {
 // selectOn ends an asynchronous call that would block: the requester holds the lane from then on. It returns nil if an event
 // came meanwhile, so that the call tries again. n has moved so far.
 func (s *Socket) selectOn(c *call, w *Wait, n int) error {
-	d := c.op.direction()
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	err := s.selectLocked(c, w, n)
+	s.mu.Unlock()
+	return err
+}
+
+// selectLocked is selectOn with s.mu held.
+func (s *Socket) selectLocked(c *call, w *Wait, n int) error {
+	d := c.op.direction()
 	if s.closing() {
 		return net.ErrClosed
 	}
@@ -451,10 +477,11 @@ func (s *Socket) selectOn(c *call, w *Wait, n int) error {
 	if again {
 		return nil
 	}
-	h, mb := w.handle(), w.requester()
+	h := w.handle()
 	if h == nil {
 		h = w.newHandle()
 	}
+	mb := h.mb
 	if err := mb.claim(h, s); err != nil {
 		return err
 	}
@@ -578,7 +605,9 @@ func (s *Socket) event(events int) {
 	carried := s.events(events)
 	s.mu.Unlock()
 	for _, h := range carried {
-		s.carry(h)
+		if h != nil {
+			s.carry(h)
+		}
 	}
 }
 

@@ -24,10 +24,10 @@ func (m SelectMsg) Socket() *Socket { return m.Handle.Socket() }
 
 func (m SelectMsg) String() string { return "select: " + m.Handle.String() }
 
-// AbortMsg says that the handle's call ended without a SelectMsg. Reasons: the socket was closed (net.ErrClosed);
-// another call of the same mailbox replaced it (ErrCancelled), since a mailbox has one waiting call per direction of a
-// socket; or the call ahead in the queue met an error that affects all (a syscall.Errno, io.EOF). OTP: {'$socket',
-// Socket, abort, {Handle, Reason}}.
+// AbortMsg says that the handle's call ended without a SelectMsg or a CompletionMsg. Reasons: the socket was closed
+// (net.ErrClosed); another call of the same mailbox replaced it (ErrCancelled), since a mailbox has one waiting call
+// per direction of a socket; or the call ahead in the queue met an error that affects all (a syscall.Errno, io.EOF).
+// OTP: {'$socket', Socket, abort, {Handle, Reason}}.
 type AbortMsg struct {
 	Handle *Handle
 	Reason error

@@ -95,8 +95,8 @@ func (s *Socket) SetIOW(on bool) error {
 // SelectRead returns the setting of SetSelectRead. OTP: {otp, select_read}.
 func (s *Socket) SelectRead() bool { return s.orClosed().options().selectRead }
 
-// SetSelectRead makes each asynchronous receive that has data also register for the next one: a SelectMsg then follows
-// without another call. OTP: {otp, select_read}.
+// SetSelectRead makes each receive with NoWait or With that has data also register for the next one: a SelectMsg then
+// follows without another call. OTP: {otp, select_read}.
 func (s *Socket) SetSelectRead(on bool) error {
 	return s.change("select_read", func(o *otpOptions) string { o.selectRead = on; return "" }, on)
 }

@@ -130,8 +130,8 @@ func SocketRows(filters ...Filter) ([]SocketRow, error) {
 // otherwise a number; no name server is asked. A port in the system's service database has its name, "http (80)". A
 // missing address or state is an empty cell.
 //
-// The states are A accepting, BD bound, CD connected, CG connecting, LG listening, SD selected and CLOSING: those of
-// the reading side, a comma, those of the writing side. A dash is a side without states, "BD:LG, -".
+// The states are A accepting, BD bound, CD connected, CG connecting, CP completing, LG listening, SD selected and
+// CLOSING: those of the reading side, a comma, those of the writing side. A dash is a side without states, "BD:LG, -".
 //
 // Errors: *InvalidError "column", "filter"; those of w. OTP: socket:i/0,1,2.
 func WriteTable(w io.Writer, keys []string, filters ...Filter) error {
@@ -281,7 +281,7 @@ func printable(s string) string {
 
 // stateCodes abbreviates the states; others are printed in capitals.
 var stateCodes = map[string]string{"accepting": "A", "bound": "BD", "busy": "BY", "connected": "CD", "connecting": "CG",
-	"listen": "LN", "listening": "LG", "open": "O", "selected": "SD"}
+	"completing": "CP", "listen": "LN", "listening": "LG", "open": "O", "selected": "SD"}
 
 func stateCell(i *SocketInfo) string {
 	r, w := codes(i.RStates), codes(i.WStates)

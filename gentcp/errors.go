@@ -109,7 +109,7 @@ func checkWait(w esock.Wait) error {
 	case errors.As(w.Err(), &e):
 		return &badArgument{e.What, e.Value, e.Cause}
 	case w.Asynchronous():
-		return &badArgument{"timeout", nil, "gentcp does not take NoWait and With; use an active mode (SetOpts with Active)"}
+		return &badArgument{"timeout", nil, "gentcp takes no asynchronous wait; use an active mode (SetOpts with Active)"}
 	}
 	return nil
 }

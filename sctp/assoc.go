@@ -29,10 +29,10 @@ func bindX(s *esock.Socket, opt int, addrs []esock.Addr) error {
 
 // ConnectX begins an association with a peer that has these addresses, and returns its number: the kernel tries one
 // after the other until one answers. On a one-to-one socket it waits as esock.Socket.Connect does; with an
-// *esock.Select, FinishConnect completes it, and the number is there already. On a one-to-many socket it does not wait:
-// an AssocChange says how the attempt ended, and messages may be sent meanwhile. OTP: gen_sctp:connectx_init/3;
-// sctp_connectx of RFC 6458. Errors: *esock.InvalidError "sockaddr"; those of connect(2); EALREADY and EISCONN for an
-// association that exists.
+// *esock.Select FinishConnect completes it, with an *esock.Completion the library, and the number is there already.
+// On a one-to-many socket it does not wait: an AssocChange says how the attempt ended, and messages may be sent
+// meanwhile. OTP: gen_sctp:connectx_init/3; sctp_connectx of RFC 6458. Errors: *esock.InvalidError "sockaddr"; those of
+// connect(2); EALREADY and EISCONN for an association that exists.
 func ConnectX(s *esock.Socket, w esock.Wait, addrs ...esock.Addr) (assoc int32, err error) {
 	list, err := appendSockaddrs(make([]byte, 4, 4+size6*len(addrs)), addrs)
 	if err != nil {

@@ -10,6 +10,9 @@ import "github.com/esock-go/esock"
 // goroutine at a time may receive on the socket where notifications are longer than the buffer. m then has the last
 // part.
 //
+// With esock.Complete the message of the call has m, and where m.Flags has MsgNotification, Decode(m.Data()) is the
+// notification: give m.Buf room for it.
+//
 // Errors: those of esock.Socket.RecvMsg; *esock.InvalidError "notification" for one that Decode does not know, whose
 // bytes are in m.
 func RecvV(s *esock.Socket, m *esock.Msg, w esock.Wait) (Notification, error) {

@@ -19,8 +19,16 @@ var messages = sync.Pool{New: func() any { return new(esock.Msg) }}
 // association has ended; those of esock.Socket.SendMsg.
 func SendV(s *esock.Socket, data [][]byte, to []esock.Addr, w esock.Wait, infos ...Info) (int, error) {
 	m := messages.Get().(*esock.Msg)
-	defer messages.Put(m)
-	defer m.Reset()
+	n, err := sendV(s, m, data, to, w, infos)
+	if _, carried := err.(*esock.Completion); !carried { // else the library still sends m
+		m.Reset()
+		messages.Put(m)
+	}
+	return n, err
+}
+
+// sendV is SendV with a message to use.
+func sendV(s *esock.Socket, m *esock.Msg, data [][]byte, to []esock.Addr, w esock.Wait, infos []Info) (int, error) {
 	m.Iov = data
 	controls := make([]esock.ControlMessage, 0, len(infos)+len(to))
 	for i, info := range infos {

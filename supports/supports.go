@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/internal/loopcall"
 	"github.com/esock-go/esock/internal/plain"
 	"github.com/esock-go/esock/netdevice"
 	"github.com/esock-go/esock/sockopt"
@@ -60,7 +61,9 @@ type Table struct {
 	MsgFlags      map[string]bool              // the flags of sends and receives: whether Linux has it
 	Protocols     map[string]bool              // the names and aliases that esock.ParseProtocol knows: all true
 	Options       map[string]map[string]Option // by level and name
-	Features      map[string]bool              // sctp, ipv6, local, netns, sendfile, mptcp, vsock, packet
+	// sctp, ipv6, local, netns, sendfile, mptcp, vsock, packet; completion: calls that the library carries out
+	// (esock.Complete), on every system; io_uring: loops of package engine can wait with it.
+	Features map[string]bool
 }
 
 // All returns what is supported, from the library's tables and from what the running kernel answers. The first call asks the
@@ -271,8 +274,22 @@ var features = sync.OnceValue(func() map[string]bool {
 		"packet":   has(esock.Packet, esock.Dgram, esock.Default),
 		"netns":    err == nil,
 		"sendfile": syscall.SYS_SENDFILE > 0,
+
+		"completion": true,
+		"io_uring":   ring(),
 	}
 })
+
+// ring reports whether this process may have a completion queue with io_uring: the kernel has what it needs, and neither a
+// setting of the system nor a filter of system calls forbids it.
+func ring() bool {
+	q, _, _, _, _, r := loopcall.New(1, 4096, loopcall.URing)
+	if r < 0 {
+		return false
+	}
+	loopcall.Free(q)
+	return true
+}
 
 func supportedFeatures() map[string]bool {
 	t := map[string]bool{}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/engine"
 	"github.com/esock-go/esock/sockopt"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,6 +62,13 @@ func TestFeaturesAreWhatOpens(t *testing.T) {
 		assert.Equal(t, has, Is(name), name)
 	}
 	assert.True(t, s.Features["sendfile"])
+	assert.True(t, s.Features["completion"], "the library carries them out")
+	loop, err := engine.New(engine.WaitWith(engine.IOUring))
+	assert.Equal(t, err == nil, s.Features["io_uring"], "%v", err)
+	assert.Equal(t, err == nil, Is("io_uring"))
+	if err == nil {
+		require.NoError(t, loop.Close())
+	}
 	assert.True(t, s.Features["netns"])
 }
 

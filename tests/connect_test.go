@@ -18,12 +18,13 @@ import (
 
 func TestConnect_Preconditions(t *testing.T) {
 	addr := pendingAddr(t)
-	connecting := func(t *testing.T) (s *esock.Socket, mb *esock.Mailbox, sel *esock.Select) {
+	connectingBy := func(t *testing.T, f form) (s *esock.Socket, mb *esock.Mailbox, p esock.Pending) {
 		s, mb = open(t, esock.Inet, esock.Stream, esock.TCP), esock.NewMailbox()
-		sel = selected(t, s.Connect(addr, esock.NoWait(mb)))
-		assert.Equal(t, []string{"connecting", "selected"}, s.Info().WStates)
-		return s, mb, sel
+		p = f.pending(t, s.Connect(addr, f.wait(mb)))
+		assert.Equal(t, []string{"connecting", "selected"}, remove(s.Info().WStates, "completing"))
+		return s, mb, p
 	}
+	connecting := func(t *testing.T) (*esock.Socket, *esock.Mailbox, esock.Pending) { return connectingBy(t, selectForm) }
 
 	t.Run("not open", func(t *testing.T) {
 		s := open(t, esock.Inet, esock.Stream, esock.TCP)
@@ -36,7 +37,7 @@ func TestConnect_Preconditions(t *testing.T) {
 		mb := esock.NewMailbox()
 		fill(t, a)
 		sendSelect(t, a, mb)
-		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(mb)} {
+		for _, w := range kinds(mb) {
 			assert.ErrorIs(t, a.Connect(esock.UnixAddr("/x"), w), esock.ErrState)
 			assert.ErrorIs(t, a.FinishConnect(w), esock.ErrState)
 		}
@@ -49,14 +50,37 @@ func TestConnect_Preconditions(t *testing.T) {
 		drain(t, b, n+1)
 		assert.Equal(t, outcome{1, nil}, result(t, sent))
 	})
-	t.Run("another requester is connecting", func(t *testing.T) {
-		s, _, sel := connecting(t)
-		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(esock.NewMailbox())} {
-			assert.ErrorIs(t, s.Connect(addr, w), esock.ErrAlready)
-			assert.ErrorIs(t, s.FinishConnect(w), esock.ErrState)
-		}
-		require.NoError(t, s.Cancel(sel))
-	})
+	for _, f := range forms {
+		t.Run("another requester is connecting, "+f.name, func(t *testing.T) {
+			s, _, sel := connectingBy(t, f)
+			for _, w := range kinds(esock.NewMailbox()) {
+				assert.ErrorIs(t, s.Connect(addr, w), esock.ErrAlready)
+				assert.ErrorIs(t, s.FinishConnect(w), esock.ErrState)
+			}
+			require.NoError(t, s.Cancel(sel))
+		})
+		t.Run("a send while connecting, "+f.name, func(t *testing.T) {
+			s, mb, _ := connectingBy(t, f)
+			for _, w := range kinds(mb) {
+				assert.ErrorIs(t, second(s.Send([]byte("x"), 0, w)), esock.ErrState)
+			}
+			assert.Contains(t, s.Info().WStates, "connecting")
+		})
+		t.Run("cancelled twice, "+f.name, func(t *testing.T) {
+			s, mb, p := connectingBy(t, f)
+			require.NoError(t, s.Cancel(p))
+			assert.NotContains(t, s.Info().WStates, "connecting")
+			assert.ErrorIs(t, s.Cancel(p), f.over())
+			assert.ErrorIs(t, s.Connect(addr, f.wait(mb)), syscall.EALREADY, "the kernel goes on")
+			assert.Zero(t, mb.Len())
+		})
+		t.Run("close, "+f.name, func(t *testing.T) {
+			s, mb, p := connectingBy(t, f)
+			require.NoError(t, s.Close())
+			assert.Equal(t, abortOf(p, errClosed), message(t, mb))
+			assert.Contains(t, s.Info().WStates, "connecting", "what was there stays")
+		})
+	}
 	t.Run("another requester is connecting and waits", func(t *testing.T) {
 		s := open(t, esock.Inet, esock.Stream, esock.TCP)
 		done := start(func() (int, error) { return 0, s.Connect(addr, esock.Forever) })
@@ -67,17 +91,9 @@ func TestConnect_Preconditions(t *testing.T) {
 	})
 	t.Run("no requester is connecting", func(t *testing.T) {
 		s := open(t, esock.Inet, esock.Stream, esock.TCP)
-		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(esock.NewMailbox())} {
+		for _, w := range kinds(esock.NewMailbox()) {
 			assert.ErrorIs(t, s.FinishConnect(w), esock.ErrState)
 		}
-	})
-	t.Run("a send while connecting", func(t *testing.T) {
-		s, mb, _ := connecting(t)
-		for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(mb)} {
-			_, err := s.Send([]byte("x"), 0, w)
-			assert.ErrorIs(t, err, esock.ErrState)
-		}
-		assert.Contains(t, s.Info().WStates, "connecting")
 	})
 	t.Run("finished before it is ready, it is still connecting", func(t *testing.T) {
 		s, mb, sel := connecting(t)
@@ -90,22 +106,9 @@ func TestConnect_Preconditions(t *testing.T) {
 		_, err := s.PeerName()
 		assert.ErrorIs(t, err, syscall.ENOTCONN)
 	})
-	t.Run("cancelled twice", func(t *testing.T) {
-		s, mb, sel := connecting(t)
-		require.NoError(t, s.Cancel(sel))
-		assert.NotContains(t, s.Info().WStates, "connecting")
-		assert.ErrorIs(t, s.Cancel(sel), &esock.InvalidError{What: "select"})
-		assert.ErrorIs(t, s.Connect(addr, esock.NoWait(mb)), syscall.EALREADY, "the kernel goes on")
-		assert.Zero(t, mb.Len())
-	})
-	t.Run("close", func(t *testing.T) {
-		s, mb, sel := connecting(t)
-		require.NoError(t, s.Close())
-		assert.Equal(t, abortOf(sel, errClosed), message(t, mb))
-		assert.Contains(t, s.Info().WStates, "connecting", "what was there stays")
-	})
 }
 
+// Only in the select form: a Completion has nothing to finish.
 func TestConnect_SelectThenFinish(t *testing.T) {
 	l, addr := listener(t, 5)
 	for name, finish := range map[string]func(*esock.Socket, esock.Wait) error{
@@ -184,17 +187,16 @@ func TestConnect_Results(t *testing.T) {
 		"no address":             {esock.Inet, esock.Stream, esock.Addr{}, &esock.InvalidError{What: "sockaddr"}},
 		"shorthand":              {esock.Inet, esock.Stream, esock.Loopback, &esock.InvalidError{What: "sockaddr"}},
 	} {
-		for _, form := range []string{"waiting", "asynchronous"} {
-			t.Run(name+" "+form, func(t *testing.T) {
+		for _, f := range append(forms, form{name: "waiting"}) {
+			t.Run(name+" "+f.name, func(t *testing.T) {
 				s, mb := open(t, c.d, c.typ, esock.Default), esock.NewMailbox()
 				w := esock.Within(patience)
-				if form == "asynchronous" {
-					w = esock.NoWait(mb)
+				if f.wait != nil {
+					w = f.wait(mb)
 				}
 				err := s.Connect(c.to, w)
-				if sel, ok := err.(*esock.Select); ok {
-					assert.Equal(t, selectOf(sel), message(t, mb))
-					err = s.FinishConnect(w)
+				if p, ok := err.(esock.Pending); ok {
+					err = f.end(t, p, mb, s.FinishConnect)
 				}
 				if c.err == nil {
 					require.NoError(t, err)
@@ -215,7 +217,7 @@ func TestConnect_AgainWhenConnected(t *testing.T) {
 	_, other := listener(t, 5)
 	mb := esock.NewMailbox()
 	refused := func(t *testing.T, s *esock.Socket) {
-		for _, w := range []esock.Wait{esock.Within(patience), esock.Within(0), esock.NoWait(mb)} {
+		for _, w := range []esock.Wait{esock.Within(patience), esock.Within(0), esock.NoWait(mb), esock.Complete(mb)} {
 			assert.ErrorIs(t, s.Connect(other, w), syscall.EISCONN)
 		}
 		peer, err := s.PeerName()
@@ -224,11 +226,10 @@ func TestConnect_AgainWhenConnected(t *testing.T) {
 		assert.Contains(t, s.Info().WStates, "connected")
 	}
 	t.Run("waiting", func(t *testing.T) { refused(t, dial(t, addr)) })
-	t.Run("asynchronous", func(t *testing.T) {
+	eachForm(t, func(t *testing.T, f form) {
 		s := open(t, esock.Inet, esock.Stream, esock.TCP)
-		sel := selected(t, s.Connect(addr, esock.NoWait(mb)))
-		assert.Equal(t, selectOf(sel), message(t, mb))
-		require.NoError(t, s.FinishConnect(esock.NoWait(mb)))
+		p := f.pending(t, s.Connect(addr, f.wait(mb)))
+		require.NoError(t, f.end(t, p, mb, s.FinishConnect))
 		refused(t, s)
 	})
 	t.Run("adopted from package net", func(t *testing.T) {
@@ -296,15 +297,15 @@ func TestConnect_AfterFailureTheSocketIsToBeClosed(t *testing.T) {
 }
 
 func TestConnect_UnixBacklogFullIsAnError(t *testing.T) {
-	for _, form := range []string{"waiting", "asynchronous"} {
-		t.Run(form, func(t *testing.T) {
+	for _, f := range append(forms, form{name: "waiting"}) {
+		t.Run(f.name, func(t *testing.T) {
 			l := open(t, esock.Local, esock.Stream, esock.Default)
 			require.NoError(t, l.Bind(esock.UnixAddr("")))
 			require.NoError(t, l.Listen(0))
 			addr, mb := sockName(t, l), esock.NewMailbox()
 			w := esock.Forever
-			if form == "asynchronous" {
-				w = esock.NoWait(mb)
+			if f.wait != nil {
+				w = f.wait(mb)
 			}
 			require.NoError(t, open(t, esock.Local, esock.Stream, esock.Default).Connect(addr, w))
 			s := open(t, esock.Local, esock.Stream, esock.Default)

@@ -24,6 +24,11 @@ var (
 	forms          = []form{selectForm, completionForm}
 )
 
+// kinds are waits of every kind, for a call that is decided at once: it answers the same with each.
+func kinds(mb *esock.Mailbox) []esock.Wait {
+	return []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(mb), esock.Complete(mb)}
+}
+
 func eachForm(t *testing.T, test func(t *testing.T, f form)) {
 	for _, f := range forms {
 		t.Run(f.name, func(t *testing.T) { test(t, f) })
@@ -53,6 +58,34 @@ func (f form) send(t testing.TB, s *esock.Socket, mb *esock.Mailbox) esock.Pendi
 	n, err := s.Send([]byte("x"), 0, f.wait(mb))
 	require.Zero(t, n)
 	return f.pending(t, err)
+}
+
+// accept makes an asynchronous accept, which must go on.
+func (f form) accept(t testing.TB, l *esock.Socket, mb *esock.Mailbox) esock.Pending {
+	t.Helper()
+	_, err := l.Accept(f.wait(mb))
+	return f.pending(t, err)
+}
+
+// accepts is an accept that closes what it gets.
+func accepts(l *esock.Socket) func(w esock.Wait) error {
+	return func(w esock.Wait) error {
+		s, err := l.Accept(w)
+		if err == nil {
+			s.Close()
+		}
+		return err
+	}
+}
+
+// receives1 is a receive of a byte.
+func receives1(s *esock.Socket) func(w esock.Wait) error {
+	return func(w esock.Wait) error { return second(s.Recv(make([]byte, 1), 0, w)) }
+}
+
+// sends1 is a send of a byte.
+func sends1(s *esock.Socket) func(w esock.Wait) error {
+	return func(w esock.Wait) error { return second(s.Send([]byte("x"), 0, w)) }
 }
 
 // end takes the message about a call, which must be the next one, and returns how the call ended: with call if it is to be

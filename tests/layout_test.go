@@ -49,7 +49,7 @@ var imports = []struct{ of, may string }{
 	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
 	{"netdevice", ". internal/corecall internal/plain"},
 	{"sctp", ". sockopt internal/corecall internal/plain"},
-	{"supports", ". sockopt netdevice internal/plain"},
+	{"supports", ". sockopt netdevice internal/loopcall internal/plain"},
 	{"netconn", ". sockopt internal/corecall internal/layered"},
 
 	{"datagram", ". sockopt internal/layered"},

@@ -222,7 +222,7 @@ func TestControlRoomOfAMsg(t *testing.T) {
 	assert.Equal(t, 4, n)
 	for _, size := range append(testint.Wide(), -1) {
 		m.CtrlSize = size
-		for _, w := range []esock.Wait{esock.Forever, esock.NoWait(esock.NewMailbox())} {
+		for _, w := range []esock.Wait{esock.Forever, esock.NoWait(esock.NewMailbox()), esock.Complete(esock.NewMailbox())} {
 			err := b.RecvMsg(&m, 0, w)
 			assert.ErrorIs(t, err, &esock.InvalidError{What: "msg"})
 			assert.ErrorContains(t, err, "CtrlSize is out of range")

@@ -264,7 +264,7 @@ func TestMMsgCarriesDescriptors(t *testing.T) {
 func TestMMsgMistakes(t *testing.T) {
 	s, at := udp(t)
 	mb := esock.NewMailbox()
-	for _, w := range []esock.Wait{{}, esock.Within(0), esock.NoWait(mb)} {
+	for _, w := range []esock.Wait{{}, esock.Within(0), esock.NoWait(mb), esock.Complete(mb)} {
 		for name, c := range map[string]struct {
 			call func() (int, error)
 			want string

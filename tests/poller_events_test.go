@@ -130,40 +130,40 @@ func TestReadAndWriteArmedTogether(t *testing.T) {
 	for _, readFirst := range []bool{false, true} {
 		for _, readFires := range []bool{false, true} {
 			t.Run(fmt.Sprintf("read armed first=%v fires first=%v", readFirst, readFires), func(t *testing.T) {
-				a, b := pair(t, esock.Stream)
-				n := fill(t, a)
-				rmb, wmb := esock.NewMailbox(), esock.NewMailbox()
-				var r, w *esock.Select
-				if readFirst {
-					r, w = recvSelect(t, a, rmb), sendSelect(t, a, wmb)
-				} else {
-					w, r = sendSelect(t, a, wmb), recvSelect(t, a, rmb)
-				}
-				read := func() {
-					send(t, b, "x")
-					assert.Equal(t, selectOf(r), message(t, rmb))
-				}
-				write := func() {
-					drain(t, b, n)
-					assert.Equal(t, selectOf(w), message(t, wmb))
-				}
-				if readFires {
-					read()
-					assert.Zero(t, wmb.Len(), "each its own direction")
-					write()
-				} else {
-					write()
-					assert.Zero(t, rmb.Len(), "each its own direction")
-					read()
-				}
-				assert.Zero(t, rmb.Len()+wmb.Len())
-				_, err := a.Recv(make([]byte, 1), 0, esock.NoWait(rmb))
-				assert.NoError(t, err)
-				_, err = a.Send([]byte("x"), 0, esock.NoWait(wmb))
-				assert.NoError(t, err)
+				eachForm(t, func(t *testing.T, f form) { armedTogether(t, f, readFirst, readFires) })
 			})
 		}
 	}
+}
+
+func armedTogether(t *testing.T, f form, readFirst, readFires bool) {
+	a, b := pair(t, esock.Stream)
+	n := fill(t, a)
+	rmb, wmb := esock.NewMailbox(), esock.NewMailbox()
+	var r, w esock.Pending
+	if readFirst {
+		r, w = f.recv(t, a, rmb), f.send(t, a, wmb)
+	} else {
+		w, r = f.send(t, a, wmb), f.recv(t, a, rmb)
+	}
+	read := func() {
+		send(t, b, "x")
+		assert.NoError(t, f.end(t, r, rmb, receives1(a)))
+	}
+	write := func() {
+		drain(t, b, n)
+		assert.NoError(t, f.end(t, w, wmb, sends1(a)))
+	}
+	if readFires {
+		read()
+		assert.Zero(t, wmb.Len(), "each its own direction")
+		write()
+	} else {
+		write()
+		assert.Zero(t, rmb.Len(), "each its own direction")
+		read()
+	}
+	assert.Zero(t, rmb.Len()+wmb.Len())
 }
 
 // A parked call in one direction, an armed one in the other.

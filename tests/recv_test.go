@@ -66,8 +66,7 @@ func TestRecv_Outcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachReceiver(t, func(t *testing.T, way receiver) {
 				mb := esock.NewMailbox()
-				for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.Within(patience), esock.NoWait(mb),
-					esock.Context(context.Background())} {
+				for _, w := range append(kinds(mb), esock.Within(patience), esock.Context(context.Background())) {
 					a, b := pair(t, c.typ)
 					for _, m := range c.send {
 						send(t, a, m)
@@ -113,16 +112,30 @@ func TestRecv_EndAbortsQueuedReaders(t *testing.T) {
 	}
 }
 
-func TestRecv_ResetAbortsQueuedReaders(t *testing.T) {
+func TestRecv_EndAbortsQueuedCompletions(t *testing.T) {
+	for _, typ := range []esock.Type{esock.Stream, esock.SeqPacket} {
+		a, b := pair(t, typ)
+		m1, m2 := esock.NewMailbox(), esock.NewMailbox()
+		s1, s2 := completionForm.recv(t, b, m1), completionForm.recv(t, b, m2)
+		blocked := recvStart(t, b, make([]byte, 1), esock.Forever, 3)
+		a.Close()
+		require.Equal(t, ioEOF, completionForm.end(t, s1, m1, nil))
+		assert.Equal(t, abortOf(s2, ioEOF), message(t, m2))
+		assert.Equal(t, ioEOF, result(t, blocked).err)
+		assert.Zero(t, b.Info().NumReaders)
+	}
+}
+
+func TestRecv_ResetAbortsQueuedReaders(t *testing.T) { eachForm(t, resetAborts) }
+
+func resetAborts(t *testing.T, f form) {
 	a, b := tcpPair(t)
 	m1, m2 := esock.NewMailbox(), esock.NewMailbox()
-	s1, s2 := recvSelect(t, b, m1), recvSelect(t, b, m2)
+	s1, s2 := f.recv(t, b, m1), f.recv(t, b, m2)
 	blocked := recvStart(t, b, make([]byte, 1), esock.Forever, 3)
 	require.NoError(t, sockopt.SocketLinger.Set(a, sockopt.Linger{On: true}))
 	a.Close()
-	assert.Equal(t, selectOf(s1), message(t, m1))
-	_, err := b.Recv(make([]byte, 1), 0, esock.NoWait(m1))
-	require.ErrorIs(t, err, syscall.ECONNRESET)
+	require.ErrorIs(t, f.end(t, s1, m1, receives1(b)), syscall.ECONNRESET)
 	assert.Equal(t, abortOf(s2, syscall.ECONNRESET), message(t, m2))
 	assert.ErrorIs(t, result(t, blocked).err, syscall.ECONNRESET)
 }
@@ -141,7 +154,7 @@ func TestRecv_OtherErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mb := esock.NewMailbox()
-			for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(mb)} {
+			for _, w := range kinds(mb) {
 				_, err := c.s.Recv(make([]byte, 1), c.flags, w)
 				assert.ErrorIs(t, err, c.err)
 				_, err = c.s.RecvBytes(0, c.flags, w)
@@ -233,7 +246,7 @@ func TestRecvFull_Stream(t *testing.T) {
 
 func TestLengthBeyondTheMessageEndsWithTheMessage(t *testing.T) {
 	for _, typ := range []esock.Type{esock.Dgram, esock.SeqPacket} {
-		for _, w := range []esock.Wait{esock.Forever, esock.Within(patience), esock.Within(0), esock.NoWait(esock.NewMailbox())} {
+		for _, w := range append(kinds(esock.NewMailbox()), esock.Within(patience)) {
 			a, b := pair(t, typ)
 			send(t, a, "one")
 			send(t, a, "two")
@@ -291,6 +304,7 @@ func TestRecvBytesFrom(t *testing.T) {
 		require.Equal(t, size, n)
 	}
 	require.NoError(t, to.SetRcvBuf(esock.RcvBuf{Size: 50}))
+	// In the completion form the buffer is the call's, and keeps what room it has if that is little.
 	for _, c := range []struct{ sent, length, want int }{
 		{10, 0, 10}, {100, 0, 50}, {100, 20, 20}, {100, 200, 100}, {0, 0, 0}, {0, 5, 0},
 	} {
@@ -336,7 +350,7 @@ func TestRecvBytes_BufferOption(t *testing.T) {
 		"N means nothing to message type": {esock.RcvBuf{N: 3, Size: 300}, esock.Dgram, 300},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(esock.NewMailbox())} {
+			for _, w := range kinds(esock.NewMailbox()) {
 				a, b := pair(t, c.typ)
 				require.NoError(t, sockopt.Set(b, "otp", "rcvbuf", c.option))
 				send(t, a, data)

@@ -138,6 +138,7 @@ func emptyAll(t *testing.T, s *esock.Socket, n int) {
 	}
 }
 
+// Only in the select form: with a CompletionMsg the call is over, and the refused one would be of nobody.
 func TestRefusedReceivesLeaveTheLane(t *testing.T) {
 	empty := refusal{"empty buffer", func(s *esock.Socket, w esock.Wait) error { _, err := s.Recv(nil, 0, w); return err }}
 	for _, typ := range []esock.Type{esock.Stream, esock.Dgram, esock.SeqPacket} {

@@ -74,7 +74,7 @@ func TestMessagesBeforeShutdownAreDelivered(t *testing.T) {
 				require.NoError(t, err)
 				assert.Equal(t, want, string(buf[:n]))
 			}
-			for _, w := range []esock.Wait{esock.Within(0), esock.Forever, esock.NoWait(esock.NewMailbox())} {
+			for _, w := range kinds(esock.NewMailbox()) {
 				done := start(func() (int, error) { return b.Recv(buf, 0, w) })
 				assert.Equal(t, ioEOF, result(t, done).err)
 			}

@@ -247,6 +247,7 @@ var (
 			Readable: rapid.Bool().Draw(t, "readable"), Writable: rapid.Bool().Draw(t, "writable"),
 			FromFD: rapid.Bool().Draw(t, "fromfd"), DupOf: -1, Counters: anyCounters.Draw(t, "counters"),
 			NumReaders: anySmall.Draw(t, "readers"), NumWriters: anySmall.Draw(t, "writers"), NumAcceptors: anySmall.Draw(t, "acceptors"),
+			NumCompletions: anySmall.Draw(t, "completions"),
 		}
 		if i.FromFD {
 			i.DupOf = rapid.IntRange(-1, 100).Draw(t, "dup")

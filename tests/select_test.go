@@ -151,6 +151,7 @@ func TestSelect_QueueIsFIFO(t *testing.T) {
 }
 
 // After the select message no other requester proceeds until the current one calls or cancels.
+// Only in the select form: with a CompletionMsg the call is over.
 func TestSelect_LockedOutUntilTheCurrentActs(t *testing.T) {
 	eachLaneOf(t, selectForm, func(t *testing.T, l laneCase) {
 		m1, m2 := esock.NewMailbox(), esock.NewMailbox()
@@ -264,6 +265,7 @@ func TestInvalidArgumentsDoNotBlockTheLane(t *testing.T) {
 }
 
 // An error of one message says nothing of those queued behind.
+// Only in the select form: the message of the other has its result, and the wrong call comes after the message.
 func TestDatagramErrorsEndOnlyTheirOwnCall(t *testing.T) {
 	a, b := pair(t, esock.Dgram)
 	m1, m2 := esock.NewMailbox(), esock.NewMailbox()

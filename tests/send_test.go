@@ -45,7 +45,8 @@ func TestSend_All(t *testing.T) {
 		eachSender(t, func(t *testing.T, way sender) {
 			a, b := pair(t, typ)
 			mb := esock.NewMailbox()
-			for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.Within(patience), esock.NoWait(mb), esock.With(mb.NewHandle())} {
+			for _, w := range append(kinds(mb), esock.Within(patience), esock.With(mb.NewHandle()),
+				esock.CompleteWith(mb.NewHandle())) {
 				n, err := way.send(a, []byte("hello"), w)
 				require.NoError(t, err)
 				assert.Equal(t, 5, n)
@@ -199,7 +200,7 @@ func TestSend_ErrorAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			mb := esock.NewMailbox()
-			for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(mb)} {
+			for _, w := range kinds(mb) {
 				data := make([]byte, max(c.size, 1))
 				var err error
 				if c.to.IsZero() {

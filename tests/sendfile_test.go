@@ -99,7 +99,7 @@ func TestSendFile_Errors(t *testing.T) {
 			sameDescriptors(t)
 			a, b := tcpPair(t)
 			mb := esock.NewMailbox()
-			for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(mb)} {
+			for _, w := range kinds(mb) {
 				n, err := a.SendFile(c.f, c.offset, c.count, w)
 				assert.Zero(t, n)
 				found := false

@@ -56,7 +56,7 @@ func TestSendMsg_MoreBuffersThanAMessageHas(t *testing.T) {
 			for i := range bufs {
 				bufs[i] = []byte{byte(i)}
 			}
-			for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.NoWait(mb)} {
+			for _, w := range kinds(mb) {
 				_, err := a.SendV(bufs, w)
 				assert.ErrorIs(t, err, &esock.InvalidError{What: "iov"})
 				_, err = a.SendMsg(&esock.Msg{Iov: bufs}, 0, w)

@@ -58,12 +58,13 @@ func TestDescriptionMadeBlockingByAnotherHolder(t *testing.T) {
 					assert.Equal(t, outcome{0, esock.ErrTimeout}, result(t, done))
 					makeBlocking()
 				}
-				_, err := way.recv(b, buf, esock.NoWait(mb))
-				sel := selected(t, err)
-				send(t, a, "one")
-				assert.Equal(t, selectOf(sel), message(t, mb))
-				n, err := way.recv(b, buf, esock.NoWait(mb))
-				assert.Equal(t, outcome{3, nil}, outcome{n, err})
+				for _, f := range forms {
+					recv := func(w esock.Wait) error { return second(way.recv(b, buf, w)) }
+					p := f.pending(t, recv(f.wait(mb)))
+					makeBlocking()
+					send(t, a, "one")
+					require.NoError(t, f.end(t, p, mb, recv))
+				}
 				parked := start(func() (int, error) { return way.recv(b, buf, esock.Forever) })
 				readers(t, b, 1)
 				send(t, a, "two")
@@ -97,8 +98,10 @@ func TestListenerMadeBlockingByAnotherHolder(t *testing.T) {
 	for _, w := range []esock.Wait{esock.Within(0), esock.Within(time.Millisecond)} {
 		assert.Equal(t, esock.ErrTimeout, result(t, accept(w)).err)
 	}
-	sel := selected(t, result(t, accept(esock.NoWait(mb))).err)
-	dial(t, addr)
-	assert.Equal(t, selectOf(sel), message(t, mb))
-	assert.NoError(t, result(t, accept(esock.NoWait(mb))).err)
+	for _, f := range forms {
+		p := f.pending(t, result(t, accept(f.wait(mb))).err)
+		require.NoError(t, syscall.SetNonblock(fdOf(t, l), false))
+		dial(t, addr)
+		require.NoError(t, f.end(t, p, mb, func(w esock.Wait) error { return result(t, accept(w)).err }))
+	}
 }

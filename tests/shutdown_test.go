@@ -89,21 +89,17 @@ func TestShutdown_Listener(t *testing.T) {
 
 // Waiting calls are woken by the readiness that a shutdown makes.
 func TestShutdown_WakesWaitingCalls(t *testing.T) {
-	for _, async := range []bool{false, true} {
+	for _, f := range append(forms, form{}) {
 		mb := esock.NewMailbox()
 		a, _ := tcpPair(t)
 		x, _ := tcpPair(t)
 		fill(t, x)
-		if async {
-			r, w := recvSelect(t, a, mb), sendSelect(t, x, mb)
+		if f.wait != nil {
+			r, w := f.recv(t, a, mb), f.send(t, x, mb)
 			require.NoError(t, a.Shutdown(esock.ShutRead))
-			assert.Equal(t, selectOf(r), message(t, mb))
-			_, err := a.Recv(make([]byte, 1), 0, esock.NoWait(mb))
-			assert.Equal(t, ioEOF, err)
+			assert.ErrorIs(t, f.end(t, r, mb, receives1(a)), ioEOF)
 			require.NoError(t, x.Shutdown(esock.ShutWrite))
-			assert.Equal(t, selectOf(w), message(t, mb))
-			_, err = x.Send([]byte("x"), 0, esock.NoWait(mb))
-			assert.ErrorIs(t, err, syscall.EPIPE)
+			assert.ErrorIs(t, f.end(t, w, mb, sends1(x)), syscall.EPIPE)
 			continue
 		}
 		got := recvStart(t, a, make([]byte, 1), esock.Forever, 1)
@@ -133,7 +129,7 @@ func TestDatagramAfterShutdownRead(t *testing.T) {
 			}
 			assert.Equal(t, ioEOF, result(t, parked).err)
 			mb := esock.NewMailbox()
-			for _, w := range []esock.Wait{esock.Forever, esock.Within(0), esock.Within(patience), esock.NoWait(mb)} {
+			for _, w := range append(kinds(mb), esock.Within(patience)) {
 				eachReceiver(t, func(t *testing.T, way receiver) {
 					_, err := way.recv(s, make([]byte, 1), w)
 					assert.Equal(t, ioEOF, err)
@@ -146,12 +142,12 @@ func TestDatagramAfterShutdownRead(t *testing.T) {
 }
 
 func TestSelectedDatagramReader(t *testing.T) {
-	a, _ := pair(t, esock.Dgram)
-	mb := esock.NewMailbox()
-	sel := recvSelect(t, a, mb)
-	require.NoError(t, a.Shutdown(esock.ShutRead))
-	assert.Equal(t, selectOf(sel), message(t, mb))
-	_, err := a.Recv(make([]byte, 1), 0, esock.NoWait(mb))
-	assert.Equal(t, ioEOF, err)
-	assert.Zero(t, mb.Len())
+	eachForm(t, func(t *testing.T, f form) {
+		a, _ := pair(t, esock.Dgram)
+		mb := esock.NewMailbox()
+		p := f.recv(t, a, mb)
+		require.NoError(t, a.Shutdown(esock.ShutRead))
+		assert.ErrorIs(t, f.end(t, p, mb, receives1(a)), ioEOF)
+		assert.Zero(t, mb.Len())
+	})
 }
