@@ -9,6 +9,9 @@ import (
 // SelectMsg is withdrawn, and the buffers of a *Completion are the caller's again. What had moved has moved. The next
 // call in the queue moves up. A connection attempt goes on in the kernel. Errors: net.ErrClosed; *InvalidError "select"
 // or "completion" if it is not in progress. A CompletionMsg that was sent stays. OTP: socket:cancel/2.
+//
+// How much a cancelled *Completion has moved is not its result: Counters tell (ReadByte, WriteByte). It matters for
+// RecvFull, whose buffer has those bytes, and for a send, which may have ended anywhere.
 func (s *Socket) Cancel(call Pending) error {
 	s = s.orClosed()
 	var h *Handle

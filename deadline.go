@@ -19,7 +19,7 @@ func (s *Socket) SetDeadline(t time.Time) error {
 //
 // A call ends at the earlier of the deadline and its Wait. A call that begins after the deadline ends at once, also one with
 // Within(0) or for no bytes, and takes nothing, even if data is there. A call that has received a part returns the count
-// with ErrTimeout. Asynchronous calls (NoWait, With) are not bound. Errors: net.ErrClosed. OTP has no such call; net.Conn.
+// with ErrTimeout. Asynchronous calls are not bound. Errors: net.ErrClosed. OTP has no such call; net.Conn.
 func (s *Socket) SetReadDeadline(t time.Time) error {
 	return s.setBounds("set_read_deadline", t, reading, reading)
 }

@@ -8,6 +8,9 @@
 // return a [Completion], be carried out, and send the result ([Complete], [CompleteWith]). Calls in one direction are
 // served in order of arrival, blocking or not. The bytes of one Send are never mixed with those of another.
 //
+// Other packages build on it: netconn has connections of package net, gentcp packets and active modes, engine loops that
+// serve many connections, datagram batches of datagrams.
+//
 // # Messages
 //
 // Send and Recv move bytes; SendTo and RecvFrom move datagrams. SendMsg and RecvMsg move a [Msg]: data, address, flags

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -146,7 +147,7 @@ func ExampleNoWait() {
 	// message after the cancel: false
 }
 
-// A file is sent without passing through the program.
+// An asynchronous receive that the library carries out: a message brings the result.
 func ExampleComplete() {
 	server, client := connected()
 	defer server.Close()
@@ -175,6 +176,95 @@ func ExampleComplete() {
 	// received: now <nil>
 }
 
+// One goroutine and one mailbox serve a listener and its connections. A call that need not wait returns its result, and
+// no message follows; both ways lead to the same place.
+func ExampleCompleteWith() {
+	l, err := esock.Open(esock.Inet, esock.Stream, esock.TCP)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer l.Close()
+	l.Bind(esock.Loopback)
+	l.Listen(128)
+	addr, _ := l.SockName()
+
+	mb := esock.NewMailbox() // owns what is accepted
+	type conn struct {
+		recv, send *esock.Handle
+		buf        []byte
+	}
+	waits := func(err error) bool {
+		_, ok := err.(*esock.Completion)
+		return ok
+	}
+	// serve goes on after a receive or a send, until a call has to wait.
+	serve := func(s *esock.Socket, op esock.Op, n int, err error) {
+		c := s.Meta().(*conn)
+		for err == nil {
+			if op == esock.OpRecv {
+				op = esock.OpSend
+				n, err = s.Send(c.buf[:n], 0, esock.CompleteWith(c.send))
+			} else {
+				op = esock.OpRecv
+				n, err = s.Recv(c.buf, 0, esock.CompleteWith(c.recv))
+			}
+		}
+		if !waits(err) {
+			s.Close()
+		}
+	}
+	begin := func(s *esock.Socket) {
+		s.SetMeta(&conn{mb.NewHandle(), mb.NewHandle(), make([]byte, 4096)})
+		serve(s, esock.OpSend, 0, nil)
+	}
+	accept := func() {
+		s, err := l.Accept(esock.Complete(mb))
+		for ; err == nil; s, err = l.Accept(esock.Complete(mb)) {
+			begin(s)
+		}
+	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		accept()
+		for {
+			msg, err := mb.Receive(context.Background())
+			if err != nil {
+				return // the mailbox is closed
+			}
+			m, ok := msg.(esock.CompletionMsg)
+			if !ok {
+				continue // an AbortMsg: the program has closed the socket
+			}
+			n, err := m.Result()
+			if m.Op() != esock.OpAccept {
+				serve(m.Socket(), m.Op(), n, err)
+			} else if err == nil {
+				begin(m.Accepted())
+				accept()
+			}
+		}
+	}()
+
+	for _, text := range []string{"one", "two"} {
+		c, err := net.Dial("tcp", addr.AddrPort().String())
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Fprint(c, text)
+		b := make([]byte, len(text))
+		io.ReadFull(c, b)
+		fmt.Printf("%s\n", b)
+		c.Close()
+	}
+	mb.Close()
+	<-served
+	// Output:
+	// one
+	// two
+}
+
+// A file is sent without passing through the program.
 func ExampleSocket_SendFile() {
 	name := filepath.Join(os.TempDir(), "esock-example")
 	os.WriteFile(name, []byte("from a file"), 0o600)

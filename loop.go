@@ -24,18 +24,18 @@ func (s *Socket) holdForLoop(member any) error {
 	defer s.mu.Unlock()
 	for d := reading; d <= writing; d++ {
 		if l := s.lane(d); l.cur != nil || l.head != nil {
-			return s.fail("hold", stateError("calls are in progress"))
+			return s.fail("serve", stateError("calls are in progress"))
 		}
 	}
 	for {
 		st := s.state.Load()
 		switch {
 		case st&stOpen == 0:
-			return s.fail("hold", net.ErrClosed)
+			return s.fail("serve", net.ErrClosed)
 		case s.loop != nil:
-			return s.fail("hold", errLooped)
+			return s.fail("serve", errLooped)
 		case st&(stOwned(reading)|stOwned(writing)) != 0:
-			return s.fail("hold", stateError("calls are in progress"))
+			return s.fail("serve", stateError("calls are in progress"))
 		}
 		if s.state.CompareAndSwap(st, st+held) {
 			break

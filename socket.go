@@ -149,7 +149,7 @@ func (s *Socket) Listen(backlog int) error {
 	return s.blameName(err)
 }
 
-// Accept takes a connection. The mailbox of the call (NoWait, With, As), if there is one, owns the new socket, which
+// Accept takes a connection. The mailbox of the call (asynchronous, or As), if there is one, owns the new socket, which
 // inherits this one's options of level otp except meta, and is registered if this one is. If the mailbox closes
 // meanwhile, the connection is closed and the call returns *InvalidError "owner". Other errors are those of
 // accept4(2), unchanged: EMFILE, ECONNABORTED, EINVAL. OTP: socket:accept/1,2.

@@ -100,9 +100,10 @@ func With(h *Handle) Wait {
 
 // Complete makes a call asynchronous: if it would block, it returns a *Completion with the count 0, the library carries
 // the call out, and mb gets a CompletionMsg with the result. From the *Completion to the message, the call's buffers and
-// Msg are the library's. What can be done at once is done at once. A send to a stream sends everything, RecvFull
-// receives everything. mb has one such call per direction of a socket: another is ErrState. RecvErr has no such form.
-// OTP: nowait, where the system has completions.
+// Msg are the library's. What can be done at once is done at once, and no message follows. A send to a stream sends
+// everything, RecvFull receives everything. mb has one such call per direction of a socket: another is ErrState, also
+// with another handle. If the socket is closed meanwhile, an AbortMsg comes instead. RecvErr has no such form. OTP:
+// nowait, where the system has completions.
 func Complete(mb *Mailbox) Wait {
 	w := NoWait(mb)
 	if w.kind == waitAsync {

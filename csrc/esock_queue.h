@@ -77,8 +77,9 @@ enum esock_op_flags {
     /* send: no result when all was sent: `done` says so. Between two calls the caller may clear the
      * flag, and has a result then. */
     ESOCK_OP_QUIET = 4,
-    ESOCK_OP_BUFFER =
-        8 /* send: the data is in a buffer of the queue, which gets it back when all was sent */
+    /* send: `buf` is in a buffer of the queue, which gets it back when all was sent. If the send
+     * fails, or is cancelled or removed, the caller still has the buffer, and puts it back. */
+    ESOCK_OP_BUFFER = 8
 };
 
 /* What a received or sent message consists of, besides what esock_op has. */
@@ -177,7 +178,8 @@ ESOCK_API int esock_queue_busy_poll(esock_queue *q, uint32_t usecs, uint32_t bud
 
 /* Returns the engine that the queue has: ESOCK_QUEUE_EPOLL or ESOCK_QUEUE_URING. *refused, unless
  * `refused` is NULL, is why a queue with ESOCK_QUEUE_URING_OR_EPOLL has epoll, else 0: -EPERM, the
- * sysctl kernel.io_uring_disabled; -ENOSYS or -EACCES, a seccomp filter or no io_uring at all;
+ * sysctl kernel.io_uring_disabled, or a seccomp filter, as of a container; -ENOSYS or -EACCES, another
+ * seccomp filter, or no io_uring at all;
  * -EINVAL, the kernel lacks something that Linux 6.1 has; -EOPNOTSUPP, it does not do what it
  * should: a queue is tried out before the first one is made. */
 ESOCK_API enum esock_queue_engine esock_queue_engine(const esock_queue *q, int *refused);
@@ -209,7 +211,8 @@ ESOCK_API esock *esock_member_handle(const esock_member *m);
 
 /* Gives the queue an operation. esock_queue_wait carries it out. -EINVAL: `member` is NULL, or
  * `kind` or `flags` is none of those above or does not fit the other. -EALREADY: the queue has it.
- * -EFAULT: a pointer that it needs is NULL. */
+ * With ESOCK_OP_BUFFER also: `buf` and `len` are not in one buffer. -EFAULT: a pointer that it needs
+ * is NULL. */
 ESOCK_API int esock_queue_give(esock_queue *q, esock_op *op);
 
 /* Takes an operation back. After 0 it has no further result; `done` says how much it had moved.

@@ -26,7 +26,8 @@ type Handler interface {
 	// Writable is called when Write has returned ErrFull and there is room again.
 	Writable(c *Conn)
 	// Closed is called once, last. err is io.EOF when the peer has ended the stream, net.ErrClosed when the program
-	// has closed it, what Run returns when that ends, else why it failed. The socket closes when Closed returns.
+	// has closed it, what Run returns when that ends, else why it failed: a *PanicError, or a *net.OpError in which
+	// errors.Is finds the syscall.Errno or os.ErrDeadlineExceeded. The socket closes when Closed returns.
 	Closed(c *Conn, err error)
 }
 
@@ -137,6 +138,9 @@ const headRoom = 128
 // buffer (Buffers). From has the sender of a datagram, and WriteTo answers it. Control messages are not received. While
 // the loop has it, calls on it that send or receive return esock.ErrState. Errors: esock.ErrState while such calls are
 // in progress; net.ErrClosed; ErrClosed; *esock.InvalidError, also for a listener.
+//
+// An error that the kernel reports ends the connection: ENOTCONN of a stream that is not connected, ECONNREFUSED of a
+// connected socket of datagrams whose peer is not there.
 func (l *Loop) Adopt(s *esock.Socket, h Handler) (*Conn, error) { return l.adopt(s, h, nil) }
 
 func (l *Loop) adopt(s *esock.Socket, h Handler, unread []byte) (*Conn, error) {
@@ -171,7 +175,8 @@ func (c *Conn) Socket() *esock.Socket {
 // made reports whether the connection is one of a loop.
 func (c *Conn) made() bool { return c != nil && c.l != nil }
 
-// Post is that of the loop. A panic of f ends the connection, as one of its handler.
+// Post is that of the loop: f is called even if the connection has ended by then, and Write returns net.ErrClosed. A
+// panic of f ends the connection, as one of its handler.
 func (c *Conn) Post(f func()) bool { return c.made() && c.l.post(c, f) }
 
 // Unsent returns how many bytes were written and not taken by the kernel yet.
@@ -184,6 +189,11 @@ func (c *Conn) Unsent() int {
 
 // Write copies b, and sends it with the next turn of the loop, on a socket of messages as one, unless it is empty.
 // Errors: ErrFull, and nothing is written; Writable is called when there is room again. net.ErrClosed.
+//
+// While less is unsent than Mark allows, b may have any length. Nothing is sent until the handler returns. So a handler
+// that writes much at once gets ErrFull even if the peer reads, and goes on in Writable.
+//
+// On a socket of datagrams that is not connected, Write ends the connection with EDESTADDRREQ: see WriteTo.
 func (c *Conn) Write(b []byte) (int, error) {
 	if err := c.writes(); err != nil {
 		return 0, err
@@ -309,6 +319,10 @@ var errUnhandled = fmt.Errorf("engine: received bytes are not handled: %w", esoc
 // Detach takes the connection out of the loop, with its socket, which is the caller's again. Closed is not called.
 // Errors: esock.ErrState while bytes are unsent, or were received and the handler has not got them yet, which Post
 // waits for; net.ErrClosed.
+//
+// A goroutine may have the socket then, for blocking calls such as those of a TLS handshake, and give it back with
+// Adopt. Where the peer speaks next, as after STARTTLS, the goroutine also sends the answer: what a handler writes is
+// unsent until it returns.
 func (c *Conn) Detach() (*esock.Socket, error) {
 	switch {
 	case !c.made():

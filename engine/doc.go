@@ -43,4 +43,10 @@
 //
 // A socket that a loop serves stays in the registry, with its counters and options. Calls on it that send or receive
 // return esock.ErrState; Close closes the connection, from any goroutine. Detach takes it out of the loop.
+//
+// A loop has no TLS. Where bytes are to be encrypted, a goroutine has the connection (Detach, netconn.NewConn,
+// crypto/tls), or TLS ends before the loop, in a proxy.
+//
+// The examples of the repository are servers: engine-echo with several loops, and an end that waits for clients, engine-chat
+// with packets and clients that do not read, engine-http with requests that may be pipelined.
 package engine

@@ -141,11 +141,16 @@ func (u *upload) Packet(c *engine.Conn, p packet.Packet) {
 		}
 	case packet.KindHTTPEOH:
 		c.Raw(u.length)
+		u.answer(c) // a request without a body has no further packet
 	case packet.KindData: // a part of the body
-		if c.RawLeft() == 0 {
-			c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
-			c.Close()
-		}
+		u.answer(c)
+	}
+}
+
+func (*upload) answer(c *engine.Conn) {
+	if c.RawLeft() == 0 {
+		c.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+		c.Close()
 	}
 }
 
@@ -169,6 +174,64 @@ func ExampleLoop_AdoptUnread() {
 	stop()
 	<-ended
 	// Output: half, and half
+}
+
+// At Shutdown the connections of one loop go on in another, with the packets that have begun.
+func ExampleConn_HandOver() {
+	old, err := engine.New()
+	check(err)
+	heir, err := engine.New()
+	check(err)
+	lines, err := engine.Packets(packet.Line, packet.Options{PacketSize: 1000}, mover{heir})
+	check(err)
+	a, b := socketPair()
+	defer b.Close()
+	_, err = old.Adopt(a, lines)
+	check(err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- old.Run(ctx) }()
+	go func() { ended <- heir.Run(ctx) }()
+
+	answer := make([]byte, 6)
+	_, err = b.Send([]byte("whole\nhalf"), 0, esock.Forever)
+	check(err)
+	_, err = b.RecvFull(answer, 0, esock.Forever)
+	check(err)
+	fmt.Printf("%s", answer)
+	check(old.Shutdown(context.Background()))
+	fmt.Println(<-ended)
+	_, err = b.Send([]byte(" gone\n"), 0, esock.Forever)
+	check(err)
+	answer = make([]byte, 10)
+	_, err = b.RecvFull(answer, 0, esock.Forever)
+	check(err)
+	fmt.Printf("%s", answer)
+	stop()
+	<-ended
+	// Output:
+	// whole
+	// engine: the loop is closed
+	// half gone
+}
+
+// mover echoes lines, and gives its connections to another loop when its own is shut down.
+type mover struct{ heir *engine.Loop }
+
+func (mover) Opened(*engine.Conn)                    {}
+func (mover) Packet(c *engine.Conn, p packet.Packet) { c.Write(p.Data()) }
+func (mover) Writable(*engine.Conn)                  {}
+func (mover) Closed(*engine.Conn, error)             {}
+func (m mover) Stopping(c *engine.Conn) {
+	c.HandOver(func(s *esock.Socket, unread []byte) {
+		lines, err := engine.Packets(packet.Line, packet.Options{PacketSize: 1000}, m)
+		if err == nil {
+			_, err = m.heir.AdoptUnread(s, lines, unread)
+		}
+		if err != nil {
+			s.Close()
+		}
+	})
 }
 
 type echoer struct{ greeter }

@@ -10,8 +10,9 @@ import (
 // HandOver takes the connection out of the loop as soon as all that was written has been sent, as a Stopper may want
 // to at a restart. Then it calls f in the goroutine of Run, with the socket, which is the caller's again, and the
 // bytes that were received and are in no packet yet: see AdoptUnread. Both are f's to keep. Until then the handler
-// goes on. Closed is called if the connection ends before, and f is not. Another call replaces f; with nil the
-// connection stays. It reports false if the connection has ended. It is for the handler.
+// goes on: it may get even the peer's answer to what it has written last, which is not among f's bytes then. Closed is
+// called if the connection ends before, and f is not. Another call replaces f; with nil the connection stays. It
+// reports false if the connection has ended. It is for the handler.
 func (c *Conn) HandOver(f func(s *esock.Socket, unread []byte)) bool {
 	if !c.made() || c.gone.Load() || c.ending != nil {
 		return false

@@ -176,13 +176,17 @@ type config struct {
 // Option is an option of New.
 type Option func(*config) error
 
+// buffersCause is the cause of the error of Buffers.
+const buffersCause = "there are at least 4, of a multiple of 64 bytes from 256 on, and of 2 GiB together at most"
+
 // Buffers sets how many buffers the loop has, and how many bytes each: 1,024 of 16,576 if it is not given. Memory is
 // used for those that are filled. size must be a multiple of 64, and at least 256. An odd multiple is faster: with a
-// power of two the beginnings of all buffers compete for the same few lines of the processor's caches.
+// power of two the beginnings of all buffers compete for the same few lines of the processor's caches. count is at
+// least 4, and all buffers together have no more than 2 GiB.
 func Buffers(count, size int) Option {
 	return func(c *config) error {
 		if count < 4 || size < 256 || size%64 != 0 || int64(count) > 1<<31/int64(size) {
-			return &esock.InvalidError{What: "buffers", Value: [2]int{count, size}}
+			return &esock.InvalidError{What: "buffers", Value: [2]int{count, size}, Cause: buffersCause}
 		}
 		c.buffers, c.size = uint32(count), uint32(size)
 		return nil
@@ -191,10 +195,13 @@ func Buffers(count, size int) Option {
 
 // Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not
 // given. Each send that waits counts 128 bytes more, so that many small ones are limited too.
+//
+// What a handler writes in one call counts in full, even if the peer reads. A program that takes ErrFull for a peer that
+// does not read, and closes the connection, needs a mark above that.
 func Mark(bytes int) Option {
 	return func(c *config) error {
 		if bytes < 1 {
-			return &esock.InvalidError{What: "mark", Value: bytes}
+			return &esock.InvalidError{What: "mark", Value: bytes, Cause: "it is below 1"}
 		}
 		c.mark = bytes
 		return nil
@@ -210,7 +217,7 @@ const defaultSpin = 50 * time.Microsecond
 func Spin(d time.Duration) Option {
 	return func(c *config) error {
 		if d < 0 {
-			return &esock.InvalidError{What: "spin", Value: d}
+			return &esock.InvalidError{What: "spin", Value: d, Cause: "it is negative"}
 		}
 		c.spin = d
 		return nil
@@ -423,7 +430,8 @@ func (l *Loop) dropHere(m member, err error) (done chan struct{}) {
 	return done
 }
 
-// Close ends Run, which closes all connections. A loop that does not run is closed by Close itself.
+// Close ends Run, which closes all connections; what is unsent is lost. It does not wait for Run. A loop that does not
+// run is closed by Close itself.
 func (l *Loop) Close() error {
 	if !l.made() {
 		return nil
@@ -445,10 +453,10 @@ func (l *Loop) halt(err error) {
 	}
 }
 
-// Run serves the connections until ctx ends or Close is called, and then closes them; listeners stay open, and are
-// the caller's again. It returns why it ended: the context's error, ErrClosed, or that of epoll_wait(2) or
-// io_uring_enter(2). A loop runs once. One that never runs is to be closed; the garbage collector frees it if it is
-// forgotten with its sockets.
+// Run serves the connections until ctx ends or Close is called, and then closes them, and what is unsent is lost: see
+// Shutdown. Listeners stay open, and are the caller's again. It returns why it ended: the context's error, ErrClosed
+// after Close and Shutdown, or that of epoll_wait(2) or io_uring_enter(2). A loop runs once. One that never runs is to
+// be closed; the garbage collector frees it if it is forgotten with its sockets.
 func (l *Loop) Run(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}

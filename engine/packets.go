@@ -23,6 +23,9 @@ type PacketHandler interface {
 // Conn.Parser returns. The options limit how much of a packet is kept: without PacketSize it is as large as the peer
 // likes. While too much is unsent (Mark), packets that were received wait. Errors: *esock.InvalidError;
 // *packet.ArgumentError.
+//
+// A peer that sends no packet, or one that is too large, gets no answer: Closed follows. A server that is to answer, as
+// one of HTTP with 400, is a Handler with a packet.Parser of its own: examples/engine-http.
 func Packets(t packet.Type, o packet.Options, h PacketHandler) (Handler, error) {
 	if h == nil {
 		return nil, &esock.InvalidError{What: "handler", Cause: "it is nil"}
@@ -81,12 +84,14 @@ func (c *Conn) changed() {
 // HTTP request. Packet gets them in packets of kind packet.KindData, each time as many as there are. They are in
 // addition to those of an earlier call that have not come yet, which RawLeft returns. Errors: *esock.InvalidError for
 // an n below 0, and without Packets.
+//
+// An n of 0 brings no packet: a request without a body is complete with its head.
 func (c *Conn) Raw(n int64) error {
 	switch {
 	case c == nil || c.framing == nil:
 		return &esock.InvalidError{What: "connection", Cause: "it has no packets"}
 	case n < 0 || c.framing.raw+n < 0:
-		return &esock.InvalidError{What: "bytes", Value: n}
+		return &esock.InvalidError{What: "bytes", Value: n, Cause: "it is negative, or too large"}
 	}
 	c.framing.raw += n
 	c.framing.parser.Rewind()

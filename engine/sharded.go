@@ -25,7 +25,7 @@ type Shards struct {
 // above 1,024.
 func Sharded(n int, options ...Option) (*Shards, error) {
 	if n < 1 || n > 1024 {
-		return nil, &esock.InvalidError{What: "shards", Value: n}
+		return nil, &esock.InvalidError{What: "shards", Value: n, Cause: "it is from 1 to 1024"}
 	}
 	s := &Shards{}
 	for range n {
@@ -52,12 +52,14 @@ func (s *Shards) Loops() []*Loop {
 // kernel chooses. h is called from all loops, at the same time. It returns the listeners, in the order of the loops.
 // SteerByCPU, or sockopt.SocketAttachReusePortCBPF on one of them, spreads connections otherwise. They close when Run
 // or Shutdown ends. Errors: ErrClosed; those of bind(2) and listen(2), and then nobody listens; *esock.InvalidError.
+//
+// The address is one of IP, as Inet4Addr, Inet6Addr and ParseAddr make it. esock.Any and esock.Loopback have no family.
 func (s *Shards) Listen(address esock.Addr, backlog int, h Handler) ([]*esock.Socket, error) {
 	switch f := address.Family(); {
 	case h == nil:
 		return nil, &esock.InvalidError{What: "handler", Cause: "it is nil"}
 	case f != esock.Inet && f != esock.Inet6:
-		return nil, &esock.InvalidError{What: "address", Value: address, Cause: "it is not one of IP"}
+		return nil, &esock.InvalidError{What: "address", Value: address, Cause: "it is no IP address with a port"}
 	case s == nil || len(s.loops) == 0:
 		return nil, ErrClosed
 	}
@@ -181,7 +183,7 @@ func (s *Shards) all(f func(*Loop) error) error {
 }
 
 // Run runs all loops until ctx ends, or Close, or Shutdown, or until one of them fails, which ends the others. It
-// returns why, as Loop.Run does. Shards run once.
+// returns why, as Loop.Run does: ErrClosed after Shutdown. Shards run once.
 func (s *Shards) Run(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}
@@ -237,7 +239,7 @@ func (s *Shards) Shutdown(ctx context.Context) error {
 	return s.all(func(l *Loop) error { return l.Shutdown(ctx) })
 }
 
-// Close ends Run. Shards that do not run are closed by Close itself.
+// Close ends Run, and does not wait for it. Shards that do not run are closed by Close itself.
 func (s *Shards) Close() error {
 	if s == nil {
 		return nil

@@ -9,7 +9,7 @@ import (
 // Stopper is what a Handler or PacketHandler also is if it wants to know of Shutdown.
 type Stopper interface {
 	// Stopping is called once for each connection of the loop when Shutdown begins, and for later ones after Opened. It
-	// ends those that have nothing to finish: see Conn.Close.
+	// ends those that have nothing to finish (Conn.Close), or gives them away (Conn.HandOver).
 	Stopping(c *Conn)
 }
 
@@ -17,6 +17,9 @@ type Stopper interface {
 // and waits until all connections have ended. Then it closes the loop. When ctx ends before, it closes the loop at once,
 // with its connections, and returns the error of ctx. When it returns the loop is closed and its handlers have returned,
 // so a handler must not wait for it. Errors also: *esock.InvalidError.
+//
+// Without a Stopper, connections end as they do otherwise, by their peer or a timeout. A socket of datagrams does not
+// end by itself: its Stopping closes it, or Shutdown takes until ctx ends.
 func (l *Loop) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return &esock.InvalidError{What: "context", Cause: "it is nil"}

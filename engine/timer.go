@@ -150,8 +150,8 @@ type timeouts struct {
 }
 
 // SetIdleTimeout ends the connection when nothing has been received or sent for d; 0 or less: never. Closed gets an
-// error that is os.ErrDeadlineExceeded. A peer whose bytes have arrived is not idle, however late the loop looks. It is
-// for the handler.
+// error that is os.ErrDeadlineExceeded. A peer whose bytes have arrived is not idle, however late the loop looks; nor is
+// one that sends a byte now and then: Loop.After limits the time of a whole request. It is for the handler.
 func (c *Conn) SetIdleTimeout(d time.Duration) {
 	if t := c.limits(); t != nil {
 		t.idle, t.traffic = max(d, 0), c.l.now

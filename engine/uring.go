@@ -46,7 +46,7 @@ func (b Backend) String() string {
 func WaitWith(b Backend) Option {
 	return func(c *config) error {
 		if b > IOUringOrEpoll {
-			return &esock.InvalidError{What: "backend", Value: b}
+			return &esock.InvalidError{What: "backend", Value: b, Cause: "there is none of this number"}
 		}
 		c.backend = b
 		return nil
@@ -72,7 +72,7 @@ func uringError(errno syscall.Errno) error {
 	why := "the kernel lacks what Linux 6.1 has"
 	switch errno {
 	case syscall.EPERM:
-		why = "the sysctl kernel.io_uring_disabled"
+		why = "the sysctl kernel.io_uring_disabled, or a seccomp filter, as of a container"
 	case syscall.EOPNOTSUPP:
 		why = "it does not work here"
 	case syscall.ENOSYS, syscall.EACCES:
