@@ -75,6 +75,13 @@ func (*engine) Sender(b any, i int) (netip.AddrPort, uint32) {
 // SenderAddr is the same of any family.
 func (*engine) SenderAddr(b any, i int) Addr { return addrFromC(&b.(*batch).dgrams[i].addr, Addr{}) }
 
+// ControlBytes are the control messages in place i as the kernel has them.
+func (*engine) ControlBytes(b any, i int) []byte {
+	x := b.(*batch)
+	n := x.dgrams[i].control_len
+	return cBatchControl(x.c, i)[:n:n]
+}
+
 // EachControl yields the control messages in place i. They are valid until the next receive.
 func (*engine) EachControl(b any, i int, yield func(ControlMessage) bool) {
 	x := b.(*batch)

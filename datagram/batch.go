@@ -22,6 +22,7 @@ var calls = layered.Engine.(interface {
 	Sender(b any, i int) (netip.AddrPort, uint32)
 	SenderAddr(b any, i int) esock.Addr
 	FindControl(b any, i int, is func(esock.ControlMessage) bool) (esock.ControlMessage, bool)
+	ControlBytes(b any, i int) []byte
 	EachControl(b any, i int, yield func(esock.ControlMessage) bool)
 	Put(s *esock.Socket, b any, i, offset, size int, to *esock.Addr, ctrl []byte, same bool) error
 	Encode(dst []byte, cs []esock.ControlMessage) ([]byte, error)
@@ -82,6 +83,8 @@ type Batch struct {
 	// Received.
 	gro       bool // the socket has UDP_GRO, or has sent a train
 	came      int
+	next      int // that Next looks at,
+	nextOff   int // from this offset on
 	truncated *TruncatedError
 
 	// To be sent.
@@ -90,6 +93,8 @@ type Batch struct {
 	to          esock.Addr
 	lastTo      netip.AddrPort
 	control     []byte // of the datagrams that follow
+	plain       int    // how much of it is not of SetTime
+	timed       []byte // the control message of SetTime, where the batch is paced
 	changed     bool   // the next datagram differs from the one before in more than its bytes
 }
 
@@ -101,6 +106,7 @@ type options struct {
 	trains  int
 	gro     bool
 	details Detail
+	paced   bool
 }
 
 // Control sets how many bytes of control messages each datagram has room for, 128 if it is not given, and 256 with Details.
@@ -187,6 +193,9 @@ const tooShort = "the socket has UDP_GRO, which makes trains of up to 65,535 byt
 // prepare sets options of the socket, and finds out what it can do.
 func (b *Batch) prepare(o *options) error {
 	if err := b.describe(o); err != nil {
+		return err
+	}
+	if err := b.pace(o); err != nil {
 		return err
 	}
 	if d := b.s.Domain(); b.s.Type() != esock.Dgram || d != esock.Inet && d != esock.Inet6 || b.s.Protocol() != esock.UDP {

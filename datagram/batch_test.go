@@ -372,6 +372,6 @@ func TestZeroValues(t *testing.T) {
 		Values: map[string]any{"ErrFull": datagram.ErrFull, "DetailAddr": datagram.DetailAddr, "DetailTOS": datagram.DetailTOS,
 			"DetailTTL": datagram.DetailTTL, "DetailTime": datagram.DetailTime, "DetailDrops": datagram.DetailDrops},
 		Funcs: map[string]any{"NewBatch": datagram.NewBatch, "Control": datagram.Control, "Trains": datagram.Trains, "GRO": datagram.GRO,
-			"Details": datagram.Details, "SelfTest": datagram.SelfTest},
+			"Details": datagram.Details, "SelfTest": datagram.SelfTest, "Paced": datagram.Paced, "Now": datagram.Now},
 	}.Run(t)
 }

@@ -30,6 +30,9 @@ func (b *Batch) Recv(flags esock.MsgFlags, w esock.Wait) (int, error) {
 	return b.arrived(n, err)
 }
 
+// forget drops what was received.
+func (b *Batch) forget() { b.came, b.next, b.nextOff, b.truncated = 0, 0, 0, nil }
+
 // arrived counts what has come.
 func (b *Batch) arrived(n int, err error) (int, error) {
 	b.came = n
@@ -109,21 +112,41 @@ func (b *Batch) All() iter.Seq[Datagram] {
 			return
 		}
 		for i := range b.came {
-			data, full, flags, segment := calls.Received(b.b, i)
-			bad := flags&esock.MsgTrunc != 0 && full <= len(data) || b.glued(flags, segment)
-			if segment == 0 {
-				segment = max(full, len(data), 1)
-			}
-			for first := true; first || len(data) > 0; first = false {
-				n := min(segment, len(data))
-				whole := n >= min(segment, full) && !(bad && n == len(data))
-				if !yield(Datagram{b, i, data[:n:n], !whole}) {
+			for off, last := 0, false; !last; {
+				var d Datagram
+				if d, off, last = b.at(i, off); !yield(d) {
 					return
 				}
-				data, full = data[n:], full-n
 			}
 		}
 	}
+}
+
+// Next returns the next datagram of the last Recv, as All would yield it, and false when all were returned. It is for callers that
+// take a few at a time. What it has returned does not change what All yields.
+func (b *Batch) Next() (Datagram, bool) {
+	if !b.made() || b.next == b.came {
+		return Datagram{}, false
+	}
+	d, off, last := b.at(b.next, b.nextOff)
+	b.nextOff = off
+	if last {
+		b.next, b.nextOff = b.next+1, 0
+	}
+	return d, true
+}
+
+// at returns the datagram that begins at an offset of what came into place i, where it ends, and whether it is the last there.
+func (b *Batch) at(i, off int) (d Datagram, end int, last bool) {
+	data, full, flags, segment := calls.Received(b.b, i)
+	want := full
+	if segment > 0 {
+		want = min(off+segment, full)
+	}
+	end = min(max(want, off), len(data))
+	last = end == len(data)
+	cut := end < want || last && (flags&esock.MsgTrunc != 0 && full <= end || b.glued(flags, segment))
+	return Datagram{b, i, data[off:end:end], cut}, end, last
 }
 
 // Trains yields what the kernel has received as one: the bytes of a train, and the length of its datagrams, the last of which
@@ -177,6 +200,14 @@ func (d Datagram) Control() iter.Seq[esock.ControlMessage] {
 			calls.EachControl(d.b.b, d.i, yield)
 		}
 	}
+}
+
+// ControlBytes returns the control messages as the kernel has them: cmsg(3). They are valid until the next Recv.
+func (d Datagram) ControlBytes() []byte {
+	if d.b == nil {
+		return nil
+	}
+	return calls.ControlBytes(d.b.b, d.i)
 }
 
 // ControlTruncated reports whether there was no room for all control messages: what they say is then missing.

@@ -52,7 +52,7 @@ func (b *Batch) AppendAddr(data []byte, to esock.Addr) error {
 // put adds a datagram to b.to, or with same to where the one before goes.
 func (b *Batch) put(data []byte, same bool) error {
 	if b.sent == b.count { // all are sent: the memory is free again
-		b.came, b.truncated = 0, nil
+		b.forget()
 		b.sent, b.count, b.end = 0, 0, 0
 	}
 	switch {
@@ -84,19 +84,23 @@ func (b *Batch) SetControl(cs ...esock.ControlMessage) (err error) {
 	b.changed = true
 	for _, c := range cs {
 		if c.Level == syscall.IPPROTO_UDP && c.Type == udpSegment {
-			b.control = b.control[:0]
-			return &esock.InvalidError{What: "control", Value: "udp segment", Cause: "a batch makes trains by itself"}
+			return b.setControl(0, &esock.InvalidError{What: "control", Value: "udp segment", Cause: "a batch makes trains by itself"})
 		}
 	}
 	if b.control, err = calls.Encode(b.control[:0], cs); err != nil {
-		b.control = b.control[:0]
-		return err
+		return b.setControl(0, err)
 	}
+	return b.setControl(len(b.control), nil)
+}
+
+// setControl makes the control messages be the first bytes of control, and those of SetTime.
+func (b *Batch) setControl(plain int, err error) error {
+	b.control, b.plain = append(b.control[:plain], b.timed...), plain
 	if n := len(b.control); n > b.room {
-		b.control = b.control[:0]
-		return &esock.InvalidError{What: "control", Value: n, Cause: "the batch has room for " + strconv.Itoa(b.room) + " bytes"}
+		b.control, b.plain, b.timed = b.control[:0], 0, b.timed[:0]
+		err = &esock.InvalidError{What: "control", Value: n, Cause: "the batch has room for " + strconv.Itoa(b.room) + " bytes"}
 	}
-	return nil
+	return err
 }
 
 // Len returns how many datagrams are to be sent.
@@ -141,7 +145,7 @@ func (b *Batch) Skip() {
 // Reset drops what was received and what is to be sent.
 func (b *Batch) Reset() {
 	if b.made() {
-		b.came, b.truncated = 0, nil
+		b.forget()
 		b.count, b.sent, b.end, b.changed = 0, 0, 0, true
 	}
 }
