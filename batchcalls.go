@@ -3,6 +3,7 @@ package esock
 import (
 	"net/netip"
 	"runtime"
+	"syscall"
 )
 
 // The batches of package datagram, as methods of engine: layered.go. A b is a *batch that the package keeps.
@@ -74,6 +75,13 @@ func (*engine) Sender(b any, i int) (netip.AddrPort, uint32) {
 // SenderAddr is the same of any family.
 func (*engine) SenderAddr(b any, i int) Addr { return addrFromC(&b.(*batch).dgrams[i].addr, Addr{}) }
 
+// ControlBytes are the control messages in place i as the kernel has them.
+func (*engine) ControlBytes(b any, i int) []byte {
+	x := b.(*batch)
+	n := x.dgrams[i].control_len
+	return cBatchControl(x.c, i)[:n:n]
+}
+
 // EachControl yields the control messages in place i. They are valid until the next receive.
 func (*engine) EachControl(b any, i int, yield func(ControlMessage) bool) {
 	x := b.(*batch)
@@ -88,6 +96,20 @@ func (*engine) EachControl(b any, i int, yield func(ControlMessage) bool) {
 	if int(d.cmsgs) > len(recs) {
 		(&Msg{}).walk(ctrl, len(recs), yield)
 	}
+}
+
+// FindControl returns the first control message in place i that is one of those, if it is among the decoded ones.
+func (*engine) FindControl(b any, i int, is func(ControlMessage) bool) (ControlMessage, bool) {
+	x := b.(*batch)
+	d := &x.dgrams[i]
+	ctrl := cBatchControl(x.c, i)[:d.control_len]
+	recs := cBatchRecords(x.c, i)
+	for j := range recs[:min(int(d.cmsgs), len(recs))] {
+		if c := controlOf(&recs[j], ctrl); is(c) {
+			return c, true
+		}
+	}
+	return ControlMessage{}, false
 }
 
 // Put describes the datagram in place i, whose bytes are data[offset : offset+size]: to an address, or with none to the peer.
@@ -118,6 +140,22 @@ func (*engine) Encode(dst []byte, cs []ControlMessage) ([]byte, error) {
 	}
 	return append(dst, m.send...), nil
 }
+
+// BatchTrains is how many datagrams a train may have, which the core lowers where the kernel takes fewer.
+func (*engine) BatchTrains(b any) int { return int(b.(*batch).c.trains) }
+
+// EachRefusal yields the destinations that have refused trains: with that length of their datagrams, and longer ones.
+func (*engine) EachRefusal(b any, yield func(to Addr, size int, err error)) {
+	var all [32]cRefusal
+	x := b.(*batch)
+	for _, r := range all[:min(cBatchRefusals(x.c, all[:]), len(all))] {
+		yield(addrFromC(&r.to, Addr{}), int(r.segment), syscall.Errno(-r.error))
+	}
+	runtime.KeepAlive(x)
+}
+
+// ForgetRefusals makes trains be tried again.
+func (*engine) ForgetRefusals(b any) { cBatchForget(b.(*batch).c) }
 
 // BatchCounters are struct esock_batch_counters, of the datagrams that were sent or received.
 func (*engine) BatchCounters(b any, sending bool) (calls, dgrams, trains, refused uint64) {

@@ -170,6 +170,8 @@ static inline ssize_t go_cmsg_encode(esock_cmsg *cmsgs, size_t n, bytes *data, s
 #cgo nocallback esock_batch_recv
 #cgo noescape esock_batch_send
 #cgo nocallback esock_batch_send
+#cgo noescape esock_batch_refusals
+#cgo nocallback esock_batch_refusals
 
 // ---- Files
 #cgo noescape esock_sendfile
@@ -834,8 +836,9 @@ func cRelease(p unsafe.Pointer)          { C.free(p) }
 // ---- Batches
 
 type (
-	cBatch = C.esock_batch
-	cDgram = C.esock_dgram
+	cBatch   = C.esock_batch
+	cDgram   = C.esock_dgram
+	cRefusal = C.esock_refusal
 )
 
 func cBatchNew(count, size, control, records int) (b *cBatch, r int) {
@@ -854,6 +857,12 @@ func cBatchRecv(h *handle, b *cBatch, n, flags int, how uint) int {
 func cBatchSend(h *handle, b *cBatch, from, n, flags int, how uint) int {
 	return int(C.esock_batch_send(h, b, C.uint32_t(from), C.uint32_t(n), C.int(flags), C.uint(how)))
 }
+
+func cBatchRefusals(b *cBatch, dst []cRefusal) int {
+	return int(C.esock_batch_refusals(b, unsafe.SliceData(dst), C.uint32_t(len(dst))))
+}
+
+func cBatchForget(b *cBatch) { C.esock_batch_forget(b) }
 
 // dgrams, bytes, control and records are what a batch consists of.
 func cBatchDgrams(b *cBatch) []cDgram { return unsafe.Slice(b.dgrams, b.count) }

@@ -16,18 +16,13 @@
 #define UDP_GRO 104 /* Linux 5.0 */
 #endif
 
-/* What the kernel takes as one train: UDP_MAX_SEGMENTS of its oldest versions, and what is left of 65,535 bytes behind
+/* What the kernel takes as one train: UDP_MAX_SEGMENTS of 6.9 and of older versions, and what is left of 65,535 bytes behind
  * the headers of IPv6 and UDP. */
-#define TRAIN_DGRAMS 64
+#define TRAIN_DGRAMS 128
+#define TRAIN_DGRAMS_OLD 64
 #define TRAIN_BYTES (65535 - 40 - 8)
 
 #define SEGMENT_SPACE CMSG_SPACE(sizeof(uint16_t))
-
-/* A destination that has refused a train. */
-typedef struct refusal {
-    esock_addr to;
-    uint32_t segment; /* trains of this length and longer ones are not tried */
-} refusal;
 
 #define REFUSALS 32
 
@@ -41,7 +36,7 @@ typedef struct batch {
     unsigned char *segments; /* of a send: control messages with UDP_SEGMENT behind them */
     size_t segments_size;    /* of each header */
     uint32_t headers;        /* how many of these there are */
-    refusal refusals[REFUSALS];
+    esock_refusal refusals[REFUSALS];
     uint32_t refused; /* how many were noted; the oldest are overwritten */
 } batch;
 
@@ -221,18 +216,31 @@ static uint32_t refused_from(const batch *b, const esock_addr *to) {
     return 0;
 }
 
-static void refuse(batch *b, const esock_addr *to, uint32_t segment) {
+static void refuse(batch *b, const esock_addr *to, uint32_t segment, int error) {
     b->pub.sent.refused++;
     uint32_t n = b->refused < REFUSALS ? b->refused : REFUSALS;
     for (uint32_t i = 0; i < n; i++)
         if (same_addr(&b->refusals[i].to, to)) {
-            if (segment < b->refusals[i].segment) b->refusals[i].segment = segment;
+            if (segment >= b->refusals[i].segment) return;
+            b->refusals[i].segment = segment;
+            b->refusals[i].error = error;
             return;
         }
-    refusal *f = &b->refusals[b->refused % REFUSALS];
-    f->to = *to;
-    f->segment = segment;
-    b->refused++;
+    b->refusals[b->refused++ % REFUSALS] =
+        (esock_refusal){.to = *to, .segment = segment, .error = error};
+}
+
+uint32_t esock_batch_refusals(const esock_batch *pub, esock_refusal *out, uint32_t n) {
+    if (pub == NULL) return 0;
+    const batch *b = (const batch *)(const void *)pub;
+    uint32_t known = b->refused < REFUSALS ? b->refused : REFUSALS;
+    for (uint32_t i = 0; i < n && i < known && out != NULL; i++)
+        out[i] = b->refusals[(b->refused - 1 - i) % REFUSALS];
+    return known;
+}
+
+void esock_batch_forget(esock_batch *pub) {
+    if (pub != NULL) own(pub)->refused = 0;
 }
 
 /* Returns the datagram whose address and control messages datagram i has. */
@@ -353,9 +361,11 @@ ssize_t esock_batch_send(esock *s, esock_batch *pub, uint32_t from, uint32_t n, 
             esock__count_batch(s, 1, went, dgrams, bytes, most,
                                done > from ? how | ESOCK_POLL : how, "sendmmsg");
         done += dgrams;
-        if (split)
+        if (split && went == -EINVAL && b->parts[0] > TRAIN_DGRAMS_OLD)
+            pub->trains = TRAIN_DGRAMS_OLD;
+        else if (split)
             refuse(b, &pub->dgrams[leader(pub, done)].addr,
-                   went == -EIO ? 1 : pub->dgrams[done].len);
+                   went == -EIO ? 1 : pub->dgrams[done].len, went);
         else if (went <= 0)
             return done > from ? (ssize_t)(done - from) : went < 0 ? went : -EIO;
     }

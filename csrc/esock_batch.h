@@ -68,9 +68,18 @@ typedef struct esock_batch {
     uint32_t count;
     uint32_t control_size;
     uint32_t records_each;
-    uint32_t trains; /* send: the most datagrams of a train; 0 and 1 make none. Linux takes 64 */
+    uint32_t trains; /* send: the most datagrams of a train; 0 and 1 make none. Linux takes 64, and
+                        128 since 6.9: the core lowers it to 64 where the kernel refuses more */
     esock_batch_counters sent, received;
 } esock_batch;
+
+/* A destination to which the kernel has refused a train. */
+typedef struct esock_refusal {
+    esock_addr to;
+    uint32_t segment; /* trains whose datagrams have this length or more are not tried */
+    int32_t error;    /* the negative errno: -EIO, the way has no offload; -EINVAL, -EMSGSIZE, most
+                         often a length above the MTU; ... */
+} esock_refusal;
 
 /* Makes a batch. `sys` may be NULL, for the real kernel. Each datagram's offset and room are those
  * of its share of the data. -EINVAL: a `count` of 0, or more memory than SSIZE_MAX. -ENOMEM. */
@@ -94,6 +103,13 @@ ESOCK_API ssize_t esock_batch_recv(esock *s, esock_batch *b, uint32_t n, int fla
  * the datagrams was sent then. */
 ESOCK_API ssize_t esock_batch_send(esock *s, esock_batch *b, uint32_t from, uint32_t n, int flags,
                                    unsigned how);
+
+/* Writes up to n of the destinations that have refused trains, the latest first, and returns how
+ * many the batch remembers: at most 32. */
+ESOCK_API uint32_t esock_batch_refusals(const esock_batch *b, esock_refusal *out, uint32_t n);
+
+/* Forgets them: trains are tried again, for ways that may have changed. */
+ESOCK_API void esock_batch_forget(esock_batch *b);
 
 #ifdef __cplusplus
 }

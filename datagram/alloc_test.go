@@ -8,12 +8,14 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/datagram"
 )
 
 func TestBatchesAllocateNothing(t *testing.T) {
 	a, _ := udp(t, esock.Inet)
 	s, to := udp(t, esock.Inet)
-	out, in := batch(t, a, 8, 100), batch(t, s, 8, 100)
+	all := datagram.DetailAddr | datagram.DetailTOS | datagram.DetailTTL | datagram.DetailTime | datagram.DetailDrops
+	out, in := batch(t, a, 8, 100), batch(t, s, 8, 100, datagram.Details(all))
 	data := make([]byte, 100)
 	var failed error
 	n := testing.AllocsPerRun(200, func() {
@@ -33,7 +35,11 @@ func TestBatchesAllocateNothing(t *testing.T) {
 			}
 			left -= n
 			for d := range in.All() {
-				if !d.From().IsValid() || len(d.Data()) != 100 {
+				_, tos := d.TOS()
+				_, ttl := d.TTL()
+				_, at := d.Time()
+				d.Drops()
+				if !d.From().IsValid() || len(d.Data()) != 100 || !tos || !ttl || !at || !d.Local().IsValid() || d.Interface() == 0 {
 					failed = esock.ErrState
 				}
 			}

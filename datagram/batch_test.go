@@ -367,8 +367,11 @@ var source embed.FS
 func TestZeroValues(t *testing.T) {
 	zerocall.Package{
 		Source: source,
-		Types:  []any{datagram.Batch{}, datagram.Datagram{}, datagram.Counters{}, datagram.TruncatedError{}, datagram.Option(nil)},
-		Values: map[string]any{"ErrFull": datagram.ErrFull},
-		Funcs:  map[string]any{"NewBatch": datagram.NewBatch, "Control": datagram.Control, "Trains": datagram.Trains},
+		Types: []any{datagram.Batch{}, datagram.Datagram{}, datagram.Counters{}, datagram.TruncatedError{}, datagram.Option(nil),
+			datagram.Info{}, datagram.Refusal{}, datagram.Detail(0), datagram.Report{}},
+		Values: map[string]any{"ErrFull": datagram.ErrFull, "DetailAddr": datagram.DetailAddr, "DetailTOS": datagram.DetailTOS,
+			"DetailTTL": datagram.DetailTTL, "DetailTime": datagram.DetailTime, "DetailDrops": datagram.DetailDrops},
+		Funcs: map[string]any{"NewBatch": datagram.NewBatch, "Control": datagram.Control, "Trains": datagram.Trains, "GRO": datagram.GRO,
+			"Details": datagram.Details, "SelfTest": datagram.SelfTest, "Paced": datagram.Paced, "Now": datagram.Now},
 	}.Run(t)
 }
