@@ -104,10 +104,11 @@ static void descriptors_are_nobody_elses(void **state) {
     assert_int_equal(read(esock_fd(n.client), &c, 1), -1);
     assert_int_equal(errno, EBADF);
     assert_int_equal(esock_sim_words_of(n.sim)->open, 3);
+    assert_true(n.a->dup(n.a, esock_fd(n.client)) > 0);
     shut(n.server);
     shut(n.client);
-    assert_int_equal(esock_sim_free(n.sim), 1); /* the listener */
-    n.l = NULL;
+    shut(n.l);
+    assert_int_equal(esock_sim_free(n.sim), 1);
 }
 
 static void a_stream_brings_what_was_sent(void **state) {
@@ -170,8 +171,10 @@ static void a_full_backlog_makes_a_client_wait(void **state) {
     shut(s);
     assert_int_equal(esock_accept(n.l, 0, &s, NULL), -EAGAIN);
     run(n.sim);
-    assert_int_equal(esock_finish(c[1]), 0); /* its SYN went once more */
-    assert_int_equal(esock_finish(c[2]), -ETIMEDOUT);
+    /* The first SYN to go once more finds room, and nobody accepts it. */
+    int first = esock_finish(c[1]), second = esock_finish(c[2]);
+    assert_int_equal(first == 0 ? second : first, -ETIMEDOUT);
+    assert_int_equal(first == 0 ? first : second, 0);
     assert_int_equal(now(n.sim) / MS, 127000);
     for (int i = 0; i < 3; i++)
         shut(c[i]);
@@ -371,12 +374,13 @@ static void a_queue_moves_everything(uint64_t seed, unsigned faults) {
     assert_int_equal(esock_queue_give(q, &send), 0);
     assert_int_equal(esock_queue_give(q, &recv), 0);
     bool done = false;
+    int still = 0; /* a wait may be interrupted, too */
     esock_buffers *b = esock_queue_buffers(q);
     while (len < SIZE || !done) {
         int m = esock_queue_wait(q, r, LEN(r), -1);
         assert_true(m >= 0);
-        if (m == 0 && esock_queue_idle(q) && !esock_sim_step(n.sim))
-            fail_msg("seed %lu stands still at %zu", (unsigned long)seed, len);
+        still = m == 0 && esock_queue_idle(q) && !esock_sim_step(n.sim) ? still + 1 : 0;
+        if (still == 50) fail_msg("seed %lu stands still at %zu", (unsigned long)seed, len);
         for (int i = 0; i < m; i++) {
             if (r[i].op == &send) {
                 assert_int_equal(r[i].n, SIZE);
@@ -474,8 +478,8 @@ static void what_is_not_simulated_is_refused(void **state) {
     assert_int_equal(esock_open(&s, AF_INET, SOCK_DGRAM, 0, a), -ESOCKTNOSUPPORT);
     assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, IPPROTO_SCTP, a), -EPROTONOSUPPORT);
     enum esock_netns_fault fault;
-    assert_int_equal(
-        esock_open_netns(&s, "/proc/self/ns/net", AF_INET, SOCK_STREAM, 0, a, &fault), -ENOSYS);
+    assert_int_equal(esock_open_netns(&s, "/proc/self/ns/net", AF_INET, SOCK_STREAM, 0, a, &fault),
+                     -ENOSYS);
     assert_int_equal(esock_open(&s, AF_INET, SOCK_STREAM, 0, a), 0);
     assert_int_equal(a->getsockopt(a, esock_fd(s), IPPROTO_TCP, TCP_INFO, &v, &len), -ENOPROTOOPT);
     assert_int_equal(a->setsockopt(a, esock_fd(s), IPPROTO_TCP, TCP_NODELAY, &v, 1), -EINVAL);
