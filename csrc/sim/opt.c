@@ -96,6 +96,14 @@ static int give(const void *from, size_t size, void *val, socklen_t *len) {
     return 0;
 }
 
+/* What Linux says of an option that it does not have: it depends on who looks last. */
+static int unknown(const struct sock *s, int level, bool set) {
+    if (s->domain == AF_UNIX) return -EOPNOTSUPP;
+    if (set || s->domain == AF_INET6 || level == IPPROTO_TCP || level == IPPROTO_IP)
+        return -ENOPROTOOPT;
+    return -EOPNOTSUPP;
+}
+
 static int get_socket(struct sock *s, int opt, int *v) {
     switch (opt) {
     case SO_TYPE:
@@ -143,12 +151,14 @@ int opt_get(struct sock *s, int level, int opt, void *val, socklen_t *len) {
     if (i >= 0)
         v = s->opt.value[i];
     else if (level != SOL_SOCKET)
-        return level == IPPROTO_TCP || level == IPPROTO_IP || level == IPPROTO_IPV6
-                   ? (s->domain == AF_UNIX ? -EOPNOTSUPP : -ENOPROTOOPT)
-                   : -EOPNOTSUPP;
+        return unknown(s, level, false);
     else {
         int r = get_socket(s, opt, &v);
         if (r < 0) return r;
+    }
+    if (level == IPPROTO_IP && *len > 0 && *len < sizeof v && v >= 0 && v <= 255) {
+        uint8_t byte = (uint8_t)v; /* Linux: one byte where an int has no room */
+        return give(&byte, 1, val, len);
     }
     return give(&v, sizeof v, val, len);
 }
@@ -194,13 +204,15 @@ static int set_socket(struct sock *s, int opt, int v, const void *val, socklen_t
 
 int opt_set(struct sock *s, int level, int opt, const void *val, socklen_t len) {
     int v, i = find(s, level, opt);
-    if (level != SOL_SOCKET && i < 0)
-        return s->domain == AF_UNIX ||
-                       (level != IPPROTO_TCP && level != IPPROTO_IP && level != IPPROTO_IPV6)
-                   ? -EOPNOTSUPP
-                   : -ENOPROTOOPT;
-    if (len < sizeof v) return -EINVAL;
-    memcpy(&v, val, sizeof v);
+    if (level != SOL_SOCKET && i < 0) return unknown(s, level, true);
+    if (level == IPPROTO_IP && len < sizeof v) { /* Linux takes one byte, too, and none for 0 */
+        v = len > 0 ? *(const uint8_t *)val : 0;
+        if (opt == IP_TTL && len == 0) return -EINVAL;
+    } else {
+        if (len < sizeof v) return -EINVAL;
+        memcpy(&v, val, sizeof v);
+    }
+    if (opt == IP_TTL && level == IPPROTO_IP && v == -1) v = rows[i].first;
     if (i < 0) return set_socket(s, opt, v, val, len);
     if (v < rows[i].least || v > rows[i].most) return -EINVAL;
     s->opt.value[i] = rows[i].how & BOOL ? v != 0 : v;
