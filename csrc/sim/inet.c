@@ -223,6 +223,7 @@ static void stop_listening(struct sock *s) {
 
 /* tcp_disconnect: as if it had just been opened, but for a pending error. */
 static void disconnect(struct sock *s) {
+    bool was_closed = s->state == SIM_CLOSED;
     if (s->state == SIM_LISTENS)
         stop_listening(s);
     else if (needs_reset(s)) {
@@ -231,7 +232,8 @@ static void disconnect(struct sock *s) {
     } else if (s->state == SIM_SYN_SENT)
         s->error = ECONNRESET;
     s->state = SIM_CLOSED;
-    free_port(s);
+    if (!was_closed)
+        free_port(s); /* Linux: tcp_set_state frees it, which is called for a change only */
     if (!s->own_addr) memcpy(s->local.ip, s->domain == AF_INET ? any4 : any6, 16);
     s->far = (struct end){0};
     s->shut = 0;
@@ -276,6 +278,8 @@ static int start(struct sock *s, const struct sockaddr *addr, socklen_t len) {
     }
     s->state = SIM_SYN_SENT;
     s->syn_tries = 0;
+    s->error = 0; /* tcp_connect_init */
+    s->done = false;
     net_send(s, NULL, SIM_SYN, 0);
     return 0;
 }

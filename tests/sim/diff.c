@@ -29,9 +29,10 @@ enum { WINDOW = 50000 }; /* bytes that a TCP receiver takes in any case */
 struct slot {
     bool open;
     int fd[BOTH];
-    uint32_t watched; /* in the epolls, with these events; 0: not */
-    uint32_t since;   /* what poll has reported anew since the last epoll_wait */
-    uint32_t level;   /* what poll reported last */
+    unsigned long socket; /* which one: duplicates have the same */
+    uint32_t watched;     /* in the epolls, with these events; 0: not */
+    uint32_t since;       /* what poll has reported anew since the last epoll_wait */
+    uint32_t level;       /* what poll reported last */
 };
 
 static struct {
@@ -44,7 +45,7 @@ static struct {
     struct slot s[SLOTS];
     int ep[BOTH];
     bool differs;
-    unsigned long programs, calls, differences;
+    unsigned long programs, calls, sockets, differences;
 } g;
 
 static char out[BIG], in[BOTH][BIG];
@@ -103,7 +104,7 @@ static int some_slot(bool open) {
 }
 
 static void opened(int slot, const int fd[BOTH]) {
-    g.s[slot] = (struct slot){.open = true, .fd = {fd[REAL], fd[SIM]}};
+    g.s[slot] = (struct slot){.open = true, .fd = {fd[REAL], fd[SIM]}, .socket = ++g.sockets};
 }
 
 /* ---- Readiness ------------------------------------------------------------------------------- */
@@ -309,7 +310,8 @@ static void do_connect(int slot) {
     struct address a[BOTH];
     ssize_t r[BOTH];
     /* CHOICE self-connect: it is not simulated. */
-    if (choose(a, true) == slot && g.domain != AF_UNIX) return;
+    int to = choose(a, true);
+    if (to >= 0 && g.s[to].socket == g.s[slot].socket) return;
     TWICE(r, connect, slot, (struct sockaddr *)&a[side].ss, a[side].len);
     same("connect", slot, r);
 }
@@ -458,7 +460,9 @@ static void do_dup(int slot) {
     if (free_slot < 0) return;
     TWICE(fd, dup, slot);
     ssize_t r[BOTH] = {fd[REAL] < 0 ? fd[REAL] : 0, fd[SIM] < 0 ? fd[SIM] : 0};
-    if (same("dup", slot, r) && r[REAL] == 0) opened(free_slot, fd);
+    if (!same("dup", slot, r) || r[REAL] < 0) return;
+    opened(free_slot, fd);
+    g.s[free_slot].socket = g.s[slot].socket;
 }
 
 static void do_name(int slot) {
