@@ -1,8 +1,9 @@
-# install: both libraries, the two public headers, a pkg-config file and a CMake package.
+# install: the libraries, the public headers, a pkg-config file and a CMake package.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS esock_static esock_shared EXPORT esockTargets)
-install(FILES csrc/esock.h csrc/esock_batch.h csrc/esock_queue.h csrc/esock_sys.h TYPE INCLUDE)
+install(TARGETS esock_static esock_shared esock_sim_static esock_sim_shared EXPORT esockTargets)
+install(FILES csrc/esock.h csrc/esock_batch.h csrc/esock_queue.h csrc/esock_sys.h
+              csrc/sim/esock_sim.h TYPE INCLUDE)
 install(FILES LICENSE TYPE DOC)
 
 # The file finds its prefix from its own place, so that the tree can be moved.

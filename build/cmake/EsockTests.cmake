@@ -13,7 +13,7 @@ endif()
 
 add_library(esock_script STATIC tests/c/script.c)
 target_include_directories(esock_script PUBLIC tests/c ${CMOCKA_INCLUDE})
-target_link_libraries(esock_script PRIVATE esock_flags PUBLIC esock_static)
+target_link_libraries(esock_script PRIVATE esock_flags PUBLIC esock_sim_static esock_static)
 
 # cmocka's assertions convert pointers and integers in the caller's code, and its tests take a state
 # that few use.
