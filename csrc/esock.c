@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -339,6 +340,14 @@ int esock_connectx(esock *s, const void *addrs, size_t len, int32_t *assoc) {
     return r;
 }
 
+/* Whether TCP still attempts to connect. A socket whose both directions were shut down before reports its end all the time. */
+static bool attempts(const esock *s) {
+    uint8_t state = 0; /* the first member of struct tcp_info */
+    socklen_t len = sizeof state;
+    return s->sys->getsockopt(s->sys, s->fd, IPPROTO_TCP, TCP_INFO, &state, &len) >= 0 &&
+           (state == TCP_SYN_SENT || state == TCP_SYN_RECV);
+}
+
 int esock_finish(esock *s) {
     /* SO_ERROR is 0 both when connected and when undecided: only readiness tells them apart. */
     struct pollfd p = {.fd = s->fd, .events = POLLOUT, .revents = 0};
@@ -352,7 +361,7 @@ int esock_finish(esock *s) {
         /* The kernel reports the error once, and another process may have read it. */
         esock_addr peer;
         if (r == 0 && (p.revents & (POLLERR | POLLHUP)) && esock_peername(s, &peer) == -ENOTCONN)
-            r = -ENOTCONN;
+            r = attempts(s) ? -EINPROGRESS : -ENOTCONN;
         if (r == 0) __atomic_or_fetch(&s->flags, ESOCK__CONNECTED, __ATOMIC_RELAXED);
     }
     esock__trace(s, "finish", r);

@@ -63,6 +63,24 @@ static void T5_finish_before_readiness_is_still_in_progress(void **state) {
     shut(l);
 }
 
+/* Linux refuses to shut down a socket that is not connected, and does it. From then on poll(2) says that it has ended. */
+static void an_attempt_of_a_socket_that_was_shut_goes_on(void **state) {
+    esock_addr at;
+    esock *l = listener(NULL, 0, &at), *c[4];
+    for (size_t i = 0; i < LEN(c); i++) {
+        assert_int_equal(esock_open(&c[i], AF_INET, SOCK_STREAM, 0, NULL), 0);
+        assert_int_equal(esock_shutdown(c[i], SHUT_RDWR), -ENOTCONN);
+        int r = esock_connect(c[i], &at);
+        assert_true(r == 0 || r == -EINPROGRESS);
+    }
+    esock *hanging = c[LEN(c) - 1];
+    assert_int_equal(esock_finish(hanging), -EINPROGRESS);
+    for (size_t i = 0; i < LEN(c); i++) {
+        shut(c[i]);
+    }
+    shut(l);
+}
+
 static void finish_is_repeated_when_interrupted(void **state) {
     esock_addr at;
     struct script k;
@@ -219,6 +237,7 @@ int main(void) {
         cmocka_unit_test(datagram_socket_connects_at_once),
         cmocka_unit_test(interrupted_connect_goes_on_and_is_not_repeated),
         cmocka_unit_test(T5_finish_before_readiness_is_still_in_progress),
+        cmocka_unit_test(an_attempt_of_a_socket_that_was_shut_goes_on),
         cmocka_unit_test(finish_is_repeated_when_interrupted),
         cmocka_unit_test(finish_does_not_believe_an_error_that_somebody_else_read),
         cmocka_unit_test(unix_connect_to_a_full_backlog_is_a_final_error),
