@@ -1128,7 +1128,11 @@ static void a_socket_that_left_can_close(void **state) {
     struct world w;
     static char big[4 << 20];
     char byte;
+    int small = 1 << 16;
     begin_tcp(&w);
+    /* So that the kernel does not take all of it. */
+    assert_int_equal(setsockopt(esock_fd(w.a), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    assert_int_equal(setsockopt(esock_fd(w.b), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
     esock_op in = receive(&w, NULL, 0, ESOCK_OP_AGAIN), out = transmit(&w, big, sizeof big, 0);
     esock_op peek = {.kind = ESOCK_OP_RECV, .member = w.m, .buf = &byte, .len = 1};
     peek.msg_flags = MSG_PEEK; /* it is polled */
