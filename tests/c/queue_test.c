@@ -399,6 +399,7 @@ static void files_are_sent(void **state) {
     give(&w, &op);
     assert_int_equal(next(w.q).n, 2); /* the file is shorter */
     take(w.b, "89");
+    assert_int_equal(esock_sendfile_counters_of(w.a)->value[ESOCK_SENDFILE_MAX_OP], 5);
     close(file);
     end(&w);
 }
@@ -549,13 +550,15 @@ static void a_listener_accepts_again_and_again(void **state) {
 }
 
 static void a_connection_is_made_and_used(void **state) {
+    struct script k;
     esock_queue *q;
     esock_addr at;
     esock_member *m;
-    make(&q, NULL, NULL);
+    script_init(&k);
+    make(&q, NULL, &k.sys);
     esock *l = bound(NULL, SOCK_STREAM, &at), *c, *s;
     assert_int_equal(esock_listen(l, 16), 0);
-    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, NULL), 0);
+    assert_int_equal(esock_open(&c, AF_INET, SOCK_STREAM, 0, &k.sys), 0);
     assert_int_equal(esock_queue_add(q, c, &m), 0);
     nothing_comes(q); /* an unconnected socket reports a hang-up, which must not count later */
     esock_op op = {.kind = ESOCK_OP_CONNECT, .member = m, .addr = &at};
@@ -573,8 +576,12 @@ static void a_connection_is_made_and_used(void **state) {
     take(s, "hello");
     esock_op in = {.kind = ESOCK_OP_RECV, .flags = ESOCK_OP_AGAIN, .member = m};
     assert_int_equal(esock_queue_give(q, &in), 0);
+    nothing_comes(q);
+    unsigned before = script_count(&k, work(K_RECV));
     put(s, "hi");
     assert_int_equal(next(q).n, 2);
+    nothing_comes(q); /* the short receive is believed */
+    assert_int_equal(script_count(&k, work(K_RECV)) - before, engine == ESOCK_QUEUE_EPOLL);
     shut(s);
     assert_int_equal(next(q).n, 0);
     esock_queue_remove(q, m);
@@ -894,6 +901,20 @@ static void what_has_come_is_kept(void **state) {
     give(&w, &op);
     assert_int_equal(next(w.q).n, 0);
     assert_int_equal(b->free, free);
+    end(&w);
+}
+
+/* A queue that has more to give to the kernel is not idle. */
+static void a_part_that_was_sent_is_not_the_end(void **state) {
+    struct world w;
+    static char big[4 << 20];
+    begin(&w);
+    esock_op out = transmit(&w, big, sizeof big, 0);
+    give(&w, &out);
+    assert_int_equal(esock_queue_wait(w.q, &(esock_result){0}, 1, 0), 0);
+    assert_true(out.done > 0 && out.done < sizeof big);
+    assert_int_equal(esock_queue_idle(w.q), 0);
+    nothing_comes(w.q);
     end(&w);
 }
 
@@ -1244,7 +1265,11 @@ static void a_socket_that_left_can_close(void **state) {
     struct world w;
     static char big[4 << 20];
     char byte;
+    int small = 1 << 16;
     begin_tcp(&w);
+    /* So that the kernel does not take all of it. */
+    assert_int_equal(setsockopt(esock_fd(w.a), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    assert_int_equal(setsockopt(esock_fd(w.b), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
     esock_op in = receive(&w, NULL, 0, ESOCK_OP_AGAIN), out = transmit(&w, big, sizeof big, 0);
     esock_op peek = {.kind = ESOCK_OP_RECV, .member = w.m, .buf = &byte, .len = 1};
     peek.msg_flags = MSG_PEEK; /* it is polled */
@@ -1596,6 +1621,7 @@ int main(void) {
         cmocka_unit_test(a_queue_that_cannot_be_made_leaves_nothing),
         cmocka_unit_test(signals_and_errors_of_the_wait),
         cmocka_unit_test(what_has_come_is_kept),
+        cmocka_unit_test(a_part_that_was_sent_is_not_the_end),
         cmocka_unit_test(messages_are_kept_whole),
         cmocka_unit_test(the_counters_do_not_tell_the_engine),
         cmocka_unit_test(few_buffers_serve_many),
