@@ -26,6 +26,8 @@ func child(args []string) {
 		err = childPackets(args[1])
 	case "server":
 		err = childServer(args[1])
+	case "late":
+		err = childLate(args[1])
 	case "idle-loop-epoll", "idle-loop-io_uring", "idle-conns":
 		var n int
 		if n, err = strconv.Atoi(args[1]); err == nil {

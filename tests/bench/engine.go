@@ -268,6 +268,8 @@ var engineRows = []benchmark{
 		rateOf("connection", overPeers(map[string]float64{nameNet: 1.3}), nil).with(
 			func(port uint16) []string { return words("short", port, 100) }),
 		byLoop, byRing, byNetConns, byGnet, byCEpoll),
+	late(1),
+	late(2),
 	{
 		name:  "engine-idle",
 		about: "memory of 9,000 idle connections in a loop (fewer where descriptors are limited); net has a goroutine for each",
