@@ -309,3 +309,36 @@ func main() {
 	require.NoError(t, err, "%s", out)
 	assert.Regexp(t, `^served\n[0-9.]+[µm]?s <nil>\nserved\n$`, string(out))
 }
+
+// A datagram for each of two groups, from the sender that is heard and from none other.
+func TestMulticast(t *testing.T) {
+	if why := machine.Lacks(); why != "" {
+		t.Skip(why)
+	}
+	bin := filepath.Join(t.TempDir(), "multicast")
+	out, err := exec.Command("go", "build", "-o", bin, "./multicast").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(c.LocalAddr().String())
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	groups := []string{"239.4.3.1:" + port, "239.4.3.2:" + port}
+
+	receiver := exec.Command(bin, append([]string{"-interface", "lo", "-source", "127.0.0.1", "-source", "127.0.0.2", "-count", "2"}, groups...)...)
+	stdout, err := receiver.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, receiver.Start())
+	t.Cleanup(func() { receiver.Process.Kill() })
+	says := bufio.NewReader(stdout)
+	line, err := says.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "listening to 2 groups\n", line)
+	answers, err := exec.Command(bin, append([]string{"-interface", "lo", "-from", "127.0.0.1", "-ttl", "3", "-send", "hello"}, groups...)...).CombinedOutput()
+	require.NoError(t, err, "%s", answers)
+	rest, err := io.ReadAll(says)
+	require.NoError(t, err)
+	require.NoError(t, receiver.Wait())
+	assert.Regexp(t, `^127.0.0.1:\d+ to 239.4.3.1 by interface \d+ with TTL 3: "hello"\n`+
+		`127.0.0.1:\d+ to 239.4.3.2 by interface \d+ with TTL 3: "hello"\n$`, string(rest))
+}

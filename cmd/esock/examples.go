@@ -38,6 +38,7 @@ var examples = map[string][]example{
 	"watch": {
 		{"Print what arrives on a port:", "esock watch --addr 127.0.0.1:5678"},
 		{"The next datagram alone, as JSON:", "esock watch --count 1 --json"},
+		{"What is announced by mDNS on an interface:", "esock watch --addr :5353 --group 224.0.0.251%eth0"},
 	},
 	"listen": {
 		{"Wait for a connection, and print what it sends:", "esock listen 5678"},

@@ -13,18 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esock-go/esock"
+	"github.com/esock-go/esock/sockopt"
 )
 
 type watchCmd struct {
-	Addr  string `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (by default, 127.0.0.1 and a free port)."`
-	Count int    `help:"Stop after this many datagrams (0: run until interrupted)."`
-	JSON  bool   `name:"json" help:"Print one JSON document per line."`
+	Addr  string   `placeholder:"HOST:PORT" default:"127.0.0.1:0" help:"Where to listen (by default, 127.0.0.1 and a free port; with --group, all addresses)."`
+	Group []string `placeholder:"GROUP" help:"A multicast group to join, as GROUP, GROUP%INTERFACE or GROUP%INTERFACE@SENDER (may be repeated)."`
+	Count int      `help:"Stop after this many datagrams (0: run until interrupted)."`
+	JSON  bool     `name:"json" help:"Print one JSON document per line."`
 }
 
 // Help is what --help adds.
 func (watchCmd) Help() string {
 	return "Receives UDP datagrams and prints each with its control messages. Every option that makes the kernel deliver " +
-		"control messages is switched on, if the socket accepts it."
+		"control messages is switched on, if the socket accepts it. With --group it receives what is sent to multicast groups, and " +
+		"the control message pktinfo says to which, and by which interface it came."
 }
 
 // receiveOptions make the kernel deliver control messages with a datagram. A socket refuses those of the other family, and
@@ -66,9 +69,18 @@ func (c *watchCmd) Run(out *output) error {
 	if c.Count < 0 {
 		return usagef("--count: must be 0 or more, not %d", c.Count)
 	}
+	groups, err := groupsOf(c.Group)
+	if err != nil {
+		return err
+	}
 	to, err := bindAddr("udp", c.Addr)
 	if err != nil {
 		return err
+	}
+	if len(groups) > 0 {
+		if to, err = groupAddr(to, groups); err != nil {
+			return err
+		}
 	}
 	domain := to.Family()
 	s, err := esock.Open(domain, esock.Dgram, esock.UDP)
@@ -76,8 +88,18 @@ func (c *watchCmd) Run(out *output) error {
 		return err
 	}
 	defer s.Close()
+	if len(groups) > 0 { // other programs of this host may listen to them, too
+		if err := sockopt.SocketReuseAddr.Set(s, true); err != nil {
+			return err
+		}
+	}
 	if err := s.Bind(to); err != nil {
 		return fmt.Errorf("cannot listen on %s: %s", c.Addr, reason(err))
+	}
+	if len(groups) > 0 {
+		if err := join(s, groups); err != nil {
+			return err
+		}
 	}
 	name, err := s.SockName()
 	if err != nil {
@@ -113,18 +135,27 @@ func (c *watchCmd) Run(out *output) error {
 // begin prints the address to send datagrams to.
 func (c *watchCmd) begin(out *output, at esock.Addr, on, refused []string) error {
 	if c.JSON {
-		return json.NewEncoder(out).Encode(map[string]any{"listening": at.String(), "options": on, "refused": refused})
+		m := map[string]any{"listening": at.String(), "options": on, "refused": refused}
+		if len(c.Group) > 0 {
+			m["groups"] = c.Group
+		}
+		return json.NewEncoder(out).Encode(m)
 	}
 	title := strings.Join(out.wrap(fmt.Sprintf("listening on %v with %d options that deliver control messages", at, len(on)), 0), "\n")
 	if _, err := fmt.Fprintln(out, strings.Replace(title, at.String(), out.bold(at.String()), 1)); err != nil {
 		return err
 	}
-	if len(refused) == 0 {
-		return nil
-	}
-	for i, line := range out.wrap("refused: "+strings.Join(refused, ", "), 2) {
-		if _, err := fmt.Fprintf(out, "%s%s\n", strings.Repeat("  ", min(i, 1)), line); err != nil {
-			return err
+	for _, list := range []struct {
+		title string
+		names []string
+	}{{"groups: ", c.Group}, {"refused: ", refused}} {
+		if len(list.names) == 0 {
+			continue
+		}
+		for i, line := range out.wrap(list.title+strings.Join(list.names, ", "), 2) {
+			if _, err := fmt.Fprintf(out, "%s%s\n", strings.Repeat("  ", min(i, 1)), line); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

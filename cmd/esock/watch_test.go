@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/internal/machine"
 	"github.com/esock-go/esock/internal/testwait"
+	"github.com/esock-go/esock/sockopt"
 )
 
 // watching runs esock watch, and gives its lines, its exit code when it ends, and where it listens.
@@ -103,4 +105,59 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 		assert.Equal(t, want, code)
 		assert.NotEmpty(t, errs)
 	}
+}
+
+// multicast sends a datagram to a group by the loopback interface.
+func multicast(t *testing.T, from, to string) {
+	t.Helper()
+	a, err := esock.ParseAddr(to)
+	require.NoError(t, err)
+	s, err := esock.Open(a.Family(), esock.Dgram, esock.UDP)
+	require.NoError(t, err)
+	defer s.Close()
+	at, err := netip.ParseAddr(from)
+	require.NoError(t, err)
+	require.NoError(t, s.Bind(esock.AddrFrom(netip.AddrPortFrom(at, 0))))
+	require.NoError(t, sockopt.IPMulticastIf.Set(s, netip.MustParseAddr("127.0.0.1")))
+	_, err = s.SendTo([]byte(from), a, 0, esock.Within(testwait.Patience))
+	require.NoError(t, err)
+}
+
+func TestWatchJoinsGroups(t *testing.T) {
+	lines, code, first := watching(t, "--count", "2", "--group", "239.3.2.1%lo", "--group", "239.3.2.2%lo@127.0.0.9", "--json")
+	var begin struct {
+		Listening string
+		Groups    []string
+	}
+	require.NoError(t, json.Unmarshal([]byte(first), &begin))
+	assert.Equal(t, []string{"239.3.2.1%lo", "239.3.2.2%lo@127.0.0.9"}, begin.Groups)
+	_, port, err := net.SplitHostPort(begin.Listening)
+	require.NoError(t, err)
+	multicast(t, "127.0.0.8", "239.3.2.2:"+port) // another sender
+	multicast(t, "127.0.0.8", "239.3.2.3:"+port) // another group
+	multicast(t, "127.0.0.8", "239.3.2.1:"+port)
+	multicast(t, "127.0.0.9", "239.3.2.2:"+port)
+	for _, want := range []string{"239.3.2.1", "239.3.2.2"} {
+		require.True(t, lines.Scan())
+		assert.Contains(t, lines.Text(), want)
+	}
+	assert.False(t, lines.Scan())
+	assert.Equal(t, exitOK, <-code)
+}
+
+func TestWatchSaysWhatIsWrongWithGroups(t *testing.T) {
+	for _, c := range [][]string{
+		{"10.0.0.1", "not the address of a multicast group"}, {"", "empty"}, {"239.1.1.1%", "no interface"},
+		{"239.1.1.1%nowhere", `no interface "nowhere"`}, {"239.1.1.1@", "not the address of a sender"}, {"239.1.1.1@::1", "not the address of a sender"},
+	} {
+		code, _, errs := command(t, "watch", "--group", c[0])
+		assert.Equal(t, exitUsage, code, c[0])
+		assert.Contains(t, errs, c[1])
+	}
+	code, _, errs := command(t, "watch", "--group", "239.1.1.1", "--group", "ff02::1")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "two families")
+	code, _, errs = command(t, "watch", "--group", "239.1.1.1", "--addr", "[::1]:0")
+	assert.Equal(t, exitUsage, code)
+	assert.Contains(t, errs, "family")
 }

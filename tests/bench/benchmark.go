@@ -31,6 +31,7 @@ const (
 	nameGnet         = "gnet"
 	nameNetpoll      = "netpoll"
 	nameGentcp       = "gentcp"
+	nameXNet         = "x/net"
 	nameSelect       = "select form"
 )
 

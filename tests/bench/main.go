@@ -23,7 +23,7 @@ import (
 // benchmarks, in the order of the table.
 var benchmarks = slices.Concat([]benchmark{ready, blocked, processes, processesSpin, stream, sendfile, accept, openClose,
 	openBindClose, recvmsg, udp, udpEight, udpEcho, decode, idle, allocs, frames, lines, heads, echo1, echo200, echoActive1, echoActive200, serve},
-	engineRows, netconnRows)
+	engineRows, netconnRows, datagramRows)
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == childWord {

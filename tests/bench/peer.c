@@ -13,6 +13,8 @@
  *   peer serve-ring         the same with io_uring: peer_ring.c
  *   peer drain              prints its port, then throws away what comes, connection by connection, and
  *                           answers the end of each with a byte; until standard input ends
+ *   peer datagrams-plain|datagrams-trains|datagrams-mixed N
+ *                           N batches of datagrams: peer_mmsg.c
  *
  * The loads of servers are in peer_load.c.
  */
@@ -193,10 +195,11 @@ int main(int argc, char **argv) {
         serve_ring();
     } else if (strcmp(mode, "drain") == 0) {
         throw_away();
+    } else if (n > 0 && datagrams(mode, n)) {
     } else if (!loads(argc, argv)) {
         fprintf(stderr,
                 "usage: peer pingpong-ready|openclose|stream [N] | echo | serve | serve-ring | "
-                "drain | a load\n");
+                "drain | datagrams-plain|datagrams-trains|datagrams-mixed [N] | a load\n");
         return 2;
     }
     return 0;

@@ -15,6 +15,9 @@ int listen_here(struct sockaddr_in *at);
 /* peer_ring.c */
 void serve_ring(void);
 
+/* peer_mmsg.c. Returns 0 if the mode is none of datagrams. */
+int datagrams(const char *mode, long n);
+
 /* peer_load.c. Returns 0 if the arguments are none of a load. */
 int loads(int argc, char **argv);
 

@@ -11,7 +11,7 @@ import (
 
 // columns are the contenders, esock first. A table has those that its rows have.
 var columns = []string{nameEsock, nameNet, nameSyscall, nameC, nameDecoder, nameHand, nameReader, nameScanner, nameNetHTTP,
-	nameFasthttp, nameErlang, nameErlangInet, nameErlangSocket, nameNginx, nameRing, nameCRing, nameGnet, nameNetpoll, nameGentcp, nameSelect}
+	nameFasthttp, nameErlang, nameErlangInet, nameErlangSocket, nameNginx, nameRing, nameCRing, nameGnet, nameNetpoll, nameXNet, nameGentcp, nameSelect}
 
 // writeTable prints each figure as its median, with the least and most of its turns, and for peers the ratio of
 // esock to them. Each group has a table.
