@@ -19,3 +19,14 @@ foreach(file ${targets})
              COMMAND ${name} -runs=0 -timeout=10 ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${corpus})
     set_tests_properties(fuzz/${corpus} PROPERTIES TIMEOUT 300)
 endforeach()
+
+# The example of docs/simulation.md: its planted bug is found, and without it there is nothing to find.
+if(NOT ESOCK_FUZZ_STANDIN)
+    add_subdirectory(examples/c-fuzz)
+    set(example ${PROJECT_SOURCE_DIR}/examples/c-fuzz)
+    set(arguments -seed=1 -runs=20000 -max_total_time=60 -dict=${example}/frames.dict
+        -artifact_prefix=${PROJECT_BINARY_DIR}/ ${example}/corpus)
+    add_test(NAME example/c-fuzz COMMAND frames_fuzz -reduce_inputs=0 ${arguments})
+    set_tests_properties(example/c-fuzz PROPERTIES PASS_REGULAR_EXPRESSION "a wrong answer")
+    add_test(NAME example/c-fuzz-fixed COMMAND frames_fixed_fuzz -runs=0 ${example}/corpus)
+endif()

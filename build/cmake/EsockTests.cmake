@@ -30,6 +30,14 @@ foreach(file ${tests})
     set_tests_properties(c/${name} PROPERTIES TIMEOUT 300)
 endforeach()
 
+# The simulated kernel against the real one, shortly; build/fuzz sim_diff runs it for long.
+add_executable(sim_diff tests/sim/diff.c)
+target_link_libraries(sim_diff PRIVATE esock_flags esock_test_flags esock_sim_static esock_static)
+foreach(family unix inet inet6)
+    add_test(NAME sim/${family} COMMAND sim_diff ${family} 300)
+    set_tests_properties(sim/${family} PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77)
+endforeach()
+
 # The numbers that the option rows carry beside the constants' names are those of the headers.
 if(EXISTS ${PROJECT_SOURCE_DIR}/tests/c/gen_opt_numbers.sh)
     add_custom_command(

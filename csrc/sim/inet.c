@@ -161,6 +161,7 @@ static int inet_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
     }
     s->own_addr = !is_any(e.ip);
     s->own_port = e.port != 0;
+    if (s->domain == AF_INET6 && !mapped && !is_any(e.ip)) opt_only6(s);
     return 0;
 }
 
@@ -523,6 +524,8 @@ static void syn(struct sock *client) {
     opt_inherit(s, l);
     s->state = SIM_SYN_RECEIVED;
     s->listener = l;
+    s->shut =
+        l->shut; /* Linux: also what was shut before it listened; an end is then sent at once */
     s->local = client->far;
     s->far = client->local;
     s->has_port = true;
@@ -542,6 +545,7 @@ static void acknowledged(struct sock *s) {
         return;
     }
     s->state = SIM_ESTABLISHED;
+    if (s->shut & SHUT_OUT) send_end(s);
     sim_notify(&l->file, EPOLLIN);
 }
 

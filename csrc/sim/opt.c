@@ -88,6 +88,10 @@ int opt_int(const struct sock *s, int level, int opt) {
     return i < 0 ? 0 : s->opt.value[i];
 }
 
+void opt_only6(struct sock *s) {
+    s->opt.value[find(s, IPPROTO_IPV6, IPV6_V6ONLY)] = 1;
+}
+
 static int give(const void *from, size_t size, void *val, socklen_t *len) {
     if (*len > INT_MAX) return -EINVAL;
     if (*len < size) size = *len;

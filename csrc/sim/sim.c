@@ -528,7 +528,7 @@ static ssize_t k_recvmsg(const esock_sys *sys, int fd, struct msghdr *msg, int f
     struct sockaddr_storage from;
     socklen_t n;
     esock_sim *sim = enter(sys);
-    ssize_t r = receive(sim, fd, msg->msg_iov, msg->msg_iovlen, flags, &from, &n);
+    ssize_t r = receive(sim, fd, msg->msg_iov, (size_t)msg->msg_iovlen, flags, &from, &n);
     if (r >= 0) {
         socklen_t room = msg->msg_namelen;
         if (msg->msg_name != NULL) {
@@ -556,7 +556,7 @@ static ssize_t k_sendmsg(const esock_sys *sys, int fd, const struct msghdr *msg,
     esock_sim *sim = enter(sys);
     ssize_t r = -EOPNOTSUPP;
     if (msg->msg_controllen == 0)
-        r = transmit(sim, fd, msg->msg_iov, msg->msg_iovlen, flags,
+        r = transmit(sim, fd, msg->msg_iov, (size_t)msg->msg_iovlen, flags,
                      msg->msg_name != NULL && msg->msg_namelen > 0);
     return leave_size(sim, r);
 }
@@ -578,7 +578,8 @@ static int k_sendmmsg(const esock_sys *sys, int fd, struct mmsghdr *msgs, unsign
         ssize_t r = k_sendmsg(sys, fd, &msgs[done].msg_hdr, flags);
         if (r < 0) return done == 0 ? (int)r : (int)done;
         msgs[done].msg_len = (unsigned)r;
-        if ((size_t)r < (size_t)total(msgs[done].msg_hdr.msg_iov, msgs[done].msg_hdr.msg_iovlen))
+        if ((size_t)r <
+            (size_t)total(msgs[done].msg_hdr.msg_iov, (size_t)msgs[done].msg_hdr.msg_iovlen))
             return (int)done + 1;
     }
     return (int)done;

@@ -287,6 +287,7 @@ void opt_inherit(struct sock *child, const struct sock *listener);
 int opt_get(struct sock *s, int level, int opt, void *val, socklen_t *len);
 int opt_set(struct sock *s, int level, int opt, const void *val, socklen_t len);
 int opt_int(const struct sock *s, int level, int opt);
+void opt_only6(struct sock *s); /* a socket that is bound to an IPv6 address */
 
 /* ---- Decisions (fault.c) --------------------------------------------------------------------- */
 

@@ -88,7 +88,7 @@ static void hosts_have_addresses(void **state) {
     assert_non_null(esock_sim_host(sim, A));
     assert_ptr_equal(esock_sim_host(sim, A), esock_sim_host(sim, A));
     assert_ptr_equal(esock_sim_host(sim, A), esock_sim_host(sim, "fd00::10.0.0.1"));
-    assert_ptr_not_equal(esock_sim_host(sim, A), esock_sim_host(sim, B));
+    assert_true(esock_sim_host(sim, A) != esock_sim_host(sim, B));
     assert_non_null(esock_sim_host(sim, "2001:db8::1"));
     const char *bad[] = {"", "10.0.0", "0.0.0.0", "127.0.0.1", "224.0.0.1", "::", "::1", "ff02::1"};
     for (size_t i = 0; i < LEN(bad); i++)

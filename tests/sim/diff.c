@@ -301,8 +301,13 @@ static void do_pair(void) {
 static void do_bind(int slot) {
     struct address a[BOTH];
     ssize_t r[BOTH];
-    choose(a, false);
-    TWICE(r, bind, slot, (struct sockaddr *)&a[side].ss, a[side].len);
+    int other = choose(a, false);
+    r[REAL] =
+        g.k[REAL]->bind(g.k[REAL], g.s[slot].fd[REAL], (struct sockaddr *)&a[REAL].ss, a[REAL].len);
+    /* CHOICE ports: of a closed socket, another program or TIME_WAIT may have the port by now. */
+    if (r[REAL] == -EADDRINUSE && other >= 0 && poll_one(SIM, other) & POLLHUP)
+        esock_sim_script(g.sim, ESOCK_SIM_BIND, g.s[slot].fd[SIM], 0, -EADDRINUSE);
+    r[SIM] = g.k[SIM]->bind(g.k[SIM], g.s[slot].fd[SIM], (struct sockaddr *)&a[SIM].ss, a[SIM].len);
     same("bind", slot, r);
 }
 
@@ -694,6 +699,14 @@ int main(int argc, char **argv) {
     g.domain = strcmp(argv[1], "unix") == 0   ? AF_UNIX
                : strcmp(argv[1], "inet") == 0 ? AF_INET
                                               : AF_INET6;
+    int probe = socket(g.domain, SOCK_STREAM, 0);
+    struct address here = g.domain == AF_UNIX ? unix_address(false) : loopback();
+    if (probe < 0 || bind(probe, (struct sockaddr *)&here.ss, here.len) < 0) {
+        printf("skipped: this machine has no %s\n", argv[1]);
+        return 77;
+    }
+    close(probe);
+    forget_names();
     unsigned long n = strtoul(argv[2], NULL, 10);
     uint64_t first = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
     g.verbose = argc > 4;
