@@ -163,6 +163,15 @@ func (l *Loop) adopt(s *esock.Socket, h Handler, unread []byte) (*Conn, error) {
 	return c, nil
 }
 
+// Loop returns the loop that has the connection, the last one after its end: for timers of the program's own, and to give
+// the connection back after Detach. It is nil for a zero Conn.
+func (c *Conn) Loop() *Loop {
+	if !c.made() {
+		return nil
+	}
+	return c.l
+}
+
 // Socket returns the socket. Its options, counters and names may be used. Its Close closes the connection at once;
 // see Close. It is nil for a nil or zero connection, which is closed.
 func (c *Conn) Socket() *esock.Socket {

@@ -287,6 +287,7 @@ func TestZeroValues(t *testing.T) {
 		_, err = c.Detach()
 		assert.ErrorIs(t, err, net.ErrClosed)
 		assert.Nil(t, c.Socket())
+		assert.Nil(t, c.Loop())
 		assert.Zero(t, c.Unsent())
 		assert.False(t, c.Post(func() {}))
 		c.Close()

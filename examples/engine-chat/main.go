@@ -15,6 +15,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/esock-go/esock"
@@ -61,7 +62,7 @@ func (r room) say(format string, args ...any) {
 func main() {
 	address := flag.String("listen", "127.0.0.1:8080", "the address to listen on")
 	flag.Parse()
-	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(interrupted, os.Stdout, *address); err != nil {
 		log.Fatal(err)

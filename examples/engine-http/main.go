@@ -21,6 +21,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/esock-go/esock"
@@ -250,7 +251,7 @@ func main() {
 	idle := flag.Duration("idle", time.Minute, "how long a connection may be silent; 0: for ever")
 	grace := flag.Duration("grace", 10*time.Second, "how long clients have to finish after an interrupt")
 	flag.Parse()
-	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(interrupted, os.Stdout, *address, *shards, *idle, *grace); err != nil {
 		log.Fatal(err)

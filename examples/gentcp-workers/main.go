@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/gentcp"
@@ -24,7 +25,7 @@ func main() {
 	num := flag.Int("workers", 3, "how many workers accept")
 	port := flag.Int("port", 0, "the port to listen on; 0: the system chooses")
 	flag.Parse()
-	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
 	self := esock.NewMailbox() // it owns the listener: closing it ends the workers

@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"syscall"
 
 	"github.com/esock-go/esock"
 	"github.com/esock-go/esock/datagram"
@@ -125,7 +126,7 @@ func receive(s *esock.Socket, groups []netip.AddrPort, index, count int, sources
 		return err
 	}
 	defer b.Close()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	fmt.Println("listening to", len(groups), "groups")
 	for n := 0; ; {
