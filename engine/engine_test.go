@@ -180,7 +180,7 @@ func TestCloseFromEverywhere(t *testing.T) {
 	s, address := listen(t)
 	opened, closed := make(chan *engine.Conn, 1), make(chan error, 1)
 	require.NoError(t, l.Serve(s, handler{
-		opened:   func(c *engine.Conn) { opened <- c },
+		opened:   func(c *engine.Conn) { assert.Same(t, l, c.Loop()); opened <- c },
 		received: func(c *engine.Conn, b []byte) { c.Socket().Close() },
 		closed:   func(_ *engine.Conn, err error) { closed <- err },
 	}))
