@@ -71,7 +71,7 @@ var imports = []struct{ of, may string }{
 	{"examples/engine-echo", ". engine"},
 	{"examples/engine-http", ". engine packet"},
 	{"examples/sctp-chat", ". sockopt sctp"},
-	{"examples/multicast", "esock datagram sockopt"},
+	{"examples/multicast", ". datagram sockopt"},
 	{"examples/sharding", "netconn sockopt"},
 	{"tests", ""},
 	{"tests/interop", ""},
