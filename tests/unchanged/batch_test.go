@@ -22,8 +22,8 @@ import (
 
 // Adapters over package datagram: a transport for quic-go and a conn.Bind for wireguard-go, which receive trains (UDP_GRO).
 
-// batchConn is what quic.Transport takes as Conn. It receives by the batch, and sends as netconn's connection does: quic-go makes
-// trains itself.
+// batchConn is what quic.Transport takes as Conn. It receives by the batch, and sends as netconn's connection does: quic-go
+// makes trains itself.
 type batchConn struct {
 	*netconn.UDPConn
 	in *datagram.Batch
