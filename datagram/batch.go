@@ -54,8 +54,8 @@ func (e *TruncatedError) Error() string {
 	what := "has"
 	switch {
 	case e.Control:
-		return fmt.Sprintf("datagram: number %d, from %v, has %d bytes, and its control messages were cut, so that it may be a train: "+
-			"give them more room", e.Index, e.From, e.Len)
+		return fmt.Sprintf("datagram: number %d, from %v, has %d bytes, and its control messages were cut, "+
+			"so that it may be a train: give them more room", e.Index, e.From, e.Len)
 	case e.Segment > 0:
 		what = fmt.Sprintf("is of a train of datagrams of %d bytes, which has", e.Segment)
 	}
@@ -132,8 +132,8 @@ func Trains(most int) Option {
 	}
 }
 
-// GRO makes the socket receive trains (UDP_GRO), for this batch and whatever else reads from the socket. size must be 65,535 then.
-// Where the kernel has no such thing, Info says so, and datagrams come one by one.
+// GRO makes the socket receive trains (UDP_GRO), for this batch and whatever else reads from the socket. size must be 65,535
+// then. Where the kernel has no such thing, Info says so, and datagrams come one by one.
 func GRO() Option {
 	return func(o *options) error {
 		o.gro = true
@@ -207,7 +207,8 @@ func (b *Batch) prepare(o *options) error {
 	case err != nil:
 		b.trainsErr, o.trains = err, 1
 	case size > 0:
-		return &esock.InvalidError{What: "socket", Value: size, Cause: "it has UDP_SEGMENT, which cuts datagrams; a batch makes trains by itself"}
+		return &esock.InvalidError{What: "socket", Value: size,
+			Cause: "it has UDP_SEGMENT, which cuts datagrams; a batch makes trains by itself"}
 	}
 	if o.gro {
 		b.groErr = sockopt.UDPGRO.Set(b.s, true)
@@ -219,7 +220,8 @@ func (b *Batch) prepare(o *options) error {
 	case b.gro && b.size < most:
 		return &esock.InvalidError{What: "size", Value: b.size, Cause: tooShort}
 	case b.gro && o.control < groSpace:
-		return &esock.InvalidError{What: "control", Value: o.control, Cause: "the socket has UDP_GRO, whose trains have a control message"}
+		return &esock.InvalidError{What: "control", Value: o.control,
+			Cause: "the socket has UDP_GRO, whose trains have a control message"}
 	}
 	return nil
 }

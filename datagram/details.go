@@ -21,8 +21,8 @@ const (
 	allDetails = 1<<iota - 1
 )
 
-// Details makes the kernel tell these things of received datagrams, by options of the socket: IP_PKTINFO, IP_RECVTOS, IP_RECVTTL
-// and their twins of IPv6, SO_TIMESTAMPNS, SO_RXQ_OVFL.
+// Details makes the kernel tell these things of received datagrams, by options of the socket: IP_PKTINFO, IP_RECVTOS,
+// IP_RECVTTL and their twins of IPv6, SO_TIMESTAMPNS, SO_RXQ_OVFL.
 func Details(d Detail) Option {
 	return func(o *options) error {
 		if d&^allDetails != 0 {
@@ -97,15 +97,15 @@ func isPktInfo(c esock.ControlMessage) bool {
 	return v4 || v6
 }
 
-// Dest returns the address that the datagram was sent to, which may be a group's or a broadcast address. It needs DetailAddr; not
-// valid if it is not known.
+// Dest returns the address that the datagram was sent to, which may be a group's or a broadcast address. It needs DetailAddr;
+// not valid if it is not known.
 func (d Datagram) Dest() netip.Addr {
 	dest, _, _ := d.pktInfo()
 	return dest
 }
 
-// Local returns the address of this host that an answer should come from: Dest, unless that is a group's or a broadcast address.
-// On a socket of IPv6 it is not valid then. It needs DetailAddr; not valid if it is not known.
+// Local returns the address of this host that an answer should come from: Dest, unless that is a group's or a broadcast
+// address. On a socket of IPv6 it is not valid then. It needs DetailAddr; not valid if it is not known.
 func (d Datagram) Local() netip.Addr {
 	_, local, _ := d.pktInfo()
 	return local

@@ -10,8 +10,9 @@ import (
 	"github.com/esock-go/esock/sockopt"
 )
 
-// Paced lets each datagram have a time at which the kernel sends it: SetTime. It sets SO_TXTIME, with the monotonic clock. Something
-// must heed the times: the queueing discipline fq of the interface, or a network card. Without that, datagrams go at once.
+// Paced lets each datagram have a time at which the kernel sends it: SetTime. It sets SO_TXTIME, with the monotonic clock.
+// Something must heed the times: the queueing discipline fq of the interface, or a network card. Without that, datagrams go at
+// once.
 func Paced() Option {
 	return func(o *options) error {
 		o.paced = true
@@ -43,9 +44,9 @@ func Now() time.Duration {
 	return time.Duration(now.Nano())
 }
 
-// SetTime sets when the datagrams that are appended from now on are to leave, by the clock of Now; 0 is at once. All datagrams of a
-// train have one time, so a time for several is cheaper than one for each. Errors: *esock.InvalidError, for a batch without Paced
-// and for more bytes than Control gives room for.
+// SetTime sets when the datagrams that are appended from now on are to leave, by the clock of Now; 0 is at once. All datagrams
+// of a train have one time, so a time for several is cheaper than one for each. Errors: *esock.InvalidError, for a batch
+// without Paced and for more bytes than Control gives room for.
 func (b *Batch) SetTime(at time.Duration) error {
 	switch {
 	case !b.made():

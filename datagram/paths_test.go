@@ -133,8 +133,8 @@ func TestSelfTestSeesLoss(t *testing.T) {
 	}
 }
 
-// A way whose MTU is below the length of the datagrams: no trains there, single datagrams in fragments, and trains elsewhere and
-// of shorter ones. When the MTU is large again, ForgetRefusals lets them go.
+// A way whose MTU is below the length of the datagrams: no trains there, single datagrams in fragments, and trains elsewhere
+// and of shorter ones. When the MTU is large again, ForgetRefusals lets them go.
 func TestTrainsAboveTheMTU(t *testing.T) {
 	ends := cable(t)
 	here, there := ends[0], ends[1]
@@ -198,8 +198,8 @@ func pair(t testing.TB) (a, b *esock.Socket) {
 	return socks[0], socks[1]
 }
 
-// The peer's queue is full in the middle of a batch, again and again, some datagrams are too long for any, and some are cut: what
-// a call says it has sent is what has gone, and it goes on from there.
+// The peer's queue is full in the middle of a batch, again and again, some datagrams are too long for any, and some are cut:
+// what a call says it has sent is what has gone, and it goes on from there.
 func TestBatchesThatStop(t *testing.T) {
 	const huge = 100_000 // above what the send buffer holds
 	a, s := pair(t)

@@ -9,9 +9,9 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Recv receives datagrams with one system call, as many as there is room for, and waits for the first. It returns how many
-// All has. Those of the last Recv are gone. Errors: *TruncatedError, beside what has come; as esock.Socket.RecvMMsg; ErrState
-// while appended datagrams wait for Send; *esock.InvalidError "size" if trains come though the batch has no room for them, because
+// Recv receives datagrams with one system call, as many as there is room for, and waits for the first. It returns how many All
+// has. Those of the last Recv are gone. Errors: *TruncatedError, beside what has come; as esock.Socket.RecvMMsg; ErrState while
+// appended datagrams wait for Send; *esock.InvalidError "size" if trains come though the batch has no room for them, because
 // UDP_GRO was switched on after NewBatch.
 func (b *Batch) Recv(flags esock.MsgFlags, w esock.Wait) (int, error) {
 	if !b.made() {
@@ -64,7 +64,8 @@ func (b *Batch) cut(i, before, n, full int, flags esock.MsgFlags, segment int) {
 	if segment > 0 {
 		before += n / segment
 	}
-	b.truncated = &TruncatedError{Index: before, Len: full, Room: n, Segment: segment, Control: control, From: calls.SenderAddr(b.b, i)}
+	b.truncated = &TruncatedError{Index: before, Len: full, Room: n, Segment: segment, Control: control,
+		From: calls.SenderAddr(b.b, i)}
 }
 
 // glued reports whether what came may be a train whose control message was cut.
@@ -122,8 +123,8 @@ func (b *Batch) All() iter.Seq[Datagram] {
 	}
 }
 
-// Next returns the next datagram of the last Recv, as All would yield it, and false when all were returned. It is for callers that
-// take a few at a time. What it has returned does not change what All yields.
+// Next returns the next datagram of the last Recv, as All would yield it, and false when all were returned. It is for callers
+// that take a few at a time. What it has returned does not change what All yields.
 func (b *Batch) Next() (Datagram, bool) {
 	if !b.made() || b.next == b.came {
 		return Datagram{}, false

@@ -27,7 +27,8 @@ func (r Report) OK() bool {
 
 // String says it in a sentence.
 func (r Report) String() string {
-	return fmt.Sprintf("%d datagrams were sent, %d trains among them, %d trains were refused; %d arrived, in %d trains; %d damaged, %d lost",
+	return fmt.Sprintf("%d datagrams were sent, %d trains among them, %d trains were refused; "+
+		"%d arrived, in %d trains; %d damaged, %d lost",
 		r.Sent.Count, r.Sent.Trains, r.Sent.Refused, r.Came, r.Trains, r.Damaged, r.Lost)
 }
 
@@ -35,11 +36,11 @@ func (r Report) String() string {
 const selfTestHead = 12
 
 // SelfTest proves, rather than believes, that trains get through: it sends two of them from one socket to an address, at which
-// the other one receives, one with datagrams of size bytes and one with a shorter tail, and looks at each datagram that arrives.
-// A driver or a virtual device that takes trains and damages them shows itself so. The way is that of the sockets: both ends of a
-// cable, for example, in two network namespaces. Each receive waits as w says, and datagrams that have not arrived when it
-// ends with esock.ErrTimeout are lost; others that arrive at the socket are dropped. Errors: *esock.InvalidError, for a size under
-// 13 or a count under 2 or above 64; as NewBatch, Send and Recv.
+// the other one receives, one with datagrams of size bytes and one with a shorter tail, and looks at each datagram that
+// arrives. A driver or a virtual device that takes trains and damages them shows itself so. The way is that of the sockets:
+// both ends of a cable, for example, in two network namespaces. Each receive waits as w says, and datagrams that have not
+// arrived when it ends with esock.ErrTimeout are lost; others that arrive at the socket are dropped. Errors:
+// *esock.InvalidError, for a size under 13 or a count under 2 or above 64; as NewBatch, Send and Recv.
 func SelfTest(from, to *esock.Socket, at netip.AddrPort, size, count int, w esock.Wait) (r Report, err error) {
 	switch {
 	case size <= selfTestHead || size > most:

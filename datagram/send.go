@@ -8,8 +8,8 @@ import (
 	"github.com/esock-go/esock"
 )
 
-// Append adds a datagram to an address, or to the peer of a connected socket if that is the zero AddrPort. It copies the data. On
-// an inet6 socket an IPv4 address is mapped. Errors: ErrFull; *esock.InvalidError, also for more than size bytes.
+// Append adds a datagram to an address, or to the peer of a connected socket if that is the zero AddrPort. It copies the data.
+// On an inet6 socket an IPv4 address is mapped. Errors: ErrFull; *esock.InvalidError, also for more than size bytes.
 func (b *Batch) Append(data []byte, to netip.AddrPort) error {
 	if !b.made() {
 		return errClosed
@@ -112,10 +112,10 @@ func (b *Batch) Len() int {
 }
 
 // Send sends the datagrams that were appended, in order, and waits for room. It returns how many have gone, which stay gone:
-// with an error the next one has failed, and Send tries it again, or Skip drops it. A train that the kernel refuses on the way to
-// a destination goes as single datagrams, and so do later ones there: Info, ForgetRefusals. Errors: as esock.Socket.SendMMsg.
-// ENOBUFS (a queue is full) and EPERM (a firewall's, which connection tracking gives for the first datagrams of a flow) may be
-// over when Send is called again; EMSGSIZE is not.
+// with an error the next one has failed, and Send tries it again, or Skip drops it. A train that the kernel refuses on the way
+// to a destination goes as single datagrams, and so do later ones there: Info, ForgetRefusals. Errors: as
+// esock.Socket.SendMMsg. ENOBUFS (a queue is full) and EPERM (a firewall's, which connection tracking gives for the first
+// datagrams of a flow) may be over when Send is called again; EMSGSIZE is not.
 func (b *Batch) Send(flags esock.MsgFlags, w esock.Wait) (int, error) {
 	if !b.made() {
 		return 0, errClosed

@@ -3,8 +3,8 @@
 //	multicast [-interface NAME] [-source ADDRESS]... [-count N] GROUP:PORT...
 //	multicast [-interface NAME] [-from ADDRESS] [-ttl N] -send TEXT GROUP:PORT...
 //
-// All groups have one family and one port. Received datagrams come by the batch, and each is printed with its group, interface and
-// TTL. With -source only those senders are heard: routers and switches then need not carry the others (RFC 4607).
+// All groups have one family and one port. Received datagrams come by the batch, and each is printed with its group, interface
+// and TTL. With -source only those senders are heard: routers and switches then need not carry the others (RFC 4607).
 package main
 
 import (
@@ -146,8 +146,8 @@ func receive(s *esock.Socket, groups []netip.AddrPort, index, count int, sources
 	}
 }
 
-// listen binds the socket and joins the groups: all senders of each, or each sender of each. Linux gives a socket what any program of
-// the host has joined, unless it is told not to.
+// listen binds the socket and joins the groups: all senders of each, or each sender of each. Linux gives a socket what any
+// program of the host has joined, unless it is told not to.
 func listen(s *esock.Socket, groups []netip.AddrPort, index uint32, sources []netip.Addr) error {
 	all, join, joinSource := sockopt.IPMulticastAll, sockopt.IPJoinGroup, sockopt.IPJoinSourceGroup
 	if s.Domain() == esock.Inet6 {

@@ -13,8 +13,9 @@ import (
 	"github.com/esock-go/esock/tests/bench/sockets"
 )
 
-// Datagrams by the batch: batchCount of batchSize bytes are sent and then received, by one goroutine, so that nothing waits and one
-// peer cannot be ahead of the other. The figure is the processor time of a datagram, sent and received; of a mixed batch, sent.
+// Datagrams by the batch: batchCount of batchSize bytes are sent and then received, by one goroutine, so that nothing waits and
+// one peer cannot be ahead of the other. The figure is the processor time of a datagram, sent and received; of a mixed batch,
+// sent.
 const (
 	batchCount = 64 // fits a receive buffer of the default size
 	batchSize  = 1200

@@ -26,56 +26,61 @@ func TestQUIC(t *testing.T) {
 	row(t, "github.com/quic-go/quic-go", "udp4, udp6: 16 MiB each way at once over two streams, datagrams, with ECN, GSO and recvmmsg")
 	for _, network := range []string{"udp4", "udp6"} {
 		t.Run(network, func(t *testing.T) {
-			data, sum := content(16 << 20)
-			server, trust := certificates(t, "esock")
 			sc, cc := packets(t, network), packets(t, network)
-			st, ct := &quic.Transport{Conn: sc}, &quic.Transport{Conn: cc}
-			defer st.Close()
-			defer ct.Close()
-			config := &quic.Config{EnableDatagrams: true}
-			l, err := st.Listen(server, config)
-			require.NoError(t, err)
-			defer l.Close()
-			accepted := make(chan *quic.Conn, 1)
-			go func() {
-				c, err := l.Accept(background)
-				assert.NoError(t, err)
-				accepted <- c
-			}()
-			c, err := ct.Dial(background, l.Addr(), trust, config)
-			require.NoError(t, err)
-			s := result(t, "the connection", accepted)
-			var wg sync.WaitGroup
-			for _, end := range []struct{ out, in *quic.Conn }{{c, s}, {s, c}} {
-				wg.Go(func() {
-					w, err := end.out.OpenUniStreamSync(background)
-					if assert.NoError(t, err) {
-						_, err = w.Write(data)
-						assert.NoError(t, err)
-						assert.NoError(t, w.Close())
-					}
-				})
-				wg.Go(func() {
-					r, err := end.in.AcceptUniStream(background)
-					if assert.NoError(t, err) {
-						assert.Equal(t, sum, sumOf(t, r))
-					}
-				})
-			}
-			wg.Wait()
+			quicBothWays(t, sc, cc)
 			for _, pc := range []netconn.PacketConn{sc, cc} {
 				counters := pc.Socket().Counters()
 				assert.Greater(t, counters.WritePkgMax, uint64(1500), "several packets in one send (UDP_SEGMENT)")
 				assert.Zero(t, counters.ReadPkg, "recvmmsg(2) through SyscallConn")
 			}
-			require.NoError(t, c.SendDatagram([]byte("datagram")))
-			got, err := s.ReceiveDatagram(background)
-			require.NoError(t, err)
-			assert.Equal(t, "datagram", string(got))
-			require.NoError(t, c.CloseWithError(0, ""))
-			<-s.Context().Done()
 		})
 	}
+}
+
+// quicBothWays sends 16 MiB each way at once from one transport to another, and a datagram.
+func quicBothWays(t *testing.T, sc, cc net.PacketConn) {
+	data, sum := content(16 << 20)
+	server, trust := certificates(t, "esock")
+	st, ct := &quic.Transport{Conn: sc}, &quic.Transport{Conn: cc}
+	defer st.Close()
+	defer ct.Close()
+	config := &quic.Config{EnableDatagrams: true}
+	l, err := st.Listen(server, config)
+	require.NoError(t, err)
+	defer l.Close()
+	accepted := make(chan *quic.Conn, 1)
+	go func() {
+		c, err := l.Accept(background)
+		assert.NoError(t, err)
+		accepted <- c
+	}()
+	c, err := ct.Dial(background, l.Addr(), trust, config)
+	require.NoError(t, err)
+	s := result(t, "the connection", accepted)
+	var wg sync.WaitGroup
+	for _, end := range []struct{ out, in *quic.Conn }{{c, s}, {s, c}} {
+		wg.Go(func() {
+			w, err := end.out.OpenUniStreamSync(background)
+			if assert.NoError(t, err) {
+				_, err = w.Write(data)
+				assert.NoError(t, err)
+				assert.NoError(t, w.Close())
+			}
+		})
+		wg.Go(func() {
+			r, err := end.in.AcceptUniStream(background)
+			if assert.NoError(t, err) {
+				assert.Equal(t, sum, sumOf(t, r))
+			}
+		})
+	}
+	wg.Wait()
+	require.NoError(t, c.SendDatagram([]byte("datagram")))
+	got, err := s.ReceiveDatagram(background)
+	require.NoError(t, err)
+	assert.Equal(t, "datagram", string(got))
+	require.NoError(t, c.CloseWithError(0, ""))
+	<-s.Context().Done()
 }
 
 func TestHTTP3(t *testing.T) {

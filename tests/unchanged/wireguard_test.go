@@ -112,6 +112,14 @@ func (b *bind) BatchSize() int { return batchSize }
 
 func TestWireGuard(t *testing.T) {
 	row(t, "golang.zx2c4.com/wireguard", "two devices, over a conn.Bind of 60 lines on ReadBatch and WriteBatch: handshake, 500 packets each way")
+	binds := [2]*bind{{}, {}}
+	wireGuard(t, [2]conn.Bind{binds[0], binds[1]}, func(i int) netip.AddrPort {
+		return binds[i].c.LocalAddr().(*net.UDPAddr).AddrPort()
+	})
+}
+
+// wireGuard runs two devices, each over a bind, which has an address once its device is up.
+func wireGuard(t *testing.T, binds [2]conn.Bind, address func(i int) netip.AddrPort) {
 	var keys [2]*ecdh.PrivateKey
 	for i := range keys {
 		key, err := ecdh.X25519().GenerateKey(rand.Reader)
@@ -121,10 +129,9 @@ func TestWireGuard(t *testing.T) {
 	ips := [2]netip.Addr{netip.MustParseAddr("1.0.0.1"), netip.MustParseAddr("1.0.0.2")}
 	var tuns [2]*tuntest.ChannelTUN
 	var devices [2]*device.Device
-	var binds [2]*bind
 	for i := range devices {
 		other := keys[1-i].PublicKey().Bytes()
-		tuns[i], binds[i] = tuntest.NewChannelTUN(), &bind{}
+		tuns[i] = tuntest.NewChannelTUN()
 		devices[i] = device.NewDevice(tuns[i].TUN(), binds[i], device.NewLogger(device.LogLevelSilent, ""))
 		require.NoError(t, devices[i].IpcSet(fmt.Sprintf("private_key=%s\nlisten_port=0\npublic_key=%s\nprotocol_version=1\nallowed_ip=%s/32\n",
 			hex.EncodeToString(keys[i].Bytes()), hex.EncodeToString(other), ips[1-i])))
@@ -133,7 +140,7 @@ func TestWireGuard(t *testing.T) {
 	}
 	for i := range devices {
 		require.NoError(t, devices[i].IpcSet(fmt.Sprintf("public_key=%s\nendpoint=%s\n",
-			hex.EncodeToString(keys[1-i].PublicKey().Bytes()), binds[1-i].c.LocalAddr())))
+			hex.EncodeToString(keys[1-i].PublicKey().Bytes()), address(1-i))))
 	}
 	for range 500 {
 		for i := range tuns {
