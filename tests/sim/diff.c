@@ -221,7 +221,7 @@ static struct address loopback(void) {
 /* The same address for both kernels: a new one, or that of a socket. */
 static int choose(struct address a[BOTH], bool to_connect) {
     int other = -1;
-    if (g.domain == AF_UNIX) {
+    if (g.domain == AF_UNIX && (!to_connect || one_in(3))) {
         a[REAL] = a[SIM] = unix_address(one_in(12));
         return -1;
     }
@@ -234,7 +234,7 @@ static int choose(struct address a[BOTH], bool to_connect) {
             g.k[side]->getsockname(g.k[side], g.s[other].fd[side], (struct sockaddr *)&a[side].ss,
                                    &a[side].len);
         }
-    int wrong = below(30);
+    int wrong = g.domain == AF_UNIX ? -1 : below(30);
     for (int side = 0; side < BOTH; side++) {
         if (wrong == 0) a[side].len = 8;
         if (wrong == 1) a[side].ss.ss_family = AF_UNIX;
@@ -316,7 +316,7 @@ static void do_connect(int slot) {
     ssize_t r[BOTH];
     /* CHOICE self-connect: it is not simulated. */
     int to = choose(a, true);
-    if (to >= 0 && g.s[to].socket == g.s[slot].socket) return;
+    if (g.domain != AF_UNIX && to >= 0 && g.s[to].socket == g.s[slot].socket) return;
     TWICE(r, connect, slot, (struct sockaddr *)&a[side].ss, a[side].len);
     same("connect", slot, r);
 }
@@ -584,7 +584,7 @@ static void do_epoll_wait(void) {
 static void do_connection(void) {
     int l = some_slot(false), c;
     struct address a[BOTH];
-    if (g.domain == AF_UNIX) {
+    if (g.domain == AF_UNIX && one_in(2)) {
         do_pair();
         return;
     }
@@ -600,10 +600,11 @@ static void do_connection(void) {
             fd[side] = g.k[side]->socket(g.k[side], g.domain, SOCK_STREAM | SOCK_NONBLOCK, 0);
         opened(slot, fd);
     }
-    a[REAL] = loopback();
+    a[REAL] = g.domain == AF_UNIX ? unix_address(false) : loopback();
     TWICE(r, bind, l, (struct sockaddr *)&a[REAL].ss, a[REAL].len);
     same("bind", l, r);
-    TWICE(r, listen, l, 3);
+    int backlog = g.domain == AF_UNIX ? below(3) : 3;
+    TWICE(r, listen, l, backlog);
     same("listen", l, r);
     for (int side = 0; side < BOTH; side++) {
         a[side].len = sizeof a->ss;
