@@ -528,7 +528,7 @@ static void syn(struct sock *client) {
     s->local = client->far;
     s->far = client->local;
     s->has_port = true;
-    s->own_addr = s->own_port = false;
+    s->own_addr = l->own_addr; /* sk_clone_lock keeps that lock, and not the port's */
     sock_set_peer(s, client);
     sock_set_peer(client, s);
     net_send(s, client, SIM_SYN_ACK, 0);

@@ -230,7 +230,7 @@ static ssize_t unix_recv(struct sock *s, const struct iovec *iov, size_t len, in
     if (s->state != SIM_ESTABLISHED) return -EINVAL;
     if (flags & MSG_OOB) return -EINVAL;
     size_t n = s->arrived < len ? s->arrived : len;
-    if (s->arrived == 0 || n < sock_target(s, flags, len)) {
+    if (s->arrived == 0 || (!(flags & MSG_PEEK) && n < sock_target(s, flags, len))) {
         /* Linux looks at the error also when it returns bytes, and forgets it then. */
         if (s->arrived == 0 || len > s->arrived) {
             int r = sock_error(s);

@@ -29,6 +29,7 @@ enum { WINDOW = 50000 }; /* bytes that a TCP receiver takes in any case */
 struct slot {
     bool open;
     int fd[BOTH];
+    bool used; /* it has listened, or tried to connect: when it is closed, its port is others' */
     unsigned long socket; /* which one: duplicates have the same */
     uint32_t watched;     /* in the epolls, with these events; 0: not */
     uint32_t since;       /* what poll has reported anew since the last epoll_wait */
@@ -311,12 +312,20 @@ static void do_bind(int slot) {
     same("bind", slot, r);
 }
 
+static void use(int slot) {
+    for (int i = 0; i < SLOTS; i++)
+        if (g.s[i].socket == g.s[slot].socket) g.s[i].used = true;
+}
+
 static void do_connect(int slot) {
     struct address a[BOTH];
     ssize_t r[BOTH];
     /* CHOICE self-connect: it is not simulated. */
     int to = choose(a, true);
     if (g.domain != AF_UNIX && to >= 0 && g.s[to].socket == g.s[slot].socket) return;
+    /* CHOICE ports: others may listen on that of a closed socket by now. */
+    if (g.domain != AF_UNIX && to >= 0 && g.s[to].used && poll_one(SIM, to) & POLLHUP) return;
+    use(slot);
     TWICE(r, connect, slot, (struct sockaddr *)&a[side].ss, a[side].len);
     same("connect", slot, r);
 }
@@ -324,6 +333,7 @@ static void do_connect(int slot) {
 static void do_listen(int slot) {
     ssize_t r[BOTH];
     int backlog = below(5) - 1;
+    use(slot);
     TWICE(r, listen, slot, backlog);
     same("listen", slot, r);
 }
@@ -468,6 +478,7 @@ static void do_dup(int slot) {
     if (!same("dup", slot, r) || r[REAL] < 0) return;
     opened(free_slot, fd);
     g.s[free_slot].socket = g.s[slot].socket;
+    g.s[free_slot].used = g.s[slot].used;
 }
 
 static void do_name(int slot) {
@@ -601,6 +612,8 @@ static void do_connection(void) {
         opened(slot, fd);
     }
     a[REAL] = g.domain == AF_UNIX ? unix_address(false) : loopback();
+    use(l);
+    use(c);
     TWICE(r, bind, l, (struct sockaddr *)&a[REAL].ss, a[REAL].len);
     same("bind", l, r);
     int backlog = g.domain == AF_UNIX ? below(3) : 3;
