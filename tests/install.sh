@@ -31,6 +31,19 @@ int main(void)
     return strcmp(esock_version(), ESOCK_VERSION);
 }
 C
+cat >sim.c <<'C'
+#include <esock_sim.h>
+
+int main(void)
+{
+    esock_sim *sim;
+    esock *s;
+    if (esock_sim_new(&sim, 1) < 0) return 1;
+    if (esock_open(&s, AF_INET, SOCK_STREAM, 0, esock_sim_host(sim, "10.0.0.1")) < 0) return 1;
+    if (esock_close(s, 0, NULL, NULL) < 0) return 1;
+    return esock_sim_free(sim);
+}
+C
 cat >CMakeLists.txt <<'CMAKE'
 cmake_minimum_required(VERSION 3.25)
 project(consumer C)
@@ -38,6 +51,10 @@ find_package(esock REQUIRED)
 find_package(esock REQUIRED) # once more does no harm
 foreach(kind static shared esock)
     add_executable(${kind} main.c)
+    target_link_libraries(${kind} esock::${kind})
+endforeach()
+foreach(kind sim_static sim_shared)
+    add_executable(${kind} sim.c)
     target_link_libraries(${kind} esock::${kind})
 endforeach()
 CMAKE
@@ -50,6 +67,8 @@ version=$(LD_LIBRARY_PATH=$lib ./shared)
 read -ra flags <<<"$(pkg-config --cflags esock)"
 "$cc" main.c -o static "${flags[@]}" "$lib/libesock.a" -pthread
 ./static >/dev/null
+"$cc" -D_GNU_SOURCE "${flags[@]}" sim.c -o sim "$lib/libesock-sim.a" "$lib/libesock.a" -pthread
+./sim
 
 # A shared library has a soname and shows the public names, not those that are shared inside.
 [[ $(readlink "$lib/libesock.so") == libesock.so.* ]]
@@ -65,6 +84,8 @@ fi
 out/static >/dev/null
 out/shared >/dev/null
 out/esock >/dev/null
+out/sim_static
+out/sim_shared
 if readelf -d out/esock | grep -q libesock; then
     echo 'esock::esock is not the static library'
     exit 1

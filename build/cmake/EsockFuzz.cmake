@@ -25,7 +25,8 @@ if(NOT ESOCK_FUZZ_STANDIN)
     add_subdirectory(examples/c-fuzz)
     set(example ${PROJECT_SOURCE_DIR}/examples/c-fuzz)
     set(arguments -seed=1 -runs=20000 -max_total_time=60 -dict=${example}/frames.dict
-        -artifact_prefix=${PROJECT_BINARY_DIR}/ ${example}/corpus)
+        -artifact_prefix=${PROJECT_BINARY_DIR}/ ${PROJECT_BINARY_DIR}/example-corpus ${example}/corpus)
+    file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/example-corpus) # libFuzzer writes to the first folder
     add_test(NAME example/c-fuzz COMMAND frames_fuzz -reduce_inputs=0 ${arguments})
     set_tests_properties(example/c-fuzz PROPERTIES PASS_REGULAR_EXPRESSION "a wrong answer")
     add_test(NAME example/c-fuzz-fixed COMMAND frames_fixed_fuzz -runs=0 ${example}/corpus)

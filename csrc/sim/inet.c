@@ -151,12 +151,11 @@ static int inet_bind(struct sock *s, const struct sockaddr *addr, socklen_t len)
     if (!is_any(e.ip) && !inet_own(s->host, e.ip) && !opt_int(s, IPPROTO_IP, IP_FREEBIND))
         return -EADDRNOTAVAIL;
     if (s->state != SIM_CLOSED || s->has_port) return -EINVAL;
-    struct end was = s->local;
     memcpy(s->local.ip, e.ip, 16);
     s->local.scope = e.scope;
     r = take_port(s, e.ip, e.port);
     if (r < 0) {
-        s->local = was;
+        memcpy(s->local.ip, s->domain == AF_INET ? any4 : any6, 16); /* inet_reset_saddr */
         return r;
     }
     s->own_addr = !is_any(e.ip);
@@ -529,7 +528,7 @@ static void syn(struct sock *client) {
     s->local = client->far;
     s->far = client->local;
     s->has_port = true;
-    s->own_addr = s->own_port = false;
+    s->own_addr = l->own_addr; /* sk_clone_lock keeps that lock, and not the port's */
     sock_set_peer(s, client);
     sock_set_peer(client, s);
     net_send(s, client, SIM_SYN_ACK, 0);

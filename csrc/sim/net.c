@@ -159,7 +159,8 @@ static struct host *far_host(struct sock *s) {
     return h == NULL && inet_own(s->host, s->far.ip) ? s->host : h;
 }
 
-/* Puts a packet on its way; one to the socket itself is an answer of the other host, where nobody is. Returns false if it is lost. */
+/* Puts a packet on its way; one to the socket itself is an answer of the other host, where nobody is. Returns false if it
+ * is lost. */
 static bool travels(struct sock *from, struct sock *to, enum packet p, size_t n) {
     esock_sim *sim = from->file.sim;
     struct host *there = to != NULL && to != from ? to->host : far_host(from);

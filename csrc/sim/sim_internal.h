@@ -111,7 +111,8 @@ struct end {
 
 struct uname {
     uint8_t len;
-    bool set; /* an autobound or given name; len 0 never occurs with it */
+    bool set;   /* an autobound or given name; len 0 never occurs with it */
+    bool bound; /* and it is found by it, which accepted connections are not */
     char data[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
 };
 

@@ -44,8 +44,8 @@ void unix_free_paths(struct host *h) {
 
 static struct sock *find_abstract(struct host *h, const char *name, size_t len) {
     for (struct sock *s = h->socks; s != NULL; s = s->next)
-        if (s->domain == AF_UNIX && !s->dead && s->listener == NULL && s->name.set &&
-            s->name.data[0] == 0 && s->name.len == len && memcmp(s->name.data, name, len) == 0)
+        if (s->domain == AF_UNIX && !s->dead && s->name.bound && s->name.data[0] == 0 &&
+            s->name.len == len && memcmp(s->name.data, name, len) == 0)
             return s;
     return NULL;
 }
@@ -61,7 +61,7 @@ static int read_name(const struct sockaddr *addr, socklen_t len, const char **na
 }
 
 static void set_name(struct sock *s, const char *name, size_t len) {
-    s->name.set = true;
+    s->name.set = s->name.bound = true;
     s->name.len = (uint8_t)len;
     memcpy(s->name.data, name, len);
 }
@@ -135,6 +135,7 @@ static int unix_connect(struct sock *s, const struct sockaddr *addr, socklen_t l
     if (child == NULL) return -ENOMEM;
     opt_inherit(child, l);
     child->name = l->name;
+    child->name.bound = false;
     r = sock_enqueue(l, child);
     if (r == 0) {
         unix_join(s, child);
@@ -229,7 +230,7 @@ static ssize_t unix_recv(struct sock *s, const struct iovec *iov, size_t len, in
     if (s->state != SIM_ESTABLISHED) return -EINVAL;
     if (flags & MSG_OOB) return -EINVAL;
     size_t n = s->arrived < len ? s->arrived : len;
-    if (s->arrived == 0 || n < sock_target(s, flags, len)) {
+    if (s->arrived == 0 || (!(flags & MSG_PEEK) && n < sock_target(s, flags, len))) {
         /* Linux looks at the error also when it returns bytes, and forgets it then. */
         if (s->arrived == 0 || len > s->arrived) {
             int r = sock_error(s);

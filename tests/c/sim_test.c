@@ -1,7 +1,10 @@
 /* The simulated kernel: the core runs over it, and what happens is decided by the seed alone. */
+#include "fixture.h"
+
+#include <pthread.h>
+
 #include "esock_queue.h"
 #include "esock_sim.h"
-#include "fixture.h"
 
 #define A "10.0.0.1"
 #define B "10.0.0.2"
@@ -609,6 +612,40 @@ static void neighbours_change_no_decision(void **state) {
     }
 }
 
+/* Another thread's host, connections, faults and steps in the same simulation. */
+static void *traffic(void *arg) {
+    esock_sim *sim = arg;
+    const esock_sys *sys = esock_sim_host(sim, "10.0.0.9");
+    long failed = 0;
+    int fd[2];
+    char c[4];
+    for (int i = 0; i < 300; i++) {
+        failed += esock_sim_socketpair(sys, SOCK_STREAM, fd) != 0;
+        failed += esock_sim_chance(sim, ESOCK_SIM_EINTR, 0) != 0;
+        failed += esock_sim_script(sim, ESOCK_SIM_RECV, fd[1], 0, 2) != 0;
+        failed += sys->send(sys, fd[0], "abcd", 4, 0) != 4;
+        failed += sys->recv(sys, fd[1], c, 4, 0) != 2;
+        esock_sim_step(sim);
+        failed += sys->close(sys, fd[0]) != 0;
+        failed += sys->close(sys, fd[1]) != 0;
+    }
+    return (void *)(intptr_t)failed;
+}
+
+static void threads_share_a_simulation(void **state) {
+    struct net n = connected(1);
+    pthread_t t[2];
+    void *failed;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, traffic, n.sim), 0);
+    assert_int_equal((intptr_t)traffic(n.sim), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(t[i], &failed), 0);
+        assert_null(failed);
+    }
+    end(&n);
+}
+
 static void a_fuzzer_decides(void **state) {
     static const uint8_t input[] = {0, 255, 3};
     esock_sim *sim;
@@ -651,6 +688,7 @@ int main(void) {
         cmocka_unit_test(every_fault_happens),
         cmocka_unit_test(a_seed_is_a_history),
         cmocka_unit_test(neighbours_change_no_decision),
+        cmocka_unit_test(threads_share_a_simulation),
         cmocka_unit_test(a_fuzzer_decides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@ enum { WINDOW = 50000 }; /* bytes that a TCP receiver takes in any case */
 struct slot {
     bool open;
     int fd[BOTH];
+    bool used; /* it has listened, or tried to connect: when it is closed, its port is others' */
     unsigned long socket; /* which one: duplicates have the same */
     uint32_t watched;     /* in the epolls, with these events; 0: not */
     uint32_t since;       /* what poll has reported anew since the last epoll_wait */
@@ -44,7 +45,7 @@ static struct {
     esock_sim *sim;
     struct slot s[SLOTS];
     int ep[BOTH];
-    bool differs;
+    bool differs, stop;
     unsigned long programs, calls, sockets, differences;
 } g;
 
@@ -221,7 +222,7 @@ static struct address loopback(void) {
 /* The same address for both kernels: a new one, or that of a socket. */
 static int choose(struct address a[BOTH], bool to_connect) {
     int other = -1;
-    if (g.domain == AF_UNIX) {
+    if (g.domain == AF_UNIX && (!to_connect || one_in(3))) {
         a[REAL] = a[SIM] = unix_address(one_in(12));
         return -1;
     }
@@ -234,7 +235,7 @@ static int choose(struct address a[BOTH], bool to_connect) {
             g.k[side]->getsockname(g.k[side], g.s[other].fd[side], (struct sockaddr *)&a[side].ss,
                                    &a[side].len);
         }
-    int wrong = below(30);
+    int wrong = g.domain == AF_UNIX ? -1 : below(30);
     for (int side = 0; side < BOTH; side++) {
         if (wrong == 0) a[side].len = 8;
         if (wrong == 1) a[side].ss.ss_family = AF_UNIX;
@@ -304,11 +305,18 @@ static void do_bind(int slot) {
     int other = choose(a, false);
     r[REAL] =
         g.k[REAL]->bind(g.k[REAL], g.s[slot].fd[REAL], (struct sockaddr *)&a[REAL].ss, a[REAL].len);
-    /* CHOICE ports: of a closed socket, another program or TIME_WAIT may have the port by now. */
-    if (r[REAL] == -EADDRINUSE && other >= 0 && poll_one(SIM, other) & POLLHUP)
-        esock_sim_script(g.sim, ESOCK_SIM_BIND, g.s[slot].fd[SIM], 0, -EADDRINUSE);
+    /* CHOICE ports: of a closed socket, another program or TIME_WAIT may have the port by now. The program ends. */
+    if (r[REAL] == -EADDRINUSE && other >= 0 && poll_one(SIM, other) & POLLHUP) {
+        g.stop = true;
+        return;
+    }
     r[SIM] = g.k[SIM]->bind(g.k[SIM], g.s[slot].fd[SIM], (struct sockaddr *)&a[SIM].ss, a[SIM].len);
     same("bind", slot, r);
+}
+
+static void use(int slot) {
+    for (int i = 0; i < SLOTS; i++)
+        if (g.s[i].socket == g.s[slot].socket) g.s[i].used = true;
 }
 
 static void do_connect(int slot) {
@@ -316,7 +324,10 @@ static void do_connect(int slot) {
     ssize_t r[BOTH];
     /* CHOICE self-connect: it is not simulated. */
     int to = choose(a, true);
-    if (to >= 0 && g.s[to].socket == g.s[slot].socket) return;
+    if (g.domain != AF_UNIX && to >= 0 && g.s[to].socket == g.s[slot].socket) return;
+    /* CHOICE ports: others may listen on that of a closed socket by now. */
+    if (g.domain != AF_UNIX && to >= 0 && g.s[to].used && poll_one(SIM, to) & POLLHUP) return;
+    use(slot);
     TWICE(r, connect, slot, (struct sockaddr *)&a[side].ss, a[side].len);
     same("connect", slot, r);
 }
@@ -324,6 +335,7 @@ static void do_connect(int slot) {
 static void do_listen(int slot) {
     ssize_t r[BOTH];
     int backlog = below(5) - 1;
+    use(slot);
     TWICE(r, listen, slot, backlog);
     same("listen", slot, r);
 }
@@ -468,6 +480,7 @@ static void do_dup(int slot) {
     if (!same("dup", slot, r) || r[REAL] < 0) return;
     opened(free_slot, fd);
     g.s[free_slot].socket = g.s[slot].socket;
+    g.s[free_slot].used = g.s[slot].used;
 }
 
 static void do_name(int slot) {
@@ -584,7 +597,7 @@ static void do_epoll_wait(void) {
 static void do_connection(void) {
     int l = some_slot(false), c;
     struct address a[BOTH];
-    if (g.domain == AF_UNIX) {
+    if (g.domain == AF_UNIX && one_in(2)) {
         do_pair();
         return;
     }
@@ -600,10 +613,13 @@ static void do_connection(void) {
             fd[side] = g.k[side]->socket(g.k[side], g.domain, SOCK_STREAM | SOCK_NONBLOCK, 0);
         opened(slot, fd);
     }
-    a[REAL] = loopback();
+    a[REAL] = g.domain == AF_UNIX ? unix_address(false) : loopback();
+    use(l);
+    use(c);
     TWICE(r, bind, l, (struct sockaddr *)&a[REAL].ss, a[REAL].len);
     same("bind", l, r);
-    TWICE(r, listen, l, 3);
+    int backlog = g.domain == AF_UNIX ? below(3) : 3;
+    TWICE(r, listen, l, backlog);
     same("listen", l, r);
     for (int side = 0; side < BOTH; side++) {
         a[side].len = sizeof a->ss;
@@ -664,16 +680,16 @@ static void forget_names(void) {
 
 static void one_program(uint64_t seed) {
     g.seed = g.random = seed;
-    g.differs = false;
+    g.differs = g.stop = false;
     g.full = g.domain != AF_UNIX && one_in(8);
     if (esock_sim_new(&g.sim, seed) < 0) abort();
     g.k[REAL] = esock_sys_libc();
     g.k[SIM] = esock_sim_host(g.sim, "10.0.0.1");
     for (int side = 0; side < BOTH; side++)
         g.ep[side] = g.k[side]->epoll_create(g.k[side]);
-    for (int i = 0; i < CALLS && !g.differs; i++) {
+    for (int i = 0; i < CALLS && !g.differs && !g.stop; i++) {
         one_call();
-        if (!g.differs) compare_readiness();
+        if (!g.differs && !g.stop) compare_readiness();
     }
     for (int i = 0; i < SLOTS; i++) {
         if (!g.s[i].open) continue;
