@@ -61,5 +61,6 @@ if(NOT ESOCK_SANITIZE AND NOT ESOCK_FUZZ AND NOT ESOCK_CMOCKA_STANDIN)
 endif()
 
 # The bare C side of the benchmarks.
-add_executable(peer tests/bench/peer.c tests/bench/peer_load.c tests/bench/peer_ring.c)
+add_executable(peer tests/bench/peer.c tests/bench/peer_load.c tests/bench/peer_ring.c
+               tests/bench/peer_mmsg.c)
 target_link_libraries(peer PRIVATE esock_flags esock_runtime Threads::Threads)
