@@ -20,6 +20,7 @@ import (
 // gro is a batch with GRO, and skips the test where the kernel has none.
 func gro(t *testing.T, s *esock.Socket, count int, opts ...datagram.Option) *datagram.Batch {
 	t.Helper()
+	trainsStayWhole(t)
 	b := batch(t, s, count, 65535, append(opts, datagram.GRO())...)
 	if i := b.Info(); !i.GRO {
 		t.Skip(i.GROErr)

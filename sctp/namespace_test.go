@@ -81,7 +81,8 @@ func TestAShortMessageOvertakesALongOne(t *testing.T) {
 	client, server := inNamespace(t, path, func(s *esock.Socket) {
 		require.NoError(t, sockopt.SCTPFragmentInterleave.Set(s, 2))
 		require.NoError(t, sockopt.SCTPInterleavingSupported.Set(s, sockopt.SCTPAssocValue{Value: 1}))
-		require.NoError(t, sockopt.SocketSndBuf.Set(s, 1<<20))
+		require.NoError(t, sockopt.SocketRcvBuf.Set(s, 16<<10))
+		require.NoError(t, sockopt.SCTPMaxSeg.Set(s, sockopt.SCTPAssocValue{Value: 1000}))
 		require.NoError(t, sockopt.SCTPRecvRcvInfo.Set(s, true))
 	})
 	const roundRobin = 2 // SCTP_SS_RR
@@ -91,7 +92,7 @@ func TestAShortMessageOvertakesALongOne(t *testing.T) {
 	require.EqualValues(t, 1, on.Value)
 
 	// Nobody receives yet, so that the window closes before the long one has gone.
-	long := bytes.Repeat([]byte("long"), 75_000)
+	long := bytes.Repeat([]byte("long"), 15_000)
 	sends(t, client, string(long), esock.SCTPSndInfo{SID: 1})
 	sends(t, client, "short", esock.SCTPSndInfo{SID: 2})
 	var got []byte

@@ -1515,7 +1515,15 @@ static void busy_polling_is_set(void **state) {
     struct world w;
     begin(&w);
     script_answer(&w.k, call, 0);
-    assert_int_equal(esock_queue_busy_poll(w.q, INT32_MAX, 64, 2), 0);
+    int r = esock_queue_busy_poll(w.q, INT32_MAX, 64, 2);
+    if (r == -ENOSYS && !ring) { /* Linux 5.10 has no epoll_pwait2 */
+        esock_queue_remove(w.q, w.m);
+        shut(w.a);
+        shut(w.b);
+        esock_queue_free(w.q);
+        skip();
+    }
+    assert_int_equal(r, 0);
     struct busy b = busy_as_set(&w.k, call);
     assert_int_equal(b.usecs, INT32_MAX);
     assert_int_equal(ring ? b.ring_prefers : b.epoll.prefer, 1);
