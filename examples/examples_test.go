@@ -194,7 +194,11 @@ func TestREADME(t *testing.T) {
 		code, _, ok := strings.Cut(block, "\n```")
 		require.True(t, ok)
 		if !strings.HasPrefix(code, "package main") {
-			body := "package p\nfunc _() {\n" + strings.ReplaceAll(code, "…", "") + "\n}\n"
+			body := strings.ReplaceAll(code, "…", "")
+			if !strings.HasPrefix(body, "type ") { // declarations stand for themselves
+				body = "func _() {\n" + body + "\n}\n"
+			}
+			body = "package p\n" + body
 			_, err := parser.ParseFile(token.NewFileSet(), "README.md", body, parser.SkipObjectResolution)
 			assert.NoError(t, err, code)
 			continue

@@ -241,11 +241,12 @@ static int k_setsockopt(const esock_sys *sys, int fd, int level, int opt, const 
                                : real()->setsockopt(real(), fd, level, opt, val, len));
 }
 
-/* The whole data of an answer is written over the request, even if the real kernel would write less. */
+/* The whole data of an answer is written over the request, even if the real kernel would write less. A request has the size of
+ * its argument in bits 16 to 28, or has none (_IOC_SIZE, which musl lacks). */
 static int k_ioctl(const esock_sys *sys, int fd, unsigned long request, void *arg) {
     struct turn t;
     bool canned = begin(sys, K_IOCTL, fd, (long)request, 0, 0, &t);
-    memcpy(t.seen->data, arg, at_most(_IOC_SIZE(request), sizeof t.seen->data));
+    memcpy(t.seen->data, arg, at_most(request >> 16 & 0x1fff, sizeof t.seen->data));
     if (canned) {
         give(&t, arg, t.answer.data_len);
     }
