@@ -871,7 +871,8 @@ static int uring_wait(esock_queue *q, struct results *r, int timeout_ms) {
             collect(u);
         }
     }
-    if (failed == 0 && r->n < r->max) serve_all(u, r);
+    /* Not a second time: one call gives a member one result of a repeated receive, so that the caller can end it. */
+    if (failed == 0 && r->n == 0) serve_all(u, r);
     if (timeout_ms == 0 && r->n == 0) tell(u);
     return failed;
 }

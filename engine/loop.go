@@ -196,6 +196,9 @@ func Buffers(count, size int) Option {
 // Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not
 // given. Each send that waits counts 128 bytes more, so that many small ones are limited too.
 //
+// On a stream, Received is not called again until there is room, unless a Writable or a function of Post fills it
+// meanwhile: a handler that writes once for each Received gets no ErrFull.
+//
 // What a handler writes in one call counts in full, even if the peer reads. A program that takes ErrFull for a peer that
 // does not read, and closes the connection, needs a mark above that.
 func Mark(bytes int) Option {

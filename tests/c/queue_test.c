@@ -127,6 +127,12 @@ static void take(esock *s, const char *text) {
     assert_memory_equal(buf, text, len);
 }
 
+static void drop_buffer(esock_queue *q, const esock_result *r) {
+    esock_buffers *b = esock_queue_buffers(q);
+    assert_true(r->flags & ESOCK_RESULT_BUFFER);
+    b->stack[b->free++] = r->buffer;
+}
+
 /* Buffer of a result, as text; the buffer goes back. */
 static void came(struct world *w, esock_result r, const char *text) {
     esock_buffers *b = esock_queue_buffers(w->q);
@@ -713,7 +719,7 @@ static void a_busy_socket_does_not_keep_others_out(void **state) {
     for (int turns = 0; turns < 4 && !seen; turns++) {
         int k = esock_queue_wait(w.q, r, 1, 0);
         for (int i = 0; i < k; i++) {
-            esock_queue_buffers(w.q)->stack[esock_queue_buffers(w.q)->free++] = r[i].buffer;
+            drop_buffer(w.q, &r[i]);
             seen = seen || r[i].op == &quiet;
         }
     }
@@ -721,6 +727,27 @@ static void a_busy_socket_does_not_keep_others_out(void **state) {
     esock_queue_remove(w.q, n);
     shut(c);
     shut(d);
+    end(&w);
+}
+
+/* So the caller can end a repeated receive when it has enough. */
+static void a_call_gives_a_socket_one_turn(void **state) {
+    struct world w;
+    char all[64 * 6];
+    begin_with(&w, &(esock_queue_config){.buffers = 16, .buffer_size = 64}, SOCK_STREAM);
+    esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
+    esock_result r[8];
+    give(&w, &op);
+    nothing_comes(w.q);
+    memset(all, 'x', sizeof all);
+    for (int round = 0; round < 4; round++) { /* some is kept when more comes */
+        assert_int_equal(esock_send(w.b, all, sizeof all, 0, 0), sizeof all);
+        for (int calls = 0; calls < 3; calls++) {
+            int n = esock_queue_wait(w.q, r, 8, 0);
+            assert_in_range(n, 0, 1);
+            if (n > 0) drop_buffer(w.q, &r[0]);
+        }
+    }
     end(&w);
 }
 
@@ -1623,6 +1650,7 @@ int main(void) {
         cmocka_unit_test(urgent_data_is_a_boundary),
         cmocka_unit_test(a_short_receive_is_believed),
         cmocka_unit_test(a_busy_socket_does_not_keep_others_out),
+        cmocka_unit_test(a_call_gives_a_socket_one_turn),
         cmocka_unit_test(a_queue_asks_for_the_rest),
         cmocka_unit_test(another_thread_ends_a_wait),
         cmocka_unit_test(wrong_operations_are_refused),

@@ -652,6 +652,7 @@ static int turn(int max, bool keep) {
     esock_result r[8];
     int n = esock_queue_wait(queue, r, max, 0);
     MUST(n >= 0 && n <= max);
+    bool had_turn[SOCKETS] = {false};
     for (int i = 0; i < n; i++) {
         struct operation *o = (struct operation *)(void *)r[i].op;
         MUST(o->given);
@@ -665,6 +666,8 @@ static int turn(int max, bool keep) {
             for (uint32_t k = 0; k < b->free; k++)
                 MUST(b->stack[k] != r[i].buffer);
             mine[r[i].buffer] = true;
+            MUST(o->op.kind != ESOCK_OP_RECV || !had_turn[o->socket]);
+            had_turn[o->socket] = true;
             received(&callers[o->socket], b->base + r[i].buffer * SIZE, (size_t)r[i].n);
         }
         if (!(r[i].flags & ESOCK_RESULT_MORE)) {
