@@ -11,6 +11,8 @@
  *     n = esock_queue_wait(q, results, 64, -1);
  *     for (i = 0; i < n; i++) handle(results[i].op, results[i].n);
  *
+ * examples/c-echo is a whole program.
+ *
  * Operations
  *   The caller owns the memory of an operation, and of what it points to, and sets its first
  *   members. From esock_queue_give to its last result the queue uses that memory. The last result

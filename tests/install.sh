@@ -4,6 +4,8 @@
 #   tests/install.sh BUILD_DIR CC CMAKE
 set -euo pipefail
 
+example=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/examples/c-echo/echo.c
+
 build=$1 cc=$2 cmake=$3
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -69,6 +71,24 @@ read -ra flags <<<"$(pkg-config --cflags esock)"
 ./static >/dev/null
 "$cc" -D_GNU_SOURCE "${flags[@]}" sim.c -o sim "$lib/libesock-sim.a" "$lib/libesock.a" -pthread
 ./sim
+
+# The example of a queue serves several connections, one of which goes without reading.
+"$cc" -std=c11 -Wall -Wextra -Werror -D_GNU_SOURCE "$example" -o echo "${flags[@]}" "$lib/libesock.a" -pthread
+coproc ECHO { exec ./echo; }
+read -r port <&"${ECHO[0]}"
+for round in 1 2 3; do
+    exec 3<>"/dev/tcp/127.0.0.1/$port" 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
+    head -c 100000 /dev/zero >&5
+    exec 5>&-
+    echo "first $round" >&3
+    echo "second $round" >&4
+    read -r -t 30 -u 3 first
+    read -r -t 30 -u 4 second
+    [[ $first == "first $round" && $second == "second $round" ]]
+done
+exec 3>&- 4>&-
+kill "$ECHO_PID"
+wait "$ECHO_PID" || true
 
 # A shared library has a soname and shows the public names, not those that are shared inside.
 [[ $(readlink "$lib/libesock.so") == libesock.so.* ]]
