@@ -45,8 +45,8 @@ func (c *conn) messages() bool { return c.s.Type() != esock.Stream }
 
 // NewConn makes a connection of a connected socket, which it owns from now on. Its type follows from the socket's: see
 // Conn. The socket's options stay as they are. Conn.Socket gives it back, for a loop of package engine for example, once no
-// call waits. After an error the socket still is the caller's. Errors: ENOTCONN, but for
-// raw sockets; those of getsockname(2); *esock.InvalidError "socket" for nil, and for one that listens.
+// call waits. After an error the socket still is the caller's. Errors: ENOTCONN, but for raw sockets; those of getsockname(2);
+// *esock.InvalidError "socket" for nil, and for one that listens.
 func NewConn(s *esock.Socket) (Conn, error) {
 	c, err := newConn(s, "")
 	if err != nil {
