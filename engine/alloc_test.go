@@ -16,7 +16,12 @@ import (
 
 // An exchange with a loop allocates nothing, also with limits for the connection, nor does a timer that is set again.
 func TestAnExchangeAllocatesNothing(t *testing.T) {
-	l := run(t)
+	t.Run("below the mark", func(t *testing.T) { exchangeAllocatesNothing(t) })
+	t.Run("at the mark", func(t *testing.T) { exchangeAllocatesNothing(t, engine.Mark(1)) })
+}
+
+func exchangeAllocatesNothing(t *testing.T, options ...engine.Option) {
+	l := run(t, options...)
 	s, _ := listen(t)
 	h := echo
 	h.opened = func(c *engine.Conn) {

@@ -64,7 +64,7 @@ type Loop struct {
 	alarm   int64              // the tick of the File's deadline; 0: it has none
 	given   []order            // to be given with the next turn
 	later   []order            // and with the one after that
-	eased   []*Conn            // which the last turn has sent bytes of, and which waited for that
+	eased   line[*Conn]        // which the last turn has sent bytes of, and which waited for that
 	ops     *unsafe.Pointer    // room for what is given, for C
 	opsRoom int
 	members []member // by number; changed with l.mu held
@@ -98,6 +98,28 @@ func next[T any](list *[]T) (first T, ok bool) {
 	var zero T
 	first, (*list)[0] = (*list)[0], zero
 	*list = (*list)[1:]
+	return first, true
+}
+
+// line is a list that is taken from the front again and again, and so keeps its memory.
+type line[T any] struct {
+	items []T
+	taken int
+}
+
+func (q *line[T]) empty() bool { return q.taken == len(q.items) }
+
+func (q *line[T]) add(item T) { q.items = append(q.items, item) }
+
+// next takes the first.
+func (q *line[T]) next() (first T, ok bool) {
+	if q.empty() {
+		q.items, q.taken = q.items[:0], 0
+		return first, false
+	}
+	var zero T
+	first, q.items[q.taken] = q.items[q.taken], zero
+	q.taken++
 	return first, true
 }
 
@@ -511,7 +533,7 @@ func (l *Loop) serve() error {
 	for l.handle(); l.tend(); l.handle() {
 		l.share()
 		n := l.turn()
-		if n == 0 && len(l.eased) == 0 {
+		if n == 0 && l.eased.empty() {
 			n = l.linger()
 			if n == 0 {
 				n = l.sleep()
@@ -530,9 +552,7 @@ func (l *Loop) serve() error {
 
 // handle handles the results of a turn, and the timers. Other goroutines run in between if that takes long.
 func (l *Loop) handle() {
-	for len(l.eased) > 0 {
-		c := l.eased[0]
-		l.eased = l.eased[1:]
+	for c, ok := l.eased.next(); ok; c, ok = l.eased.next() {
 		c.ease()
 	}
 	if len(l.rest) > 16 {
@@ -695,7 +715,7 @@ func (l *Loop) settle() (done int) {
 			done++
 			c.done(o.op)
 			if c.waits() {
-				l.eased = append(l.eased, c)
+				l.eased.add(c)
 			}
 		default: // the queue has it still, or it has failed
 			o.op.Flags &^= loopcall.Quiet
