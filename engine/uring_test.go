@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -232,6 +233,62 @@ func TestDetachWhileBytesCome(t *testing.T) {
 		k, err := s.Recv(rest, 0, esock.Within(time.Minute))
 		require.NoError(t, err)
 		n += k
+	}
+}
+
+// A Detach that fails because the kernel has received more than one buffer has the rest delivered.
+func TestAFailedDetachGoesOnReceiving(t *testing.T) {
+	l := run(t, engine.Buffers(8, 256))
+	a, b := pair(t)
+	sent := bytes.Repeat([]byte("0123456789"), 60)
+	out := make(chan *esock.Socket, 1)
+	var got []byte
+	c, err := l.Adopt(a, handler{received: func(c *engine.Conn, data []byte) {
+		got = append(got, data...)
+		c.Post(func() {
+			if s, err := c.Detach(); err == nil {
+				out <- s
+			} else {
+				assert.ErrorIs(t, err, esock.ErrState) // Received comes again, and tries again
+			}
+		})
+	}})
+	require.NoError(t, err)
+	_, err = b.Send(sent, 0, esock.Forever)
+	require.NoError(t, err)
+	s := testwait.Result(t, "the socket", out)
+	if n := len(sent) - len(got); n > 0 {
+		data := make([]byte, n)
+		_, err = s.RecvFull(data, 0, esock.Within(time.Minute))
+		require.NoError(t, err)
+		got = append(got, data...)
+	}
+	require.Equal(t, string(sent), string(got))
+	require.NoError(t, c.Socket().Close())
+}
+
+// A connection that another goroutine closes in the same turn that it has written in takes its sends with it. The address
+// sanitizer sees whoever looks at them later.
+func TestACloseTakesTheSendsOfItsTurn(t *testing.T) {
+	l := run(t)
+	for _, n := range []int{10, 100 << 10} { // in a buffer of the loop, and in memory of its own
+		a, b := pair(t)
+		ended := make(chan error, 1)
+		_, err := l.Adopt(a, handler{
+			received: func(c *engine.Conn, _ []byte) {
+				_, err := c.Write(make([]byte, n))
+				assert.NoError(t, err)
+				c.Socket().Close()
+				_, err = c.Write(make([]byte, n))
+				assert.ErrorIs(t, err, net.ErrClosed)
+			},
+			closed: func(_ *engine.Conn, err error) { ended <- err },
+		})
+		require.NoError(t, err)
+		_, err = b.Send([]byte("go"), 0, esock.Forever)
+		require.NoError(t, err)
+		require.ErrorIs(t, testwait.Result(t, "the end", ended), net.ErrClosed)
+		in(t, l, func() {})
 	}
 }
 
