@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"sync"
@@ -74,14 +73,6 @@ type Loop struct {
 	spares  [][]byte // for what connections keep of their packets
 }
 
-// member is a socket in a loop: a *Conn or a *listening.
-type member interface {
-	base() *joined
-	join() // makes it a member of the queue
-	result(r *loopcall.Result)
-	ended(err error) // it has been taken out
-}
-
 // work is what tend does.
 type work struct {
 	left  []departure
@@ -127,126 +118,6 @@ func (q *line[T]) next() (first T, ok bool) {
 type posted struct {
 	c *Conn
 	f func()
-}
-
-// departure is a member that was taken out of the queue, and why.
-type departure struct {
-	m   member
-	err error
-}
-
-// joined is what all members have.
-type joined struct {
-	l      *Loop
-	s      *esock.Socket
-	id     uint64
-	member unsafe.Pointer // nil while it is not in the queue; guarded by l.mu
-	op     *loopcall.Op   // the repeated receive or accept
-	gone   atomic.Bool    // the loop has let the socket go; set with l.mu
-	listed bool           // op is among those to be given
-	paused bool           // op is not to be given
-}
-
-func (j *joined) base() *joined { return j }
-
-// again gives op with the next turn, once, unless the member is paused then.
-func (j *joined) again() {
-	if !j.listed {
-		j.listed = true
-		j.l.given = append(j.l.given, order{j, nil, j.op})
-	}
-}
-
-// takeOut ends the membership. It reports false if it has ended before. l.mu is held.
-func (j *joined) takeOut() bool {
-	if j.gone.Swap(true) {
-		return false
-	}
-	if j.member != nil {
-		loopcall.Remove(j.l.q, j.member)
-		j.member = nil
-	}
-	loopcall.LetGo(j.s)
-	return true
-}
-
-// order is an operation to be given.
-type order struct {
-	j  *joined
-	c  *Conn // of a send
-	op *loopcall.Op
-}
-
-// The most results of a turn, and of one while a round, which is a turn and its handlers, takes long.
-const (
-	batch    = 256
-	minBatch = 64
-)
-
-// longRound is how long a round may take, and handlers before they let other goroutines run.
-const longRound = 400 * time.Microsecond
-
-type config struct {
-	buffers, size uint32
-	mark          int
-	spin          time.Duration
-	backend       Backend
-	busy          busyPoll
-	panicked      func(*Conn, *PanicError)
-}
-
-// Option is an option of New.
-type Option func(*config) error
-
-// buffersCause is the cause of the error of Buffers.
-const buffersCause = "there are at least 4, of a multiple of 64 bytes from 256 on, and of 2 GiB together at most"
-
-// Buffers sets how many buffers the loop has, and how many bytes each: 1,024 of 16,576 if it is not given. Memory is
-// used for those that are filled. size must be a multiple of 64, and at least 256. An odd multiple is faster: with a
-// power of two the beginnings of all buffers compete for the same few lines of the processor's caches. count is at
-// least 4, and all buffers together have no more than 2 GiB.
-func Buffers(count, size int) Option {
-	return func(c *config) error {
-		if count < 4 || size < 256 || size%64 != 0 || int64(count) > 1<<31/int64(size) {
-			return &esock.InvalidError{What: "buffers", Value: [2]int{count, size}, Cause: buffersCause}
-		}
-		c.buffers, c.size = uint32(count), uint32(size)
-		return nil
-	}
-}
-
-// Mark sets how many unsent bytes of a connection stop the reading from it, and further writes; 256 KiB if it is not
-// given. Each send that waits counts 128 bytes more, so that many small ones are limited too.
-//
-// On a stream, Received is not called again until there is room, unless a Writable or a function of Post fills it
-// meanwhile: a handler that writes once for each Received gets no ErrFull.
-//
-// What a handler writes in one call counts in full, even if the peer reads. A program that takes ErrFull for a peer that
-// does not read, and closes the connection, needs a mark above that.
-func Mark(bytes int) Option {
-	return func(c *config) error {
-		if bytes < 1 {
-			return &esock.InvalidError{What: "mark", Value: bytes, Cause: "it is below 1"}
-		}
-		c.mark = bytes
-		return nil
-	}
-}
-
-// defaultSpin is about what it costs to sleep and be woken.
-const defaultSpin = 50 * time.Microsecond
-
-// Spin sets how long a loop that has nothing left to do looks for more before it sleeps, 50 µs if it is not given. It
-// lets other goroutines run before each look. A longer time makes a busy loop faster and uses more of the processor; 0
-// sleeps at once.
-func Spin(d time.Duration) Option {
-	return func(c *config) error {
-		if d < 0 {
-			return &esock.InvalidError{What: "spin", Value: d, Cause: "it is negative"}
-		}
-		c.spin = d
-		return nil
-	}
 }
 
 // Counters are what a loop has done since it was made.
@@ -348,23 +219,6 @@ func (l *Loop) watch(fd int) error {
 	return err
 }
 
-// room makes room for n operations in ops.
-func (l *Loop) room(n int) bool {
-	if n <= l.opsRoom {
-		return true
-	}
-	n = max(n, 2*l.opsRoom)
-	p := loopcall.Alloc(uintptr(n) * unsafe.Sizeof(unsafe.Pointer(nil)))
-	if p == nil {
-		return false
-	}
-	if l.ops != nil {
-		loopcall.Release(unsafe.Pointer(l.ops))
-	}
-	l.ops, l.opsRoom = (*unsafe.Pointer)(p), n
-	return true
-}
-
 // free frees what the loop has. The queue has no members. l.mu is held, or nobody else has the loop.
 func (l *Loop) free() {
 	(&owned{l.q, l.file, l.results, l.ops}).free()
@@ -408,51 +262,6 @@ func (l *Loop) wake() {
 	if l.q != nil && l.parked.Swap(false) {
 		loopcall.Wake(l.q)
 	}
-}
-
-// enlist holds a socket for the loop, and makes it a member soon.
-func (l *Loop) enlist(m member) error {
-	if !l.made() {
-		return ErrClosed
-	}
-	j := m.base()
-	if err := loopcall.Hold(j.s, m); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stop != nil {
-		j.takeOut()
-		return ErrClosed
-	}
-	l.joins = append(l.joins, m)
-	l.wake()
-	return nil
-}
-
-func init() {
-	loopcall.Leave = func(m any) { m.(member).base().l.drop(m.(member), net.ErrClosed) }
-}
-
-// drop takes a member out of the queue; tend tells it why. Any goroutine may call it.
-func (l *Loop) drop(m member, err error) {
-	if done := l.dropHere(m, err); done != nil {
-		await(done)
-	}
-}
-
-// dropHere is drop, unless the goroutine of Run is to do it: then it returns what tells the end of that.
-func (l *Loop) dropHere(m member, err error) (done chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ring.on && l.ring.thread.Load() != int64(syscall.Gettid()) {
-		done = l.handOver(m, err)
-	}
-	if done == nil && m.base().takeOut() {
-		l.left = append(l.left, departure{m, err})
-		l.wake()
-	}
-	return done
 }
 
 // Close ends Run, which closes all connections; what is unsent is lost. It does not wait for Run. A loop that does not
@@ -550,62 +359,6 @@ func (l *Loop) serve() error {
 	return l.shut()
 }
 
-// handle handles the results of a turn, and the timers. Other goroutines run in between if that takes long.
-func (l *Loop) handle() {
-	for c, ok := l.eased.next(); ok; c, ok = l.eased.next() {
-		c.ease()
-	}
-	if len(l.rest) > 16 {
-		l.yielded = loopcall.Clock()
-	}
-	for len(l.rest) > 0 {
-		r := &l.rest[0]
-		l.rest = l.rest[1:]
-		l.members[r.User].result(r)
-		if n := len(l.rest); n > 0 && n%16 == 0 && loopcall.Clock()-l.yielded > longRound {
-			l.yield()
-		}
-	}
-	l.expire()
-}
-
-// share lets other goroutines run after some results, and makes the next turn smaller if a large round took long. A
-// loop that always has something to do never sleeps, and the scheduler takes the processor from it after 10 ms only.
-func (l *Loop) share() {
-	large := l.got >= minBatch
-	if large && l.began > 0 {
-		switch took := loopcall.Clock() - l.began; {
-		case took > longRound:
-			l.most = max(l.most/2, minBatch)
-		case took < longRound/2:
-			l.most = min(l.most*2, batch)
-		}
-	}
-	l.began = 0
-	if l.load < minBatch {
-		return
-	}
-	l.yield()
-	l.load = 0
-	if large {
-		l.began = l.yielded
-	}
-}
-
-// yield lets other goroutines run. That takes long for one that is locked to its thread, so with io_uring it happens
-// only where there is no other processor for them, and not more often than each breath.
-func (l *Loop) yield() {
-	if l.ring.on {
-		l.yielded = loopcall.Clock()
-		if runtime.GOMAXPROCS(0) > 1 || l.yielded-l.ring.yielded < breath {
-			return
-		}
-		l.ring.yielded = l.yielded
-	}
-	runtime.Gosched()
-	l.yielded = loopcall.Clock()
-}
-
 // tend does what is to be done between two turns. It reports false if Run is to end. What comes of that, such as a function of
 // Post that calls Post, waits until after the next turn.
 func (l *Loop) tend() bool {
@@ -658,178 +411,6 @@ func (l *Loop) pending() bool {
 // undone reports whether tend has something to do, but for timers. l.mu is held.
 func (l *Loop) undone() bool {
 	return l.stop != nil || len(l.joins)+len(l.left)+len(l.calls)+len(l.ring.exits) > 0
-}
-
-// turn gives what is to be given, and returns how many results there are, or a negative errno. It does not wait.
-func (l *Loop) turn() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.room(len(l.given)) {
-		return -int(syscall.ENOMEM)
-	}
-	ops, n := unsafe.Slice(l.ops, l.opsRoom), 0
-	for i, o := range l.given {
-		if o.j.member == nil && !o.j.gone.Load() {
-			// A function of Post, for example, has written to a connection that it had adopted, and that joins later.
-			l.later = append(l.later, o)
-			l.given[i] = order{}
-			continue
-		}
-		again := o.c == nil
-		if again {
-			o.j.listed = false
-		} else {
-			o.c.open = false
-		}
-		if !o.j.gone.Load() && !(again && o.j.paused) {
-			// A handler may have written to a connection that it had just adopted, and that was no member yet.
-			o.op.Member, o.op.User = o.j.member, o.j.id
-			ops[n] = unsafe.Pointer(o.op)
-			n++
-		}
-	}
-	r := l.cross(n)
-	if l.wheel.count > 0 {
-		l.now = loopcall.Clock()
-	}
-	done := l.settle() + max(r, 0)
-	l.did.Turns++
-	if done > 0 {
-		l.did.Results += uint64(done)
-		l.active = true
-	} else {
-		l.did.Empty++
-	}
-	return r
-}
-
-// settle notes what has become of the sends that were given: most are done, and have no result. It returns how many
-// those are.
-func (l *Loop) settle() (done int) {
-	for i, o := range l.given {
-		l.given[i] = order{}
-		c := o.c
-		switch {
-		case c == nil || c.gone.Load() || o.op.Flags&loopcall.Quiet == 0:
-		case o.op.Done == o.op.Len:
-			done++
-			c.done(o.op)
-			if c.waits() {
-				l.eased.add(c)
-			}
-		default: // the queue has it still, or it has failed
-			o.op.Flags &^= loopcall.Quiet
-			c.behind = true
-		}
-	}
-	l.given = append(l.given[:0], l.later...)
-	clear(l.later)
-	l.later = l.later[:0]
-	return done
-}
-
-// linger takes turns until there are results, whose number it returns, as long as Spin says. Other goroutines run
-// before each: a client in this process, for example. A loop that only timers have woken does not linger.
-func (l *Loop) linger() int {
-	if l.spin == 0 || !l.active || l.ring.on {
-		return 0
-	}
-	l.active = false
-	for end := loopcall.Clock() + l.spin; ; {
-		runtime.Gosched()
-		if n := l.turn(); n != 0 || l.pending() || loopcall.Clock() >= end {
-			return n
-		}
-	}
-}
-
-// sleep waits until there are results, whose number it returns, or something else to do.
-func (l *Loop) sleep() int {
-	l.found = 0
-	if l.ring.on && !l.parks() || !l.setAlarm() {
-		return 0
-	}
-	l.ring.parking = true
-	defer func() { l.ring.parking = false }()
-	if err := l.raw.Read(l.look); err != nil && l.found == 0 {
-		l.parked.Store(false)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			l.now = loopcall.Clock()
-			return 0
-		}
-		return -int(syscall.EBADF) // nobody else has the File
-	}
-	return l.found
-}
-
-// lookAgain takes a turn in a sleep, and reports whether that is over.
-func (l *Loop) lookAgain(uintptr) bool {
-	l.parked.Store(true)
-	l.found = l.turn()
-	if l.found == 0 && !l.pending() && l.idle() {
-		return false
-	}
-	l.parked.Store(false)
-	return true
-}
-
-func (l *Loop) idle() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !loopcall.Idle(l.q) {
-		return false
-	}
-	l.did.Sleeps++
-	return true
-}
-
-// enter makes a member of the queue, with a number.
-func (l *Loop) enter(m member) {
-	j := m.base()
-	if j.gone.Load() { // it is, or was, among those that have left
-		return
-	}
-	j.op = (*loopcall.Op)(loopcall.Alloc(unsafe.Sizeof(loopcall.Op{})))
-	l.mu.Lock()
-	if n := len(l.unused); n > 0 {
-		j.id = l.unused[n-1]
-		l.unused = l.unused[:n-1]
-		l.members[j.id] = m
-	} else {
-		j.id = uint64(len(l.members))
-		l.members = append(l.members, m)
-	}
-	r := -int(syscall.ENOMEM)
-	gone := j.gone.Load()
-	if !gone && j.op != nil {
-		j.member, r = loopcall.Join(l.q, j.s)
-	}
-	l.mu.Unlock()
-	switch {
-	case gone: // it is among those that have left
-	case r < 0:
-		l.drop(m, &os.SyscallError{Syscall: "epoll_ctl", Err: syscall.Errno(-r)})
-	default:
-		m.join()
-	}
-}
-
-// bury is the end of a member. No result of it is left.
-func (l *Loop) bury(d departure) {
-	defer l.forget(d.m.base())
-	d.m.ended(d.err)
-}
-
-// forget frees a member's number and operation.
-func (l *Loop) forget(j *joined) {
-	if j.op != nil { // it has a number
-		loopcall.Release(unsafe.Pointer(j.op))
-		j.op = nil
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.members[j.id] = nil
-		l.unused = append(l.unused, j.id)
-	}
 }
 
 // shut ends everything. What was posted comes before the end of connections.

@@ -208,27 +208,6 @@ func (l *Loop) keeps(c *Conn) bool {
 	return true
 }
 
-// leave takes a listener out of a loop that shuts down, when the loop has got what the kernel has accepted already.
-func (s *listening) leave() {
-	l := s.l
-	if l.ring.on && s.op != nil {
-		s.leaving = true
-		l.mu.Lock()
-		kept := false
-		if !s.gone.Load() && s.member != nil {
-			loopcall.Cancel(l.q, s.op)
-			kept = loopcall.Kept(l.q, s.member)
-		}
-		l.mu.Unlock()
-		if kept {
-			s.op.Flags = 0 // one, and nothing more is accepted
-			s.again()
-			return
-		}
-	}
-	l.drop(s, ErrClosed)
-}
-
 // cross gives n operations and returns the number of results. With io_uring it also waits for some, without l.mu, which is
 // held.
 func (l *Loop) cross(n int) int {
