@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -44,10 +45,11 @@ func TestStressConnections(t *testing.T) {
 	eventually(t, func() bool { return len(descriptors()) <= fds }, "the descriptors of the start")
 	heapOnce, otherOnce := memory()
 	t.Logf("%d connections: Go heap %+d bytes, other memory %+d", n, heapOnce-heap, otherOnce-other)
-	// The runtime keeps its part of what was parked, and maps keep their size: 0.6 kB for each of 2n sockets.
+	// The runtime keeps its part of what was parked, and maps keep their size: 0.6 kB for each of 2n sockets. Its threads, which
+	// a slow machine has more of, are in the other memory.
 	assert.Less(t, heapOnce-heap, int64(2*n*600+1<<20))
 	if !instrumented { // the detector's own memory is among it
-		assert.Less(t, otherOnce-other, int64(2*n*600+4<<20))
+		assert.Less(t, otherOnce-other, int64(2*n*600+16<<20))
 	}
 	// All that is used again, the next time.
 	fds = len(descriptors())
@@ -113,6 +115,9 @@ func connections(t *testing.T, n int) {
 		}
 	})
 
+	defer serving.Wait()
+	defer server.Close()
+	defer l.Close()
 	clients := make([]*Socket, n)
 	const workers = 16
 	each := func(f func(r *rand.Rand, i int)) {
@@ -138,9 +143,7 @@ func connections(t *testing.T, n int) {
 		clients[i] = c
 		echo(t, c, r, stuck)
 	})
-	if t.Failed() {
-		t.FailNow()
-	}
+	require.False(t, slices.Contains(clients, nil), "all are connected")
 	each(func(r *rand.Rand, i int) {
 		c := clients[i]
 		if i%2 == 0 {
@@ -160,7 +163,6 @@ func connections(t *testing.T, n int) {
 	eventually(t, func() bool { return served.Load() == int64(n) }, "every connection served to its end")
 	require.NoError(t, l.Close())
 	require.NoError(t, server.Close())
-	serving.Wait()
 }
 
 // echo sends something and receives it back, in one form or another.
