@@ -97,6 +97,8 @@ func TestOwnerDiesWhileItsSocketIsMade(t *testing.T) {
 		c, err := Open(Inet, Stream, TCP, Registered(registered))
 		require.NoError(t, err)
 		require.NoError(t, c.Connect(addr, Forever))
+		// TCP's last segment may be on its way.
+		eventually(t, func() bool { return cReady(l.h, eventIn)&eventIn != 0 }, "the connection")
 		mb = NewMailbox()
 		s, err = l.Accept(NoWait(mb))
 		assert.Nil(t, s)

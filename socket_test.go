@@ -245,7 +245,7 @@ func TestAcceptForAClosedMailboxTakesNothing(t *testing.T) {
 		_, err = l.Accept(w)
 		assert.ErrorIs(t, err, &InvalidError{What: "mailbox"})
 	}
-	b, err := l.Accept(Within(0))
+	b, err := l.Accept(Within(patience))
 	require.NoError(t, err, "it is still there")
 	defer b.Close()
 	assert.Equal(t, addrOf(a.SockName()), addrOf(b.PeerName()))
