@@ -36,7 +36,7 @@ enum uring_flag {
     TRIES_OUT = 8,
     ENDS = 16,  /* `end` is kept */
     EMPTY = 32, /* a message of no bytes is kept */
-    ALONE = 64  /* repeated receives are system calls: there are no buffers to give away */
+    ALONE = 64  /* repeated receives are system calls: see uring_add */
 };
 
 #define GOT(dir) (GOT_IN << (dir))
@@ -498,9 +498,16 @@ static void completed(struct uring_queue *u, const struct esock__cqe *c) {
 
 /* ---- Members --------------------------------------------------------------------------------- */
 
+/* Linux may lose the end of a unix connection when data comes right before it: both wake a repeated receive once, and having
+ * taken the data it believes that the socket is empty (liburing issue 1549, Linux 6.17 to 7.2). */
+static bool may_lose_its_end(const esock *s) {
+    return esock_domain(s) == AF_UNIX && s->type != SOCK_DGRAM;
+}
+
 static int uring_add(esock_queue *q, esock_member *m) {
     member_of(m)->first = NONE;
-    if (of(q)->most == 0) member_of(m)->state = ALONE;
+    /* Without two buffers, none can be given away. */
+    if (of(q)->most == 0 || may_lose_its_end(m->s)) member_of(m)->state = ALONE;
     return 0;
 }
 

@@ -42,7 +42,23 @@ func TestOpenedWritesMoreThanTheMark(t *testing.T) {
 	require.Equal(t, "hello", string(got[:5]))
 }
 
-// pair returns two connected sockets.
+// tcpPair is a connection, which a ring receives from again and again; of unix sockets it does not.
+func tcpPair(t *testing.T) (a, b *esock.Socket) {
+	t.Helper()
+	l, _ := listen(t)
+	address, err := l.SockName()
+	require.NoError(t, err)
+	b, err = esock.Open(esock.Inet, esock.Stream, esock.TCP)
+	require.NoError(t, err)
+	t.Cleanup(func() { b.Close() })
+	require.NoError(t, b.Connect(address, esock.Forever))
+	a, err = l.Accept(esock.Forever)
+	require.NoError(t, err)
+	t.Cleanup(func() { a.Close() })
+	return a, b
+}
+
+// pair returns two connected unix sockets.
 func pair(t *testing.T) (a, b *esock.Socket) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)

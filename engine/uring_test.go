@@ -204,7 +204,7 @@ func TestClosesWhileTheLoopEnds(t *testing.T) {
 func TestDetachWhileBytesCome(t *testing.T) {
 	const total = 1 << 16
 	l := run(t)
-	a, b := pair(t)
+	a, b := tcpPair(t)
 	var got atomic.Int64
 	c, err := l.Adopt(a, handler{received: func(_ *engine.Conn, b []byte) { got.Add(int64(len(b))) }})
 	require.NoError(t, err)
@@ -239,7 +239,7 @@ func TestDetachWhileBytesCome(t *testing.T) {
 // A Detach that fails because the kernel has received more than one buffer has the rest delivered.
 func TestAFailedDetachGoesOnReceiving(t *testing.T) {
 	l := run(t, engine.Buffers(8, 256))
-	a, b := pair(t)
+	a, b := tcpPair(t)
 	sent := bytes.Repeat([]byte("0123456789"), 60)
 	out := make(chan *esock.Socket, 1)
 	var got []byte

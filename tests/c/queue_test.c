@@ -49,15 +49,25 @@ struct world {
     esock_member *m; /* a in q */
 };
 
+/* With a pair of unix sockets of a type, or of TCP, which a ring receives repeatedly: see uring_add. */
+enum { TCP_PAIR = 0 };
+
 static void begin_with(struct world *w, const esock_queue_config *config, int type) {
     script_init(&w->k);
     make(&w->q, config, &w->k.sys);
-    unix_pair(&w->k.sys, type, &w->a, &w->b);
+    if (type == TCP_PAIR)
+        tcp_pair(&w->k.sys, &w->b, &w->a);
+    else
+        unix_pair(&w->k.sys, type, &w->a, &w->b);
     assert_int_equal(esock_queue_add(w->q, w->a, &w->m), 0);
 }
 
 static void begin(struct world *w) {
     begin_with(w, NULL, SOCK_STREAM);
+}
+
+static void begin_tcp(struct world *w) {
+    begin_with(w, NULL, TCP_PAIR);
 }
 
 static void end(struct world *w) {
@@ -290,7 +300,7 @@ static void a_receive_waits_for_a_buffer(void **state) {
 static void a_buffer_is_filled_more_than_once(void **state) {
     struct world w;
     char data[200];
-    begin_with(&w, &(esock_queue_config){.buffers = 8, .buffer_size = 64}, SOCK_STREAM);
+    begin_with(&w, &(esock_queue_config){.buffers = 8, .buffer_size = 64}, TCP_PAIR);
     memset(data, 'x', sizeof data);
     assert_int_equal(esock_send(w.b, data, sizeof data, 0, 0), sizeof data);
     esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
@@ -647,14 +657,6 @@ static void boundaries_are_not_the_end_of_the_data(void **state) {
     end(&w);
 }
 
-/* As begin, over TCP: a accepted, b connected. */
-static void begin_tcp(struct world *w) {
-    script_init(&w->k);
-    make(&w->q, NULL, &w->k.sys);
-    tcp_pair(&w->k.sys, &w->b, &w->a);
-    assert_int_equal(esock_queue_add(w->q, w->a, &w->m), 0);
-}
-
 static void urgent_data_is_a_boundary(void **state) {
     struct world w;
     begin_tcp(&w);
@@ -701,11 +703,11 @@ static void a_short_receive_is_believed(void **state) {
 
 static void a_busy_socket_does_not_keep_others_out(void **state) {
     struct world w;
-    begin_with(&w, &(esock_queue_config){.buffers = 64, .buffer_size = 64}, SOCK_STREAM);
+    begin_with(&w, &(esock_queue_config){.buffers = 64, .buffer_size = 64}, TCP_PAIR);
     esock *c, *d;
     esock_member *n;
     static char flood[4096];
-    unix_pair(NULL, SOCK_STREAM, &c, &d);
+    tcp_pair(NULL, &d, &c);
     assert_int_equal(esock_queue_add(w.q, c, &n), 0);
     esock_op busy = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
     esock_op quiet = {.kind = ESOCK_OP_RECV, .flags = ESOCK_OP_AGAIN, .member = n};
@@ -734,7 +736,7 @@ static void a_busy_socket_does_not_keep_others_out(void **state) {
 static void a_call_gives_a_socket_one_turn(void **state) {
     struct world w;
     char all[64 * 6];
-    begin_with(&w, &(esock_queue_config){.buffers = 16, .buffer_size = 64}, SOCK_STREAM);
+    begin_with(&w, &(esock_queue_config){.buffers = 16, .buffer_size = 64}, TCP_PAIR);
     esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN);
     esock_result r[8];
     give(&w, &op);
@@ -749,6 +751,42 @@ static void a_call_gives_a_socket_one_turn(void **state) {
         }
     }
     end(&w);
+}
+
+/* Data and the end behind it may wake the receiver once. */
+static void an_end_right_behind_data_comes(void **state) {
+    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET, TCP_PAIR};
+    esock_queue *q;
+    make(&q, NULL, NULL);
+    for (int round = 0; round < 300; round++) {
+        esock *a, *b;
+        esock_member *m;
+        int type = types[round % 3];
+        if (type == TCP_PAIR)
+            tcp_pair(NULL, &b, &a);
+        else
+            unix_pair(NULL, type, &a, &b);
+        assert_int_equal(esock_queue_add(q, a, &m), 0);
+        esock_op op = {.kind = ESOCK_OP_RECV, .flags = ESOCK_OP_AGAIN, .member = m};
+        assert_int_equal(esock_queue_give(q, &op), 0);
+        esock_result r = {.n = 1};
+        assert_int_equal(esock_queue_wait(q, &r, 1, 0), 0);
+        put(b, "x");
+        if (round % 2 == 0)
+            assert_int_equal(esock_shutdown(b, SHUT_WR), 0);
+        else
+            shut(b);
+        for (int waits = 0; r.n > 0;
+             waits++) { /* the data and the end, perhaps a turn without a result */
+            assert_in_range(waits, 0, 9);
+            if (esock_queue_wait(q, &r, 1, 1000) == 1 && r.n > 0) drop_buffer(q, &r);
+        }
+        assert_int_equal(r.n, type == SOCK_SEQPACKET ? -ESHUTDOWN : 0);
+        assert_int_equal(esock_queue_remove(q, m), 0);
+        shut(a);
+        if (round % 2 == 0) shut(b);
+    }
+    assert_int_equal(esock_queue_free(q), 0);
 }
 
 static void *wake_it(void *q) {
@@ -892,7 +930,7 @@ static void signals_and_errors_of_the_wait(void **state) {
 static void what_has_come_is_kept(void **state) {
     struct world w;
     char buf[4] = "", first[65];
-    begin_with(&w, &(esock_queue_config){.buffers = 8, .buffer_size = 64}, SOCK_STREAM);
+    begin_with(&w, &(esock_queue_config){.buffers = 8, .buffer_size = 64}, TCP_PAIR);
     esock_buffers *b = esock_queue_buffers(w.q);
     uint32_t free = b->free;
     esock_op op = receive(&w, NULL, 0, ESOCK_OP_AGAIN), once = receive(&w, buf, 3, 0);
@@ -1035,7 +1073,7 @@ static void crowd(unsigned completions, uint32_t buffers) {
     w.k.completions = completions;
     make(&w.q, &(esock_queue_config){.buffers = buffers, .buffer_size = 64}, &w.k.sys);
     for (int i = 0; i < MANY; i++) {
-        unix_pair(&w.k.sys, SOCK_STREAM, &c[i], &d[i]);
+        tcp_pair(&w.k.sys, &d[i], &c[i]);
         assert_int_equal(esock_queue_add(w.q, c[i], &m[i]), 0);
         ops[i] = (esock_op){
             .kind = ESOCK_OP_RECV, .flags = ESOCK_OP_AGAIN, .user = (uint64_t)i, .member = m[i]};
@@ -1204,7 +1242,7 @@ static void operations_survive_the_kernels_moods(void **state) {
     for (size_t i = 0; i < (engine == ESOCK_QUEUE_EPOLL ? 1 : LEN(moods)); i++) {
         struct world w;
         char buf[4];
-        begin(&w);
+        begin_tcp(&w);
         esock_op again = receive(&w, NULL, 0, ESOCK_OP_AGAIN), once = receive(&w, buf, 4, 0),
                  out = transmit(&w, "hello", 5, 0);
         script_times(&w.k, work(K_SEND), 1, moods[i]);
@@ -1241,7 +1279,7 @@ static void operations_survive_the_kernels_moods(void **state) {
 static void errors_are_results(void **state) {
     struct world w;
     char buf[4];
-    begin(&w);
+    begin_tcp(&w);
     esock_op again = receive(&w, NULL, 0, ESOCK_OP_AGAIN), once = receive(&w, buf, 4, 0),
              out = transmit(&w, "hello", 5, 0);
     put(w.b, "x");
@@ -1651,6 +1689,7 @@ int main(void) {
         cmocka_unit_test(a_short_receive_is_believed),
         cmocka_unit_test(a_busy_socket_does_not_keep_others_out),
         cmocka_unit_test(a_call_gives_a_socket_one_turn),
+        cmocka_unit_test(an_end_right_behind_data_comes),
         cmocka_unit_test(a_queue_asks_for_the_rest),
         cmocka_unit_test(another_thread_ends_a_wait),
         cmocka_unit_test(wrong_operations_are_refused),
