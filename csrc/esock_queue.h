@@ -37,8 +37,8 @@
  *     returned yet. After a cancel the member keeps them: they are the first results of the next
  *     operation of the kind. RECVFROM gets no address for them, and RECVMSG no control messages.
  *     esock_queue_remove drops them: see esock_queue_kept.
- *   - Unix streams and sequenced packets are polled, and received from by system calls: Linux may lose
- *     their end otherwise.
+ *   - Unix streams and sequenced packets are polled, and received from by system calls: Linux may
+ *     lose their end otherwise.
  *   - The queue does not notice a handle that is added twice.
  *   - Bytes behind urgent data (MSG_OOB) may come only with the next ones: Linux 6.12 and 7.2.
  *   - esock_queue_cancel and _remove wait until the kernel has let go of the operation.
