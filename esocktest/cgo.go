@@ -62,7 +62,9 @@ func cNew(seed uint64) (sim *cSim, err error) {
 
 func cFree(sim *cSim) (open int) { return int(C.esock_sim_free(sim)) }
 
-func cWords(sim *cSim) *kernel.Words { return (*kernel.Words)(unsafe.Pointer(C.esock_sim_words_of(sim))) }
+func cWords(sim *cSim) *kernel.Words {
+	return (*kernel.Words)(unsafe.Pointer(C.esock_sim_words_of(sim)))
+}
 
 // cHost returns nil if ip is not the address of a host.
 func cHost(sim *cSim, ip string) *cTable {

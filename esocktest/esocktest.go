@@ -21,7 +21,8 @@
 //
 // What may happen or not, a lost packet or a fault, is a function of the seed, the socket, and how many such decisions the
 // socket had. So a seed that has found an error finds it again, as long as each socket makes the same calls: goroutines of one
-// host that open sockets at the same moment, or share a direction of a socket, are not ordered. Give each actor a host.
+// host that open sockets at the same moment, or share a direction of a socket, are not ordered. Make the hosts first, in one
+// goroutine, and give each actor one.
 package esocktest
 
 import (
@@ -61,11 +62,8 @@ func New(t testing.TB, seed uint64) *Net {
 	}
 	n := &Net{t: t, c: c}
 	n.shared.Words = cWords(c)
-	loopback := cHost(c, "0.0.0.1") // only the poller is there
-	if loopback == nil {
-		loopback = cHost(c, "10.255.255.254")
-	}
-	if r := kernel.Begin(&n.shared, unsafe.Pointer(loopback)); r < 0 {
+	nowhere := cHost(c, "192.0.2.254") // only the poller is there
+	if r := kernel.Begin(&n.shared, unsafe.Pointer(nowhere)); r < 0 {
 		cFree(c)
 		t.Fatal("esocktest: no simulation: ", syscall.Errno(-r))
 	}
@@ -195,7 +193,7 @@ func (n *Net) Fail(call Call, s *esock.Socket, skip uint, err syscall.Errno) {
 	}
 }
 
-// Kernel returns the option of esock.Open with which a socket lives on the host. An open after the end of the test fails.
+// Kernel returns the option of esock.Open and esock.Adopt, and of the OpenOptions of package netconn, with which a socket lives on the host. An open after the end of the test fails.
 func (h *Host) Kernel() esock.OpenOption {
 	return kernel.Bound(&kernel.Host{Table: unsafe.Pointer(h.table), Simulation: &h.net.shared}).(esock.OpenOption)
 }
