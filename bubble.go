@@ -16,6 +16,8 @@ import (
 //
 // Waits in a bubble therefore behave like those of package net: they do not count as blocked, so synctest.Wait waits for
 // them, and the bubble's clock stands still meanwhile.
+//
+// With a simulated kernel in a bubble it is the other way round: simulated.go.
 
 // inBubble reports whether the caller is in a bubble.
 func inBubble() bool { return bubbled(time.Now()) }
@@ -113,7 +115,7 @@ func attachCleanup(f func()) {
 
 // contextFor returns a context that ends after d of the machine's time.
 func contextFor(d time.Duration) (context.Context, context.CancelFunc) {
-	if !inBubble() {
+	if !inBubble() || inSimulation() {
 		return context.WithTimeout(context.Background(), d)
 	}
 	// A goroutine of the bubble must end it, because contexts derived from it there have channels of the bubble.

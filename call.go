@@ -54,9 +54,9 @@ type call struct {
 }
 
 // until is the deadline in the call's Wait, fixed when the call first has to wait; 0 for none.
-func (c *call) until(w *Wait) time.Duration {
+func (c *call) until(s *Socket, w *Wait) time.Duration {
 	if c.deadline == 0 {
-		c.deadline = w.deadline()
+		c.deadline = w.deadline(s)
 	}
 	return c.deadline
 }
@@ -345,8 +345,8 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 	if o := s.otp.Load(); budget == 0 && o != nil {
 		budget = o.spin
 	}
-	if d == erring {
-		budget = 0 // reading errors is not urgent
+	if d == erring || s.simulated() != nil {
+		budget = 0 // reading errors is not urgent, and in a bubble time stands still for who spins
 	}
 	blocks := w.blocks()
 	var how uint
@@ -360,7 +360,7 @@ func (s *Socket) run(c *call, w *Wait, tried bool, r int) (n int, err error) {
 				if c.op == OpSendFile {
 					s.park(d, c.op) // it may wait for the disk
 				}
-				r = c.try(s, how)
+				r = s.try(c, how)
 			}
 		}
 		switch {
@@ -434,7 +434,7 @@ func (s *Socket) between(c *call, w *Wait, n int) error {
 		if err := w.calledOff(); err != nil {
 			return err
 		}
-		if c.until(w); s.overdue(c) {
+		if c.until(s, w); s.overdue(c) {
 			return ErrTimeout
 		}
 	}

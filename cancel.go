@@ -28,6 +28,7 @@ func (s *Socket) Cancel(call Pending) error {
 }
 
 func (s *Socket) cancel(h *Handle) error {
+	defer s.simulated().leave() // the next call in the queue may have armed
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sock, busy := h.calls()
@@ -81,7 +82,7 @@ func (s *Socket) dropCurrent(d direction) {
 	l.cur = nil
 	l.unpause()
 	if h.state == handleArmed {
-		cDisarm(poller.p, s.h, d.bits())
+		cDisarm(s.poller(), s.h, d.bits())
 	}
 	h.state = handleIdle
 	s.keepArmed()
@@ -96,6 +97,7 @@ func (s *Socket) yield(op Op, mb *Mailbox) {
 	if d > s.lastLane() {
 		return
 	}
+	defer s.simulated().leave()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.lane(d).cur

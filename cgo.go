@@ -57,9 +57,9 @@ static inline made go_complete(made m) {
 	if (m.typ == SOCK_STREAM || m.typ == SOCK_SEQPACKET) esock_alone(m.h);
 	return m;
 }
-static inline made go_open(int domain, int typ, int protocol) {
+static inline made go_open(int domain, int typ, int protocol, const esock_sys *sys) {
 	made m = {0};
-	m.r = esock_open(&m.h, domain, typ, protocol, NULL);
+	m.r = esock_open(&m.h, domain, typ, protocol, sys);
 	return go_complete(m);
 }
 static inline made go_open_netns(char *path, int domain, int typ, int protocol) {
@@ -67,9 +67,9 @@ static inline made go_open_netns(char *path, int domain, int typ, int protocol) 
 	m.r = esock_open_netns(&m.h, path, domain, typ, protocol, NULL, &m.fault);
 	return go_complete(m);
 }
-static inline made go_adopt(int fd, unsigned flags, int domain, int typ, int protocol) {
+static inline made go_adopt(int fd, unsigned flags, int domain, int typ, int protocol, const esock_sys *sys) {
 	made m = {0};
-	m.r = esock_adopt(&m.h, fd, flags, domain, typ, protocol, NULL, &m.missing);
+	m.r = esock_adopt(&m.h, fd, flags, domain, typ, protocol, sys, &m.missing);
 	return go_complete(m);
 }
 static inline made go_accept(esock *l, unsigned how, esock_addr *peer) {
@@ -259,6 +259,7 @@ import (
 type (
 	handle          = C.esock
 	pollerHandle    = C.esock_poller
+	cSys            = C.esock_sys
 	cAddr           = C.esock_addr
 	cCmsg           = C.esock_cmsg
 	cMsg            = C.esock_msg
@@ -308,8 +309,9 @@ const (
 	netnsLost   = C.ESOCK_NETNS_LOST
 )
 
-func cOpen(domain, typ, proto int) cMade {
-	return C.go_open(C.int(domain), C.int(typ), C.int(proto))
+// cOpen and cAdopt take the kernel of the socket, nil for the machine's.
+func cOpen(domain, typ, proto int, sys *cSys) cMade {
+	return C.go_open(C.int(domain), C.int(typ), C.int(proto), sys)
 }
 
 // cOpenNetns sets fault, one of the netns constants.
@@ -319,8 +321,8 @@ func cOpenNetns(path string, domain, typ, proto int) cMade {
 	return C.go_open_netns(p, C.int(domain), C.int(typ), C.int(proto))
 }
 
-func cAdopt(fd int, flags uint, domain, typ, proto int) cMade {
-	return C.go_adopt(C.int(fd), C.uint(flags), C.int(domain), C.int(typ), C.int(proto))
+func cAdopt(fd int, flags uint, domain, typ, proto int, sys *cSys) cMade {
+	return C.go_adopt(C.int(fd), C.uint(flags), C.int(domain), C.int(typ), C.int(proto), sys)
 }
 
 // cMissing is what cAdopt could not find out, "domain" or "type", or "".
@@ -727,12 +729,14 @@ const (
 	eventEnd = C.ESOCK_END
 )
 
-func cPollerNew() (*pollerHandle, int) {
+// cPollerNew makes a poller for sockets of a kernel, nil for the machine's.
+func cPollerNew(sys *cSys) (*pollerHandle, int) {
 	var p *pollerHandle
-	r := C.esock_poller_new(&p, nil)
+	r := C.esock_poller_new(&p, sys)
 	return p, int(r)
 }
 
+func cPollerFree(p *pollerHandle)      { C.esock_poller_free(p) }
 func cPollerForget(p *pollerHandle)    { C.esock_poller_forget(p) }
 func cPollerRenew(p *pollerHandle) int { return int(C.esock_poller_renew(p)) }
 func cPollerFD(p *pollerHandle) int    { return int(C.esock_poller_fd(p)) }

@@ -30,7 +30,7 @@ func (s *Socket) close(owner *Mailbox, linger bool) error {
 func (s *Socket) beginClose() (inside bool) {
 	s.keepStates()
 	if inside = s.state.And(^stOpen) >= stRef; inside {
-		s.rarely().drained = newChannel(0)
+		s.rarely().drained = s.simulated().newChannel(0)
 	}
 	for d := reading; d <= s.lastLane(); d++ {
 		s.abortAll(d)
@@ -68,6 +68,8 @@ func (s *Socket) finishClose(inside, linger bool) error {
 		}
 	}
 
+	k := s.simulated()
+	k.enter()
 	facts := s.facts.Load()
 	if isAnothers(h, facts, lent) {
 		cDisown(h) // the flags of the number's new socket stay
@@ -105,6 +107,8 @@ func (s *Socket) finishClose(inside, linger bool) error {
 	s.facts.Or(factClosed)
 	s.dropMeta()
 	s.mu.Unlock()
+	k.remove(s)
+	k.leave()
 	registry.remove(s)
 	monitors.down(s)
 	s.traceOp("close", 0, err)

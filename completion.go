@@ -269,12 +269,13 @@ func (o *operation) try(s *Socket) int {
 			pin.Pin(unsafe.Pointer(c.iov[i].iov_base))
 		}
 	}
-	return c.try(s, c.count())
+	return s.try(c, c.count())
 }
 
 // carryLater makes an operation wait for its next event: errWaits, after which it is not the caller's any more. A nil error
 // says to try again.
 func (s *Socket) carryLater(h *Handle, c *call) error {
+	defer s.simulated().leave()
 	d := h.op.direction()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -340,6 +341,7 @@ func (s *Socket) carried(h *Handle, err error) {
 	}
 	s.promote(d)
 	s.mu.Unlock()
+	s.simulated().leave()
 	if !told && accepted != nil {
 		accepted.close(nil, false)
 	}

@@ -18,8 +18,11 @@ func init() {
 		if err = socket.ref(opGetOpt); err != nil {
 			return 0, 0, 0, err
 		}
+		k := socket.simulated()
+		k.enter()
 		n, r = cGetOpt(socket.h, row, &i, data)
 		socket.unref()
+		k.leave()
 		return i, n, r, nil
 	}
 	corecall.SetOption = func(s any, row int, i int64, data []byte, level, number int) (r int, err error) {
@@ -27,6 +30,9 @@ func init() {
 		if err = socket.ref(opSetOpt); err != nil {
 			return 0, err
 		}
+		k := socket.simulated()
+		k.enter()
+		defer k.leave()
 		defer socket.unref()
 		if isLowat(level, number) {
 			socket.mu.Lock()
@@ -42,8 +48,11 @@ func init() {
 		if err := socket.ref(opGetOpt); err != nil {
 			return err
 		}
+		k := socket.simulated()
+		k.enter()
 		cGetOpts(socket.h, optionCalls(calls), data)
 		socket.unref()
+		k.leave()
 		return nil
 	}
 	corecall.SetOptions = func(s any, calls []corecall.OptionCall, data []byte, level func(row int) (level, number int)) error {
@@ -51,6 +60,9 @@ func init() {
 		if err := socket.ref(opSetOpt); err != nil {
 			return err
 		}
+		k := socket.simulated()
+		k.enter()
+		defer k.leave()
 		defer socket.unref()
 		if slices.ContainsFunc(calls, func(c corecall.OptionCall) bool { return isLowat(level(int(c.Row))) }) {
 			socket.mu.Lock()

@@ -246,7 +246,7 @@ func TestGaugesHave64Bits(t *testing.T) {
 
 func TestGaugesForgetAHandle(t *testing.T) {
 	before := gauges.read()
-	m := cOpen(int(Inet), int(Dgram), 0)
+	m := cOpen(int(Inet), int(Dgram), 0, nil)
 	require.NoError(t, errnoOf(int(m.r)))
 	defer cClose(m.h, 0)
 	gauges.book(Inet, Dgram, UDP, 1)

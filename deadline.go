@@ -34,7 +34,7 @@ func (s *Socket) setBounds(op string, t time.Time, first, last direction) error 
 	s = s.orClosed()
 	var at time.Duration
 	if !t.IsZero() {
-		at = max(momentOf(t), 1)
+		at = max(s.simulated().moment(t), 1)
 	}
 	s.mu.Lock()
 	closing := s.closing()
@@ -110,11 +110,11 @@ func (s *Socket) bound(d direction) time.Duration {
 // expired reports that the direction's deadline has passed.
 func (s *Socket) expired(d direction) bool {
 	at := s.bound(d)
-	return at != 0 && clock() >= at
+	return at != 0 && s.simulated().now() >= at
 }
 
 // overdue reports that the time of a blocking call is over, by its own deadline or the direction's.
 func (s *Socket) overdue(c *call) bool {
 	at := earlier(c.deadline, s.bound(c.op.direction()))
-	return at != 0 && clock() >= at
+	return at != 0 && s.simulated().now() >= at
 }

@@ -281,7 +281,7 @@ func TestParkKnowsTheDeadlineOfItsCall(t *testing.T) {
 	_, s := pair(t, Stream)
 	c, w := call{op: OpRecv, buf: make([]byte, 1)}, Until(inHours())
 	require.NoError(t, s.enter(&c, &w))
-	c.until(&w)
+	c.until(s, &w)
 	ended := make(chan error, 1)
 	go func() {
 		_, _, err := s.awaitOnRuntime(&c, &w)

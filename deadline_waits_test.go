@@ -150,7 +150,7 @@ func deadlineWaits() map[string]func(t *testing.T) *deadlineWait {
 			w.at = w.onPoller(reading)
 			w.call = func(wt Wait) error {
 				c := call{op: OpRecv}
-				c.until(&wt)
+				c.until(s, &wt)
 				return s.waitOnPoller(&c, &wt, 10*time.Hour)
 			}
 			return w

@@ -238,13 +238,18 @@ var errHandleBusy = &InvalidError{What: "handle", Cause: "a call with it is in p
 // errMailboxClosed refuses a call of a closed mailbox.
 var errMailboxClosed = &InvalidError{What: "mailbox", Cause: "it is closed"}
 
-// claim takes h for a call on s. Errors: errMailboxClosed; errHandleBusy if a call or a message has h.
+// errMailboxBubbled refuses a call on a socket of the machine's kernel, whose events come from outside of the bubble.
+var errMailboxBubbled = &InvalidError{What: "mailbox", Cause: "it was made in a bubble with a simulated kernel, and serves sockets of that kernel only"}
+
+// claim takes h for a call on s. Errors: errMailboxBubbled; errMailboxClosed; errHandleBusy if a call or a message has h.
 func (m *Mailbox) claim(h *Handle, s *Socket) error {
 	m.mu.Lock()
 	err := error(nil)
 	switch {
 	case !m.open.Load():
 		err = errMailboxClosed
+	case m.bubbled && s.simulated() == nil:
+		err = errMailboxBubbled
 	case h.busy || h.posted != messageNone:
 		err = errHandleBusy
 	default:

@@ -224,7 +224,7 @@ func (s *Socket) enterSlow(c *call, w *Wait) error {
 		case mb != nil && s.hasQueued(mb, l, d) != nil:
 			err = errQueuedAlready
 		default:
-			wt := newWaiter(s, c.op, c.until(w))
+			wt := newWaiter(s, c.op, c.until(s, w))
 			wt.h.state = handleQueued
 			if wt.as = mb; mb != nil {
 				l.named++
@@ -418,6 +418,7 @@ func (s *Socket) left(d direction, st uint64) {
 	}
 	s.promote(d)
 	s.mu.Unlock()
+	s.simulated().leave()
 }
 
 // promote gives the lane, if it is free, to the next in the queue. A blocking call owns it then; an asynchronous call holds it
@@ -464,6 +465,7 @@ func (s *Socket) selectOn(c *call, w *Wait, n int) error {
 	s.mu.Lock()
 	err := s.selectLocked(c, w, n)
 	s.mu.Unlock()
+	s.simulated().leave()
 	return err
 }
 
@@ -616,7 +618,7 @@ func (s *Socket) events(events int) (carried [2]*Handle) {
 	if s.ptr == nil {
 		return // deregistered
 	}
-	answered := cFired(poller.p, s.h, events)
+	answered := cFired(s.poller(), s.h, events)
 	events |= answered // a direction that can no longer be watched is answered without an event of its own
 	if events&eventErr != 0 {
 		events |= eventIn | eventOut // an error may be about any direction

@@ -8,7 +8,12 @@ import (
 
 // What the layers above the socket may do and users need not: see package layered.
 func init() {
-	layered.NewChannel = newChannel
+	layered.NewChannel = func(size int) chan struct{} {
+		if inSimulation() {
+			return make(chan struct{}, size)
+		}
+		return newChannel(size)
+	}
 	layered.Mark = func(s any) { s.(*Socket).facts.Or(factLayered) }
 	layered.Engine = &engine{}
 }

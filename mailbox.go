@@ -70,6 +70,7 @@ type Mailbox struct {
 	waiting  int           // how many of these there are
 	gone     chan struct{} // closed by Close, which every other receiver sees
 	id       uint64
+	bubbled  bool // the channels belong to a bubble: simulated.go
 }
 
 // watcher is a ReceiveMatch that waits, in its mailbox's list. Guarded by the mailbox's mu.
@@ -88,7 +89,12 @@ var lastMailboxID atomic.Uint64
 
 // NewMailbox makes an empty mailbox.
 func NewMailbox() *Mailbox {
-	m := &Mailbox{wake: newChannel(1), turn: newChannel(1), gone: newChannel(0), id: lastMailboxID.Add(1)}
+	m := &Mailbox{id: lastMailboxID.Add(1), bubbled: inSimulation()}
+	if m.bubbled {
+		m.wake, m.turn, m.gone = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{})
+	} else {
+		m.wake, m.turn, m.gone = newChannel(1), newChannel(1), newChannel(0)
+	}
 	m.open.Store(true)
 	return m
 }
@@ -126,7 +132,12 @@ func (m *Mailbox) ReceiveMatch(ctx context.Context, match func(Message) bool) (M
 		return msg, err
 	}
 	// Each match must see every message: a shared wake-up could go to a receiver whose match refuses it.
-	w := watcherPool.Get().(*watcher)
+	var w *watcher
+	if m.bubbled {
+		w = &watcher{wake: make(chan struct{}, 1)}
+	} else {
+		w = watcherPool.Get().(*watcher)
+	}
 	m.watch(w)
 	defer m.unwatch(w)
 	if msg, err = m.look(match); msg == nil && err == nil {
@@ -159,7 +170,9 @@ func (m *Mailbox) unwatch(w *watcher) {
 	case <-w.wake:
 	default:
 	}
-	watcherPool.Put(w)
+	if !m.bubbled {
+		watcherPool.Put(w)
+	}
 }
 
 // look takes the next message that match accepts, nil if there is none. Errors: net.ErrClosed.

@@ -21,7 +21,7 @@ func corePair(t *testing.T, typ int) (a, b *handle) {
 	require.NoError(t, err)
 	var hs [2]*handle
 	for i, fd := range fds {
-		m := cAdopt(fd, adoptDup, -1, -1, -1)
+		m := cAdopt(fd, adoptDup, -1, -1, -1, nil)
 		require.NoError(t, errnoOf(int(m.r)))
 		require.NoError(t, syscall.Close(fd))
 		t.Cleanup(func() { cClose(m.h, 0) })

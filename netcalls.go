@@ -171,6 +171,9 @@ func (*engine) Count(s *Socket, writing bool, messages, bytes, most int) {
 	cCount(s.h, writing, uint64(messages), uint64(bytes), uint64(most))
 }
 
+// Simulated reports whether the socket is in a simulated kernel, so that system calls on its descriptor fail.
+func (*engine) Simulated(s *Socket) bool { return s.orClosed().simulated() != nil }
+
 // inetToC writes a valid address without a zone for the core. IPv4 is an inet address.
 func inetToC(a netip.AddrPort, c *cAddr) {
 	ip := a.Addr()

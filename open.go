@@ -27,6 +27,7 @@ type openConfig struct {
 	domain   int
 	typ      int
 	proto    int
+	host     *simHost // nil: the machine
 }
 
 // Configs that many sockets share. They are never changed.
@@ -152,10 +153,13 @@ func openWith(d Domain, t Type, p Protocol, cfg *openConfig) (*Socket, error) {
 	if err := cfg.checkOwner(); err != nil {
 		return nil, err
 	}
+	if cfg.host != nil {
+		return openSimulated(cfg, d, t, p)
+	}
 	if cfg.netns != "" {
 		return openIn(cfg, int(d), int(t), int(p))
 	}
-	m := cOpen(int(d), int(t), int(p))
+	m := cOpen(int(d), int(t), int(p), nil)
 	if err := errnoOf(int(m.r)); err != nil {
 		return nil, cfg.refused(err, d, t, p)
 	}
@@ -267,7 +271,10 @@ func Adopt(fd int, opts ...OpenOption) (*Socket, error) {
 	if cfg.adopt == 0 {
 		facts |= factBorrowed
 	}
-	m := cAdopt(fd, cfg.adopt, cfg.domain, cfg.typ, cfg.proto)
+	if err := cfg.enterHost(); err != nil {
+		return nil, err
+	}
+	m := cAdopt(fd, cfg.adopt, cfg.domain, cfg.typ, cfg.proto, cfg.table())
 	if m.r < 0 {
 		if missing := cMissing(&m); missing != "" {
 			return nil, cfg.fail(&InvalidError{What: "options", Value: missing,
@@ -286,9 +293,9 @@ func finishOpen(m *cMade, facts uint32, cfg *openConfig) (*Socket, error) {
 		debug = *cfg.debug
 	}
 	var o *otpOptions
-	if debug {
+	if debug || cfg.host != nil {
 		c := defaultOptions
-		c.debug, o = true, &c
+		c.debug, c.host, o = debug, cfg.host, &c
 	}
 	s := newSocket(m.h, Domain(m.domain), Type(m.typ), Protocol(m.protocol), facts, o)
 	if facts&factFromFD != 0 {
@@ -334,7 +341,9 @@ func newSocket(h *handle, d Domain, t Type, p Protocol, facts uint32, o *otpOpti
 // it. Owner and registry come last, because other goroutines find the socket there and may close it, so it must be complete.
 // settleIn returns false if the owner is closed; no other goroutine has the socket then.
 func (s *Socket) settleIn(op string, registered bool, owner *Mailbox) bool {
-	if !registered {
+	if k := s.simulated(); k != nil {
+		k.add(s) // the collector would close it outside of its bubble; a socket that is left open fails the test
+	} else if !registered {
 		s.watchForgotten() // an owner, or the poller while armed, keeps it reachable
 	}
 	s.traceOpen(op)

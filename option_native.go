@@ -39,6 +39,9 @@ func (s *Socket) GetOptionNative(level, opt int, val []byte) (int, error) {
 	if err := s.ref(opGetOptNative); err != nil {
 		return 0, err
 	}
+	k := s.simulated()
+	k.enter()
+	defer k.leave()
 	defer s.unref()
 	n, r := cGetOptNative(s.h, level, opt, val)
 	if err := errnoOf(r); err != nil {
@@ -82,6 +85,9 @@ func (s *Socket) SetOptionNative(level, opt int, value any) error {
 	if err := s.ref(opSetOptNative); err != nil {
 		return err
 	}
+	k := s.simulated()
+	k.enter()
+	defer k.leave()
 	defer s.unref()
 	if isLowat(level, opt) {
 		s.mu.Lock()

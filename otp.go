@@ -18,6 +18,8 @@ type otpOptions struct {
 	selectRead bool
 	meta       any
 	spin       time.Duration
+
+	host *simHost // no setting: the simulated host that the socket lives in, nil for the machine
 }
 
 // The default buffer sizes, in bytes. OTP's rcvctrlbuf and sndctrlbuf have 1,024, too few for the 253 descriptors that one

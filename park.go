@@ -172,7 +172,7 @@ var errRefused = errors.New("not for the runtime's poller")
 // await waits until the call can make progress, and makes it. It returns the result of a try that did not block, or why the
 // wait ended. The caller owns the lane.
 func (s *Socket) await(c *call, w *Wait) (int, error) {
-	c.until(w)
+	c.until(s, w)
 	if err := w.calledOff(); err != nil {
 		return 0, err
 	}
@@ -206,7 +206,7 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 			return 0, called
 		case s.overdue(c):
 			// What came at the last moment still counts. The time may also have been over before the first try.
-			if r = c.try(s, c.count()); !c.wouldBlock(r) {
+			if r = s.try(c, c.count()); !c.wouldBlock(r) {
 				c.counted = false
 				return r, nil
 			}
@@ -220,8 +220,8 @@ func (s *Socket) await(c *call, w *Wait) (int, error) {
 func (s *Socket) awaitOnRuntime(c *call, w *Wait) (r int, pause time.Duration, err error) {
 	d := c.op.direction()
 	// Connect does not come here, so that a client that only selects never enters the runtime's poller. The error queue does
-	// not because the runtime does not report it.
-	if c.op == OpConnect || d == erring {
+	// not because the runtime does not report it; nor does a simulated socket, whose descriptor the runtime does not know.
+	if c.op == OpConnect || d == erring || s.simulated() != nil {
 		return 0, 0, errRefused
 	}
 	var done <-chan struct{}
@@ -293,7 +293,7 @@ func (s *Socket) awaitOnPoller(c *call, w *Wait, pause time.Duration) (r int, er
 	r = -int(syscall.EAGAIN)
 	if pause == 0 {
 		c.counted = c.counted || c.woken
-		if r = c.try(s, c.count()); !c.wouldBlock(r) {
+		if r = s.try(c, c.count()); !c.wouldBlock(r) {
 			return r, nil
 		}
 	}
@@ -336,6 +336,7 @@ func (s *Socket) waitOnPoller(c *call, w *Wait, pause time.Duration) error {
 	blk := s.blockingSide()
 	blk.onPoller[d] = wt
 	s.mu.Unlock()
+	s.simulated().leave()
 
 	given, err := wt.wait(w)
 	if !given {
@@ -345,7 +346,7 @@ func (s *Socket) waitOnPoller(c *call, w *Wait, pause time.Duration) error {
 			blk.onPoller[d] = nil
 			s.lane(d).unpause()
 			if !s.closing() {
-				cDisarm(poller.p, s.h, d.bits())
+				cDisarm(s.poller(), s.h, d.bits())
 			}
 		}
 		s.mu.Unlock()
@@ -491,7 +492,7 @@ func (s *Socket) endWait(d direction) {
 		b.onPoller[d] = nil
 		s.lane(d).unpause()
 		if !s.closing() && s.ptr != nil {
-			cDisarm(poller.p, s.h, d.bits())
+			cDisarm(s.poller(), s.h, d.bits())
 		}
 	}
 	s.mu.Unlock()
@@ -526,7 +527,7 @@ func (s *Socket) spin(c *call, w *Wait, budget time.Duration) int {
 	s.mu.Unlock()
 	s.park(d, c.op) // so that a call with Within(0) returns instead of waiting for this one
 	start := clock()
-	end := earlier(later(start, budget), c.until(w))
+	end := earlier(later(start, budget), c.until(s, w))
 	if p.busySince == 0 {
 		p.busySince = start
 	}

@@ -31,6 +31,10 @@ const (
 	firstLookMessage = 100 * time.Millisecond
 )
 
+// longestSimulated is the time of the last look at a simulated socket: a bubble in which time goes on never says that all
+// goroutines are blocked.
+const longestSimulated = time.Hour
+
 // silence is the time to the first look of a wait that may end without an event, and the longest time between looks.
 type silence struct{ first, longest time.Duration }
 
@@ -43,6 +47,9 @@ func (s *Socket) silence(op Op) silence {
 	case Inet, Inet6, Packet, VSock:
 		return silence{}
 	case Local: // the peer may shut its reading
+		if s.simulated() != nil {
+			return silence{10 * time.Millisecond, longestSimulated}
+		}
 		return silence{10 * time.Millisecond, time.Second}
 	}
 	// Netlink does not charge the sender: poll(2) always reports it as writable, and no event says that the receiver has room
@@ -60,7 +67,7 @@ type pace struct {
 
 // empty records an empty wake-up.
 func (p *pace) empty(s *Socket, d direction) {
-	p.last, p.lied = max(clock(), 1), cReady(s.h, d.bits())&d.bits() != 0
+	p.last, p.lied = max(s.simulated().now(), 1), cReady(s.h, d.bits())&d.bits() != 0
 }
 
 // early returns the pause for an event that comes now, 0 if the call should try at once.
@@ -68,7 +75,7 @@ func (p *pace) early(s *Socket, d direction) time.Duration {
 	if p.last == 0 {
 		return 0
 	}
-	since := clock() - p.last
+	since := s.simulated().now() - p.last
 	if since >= longestPause || since >= max(p.gap, shortestPause) && !p.lied {
 		p.gap = 0
 		return 0
@@ -133,24 +140,27 @@ func (s *Socket) defers(d direction) bool {
 
 // pauseFor makes an event in a lane after a pause. s.mu is held.
 func (s *Socket) pauseFor(d direction, pause time.Duration) error {
-	if err := startPoller(); err != nil {
+	if err := s.startPoller(); err != nil {
 		return err
 	}
 	x := s.pausing(d)
 	x.off, x.wanted = true, true
-	pauses.add(x, pause)
+	s.pauses().add(x, pause)
 	return nil
 }
 
 // lookOut plans the next look of a silent wait. s.mu is held.
 func (s *Socket) lookOut(d direction, q silence) {
-	if q.first == 0 || startPoller() != nil {
+	if q.first == 0 || s.startPoller() != nil {
 		return // the call waits for events alone
 	}
 	x := s.pausing(d)
 	x.silence, x.off, x.wanted = q, false, true
+	if q.longest == longestSimulated && x.look >= q.longest {
+		return
+	}
 	x.look = min(max(2*x.look, q.first), q.longest)
-	pauses.add(x, x.look)
+	s.pauses().add(x, x.look)
 }
 
 // beginLook plans the first look of a blocking call.
@@ -172,7 +182,7 @@ func (s *Socket) endLook(d direction) {
 func (l *lane) unpause() {
 	if l.pausing != nil {
 		l.pausing.wanted = false
-		pauses.remove(l.pausing)
+		l.pausing.s.pauses().remove(l.pausing)
 	}
 }
 
@@ -203,7 +213,7 @@ func (s *Socket) rouse(d direction) {
 		s.wake(d)
 		return
 	}
-	cDisarm(poller.p, s.h, d.bits())
+	cDisarm(s.poller(), s.h, d.bits())
 	if l.cur.completes {
 		go s.carry(s.beginCarry(d))
 		return
@@ -244,12 +254,23 @@ type pauseList struct {
 	mu   sync.Mutex
 	heap pauseHeap
 	next time.Duration // the poller's deadline; 0: none
+
+	sim   *simulation // whose sockets these are, nil for the machine's
+	timer *time.Timer // of a simulation, instead of the poller's deadline
+}
+
+// pauses is the list for the events of the socket.
+func (s *Socket) pauses() *pauseList {
+	if k := s.simulated(); k != nil {
+		return &k.pauses
+	}
+	return &pauses
 }
 
 func (l *pauseList) add(x *pausing, after time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := clock()
+	now := l.sim.now()
 	x.at = now + after
 	if x.place < 0 {
 		heap.Push(&l.heap, x)
@@ -283,20 +304,26 @@ func (l *pauseList) plan(now time.Duration) {
 	}
 	if first := l.heap[0].at; l.next == 0 || first < l.next {
 		l.next = first
+		if l.sim != nil {
+			l.sim.aim(l.timer, first-now)
+			return
+		}
 		poller.file.SetReadDeadline(time.Now().Add(first - now))
 	}
 }
 
-// due makes the events whose time has come. The poller's goroutine calls it when the deadline has passed.
+// due makes the events whose time has come. The poller's goroutine calls it when the deadline has passed, or the timer does.
 func (l *pauseList) due() {
 	l.mu.Lock()
-	now := clock()
+	now := l.sim.now()
 	var came []*pausing
 	for len(l.heap) > 0 && l.heap[0].at <= now {
 		came = append(came, heap.Pop(&l.heap).(*pausing))
 	}
 	l.next = 0
-	poller.file.SetReadDeadline(time.Time{})
+	if l.sim == nil {
+		poller.file.SetReadDeadline(time.Time{})
+	}
 	l.plan(now)
 	l.mu.Unlock()
 	for _, x := range came {

@@ -40,7 +40,7 @@ func startPoller() error {
 	if poller.p != nil {
 		return nil
 	}
-	p, r := cPollerNew()
+	p, r := cPollerNew(nil)
 	if r < 0 {
 		return SelectFailedError{syscall.Errno(-r)}
 	}
@@ -171,13 +171,29 @@ func wakeArmed() {
 func (s *Socket) wakeArmed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing() || s.ptr == nil {
+	if s.closing() || s.ptr == nil || s.simulated() != nil {
 		return
 	}
 	cDeregister(poller.p, s.h)
 	for d := reading; d <= s.lastLane(); d++ {
 		s.rouse(d)
 	}
+}
+
+// poller is the C poller that watches the socket. It has been started.
+func (s *Socket) poller() *pollerHandle {
+	if k := s.simulated(); k != nil {
+		return k.poller
+	}
+	return poller.p
+}
+
+// startPoller starts the poller for a socket, if it is not running.
+func (s *Socket) startPoller() error {
+	if s.simulated() != nil {
+		return nil // it has run from the beginning of the simulation
+	}
+	return startPoller()
 }
 
 // arm asks for one event in a direction. again says that the last event was empty. s.mu is held.
@@ -191,13 +207,13 @@ func (s *Socket) arm(d direction, again bool) error {
 // armAfter asks for one event in a direction. s.mu is held.
 func (s *Socket) armAfter(d direction, after armAfter) error {
 	if s.ptr == nil {
-		if err := startPoller(); err != nil {
+		if err := s.startPoller(); err != nil {
 			return err
 		}
 		s.ptr = s.nameForPoller()
 	}
 	s.facts.Or(d.selectedFact())
-	if r := cArm(poller.p, s.h, d.bits(), after, s.ptr); r < 0 {
+	if r := cArm(s.poller(), s.h, d.bits(), after, s.ptr); r < 0 {
 		return SelectFailedError{syscall.Errno(-r)}
 	}
 	return nil
@@ -212,7 +228,7 @@ func (s *Socket) deregister() {
 	if ptr == nil {
 		return
 	}
-	cDeregister(poller.p, s.h)
+	cDeregister(s.poller(), s.h)
 	if f := s.forgotten; f != nil && f.name != nil {
 		f.unname()
 	} else {

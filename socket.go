@@ -102,8 +102,11 @@ func (s *Socket) simple(op string, f func(h *handle) int) error {
 	if err := s.ref(op); err != nil {
 		return err
 	}
+	k := s.simulated()
+	k.enter()
 	r := f(s.h)
 	s.unref()
+	k.leave()
 	var err error
 	if r < 0 {
 		err = s.fail(op, syscall.Errno(-r))

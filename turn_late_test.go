@@ -44,7 +44,7 @@ func TestTurnThatComesWhenTheWaitEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, s := pair(t, Stream)
-			wt := newWaiter(s, OpRecv, c.w.deadline())
+			wt := newWaiter(s, OpRecv, c.w.deadline(s))
 			wt.h.state = handleQueued
 			s.mu.Lock()
 			s.lane(reading).push(&wt.h)

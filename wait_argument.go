@@ -67,7 +67,7 @@ func Within(d time.Duration) Wait {
 
 // Until waits until t. After t the call tries once and does not wait.
 func Until(t time.Time) Wait {
-	return Wait{kind: waitUntil, d: momentOf(t)}
+	return Wait{kind: waitUntil, d: momentOf(t)}.inBubbleToo(func() time.Duration { return t.Sub(beginning) })
 }
 
 // Context waits until ctx ends; the call then returns an *Error in which errors.Is finds ctx.Err(), or
@@ -168,7 +168,9 @@ func (w Wait) As(mb *Mailbox) Wait {
 // unchanged.
 func (w Wait) Begin() Wait {
 	if w.kind == waitFor && w.d > 0 {
-		w.kind, w.d = waitUntil, later(clock(), w.d)
+		d := w.d
+		w.kind, w.d = waitUntil, later(clock(), d)
+		return w.inBubbleToo(func() time.Duration { return later(bubbleClock(), d) })
 	}
 	return w
 }
@@ -180,7 +182,7 @@ func (w Wait) String() string {
 	case waitFor:
 		text = "Within(" + w.d.String() + ")"
 	case waitUntil:
-		text = "Until(in " + (w.d - clock()).String() + ")"
+		text = "Until(in " + w.left().String() + ")"
 	case waitContext:
 		text = "Context"
 	case waitAsync, waitComplete:
@@ -225,7 +227,7 @@ func (w Wait) Asynchronous() bool { return w.async() }
 // context's error, context.Canceled if it has none. Forever and the asynchronous ones never end. Another Within has not begun:
 // call Begin first.
 func (w Wait) Ended() error {
-	if w.polls() || w.kind == waitUntil && clock() >= w.d {
+	if w.polls() || w.kind == waitUntil && w.left() <= 0 {
 		return ErrTimeout
 	}
 	return w.calledOff()
@@ -247,7 +249,7 @@ func (w Wait) Ends() (context.Context, context.CancelFunc) {
 	case waitFor:
 		return contextFor(w.d)
 	case waitUntil:
-		return contextFor(w.d - clock())
+		return contextFor(w.left())
 	case waitContext:
 		return context.WithCancel(settled{w.context()})
 	}
@@ -369,13 +371,13 @@ func (w *Wait) requester() *Mailbox {
 	return nil
 }
 
-// deadline is the moment, since epoch, when the wait ends, 0 for never. The time of Within begins with this call.
-func (w *Wait) deadline() time.Duration {
+// deadline is the moment, by the clock of the socket, when the wait ends, 0 for never. The time of Within begins with this call.
+func (w *Wait) deadline(s *Socket) time.Duration {
 	switch w.kind {
 	case waitFor:
-		return later(clock(), w.d)
+		return later(s.simulated().now(), w.d)
 	case waitUntil:
-		return max(w.d, 1)
+		return max(w.end(s.simulated()), 1)
 	}
 	return 0
 }

@@ -17,17 +17,28 @@ type waiter struct {
 	as    *Mailbox      // in the queue: whose call it is (Wait.As)
 }
 
-var waiters = sync.Pool{New: func() any {
-	w := &waiter{timer: newTimer(time.Hour)}
+var waiters = sync.Pool{New: func() any { return makeWaiter(newTimer(time.Hour), newChannel(1)) }}
+
+// makeWaiter makes a waiter of a timer and a channel with a buffer of 1.
+func makeWaiter(timer *time.Timer, wake chan struct{}) *waiter {
+	w := &waiter{timer: timer}
 	w.timer.Stop()
-	w.ext.wake = newChannel(1)
+	w.ext.wake = wake
 	w.h.ext, w.ext.waiter = &w.ext, w
 	return w
-}}
+}
+
+// waiterPool is the pool of the waiters for calls on sockets of the kernel.
+func (k *simulation) waiterPool() *sync.Pool {
+	if k != nil && k.bubbled {
+		return &k.waiters
+	}
+	return &waiters
+}
 
 // newWaiter returns a waiter whose time runs. own is the deadline in the call's Wait. s.mu is held.
 func newWaiter(s *Socket, op Op, own time.Duration) *waiter {
-	w := waiters.Get().(*waiter)
+	w := s.simulated().waiterPool().Get().(*waiter)
 	w.h.sock, w.h.op, w.own = s, op, own
 	w.aim(s.bound(op.direction()))
 	return w
@@ -42,7 +53,11 @@ func (w *waiter) aim(bound time.Duration) {
 	case at == 0:
 		w.timer.Stop()
 	default:
-		resetTimer(w.timer, at-clock())
+		if k := w.h.sock.simulated(); k != nil {
+			k.aim(w.timer, at-k.now())
+		} else {
+			resetTimer(w.timer, at-clock())
+		}
 	}
 	w.at = at
 }
@@ -53,8 +68,9 @@ func (w *waiter) free() {
 	if w.at != 0 {
 		w.timer.Stop()
 	}
+	pool := w.h.sock.simulated().waiterPool()
 	w.h.sock, w.at, w.as = nil, 0, nil
-	waiters.Put(w)
+	pool.Put(w)
 }
 
 // give ends the wait on the C poller. Whoever calls it has taken the waiter off the poller, so that it is called once.

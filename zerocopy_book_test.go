@@ -213,7 +213,7 @@ func restOf(t *testing.T) (r *zeroCopyRest, z *ZeroCopy, peer *Socket) {
 	require.NoError(t, err)
 	_, err = z.Send(make([]byte, 4<<20), Within(0))
 	require.ErrorIs(t, err, ErrTimeout)
-	m := cAdopt(cFD(c.h), adoptDup, -1, -1, -1)
+	m := cAdopt(cFD(c.h), adoptDup, -1, -1, -1, nil)
 	require.NoError(t, errnoOf(int(m.r)))
 	// The socket goes without its book, which is the test's.
 	book := c.rarely().uncopied.Swap(nil)

@@ -70,7 +70,7 @@ func (b *zeroCopyBook) outlive(h *handle, file *os.File, facts uint32, lent uint
 	r.file = nil
 	fd := cDup(h)
 	if fd >= 0 {
-		m := cAdopt(fd, adoptTake, -1, -1, -1)
+		m := cAdopt(fd, adoptTake, -1, -1, -1, nil)
 		if r.h = m.h; m.r < 0 {
 			syscall.Close(fd)
 			fd = -1

@@ -18,4 +18,5 @@ var calls = layered.Engine.(interface {
 	SendRaw(s *esock.Socket, buf, ctrl []byte, to esock.Addr) (int, error)
 	SendRawInet(s *esock.Socket, buf, ctrl []byte, to netip.AddrPort) (int, error)
 	Count(s *esock.Socket, writing bool, messages, bytes, most int)
+	Simulated(s *esock.Socket) bool
 })

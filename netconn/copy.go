@@ -165,7 +165,7 @@ func isOf(v any, pkg string, like ...any) bool {
 func streamOf(v any) (e end, ok bool) {
 	var found syscall.Conn
 	if b := ownStream(v); b != nil {
-		if b.base().messages() || b.base().s == nil {
+		if b.base().messages() || b.base().s == nil || calls.Simulated(b.base().s) {
 			return end{}, false
 		}
 		e.s = b.base().s

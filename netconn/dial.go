@@ -44,6 +44,8 @@ type Dialer struct {
 
 	MPTCP      bool // TCP: MPTCP, where the kernel has it; RFC 8684
 	Registered bool // the socket is in the registry of package esock
+
+	OpenOptions []esock.OpenOption // for esock.Open: a network namespace, or a host of package esocktest; nil for none
 }
 
 // Dial connects as the zero Dialer does.
@@ -357,7 +359,7 @@ func (a *attempts) prepare(ctx context.Context, e endpoint) (_ *esock.Socket, er
 	if a.local != nil && a.local.ip.Is6() && !e.ip.IsValid() {
 		dom = esock.Inet6
 	}
-	s, err := a.n.open(dom, a.d.MPTCP, a.d.Registered)
+	s, err := a.n.open(dom, a.d.MPTCP, a.d.Registered, a.d.OpenOptions)
 	if err != nil {
 		return nil, reason("socket", err)
 	}

@@ -37,6 +37,8 @@ type ListenConfig struct {
 	MPTCP      bool // TCP: take connections of MPTCP too, where the kernel has it; RFC 8684
 	Backlog    int  // connections that wait for Accept; 0: as many as net.core.somaxconn allows
 	Registered bool // the sockets are in the registry of package esock, and so are accepted ones
+
+	OpenOptions []esock.OpenOption // for esock.Open: a network namespace, or a host of package esocktest; nil for none
 }
 
 // Listen listens as the zero ListenConfig does.
@@ -158,7 +160,7 @@ func lacksInet6(err error) bool {
 
 // bind opens a socket of the domain for the endpoint.
 func (lc *ListenConfig) bind(ctx context.Context, n network, d esock.Domain, e endpoint, address string) (_ *esock.Socket, err error) {
-	s, err := n.open(d, lc.MPTCP, lc.Registered)
+	s, err := n.open(d, lc.MPTCP, lc.Registered, lc.OpenOptions)
 	if err != nil {
 		return nil, reason("socket", err)
 	}

@@ -242,12 +242,18 @@ func unsuitable(local net.Addr) error {
 }
 
 // open opens a socket for the network.
-func (n network) open(d esock.Domain, mptcp, registered bool) (*esock.Socket, error) {
+func (n network) open(d esock.Domain, mptcp, registered bool, opts []esock.OpenOption) (*esock.Socket, error) {
+	open := calls.Open
+	if len(opts) > 0 {
+		open = func(d esock.Domain, t esock.Type, p esock.Protocol, registered bool) (*esock.Socket, error) {
+			return esock.Open(d, t, p, append([]esock.OpenOption{esock.Registered(registered)}, opts...)...)
+		}
+	}
 	if n.family == "tcp" && mptcp {
-		s, err := calls.Open(d, esock.Stream, esock.MPTCP, registered)
+		s, err := open(d, esock.Stream, esock.MPTCP, registered)
 		if err == nil || !lacksMPTCP(err) {
 			return s, err
 		}
 	}
-	return calls.Open(d, n.typ, n.proto, registered)
+	return open(d, n.typ, n.proto, registered)
 }

@@ -1,4 +1,4 @@
-// Package kernel tells which Linux runs.
+// Package kernel tells which Linux runs, and is what packages esock and esocktest share of a simulated kernel.
 package kernel
 
 import (
