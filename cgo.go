@@ -57,7 +57,8 @@ static inline made go_complete(made m) {
 	if (m.typ == SOCK_STREAM || m.typ == SOCK_SEQPACKET) esock_alone(m.h);
 	return m;
 }
-static inline made go_open(int domain, int typ, int protocol, const esock_sys *sys) {
+static inline made go_open(int domain, int typ, int protocol, uintptr_t table) {
+	const esock_sys *sys = (const esock_sys *)table;
 	made m = {0};
 	m.r = esock_open(&m.h, domain, typ, protocol, sys);
 	return go_complete(m);
@@ -311,7 +312,7 @@ const (
 
 // cOpen and cAdopt take the kernel of the socket, nil for the machine's.
 func cOpen(domain, typ, proto int, sys *cSys) cMade {
-	return C.go_open(C.int(domain), C.int(typ), C.int(proto), sys)
+	return C.go_open(C.int(domain), C.int(typ), C.int(proto), C.uintptr_t(uintptr(unsafe.Pointer(sys)))) // a number: cgo checks pointers
 }
 
 // cOpenNetns sets fault, one of the netns constants.

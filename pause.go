@@ -197,6 +197,7 @@ func (s *Socket) paused(x *pausing) {
 	switch {
 	case l.cur == nil && s.state.Load()&stParked(x.d) != 0:
 		s.wake(x.d) // the call tries for itself
+	case l.cur == nil && !x.off: // the call is about to park, and needs the looks that follow
 	case l.cur == nil || l.cur.state != handleArmed:
 		return
 	case x.off, s.Domain() != Local, s.typ == Dgram && x.look >= firstLookMessage, cSendEnded(s.h):

@@ -226,6 +226,18 @@ func TestPauseTakenBackAtItsTime(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
 
+// A look may come before its call has parked, on a slow machine. The next one is planned all the same.
+func TestALookBeforeThePark(t *testing.T) {
+	s, _, _ := fullUnix(t)
+	s.beginLook(writing, s.silence(OpSendTo))
+	x := s.lane(writing).pausing
+	pauses.remove(x) // as due does
+	s.paused(x)
+	assert.True(t, scheduled(x), "the next look")
+	s.endLook(writing)
+	assert.False(t, scheduled(x))
+}
+
 // A pause that the end of its wait cuts short is taken back in every family.
 func TestPauseEndsWithItsWait(t *testing.T) {
 	a, _ := pair(t, Stream)

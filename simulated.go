@@ -187,7 +187,13 @@ func (k *simulation) stop() {
 
 // try makes a call's system call.
 func (s *Socket) try(c *call, how uint) int {
-	k := s.simulated()
+	if k := s.simulated(); k != nil {
+		return k.try(s, c, how)
+	}
+	return c.try(s, how)
+}
+
+func (k *simulation) try(s *Socket, c *call, how uint) int {
 	k.enter()
 	r := c.try(s, how)
 	k.leave()
