@@ -155,7 +155,8 @@ func (c *Client) Inet(r InetRequest) iter.Seq2[*InetSocket, error] {
 			return
 		}
 		m := request(inetRequestSize)
-		m = append(m, byte(r.Domain), byte(r.Protocol), r.Want.extensions(), 0)
+		// A kernel that does not know the attribute reads the byte: it must not be another protocol's. 262 cut to a byte is TCP.
+		m = append(m, byte(r.Domain), byte(min(r.Protocol, 0xff)), r.Want.extensions(), 0)
 		m = binary.NativeEndian.AppendUint32(m, r.States.asked())
 		m = m[:headerSize+inetRequestSize]
 		if r.Protocol > 0xff { // the field has a byte
