@@ -340,3 +340,12 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A kernel that cannot list MPTCP says so, and does not list TCP instead: 262 cut to a byte is 6.
+func TestMPTCPIsNotTCP(t *testing.T) {
+	_, dialled, _ := pair(t) // net.Dial makes TCP
+	for s, err := range client(t).Inet(InetRequest{Domain: esock.Inet, Protocol: esock.MPTCP}) {
+		supported(t, err)
+		assert.NotEqual(t, addrOf(t, dialled.LocalAddr()), s.Local)
+	}
+}
