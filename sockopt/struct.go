@@ -558,6 +558,38 @@ func addrFromAny(v any) (esock.Addr, error) {
 	return esock.Addr{}, syscall.EINVAL
 }
 
+// infoRoom has room for a struct tcp_info or mptcp_info.
+var infoRoom = sync.Pool{New: func() any { return new([512]byte) }}
+
+// decodeInfo is shape.decode without an allocation, of the structures that sock_diag(7) has.
+func decodeInfo(name string, data []byte, to reflect.Value) {
+	sh := shapes()[name]
+	if len(data) < sh.size {
+		room := infoRoom.Get().(*[512]byte)
+		defer infoRoom.Put(room)
+		clear(room[copy(room[:], data):])
+		data = room[:]
+	}
+	sh.decode(data, to)
+}
+
+// Decode reads a struct tcp_info, as sock_diag(7) and other sources of the kernel have it. What data is too short for is zero:
+// an older kernel has fewer fields. It allocates nothing.
+func (v *TCPInfoValue) Decode(data []byte) {
+	if v != nil {
+		*v = TCPInfoValue{}
+		decodeInfo("tcp_info", data, reflect.ValueOf(v).Elem())
+	}
+}
+
+// Decode reads a struct mptcp_info, as sock_diag(7) has it. What data is too short for is zero. It allocates nothing.
+func (v *MPTCPInfoValue) Decode(data []byte) {
+	if v != nil {
+		*v = MPTCPInfoValue{}
+		decodeInfo("mptcp_info", data, reflect.ValueOf(v).Elem())
+	}
+}
+
 // SndWScale returns the window scale for sent data.
 func (v TCPInfoValue) SndWScale() int { return int(lowBits(v.WScale, 0, 4)) }
 

@@ -50,6 +50,7 @@ var imports = []struct{ of, may string }{
 	{"esocktest", ". csrc/sim internal/kernel"},
 	{"sockopt", ". internal/corecall internal/kernel internal/plain internal/ctext"},
 	{"netdevice", ". internal/corecall internal/plain"},
+	{"sockdiag", ". sockopt"},
 	{"sctp", ". sockopt internal/corecall internal/plain"},
 	{"supports", ". sockopt netdevice internal/loopcall internal/plain"},
 	{"netconn", ". sockopt internal/corecall internal/layered"},
@@ -64,7 +65,7 @@ var imports = []struct{ of, may string }{
 	{"hackney", ". sockopt gentcp packet internal/active"},
 	{"internal/fileserver", ". gentcp packet internal/bytesize"},
 
-	{"cmd/esock", ". sockopt netdevice supports packet gentcp hackney internal/fileserver internal/bytesize internal/packetjson internal/plain"},
+	{"cmd/esock", ". sockopt netdevice sockdiag supports packet gentcp hackney internal/fileserver internal/bytesize internal/packetjson internal/plain"},
 	{"examples", ""},
 	{"examples/gentcp-client", ". gentcp packet"},
 	{"examples/gentcp-workers", ". gentcp packet"},

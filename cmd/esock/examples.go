@@ -35,6 +35,11 @@ var examples = map[string][]example{
 		{"One that comes from a program:", "printf 'GET / HTTP/1.1\\r\\n' |\n  esock packet decode --type http"},
 	},
 	"ifs": {{"The names, for a script:", "esock ifs --json | jq -r '.[].name'"}},
+	"ss": {
+		{"Who listens on TCP, and on which port:", "esock ss -t -l -p"},
+		{"Connections to a port, with what TCP knows of them:", "esock ss -t -i dport 443"},
+		{"What comes and goes:", "esock ss --watch port 8080"},
+	},
 	"watch": {
 		{"Print what arrives on a port:", "esock watch --addr 127.0.0.1:5678"},
 		{"The next datagram alone, as JSON:", "esock watch --count 1 --json"},

@@ -23,6 +23,7 @@ type commands struct {
 	Supports   supportsCmd   `cmd:"" help:"Print what the library knows and what this system supports."`
 	Packet     packetCmd     `cmd:"" help:"Decode packets as erlang:decode_packet/3 does."`
 	Ifs        ifsCmd        `cmd:"" help:"List the network interfaces, as netdevice(7) requests report them."`
+	SS         ssCmd         `cmd:"" name:"ss" help:"List the sockets of this host, of all processes, as ss(8) does."`
 	Watch      watchCmd      `cmd:"" help:"Print UDP datagrams with every control message, until interrupted."`
 	Listen     listenCmd     `cmd:"" help:"Accept a connection, send it the input, and print what it sends."`
 	Connect    connectCmd    `cmd:"" help:"Connect, send the input, and print what the peer sends."`
