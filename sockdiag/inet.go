@@ -108,7 +108,7 @@ const (
 	inetRequestSize = 56
 	inetSize        = 72
 
-	inetReqProtocol = 2
+	inetReqProtocol = 3
 
 	inetInfo       = 2
 	inetCongestion = 4
