@@ -202,10 +202,11 @@ func TestSocketsThatALoopDoesNotTake(t *testing.T) {
 		require.ErrorIs(t, err, net.ErrClosed)
 		require.ErrorIs(t, l.Serve(s, echo), net.ErrClosed)
 	}
+	a, b = pair(t) // one that goes on
 	_, err := l.Adopt(a, echo)
 	require.NoError(t, err)
 	_, err = other.Adopt(a, echo)
-	require.Error(t, err)
+	require.ErrorIs(t, err, esock.ErrState)
 	// A listener is not a connection. One that is not connected ends.
 	s, _ := listen(t)
 	var invalid *esock.InvalidError
