@@ -1,6 +1,7 @@
 package esocktest_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,9 +20,9 @@ func TestAClientTriesThreeTimes(t *testing.T) {
 		server, client := net.Host("10.0.0.1"), net.Host("10.0.0.2")
 		net.Link(server, client, esocktest.Path{Delay: 30 * time.Second, Loss: 0.1})
 
-		questions := 0
+		var questions atomic.Int32
 		serve(t, server, func(c *esock.Socket) {
-			if questions++; questions <= 2 {
+			if questions.Add(1) <= 2 {
 				time.Sleep(time.Hour)
 			}
 			echo(c)

@@ -74,8 +74,11 @@ read -ra flags <<<"$(pkg-config --cflags esock)"
 
 # The example of a queue serves several connections, one of which goes without reading.
 "$cc" -std=c11 -Wall -Wextra -Werror -D_GNU_SOURCE "$example" -o echo "${flags[@]}" "$lib/libesock.a" -pthread
-coproc ECHO { exec ./echo; }
-read -r port <&"${ECHO[0]}"
+mkfifo port
+./echo >port 2>echo.err &
+server=$!
+trap 'cat echo.err' ERR
+read -r port <port
 for round in 1 2 3; do
     exec 3<>"/dev/tcp/127.0.0.1/$port" 4<>"/dev/tcp/127.0.0.1/$port" 5<>"/dev/tcp/127.0.0.1/$port"
     head -c 100000 /dev/zero >&5
@@ -87,8 +90,9 @@ for round in 1 2 3; do
     [[ $first == "first $round" && $second == "second $round" ]]
 done
 exec 3>&- 4>&-
-kill "$ECHO_PID"
-wait "$ECHO_PID" || true
+kill "$server"
+wait "$server" || true
+trap - ERR
 
 # A shared library has a soname and shows the public names, not those that are shared inside.
 [[ $(readlink "$lib/libesock.so") == libesock.so.* ]]

@@ -40,14 +40,14 @@ static void put_back(uint32_t i) {
     buffers->stack[buffers->free++] = i;
 }
 
-/* Ends a connection. The queue has the buffers of finished sends back; those of the others are put back here. */
+/* Ends a connection. A send that was not done leaves its buffer with the caller. */
 static void end(struct conn *c) {
     if (c->s == NULL) return;
     check("remove", esock_queue_remove(queue, c->m));
     for (uint32_t i = 0; i < buffers->count; i++) {
         if (sends[i].user != (uintptr_t)c) continue;
-        if (sends[i].done < sends[i].len) put_back(i);
         sends[i].user = 0;
+        put_back(i);
     }
     esock_close(c->s, ESOCK_CLOSE_NOLINGER, NULL, NULL);
     c->s = NULL;
@@ -71,6 +71,10 @@ static void begin(esock *s) {
     }
     c->s = s;
     receive(c);
+}
+
+static int is_send(const esock_op *op) {
+    return op >= sends && op < sends + buffers->count;
 }
 
 static void received(struct conn *c, const esock_result *r) {
@@ -100,7 +104,6 @@ static void sent(struct conn *c, const esock_result *r) {
         end(c);
         return;
     }
-    r->op->user = 0; /* the queue has the buffer back */
     c->unsent--;
     if (c->ended && c->unsent == 0)
         end(c);
@@ -137,6 +140,9 @@ int main(int argc, char **argv) {
     for (;;) {
         int n = esock_queue_wait(queue, results, RESULTS, -1);
         check("wait", n);
+        for (int i = 0; i < n; i++) { /* the queue has the buffers of sends that are done */
+            if (is_send(results[i].op) && results[i].n >= 0) results[i].op->user = 0;
+        }
         for (int i = 0; i < n; i++) {
             const esock_result *r = &results[i];
             struct conn *c = (struct conn *)(uintptr_t)r->user;
