@@ -53,7 +53,8 @@ func (e *unsupported) Error() string {
 
 func (e *unsupported) Unwrap() []error { return []error{e.err, errors.ErrUnsupported} }
 
-// Client asks the kernel. One goroutine at a time uses it. The zero Client is closed.
+// Client asks the kernel. One goroutine at a time uses it. The zero Client is closed. A loop over an iteration that is left by a
+// panic or by runtime.Goexit closes the Client, because the rest of the answer is unread.
 type Client struct {
 	s     *esock.Socket
 	msg   esock.Msg
@@ -133,7 +134,13 @@ func (c *Client) dump(m []byte, what, module string, each func(body []byte) (boo
 		return fmt.Errorf("sockdiag: an iteration of this client is going on: %w", esock.ErrState)
 	}
 	c.busy = true
-	defer func() { c.busy = false }()
+	inLoop := false // the caller's loop runs
+	defer func() {
+		c.busy = false
+		if inLoop {
+			c.s.Close()
+		}
+	}()
 	c.seq++
 	binary.NativeEndian.PutUint32(m, uint32(len(m)))
 	binary.NativeEndian.PutUint32(m[8:], c.seq)
@@ -175,9 +182,10 @@ func (c *Client) dump(m []byte, what, module string, each func(body []byte) (boo
 			case h.kind == byFamily:
 				interrupted = interrupted || h.flags&flagInterrupted != 0
 				if wanted {
-					if wanted, failed = each(body); failed != nil {
-						wanted = false
-					}
+					inLoop = true
+					wanted, failed = each(body)
+					inLoop = false
+					wanted = wanted && failed == nil
 				}
 			}
 		}

@@ -349,3 +349,17 @@ func TestMPTCPIsNotTCP(t *testing.T) {
 		assert.NotEqual(t, addrOf(t, dialled.LocalAddr()), s.Local)
 	}
 }
+
+func TestALoopThatPanicsClosesTheClient(t *testing.T) {
+	c, err := Open()
+	require.NoError(t, err)
+	require.Panics(t, func() {
+		for range c.Netlink(NetlinkRequest{}) {
+			panic("in the loop")
+		}
+	})
+	for _, err := range c.Netlink(NetlinkRequest{}) {
+		require.ErrorIs(t, err, net.ErrClosed)
+	}
+	require.ErrorIs(t, c.Close(), net.ErrClosed)
+}
