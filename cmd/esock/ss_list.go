@@ -117,12 +117,10 @@ func (l *ssLister) list() (ssReport, error) {
 			}
 		}
 		switch {
-		case errors.Is(err, errors.ErrUnsupported):
-			r.Unavailable[f.name] = reason(err)
-		case err != nil && !errors.Is(err, sockdiag.ErrInterrupted):
-			r.Unavailable[f.name] = reason(err)
-		case err != nil:
+		case errors.Is(err, sockdiag.ErrInterrupted):
 			return r, err
+		case err != nil: // one family does not keep the others from being listed
+			r.Unavailable[f.name] = reason(err)
 		}
 		r.Sockets = append(r.Sockets, all...)
 	}
